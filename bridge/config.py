@@ -1,0 +1,296 @@
+"""Settings: from a TOML file and from the environment, with secrets in files. Every problem is told at once.
+
+Environment variables are `LTP_BRIDGE_` and the path of the setting with `__` between its parts, such as
+`LTP_BRIDGE_KAFKA__BOOTSTRAP_SERVERS`; they win over the file. Unknown settings are errors.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bridge.errors import ConfigError
+
+ENV_PREFIX: Final = "LTP_BRIDGE_"
+_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+
+
+def _read_secret(path: Path) -> Path:
+    """Check that a secret's file is there and holds one line; the content is read when it is used."""
+    try:
+        content = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise ValueError(f"the file {path} does not exist; mount the secret there or correct the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"the file {path} cannot be read ({type(error).__name__}); check its mode and owner") from None
+    if not content or len(content.split()) != 1:
+        raise ValueError(f"the file {path} must hold the secret alone, on one line")
+    return path
+
+
+SecretFile = Annotated[Path, AfterValidator(_read_secret)]
+
+
+def _scheme(url: str, *, secure: str, plain: str) -> str:
+    local = re.match(rf"^{plain}://(127\.0\.0\.1|localhost|\[::1\]|[a-z0-9-]+)(:\d+)?(/|$)", url)
+    if not url.startswith(f"{secure}://") and not local:
+        raise ValueError(f"must begin with {secure}:// ({plain}:// only for a host without dots, such as a sandbox's)")
+    return url.rstrip("/")
+
+
+WebSocketUrl = Annotated[str, AfterValidator(partial(_scheme, secure="wss", plain="ws"))]
+RestUrl = Annotated[str, AfterValidator(partial(_scheme, secure="https", plain="http"))]
+
+
+class Section(BaseModel):
+    """A part of the settings; unknown names are errors and values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Endpoint(Section):
+    """One tier of the venue (LTP docs, Get Started)."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+    ws_url: WebSocketUrl
+    rest_url: RestUrl
+
+
+AZ4: Final = Endpoint(
+    name="AZ4",
+    ws_url="wss://wss-az4.liquiditytech.com/v1/private",
+    rest_url="https://api-az4.liquiditytech.com",
+)
+
+
+class Account(Section):
+    """One API key, and with it one portfolio of the venue."""
+
+    api_key_file: SecretFile
+    api_secret_file: SecretFile
+
+    @property
+    def api_key(self) -> SecretStr:
+        """The access key, read anew from its file."""
+        return SecretStr(self.api_key_file.read_text(encoding="utf-8").strip())
+
+    @property
+    def api_secret(self) -> SecretStr:
+        """The signing secret, read anew from its file."""
+        return SecretStr(self.api_secret_file.read_text(encoding="utf-8").strip())
+
+
+class Kafka(Section):
+    """How to reach the cluster, and what its topics must be like."""
+
+    bootstrap_servers: Annotated[str, Field(min_length=1)]
+    topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "ltp"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password_file: SecretFile | None = None
+    ssl_ca_file: Path | None = None
+    ssl_certificate_file: Path | None = None
+    ssl_key_file: Path | None = None
+    create_topics: bool = False
+    replication_factor: PositiveInt = 3
+    min_insync_replicas: PositiveInt = 2
+
+    @field_validator("ssl_ca_file", "ssl_certificate_file", "ssl_key_file")
+    @classmethod
+    def _file_is_there(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_file():
+            raise ValueError(f"the file {path} does not exist")
+        return path
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password_file):
+            raise ValueError("SASL needs sasl_username and sasl_password_file")
+        if self.min_insync_replicas > self.replication_factor:
+            raise ValueError("min_insync_replicas cannot exceed replication_factor: nothing could be written")
+        return self
+
+    @property
+    def sasl_password(self) -> SecretStr | None:
+        """The SASL password, read anew from its file."""
+        if self.sasl_password_file is None:
+            return None
+        return SecretStr(self.sasl_password_file.read_text(encoding="utf-8").strip())
+
+
+class Limits(Section):
+    """The venue's limits per 60 s (LTP docs, User Data Overview) and the share of them the bridge may use."""
+
+    place_per_60s: PositiveInt = 1200
+    replace_per_60s: PositiveInt = 300
+    cancel_per_60s: PositiveInt = 1200
+    cancel_all_per_60s: PositiveInt = 1200
+    budget_percent: Annotated[int, Field(ge=1, le=100)] = 95
+    inflight_commands_max: Annotated[int, Field(ge=1, le=1000)] = 1000
+    lane_commands_max: PositiveInt = 10_000
+    command_bytes_max: PositiveInt = 65_536
+    event_buffer_bytes_max: PositiveInt = 64 * 1024 * 1024
+    login_attempts_max: PositiveInt = 3
+
+
+class Timing(Section):
+    """Every duration, in seconds. Names and inequalities are those of ARCHITECTURE.md, The numbers."""
+
+    session_timeout_s: PositiveFloat = 6
+    heartbeat_s: PositiveFloat = 1
+    rebalance_timeout_s: PositiveFloat = 6
+    commit_period_s: PositiveFloat = 1
+    lease_s: PositiveFloat = 2
+    ack_timeout_s: PositiveFloat = 5
+    ping_interval_s: Annotated[float, Field(gt=0, le=15)] = 10
+    pong_deadline_s: PositiveFloat = 5
+    connect_timeout_s: PositiveFloat = 10
+    login_spacing_s: Annotated[float, Field(ge=1.1)] = 1.1
+    reconnect_cap_s: PositiveFloat = 30
+    late_landing_s: PositiveFloat = 120
+    skew_bound_s: PositiveFloat = 5
+    validity_default_place_s: PositiveFloat = 10
+    validity_default_cancel_s: PositiveFloat = 60
+    validity_max_s: PositiveFloat = 1800
+    horizon_s: PositiveFloat = 3600
+    stop_deadline_s: PositiveFloat = 20
+
+    @model_validator(mode="after")
+    def _hold(self) -> Self:
+        broken = [
+            text
+            for holds, text in (
+                (self.commit_period_s <= self.lease_s / 2, "commit_period_s must be at most half of lease_s"),
+                (self.lease_s < self.session_timeout_s, "lease_s must be less than session_timeout_s"),
+                (
+                    self.heartbeat_s + self.lease_s < self.rebalance_timeout_s,
+                    "heartbeat_s + lease_s must be less than rebalance_timeout_s",
+                ),
+                (self.validity_max_s < self.horizon_s, "validity_max_s must be less than horizon_s"),
+                (
+                    max(self.validity_default_place_s, self.validity_default_cancel_s) <= self.validity_max_s,
+                    "the default validities must be at most validity_max_s",
+                ),
+            )
+            if not holds
+        ]
+        if broken:
+            raise ValueError("; ".join(broken))
+        return self
+
+
+class Management(Section):
+    """The port with liveness and readiness. It has no authentication: keep it on loopback or inside the pod network."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 9090
+
+
+class Log(Section):
+    """Logs go to stdout: JSON, or for people where stdout is a terminal."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "pretty"] = "auto"
+
+
+class Settings(BaseSettings):
+    """Everything the daemon needs to know. Read it with `load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    environment: Annotated[str, Field(pattern=_NAME, description="Names the venue's environment in `ce_source`.")]
+    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)] = (AZ4,)
+    accounts: Annotated[dict[Annotated[str, Field(pattern=_NAME)], Account], Field(min_length=1)]
+    kafka: Kafka
+    limits: Limits = Limits()
+    timing: Timing = Timing()
+    management: Management = Management()
+    log: Log = Log()
+
+    @field_validator("accounts")
+    @classmethod
+    def _one_key_one_account(cls, accounts: dict[str, Account]) -> dict[str, Account]:
+        owner: dict[str, str] = {}
+        for name, account in accounts.items():
+            other = owner.setdefault(account.api_key.get_secret_value(), name)
+            if other != name:
+                raise ValueError(
+                    f"{other} and {name} hold the same API key: one key has one budget and one owner; "
+                    "give each account its own key"
+                )
+        return accounts
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose content arrives as the init settings."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return (env_settings, init_settings)
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"]) or "settings"
+    text = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        text = "there is no such setting; look for a typing mistake"
+    if error["type"] == "missing":
+        text = f"is needed; set it in the file or as {ENV_PREFIX}{'__'.join(str(p) for p in error['loc']).upper()}"
+    return f"{where}: {text}"
+
+
+def _stray_variables(environ: Mapping[str, str]) -> list[str]:
+    known = {name.upper() for name in Settings.model_fields}
+    return [
+        f"{name}: there is no such setting; look for a typing mistake in this environment variable"
+        for name in sorted(environ)
+        if name.upper().startswith(ENV_PREFIX) and name.upper()[len(ENV_PREFIX) :].split("__")[0] not in known
+    ]
+
+
+def load(path: Path | None) -> Settings:
+    """Read the settings from a TOML file (or none) and the environment.
+
+    Raises ConfigError with every problem that was found.
+    """
+    problems = _stray_variables(os.environ)
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError([f"the file {path} does not exist", *problems]) from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError([f"the file {path} is not readable as TOML: {error}", *problems]) from None
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise ConfigError([*(_problem(dict(e)) for e in error.errors()), *problems]) from None
+    if problems:
+        raise ConfigError(problems)
+    return settings

@@ -1,0 +1,153 @@
+r"""Commands: what callers write to the `commands` topic. They mirror the venue's own action messages.
+
+Numbers and booleans inside `args` are strings, as on the venue's wire (LTP docs, Place Order). Unknown fields
+are errors. Patterns end in `$(?!\n)` because Python's `$` alone would let a trailing line feed through.
+"""
+
+from typing import Annotated, Final, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+CommandId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[!-~]{1,128}$(?!\n)",
+        description="The caller's name for the command, unique for ever: 1 to 128 printable ASCII characters.",
+    ),
+]
+ClientOrderId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]{1,32}$(?!\n)",
+        description="1 to 32 lower-case letters and digits (LTP docs, Place Order; error 401051).",
+    ),
+]
+OrderId = Annotated[
+    str,
+    Meta(pattern=r"^[0-9]{16}$(?!\n)", description="The venue's order id, 16 digits (LTP docs, error 401007)."),
+]
+Symbol = Annotated[
+    str,
+    Meta(
+        pattern=r"^(BINANCE|OKX|EDX)_(SPOT|MARGIN|PERP)_[A-Z0-9]{1,20}_[A-Z0-9]{1,20}$(?!\n)",
+        description="{EXCHANGE}_{BUSINESS}_{BASE}_{QUOTE} (LTP docs, Symbols).",
+    ),
+]
+Positive = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?=.*[1-9])[0-9]{1,18}(\.[0-9]{1,18})?$(?!\n)",
+        description="A decimal number above zero, as a string.",
+    ),
+]
+NotNegative = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$(?!\n)",
+        description="A decimal number of zero or more, as a string.",
+    ),
+]
+ValidUntil = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=253_402_300_799_999,
+        description="Unix ms after which the command must not be sent; at most 30 min after the record's timestamp.",
+    ),
+]
+Side = Literal["BUY", "SELL"]
+Flag = Literal["true", "false"]
+PositionSide = Literal["NONE", "LONG", "SHORT"]
+TriggerType = Literal["LAST_PRICE", "MARK_PRICE"]
+Scope = Literal["BINANCE", "OKX", "EDX", "ALL"]
+
+
+class PlaceOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Arguments of `place_order` (LTP docs, Place Order). Quantities are base coins; on OKX contracts."""
+
+    sym: Symbol
+    side: Side
+    order_type: Literal["LIMIT", "MARKET"]
+    order_qty: Positive | UnsetType = UNSET
+    limit_price: Positive | UnsetType = UNSET
+    quote_order_qty: Positive | UnsetType = UNSET
+    time_in_force: Literal["GTC", "IOC", "FOK", "GTX"] | UnsetType = UNSET
+    client_order_id: ClientOrderId | UnsetType = UNSET
+    reduce_only: Flag | UnsetType = UNSET
+    position_side: PositionSide | UnsetType = UNSET
+    tp_trigger_price: Positive | UnsetType = UNSET
+    tp_trigger_type: TriggerType | UnsetType = UNSET
+    tp_price: NotNegative | UnsetType = UNSET
+    sl_trigger_price: Positive | UnsetType = UNSET
+    sl_trigger_type: TriggerType | UnsetType = UNSET
+    sl_price: NotNegative | UnsetType = UNSET
+
+
+class ReplaceOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Arguments of `replace_order` (LTP docs, Replace Order). `replaceQty` is the new total, not a difference."""
+
+    order_id: OrderId | UnsetType = UNSET
+    client_order_id: ClientOrderId | UnsetType = UNSET
+    replace_qty: Positive | UnsetType = UNSET
+    replace_price: Positive | UnsetType = UNSET
+
+
+class CancelOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Arguments of `cancel_order` (LTP docs, Cancel Order): one of the two names of the order."""
+
+    order_id: OrderId | UnsetType = UNSET
+    client_order_id: ClientOrderId | UnsetType = UNSET
+
+
+class CancelOrdersArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Arguments of `cancel_orders` (LTP docs, Cancel Orders). The scope must be said; ALL is every exchange."""
+
+    exchange_type: Scope
+
+
+class PlaceOrder(
+    Struct, frozen=True, forbid_unknown_fields=True, rename="camel", tag_field="action", tag="place_order"
+):
+    """Place one order."""
+
+    command_id: CommandId
+    args: PlaceOrderArgs
+    valid_until: ValidUntil | UnsetType = UNSET
+
+
+class ReplaceOrder(
+    Struct, frozen=True, forbid_unknown_fields=True, rename="camel", tag_field="action", tag="replace_order"
+):
+    """Change quantity or price of a live order."""
+
+    command_id: CommandId
+    args: ReplaceOrderArgs
+    valid_until: ValidUntil | UnsetType = UNSET
+
+
+class CancelOrder(
+    Struct, frozen=True, forbid_unknown_fields=True, rename="camel", tag_field="action", tag="cancel_order"
+):
+    """Cancel one order."""
+
+    command_id: CommandId
+    args: CancelOrderArgs
+    valid_until: ValidUntil | UnsetType = UNSET
+
+
+class CancelOrders(
+    Struct, frozen=True, forbid_unknown_fields=True, rename="camel", tag_field="action", tag="cancel_orders"
+):
+    """Cancel every order of a scope."""
+
+    command_id: CommandId
+    args: CancelOrdersArgs
+    valid_until: ValidUntil | UnsetType = UNSET
+
+
+Command = PlaceOrder | ReplaceOrder | CancelOrder | CancelOrders
+
+PLACE: Final = "place_order"
+REPLACE: Final = "replace_order"
+CANCEL: Final = "cancel_order"
+CANCEL_ALL: Final = "cancel_orders"

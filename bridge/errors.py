@@ -1,0 +1,97 @@
+"""Every error of the bridge, and whose fault it is.
+
+BridgeError
+├── ConfigError          ours to start with: the operator's settings; every problem at once
+├── VenueError           LTP said no, or could not be asked
+│   ├── VenueRefused     a coded answer; asking again changes nothing
+│   ├── VenueUnreachable no answer that can be trusted; what was written may still have happened
+│   └── LoginRefused     a coded answer to a login
+└── KafkaTrouble         the cluster said no, or could not be asked
+    ├── TopicsUnfit      a topic is missing or configured so that the promise cannot be kept
+    ├── ClusterUnreachable  no broker answers
+    ├── OffsetLost       retention ate commands that were never read
+    ├── CommitInterrupted   a rebalance ended a commit; it is made again
+    └── TermEnded        this process no longer, or no longer surely, owns the account
+
+`retryable` says whether the same step may be tried again by itself.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class BridgeError(Exception):
+    """Anything the bridge raises on purpose."""
+
+    retryable: ClassVar[bool] = False
+
+
+class ConfigError(BridgeError):
+    """The settings cannot be used; `problems` names each one and what to do about it."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(["the configuration cannot be used:", *(f"  - {p}" for p in problems)]))
+
+
+class VenueError(BridgeError):
+    """The venue refused a request or could not be asked."""
+
+
+class VenueRefused(VenueError):
+    """The venue answered with an error code.
+
+    `code` is the venue's number (LTP docs, Error Codes), `reason` its text.
+    """
+
+    def __init__(self, code: int, reason: str, advice: str = "") -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(f"the venue answered {code}: {reason or 'no text'}" + (f"; {advice}" if advice else ""))
+
+
+class LoginRefused(VenueRefused):
+    """The venue refused a login with a code."""
+
+
+class VenueUnreachable(VenueError):
+    """The venue gave no answer that can be trusted: time-out, dropped link, 5xx, or not its protocol."""
+
+    retryable = True
+
+
+class KafkaTrouble(BridgeError):
+    """The Kafka cluster refused a request or could not be asked."""
+
+
+class TopicsUnfit(KafkaTrouble):
+    """Topics are missing or configured so that the promise cannot be kept; `problems` names each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(["the topics cannot be used:", *(f"  - {p}" for p in problems)]))
+
+
+class ClusterUnreachable(KafkaTrouble):
+    """No broker answered in time."""
+
+    retryable = True
+
+
+class TermEnded(KafkaTrouble):
+    """This process no longer owns the account, or can no longer be sure that it does.
+
+    The owner stops sending, leaves the group, joins again and takes over anew.
+    """
+
+    retryable = True
+
+
+class CommitInterrupted(KafkaTrouble):
+    """A rebalance ended a commit. If the partition comes back, the whole state is committed again."""
+
+    retryable = True
+
+
+class OffsetLost(KafkaTrouble):
+    """The next command to read is gone from the topic: retention was shorter than the downtime."""
