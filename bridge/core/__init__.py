@@ -1,0 +1,1 @@
+"""Decisions. Everything here is pure and synchronous: values and `now` go in, values come out."""

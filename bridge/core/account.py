@@ -1,0 +1,165 @@
+"""One account's decisions, put together: the only place where the two streets meet."""
+
+from msgspec import Struct
+
+from bridge.contract.pushes import OrderPush
+from bridge.contract.results import Result
+from bridge.contract.session import Alarm, Cause, OwnerAcquired, OwnerReleased, SessionLost, SessionOpened
+from bridge.contract.topics import Stream, topic_name
+from bridge.core.admit import Rules
+from bridge.core.claims import Claims
+from bridge.core.gaps import GapLedger
+from bridge.core.intake import Intake
+from bridge.core.lanes import Lanes
+from bridge.core.memory import Memory
+from bridge.core.now import Now
+from bridge.core.orders import Orders
+from bridge.core.replies import Replies
+from bridge.core.route import Router
+from bridge.core.sending import Commit, Sending
+from bridge.core.settling import Settling, seen
+from bridge.core.traffic import Answer, Outgoing, Push, Received
+from bridge.core.windows import Windows
+
+
+class Terms(Struct, frozen=True):
+    """The settings that the decisions need. Seconds, bytes and counts; limits are per 60 s."""
+
+    rules: Rules
+    limits: dict[str, int]
+    budget_percent: int
+    inflight_commands_max: int
+    lane_commands_max: int
+    lease_s: float
+    commit_period_s: float
+    ack_timeout_s: float
+    late_landing_s: float
+    skew_bound_s: float
+    horizon_s: float
+
+
+class Account:
+    """Everything one term of ownership decides about one account.
+
+    `intake` takes commands, `sending` lets them go, `settling` finds out what became of them; `outbox` is what to
+    publish. A term begins at the committed offset `start` with the epoch that was committed for it.
+    """
+
+    def __init__(self, prefix: str, name: str, terms: Terms, *, epoch: int, start: int, durable_until_ms: int) -> None:
+        self.epoch = epoch
+        self._claims = Claims(start)
+        self._orders = Orders()
+        self._memory = Memory(terms.horizon_s)
+        self._lanes = Lanes()
+        self._gaps = GapLedger(durable_until_ms)
+        self._inherited_ms = durable_until_ms
+        self._windows = Windows(terms.limits, budget_percent=terms.budget_percent, late_landing_s=terms.late_landing_s)
+        self.replies = Replies(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
+        self.router = Router(self._order_pushed, self._trade_conflict)
+        self.sending = Sending(
+            self._lanes,
+            self._windows,
+            self._claims,
+            self._orders,
+            epoch=epoch,
+            lease_s=terms.lease_s,
+            commit_period_s=terms.commit_period_s,
+            inflight_max=terms.inflight_commands_max,
+        )
+        self.settling = Settling(
+            self.replies,
+            self._lanes,
+            self._windows,
+            self._orders,
+            ack_timeout_s=terms.ack_timeout_s,
+            skew_bound_s=terms.skew_bound_s,
+        )
+        self.intake = Intake(
+            terms.rules,
+            terms.lane_commands_max,
+            replies=self.replies,
+            claims=self._claims,
+            memory=self._memory,
+            lanes=self._lanes,
+            windows=self._windows,
+            orders=self._orders,
+            sending=self.sending,
+            settling=self.settling,
+        )
+        self.recovered = False
+        """Whether places may go: logged in, and what was live or in doubt has been asked for."""
+
+    def restore(self, results: list[tuple[Result, int]], now: Now) -> None:
+        """Remember what earlier owners answered: results with their record timestamps, oldest first."""
+        self._memory.restore(results)
+        self._windows.restore(results, now)
+
+    def begin(self, instance: str, now: Now) -> None:
+        """Publish that this process owns the account; what was not durable before it is a gap."""
+        self.replies.session(OwnerAcquired(at=now.wall_ms, epoch=self.epoch, instance=instance))
+        if self._inherited_ms:
+            self._open_gap(now, self._inherited_ms, Cause.OWNER_CHANGED, "the owner changed")
+
+    def end(self, instance: str, now: Now) -> None:
+        """Publish that this process gives the account up in good order."""
+        self.replies.session(OwnerReleased(at=now.wall_ms, epoch=self.epoch, instance=instance))
+
+    def drain(self) -> list[Outgoing]:
+        """Return what is to be published, in order, and forget it."""
+        records = self.replies.outbox.copy()
+        self.replies.outbox.clear()
+        return records
+
+    def received(self, event: Received, now: Now) -> bool:
+        """Take in what the venue sent; False for an answer that belongs to no request of ours."""
+        if isinstance(event, Push):
+            self.replies.outbox.extend(self.router.route(event, now))
+        elif isinstance(event, Answer):
+            return self.settling.answered(event, now)
+        else:
+            self.replies.outbox.append(self.router.unreadable(event, now))
+        return True
+
+    def order_row(self, push: OrderPush, now: Now) -> None:
+        """Learn from a row that REST gave."""
+        seen(self._orders, self.settling, push, now)
+
+    def session_opened(self, endpoint: str, open_orders: int, now: Now) -> None:
+        """Note that the session is logged in and swept: places may go."""
+        self.recovered = True
+        self.settling.link_live(now)
+        self.replies.session(SessionOpened(at=now.wall_ms, endpoint=endpoint, open_orders=open_orders))
+
+    def session_lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
+        """Note that the session is gone: what awaits an answer is in doubt, and from `durable_ms` on is a gap."""
+        self.recovered = False
+        self.settling.link_lost(now)
+        self.replies.session(SessionLost(at=now.wall_ms, endpoint=endpoint, cause=cause, detail=detail))
+        self._open_gap(now, durable_ms, cause, detail)
+
+    def tick(self, now: Now) -> None:
+        """Do what is due: expiry, overdue answers."""
+        self.sending.tick(now)
+        self.intake.tick(now)
+        self.settling.tick(now)
+
+    def wake_at(self, now: Now) -> float:
+        """Return when something is due next, on the clock that never steps."""
+        return min(self.intake.wake_at(), self.settling.wake_at(), self.sending.wake_at(now))
+
+    def next_commit(self, now: Now, live_until_ms: int, *, recording: bool) -> Commit | None:
+        """Return the commit to hand over now. `live_until_ms`: up to when what was received is durable.
+
+        Nothing is claimed before the session is recovered, or while results and events cannot be recorded.
+        """
+        may_claim = self.recovered and recording
+        return self.sending.next_commit(now, self._gaps.durable_until_ms(live_until_ms), may_claim=may_claim)
+
+    def _order_pushed(self, push: OrderPush, now: Now) -> None:
+        seen(self._orders, self.settling, push, now)
+
+    def _trade_conflict(self, detail: str, now: Now) -> None:
+        self.replies.alarm(Alarm.TRADE_CONFLICT, detail, now)
+
+    def _open_gap(self, now: Now, from_ms: int, cause: Cause, detail: str) -> None:
+        self.replies.session(self._gaps.open(now, self.epoch, from_ms, cause, detail))

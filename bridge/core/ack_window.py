@@ -1,0 +1,84 @@
+"""The rate limiter: a slot is held from before the write until a full window after the ack.
+
+The venue counts a request somewhere between its write and its ack. Because a slot comes free only `cool_s` after
+the ack, no 60 s of the venue's can hold more requests than there are slots, whatever the delays: for any two of
+them, the later was written after the earlier had cooled. The proof is in ARCHITECTURE.md, The ack window.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+WINDOW_S: Final = 60.5
+"""The venue's 60 s, with room for clocks that differ by up to 0.8 %."""
+
+
+class AckWindow:
+    """Slots of one class of action. Tokens are the caller's names for requests."""
+
+    def __init__(self, slots: int, *, late_landing_s: float) -> None:
+        self.slots = slots
+        self._late_landing_s = late_landing_s
+        self._live: dict[object, float] = {}
+        self._cooling: deque[float] = deque()
+
+    def restore(self, acked: Iterable[float], unanswered: Iterable[tuple[object, float]]) -> None:
+        """Take the slots of an earlier owner: by the time of their ack, or of their write where none is known."""
+        self._cooling = deque(sorted([*self._cooling, *(at + WINDOW_S for at in acked)]))
+        for token, at in sorted(unanswered, key=lambda pair: pair[1]):
+            self._live[token] = at
+
+    def take(self, token: object, now: float) -> bool:
+        """Take a slot if one is free."""
+        self._drop_cooled(now)
+        if len(self._live) + len(self._cooling) >= self.slots:
+            return False
+        self._live[token] = now
+        return True
+
+    def written(self, token: object, now: float) -> None:
+        """Note that the request of a slot goes out now."""
+        if self._live.pop(token, None) is not None:
+            self._live[token] = now
+
+    def unwritten(self, token: object) -> None:
+        """Give back the slot of a request that was certainly not written."""
+        self._live.pop(token, None)
+
+    def acked(self, token: object, now: float) -> None:
+        """Let a slot cool from now on: its request has been answered. Twice is once."""
+        if self._live.pop(token, None) is not None:
+            # Restored acks may lie a little ahead of our clock; the order of release times must hold.
+            self._cooling.append(max(now + WINDOW_S, self._cooling[-1] if self._cooling else 0.0))
+
+    def halve(self) -> None:
+        """Use half of the slots from now on: the venue counted differently from us."""
+        self.slots = max(1, self.slots // 2)
+
+    def free_at(self, ahead: int, now: float) -> float:
+        """Estimate when a request with `ahead` others waiting before it gets a slot; `now` when at once."""
+        self._drop_cooled(now)
+        taken = len(self._live) + len(self._cooling)
+        short = ahead + 1 - (self.slots - taken)
+        if short <= 0:
+            return now
+        rounds, place = divmod(short - 1, self.slots)
+        first = self._cooling[place] if place < len(self._cooling) else now + WINDOW_S
+        return first + rounds * WINDOW_S
+
+    def next_free(self, now: float) -> float:
+        """Return when the next slot comes free by itself; `now` when one is free."""
+        self._drop_cooled(now)
+        if len(self._live) + len(self._cooling) < self.slots:
+            return now
+        dead = next(iter(self._live.values()), now) + self._late_landing_s + WINDOW_S
+        return min(self._cooling[0], dead) if self._cooling else dead
+
+    def _drop_cooled(self, now: float) -> None:
+        while self._cooling and self._cooling[0] <= now:
+            self._cooling.popleft()
+        while self._live:
+            token, at = next(iter(self._live.items()))
+            if at + self._late_landing_s + WINDOW_S > now:
+                return
+            del self._live[token]

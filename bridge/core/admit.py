@@ -1,0 +1,197 @@
+"""From a record to a command: schema, values, validity and the name of the order. Decides nothing about sending."""
+
+import hashlib
+import json
+import re
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from bridge.contract import commands as contract
+from bridge.contract.headers import ECHOED
+from bridge.contract.results import Reason
+from bridge.core.command import Pending
+from bridge.core.now import Now
+from bridge.core.traffic import CommandRecord
+
+_DECODER: Final = msgspec.json.Decoder(contract.Command)
+_COMMAND_ID: Final = re.compile(r"[!-~]{1,128}")
+_CLIENT_ORDER_ID: Final = re.compile(r"[a-z0-9]{1,32}")
+_MESSAGE_CHARACTERS_MAX: Final = 300
+
+
+class Refusal(Struct, frozen=True):
+    """A record that is no command. Without a `command_id` it can only become a dead letter."""
+
+    reason: Reason
+    message: str
+    command_id: str | None = None
+    action: str | None = None
+    client_order_id: str | None = None
+    digest: str | None = None
+
+
+class Rules(Struct, frozen=True):
+    """The settings that decide whether a record is a command. Seconds and bytes."""
+
+    validity_default_place_s: float
+    validity_default_cancel_s: float
+    validity_max_s: float
+    command_bytes_max: int
+
+
+class _RepeatedKeyError(ValueError):
+    """A JSON object names a key twice."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _RepeatedKeyError(twice)
+    return dict(pairs)
+
+
+def derive_client_order_id(command_id: str) -> str:
+    """Name an order after its command: without dashes in lower case when that is allowed, else a hash of it."""
+    plain = command_id.replace("-", "").lower()
+    if _CLIENT_ORDER_ID.fullmatch(plain):
+        return plain
+    return hashlib.sha256(command_id.encode()).hexdigest()[:32]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MESSAGE_CHARACTERS_MAX else text[:_MESSAGE_CHARACTERS_MAX] + "…"
+
+
+def _identify(value: bytes) -> tuple[str | None, str | None]:
+    """Find the commandId and action of something that is no command, so that it can be answered."""
+    try:
+        loose = msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None, None
+    if not isinstance(loose, dict):
+        return None, None
+    command_id, action = loose.get("commandId"), loose.get("action")
+    readable = isinstance(command_id, str) and _COMMAND_ID.fullmatch(command_id)
+    known = isinstance(action, str) and action in {
+        contract.PLACE,
+        contract.REPLACE,
+        contract.CANCEL,
+        contract.CANCEL_ALL,
+    }
+    return (command_id if readable else None), (action if known else None)
+
+
+def _refuse(value: bytes, reason: Reason, message: str) -> Refusal:
+    command_id, action = _identify(value)
+    digest = hashlib.sha256(value).hexdigest() if command_id else None
+    return Refusal(reason, _short(message), command_id, action, digest=digest)
+
+
+def _contradiction(command: contract.Command) -> str | None:
+    """Say what is wrong with fields that are each well formed; None when nothing is."""
+    match command:
+        case contract.PlaceOrder(args=args):
+            return _place_contradiction(args)
+        case contract.ReplaceOrder(args=args):
+            if args.order_id is UNSET and args.client_order_id is UNSET:
+                return "args: orderId or clientOrderId is needed"
+            if args.replace_qty is UNSET and args.replace_price is UNSET:
+                return "args: replaceQty or replacePrice is needed"
+        case contract.CancelOrder(args=args):
+            if args.order_id is UNSET and args.client_order_id is UNSET:
+                return "args: orderId or clientOrderId is needed"
+        case _:
+            return None
+    return None
+
+
+def _place_contradiction(args: contract.PlaceOrderArgs) -> str | None:
+    by_quote = args.quote_order_qty is not UNSET
+    spot_market_buy = args.order_type == "MARKET" and args.side == "BUY" and "_PERP_" not in args.sym
+    checks = (
+        (by_quote and not spot_market_buy, "args.quoteOrderQty: only for a MARKET BUY of SPOT or MARGIN"),
+        (by_quote and args.order_qty is not UNSET, "args: give orderQty or quoteOrderQty, not both"),
+        (not by_quote and args.order_qty is UNSET, "args.orderQty: is needed"),
+        (args.order_type == "LIMIT" and args.limit_price is UNSET, "args.limitPrice: a LIMIT order needs one"),
+        (args.order_type == "MARKET" and args.limit_price is not UNSET, "args.limitPrice: a MARKET order has none"),
+        (args.order_type == "MARKET" and args.time_in_force is not UNSET, "args.timeInForce: a MARKET order has none"),
+    )
+    return next((text for wrong, text in checks if wrong), None)
+
+
+def _strings(args: Struct) -> dict[str, str]:
+    return {name: value for name, value in msgspec.to_builtins(args).items() if value is not UNSET}
+
+
+def _given(value: str | UnsetType) -> str | None:
+    return None if value is UNSET else value
+
+
+def _valid_until_ms(command: contract.Command, record: CommandRecord, rules: Rules) -> int | str:
+    """Return until when the command may be sent, or what is wrong with what it asks."""
+    if command.valid_until is UNSET:
+        cancels = isinstance(command, contract.CancelOrder | contract.CancelOrders)
+        default = rules.validity_default_cancel_s if cancels else rules.validity_default_place_s
+        return record.timestamp_ms + int(default * 1000)
+    if command.valid_until > record.timestamp_ms + int(rules.validity_max_s * 1000):
+        return (
+            f"validUntil: more than {rules.validity_max_s:g} s after the record's timestamp {record.timestamp_ms}; "
+            "give Unix milliseconds of a nearer time"
+        )
+    return command.valid_until
+
+
+def admit(record: CommandRecord, now: Now, rules: Rules) -> Pending | Refusal:  # noqa: PLR0911 - one for each way out
+    """Read one record of the commands topic."""
+    value = record.value
+    if value is None:
+        return Refusal(Reason.TOMBSTONE, "the record has no value; a command is a JSON object")
+    if len(value) > rules.command_bytes_max:
+        text = f"{len(value)} bytes; a command has at most {rules.command_bytes_max}"
+        return _refuse(value, Reason.TOO_LARGE, text)
+    try:
+        command = _DECODER.decode(value)
+        json.loads(value, object_pairs_hook=_unique)
+    except _RepeatedKeyError as error:
+        if str(error) == "commandId":
+            return Refusal(Reason.NO_COMMAND_ID, "the key 'commandId' stands twice")
+        return _refuse(value, Reason.BAD_SCHEMA, f"the key '{error}' stands twice")
+    except msgspec.ValidationError as error:
+        refusal = _refuse(value, Reason.BAD_SCHEMA, str(error))
+        return refusal if refusal.command_id else msgspec.structs.replace(refusal, reason=Reason.NO_COMMAND_ID)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return Refusal(Reason.NOT_JSON, _short(str(error)))
+    return _command(command, record, now, rules)
+
+
+def _command(command: contract.Command, record: CommandRecord, now: Now, rules: Rules) -> Pending | Refusal:
+    args = _strings(command.args)
+    action = str(command.__struct_config__.tag)
+    digest = hashlib.sha256(json.dumps([action, args], sort_keys=True).encode()).hexdigest()
+    valid_until = _valid_until_ms(command, record, rules)
+    wrong = valid_until if isinstance(valid_until, str) else _contradiction(command)
+    if wrong is not None or isinstance(valid_until, str):
+        return Refusal(Reason.BAD_VALUE, str(wrong), command.command_id, action, digest=digest)
+    pending = Pending(
+        offset=record.offset,
+        timestamp_ms=record.timestamp_ms,
+        command_id=command.command_id,
+        action=action,
+        args=args,
+        deadline=now.deadline(valid_until),
+        digest=digest,
+        echo=[(name, content) for name, content in record.headers if name in ECHOED],
+    )
+    match command:
+        case contract.PlaceOrder(args=place):
+            pending.client_order_id = _given(place.client_order_id) or derive_client_order_id(command.command_id)
+            pending.args["clientOrderId"] = pending.client_order_id
+            pending.exchange = place.sym.split("_", 1)[0]
+        case contract.CancelOrders(args=scope):
+            pending.exchange = scope.exchange_type
+        case contract.ReplaceOrder(args=named) | contract.CancelOrder(args=named):
+            pending.order_id, pending.client_order_id = _given(named.order_id), _given(named.client_order_id)
+    return pending

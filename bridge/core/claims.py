@@ -1,0 +1,100 @@
+"""The write-ahead log: a committed offset and its metadata.
+
+Everything below the offset has its result durable. The metadata names the owner's term, up to when events are
+durable, and which commands at or above the offset are claimed: they may have been written to the venue.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from typing import Final
+
+from msgspec import Struct
+
+METADATA_BYTES_MAX: Final = 4096
+"""Kafka's `offset.metadata.max.bytes`."""
+
+_TAG: Final = "ltpb1"
+_MORE: Final = 0x80
+"""The bit that says that another byte of the number follows."""
+
+
+class Stored(Struct, frozen=True):
+    """What the metadata of a commit says. `durable_until_ms` is 0 when nothing was ever received."""
+
+    epoch: int
+    durable_until_ms: int
+    claimed: tuple[int, ...]
+
+
+def encode(stored: Stored, watermark: int) -> str:
+    """Write the metadata of a commit at `watermark`; the claimed offsets are sorted and at or above it."""
+    packed = bytearray()
+    previous = watermark
+    for offset in stored.claimed:
+        delta, previous = offset - previous, offset
+        while delta >= _MORE:
+            packed.append(delta % _MORE | _MORE)
+            delta >>= 7
+        packed.append(delta)
+    coded = base64.urlsafe_b64encode(packed).decode().rstrip("=")
+    return f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{coded}"
+
+
+def decode(metadata: str, watermark: int) -> Stored | None:
+    """Read the metadata of a commit at `watermark`; None when it is not ours."""
+    parts = metadata.split(":")
+    if len(parts) != 4 or parts[0] != _TAG or not parts[1].isdecimal() or not parts[2].isdecimal():  # noqa: PLR2004 - tag, epoch, time, claims
+        return None
+    try:
+        packed = base64.b64decode(parts[3] + "=" * (-len(parts[3]) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    claimed, offset, delta, shift = [], watermark, 0, 0
+    for byte in packed:
+        delta |= (byte % _MORE) << shift
+        shift += 7
+        if byte < _MORE:
+            offset += delta
+            claimed.append(offset)
+            delta = shift = 0
+    if shift:
+        return None
+    return Stored(int(parts[1]), int(parts[2]), tuple(claimed))
+
+
+class Claims:
+    """Which offsets are open, which of them claimed, and where the watermark stands."""
+
+    def __init__(self, start: int) -> None:
+        self.next_offset = start
+        self.claimed: set[int] = set()
+        self._open: set[int] = set()
+        self._heap: list[int] = []
+
+    @property
+    def watermark(self) -> int:
+        """The lowest offset without a durable result."""
+        while self._heap and self._heap[0] not in self._open:
+            heappop(self._heap)
+        return self._heap[0] if self._heap else self.next_offset
+
+    def opened(self, offset: int) -> None:
+        """Note that a command was read."""
+        self._open.add(offset)
+        heappush(self._heap, offset)
+        self.next_offset = max(self.next_offset, offset + 1)
+
+    def passed(self, offset: int) -> None:
+        """Note that nothing needs to be done for an offset."""
+        self.next_offset = max(self.next_offset, offset + 1)
+
+    def durable(self, offset: int) -> None:
+        """Note that a command's answer is durable."""
+        self._open.discard(offset)
+        self.claimed.discard(offset)
+
+    def stored(self, epoch: int, durable_until_ms: int, more: Iterable[int] = ()) -> Stored:
+        """Return what a commit would say now, with `more` offsets claimed."""
+        return Stored(epoch, durable_until_ms, tuple(sorted(self.claimed.union(more))))

@@ -1,0 +1,59 @@
+"""One command on its way: what was asked, and where it stands."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.contract.headers import Headers
+from bridge.core.life import Event, State, step
+
+ACTIONS: Final = (CANCEL_ALL, CANCEL, REPLACE, PLACE)
+"""By urgency, most urgent first."""
+SAFE_TO_REPEAT: Final = frozenset({CANCEL})
+"""May be written more than once, and so needs no claim."""
+
+
+class Pending(Struct, eq=False):
+    """A command between its record and its durable result.
+
+    `deadline` is on the clock that never steps; `*_ms` are Unix times; `args` go to the venue as they stand.
+    """
+
+    offset: int
+    timestamp_ms: int
+    command_id: str
+    action: str
+    args: dict[str, str]
+    deadline: float
+    digest: str
+    echo: Headers
+    client_order_id: str | None = None
+    order_id: str | None = None
+    exchange: str | None = None
+    """BINANCE, OKX or EDX; ALL for a cancel_orders of every exchange; None when the order is not known."""
+    order: str | None = None
+    """The name under which all commands of its order meet."""
+    state: State = State.QUEUED
+    attempts: int = 0
+    request_id: str | None = None
+    written_at: float = 0.0
+    sent_at_ms: int | None = None
+
+    def step(self, event: Event) -> None:
+        """Move on by the table of lives. Raises LifeError for what cannot happen."""
+        self.state = step(self.state, event)
+
+
+def wire_args(pending: Pending) -> dict[str, str]:
+    """Return the arguments as the venue wants them.
+
+    A replace goes by orderId alone, the one name that every source agrees on; a cancel_orders of ALL names no exchange
+    (LTP docs, Replace Order and Cancel Orders).
+    """
+    if pending.action == REPLACE:
+        rest = {name: value for name, value in pending.args.items() if name not in {"orderId", "clientOrderId"}}
+        return {"orderId": pending.order_id or "", **rest}
+    if pending.action == CANCEL_ALL and pending.exchange == "ALL":
+        return {}
+    return pending.args

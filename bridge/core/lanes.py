@@ -1,0 +1,114 @@
+"""Commands that wait: urgency between orders, sequence within one.
+
+Each action has a lane in order of arrival. A replace that must wait for an earlier command of its order stands in
+that order's chain instead, so that what is at the head of a lane may always go.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.core.command import ACTIONS, Pending
+from bridge.core.life import OVER, UNSENT, State
+
+CLAIM_LANES: Final = (CANCEL_ALL, REPLACE, PLACE)
+"""Lanes whose commands need a claim, most urgent first."""
+_EVERYTHING: Final = "ALL"
+
+
+class Lanes:
+    """The waiting commands of one account, and for each order the command that the next must wait for."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, deque[Pending]] = {action: deque() for action in ACTIONS}
+        self._waiting: dict[str, set[int]] = {action: set() for action in ACTIONS}
+        self._chains: dict[str, deque[Pending]] = {}
+        self._places: dict[str, Pending] = {}
+
+    def waiting(self, action: str) -> int:
+        """Count the commands of an action that have not been handed on."""
+        return len(self._waiting[action])
+
+    def add(self, pending: Pending) -> None:
+        """Let a command wait its turn."""
+        self._waiting[pending.action].add(pending.offset)
+        if pending.action == PLACE and pending.client_order_id is not None:
+            self._places[pending.client_order_id] = pending
+        if pending.action in {PLACE, REPLACE} and pending.order is not None:
+            chain = self._chains.setdefault(pending.order, deque())
+            chain.append(pending)
+            if chain[0] is not pending:
+                return
+        self._lanes[pending.action].append(pending)
+
+    def occupy(self, pending: Pending) -> None:
+        """Note a command that an earlier owner may have written, so that replaces of its order wait for it."""
+        if pending.action in {PLACE, REPLACE} and pending.order is not None:
+            self._chains.setdefault(pending.order, deque()).append(pending)
+
+    def settled(self, pending: Pending) -> None:
+        """Let the next command of an order go: this one has its answer."""
+        self.discard(pending)
+        if pending.action == PLACE and pending.client_order_id is not None:
+            self._places.pop(pending.client_order_id, None)
+        order = pending.order
+        chain = self._chains.get(order) if order is not None else None
+        if chain is None or order is None:
+            return
+        while chain and chain[0].state in OVER:
+            chain.popleft()
+            if chain and chain[0].state is State.QUEUED:
+                self._lanes[chain[0].action].append(chain[0])
+        if not chain:
+            del self._chains[order]
+
+    def head(self, action: str) -> Pending | None:
+        """Return the next command of a lane and leave it there; what was decided meanwhile is passed over."""
+        lane = self._lanes[action]
+        while lane and lane[0].state is not State.QUEUED and not self._repeated(lane[0]):
+            lane.popleft()
+        return lane[0] if lane else None
+
+    def take(self, pending: Pending) -> None:
+        """Hand on the head of a lane."""
+        self._lanes[pending.action].popleft()
+        self._waiting[pending.action].discard(pending.offset)
+
+    def put_back(self, pending: Pending) -> None:
+        """Return a command to the head of its lane: it was not written."""
+        self._lanes[pending.action].appendleft(pending)
+        self._waiting[pending.action].add(pending.offset)
+
+    def repeat(self, pending: Pending) -> None:
+        """Let a cancel that is in doubt go out again."""
+        if pending.offset not in self._waiting[pending.action]:
+            self._lanes[pending.action].append(pending)
+            self._waiting[pending.action].add(pending.offset)
+
+    def discard(self, pending: Pending) -> None:
+        """Count a command out that has its answer; its lane passes over it later."""
+        self._waiting[pending.action].discard(pending.offset)
+
+    def unsent_place(self, client_order_id: str) -> Pending | None:
+        """Return the place of this clientOrderId if it has certainly not been written."""
+        place = self._places.get(client_order_id)
+        return place if place is not None and place.state in UNSENT else None
+
+    def unsent_in_scope(self, scope: str) -> list[Pending]:
+        """Return the places and replaces that have not been written and that a cancel_orders of this scope ends."""
+        return [pending for pending in self._unsent() if scope in {_EVERYTHING, pending.exchange}]
+
+    def unsent_replaces(self, order: str) -> list[Pending]:
+        """Return the replaces of an order that have not been written."""
+        chain: Iterable[Pending] = self._chains.get(order, ())
+        return [pending for pending in chain if pending.action == REPLACE and pending.state in UNSENT]
+
+    def _unsent(self) -> Iterator[Pending]:
+        yield from (place for place in self._places.values() if place.state in UNSENT)
+        for chain in self._chains.values():
+            yield from (pending for pending in chain if pending.action == REPLACE and pending.state in UNSENT)
+
+    @staticmethod
+    def _repeated(pending: Pending) -> bool:
+        return pending.action == CANCEL and pending.state is State.UNKNOWN

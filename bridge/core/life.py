@@ -1,0 +1,97 @@
+"""The life of a command, as one table.
+
+Not in here: who decides (account.py), what is published (answer.py), when a claim is asked for (lanes.py).
+
+    QUEUED ─▶ CLAIMING ─▶ CLAIMED ─▶ SENT ─▶ ANSWERED ─▶ RECORDED
+       ▲─────────┴───────────┘         └▶ UNKNOWN ─▲
+
+An event that the table does not hold for a state is a mistake of ours and raises.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class State(StrEnum):
+    """Where a command stands."""
+
+    QUEUED = "queued"
+    """In its lane; nothing of it is known outside."""
+    CLAIMING = "claiming"
+    """In a commit that is under way."""
+    CLAIMED = "claimed"
+    """Its claim is stored; it has not been written."""
+    SENT = "sent"
+    """Written; its answer is awaited."""
+    UNKNOWN = "unknown"
+    """Written, or perhaps written; its fate is not known."""
+    ANSWERED = "answered"
+    """Its last word is said, not yet durably."""
+    RECORDED = "recorded"
+    """Its last word is durable."""
+
+
+class Event(StrEnum):
+    """What can happen to a command."""
+
+    CLAIM_ASKED = "claim_asked"
+    CLAIM_STORED = "claim_stored"
+    CLAIM_DROPPED = "claim_dropped"
+    """The commit came to nothing, or the gate refused the write."""
+    WRITTEN = "written"
+    INHERITED = "inherited"
+    """An earlier owner claimed it and left no result."""
+    DECIDED = "decided"
+    """The bridge itself answers: denied, expired or superseded."""
+    SETTLED = "settled"
+    """The venue's word: accepted, rejected or not found."""
+    DOUBTED = "doubted"
+    """No answer in time, link lost, or an answer that proves nothing."""
+    RECORDED = "recorded"
+
+
+_S, _E = State, Event
+
+TABLE: Final[dict[tuple[State, Event], State]] = {
+    (_S.QUEUED, _E.CLAIM_ASKED): _S.CLAIMING,
+    (_S.QUEUED, _E.WRITTEN): _S.SENT,  # cancel_order needs no claim
+    (_S.QUEUED, _E.INHERITED): _S.UNKNOWN,
+    (_S.QUEUED, _E.DECIDED): _S.ANSWERED,
+    (_S.CLAIMING, _E.CLAIM_STORED): _S.CLAIMED,
+    (_S.CLAIMING, _E.CLAIM_DROPPED): _S.QUEUED,
+    (_S.CLAIMING, _E.DECIDED): _S.ANSWERED,  # a cancel met it while the commit was under way
+    (_S.CLAIMED, _E.CLAIM_DROPPED): _S.QUEUED,
+    (_S.CLAIMED, _E.DECIDED): _S.ANSWERED,
+    (_S.CLAIMED, _E.WRITTEN): _S.SENT,
+    (_S.SENT, _E.SETTLED): _S.ANSWERED,
+    (_S.SENT, _E.DOUBTED): _S.UNKNOWN,
+    (_S.UNKNOWN, _E.DOUBTED): _S.UNKNOWN,
+    (_S.UNKNOWN, _E.WRITTEN): _S.UNKNOWN,  # a cancel, safe to repeat
+    (_S.UNKNOWN, _E.SETTLED): _S.ANSWERED,  # a late ack, a push or a REST row
+    (_S.ANSWERED, _E.CLAIM_STORED): _S.ANSWERED,  # decided while its commit was under way
+    (_S.ANSWERED, _E.CLAIM_DROPPED): _S.ANSWERED,
+    (_S.ANSWERED, _E.SETTLED): _S.ANSWERED,  # an ack after the push that settled it, or a second ack
+    (_S.ANSWERED, _E.DOUBTED): _S.ANSWERED,
+    (_S.ANSWERED, _E.RECORDED): _S.RECORDED,
+    (_S.RECORDED, _E.CLAIM_STORED): _S.RECORDED,
+    (_S.RECORDED, _E.CLAIM_DROPPED): _S.RECORDED,
+    (_S.RECORDED, _E.SETTLED): _S.RECORDED,
+    (_S.RECORDED, _E.DOUBTED): _S.RECORDED,
+}
+
+UNSENT: Final = frozenset({State.QUEUED, State.CLAIMING, State.CLAIMED})
+"""Certainly not written by this owner."""
+IN_FLIGHT: Final = frozenset({State.SENT, State.UNKNOWN})
+OVER: Final = frozenset({State.ANSWERED, State.RECORDED})
+
+
+class LifeError(Exception):
+    """An event that cannot happen in this state: a mistake in the bridge."""
+
+
+def step(state: State, event: Event) -> State:
+    """Return the state after an event. Raises LifeError for a pair outside the table."""
+    try:
+        return TABLE[state, event]
+    except KeyError:
+        raise LifeError(f"a command that is {state} cannot be {event}") from None

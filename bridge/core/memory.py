@@ -1,0 +1,81 @@
+"""What was asked before: each command once within the horizon, and each clientOrderId one command."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from msgspec import Struct, field
+
+from bridge.contract.commands import PLACE
+from bridge.contract.headers import Headers
+from bridge.contract.results import Result
+
+
+class Asked(Struct):
+    """A remembered command; `result` is its terminal result once there is one.
+
+    `repeats` are the offsets, with the headers to echo, at which it was submitted again before it was answered.
+    """
+
+    command_id: str
+    offset: int
+    timestamp_ms: int
+    digest: str | None
+    client_order_id: str | None
+    result: Result | None = None
+    repeats: list[tuple[int, Headers]] = field(default_factory=list)
+
+
+class Memory:
+    """Commands by commandId and by clientOrderId, forgotten after the horizon."""
+
+    def __init__(self, horizon_s: float) -> None:
+        self._horizon_ms = int(horizon_s * 1000)
+        self._by_id: dict[str, Asked] = {}
+        self._by_client_order_id: dict[str, str] = {}
+        self._order: deque[tuple[int, str]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def find(self, command_id: str) -> Asked | None:
+        """Return the remembered command of this id."""
+        return self._by_id.get(command_id)
+
+    def holder(self, client_order_id: str) -> str | None:
+        """Return the commandId that uses a clientOrderId."""
+        return self._by_client_order_id.get(client_order_id)
+
+    def remember(self, asked: Asked, *, names_order: bool) -> None:
+        """Remember a command; `names_order` when it is a place, whose clientOrderId is then taken."""
+        self._by_id[asked.command_id] = asked
+        self._order.append((asked.timestamp_ms, asked.command_id))
+        if names_order and asked.client_order_id is not None:
+            self._by_client_order_id.setdefault(asked.client_order_id, asked.command_id)
+
+    def restore(self, results: Iterable[tuple[Result, int]]) -> None:
+        """Remember what an earlier owner answered: results with their record timestamps, oldest first."""
+        for result, timestamp_ms in results:
+            if result.outcome.terminal and result.command_id not in self._by_id:
+                asked = Asked(
+                    command_id=result.command_id,
+                    offset=result.command_offset,
+                    timestamp_ms=timestamp_ms,
+                    digest=result.body_digest,
+                    client_order_id=result.client_order_id,
+                    result=result,
+                )
+                self.remember(asked, names_order=result.action == PLACE)
+
+    def forget(self, wall_ms: int) -> None:
+        """Drop what is older than the horizon and answered."""
+        while self._order and self._order[0][0] < wall_ms - self._horizon_ms:
+            timestamp_ms, command_id = self._order[0]
+            asked = self._by_id.get(command_id)
+            if asked is not None and asked.result is None:
+                return
+            self._order.popleft()
+            if asked is None or asked.timestamp_ms != timestamp_ms:
+                continue
+            del self._by_id[command_id]
+            if asked.client_order_id and self._by_client_order_id.get(asked.client_order_id) == command_id:
+                del self._by_client_order_id[asked.client_order_id]

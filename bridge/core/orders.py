@@ -1,0 +1,104 @@
+"""The venue's orders as far as the bridge's own decisions need them: who is who, and what is over."""
+
+from collections import deque
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from msgspec import Struct
+
+from bridge.contract.pushes import OrderPush, Text
+
+TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "CANCELED", "REJECT", "REJECTED", "FAIL", "EXPIRED"})
+"""States that an order never leaves, with the spellings that were seen (LTP docs, Enum Definitions)."""
+_OVER_REMEMBERED_MAX: Final = 100_000
+
+
+class Order(Struct):
+    """One order at the venue."""
+
+    order_id: str
+    client_order_id: str | None
+    sym: str | None
+    side: str | None
+    order_qty: str | None
+    over: bool
+    updated_ms: int
+    created_ms: int
+
+    @property
+    def exchange(self) -> str | None:
+        """BINANCE, OKX or EDX."""
+        return self.sym.split("_", 1)[0] if self.sym else None
+
+
+def same_number(one: str, other: str) -> bool:
+    """Whether two decimal strings mean one number."""
+    try:
+        return Decimal(one) == Decimal(other)
+    except InvalidOperation:
+        return one == other
+
+
+def milliseconds(text: Text | None) -> int:
+    """Read one of the venue's times; 0 when it has none."""
+    return int(text) if text is not None and str(text).isascii() and str(text).isdecimal() else 0
+
+
+class Orders:
+    """Orders by both of their names. Orders that are over are forgotten, the oldest first."""
+
+    def __init__(self) -> None:
+        self._by_order_id: dict[str, Order] = {}
+        self._by_client_order_id: dict[str, str] = {}
+        self._over: deque[str] = deque()
+
+    @property
+    def live(self) -> int:
+        """How many orders are known and not over."""
+        return sum(not order.over for order in self._by_order_id.values())
+
+    def find(self, order_id: str | None, client_order_id: str | None) -> Order | None:
+        """Return the order of either name; the orderId wins, as at the venue."""
+        if order_id is None and client_order_id is not None:
+            order_id = self._by_client_order_id.get(client_order_id)
+        return self._by_order_id.get(order_id) if order_id is not None else None
+
+    def acked(self, order_id: str, client_order_id: str, sym: str | None) -> None:
+        """Learn the two names of an order from an ack."""
+        self._by_client_order_id[client_order_id] = order_id
+        if order_id not in self._by_order_id:
+            self._by_order_id[order_id] = Order(
+                order_id, client_order_id, sym, None, None, over=False, updated_ms=0, created_ms=0
+            )
+
+    def seen(self, push: OrderPush) -> Order:
+        """Learn from a snapshot. What is over stays over, and an older snapshot changes nothing."""
+        order_id = str(push.order_id)
+        updated_ms = milliseconds(push.update_at)
+        over = push.order_state.upper() in TERMINAL
+        known = self._by_order_id.get(order_id)
+        if known is not None and (known.over or updated_ms < known.updated_ms):
+            return known
+        order = Order(
+            order_id=order_id,
+            client_order_id=push.client_order_id or None,
+            sym=push.sym,
+            side=push.side,
+            order_qty=None if push.order_qty is None else str(push.order_qty),
+            over=over,
+            updated_ms=updated_ms,
+            created_ms=milliseconds(push.create_at),
+        )
+        self._by_order_id[order_id] = order
+        if order.client_order_id:
+            self._by_client_order_id[order.client_order_id] = order_id
+        if over:
+            self._over.append(order_id)
+            if len(self._over) > _OVER_REMEMBERED_MAX:
+                self._forget(self._over.popleft())
+        return order
+
+    def _forget(self, order_id: str) -> None:
+        order = self._by_order_id.pop(order_id, None)
+        if order and order.client_order_id and self._by_client_order_id.get(order.client_order_id) == order_id:
+            del self._by_client_order_id[order.client_order_id]

@@ -1,0 +1,175 @@
+"""What the bridge says: results, dead letters and session events, as records to publish."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from bridge.contract import headers as names
+from bridge.contract.results import Outcome, Reason, Result, Takeover
+from bridge.contract.session import Alarm, AlarmRaised, SessionEvent
+from bridge.contract.topics import Stream
+from bridge.core.admit import Refusal
+from bridge.core.claims import Claims
+from bridge.core.command import Pending
+from bridge.core.life import Event, State
+from bridge.core.memory import Memory
+from bridge.core.now import Now
+from bridge.core.traffic import CommandRecord, Outgoing
+
+_encode = msgspec.json.Encoder().encode
+_DEAD_LETTER_BYTES_MAX = 900_000
+"""Above this the value is left out: with its headers it might not fit a record. The offset says where it stands."""
+
+
+class Replies:
+    """Builds the records and keeps what a last word changes: memory, claims and the life of the command."""
+
+    def __init__(self, account: str, commands_topic: str, claims: Claims, memory: Memory) -> None:
+        self.outbox: list[Outgoing] = []
+        self.spoken: list[Result] = []
+        """Results since the last look, for the log."""
+        self._account = account.encode()
+        self._commands_topic = commands_topic
+        self._claims = claims
+        self._memory = memory
+
+    def last_word(
+        self,
+        pending: Pending,
+        outcome: Outcome,
+        now: Now,
+        *,
+        code: int | None = None,
+        message: str | None = None,
+        reason: Reason | None = None,
+        retry_after_ms: int | None = None,
+    ) -> None:
+        """Publish the terminal result of a command, and the same for every repeat of it."""
+        event = Event.DECIDED if outcome in _OURS else Event.SETTLED
+        pending.step(event)
+        result = msgspec.structs.replace(
+            self._result(pending, outcome, now, code, message), reason=reason, retry_after_ms=retry_after_ms
+        )
+        self._publish(result, pending.echo, lambda: self._recorded(pending))
+        asked = self._memory.find(pending.command_id)
+        if asked is not None and asked.offset == pending.offset:
+            asked.result = result
+            for offset, echo in asked.repeats:
+                self.again(result, offset, echo)
+
+    def doubt(self, pending: Pending, now: Now, *, code: int | None = None, message: str | None = None) -> None:
+        """Publish that the fate of a command is not known yet; once."""
+        first = pending.state is State.SENT
+        pending.step(Event.DOUBTED)
+        if first:
+            result = self._result(pending, Outcome.UNKNOWN, now, code, message)
+            self._publish(result, pending.echo, None)
+
+    def again(self, result: Result, offset: int, echo: names.Headers) -> None:
+        """Answer a command that was submitted again with its first outcome."""
+        copy = msgspec.structs.replace(result, command_offset=offset)
+        self._publish(copy, echo, lambda: self._claims.durable(offset))
+
+    def refuse(self, record: CommandRecord, refusal: Refusal, now: Now) -> None:
+        """Answer a record that is no command: under its own id if it has one, else as a dead letter."""
+        if refusal.command_id is None:
+            self.dead_letter(record, refusal.reason, refusal.message, now)
+            return
+        result = Result(
+            command_id=refusal.command_id,
+            command_offset=record.offset,
+            outcome=Outcome.DENIED,
+            answered_at=now.wall_ms,
+            action=refusal.action,
+            message=refusal.message,
+            reason=refusal.reason,
+            body_digest=refusal.digest,
+        )
+        echo = [(name, content) for name, content in record.headers if name in names.ECHOED]
+        self._publish(result, echo, lambda: self._claims.durable(record.offset))
+
+    def dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
+        """Publish the original bytes of a record that cannot be answered under an id of its own."""
+        fits = record.value is None or len(record.value) <= _DEAD_LETTER_BYTES_MAX
+        if not fits:
+            message += "; the value is left out here for its size, read it at its offset"
+        self.outbox.append(
+            Outgoing(
+                stream=Stream.DEAD_LETTERS,
+                key=record.key if record.key is not None else b"",
+                value=record.value if fits else b"",
+                time_ms=now.wall_ms,
+                event_id=f"dead-letter:{record.offset}",
+                is_json=False,
+                headers=[
+                    *((name, content) for name, content in record.headers if name in names.ECHOED),
+                    (names.ERROR_TOPIC, self._commands_topic.encode()),
+                    (names.ERROR_PARTITION, b"0"),
+                    (names.ERROR_OFFSET, str(record.offset).encode()),
+                    (names.ERROR_STAGE, b"VALUE_CONVERTER"),
+                    (names.ERROR_CLASS, type(self).__module__.encode() + b"." + reason.name.encode()),
+                    (names.ERROR_MESSAGE, message.encode("utf-8", "replace")),
+                    (names.ERROR_CODE, reason.value.encode()),
+                ],
+                when_durable=lambda: self._claims.durable(record.offset),
+            )
+        )
+
+    def takeover(self, epoch: int, instance: str, now: Now) -> None:
+        """Publish the record with which a term begins."""
+        self.outbox.append(
+            Outgoing(
+                stream=Stream.RESULTS,
+                key=self._account,
+                value=_encode(Takeover(epoch=epoch, instance=instance, at=now.wall_ms)),
+                time_ms=now.wall_ms,
+                event_id=f"takeover:{epoch}",
+                event_type=names.TAKEOVER_TYPE,
+            )
+        )
+
+    def session(self, event: SessionEvent) -> None:
+        """Publish a session event."""
+        self.outbox.append(Outgoing(stream=Stream.SESSION, key=self._account, value=_encode(event), time_ms=event.at))
+
+    def alarm(self, alarm: Alarm, detail: str, now: Now) -> None:
+        """Raise an alarm on the session topic."""
+        self.session(AlarmRaised(at=now.wall_ms, alarm=alarm, detail=detail))
+
+    def _recorded(self, pending: Pending) -> None:
+        pending.step(Event.RECORDED)
+        self._claims.durable(pending.offset)
+
+    @staticmethod
+    def _result(pending: Pending, outcome: Outcome, now: Now, code: int | None, message: str | None) -> Result:
+        return Result(
+            command_id=pending.command_id,
+            command_offset=pending.offset,
+            outcome=outcome,
+            answered_at=now.wall_ms,
+            action=pending.action,
+            code=code,
+            message=message or None,
+            order_id=pending.order_id,
+            client_order_id=pending.client_order_id,
+            body_digest=pending.digest,
+            sent_at=pending.sent_at_ms,
+        )
+
+    def _publish(self, result: Result, echo: names.Headers, when_durable: Callable[[], None] | None) -> None:
+        self.spoken.append(result)
+        last = "" if result.outcome.terminal else ":unknown"
+        self.outbox.append(
+            Outgoing(
+                stream=Stream.RESULTS,
+                key=result.command_id.encode(),
+                value=_encode(result),
+                time_ms=result.answered_at,
+                event_id=f"result:{result.command_id}{last}",
+                headers=echo,
+                when_durable=when_durable,
+            )
+        )
+
+
+_OURS = frozenset({Outcome.DENIED, Outcome.EXPIRED, Outcome.SUPERSEDED})

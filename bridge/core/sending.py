@@ -1,0 +1,209 @@
+"""Which command goes next, the claim that must be stored before it, and the gate right before its write."""
+
+from msgspec import Struct
+
+from bridge.contract.commands import CANCEL, REPLACE
+from bridge.core.claims import METADATA_BYTES_MAX, Claims, encode
+from bridge.core.command import SAFE_TO_REPEAT, Pending
+from bridge.core.lanes import CLAIM_LANES, Lanes
+from bridge.core.life import Event, State
+from bridge.core.now import Now
+from bridge.core.orders import Orders
+from bridge.core.windows import Windows
+
+_BATCH_MAX = 200
+"""Claims in one commit: so many are written well within a lease."""
+_JUMP_S = 1.0
+"""A longer pause between two ticks means that this process was frozen or its machine asleep."""
+
+
+class Commit(Struct, frozen=True):
+    """One commit to hand over: the whole state, and which commands it claims."""
+
+    offset: int
+    metadata: str
+    claimed: tuple[Pending, ...]
+    handed_over: float
+
+
+class Sending:
+    """Lanes, windows, claims and the lease of one term."""
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        windows: Windows,
+        claims: Claims,
+        orders: Orders,
+        *,
+        epoch: int,
+        lease_s: float,
+        commit_period_s: float,
+        inflight_max: int,
+    ) -> None:
+        self._lanes = lanes
+        self._windows = windows
+        self._claims = claims
+        self._orders = orders
+        self.nameless: list[Pending] = []
+        """Replaces taken out of their lane because nobody here knows their order; the venue must be asked."""
+        self._epoch = epoch
+        self._lease_s = lease_s
+        self._commit_period_s = commit_period_s
+        self._inflight_max = inflight_max
+        self._lease_until = 0.0
+        self._commit: Commit | None = None
+        self._next_commit_at = 0.0
+        self._last_tick: float | None = None
+        self._jumped = False
+
+    def tick(self, now: Now) -> None:
+        """Notice a jump of the clock that counts suspend: until the next stored commit nothing is certain."""
+        if self._last_tick is not None and now.mono - self._last_tick > _JUMP_S:
+            self._jumped = True
+        self._last_tick = now.mono
+
+    def has_lease(self, now: Now) -> bool:
+        """Whether a commit handed over less than a lease ago has been acknowledged."""
+        return now.mono < self._lease_until
+
+    def next_commit(self, now: Now, durable_until_ms: int, *, may_claim: bool) -> Commit | None:
+        """Return the commit to hand over now: for what can be claimed, or because the period is over."""
+        if self._commit is not None:
+            return None
+        batch = self._claim(now) if may_claim else []
+        if not batch and now.mono < self._next_commit_at:
+            return None
+        watermark = self._claims.watermark
+        while True:
+            stored = self._claims.stored(self._epoch, durable_until_ms, (pending.offset for pending in batch))
+            metadata = encode(stored, watermark)
+            if len(metadata) <= METADATA_BYTES_MAX or not batch:
+                break
+            self._put_back(batch.pop())
+        self._next_commit_at = now.mono + self._commit_period_s
+        self._commit = Commit(watermark, metadata, tuple(batch), now.mono)
+        return self._commit
+
+    def commit_stored(self) -> list[Pending]:
+        """Note that the commit under way is acknowledged; return what it claims and may now try the gate."""
+        commit = self._end_commit()
+        self._lease_until = commit.handed_over + self._lease_s
+        self._jumped = False
+        stored = []
+        for pending in commit.claimed:
+            pending.step(Event.CLAIM_STORED)
+            if pending.state is State.CLAIMED:
+                self._claims.claimed.add(pending.offset)
+                stored.append(pending)
+        return stored
+
+    def commit_dropped(self) -> None:
+        """Note that the commit under way, if any, was given up: what it claimed waits again."""
+        self._next_commit_at = 0.0
+        if self._commit is not None:
+            for pending in reversed(self._end_commit().claimed):
+                self._put_back(pending)
+
+    def gate(self, pending: Pending, now: Now, *, ready: bool) -> bool:
+        """Decide right before the write of a claimed command; False puts it back into its lane.
+
+        `ready`: the session is live and recovered, its pong fresh and its write buffer empty.
+        """
+        if pending.state is not State.CLAIMED:
+            return False
+        if ready and self.has_lease(now) and now.mono < pending.deadline:
+            return True
+        self._claims.claimed.discard(pending.offset)
+        self._put_back(pending)
+        return False
+
+    def next_cancel(self, now: Now, *, ready: bool) -> Pending | None:
+        """Return the cancel to write now, if any. It is safe to repeat and needs no claim."""
+        pending = self._lanes.head(CANCEL)
+        while pending is not None and now.mono >= pending.deadline:  # in doubt and no longer valid: not repeated
+            self._lanes.take(pending)
+            pending = self._lanes.head(CANCEL)
+        if pending is None or not ready or not self._cancels_pass(now):
+            return None
+        if not self._windows[CANCEL].take((pending.offset, pending.attempts), now.mono):
+            return None
+        self._lanes.take(pending)
+        return pending
+
+    def written(self, pending: Pending, now: Now) -> str:
+        """Note that a command is being written; return the id of the request."""
+        token = self.token(pending)
+        pending.attempts += 1
+        pending.request_id = f"{self._epoch:x}x{pending.offset:x}x{pending.attempts:x}"
+        pending.written_at = now.mono
+        pending.sent_at_ms = pending.sent_at_ms or now.wall_ms
+        pending.step(Event.WRITTEN)
+        self._windows[pending.action].written(token, now.mono)
+        return pending.request_id
+
+    def withdraw(self, pending: Pending) -> None:
+        """Take a command out that will certainly not be written."""
+        if pending.state is State.QUEUED:
+            self._lanes.discard(pending)
+        else:
+            self._windows[pending.action].unwritten(pending.offset)
+
+    @staticmethod
+    def token(pending: Pending) -> object:
+        """Name the slot of the next request of a command."""
+        return (pending.offset, pending.attempts) if pending.action in SAFE_TO_REPEAT else pending.offset
+
+    def wake_at(self, now: Now) -> float:
+        """Return when something may become due by itself."""
+        free = [
+            self._windows[action].next_free(now.mono)
+            for action in (*CLAIM_LANES, CANCEL)
+            if self._lanes.head(action) is not None
+        ]
+        return min([self._next_commit_at, *(at for at in free if at > now.mono)])
+
+    def _cancels_pass(self, now: Now) -> bool:
+        """With a lease; or while the broker has been out of reach since before it ran out."""
+        if self.has_lease(now):
+            return True
+        unanswered = self._commit is not None and self._commit.handed_over < self._lease_until
+        return unanswered and not self._jumped
+
+    def _claim(self, now: Now) -> list[Pending]:
+        batch: list[Pending] = []
+        for action in CLAIM_LANES:
+            room = min(_BATCH_MAX, self._inflight_max - len(self._claims.claimed)) - len(batch)
+            while room > 0 and (pending := self._lanes.head(action)) is not None:
+                if not self._named(pending):
+                    self._lanes.take(pending)
+                    self.nameless.append(pending)
+                    continue
+                if not self._windows[action].take(pending.offset, now.mono):
+                    break
+                self._lanes.take(pending)
+                pending.step(Event.CLAIM_ASKED)
+                batch.append(pending)
+                room -= 1
+        return batch
+
+    def _named(self, pending: Pending) -> bool:
+        """Give a replace the orderId that the venue wants (LTP docs, Replace Order); False when it is not known."""
+        if pending.action != REPLACE or pending.order_id is not None:
+            return True
+        order = self._orders.find(None, pending.client_order_id)
+        pending.order_id = order.order_id if order is not None else None
+        return order is not None
+
+    def _put_back(self, pending: Pending) -> None:
+        self._windows[pending.action].unwritten(pending.offset)
+        waits = pending.state in {State.CLAIMING, State.CLAIMED}
+        pending.step(Event.CLAIM_DROPPED)
+        if waits:
+            self._lanes.put_back(pending)
+
+    def _end_commit(self) -> Commit:
+        commit, self._commit = self._commit, None
+        if commit is None:
+            raise AssertionError("a commit ended that was never handed over")
+        return commit

@@ -1,0 +1,68 @@
+"""What passes between the rooms: frames from the venue, records from and for Kafka."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from bridge.contract.headers import Headers
+from bridge.contract.topics import Stream
+
+
+class Push(Struct, frozen=True):
+    """A push: the bytes of its `data` (an object, or an array of them) and of the whole frame."""
+
+    channel: str
+    data: bytes
+    frame: bytes
+
+
+class Answer(Struct, frozen=True):
+    """The venue's answer to an action; `request_id` is None when the answer names none."""
+
+    request_id: str | None
+    event: str
+    code: int
+    message: str
+    order_id: str | None
+    client_order_id: str | None
+
+
+class Unreadable(Struct, frozen=True):
+    """A frame that is not of the venue's protocol."""
+
+    frame: bytes
+    why: str
+
+
+Received = Push | Answer | Unreadable
+
+
+class CommandRecord(Struct, frozen=True):
+    """A record of the `commands` topic. `timestamp_ms` is the broker's append time."""
+
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Outgoing(Struct, frozen=True):
+    """A record to publish.
+
+    `event_id` None means that the event has no identity at the venue; `event_type` None is the stream's own.
+    `headers` are added to the CloudEvents ones. `when_durable` is called once, when the brokers have acknowledged it.
+    `received_ms` is when the venue's push arrived; None for what the bridge says itself.
+    """
+
+    stream: Stream
+    key: bytes
+    value: bytes | None
+    time_ms: int
+    event_id: str | None = None
+    event_type: bytes | None = None
+    headers: Headers = ()
+    recovered: bool = False
+    is_json: bool = True
+    received_ms: int | None = None
+    when_durable: Callable[[], None] | None = None

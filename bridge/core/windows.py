@@ -1,0 +1,32 @@
+"""The venue's limits, one ack window for each action (LTP docs, User Data Overview)."""
+
+from collections.abc import Iterable, Mapping
+
+from bridge.contract.results import Result
+from bridge.core.ack_window import AckWindow
+from bridge.core.now import Now
+
+_ANSWER_TO_RECORD_S = 1.0
+"""A result's record is written at most this long before the ack it reports could count at the venue."""
+
+
+class Windows:
+    """The ack windows of one account."""
+
+    def __init__(self, limits: Mapping[str, int], *, budget_percent: int, late_landing_s: float) -> None:
+        self._windows = {
+            action: AckWindow(max(1, limit * budget_percent // 100), late_landing_s=late_landing_s)
+            for action, limit in limits.items()
+        }
+
+    def __getitem__(self, action: str) -> AckWindow:
+        return self._windows[action]
+
+    def restore(self, results: Iterable[tuple[Result, int]], now: Now) -> None:
+        """Take the slots of requests that an earlier owner wrote: results with their record timestamps in ms."""
+        acked: dict[str, list[float]] = {action: [] for action in self._windows}
+        for result, timestamp_ms in results:
+            if result.action in acked and result.sent_at is not None and result.outcome.terminal:
+                acked[result.action].append(now.deadline(timestamp_ms) + _ANSWER_TO_RECORD_S)
+        for action, times in acked.items():
+            self._windows[action].restore(times, ())
