@@ -1,0 +1,44 @@
+"""Logs: one JSON object a line on stdout, or coloured text where a person looks."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+_LIBRARIES_AT_WARNING = ("aiohttp", "aiokafka", "asyncio", "kafka")
+"""Below this they would write whole requests, credentials among them."""
+
+
+def configure(level: str, style: Literal["auto", "json", "pretty"]) -> None:
+    """Send everything that is logged to stdout."""
+    pretty = style == "pretty" or (style == "auto" and sys.stdout.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if pretty
+        else [
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(),
+        ]
+    )
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    foreign = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+    )
+    sink = logging.StreamHandler(sys.stdout)
+    sink.setFormatter(foreign)
+    logging.basicConfig(handlers=[sink], level=threshold, force=True)
+    for name in _LIBRARIES_AT_WARNING:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,215 @@
+"""Wires the parts into the daemon and decides nothing."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from bridge import __version__
+from bridge.admin import health
+from bridge.config import Account as AccountSettings
+from bridge.config import Settings
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.core.account import Account, Terms
+from bridge.core.admit import Rules
+from bridge.core.backoff import full_jitter
+from bridge.core.now import Now
+from bridge.errors import ClusterUnreachable, TopicsUnfit
+from bridge.flow import ports
+from bridge.flow.account import AccountFlow
+from bridge.flow.takeover import Takeover
+from bridge.flow.term import Parts
+from bridge.kafka.cluster import assert_fast
+from bridge.kafka.membership import Membership
+from bridge.kafka.preflight import check_topics
+from bridge.kafka.publisher import Publisher
+from bridge.kafka.tail import TailRecord, read_tail
+from bridge.ltp.rest import RestClient
+from bridge.ltp.session import Session
+from bridge.ltp.wire import encode_action
+
+_log = structlog.get_logger()
+_random = random.SystemRandom().random
+
+
+def clock() -> Now:
+    """Read both clocks. The steady one counts suspend, so that a machine that slept finds its leases over."""
+    return Now(time.clock_gettime(time.CLOCK_BOOTTIME), time.time_ns() // 1_000_000)
+
+
+def terms(settings: Settings) -> Terms:
+    """Pick from the settings what the decisions need."""
+    limits, timing = settings.limits, settings.timing
+    return Terms(
+        rules=Rules(
+            validity_default_place_s=timing.validity_default_place_s,
+            validity_default_cancel_s=timing.validity_default_cancel_s,
+            validity_max_s=timing.validity_max_s,
+            command_bytes_max=limits.command_bytes_max,
+        ),
+        limits={
+            PLACE: limits.place_per_60s,
+            REPLACE: limits.replace_per_60s,
+            CANCEL: limits.cancel_per_60s,
+            CANCEL_ALL: limits.cancel_all_per_60s,
+        },
+        budget_percent=limits.budget_percent,
+        inflight_commands_max=limits.inflight_commands_max,
+        lane_commands_max=limits.lane_commands_max,
+        lease_s=timing.lease_s,
+        commit_period_s=timing.commit_period_s,
+        ack_timeout_s=timing.ack_timeout_s,
+        late_landing_s=timing.late_landing_s,
+        skew_bound_s=timing.skew_bound_s,
+        horizon_s=timing.horizon_s,
+    )
+
+
+class AccountParts:
+    """The real parts of one account, fitted to what flow asks for."""
+
+    def __init__(self, name: str, account: AccountSettings, settings: Settings, instance: str) -> None:
+        self._name = name
+        self._account = account
+        self._settings = settings
+        self._instance = instance
+        self.rest = RestClient(settings.endpoints[0], account, clock)
+        self._started = False
+        self.publisher = Publisher(
+            settings.kafka,
+            environment=settings.environment,
+            account=name,
+            buffer_bytes_max=settings.limits.event_buffer_bytes_max,
+        )
+
+    def flow(self) -> AccountFlow:
+        """Build the account's life."""
+        timing = self._settings.timing
+        return AccountFlow(
+            self._name,
+            self._instance,
+            start=self._start,
+            join=self._membership,
+            take_over=self._take_over,
+            parts=self._parts,
+            random=_random,
+            commit_timeout_s=timing.session_timeout_s,
+            stop_deadline_s=timing.stop_deadline_s,
+        )
+
+    async def _start(self) -> None:
+        if not self._started:
+            await self.publisher.start()
+            self._started = True
+
+    def _membership(self, wake: Callable[[], None]) -> Membership:
+        return Membership(self._settings.kafka, self._settings.timing, self._name, on_revoked=wake, on_assigned=wake)
+
+    async def _read_tail(self, topic: str, since_ms: int) -> list[TailRecord]:
+        return await read_tail(self._settings.kafka, topic, since_ms=since_ms)
+
+    async def _take_over(self, membership: ports.Membership) -> Account:
+        return await Takeover(
+            self._settings.kafka.topic_prefix,
+            self._name,
+            self._instance,
+            terms(self._settings),
+            membership=membership,
+            publisher=self.publisher,
+            read_tail=self._read_tail,
+            clock=clock,
+            commit_timeout_s=self._settings.timing.session_timeout_s,
+        ).run()
+
+    def _parts(self, membership: ports.Membership) -> Parts:
+        return Parts(
+            membership=membership,
+            publisher=self.publisher,
+            rest=self.rest,
+            open_session=self._session,
+            encode=encode_action,
+            clock=clock,
+        )
+
+    def _session(self, listener: ports.Listener) -> Session:
+        return Session(
+            endpoint=self._settings.endpoints[0],
+            account=self._account,
+            timing=self._settings.timing,
+            login_attempts_max=self._settings.limits.login_attempts_max,
+            listener=listener,
+            clock=clock,
+            random=_random,
+        )
+
+
+async def _topics_fit(settings: Settings, stop: asyncio.Event) -> None:
+    """Wait for a broker and check the topics. Raises TopicsUnfit."""
+    attempt = 0
+    while not stop.is_set():
+        try:
+            problems = await check_topics(settings.kafka, settings.timing, settings.accounts)
+        except ClusterUnreachable as error:
+            _log.warning("kafka.unreachable", detail=str(error))
+            attempt += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(full_jitter(attempt, _random(), base_s=0.5, cap_s=10, floor_s=0.2)):
+                    await stop.wait()
+            continue
+        if problems:
+            raise TopicsUnfit(problems)
+        return
+
+
+@contextlib.contextmanager
+def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Run every account until `stop` is set, then stop in good order.
+
+    Raises TopicsUnfit, and OSError when the management port is taken.
+    """
+    assert_fast()
+    instance = f"{socket.gethostname()}:{os.getpid()}"
+    flows: list[AccountFlow] = []
+
+    def look() -> dict[str, health.AccountHealth]:
+        return {flow.name: health.AccountHealth(flow.ready, flow.phase.value, flow.detail) for flow in flows}
+
+    management = settings.management
+    async with health.serve(management.host, management.port, look) as port, contextlib.AsyncExitStack() as stack:
+        _log.info("bridge.started", version=__version__, instance=instance, management_port=port)
+        await _topics_fit(settings, stop)
+        for name, account in settings.accounts.items():
+            parts = AccountParts(name, account, settings, instance)
+            await stack.enter_async_context(parts.rest)
+            stack.push_async_callback(parts.publisher.stop, settings.timing.stop_deadline_s / 4)
+            flows.append(parts.flow())
+        async with asyncio.TaskGroup() as group:
+            for flow in flows:
+                group.create_task(flow.run(stop), name=f"account:{flow.name}")
+            await stop.wait()
+            _log.info("bridge.stopping")
+    _log.info("bridge.stopped")
+
+
+async def run(settings: Settings) -> None:
+    """Run the daemon until SIGTERM or SIGINT. Raises what `serve` raises."""
+    stop = asyncio.Event()
+    with _stopping_on_signals(stop):
+        await serve(settings, stop)

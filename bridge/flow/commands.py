@@ -1,0 +1,160 @@
+"""The commands street: read, claim, write. What is due next is the account's to say."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import structlog
+
+from bridge.core.account import Account
+from bridge.core.command import Pending, wire_args
+from bridge.core.now import Now
+from bridge.core.sending import Commit
+from bridge.errors import CommitInterrupted, VenueUnreachable
+from bridge.flow.events import Events
+from bridge.flow.ports import Clock, EncodeAction, Membership, Publisher, VenueSession
+
+_log = structlog.get_logger()
+_TICK_S = 0.25
+_POLL_S = 0.5
+
+
+class Commands:
+    """Reads and sends the commands of one term."""
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        membership: Membership,
+        session: VenueSession,
+        publisher: Publisher,
+        events: Events,
+        clock: Clock,
+        encode: EncodeAction,
+        commit_timeout_s: float,
+        ask: Callable[[], None],
+    ) -> None:
+        self._account = account
+        self._membership = membership
+        self._session = session
+        self._publisher = publisher
+        self._events = events
+        self._clock = clock
+        self._encode = encode
+        self._commit_timeout_s = commit_timeout_s
+        self._ask = ask
+        self._wake = asyncio.Event()
+        self._commit: tuple[Commit, asyncio.Task[None]] | None = None
+        self.closing = False
+        """Whether nothing new is to be written any more."""
+
+    def wake(self) -> None:
+        """Look at once whether something is due."""
+        self._wake.set()
+
+    async def read(self) -> None:
+        """Take commands in until cancelled. Raises TermEnded when the partition is lost."""
+        paused = False
+        while True:
+            records = await self._membership.poll(_POLL_S)
+            now = self._clock()
+            for record in records:
+                self._account.intake.offer(record, now)
+            if records:
+                self._events.publish()
+                self._wake.set()
+            if self._account.intake.paused != paused:
+                paused = not paused
+                (self._membership.pause if paused else self._membership.resume)()
+
+    async def send(self) -> None:
+        """Claim and write what is due until cancelled. Raises TermEnded when ownership is over or uncertain."""
+        try:
+            while True:
+                self._wake.clear()
+                await self._once()
+                await self._sleep()
+        finally:
+            if self._commit is not None:
+                self._commit[1].cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await self._commit[1]
+
+    async def commit_last(self) -> None:
+        """Commit the whole state once more, after `send` has been cancelled."""
+        self._commit = None
+        self._account.sending.commit_dropped()
+        commit = self._account.next_commit(self._clock(), self._events.durable_until_ms(), recording=False)
+        if commit is not None:
+            await self._membership.commit(commit.offset, commit.metadata, self._commit_timeout_s)
+
+    async def _once(self) -> None:
+        now = self._clock()
+        self._account.tick(now)
+        await self._write_cancels()
+        if self._commit is not None and self._commit[1].done():
+            await self._commit_ended(*self._commit)
+        if self._commit is None and self._membership.owned:
+            self._begin_commit()
+        if self._account.intake.lookups():
+            self._ask()
+        self._events.publish()
+
+    async def _sleep(self) -> None:
+        now = self._clock()
+        wait_s = max(0.0, min(_TICK_S, self._account.wake_at(now) - now.mono)) if self._commit is None else _TICK_S
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
+
+    def _begin_commit(self) -> None:
+        recording = self._publisher.healthy and not self._publisher.overfull and not self.closing
+        commit = self._account.next_commit(self._clock(), self._events.durable_until_ms(), recording=recording)
+        if commit is None:
+            return
+        attempt = self._membership.commit(commit.offset, commit.metadata, self._commit_timeout_s)
+        task = asyncio.create_task(attempt, name="commit")
+        task.add_done_callback(lambda _: self._wake.set())
+        self._commit = (commit, task)
+
+    async def _commit_ended(self, commit: Commit, task: asyncio.Task[None]) -> None:
+        self._commit = None
+        try:
+            task.result()
+        except CommitInterrupted:
+            _log.info("commit.interrupted", offset=commit.offset)
+            self._account.sending.commit_dropped()
+            return
+        for pending in self._account.sending.commit_stored():
+            now = self._clock()
+            if self._account.sending.gate(pending, now, ready=self._ready(now)):
+                await self._write(pending, now)
+
+    async def _write_cancels(self) -> None:
+        while True:
+            now = self._clock()
+            pending = self._account.sending.next_cancel(
+                now, ready=self._session.ready_to_write(now) and not self.closing
+            )
+            if pending is None:
+                return
+            await self._write(pending, now)
+
+    def _ready(self, now: Now) -> bool:
+        return (
+            not self.closing
+            and self._account.recovered
+            and self._membership.owned
+            and self._session.ready_to_write(now)
+        )
+
+    async def _write(self, pending: Pending, now: Now) -> None:
+        token = self._account.sending.token(pending)
+        request_id = self._account.sending.written(pending, now)
+        self._account.settling.written(pending, request_id, token)
+        try:
+            await self._session.send(self._encode(request_id, pending.action, wire_args(pending)))
+        except VenueUnreachable as error:
+            # Its loss is told by the listener, which puts the command in doubt like every other in flight.
+            _log.warning("command.unsent", command_id=pending.command_id, detail=str(error))

@@ -1,0 +1,85 @@
+"""The events street: what the session brings goes through the account to the publisher, and nothing waits."""
+
+from collections.abc import Callable
+
+import structlog
+
+from bridge.contract.session import Cause
+from bridge.core.account import Account
+from bridge.core.now import Now
+from bridge.core.traffic import Answer, Received
+from bridge.flow.ports import Publisher, VenueSession
+
+_log = structlog.get_logger()
+
+
+class Events:
+    """Listens to the session of one term."""
+
+    def __init__(
+        self,
+        name: str,
+        account: Account,
+        publisher: Publisher,
+        *,
+        wake: Callable[[], None],
+        on_login: Callable[[str], None],
+    ) -> None:
+        self._log = _log.bind(account=name)
+        self._account = account
+        self._publisher = publisher
+        self._wake = wake
+        self._on_login = on_login
+        self.session: VenueSession | None = None
+        """Set once the session exists; it needs its listener first."""
+
+    def durable_until_ms(self) -> int:
+        """Return up to when everything that was received is durable; 0 before the first login."""
+        heard_ms = self.session.heard_ms if self.session is not None else 0
+        pending_ms = self._publisher.oldest_pending_ms()
+        return heard_ms if pending_ms is None else min(heard_ms, pending_ms)
+
+    def logged_in(self, endpoint: str, now: Now) -> None:
+        """Begin the sweep of a new session."""
+        del now
+        self._log.info("session.logged_in", endpoint=endpoint)
+        self._on_login(endpoint)
+
+    def received(self, event: Received, now: Now) -> None:
+        """Publish a push, or settle a command by its answer."""
+        if not self._account.received(event, now) and isinstance(event, Answer):
+            self._log.warning("answer.unmatched", request_id=event.request_id, answer=event.event, code=event.code)
+        self.publish()
+        if isinstance(event, Answer):
+            self._wake()
+        elif self._publisher.overfull and self.session is not None:
+            self.session.drop(Cause.BUFFER_FULL, "more events wait for Kafka than may be held in memory")
+
+    def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
+        """Open a gap from the last durable point."""
+        self._log.warning("session.lost", endpoint=endpoint, cause=cause.value, detail=detail)
+        self._account.session_lost(endpoint, cause, detail, self.durable_until_ms(), now)
+        self.publish()
+        self._wake()
+
+    def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
+        """Tell that a connection or login did not come about."""
+        del now
+        self._log.warning("session.attempt_failed", endpoint=endpoint, cause=cause.value, detail=detail)
+
+    def publish(self) -> None:
+        """Hand what is to be published to the publisher, and log what was said about commands."""
+        for record in self._account.drain():
+            self._publisher.publish(record)
+        for result in self._account.replies.spoken:
+            self._log.info(
+                "command." + result.outcome.value,
+                command_id=result.command_id,
+                action=result.action,
+                offset=result.command_offset,
+                client_order_id=result.client_order_id,
+                order_id=result.order_id,
+                code=result.code,
+                reason=result.reason.value if result.reason else None,
+            )
+        self._account.replies.spoken.clear()

@@ -1,0 +1,176 @@
+"""What flow needs of the venue and of Kafka. `app.py` fits the real parts in; tests fit others."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from bridge.contract.headers import Headers
+from bridge.contract.pushes import OrderPush
+from bridge.contract.session import Cause
+from bridge.core.now import Now
+from bridge.core.traffic import CommandRecord, Outgoing, Received
+
+Clock = Callable[[], Now]
+EncodeAction = Callable[[str, str, Mapping[str, str]], bytes]
+"""Request id, action and arguments to a frame."""
+
+
+class Listener(Protocol):
+    """Who is told what the venue's session does. Every call returns at once."""
+
+    def logged_in(self, endpoint: str, now: Now) -> None:
+        """Note that the venue accepted the login."""
+
+    def received(self, event: Received, now: Now) -> None:
+        """Take one frame."""
+
+    def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
+        """Note the end of a logged-in session."""
+
+    def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
+        """Note a connection or login that did not come about."""
+
+
+class VenueSession(Protocol):
+    """A session that keeps itself alive."""
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the venue accepted the login and the session has not ended since."""
+
+    @property
+    def heard_ms(self) -> int:
+        """Unix ms of the last frame, a pong included; 0 before the first."""
+
+    def ready_to_write(self, now: Now) -> bool:
+        """Whether a command may be written: logged in, pong fresh, nothing unsent."""
+
+    async def send(self, frame: bytes) -> None:
+        """Write a frame without letting anything else run before it is with the transport."""
+
+    def drop(self, cause: Cause, detail: str) -> None:
+        """End the connection; the session connects again."""
+
+    async def run(self) -> None:
+        """Keep the session until cancelled; raises LoginRefused when logging in is hopeless."""
+
+
+class OrderRow(Protocol):
+    """One order as REST tells it."""
+
+    @property
+    def order(self) -> OrderPush:
+        """The fields that decisions need."""
+
+
+class VenueRest(Protocol):
+    """The venue's REST calls."""
+
+    async def open_orders(self) -> Sequence[OrderRow]:
+        """Return every open order."""
+
+    async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
+        """Return one order; None when the venue says that there is none."""
+
+
+class Publisher(Protocol):
+    """Publishes records in order; never makes its caller wait."""
+
+    @property
+    def overfull(self) -> bool:
+        """Whether more events wait than may be held in memory."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether records become durable in time."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Stamp this epoch from now on; sequences begin at 1."""
+
+    def publish(self, record: Outgoing) -> None:
+        """Queue a record."""
+
+    def oldest_pending_ms(self) -> int | None:
+        """Return when the oldest event that is not durable yet was received."""
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until everything queued is durable; False when time ran out."""
+
+
+class Committed(Protocol):
+    """What the group's coordinator holds."""
+
+    @property
+    def offset(self) -> int | None:
+        """The committed offset; None when the group never committed."""
+
+    @property
+    def metadata(self) -> str:
+        """What was committed with it."""
+
+
+class Membership(Protocol):
+    """One member of the account's group."""
+
+    @property
+    def owned(self) -> bool:
+        """Whether the partition is ours as far as we have been told."""
+
+    @property
+    def position(self) -> int:
+        """The next offset to read."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which term this member owns, so that a rebalance leaves the partition with it."""
+
+    async def join(self) -> None:
+        """Join the group."""
+
+    async def wait_owned(self) -> None:
+        """Wait until the partition is assigned to this member."""
+
+    async def committed(self) -> Committed:
+        """Read what is committed."""
+
+    async def commit(self, offset: int, metadata: str, timeout_s: float) -> None:
+        """Commit once, in one generation; raises CommitInterrupted or TermEnded."""
+
+    async def poll(self, timeout_s: float) -> list[CommandRecord]:
+        """Read on; raises TermEnded when the partition is no longer ours."""
+
+    def seek(self, offset: int) -> None:
+        """Read from this offset on."""
+
+    def pause(self) -> None:
+        """Read nothing for now."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+    async def begin_offset(self) -> int:
+        """Return the first offset that the topic still holds."""
+
+    async def end_offset(self) -> int:
+        """Return the offset behind the last record."""
+
+    async def leave(self) -> None:
+        """Leave the group, so that another member takes over at once."""
+
+
+class TailRecord(Protocol):
+    """A record read from the end of a topic."""
+
+    @property
+    def timestamp_ms(self) -> int:
+        """Unix ms."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value."""
+
+    @property
+    def headers(self) -> Headers:
+        """The headers."""
+
+
+ReadTail = Callable[[str, int], Awaitable[Sequence[TailRecord]]]
+"""Topic and Unix ms: the records from then on to the topic's present end."""

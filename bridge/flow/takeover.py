@@ -1,0 +1,166 @@
+"""Taking an account over: what the predecessor left, in the one order that is safe.
+
+Commit the next epoch first, so that the coordinator fences whoever held the last; then say so on `results`; only
+then read what was answered, because nothing of an older epoch behind that record counts; and read every command
+there is before anything is sent.
+"""
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from bridge.contract import headers as names
+from bridge.contract.results import Result
+from bridge.contract.session import Alarm
+from bridge.contract.topics import Stream, topic_name
+from bridge.core.account import Account, Terms
+from bridge.core.claims import Stored, decode, encode
+from bridge.core.intake import Past
+from bridge.errors import ClusterUnreachable
+from bridge.flow.ports import Clock, Membership, Publisher, ReadTail, TailRecord
+
+_log = structlog.get_logger()
+_POLL_S = 0.5
+_decode_result = msgspec.json.Decoder(Result).decode
+
+
+class Answered(Struct, frozen=True):
+    """What `results` and `dead-letters` tell: results with timestamps, answered offsets, the highest epoch."""
+
+    results: list[tuple[Result, int]]
+    offsets: frozenset[int]
+    epoch: int
+
+
+def _header(record: TailRecord, name: str) -> bytes | None:
+    return next((content for key, content in record.headers if key == name), None)
+
+
+def _number(content: bytes | None) -> int:
+    return int(content) if content is not None and content.isdigit() else -1
+
+
+def read_answers(results: list[TailRecord], dead_letters: list[TailRecord]) -> Answered:
+    """Sum up what was answered; a record with a lower epoch than one before it is void."""
+    valid: list[tuple[Result, int]] = []
+    offsets: set[int] = set()
+    top = 0
+    for record in results:
+        epoch = _number(_header(record, names.EPOCH))
+        if epoch < top or record.value is None:
+            continue
+        top = epoch
+        if _header(record, names.TYPE) != names.EVENT_TYPES[Stream.RESULTS]:
+            continue
+        try:
+            result = _decode_result(record.value)
+        except msgspec.DecodeError:
+            continue
+        valid.append((result, record.timestamp_ms))
+        if result.outcome.terminal:
+            offsets.add(result.command_offset)
+    offsets.update(_number(_header(record, names.ERROR_OFFSET)) for record in dead_letters)
+    return Answered(valid, frozenset(offsets), top)
+
+
+class Takeover:
+    """One takeover of one account."""
+
+    def __init__(
+        self,
+        prefix: str,
+        name: str,
+        instance: str,
+        terms: Terms,
+        *,
+        membership: Membership,
+        publisher: Publisher,
+        read_tail: ReadTail,
+        clock: Clock,
+        commit_timeout_s: float,
+    ) -> None:
+        self._prefix = prefix
+        self._name = name
+        self._instance = instance
+        self._terms = terms
+        self._membership = membership
+        self._publisher = publisher
+        self._read_tail = read_tail
+        self._clock = clock
+        self._commit_timeout_s = commit_timeout_s
+
+    async def run(self) -> Account:
+        """Take over; the account that comes back may send as soon as its session is live.
+
+        Raises TermEnded when the partition is lost on the way, ClusterUnreachable when the brokers do not answer.
+        """
+        committed = await self._membership.committed()
+        offset, stored = committed.offset, None
+        if offset is not None:
+            stored = decode(committed.metadata, offset)
+        readable = stored is not None
+        if stored is None:
+            seen = await self._answers(since_ms=0)
+            readable = offset is None and seen.epoch == 0
+            offset = await self._membership.begin_offset() if offset is None else offset
+            stored = Stored(seen.epoch, 0, ())
+        offset = offset or 0
+        epoch = stored.epoch + 1
+        fenced = Stored(epoch, stored.durable_until_ms, stored.claimed)
+        await self._membership.commit(offset, encode(fenced, offset), self._commit_timeout_s)
+        self._membership.set_epoch(epoch)
+        account = Account(
+            self._prefix,
+            self._name,
+            self._terms,
+            epoch=epoch,
+            start=offset,
+            durable_until_ms=stored.durable_until_ms,
+        )
+        self._publisher.begin_epoch(epoch)
+        account.replies.takeover(epoch, self._instance, self._clock())
+        await self._flush(account)
+        horizon_ms = int(self._terms.horizon_s * 1000)
+        answers = await self._answers(since_ms=self._clock().wall_ms - horizon_ms if readable else 0)
+        account.restore(answers.results, self._clock())
+        await self._read_commands(account, offset, frozenset(stored.claimed), answers, readable=readable)
+        await self._flush(account)
+        account.begin(self._instance, self._clock())
+        return account
+
+    async def _answers(self, since_ms: int) -> Answered:
+        results = await self._read_tail(topic_name(self._prefix, self._name, Stream.RESULTS), since_ms)
+        dead_letters = await self._read_tail(topic_name(self._prefix, self._name, Stream.DEAD_LETTERS), since_ms)
+        return read_answers(list(results), list(dead_letters))
+
+    async def _flush(self, account: Account) -> None:
+        for record in account.drain():
+            self._publisher.publish(record)
+        if not await self._publisher.flush(self._commit_timeout_s):
+            raise ClusterUnreachable("records of the takeover did not become durable in time")
+
+    async def _read_commands(
+        self, account: Account, start: int, claimed: frozenset[int], answers: Answered, *, readable: bool
+    ) -> None:
+        """Read every command there is. Without readable metadata whatever has no result counts as claimed."""
+        self._membership.seek(start)
+        end = await self._membership.end_offset()
+        oldest_ms = answers.results[0][1] if answers.results else 0
+        passed_over = 0
+        while self._membership.position < end:
+            for record in await self._membership.poll(_POLL_S):
+                past = Past.READ
+                if record.offset in answers.offsets:
+                    past = Past.ANSWERED
+                elif record.offset in claimed or (not readable and record.offset < end):
+                    past = Past.CLAIMED
+                if not readable and past is Past.CLAIMED and record.timestamp_ms < oldest_ms:
+                    passed_over += 1
+                    past = Past.ANSWERED
+                account.intake.offer(record, self._clock(), past)
+            for record_out in account.drain():
+                self._publisher.publish(record_out)
+        if not readable:
+            detail = f"the group's commit held no claims of ours; {passed_over} commands were passed over"
+            account.replies.alarm(Alarm.CLAIMS_UNREADABLE, detail, self._clock())
+            _log.warning("claims.unreadable", account=self._name, passed_over=passed_over)
