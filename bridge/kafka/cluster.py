@@ -1,0 +1,195 @@
+"""How to connect: the client's settings, what makes it fast, and why a connection may fail."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable
+from typing import Any, Final, TypeVar
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from bridge.config import Kafka, Timing
+from bridge.errors import ClusterUnreachable, ConfigError, KafkaTrouble, TopicsUnfit
+
+CLIENT_ID: Final = "ltp-bridge"
+PROBE_TIMEOUT_MS: Final = 3000
+
+_BEYOND_REBALANCE_S: Final = 4.0
+_ASK_TIMEOUT_S: Final = 10.0
+_SAME_WORDS_S: Final = 10.0
+_FAST_RECORDS: Final = "aiokafka.record._crecords.default_records"
+
+_Answer = TypeVar("_Answer")
+
+
+class _Hidden(str):
+    """A secret that the client can use as text, and that prints as stars."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'**********'"
+
+    def __str__(self) -> str:
+        return "**********"
+
+    def __format__(self, format_spec: str) -> str:
+        return format(str(self), format_spec)
+
+
+def client_options(kafka: Kafka) -> dict[str, Any]:
+    """Build what every client of the cluster is constructed with; secrets are read anew from their files.
+
+    Raises ConfigError when the TLS files cannot be used.
+    """
+    calm_client_logs()
+    options: dict[str, Any] = {
+        "bootstrap_servers": kafka.bootstrap_servers,
+        "client_id": CLIENT_ID,
+        "security_protocol": kafka.security_protocol,
+    }
+    if kafka.security_protocol.endswith("SSL"):
+        options["ssl_context"] = _ssl_context(kafka)
+    if kafka.security_protocol.startswith("SASL"):
+        password = kafka.sasl_password
+        options["sasl_mechanism"] = kafka.sasl_mechanism
+        options["sasl_plain_username"] = kafka.sasl_username
+        options["sasl_plain_password"] = _Hidden(password.get_secret_value() if password else "")
+    return options
+
+
+def member_options(kafka: Kafka, timing: Timing) -> dict[str, Any]:
+    """Build what the consumer of a group of commands is constructed with."""
+    return {
+        **client_options(kafka),
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "session_timeout_ms": int(timing.session_timeout_s * 1000),
+        "heartbeat_interval_ms": int(timing.heartbeat_s * 1000),
+        "rebalance_timeout_ms": int(timing.rebalance_timeout_s * 1000),
+        # The broker holds a JoinGroup for as long as the rebalance takes.
+        "request_timeout_ms": int((timing.rebalance_timeout_s + _BEYOND_REBALANCE_S) * 1000),
+        "max_poll_interval_ms": 60_000,
+        "metadata_max_age_ms": 60_000,
+        "fetch_max_wait_ms": 500,
+        # With read_committed, an open transaction of any caller would hold up every command.
+        "isolation_level": "read_uncommitted",
+    }
+
+
+def _ssl_context(kafka: Kafka) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=kafka.ssl_ca_file)
+        if kafka.ssl_certificate_file is not None:
+            # Without a passphrase given, OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(kafka.ssl_certificate_file, kafka.ssl_key_file, password=str)
+    except (ssl.SSLError, OSError) as error:
+        problem = (
+            f"kafka: the TLS files cannot be used ({error}); ssl_ca_file holds PEM certificates, and "
+            "ssl_key_file the key without passphrase that belongs to ssl_certificate_file"
+        )
+        raise ConfigError([problem]) from None
+    return context
+
+
+class _SeldomSame(logging.Filter):
+    """Lets the same warning through once in 10 s: with brokers away, the client repeats itself 10 times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        key = (record.name, str(record.msg))
+        if record.levelno < logging.WARNING:
+            return True
+        if record.created - self._said_at.get(key, 0.0) < _SAME_WORDS_S:
+            return False
+        self._said_at[key] = record.created
+        return True
+
+
+_seldom_same = _SeldomSame()
+
+
+def calm_client_logs() -> None:
+    """Keep aiokafka's loggers at INFO or above, and from repeating themselves.
+
+    At DEBUG they write passwords, keys and values.
+    """
+    names = ["aiokafka", *(name for name in logging.root.manager.loggerDict if name.startswith("aiokafka."))]
+    for name in names:
+        logger = logging.getLogger(name)
+        logger.addFilter(_seldom_same)  # on each: a logger's filter does not see its children's records
+        if logger.getEffectiveLevel() < logging.INFO:
+            logger.setLevel(logging.INFO)
+
+
+def assert_fast() -> None:
+    """Raise KafkaTrouble when aiokafka works without its C extension: silently five times slower."""
+    if DefaultRecordBatchBuilder.__module__ != _FAST_RECORDS:
+        raise KafkaTrouble(
+            "aiokafka runs without its C extension, too slowly for a burst of fills; unset AIOKAFKA_NO_EXTENSIONS, "
+            "or install aiokafka from a wheel that was built for this platform"
+        )
+
+
+async def likely_cause(kafka: Kafka) -> str:
+    """Connect once to each bootstrap server and say in words why none answers, and what to look at."""
+    causes = [
+        f"{host}:{port}: {await _connection_trouble(kafka, host, port)}"
+        for host, port, _ in collect_hosts(kafka.bootstrap_servers)
+    ]
+    return "; ".join(causes)
+
+
+async def _connection_trouble(kafka: Kafka, host: str, port: int) -> str:
+    options = client_options(kafka)
+    del options["bootstrap_servers"]
+    try:
+        connection = await create_conn(host, port, request_timeout_ms=PROBE_TIMEOUT_MS, **options)
+    except (OSError, KafkaError) as error:
+        return _diagnosis(kafka, error)
+    connection.close()
+    await asyncio.sleep(0)
+    return "it answers now"
+
+
+def _diagnosis(kafka: Kafka, error: OSError | KafkaError) -> str:
+    listener = f"security_protocol is {kafka.security_protocol}, check what the listener speaks"
+    diagnoses: tuple[tuple[type[Exception], str], ...] = (
+        (ssl.SSLCertVerificationError, f"its certificate is not trusted ({error}); check ssl_ca_file, the host's name"),
+        (ssl.SSLError, f"no TLS there; {listener}"),
+        (TimeoutError, f"no answer; check the address and the network policy; {listener}"),
+        (ConnectionResetError, f"it hung up; {listener}"),
+        (OSError, f"{error}; check kafka.bootstrap_servers and that the broker runs"),
+        (KafkaError, f"it refused ({type(error).__name__}); check sasl_username, password and mechanism; {listener}"),
+    )
+    return next(text for kind, text in diagnoses if isinstance(error, kind))
+
+
+async def require_topic(consumer: AIOKafkaConsumer, topic: str) -> None:
+    """Raise TopicsUnfit without the topic: a group on a topic that is not there forms, and waits for ever."""
+    if topic not in await consumer.topics():
+        raise TopicsUnfit([f"{topic} does not exist, or is refused to this principal; create it, or grant Read"])
+
+
+def require_one_partition(consumer: AIOKafkaConsumer, topic: str) -> None:
+    """Raise TopicsUnfit when the topic is known to have more than one partition."""
+    partitions = consumer.partitions_for_topic(topic)
+    if partitions is not None and partitions != {0}:
+        raise TopicsUnfit([f"{topic} has {len(partitions)} partitions; it needs exactly one"])
+
+
+async def ask(question: Awaitable[_Answer], about: str) -> _Answer:
+    """Await a client's answer for at most 10 s. Raises ClusterUnreachable, and KafkaTrouble where the answer is no."""
+    try:
+        async with asyncio.timeout(_ASK_TIMEOUT_S):
+            return await question
+    except (TimeoutError, KafkaTimeoutError, KafkaConnectionError) as error:
+        raise ClusterUnreachable(f"no answer about {about}: {error!r}") from error
+    except KafkaError as error:
+        raise KafkaTrouble(f"{about}: {error!r}") from error

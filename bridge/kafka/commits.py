@@ -1,0 +1,86 @@
+"""Commit attempts: one at a time, each of one generation, each with an answer or the end of the term."""
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import errors as kafka_errors
+
+from bridge.errors import KafkaTrouble, TermEnded
+from bridge.kafka import inside
+
+
+class CommitInterrupted(KafkaTrouble):
+    """A rebalance ended the attempt, whose request the next generation fences.
+
+    When the partition comes back, the owner commits its whole state again and goes on; when it does not, the next
+    call raises TermEnded.
+    """
+
+    retryable = True
+
+
+class CommitAttempts:
+    """Sends one commit at a time and knows when the next one would not be safe."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
+        self._consumer = consumer
+        self._partition = partition
+        self._attempt: asyncio.Task[None] | None = None
+        self._interrupted = False
+        self._unanswered: inside.Generation | None = None
+
+    async def commit(self, generation: inside.Generation, offset: int, metadata: str, timeout_s: float) -> None:
+        """Make one attempt; see `Membership.commit`."""
+        if self._attempt is not None:
+            raise RuntimeError("a commit is already in flight; commits are made one at a time")
+        if self._unanswered == generation:
+            raise TermEnded("an earlier commit was never answered and may still arrive; leave the group and join again")
+        attempt = self._attempt = asyncio.create_task(
+            inside.commit_in_generation(self._consumer, generation, self._partition, offset, metadata),
+            name=f"commit {self._partition.topic}",
+        )
+        self._interrupted = False
+        try:
+            await asyncio.wait({attempt}, timeout=timeout_s)
+        finally:
+            self._attempt = None
+            if not attempt.done():  # timed out, or the caller was cancelled: the request may still arrive
+                self._unanswered = generation
+                attempt.cancel()
+        if not attempt.done():
+            raise TermEnded(f"the commit was not acknowledged within {timeout_s:g} s and may still arrive")
+        self._judge(attempt, generation)
+
+    def _judge(self, attempt: asyncio.Task[None], generation: inside.Generation) -> None:
+        if attempt.cancelled():
+            if self._interrupted:
+                raise CommitInterrupted("a rebalance ended the commit")
+            raise TermEnded("the commit was cut off and may still arrive")
+        error = attempt.exception()
+        if error is None:
+            return
+        if isinstance(error, kafka_errors.RebalanceInProgressError):
+            inside.request_rejoin(self._consumer)
+            raise CommitInterrupted("the group is rebalancing; the commit was not stored") from error
+        if isinstance(error, kafka_errors.UnknownMemberIdError | kafka_errors.IllegalGenerationError):
+            raise TermEnded(f"the coordinator no longer knows this member ({type(error).__name__})") from error
+        if isinstance(error, kafka_errors.OffsetMetadataTooLargeError | kafka_errors.InvalidCommitOffsetSizeError):
+            raise KafkaTrouble(
+                "the claims do not fit into the commit's metadata; set the broker's offset.metadata.max.bytes "
+                "to 4096 or more"
+            ) from error
+        if isinstance(error, kafka_errors.GroupAuthorizationFailedError | kafka_errors.TopicAuthorizationFailedError):
+            raise KafkaTrouble(
+                f"commits are refused to this principal ({type(error).__name__}); grant it Read on the group and "
+                f"on {self._partition.topic}"
+            ) from error
+        self._unanswered = generation
+        raise TermEnded(f"the commit has no answer and may still arrive: {error!r}") from error
+
+    async def interrupt(self) -> None:
+        """End the attempt in flight and return when it has ended."""
+        attempt = self._attempt
+        if attempt is not None and not attempt.done():
+            self._interrupted = True
+            attempt.cancel()
+            await asyncio.wait({attempt})

@@ -1,0 +1,246 @@
+"""The only place that looks inside aiokafka (written against 0.14), and why each look is needed.
+
+- `commit()` retries for ever and with whatever generation the member has by then; a claim must belong to one
+  generation, so the request is built and sent here.
+- `stop()` of a producer waits for brokers that are away, and sends what is still buffered; `stop()` of a
+  consumer may raise CancelledError half-way, and leave a heartbeat behind that keeps the partition. What must
+  end, ends here: within a bound, and with nothing left that speaks for us.
+"""
+# ruff: noqa: SLF001 - see above; no other module of the bridge does this
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Collection, Coroutine
+from typing import Any, Final, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import errors as kafka_errors
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.metadata import MetadataRequest
+
+from bridge.contract.headers import ERROR_CODE
+
+UNREADABLE_RECORD: Final = b"unreadable_record"
+"""The value of the header `error_code` of a record that could not be decoded."""
+
+_CLOSE_TIMEOUT_S: Final = 2.0
+_RETRY_BACKOFF_S: Final = 0.05
+_SENDER_END_TRIES: Final = 10
+
+_REPEATABLE: Final = (
+    kafka_errors.GroupLoadInProgressError,
+    kafka_errors.GroupCoordinatorNotAvailableError,
+    kafka_errors.NotCoordinatorForGroupError,
+    kafka_errors.RequestTimedOutError,
+)
+
+
+class Generation(NamedTuple):
+    """One member in one generation of its group; a member that was put out comes back under another id."""
+
+    member_id: str
+    number: int
+
+
+def current_generation(consumer: AIOKafkaConsumer) -> Generation:
+    """Return what the member would join, commit and send heartbeats with at this moment."""
+    coordinator = consumer._coordinator
+    if coordinator is None:
+        return Generation("", OffsetCommitRequest.DEFAULT_GENERATION_ID)
+    return Generation(coordinator.member_id, coordinator.generation)
+
+
+def request_rejoin(consumer: AIOKafkaConsumer) -> None:
+    """Let the member join its group again, as after a heartbeat that says so."""
+    consumer._coordinator.request_rejoin()
+
+
+async def commit_in_generation(
+    consumer: AIOKafkaConsumer, generation: Generation, partition: TopicPartition, offset: int, metadata: str
+) -> None:
+    """Commit with the member id and generation given, and return once the coordinator has acknowledged.
+
+    Tried again only where nothing was written, or where the answer is a code: then the attempt has found its
+    place in the coordinator's log or none at all, and cannot overtake the next one.
+    Raises the KafkaError of any other answer, and KafkaConnectionError or RequestTimedOutError (not from a code)
+    when the request was written and not answered: the commit may then still arrive.
+    """
+    coordinator, client = consumer._coordinator, consumer._client
+    request = OffsetCommitRequest(
+        coordinator.group_id,
+        generation.number,
+        generation.member_id,
+        OffsetCommitRequest.DEFAULT_RETENTION_TIME,
+        [(partition.topic, [(partition.partition, offset, metadata)])],
+    )
+    while True:
+        await coordinator.ensure_coordinator_known()
+        node = coordinator.coordinator_id
+        if node is None or not await client.ready(node, group=ConnectionGroup.COORDINATION):
+            coordinator.coordinator_dead()
+            await asyncio.sleep(_RETRY_BACKOFF_S)
+            continue
+        try:
+            response = await client.send(node, request, group=ConnectionGroup.COORDINATION)
+        except kafka_errors.NodeNotReadyError:
+            continue
+        except kafka_errors.KafkaError:
+            coordinator.coordinator_dead()
+            raise
+        answer = kafka_errors.for_code(response.topics[0][1][0][1])
+        if answer is kafka_errors.NoError:
+            return
+        if answer not in _REPEATABLE:
+            raise answer
+        if answer is not kafka_errors.GroupLoadInProgressError:
+            coordinator.coordinator_dead()
+        await asyncio.sleep(_RETRY_BACKOFF_S)
+
+
+async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> tuple[int, str] | None:
+    """Ask the coordinator for the committed offset and its metadata; the public method keeps the metadata back.
+
+    Tries for ever while brokers are away. None when the group never committed.
+    """
+    found = await consumer._coordinator.fetch_committed_offsets([partition])
+    if partition not in found:
+        return None
+    return found[partition].offset, found[partition].metadata or ""
+
+
+def fetch_position(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
+    """Return the offset that would be fetched next: past control batches and what compaction removed."""
+    subscription = consumer._subscription.subscription
+    assignment = subscription.assignment if subscription is not None else None
+    state = assignment.state_value(partition) if assignment is not None else None
+    return int(state.position) if state is not None and state.has_valid_position else None
+
+
+async def fetch_records(consumer: AIOKafkaConsumer, partition: TopicPartition, timeout_ms: int) -> list[ConsumerRecord]:
+    """Return what has arrived, in order; a record that cannot be decoded becomes one without key and value.
+
+    aiokafka fails for ever at a header whose name is not UTF-8, and at a compression it has no library for: one
+    such record would stop everything behind it. The offsets of its batch are passed over one by one, and marked
+    with the header `error_code`.
+    """
+    try:
+        return await _getmany(consumer, partition, timeout_ms)
+    except (UnicodeDecodeError, kafka_errors.UnsupportedCodecError):
+        unreadable = consumer._fetcher._records[partition]._partition_records.next_fetch_offset
+    position = fetch_position(consumer, partition)
+    if position is not None and position < unreadable:
+        consumer.seek(partition, position)
+        return await _getmany(consumer, partition, timeout_ms, max_records=1)
+    consumer.seek(partition, unreadable + 1)
+    headers = ((ERROR_CODE, UNREADABLE_RECORD),)
+    return [ConsumerRecord(partition.topic, partition.partition, unreadable, 0, 0, None, None, None, -1, -1, headers)]
+
+
+async def _getmany(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, timeout_ms: int, max_records: int | None = None
+) -> list[ConsumerRecord]:
+    try:
+        found = await consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
+    except Exception:
+        # After an error the client counts the fetch as running for ever, and would never find us idle.
+        consumer._subscription._fetch_count = 0
+        raise
+    records: list[ConsumerRecord] = found.get(partition, [])
+    return records
+
+
+def known_partitions(producer: AIOKafkaProducer, topic: str) -> Collection[int] | None:
+    """Return the topic's partitions without waiting; None when the cluster has not named the topic."""
+    partitions: set[int] | None = producer.client.cluster.partitions_for_topic(topic)
+    return partitions
+
+
+def is_unauthorized(producer: AIOKafkaProducer, topic: str) -> bool:
+    """Tell whether the cluster refuses this principal the topic."""
+    return topic in producer.client.cluster.unauthorized_topics
+
+
+def learn_topics(producer: AIOKafkaProducer, topics: Collection[str]) -> Awaitable[bool]:
+    """Have the producer ask for the topics' partitions now; the result may be waited for."""
+    producer.client.set_topics(topics)
+    update: Awaitable[bool] = producer.client.force_metadata_update()
+    return update
+
+
+async def topics_metadata(admin: AIOKafkaAdminClient, topics: Collection[str]) -> list[Any]:
+    """Ask for the topics' metadata without creating any, whatever auto.create.topics.enable says."""
+    request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
+    response = await admin._send_request(request)
+    found: list[Any] = response.to_object()["topics"]
+    return found
+
+
+async def abandon_producer(producer: AIOKafkaProducer) -> None:
+    """End a producer at once without sending what it still holds."""
+    producer._closed = True
+    producer._message_accumulator._closed = True
+    sender = producer._sender.sender_task
+    if sender is not None:
+        sender.cancel()
+    for connection in list(producer.client._conns.values()):
+        connection.close()  # ends the requests in flight, for which the sender's end waits
+    for _ in range(_SENDER_END_TRIES):
+        # A request that ends so may begin to wait for metadata, which nobody fetches any more.
+        await _release_metadata_waiters(producer.client)
+        if sender is None or sender.done():
+            break
+        await asyncio.wait({sender}, timeout=_RETRY_BACKOFF_S)
+    if sender is not None:
+        await _end_within({sender}, _CLOSE_TIMEOUT_S)
+    await within(producer.client.close(), _CLOSE_TIMEOUT_S)
+
+
+async def _release_metadata_waiters(client: AIOKafkaClient) -> None:
+    synchronizer, client._sync_task = client._sync_task, None
+    if synchronizer is not None:
+        await _end_within({synchronizer}, _CLOSE_TIMEOUT_S)
+    update = client._md_update_fut
+    if update is not None and not update.done():
+        update.set_result(False)
+
+
+async def end_consumer(consumer: AIOKafkaConsumer, timeout_s: float) -> None:
+    """Stop a consumer (and leave its group) within `timeout_s`; past it, end what is left of it."""
+    try:
+        await within(consumer.stop(), timeout_s)
+    finally:
+        consumer._closed = True
+        await _end_within(_tasks_of(consumer), _CLOSE_TIMEOUT_S)
+        await _release_metadata_waiters(consumer._client)
+        await within(consumer._client.close(), _CLOSE_TIMEOUT_S)
+
+
+def _tasks_of(consumer: AIOKafkaConsumer) -> set[asyncio.Task[Any]]:
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher
+    names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
+    tasks = {getattr(coordinator, name, None) for name in names}
+    if fetcher is not None:
+        tasks |= {fetcher._fetch_task, *fetcher._pending_tasks}
+    return {task for task in tasks if task is not None}
+
+
+async def within(coroutine: Coroutine[Any, Any, Any], timeout_s: float) -> None:
+    """Run to the end or to the bound; whatever it raises has no consequence for something that is over."""
+    task = asyncio.ensure_future(coroutine)
+    try:
+        await asyncio.wait({task}, timeout=timeout_s)
+    finally:
+        await _end_within({task}, _CLOSE_TIMEOUT_S)
+
+
+async def _end_within(tasks: set[asyncio.Task[Any]], timeout_s: float) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=timeout_s)
+    for task in tasks:
+        if task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                task.exception()

@@ -1,0 +1,127 @@
+"""One topic's records on their way: sequence numbers, what waits, what the producer holds, what is durable."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from bridge.contract.headers import EVENT_TYPES, event_headers
+from bridge.core.traffic import Outgoing
+
+_RECORD_OVERHEAD_BYTES: Final = 512
+"""What a queued record takes in memory beside its key and value, roughly."""
+
+
+class Numbered:
+    """A record with its place in its topic: epoch and sequence never change, however often it is sent."""
+
+    __slots__ = ("durable", "epoch", "queued_at_s", "queued_ms", "record", "sequence", "size_bytes")
+
+    def __init__(self, record: Outgoing, *, epoch: int, sequence: int, queued_at_s: float, queued_ms: int) -> None:
+        self.record = record
+        self.epoch = epoch
+        self.sequence = sequence
+        self.queued_at_s = queued_at_s
+        self.queued_ms = queued_ms
+        self.size_bytes = len(record.key) + len(record.value or b"") + _RECORD_OVERHEAD_BYTES
+        self.durable = False
+
+    def headers(self, source: bytes) -> list[tuple[str, bytes]]:
+        """Build the headers: the same ones at every attempt."""
+        record = self.record
+        return [
+            *event_headers(
+                event_id=record.event_id,
+                event_source=source,
+                event_type=record.event_type or EVENT_TYPES[record.stream],
+                time_ms=record.time_ms,
+                subject=record.key,
+                epoch=self.epoch,
+                sequence=self.sequence,
+                recovered=record.recovered,
+                is_json=record.is_json,
+            ),
+            *record.headers,
+        ]
+
+
+class Lane:
+    """The records of one topic that are not durable, in the order of their sequence."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self.waiting: deque[Numbered] = deque()
+        self.handed: deque[Numbered] = deque()
+        self.handed_bytes = 0
+        self.progress_at_s = 0.0
+        self.pending_bytes = 0
+        self.event_bytes = 0
+        self.published = 0
+        self.settled = 0
+        self.held_until_s = 0.0
+        self.one_by_one = False
+        self.failed = False
+        self._sequence = 0
+        self._oldest_received: deque[int] = deque()
+
+    def begin_epoch(self) -> None:
+        """Let the next record be the first of its epoch."""
+        self._sequence = 0
+
+    def add(self, record: Outgoing, *, epoch: int, now_s: float, now_ms: int) -> None:
+        """Give the record its number and queue it."""
+        self._sequence += 1
+        numbered = Numbered(record, epoch=epoch, sequence=self._sequence, queued_at_s=now_s, queued_ms=now_ms)
+        self.waiting.append(numbered)
+        self.published += 1
+        self.pending_bytes += numbered.size_bytes
+        if record.received_ms is not None:
+            self.event_bytes += numbered.size_bytes
+            # The smallest of a moving window: what is larger and came before can never be the smallest again.
+            while self._oldest_received and self._oldest_received[-1] > record.received_ms:
+                self._oldest_received.pop()
+            self._oldest_received.append(record.received_ms)
+
+    def hand_over(self, now_s: float) -> Numbered:
+        """Move the next waiting record to those that the producer holds."""
+        if not self.handed:
+            self.progress_at_s = now_s
+        numbered = self.waiting.popleft()
+        self.handed.append(numbered)
+        self.handed_bytes += numbered.size_bytes
+        return numbered
+
+    def take_back(self) -> None:
+        """Let everything that the producer holds and that is not durable wait again, in its order."""
+        self.waiting.extendleft(numbered for numbered in reversed(self.handed))
+        self.handed.clear()
+        self.handed_bytes = 0
+        self.failed = False
+
+    def settle(self, numbered: Numbered, now_s: float, told: Callable[[Callable[[], None]], None]) -> None:
+        """Mark one record durable; `told` gets every `when_durable` whose turn has come, in order."""
+        numbered.durable = True
+        self.progress_at_s = now_s
+        while self.handed and self.handed[0].durable:
+            first = self.handed.popleft()
+            self.handed_bytes -= first.size_bytes
+            self.pending_bytes -= first.size_bytes
+            self.settled += 1
+            received_ms = first.record.received_ms
+            if received_ms is not None:
+                self.event_bytes -= first.size_bytes
+                if self._oldest_received[0] == received_ms:
+                    self._oldest_received.popleft()
+            if first.record.when_durable is not None:
+                told(first.record.when_durable)
+
+    @property
+    def oldest(self) -> Numbered | None:
+        """The first record that is not durable."""
+        if self.handed:
+            return self.handed[0]
+        return self.waiting[0] if self.waiting else None
+
+    @property
+    def oldest_received_ms(self) -> int | None:
+        """The smallest `received_ms` of the records that are not durable."""
+        return self._oldest_received[0] if self._oldest_received else None

@@ -1,0 +1,299 @@
+"""Membership of one account's group: who is assigned its one partition owns the account.
+
+One object is one membership at a time. It is continuous from `join` to the first sign that somebody else may have
+owned the account: the partition given to another member, or this member put out and let back in under another
+id. From then on everything raises TermEnded until `leave` and `join`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import errors as kafka_errors
+from msgspec import Struct
+
+from bridge.config import Kafka, Timing
+from bridge.contract.topics import Stream, group_name, topic_name
+from bridge.core.traffic import CommandRecord
+from bridge.errors import ClusterUnreachable, KafkaTrouble, TermEnded
+from bridge.kafka import inside
+from bridge.kafka.assignor import KeepOwner
+from bridge.kafka.cluster import ask, likely_cause, member_options, require_one_partition, require_topic
+from bridge.kafka.commits import CommitAttempts, CommitInterrupted
+from bridge.kafka.intake import Intake, OffsetLost
+
+__all__ = ["CommitInterrupted", "Committed", "Membership", "OffsetLost"]
+
+_LEAVE_TIMEOUT_S: Final = 5.0
+_ANSWER_S: Final = 10.0
+_WATCH_S: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Committed(Struct, frozen=True):
+    """What the group has committed; `offset` None when it never has."""
+
+    offset: int | None
+    metadata: str
+
+
+class Membership:
+    """One member of one account's group.
+
+    `on_revoked` is called when a rebalance begins and the partition was ours, after the commit in flight has ended;
+    `on_assigned` when the partition is ours, for the first time or again. Both must return at once. A partition that
+    is lost for good is told by TermEnded from whatever is called or waited for next.
+    """
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        timing: Timing,
+        account: str,
+        *,
+        on_revoked: Callable[[], None],
+        on_assigned: Callable[[], None],
+    ) -> None:
+        self._kafka = kafka
+        self._timing = timing
+        self._account = account
+        self._on_revoked = on_revoked
+        self._on_assigned = on_assigned
+        self._group = group_name(kafka.topic_prefix, account)
+        self._partition = TopicPartition(topic_name(kafka.topic_prefix, account, Stream.COMMANDS), 0)
+        self._consumer: AIOKafkaConsumer | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._assigned: inside.Generation | None = None
+        self._held: inside.Generation | None = None
+        self._joined = False
+        self._over: str | None = None
+        self._epoch = 0
+        self._epoch_member_id = ""
+        self._turn: asyncio.Future[None] | None = None
+        self._intake: Intake | None = None
+        self._commits: CommitAttempts | None = None
+
+    async def join(self) -> None:
+        """Join the group; returns once it has formed, with the partition or without (a hot standby).
+
+        Raises ClusterUnreachable, TopicsUnfit unless there is one partition, KafkaTrouble when the group refuses us.
+        """
+        if self._consumer is not None:
+            raise RuntimeError("already a member: leave first")
+        self._begin()
+        consumer = self._consumer = AIOKafkaConsumer(
+            **member_options(self._kafka, self._timing),
+            group_id=self._group,
+            partition_assignment_strategy=[KeepOwner(self._owned_epoch)],
+        )
+        self._intake = Intake(consumer, self._partition)
+        self._commits = CommitAttempts(consumer, self._partition)
+        bound_s = self._timing.rebalance_timeout_s + self._timing.session_timeout_s + _ANSWER_S
+        try:
+            async with asyncio.timeout(bound_s):
+                await consumer.start()
+                await require_topic(consumer, self._partition.topic)
+                consumer.subscribe([self._partition.topic], listener=_Listener(self))
+                while not self._joined:
+                    await self._watch()
+        except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
+            await self.leave()
+            raise ClusterUnreachable(
+                f"the group {self._group} could not be joined ({type(error).__name__}): "
+                f"{await likely_cause(self._kafka)}"
+            ) from error
+        except BaseException:
+            await self.leave()
+            raise
+
+    async def wait_owned(self) -> None:
+        """Wait until the partition is ours. A standby waits here: it is what keeps it a member."""
+        while not self.owned:
+            self._require_membership()
+            await self._watch()
+
+    @property
+    def owned(self) -> bool:
+        """Whether the partition is assigned to us at this moment; False while a rebalance runs."""
+        return (
+            self._over is None
+            and self._consumer is not None
+            and self._assigned is not None
+            and self._assigned == inside.current_generation(self._consumer)
+        )
+
+    @property
+    def generation(self) -> int:
+        """The group's generation as far as this member knows; -1 when it is in none."""
+        return inside.current_generation(self._consumer).number if self._consumer is not None else -1
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the group, from its next rebalance on, which epoch we own: the highest keeps the partition."""
+        self._epoch = epoch
+        self._epoch_member_id = inside.current_generation(self._consumer).member_id if self._consumer else ""
+
+    def _owned_epoch(self) -> int:
+        """Return the epoch for the join that is being sent: none for a member that was put out meanwhile."""
+        member_id = inside.current_generation(self._consumer).member_id
+        return self._epoch if self._over is None and member_id and member_id == self._epoch_member_id else 0
+
+    async def committed(self) -> Committed:
+        """Ask the coordinator for what the group has committed. Raises ClusterUnreachable, KafkaTrouble."""
+        consumer, _, _ = self._require_membership()
+        found = await ask(inside.committed_offset(consumer, self._partition), f"the group {self._group}")
+        return Committed(*(found or (None, "")))
+
+    async def commit(self, offset: int, metadata: str, timeout_s: float) -> None:
+        """Commit once, as a member of the generation of this moment; returns when it is acknowledged.
+
+        One at a time. Raises CommitInterrupted when a rebalance runs or ended the attempt: after `on_assigned`, commit
+        the whole state again. Raises TermEnded when we are not the owner, or when it is uncertain whether the
+        commit was stored (`timeout_s` passed, the connection broke, an earlier one was cut off); KafkaTrouble when
+        the broker refuses what is committed.
+        """
+        _, _, commits = self._require_membership()
+        if self._assigned is None and self._held is not None:
+            raise CommitInterrupted("a rebalance is running; nothing was sent")
+        if self._assigned is None or not self.owned:
+            raise TermEnded("the partition is not ours; nothing can be committed")
+        await commits.commit(self._assigned, offset, metadata, timeout_s)
+
+    async def poll(self, timeout_s: float) -> list[CommandRecord]:
+        """Return the records that have arrived, in the order of their offsets, each offset once.
+
+        Nothing is read before `seek`. During a rebalance the list is empty. Raises TermEnded when the partition is
+        another's or the consumer died, OffsetLost when the log does not hold our next offset.
+        """
+        self._require_membership()
+        return await self._watch(timeout_s)
+
+    async def _watch(self, timeout_s: float = _WATCH_S) -> list[CommandRecord]:
+        """Let the consumer work until it has records, a rebalance has its outcome, or the time is over."""
+        consumer, intake, _ = self._require_membership()
+        self._turn = asyncio.get_running_loop().create_future()
+        try:
+            records = await intake.poll(timeout_s, self._turn)
+        except kafka_errors.GroupAuthorizationFailedError as error:
+            raise KafkaTrouble(f"the group {self._group} is refused to this principal; grant it Read") from error
+        except kafka_errors.KafkaError as error:
+            if not self._joined and not error.retriable:
+                raise KafkaTrouble(f"the group {self._group} could not be joined: {error!r}") from error
+            raise TermEnded(f"the consumer failed: {error!r}") from error
+        self._require_membership()
+        require_one_partition(consumer, self._partition.topic)
+        return records
+
+    @property
+    def position(self) -> int:
+        """The offset that comes next: everything below it was returned by `poll`, or holds no record."""
+        _, intake, _ = self._require_membership()
+        return intake.position
+
+    def seek(self, offset: int) -> None:
+        """Go on with the record at `offset`; the first call lets the reading begin."""
+        _, intake, _ = self._require_membership()
+        intake.seek(offset)
+
+    def pause(self) -> None:
+        """Read no more until `resume`; `poll` must still be called."""
+        _, intake, _ = self._require_membership()
+        intake.pause()
+
+    def resume(self) -> None:
+        """Read again."""
+        _, intake, _ = self._require_membership()
+        intake.resume()
+
+    async def begin_offset(self) -> int:
+        """Return the first offset that the log holds. Raises ClusterUnreachable, KafkaTrouble."""
+        consumer, _, _ = self._require_membership()
+        return int((await ask(consumer.beginning_offsets([self._partition]), self._partition.topic))[self._partition])
+
+    async def end_offset(self) -> int:
+        """Return the offset after the last record. Raises ClusterUnreachable, KafkaTrouble."""
+        consumer, _, _ = self._require_membership()
+        return int((await ask(consumer.end_offsets([self._partition]), self._partition.topic))[self._partition])
+
+    async def leave(self) -> None:
+        """Leave the group, so that a standby takes over at once. Never hangs, and may be called at any time."""
+        consumer, self._consumer = self._consumer, None
+        self._assigned, self._over = None, "this member has left the group"
+        self._wake()
+        if consumer is None or self._commits is None or self._intake is None:
+            return
+        try:
+            await self._commits.interrupt()
+            await inside.end_consumer(consumer, _LEAVE_TIMEOUT_S)
+        finally:
+            self._intake.end()
+
+    def _require_membership(self) -> tuple[AIOKafkaConsumer, Intake, CommitAttempts]:
+        if self._over is not None:
+            raise TermEnded(self._over)
+        if self._consumer is None or self._intake is None or self._commits is None:
+            raise TermEnded("this member has not joined the group")
+        return self._consumer, self._intake, self._commits
+
+    def _wake(self) -> None:
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
+
+    async def revoked(self) -> None:
+        """End the commit and stop owning; called by the client, which waits for it before it joins again."""
+        was_ours, self._assigned = self._assigned is not None, None
+        if self._intake is not None and self._commits is not None:
+            self._intake.revoked()
+            await self._commits.interrupt()
+        if was_ours:
+            self._call(self._on_revoked)
+
+    def assigned(self, partitions: set[TopicPartition]) -> None:
+        """Take, keep or lose the partition; called by the client after every rebalance."""
+        if self._consumer is None or self._intake is None or self._over is not None:
+            return
+        self._joined = True
+        generation = inside.current_generation(self._consumer)
+        if self._partition not in partitions:
+            if self._held is not None:
+                self._over = "the partition was given to another member"
+        elif self._held is not None and not self._continues(self._held, generation):
+            self._over = "another member may have owned the account since this one was last assigned it"
+        else:
+            self._held = self._assigned = generation
+            self._intake.assigned()
+            self._call(self._on_assigned)
+        self._wake()
+
+    def _continues(self, before: inside.Generation, now: inside.Generation) -> bool:
+        """Tell whether nobody else can have been assigned the partition between the two generations.
+
+        A member that was put out comes back under another id. A generation that we were in and whose outcome we
+        never saw cannot have gone to a lower epoch than the one we told it.
+        """
+        told_epoch = self._epoch > 0 and self._epoch_member_id == now.member_id
+        return now.member_id == before.member_id and (now.number == before.number + 1 or told_epoch)
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        """Call back; a failure ends the membership, because the client would only log it and go on."""
+        try:
+            callback()
+        except Exception as error:
+            log.exception("membership.callback_failed", account=self._account)
+            self._over = f"a callback failed: {error!r}"
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publishes no types
+    def __init__(self, membership: Membership) -> None:
+        self._membership = membership
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        del revoked
+        await self._membership.revoked()
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._membership.assigned(assigned)

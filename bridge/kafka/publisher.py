@@ -1,0 +1,299 @@
+"""Publishing: every record is queued at once, sent in order, and kept until the brokers have acknowledged it.
+
+aiokafka's idempotent producer is useless after any failed batch (its sequence has moved on), and never gives up
+on brokers that are away. So the queue here is the truth and the producer is replaceable: on a failure it is
+abandoned, and what is not acknowledged goes through a new one, in order and under the same `ce_id`, epoch and
+sequence. A reader may then see a record twice; it never sees a hole.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka import errors as kafka_errors
+
+from bridge.config import Kafka
+from bridge.contract.headers import source
+from bridge.contract.topics import Stream, topic_name
+from bridge.core.traffic import Outgoing
+from bridge.kafka import inside
+from bridge.kafka.cluster import assert_fast
+from bridge.kafka.lane import Lane, Numbered
+from bridge.kafka.producer import Trouble, connect, unknown_because, words
+
+STUCK_AFTER_S: Final = 5.0
+"""A record that waits longer for its acknowledgement makes the publisher unhealthy."""
+
+# Half of an open batch. A lane never hands over more, so `send` never waits and no topic holds up another.
+_WINDOW_BYTES: Final = 262_144
+_RECORDS_PER_TURN: Final = 200
+
+_RETRY_FIRST_S: Final = 0.1
+_RETRY_LAST_S: Final = 2.0
+_HOLD_S: Final = 1.0
+_HOLD_UNAUTHORIZED_S: Final = 15.0
+_QUIET_WAIT_S: Final = 1.0
+_RENEW_STUCK_S: Final = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+def _log_oversize(record: Outgoing) -> None:
+    log.error("record.oversize", stream=record.stream.value, bytes=len(record.value or b""))
+
+
+def _log_trouble(text: str) -> None:
+    log.warning("publisher.troubled", reason=text)
+
+
+class Publisher:
+    """Publishes one account's records through one producer.
+
+    `on_oversize` is called with a record that is larger than brokers take; it is then done with, as if durable.
+    `on_trouble` is told, in words, what keeps records from being published; the same words at most every 30 s.
+    """
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        *,
+        environment: str,
+        account: str,
+        buffer_bytes_max: int,
+        on_oversize: Callable[[Outgoing], None] = _log_oversize,
+        on_trouble: Callable[[str], None] = _log_trouble,
+    ) -> None:
+        self._kafka = kafka
+        self._account = account
+        self._source = source(environment, account)
+        self._buffer_bytes_max = buffer_bytes_max
+        self._on_oversize = on_oversize
+        self._epoch = 0
+        self._lanes: dict[Stream, Lane] = {
+            stream: Lane(topic_name(kafka.topic_prefix, account, stream))
+            for stream in Stream
+            if stream is not Stream.COMMANDS
+        }
+        self._topics = [lane.topic for lane in self._lanes.values()]
+        self._producer: AIOKafkaProducer | None = None
+        self._feeding: asyncio.Task[None] | None = None
+        self._broken = False
+        self._retry_s = _RETRY_FIRST_S
+        self._work = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._trouble = Trouble(partial(self._call, on_trouble))
+
+    async def start(self) -> None:
+        """Connect, again and again until a broker answers; what was published meanwhile is sent first."""
+        assert_fast()
+        await self._connect()
+        self._feeding = asyncio.create_task(self._feed(), name=f"publisher {self._account}")
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Begin a new term: what is published from now on carries it, and is numbered from 1 in each topic."""
+        self._epoch = epoch
+        for lane in self._lanes.values():
+            lane.begin_epoch()
+
+    def publish(self, record: Outgoing) -> None:
+        """Queue a record; never waits and never fails for want of room (see `overfull`)."""
+        now_s, now_ms = time.monotonic(), time.time_ns() // 1_000_000
+        self._lanes[record.stream].add(record, epoch=self._epoch, now_s=now_s, now_ms=now_ms)
+        self._work.set()
+
+    @property
+    def pending_bytes(self) -> int:
+        """What the records that are not durable take in memory, roughly."""
+        return sum(lane.pending_bytes for lane in self._lanes.values())
+
+    @property
+    def overfull(self) -> bool:
+        """Whether the venue's pushes that are not durable take more than `buffer_bytes_max`."""
+        return sum(lane.event_bytes for lane in self._lanes.values()) > self._buffer_bytes_max
+
+    def oldest_pending_ms(self) -> int | None:
+        """Return the smallest `received_ms` of the records that are not durable; None when all are."""
+        found = [lane.oldest_received_ms for lane in self._lanes.values()]
+        return min((ms for ms in found if ms is not None), default=None)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether a broker has been reached, and no record waits longer than 5 s for its acknowledgement."""
+        return self._feeding is not None and self._oldest_age_s() < STUCK_AFTER_S
+
+    def _oldest_age_s(self) -> float:
+        oldest = [lane.oldest for lane in self._lanes.values()]
+        queued = min((numbered.queued_at_s for numbered in oldest if numbered is not None), default=None)
+        return 0.0 if queued is None else time.monotonic() - queued
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until what was published before is durable; False when the time ran out first."""
+        wanted = [(lane, lane.published) for lane in self._lanes.values()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while any(lane.settled < published for lane, published in wanted):
+                    self._progress.clear()
+                    await self._progress.wait()
+        return all(lane.settled >= published for lane, published in wanted)
+
+    async def stop(self, timeout_s: float) -> None:
+        """Flush for at most `timeout_s`, then end; what is not durable by then stays unpublished."""
+        try:
+            if self._feeding is not None:
+                await self.flush(timeout_s)
+        finally:
+            feeding, self._feeding = self._feeding, None
+            if feeding is not None:
+                feeding.cancel()
+                await asyncio.wait({feeding})
+            await self._abandon()
+
+    async def _feed(self) -> None:
+        """Hand records to the producer, and renew it when it is of no more use."""
+        while True:
+            try:
+                if self._broken or self._producer is None:
+                    await self._renew()
+                self._work.clear()
+                more = await self._feed_lanes()
+                if not more:
+                    await self._wait_for_work()
+                if self._is_stuck():
+                    self._break(f"no acknowledgement for {_RENEW_STUCK_S:.0f} s")
+            except Exception as error:  # noqa: BLE001 - whatever the client comes up with, a new one is the answer
+                self._break(words(error))
+
+    async def _wait_for_work(self) -> None:
+        if not any(lane.waiting or lane.handed for lane in self._lanes.values()):
+            await self._work.wait()
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HOLD_S):
+                await self._work.wait()
+
+    def _is_stuck(self) -> bool:
+        since = time.monotonic() - _RENEW_STUCK_S
+        return any(lane.handed and lane.progress_at_s < since for lane in self._lanes.values())
+
+    async def _feed_lanes(self) -> bool:
+        """Give every lane its turn; True when one has more to hand over right now."""
+        more = False
+        for lane in self._lanes.values():
+            if lane.waiting and time.monotonic() >= lane.held_until_s and self._is_known(lane):
+                more |= await self._feed_lane(lane)
+        if more:
+            await asyncio.sleep(0)
+        return more
+
+    def _is_known(self, lane: Lane) -> bool:
+        """Check that `send` would not wait for the topic's metadata; if it would, ask and hold the lane."""
+        if self._producer is None:
+            return False
+        why = unknown_because(self._producer, lane.topic)
+        if why is None:
+            return True
+        lane.held_until_s = time.monotonic() + _HOLD_S
+        self._trouble.tell(why)
+        # The answer is not waited for: the lane is looked at again when it is held no more.
+        inside.learn_topics(self._producer, self._topics)
+        return False
+
+    async def _feed_lane(self, lane: Lane) -> bool:
+        for _ in range(_RECORDS_PER_TURN):
+            if not lane.waiting or self._broken:
+                return False
+            window = 1 if lane.one_by_one else _WINDOW_BYTES
+            if lane.handed and lane.handed_bytes + lane.waiting[0].size_bytes > window:
+                return False  # an acknowledgement wakes us
+            await self._send(lane, lane.hand_over(time.monotonic()))
+        return True
+
+    async def _send(self, lane: Lane, numbered: Numbered) -> None:
+        producer, record = self._producer, numbered.record
+        if producer is None or numbered.durable:
+            return
+        try:
+            future = await producer.send(
+                lane.topic,
+                value=record.value,
+                key=record.key,
+                partition=0,
+                timestamp_ms=numbered.queued_ms,
+                headers=numbered.headers(self._source),
+            )
+        except kafka_errors.MessageSizeTooLargeError:
+            self._pass_over(lane, numbered)
+            return
+        future.add_done_callback(partial(self._answered, lane, numbered, producer))
+
+    def _answered(
+        self, lane: Lane, numbered: Numbered, producer: AIOKafkaProducer, future: asyncio.Future[Any]
+    ) -> None:
+        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        if producer is not self._producer:
+            return  # of a producer that was given up; the record has been or will be sent by another one
+        if error is None:
+            self._retry_s = _RETRY_FIRST_S
+            self._settle(lane, numbered)
+            if not lane.waiting:
+                lane.one_by_one = False
+        elif isinstance(error, kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError):
+            if len(lane.handed) == 1:
+                self._pass_over(lane, numbered)
+            lane.failed = lane.one_by_one = True  # a batch was refused: find the record that is too large
+            self._break(f"{lane.topic}: {words(error)}")
+        else:
+            lane.failed = True
+            if isinstance(error, kafka_errors.TopicAuthorizationFailedError):
+                lane.held_until_s = time.monotonic() + _HOLD_UNAUTHORIZED_S
+            self._break(f"{lane.topic}: {words(error)}")
+
+    def _pass_over(self, lane: Lane, numbered: Numbered) -> None:
+        self._call(self._on_oversize, numbered.record)
+        self._settle(lane, numbered)
+
+    def _settle(self, lane: Lane, numbered: Numbered) -> None:
+        lane.settle(numbered, time.monotonic(), self._call)
+        self._progress.set()
+        if lane.waiting:
+            self._work.set()
+
+    def _call(self, callback: Callable[..., None], *arguments: object) -> None:
+        try:
+            callback(*arguments)
+        except Exception:  # a caller's mistake must not stop the other records
+            log.exception("publisher.callback_failed", account=self._account)
+
+    def _break(self, why: str) -> None:
+        self._broken = True
+        self._work.set()
+        self._trouble.tell(why)
+
+    async def _renew(self) -> None:
+        """Replace the producer, and take back all that it has not been acknowledged for."""
+        with contextlib.suppress(TimeoutError):
+            # The other topics' records are on their way: leave them the time, and nothing is sent twice.
+            async with asyncio.timeout(_QUIET_WAIT_S):
+                while any(lane.handed and not lane.failed for lane in self._lanes.values()):
+                    self._progress.clear()
+                    await self._progress.wait()
+        await self._abandon()
+        for lane in self._lanes.values():
+            lane.take_back()
+        await asyncio.sleep(self._retry_s)
+        self._retry_s = min(self._retry_s * 2, _RETRY_LAST_S)
+        self._broken = False
+        await self._connect()
+
+    async def _abandon(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await inside.abandon_producer(producer)
+
+    async def _connect(self) -> None:
+        self._producer = await connect(self._kafka, self._topics, self._trouble)

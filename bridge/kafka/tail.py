@@ -1,0 +1,109 @@
+"""Reading a topic from a point in time to its end, without a group: what a new owner must know."""
+
+import asyncio
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import errors as kafka_errors
+from msgspec import Struct
+
+from bridge.config import Kafka
+from bridge.contract.headers import Headers
+from bridge.errors import ClusterUnreachable, KafkaTrouble
+from bridge.kafka import inside
+from bridge.kafka.cluster import client_options, likely_cause, require_one_partition
+
+_STALL_S: Final = 10.0
+_REQUEST_TIMEOUT_MS: Final = 3000
+_FETCH_MS: Final = 250
+_FETCH_BYTES: Final = 8 * 1024 * 1024
+_STOP_TIMEOUT_S: Final = 2.0
+_LOST_TRIES: Final = 3
+
+
+class TailRecord(Struct, frozen=True):
+    """A record as it was read; `timestamp_ms` is of the kind that the topic keeps."""
+
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+async def read_tail(kafka: Kafka, topic: str, *, since_ms: int, until_offset: int | None = None) -> list[TailRecord]:
+    """Read from the first record at or after `since_ms` (all with 0) to the end as of now, or to `until_offset`.
+
+    `until_offset` is included. Raises ClusterUnreachable when nothing moves for 10 s, KafkaTrouble when the topic
+    does not exist, has several partitions, or is refused.
+    """
+    consumer = AIOKafkaConsumer(
+        topic,
+        **client_options(kafka),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        max_partition_fetch_bytes=_FETCH_BYTES,
+        fetch_max_wait_ms=_FETCH_MS,
+    )
+    try:
+        async with asyncio.timeout(_STALL_S) as deadline:
+            await consumer.start()
+            require_one_partition(consumer, topic)
+            for _ in range(_LOST_TRIES):
+                try:
+                    return await _read(consumer, TopicPartition(topic, 0), since_ms, until_offset, deadline)
+                except kafka_errors.OffsetOutOfRangeError:
+                    continue  # retention removed the beginning after it was looked up
+        raise KafkaTrouble(f"{topic} loses its oldest records faster than they can be read; raise its retention")
+    except (TimeoutError, OSError, kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError) as error:
+        raise ClusterUnreachable(
+            f"{topic} could not be read to its end ({type(error).__name__}): {await likely_cause(kafka)}"
+        ) from error
+    except kafka_errors.UnknownTopicOrPartitionError as error:
+        raise KafkaTrouble(f"{topic} does not exist; create it, or set kafka.create_topics") from error
+    except kafka_errors.TopicAuthorizationFailedError as error:
+        raise KafkaTrouble(f"{topic} is refused to this principal; grant it Describe and Read") from error
+    except kafka_errors.KafkaError as error:
+        raise KafkaTrouble(f"{topic} could not be read: {error!r}") from error
+    finally:
+        await inside.end_consumer(consumer, _STOP_TIMEOUT_S)
+
+
+async def _read(
+    consumer: AIOKafkaConsumer,
+    partition: TopicPartition,
+    since_ms: int,
+    until_offset: int | None,
+    deadline: asyncio.Timeout,
+) -> list[TailRecord]:
+    begin = await _first_offset(consumer, partition, since_ms)
+    end = (await consumer.end_offsets([partition]))[partition] if until_offset is None else until_offset + 1
+    if begin is None:
+        begin = end if until_offset is None else (await consumer.end_offsets([partition]))[partition]
+    consumer.seek(partition, begin)
+    records: list[TailRecord] = []
+    position = begin
+    # The position, not the last record, says where we are: the log may end in control records or holes.
+    while position < end:
+        found = await inside.fetch_records(consumer, partition, _FETCH_MS)
+        records += [_tail_record(record) for record in found if record.offset < end]
+        reached = inside.fetch_position(consumer, partition)
+        if reached is not None and reached > position:
+            position = reached
+            deadline.reschedule(asyncio.get_running_loop().time() + _STALL_S)
+    return records
+
+
+async def _first_offset(consumer: AIOKafkaConsumer, partition: TopicPartition, since_ms: int) -> int | None:
+    if since_ms <= 0:
+        first: int = (await consumer.beginning_offsets([partition]))[partition]
+        return first
+    found = (await consumer.offsets_for_times({partition: since_ms}))[partition]
+    return None if found is None else int(found.offset)
+
+
+def _tail_record(record: ConsumerRecord) -> TailRecord:
+    headers = tuple((name, value or b"") for name, value in record.headers)
+    return TailRecord(record.offset, record.timestamp, record.key, record.value, headers)

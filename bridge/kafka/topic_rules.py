@@ -1,0 +1,125 @@
+"""What a topic must be like: one function that wants it, one that finds what differs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from bridge.config import Kafka, Timing
+from bridge.contract.topics import CLEANUP, STATE_STREAMS, Stream
+from bridge.kafka.producer import MAX_RECORD_BYTES
+
+_DAY_MS: Final = 86_400_000
+_RETENTION_MS: Final = 7 * _DAY_MS
+_COMMANDS_RETENTION_MS: Final = _DAY_MS
+_BATCH_OVERHEAD_BYTES: Final = 512
+_RETENTION_BYTES: Final = 1 << 30
+_UNLIMITED: Final = -1
+
+
+class Topic(Struct, frozen=True):
+    """A topic as it was found: the number of replicas of each partition."""
+
+    name: str
+    stream: Stream
+    replicas: Sequence[int]
+
+
+def wanted_configs(stream: Stream, kafka: Kafka, timing: Timing) -> dict[str, str]:
+    """Return the settings with which a missing topic is created."""
+    retention_ms = str(max(_RETENTION_MS, _ms(timing.horizon_s)))
+    configs = {
+        "cleanup.policy": CLEANUP[stream],
+        "min.insync.replicas": str(kafka.min_insync_replicas),
+        "unclean.leader.election.enable": "false",
+    }
+    if "delete" in CLEANUP[stream]:
+        configs["retention.ms"] = retention_ms
+        configs["retention.bytes"] = str(_UNLIMITED)
+    if "compact" in CLEANUP[stream]:
+        configs["delete.retention.ms"] = str(max(_DAY_MS, _ms(timing.horizon_s)))
+    if stream is Stream.COMMANDS:
+        configs["message.timestamp.type"] = "LogAppendTime"
+    return configs
+
+
+def problems_of(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: Timing) -> list[str]:
+    """Name everything about an existing topic that breaks the promise, and what to do about it."""
+    return [
+        f"{topic.name}: {problem}"
+        for rule in (_partitions(topic), _replicas(topic, configs, kafka), _log(topic.stream, configs, timing))
+        for problem in rule
+    ]
+
+
+def _partitions(topic: Topic) -> Iterator[str]:
+    if len(topic.replicas) != 1:
+        yield (
+            f"partitions is {len(topic.replicas)}, wanted exactly 1: order and completeness are proved by one "
+            "sequence; delete the topic and create it anew"
+        )
+
+
+def _replicas(topic: Topic, configs: Mapping[str, str], kafka: Kafka) -> Iterator[str]:
+    replicas = min(topic.replicas, default=0)
+    insync = int(configs.get("min.insync.replicas", "1"))
+    if insync < kafka.min_insync_replicas:
+        yield (
+            f"min.insync.replicas is {insync}, wanted at least {kafka.min_insync_replicas} "
+            "(kafka.min_insync_replicas): one broker's loss could lose what was acknowledged; raise it"
+        )
+    if insync > replicas:
+        yield (
+            f"min.insync.replicas is {insync}, wanted at most {replicas}, the number of its replicas: nothing could "
+            "be written; lower it, or add replicas"
+        )
+    if configs.get("unclean.leader.election.enable", "false") != "false":
+        yield (
+            "unclean.leader.election.enable is true, wanted false: a replica that missed records could become the "
+            "leader; turn it off"
+        )
+
+
+def _log(stream: Stream, configs: Mapping[str, str], timing: Timing) -> Iterator[str]:
+    cleanup = configs.get("cleanup.policy", "delete")
+    if _parts(cleanup) != _parts(CLEANUP[stream]):
+        yield f"cleanup.policy is {cleanup}, wanted {CLEANUP[stream]}; set it"
+    if stream is Stream.COMMANDS:
+        yield from _commands(configs)
+        yield from _at_least("retention.ms", configs, _COMMANDS_RETENTION_MS, "24 h: a command must outlast a night")
+    elif int(configs.get("max.message.bytes", MAX_RECORD_BYTES * 2)) < MAX_RECORD_BYTES + _BATCH_OVERHEAD_BYTES:
+        yield (
+            f"max.message.bytes is {configs['max.message.bytes']}, wanted at least "
+            f"{MAX_RECORD_BYTES + _BATCH_OVERHEAD_BYTES}: a large record would be refused; raise it"
+        )
+    keeps_horizon = stream is Stream.RESULTS or stream in STATE_STREAMS
+    if keeps_horizon and "delete" in _parts(cleanup):
+        yield from _at_least("retention.ms", configs, _ms(timing.horizon_s), "horizon_s: a new owner reads it")
+    if "compact" in _parts(cleanup):
+        why = "horizon_s: readers must see what was removed"
+        yield from _at_least("delete.retention.ms", configs, _ms(timing.horizon_s), why)
+    if (keeps_horizon or stream is Stream.COMMANDS) and "delete" in _parts(cleanup):
+        yield from _at_least("retention.bytes", configs, _RETENTION_BYTES, "1 GiB: size must not cut the time short")
+
+
+def _commands(configs: Mapping[str, str]) -> Iterator[str]:
+    found = configs.get("message.timestamp.type", "CreateTime")
+    if found != "LogAppendTime":
+        yield (
+            f"message.timestamp.type is {found}, wanted LogAppendTime: expiry must not depend on a caller's clock; "
+            "set it"
+        )
+
+
+def _at_least(setting: str, configs: Mapping[str, str], wanted: int, why: str) -> Iterator[str]:
+    found = int(configs.get(setting, _UNLIMITED))
+    if found != _UNLIMITED and found < wanted:
+        yield f"{setting} is {found}, wanted at least {wanted} ({why}); raise it"
+
+
+def _parts(policy: str) -> set[str]:
+    return {part.strip() for part in policy.split(",")}
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

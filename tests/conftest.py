@@ -1,0 +1,45 @@
+"""What the whole test run shares: one real Kafka broker."""
+
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from bridge.sandbox.broker import Broker, BrokerError, start_broker
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the markers."""
+    config.addinivalue_line("markers", "pace: takes minutes; run by `make pace`, left out by `make test`")
+
+
+def _tell(text: str) -> None:
+    # Past pytest's capture: a first download takes a while, and a silent run looks stuck.
+    sys.__stderr__.write(f"{text}\n")  # type: ignore[union-attr] # pytest does not run without one
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def broker() -> AsyncIterator[Broker]:
+    """Return the run's broker; a run that cannot have one fails with the reason, and skips nothing."""
+    try:
+        async with start_broker(_tell) as running:
+            yield running
+    except BrokerError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def bootstrap(broker: Broker) -> str:
+    """Return the address that a client of the run's broker connects to."""
+    return broker.bootstrap_servers
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_broker() -> AsyncIterator[Broker]:
+    """Return a broker that the test alone uses, and may kill, freeze and restart."""
+    try:
+        async with start_broker(owned=True) as running:
+            yield running
+    except BrokerError as error:
+        pytest.fail(str(error), pytrace=False)

@@ -1,0 +1,170 @@
+"""What the tests of the Kafka room share: settings, topics and raw clients on the run's real broker."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from bridge.config import Kafka, Timing
+from bridge.contract.topics import Stream, topic_name
+from bridge.kafka.membership import Membership
+
+ACCOUNT = "main"
+
+
+@pytest.fixture
+def kafka(bootstrap: str) -> Kafka:
+    """Return settings with a prefix of the test's own."""
+    return settings(bootstrap)
+
+
+@pytest.fixture
+def settings_for() -> Callable[..., Kafka]:
+    """Return what makes settings for another broker."""
+    return settings
+
+
+def settings(bootstrap: str, **more: object) -> Kafka:
+    """Make settings that fit one broker."""
+    prefix = f"t{uuid.uuid4().hex[:12]}"
+    values = {"topic_prefix": prefix, "replication_factor": 1, "min_insync_replicas": 1} | more
+    return Kafka.model_validate({"bootstrap_servers": bootstrap, **values})
+
+
+@pytest.fixture
+def timing() -> Timing:
+    """Return short times, so that an eviction takes a second and not six."""
+    return Timing(
+        session_timeout_s=1.2, heartbeat_s=0.1, rebalance_timeout_s=2, lease_s=0.5, commit_period_s=0.2, horizon_s=3600
+    )
+
+
+MakeTopics = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def make_topics() -> MakeTopics:
+    """Return what makes the topics of the given streams, all with the same settings."""
+
+    async def make(kafka: Kafka, *streams: Stream, partitions: int = 1, **configs: str) -> None:
+        names = [topic_name(kafka.topic_prefix, ACCOUNT, stream) for stream in streams]
+        dotted = {name.replace("_", "."): value for name, value in configs.items()}
+        async with administration(kafka) as admin:
+            response = await admin.create_topics(
+                [NewTopic(name, partitions, 1, topic_configs=dotted) for name in names]
+            )
+            assert [0] * len(names) == [code for _, code, _ in response.topic_errors]
+            await _until_led(admin, names)
+
+    return make
+
+
+async def _until_led(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    async with asyncio.timeout(5):
+        while any(  # noqa: ASYNC110 - a broker has no event to wait for
+            topic["error_code"] or any(one["leader"] < 0 for one in topic["partitions"])
+            for topic in await admin.describe_topics(names)
+        ):
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def administration(kafka: Kafka) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Have a raw admin client for the length of the block."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+def admin_of() -> Callable[[Kafka], object]:
+    """Return what opens a raw admin client."""
+    return administration
+
+
+@pytest.fixture
+def write() -> Callable[..., Awaitable[list[int]]]:
+    """Return what writes values to a topic as any caller would, and tells their offsets."""
+
+    async def write_values(
+        kafka: Kafka, topic: str, *values: bytes | None, transactional_id: str | None = None, **more: object
+    ) -> list[int]:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=kafka.bootstrap_servers, acks="all", transactional_id=transactional_id
+        )
+        try:
+            await producer.start()
+            if transactional_id is not None:
+                await producer.begin_transaction()
+            offsets = [(await producer.send_and_wait(topic, value=one, key=b"k", **more)).offset for one in values]
+            if transactional_id is not None:
+                await producer.commit_transaction()
+        finally:
+            await producer.stop()
+        return offsets
+
+    return write_values
+
+
+@pytest.fixture
+def read_all() -> Callable[[Kafka, str], Awaitable[list[ConsumerRecord]]]:
+    """Return what reads a one-partition topic from its beginning to its end."""
+
+    async def read(kafka: Kafka, topic: str) -> list[ConsumerRecord]:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=kafka.bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        partition = TopicPartition(topic, 0)
+        records: list[ConsumerRecord] = []
+        try:
+            await consumer.start()
+            consumer.assign([partition])
+            end = (await consumer.end_offsets([partition]))[partition]
+            async with asyncio.timeout(20):
+                while await consumer.position(partition) < end:
+                    records += (await consumer.getmany(timeout_ms=100)).get(partition, [])
+        finally:
+            await consumer.stop()
+        return records
+
+    return read
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[None]]:
+    """Return what waits for a condition, and fails when it has not come true in time."""
+
+    async def wait(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+        async with asyncio.timeout(timeout_s):
+            while not condition():  # noqa: ASYNC110 - any condition, not only one that tells
+                await asyncio.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+async def member_of(timing: Timing) -> AsyncIterator[Callable[..., Membership]]:
+    """Return what makes members, which leave their groups when the test ends."""
+    members: list[Membership] = []
+
+    def make(kafka: Kafka, *, told: list[str] | None = None, times: Timing = timing) -> Membership:
+        heard = [] if told is None else told
+        member = Membership(
+            kafka,
+            times,
+            ACCOUNT,
+            on_revoked=lambda: heard.append("revoked"),
+            on_assigned=lambda: heard.append("assigned"),
+        )
+        members.append(member)
+        return member
+
+    yield make
+    await asyncio.gather(*(member.leave() for member in members))

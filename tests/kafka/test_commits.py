@@ -1,0 +1,156 @@
+"""The claim's fence: a commit belongs to one generation, or it is refused."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka import errors as kafka_errors
+
+from bridge.config import Kafka
+from bridge.contract.topics import Stream
+from bridge.errors import KafkaTrouble, TermEnded
+from bridge.kafka import inside
+from bridge.kafka.membership import CommitInterrupted, Committed, Membership
+
+Members = Callable[..., Membership]
+MakeTopics = Callable[..., Awaitable[None]]
+Until = Callable[..., Awaitable[None]]
+
+
+async def owner_of(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> Membership:
+    """Return the owner of a new account, with epoch 1."""
+    await make_topics(kafka, Stream.COMMANDS)
+    member = member_of(kafka)
+    await member.join()
+    await member.wait_owned()
+    member.set_epoch(1)
+    await member.commit(0, "first", 5)
+    return member
+
+
+async def raw_commit(member: Membership, generation: inside.Generation, metadata: str) -> None:
+    """Commit as the given generation, whatever the member knows by now."""
+    await inside.commit_in_generation(member._consumer, generation, member._partition, 0, metadata)
+
+
+async def test_old_generation_is_refused(
+    kafka: Kafka, make_topics: MakeTopics, member_of: Members, until: Until
+) -> None:
+    """A commit of the generation before is refused by the coordinator, and what is stored does not change."""
+    owner = await owner_of(kafka, make_topics, member_of)
+    before = inside.current_generation(owner._consumer)
+    await asyncio.gather(member_of(kafka).join(), until(lambda: owner.generation > before.number))
+    await until(lambda: owner.owned)
+    with pytest.raises(kafka_errors.IllegalGenerationError):
+        await raw_commit(owner, before, "of an old generation")
+    with pytest.raises(kafka_errors.UnknownMemberIdError):
+        await raw_commit(owner, inside.Generation("nobody", owner.generation), "of a stranger")
+    assert Committed(0, "first") == await owner.committed()
+
+
+async def test_displaced_member_cannot_overwrite(
+    kafka: Kafka, make_topics: MakeTopics, member_of: Members, until: Until
+) -> None:
+    """A live member that lost the partition is stopped before the broker, which would have let it overwrite."""
+    owner = await owner_of(kafka, make_topics, member_of)
+    other = member_of(kafka)
+    other._owned_epoch = lambda: 2  # type: ignore[method-assign] # as a member of a later term would say
+    await other.join()
+    await other.wait_owned()
+    await other.commit(0, "claims of the new owner", 5)
+    await until(lambda: owner.generation == other.generation)
+    with pytest.raises(TermEnded):
+        await owner.commit(0, "stale", 5)
+    assert Committed(0, "claims of the new owner") == await other.committed()
+
+
+async def test_revoke_ends_the_commit_in_flight(
+    kafka: Kafka, make_topics: MakeTopics, member_of: Members, until: Until
+) -> None:
+    """A commit that waits for its coordinator ends before the member joins again, and can be made anew after."""
+    owner = await owner_of(kafka, make_topics, member_of)
+    generation = owner.generation
+    lost = asyncio.Event()
+    coordinator = owner._consumer._coordinator  # type: ignore[union-attr] # it has joined
+
+    async def never_known() -> None:
+        await lost.wait()
+
+    known, coordinator.ensure_coordinator_known = coordinator.ensure_coordinator_known, never_known
+    commit = asyncio.create_task(owner.commit(0, "interrupted", 10))
+    await until(lambda: owner._commits is not None and owner._commits._attempt is not None)
+    coordinator.ensure_coordinator_known = known
+    coordinator.request_rejoin()
+    with pytest.raises(CommitInterrupted):
+        await commit
+    await until(lambda: owner.owned and owner.generation == generation + 1)
+    assert Committed(0, "first") == await owner.committed()
+    await owner.commit(0, "again", 5)
+    assert Committed(0, "again") == await owner.committed()
+
+
+async def test_no_commit_during_a_rebalance(
+    kafka: Kafka, make_topics: MakeTopics, member_of: Members, until: Until
+) -> None:
+    """While a rebalance runs nothing is sent and the term goes on; a member that never owned has nothing to commit."""
+    owner, standby = await owner_of(kafka, make_topics, member_of), member_of(kafka)
+    seen: list[type[Exception]] = []
+
+    def commit_now() -> None:
+        attempt = owner.commit(0, "in between", 5)
+        try:
+            attempt.send(None)  # runs up to its first wait, or to its refusal
+        except KafkaTrouble as error:
+            seen.append(type(error))
+
+    owner._on_revoked = commit_now
+    await asyncio.gather(standby.join(), until(lambda: bool(seen) and owner.owned))
+    assert [CommitInterrupted] == seen
+    await owner.commit(0, "after", 5)
+    with pytest.raises(TermEnded):
+        await standby.commit(0, "never owned", 5)
+
+
+async def test_unanswered_commit_ends_the_term(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> None:
+    """After a commit without an answer nothing is committed any more until the member has joined anew."""
+    owner = await owner_of(kafka, make_topics, member_of)
+    with pytest.raises(TermEnded, match="not acknowledged"):
+        await owner.commit(0, "too late", 0)
+    with pytest.raises(TermEnded, match="never answered"):
+        await owner.commit(0, "next", 5)
+    await owner.leave()
+    await owner.join()
+    await owner.wait_owned()
+    await owner.commit(0, "anew", 5)
+    assert Committed(0, "anew") == await owner.committed()
+
+
+async def test_cancelled_commit_counts_as_unanswered(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> None:
+    """A caller that is cancelled while it commits leaves a commit behind that may still arrive."""
+    owner = await owner_of(kafka, make_topics, member_of)
+    commit = asyncio.create_task(owner.commit(0, "cancelled", 5))
+    await asyncio.sleep(0)
+    commit.cancel()
+    await asyncio.wait({commit})
+    with pytest.raises(TermEnded):
+        await owner.commit(0, "next", 5)
+
+
+async def test_one_commit_at_a_time(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> None:
+    """A second commit while one is in flight is a mistake of the caller, and is told so."""
+    owner = await owner_of(kafka, make_topics, member_of)
+    first = asyncio.create_task(owner.commit(0, "one", 5))
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError):
+        await owner.commit(0, "two", 5)
+    await first
+
+
+async def test_metadata_that_does_not_fit(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> None:
+    """Metadata that the broker has no room for is refused with the setting's name; the term goes on."""
+    owner = await owner_of(kafka, make_topics, member_of)
+    with pytest.raises(KafkaTrouble, match=r"offset\.metadata\.max\.bytes"):
+        await owner.commit(0, "x" * 4097, 5)
+    await owner.commit(0, "x" * 4096, 5)
+    assert TopicPartition(owner._partition.topic, 0) == owner._partition

@@ -1,0 +1,122 @@
+"""Preflight: what is missing is made right, what is wrong is named with its setting and what to do."""
+
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bridge.config import Kafka, Timing
+from bridge.contract.topics import CLEANUP, Stream, topic_name
+from bridge.errors import ClusterUnreachable
+from bridge.kafka.preflight import broker_facts, check_topics
+from bridge.kafka.topic_rules import wanted_configs
+
+MakeTopics = Callable[..., Awaitable[None]]
+SettingsFor = Callable[..., Kafka]
+
+
+async def problems_with(kafka: Kafka, timing: Timing, stream: Stream) -> list[str]:
+    """Check, and keep what is said about one existing topic, without its name."""
+    name = topic_name(kafka.topic_prefix, "main", stream) + ": "
+    problems = await check_topics(kafka, timing, ["main"])
+    return [one.removeprefix(name) for one in problems if one.startswith(name)]
+
+
+async def test_missing_topics_are_named(kafka: Kafka, timing: Timing) -> None:
+    """Every missing topic of every account is named, and none comes into being by the question."""
+    for _ in range(2):
+        problems = await check_topics(kafka, timing, ["main", "other"])
+        assert [
+            f"{topic_name(kafka.topic_prefix, account, stream)}: does not exist; create it, or set kafka.create_topics"
+            for account in ("main", "other")
+            for stream in Stream
+        ] == problems
+
+
+async def test_created_topics_are_fit(bootstrap: str, settings_for: SettingsFor, timing: Timing) -> None:
+    """What preflight creates has no problems, at once and when looked at again without the right to create."""
+    creating = settings_for(bootstrap, create_topics=True)
+    assert [] == await check_topics(creating, timing, ["main", "other"])
+    assert [] == await check_topics(
+        creating.model_copy(update={"create_topics": False}), timing, iter(["main", "other"])
+    )
+
+
+async def test_impossible_replication_is_named(bootstrap: str, settings_for: SettingsFor, timing: Timing) -> None:
+    """Topics that cannot be created are named with the broker's reason and the setting."""
+    kafka = settings_for(bootstrap, create_topics=True, replication_factor=3, min_insync_replicas=2)
+    problems = await check_topics(kafka, timing, ["main"])
+    assert any("InvalidReplicationFactor" in one and "kafka.replication_factor" in one for one in problems)
+
+
+@pytest.mark.parametrize(
+    ("stream", "configs", "expected"),
+    [
+        (Stream.COMMANDS, {"message_timestamp_type": "CreateTime"}, "message.timestamp.type is CreateTime"),
+        (Stream.COMMANDS, {"retention_ms": "3600000"}, "retention.ms is 3600000, wanted at least 86400000"),
+        (Stream.COMMANDS, {"retention_bytes": "1000"}, "retention.bytes is 1000"),
+        (Stream.COMMANDS, {"cleanup_policy": "compact"}, "cleanup.policy is compact, wanted delete"),
+        (Stream.RESULTS, {"retention_ms": "3599999"}, "retention.ms is 3599999, wanted at least 3600000"),
+        (Stream.RESULTS, {"max_message_bytes": "65536"}, "max.message.bytes is 65536"),
+        (Stream.ORDERS, {"cleanup_policy": "compact"}, "cleanup.policy is compact, wanted compact,delete"),
+        (Stream.ORDERS, {"delete_retention_ms": "1000"}, "delete.retention.ms is 1000"),
+        (Stream.TRADES, {"min_insync_replicas": "2"}, "min.insync.replicas is 2, wanted at most 1"),
+        (Stream.ASSETS, {"unclean_leader_election_enable": "true"}, "unclean.leader.election.enable is true"),
+    ],
+)
+async def test_wrong_setting_is_named(
+    *, kafka: Kafka, timing: Timing, make_topics: MakeTopics, stream: Stream, configs: dict[str, str], expected: str
+) -> None:
+    """One wrong setting gives one problem, which names it, what was found, and what to do."""
+    good = {name.replace(".", "_"): value for name, value in wanted_configs(stream, kafka, timing).items()}
+    await make_topics(kafka, stream, **(good | configs))
+    (problem,) = await problems_with(kafka, timing, stream)
+    assert problem.startswith(expected)
+    assert problem.split("; ")[-1].split()[0] in {"set", "raise", "lower", "turn"}
+
+
+async def test_compacted_state_needs_no_retention(kafka: Kafka, timing: Timing, make_topics: MakeTopics) -> None:
+    """The time for which a topic that is only compacted would keep records does not matter."""
+    await make_topics(kafka, Stream.POSITIONS, cleanup_policy=CLEANUP[Stream.POSITIONS], retention_ms="1000")
+    assert [] == await problems_with(kafka, timing, Stream.POSITIONS)
+
+
+async def test_too_few_in_sync(
+    bootstrap: str, kafka: Kafka, timing: Timing, make_topics: MakeTopics, settings_for: SettingsFor
+) -> None:
+    """A topic that acknowledges with fewer replicas than configured is named."""
+    await make_topics(kafka, Stream.TRADES)
+    strict = kafka.model_copy(update={"replication_factor": 3, "min_insync_replicas": 2})
+    (problem,) = await problems_with(strict, timing, Stream.TRADES)
+    assert problem.startswith("min.insync.replicas is 1, wanted at least 2")
+
+
+async def test_several_partitions(kafka: Kafka, timing: Timing, make_topics: MakeTopics) -> None:
+    """More than one partition is refused."""
+    await make_topics(kafka, Stream.TRADES, partitions=3)
+    (problem,) = await problems_with(kafka, timing, Stream.TRADES)
+    assert problem.startswith("partitions is 3, wanted exactly 1")
+
+
+async def test_session_timeout_out_of_range(kafka: Kafka, timing: Timing) -> None:
+    """A session timeout that the brokers would refuse at every join is named."""
+    beyond = Timing(session_timeout_s=3600, rebalance_timeout_s=6)
+    problems = await check_topics(kafka, beyond, [])
+    assert ["group.max.session.timeout.ms"] == [
+        "group.max.session.timeout.ms" for one in problems if "group.max.session.timeout.ms" in one
+    ]
+
+
+async def test_facts(kafka: Kafka) -> None:
+    """The cluster's facts are told."""
+    facts = await broker_facts(kafka)
+    assert facts.brokers >= 1
+    assert 4096 == facts.commit_metadata_bytes_max
+
+
+async def test_no_broker(settings_for: SettingsFor, timing: Timing) -> None:
+    """Without a broker the error comes within 10 s or so, and names the address and the likely cause."""
+    begun = time.monotonic()
+    with pytest.raises(ClusterUnreachable, match=r"127\.0\.0\.1:1.*check kafka\.bootstrap_servers"):
+        await check_topics(settings_for("127.0.0.1:1"), timing, ["main"])
+    assert time.monotonic() - begun < 12

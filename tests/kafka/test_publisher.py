@@ -1,0 +1,327 @@
+"""Publishing: numbered, in order, kept until durable, and stopped by nothing that is not the broker's end."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+
+from bridge.config import Kafka
+from bridge.contract.topics import Stream, topic_name
+from bridge.core.traffic import Outgoing
+from bridge.errors import TermEnded
+from bridge.kafka.membership import Membership
+from bridge.kafka.producer import MAX_RECORD_BYTES
+from bridge.kafka.publisher import Publisher
+from bridge.sandbox.broker import Broker
+
+MakeTopics = Callable[..., Awaitable[None]]
+ReadAll = Callable[[Kafka, str], Awaitable[list[ConsumerRecord]]]
+SettingsFor = Callable[..., Kafka]
+Until = Callable[..., Awaitable[None]]
+Publishers = Callable[..., Awaitable[Publisher]]
+
+PUBLISHED = [stream for stream in Stream if stream is not Stream.COMMANDS]
+
+
+@pytest.fixture
+async def publisher_of() -> AsyncIterator[Publishers]:
+    """Return what makes started publishers, which are stopped when the test ends."""
+    publishers: list[Publisher] = []
+
+    async def make(kafka: Kafka, **more: object) -> Publisher:
+        values = {"environment": "test", "account": "main", "buffer_bytes_max": 100_000} | more
+        publisher = Publisher(kafka, **values)  # type: ignore[arg-type] # a test's own keywords
+        publishers.append(publisher)
+        await publisher.start()
+        publisher.begin_epoch(7)
+        return publisher
+
+    yield make
+    for publisher in publishers:
+        await publisher.stop(0)
+
+
+def order(number: int, *, stream: Stream = Stream.ORDERS, size: int = 0, **more: object) -> Outgoing:
+    """Make a record whose value names its number."""
+    value = json.dumps({"n": number, "pad": "x" * size}).encode()
+    return Outgoing(stream, b"key", value, 1_700_000_000_000, **more)  # type: ignore[arg-type] # a test's own keywords
+
+
+def numbers(records: list[ConsumerRecord]) -> list[int]:
+    """Tell the numbers of the records that a reader keeps: the first of every epoch and sequence."""
+    seen: set[tuple[bytes, bytes]] = set()
+    kept = []
+    for record in records:
+        headers = dict(record.headers)
+        place = headers["ce_epoch"], headers["ce_sequence"]
+        if place not in seen:
+            seen.add(place)
+            kept.append(json.loads(record.value)["n"])
+    return kept
+
+
+def sequences(records: list[ConsumerRecord]) -> list[int]:
+    """Tell the distinct sequence numbers in the order of their first appearance."""
+    return list(dict.fromkeys(int(dict(record.headers)["ce_sequence"]) for record in records))
+
+
+def orders_of(kafka: Kafka) -> str:
+    """Name the topic that most tests write to."""
+    return topic_name(kafka.topic_prefix, "main", Stream.ORDERS)
+
+
+async def test_record_as_published(
+    kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers, read_all: ReadAll
+) -> None:
+    """A record carries its key and bytes, the CloudEvents headers, its own headers, and the time of publishing."""
+    await make_topics(kafka, *PUBLISHED)
+    publisher = await publisher_of(kafka)
+    before = int(time.time() * 1000)
+    publisher.publish(Outgoing(Stream.ORDERS, b"42", b'{"a":1}', 1_700_000_000_000, "the-id", headers=(("h", b"1"),)))
+    publisher.publish(Outgoing(Stream.POSITIONS, b"S", None, 1_700_000_000_000, recovered=True))
+    assert await publisher.flush(5)
+    (record,) = await read_all(kafka, orders_of(kafka))
+    assert (b"42", b'{"a":1}') == (record.key, record.value)
+    assert before <= record.timestamp <= int(time.time() * 1000)
+    assert {
+        "ce_specversion": b"1.0",
+        "ce_id": b"the-id",
+        "ce_source": b"/ltp/test/main",
+        "ce_type": b"ltp.order.v1",
+        "ce_time": b"2023-11-14T22:13:20.000Z",
+        "ce_subject": b"42",
+        "content-type": b"application/json",
+        "ce_sequence": b"00000000000000000001",
+        "ce_epoch": b"7",
+        "h": b"1",
+    } == dict(record.headers)
+    (tombstone,) = await read_all(kafka, topic_name(kafka.topic_prefix, "main", Stream.POSITIONS))
+    assert (None, b"true") == (tombstone.value, dict(tombstone.headers)["ce_recovered"])
+
+
+async def test_order_sequence_and_callbacks(
+    kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers, read_all: ReadAll
+) -> None:
+    """Thousands of records arrive in order with contiguous sequences, each told durable once and in order."""
+    await make_topics(kafka, *PUBLISHED)
+    publisher = await publisher_of(kafka)
+    durable: dict[Stream, list[int]] = {Stream.ORDERS: [], Stream.TRADES: []}
+    for number in range(3000):
+        for stream, told in durable.items():
+            publisher.publish(
+                order(
+                    number, stream=stream, size=300, when_durable=lambda told=told, number=number: told.append(number)
+                )
+            )
+    assert await publisher.flush(20)
+    assert {Stream.ORDERS: list(range(3000)), Stream.TRADES: list(range(3000))} == durable
+    for stream in durable:
+        records = await read_all(kafka, topic_name(kafka.topic_prefix, "main", stream))
+        assert list(range(3000)) == [json.loads(record.value)["n"] for record in records]
+        assert list(range(1, 3001)) == [int(dict(record.headers)["ce_sequence"]) for record in records]
+
+
+async def test_new_epoch_begins_at_one(
+    kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers, read_all: ReadAll
+) -> None:
+    """Sequences begin at 1 in every epoch, and what was queued before keeps the epoch of its time."""
+    await make_topics(kafka, *PUBLISHED)
+    publisher = await publisher_of(kafka)
+    publisher.publish(order(0))
+    publisher.publish(order(1))
+    publisher.begin_epoch(8)
+    publisher.publish(order(2))
+    assert await publisher.flush(5)
+    found = [dict(record.headers) for record in await read_all(kafka, orders_of(kafka))]
+    assert [(b"7", 1), (b"7", 2), (b"8", 1)] == [(one["ce_epoch"], int(one["ce_sequence"])) for one in found]
+
+
+async def test_budget_and_oldest(kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers) -> None:
+    """Only the venue's pushes count against the budget; the oldest of those not durable is known exactly."""
+    await make_topics(kafka, *PUBLISHED)
+    publisher = await publisher_of(kafka)
+    publisher.publish(order(0, size=200_000))
+    assert (False, None) == (publisher.overfull, publisher.oldest_pending_ms())
+    publisher.publish(order(1, received_ms=500, size=60_000))
+    publisher.publish(order(2, received_ms=400, size=60_000, stream=Stream.TRADES))
+    publisher.publish(order(3, received_ms=450))
+    assert (True, 400) == (publisher.overfull, publisher.oldest_pending_ms())
+    assert publisher.pending_bytes > 320_000
+    assert await publisher.flush(5)
+    assert (False, 0, None) == (publisher.overfull, publisher.pending_bytes, publisher.oldest_pending_ms())
+
+
+async def test_oversize_record_harms_nothing(
+    kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers, read_all: ReadAll
+) -> None:
+    """A record above the limit is named and done with, in its turn; the records around it are published."""
+    await make_topics(kafka, *PUBLISHED)
+    oversize: list[Outgoing] = []
+    told: list[int] = []
+    publisher = await publisher_of(kafka, on_oversize=oversize.append)
+    sizes = (10, MAX_RECORD_BYTES - 2_000, 10, MAX_RECORD_BYTES, 10)
+    for number, size in enumerate(sizes):
+        publisher.publish(order(number, size=size, when_durable=lambda number=number: told.append(number)))
+    assert await publisher.flush(5)
+    assert [3] == [json.loads(record.value or b"")["n"] for record in oversize]
+    assert [0, 1, 2, 3, 4] == told
+    assert [0, 1, 2, 4] == numbers(await read_all(kafka, orders_of(kafka)))
+
+
+async def test_record_too_large_for_its_topic(
+    kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers, read_all: ReadAll
+) -> None:
+    """Where a topic takes less than we thought, the refused batch is taken apart and only the large record is lost."""
+    await make_topics(kafka, Stream.ORDERS, max_message_bytes="4000")
+    await make_topics(kafka, *(stream for stream in PUBLISHED if stream is not Stream.ORDERS))
+    oversize: list[Outgoing] = []
+    publisher = await publisher_of(kafka, on_oversize=oversize.append)
+    for number in range(40):
+        publisher.publish(order(number, size=5000 if number == 17 else 10))
+    assert await publisher.flush(20)
+    assert [17] == [json.loads(record.value or b"")["n"] for record in oversize]
+    assert [number for number in range(40) if number != 17] == numbers(await read_all(kafka, orders_of(kafka)))
+
+
+async def test_failed_producer_is_replaced(
+    kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers, read_all: ReadAll, until: Until
+) -> None:
+    """When the broker refuses the producer's sequence, what was not acknowledged is sent again: no hole, one order."""
+    await make_topics(kafka, *PUBLISHED)
+    troubles: list[str] = []
+    publisher = await publisher_of(kafka, on_trouble=troubles.append)
+    told: list[int] = []
+    for number in range(2000):
+        publisher.publish(order(number, size=300, when_durable=lambda number=number: told.append(number)))
+        if number % 500 == 250:
+            await until(lambda: publisher._producer is not None and len(told) > 0)
+            assert publisher._producer is not None
+            publisher._producer._txn_manager.increment_sequence_number(TopicPartition(orders_of(kafka), 0), 5)
+    assert await publisher.flush(20)
+    assert any("OutOfOrderSequenceNumber" in one for one in troubles)
+    assert list(range(2000)) == told
+    records = await read_all(kafka, orders_of(kafka))
+    assert list(range(2000)) == numbers(records)
+    assert list(range(1, 2001)) == sequences(records)
+
+
+async def test_missing_topic_holds_up_no_other(
+    kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers, read_all: ReadAll, until: Until
+) -> None:
+    """A topic that is not there is told of, and holds up only its own records, until it is there."""
+    await make_topics(kafka, *(stream for stream in PUBLISHED if stream is not Stream.ORDERS))
+    troubles: list[str] = []
+    publisher = await publisher_of(kafka, on_trouble=troubles.append)
+    publisher.publish(order(0))
+    done = asyncio.Event()
+    publisher.publish(order(1, stream=Stream.TRADES, when_durable=done.set))
+    await asyncio.wait_for(done.wait(), 2)
+    assert [f"{orders_of(kafka)} does not exist; create it, or set kafka.create_topics and restart"] == troubles
+    assert not await publisher.flush(0)
+    await make_topics(kafka, Stream.ORDERS)
+    assert await publisher.flush(5)
+    assert [0] == numbers(await read_all(kafka, orders_of(kafka)))
+
+
+async def test_callers_mistake_stops_nothing(kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers) -> None:
+    """A callback that raises does not keep the next record from becoming durable."""
+    await make_topics(kafka, *PUBLISHED)
+    publisher = await publisher_of(kafka)
+
+    def fail() -> None:
+        raise ValueError("a mistake")
+
+    publisher.publish(order(0, when_durable=fail))
+    publisher.publish(order(1))
+    assert await publisher.flush(5)
+
+
+async def test_killed_broker_loses_nothing(
+    *,
+    own_broker: Broker,
+    settings_for: SettingsFor,
+    make_topics: MakeTopics,
+    publisher_of: Publishers,
+    read_all: ReadAll,
+    until: Until,
+) -> None:
+    """The broker is killed and started again under a stream of records: a reader finds all of them, in order."""
+    kafka = settings_for(own_broker.bootstrap_servers)
+    await make_topics(kafka, *PUBLISHED)
+    publisher = await publisher_of(kafka)
+    assert publisher.healthy
+    total = 0
+
+    async def stream(count: int) -> None:
+        nonlocal total
+        for _ in range(count):
+            publisher.publish(order(total, size=300, received_ms=total))
+            total += 1
+            if total % 20 == 0:
+                await asyncio.sleep(0.002)
+
+    await stream(500)
+    killed = asyncio.create_task(own_broker.kill())
+    await stream(1000)
+    await killed
+    await stream(1500)
+    await until(lambda: not publisher.healthy, 15)
+    assert publisher.overfull
+    assert publisher.oldest_pending_ms() is not None
+    await own_broker.restart()
+    await stream(500)
+    assert await publisher.flush(30)
+    assert publisher.healthy
+    records = await read_all(kafka, orders_of(kafka))
+    assert list(range(total)) == numbers(records)
+    assert list(range(1, total + 1)) == sequences(records)
+
+
+async def test_ending_without_broker(
+    own_broker: Broker,
+    settings_for: SettingsFor,
+    make_topics: MakeTopics,
+    publisher_of: Publishers,
+    member_of: Callable[..., Membership],
+) -> None:
+    """With the broker gone, and again with it frozen, a publisher and a member end within their bounds."""
+    kafka = settings_for(own_broker.bootstrap_servers)
+    await make_topics(kafka, *Stream)
+    for interrupt, recover in ((own_broker.pause, own_broker.resume), (own_broker.kill, None)):
+        publisher, member = await publisher_of(kafka), member_of(kafka)
+        await member.join()
+        await interrupt()
+        for number in range(2000):
+            publisher.publish(order(number, size=600))
+        with pytest.raises(TermEnded):
+            await member.commit(0, "nobody answers", 0.2)
+        begun = time.monotonic()
+        await asyncio.gather(publisher.stop(0.5), member.leave())
+        assert time.monotonic() - begun < 9
+        assert publisher.oldest_pending_ms() is None
+        assert publisher.pending_bytes > 0
+        if recover is not None:
+            await recover()
+
+
+async def test_start_waits_for_a_broker(settings_for: SettingsFor, until: Until) -> None:
+    """Without a broker `start` goes on trying, tells why, and can be cancelled; publishing meanwhile is possible."""
+    troubles: list[str] = []
+    publisher = Publisher(
+        settings_for("127.0.0.1:1"),
+        environment="test",
+        account="main",
+        buffer_bytes_max=1,
+        on_trouble=troubles.append,
+    )
+    publisher.publish(order(0))
+    starting = asyncio.create_task(publisher.start())
+    await until(lambda: bool(troubles))
+    assert "check kafka.bootstrap_servers" in troubles[0]
+    assert not publisher.healthy
+    starting.cancel()
+    await asyncio.wait({starting})
+    await publisher.stop(0)
