@@ -1,0 +1,222 @@
+"""One account's decisions on clocks that a test moves: commands in, commits and frames out, answers back."""
+
+import json
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.contract.headers import Headers
+from bridge.contract.pushes import OrderPush
+from bridge.contract.results import Result
+from bridge.contract.session import Cause
+from bridge.contract.topics import Stream
+from bridge.core.account import Account, Terms
+from bridge.core.admit import Rules
+from bridge.core.claims import Stored, decode
+from bridge.core.command import Pending, wire_args
+from bridge.core.intake import Past
+from bridge.core.now import Now
+from bridge.core.sending import Commit
+from bridge.core.traffic import Answer, CommandRecord, Outgoing
+
+START = Now(1000.0, 1_795_000_000_000)
+BTC = "BINANCE_PERP_BTC_USDT"
+ETH_ON_OKX = "OKX_PERP_ETH_USDT"
+ORDER_ID = "1703213979730000"
+
+RULES = Rules(
+    validity_default_place_s=10,
+    validity_default_cancel_s=60,
+    validity_max_s=1800,
+    command_bytes_max=65_536,
+)
+TERMS = Terms(
+    rules=RULES,
+    limits={PLACE: 100, REPLACE: 100, CANCEL: 100, CANCEL_ALL: 100},
+    budget_percent=100,
+    inflight_commands_max=1000,
+    lane_commands_max=10_000,
+    lease_s=2,
+    commit_period_s=1,
+    ack_timeout_s=5,
+    late_landing_s=120,
+    skew_bound_s=5,
+    horizon_s=3600,
+)
+
+
+def place(command_id: str, **args: str) -> dict[str, Any]:
+    """Ask for a limit order that rests."""
+    order = {"sym": BTC, "side": "BUY", "orderType": "LIMIT", "orderQty": "0.5", "limitPrice": "100", **args}
+    return {"commandId": command_id, "action": PLACE, "args": order}
+
+
+def replace(command_id: str, price: str = "101", **name: str) -> dict[str, Any]:
+    """Ask for another price of the order of a name."""
+    return {"commandId": command_id, "action": REPLACE, "args": {"replacePrice": price, **name}}
+
+
+def cancel(command_id: str, **name: str) -> dict[str, Any]:
+    """Ask for the end of the order of a name."""
+    return {"commandId": command_id, "action": CANCEL, "args": name}
+
+
+def cancel_all(command_id: str, scope: str = "ALL") -> dict[str, Any]:
+    """Ask for the end of every order of a scope."""
+    return {"commandId": command_id, "action": CANCEL_ALL, "args": {"exchangeType": scope}}
+
+
+def order_push(client_order_id: str, **fields: str) -> OrderPush:
+    """Show the order that `place` asks for, as the venue would."""
+    row: dict[str, Any] = {
+        "orderId": ORDER_ID,
+        "orderState": "OPEN",
+        "clientOrderId": client_order_id,
+        "sym": BTC,
+        "side": "BUY",
+        "orderQty": "0.50",
+        "createAt": str(START.wall_ms),
+        "updateAt": str(START.wall_ms),
+    }
+    return msgspec.convert(row | fields, OrderPush)
+
+
+class Written(Struct, frozen=True):
+    """A request that went to the socket."""
+
+    request_id: str
+    offset: int
+    action: str
+    args: dict[str, str]
+
+
+class OneAccount:
+    """An account that has a lease, and unless told otherwise a live session that is recovered."""
+
+    def __init__(self, *, epoch: int = 1, start: int = 0, live: bool = True, **terms: object) -> None:
+        self.now = START
+        self.terms = msgspec.structs.replace(TERMS, **terms)
+        self.account = Account("ltp", "main", self.terms, epoch=epoch, start=start, durable_until_ms=0)
+        self.next_offset = start
+        self.said: list[Outgoing] = []
+        self.written: list[Written] = []
+        if live:
+            self.open_session()
+            self.send()
+
+    def wait(self, seconds: float, *, tick: bool = True) -> None:
+        """Let time pass on both clocks."""
+        self.now = Now(self.now.mono + seconds, self.now.wall_ms + int(seconds * 1000))
+        if tick:
+            self.account.tick(self.now)
+
+    def renew(self, seconds: float) -> None:
+        """Let time pass in which the lease is kept."""
+        for _ in range(int(seconds)):
+            self.wait(1)
+            self.send()
+
+    def open_session(self) -> None:
+        """Log in and sweep."""
+        self.account.session_opened("az4", 0, self.now)
+
+    def lose_session(self) -> None:
+        """Cut the link."""
+        self.account.session_lost("az4", Cause.LINK_FAILED, "cut", self.now.wall_ms, self.now)
+
+    def offer(self, body: dict[str, Any] | bytes | None, *, past: Past = Past.NEW, headers: Headers = ()) -> int:
+        """Put a command on the topic and let it be read; bytes and None stay as they are."""
+        value = json.dumps(body).encode() if isinstance(body, dict) else body
+        offset, self.next_offset = self.next_offset, self.next_offset + 1
+        record = CommandRecord(offset, self.now.wall_ms, b"key", value, headers)
+        self.account.intake.offer(record, self.now, past)
+        return offset
+
+    def hand_over(self) -> Commit | None:
+        """Take the commit that is due, if one is."""
+        return self.account.next_commit(self.now, self.now.wall_ms, recording=True)
+
+    def stored(self, *, ready: bool = True) -> list[int]:
+        """Let the commit be acknowledged, and write what passes the gate; return the offsets."""
+        sending = self.account.sending
+        return [self.write(p) for p in sending.commit_stored() if sending.gate(p, self.now, ready=ready)]
+
+    def send(self, *, ready: bool = True) -> list[int]:
+        """Write the cancels, commit what is due and write what it claims; return the offsets."""
+        offsets = self.send_cancels(ready=ready)
+        if self.hand_over() is not None:
+            offsets += self.stored(ready=ready)
+        return offsets
+
+    def send_cancels(self, *, ready: bool = True) -> list[int]:
+        """Write every cancel that may go; return the offsets."""
+        offsets = []
+        while (pending := self.account.sending.next_cancel(self.now, ready=ready)) is not None:
+            offsets.append(self.write(pending))
+        return offsets
+
+    def write(self, pending: Pending) -> int:
+        """Write one request."""
+        token = self.account.sending.token(pending)
+        request_id = self.account.sending.written(pending, self.now)
+        self.account.settling.written(pending, request_id, token)
+        self.written.append(Written(request_id, pending.offset, pending.action, dict(wire_args(pending))))
+        return pending.offset
+
+    def answer(self, offset: int, code: int = 200000, message: str = "", **names: str | None) -> bool:
+        """Let the venue answer the last request for a command."""
+        written = next(written for written in reversed(self.written) if written.offset == offset)
+        answer = Answer(
+            written.request_id, written.action, code, message, names.get("order_id"), names.get("client_order_id")
+        )
+        return self.account.received(answer, self.now)
+
+    def drain(self, *, durable: bool = True) -> list[Outgoing]:
+        """Publish what was said."""
+        records = self.account.drain()
+        self.said += records
+        for record in records:
+            if durable and record.when_durable is not None:
+                record.when_durable()
+        return records
+
+    def results(self) -> list[Result]:
+        """Publish what was said, and return every result so far."""
+        self.drain()
+        return results_of(self.said)
+
+    def outcomes(self) -> list[tuple[int, str]]:
+        """Publish what was said, and return offset and outcome of every result so far."""
+        return [(result.command_offset, result.outcome.value) for result in self.results()]
+
+    def alarms(self) -> list[str]:
+        """Publish what was said, and return every alarm so far."""
+        self.drain()
+        events = [json.loads(record.value or b"") for record in self.said if record.stream is Stream.SESSION]
+        return [event["alarm"] for event in events if event["type"] == "alarm.raised"]
+
+    def dead_letters(self) -> list[Outgoing]:
+        """Publish what was said, and return every dead letter so far."""
+        self.drain()
+        return [record for record in self.said if record.stream is Stream.DEAD_LETTERS]
+
+    def committed(self) -> tuple[int, Stored]:
+        """Wait until a commit is due, and return what it says."""
+        self.wait(self.terms.commit_period_s)
+        commit = self.hand_over()
+        assert commit is not None
+        self.stored(ready=False)
+        stored = decode(commit.metadata, commit.offset)
+        assert stored is not None
+        return commit.offset, stored
+
+
+def results_of(records: list[Outgoing]) -> list[Result]:
+    """Decode the results among records."""
+    return [
+        msgspec.json.decode(record.value or b"", type=Result)
+        for record in records
+        if record.stream is Stream.RESULTS and record.event_type is None
+    ]

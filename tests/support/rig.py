@@ -1,0 +1,220 @@
+"""A whole bridge for a test: the real broker, the sandbox venue, the daemon in this process, and readers of topics."""
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+
+from bridge import app
+from bridge.config import Settings
+from bridge.contract.topics import Stream, topic_name
+from bridge.sandbox.venue import Venue
+
+DEADLINE_S = 20.0
+
+PLACE: dict[str, str] = {
+    "sym": "BINANCE_PERP_BTC_USDT",
+    "side": "BUY",
+    "orderType": "LIMIT",
+    "timeInForce": "GTC",
+    "orderQty": "0.003",
+    "limitPrice": "20000",
+}
+"""A place that rests: far below the market."""
+
+
+def command(action: str, args: dict[str, str], *, command_id: str | None = None, valid_s: float = 30) -> dict[str, Any]:
+    """Return a command with a fresh id, valid for some seconds."""
+    return {
+        "commandId": command_id or str(uuid.uuid4()),
+        "action": action,
+        "validUntil": int((time.time() + valid_s) * 1000),
+        "args": args,
+    }
+
+
+async def until(holds: Callable[[], bool], deadline_s: float = DEADLINE_S, what: str = "the condition") -> None:
+    """Wait until a condition holds; fail at the deadline."""
+    end = time.monotonic() + deadline_s
+    while not holds():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not hold within {deadline_s:g} s")
+        await asyncio.sleep(0.02)
+
+
+class Topic:
+    """Reads a topic from its beginning, as an independent consumer would."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self.records: list[ConsumerRecord] = []
+        self._reading = asyncio.create_task(self._read(consumer))
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        async for record in consumer:
+            self.records.append(record)
+
+    @property
+    def values(self) -> list[Any]:
+        """The values, as JSON."""
+        return [json.loads(record.value) for record in self.records if record.value]
+
+    def headers(self, index: int) -> dict[str, bytes]:
+        """Return the headers of one record."""
+        return dict(self.records[index].headers)
+
+    async def until(self, holds: Callable[[list[Any]], bool], deadline_s: float = DEADLINE_S) -> list[Any]:
+        """Wait until the values satisfy a condition and return them."""
+        try:
+            await until(lambda: self._reading.done() or holds(self.values), deadline_s)
+        except AssertionError:
+            raise AssertionError(
+                f"not among {len(self.records)} records within {deadline_s:g} s: {self.values[-5:]}"
+            ) from None
+        return self.values
+
+    async def result(self, one: dict[str, Any], deadline_s: float = DEADLINE_S) -> dict[str, Any]:
+        """Wait for the terminal result of a command, and require that there is one only."""
+        await self.until(lambda _: bool(self.results_of(one)), deadline_s)
+        (found,) = self.results_of(one)
+        return found
+
+    def results_of(self, one: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the terminal results of a command so far."""
+        wanted = one["commandId"]
+        return [v for v in self.values if v.get("commandId") == wanted and v["outcome"] != "unknown"]
+
+    async def close(self) -> None:
+        """Stop reading."""
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+
+
+class Rig:
+    """What a test holds."""
+
+    def __init__(self, bootstrap: str, venue: Venue, folder: Path) -> None:
+        self.bootstrap = bootstrap
+        self.venue = venue
+        self.prefix = f"t{uuid.uuid4().hex[:12]}"
+        self._folder = folder
+        self._stack = contextlib.AsyncExitStack()
+        self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+
+    async def __aenter__(self) -> Self:
+        await self._producer.start()
+        self._stack.push_async_callback(self._producer.stop)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def settings(self, **changes: Any) -> Settings:  # noqa: ANN401 - any section of the settings
+        """Build settings for the sandbox and the broker; `changes` replace whole sections."""
+        accounts = {}
+        for name in changes.pop("accounts", ["main"]):
+            key = self.venue.keys[name]
+            for what, content in (("key", key.api_key), ("secret", key.api_secret)):
+                (self._folder / f"{name}-{what}").write_text(content)
+            accounts[name] = {
+                "api_key_file": self._folder / f"{name}-key",
+                "api_secret_file": self._folder / f"{name}-secret",
+            }
+        values: dict[str, Any] = {
+            "environment": "sandbox",
+            "endpoints": [{"name": "SANDBOX", "ws_url": self.venue.ws_url, "rest_url": self.venue.rest_url}],
+            "accounts": accounts,
+            "kafka": {
+                "bootstrap_servers": self.bootstrap,
+                "topic_prefix": self.prefix,
+                "create_topics": True,
+                "replication_factor": 1,
+                "min_insync_replicas": 1,
+            },
+            "management": {"port": 0},
+        }
+        return Settings(**{**values, **changes})
+
+    @contextlib.asynccontextmanager
+    async def daemon(self, settings: Settings | None = None) -> AsyncIterator[asyncio.Task[None]]:
+        """Run the daemon until the end of the block, and stop it in good order."""
+        stop = asyncio.Event()
+        running = asyncio.create_task(app.serve(settings or self.settings(), stop))
+        try:
+            yield running
+        finally:
+            stop.set()
+            await running
+
+    @contextlib.asynccontextmanager
+    async def daemon_process(self, **changes: Any) -> AsyncIterator[asyncio.subprocess.Process]:  # noqa: ANN401
+        """Run `ltp-bridge run` as a process of its own; it is killed at the end of the block if it still runs."""
+        config = self._folder / f"bridge-{uuid.uuid4().hex[:6]}.toml"
+        config.write_text(_toml(self.settings(**changes).model_dump(mode="json", exclude_none=True)))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bridge", "run", "--config", str(config), stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+    async def topic(self, stream: Stream, account: str = "main") -> Topic:
+        """Read a topic from its beginning."""
+        partition = TopicPartition(topic_name(self.prefix, account, stream), 0)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest")
+        await consumer.start()
+        self._stack.push_async_callback(consumer.stop)
+        await until(
+            lambda: partition.topic in consumer._client.cluster.topics() or _refresh(consumer), what="the topic"
+        )
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        topic = Topic(consumer)
+        self._stack.push_async_callback(topic.close)
+        return topic
+
+    async def send(
+        self,
+        *commands: dict[str, Any] | bytes | None,
+        account: str = "main",
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> list[int]:
+        """Append commands to the topic; return their offsets."""
+        name = topic_name(self.prefix, account, Stream.COMMANDS)
+        waiting = []
+        for one in commands:
+            value = json.dumps(one).encode() if isinstance(one, dict) else one
+            key = one["commandId"].encode() if isinstance(one, dict) and isinstance(one.get("commandId"), str) else b"k"
+            waiting.append(await self._producer.send(name, value=value, key=key, headers=headers))
+        return [(await one).offset for one in waiting]
+
+
+def _toml(values: dict[str, Any], path: str = "") -> str:
+    """Write settings as TOML."""
+    plain = {k: v for k, v in values.items() if not isinstance(v, dict)}
+    lines = [f"[{path}]"] if path else []
+    for name, value in plain.items():
+        if isinstance(value, list):
+            lines.append(f"{name} = [{', '.join(_inline(one) for one in value)}]")
+        else:
+            lines.append(f"{name} = {json.dumps(value)}")
+    tables = [_toml(v, f"{path}.{k}" if path else k) for k, v in values.items() if isinstance(v, dict)]
+    return "\n".join([*lines, "", *tables])
+
+
+def _inline(table: dict[str, str]) -> str:
+    return "{" + ", ".join(f"{name} = {json.dumps(value)}" for name, value in table.items()) + "}"
+
+
+def _refresh(consumer: AIOKafkaConsumer) -> bool:
+    consumer._client.force_metadata_update()
+    return False

@@ -1,0 +1,147 @@
+"""Settings: read from file and environment, every problem told at once, no secret shown."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.config import Settings, Timing, load
+from bridge.errors import ConfigError
+
+GOOD = """
+environment = "sandbox"
+
+[accounts.main]
+api_key_file = "{folder}/key"
+api_secret_file = "{folder}/secret"
+
+[kafka]
+bootstrap_servers = "127.0.0.1:9092"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a key and a secret."""
+    (tmp_path / "key").write_text("ak-canary\n")
+    (tmp_path / "secret").write_text("sk-canary\n")
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> Path:
+    """Write a settings file."""
+    path = folder / "bridge.toml"
+    path.write_text(text.replace("{folder}", str(folder)))
+    return path
+
+
+def test_a_small_file_is_enough(folder: Path) -> None:
+    """The defaults are those of the design, and the secrets come from their files without white space."""
+    settings = load(write(folder, GOOD))
+    assert settings.timing == Timing()
+    assert settings.endpoints[0].name == "AZ4"
+    assert settings.accounts["main"].api_secret.get_secret_value() == "sk-canary"
+
+
+def test_the_environment_wins_over_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable replaces one setting and leaves its neighbours alone."""
+    monkeypatch.setenv("LTP_BRIDGE_KAFKA__TOPIC_PREFIX", "desk7")
+    settings = load(write(folder, GOOD))
+    assert settings.kafka.topic_prefix == "desk7"
+    assert settings.kafka.bootstrap_servers == "127.0.0.1:9092"
+
+
+def test_every_problem_is_told_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six mistakes in one file and one in the environment are seven lines, each naming its setting and a way out."""
+    monkeypatch.setenv("LTP_BRIDGE_KAFAK__TOPIC_PREFIX", "typo")
+    text = """
+environment = "PROD!"
+colour = "blue"
+[accounts.main]
+api_key_file = "{folder}/key"
+api_secret_file = "{folder}/missing"
+[kafka]
+topic_prefix = "has space"
+[timing]
+lease_s = 7
+[limits]
+budget_percent = 120
+"""
+    with pytest.raises(ConfigError) as caught:
+        load(write(folder, text))
+    told = "\n".join(caught.value.problems)
+    for expected in (
+        "environment:",
+        "colour: there is no such setting",
+        "accounts.main.api_secret_file: the file",
+        "kafka.bootstrap_servers: is needed",
+        "kafka.topic_prefix:",
+        "timing: lease_s must be less than session_timeout_s",
+        "limits.budget_percent:",
+        "LTP_BRIDGE_KAFAK__TOPIC_PREFIX: there is no such setting",
+    ):
+        assert expected in told
+
+
+@pytest.mark.parametrize(
+    ("section", "text"),
+    [
+        ("[kafka]\nbootstrap_servers = 'x:1'\nsecurity_protocol = 'SASL_SSL'", "sasl_username"),
+        ("[kafka]\nbootstrap_servers = 'x:1'\nreplication_factor = 1", "min_insync_replicas"),
+        (
+            "[[endpoints]]\nname = 'X'\nws_url = 'ws://venue.example.com'\nrest_url = 'https://venue.example.com'",
+            "wss://",
+        ),
+        ("[timing]\ncommit_period_s = 1.5", "half of lease_s"),
+        ("[timing]\nrebalance_timeout_s = 2.5", "rebalance_timeout_s"),
+        ("[timing]\nhorizon_s = 60", "horizon_s"),
+        ("[timing]\nlogin_spacing_s = 0.5", "login_spacing_s"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(folder: Path, section: str, text: str) -> None:
+    """A set of values that breaks an inequality, or sends secrets over plain text, does not start."""
+    base = GOOD if "[kafka]" not in section else GOOD[: GOOD.index("[kafka]")]
+    with pytest.raises(ConfigError, match=text):
+        load(write(folder, base + "\n" + section))
+
+
+def test_one_key_cannot_serve_two_accounts(folder: Path) -> None:
+    """Two accounts with the same API key are refused by name, without showing the key."""
+    second = '\n[accounts.second]\napi_key_file = "{folder}/key"\napi_secret_file = "{folder}/secret"\n'
+    with pytest.raises(ConfigError, match="main and second hold the same API key") as caught:
+        load(write(folder, GOOD + second))
+    assert "canary" not in str(caught.value)
+
+
+def test_secrets_are_in_no_repr(folder: Path) -> None:
+    """Neither the settings nor their parts show a key when printed."""
+    settings = load(write(folder, GOOD))
+    account = settings.accounts["main"]
+    shown = f"{settings!r} {settings} {account!r} {account.api_key!r} {settings.model_dump_json()}"
+    assert "canary" not in shown
+
+
+@pytest.mark.parametrize(("content", "problem"), [("", "alone, on one line"), ("two words", "alone, on one line")])
+def test_a_secret_file_holds_the_secret_alone(folder: Path, content: str, problem: str) -> None:
+    """An empty file or one with more than the secret is refused, and its content is not shown."""
+    (folder / "secret").write_text(content)
+    with pytest.raises(ConfigError, match=problem) as caught:
+        load(write(folder, GOOD))
+    assert "two words" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "problem"), [("= nonsense", "not readable as TOML"), (None, "does not exist")])
+def test_a_file_that_is_none(tmp_path: Path, text: str | None, problem: str) -> None:
+    """A missing file and one that is not TOML are told as such."""
+    path = tmp_path / "bridge.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=problem):
+        load(path)
+
+
+def test_the_settings_cannot_be_changed(folder: Path) -> None:
+    """What was checked stays as it was."""
+    settings = load(write(folder, GOOD))
+    with pytest.raises(ValueError, match="frozen"):
+        settings.environment = "other"  # type: ignore[misc]
+    assert isinstance(settings, Settings)
