@@ -1,0 +1,55 @@
+"""Decimal numbers as the venue reads and writes them: plain text, never binary floating point."""
+
+import re
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_UP, Decimal
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+
+# Twelve places: the default context's 28 digits then keep sums of money exact up to 10^15.
+_QUANTUM = Decimal("1e-12")
+_PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,12})?", re.ASCII)
+
+
+def parse(text: str) -> Decimal | None:
+    """Read a plain unsigned decimal; None when the text is anything else (sign, exponent, NaN, spaces)."""
+    return Decimal(text) if _PLAIN.fullmatch(text) else None
+
+
+def plain(value: Decimal) -> str:
+    """Write without exponent and without trailing zeros."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def eighteen_places(value: Decimal) -> str:
+    """Write as the account endpoint does: "10000.000000000000000000" (LTP docs, Get Started)."""
+    return format(rounded(value), ".18f")
+
+
+def rounded(value: Decimal) -> Decimal:
+    """Round half to even at twelve places."""
+    return value.quantize(_QUANTUM, ROUND_HALF_EVEN)
+
+
+def rounded_up(value: Decimal) -> Decimal:
+    """Round away from zero at twelve places: what is reserved is never too little."""
+    return value.quantize(_QUANTUM, ROUND_UP)
+
+
+def floor_to(value: Decimal, step: Decimal) -> Decimal:
+    """Return the largest multiple of `step` that is not above `value`."""
+    return (value / step).to_integral_value(ROUND_FLOOR) * step
+
+
+def is_multiple(value: Decimal, step: Decimal) -> bool:
+    """Tell whether `value` is a whole number of steps."""
+    return value % step == 0
+
+
+def places(value: Decimal) -> int:
+    """Count the decimal places that carry something."""
+    exponent = value.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0

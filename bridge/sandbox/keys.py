@@ -1,0 +1,79 @@
+"""API keys and the two signatures they make: of a REST request, and of a WebSocket login."""
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """One API key; it selects the portfolio (LTP docs, Get One Portfolio Assets Details)."""
+
+    name: str
+    api_key: str
+    api_secret: str
+    portfolio_id: str
+
+    def __repr__(self) -> str:
+        return f"Key(name={self.name!r}, api_key={self.api_key!r}, portfolio_id={self.portfolio_id!r})"
+
+
+def rest_message(parameters: Mapping[str, str], nonce: str) -> str:
+    """Return what a REST request signs: sorted raw `k=v` pairs, then `&` and the nonce (LTP docs, Authentication).
+
+    Without parameters the leading ampersand stays.
+    """
+    pairs = "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))
+    return f"{pairs}&{nonce}"
+
+
+def rest_signature(secret: str, parameters: Mapping[str, str], nonce: str) -> str:
+    """Return the lower-case hex HMAC-SHA256 of a REST request; the nonce is unix seconds as text."""
+    return _hex(secret, rest_message(parameters, nonce))
+
+
+def login_signature(secret: str, timestamp: str) -> str:
+    """Return the hex HMAC-SHA256 of a login; the timestamp is unix seconds as text (LTP docs, User Data Overview)."""
+    return _hex(secret, f"{timestamp}GET/users/self/verify")
+
+
+def is_genuine(expected: str, given: str) -> bool:
+    """Compare two signatures in constant time."""
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogatepass"))
+
+
+def _hex(secret: str, message: str) -> str:
+    # A wire text may carry lone surrogates (JSON allows them); they sign as themselves and never match.
+    text = message.encode("utf-8", "surrogatepass")
+    return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+
+
+class KeyRing:
+    """The keys that the venue knows, by account name and by API key."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Key] = {}
+        self._by_api_key: dict[str, Key] = {}
+
+    def __getitem__(self, name: str) -> Key:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def add(self, key: Key) -> None:
+        """Make a key known; an earlier key of the same name stays valid until it is revoked."""
+        self._by_name[key.name] = key
+        self._by_api_key[key.api_key] = key
+
+    def revoke(self, api_key: str) -> None:
+        """Forget a key: its logins and requests fail from now on."""
+        del self._by_api_key[api_key]
+
+    def find(self, api_key: str) -> Key | None:
+        """Return the key if it is known and not revoked."""
+        return self._by_api_key.get(api_key)
