@@ -1,0 +1,101 @@
+# Python 3.11 or newer and make are all that a machine needs; `make help` lists the targets.
+
+# The first of these that is new enough; `make PYTHON=...` decides otherwise.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+BRIDGE := $(BIN)/ltp-bridge
+READY := $(VENV)/.ready
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+UV := $(VENV)/lock/bin/uv
+HELM ?= helm
+CHART := helm/ltp-kafka-bridge
+# The engine that runs containers, and what builds an image with it.
+ENGINE ?= docker
+BUILD ?= $(ENGINE) build
+IMAGE ?= ltp-kafka-bridge:dev
+ARGS ?=
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint types imports pytest format lock schemas image chart containers pace clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with the locked dependencies; done once, and again when they change
+
+$(READY): requirements-dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none is on PATH: install it," \
+		"or name it with make PYTHON=/path/to/python3"; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments:" \
+		"install its venv package (Debian and Ubuntu: apt install python3-venv)"; exit 1; }
+	@echo "setting up $(VENV) with $$("$(PYTHON)" --version)"
+	@begin=$$(date +%s) \
+	&& "$(PYTHON)" -m venv --clear $(VENV) \
+	&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt \
+	&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . \
+	&& touch $@ \
+	&& echo "set-up took $$(( $$(date +%s) - begin )) s"
+
+demo: $(READY) ## broker, sandbox and daemon live in the terminal; ARGS="--seconds 20 --json" ends by itself
+	@$(BRIDGE) demo $(ARGS)
+
+test: lint types imports pytest ## everything that must hold: lint, types, import order, tests on a real broker
+
+lint: $(READY) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## mypy, strict
+	$(BIN)/mypy
+	MYPYPATH=tests/support $(BIN)/mypy --explicit-package-bases tests
+
+imports: $(READY) ## the rooms import only downwards
+	$(BIN)/lint-imports
+
+pytest: $(READY)
+	$(BIN)/pytest --cov --cov-report= -m "not pace" $(ARGS)
+	@echo "coverage of the whole package, then of the pure rooms (complete files are not listed):"
+	@$(BIN)/coverage report
+	@$(BIN)/coverage report --include='bridge/core/*,bridge/contract/*'
+
+pace: $(READY) ## the long run at the venue's documented limits; takes minutes
+	$(BIN)/pytest -m pace $(ARGS)
+
+format: $(READY) ## write the files as ruff wants them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(READY) $(UV) ## take newer dependencies: requirements*.txt and the jars of the embedded broker
+	$(LOCK) --upgrade pyproject.toml -o requirements.txt
+	# editables: what hatchling needs to install this folder itself.
+	echo editables | $(LOCK) --upgrade pyproject.toml - -c requirements.txt --extra demo --group dev -o requirements-dev.txt
+	echo hatchling | $(LOCK) -c requirements-dev.txt - -o requirements-build.txt
+	$(BIN)/python -m bridge.sandbox.broker_jars
+
+$(UV): | $(READY)
+	@"$(PYTHON)" -m venv $(VENV)/lock
+	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+
+schemas: $(READY) ## write the published contract anew
+	$(BRIDGE) schema export schemas
+
+image: ## build the daemon's image
+	$(BUILD) -t $(IMAGE) .
+
+containers: image $(READY) ## prove the image non-root and content with a read-only disk; the broker in a container
+	$(ENGINE) run --rm --read-only --cap-drop ALL $(IMAGE) --version
+	$(ENGINE) run --rm --read-only --cap-drop ALL --entrypoint python $(IMAGE) -c 'import os; assert os.getuid(), "root"'
+	$(BIN)/pytest tests/sandbox/test_broker.py
+
+chart: ## lint and render the chart
+	$(HELM) lint --strict $(CHART)
+	$(HELM) template bridge $(CHART) > /dev/null
+
+clean: ## remove everything that make has made here
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov build dist
+	find bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,55 @@
+{{- define "bridge.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "bridge.fullname" -}}
+{{- $name := include "bridge.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "bridge.selector" -}}
+app.kubernetes.io/name: {{ include "bridge.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "bridge.labels" -}}
+{{ include "bridge.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- /* The daemon's configuration file. A JSON string, number or boolean is also one of TOML. */ -}}
+{{- define "bridge.config" -}}
+environment = {{ .Values.settings.environment | toJson }}
+{{- range $name, $account := .Values.accounts }}
+
+[accounts.{{ $name }}]
+api_key_file = "/run/secrets/ltp/{{ $name }}/api-key"
+api_secret_file = "/run/secrets/ltp/{{ $name }}/api-secret"
+{{- end }}
+{{- range .Values.settings.endpoints }}
+
+[[endpoints]]
+{{- range $setting, $value := . }}
+{{ $setting }} = {{ $value | toJson }}
+{{- end }}
+{{- end }}
+{{- range $section, $settings := omit .Values.settings "environment" "endpoints" }}
+
+[{{ $section }}]
+{{- range $setting, $value := $settings }}
+{{ $setting }} = {{ $value | toJson }}
+{{- end }}
+{{- end }}
+
+[management]
+host = "0.0.0.0"
+port = 9090
+{{- end -}}
