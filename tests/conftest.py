@@ -9,11 +9,6 @@ import pytest_asyncio
 from bridge.sandbox.broker import Broker, BrokerError, start_broker
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Name the markers."""
-    config.addinivalue_line("markers", "pace: takes minutes; run by `make pace`, left out by `make test`")
-
-
 def _tell(text: str) -> None:
     # Past pytest's capture: a first download takes a while, and a silent run looks stuck.
     sys.__stderr__.write(f"{text}\n")  # type: ignore[union-attr] # pytest does not run without one
