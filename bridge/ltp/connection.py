@@ -1,0 +1,158 @@
+"""One WebSocket to the venue, from its handshake to its end. It knows bytes, not what they say."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from aiohttp import (
+    ClientConnectionResetError,
+    ClientError,
+    ClientSession,
+    ClientSSLError,
+    ClientTimeout,
+    ClientWebSocketResponse,
+    WebSocketError,
+    WSCloseCode,
+    WSMsgType,
+    WSServerHandshakeError,
+)
+from aiohttp.http_websocket import WebSocketWriter
+from yarl import URL
+
+from bridge.contract.session import Cause
+from bridge.errors import VenueUnreachable
+from bridge.ltp.network import http_session
+
+FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
+UNSENT_BYTES_MAX: Final = 1024 * 1024
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+class LinkEnded(VenueUnreachable):
+    """The connection ended or never began. `detail` is text for people."""
+
+    def __init__(self, cause: Cause, detail: str) -> None:
+        self.cause = cause
+        self.detail = detail
+        super().__init__(detail)
+
+
+class _Socket(ClientWebSocketResponse[bool]):
+    """aiohttp's client socket, which would otherwise keep its transport to itself."""
+
+    def __init__(self, reader: Any, writer: WebSocketWriter, *rest: Any, **named: Any) -> None:  # noqa: ANN401 - passed on
+        super().__init__(reader, writer, *rest, **named)
+        self.transport = writer.transport
+
+    def release(self) -> None:
+        """Let go of what aiohttp holds for the connection; after an abort nothing else does."""
+        self._response.close()
+
+
+class Connection:
+    """An open WebSocket. Made by `connect`."""
+
+    def __init__(self, opened: _Socket) -> None:
+        self._socket = opened
+        self._transport = opened.transport
+        # aiohttp waits inside a write once this much is unsent; `write` ends the connection before that.
+        self._transport.set_write_buffer_limits(high=2 * UNSENT_BYTES_MAX)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much of what was written has not gone to the network."""
+        # Over TLS asyncio counts only what TLS itself holds back, not what waits in the transport below it.
+        below = getattr(getattr(self._transport, "_ssl_protocol", None), "_transport", None)
+        waiting = below.get_write_buffer_size() if below is not None else 0
+        return self._transport.get_write_buffer_size() + int(waiting)
+
+    @property
+    def write_buffer_empty(self) -> bool:
+        """Whether everything written has gone to the network."""
+        return self.unsent_bytes == 0
+
+    def write(self, frame: bytes) -> None:
+        """Hand one text frame to the transport before returning.
+
+        Raises LinkEnded when the connection has ended; then nothing of the frame was written.
+        """
+        if self._transport.is_closing():
+            raise LinkEnded(Cause.LINK_FAILED, "the connection has ended")
+        if self.unsent_bytes > UNSENT_BYTES_MAX:
+            self.abort()
+            raise LinkEnded(Cause.LINK_FAILED, f"the venue does not read: over {UNSENT_BYTES_MAX} bytes are unsent")
+        # A frame that is not compressed is written before aiohttp's coroutine could first wait, so it is run by hand:
+        # whoever calls knows that nothing happened between its own checks and the write.
+        writing = self._socket.send_frame(frame, WSMsgType.TEXT)
+        try:
+            writing.send(None)
+        except StopIteration:
+            return
+        except ClientConnectionResetError:
+            raise LinkEnded(Cause.LINK_FAILED, "the connection has ended") from None
+        writing.close()
+        self.abort()
+        raise RuntimeError("aiohttp waited inside a write, so a check and its write are no longer one step")
+
+    async def receive(self) -> bytes:
+        """Wait for the next frame. Raises LinkEnded when there will be none."""
+        message = await self._socket.receive()
+        if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+            return bytes(message.data)
+        if message.type is WSMsgType.CLOSE:
+            reason = f" {message.extra}" if message.extra else ""
+            raise LinkEnded(Cause.CLOSED_BY_VENUE, f"the venue closed the connection with code {message.data}{reason}")
+        failure = message.data if message.type is WSMsgType.ERROR else self._socket.exception()
+        if isinstance(failure, WebSocketError):
+            if failure.code == WSCloseCode.MESSAGE_TOO_BIG:
+                raise LinkEnded(Cause.PROTOCOL_ERROR, f"a frame of more than {FRAME_BYTES_MAX} bytes")
+            raise LinkEnded(Cause.PROTOCOL_ERROR, f"not WebSocket: {failure}")
+        raise LinkEnded(Cause.LINK_FAILED, f"the link was cut{f': {failure}' if failure else ' without a farewell'}")
+
+    def abort(self) -> None:
+        """End the connection now. What was not sent is thrown away, so that it cannot arrive later."""
+        below = self._transport.get_extra_info("socket")
+        if below is not None:
+            with contextlib.suppress(OSError):
+                below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._transport.abort()
+
+    def release(self) -> None:
+        """Abort, and let go of everything."""
+        self.abort()
+        self._socket.release()
+
+
+async def _open(http: ClientSession, url: str, timeout_s: float) -> _Socket:
+    host = URL(url).host
+    try:
+        async with asyncio.timeout(timeout_s):
+            opened = await http.ws_connect(url, compress=0, max_msg_size=FRAME_BYTES_MAX, decode_text=False)
+    except TimeoutError:
+        raise LinkEnded(Cause.LINK_FAILED, f"no connection to {host} within {timeout_s:g} s") from None
+    except WSServerHandshakeError as error:
+        detail = f"{host} answered the WebSocket handshake with HTTP {error.status}"
+        raise LinkEnded(Cause.LINK_FAILED, detail) from None
+    except ClientSSLError as error:
+        detail = f"TLS with {host} failed, nothing was sent: {error}; check the address and the CA certificates"
+        raise LinkEnded(Cause.LINK_FAILED, detail) from None
+    except (ClientError, OSError, VenueUnreachable) as error:
+        raise LinkEnded(Cause.LINK_FAILED, f"no connection to {host}: {error}") from None
+    if not isinstance(opened, _Socket):
+        raise TypeError("aiohttp made another kind of socket than it was told to")
+    return opened
+
+
+@contextlib.asynccontextmanager
+async def connect(url: str, *, tls: ssl.SSLContext, timeout_s: float) -> AsyncIterator[Connection]:
+    """Open a WebSocket and abort it at the end. Raises LinkEnded when it does not open within `timeout_s`."""
+    async with http_session(tls, timeout=ClientTimeout(total=None), socket_class=_Socket) as http:
+        connection = Connection(await _open(http, url, timeout_s))
+        try:
+            yield connection
+        finally:
+            connection.release()

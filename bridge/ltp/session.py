@@ -1,0 +1,185 @@
+"""One logged-in session, kept alive for ever: connect, log in, read, and begin again when it ends."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from bridge.config import Account, Endpoint, Timing
+from bridge.contract.session import Cause
+from bridge.core.backoff import full_jitter
+from bridge.core.now import Now
+from bridge.core.traffic import Received
+from bridge.errors import LoginRefused, VenueUnreachable
+from bridge.ltp import codes, wire
+from bridge.ltp.connection import LinkEnded
+from bridge.ltp.link import Ending, Link
+from bridge.ltp.network import tls_context
+from bridge.ltp.protocol import LoggedIn
+from bridge.ltp.signing import login_signature, read_keys, without_secrets
+
+BACKOFF_BASE_S: Final = 0.5
+STABLE_S: Final = 60.0
+"""A session that lived this long makes earlier failures forgotten: the next attempt comes quickly."""
+
+
+class Listener(Protocol):
+    """Who is told. The callbacks return at once; what they raise ends the session and comes out of `run`."""
+
+    def logged_in(self, endpoint: str, now: Now) -> None:
+        """Note that the venue accepted the login."""
+
+    def received(self, event: Received, now: Now) -> None:
+        """Take one frame of the logged-in session."""
+
+    def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
+        """Note the end of a logged-in session; called once for each."""
+
+    def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
+        """Note a connection or login that did not come about."""
+
+
+class Session:
+    """The session of one account at one endpoint.
+
+    A caller that awaits nothing between `ready_to_write` and `send` has one step: nothing else runs in between.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: Endpoint,
+        account: Account,
+        timing: Timing,
+        login_attempts_max: int,
+        listener: Listener,
+        clock: Callable[[], Now],
+        random: Callable[[], float],
+    ) -> None:
+        self._endpoint = endpoint
+        self._account = account
+        self._timing = timing
+        self._login_attempts_max = login_attempts_max
+        self._listener = listener
+        self._clock = clock
+        self._random = random
+        self._tls = tls_context()
+        self._link: Link | None = None
+        self._login_pending = False
+        self._next_login_at = -math.inf
+        self._last_timestamp_s = 0
+        self._secrets: tuple[str, ...] = ()
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the venue accepted the login and the session has not ended since."""
+        return self._link is not None and self._link.logged_in
+
+    @property
+    def heard_ms(self) -> int:
+        """Unix ms of the last frame, a pong included; 0 before the first."""
+        return self._link.heard_ms if self._link is not None else 0
+
+    def ready_to_write(self, now: Now) -> bool:
+        """Whether a command may be written: logged in, pings answered, nothing unsent."""
+        return self._link is not None and self._link.ready_to_write(now)
+
+    async def send(self, frame: bytes) -> None:
+        """Write a frame. It is with the transport before anything else runs.
+
+        Raises VenueUnreachable when there is no logged-in session; then nothing was written.
+        """
+        if self._link is None or not self._link.logged_in:
+            raise VenueUnreachable("there is no session to write to")
+        self._link.write(frame)
+
+    def drop(self, cause: Cause, detail: str) -> None:
+        """End the connection now, with what it has buffered. `run` tells the listener and connects again."""
+        if self._link is not None:
+            self._link.end(Ending(cause, detail))
+
+    async def run(self) -> None:
+        """Keep the session until cancelled.
+
+        Raises LoginRefused when the venue has refused `login_attempts_max` logins in a row for a reason that another
+        attempt cannot mend.
+        """
+        refusals = attempt = 0
+        while True:
+            lived_s, refusal = await self._one_life()
+            if lived_s is not None:
+                refusals = 0
+                attempt = 0 if lived_s >= STABLE_S else attempt
+            if refusal is not None and codes.login_is_hopeless(refusal.code):
+                refusals += 1
+                if refusals >= self._login_attempts_max:
+                    raise refusal
+            cap_s = self._timing.reconnect_cap_s
+            delay_s = full_jitter(attempt, self._random(), base_s=BACKOFF_BASE_S, cap_s=cap_s, floor_s=0)
+            attempt += 1
+            await self._sleep_until(max(self._clock().mono + delay_s, self._next_login_at))
+
+    async def _one_life(self) -> tuple[float | None, LoginRefused | None]:
+        """Live through one link: for how long it was logged in (None if it never was), and the refusal if any."""
+        self._link = link = Link(
+            self._endpoint.ws_url,
+            tls=self._tls,
+            timing=self._timing,
+            clock=self._clock,
+            heard_ms=self.heard_ms,
+            login=self._login_frame,
+            tell=self._tell,
+        )
+        try:
+            ending = await link.live()
+        except asyncio.CancelledError:
+            if link.opened_at is not None:
+                self._tell_lost(link.ending or Ending(Cause.STOPPED, "the session was stopped"))
+            raise
+        finally:
+            if self._login_pending:
+                self._login_answered(self._clock())
+        if link.opened_at is not None:
+            return self._tell_lost(ending) - link.opened_at, None
+        refusal = self._refusal(ending)
+        detail = ending.detail if refusal is None else str(refusal)
+        self._listener.attempt_failed(self._endpoint.name, ending.cause, detail, self._clock())
+        return None, refusal
+
+    def _login_frame(self, now: Now) -> bytes:
+        try:
+            key, secret = self._secrets = read_keys(self._account)
+        except VenueUnreachable as error:
+            raise LinkEnded(Cause.LOGIN_REFUSED, str(error)) from None
+        timestamp_s = now.wall_ms // 1000
+        if timestamp_s == self._last_timestamp_s:
+            timestamp_s += 1  # the same login twice could pass for a replay
+        self._last_timestamp_s = timestamp_s
+        self._login_pending = True
+        return wire.encode_login(key, timestamp_s, login_signature(secret, timestamp_s))
+
+    def _login_answered(self, now: Now) -> None:
+        self._login_pending = False
+        self._next_login_at = now.mono + self._timing.login_spacing_s
+
+    def _tell(self, event: LoggedIn | Received, now: Now) -> None:
+        if isinstance(event, LoggedIn):
+            self._login_answered(now)
+            self._listener.logged_in(self._endpoint.name, now)
+        else:
+            self._listener.received(event, now)
+
+    def _tell_lost(self, ending: Ending) -> float:
+        now = self._clock()
+        self._listener.lost(self._endpoint.name, ending.cause, ending.detail, now)
+        return now.mono
+
+    def _refusal(self, ending: Ending) -> LoginRefused | None:
+        if ending.denied is None:
+            return None
+        code = ending.denied.code
+        return LoginRefused(code, without_secrets(ending.denied.message, *self._secrets), codes.advice(code))
+
+    async def _sleep_until(self, mono: float) -> None:
+        while (left_s := mono - self._clock().mono) > 0:  # noqa: ASYNC110 - a sleep may end early by our clock
+            await asyncio.sleep(left_s)

@@ -1,0 +1,44 @@
+"""How the venue wants to be convinced that we hold the secret (LTP docs, Authentication; User Data Overview)."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from bridge.config import Account
+from bridge.errors import VenueUnreachable
+
+
+def read_keys(account: Account) -> tuple[str, str]:
+    """Read the key and its secret anew, so that a rotated file is noticed. Raises VenueUnreachable."""
+    try:
+        return account.api_key.get_secret_value(), account.api_secret.get_secret_value()
+    except (OSError, UnicodeDecodeError) as error:
+        raise VenueUnreachable(
+            f"the file of the key or its secret cannot be read ({type(error).__name__}); check its mode and owner"
+        ) from None
+
+
+def _sign(secret: str, message: str) -> str:
+    return hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()
+
+
+def login_signature(secret: str, timestamp_s: int) -> str:
+    """Sign a login to the private WebSocket. `timestamp_s` is Unix time in whole seconds."""
+    return _sign(secret, f"{timestamp_s}GET/users/self/verify")
+
+
+def rest_signature(secret: str, params: Mapping[str, str], nonce_s: int) -> str:
+    """Sign a REST request. `nonce_s` is Unix time in whole seconds.
+
+    Values are signed as they are, before any URL encoding. The ampersand before the nonce stays even where there
+    are no parameters.
+    """
+    query = "&".join(f"{name}={params[name]}" for name in sorted(params))
+    return _sign(secret, f"{query}&{nonce_s}")
+
+
+def without_secrets(text: str, *secrets: str) -> str:
+    """Take secrets out of a text of the venue's, which may quote what it was sent."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,141 @@
+"""The venue's frames: what bytes mean, and how to say something.
+
+Documents, the vendor's own clients and production differ in small ways. What all of them send is understood here, so
+that nobody above needs to know of it: numbers as strings, `msg` or `message`, errors under the action's name or under
+`error`, pongs as JSON, as text or as a binary frame.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from bridge.core.traffic import Answer, Push, Unreadable
+
+
+class LoginAnswer(Struct, frozen=True):
+    """The answer to a login; only code 0 is a success (LTP docs, User Data Overview)."""
+
+    code: int
+    message: str
+
+
+class Pong(Struct, frozen=True):
+    """The answer to a ping; `as_text` when it is the bare word, as some of the vendor's documents have it."""
+
+    as_text: bool
+
+
+Frame = LoginAnswer | Pong | Push | Answer | Unreadable
+
+
+class _Envelope(Struct, gc=False):
+    channel: str | None = None
+    event: str | None = None
+    id: Any = None
+    code: Any = None
+    msg: Any = None
+    message: Any = None
+    pong: Raw | UnsetType = UNSET
+    data: Raw | UnsetType = UNSET
+
+
+class _OrderNames(Struct, rename="camel"):
+    order_id: Any = None
+    client_order_id: Any = None
+
+
+_CODE_DIGITS_MAX: Final = 18
+_NOT_READABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+_envelope: Final = msgspec.json.Decoder(_Envelope)
+_order_names: Final = msgspec.json.Decoder(_OrderNames)
+
+
+def number(code: object) -> int | None:
+    """Read a code that may be a number or a numeric string; None when it is neither."""
+    if isinstance(code, int) and not isinstance(code, bool):
+        return code
+    if isinstance(code, str) and len(code) <= _CODE_DIGITS_MAX and code.isascii() and code.strip().isdigit():
+        return int(code)
+    return None
+
+
+def text(*candidates: object) -> str:
+    """Return the first text that is there."""
+    return next((str(candidate) for candidate in candidates if candidate is not None), "")
+
+
+def _name(value: object) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _answer(envelope: _Envelope, event: str, raw: bytes) -> LoginAnswer | Answer | Unreadable:
+    code = number(envelope.code)
+    message = text(envelope.msg, envelope.message)
+    if code is None:
+        return Unreadable(raw, f"an answer ({event}) without a numeric code: {message}")
+    if event.lower() == "login":
+        return LoginAnswer(code, message)
+    names = _OrderNames()
+    if isinstance(envelope.data, Raw):
+        # null, "" or a list: an answer that names no order
+        with contextlib.suppress(*_NOT_READABLE):
+            names = _order_names.decode(envelope.data)
+    return Answer(
+        request_id=_name(envelope.id),
+        event=event,
+        code=code,
+        message=message,
+        order_id=_name(names.order_id),
+        client_order_id=_name(names.client_order_id),
+    )
+
+
+def decode(raw: bytes) -> Frame:
+    """Read one frame. Never raises: what is not of the venue's protocol is Unreadable.
+
+    A push's `data` is the venue's bytes, neither parsed nor changed.
+    """
+    if not raw.startswith(b"{") and raw.strip(b' \t\r\n"').lower() == b"pong":
+        return Pong(as_text=True)
+    try:
+        envelope = _envelope.decode(raw)
+    except _NOT_READABLE as error:
+        return Unreadable(raw, f"not a frame of the venue's protocol: {error}")
+    return _frame(envelope, raw)
+
+
+def _frame(envelope: _Envelope, raw: bytes) -> Frame:
+    if envelope.channel is not None and envelope.code is None:
+        if isinstance(envelope.data, Raw):
+            return Push(envelope.channel, bytes(envelope.data), raw)
+        return Unreadable(raw, "a push without data")
+    if envelope.event is not None:
+        return _answer(envelope, envelope.event, raw)
+    if envelope.pong is not UNSET:
+        return Pong(as_text=False)
+    return Unreadable(raw, "neither a push nor an answer nor a pong")
+
+
+def encode_login(api_key: str, timestamp_s: int, sign: str) -> bytes:
+    """Say who we are. Pushes come with it (`onlyTrade` false)."""
+    args = {"apiKey": api_key, "timestamp": str(timestamp_s), "sign": sign, "onlyTrade": False}
+    return msgspec.json.encode({"action": "login", "args": args})
+
+
+def encode_action(request_id: str, action: str, args: Mapping[str, str]) -> bytes:
+    """Ask for an action. The venue echoes `request_id` in its answer; every argument is a string."""
+    return msgspec.json.encode({"id": request_id, "action": action, "args": dict(args)})
+
+
+def encode_ping(unix_ms: int) -> bytes:
+    """Ask for a pong, in JSON (LTP docs, User Data Overview)."""
+    return msgspec.json.encode({"ping": unix_ms})
+
+
+TEXT_PING: Final = b"ping"
+"""The same question as the bare word."""

@@ -1,0 +1,156 @@
+"""Session and REST against the sandbox, which read the venue's documents for itself, in both of their dialects."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bridge.config import Account, Endpoint, Timing
+from bridge.contract.session import Cause
+from bridge.core.now import Now
+from bridge.core.traffic import Answer, Push, Received
+from bridge.errors import LoginRefused, VenueRefused
+from bridge.ltp.rest import RestClient
+from bridge.ltp.session import Session
+from bridge.ltp.wire import encode_action
+from bridge.sandbox.settings import Dialect, VenueSettings
+from bridge.sandbox.venue import Venue
+
+OLDER = Dialect(
+    login_success="string_code",
+    login_failure="older",
+    action_failure="older",
+    heartbeat="text",
+    rest_success_code=200,
+    rest_failure_status=400,
+)
+ORDER = {
+    "clientOrderId": "a1",
+    "sym": "BINANCE_PERP_BTC_USDT",
+    "side": "BUY",
+    "orderType": "LIMIT",
+    "timeInForce": "GTC",
+    "orderQty": "0.1",
+    "limitPrice": "10000",
+}
+
+
+class Inbox:
+    """A listener that queues what it is told."""
+
+    def __init__(self) -> None:
+        self.frames: asyncio.Queue[Received] = asyncio.Queue()
+        self.logins: asyncio.Queue[str] = asyncio.Queue()
+        self.losses: list[Cause] = []
+
+    def logged_in(self, endpoint: str, now: Now) -> None:
+        """Queue it."""
+        self.logins.put_nowait(endpoint)
+
+    def received(self, event: Received, now: Now) -> None:
+        """Queue it."""
+        self.frames.put_nowait(event)
+
+    def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
+        """Write it down."""
+        self.losses.append(cause)
+
+    def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
+        """Pass over it: what follows is what counts."""
+
+    async def take(self, kind: type[Received]) -> Received:
+        """Return the next frame of a kind."""
+        while not isinstance(frame := await self.frames.get(), kind):
+            pass
+        return frame
+
+
+def endpoint(venue: Venue) -> Endpoint:
+    """Return where the sandbox is."""
+    return Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)
+
+
+def keys(venue: Venue, folder: Path, secret: str | None = None) -> Account:
+    """Write the sandbox's key to files."""
+    key = venue.keys["main"]
+    (folder / "key").write_text(key.api_key)
+    (folder / "secret").write_text(secret or key.api_secret)
+    return Account(api_key_file=folder / "key", api_secret_file=folder / "secret")
+
+
+def session(venue: Venue, account: Account, inbox: Inbox, clock: Callable[[], Now]) -> Session:
+    """Make a session that pings every 0.2 s."""
+    return Session(
+        endpoint=endpoint(venue),
+        account=account,
+        timing=Timing(ping_interval_s=0.2, pong_deadline_s=1.0),
+        login_attempts_max=2,
+        listener=inbox,
+        clock=clock,
+        random=random.random,
+    )
+
+
+@pytest.mark.parametrize("dialect", [Dialect(), OLDER])
+async def test_an_orders_way_and_a_cut(dialect: Dialect, tmp_path: Path, clock: Callable[[], Now]) -> None:
+    """An order is acked, pushed byte for byte and found by REST; after a cut the session is back, logins in pace."""
+    inbox = Inbox()
+    async with asyncio.timeout(20), Venue(VenueSettings(dialect=dialect)) as venue:
+        account = keys(venue, tmp_path)
+        living = session(venue, account, inbox, clock)
+        task = asyncio.create_task(living.run())
+        await inbox.logins.get()
+        assert living.ready_to_write(clock())
+        await living.send(encode_action("p-1", "place_order", ORDER))
+        answer = await inbox.take(Answer)
+        assert isinstance(answer, Answer)
+        assert (answer.request_id, answer.code, answer.client_order_id) == ("p-1", 200000, "a1")
+        push = await inbox.take(Push)
+        assert isinstance(push, Push)
+        event = venue.ledger.events("Orders", venue.keys["main"].portfolio_id)[0]
+        assert (event.frame, event.payload) == (push.frame, push.data)
+
+        async with RestClient(endpoint(venue), account, clock) as rest:
+            assert [row.order.client_order_id for row in await rest.open_orders()] == ["a1"]
+            found = await rest.order(client_order_id="a1")
+            assert found is not None
+            assert answer.order_id == found.order.order_id
+            assert await rest.order(client_order_id="a2") is None
+            assert {"BINANCE"} <= {risk.exchange_type for risk in await rest.account()}
+
+        venue.cut_connections()
+        await inbox.logins.get()
+        assert inbox.losses == [Cause.LINK_FAILED]
+        assert min(venue.ledger.login_gaps_s(venue.keys["main"].api_key)) >= 1
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@pytest.mark.parametrize("dialect", [Dialect(), OLDER, Dialect(login_codes="specific")])
+async def test_a_wrong_secret(dialect: Dialect, tmp_path: Path, clock: Callable[[], Now]) -> None:
+    """Both doors refuse it with a code, and say what to do."""
+    async with asyncio.timeout(20), Venue(VenueSettings(dialect=dialect)) as venue:
+        account = keys(venue, tmp_path, secret="sk-wrong")
+        with pytest.raises(LoginRefused, match="check that key and secret belong together"):
+            await session(venue, account, Inbox(), clock).run()
+        async with RestClient(endpoint(venue), account, clock) as rest:
+            with pytest.raises(VenueRefused, match="check that key and secret belong together") as caught:
+                await rest.account()
+    assert caught.value.code == 2000
+
+
+async def test_text_pings_alone_keep_a_session(tmp_path: Path, clock: Callable[[], Now]) -> None:
+    """A venue that answers only the bare word keeps its session through many pings."""
+    inbox = Inbox()
+    async with asyncio.timeout(20), Venue(VenueSettings(dialect=OLDER)) as venue:
+        task = asyncio.create_task(session(venue, keys(venue, tmp_path), inbox, clock).run())
+        await inbox.logins.get()
+        pings = iter(range(10_000))
+        while sum(entry.facts["style"] == "text" for entry in venue.ledger if entry.kind == "PING") < 4:
+            assert next(pings) < 1000
+            await asyncio.sleep(0.01)
+        assert inbox.losses == []
+        task.cancel()
+        await asyncio.wait([task])

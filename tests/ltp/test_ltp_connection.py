@@ -1,0 +1,286 @@
+"""One WebSocket to the venue, over real sockets."""
+
+import asyncio
+import base64
+import hashlib
+import queue
+import re
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from aiohttp import web
+
+from bridge.contract.session import Cause
+from bridge.ltp.connection import FRAME_BYTES_MAX, UNSENT_BYTES_MAX, Connection, LinkEnded, connect
+from bridge.ltp.network import tls_context
+
+Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
+Venue = Callable[[Talk], Awaitable[str]]
+TlsVenue = Callable[[Talk], Awaitable[int]]
+Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
+
+
+async def _ending(connection: Connection) -> LinkEnded:
+    with pytest.raises(LinkEnded) as caught:
+        await asyncio.wait_for(connection.receive(), 5)
+    return caught.value
+
+
+async def _no_connection(url: str, timeout_s: float = 5) -> LinkEnded:
+    with pytest.raises(LinkEnded) as caught:
+        async with connect(url, tls=tls_context(), timeout_s=timeout_s):
+            pass
+    return caught.value
+
+
+async def test_frames_arrive_as_bytes_text_or_binary(venue: Venue) -> None:
+    """A frame is its bytes, whatever kind it was sent as; protocol pings are answered on the way."""
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.ping()
+        await ws.send_str('{"a": "é"}')
+        await ws.send_bytes(b"pong")
+        await ws.receive()
+
+    async with connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+        assert await connection.receive() == '{"a": "é"}'.encode()
+        assert await connection.receive() == b"pong"
+
+
+async def test_a_farewell_is_told_with_its_code_and_reason(venue: Venue) -> None:
+    """When the venue closes, its words are the detail."""
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.close(code=1001, message=b"maintenance")
+
+    async with connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+        ending = await _ending(connection)
+    assert ending.cause == Cause.CLOSED_BY_VENUE
+    assert ending.detail == "the venue closed the connection with code 1001 maintenance"
+
+
+@pytest.mark.parametrize("how", ["close", "abort"])
+async def test_a_cut_link_is_told_apart_from_a_farewell(venue: Venue, how: str) -> None:
+    """An end of the stream or a reset is a failure of the link."""
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        transport = ws._req.transport  # type: ignore[union-attr] # there is one while the handshake's request is served
+        getattr(transport, how)()
+
+    async with connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+        assert (await _ending(connection)).cause == Cause.LINK_FAILED
+
+
+async def test_an_oversize_frame_ends_the_connection(venue: Venue) -> None:
+    """A frame at the limit is read, one above it ends the connection with that as the cause, without lingering."""
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.send_str("x" * (FRAME_BYTES_MAX - 1))
+        await ws.send_str("x" * (FRAME_BYTES_MAX + 1))
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5), connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+        assert len(await connection.receive()) == FRAME_BYTES_MAX - 1
+        ending = await _ending(connection)
+    assert ending.cause == Cause.PROTOCOL_ERROR
+    assert ending.detail == f"a frame of more than {FRAME_BYTES_MAX} bytes"
+
+
+@contextmanager
+def blocking_venue(talk: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Serve one WebSocket in a thread, so that it goes on while our event loop stands still; yields its URL."""
+
+    def answer() -> None:
+        peer, _ = listening.accept()
+        with peer:
+            request = b""
+            while b"\r\n\r\n" not in request:
+                request += peer.recv(4096)
+            (key,) = re.findall(rb"(?i)sec-websocket-key: (\S+)", request)
+            accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())  # noqa: S324 - RFC 6455
+            peer.sendall(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+            )
+            talk(peer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/private"
+        finally:
+            thread.join(timeout=5)
+
+
+async def test_a_frame_is_with_the_kernel_when_write_returns() -> None:
+    """The venue has the frame while our event loop has not run since the write."""
+    got: queue.Queue[bytes] = queue.Queue()
+
+    def talk(peer: socket.socket) -> None:
+        frame = peer.recv(4096)
+        mask = frame[2:6]
+        got.put(bytes(byte ^ mask[i % 4] for i, byte in enumerate(frame[6:])))
+
+    with blocking_venue(talk) as url:
+        async with connect(url, tls=tls_context(), timeout_s=5) as connection:
+            connection.write(b'{"a":1}')
+            assert got.get(timeout=5) == b'{"a":1}'  # blocks the loop, on purpose
+            assert connection.write_buffer_empty
+
+
+async def test_what_was_not_sent_is_thrown_away() -> None:
+    """An abort resets the link: what the venue had not taken does not arrive when it reads on."""
+    resume = threading.Event()
+    ends: queue.Queue[str] = queue.Queue()
+
+    def talk(peer: socket.socket) -> None:
+        resume.wait(5)
+        try:
+            while peer.recv(65_536):
+                pass
+        except ConnectionResetError:
+            ends.put("reset")
+        else:
+            ends.put("a farewell after all of it")
+
+    with blocking_venue(talk) as url:
+        async with connect(url, tls=tls_context(), timeout_s=5) as connection:
+            while connection.write_buffer_empty:
+                connection.write(b"x" * 65_536)
+        resume.set()
+        assert await asyncio.to_thread(ends.get, timeout=5) == "reset"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the socket options are Linux's")
+async def test_the_kernel_holds_nothing_back(venue: Venue) -> None:
+    """Small frames go out at once, unsent bytes stay visible to us, and a dead link is noticed."""
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+
+    async with connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+        made = connection._transport.get_extra_info("socket")
+        options = (socket.TCP_NODELAY, socket.TCP_NOTSENT_LOWAT, socket.TCP_USER_TIMEOUT)
+        assert [made.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [1, 1, 15_000]
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_venue_that_does_not_read_is_seen(venue: Venue, tls_venue: TlsVenue, *, secure: bool) -> None:
+    """What is not taken shows in the write buffer, over TLS too, and ends the connection above a limit."""
+    done = asyncio.Event()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        transport = ws._req.transport  # type: ignore[union-attr] # there is one while the handshake's request is served
+        assert transport is not None
+        transport.pause_reading()
+        await ws.send_str("paused")
+        await done.wait()
+
+    url = f"wss://localhost:{await tls_venue(talk)}/v1/private" if secure else await venue(talk)
+    async with connect(url, tls=tls_context(), timeout_s=5) as connection:
+        await connection.receive()
+        below = connection._transport._ssl_protocol._transport if secure else connection._transport  # type: ignore[attr-defined] # asyncio's own
+        for _ in range(100_000):
+            connection.write(b"x" * 1000)
+            assert connection.write_buffer_empty == (below.get_write_buffer_size() == 0)
+            if not connection.write_buffer_empty:
+                break
+        with pytest.raises(LinkEnded, match="does not read"):  # noqa: PT012 - it is the last of many writes
+            for _ in range(UNSENT_BYTES_MAX // 1000 + 2):
+                connection.write(b"x" * 1000)
+        assert (await _ending(connection)).cause == Cause.LINK_FAILED
+    done.set()
+
+
+async def test_nothing_is_written_to_an_ended_connection(venue: Venue) -> None:
+    """A write after the end says so."""
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+
+    async with connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+        connection.abort()
+        with pytest.raises(LinkEnded):
+            connection.write(b"late")
+        assert (await _ending(connection)).cause == Cause.LINK_FAILED
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_tls_speaks_http_1_1_at_tls_1_2_or_newer(tls_venue: TlsVenue) -> None:
+    """A server that prefers HTTP/2 is asked for HTTP/1.1, without which it would not upgrade."""
+    seen: asyncio.Queue[tuple[str | None, str | None]] = asyncio.Queue()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        tls = ws.get_extra_info("ssl_object")
+        seen.put_nowait((tls.selected_alpn_protocol(), tls.version()))
+
+    async with connect(f"wss://localhost:{await tls_venue(talk)}/", tls=tls_context(), timeout_s=5):
+        assert await asyncio.wait_for(seen.get(), 5) == ("http/1.1", "TLSv1.3")
+    assert tls_context().minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+async def test_an_unknown_certificate_is_refused(tls_venue: TlsVenue) -> None:
+    """Nothing is said to a server whose certificate is not trusted."""
+    ending = await _no_connection(f"wss://localhost:{await tls_venue(_silent)}/")
+    assert ending.cause == Cause.LINK_FAILED
+    assert "TLS with localhost failed, nothing was sent" in ending.detail
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_a_certificate_for_another_host_is_refused(tls_venue: TlsVenue) -> None:
+    """A trusted certificate is good for its own host only."""
+    ending = await _no_connection(f"wss://127.0.0.1:{await tls_venue(_silent)}/")
+    assert "certificate is not valid for '127.0.0.1'" in ending.detail
+
+
+async def _silent(ws: web.WebSocketResponse) -> None:
+    raise AssertionError(f"{ws} should not have been opened")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "detail"),
+    [
+        (302, {"Location": "/elsewhere"}, "a redirect (HTTP 302), which is not followed"),
+        (429, {}, "answered the WebSocket handshake with HTTP 429"),
+        (200, {}, "answered the WebSocket handshake with HTTP 200"),
+    ],
+)
+async def test_another_answer_to_the_handshake(serve: Serve, status: int, headers: dict[str, str], detail: str) -> None:
+    """A redirect is not followed, and an answer that is no upgrade is told with its status."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return web.Response(status=status, headers=headers)
+
+    ending = await _no_connection(f"ws://{await serve(answer)}/v1/private")
+    assert asked == ["/v1/private"]
+    assert detail in ending.detail
+
+
+async def test_a_handshake_without_answer_ends_in_time(serve: Serve) -> None:
+    """A server that accepts and says nothing is given up."""
+    done = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        await done.wait()
+        return web.Response()
+
+    ending = await _no_connection(f"ws://{await serve(answer)}/", timeout_s=0.2)
+    done.set()
+    assert ending.detail == "no connection to 127.0.0.1 within 0.2 s"
+
+
+async def test_nobody_listens(unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused connection is told; a proxy that the environment names is not asked."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    ending = await _no_connection(f"ws://127.0.0.1:{unused_tcp_port}/")
+    assert f"127.0.0.1:{unused_tcp_port}" in ending.detail

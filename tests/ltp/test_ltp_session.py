@@ -1,0 +1,353 @@
+"""A session that lives for ever, against small venues over real sockets."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
+
+import pytest
+from aiohttp import WSMessage, WSMsgType, web
+
+from bridge.config import Account, Endpoint, Timing
+from bridge.contract.session import Cause
+from bridge.core.now import Now
+from bridge.core.traffic import Push, Received, Unreadable
+from bridge.errors import LoginRefused, VenueUnreachable
+from bridge.ltp.session import Session
+from bridge.ltp.signing import login_signature
+
+Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
+Venue = Callable[[Talk], Awaitable[str]]
+Start = Callable[[str], Session]
+
+ACCEPTED = '{"id":null,"event":"login","code":0,"msg":"","data":null}'
+PUSH = '{"channel":"Orders","data":{"n":1}}'
+
+
+class Notes:
+    """A listener that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, object]] = []
+        self._changed = asyncio.Event()
+
+    def logged_in(self, endpoint: str, now: Now) -> None:
+        """Write it down."""
+        self._note("logged_in", endpoint)
+
+    def received(self, event: Received, now: Now) -> None:
+        """Write it down."""
+        self._note("received", event)
+
+    def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
+        """Write it down."""
+        self._note("lost", (cause, detail))
+
+    def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
+        """Write it down."""
+        self._note("attempt_failed", (cause, detail))
+
+    def _note(self, kind: str, what: object) -> None:
+        self.events.append((kind, what))
+        self._changed.set()
+
+    def of(self, kind: str) -> list[object]:
+        """Return what was told of one kind."""
+        return [what for noted, what in self.events if noted == kind]
+
+    async def wait(self, kind: str, count: int = 1) -> list[object]:
+        """Wait until it was told that often."""
+        async with asyncio.timeout(5):
+            while len(self.of(kind)) < count:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.of(kind)
+
+
+@pytest.fixture
+def notes() -> Notes:
+    """Return the listener of `start`."""
+    return Notes()
+
+
+@pytest.fixture
+def start(account: Account, timing: Timing, clock: Callable[[], Now], notes: Notes) -> Start:
+    """Return a function that makes a session for a URL; its jitter draws half of the ceiling."""
+
+    def make(url: str) -> Session:
+        return Session(
+            endpoint=Endpoint(name="T", ws_url=url, rest_url="http://localhost"),
+            account=account,
+            timing=timing,
+            login_attempts_max=3,
+            listener=notes,
+            clock=clock,
+            random=lambda: 0.5,
+        )
+
+    return make
+
+
+@asynccontextmanager
+async def running(session: Session) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a session for a while."""
+    task = asyncio.create_task(session.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def read_on(ws: web.WebSocketResponse) -> list[WSMessage]:
+    """Read until the other side ends."""
+    return [message async for message in ws]
+
+
+async def accept(ws: web.WebSocketResponse) -> None:
+    """Accept a login, push one order, and read on."""
+    await ws.receive()
+    await ws.send_str(ACCEPTED)
+    await ws.send_str(PUSH)
+    await read_on(ws)
+
+
+async def test_login_and_pushes(venue: Venue, start: Start, notes: Notes, clock: Callable[[], Now]) -> None:
+    """The login is signed with the time, and what comes after it goes to the listener in order."""
+    logins: list[WSMessage] = []
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        logins.append(await ws.receive())
+        await ws.send_str(ACCEPTED)
+        await ws.send_str(PUSH)
+        await ws.send_str("?")
+        await read_on(ws)
+
+    session = start(await venue(talk))
+    assert (session.logged_in, session.heard_ms) == (False, 0)
+    async with running(session):
+        push, odd = await notes.wait("received", 2)
+        assert session.logged_in
+        assert session.ready_to_write(clock())
+        assert abs(session.heard_ms - clock().wall_ms) < 5000
+    assert isinstance(push, Push)
+    assert push.data == b'{"n":1}'
+    assert isinstance(odd, Unreadable)
+    assert notes.events[0] == ("logged_in", "T")
+    args = json.loads(logins[0].data)["args"]
+    assert abs(int(args["timestamp"]) - time.time()) < 5
+    assert args["sign"] == login_signature("sk-test-secret", int(args["timestamp"]))
+
+
+async def test_each_loss_is_told_once_and_mended(venue: Venue, start: Start, notes: Notes, timing: Timing) -> None:
+    """The session comes back by itself, each login with a new timestamp, spaced from the answer before."""
+    seen: list[tuple[float, str]] = []
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        login = json.loads((await ws.receive()).data)
+        seen.append((time.monotonic(), login["args"]["timestamp"]))
+        await ws.send_str(ACCEPTED)
+        await ws.close(code=1012)
+
+    async with running(start(await venue(talk))):
+        await notes.wait("logged_in", 4)
+    assert len(notes.of("lost")) == len(notes.of("logged_in"))
+    assert notes.of("lost")[0] == (Cause.CLOSED_BY_VENUE, "the venue closed the connection with code 1012")
+    gaps = [after - before for (before, _), (after, _) in pairwise(seen)]
+    assert min(gaps) >= timing.login_spacing_s
+    assert all(one != next_one for (_, one), (_, next_one) in pairwise(seen))
+
+
+async def test_a_refused_key_stops_the_session(venue: Venue, start: Start, notes: Notes) -> None:
+    """After three refusals in a row it says what to do, and never says the key or the secret."""
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.send_str('{"event":"error","code":"60009","msg":"Login failed for ak-test with sk-test-secret"}')
+        await read_on(ws)
+
+    session = start(await venue(talk))
+    with pytest.raises(LoginRefused) as caught:
+        await asyncio.wait_for(session.run(), 5)
+    assert caught.value.code == 60009
+    assert "check that key and secret belong together" in str(caught.value)
+    assert len(notes.of("attempt_failed")) == 3
+    told = f"{caught.value!r} {caught.value} {notes.events}"
+    assert "ak-test" not in told
+    assert "sk-test-secret" not in told
+
+
+@pytest.mark.parametrize("code", [601010, 601016, 4000, 100429, 123456])
+async def test_a_passing_refusal_is_tried_again(venue: Venue, start: Start, notes: Notes, code: int) -> None:
+    """Refusals that time may mend, and unknown ones, do not count towards the maximum."""
+    refusals = iter(range(4))
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        if next(refusals, None) is None:
+            await ws.send_str(ACCEPTED)
+        else:
+            await ws.send_str(json.dumps({"event": "login", "code": code, "msg": "no"}))
+        await read_on(ws)
+
+    async with running(start(await venue(talk))):
+        await notes.wait("logged_in")
+    assert len(notes.of("attempt_failed")) == 4
+    if code == 601016:
+        assert "check this machine's clock" in str(notes.of("attempt_failed")[0])
+
+
+async def test_a_success_forgets_earlier_refusals(venue: Venue, start: Start, notes: Notes) -> None:
+    """Only refusals in a row stop the session."""
+    answers = iter([60009, 60009, 0, 60009, 60009, 0])
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.send_str(json.dumps({"event": "login", "code": next(answers, 0), "msg": ""}))
+
+    async with running(start(await venue(talk))):
+        await notes.wait("logged_in", 2)
+
+
+async def test_drop_ends_it_now(venue: Venue, start: Start, notes: Notes, clock: Callable[[], Now]) -> None:
+    """After a drop nothing is written or told of that session but its end, and the next session begins."""
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.send_str(ACCEPTED)
+        while not ws.closed:
+            await ws.send_str(PUSH)
+            await asyncio.sleep(0)
+
+    session = start(await venue(talk))
+    async with running(session):
+        await notes.wait("received")
+        session.drop(Cause.BUFFER_FULL, "too much")
+        told = len(notes.events)
+        assert not session.logged_in
+        assert not session.ready_to_write(clock())
+        with pytest.raises(VenueUnreachable):
+            await session.send(b"{}")
+        await notes.wait("logged_in", 2)
+        assert notes.events[told] == ("lost", (Cause.BUFFER_FULL, "too much"))
+        assert notes.events[told + 1][0] == "logged_in"
+
+
+async def test_a_listener_that_raises_ends_the_run(
+    venue: Venue, start: Start, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake of the listener's comes out instead of being passed over."""
+
+    def fail(event: Received, now: Now) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(notes, "received", fail)
+    session = start(await venue(accept))
+    with pytest.raises(RuntimeError, match="a mistake"):
+        await asyncio.wait_for(session.run(), 5)
+    assert not session.logged_in
+
+
+async def test_a_venue_without_pongs_is_left(venue: Venue, start: Start, notes: Notes, timing: Timing) -> None:
+    """Frames that go on coming do not hide that pings get no answer."""
+    object.__setattr__(timing, "ping_interval_s", 0.1)
+    object.__setattr__(timing, "pong_deadline_s", 0.1)
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.send_str(ACCEPTED)
+        while not ws.closed:
+            await ws.send_str(PUSH)
+            await asyncio.sleep(0.02)
+
+    async with running(start(await venue(talk))):
+        assert (await notes.wait("lost"))[0] == (Cause.PONG_OVERDUE, "no pong within 0.1 s")
+
+
+@pytest.mark.parametrize("binary", [False, True])
+async def test_a_venue_that_knows_only_text_pings(
+    venue: Venue, start: Start, notes: Notes, timing: Timing, *, binary: bool
+) -> None:
+    """It is pinged with the bare word once JSON got no answer, and its pong may be a binary frame."""
+    object.__setattr__(timing, "ping_interval_s", 0.1)
+    object.__setattr__(timing, "pong_deadline_s", 0.3)
+    pongs = asyncio.Semaphore(0)
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.send_str(ACCEPTED)
+        async for message in ws:
+            if message.type is WSMsgType.TEXT and message.data == "ping":
+                await (ws.send_bytes(b"pong") if binary else ws.send_str("PONG"))
+                pongs.release()
+
+    async with running(start(await venue(talk))), asyncio.timeout(5):
+        for _ in range(5):
+            await pongs.acquire()
+        assert notes.of("lost") == []
+
+
+async def test_send_never_suspends(venue: Venue, start: Start, notes: Notes) -> None:
+    """The write is done in the caller's own step, and the venue gets the frame as text."""
+    got: asyncio.Queue[WSMessage] = asyncio.Queue()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.send_str(ACCEPTED)
+        async for message in ws:
+            got.put_nowait(message)
+
+    session = start(await venue(talk))
+    with pytest.raises(VenueUnreachable):
+        await session.send(b"{}")
+    async with running(session):
+        await notes.wait("logged_in")
+        with pytest.raises(StopIteration):
+            session.send(b'{"id":"1"}').send(None)
+        message = await asyncio.wait_for(got.get(), 5)
+    assert (message.type, message.data) == (WSMsgType.TEXT, '{"id":"1"}')
+
+
+async def test_stopping_tells_of_the_end_once(venue: Venue, start: Start, notes: Notes) -> None:
+    """A cancelled session is lost like any other, and only once."""
+    async with running(start(await venue(accept))):
+        await notes.wait("received")
+    assert notes.of("lost") == [(Cause.STOPPED, "the session was stopped")]
+
+
+async def test_an_unreadable_key_file_is_told_and_tried_again(
+    venue: Venue, start: Start, notes: Notes, account: Account
+) -> None:
+    """A secret that is being replaced does not end the session."""
+    held = account.api_key_file.read_text()
+    account.api_key_file.unlink()
+    async with running(start(await venue(accept))):
+        assert "cannot be read (FileNotFoundError)" in str((await notes.wait("attempt_failed"))[0])
+        account.api_key_file.write_text(held)
+        await notes.wait("logged_in")
+
+
+async def test_no_log_of_any_library_holds_the_login(
+    venue: Venue, start: Start, notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With every logger at its most talkative, neither key nor secret nor signature is written."""
+    logins: list[str] = []
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        logins.append((await ws.receive()).data)
+        await ws.send_str(ACCEPTED)
+
+    loop = asyncio.get_running_loop()
+    caplog.set_level(logging.DEBUG)
+    loop.set_debug(True)
+    try:
+        async with running(start(await venue(talk))):
+            await notes.wait("lost")
+    finally:
+        loop.set_debug(False)
+    for secret in ("ak-test", "sk-test-secret", json.loads(logins[0])["args"]["sign"]):
+        assert secret not in caplog.text

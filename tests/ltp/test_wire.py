@@ -1,0 +1,159 @@
+"""Frames: every shape that documents, vendor clients and production send."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.traffic import Answer, Push, Unreadable
+from bridge.ltp.wire import Frame, LoginAnswer, Pong, decode, encode_action, encode_login, encode_ping
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b'{"id":null,"event":"login","code":0,"msg":"","data":null}', LoginAnswer(0, "")),
+        (b'{"event":"login","code":0,"msg":""}', LoginAnswer(0, "")),
+        (b'{"event":"login","code":"0","msg":""}', LoginAnswer(0, "")),
+        (b'{"id":null,"event":"login","code":60009,"msg":"Login failed."}', LoginAnswer(60009, "Login failed.")),
+        (
+            b'{"event":"error","code":"60009","msg":"Login failed."}',
+            Answer(None, "error", 60009, "Login failed.", None, None),
+        ),
+    ],
+)
+def test_answers_to_a_login(raw: bytes, expected: Frame) -> None:
+    """Codes may be numbers or strings; an error without id is an answer to whatever was asked."""
+    assert expected == decode(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (
+            b'{"id":"p-1","event":"place_order","code":200000,"data":{"orderId":"1703213979730000","clientOrderId":"a1"}}',
+            Answer("p-1", "place_order", 200000, "", "1703213979730000", "a1"),
+        ),
+        (
+            b'{"id":9,"event":"place_order","code":"401009","message":"exists","data":null}',
+            Answer("9", "place_order", 401009, "exists", None, None),
+        ),
+        (
+            b'{"id":"p-1","event":"error","code":"60009","msg":"Place order failed."}',
+            Answer("p-1", "error", 60009, "Place order failed.", None, None),
+        ),
+        (
+            b'{"id":"r-7","event":"replace_order","code":200000,"data":{"orderId":1703213979730000,"orderState":"OPEN"}}',
+            Answer("r-7", "replace_order", 200000, "", "1703213979730000", None),
+        ),
+        (
+            b'{"id":"ca-1","event":"cancel_orders","code":200000,"msg":null,"message":"ok","data":{}}',
+            Answer("ca-1", "cancel_orders", 200000, "ok", None, None),
+        ),
+        (
+            b'{"id":null,"event":"cancel_order","code":401117,"msg":"Order is terminal","data":""}',
+            Answer(None, "cancel_order", 401117, "Order is terminal", None, None),
+        ),
+        (
+            b'{"id":true,"event":"cancel_order","code":200,"msg":"","data":[]}',
+            Answer(None, "cancel_order", 200, "", None, None),
+        ),
+    ],
+)
+def test_answers_to_actions(raw: bytes, expected: Answer) -> None:
+    """An answer is read whatever its id, text key and data are."""
+    assert expected == decode(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "as_text"),
+    [
+        (b'{"pong":1769050974552}', False),
+        (b'{"pong":"1769050974552"}', False),
+        (b'{"pong":null}', False),
+        (b"pong", True),
+        (b" PONG\n", True),
+        (b'"Pong"', True),
+    ],
+)
+def test_pongs(raw: bytes, *, as_text: bool) -> None:
+    """A pong is JSON with any value, or the bare word in any case."""
+    assert Pong(as_text) == decode(raw)
+
+
+DATA = b'{ "orderId" : "1",\t"limitPrice":"0.10", "new\\u0046ield": 1.00e+3, "big":12345678901234567890.10,\n "x":[ ] }'
+
+
+@pytest.mark.parametrize("data", [DATA, b'[ {"coin":"USDT" } ,{"coin":"BTC"}]', b'"text"', b"null", b"-0.0"])
+def test_the_data_of_a_push_is_the_venues_bytes(data: bytes) -> None:
+    """Unknown fields, white space, escapes and number formats survive; so does the frame."""
+    raw = b'{"channel":"Orders", "instId":"X", "data": ' + data + b' , "later":{"field":1}}'
+    assert Push("Orders", data, raw) == decode(raw)
+
+
+def test_a_push_with_a_new_event_field_is_a_push() -> None:
+    """A push that gains a field does not turn into an answer."""
+    raw = b'{"channel":"Trades","event":"update","data":{"a":1}}'
+    assert Push("Trades", b'{"a":1}', raw) == decode(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"ping",
+        b"{}",
+        b'{"data":{}}',
+        b'{"channel":"Orders"}',
+        b'{"channel":7,"data":{}}',
+        b'{"event":"place_order","msg":"no code"}',
+        b'{"event":"place_order","code":true}',
+        b'{"event":"place_order","code":"9999999999999999999999999"}',
+        b'{"event":"place_order","code":"\xc2\xb2"}',
+        b'{"channel":"\xff","data":{}}',
+        b"[" * 100_000,
+        b'{"id":' + b"[" * 100_000,
+        b'{"channel":"Orders","data":' + b"[" * 100_000,
+    ],
+)
+def test_what_is_not_of_the_protocol_is_unreadable_and_kept(raw: bytes) -> None:
+    """Nothing raises, and the frame is there to be shown."""
+    frame = decode(raw)
+    assert isinstance(frame, Unreadable)
+    assert raw == frame.frame
+
+
+@given(st.binary())
+def test_arbitrary_bytes_never_raise(raw: bytes) -> None:
+    """The reader survives whatever arrives."""
+    decode(raw)
+
+
+_letters = 'a0"\\ \u00b2'
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(_letters, max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(_letters, max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["channel", "event", "id", "code", "msg", "message", "pong", "data"]), _json))
+def test_arbitrary_values_in_known_fields_never_raise(frame: dict[str, object]) -> None:
+    """Neither does a frame whose fields are of other types than documented."""
+    decode(json.dumps(frame).encode())
+
+
+def test_what_we_say() -> None:
+    """Login, action and ping are written as documented, every argument of an action a string."""
+    login = {
+        "action": "login",
+        "args": {"apiKey": "ak-test", "timestamp": "1538054050", "sign": "ab", "onlyTrade": False},
+    }
+    assert login == json.loads(encode_login("ak-test", 1538054050, "ab"))
+    action = {"id": "c-3", "action": "cancel_order", "args": {"clientOrderId": "c0a81f0001"}}
+    assert action == json.loads(encode_action("c-3", "cancel_order", {"clientOrderId": "c0a81f0001"}))
+    assert json.loads(encode_ping(1769050973831)) == {"ping": 1769050973831}
