@@ -137,7 +137,7 @@ class AccountParts:
             clock=clock,
         )
 
-    def _session(self, listener: ports.Listener) -> Session:
+    def _session(self, listener: ports.Listener, other_login_at: float) -> Session:
         return Session(
             endpoint=self._settings.endpoints[0],
             account=self._account,
@@ -146,6 +146,7 @@ class AccountParts:
             listener=listener,
             clock=clock,
             random=_random,
+            other_login_at=other_login_at,
         )
 
 

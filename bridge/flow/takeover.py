@@ -5,6 +5,8 @@ then read what was answered, because nothing of an older epoch behind that recor
 there is before anything is sent.
 """
 
+from math import inf
+
 import msgspec
 import structlog
 from msgspec import Struct
@@ -103,10 +105,10 @@ class Takeover:
             seen = await self._answers(since_ms=0)
             readable = offset is None and seen.epoch == 0
             offset = await self._membership.begin_offset() if offset is None else offset
-            stored = Stored(seen.epoch, 0, ())
+            stored = Stored(seen.epoch, 0, (), 0 if readable else await self._membership.end_offset())
         offset = offset or 0
         epoch = stored.epoch + 1
-        fenced = Stored(epoch, stored.durable_until_ms, stored.claimed)
+        fenced = Stored(epoch, stored.durable_until_ms, stored.claimed, stored.doubtful_below)
         await self._membership.commit(offset, encode(fenced, offset), self._commit_timeout_s)
         self._membership.set_epoch(epoch)
         account = Account(
@@ -116,17 +118,28 @@ class Takeover:
             epoch=epoch,
             start=offset,
             durable_until_ms=stored.durable_until_ms,
+            doubtful_below=stored.doubtful_below,
+            fenced_at=self._clock().mono if epoch > 1 else -inf,
         )
         self._publisher.begin_epoch(epoch)
         account.replies.takeover(epoch, self._instance, self._clock())
         await self._flush(account)
-        horizon_ms = int(self._terms.horizon_s * 1000)
-        answers = await self._answers(since_ms=self._clock().wall_ms - horizon_ms if readable else 0)
+        answers = await self._answers(0 if stored.doubtful_below > offset else await self._since_ms(offset))
         account.restore(answers.results, self._clock())
-        await self._read_commands(account, offset, frozenset(stored.claimed), answers, readable=readable)
+        await self._read_commands(account, offset, stored, answers)
         await self._flush(account)
         account.begin(self._instance, self._clock())
         return account
+
+    async def _since_ms(self, start: int) -> int:
+        """Return from when on answers matter: one horizon back, or longer where a command in doubt holds the offset."""
+        since_ms = self._clock().wall_ms - int(self._terms.horizon_s * 1000)
+        self._membership.seek(start)
+        end = await self._membership.end_offset()
+        while self._membership.position < end:
+            for record in await self._membership.poll(_POLL_S):
+                return min(since_ms, record.timestamp_ms - int(self._terms.skew_bound_s * 1000))
+        return since_ms
 
     async def _answers(self, since_ms: int) -> Answered:
         results = await self._read_tail(topic_name(self._prefix, self._name, Stream.RESULTS), since_ms)
@@ -139,10 +152,9 @@ class Takeover:
         if not await self._publisher.flush(self._commit_timeout_s):
             raise ClusterUnreachable("records of the takeover did not become durable in time")
 
-    async def _read_commands(
-        self, account: Account, start: int, claimed: frozenset[int], answers: Answered, *, readable: bool
-    ) -> None:
-        """Read every command there is. Without readable metadata whatever has no result counts as claimed."""
+    async def _read_commands(self, account: Account, start: int, stored: Stored, answers: Answered) -> None:
+        """Read every command there is. Where claims were lost, whatever has no result counts as claimed."""
+        claimed = frozenset(stored.claimed)
         self._membership.seek(start)
         end = await self._membership.end_offset()
         oldest_ms = answers.results[0][1] if answers.results else 0
@@ -152,15 +164,15 @@ class Takeover:
                 past = Past.READ
                 if record.offset in answers.offsets:
                     past = Past.ANSWERED
-                elif record.offset in claimed or (not readable and record.offset < end):
+                elif record.offset in claimed or record.offset < stored.doubtful_below:
                     past = Past.CLAIMED
-                if not readable and past is Past.CLAIMED and record.timestamp_ms < oldest_ms:
+                if record.offset < stored.doubtful_below and past is Past.CLAIMED and record.timestamp_ms < oldest_ms:
                     passed_over += 1
                     past = Past.ANSWERED
                 account.intake.offer(record, self._clock(), past)
             for record_out in account.drain():
                 self._publisher.publish(record_out)
-        if not readable:
+        if stored.doubtful_below > start:
             detail = f"the group's commit held no claims of ours; {passed_over} commands were passed over"
             account.replies.alarm(Alarm.CLAIMS_UNREADABLE, detail, self._clock())
             _log.warning("claims.unreadable", account=self._name, passed_over=passed_over)

@@ -25,7 +25,8 @@ class Parts(Struct, frozen=True):
     membership: Membership
     publisher: Publisher
     rest: VenueRest
-    open_session: Callable[[Listener], VenueSession]
+    open_session: Callable[[Listener, float], VenueSession]
+    """Takes who is told, and when a predecessor may last have logged in."""
     encode: EncodeAction
     clock: Clock
 
@@ -49,7 +50,7 @@ class Term:
         self._parts = parts
         self._stop_deadline_s = stop_deadline_s
         self._events = Events(name, account, parts.publisher, wake=self.wake, on_login=self._logged_in)
-        self.session = parts.open_session(self._events)
+        self.session = parts.open_session(self._events, account.fenced_at)
         self._events.session = self.session
         self._sweep = Sweep(
             name,

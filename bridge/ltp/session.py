@@ -42,6 +42,8 @@ class Listener(Protocol):
 class Session:
     """The session of one account at one endpoint.
 
+    `other_login_at` is when somebody else may last have logged in with the same key; ours keep their distance from it.
+
     A caller that awaits nothing between `ready_to_write` and `send` has one step: nothing else runs in between.
     """
 
@@ -55,6 +57,7 @@ class Session:
         listener: Listener,
         clock: Callable[[], Now],
         random: Callable[[], float],
+        other_login_at: float = -math.inf,
     ) -> None:
         self._endpoint = endpoint
         self._account = account
@@ -66,7 +69,7 @@ class Session:
         self._tls = tls_context()
         self._link: Link | None = None
         self._login_pending = False
-        self._next_login_at = -math.inf
+        self._next_login_at = other_login_at + timing.login_spacing_s
         self._last_timestamp_s = 0
         self._secrets: tuple[str, ...] = ()
 
@@ -105,6 +108,7 @@ class Session:
         attempt cannot mend.
         """
         refusals = attempt = 0
+        await self._sleep_until(self._next_login_at)
         while True:
             lived_s, refusal = await self._one_life()
             if lived_s is not None:
