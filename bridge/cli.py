@@ -12,11 +12,13 @@ from bridge.config import Settings, load
 from bridge.contract import export
 from bridge.errors import BridgeError
 
+_MARKET_STEP_S = 0.1
+"""How often prices move in `sandbox`."""
+
 _config = click.option(
     "--config",
     "path",
     type=click.Path(path_type=Path),
-    envvar="LTP_BRIDGE_CONFIG_FILE",
     help="TOML file with the settings; the environment (LTP_BRIDGE_…) wins over it.",
 )
 
@@ -54,6 +56,46 @@ def check_(path: Path | None) -> None:
     logs.configure("error", "pretty")
     if not asyncio.run(check.run(settings, app.clock)):
         sys.exit(1)
+
+
+@main.command("sandbox")
+@click.option("--json", "as_json", is_flag=True, help="Tell the addresses and the key as one line of JSON.")
+@click.option("--ws-port", type=click.IntRange(0, 65535), default=0, help="Port of the WebSocket; 0 takes a free one.")
+@click.option("--rest-port", type=click.IntRange(0, 65535), default=0, help="Port of REST; 0 takes a free one.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same market and key.")
+def sandbox_(ws_port: int, rest_port: int, seed: int, *, as_json: bool) -> None:
+    """Run a venue that speaks LTP's protocol on this machine, until Ctrl-C."""
+    from bridge.sandbox import serve  # noqa: PLC0415 - the daemon runs without the sandbox
+    from bridge.sandbox.settings import VenueSettings  # noqa: PLC0415 - as above
+
+    settings = VenueSettings(ws_port=ws_port, rest_port=rest_port, seed=seed, step_period_s=_MARKET_STEP_S)
+    try:
+        asyncio.run(serve.serve(settings, as_json=as_json, out=sys.stdout))
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command("demo")
+@click.option("--seconds", type=click.FloatRange(min=1), help="End after so long; without it, at Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Plain lines, and the result as JSON in the last of them.")
+@click.option("--cuts", type=click.IntRange(0, 1000), default=0, help="Cut the venue's connections so many times.")
+@click.option(
+    "--rate", type=click.FloatRange(0.1, 100), default=10, show_default=True, help="Commands per second of the desk."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same market and orders.")
+def demo_(seconds: float | None, cuts: int, rate: float, seed: int, *, as_json: bool) -> None:
+    """Show both streets live: a real broker, a sandbox venue, the daemon, and a desk that trades.
+
+    Needs the extra `demo`, unless KAFKA_BOOTSTRAP_SERVERS names a broker. Exit code 0 says that nothing was lost
+    or duplicated and that every command was answered.
+    """
+    from bridge.sandbox import demo  # noqa: PLC0415 - the daemon runs without the sandbox
+
+    options = demo.Options(seconds=seconds, as_json=as_json, cuts=cuts, rate_per_s=rate, seed=seed)
+    try:
+        sys.exit(asyncio.run(demo.run(options)))
+    except (BridgeError, OSError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 @main.group()

@@ -1,0 +1,147 @@
+"""Independent readers of every topic: plain consumers from the beginning, which know only topic and header names."""
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from bridge.contract.topics import Stream, topic_name
+
+EVENTS: Final = (
+    Stream.ORDERS,
+    Stream.TRADES,
+    Stream.ASSETS,
+    Stream.POSITIONS,
+    Stream.MARGIN_CALLS,
+    Stream.LIQUIDATIONS,
+    Stream.SESSION,
+    Stream.UNRECOGNIZED,
+)
+COMMANDS: Final = (Stream.COMMANDS, Stream.RESULTS, Stream.DEAD_LETTERS)
+_POLL_MS = 1000
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """One record as a reader got it. `seen_s` is the machine's monotonic clock."""
+
+    stream: Stream
+    key: bytes
+    value: bytes
+    headers: dict[str, bytes]
+    offset: int
+    timestamp_ms: int
+    seen_s: float
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The value's JSON object; empty when it is none."""
+        try:
+            value = msgspec.json.decode(self.value)
+        except msgspec.DecodeError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+class Tape:
+    """Everything that was read back, in order for each topic."""
+
+    def __init__(self) -> None:
+        self._records: dict[Stream, list[Seen]] = defaultdict(list)
+        self._listeners: list[Callable[[Seen], None]] = []
+        self._waiting: set[asyncio.Event] = set()
+
+    def __getitem__(self, stream: Stream) -> list[Seen]:
+        return self._records[stream]
+
+    def listen(self, listener: Callable[[Seen], None]) -> None:
+        """Tell a listener each record from now on, before `until` looks."""
+        self._listeners.append(listener)
+
+    def add(self, records: Iterable[Seen]) -> None:
+        """Append what was read."""
+        for record in records:
+            self._records[record.stream].append(record)
+            for listener in self._listeners:
+                listener(record)
+        for waiter in self._waiting:
+            waiter.set()
+
+    async def until(self, holds: Callable[[], bool], deadline_s: float) -> bool:
+        """Wait until a condition on what was read holds; False when it does not by the deadline."""
+        waiter = asyncio.Event()
+        self._waiting.add(waiter)
+        try:
+            async with asyncio.timeout(deadline_s):
+                while not holds():
+                    waiter.clear()
+                    await waiter.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.discard(waiter)
+        return True
+
+
+class Reader:
+    """One consumer over some topics, without a group."""
+
+    def __init__(self, bootstrap_servers: str, topics: dict[str, Stream], tape: Tape) -> None:
+        self._topics = topics
+        self._tape = tape
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        self._next: dict[TopicPartition, int] = {TopicPartition(topic, 0): 0 for topic in topics}
+
+    async def start(self) -> None:
+        """Connect, and begin at the beginning."""
+        await self._consumer.start()
+        self._consumer.assign(list(self._next))
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    async def read(self) -> None:
+        """Read for ever."""
+        while True:
+            batches = await self._consumer.getmany(timeout_ms=_POLL_MS)
+            now_s = time.monotonic()
+            for partition, records in batches.items():
+                self._next[partition] = records[-1].offset + 1
+                self._tape.add(
+                    Seen(
+                        stream=self._topics[partition.topic],
+                        key=record.key or b"",
+                        value=record.value or b"",
+                        headers=dict(record.headers),
+                        offset=record.offset,
+                        timestamp_ms=record.timestamp,
+                        seen_s=now_s,
+                    )
+                    for record in records
+                )
+
+    async def behind(self) -> int:
+        """Return how many records are on the topics and not yet read."""
+        ends = await self._consumer.end_offsets(list(self._next))
+        return sum(end - self._next[partition] for partition, end in ends.items())
+
+
+@contextlib.asynccontextmanager
+async def read_topics(bootstrap_servers: str, prefix: str, account: str, tape: Tape) -> AsyncIterator[list[Reader]]:
+    """Have one reader for each street for the length of the block; the topics must exist."""
+    async with contextlib.AsyncExitStack() as stack:
+        readers = []
+        for streams in (EVENTS, COMMANDS):
+            topics = {topic_name(prefix, account, stream): stream for stream in streams}
+            reader = Reader(bootstrap_servers, topics, tape)
+            stack.push_async_callback(reader.stop)
+            await reader.start()
+            readers.append(reader)
+        yield readers

@@ -1,0 +1,112 @@
+"""The demo as a person starts it: what its JSON says, and that nothing stays behind whatever way it ends."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import uuid
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+_DEADLINE_S = 60.0
+
+
+class Run:
+    """One demo; everything it starts carries a mark in its environment and keeps its folders in `tmp`."""
+
+    def __init__(self, process: Process, mark: str, tmp: Path) -> None:
+        self.process = process
+        self.tmp = tmp
+        self._mark = mark.encode()
+
+    async def result(self) -> tuple[int, dict[str, Any]]:
+        """Wait for the end; return the exit code and the JSON of the last line."""
+        async with asyncio.timeout(_DEADLINE_S):
+            out, _ = await self.process.communicate()
+        assert self.process.returncode is not None
+        return self.process.returncode, json.loads(out.splitlines()[-1])
+
+    def commands(self) -> list[str]:
+        """Return the command lines of what runs on behalf of the demo."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if self._mark in (folder / "environ").read_bytes():
+                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        return found
+
+    def remains(self) -> list[str]:
+        """Return what is still there of the demo: command lines and paths."""
+        return [*self.commands(), *map(str, self.tmp.iterdir())]
+
+    def runs(self, words: str) -> bool:
+        """Tell whether something runs whose command line has these words."""
+        return any(words in line for line in self.commands())
+
+
+@contextlib.asynccontextmanager
+async def demo(tmp: Path, *options: str, bootstrap: str = "") -> AsyncIterator[Run]:
+    """Start the demo; at the end of the block it is killed if it still runs."""
+    mark = f"DEMO_TEST={uuid.uuid4()}"
+    name, _, value = mark.partition("=")
+    environ = {**os.environ, name: value, "TMPDIR": str(tmp), "KAFKA_BOOTSTRAP_SERVERS": bootstrap}
+    command = (sys.executable, "-m", "bridge", "demo", *options)
+    process = await asyncio.create_subprocess_exec(*command, env=environ, stdout=PIPE, stderr=DEVNULL)
+    try:
+        yield Run(process, mark, tmp)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_DEADLINE_S):
+        while not holds():  # noqa: ASYNC110 - other processes, which set no event
+            await asyncio.sleep(0.05)
+
+
+async def test_everything_arrives_once_and_nothing_stays(tmp_path: Path) -> None:
+    """A short run on a broker of its own loses and repeats nothing, answers everything, and leaves nothing behind."""
+    async with demo(tmp_path, "--seconds", "4", "--json") as run:
+        code, made = await run.result()
+        assert (0, []) == (code, made["wrong"])
+        counts = {name: made[name] for name in ("lost", "in_gaps", "duplicated", "sequence_breaks", "gaps", "logins")}
+        assert {**dict.fromkeys(counts, 0), "logins": 1} == counts
+        outcomes = {name: count for name, count in made["commands"].items() if name != "sent"}
+        assert made["commands"]["sent"] == sum(outcomes.values()) == made["topics"]["commands"]
+        assert not {"unanswered", "unknown"} & outcomes.keys()
+        assert all(made["topics"][stream] for stream in ("orders", "trades", "assets", "positions", "margin-calls"))
+        assert all(0 < street["median"] <= street["p99"] for street in made["latency_ms"].values())
+        await _until(lambda: not run.remains())
+
+
+async def test_after_each_cut_the_daemon_is_back(tmp_path: Path, bootstrap: str) -> None:
+    """Each cut has its gap, logins keep their distance, answers go on; a broker that was given keeps no topic."""
+    async with demo(tmp_path, "--seconds", "5", "--cuts", "2", "--json", bootstrap=bootstrap) as run:
+        code, made = await run.result()
+    assert (0, []) == (code, made["wrong"])
+    assert {"cuts": 2, "gaps": 2, "logins": 3, "lost": 0} == {
+        name: made[name] for name in ("cuts", "gaps", "logins", "lost")
+    }
+    assert made["min_login_gap_s"] >= 1
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        assert [topic for topic in await admin.list_topics() if topic.startswith("ltp-demo-")] == []
+    finally:
+        await admin.close()
+
+
+async def test_a_killed_demo_takes_everything_with_it(tmp_path: Path) -> None:
+    """SIGKILL of the demo ends the daemon and the broker and removes their folders."""
+    async with demo(tmp_path, "--json") as run:
+        await _until(lambda: run.runs("bridge run"))
+        run.process.send_signal(signal.SIGKILL)
+        await _until(lambda: not run.remains())
