@@ -164,7 +164,7 @@ class Timing(Section):
     pong_deadline_s: PositiveFloat = 5
     connect_timeout_s: PositiveFloat = 10
     login_spacing_s: Annotated[float, Field(ge=1.1)] = 1.1
-    reconnect_cap_s: PositiveFloat = 30
+    reconnect_cap_s: PositiveFloat = 5
     late_landing_s: PositiveFloat = 120
     skew_bound_s: PositiveFloat = 5
     validity_default_place_s: PositiveFloat = 10

@@ -1,5 +1,6 @@
 """Writes the contract as JSON Schema (2020-12), a document for each record value, from the types the code uses."""
 
+import inspect
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,12 @@ def schema(name: str) -> dict[str, Any]:
     stream, kind = VALUES[name]
     (body,), definitions = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     about = {"$schema": _DIALECT, "title": f"{name} (topic {{prefix}}.{{account}}.{stream.value})"}
-    return {**about, **body, "$defs": definitions}
+    return {**about, **body, "$defs": {title: _tidy(definition) for title, definition in definitions.items()}}
+
+
+def _tidy(definition: dict[str, Any]) -> dict[str, Any]:
+    """Take the indentation of the code out of a description."""
+    return {**definition, "description": inspect.cleandoc(definition["description"])}
 
 
 def write(folder: Path) -> list[str]:

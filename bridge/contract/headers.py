@@ -57,10 +57,17 @@ def source(environment: str, account: str) -> bytes:
 
 
 def rfc3339(unix_ms: int) -> bytes:
-    """Write a time in milliseconds since 1970 as RFC 3339 in UTC."""
-    return (
-        datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
-    )
+    """Write a time in milliseconds since 1970, before the year 10000, as RFC 3339 in UTC."""
+    second, ms = divmod(unix_ms, 1000)
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03}Z".encode()
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def event_headers(
@@ -77,7 +84,8 @@ def event_headers(
 ) -> list[tuple[str, bytes]]:
     """Build the headers of one record.
 
-    An event without an identity at the venue (`event_id` None) is named by its publication.
+    An event without an identity at the venue (`event_id` None) is named by its publication. A `subject` that is
+    empty or no text is left out: CloudEvents allows neither, and a dead letter's key may be both.
     """
     padded = str(sequence).zfill(SEQUENCE_DIGITS)
     headers = [
@@ -86,11 +94,12 @@ def event_headers(
         ("ce_source", event_source),
         (TYPE, event_type),
         ("ce_time", rfc3339(time_ms)),
-        ("ce_subject", subject),
         _JSON if is_json else _BYTES,
         (SEQUENCE, padded.encode()),
         (EPOCH, str(epoch).encode()),
     ]
+    if subject and _is_text(subject):
+        headers.append(("ce_subject", subject))
     if recovered:
         headers.append((RECOVERED, b"true"))
     return headers

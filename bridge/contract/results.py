@@ -28,6 +28,11 @@ class Outcome(StrEnum):
         """Whether this is the command's last word."""
         return self is not Outcome.UNKNOWN
 
+    @property
+    def unsent(self) -> bool:
+        """Whether it says that the bridge decided by itself and did not send the command."""
+        return self in {Outcome.DENIED, Outcome.EXPIRED, Outcome.SUPERSEDED}
+
 
 class Reason(StrEnum):
     """Why the bridge itself denied or dead-lettered a command."""
@@ -37,7 +42,7 @@ class Reason(StrEnum):
     BAD_VALUE = "bad_value"
     """Fields that contradict each other, or a validity beyond the limit."""
     CLIENT_ORDER_ID_IN_USE = "client_order_id_in_use"
-    """Another remembered command has this clientOrderId."""
+    """Another remembered command has this clientOrderId and was sent, or may still be."""
     UNKNOWN_ORDER = "unknown_order"
     """A replace by a clientOrderId that neither the bridge nor the venue knows."""
     LANE_FULL = "lane_full"
@@ -59,8 +64,9 @@ class Reason(StrEnum):
 class Result(Struct, frozen=True, rename="camel", omit_defaults=True):
     """One answer to one command. Times are Unix milliseconds; fields that do not apply are absent.
 
-    `commandOffset` is the record's offset on `commands`. `code` and `message` are the venue's. `bodyDigest` names
-    action and arguments: the same commandId may be submitted again with the same digest, never with another.
+    `commandOffset` is the record's offset on `commands`. `code` is the venue's, `message` its words, or the bridge's
+    where the bridge decided. `bodyDigest` names action and arguments: the same commandId may be submitted again with
+    the same digest, never with another.
     """
 
     command_id: str

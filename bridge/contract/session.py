@@ -26,10 +26,6 @@ class Alarm(StrEnum):
     ID_CONFLICT = "id_conflict"
     TRADE_CONFLICT = "trade_conflict"
     CLAIMS_UNREADABLE = "claims_unreadable"
-    OFFSET_LOST = "offset_lost"
-    UNRECOGNIZED_PUSH = "unrecognized_push"
-    COMMAND_UNKNOWN = "command_unknown"
-    FRAME_TOO_LARGE = "frame_too_large"
 
 
 class OwnerAcquired(Struct, frozen=True, rename="camel", tag_field="type", tag="owner.acquired"):

@@ -1,9 +1,12 @@
 """One account's decisions, put together: the only place where the two streets meet."""
 
+from math import inf
+
 from msgspec import Struct
 
+from bridge.contract.commands import PLACE, REPLACE
 from bridge.contract.pushes import OrderPush
-from bridge.contract.results import Result
+from bridge.contract.results import Outcome, Result
 from bridge.contract.session import Alarm, Cause, OwnerAcquired, OwnerReleased, SessionLost, SessionOpened
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.admit import Rules
@@ -42,12 +45,26 @@ class Account:
     """Everything one term of ownership decides about one account.
 
     `intake` takes commands, `sending` lets them go, `settling` finds out what became of them; `outbox` is what to
-    publish. A term begins at the committed offset `start` with the epoch that was committed for it.
+    publish. A term begins at the committed offset `start` with the epoch that was committed for it. Below
+    `doubtful_below` everything counts as claimed.
     """
 
-    def __init__(self, prefix: str, name: str, terms: Terms, *, epoch: int, start: int, durable_until_ms: int) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        name: str,
+        terms: Terms,
+        *,
+        epoch: int,
+        start: int,
+        durable_until_ms: int,
+        doubtful_below: int = 0,
+        fenced_at: float = -inf,
+    ) -> None:
         self.epoch = epoch
-        self._claims = Claims(start)
+        self.fenced_at = fenced_at
+        """Until when, on the clock that never steps, a predecessor may have acted; before all time without one."""
+        self._claims = Claims(start, doubtful_below=doubtful_below)
         self._orders = Orders()
         self._memory = Memory(terms.horizon_s)
         self._lanes = Lanes()
@@ -93,6 +110,9 @@ class Account:
         """Remember what earlier owners answered: results with their record timestamps, oldest first."""
         self._memory.restore(results)
         self._windows.restore(results, now)
+        for result, _ in results:
+            if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
+                self._orders.acked(result.order_id, result.client_order_id, None)
 
     def begin(self, instance: str, now: Now) -> None:
         """Publish that this process owns the account; what was not durable before it is a gap."""
@@ -127,7 +147,6 @@ class Account:
     def session_opened(self, endpoint: str, open_orders: int, now: Now) -> None:
         """Note that the session is logged in and swept: places may go."""
         self.recovered = True
-        self.settling.link_live(now)
         self.replies.session(SessionOpened(at=now.wall_ms, endpoint=endpoint, open_orders=open_orders))
 
     def session_lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
@@ -145,7 +164,7 @@ class Account:
 
     def wake_at(self, now: Now) -> float:
         """Return when something is due next, on the clock that never steps."""
-        return min(self.intake.wake_at(), self.settling.wake_at(), self.sending.wake_at(now))
+        return min(self.intake.wake_at(now), self.settling.wake_at(), self.sending.wake_at(now))
 
     def next_commit(self, now: Now, live_until_ms: int, *, recording: bool) -> Commit | None:
         """Return the commit to hand over now. `live_until_ms`: up to when what was received is durable.

@@ -19,6 +19,7 @@ class AckWindow:
     def __init__(self, slots: int, *, late_landing_s: float) -> None:
         self.slots = slots
         self._late_landing_s = late_landing_s
+        self._halved = False
         self._live: dict[object, float] = {}
         self._cooling: deque[float] = deque()
 
@@ -51,9 +52,16 @@ class AckWindow:
             # Restored acks may lie a little ahead of our clock; the order of release times must hold.
             self._cooling.append(max(now + WINDOW_S, self._cooling[-1] if self._cooling else 0.0))
 
-    def halve(self) -> None:
-        """Use half of the slots from now on: the venue counted differently from us."""
+    def halve(self) -> bool:
+        """Use half of the slots from now on: the venue counted differently from us. False when they are halved already.
+
+        What was in flight when the venue first refused may be refused too; that tells nothing new.
+        """
+        if self._halved:
+            return False
+        self._halved = True
         self.slots = max(1, self.slots // 2)
+        return True
 
     def free_at(self, ahead: int, now: float) -> float:
         """Estimate when a request with `ahead` others waiting before it gets a slot; `now` when at once."""

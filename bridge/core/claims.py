@@ -1,11 +1,14 @@
 """The write-ahead log: a committed offset and its metadata.
 
 Everything below the offset has its result durable. The metadata names the owner's term, up to when events are
-durable, and which commands at or above the offset are claimed: they may have been written to the venue.
+durable, and which commands at or above the offset are claimed: they may have been written to the venue. Where the
+claims of an earlier owner were lost, it says instead below which offset every command counts as claimed, so that the
+loss is not forgotten by the next takeover and needs no room.
 """
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Final
@@ -16,16 +19,22 @@ METADATA_BYTES_MAX: Final = 4096
 """Kafka's `offset.metadata.max.bytes`."""
 
 _TAG: Final = "ltpb1"
+_METADATA: Final = re.compile(rf"{_TAG}:([0-9]{{1,18}}):([0-9]{{1,18}}):([0-9]{{1,18}}):([A-Za-z0-9_-]*)")
 _MORE: Final = 0x80
 """The bit that says that another byte of the number follows."""
 
 
 class Stored(Struct, frozen=True):
-    """What the metadata of a commit says. `durable_until_ms` is 0 when nothing was ever received."""
+    """What the metadata of a commit says.
+
+    `durable_until_ms` is 0 when nothing was ever received. `claimed` are the claimed offsets from `doubtful_below` on;
+    below it everything counts as claimed, because the record of the claims was lost once.
+    """
 
     epoch: int
     durable_until_ms: int
     claimed: tuple[int, ...]
+    doubtful_below: int = 0
 
 
 def encode(stored: Stored, watermark: int) -> str:
@@ -39,17 +48,17 @@ def encode(stored: Stored, watermark: int) -> str:
             delta >>= 7
         packed.append(delta)
     coded = base64.urlsafe_b64encode(packed).decode().rstrip("=")
-    return f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{coded}"
+    return f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.doubtful_below}:{coded}"
 
 
 def decode(metadata: str, watermark: int) -> Stored | None:
     """Read the metadata of a commit at `watermark`; None when it is not ours."""
-    parts = metadata.split(":")
-    if len(parts) != 4 or parts[0] != _TAG or not parts[1].isdecimal() or not parts[2].isdecimal():  # noqa: PLR2004 - tag, epoch, time, claims
+    parts = _METADATA.fullmatch(metadata)
+    if parts is None:
         return None
     try:
-        packed = base64.b64decode(parts[3] + "=" * (-len(parts[3]) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+        packed = base64.urlsafe_b64decode(parts[4] + "=" * (-len(parts[4]) % 4))
+    except binascii.Error:
         return None
     claimed, offset, delta, shift = [], watermark, 0, 0
     for byte in packed:
@@ -61,14 +70,15 @@ def decode(metadata: str, watermark: int) -> Stored | None:
             delta = shift = 0
     if shift:
         return None
-    return Stored(int(parts[1]), int(parts[2]), tuple(claimed))
+    return Stored(int(parts[1]), int(parts[2]), tuple(claimed), int(parts[3]))
 
 
 class Claims:
     """Which offsets are open, which of them claimed, and where the watermark stands."""
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, *, doubtful_below: int = 0) -> None:
         self.next_offset = start
+        self._doubtful_below = doubtful_below
         self.claimed: set[int] = set()
         self._open: set[int] = set()
         self._heap: list[int] = []
@@ -97,4 +107,6 @@ class Claims:
 
     def stored(self, epoch: int, durable_until_ms: int, more: Iterable[int] = ()) -> Stored:
         """Return what a commit would say now, with `more` offsets claimed."""
-        return Stored(epoch, durable_until_ms, tuple(sorted(self.claimed.union(more))))
+        doubtful_below = self._doubtful_below if self.watermark < self._doubtful_below else 0
+        claimed = (offset for offset in self.claimed.union(more) if offset >= doubtful_below)
+        return Stored(epoch, durable_until_ms, tuple(sorted(claimed)), doubtful_below)

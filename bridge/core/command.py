@@ -35,6 +35,8 @@ class Pending(Struct, eq=False):
     order: str | None = None
     """The name under which all commands of its order meet."""
     state: State = State.QUEUED
+    turn: int = 0
+    """Its place among all that ever stood in a lane."""
     attempts: int = 0
     request_id: str | None = None
     written_at: float = 0.0

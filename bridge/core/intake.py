@@ -1,16 +1,18 @@
 """From a record of the commands topic to a place in a lane, or straight to an answer."""
 
+from collections import deque
 from enum import StrEnum
 from heapq import heappop, heappush
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.contract.headers import ECHOED
 from bridge.contract.results import Outcome, Reason
 from bridge.contract.session import Alarm
 from bridge.core.admit import Refusal, Rules, admit
 from bridge.core.claims import Claims
 from bridge.core.command import Pending
 from bridge.core.lanes import Lanes
-from bridge.core.life import UNSENT, Event, State
+from bridge.core.life import UNSENT, State
 from bridge.core.memory import Asked, Memory
 from bridge.core.now import Now
 from bridge.core.orders import Orders
@@ -19,6 +21,9 @@ from bridge.core.sending import Sending
 from bridge.core.settling import Settling
 from bridge.core.traffic import CommandRecord
 from bridge.core.windows import Windows
+
+_LOOK_AGAIN_S = 0.05
+"""A command that expires while its claim is under way is answered when that has come back."""
 
 
 class Past(StrEnum):
@@ -60,67 +65,39 @@ class Intake:
         self._orders = orders
         self._sending = sending
         self._settling = settling
+        self._held: deque[CommandRecord] = deque()
         self._deadlines: list[tuple[float, int, Pending]] = []
         self._lookups: dict[str, list[Pending]] = {}
 
     @property
     def paused(self) -> bool:
         """Whether so many cancels wait that reading should pause."""
-        return self._lanes.waiting(CANCEL) + self._lanes.waiting(CANCEL_ALL) >= self._lane_max
+        return len(self._held) + self._lanes.waiting(CANCEL) + self._lanes.waiting(CANCEL_ALL) >= self._lane_max
 
     def offer(self, record: CommandRecord, now: Now, past: Past = Past.NEW) -> None:
-        """Take in a record of the commands topic."""
-        admitted = admit(record, now, self._rules)
-        if past is Past.ANSWERED:
-            self._claims.passed(record.offset)
-            if isinstance(admitted, Pending):
-                self._name_order(admitted)
-                self._clear_the_way(admitted, now)
-            return
-        self._claims.opened(record.offset)
-        if isinstance(admitted, Refusal):
-            self._replies.refuse(record, admitted, now)
-            return
-        if self._seen_before(admitted, record, now):
-            return
-        asked = Asked(
-            command_id=admitted.command_id,
-            offset=admitted.offset,
-            timestamp_ms=admitted.timestamp_ms,
-            digest=admitted.digest,
-            client_order_id=admitted.client_order_id,
-        )
-        taken = admitted.action == PLACE and self._memory.holder(admitted.client_order_id or "") is not None
-        self._memory.remember(asked, names_order=admitted.action == PLACE)
-        self._name_order(admitted)
-        if past is Past.CLAIMED:
-            self._inherit(admitted, now)
-            return
-        if past is Past.READ and admitted.action == CANCEL:
-            self._windows[CANCEL].restore((), [(("earlier owner", admitted.offset), now.mono)])
-        if taken:
-            text = (
-                f"clientOrderId {admitted.client_order_id} belongs to another command; give this one a name of its own"
-            )
-            self._deny(admitted, Reason.CLIENT_ORDER_ID_IN_USE, now, message=text)
-        elif now.mono >= admitted.deadline:
-            self._replies.last_word(admitted, Outcome.EXPIRED, now)
+        """Take in a record of the commands topic; one that was taken in before is passed over.
+
+        A new one is held back while there is no lease: what the bridge answers by itself is the owner's to say.
+        """
+        if past is Past.NEW and (self._held or not self._sending.has_lease(now)):
+            self._held.append(record)
         else:
-            self._queue(admitted, now)
+            self._take_in(record, now, past)
 
     def tick(self, now: Now) -> None:
-        """Answer what has expired unsent, and forget what is older than the horizon."""
-        while self._deadlines and self._deadlines[0][0] <= now.mono:
-            _, _, pending = heappop(self._deadlines)
-            if pending.state is State.QUEUED:
-                self._sending.withdraw(pending)
-                self._end(pending, Outcome.EXPIRED, now)
-            elif pending.state in UNSENT:
-                heappush(self._deadlines, (now.mono + 0.05, pending.offset, pending))
+        """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon."""
+        if self._sending.has_lease(now):
+            while self._held:
+                self._take_in(self._held.popleft(), now, Past.NEW)
+            self._expire(now)
         self._memory.forget(now.wall_ms)
 
-    def wake_at(self) -> float:
-        """Return when the next command expires."""
+    def wake_at(self, now: Now) -> float:
+        """Return when the next command expires, or is to be taken in."""
+        if not self._sending.has_lease(now):
+            return float("inf")
+        if self._held:
+            return now.mono
         return self._deadlines[0][0] if self._deadlines else float("inf")
 
     def lookups(self) -> list[str]:
@@ -133,6 +110,8 @@ class Intake:
     def looked_up(self, client_order_id: str, now: Now) -> None:
         """Go on with the replaces of an order after the venue was asked; Orders knows it by now if it exists."""
         known = self._orders.find(None, client_order_id) is not None
+        if not known and not self._sending.has_lease(now):
+            return  # only the owner may deny; the venue is asked again
         for pending in self._lookups.pop(client_order_id, []):
             if pending.state is not State.QUEUED:
                 continue
@@ -142,33 +121,98 @@ class Intake:
                 text = f"neither the bridge nor the venue knows an order {client_order_id}"
                 self._end(pending, Outcome.DENIED, now, reason=Reason.UNKNOWN_ORDER, message=text)
 
-    def _seen_before(self, pending: Pending, record: CommandRecord, now: Now) -> bool:
-        asked = self._memory.find(pending.command_id)
-        if asked is None or asked.offset == pending.offset:
-            return False
-        if asked.digest != pending.digest:
-            text = f"commandId {pending.command_id} was used at offset {asked.offset} with another body"
+    def _take_in(self, record: CommandRecord, now: Now, past: Past) -> None:
+        if record.offset < self._claims.next_offset:
+            return
+        # What an earlier owner may have sent must not be denied because a limit has changed since.
+        rules = self._rules.loosened() if past is Past.CLAIMED else self._rules
+        admitted = admit(record, now, rules)
+        if past is Past.ANSWERED:
+            self._claims.passed(record.offset)
+            if isinstance(admitted, Pending):
+                self._answered_before(admitted, now)
+            return
+        self._claims.opened(record.offset)
+        if isinstance(admitted, Refusal):
+            if admitted.command_id is None or self._is_first(admitted.command_id, admitted.digest, None, record, now):
+                self._replies.refuse(record, admitted, now)
+            return
+        if not self._is_first(admitted.command_id, admitted.digest, admitted, record, now):
+            return
+        self._name_order(admitted)
+        if past is Past.CLAIMED:
+            self._inherit(admitted, now)
+            return
+        if past is Past.READ and admitted.action == CANCEL:
+            self._windows[CANCEL].restore((), [(("earlier owner", admitted.offset), now.mono)])
+        holder = self._memory.holder(admitted.client_order_id or "")
+        if admitted.action == PLACE and holder != admitted.command_id:
+            text = (
+                f"clientOrderId {admitted.client_order_id} belongs to another command; give this one a name of its own"
+            )
+            self._deny(admitted, Reason.CLIENT_ORDER_ID_IN_USE, now, message=text)
+        elif now.mono >= admitted.deadline:
+            self._replies.last_word(admitted, Outcome.EXPIRED, now)
+        else:
+            self._queue(admitted, now)
+
+    def _is_first(
+        self, command_id: str, digest: str | None, pending: Pending | None, record: CommandRecord, now: Now
+    ) -> bool:
+        """Remember a commandId; one that was used before gets the same answer, or is a conflict."""
+        asked = self._memory.find(command_id)
+        if asked is None:
+            names_order = pending is not None and pending.action == PLACE
+            client_order_id = pending.client_order_id if pending is not None else None
+            self._memory.remember(
+                Asked(command_id, record.offset, record.timestamp_ms, digest, client_order_id), names_order=names_order
+            )
+            return True
+        echo = [(name, content) for name, content in record.headers if name in ECHOED]
+        if asked.digest != digest:
+            text = f"commandId {command_id} was used at offset {asked.offset} with another body"
             self._replies.dead_letter(record, Reason.ID_CONFLICT, text, now)
             self._replies.alarm(Alarm.ID_CONFLICT, text, now)
         elif asked.result is not None:
-            self._replies.again(asked.result, record.offset, pending.echo)
+            self._replies.again(asked.result, record.offset, echo)
         else:
-            asked.repeats.append((pending.offset, pending.echo))
-        return True
+            asked.repeats.append((record.offset, echo))
+        return False
+
+    def _answered_before(self, pending: Pending, now: Now) -> None:
+        """Let a cancel that reached the venue end what an earlier owner left waiting before it."""
+        asked = self._memory.find(pending.command_id)
+        if asked is not None and asked.result is not None and not asked.result.outcome.unsent:
+            self._name_order(pending)
+            self._clear_the_way(pending, now)
+
+    def _expire(self, now: Now) -> None:
+        while self._deadlines and self._deadlines[0][0] <= now.mono:
+            _, _, pending = heappop(self._deadlines)
+            if pending.state is State.QUEUED:
+                self._sending.withdraw(pending)
+                self._end(pending, Outcome.EXPIRED, now)
+            elif pending.state in UNSENT:
+                heappush(self._deadlines, (now.mono + _LOOK_AGAIN_S, pending.offset, pending))
 
     def _name_order(self, pending: Pending) -> None:
         """Find the one name under which all commands of an order meet, and what else is known of it."""
-        if pending.action == CANCEL_ALL:
+        if pending.action == PLACE:
+            pending.order = pending.client_order_id
+        if pending.action not in {REPLACE, CANCEL}:
             return
         order = self._orders.find(pending.order_id, pending.client_order_id)
         if order is not None:
             pending.order_id = pending.order_id or order.order_id
             pending.client_order_id = pending.client_order_id or order.client_order_id
-            pending.exchange = pending.exchange or order.exchange
-        pending.order = pending.client_order_id or pending.order_id
+            pending.exchange = order.exchange
+        if pending.exchange is None and pending.client_order_id is not None:
+            pending.exchange = self._lanes.exchange_of(pending.client_order_id)
+        known = order.client_order_id if order is not None else None
+        pending.order = known or pending.client_order_id or pending.order_id
 
     def _inherit(self, pending: Pending, now: Now) -> None:
-        pending.step(Event.INHERITED)
+        self._replies.inherited(pending, now)
         self._claims.claimed.add(pending.offset)
         self._windows[pending.action].restore((), [(pending.offset, now.mono)])
         self._lanes.occupy(pending)
@@ -176,8 +220,9 @@ class Intake:
         self._clear_the_way(pending, now)
 
     def _queue(self, pending: Pending, now: Now) -> None:
-        self._clear_the_way(pending, now)
-        if pending.state is not State.QUEUED:
+        if self._clear_the_way(pending, now):
+            text = "its place had not been sent and was removed"
+            self._replies.last_word(pending, Outcome.SUPERSEDED, now, message=text)
             return
         waiting = self._lanes.waiting(pending.action)
         free_at = self._windows[pending.action].free_at(waiting, now.mono)
@@ -191,10 +236,11 @@ class Intake:
         heappush(self._deadlines, (pending.deadline, pending.offset, pending))
         self._lanes.add(pending)
 
-    def _clear_the_way(self, pending: Pending, now: Now) -> None:
-        """Let a cancel end what waits before it; the results of what it removed come before its own.
+    def _clear_the_way(self, pending: Pending, now: Now) -> bool:
+        """Let a cancel end what waits before it; whether that was the place of its order.
 
-        Everything that waits was read before, so it stands at a lower offset.
+        Everything that waits was read before, so it stands at a lower offset. The results of what a cancel removed
+        come before its own.
         """
         if pending.action == CANCEL_ALL:
             for earlier in self._lanes.unsent_in_scope(pending.exchange or ""):
@@ -203,12 +249,10 @@ class Intake:
             for earlier in self._lanes.unsent_replaces(pending.order):
                 self._supersede(earlier, now)
             place = self._lanes.unsent_place(pending.order)
-            if place is None:
-                return
-            self._supersede(place, now)
-            if pending.state is State.QUEUED:
-                text = "its place had not been sent and was removed"
-                self._replies.last_word(pending, Outcome.SUPERSEDED, now, message=text)
+            if place is not None:
+                self._supersede(place, now)
+                return True
+        return False
 
     def _supersede(self, pending: Pending, now: Now) -> None:
         self._sending.withdraw(pending)

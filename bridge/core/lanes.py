@@ -1,7 +1,7 @@
 """Commands that wait: urgency between orders, sequence within one.
 
-Each action has a lane in order of arrival. A replace that must wait for an earlier command of its order stands in
-that order's chain instead, so that what is at the head of a lane may always go.
+Each action has a lane in order of arrival. A place or replace that must wait for an earlier command of its order
+stands only in that order's chain until that one has its answer, so that what is at the head of a lane may go.
 """
 
 from collections import deque
@@ -25,27 +25,24 @@ class Lanes:
         self._waiting: dict[str, set[int]] = {action: set() for action in ACTIONS}
         self._chains: dict[str, deque[Pending]] = {}
         self._places: dict[str, Pending] = {}
+        self._sweeping: deque[Pending] = deque()
+        self._turns = 0
 
     def waiting(self, action: str) -> int:
         """Count the commands of an action that have not been handed on."""
         return len(self._waiting[action])
 
     def add(self, pending: Pending) -> None:
-        """Let a command wait its turn."""
+        """Let a command wait its turn. A cancel waits for nothing, but what comes after it waits for its answer."""
         self._waiting[pending.action].add(pending.offset)
-        if pending.action == PLACE and pending.client_order_id is not None:
-            self._places[pending.client_order_id] = pending
-        if pending.action in {PLACE, REPLACE} and pending.order is not None:
-            chain = self._chains.setdefault(pending.order, deque())
-            chain.append(pending)
-            if chain[0] is not pending:
-                return
-        self._lanes[pending.action].append(pending)
+        if pending.action == CANCEL_ALL:
+            self._sweeping.append(pending)
+        if self._chain(pending) or pending.action == CANCEL:
+            self._line_up(pending)
 
     def occupy(self, pending: Pending) -> None:
-        """Note a command that an earlier owner may have written, so that replaces of its order wait for it."""
-        if pending.action in {PLACE, REPLACE} and pending.order is not None:
-            self._chains.setdefault(pending.order, deque()).append(pending)
+        """Note a command that an earlier owner may have written, so that what comes after it waits for its answer."""
+        self._chain(pending)
 
     def settled(self, pending: Pending) -> None:
         """Let the next command of an order go: this one has its answer."""
@@ -58,8 +55,8 @@ class Lanes:
             return
         while chain and chain[0].state in OVER:
             chain.popleft()
-            if chain and chain[0].state is State.QUEUED:
-                self._lanes[chain[0].action].append(chain[0])
+            if chain and chain[0].state is State.QUEUED and chain[0].action != CANCEL:
+                self._line_up(chain[0])
         if not chain:
             del self._chains[order]
 
@@ -76,15 +73,28 @@ class Lanes:
         self._waiting[pending.action].discard(pending.offset)
 
     def put_back(self, pending: Pending) -> None:
-        """Return a command to the head of its lane: it was not written."""
-        self._lanes[pending.action].appendleft(pending)
+        """Return a command to where it stood in its lane: it was not written."""
+        lane = self._lanes[pending.action]
+        before = next((index for index, other in enumerate(lane) if other.turn > pending.turn), len(lane))
+        lane.insert(before, pending)
         self._waiting[pending.action].add(pending.offset)
+
+    def barred(self, pending: Pending) -> bool:
+        """Whether an earlier cancel_orders of its scope is still to be written: it would end what went before it."""
+        while self._sweeping and self._sweeping[0].state not in UNSENT:
+            self._sweeping.popleft()
+        return any(
+            sweeping.state in UNSENT
+            and sweeping.offset < pending.offset
+            and sweeping.exchange in {_EVERYTHING, pending.exchange}
+            for sweeping in self._sweeping
+        )
 
     def repeat(self, pending: Pending) -> None:
         """Let a cancel that is in doubt go out again."""
         if pending.offset not in self._waiting[pending.action]:
-            self._lanes[pending.action].append(pending)
             self._waiting[pending.action].add(pending.offset)
+            self._line_up(pending)
 
     def discard(self, pending: Pending) -> None:
         """Count a command out that has its answer; its lane passes over it later."""
@@ -95,6 +105,11 @@ class Lanes:
         place = self._places.get(client_order_id)
         return place if place is not None and place.state in UNSENT else None
 
+    def exchange_of(self, client_order_id: str) -> str | None:
+        """Return the exchange of a place that has no answer yet."""
+        place = self._places.get(client_order_id)
+        return place.exchange if place is not None else None
+
     def unsent_in_scope(self, scope: str) -> list[Pending]:
         """Return the places and replaces that have not been written and that a cancel_orders of this scope ends."""
         return [pending for pending in self._unsent() if scope in {_EVERYTHING, pending.exchange}]
@@ -103,6 +118,21 @@ class Lanes:
         """Return the replaces of an order that have not been written."""
         chain: Iterable[Pending] = self._chains.get(order, ())
         return [pending for pending in chain if pending.action == REPLACE and pending.state in UNSENT]
+
+    def _line_up(self, pending: Pending) -> None:
+        self._turns += 1
+        pending.turn = self._turns
+        self._lanes[pending.action].append(pending)
+
+    def _chain(self, pending: Pending) -> bool:
+        """Let a command follow those of its order; True when none is before it."""
+        if pending.action == PLACE and pending.client_order_id is not None:
+            self._places[pending.client_order_id] = pending
+        if pending.order is None:
+            return True
+        chain = self._chains.setdefault(pending.order, deque())
+        chain.append(pending)
+        return chain[0] is pending
 
     def _unsent(self) -> Iterator[Pending]:
         yield from (place for place in self._places.values() if place.state in UNSENT)

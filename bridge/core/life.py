@@ -1,6 +1,7 @@
 """The life of a command, as one table.
 
-Not in here: who decides (account.py), what is published (answer.py), when a claim is asked for (lanes.py).
+Not in here: who decides (intake.py, settling.py), what is published (replies.py), when a claim is asked for
+(sending.py).
 
     QUEUED ─▶ CLAIMING ─▶ CLAIMED ─▶ SENT ─▶ ANSWERED ─▶ RECORDED
        ▲─────────┴───────────┘         └▶ UNKNOWN ─▲

@@ -41,6 +41,10 @@ class Memory:
         """Return the remembered command of this id."""
         return self._by_id.get(command_id)
 
+    def known(self, command_id: str) -> Asked:
+        """Return a command that has not been answered yet, and so is surely remembered."""
+        return self._by_id[command_id]
+
     def holder(self, client_order_id: str) -> str | None:
         """Return the commandId that uses a clientOrderId."""
         return self._by_client_order_id.get(client_order_id)
@@ -51,6 +55,12 @@ class Memory:
         self._order.append((asked.timestamp_ms, asked.command_id))
         if names_order and asked.client_order_id is not None:
             self._by_client_order_id.setdefault(asked.client_order_id, asked.command_id)
+
+    def release(self, command_id: str) -> None:
+        """Free the clientOrderId of a command that was never sent: a later one may use it."""
+        asked = self._by_id.get(command_id)
+        if asked is not None and asked.client_order_id is not None:
+            self._unname(asked.client_order_id, command_id)
 
     def restore(self, results: Iterable[tuple[Result, int]]) -> None:
         """Remember what an earlier owner answered: results with their record timestamps, oldest first."""
@@ -64,18 +74,20 @@ class Memory:
                     client_order_id=result.client_order_id,
                     result=result,
                 )
-                self.remember(asked, names_order=result.action == PLACE)
+                self.remember(asked, names_order=result.action == PLACE and not result.outcome.unsent)
 
     def forget(self, wall_ms: int) -> None:
-        """Drop what is older than the horizon and answered."""
+        """Drop what is older than the horizon and answered; what is not is looked at again a horizon later."""
         while self._order and self._order[0][0] < wall_ms - self._horizon_ms:
-            timestamp_ms, command_id = self._order[0]
-            asked = self._by_id.get(command_id)
-            if asked is not None and asked.result is None:
-                return
-            self._order.popleft()
-            if asked is None or asked.timestamp_ms != timestamp_ms:
+            _, command_id = self._order.popleft()
+            asked = self._by_id[command_id]
+            if asked.result is None:
+                self._order.append((wall_ms, command_id))
                 continue
             del self._by_id[command_id]
-            if asked.client_order_id and self._by_client_order_id.get(asked.client_order_id) == command_id:
-                del self._by_client_order_id[asked.client_order_id]
+            if asked.client_order_id is not None:
+                self._unname(asked.client_order_id, command_id)
+
+    def _unname(self, client_order_id: str, command_id: str) -> None:
+        if self._by_client_order_id.get(client_order_id) == command_id:
+            del self._by_client_order_id[client_order_id]

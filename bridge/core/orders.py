@@ -11,6 +11,8 @@ from bridge.contract.pushes import OrderPush, Text
 TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "CANCELED", "REJECT", "REJECTED", "FAIL", "EXPIRED"})
 """States that an order never leaves, with the spellings that were seen (LTP docs, Enum Definitions)."""
 _OVER_REMEMBERED_MAX: Final = 100_000
+_TIME_DIGITS_MAX: Final = 15
+_TIME_MAX_MS: Final = 253_402_300_799_999
 
 
 class Order(Struct):
@@ -40,8 +42,11 @@ def same_number(one: str, other: str) -> bool:
 
 
 def milliseconds(text: Text | None) -> int:
-    """Read one of the venue's times; 0 when it has none."""
-    return int(text) if text is not None and str(text).isascii() and str(text).isdecimal() else 0
+    """Read one of the venue's times; 0 when it has none, or one that is no time in ms before the year 10000."""
+    digits = "" if text is None else str(text)
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= _TIME_DIGITS_MAX):
+        return 0
+    return int(digits) if int(digits) <= _TIME_MAX_MS else 0
 
 
 class Orders:
@@ -52,19 +57,16 @@ class Orders:
         self._by_client_order_id: dict[str, str] = {}
         self._over: deque[str] = deque()
 
-    @property
-    def live(self) -> int:
-        """How many orders are known and not over."""
-        return sum(not order.over for order in self._by_order_id.values())
-
     def find(self, order_id: str | None, client_order_id: str | None) -> Order | None:
         """Return the order of either name; the orderId wins, as at the venue."""
         if order_id is None and client_order_id is not None:
             order_id = self._by_client_order_id.get(client_order_id)
         return self._by_order_id.get(order_id) if order_id is not None else None
 
-    def acked(self, order_id: str, client_order_id: str, sym: str | None) -> None:
-        """Learn the two names of an order from an ack."""
+    def acked(self, order_id: str | None, client_order_id: str | None, sym: str | None) -> None:
+        """Learn the two names of an order from an ack, if it has both."""
+        if not order_id or not client_order_id:
+            return
         self._by_client_order_id[client_order_id] = order_id
         if order_id not in self._by_order_id:
             self._by_order_id[order_id] = Order(
@@ -72,7 +74,10 @@ class Orders:
             )
 
     def seen(self, push: OrderPush) -> Order:
-        """Learn from a snapshot. What is over stays over, and an older snapshot changes nothing."""
+        """Learn from a snapshot. What is over stays over, and an older snapshot changes nothing.
+
+        A refused order may have no orderId (LTP docs, Query Order); such a row is answered with and not kept.
+        """
         order_id = str(push.order_id)
         updated_ms = milliseconds(push.update_at)
         over = push.order_state.upper() in TERMINAL
@@ -89,9 +94,14 @@ class Orders:
             updated_ms=updated_ms,
             created_ms=milliseconds(push.create_at),
         )
+        if not order_id:
+            return order
         self._by_order_id[order_id] = order
         if order.client_order_id:
-            self._by_client_order_id[order.client_order_id] = order_id
+            # A replace may end one order and open another under the same clientOrderId: the name stays with the live.
+            named = self.find(None, order.client_order_id)
+            if not over or named is None or named.over:
+                self._by_client_order_id[order.client_order_id] = order_id
         if over:
             self._over.append(order_id)
             if len(self._over) > _OVER_REMEMBERED_MAX:

@@ -45,17 +45,16 @@ class Replies:
         retry_after_ms: int | None = None,
     ) -> None:
         """Publish the terminal result of a command, and the same for every repeat of it."""
-        event = Event.DECIDED if outcome in _OURS else Event.SETTLED
-        pending.step(event)
+        pending.step(Event.DECIDED if outcome.unsent else Event.SETTLED)
         result = msgspec.structs.replace(
             self._result(pending, outcome, now, code, message), reason=reason, retry_after_ms=retry_after_ms
         )
-        self._publish(result, pending.echo, lambda: self._recorded(pending))
-        asked = self._memory.find(pending.command_id)
-        if asked is not None and asked.offset == pending.offset:
-            asked.result = result
-            for offset, echo in asked.repeats:
-                self.again(result, offset, echo)
+        self._publish(result, pending.echo, lambda: self._recorded(pending, outcome))
+        asked = self._memory.known(pending.command_id)
+        asked.result = result
+        for offset, echo in asked.repeats:
+            self.again(result, offset, echo)
+        asked.repeats.clear()
 
     def doubt(self, pending: Pending, now: Now, *, code: int | None = None, message: str | None = None) -> None:
         """Publish that the fate of a command is not known yet; once."""
@@ -64,6 +63,12 @@ class Replies:
         if first:
             result = self._result(pending, Outcome.UNKNOWN, now, code, message)
             self._publish(result, pending.echo, None)
+
+    def inherited(self, pending: Pending, now: Now) -> None:
+        """Publish that an earlier owner may have sent a command, and that its fate is not known yet."""
+        pending.step(Event.INHERITED)
+        text = "claimed by an earlier owner, which left no result"
+        self._publish(self._result(pending, Outcome.UNKNOWN, now, None, text), pending.echo, None)
 
     def again(self, result: Result, offset: int, echo: names.Headers) -> None:
         """Answer a command that was submitted again with its first outcome."""
@@ -87,6 +92,7 @@ class Replies:
         )
         echo = [(name, content) for name, content in record.headers if name in names.ECHOED]
         self._publish(result, echo, lambda: self._claims.durable(record.offset))
+        self._memory.known(refusal.command_id).result = result
 
     def dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
         """Publish the original bytes of a record that cannot be answered under an id of its own."""
@@ -136,9 +142,12 @@ class Replies:
         """Raise an alarm on the session topic."""
         self.session(AlarmRaised(at=now.wall_ms, alarm=alarm, detail=detail))
 
-    def _recorded(self, pending: Pending) -> None:
+    def _recorded(self, pending: Pending, outcome: Outcome) -> None:
         pending.step(Event.RECORDED)
         self._claims.durable(pending.offset)
+        if outcome.unsent:
+            # Not before: were the answer lost, the next owner would find two commands of one name waiting.
+            self._memory.release(pending.command_id)
 
     @staticmethod
     def _result(pending: Pending, outcome: Outcome, now: Now, code: int | None, message: str | None) -> Result:
@@ -170,6 +179,3 @@ class Replies:
                 when_durable=when_durable,
             )
         )
-
-
-_OURS = frozenset({Outcome.DENIED, Outcome.EXPIRED, Outcome.SUPERSEDED})

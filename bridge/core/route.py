@@ -23,6 +23,9 @@ from bridge.core.traffic import Outgoing, Push, Unreadable
 
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _TRADES_REMEMBERED_MAX: Final = 200_000
+_MAGNITUDE_MAX: Final = 64
+"""Powers of ten; a number beyond them is no price or quantity, and writing it out could fill the memory."""
+_UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 _NOWHERE: Final = "UNKNOWN"
 """Part of a key for what a push does not say."""
 
@@ -32,9 +35,14 @@ def number(text: Text | None) -> str:
     if text is None or text == "":
         return "0"
     try:
-        return format(Decimal(text).normalize(), "f")
+        value = Decimal(text)
     except InvalidOperation:
         return str(text)
+    if not value.is_finite() or abs(value.adjusted()) > _MAGNITUDE_MAX:
+        return str(text)
+    plain = format(value, "f")
+    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    return plain if value else "0"
 
 
 def order_event_id(push: OrderPush) -> str:
@@ -88,7 +96,7 @@ class Router:
         for value in _elements(push.data):
             try:
                 routed = read(value, now)
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            except _UNREADABLE:
                 readable = False
                 continue
             records.append(
@@ -149,7 +157,7 @@ def _elements(data: bytes) -> list[bytes]:
         return [data]
     try:
         return [bytes(element) for element in _ELEMENTS.decode(data)]
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return [data]
 
 

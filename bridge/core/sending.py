@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from bridge.contract.commands import CANCEL, REPLACE
+from bridge.contract.commands import CANCEL, CANCEL_ALL, REPLACE
 from bridge.core.claims import METADATA_BYTES_MAX, Claims, encode
 from bridge.core.command import SAFE_TO_REPEAT, Pending
 from bridge.core.lanes import CLAIM_LANES, Lanes
@@ -120,6 +120,7 @@ class Sending:
 
     def next_cancel(self, now: Now, *, ready: bool) -> Pending | None:
         """Return the cancel to write now, if any. It is safe to repeat and needs no claim."""
+        self.tick(now)
         pending = self._lanes.head(CANCEL)
         while pending is not None and now.mono >= pending.deadline:  # in doubt and no longer valid: not repeated
             self._lanes.take(pending)
@@ -175,6 +176,8 @@ class Sending:
         for action in CLAIM_LANES:
             room = min(_BATCH_MAX, self._inflight_max - len(self._claims.claimed)) - len(batch)
             while room > 0 and (pending := self._lanes.head(action)) is not None:
+                if action != CANCEL_ALL and self._lanes.barred(pending):
+                    break
                 if not self._named(pending):
                     self._lanes.take(pending)
                     self.nameless.append(pending)
@@ -188,12 +191,15 @@ class Sending:
         return batch
 
     def _named(self, pending: Pending) -> bool:
-        """Give a replace the orderId that the venue wants (LTP docs, Replace Order); False when it is not known."""
-        if pending.action != REPLACE or pending.order_id is not None:
+        """Give a replace the orderId that the venue wants (LTP docs, Replace Order); False when it is not known.
+
+        Only now: the replace before it may have given the order another id.
+        """
+        if pending.action != REPLACE or "orderId" in pending.args:
             return True
         order = self._orders.find(None, pending.client_order_id)
-        pending.order_id = order.order_id if order is not None else None
-        return order is not None
+        pending.order_id = order.order_id if order is not None else pending.order_id
+        return pending.order_id is not None
 
     def _put_back(self, pending: Pending) -> None:
         self._windows[pending.action].unwritten(pending.offset)

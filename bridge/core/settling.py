@@ -1,5 +1,8 @@
 """What was written, and what is known of its fate: answers, pushes and REST rows turn it into a fact."""
 
+from heapq import heappop, heappush
+from typing import Final
+
 from msgspec import Struct
 
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
@@ -16,8 +19,11 @@ from bridge.core.replies import Replies
 from bridge.core.traffic import Answer
 from bridge.core.windows import Windows
 
-_ORDER_UNKNOWN_TO_VENUE = 401018
+_ORDER_UNKNOWN_TO_VENUE: Final = 401018
 """LTP docs, Error Codes: order not found."""
+_REPEAT_FIRST_S: Final = 0.1
+_REPEAT_LAST_S: Final = 5.0
+"""A cancel in doubt waits before it goes out again, twice as long each time: its class has a budget too."""
 
 
 class Question(Struct, frozen=True):
@@ -49,6 +55,7 @@ class Settling:
         self._awaited: dict[str, Pending] = {}
         self._doubted: dict[int, Pending] = {}
         self._places: dict[str, Pending] = {}
+        self._repeats: list[tuple[float, int, Pending]] = []
 
     @property
     def awaited(self) -> int:
@@ -65,6 +72,8 @@ class Settling:
         """Take over a command that an earlier owner claimed and left without a result."""
         self._doubted[pending.offset] = pending
         self._watch_place(pending)
+        if pending.action == CANCEL:
+            self._lanes.repeat(pending)
 
     def answered(self, answer: Answer, now: Now) -> bool:
         """Match an answer to its request; False when it names none of ours."""
@@ -74,8 +83,7 @@ class Settling:
         pending, token = found
         self._awaited.pop(answer.request_id or "", None)
         self._windows[pending.action].acked(token, now.mono)
-        if answer.code in RATE_CODES:
-            self._windows[pending.action].halve()
+        if answer.code in RATE_CODES and self._windows[pending.action].halve():
             text = f"{pending.action} was refused with {answer.code}; its limit is halved until restart"
             self._replies.alarm(Alarm.RATE_REJECTED, text, now)
         if pending.state in OVER:
@@ -94,11 +102,15 @@ class Settling:
         """Settle a place in doubt when its order shows itself."""
         pending = self._places.get(order.client_order_id) if order.client_order_id is not None else None
         if pending is not None and pending.state is State.UNKNOWN and self._is_of(order, pending):
-            pending.order_id = order.order_id
+            pending.order_id = order.order_id or None
             self._settle(pending, Outcome.ACCEPTED, now)
 
     def tick(self, now: Now) -> None:
-        """Doubt what has waited too long for its answer."""
+        """Doubt what has waited too long for its answer, and let cancels in doubt go out again when it is time."""
+        while self._repeats and self._repeats[0][0] <= now.mono:
+            _, _, pending = heappop(self._repeats)
+            if pending.state is State.UNKNOWN and pending.request_id not in self._awaited:
+                self._lanes.repeat(pending)
         while self._awaited:
             request_id, pending = next(iter(self._awaited.items()))
             if now.mono < pending.written_at + self._ack_timeout_s:
@@ -107,16 +119,11 @@ class Settling:
             self._doubt(pending, now, message=f"no answer within {self._ack_timeout_s:g} s")
 
     def link_lost(self, now: Now) -> None:
-        """Doubt everything that awaits an answer: its link is gone."""
+        """Doubt everything that awaits an answer: its link is gone, and no answer comes over another."""
         awaited, self._awaited = list(self._awaited.values()), {}
+        self._requests.clear()
         for pending in awaited:
             self._doubt(pending, now, message="the link was lost before an answer came")
-
-    def link_live(self, now: Now) -> None:
-        """Let cancels in doubt go out again, as long as they are valid: a cancel is safe to repeat."""
-        for pending in self._doubted.values():
-            if pending.action == CANCEL and now.mono < pending.deadline:
-                self._lanes.repeat(pending)
 
     def questions(self) -> list[Question]:
         """Return what to ask the venue about commands in doubt."""
@@ -127,9 +134,10 @@ class Settling:
         ]
 
     def wake_at(self) -> float:
-        """Return when the oldest awaited answer is overdue."""
+        """Return when the oldest awaited answer is overdue, or a cancel is to go out again."""
         pending = next(iter(self._awaited.values()), None)
-        return pending.written_at + self._ack_timeout_s if pending is not None else float("inf")
+        overdue = pending.written_at + self._ack_timeout_s if pending is not None else float("inf")
+        return min(overdue, self._repeats[0][0]) if self._repeats else overdue
 
     def _watch_place(self, pending: Pending) -> None:
         if pending.action == PLACE and pending.client_order_id is not None:
@@ -155,7 +163,7 @@ class Settling:
     def _learn(self, pending: Pending, answer: Answer) -> None:
         pending.order_id = answer.order_id or pending.order_id
         pending.client_order_id = pending.client_order_id or answer.client_order_id
-        if pending.order_id is not None and pending.client_order_id is not None and pending.action in {PLACE, REPLACE}:
+        if pending.action in {PLACE, REPLACE}:
             self._orders.acked(pending.order_id, pending.client_order_id, pending.args.get("sym"))
 
     def _doubt(self, pending: Pending, now: Now, *, code: int | None = None, message: str | None = None) -> None:
@@ -168,7 +176,8 @@ class Settling:
             if order is not None:
                 self.order_seen(order, now)
         elif pending.action == CANCEL and now.mono < pending.deadline:
-            self._lanes.repeat(pending)
+            pause_s = min(_REPEAT_LAST_S, _REPEAT_FIRST_S * 2.0 ** min(pending.attempts - 1, 16))
+            heappush(self._repeats, (now.mono + pause_s, pending.offset, pending))
 
     def _settle(
         self, pending: Pending, outcome: Outcome, now: Now, *, code: int | None = None, message: str | None = None

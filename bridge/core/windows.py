@@ -23,10 +23,16 @@ class Windows:
         return self._windows[action]
 
     def restore(self, results: Iterable[tuple[Result, int]], now: Now) -> None:
-        """Take the slots of requests that an earlier owner wrote: results with their record timestamps in ms."""
+        """Take the slots of requests that earlier owners wrote: results with their record timestamps in ms.
+
+        Who settled a command need not be who wrote it, so a result without `sentAt` counts too; a repeat does not.
+        """
         acked: dict[str, list[float]] = {action: [] for action in self._windows}
+        counted: set[str] = set()
         for result, timestamp_ms in results:
-            if result.action in acked and result.sent_at is not None and result.outcome.terminal:
+            written = result.outcome.terminal and not result.outcome.unsent
+            if written and result.action in acked and result.command_id not in counted:
+                counted.add(result.command_id)
                 acked[result.action].append(now.deadline(timestamp_ms) + _ANSWER_TO_RECORD_S)
         for action, times in acked.items():
             self._windows[action].restore(times, ())

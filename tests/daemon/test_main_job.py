@@ -2,7 +2,7 @@
 
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
 from cloudevents.core.formats.json import JSONFormat
-from rig import PLACE, Rig, command, until
+from rig import PLACE, Rig, Topic, command, until
 
 from bridge.contract.topics import Stream
 from bridge.sandbox.ledger import Event
@@ -42,6 +42,13 @@ async def test_all_four_actions_are_answered_by_the_venue(rig: Rig) -> None:
     assert rig.venue.portfolio().open_orders == {}
 
 
+async def _is_published(made: list[Event], topic: Topic) -> None:
+    await topic.until(lambda values: len(values) >= len(made))
+    published = [(record.key.decode(), record.value) for record in topic.records]
+    assert made
+    assert published[: len(made)] == [(event.key, event.payload) for event in made]
+
+
 async def test_every_push_is_on_its_topic_byte_for_byte(rig: Rig) -> None:
     """Each of the five push types is published once for every push, in order, under its key, in the venue's bytes."""
     async with rig.daemon():
@@ -53,16 +60,7 @@ async def test_every_push_is_on_its_topic_byte_for_byte(rig: Rig) -> None:
         rig.venue.inject.margin_call("main")
         portfolio = rig.venue.keys["main"].portfolio_id
         for channel, topic in topics.items():
-            made: list[Event] = []
-
-            def complete(channel: str = channel, made: list[Event] = made) -> bool:
-                made[:] = rig.venue.ledger.events(channel, portfolio)
-                return bool(made)
-
-            await until(complete, what=f"a push on {channel}")
-            await topic.until(lambda values, made=made: len(values) >= len(made))
-            published = [(record.key.decode(), record.value) for record in topic.records]
-            assert published[: len(made)] == [(event.key, event.payload) for event in made]
+            await _is_published(rig.venue.ledger.events(channel, portfolio), topic)
 
 
 async def test_the_cloudevents_sdk_reads_every_event(rig: Rig) -> None:

@@ -18,16 +18,16 @@ async def test_ten_cuts(rig: Rig) -> None:
     async with rig.daemon():
         session, results = await rig.topic(Stream.SESSION), await rig.topic(Stream.RESULTS)
 
-        def opened() -> int:
-            return sum(v["type"] == "session.opened" for v in session.values)
+        async def opened(times: int) -> None:
+            await session.until(lambda values: sum(v["type"] == "session.opened" for v in values) == times)
 
         for cut in range(CUTS):
-            await until(lambda cut=cut: opened() == cut + 1, what="the session")
+            await opened(cut + 1)
             place = command("place_order", PLACE)
             await rig.send(place)
             assert (await results.result(place))["outcome"] == "accepted"
             assert rig.venue.cut_connections() == 1
-        await until(lambda: opened() == CUTS + 1, what="the session")
+        await opened(CUTS + 1)
     lost = [v for v in session.values if v["type"] == "session.lost" and v["cause"] != "stopped"]
     gaps = [v for v in session.values if v["type"] == "gap.opened" and v["cause"] != "stopped"]
     assert len(lost) == CUTS

@@ -11,7 +11,7 @@ from bridge.sandbox.ledger import Kind
 from bridge.sandbox.venue import Venue
 
 if TYPE_CHECKING:
-    from conftest import Exchange, Trader
+    from trader import Exchange, Trader
 
 PLACE = "place_order"
 POST_ORDER = "POST /api/v1/trading/order"

@@ -12,7 +12,7 @@ from bridge.sandbox.settings import Dialect, VenueSettings
 from bridge.sandbox.venue import Venue
 
 if TYPE_CHECKING:
-    from conftest import Exchange, Trader
+    from trader import Exchange, Trader
 
 
 async def test_json_ping_gets_the_venues_time(venue: Venue, trader: "Trader") -> None:

@@ -9,7 +9,7 @@ from bridge.sandbox.settings import DOCUMENTED_LIMITS, AccountSettings, Limit, V
 from bridge.sandbox.venue import Venue
 
 if TYPE_CHECKING:
-    from conftest import Exchange, Trader
+    from trader import Exchange, Trader
 
 
 def test_count_slides() -> None:

@@ -9,7 +9,7 @@ from bridge.sandbox.settings import AccountSettings, Dialect, VenueSettings
 from bridge.sandbox.venue import Venue
 
 if TYPE_CHECKING:
-    from conftest import Exchange, Trader
+    from trader import Exchange, Trader
 
 CURRENT_FAILURE = {"id": None, "event": "login", "code": 60009, "msg": "Login failed."}
 

@@ -15,7 +15,7 @@ from bridge.sandbox.settings import Dialect, Limit, VenueSettings
 from bridge.sandbox.venue import Venue
 
 if TYPE_CHECKING:
-    from conftest import Exchange, Trader
+    from trader import Exchange, Trader
 
 ORDER = "/api/v1/trading/order"
 ROW = {

@@ -18,7 +18,7 @@ from bridge.sandbox.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue import Venue
 
 if TYPE_CHECKING:
-    from conftest import Exchange, Trader
+    from trader import Exchange, Trader
 
 TWO_TIERS = VenueSettings(tiers=("az4", "ha"))
 

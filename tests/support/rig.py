@@ -54,16 +54,15 @@ class Topic:
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self.records: list[ConsumerRecord] = []
+        self.values: list[Any] = []
+        """The values as JSON, those that are; `unrecognized` and `dead-letters` hold others too."""
         self._reading = asyncio.create_task(self._read(consumer))
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         async for record in consumer:
             self.records.append(record)
-
-    @property
-    def values(self) -> list[Any]:
-        """The values, as JSON."""
-        return [json.loads(record.value) for record in self.records if record.value]
+            with contextlib.suppress(ValueError, RecursionError):
+                self.values.append(json.loads(record.value or b""))
 
     def headers(self, index: int) -> dict[str, bytes]:
         """Return the headers of one record."""

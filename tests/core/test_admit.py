@@ -1,0 +1,186 @@
+"""From a record to a command: what is refused, why, and which field the text names."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from one_account import ORDER_ID, RULES, START, cancel, cancel_all, place, replace
+
+from bridge.contract.results import Reason
+from bridge.core.admit import Refusal, admit, derive_client_order_id
+from bridge.core.command import Pending
+from bridge.core.traffic import CommandRecord
+
+GOOD = place("c-1")
+NOT_JSON, NO_ID, SCHEMA, VALUE = Reason.NOT_JSON, Reason.NO_COMMAND_ID, Reason.BAD_SCHEMA, Reason.BAD_VALUE
+TOMBSTONE, TOO_LARGE = Reason.TOMBSTONE, Reason.TOO_LARGE
+ENDLESS = json.dumps(GOOD).encode()[:-1] + b',"validUntil":' + b"9" * 5000 + b"}"
+MARKET = {"orderType": "MARKET", "limitPrice": ...}
+NAMELESS = {"action": "cancel_orders", "args": {"exchangeType": "ALL"}}
+
+
+def _admit(value: bytes | None) -> Pending | Refusal:
+    return admit(CommandRecord(7, START.wall_ms, None, value, ()), START, RULES)
+
+
+def _with(**args: Any) -> bytes:  # noqa: ANN401 - wrong types are the point
+    return json.dumps(GOOD | {"args": {k: v for k, v in (GOOD["args"] | args).items() if v is not ...}}).encode()
+
+
+def _raw(value: str) -> bytes:
+    return json.dumps(GOOD).replace('"0.5"', value).encode()
+
+
+_REFUSED: list[tuple[str, dict[str, Any] | bytes | None, Reason, str, str | None]] = [
+    ("a tombstone", None, TOMBSTONE, "no value", None),
+    ("nothing", b"", NOT_JSON, "truncated", None),
+    ("text", b"buy!", NOT_JSON, "malformed", None),
+    ("a list", b"[]", NOT_JSON, "object", None),
+    ("a string", b'"c-1"', NOT_JSON, "object", None),
+    ("UTF-16", json.dumps(GOOD).encode("utf-16"), NOT_JSON, "", None),
+    ("no UTF-8", b'{"commandId":"\xff"}', NOT_JSON, "utf-8", None),
+    ("NaN", _raw("NaN"), NOT_JSON, "malformed", None),
+    ("Infinity", _raw("Infinity"), NOT_JSON, "malformed", None),
+    ("a lone surrogate", _raw(r'"\ud800"'), NOT_JSON, "surrogate", None),
+    ("a lone surrogate as a key, twice", rb'{"\ud800":1,"\ud800":2}', NOT_JSON, "surrogate", None),
+    ("deep nesting", b'{"commandId":"c-1","x":' + b"[" * 30_000 + b"]" * 30_000 + b"}", NOT_JSON, "depth", None),
+    ("more after it", json.dumps(GOOD).encode() + b"{}", NOT_JSON, "trailing", None),
+    ("no commandId", NAMELESS, NO_ID, "commandId", None),
+    ("a number as commandId", NAMELESS | {"commandId": 5}, NO_ID, "commandId", None),
+    ("an empty commandId", NAMELESS | {"commandId": ""}, NO_ID, "commandId", None),
+    ("a commandId with a line feed", NAMELESS | {"commandId": "a\n"}, NO_ID, "commandId", None),
+    ("129 characters", NAMELESS | {"commandId": "a" * 129}, NO_ID, "commandId", None),
+    ("commandId twice", b'{"commandId":"a","commandId":"b","action":"x"}', NO_ID, "'commandId' stands", None),
+    ("too large", _with(sym="A" * 70_000), TOO_LARGE, "65536", "c-1"),
+    ("too large and no JSON", b"x" * 70_000, TOO_LARGE, "65536", None),
+    ("a key twice", _raw('"1","orderQty":"1000"'), SCHEMA, "'orderQty' stands twice", "c-1"),
+    ("an unknown action", GOOD | {"action": "buy"}, SCHEMA, "$.action", "c-1"),
+    ("a number as action", GOOD | {"action": 1}, SCHEMA, "$.action", "c-1"),
+    ("no action", b'{"commandId":"c-1"}', SCHEMA, "action", "c-1"),
+    ("no args", b'{"commandId":"c-1","action":"cancel_order"}', SCHEMA, "args", "c-1"),
+    ("an unknown field", GOOD | {"now": "1"}, SCHEMA, "now", "c-1"),
+    ("an unknown argument", _with(leverage="5"), SCHEMA, "leverage", "c-1"),
+    ("an integer", _raw("1"), SCHEMA, "$.args.orderQty", "c-1"),
+    ("a float", _raw("0.1"), SCHEMA, "$.args.orderQty", "c-1"),
+    ("null", _raw("null"), SCHEMA, "$.args.orderQty", "c-1"),
+    ("1e3", _raw('"1e3"'), SCHEMA, "$.args.orderQty", "c-1"),
+    ("a trailing line feed", _raw(r'"1\n"'), SCHEMA, "$.args.orderQty", "c-1"),
+    ("a space", _raw('" 1"'), SCHEMA, "$.args.orderQty", "c-1"),
+    ("full-width digits", _raw(r'"\uff11"'), SCHEMA, "$.args.orderQty", "c-1"),
+    ("an underscore", _raw('"1_000"'), SCHEMA, "$.args.orderQty", "c-1"),
+    ("a minus", _raw('"-1"'), SCHEMA, "$.args.orderQty", "c-1"),
+    ("zero", _raw('"0.000"'), SCHEMA, "$.args.orderQty", "c-1"),
+    ("19 digits", _raw('"1000000000000000000"'), SCHEMA, "$.args.orderQty", "c-1"),
+    ("a true", _with(reduceOnly=True), SCHEMA, "$.args.reduceOnly", "c-1"),
+    ("lower case", _with(side="buy"), SCHEMA, "$.args.side", "c-1"),
+    ("a venue's own symbol", _with(sym="BTCUSDT"), SCHEMA, "$.args.sym", "c-1"),
+    ("capitals in a clientOrderId", _with(clientOrderId="ABC"), SCHEMA, "$.args.clientOrderId", "c-1"),
+    ("33 characters", _with(clientOrderId="a" * 33), SCHEMA, "$.args.clientOrderId", "c-1"),
+    ("15 digits", cancel("c-1", orderId="1" * 15), SCHEMA, "$.args.orderId", "c-1"),
+    ("no scope", b'{"commandId":"c-1","action":"cancel_orders","args":{}}', SCHEMA, "exchangeType", "c-1"),
+    ("a strange scope", cancel_all("c-1", "KRAKEN"), SCHEMA, "$.args.exchangeType", "c-1"),
+    ("a validity of text", GOOD | {"validUntil": "1"}, SCHEMA, "$.validUntil", "c-1"),
+    ("a negative validity", GOOD | {"validUntil": -1}, SCHEMA, "$.validUntil", "c-1"),
+    ("a validity of 5000 digits", ENDLESS, SCHEMA, "$.validUntil", "c-1"),
+    ("no quantity", _with(orderQty=...), VALUE, "args.orderQty", "c-1"),
+    ("no price", _with(limitPrice=...), VALUE, "args.limitPrice", "c-1"),
+    ("a price at market", _with(orderType="MARKET"), VALUE, "args.limitPrice", "c-1"),
+    ("GTC at market", _with(**MARKET, timeInForce="GTC"), VALUE, "args.timeInForce", "c-1"),
+    ("a quote quantity for a perpetual", _with(quoteOrderQty="1"), VALUE, "args.quoteOrderQty", "c-1"),
+    ("both quantities", _with(**MARKET, sym="OKX_SPOT_BTC_USDT", quoteOrderQty="1"), VALUE, "or quoteOrderQty", "c-1"),
+    ("a replace of nothing", {**replace("c-1"), "args": {"replaceQty": "1"}}, VALUE, "orderId or clientOrderId", "c-1"),
+    ("a replace by nothing", {**replace("c-1"), "args": {"orderId": ORDER_ID}}, VALUE, "or replacePrice", "c-1"),
+    ("a cancel of nothing", cancel("c-1"), VALUE, "orderId or clientOrderId", "c-1"),
+    ("a validity too long", GOOD | {"validUntil": START.wall_ms + 1_800_001}, VALUE, "validUntil", "c-1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "text", "command_id"), [row[1:] for row in _REFUSED], ids=[row[0] for row in _REFUSED]
+)
+def test_what_is_no_command_is_refused_for_its_reason(
+    value: dict[str, Any] | bytes | None, reason: Reason, text: str, command_id: str | None
+) -> None:
+    """The reason is exact, the text names the field, and a commandId that can be read is answered under."""
+    refusal = _admit(json.dumps(value).encode() if isinstance(value, dict) else value)
+    assert isinstance(refusal, Refusal)
+    assert (reason, command_id) == (refusal.reason, refusal.command_id)
+    assert re.search(re.escape(text), refusal.message)
+    assert len(refusal.message) <= 301
+    assert (refusal.digest is None) == (command_id is None)
+
+
+def test_a_refusal_says_the_action_if_it_is_one() -> None:
+    """The action stands in the answer when it is known, whatever else is wrong."""
+    assert _admit(_raw("1")).action == "place_order"  # type: ignore[union-attr] # a refusal
+    assert _admit(json.dumps(GOOD | {"action": "buy"}).encode()).action is None  # type: ignore[union-attr] # a refusal
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode) | st.from_type(dict).map(repr).map(str.encode))
+def test_no_bytes_are_a_mistake_of_ours(value: bytes) -> None:
+    """Whatever the bytes, they are read or refused."""
+    assert isinstance(_admit(value), Pending | Refusal)
+
+
+@pytest.mark.parametrize(
+    ("command_id", "expected"),
+    [
+        ("01J9ZK3V7Q8Y2M4N6P0R1S5T7W", "01j9zk3v7q8y2m4n6p0r1s5t7w"),
+        ("0b5f3a4e-91c2-4d7e-8f60-112233445566", "0b5f3a4e91c24d7e8f60112233445566"),
+        ("a" * 32, "a" * 32),
+        ("a_1", hashlib.sha256(b"a_1").hexdigest()[:32]),
+    ],
+)
+def test_an_order_is_named_after_its_command(command_id: str, expected: str) -> None:
+    """ULIDs and UUIDs serve as they are; anything else by the first half of its SHA-256."""
+    assert expected == derive_client_order_id(command_id)
+
+
+@given(st.from_regex(r"[!-~]{1,128}", fullmatch=True))
+def test_every_command_id_gives_a_name_that_the_venue_takes(command_id: str) -> None:
+    """The derived name is always 1 to 32 lower-case letters and digits, and always the same."""
+    assert re.fullmatch(r"[a-z0-9]{1,32}", derive_client_order_id(command_id))
+    assert derive_client_order_id(command_id) == derive_client_order_id(command_id)
+
+
+@pytest.mark.parametrize(
+    ("body", "validity_s"),
+    [
+        (place("c-1"), 10),
+        (replace("c-1", orderId=ORDER_ID), 10),
+        (cancel("c-1", orderId=ORDER_ID), 60),
+        (cancel_all("c-1"), 60),
+        (GOOD | {"validUntil": START.wall_ms + 1_800_000}, 1800),
+        (GOOD | {"validUntil": 0}, -START.wall_ms / 1000),
+    ],
+)
+def test_how_long_a_command_is_valid(body: dict[str, Any], validity_s: float) -> None:
+    """Unless said, 10 s for place and replace and 60 s for cancels, from the record's timestamp."""
+    pending = _admit(json.dumps(body).encode())
+    assert isinstance(pending, Pending)
+    assert pending.deadline == START.mono + validity_s
+
+
+def test_a_command_keeps_what_it_asks_and_gains_only_a_name() -> None:
+    """Arguments go on as text, as they were written; a place that names no order is named after its command."""
+    pending = _admit(_with(limitPrice="100.10", tpPrice="0"))
+    assert isinstance(pending, Pending)
+    assert pending.args == {**GOOD["args"], "limitPrice": "100.10", "tpPrice": "0", "clientOrderId": "c1"}
+    given_name = _admit(_with(clientOrderId="mine"))
+    assert isinstance(given_name, Pending)
+    assert given_name.client_order_id == "mine"
+
+
+def test_the_digest_names_action_and_arguments() -> None:
+    """Order of fields and validity do not change it, an argument does."""
+    one, same, other = (
+        _admit(json.dumps(body).encode())
+        for body in (GOOD, dict(reversed(GOOD.items())) | {"validUntil": START.wall_ms}, place("c-1", side="SELL"))
+    )
+    assert isinstance(one, Pending)
+    assert one.digest == same.digest != other.digest
+    assert not isinstance(other, Refusal)

@@ -1,0 +1,106 @@
+"""The write-ahead log in a committed offset."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.claims import METADATA_BYTES_MAX, Claims, Stored, decode, encode
+
+_numbers = st.integers(0, 10**18 - 1)
+
+
+@given(
+    watermark=st.integers(0, 1 << 62),
+    steps=st.lists(st.integers(1, 1 << 40), max_size=40),
+    epoch=_numbers,
+    durable_until_ms=_numbers,
+    doubtful_below=_numbers,
+)
+def test_what_is_written_is_read(
+    watermark: int, steps: list[int], epoch: int, durable_until_ms: int, doubtful_below: int
+) -> None:
+    """Any set of claims at or above the watermark comes back as it was."""
+    claimed = tuple(watermark - 1 + sum(steps[: count + 1]) for count in range(len(steps)))
+    stored = Stored(epoch, durable_until_ms, claimed, doubtful_below)
+    assert stored == decode(encode(stored, watermark), watermark)
+
+
+def test_a_thousand_claims_fit() -> None:
+    """The greatest number in flight fits, even spread over two million commands."""
+    claimed = tuple(range(10**12, 10**12 + 2_000_000, 2000))
+    assert len(claimed) == 1000
+    metadata = encode(Stored(10**9, 1_795_000_000_000, claimed), 10**12 - 1_000_000)
+    assert len(metadata.encode()) <= METADATA_BYTES_MAX
+    assert decode(metadata, 10**12 - 1_000_000) == Stored(10**9, 1_795_000_000_000, claimed)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "",
+        "x",
+        "ltpb1",
+        "ltpb1:::",
+        "ltpb1:1:2:3",
+        "ltpb1:1:2:3:AA:",
+        "ltpb2:1:2:3:AA",
+        "ltpb1:-1:2:3:AA",
+        "ltpb1:1:2:3:AA\n",
+        "ltpb1:\uff11:2:3:AA",
+        "ltpb1:" + "9" * 5000 + ":2:3:AA",
+        "ltpb1:1:2:3:A",
+        "ltpb1:1:2:3:A=A=",
+        "ltpb1:1:2:3:+/AA",
+        "ltpb1:1:2:3:gA",
+    ],
+)
+def test_what_we_did_not_write_is_not_read(metadata: str) -> None:
+    """A tool's, a stranger's or a cut text is no state of ours; the last one ends within a number."""
+    assert decode(metadata, 5) is None
+
+
+@given(st.text(max_size=60) | st.from_regex(r"ltpb1:[0-9]{1,3}:[0-9]{1,3}:[0-9]{1,3}:[A-Za-z0-9_\-=]{0,9}"))
+def test_reading_never_raises_and_never_invents(metadata: str) -> None:
+    """Whatever the text, it is refused, or its claims stand at or above the watermark."""
+    stored = decode(metadata, 7)
+    assert stored is None or all(offset >= 7 for offset in stored.claimed)
+
+
+@given(st.lists(st.tuples(st.integers(0, 19), st.booleans()), max_size=60))
+def test_the_watermark_never_passes_an_open_offset(steps: list[tuple[int, bool]]) -> None:
+    """In whatever order answers become durable, the watermark is the lowest offset that has none."""
+    claims = Claims(0)
+    unanswered: set[int] = set()
+    for offset, (which, answered_before) in enumerate(steps):
+        if answered_before:
+            claims.passed(offset)
+        else:
+            claims.opened(offset)
+            unanswered.add(offset)
+        if which <= offset:
+            claims.durable(which)
+            unanswered.discard(which)
+        assert min(unanswered, default=offset + 1) == claims.watermark
+
+
+def test_a_durable_answer_ends_its_claim() -> None:
+    """What is answered is neither open nor claimed; what is being claimed is named beside what is."""
+    claims = Claims(4)
+    for offset in (4, 5, 6):
+        claims.opened(offset)
+    claims.claimed.update({4, 5})
+    claims.durable(4)
+    assert claims.stored(3, 99, [6]) == Stored(3, 99, (5, 6))
+    assert claims.watermark == 5
+
+
+def test_lost_claims_are_carried_until_the_watermark_has_passed_them() -> None:
+    """While anything below the mark is open the commit says so, and names only the claims above it."""
+    claims = Claims(4, doubtful_below=6)
+    for offset in (4, 5, 6, 7):
+        claims.opened(offset)
+    claims.claimed.update({4, 5, 7})
+    assert claims.stored(3, 0) == Stored(3, 0, (7,), doubtful_below=6)
+    claims.durable(4)
+    claims.durable(5)
+    assert claims.stored(3, 0) == Stored(3, 0, (7,))

@@ -1,0 +1,102 @@
+"""Orders by both of their names."""
+
+import pytest
+from one_account import ORDER_ID, START, order_push
+
+from bridge.core import orders as room
+from bridge.core.orders import TERMINAL, Orders, milliseconds, same_number
+
+
+def test_both_names_find_an_order_and_the_order_id_wins() -> None:
+    """As at the venue."""
+    orders = Orders()
+    order = orders.seen(order_push("mine"))
+    other = orders.seen(order_push("other", orderId="2" * 16))
+    assert orders.find(None, "mine") is orders.find(ORDER_ID, None) is order
+    assert orders.find("2" * 16, "mine") is other
+    assert (orders.find(None, "nobody"), orders.find("3" * 16, None), orders.find(None, None)) == (None, None, None)
+    assert order.exchange == "BINANCE"
+
+
+@pytest.mark.parametrize("state", sorted(TERMINAL))
+def test_what_is_over_stays_over(state: str) -> None:
+    """A later snapshot that says otherwise changes nothing."""
+    orders = Orders()
+    over = orders.seen(order_push("mine", orderState=state.lower()))
+    assert over.over
+    assert orders.seen(order_push("mine", updateAt=str(START.wall_ms + 1))) is over
+
+
+def test_an_older_snapshot_changes_nothing() -> None:
+    """Pushes may be late, and REST lags behind them."""
+    orders = Orders()
+    newer = orders.seen(order_push("mine", orderQty="2"))
+    assert orders.seen(order_push("mine", updateAt=str(START.wall_ms - 1))) is newer
+    assert orders.seen(order_push("mine", orderQty="3")).order_qty == "3"
+
+
+def test_an_ack_teaches_names_and_forgets_nothing() -> None:
+    """After the push it adds a name; before it, it is all that is known; without both names it teaches nothing."""
+    orders = Orders()
+    orders.acked(ORDER_ID, None, None)
+    orders.acked(None, "mine", None)
+    orders.acked("", "mine", None)
+    assert orders.find(None, "mine") is None
+    orders.acked(ORDER_ID, "mine", None)
+    first = orders.find(None, "mine")
+    assert first is not None
+    assert (first.order_id, first.exchange) == (ORDER_ID, None)
+    seen = orders.seen(order_push("mine"))
+    orders.acked(ORDER_ID, "mine", None)
+    assert orders.find(None, "mine") is seen
+
+
+def test_a_name_stays_with_the_live_order() -> None:
+    """A replace may open a second order under one clientOrderId; the end of the first does not take the name back."""
+    orders = Orders()
+    orders.seen(order_push("mine"))
+    orders.seen(order_push("mine", orderId="2" * 16))
+    orders.seen(order_push("mine", orderState="CANCELLED"))
+    live = orders.find(None, "mine")
+    assert live is not None
+    assert live.order_id == "2" * 16
+
+
+def test_a_name_that_was_used_up_goes_to_the_next_order() -> None:
+    """Even if that one is over when it is first seen."""
+    orders = Orders()
+    orders.seen(order_push("mine", orderState="FILLED"))
+    orders.seen(order_push("mine", orderId="2" * 16, orderState="FILLED"))
+    order = orders.find(None, "mine")
+    assert order is not None
+    assert order.order_id == "2" * 16
+
+
+def test_orders_without_names() -> None:
+    """A foreign order may have no clientOrderId, a refused one no orderId; the latter is not kept."""
+    orders = Orders()
+    assert orders.seen(order_push("", orderState="FILLED")).client_order_id is None
+    refused = [orders.seen(order_push(name, orderId="", orderState="REJECT")) for name in ("a", "b")]
+    assert [order.client_order_id for order in refused] == ["a", "b"]
+    assert orders.find("", None) is None
+
+
+def test_orders_that_are_over_are_forgotten_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that has gone to another order is left to it."""
+    monkeypatch.setattr(room, "_OVER_REMEMBERED_MAX", 2)
+    orders = Orders()
+    orders.seen(order_push("a", orderId="1", orderState="FILLED"))
+    orders.seen(order_push("a", orderId="2", orderState="FILLED"))
+    orders.seen(order_push("c", orderId="3", orderState="FILLED"))
+    assert orders.find("1", None) is None
+    assert orders.find(None, "a") is orders.find("2", None) is not None
+    orders.seen(order_push("d", orderId="4", orderState="FILLED"))
+    assert orders.find(None, "a") is None
+
+
+def test_numbers_and_times_of_the_venue() -> None:
+    """Decimals by value, other text as it is; times that are none are 0."""
+    assert same_number("0.50", "0.5")
+    assert not same_number("0.51", "0.5")
+    assert same_number("much", "much")
+    assert [milliseconds(text) for text in (None, "", "5", 7, "x", "٣", "9" * 400)] == [0, 0, 5, 7, 0, 0, 0]

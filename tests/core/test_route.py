@@ -1,0 +1,220 @@
+"""From pushes to records: topic, key, identity, and the venue's own bytes."""
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.contract.topics import Stream
+from bridge.core import route
+from bridge.core.now import Now
+from bridge.core.route import Router, number
+from bridge.core.traffic import Outgoing, Push
+
+if TYPE_CHECKING:
+    from bridge.contract.pushes import OrderPush
+
+NOW = Now(10.0, 1_795_000_000_123)
+ORDER = {"orderId": "1703213979730000", "orderState": "OPEN", "executedQty": "0.50", "updateAt": "1795000000000"}
+TRADE = {
+    "transactionId": "t-1",
+    "orderId": "17",
+    "sym": "OKX_PERP_ETH_USDT",
+    "quantity": "0.50",
+    "price": "100",
+    "side": "BUY",
+}
+
+
+class Routed:
+    """A router and what it told."""
+
+    def __init__(self) -> None:
+        self.orders: list[OrderPush] = []
+        self.conflicts: list[str] = []
+        self.router = Router(lambda push, _: self.orders.append(push), lambda detail, _: self.conflicts.append(detail))
+
+    def push(self, channel: str, data: Any) -> list[Outgoing]:  # noqa: ANN401 - any JSON, or bytes
+        """Route one push."""
+        raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+        return self.router.route(Push(channel, raw, b'{"frame":' + raw + b"}"), NOW)
+
+
+def _one(channel: str, data: Any) -> Outgoing:  # noqa: ANN401 - any JSON
+    (record,) = Routed().push(channel, data)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("channel", "data", "stream", "key"),
+    [
+        ("Orders", ORDER, Stream.ORDERS, b"1703213979730000"),
+        ("orders", ORDER, Stream.ORDERS, b"1703213979730000"),
+        ("Trades", TRADE, Stream.TRADES, b"17"),
+        ("Assets", {"coin": "USDT", "exchangeType": "OKX"}, Stream.ASSETS, b"OKX:USDT"),
+        ("Assets", {"coin": "USDT"}, Stream.ASSETS, b"UNKNOWN:USDT"),
+        ("Positions", {"sym": "S", "positionSide": "LONG"}, Stream.POSITIONS, b"S:LONG"),
+        ("Positions", {"sym": "S", "positionSide": "NET"}, Stream.POSITIONS, b"S:NONE"),
+        ("Positions", {"sym": "S"}, Stream.POSITIONS, b"S:NONE"),
+        ("MarginCall", {"exchangeType": "OKX"}, Stream.MARGIN_CALLS, b"OKX"),
+        ("MarginCall", {}, Stream.MARGIN_CALLS, b"UNKNOWN"),
+        ("LiquidationEvent", {"liquidationEventId": 5}, Stream.LIQUIDATIONS, b"5"),
+        ("LiquidationPosition", {"liquidationEventId": "5"}, Stream.LIQUIDATIONS, b"5"),
+        ("LiquidationPositionByUser", {"liquidationEventId": "5"}, Stream.LIQUIDATIONS, b"5"),
+    ],
+)
+def test_each_channel_has_its_topic_and_key(channel: str, data: dict[str, Any], stream: Stream, key: bytes) -> None:
+    """However the channel's name is capitalised; a side of NET is none."""
+    record = _one(channel, data)
+    assert (record.stream, record.key) == (stream, key)
+    assert record.received_ms == NOW.wall_ms
+
+
+@given(st.sampled_from([" ", "\n", ""]), st.floats(allow_nan=False, allow_infinity=False), st.text())
+def test_values_are_the_bytes_of_the_venue(space: str, odd: float, text: str) -> None:
+    """Spaces, unknown fields, numbers as they were written: nothing is decoded and encoded again."""
+    element = json.dumps(ORDER | {"new": odd, "text": text}, separators=("," + space, ":" + space)).encode()
+    assert _one("Orders", element).value == element
+    records = Routed().push("Orders", b"[" + element + b" ,\n" + element + b"]")
+    assert [record.value for record in records] == [element, element]
+
+
+def test_a_push_and_its_rest_row_share_an_id() -> None:
+    """A trade is named by its identity at the venue, however its fields are written; another order's is another."""
+    push = _one("Trades", TRADE)
+    row = _one("Trades", {**TRADE, "orderId": 17, "quantity": "0.5", "exchangeType": "OKX", "fee": "1"})
+    assert push.event_id == row.event_id == "trade:OKX:OKX_PERP_ETH_USDT:17:t-1"
+    assert _one("Trades", TRADE | {"orderId": "18"}).event_id != push.event_id
+    assert _one("Trades", TRADE | {"sym": "OKX_SPOT_ETH_USDT"}).event_id != push.event_id
+
+
+def test_an_order_snapshot_is_named_by_what_it_shows() -> None:
+    """The same snapshot with another spelling of its quantity is the same; a later one is not."""
+    event_id = _one("Orders", ORDER).event_id
+    assert event_id == "order:1703213979730000:OPEN:0.5:1795000000000"
+    assert _one("Orders", ORDER | {"executedQty": "0.5", "updateAt": 1795000000000}).event_id == event_id
+    for change in ({"executedQty": "0.6"}, {"orderState": "FILLED"}, {"updateAt": "1795000000001"}):
+        assert _one("Orders", ORDER | change).event_id != event_id
+    nothing_done = {"orderId": "1", "orderState": "NEW"}
+    assert _one("Orders", nothing_done).event_id == _one("Orders", nothing_done | {"executedQty": "0.0"}).event_id
+
+
+@pytest.mark.parametrize(
+    ("channel", "data"),
+    [
+        ("Assets", {"coin": "BTC"}),
+        ("Positions", {"sym": "S"}),
+        ("MarginCall", {}),
+        ("LiquidationEvent", {"liquidationEventId": 5}),
+    ],
+)
+def test_a_state_has_no_identity(channel: str, data: dict[str, Any]) -> None:
+    """A balance that returns to an earlier value is news, so nothing but its publication names it."""
+    assert _one(channel, data).event_id is None
+
+
+@pytest.mark.parametrize(
+    ("channel", "data", "time_ms"),
+    [
+        ("Orders", ORDER, 1795000000000),
+        ("Orders", ORDER | {"updateAt": None}, NOW.wall_ms),
+        ("Orders", ORDER | {"updateAt": "yesterday"}, NOW.wall_ms),
+        ("Orders", ORDER | {"updateAt": "1795000000000000000"}, NOW.wall_ms),
+        ("Orders", ORDER | {"updateAt": "253402300800000"}, NOW.wall_ms),
+        ("Orders", ORDER | {"updateAt": -5}, NOW.wall_ms),
+        ("Trades", TRADE | {"createAt": "1795000000000"}, 1795000000000),
+        ("MarginCall", {"createAt": 1795000000000}, 1795000000000),
+        ("LiquidationEvent", {"liquidationEventId": 5, "createAt": 1795000000000}, 1795000000000),
+    ],
+)
+def test_the_time_is_the_venues_where_it_is_one(channel: str, data: dict[str, Any], time_ms: int) -> None:
+    """Text, microseconds or no time at all do no harm: then it is the time of arrival."""
+    assert _one(channel, data).time_ms == time_ms
+
+
+@pytest.mark.parametrize("change", [{"price": "101"}, {"quantity": "0.51"}, {"side": "SELL"}])
+def test_a_trade_of_one_identity_and_another_content_is_a_conflict(change: dict[str, str]) -> None:
+    """Both are published, the second under an id of its own, and somebody is told; the same again is no conflict."""
+    routed = Routed()
+    (first,) = routed.push("Trades", TRADE)
+    (again,) = routed.push("Trades", TRADE | {"quantity": "0.5", "price": "100.00"})
+    assert (again.event_id, routed.conflicts) == (first.event_id, [])
+    (other,) = routed.push("Trades", TRADE | change)
+    assert other.event_id is None
+    assert len(routed.conflicts) == 1
+
+
+def test_trades_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is forgotten first."""
+    monkeypatch.setattr(route, "_TRADES_REMEMBERED_MAX", 2)
+    routed = Routed()
+    for n in range(3):
+        routed.push("Trades", TRADE | {"transactionId": n})
+    routed.push("Trades", TRADE | {"transactionId": 0, "price": "1"})
+    routed.push("Trades", TRADE | {"transactionId": 2, "price": "1"})
+    assert len(routed.conflicts) == 1
+
+
+def test_orders_are_told_of_in_their_sequence() -> None:
+    """Each snapshot of an array, once."""
+    routed = Routed()
+    routed.push("Orders", [ORDER, ORDER | {"orderState": "FILLED"}])
+    assert [order.order_state for order in routed.orders] == ["OPEN", "FILLED"]
+
+
+def test_an_unknown_channel_is_kept_whole() -> None:
+    """Its frame goes to `unrecognized`, under the channel's name."""
+    record = _one("Accounts", {"a": 1})
+    assert (record.stream, record.key, record.value) == (Stream.UNRECOGNIZED, b"Accounts", b'{"frame":{"a": 1}}')
+    assert not record.is_json
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[]",
+        b"{}",
+        b"5",
+        b'{"orderId":null,"orderState":"OPEN"}',
+        b'{"orderId":"1","orderState":7}',
+        b'["text"]',
+        b"[1,",
+        b"[" * 50_000,
+        b'{"orderId":"1","orderState":"\xff"}',
+        b'{"orderId":"1","orderState":"N","x":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    ],
+)
+def test_what_cannot_be_read_is_kept_whole(data: bytes) -> None:
+    """One record with the whole frame, and nothing raises."""
+    record = _one("Orders", data)
+    assert (record.stream, record.key, record.value) == (Stream.UNRECOGNIZED, b"Orders", b'{"frame":' + data + b"}")
+
+
+def test_one_bad_element_does_not_lose_the_others() -> None:
+    """What can be read goes to its topic, the frame once to `unrecognized`."""
+    records = Routed().push("Orders", [ORDER, {"x": 1}, {"y": 1}, ORDER])
+    assert [record.stream for record in records] == [Stream.ORDERS, Stream.ORDERS, Stream.UNRECOGNIZED]
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=18, min_value=-(10**17), max_value=10**17))
+def test_a_number_is_written_in_one_way(value: Decimal) -> None:
+    """Without exponent, needless zeros or a loss of digits."""
+    written = number(format(value, "f") + "0")
+    assert Decimal(written) == value
+    assert written == number(f"{value:f}")
+    assert written == "0" or not ("." in written and written.endswith("0"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, "0"), ("", "0"), ("-0.00", "0"), (100, "100"), ("100", "100"), ("1E-8", "0.00000001"), ("0.50", "0.5"),
+        ("abc", "abc"), ("NaN", "NaN"), ("sNaN", "sNaN"), ("Infinity", "Infinity"), ("1E+999999", "1E+999999"),
+    ],
+)  # fmt: skip
+def test_odd_numbers(text: str | int | None, expected: str) -> None:
+    """Nothing is zero; what is no number, or fills the memory when written out, stays as it is."""
+    assert number(text) == expected
