@@ -137,12 +137,13 @@ class Kafka(Section):
 
 
 class Limits(Section):
-    """The venue's limits per 60 s (LTP docs, User Data Overview) and the share of them the bridge may use."""
+    """The venue's limits (LTP docs, User Data Overview), the share of them the bridge may use, and its own."""
 
-    place_per_60s: PositiveInt = 1200
-    replace_per_60s: PositiveInt = 300
-    cancel_per_60s: PositiveInt = 1200
-    cancel_all_per_60s: PositiveInt = 1200
+    window_s: PositiveFloat = 60
+    place_per_window: PositiveInt = 1200
+    replace_per_window: PositiveInt = 300
+    cancel_per_window: PositiveInt = 1200
+    cancel_all_per_window: PositiveInt = 1200
     budget_percent: Annotated[int, Field(ge=1, le=100)] = 95
     inflight_commands_max: Annotated[int, Field(ge=1, le=1000)] = 1000
     lane_commands_max: PositiveInt = 10_000

@@ -26,10 +26,11 @@ from bridge.core.windows import Windows
 
 
 class Terms(Struct, frozen=True):
-    """The settings that the decisions need. Seconds, bytes and counts; limits are per 60 s."""
+    """The settings that the decisions need. Seconds, bytes and counts; `limits` are by action, per `window_s`."""
 
     rules: Rules
     limits: dict[str, int]
+    window_s: float
     budget_percent: int
     inflight_commands_max: int
     lane_commands_max: int
@@ -70,7 +71,12 @@ class Account:
         self._lanes = Lanes()
         self._gaps = GapLedger(durable_until_ms)
         self._inherited_ms = durable_until_ms
-        self._windows = Windows(terms.limits, budget_percent=terms.budget_percent, late_landing_s=terms.late_landing_s)
+        self._windows = Windows(
+            terms.limits,
+            window_s=terms.window_s,
+            budget_percent=terms.budget_percent,
+            late_landing_s=terms.late_landing_s,
+        )
         self.replies = Replies(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
         self.router = Router(self._order_pushed, self._trade_conflict)
         self.sending = Sending(

@@ -9,23 +9,26 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-WINDOW_S: Final = 60.5
-"""The venue's 60 s, with room for clocks that differ by up to 0.8 %."""
+MARGIN_S: Final = 0.5
+"""Room for clocks that differ: in 60 s by up to 0.8 %."""
+WINDOW_S: Final = 60 + MARGIN_S
+"""The venue's 60 s and `MARGIN_S`."""
 
 
 class AckWindow:
     """Slots of one class of action. Tokens are the caller's names for requests."""
 
-    def __init__(self, slots: int, *, late_landing_s: float) -> None:
+    def __init__(self, slots: int, *, late_landing_s: float, cool_s: float = WINDOW_S) -> None:
         self.slots = slots
         self._late_landing_s = late_landing_s
+        self._cool_s = cool_s
         self._halved = False
         self._live: dict[object, float] = {}
         self._cooling: deque[float] = deque()
 
     def restore(self, acked: Iterable[float], unanswered: Iterable[tuple[object, float]]) -> None:
         """Take the slots of an earlier owner: by the time of their ack, or of their write where none is known."""
-        self._cooling = deque(sorted([*self._cooling, *(at + WINDOW_S for at in acked)]))
+        self._cooling = deque(sorted([*self._cooling, *(at + self._cool_s for at in acked)]))
         for token, at in sorted(unanswered, key=lambda pair: pair[1]):
             self._live[token] = at
 
@@ -50,7 +53,7 @@ class AckWindow:
         """Let a slot cool from now on: its request has been answered. Twice is once."""
         if self._live.pop(token, None) is not None:
             # Restored acks may lie a little ahead of our clock; the order of release times must hold.
-            self._cooling.append(max(now + WINDOW_S, self._cooling[-1] if self._cooling else 0.0))
+            self._cooling.append(max(now + self._cool_s, self._cooling[-1] if self._cooling else 0.0))
 
     def halve(self) -> bool:
         """Use half of the slots from now on: the venue counted differently from us. False when they are halved already.
@@ -71,15 +74,15 @@ class AckWindow:
         if short <= 0:
             return now
         rounds, place = divmod(short - 1, self.slots)
-        first = self._cooling[place] if place < len(self._cooling) else now + WINDOW_S
-        return first + rounds * WINDOW_S
+        first = self._cooling[place] if place < len(self._cooling) else now + self._cool_s
+        return first + rounds * self._cool_s
 
     def next_free(self, now: float) -> float:
         """Return when the next slot comes free by itself; `now` when one is free."""
         self._drop_cooled(now)
         if len(self._live) + len(self._cooling) < self.slots:
             return now
-        dead = next(iter(self._live.values()), now) + self._late_landing_s + WINDOW_S
+        dead = next(iter(self._live.values()), now) + self._late_landing_s + self._cool_s
         return min(self._cooling[0], dead) if self._cooling else dead
 
     def _drop_cooled(self, now: float) -> None:
@@ -87,6 +90,6 @@ class AckWindow:
             self._cooling.popleft()
         while self._live:
             token, at = next(iter(self._live.items()))
-            if at + self._late_landing_s + WINDOW_S > now:
+            if at + self._late_landing_s + self._cool_s > now:
                 return
             del self._live[token]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from bridge.contract.results import Result
-from bridge.core.ack_window import AckWindow
+from bridge.core.ack_window import MARGIN_S, AckWindow
 from bridge.core.now import Now
 
 _ANSWER_TO_RECORD_S = 1.0
@@ -13,9 +13,13 @@ _ANSWER_TO_RECORD_S = 1.0
 class Windows:
     """The ack windows of one account."""
 
-    def __init__(self, limits: Mapping[str, int], *, budget_percent: int, late_landing_s: float) -> None:
+    def __init__(
+        self, limits: Mapping[str, int], *, window_s: float, budget_percent: int, late_landing_s: float
+    ) -> None:
         self._windows = {
-            action: AckWindow(max(1, limit * budget_percent // 100), late_landing_s=late_landing_s)
+            action: AckWindow(
+                max(1, limit * budget_percent // 100), late_landing_s=late_landing_s, cool_s=window_s + MARGIN_S
+            )
             for action, limit in limits.items()
         }
 

@@ -103,7 +103,8 @@ class Commands:
 
     async def _sleep(self) -> None:
         now = self._clock()
-        wait_s = max(0.0, min(_TICK_S, self._account.wake_at(now) - now.mono)) if self._commit is None else _TICK_S
+        due = self._commit is None and self._membership.owned
+        wait_s = max(0.0, min(_TICK_S, self._account.wake_at(now) - now.mono)) if due else _TICK_S
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await self._wake.wait()

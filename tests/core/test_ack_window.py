@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 from msgspec import Struct
 
-from bridge.core import ack_window
 from bridge.core.ack_window import WINDOW_S, AckWindow
 
 _SLOTS = 3
@@ -143,10 +142,16 @@ def test_the_same_requests_catch_a_window_that_begins_too_early(kind: type[AckWi
     assert _is_caught(kind)
 
 
-def test_the_same_requests_catch_a_window_of_exactly_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+class ExactlyAMinute(AckWindow):
+    """Without the half second beyond the minute."""
+
+    def __init__(self, slots: int, *, late_landing_s: float) -> None:
+        super().__init__(slots, late_landing_s=late_landing_s, cool_s=60)
+
+
+def test_the_same_requests_catch_a_window_of_exactly_a_minute() -> None:
     """The half second beyond the minute is needed, and the test meets that boundary."""
-    monkeypatch.setattr(ack_window, "WINDOW_S", 60.0)
-    assert _is_caught(AckWindow)
+    assert _is_caught(ExactlyAMinute)
 
 
 def test_a_slot_is_free_a_window_after_its_ack_and_not_before() -> None:

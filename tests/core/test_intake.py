@@ -32,6 +32,10 @@ def _nothing_is_left(one: OneAccount) -> bool:
     return not any(_waiting(one).values()) and not lanes._chains and one.committed()[0] == one.next_offset
 
 
+def _paused(one: OneAccount) -> bool:
+    return one.account.intake.paused
+
+
 def test_the_same_command_again_gets_the_first_answer() -> None:
     """Before the answer and after it, under the offset of each copy, with the headers of each."""
     one = OneAccount()
@@ -148,13 +152,13 @@ def test_a_full_lane_denies_and_only_full_cancels_pause() -> None:
     for n in range(3):
         one.offer(replace(f"r{n}", orderId=str(10**15 + n)))
     assert [result.reason for result in one.results()] == [Reason.LANE_FULL] * 2
-    assert not one.account.intake.paused
+    assert not _paused(one)
     one.offer(cancel("c", orderId=ORDER_ID))
-    assert not one.account.intake.paused
+    assert not _paused(one)
     one.offer(cancel_all("ca", "EDX"))
-    assert one.account.intake.paused
+    assert _paused(one)
     one.send()
-    assert not one.account.intake.paused
+    assert not _paused(one)
 
 
 def test_what_expires_unsent_says_so() -> None:

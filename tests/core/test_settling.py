@@ -1,5 +1,7 @@
 """What becomes of what was written: answers, doubts, and the facts that end them."""
 
+from typing import Any
+
 import pytest
 from one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, place, replace
 
@@ -9,7 +11,7 @@ from bridge.core.settling import Question
 from bridge.core.traffic import Answer
 
 
-def _placed(**terms: object) -> OneAccount:
+def _placed(**terms: Any) -> OneAccount:  # noqa: ANN401 - any of the settings
     one = OneAccount(**terms)
     one.offer(place("p"))
     one.send()

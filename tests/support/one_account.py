@@ -35,6 +35,7 @@ RULES = Rules(
 TERMS = Terms(
     rules=RULES,
     limits={PLACE: 100, REPLACE: 100, CANCEL: 100, CANCEL_ALL: 100},
+    window_s=60,
     budget_percent=100,
     inflight_commands_max=1000,
     lane_commands_max=10_000,
