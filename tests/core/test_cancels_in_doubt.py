@@ -141,3 +141,15 @@ def test_a_cancel_orders_in_doubt_is_not_repeated() -> None:
     one.renew(20)
     assert len(one.written) == 1
     assert one.outcomes() == [(0, "unknown")]
+
+
+def test_a_late_answer_ends_the_repeating() -> None:
+    """A cancel that was to go out again does not when its answer came after all."""
+    one = OneAccount()
+    one.offer(cancel("c", orderId=ORDER_ID))
+    one.send()
+    one.wait(5)
+    one.answer(0)
+    one.wait(1)
+    assert one.send_cancels() == []
+    assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
