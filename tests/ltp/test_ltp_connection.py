@@ -91,6 +91,21 @@ async def test_an_oversize_frame_ends_the_connection(venue: Venue) -> None:
     assert ending.detail == f"a frame of more than {FRAME_BYTES_MAX} bytes"
 
 
+async def test_what_is_not_websocket_ends_the_connection(venue: Venue) -> None:
+    """Bytes that break the framing are told as such."""
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        transport = ws._req.transport  # type: ignore[union-attr] # there is one while the handshake's request is served
+        assert transport is not None
+        transport.write(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+        await ws.receive()
+
+    async with connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+        ending = await _ending(connection)
+    assert Cause.PROTOCOL_ERROR == ending.cause
+    assert ending.detail.startswith("not WebSocket: ")
+
+
 @contextmanager
 def blocking_venue(talk: Callable[[socket.socket], None]) -> Iterator[str]:
     """Serve one WebSocket in a thread, so that it goes on while our event loop stands still; yields its URL."""

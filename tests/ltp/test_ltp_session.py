@@ -237,6 +237,48 @@ async def test_drop_ends_it_now(venue: Venue, start: Start, notes: Notes, clock:
         assert notes.events[told + 1][0] == "logged_in"
 
 
+async def test_a_drop_while_connecting(venue: Venue, start: Start, notes: Notes) -> None:
+    """A connection that opens after the drop is not logged in to; the next attempt is."""
+    opened = asyncio.Event()
+    logins: list[WSMessage] = []
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        opened.set()
+        message = await ws.receive()
+        if message.type is WSMsgType.TEXT:
+            logins.append(message)
+            await ws.send_str(ACCEPTED)
+            await read_on(ws)
+
+    session = start(await venue(talk))
+    async with running(session):
+        while not notes.events:
+            session.drop(Cause.OWNER_CHANGED, "another owner")
+            await asyncio.sleep(0)
+        assert notes.events == [("attempt_failed", (Cause.OWNER_CHANGED, "another owner"))]
+        await notes.wait("logged_in")
+    assert opened.is_set()
+    assert len(logins) == 1
+
+
+async def test_a_stable_session_makes_the_next_attempt_quick(
+    venue: Venue, start: Start, notes: Notes, timing: Timing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait doubles from failure to failure, but not after a session that was stable."""
+    object.__setattr__(timing, "reconnect_cap_s", 30.0)
+    monkeypatch.setattr("bridge.ltp.session.BACKOFF_BASE_S", 0.04)
+    monkeypatch.setattr("bridge.ltp.session.STABLE_S", 0.0)
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.send_str(ACCEPTED)
+
+    begun = time.monotonic()
+    async with running(start(await venue(talk))):
+        await notes.wait("logged_in", 10)  # doubling ten times would take 10 s
+    assert time.monotonic() - begun < 5
+
+
 async def test_a_listener_that_raises_ends_the_run(
     venue: Venue, start: Start, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
