@@ -1,6 +1,8 @@
 """The command line: `ltp-bridge run`, `check`, `sandbox`, `demo` and `schema export`."""
 
 import asyncio
+import errno
+import logging
 import sys
 from pathlib import Path
 
@@ -30,6 +32,12 @@ def _settings(path: Path | None) -> Settings:
         raise click.ClickException(str(error)) from None
 
 
+def _failure(error: BridgeError | OSError, taken: str) -> click.ClickException:
+    """Make of an error what the command line tells; `taken` says what to do where another process has a port."""
+    is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+    return click.ClickException(taken if is_taken else str(error))
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ltp-bridge")
 def main() -> None:
@@ -39,26 +47,33 @@ def main() -> None:
 @main.command()
 @_config
 def run(path: Path | None) -> None:
-    """Run the daemon until SIGTERM."""
+    """Run the daemon until SIGTERM or Ctrl-C."""
     settings = _settings(path)
     logs.configure(settings.log.level, settings.log.format)
     try:
         asyncio.run(app.run(settings))
     except (BridgeError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+        port = f"{settings.management.host}:{settings.management.port}"
+        taken = f"another process has the management port {port}; set management.port (0 takes any free one)"
+        raise _failure(error, taken) from None
 
 
-@main.command("check")
+@main.command("check", short_help="Try what the daemon needs; send no order.")
 @_config
 def check_(path: Path | None) -> None:
-    """Try everything the daemon needs, without trading: settings, REST, login, topics."""
+    """Try everything the daemon needs, without trading: settings, REST, login, topics.
+
+    Topics that are missing are made where kafka.create_topics is set. Exit code 1 says that something is wrong.
+    """
     settings = _settings(path)
     logs.configure("error", "pretty")
+    # What goes wrong here is told by the check itself; the Kafka client's own word on it would only come between.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     if not asyncio.run(check.run(settings, app.clock)):
         sys.exit(1)
 
 
-@main.command("sandbox")
+@main.command("sandbox", short_help="Run a simulated venue on this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Tell the addresses and the key as one line of JSON.")
 @click.option("--ws-port", type=click.IntRange(0, 65535), default=0, help="Port of the WebSocket; 0 takes a free one.")
 @click.option("--rest-port", type=click.IntRange(0, 65535), default=0, help="Port of REST; 0 takes a free one.")
@@ -72,10 +87,11 @@ def sandbox_(ws_port: int, rest_port: int, seed: int, *, as_json: bool) -> None:
     try:
         asyncio.run(serve.serve(settings, as_json=as_json, out=sys.stdout))
     except OSError as error:
-        raise click.ClickException(str(error)) from None
+        ports = f"--ws-port {ws_port} or --rest-port {rest_port}"
+        raise _failure(error, f"another process has the port of {ports}; 0 takes any free one") from None
 
 
-@main.command("demo")
+@main.command("demo", short_help="Show both streets live on this machine.")
 @click.option("--seconds", type=click.FloatRange(min=1), help="End after so long; without it, at Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Plain lines, and the result as JSON in the last of them.")
 @click.option("--cuts", type=click.IntRange(0, 1000), default=0, help="Cut the venue's connections so many times.")

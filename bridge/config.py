@@ -7,7 +7,6 @@ Environment variables are `LTP_BRIDGE_` and the path of the setting with `__` be
 import os
 import re
 import tomllib
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -24,24 +23,29 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from bridge.config_problems import ENV_PREFIX, VARIABLE_EXAMPLE, describe, stray_variables
 from bridge.errors import ConfigError
 
-ENV_PREFIX: Final = "LTP_BRIDGE_"
 _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 
 def _read_secret(path: Path) -> Path:
-    """Check that a secret's file is there and holds one line; the content is read when it is used."""
+    """Check that a secret's file is there and holds one line; the content is read when it is used.
+
+    The path is not told: where a secret stands in its place, that would show it.
+    """
     try:
         content = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        raise ValueError(f"the file {path} does not exist; mount the secret there or correct the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"the file {path} cannot be read ({type(error).__name__}); check its mode and owner") from None
+        raise ValueError("the file that it names does not exist; mount the secret there or correct the path") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"the file that it names cannot be read ({type(error).__name__}); check it and its mode"
+        ) from None
     if not content or len(content.split()) != 1:
-        raise ValueError(f"the file {path} must hold the secret alone, on one line")
+        raise ValueError("the file that it names must hold the secret alone, on one line")
     return path
 
 
@@ -117,7 +121,7 @@ class Kafka(Section):
     @classmethod
     def _file_is_there(cls, path: Path | None) -> Path | None:
         if path is not None and not path.is_file():
-            raise ValueError(f"the file {path} does not exist")
+            raise ValueError("the file that it names does not exist")
         return path
 
     @model_validator(mode="after")
@@ -255,23 +259,11 @@ class Settings(BaseSettings):
         return (env_settings, init_settings)
 
 
-def _problem(error: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in error["loc"]) or "settings"
-    text = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        text = "there is no such setting; look for a typing mistake"
-    if error["type"] == "missing":
-        text = f"is needed; set it in the file or as {ENV_PREFIX}{'__'.join(str(p) for p in error['loc']).upper()}"
-    return f"{where}: {text}"
-
-
-def _stray_variables(environ: Mapping[str, str]) -> list[str]:
-    known = {name.upper() for name in Settings.model_fields}
-    return [
-        f"{name}: there is no such setting; look for a typing mistake in this environment variable"
-        for name in sorted(environ)
-        if name.upper().startswith(ENV_PREFIX) and name.upper()[len(ENV_PREFIX) :].split("__")[0] not in known
-    ]
+_KNOWN: Final = frozenset(
+    name
+    for section in (Settings, Endpoint, Account, Kafka, Limits, Timing, Management, Log)
+    for name in section.model_fields
+)
 
 
 def load(path: Path | None) -> Settings:
@@ -279,7 +271,7 @@ def load(path: Path | None) -> Settings:
 
     Raises ConfigError with every problem that was found.
     """
-    problems = _stray_variables(os.environ)
+    problems = stray_variables(os.environ, Settings.model_fields)
     values: dict[str, Any] = {}
     if path is not None:
         try:
@@ -291,7 +283,13 @@ def load(path: Path | None) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        raise ConfigError([*(_problem(dict(e)) for e in error.errors()), *problems]) from None
+        found = describe(error.errors(), _KNOWN)
+        if path is None and any(e["type"] == "missing" for e in error.errors()):
+            found.append("no file was given; name one with --config")
+        raise ConfigError([*found, *problems]) from None
+    except SettingsError as error:
+        text = f"the environment: {error}: a whole section must be JSON; or set its parts, as in {VARIABLE_EXAMPLE}"
+        raise ConfigError([text, *problems]) from None
     if problems:
         raise ConfigError(problems)
     return settings

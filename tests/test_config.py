@@ -129,6 +129,49 @@ def test_a_secret_file_holds_the_secret_alone(folder: Path, content: str, proble
     assert "two words" not in str(caught.value)
 
 
+def test_a_secret_in_the_place_of_its_file_is_not_shown(folder: Path) -> None:
+    """Whoever writes the secret itself where its file belongs is told so without the secret."""
+    with pytest.raises(ConfigError, match="api_secret_file: the file that it names does not exist") as caught:
+        load(write(folder, GOOD.replace("{folder}/secret", "sk-canary/with+slash==")))
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (
+            "bootstrap_servers",
+            "bootstrap_server",
+            "kafka.bootstrap_server: there is no such setting; did you mean boot",
+        ),
+        ("[kafka]", "[endpoints]\n[kafka]", "endpoints: must be a list of tables; begin each with double brackets"),
+        ("[kafka]", "[[endpoints]]\n[kafka]", "endpoints.0.name: is needed"),
+        ("[kafka]", "[zookeeper]", "kafka: is needed: a table [kafka] with bootstrap_servers"),
+        ("accounts.main", "accounts.Main", "accounts.Main: String should match"),
+    ],
+)
+def test_a_typical_mistake_is_told_with_its_remedy(folder: Path, old: str, new: str, line: str) -> None:
+    """A wrong name brings the right one, a wrong form the right form, and a wrong list is not called empty."""
+    with pytest.raises(ConfigError) as caught:
+        load(write(folder, GOOD.replace(old, new)))
+    assert [problem for problem in caught.value.problems if problem.startswith(line)] != []
+    assert [problem for problem in caught.value.problems if "at least 1 item" in problem] == []
+
+
+def test_without_a_file_the_option_is_named() -> None:
+    """Where nothing is set and no file was given, the way to give one is told."""
+    with pytest.raises(ConfigError, match="no file was given; name one with --config"):
+        load(None)
+
+
+def test_a_variable_that_cannot_be_read_is_told_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A section's variable that is not JSON is a problem like any other."""
+    monkeypatch.setenv("LTP_BRIDGE_ACCOUNTS", "canary")
+    with pytest.raises(ConfigError, match="a whole section must be JSON") as caught:
+        load(None)
+    assert "canary" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("text", "problem"), [("= nonsense", "not readable as TOML"), (None, "does not exist")])
 def test_a_file_that_is_none(tmp_path: Path, text: str | None, problem: str) -> None:
     """A missing file and one that is not TOML are told as such."""

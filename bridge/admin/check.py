@@ -18,6 +18,8 @@ from bridge.ltp.rest import AccountRisk, RestClient
 from bridge.ltp.session import Session
 
 _LOGIN_DEADLINE_S: Final = 15.0
+_WIDTH: Final = 200
+"""Columns, however narrow the terminal: a figure or an address that is cut off is worse than a line that wraps."""
 
 
 class _FirstLogin:
@@ -87,7 +89,7 @@ def _risk_table(rows: list[AccountRisk]) -> Table:
 
 async def run(settings: Settings, clock: Callable[[], Now]) -> bool:
     """Try everything; print what was found; True when the daemon could start."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True, width=_WIDTH)
     problems = 0
 
     def good(text: str) -> None:
