@@ -4,7 +4,7 @@ Numbers and booleans inside `args` are strings, as on the venue's wire (LTP docs
 are errors. Patterns end in `$(?!\n)` because Python's `$` alone would let a trailing line feed through.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -151,3 +151,9 @@ PLACE: Final = "place_order"
 REPLACE: Final = "replace_order"
 CANCEL: Final = "cancel_order"
 CANCEL_ALL: Final = "cancel_orders"
+
+_FORMATS = (CommandId, ClientOrderId, OrderId, Symbol, Positive, NotNegative)
+MEANINGS: Final[dict[str, str]] = {
+    str(meta.pattern): str(meta.description) for kind in _FORMATS for meta in get_args(kind)[1:]
+}
+"""What each pattern means, for the text of a refusal."""

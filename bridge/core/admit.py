@@ -81,6 +81,14 @@ _identity: Final = msgspec.json.Decoder(_Identity)
 _ACTIONS: Final = frozenset({contract.PLACE, contract.REPLACE, contract.CANCEL, contract.CANCEL_ALL})
 
 
+def _in_words(message: str) -> str:
+    """Say what a pattern means instead of showing it."""
+    for pattern, meaning in contract.MEANINGS.items():
+        words = meaning[0].lower() + meaning[1:].rstrip(".")
+        message = message.replace(f"`str` matching regex {pattern!r}", words)
+    return message
+
+
 def _refuse(value: bytes, reason: Reason, message: str) -> Refusal:
     """Refuse under the commandId if one can be read, else as a dead letter."""
     try:
@@ -179,7 +187,7 @@ def admit(record: CommandRecord, now: Now, rules: Rules) -> Pending | Refusal:  
         command = _DECODER.decode(value)
     except msgspec.ValidationError as error:
         is_object = value.lstrip().startswith(b"{")
-        return _refuse(value, Reason.BAD_SCHEMA if is_object else Reason.NOT_JSON, str(error))
+        return _refuse(value, Reason.BAD_SCHEMA if is_object else Reason.NOT_JSON, _in_words(str(error)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Refusal(Reason.NOT_JSON, _short(str(error)))
     return _command(command, record, now, rules)

@@ -16,6 +16,7 @@ from bridge.core.memory import Memory
 from bridge.core.now import Now
 from bridge.core.traffic import CommandRecord, Outgoing
 
+_REFUSAL_CLASS = f"{Refusal.__module__}.{Refusal.__name__}".encode()
 _encode = msgspec.json.Encoder().encode
 _DEAD_LETTER_BYTES_MAX = 900_000
 """Above this the value is left out: with its headers it might not fit a record. The offset says where it stands."""
@@ -113,7 +114,7 @@ class Replies:
                     (names.ERROR_PARTITION, b"0"),
                     (names.ERROR_OFFSET, str(record.offset).encode()),
                     (names.ERROR_STAGE, b"VALUE_CONVERTER"),
-                    (names.ERROR_CLASS, type(self).__module__.encode() + b"." + reason.name.encode()),
+                    (names.ERROR_CLASS, _REFUSAL_CLASS),
                     (names.ERROR_MESSAGE, message.encode("utf-8", "replace")),
                     (names.ERROR_CODE, reason.value.encode()),
                 ],

@@ -184,3 +184,12 @@ def test_the_digest_names_action_and_arguments() -> None:
     assert isinstance(one, Pending)
     assert one.digest == same.digest != other.digest
     assert not isinstance(other, Refusal)
+
+
+def test_a_pattern_is_told_in_words() -> None:
+    """Who broke a format reads what it is, with its source, and no regular expression."""
+    refusal = _admit(
+        json.dumps(GOOD | {"args": GOOD["args"] | {"orderQty": "1e3", "sym": "BINANCE_PERP_BTC_USDT"}}).encode()
+    )
+    assert isinstance(refusal, Refusal)
+    assert refusal.message == "Expected a decimal number above zero, as a string - at `$.args.orderQty`"
