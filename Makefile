@@ -75,7 +75,7 @@ lock: $(READY) $(UV) ## take newer dependencies: requirements*.txt and the jars 
 	# editables: what hatchling needs to install this folder itself.
 	echo editables | $(LOCK) --upgrade pyproject.toml - -c requirements.txt --extra demo --group dev -o requirements-dev.txt
 	echo hatchling | $(LOCK) -c requirements-dev.txt - -o requirements-build.txt
-	$(BIN)/python -m bridge.sandbox.broker_jars
+	$(BIN)/python -m bridge.sandbox.broker.jars
 
 $(UV): | $(READY)
 	@"$(PYTHON)" -m venv $(VENV)/lock
@@ -90,7 +90,7 @@ image: ## build the daemon's image
 containers: image $(READY) ## prove the image non-root and content with a read-only disk; the broker in a container
 	$(ENGINE) run --rm --read-only --cap-drop ALL $(IMAGE) --version
 	$(ENGINE) run --rm --read-only --cap-drop ALL --entrypoint python $(IMAGE) -c 'import os; assert os.getuid(), "root"'
-	$(BIN)/pytest tests/sandbox/test_broker.py
+	$(BIN)/pytest tests/sandbox/broker
 
 chart: ## lint and render the chart
 	$(HELM) lint --strict $(CHART)

@@ -80,8 +80,8 @@ def check_(path: Path | None) -> None:
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same market and key.")
 def sandbox_(ws_port: int, rest_port: int, seed: int, *, as_json: bool) -> None:
     """Run a venue that speaks LTP's protocol on this machine, until Ctrl-C."""
-    from bridge.sandbox import serve  # noqa: PLC0415 - the daemon runs without the sandbox
-    from bridge.sandbox.settings import VenueSettings  # noqa: PLC0415 - as above
+    from bridge.sandbox.venue import serve  # noqa: PLC0415 - the daemon runs without the sandbox
+    from bridge.sandbox.venue.settings import VenueSettings  # noqa: PLC0415 - as above
 
     settings = VenueSettings(ws_port=ws_port, rest_port=rest_port, seed=seed, step_period_s=_MARKET_STEP_S)
     try:
@@ -105,7 +105,7 @@ def demo_(seconds: float | None, cuts: int, rate: float, seed: int, *, as_json: 
     Needs the extra `demo`, unless KAFKA_BOOTSTRAP_SERVERS names a broker. Exit code 0 says that nothing was lost
     or duplicated and that every command was answered.
     """
-    from bridge.sandbox import demo  # noqa: PLC0415 - the daemon runs without the sandbox
+    from bridge.sandbox.demo import show as demo  # noqa: PLC0415 - the daemon runs without the sandbox
 
     options = demo.Options(seconds=seconds, as_json=as_json, cuts=cuts, rate_per_s=rate, seed=seed)
     try:

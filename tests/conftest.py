@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from bridge.sandbox.broker import Broker, BrokerError, start_broker
+from bridge.sandbox.broker.launcher import Broker, BrokerError, start_broker
 
 
 def _tell(text: str) -> None:

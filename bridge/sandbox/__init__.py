@@ -1,1 +1,1 @@
-"""A venue to run against: LTP RapidX simulated over real sockets, written from its documents alone."""
+"""What the bridge runs against where there is no venue and no cluster: a simulator, a real broker, and the demo."""

@@ -5,7 +5,7 @@ from cloudevents.core.formats.json import JSONFormat
 from rig import PLACE, Rig, Topic, command, until
 
 from bridge.contract.topics import Stream
-from bridge.sandbox.ledger import Event
+from bridge.sandbox.venue.ledger import Event
 
 CHANNELS = {
     "Orders": Stream.ORDERS,

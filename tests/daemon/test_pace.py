@@ -8,9 +8,9 @@ from rig import PLACE, Rig, command
 
 from bridge.config import Limits
 from bridge.contract.topics import Stream
-from bridge.sandbox.ledger import Kind
-from bridge.sandbox.settings import DOCUMENTED_LIMITS, Limit, VenueSettings
-from bridge.sandbox.venue import Venue
+from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, Limit, VenueSettings
+from bridge.sandbox.venue.venue import Venue
 
 LONG_PLACES = 3000
 MINUTES = 25 * 60

@@ -7,8 +7,8 @@ from rig import PLACE, Rig, command, until
 
 from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
-from bridge.sandbox.faults import Fault, FaultKind
-from bridge.sandbox.ledger import Kind
+from bridge.sandbox.venue.faults import Fault, FaultKind
+from bridge.sandbox.venue.ledger import Kind
 
 CUTS = 10
 

@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from rig import PLACE, Rig, command, until
 
 from bridge.contract.topics import Stream, group_name
-from bridge.sandbox.faults import Fault, FaultKind
+from bridge.sandbox.venue.faults import Fault, FaultKind
 
 
 async def test_a_restart_goes_on_where_the_last_run_ended(rig: Rig) -> None:

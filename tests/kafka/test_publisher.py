@@ -15,7 +15,7 @@ from bridge.errors import TermEnded
 from bridge.kafka.membership import Membership
 from bridge.kafka.producer import MAX_RECORD_BYTES
 from bridge.kafka.publisher import Publisher
-from bridge.sandbox.broker import Broker
+from bridge.sandbox.broker.launcher import Broker
 
 MakeTopics = Callable[..., Awaitable[None]]
 ReadAll = Callable[[Kafka, str], Awaitable[list[ConsumerRecord]]]

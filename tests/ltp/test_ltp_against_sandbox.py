@@ -15,8 +15,8 @@ from bridge.errors import LoginRefused, VenueRefused
 from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session
 from bridge.ltp.wire import encode_action
-from bridge.sandbox.settings import Dialect, VenueSettings
-from bridge.sandbox.venue import Venue
+from bridge.sandbox.venue.settings import Dialect, VenueSettings
+from bridge.sandbox.venue.venue import Venue
 
 OLDER = Dialect(
     login_success="string_code",

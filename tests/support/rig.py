@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from bridge import app
 from bridge.config import Settings
 from bridge.contract.topics import Stream, topic_name
-from bridge.sandbox.venue import Venue
+from bridge.sandbox.venue.venue import Venue
 
 DEADLINE_S = 20.0
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import aiohttp
 
-from bridge.sandbox.clock import HandClock
-from bridge.sandbox.keys import login_signature, rest_signature
-from bridge.sandbox.settings import VenueSettings
-from bridge.sandbox.venue import Venue
+from bridge.sandbox.venue.clock import HandClock
+from bridge.sandbox.venue.keys import login_signature, rest_signature
+from bridge.sandbox.venue.settings import VenueSettings
+from bridge.sandbox.venue.venue import Venue
 
 REPLY_S = 3.0
 

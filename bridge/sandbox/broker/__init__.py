@@ -1,0 +1,1 @@
+"""A real Apache Kafka on a machine that has none."""

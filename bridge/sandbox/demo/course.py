@@ -1,0 +1,113 @@
+"""The course of the demo: the desk trades, connections are cut, everything is closed, and the readers catch up."""
+
+import asyncio
+import contextlib
+
+import msgspec
+
+from bridge.contract.topics import Stream
+from bridge.errors import BridgeError
+from bridge.sandbox.demo.check import gaps, missing
+from bridge.sandbox.demo.desk import TradingDesk
+from bridge.sandbox.demo.readers import Reader, Tape
+from bridge.sandbox.demo.scene import Scene
+from bridge.sandbox.venue.venue import Venue
+
+_FIRST_MARGIN_CALL_S = 1.0
+_MARGIN_CALL_PERIOD_S = 15.0
+_CUT_PERIOD_S = 5.0
+_CUT_SPACING_S = 0.5
+_BACK_DEADLINE_S = 60.0
+_ANSWERS_DEADLINE_S = 30.0
+_CATCH_UP_DEADLINE_S = 10.0
+_LOOK_S = 0.1
+
+
+class DemoFailed(BridgeError):
+    """The demo could not go on; the text says why."""
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """A cut of the venue's connections: how long until the session was back, and the gap that tells of it."""
+
+    back_s: float
+    gap_id: str
+
+
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """What takes part, and how it goes. Without `seconds` the desk trades until it is asked to end."""
+
+    venue: Venue
+    account: str
+    desk: TradingDesk
+    tape: Tape
+    readers: list[Reader]
+    scene: Scene
+    seconds: float | None
+    rate_per_s: float
+    cuts: int
+
+    async def trade(self, asked_to_end: asyncio.Event) -> list[Cut]:
+        """Trade until the time is over and every cut is made, or until asked to end; return the cuts.
+
+        Raises DemoFailed when the daemon does not come back after a cut.
+        """
+        made: list[Cut] = []
+        async with asyncio.TaskGroup() as group:
+            stop = asyncio.Event()
+            trading = group.create_task(self.desk.trade(self.rate_per_s, stop), name="demo:desk")
+            calling = group.create_task(self._call_margins(), name="demo:margin calls")
+            cutting = group.create_task(self._cut(made), name="demo:cuts")
+            asked = group.create_task(asked_to_end.wait(), name="demo:asked to end")
+            await asyncio.wait({asked}, timeout=self.seconds)
+            await asyncio.wait({asked, cutting}, return_when=asyncio.FIRST_COMPLETED)
+            stop.set()
+            for task in (calling, cutting, asked):
+                task.cancel()
+            await asyncio.wait({trading, calling, cutting, asked})
+        return made
+
+    async def close(self) -> None:
+        """Cancel what is open, wait for every answer, and let the readers catch up; each at most until a deadline."""
+        open_orders = self.venue.portfolio(self.account).open_orders
+        await self.desk.close_book(lambda: open_orders, _ANSWERS_DEADLINE_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CATCH_UP_DEADLINE_S):
+                while await self._is_behind():  # noqa: ASYNC110 - a broker, which sets no event
+                    await asyncio.sleep(_LOOK_S)
+
+    async def _is_behind(self) -> bool:
+        """Tell whether the topics hold what is not read yet, or the ledger what is not on the topics."""
+        if any([await reader.behind() for reader in self.readers]):
+            return True
+        portfolio_id = self.venue.keys[self.account].portfolio_id
+        return any(not one.in_gap for one in missing(self.venue.ledger, portfolio_id, self.tape))
+
+    async def _call_margins(self) -> None:
+        """Have the venue call margins now and then, so that every kind of push is seen."""
+        await asyncio.sleep(_FIRST_MARGIN_CALL_S)
+        while True:
+            self.venue.inject.margin_call(self.account)
+            await asyncio.sleep(_MARGIN_CALL_PERIOD_S)
+
+    async def _cut(self, made: list[Cut]) -> None:
+        """Cut the venue's connections, each time once the session before is back, spread over the run."""
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        period_s = self.seconds / (self.cuts + 1) if self.seconds else _CUT_PERIOD_S
+        for number in range(1, self.cuts + 1):
+            await asyncio.sleep(max(_CUT_SPACING_S, begun_s + number * period_s - loop.time()))
+            opened = self._sessions_opened()
+            cut_s = loop.time()
+            self.venue.cut_connections(self.account)
+            await self._until_back(opened, f"cut {number} of {self.cuts}")
+            cut = Cut(loop.time() - cut_s, gaps(self.tape[Stream.SESSION])[-1].gap_id)
+            made.append(cut)
+            self.scene.tell(f"cut {number} of {self.cuts}: back after {cut.back_s:.2f} s, gap {cut.gap_id}")
+
+    async def _until_back(self, opened_before: int, what: str) -> None:
+        if not await self.tape.until(lambda: self._sessions_opened() > opened_before, _BACK_DEADLINE_S):
+            raise DemoFailed(f"{what}: the daemon was not back within {_BACK_DEADLINE_S:g} s")
+
+    def _sessions_opened(self) -> int:
+        return sum(record.fields["type"] == "session.opened" for record in self.tape[Stream.SESSION])

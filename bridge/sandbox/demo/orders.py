@@ -1,0 +1,182 @@
+"""What the demo's desk sends: a seeded mix of orders, changes and cancels, with a few deliberate mistakes."""
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from decimal import ROUND_CEILING, Decimal
+from typing import Any, Final
+
+import msgspec
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.sandbox.venue.decimals import plain
+from bridge.sandbox.venue.instruments import EXCHANGES
+from bridge.sandbox.venue.market import Quotation, Side
+
+_BOOK_ORDERS_MAX = 30
+_VALIDITY_MS = 10_000
+# How often each is chosen, against the others.
+_WEIGHTS: Final[dict[str, float]] = {
+    "resting": 30,
+    "maker": 8,
+    "marketable": 12,
+    "ioc": 10,
+    "market": 8,
+    "replace": 12,
+    "cancel": 16,
+    "cancel_exchange": 1,
+    "mistake": 5,
+}
+_OF_AN_ORDER: Final = frozenset({"replace", "cancel", "cancel_exchange"})
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A command as it will be written; `command_id` is empty when the value holds none."""
+
+    command_id: str
+    action: str
+    text: str
+    value: bytes
+
+
+class Resting(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of ours that is open, as the `orders` topic has it."""
+
+    order_id: str
+    client_order_id: str
+    sym: str
+    side: Side
+    price: Decimal
+    can_be_replaced: bool
+
+
+def short(sym: str) -> str:
+    """Shorten a symbol for the eye: BINANCE_PERP_BTC_USDT to BINANCE:BTC, a spot one with an `s`."""
+    exchange, business, base, _ = sym.split("_")
+    return f"{exchange}:{base}" + ("s" if business == "SPOT" else "")
+
+
+def draft(action: str, args: Mapping[str, object], text: str, *, valid_ms: int | None = None) -> Draft:
+    """Write a command under a fresh id."""
+    command_id = str(uuid.uuid4())
+    body: dict[str, object] = {"commandId": command_id, "action": action, "args": args}
+    if valid_ms is not None:
+        body["validUntil"] = time.time_ns() // 1_000_000 + valid_ms
+    return Draft(command_id=command_id, action=action, text=text, value=json.dumps(body).encode())
+
+
+def cancel_all(scope: str = "ALL") -> Draft:
+    """Cancel everything of a scope."""
+    return draft(CANCEL_ALL, {"exchangeType": scope}, scope)
+
+
+class Mix:
+    """Draws the next command; prices come from the market, what is open from the caller."""
+
+    def __init__(self, quotations: Mapping[str, Quotation], seed: int) -> None:
+        self._quotations = quotations
+        # Replayable, not cryptography.
+        self._dice = random.Random(f"demo:{seed}")  # noqa: S311
+        self._mistakes = 0
+        self._draw: dict[str, Callable[[list[Resting]], Draft]] = {
+            "resting": lambda _: self._limit(share=-self._dice.uniform(0.004, 0.03), time_in_force="GTC"),
+            "maker": lambda _: self._limit(share=-self._dice.uniform(0.0001, 0.0004), time_in_force="GTX"),
+            "marketable": lambda _: self._limit(share=0.0005, time_in_force="GTC"),
+            "ioc": lambda _: self._limit(share=self._dice.choice((0.0005, -0.001)), time_in_force="IOC"),
+            "market": lambda _: self._market(),
+            "replace": self._replace,
+            "cancel": self._cancel,
+            "cancel_exchange": lambda _: cancel_all(self._dice.choice(EXCHANGES)),
+            "mistake": lambda _: self._mistake(),
+        }
+
+    def next(self, book: list[Resting]) -> Draft:
+        """Draw a command that makes sense with what is open."""
+        if len(book) >= _BOOK_ORDERS_MAX:
+            return self._cancel(book)
+        names = [name for name in _WEIGHTS if book or name not in _OF_AN_ORDER]
+        (name,) = self._dice.choices(names, [_WEIGHTS[name] for name in names])
+        return self._draw[name](book)
+
+    def _some(self) -> tuple[Quotation, Side]:
+        quotation = self._dice.choice(list(self._quotations.values()))
+        return quotation, self._dice.choice(("BUY", "SELL"))
+
+    def _qty(self, quotation: Quotation) -> str:
+        """Return a small quantity that is well above the least notional."""
+        item = quotation.instrument
+        lots = item.min_notional * 2 / item.notional(item.lot_size, quotation.price)
+        least = max(lots * item.lot_size, item.min_size) / item.lot_size
+        return plain(int(least.to_integral_value(ROUND_CEILING)) * self._dice.randint(1, 6) * item.lot_size)
+
+    def _price(self, quotation: Quotation, side: Side, share: float) -> str:
+        """Return a price so far beyond the market (worse with a negative share) as an order of this side would pay."""
+        distance = quotation.price * Decimal(str(round(share, 6)))
+        ticks = (quotation.price + (distance if side == "BUY" else -distance)) / quotation.instrument.tick_size
+        return plain(int(ticks) * quotation.instrument.tick_size)
+
+    def _limit(self, *, share: float, time_in_force: str) -> Draft:
+        quotation, side = self._some()
+        args = {
+            "sym": quotation.instrument.sym,
+            "side": side,
+            "orderType": "LIMIT",
+            "timeInForce": time_in_force,
+            "orderQty": self._qty(quotation),
+            "limitPrice": self._price(quotation, side, share),
+        }
+        text = f"{side} {args['orderQty']} {short(args['sym'])} @ {args['limitPrice']} {time_in_force}"
+        return draft(PLACE, args, text, valid_ms=self._dice.choice((None, _VALIDITY_MS)))
+
+    def _market(self) -> Draft:
+        quotation, side = self._some()
+        qty = self._qty(quotation)
+        args = {"sym": quotation.instrument.sym, "side": side, "orderType": "MARKET", "orderQty": qty}
+        return draft(PLACE, args, f"{side} {qty} {short(args['sym'])} MARKET")
+
+    def _replace(self, book: list[Resting]) -> Draft:
+        candidates = [order for order in book if order.can_be_replaced] or book
+        order = self._dice.choice(candidates)
+        quotation = self._quotations[order.sym]
+        price = self._price(quotation, order.side, -self._dice.uniform(0.001, 0.03))
+        text = f"{order.side} {short(order.sym)} {plain(order.price)} → {price}"
+        return draft(REPLACE, {**self._name(order), "replacePrice": price}, text)
+
+    def _cancel(self, book: list[Resting]) -> Draft:
+        order = self._dice.choice(book)
+        return draft(CANCEL, self._name(order), f"{order.side} {short(order.sym)} @ {plain(order.price)}")
+
+    def _name(self, order: Resting) -> dict[str, str]:
+        """Name an order in either of the two ways."""
+        if self._dice.random() < 0.5:  # noqa: PLR2004 - a fair coin
+            return {"orderId": order.order_id}
+        return {"clientOrderId": order.client_order_id}
+
+    def _mistake(self) -> Draft:
+        """Make the next of the mistakes that desks make, each in its turn."""
+        mistakes = self._all_mistakes()
+        chosen = mistakes[self._mistakes % len(mistakes)]
+        self._mistakes += 1
+        return chosen
+
+    def _all_mistakes(self) -> list[Draft]:
+        order: dict[str, Any] = {
+            "sym": "BINANCE_PERP_BTC_USDT",
+            "side": "BUY",
+            "orderType": "LIMIT",
+            "timeInForce": "GTC",
+            "orderQty": "0.003",
+            "limitPrice": "60000",
+        }
+        return [
+            draft(PLACE, {**order, "limitPrice": "60000.05"}, "a price between two ticks"),
+            draft(PLACE, {**order, "orderQty": 0.003}, "a quantity that is no string"),
+            Draft(command_id="", action="", text="a value that is not JSON", value=b"buy some bitcoin"),
+            draft(PLACE, order, "a validity that has passed", valid_ms=-1000),
+            draft(PLACE, {k: v for k, v in order.items() if k != "limitPrice"}, "a limit order without a price"),
+            draft(PLACE, {**order, "sym": "BINANCE_PERP_DOGE_USDT"}, "a symbol that is not traded"),
+            draft(CANCEL, {"orderId": "1000000000000000"}, "an order that never was"),
+            draft(REPLACE, {"clientOrderId": "never", "replacePrice": "60000"}, "an order that never was"),
+        ]

@@ -1,0 +1,120 @@
+"""What there is to see of the demo: the latest of both streets, in few words."""
+
+import time
+from collections import deque
+from typing import Any, Final
+
+import msgspec
+
+from bridge.contract.topics import Stream
+from bridge.sandbox.demo.check import STREAM_OF, Latency, Stopwatch, percentiles
+from bridge.sandbox.demo.desk import Sent, TradingDesk
+from bridge.sandbox.demo.orders import short
+from bridge.sandbox.demo.readers import Seen, Tape
+
+_ROWS_MAX = 60
+_LATENCIES_LOOKED_AT = 1000
+_SESSION_STYLES: Final = {"session.opened": "green", "session.lost": "red", "gap.opened": "red", "alarm.raised": "red"}
+_STREAMS: Final = frozenset(STREAM_OF.values())
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    """One record of an event topic, for the eye."""
+
+    at: str
+    stream: Stream
+    key: str
+    what: str
+    took_ms: float | None
+
+
+class SessionLine(msgspec.Struct, frozen=True):
+    """One thing that happened to the session."""
+
+    at: str
+    text: str
+    style: str
+
+
+def clock_text(unix_ms: float) -> str:
+    """Write a local time of day with milliseconds."""
+    return time.strftime("%H:%M:%S", time.localtime(unix_ms / 1000)) + f".{int(unix_ms) % 1000:03d}"
+
+
+def milliseconds(value: float | None) -> str:
+    """Write a duration, to the tenth where that matters."""
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"  # noqa: PLR2004 - three figures are enough
+
+
+def describe(stream: Stream, row: dict[str, Any]) -> str:
+    """Say in a few words what a push tells."""
+    if stream is Stream.ORDERS:
+        price = f" @ {row['limitPrice']}" if row["limitPrice"] else ""
+        done = f", {row['executedQty']} done" if row["executedQty"] != "0" else ""
+        return f"{row['orderState']} {row['side']} {row['orderQty']} {short(row['sym'])}{price}{done}"
+    if stream is Stream.TRADES:
+        return f"{row['side']} {row['quantity']} {short(row['sym'])} @ {row['price']} {row['execType'].lower()}"
+    if stream is Stream.ASSETS:
+        return f"{row['coin']} balance {row['balance']}, available {row['available']}"
+    if stream is Stream.POSITIONS:
+        return f"{row['positionQty']} {short(row['sym'])}, average {row['avgPrice']}"
+    if stream is Stream.MARGIN_CALLS:
+        return f"{row['accountStatus']}, equity {row['equity']}"
+    return ""
+
+
+def describe_session(row: dict[str, Any]) -> str:
+    """Say in a few words what a session event tells."""
+    kind = row["type"]
+    if kind == "session.opened":
+        return f"{kind} at {row['endpoint']}, {row['openOrders']} open orders"
+    if kind == "gap.opened":
+        return f"{kind} {row['gapId']} from {clock_text(row['fromMs'])}, {row['cause']}"
+    rest = row.get("cause") or row.get("alarm") or (f"epoch {row['epoch']}" if "epoch" in row else "")
+    return f"{kind} {rest}".rstrip()
+
+
+class Scene:
+    """What there is to see, kept up to date by what the readers and the desk tell."""
+
+    def __init__(self, tape: Tape, desk: TradingDesk, stopwatch: Stopwatch, title: str) -> None:
+        self.title = title
+        self.begun_s = time.monotonic()
+        self.events: deque[EventRow] = deque(maxlen=_ROWS_MAX)
+        self.commands: deque[tuple[str, Sent]] = deque(maxlen=_ROWS_MAX)
+        self.session: list[SessionLine] = []
+        self.answered_ms: list[float] = []
+        self.tape = tape
+        self.desk = desk
+        self._stopwatch = stopwatch
+        tape.listen(self._read)
+        desk.listen(self._commanded)
+
+    def tell(self, text: str) -> None:
+        """Put a line of the demo's own among those of the session."""
+        self.session.append(SessionLine(clock_text(time.time() * 1000), text, "cyan"))
+
+    @property
+    def latencies(self) -> tuple[Latency, Latency]:
+        """The latest latencies of events and of commands."""
+        latest = slice(-_LATENCIES_LOOKED_AT, None)
+        return percentiles(self._stopwatch.took_ms[latest]), percentiles(self.answered_ms[latest])
+
+    def _read(self, record: Seen) -> None:
+        if record.stream is Stream.SESSION:
+            row = record.fields
+            style = _SESSION_STYLES.get(row["type"], "")
+            self.session.append(SessionLine(clock_text(row["at"]), describe_session(row), style))
+        elif record.stream in _STREAMS:
+            took_ms = self._stopwatch.take(record)
+            what = describe(record.stream, record.fields)
+            at = clock_text(record.timestamp_ms)
+            self.events.append(EventRow(at, record.stream, record.key.decode(), what, took_ms))
+
+    def _commanded(self, sent: Sent) -> None:
+        if not sent.outcome:
+            self.commands.append((clock_text(time.time() * 1000), sent))
+        elif sent.is_settled:
+            self.answered_ms.append(sent.latency_ms)

@@ -1,0 +1,228 @@
+"""`ltp-bridge demo`: a real broker, the sandbox venue, the daemon as its own process, a desk that trades, and readers.
+
+Everything it starts ends with it, whatever way it ends.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from enum import Enum, auto
+from typing import Final
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from rich.console import Console
+
+from bridge.contract.topics import Stream, topic_name
+from bridge.sandbox.broker.launcher import Broker, start_broker
+from bridge.sandbox.demo.check import Stopwatch
+from bridge.sandbox.demo.course import Course, Cut, DemoFailed
+from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
+from bridge.sandbox.demo.desk import TradingDesk
+from bridge.sandbox.demo.orders import Mix
+from bridge.sandbox.demo.readers import Tape, read_topics
+from bridge.sandbox.demo.report import Facts, Report, as_json, print_report, report
+from bridge.sandbox.demo.scene import Scene
+from bridge.sandbox.demo.view import LiveView, PlainView, View
+from bridge.sandbox.venue.settings import VenueSettings
+from bridge.sandbox.venue.venue import Venue
+
+_ACCOUNT: Final = "main"
+_MARKET_STEP_S = 0.1
+_INTERRUPTED: Final = 130
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says. Without `seconds` the demo goes on until Ctrl-C."""
+
+    seconds: float | None = None
+    as_json: bool = False
+    cuts: int = 0
+    rate_per_s: float = 10.0
+    seed: int = 1
+
+
+class _Phase(Enum):
+    SETTING_UP = auto()
+    TRADING = auto()
+    ENDING = auto()
+    TAKING_DOWN = auto()
+
+
+class _Interruption:
+    """What Ctrl-C, SIGTERM and a closed terminal mean: end in good order, asked twice end now, never leave half-way."""
+
+    def __init__(self, task: asyncio.Task[object]) -> None:
+        self.asked = asyncio.Event()
+        self.phase = _Phase.SETTING_UP
+        self._task = task
+        self._cancelled = False
+
+    def __call__(self) -> None:
+        if self.phase is _Phase.TRADING and not self.asked.is_set():
+            self.asked.set()
+        elif self.phase is not _Phase.TAKING_DOWN and not self._cancelled:
+            self._cancelled = True
+            self._task.cancel()
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[_Interruption]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - only coroutines come here
+    interruption = _Interruption(task)
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, interruption)
+    try:
+        yield interruption
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def run(options: Options) -> int:
+    """Run the demo; return the exit code: 0 when nothing is wrong, 1 when something is, 130 when it was broken off.
+
+    Raises BridgeError when a part cannot be started or ends by itself.
+    """
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    try:
+        with _interruptible() as interruption:
+            made = await _Demo(options, console, interruption).run()
+    except asyncio.CancelledError:
+        console.print("broken off; everything is taken down")
+        return _INTERRUPTED
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
+    except KafkaError as error:
+        raise DemoFailed(f"the demo's own Kafka client failed: {error!r}") from error
+    print_report(made, console)
+    if options.as_json:
+        console.out(as_json(made))
+    return 1 if made.wrong else 0
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error that began it; the others of a task group are its consequences."""
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+class _Demo:
+    """One run, from set-up to verdict."""
+
+    def __init__(self, options: Options, console: Console, interruption: _Interruption) -> None:
+        self._options = options
+        self._console = console
+        self._interruption = interruption
+        self._began_s = time.monotonic()
+
+    def _progress(self, text: str) -> None:
+        self._console.out(f"{time.monotonic() - self._began_s:6.1f} s  {text}", style="dim")
+
+    async def run(self) -> Report:
+        """Set everything up, trade, check, take everything down."""
+        settings = VenueSettings(step_period_s=_MARKET_STEP_S, seed=self._options.seed)
+        async with start_broker(self._progress) as broker, Venue(settings) as venue:
+            self._progress(f"Kafka ({broker.kind}) answers at {broker.bootstrap_servers}")
+            self._progress(f"sandbox venue listens at {venue.ws_url} and {venue.rest_url}")
+            async with _prefix(broker) as prefix:
+                plan = DaemonPlan(
+                    ws_url=venue.ws_url,
+                    rest_url=venue.rest_url,
+                    key=venue.keys[_ACCOUNT],
+                    bootstrap_servers=broker.bootstrap_servers,
+                    topic_prefix=prefix,
+                )
+                async with run_daemon(plan) as daemon:
+                    self._progress(f"daemon started (pid {daemon.pid})")
+                    await daemon.until_ready()
+                    made = await self._trade(broker.bootstrap_servers, venue, daemon, prefix)
+                    self._interruption.phase = _Phase.TAKING_DOWN
+                    self._progress("taking everything down")
+        if daemon.exit_code != 0:
+            made.wrong.append(f"the daemon ended with exit {daemon.exit_code}; its log:\n{daemon.log_tail}")
+        return made
+
+    async def _trade(self, servers: str, venue: Venue, daemon: Daemon, prefix: str) -> Report:
+        """Let the desk trade in front of the readers until the end, and compare."""
+        options, tape, key = self._options, Tape(), venue.keys[_ACCOUNT]
+        async with contextlib.AsyncExitStack() as stack:
+            producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
+            stack.push_async_callback(producer.stop)
+            await producer.start()
+            mix = Mix(venue.desk.market.quotations, options.seed)
+            desk = TradingDesk(producer, topic_name(prefix, _ACCOUNT, Stream.COMMANDS), mix, tape)
+            stopwatch = Stopwatch(venue.ledger, key.portfolio_id)
+            scene = Scene(tape, desk, stopwatch, f"ltp-bridge demo   {prefix}.{_ACCOUNT}.* at {servers}")
+            course = Course(
+                venue=venue,
+                account=_ACCOUNT,
+                desk=desk,
+                tape=tape,
+                readers=await stack.enter_async_context(read_topics(servers, prefix, _ACCOUNT, tape)),
+                scene=scene,
+                seconds=options.seconds,
+                rate_per_s=options.rate_per_s,
+                cuts=options.cuts,
+            )
+            begun_s = time.monotonic()
+            self._progress(f"ready: topics {prefix}.{_ACCOUNT}.*")
+            cuts = await self._follow(course, daemon)
+            return report(
+                Facts(
+                    ledger=venue.ledger,
+                    key=key,
+                    tape=tape,
+                    desk=desk,
+                    stopwatch=stopwatch,
+                    cuts=len(cuts),
+                    setup_s=begun_s - self._began_s,
+                    begun_s=begun_s,
+                )
+            )
+
+    async def _follow(self, course: Course, daemon: Daemon) -> list[Cut]:
+        """Read, show and watch the daemon while the course takes its way."""
+        live = self._console.is_terminal and not self._options.as_json
+        view: View = LiveView(course.scene, self._console) if live else PlainView(course.scene, self._console)
+        with view:
+            async with asyncio.TaskGroup() as group:
+                background = [
+                    *(group.create_task(reader.read(), name="demo:reader") for reader in course.readers),
+                    group.create_task(view.show(), name="demo:view"),
+                    group.create_task(daemon.ended(), name="demo:daemon"),
+                ]
+                self._interruption.phase = _Phase.TRADING
+                cuts = await course.trade(self._interruption.asked)
+                self._interruption.phase = _Phase.ENDING
+                await course.close()
+                for task in background:
+                    task.cancel()
+        return cuts
+
+
+@contextlib.asynccontextmanager
+async def _prefix(broker: Broker) -> AsyncIterator[str]:
+    """Name the topics; on a broker that was given, under a name of the demo's own, and remove them afterwards."""
+    if broker.kind != "given":
+        yield "ltp"
+        return
+    prefix = f"ltp-demo-{secrets.token_hex(4)}"
+    try:
+        yield prefix
+    finally:
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
+        await admin.start()
+        try:
+            await admin.delete_topics([topic_name(prefix, _ACCOUNT, stream) for stream in Stream])
+        finally:
+            await admin.close()

@@ -1,0 +1,1 @@
+"""LTP RapidX simulated over real sockets, written from its documents alone."""

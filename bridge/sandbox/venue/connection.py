@@ -1,0 +1,179 @@
+"""One socket as the venue sees it: an outbox in order, the pushes that are its, and what a fault does to them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiohttp import WSMsgType, web
+
+from bridge.sandbox.venue.faults import FaultKind, Faults, Target
+from bridge.sandbox.venue.ledger import Entry, Event, Kind, Ledger
+
+if TYPE_CHECKING:
+    from bridge.sandbox.venue.keys import Key
+
+_SWAP_WAIT_S = 0.2
+
+
+class _Frame(NamedTuple):
+    payload: bytes
+    kind: Kind
+    facts: dict[str, object]
+    message_type: WSMsgType = WSMsgType.TEXT
+
+
+class Connection:
+    """One WebSocket. Everything goes out through the outbox, so frames leave in the order they were given."""
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        *,
+        number: int,
+        tier: str,
+        ledger: Ledger,
+        faults: Faults,
+    ) -> None:
+        self.number = number
+        self.tier = tier
+        self.key: Key | None = None
+        self.only_trade = False
+        self.is_closed = False
+        # Why the venue ended the connection; empty when the client did.
+        self.reason = ""
+        self.socket = socket
+        self._transport = transport
+        self._ledger = ledger
+        self._faults = faults
+        self._outbox: asyncio.Queue[_Frame] = asyncio.Queue()
+        self._reading = asyncio.Event()
+        self._reading.set()
+        self._unread: list[Callable[[], None]] = []
+        self._swapped: list[tuple[Event, int]] = []
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._loop = asyncio.get_running_loop()
+        self.client_spoke_s = self.venue_spoke_s = self._loop.time()
+
+    @property
+    def portfolio_id(self) -> str:
+        """The portfolio of the key that logged in; empty before."""
+        return self.key.portfolio_id if self.key else ""
+
+    def target(self, *, action: str = "", channel: str = "") -> Target:
+        """Return what a fault could bite on this connection."""
+        return Target(
+            action=action,
+            channel=channel,
+            account=self.key.name if self.key else "",
+            tier=self.tier,
+            connection=self.number,
+        )
+
+    def answer(self, payload: bytes) -> None:
+        """Send an answer."""
+        self._put(_Frame(payload, Kind.ANSWER, {"text": payload.decode("utf-8", "replace")}))
+
+    def beat(self, payload: bytes, style: str, message_type: WSMsgType = WSMsgType.TEXT) -> None:
+        """Send a heartbeat or the answer to one."""
+        self._put(_Frame(payload, Kind.PING, {"style": style, "from_venue": True}, message_type))
+
+    def push(self, entry: Entry) -> None:
+        """Send a push, as far as the script lets it through."""
+        event = entry.event
+        if event is None or self.only_trade or self.is_closed:
+            return
+        target = self.target(channel=event.channel)
+        if self._faults.bite(FaultKind.MUTE_PUSH, target):
+            return
+        doubled = self._faults.bite(FaultKind.DUPLICATE_PUSH, target)
+        copies = doubled.fault.copies if doubled else 1
+        delayed = self._faults.bite(FaultKind.DELAY_PUSH, target)
+        if delayed:
+            self.later(delayed.fault.delay_s, lambda: self._deliver(event, entry.number, copies))
+            return
+        swap = self._faults.bite(FaultKind.SWAP_PUSH, target)
+        if swap and not self._swapped:
+            self._swapped.append((event, entry.number))
+            self.later(swap.fault.delay_s or _SWAP_WAIT_S, self._deliver_swapped)
+            return
+        self._deliver(event, entry.number, copies)
+        self._deliver_swapped()
+
+    def later(self, delay_s: float, do: Callable[[], None]) -> None:
+        """Do something after a delay, unless the connection has ended by then."""
+
+        def ring() -> None:
+            self._timers.discard(timer)
+            do()
+
+        timer = self._loop.call_later(delay_s, ring)
+        self._timers.add(timer)
+
+    def _deliver_swapped(self) -> None:
+        swapped, self._swapped = self._swapped, []
+        for event, number in swapped:
+            self._deliver(event, number, 1)
+
+    def _deliver(self, event: Event, number: int, copies: int) -> None:
+        facts: dict[str, object] = {"event_number": number, "channel": event.channel}
+        for _ in range(copies):
+            self._put(_Frame(event.frame, Kind.DELIVER, facts))
+
+    def _put(self, frame: _Frame) -> None:
+        if not self.is_closed:
+            self._outbox.put_nowait(frame)
+
+    async def write(self) -> None:
+        """Send what is in the outbox until the socket ends; each frame is in the ledger before it is sent."""
+        while not self.is_closed:
+            frame = await self._outbox.get()
+            self._ledger.write(frame.kind, portfolio_id=self.portfolio_id, connection=self.number, **frame.facts)
+            if frame.message_type is WSMsgType.TEXT:
+                self.venue_spoke_s = self._loop.time()
+            try:
+                await self.socket.send_frame(frame.payload, frame.message_type)
+            except ConnectionResetError:
+                return
+
+    async def may_read(self) -> None:
+        """Wait while reading is stopped."""
+        await self._reading.wait()
+
+    @property
+    def is_reading(self) -> bool:
+        """Tell whether the venue reads from this socket."""
+        return self._reading.is_set()
+
+    def stop_reading(self, for_s: float | None = None, then: Callable[[], None] | None = None) -> None:
+        """Read nothing more: what the client writes stays in the network; `then` comes first when reading goes on."""
+        self._reading.clear()
+        self._transport.pause_reading()
+        if then is not None:
+            self._unread.append(then)
+        if for_s is not None:
+            self.later(for_s, self.resume_reading)
+
+    def resume_reading(self) -> None:
+        """Read on, beginning with what has waited."""
+        unread, self._unread = self._unread, []
+        for do in unread:
+            do()
+        if not self.is_closed:
+            self.client_spoke_s = self._loop.time()
+            self._transport.resume_reading()
+        self._reading.set()
+
+    def abort(self, reason: str) -> None:
+        """Cut the connection without a word."""
+        self.reason = reason
+        self._unread.clear()
+        self._transport.abort()
+        self._reading.set()
+
+    def end(self) -> None:
+        """Forget what was still to come."""
+        self.is_closed = True
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()

@@ -1,0 +1,297 @@
+"""The venue's desk: takes the four order actions, says yes or no, and lets the matching core act on a yes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from functools import partial
+
+from bridge.sandbox.venue.codes import SUCCESS, TEXTS, Refusal
+from bridge.sandbox.venue.decimals import ZERO
+from bridge.sandbox.venue.ledger import Event
+from bridge.sandbox.venue.market import Market
+from bridge.sandbox.venue.matching import Matching
+from bridge.sandbox.venue.orders import REPLACEABLE, Action, Numbers, Order
+from bridge.sandbox.venue.portfolio import Portfolio, Risk
+from bridge.sandbox.venue.pushes import Pushes
+from bridge.sandbox.venue.settings import VenueSettings
+from bridge.sandbox.venue.validation import (
+    PlaceTerms,
+    ReplaceTerms,
+    read_exchange,
+    read_order_id,
+    read_place,
+    read_replace,
+    strings,
+)
+
+_Act = Callable[[Portfolio, Mapping[str, str], int, "Twist | None"], dict[str, object] | None]
+
+
+class Twist(StrEnum):
+    """What can go wrong at the exchange after the venue has said yes."""
+
+    REJECT_ORDER = "reject_order"  # the placed order ends in REJECT
+    FAIL_CANCEL = "fail_cancel"  # the cancel ends in CANCEL_FAILED, the order lives on
+    FAIL_AMEND = "fail_amend"  # the replace ends in AMEND_FAILED, the order lives on unchanged
+    KILL_ON_AMEND = "kill_on_amend"  # the replace fails and the order is gone (LTP docs, Replace Order)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The venue's answer to an action, and what it has to tell because of it."""
+
+    code: int = SUCCESS
+    message: str = TEXTS[SUCCESS]
+    data: dict[str, object] | None = None
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def is_success(self) -> bool:
+        """Tell whether the venue said yes."""
+        return self.code == SUCCESS
+
+
+class Desk:
+    """All portfolios over one market."""
+
+    def __init__(self, settings: VenueSettings, start_ms: int) -> None:
+        self._settings = settings
+        self.market = Market(settings.instruments, settings.seed, settings.passing_lots_max)
+        self.pushes = Pushes(self.market, settings.dialect)
+        self.numbers = Numbers(start_ms)
+        self.matching = Matching(
+            self.market,
+            self.numbers,
+            self.pushes,
+            taker_fee_rate=settings.taker_fee_rate,
+            maker_fee_rate=settings.maker_fee_rate,
+        )
+        self.portfolios: dict[str, Portfolio] = {}
+        self._steps = 0
+        # What takes effect some steps after its ack: (step, what to do at that time).
+        self._due: list[tuple[int, Callable[[int], None]]] = []
+
+    def enrol(self, portfolio: Portfolio) -> None:
+        """Open the desk to a portfolio."""
+        self.portfolios[portfolio.portfolio_id] = portfolio
+        self.matching.enrol(portfolio)
+
+    def act(
+        self,
+        portfolio: Portfolio,
+        action: str,
+        args: object,
+        now_ms: int,
+        *,
+        twist: Twist | None = None,
+        origin: str = "DMA",
+    ) -> Outcome:
+        """Do one action by its WebSocket name; `origin` becomes the orderType of a placed order."""
+        actions: dict[str, _Act] = {
+            "place_order": partial(self._place, origin=origin),
+            "replace_order": self._replace,
+            "cancel_order": self._cancel,
+            "cancel_orders": self._cancel_all,
+        }
+        try:
+            answer = actions[action](portfolio, strings({} if args is None else args), now_ms, twist)
+        except Refusal as refusal:
+            return Outcome(code=refusal.code, message=refusal.text)
+        return Outcome(data=answer, events=self.pushes.drain())
+
+    def step(self, now_ms: int) -> list[Event]:
+        """Move prices once: fills, then what was due, then risk."""
+        self._steps += 1
+        self.market.step()
+        return self.settle_prices(now_ms)
+
+    def settle_prices(self, now_ms: int) -> list[Event]:
+        """Let the prices as they stand take effect."""
+        self.matching.pass_prices(now_ms)
+        due = [do for step, do in self._due if step <= self._steps]
+        self._due = [(step, do) for step, do in self._due if step > self._steps]
+        for do in due:
+            do(now_ms)
+        for portfolio in self.portfolios.values():
+            for exchange in portfolio.exchanges:
+                self._watch(portfolio, exchange, now_ms)
+        return self.pushes.drain()
+
+    def status(self, risk: Risk) -> str:
+        """Name an account's state by its risk ratio."""
+        if risk.ratio >= self._settings.liquidation_ratio:
+            return "LIQUIDATING"
+        return "MARGIN_CALL" if risk.ratio >= self._settings.margin_call_ratio else "NORMAL"
+
+    def _watch(self, portfolio: Portfolio, exchange: str, now_ms: int) -> None:
+        if not portfolio.positions:
+            return
+        risk = Risk(portfolio, exchange, self.market)
+        status = self.status(risk)
+        if status != portfolio.statuses.get(exchange, "NORMAL") and status != "NORMAL":
+            self.pushes.margin_call(portfolio, risk, status, now_ms)
+        portfolio.statuses[exchange] = status
+
+    def _later(self, steps: int, now_ms: int, do: Callable[[int], None]) -> None:
+        if steps:
+            self._due.append((self._steps + steps, do))
+        else:
+            do(now_ms)
+
+    def _place(
+        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: Twist | None, *, origin: str
+    ) -> dict[str, object]:
+        terms = read_place(
+            args,
+            self.market,
+            position_mode=portfolio.position_mode,
+            price_band_share=self._settings.price_band_share,
+        )
+        self._check_unique(portfolio, terms.client_order_id)
+        self._check_account(portfolio, terms)
+        order_id = self.numbers.order_id()
+        order = Order(
+            order_id=order_id,
+            client_order_id=terms.client_order_id or order_id,
+            portfolio_id=portfolio.portfolio_id,
+            instrument=terms.instrument,
+            side=terms.side,
+            order_type=terms.order_type,
+            time_in_force=terms.time_in_force,
+            qty=terms.qty,
+            limit_price=terms.limit_price,
+            quote_qty=terms.quote_qty,
+            reduce_only=terms.reduce_only,
+            position_side=terms.position_side,
+            leverage=portfolio.leverage if terms.instrument.is_perp else 1,
+            origin=origin,
+            tpsl=terms.tpsl,
+            created_ms=now_ms,
+        )
+        self._check_market(portfolio, order)
+        if twist is Twist.REJECT_ORDER:
+            self.matching.reject(order, "refused by the exchange", now_ms)
+        else:
+            self.matching.admit(order, now_ms)
+        return {"orderId": order.order_id, "clientOrderId": order.client_order_id}
+
+    def _check_unique(self, portfolio: Portfolio, client_order_id: str) -> None:
+        known = portfolio.orders_by_client_id.get(client_order_id)
+        forever = self._settings.dialect.client_order_id_unique == "forever"
+        if known is not None and (forever or not known.is_terminal):
+            raise Refusal(401009)
+
+    def _check_account(self, portfolio: Portfolio, terms: PlaceTerms) -> None:
+        if portfolio.statuses.get(terms.instrument.exchange) == "LIQUIDATING" and not terms.reduce_only:
+            raise Refusal(401118)
+        if portfolio.open_count.get(terms.instrument.sym, 0) >= terms.instrument.open_orders_max:
+            raise Refusal(401044)
+
+    def _check_market(self, portfolio: Portfolio, order: Order) -> None:
+        quotation = self.market[order.instrument.sym]
+        if order.closes:
+            if order.instrument.is_perp is False:
+                raise Refusal(401049)
+            if portfolio.closable(order) == 0:
+                position = portfolio.positions.get((order.instrument.sym, order.position_side))
+                if order.position_side != "NONE":
+                    raise Refusal(401093)
+                raise Refusal(401047 if position is not None and position.qty else 401048)
+        if order.limit_price is not None:
+            if order.time_in_force == "GTX" and quotation.crosses(order.side, order.limit_price):
+                raise Refusal(401052)
+            needed = portfolio.needed(order, order.remaining, order.limit_price)
+        else:
+            needed = self._market_cost(order)
+        if needed > portfolio.available(order.instrument.exchange, portfolio.reserve_coin(order)):
+            raise Refusal(401055)
+
+    def _market_cost(self, order: Order) -> Decimal:
+        if order.closes:
+            return ZERO
+        if order.side == "SELL" and not order.instrument.is_perp:
+            return order.remaining
+        amount = order.quote_qty or self.market[order.instrument.sym].cost(order.side, order.remaining)
+        return amount / order.leverage + amount * self._settings.taker_fee_rate
+
+    def _find(self, portfolio: Portfolio, args: Mapping[str, str], *, by_client_id: bool) -> Order:
+        if args.get("orderId"):
+            order = portfolio.orders.get(read_order_id(args["orderId"]))
+        elif by_client_id and args.get("clientOrderId"):
+            order = portfolio.orders_by_client_id.get(args["clientOrderId"])
+        else:
+            raise Refusal(401008)
+        if order is None:
+            raise Refusal(401018)
+        if order.is_terminal:
+            raise Refusal(401117)
+        if order.action is Action.CANCEL_PENDING:
+            raise Refusal(401116)
+        return order
+
+    def _replace(
+        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: Twist | None
+    ) -> dict[str, object]:
+        order = self._find(portfolio, args, by_client_id=self._settings.dialect.replace_by_client_order_id)
+        if order.state not in REPLACEABLE or order.action is Action.AMEND_PENDING:
+            raise Refusal(401072)
+        quotation = self.market[order.instrument.sym]
+        terms = read_replace(args, order, quotation, self._settings.price_band_share)
+        more = portfolio.needed(order, terms.qty - order.executed_qty, terms.limit_price) - order.reserved
+        if more > portfolio.available(order.instrument.exchange, portfolio.reserve_coin(order)):
+            raise Refusal(401078 if order.instrument.is_perp else 401076)
+        order.action, order.action_message = Action.AMEND_PENDING, ""
+        self.pushes.order(order, now_ms)
+        self._later(self._settings.amend_steps, now_ms, partial(self._amended, order, terms, twist))
+        return {"orderId": order.order_id, "orderState": "OPEN"}
+
+    def _amended(self, order: Order, terms: ReplaceTerms, twist: Twist | None, now_ms: int) -> None:
+        if order.is_terminal or order.action is not Action.AMEND_PENDING:
+            return
+        if twist is Twist.KILL_ON_AMEND:
+            order.action, order.action_message = Action.AMEND_FAILED, "refused by the exchange, order is gone"
+            self.matching.kill(order, "amend failed", now_ms)
+        elif twist is Twist.FAIL_AMEND or terms.qty < order.executed_qty:
+            order.action, order.action_message = Action.AMEND_FAILED, "refused by the exchange"
+            self.pushes.order(order, now_ms)
+        else:
+            self.matching.amend(order, terms.qty, terms.limit_price, now_ms)
+
+    def _cancel(
+        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: Twist | None
+    ) -> dict[str, object]:
+        order = self._find(portfolio, args, by_client_id=True)
+        self._begin_cancel(order, now_ms)
+        answer: dict[str, object] = {
+            "orderId": order.order_id,
+            "clientOrderId": order.client_order_id,
+            "orderState": str(order.state),
+            "action": str(order.action),
+            "actionMsg": "",
+        }
+        self._later(self._settings.cancel_steps, now_ms, partial(self._cancelled, order, twist))
+        return answer
+
+    def _begin_cancel(self, order: Order, now_ms: int) -> None:
+        order.action, order.action_message = Action.CANCEL_PENDING, ""
+        self.pushes.order(order, now_ms)
+
+    def _cancelled(self, order: Order, twist: Twist | None, now_ms: int) -> None:
+        if order.is_terminal:
+            return
+        if twist is Twist.FAIL_CANCEL:
+            order.action, order.action_message = Action.CANCEL_FAILED, "refused by the exchange"
+            self.pushes.order(order, now_ms)
+        else:
+            self.matching.cancel(order, now_ms)
+
+    def _cancel_all(self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: Twist | None) -> None:
+        exchange = read_exchange(args.get("exchangeType", ""))
+        sym = args.get("sym", "") if self._settings.dialect.batch_cancel_honours_sym else ""
+        for order in list(portfolio.open_orders.values()):
+            in_scope = exchange in {"", order.instrument.exchange} and sym in {"", order.instrument.sym}
+            if not in_scope or order.action is Action.CANCEL_PENDING:
+                continue
+            self._begin_cancel(order, now_ms)
+            self._later(self._settings.cancel_steps, now_ms, partial(self._cancelled, order, twist))

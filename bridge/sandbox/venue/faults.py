@@ -1,0 +1,184 @@
+"""Scripted faults: what the venue or the way to it does wrong, when, and how often; each bite is in the ledger."""
+
+import random
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from bridge.sandbox.venue.desk import Twist
+from bridge.sandbox.venue.ledger import Kind, Ledger
+
+
+class FaultKind(StrEnum):
+    """What goes wrong. Those of the first block meet a request (`action`), of the second a push (`channel`)."""
+
+    HOLD_REQUEST = "hold_request"  # acted on only after `delay_s`, or when released; later requests overtake it
+    CLOSE_BEFORE = "close_before"  # the socket closes on receipt, nothing is done
+    CLOSE_AFTER = "close_after"  # the request is done, the socket closes before the answer
+    STOP_READING = "stop_reading"  # nothing more is read for `delay_s`, this request included
+    DROP_ANSWER = "drop_answer"  # the request is done, the answer is lost
+    DELAY_ANSWER = "delay_answer"  # the answer comes `delay_s` late
+    REPLACE_ANSWER = "replace_answer"  # `code`, `message` and `shape`, or `text`, instead; done only if `lands`
+    PUSH_FIRST = "push_first"  # the pushes come before the answer
+    SHRINK_LIMIT = "shrink_limit"  # the request is judged by `limit`
+    REJECT_LOGIN = "reject_login"  # the login fails with `code`
+    REFUSE_CONNECTION = "refuse_connection"  # the upgrade fails with HTTP `status`
+    REJECT_ORDER = "reject_order"
+    FAIL_CANCEL = "fail_cancel"
+    FAIL_AMEND = "fail_amend"
+    KILL_ON_AMEND = "kill_on_amend"
+
+    MUTE_PUSH = "mute_push"  # the push never comes
+    DELAY_PUSH = "delay_push"  # the push comes `delay_s` late; later ones overtake it
+    DUPLICATE_PUSH = "duplicate_push"  # the push comes `copies` times
+    SWAP_PUSH = "swap_push"  # the push changes places with the next one (or comes `delay_s` late if none does)
+
+
+TWISTS = tuple(FaultKind(str(twist)) for twist in Twist)
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault: its kind, what it meets (empty is everything), how often, and with what.
+
+    `action` is a WebSocket action, `login`, `ping`, `connect`, or for REST method and path
+    ("GET /api/v1/trading/order").
+    """
+
+    kind: FaultKind
+    action: str = ""
+    channel: str = ""
+    account: str = ""
+    tier: str = ""
+    connection: int = 0
+    # The first `after` that match are spared, then `times` are bitten (None: every one), each with chance `share`.
+    after: int = 0
+    times: int | None = 1
+    share: float = 1.0
+    delay_s: float = 0.0
+    copies: int = 2
+    limit: int = 0
+    code: int = 60009
+    message: str = ""
+    shape: Literal["current", "older"] = "current"
+    status: int = 500
+    text: str | None = None
+    lands: bool = False
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fault could bite now."""
+
+    action: str = ""
+    channel: str = ""
+    account: str = ""
+    tier: str = ""
+    connection: int = 0
+
+
+class ScriptedFault:
+    """A fault in the venue's script: how often it bit, and the way to end it."""
+
+    def __init__(self, number: int, fault: Fault, remove: Callable[["ScriptedFault"], None]) -> None:
+        self.number = number
+        self.fault = fault
+        self.bites = 0
+        self._met = 0
+        self._remove = remove
+        self._held: list[Callable[[], None]] = []
+
+    def matches(self, target: Target, dice: random.Random) -> bool:
+        """Tell whether the fault bites this target; a match that is spared counts as met."""
+        fault = self.fault
+        if not (
+            fault.action in {"", target.action}
+            and fault.channel in {"", target.channel}
+            and fault.account in {"", target.account}
+            and fault.tier in {"", target.tier}
+            and fault.connection in {0, target.connection}
+        ):
+            return False
+        self._met += 1
+        if self._met <= fault.after or (fault.times is not None and self.bites >= fault.times):
+            return False
+        return fault.share >= 1 or dice.random() < fault.share
+
+    def hold(self, do: Callable[[], None]) -> None:
+        """Keep what is to be done until `release`."""
+        self._held.append(do)
+
+    def release(self) -> None:
+        """Do everything that was held, in the order it came."""
+        held, self._held = self._held, []
+        for do in held:
+            do()
+
+    def discard(self) -> None:
+        """Forget what was held: it never happens."""
+        self._held.clear()
+
+    def remove(self) -> None:
+        """Take the fault out of the script and release what it held."""
+        self._remove(self)
+        self.release()
+
+
+class Faults:
+    """The script. Faults bite in the order they were added; one of each kind asked for bites a target."""
+
+    def __init__(self, ledger: Ledger, seed: int) -> None:
+        self._ledger = ledger
+        # Replayable chances, not cryptography.
+        self._dice = random.Random(seed)  # noqa: S311
+        self._script: dict[FaultKind, list[ScriptedFault]] = {}
+        self._added = 0
+
+    def add(self, fault: Fault) -> ScriptedFault:
+        """Put a fault into the script."""
+        self._added += 1
+        scripted = ScriptedFault(self._added, fault, self._remove)
+        self._script.setdefault(fault.kind, []).append(scripted)
+        return scripted
+
+    def clear(self) -> None:
+        """End every fault and release what they held."""
+        for scripted in self._all():
+            scripted.remove()
+
+    def close(self) -> None:
+        """End the script with the venue: what is still held never happens."""
+        for scripted in self._all():
+            scripted.discard()
+
+    def _all(self) -> list[ScriptedFault]:
+        return [scripted for several in self._script.values() for scripted in several]
+
+    def bite(self, kind: FaultKind, target: Target) -> ScriptedFault | None:
+        """Return the fault of this kind that bites now, and write that it bit."""
+        for scripted in self._script.get(kind, ()):
+            if scripted.matches(target, self._dice):
+                scripted.bites += 1
+                facts = {name: value for name, value in msgspec.structs.asdict(target).items() if value}
+                facts.pop("connection", None)
+                self._ledger.write(
+                    Kind.FAULT,
+                    connection=target.connection,
+                    fault=str(kind),
+                    script_number=scripted.number,
+                    **facts,
+                )
+                return scripted
+        return None
+
+    def bite_twist(self, target: Target) -> Twist | None:
+        """Return what goes wrong at the exchange with this request."""
+        for kind in TWISTS:
+            if self.bite(kind, target):
+                return Twist(str(kind))
+        return None
+
+    def _remove(self, scripted: ScriptedFault) -> None:
+        several = self._script.get(scripted.fault.kind, [])
+        if scripted in several:
+            several.remove(scripted)

@@ -1,0 +1,117 @@
+"""The venue's floor: where sockets and REST meet the desk; counts, judges, records, and only then tells."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.sandbox.venue.clock import Clock
+from bridge.sandbox.venue.codes import TEXTS, TOO_MANY_REQUESTS
+from bridge.sandbox.venue.desk import Desk, Outcome
+from bridge.sandbox.venue.faults import FaultKind, Faults, Target
+from bridge.sandbox.venue.keys import Key, KeyRing
+from bridge.sandbox.venue.ledger import Entry, Event, Kind, Ledger
+from bridge.sandbox.venue.limits import Limits
+from bridge.sandbox.venue.portfolio import Portfolio
+from bridge.sandbox.venue.settings import VenueSettings
+
+if TYPE_CHECKING:
+    from bridge.sandbox.venue.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The answer to an action, and the ledger's entries of the pushes that it makes."""
+
+    outcome: Outcome
+    pushes: list[Entry]
+
+
+class Floor:
+    """What every listener of a venue shares."""
+
+    def __init__(self, settings: VenueSettings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.ledger = Ledger(clock)
+        self.faults = Faults(self.ledger, settings.seed)
+        self.limits = Limits(settings.limits)
+        self.keys = KeyRing()
+        self.desk = Desk(settings, clock.wall_ms())
+        self.connections: dict[int, Connection] = {}
+        self._opened = 0
+
+    def next_number(self) -> int:
+        """Return the number of the next connection."""
+        self._opened += 1
+        return self._opened
+
+    def portfolio(self, key: Key) -> Portfolio:
+        """Return the portfolio that a key selects."""
+        return self.desk.portfolios[key.portfolio_id]
+
+    def count(self, action: str, key: Key | None, target: Target, api_key: str = "") -> bool:
+        """Count a request against its limit; False when it is over."""
+        shrunk = self.faults.bite(FaultKind.SHRINK_LIMIT, target)
+        named = key.api_key if key else api_key
+        count = self.limits.count(action, named, self.clock.monotonic_s(), shrunk.fault.limit if shrunk else None)
+        self.ledger.write(
+            Kind.COUNT if count.is_within else Kind.LIMITED,
+            portfolio_id=key.portfolio_id if key else "",
+            connection=target.connection,
+            action=action,
+            api_key=named,
+            in_window=count.in_window,
+            limit=count.limit,
+        )
+        return count.is_within
+
+    def act(
+        self,
+        key: Key,
+        action: str,
+        args: object,
+        *,
+        target: Target,
+        request_id: str | None = None,
+        limit: str = "",
+    ) -> Ruling:
+        """Count an action against its limit (by default the one of its name), judge it and do it."""
+        if not self.count(limit or action, key, target):
+            outcome = Outcome(code=TOO_MANY_REQUESTS, message=TEXTS[TOO_MANY_REQUESTS])
+        else:
+            outcome = self.desk.act(
+                self.portfolio(key), action, args, self.clock.wall_ms(), twist=self.faults.bite_twist(target)
+            )
+        data = outcome.data or {}
+        given = args if isinstance(args, dict) else {}
+        self.ledger.write(
+            Kind.VERDICT,
+            portfolio_id=key.portfolio_id,
+            connection=target.connection,
+            action=action,
+            request_id=request_id,
+            code=outcome.code,
+            order_id=data.get("orderId", given.get("orderId", "")),
+            client_order_id=data.get("clientOrderId", given.get("clientOrderId", "")),
+        )
+        return Ruling(outcome, self.record(outcome.events))
+
+    def record(self, events: list[Event]) -> list[Entry]:
+        """Write pushes to the ledger; they are told afterwards."""
+        return [self.ledger.write_event(event) for event in events]
+
+    def tell(self, pushes: list[Entry]) -> None:
+        """Give pushes to every connection of their portfolio that is logged in for more than trading."""
+        if not pushes:
+            return
+        for connection in list(self.connections.values()):
+            for entry in pushes:
+                if entry.portfolio_id == connection.portfolio_id:
+                    connection.push(entry)
+
+    def step(self) -> None:
+        """Move the market once and tell what came of it."""
+        self.tell(self.record(self.desk.step(self.clock.wall_ms())))
+
+    def settle_prices(self) -> None:
+        """Let prices that were set by hand take effect."""
+        self.tell(self.record(self.desk.settle_prices(self.clock.wall_ms())))

@@ -1,0 +1,92 @@
+"""Events that the matching core does not make: margin calls, liquidations, other people's orders, garbage."""
+
+from collections.abc import Mapping
+
+from bridge.sandbox.venue.desk import Outcome
+from bridge.sandbox.venue.floor import Floor
+from bridge.sandbox.venue.ledger import Event
+from bridge.sandbox.venue.portfolio import Portfolio, Risk
+from bridge.sandbox.venue.pushes import push, risk_row
+
+
+class Injection:
+    """Makes the venue push what a test wants; everything is in the ledger like any other push."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+
+    def margin_call(
+        self, account: str, exchange: str = "BINANCE", status: str = "MARGIN_CALL", **fields: object
+    ) -> Event:
+        """Push a margin call with the account's figures, some of them replaced by `fields`."""
+        portfolio = self._portfolio(account)
+        now = self._floor.clock.wall_ms()
+        risk = Risk(portfolio, exchange, self._floor.desk.market)
+        row = {**risk_row(portfolio, risk, status), "updateAt": str(now), **fields}
+        return self._tell(push(portfolio.portfolio_id, "MarginCall", row, key=exchange, identity=f"{exchange}:{now}"))
+
+    def liquidation_position(
+        self, account: str, sym: str, channel: str = "LiquidationPosition", **fields: object
+    ) -> Event:
+        """Push an archived liquidation order; its times are JSON integers (LTP docs, WebSocket Liquidation)."""
+        portfolio = self._portfolio(account)
+        now = self._floor.clock.wall_ms()
+        numbers = self._floor.desk.numbers
+        row: dict[str, object] = {
+            "portfolioId": portfolio.portfolio_id,
+            "exchangeType": sym.split("_", maxsplit=1)[0],
+            "orderId": numbers.order_id(),
+            "liquidationEventId": numbers.long_id(),
+            "positionId": numbers.long_id(),
+            "sym": sym,
+            "positionSide": "NONE",
+            "reduceQty": "0.25",
+            "closedPnl": "-40.1",
+            "liqFee": "1.2",
+            "totalTradingFee": None,
+            "createAt": now,
+            "updateAt": now,
+            **fields,
+        }
+        key = str(row["liquidationEventId"])
+        return self._tell(push(portfolio.portfolio_id, channel, row, key=key, identity=f"{key}:{row['orderId']}"))
+
+    def liquidation_event(self, account: str, exchange: str = "BINANCE", **fields: object) -> Event:
+        """Push one step of a liquidation; its field table is not public, so only what must be there is."""
+        portfolio = self._portfolio(account)
+        now = self._floor.clock.wall_ms()
+        row: dict[str, object] = {
+            "portfolioId": portfolio.portfolio_id,
+            "exchangeType": exchange,
+            "liquidationEventId": self._floor.desk.numbers.long_id(),
+            "accountStatus": "LIQUIDATING",
+            "createAt": now,
+            "updateAt": now,
+            **fields,
+        }
+        key = str(row["liquidationEventId"])
+        return self._tell(push(portfolio.portfolio_id, "LiquidationEvent", row, key=key, identity=f"{key}:{now}"))
+
+    def foreign_action(self, account: str, action: str, args: Mapping[str, str], origin: str = "DMA") -> Outcome:
+        """Act on the portfolio as somebody else: the web page, another system, or with `origin` the venue itself."""
+        floor = self._floor
+        outcome = floor.desk.act(self._portfolio(account), action, dict(args), floor.clock.wall_ms(), origin=origin)
+        floor.tell(floor.record(outcome.events))
+        return outcome
+
+    def push(self, account: str, channel: str, row: object, key: str = "") -> Event:
+        """Push any row on any channel."""
+        portfolio_id = self._portfolio(account).portfolio_id
+        return self._tell(push(portfolio_id, channel, row, key=key, identity=""))
+
+    def frame(self, account: str, frame: bytes) -> Event:
+        """Push bytes as they are: a frame that does not parse, or that has an envelope of its own."""
+        portfolio_id = self._portfolio(account).portfolio_id
+        return self._tell(Event(portfolio_id=portfolio_id, channel="", key="", identity="", payload=frame, frame=frame))
+
+    def _portfolio(self, account: str) -> Portfolio:
+        return self._floor.portfolio(self._floor.keys[account])
+
+    def _tell(self, event: Event) -> Event:
+        self._floor.tell(self._floor.record([event]))
+        return event

@@ -1,0 +1,189 @@
+"""The venue's record of everything, written before it acts: what tests and the demo hold the bridge against."""
+
+import asyncio
+import itertools
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from typing import IO, Any
+
+import msgspec
+
+from bridge.sandbox.venue.clock import Clock
+
+
+class Kind(StrEnum):
+    """What an entry is about; its facts are named beside it."""
+
+    CONN = "CONN"  # a socket was opened: tier
+    DROP = "DROP"  # a socket ended: reason
+    LOGIN = "LOGIN"  # a login was judged: api_key, code, only_trade
+    RECV = "RECV"  # a frame arrived: text
+    PING = "PING"  # a heartbeat: style ("json", "text", "protocol", "protocol_pong"), from_venue
+    COUNT = "COUNT"  # a request took a slot: action, api_key, in_window, limit
+    LIMITED = "LIMITED"  # a request was over its limit: action, api_key, in_window, limit
+    VERDICT = "VERDICT"  # an action or login was decided: action, request_id, code, order_id, client_order_id
+    ANSWER = "ANSWER"  # an answer was handed to the socket or the HTTP response: text
+    EVENT = "EVENT"  # a push was made; `event` says which
+    DELIVER = "DELIVER"  # a push was handed to one socket: event_number
+    REST = "REST"  # a request arrived: method, path, parameters
+    FAULT = "FAULT"  # a scripted fault bit: fault, number, and what it bit
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One push: its bytes, and what names it."""
+
+    portfolio_id: str
+    channel: str
+    # Of what it is the state: orderId, exchangeType:coin, sym:positionSide, exchangeType.
+    key: str
+    # Which fact it is: for a trade exchange, symbol, orderId and transactionId.
+    identity: str
+    payload: bytes
+    frame: bytes
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the ledger; `number` counts from 1, `connection` is 0 where no socket is concerned."""
+
+    number: int
+    wall_ms: int
+    monotonic_s: float
+    kind: Kind
+    portfolio_id: str = ""
+    connection: int = 0
+    facts: dict[str, Any] = {}
+    event: Event | None = None
+
+
+class Ledger:
+    """Append-only, in memory, bounded only by the run."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._entries: list[Entry] = []
+        self._of_kind: dict[Kind, list[Entry]] = defaultdict(list)
+        self._last: dict[tuple[str, str], dict[str, Event]] = defaultdict(dict)
+        self._of_channel: dict[tuple[str, str], list[Event]] = defaultdict(list)
+        self._waiting: set[asyncio.Event] = set()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def write(self, kind: Kind, *, portfolio_id: str = "", connection: int = 0, **facts: object) -> Entry:
+        """Append an entry, stamped with the venue's clocks."""
+        return self._append(kind, portfolio_id, connection, facts, None)
+
+    def write_event(self, event: Event) -> Entry:
+        """Append a push, before anybody is sent it."""
+        self._last[event.channel, event.portfolio_id][event.key] = event
+        self._of_channel[event.channel, event.portfolio_id].append(event)
+        return self._append(Kind.EVENT, event.portfolio_id, 0, {}, event)
+
+    def _append(
+        self, kind: Kind, portfolio_id: str, connection: int, facts: dict[str, object], event: Event | None
+    ) -> Entry:
+        entry = Entry(
+            number=len(self._entries) + 1,
+            wall_ms=self._clock.wall_ms(),
+            monotonic_s=self._clock.monotonic_s(),
+            kind=kind,
+            portfolio_id=portfolio_id,
+            connection=connection,
+            facts=facts,
+            event=event,
+        )
+        self._entries.append(entry)
+        self._of_kind[kind].append(entry)
+        for waiter in self._waiting:
+            waiter.set()
+        return entry
+
+    def entries(self, *kinds: Kind, portfolio_id: str = "", connection: int = 0) -> list[Entry]:
+        """Return the entries of these kinds (all without), in order, of one portfolio or connection if named."""
+        if len(kinds) == 1:
+            source: Iterable[Entry] = self._of_kind[kinds[0]]
+        else:
+            source = (entry for entry in self._entries if not kinds or entry.kind in kinds)
+        return [
+            entry
+            for entry in source
+            if (not portfolio_id or entry.portfolio_id == portfolio_id)
+            and (not connection or entry.connection == connection)
+        ]
+
+    def events(self, channel: str, portfolio_id: str) -> list[Event]:
+        """Return every push of a channel, in the order they were made."""
+        return list(self._of_channel[channel, portfolio_id])
+
+    def trades(self, portfolio_id: str) -> list[Event]:
+        """Return every execution, one per identity."""
+        return list({event.identity: event for event in self._of_channel["Trades", portfolio_id]}.values())
+
+    def last_states(self, channel: str, portfolio_id: str) -> dict[str, Event]:
+        """Return the last push of each key of a state channel (Orders, Assets, Positions, MarginCall)."""
+        return dict(self._last[channel, portfolio_id])
+
+    def received(self, action: str, portfolio_id: str) -> list[Entry]:
+        """Return each request of an action that reached the limiter, within its limit or over it."""
+        return [
+            entry
+            for entry in self.entries(Kind.COUNT, Kind.LIMITED, portfolio_id=portfolio_id)
+            if entry.facts["action"] == action
+        ]
+
+    def busiest_window(self, action: str, portfolio_id: str, window_s: float = 60.0) -> int:
+        """Return the most requests of an action that reached the venue in any window, refused ones included."""
+        window: deque[float] = deque()
+        most = 0
+        for entry in self.received(action, portfolio_id):
+            window.append(entry.monotonic_s)
+            while entry.monotonic_s - window[0] >= window_s:
+                window.popleft()
+            most = max(most, len(window))
+        return most
+
+    def login_gaps_s(self, api_key: str) -> list[float]:
+        """Return the seconds between one login attempt of a key and the next."""
+        times = [e.monotonic_s for e in self._of_kind[Kind.LOGIN] if e.facts["api_key"] == api_key]
+        return [later - earlier for earlier, later in itertools.pairwise(times)]
+
+    async def until(self, holds: Callable[[], bool], deadline_s: float = 5.0) -> None:
+        """Wait until a condition on the ledger holds; TimeoutError when it does not by the deadline."""
+        waiter = asyncio.Event()
+        self._waiting.add(waiter)
+        try:
+            async with asyncio.timeout(deadline_s):
+                while not holds():
+                    waiter.clear()
+                    await waiter.wait()
+        finally:
+            self._waiting.discard(waiter)
+
+    def export(self, out: IO[str]) -> None:
+        """Write the ledger as JSON lines; a push's bytes stand in it as text."""
+        for entry in self._entries:
+            out.write(msgspec.json.encode(_as_json(entry)).decode() + "\n")
+
+
+def _as_json(entry: Entry) -> dict[str, object]:
+    line: dict[str, object] = {
+        "number": entry.number,
+        "wall_ms": entry.wall_ms,
+        "monotonic_s": entry.monotonic_s,
+        "kind": entry.kind,
+        "portfolio_id": entry.portfolio_id,
+        "connection": entry.connection,
+        **({"facts": entry.facts} if entry.facts else {}),
+    }
+    if entry.event is not None:
+        line["event"] = {
+            "channel": entry.event.channel,
+            "key": entry.event.key,
+            "identity": entry.event.identity,
+            "payload": entry.event.payload.decode("utf-8", "replace"),
+        }
+    return line

@@ -1,0 +1,136 @@
+"""An order and an execution as the venue keeps them (LTP docs, Enum Definitions; WebSocket Orders and Trades)."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from bridge.sandbox.venue.decimals import ZERO
+from bridge.sandbox.venue.instruments import Instrument
+from bridge.sandbox.venue.market import Side
+
+OrderType = Literal["LIMIT", "MARKET"]
+TimeInForce = Literal["GTC", "IOC", "FOK", "GTX"]
+PositionSide = Literal["NONE", "LONG", "SHORT"]
+ExecType = Literal["MAKER", "TAKER"]
+
+TPSL_FIELDS = ("tpTriggerPrice", "tpTriggerType", "tpPrice", "slTriggerPrice", "slTriggerType", "slPrice")
+
+
+class OrderState(StrEnum):
+    """Where an order is in its life."""
+
+    NEW = "NEW"
+    OPEN = "OPEN"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    REJECT = "REJECT"
+    FAIL = "FAIL"
+
+
+TERMINAL = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECT, OrderState.FAIL})
+REPLACEABLE = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED})
+
+
+class Action(StrEnum):
+    """What is being done to an order beside its state; the venue spells COMPLETE and COMPLETED."""
+
+    NONE = ""
+    CANCEL_PENDING = "CANCEL_PENDING"
+    CANCEL_COMPLETE = "CANCEL_COMPLETE"
+    CANCEL_FAILED = "CANCEL_FAILED"
+    AMEND_PENDING = "AMEND_PENDING"
+    AMEND_COMPLETED = "AMEND_COMPLETED"
+    AMEND_FAILED = "AMEND_FAILED"
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Order:
+    """One order. `qty` is None for a market buy by quote amount, `limit_price` None for a market order."""
+
+    order_id: str
+    client_order_id: str
+    portfolio_id: str
+    instrument: Instrument
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    qty: Decimal | None
+    limit_price: Decimal | None
+    quote_qty: Decimal = ZERO
+    reduce_only: bool = False
+    position_side: PositionSide = "NONE"
+    leverage: int = 1
+    origin: str = "DMA"
+    tpsl: dict[str, str] = field(default_factory=dict)
+    created_ms: int
+    updated_ms: int = 0
+    state: OrderState = OrderState.NEW
+    action: Action = Action.NONE
+    action_message: str = ""
+    reason: str = ""
+    cancel_type: str = ""
+    amend_type: str = ""
+    executed_qty: Decimal = ZERO
+    executed_amount: Decimal = ZERO
+    last_qty: Decimal = ZERO
+    last_price: Decimal = ZERO
+    last_amount: Decimal = ZERO
+    fee: Decimal = ZERO
+    rebate: Decimal = ZERO
+    # What this order holds back of its wallet, and the turn in the book that is still its own.
+    reserved: Decimal = ZERO
+    turn: int = 0
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether the order's life is over."""
+        return self.state in TERMINAL
+
+    @property
+    def remaining(self) -> Decimal:
+        """The quantity not executed yet; zero for an order by quote amount."""
+        return ZERO if self.qty is None else self.qty - self.executed_qty
+
+    @property
+    def closes(self) -> bool:
+        """Tell whether the order may only shrink a position: reduce-only, or the closing side of a hedged one."""
+        hedge_close = {"LONG": "SELL", "SHORT": "BUY"}.get(self.position_side)
+        return self.reduce_only or self.side == hedge_close
+
+    def touch(self, now_ms: int) -> None:
+        """Stamp a change; an order's updateAt grows strictly, so that two snapshots never tie."""
+        self.updated_ms = max(now_ms, self.updated_ms + 1)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Trade:
+    """One execution. `fee` is signed: negative is a rebate received."""
+
+    transaction_id: str
+    order: Order
+    qty: Decimal
+    price: Decimal
+    fee: Decimal
+    rpnl: Decimal
+    created_ms: int
+    exec_type: ExecType
+
+
+class Numbers:
+    """The venue's numbering: orderId of 16 digits, transactionId and positionId of 17, rising from the start time."""
+
+    def __init__(self, start_ms: int) -> None:
+        self._order = start_ms * 1_000
+        self._long = start_ms * 10_000
+
+    def order_id(self) -> str:
+        """Return the next orderId."""
+        self._order += 1
+        return str(self._order)
+
+    def long_id(self) -> str:
+        """Return the next transactionId or positionId."""
+        self._long += 1
+        return str(self._long)

@@ -1,0 +1,232 @@
+"""A portfolio's coins, positions and orders; what one of them gives another receives, to the last digit."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from bridge.sandbox.venue.decimals import ZERO, rounded, rounded_up
+from bridge.sandbox.venue.instruments import Instrument
+from bridge.sandbox.venue.market import Market
+from bridge.sandbox.venue.orders import Numbers, Order, PositionSide, Trade
+
+NO_RISK = Decimal(999999)
+
+
+@dataclass(slots=True, kw_only=True)
+class Wallet:
+    """One coin on one exchange. `frozen` is what open orders hold back."""
+
+    exchange: str
+    coin: str
+    balance: Decimal
+    frozen: Decimal = ZERO
+    created_ms: int
+    updated_ms: int
+
+    def touch(self, now_ms: int) -> None:
+        """Stamp a change; updateAt grows strictly."""
+        self.updated_ms = max(now_ms, self.updated_ms + 1)
+
+
+@dataclass(slots=True, kw_only=True)
+class Position:
+    """A holding of one symbol. `qty` and `cost` are signed, short is negative; a hedged short too."""
+
+    position_id: str
+    instrument: Instrument
+    side: PositionSide
+    leverage: int
+    qty: Decimal = ZERO
+    cost: Decimal = ZERO
+    fee: Decimal = ZERO
+    created_ms: int
+    updated_ms: int
+
+    def touch(self, now_ms: int) -> None:
+        """Stamp a change; updateAt grows strictly."""
+        self.updated_ms = max(now_ms, self.updated_ms + 1)
+
+    @property
+    def margin(self) -> Decimal:
+        """What the position holds back of its wallet."""
+        return rounded_up(abs(self.cost) / self.leverage)
+
+    def upnl(self, price: Decimal) -> Decimal:
+        """Return the profit that closing at this price would realise."""
+        return rounded(self.instrument.notional(self.qty, price) - self.cost)
+
+    def settle(self, signed_qty: Decimal, price: Decimal) -> Decimal:
+        """Add a signed fill and return the profit it realises."""
+        amount = self.instrument.notional(signed_qty, price)
+        if self.qty * signed_qty >= 0:
+            self.qty += signed_qty
+            self.cost += amount
+            return ZERO
+        if abs(signed_qty) >= abs(self.qty):
+            closed_cost, closed_amount = self.cost, self.instrument.notional(-self.qty, price)
+        else:
+            closed_cost, closed_amount = rounded(self.cost * abs(signed_qty) / abs(self.qty)), amount
+        self.qty += signed_qty
+        # What goes beyond closing opens the other way at its own price.
+        self.cost += amount - closed_amount - closed_cost
+        return -closed_amount - closed_cost
+
+
+class Risk:
+    """How near one exchange's account is to liquidation (LTP docs, Get Trading Account)."""
+
+    def __init__(self, portfolio: "Portfolio", exchange: str, market: Market) -> None:
+        held = [p for p in portfolio.positions.values() if p.qty and p.instrument.exchange == exchange]
+        wallets = [w for w in portfolio.wallets.values() if w.exchange == exchange]
+        values = [(p, p.instrument.notional(abs(p.qty), market[p.instrument.sym].price)) for p in held]
+        self.exchange = exchange
+        self.upnl = sum((p.upnl(market[p.instrument.sym].price) for p in held), ZERO)
+        self.wealth = sum((w.balance * market.coin_price(exchange, w.coin) for w in wallets), ZERO)
+        self.frozen = sum((w.frozen * market.coin_price(exchange, w.coin) for w in wallets), ZERO)
+        self.equity = rounded(self.wealth + self.upnl)
+        self.position_value = sum((value for _, value in values), ZERO)
+        self.position_margin = sum((p.margin for p in held), ZERO)
+        self.maintenance = rounded(sum((v * p.instrument.maintenance_rate for p, v in values), ZERO))
+        self.opening_loss = rounded(max(ZERO, -self.upnl))
+
+    @property
+    def uni_mmr(self) -> Decimal:
+        """Equity over maintenance margin; 999999 without positions."""
+        return rounded(self.equity / self.maintenance) if self.maintenance else NO_RISK
+
+    @property
+    def ratio(self) -> Decimal:
+        """Maintenance margin over equity; at 1 the account is liquidated."""
+        if not self.maintenance:
+            return ZERO
+        return rounded(self.maintenance / self.equity) if self.equity > 0 else NO_RISK
+
+
+class Portfolio:
+    """Everything that one portfolio owns, owes and has asked for."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        portfolio_id: str,
+        balances: dict[str, dict[str, Decimal]],
+        position_mode: Literal["NET", "BOTH"],
+        leverage: int,
+        taker_fee_rate: Decimal,
+        now_ms: int,
+    ) -> None:
+        self.name = name
+        self.portfolio_id = portfolio_id
+        self.position_mode = position_mode
+        self.leverage = leverage
+        self._taker_fee_rate = taker_fee_rate
+        self.wallets: dict[tuple[str, str], Wallet] = {
+            (exchange, coin): Wallet(
+                exchange=exchange, coin=coin, balance=balance, created_ms=now_ms, updated_ms=now_ms
+            )
+            for exchange, coins in balances.items()
+            for coin, balance in coins.items()
+        }
+        self.positions: dict[tuple[str, PositionSide], Position] = {}
+        self.orders: dict[str, Order] = {}
+        self.orders_by_client_id: dict[str, Order] = {}
+        self.open_orders: dict[str, Order] = {}
+        self.open_count: dict[str, int] = {}
+        self.trades: list[Trade] = []
+        # The account status last told per exchange.
+        self.statuses: dict[str, str] = {}
+
+    @property
+    def exchanges(self) -> Iterable[str]:
+        """The exchanges on which this portfolio holds anything, in a stable order."""
+        return dict.fromkeys(exchange for exchange, _ in self.wallets)
+
+    def wallet(self, exchange: str, coin: str, now_ms: int) -> Wallet:
+        """Return a coin's wallet, made empty at first use."""
+        key = (exchange, coin)
+        if key not in self.wallets:
+            self.wallets[key] = Wallet(exchange=exchange, coin=coin, balance=ZERO, created_ms=now_ms, updated_ms=now_ms)
+        return self.wallets[key]
+
+    def position_margin(self, exchange: str, coin: str) -> Decimal:
+        """Return what the positions of an exchange hold back of a coin."""
+        return sum(
+            (
+                p.margin
+                for p in self.positions.values()
+                if p.qty and p.instrument.exchange == exchange and p.instrument.quote == coin
+            ),
+            ZERO,
+        )
+
+    def available(self, exchange: str, coin: str) -> Decimal:
+        """Return what a new order may use: the balance less open orders and positions."""
+        wallet = self.wallets.get((exchange, coin))
+        if wallet is None:
+            return ZERO
+        return wallet.balance - wallet.frozen - self.position_margin(exchange, coin)
+
+    def remember(self, order: Order) -> None:
+        """Take a new order into the books."""
+        self.orders[order.order_id] = order
+        self.orders_by_client_id[order.client_order_id] = order
+        self.open_orders[order.order_id] = order
+        self.open_count[order.instrument.sym] = self.open_count.get(order.instrument.sym, 0) + 1
+
+    def retire(self, order: Order) -> None:
+        """Take an order that has ended out of the open ones."""
+        if self.open_orders.pop(order.order_id, None) is not None:
+            self.open_count[order.instrument.sym] -= 1
+
+    def reserve_coin(self, order: Order) -> str:
+        """Return the coin that an order holds back: the base when selling spot, else the quote."""
+        sells_spot = order.side == "SELL" and not order.instrument.is_perp
+        return order.instrument.base if sells_spot else order.instrument.quote
+
+    def needed(self, order: Order, qty: Decimal, price: Decimal) -> Decimal:
+        """Return what an order over this quantity at this price holds back."""
+        if order.instrument.is_perp:
+            if order.closes:
+                return ZERO
+            return rounded_up(order.instrument.notional(qty, price) / order.leverage)
+        if order.side == "SELL":
+            return qty
+        return rounded_up(order.instrument.notional(qty, price) * (1 + self._taker_fee_rate))
+
+    def reserve(self, order: Order, now_ms: int) -> bool:
+        """Bring what a resting order holds back up to date; True when that changed the wallet."""
+        if order.is_terminal or order.limit_price is None:
+            need = ZERO
+        else:
+            need = self.needed(order, order.remaining, order.limit_price)
+        change = need - order.reserved
+        if not change:
+            return False
+        wallet = self.wallet(order.instrument.exchange, self.reserve_coin(order), now_ms)
+        wallet.frozen += change
+        wallet.touch(now_ms)
+        order.reserved = need
+        return True
+
+    def closable(self, order: Order) -> Decimal:
+        """Return how much an order may still close: all it is worth when it is not bound to closing."""
+        position = self.positions.get((order.instrument.sym, order.position_side))
+        held = position.qty if position is not None else ZERO
+        against = held > 0 if order.side == "SELL" else held < 0
+        return abs(held) if against else ZERO
+
+    def position(self, order: Order, numbers: Numbers, now_ms: int) -> Position:
+        """Return the position that an order's fills go to, made flat at first use."""
+        key = (order.instrument.sym, order.position_side)
+        if key not in self.positions:
+            self.positions[key] = Position(
+                position_id=numbers.long_id(),
+                instrument=order.instrument,
+                side=order.position_side,
+                leverage=order.leverage,
+                created_ms=now_ms,
+                updated_ms=now_ms,
+            )
+        return self.positions[key]

@@ -1,0 +1,238 @@
+"""Pushes as they stand on the wire, field by field (LTP docs, WebSocket Orders, Trades, Assets, Positions)."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from bridge.sandbox.venue.decimals import ZERO, plain, rounded
+from bridge.sandbox.venue.ledger import Event
+from bridge.sandbox.venue.market import Market
+from bridge.sandbox.venue.orders import TPSL_FIELDS, Order, Trade
+from bridge.sandbox.venue.portfolio import Portfolio, Position, Risk, Wallet
+from bridge.sandbox.venue.settings import Dialect
+
+_SYNONYMS = {"REJECT": "REJECTED", "CANCELLED": "CANCELED"}
+
+
+def order_row(order: Order, dialect: Dialect) -> dict[str, object]:
+    """Return an order's full snapshot in the WebSocket's types: leverage is text, reduceOnly a JSON boolean."""
+    executed = order.executed_qty * order.instrument.contract_size
+    average = rounded(order.executed_amount / executed) if executed else ZERO
+    state = str(order.state)
+    return {
+        "portfolioId": order.portfolio_id,
+        "orderId": order.order_id,
+        "clientOrderId": order.client_order_id,
+        "exchangeType": order.instrument.exchange,
+        "businessType": order.instrument.business,
+        "sym": order.instrument.sym,
+        "limitPrice": "" if order.limit_price is None else plain(order.limit_price),
+        "orderQty": "" if order.qty is None else plain(order.qty),
+        "quoteOrderQty": plain(order.quote_qty),
+        "side": order.side,
+        "exchangeOrderType": order.order_type,
+        "orderType": order.origin,
+        "timeInForce": order.time_in_force,
+        "executedQty": plain(order.executed_qty),
+        "executedAmount": plain(order.executed_amount),
+        "executedAvgPrice": plain(average),
+        "lastExecutedQty": plain(order.last_qty),
+        "lastExecutedPrice": plain(order.last_price),
+        "lastExecutedAmount": plain(order.last_amount),
+        "fee": plain(order.fee),
+        "feeCoin": order.instrument.quote if order.fee else "",
+        "rebate": plain(order.rebate),
+        "rebateCoin": order.instrument.quote if order.rebate else "",
+        "orderState": _SYNONYMS.get(state, state) if dialect.order_states == "synonyms" else state,
+        "updateAt": str(order.updated_ms),
+        "createAt": str(order.created_ms),
+        "borrowAmount": "0",
+        "borrowAsset": "",
+        "reason": order.reason,
+        "leverage": str(order.leverage),
+        "positionSide": order.position_side,
+        "reduceOnly": order.reduce_only,
+        **{name: order.tpsl.get(name, "") for name in TPSL_FIELDS},
+        "action": str(order.action),
+        "actionMsg": order.action_message,
+        "cancelType": order.cancel_type,
+        "amendType": order.amend_type,
+    }
+
+
+def trade_row(trade: Trade) -> dict[str, object]:
+    """Return an execution; its fee is signed here, negative for a rebate."""
+    order = trade.order
+    return {
+        "transactionId": trade.transaction_id,
+        "portfolioId": order.portfolio_id,
+        "orderId": order.order_id,
+        "clientOrderId": order.client_order_id,
+        "exchangeType": order.instrument.exchange,
+        "businessType": order.instrument.business,
+        "sym": order.instrument.sym,
+        "side": order.side,
+        "quantity": plain(trade.qty),
+        "price": plain(trade.price),
+        "tradingFee": plain(trade.fee),
+        "tradingFeeCoin": order.instrument.quote if trade.fee else "",
+        "rpnl": plain(trade.rpnl),
+        "createAt": str(trade.created_ms),
+        "execType": trade.exec_type,
+    }
+
+
+def asset_row(portfolio: Portfolio, wallet: Wallet, market: Market) -> dict[str, object]:
+    """Return a coin's balance. Loan fields are absent: they appear only with a loan (LTP change log, 2026-06-30)."""
+    price = market.coin_price(wallet.exchange, wallet.coin)
+    margin = portfolio.position_margin(wallet.exchange, wallet.coin)
+    risk = Risk(portfolio, wallet.exchange, market) if margin else None
+    upnl = risk.upnl if risk else ZERO
+    equity = wallet.balance + upnl
+    available = plain(wallet.balance - wallet.frozen - margin)
+    value = plain(rounded(equity * price))
+    return {
+        "portfolioId": portfolio.portfolio_id,
+        "exchangeType": wallet.exchange,
+        "coin": wallet.coin,
+        "balance": plain(wallet.balance),
+        "available": available,
+        "frozen": plain(wallet.frozen),
+        "debt": "0",
+        "equity": plain(equity),
+        "borrow": "0",
+        "overdraw": "0",
+        "virtualBorrow": "0",
+        "indexPrice": plain(price),
+        "marginValue": value,
+        "upnl": plain(upnl),
+        "debtMargin": "0",
+        "perpMargin": plain(margin + (wallet.frozen if wallet.coin == "USDT" else ZERO)),
+        "maxTransferable": available,
+        "equityValue": value,
+        "createAt": str(wallet.created_ms),
+        "updateAt": str(wallet.updated_ms),
+    }
+
+
+def position_row(portfolio: Portfolio, position: Position, market: Market) -> dict[str, object]:
+    """Return a position; the quantity is signed when the side is NONE, a closed one says "0"."""
+    mark = market[position.instrument.sym].price
+    value = position.instrument.notional(abs(position.qty), mark)
+    upnl = position.upnl(mark)
+    coins = position.qty * position.instrument.contract_size
+    return {
+        "positionId": position.position_id,
+        "portfolioId": portfolio.portfolio_id,
+        "exchangeType": position.instrument.exchange,
+        "sym": position.instrument.sym,
+        "positionSide": position.side,
+        "positionQty": plain(position.qty if position.side == "NONE" else abs(position.qty)),
+        "positionValue": plain(value),
+        "positionMargin": plain(position.margin),
+        "positionMM": plain(rounded(value * position.instrument.maintenance_rate)),
+        "unrealizedPNL": plain(upnl),
+        "unrealizedPNLRate": plain(rounded(upnl / position.margin) if position.margin else ZERO),
+        "avgPrice": plain(rounded(position.cost / coins) if coins else ZERO),
+        "markPrice": plain(mark),
+        "leverage": str(position.leverage),
+        "maxLeverage": str(position.instrument.leverage_max),
+        "riskLevel": "1",
+        "fee": plain(position.fee),
+        "fundingFee": "0",
+        "createAt": str(position.created_ms),
+        "updateAt": str(position.updated_ms),
+        "liqPrice": _liquidation_price(portfolio, position, market),
+    }
+
+
+def _liquidation_price(portfolio: Portfolio, position: Position, market: Market) -> str | None:
+    """Return the price at which this position alone would use up the account; null when no price does."""
+    risk = Risk(portfolio, position.instrument.exchange, market)
+    coins = position.qty * position.instrument.contract_size
+    mark = market[position.instrument.sym].price
+    slope = abs(coins) * position.instrument.maintenance_rate - coins
+    price = rounded((risk.equity - coins * mark) / slope) if slope else ZERO
+    return plain(price) if price > 0 else None
+
+
+def risk_row(portfolio: Portfolio, risk: Risk, status: str) -> dict[str, object]:
+    """Return an exchange account's risk, as the account endpoint and margin calls name it."""
+    available = risk.equity - risk.frozen - risk.position_margin
+    return {
+        "portfolioId": portfolio.portfolio_id,
+        "exchangeType": risk.exchange,
+        "equity": plain(risk.equity),
+        "maintainMargin": plain(risk.maintenance),
+        "positionValue": plain(risk.position_value),
+        "uniMMR": plain(risk.uni_mmr),
+        "riskRatio": plain(risk.ratio),
+        "accountStatus": status,
+        "marginValue": plain(risk.equity),
+        "frozenMargin": plain(rounded(risk.frozen)),
+        "perpMargin": plain(rounded(risk.frozen + risk.position_margin)),
+        "debtMargin": "0",
+        "openLossMargin": plain(risk.opening_loss),
+        "validMargin": plain(risk.equity),
+        "availableMargin": plain(rounded(max(ZERO, available))),
+        "upnl": plain(risk.upnl),
+        "positionMode": portfolio.position_mode,
+    }
+
+
+def push(portfolio_id: str, channel: str, row: object, *, key: str, identity: str, sym: str = "") -> Event:
+    """Put a row into its envelope; `instId` repeats the symbol where the documents show it."""
+    payload = msgspec.json.encode(row)
+    head: dict[str, str] = {"channel": channel}
+    if sym:
+        head["instId"] = sym
+    frame = msgspec.json.encode(head)[:-1] + b',"data":' + payload + b"}"
+    return Event(portfolio_id=portfolio_id, channel=channel, key=key, identity=identity, payload=payload, frame=frame)
+
+
+class Pushes:
+    """Collects what one turn of the venue has to tell, in order."""
+
+    def __init__(self, market: Market, dialect: Dialect) -> None:
+        self._market = market
+        self._dialect = dialect
+        self._made: list[Event] = []
+
+    def drain(self) -> list[Event]:
+        """Return what was collected and start afresh."""
+        made, self._made = self._made, []
+        return made
+
+    def order(self, order: Order, now_ms: int) -> None:
+        """Stamp the order and tell its full snapshot."""
+        order.touch(now_ms)
+        identity = f"{order.order_id}:{order.state}:{plain(order.executed_qty)}:{order.updated_ms}"
+        self._add("Orders", order_row(order, self._dialect), order.order_id, identity, order.instrument.sym)
+
+    def trade(self, trade: Trade) -> None:
+        """Tell one execution."""
+        order = trade.order
+        sym = order.instrument.sym
+        identity = f"{order.instrument.exchange}:{sym}:{order.order_id}:{trade.transaction_id}"
+        self._add("Trades", trade_row(trade), order.order_id, identity, sym)
+
+    def asset(self, portfolio: Portfolio, wallet: Wallet) -> None:
+        """Tell a coin's balance."""
+        key = f"{wallet.exchange}:{wallet.coin}"
+        row = asset_row(portfolio, wallet, self._market)
+        self._add("Assets", row, key, f"{key}:{wallet.updated_ms}")
+
+    def position(self, portfolio: Portfolio, position: Position) -> None:
+        """Tell a position."""
+        key = f"{position.instrument.sym}:{position.side}"
+        row = position_row(portfolio, position, self._market)
+        self._add("Positions", row, key, f"{key}:{position.updated_ms}")
+
+    def margin_call(self, portfolio: Portfolio, risk: Risk, status: str, now_ms: int) -> None:
+        """Tell that an account's risk has crossed a threshold."""
+        row = {**risk_row(portfolio, risk, status), "updateAt": str(now_ms)}
+        self._add("MarginCall", row, risk.exchange, f"{risk.exchange}:{status}:{now_ms}")
+
+    def _add(self, channel: str, row: Mapping[str, object], key: str, identity: str, sym: str = "") -> None:
+        portfolio_id = str(row["portfolioId"])
+        self._made.append(push(portfolio_id, channel, row, key=key, identity=identity, sym=sym))

@@ -1,0 +1,185 @@
+"""The REST side: signature, nonce, limits, envelope (LTP docs, Authentication, Error Codes)."""
+
+import asyncio
+import json
+from typing import Any, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from bridge.sandbox.venue.codes import NONCE_WRONG, SIGNATURE_WRONG, TEXTS, TOO_MANY_REQUESTS, Refusal
+from bridge.sandbox.venue.faults import Fault, FaultKind, Target
+from bridge.sandbox.venue.floor import Floor
+from bridge.sandbox.venue.keys import Key, is_genuine, rest_signature
+from bridge.sandbox.venue.ledger import Entry, Kind
+from bridge.sandbox.venue.rest_routes import ACTS, Act, Reads
+
+_HTTP_TEXTS = {404: "Not Found", 405: "Method Not Allowed"}
+
+
+class _Answer(NamedTuple):
+    status: int
+    code: int
+    message: str
+    data: Any
+    pushes: list[Entry]
+
+
+class RestSide:
+    """Serves one tier's REST requests; all tiers share the floor."""
+
+    def __init__(self, floor: Floor, tier: str) -> None:
+        self._floor = floor
+        self._tier = tier
+        self._reads = Reads(floor)
+        self._paths = {path for _, path in ACTS} | set(self._reads.routes)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request: record it, judge it, act, answer."""
+        body = await request.read()
+        method, path = request.method, request.path
+        self._floor.ledger.write(
+            Kind.REST,
+            method=method,
+            path=path,
+            query=dict(request.query),
+            body=body.decode("utf-8", "replace"),
+            tier=self._tier,
+        )
+        target = Target(action=f"{method} {path}", tier=self._tier)
+        try:
+            self._check_path(method, path)
+            parameters = _read_parameters(method, dict(request.query), body)
+            key = self._authenticate(request, parameters)
+        except _WrongPathError as wrong:
+            return self._respond(_Answer(wrong.status, wrong.status, _HTTP_TEXTS[wrong.status], {}, []))
+        except Refusal as refusal:
+            return self._respond(self._refused(refusal))
+        target = msgspec.structs.replace(target, account=key.name)
+        return await self._meet(request, key, parameters, target)
+
+    async def _meet(
+        self, request: web.Request, key: Key, parameters: dict[str, str], target: Target
+    ) -> web.StreamResponse:
+        """Answer a genuine request, unless a fault meets it."""
+        faults = self._floor.faults
+        if faults.bite(FaultKind.CLOSE_BEFORE, target):
+            return _cut(request)
+        held = faults.bite(FaultKind.HOLD_REQUEST, target)
+        if held:
+            released = asyncio.Event()
+            held.hold(released.set)
+            if held.fault.delay_s:
+                asyncio.get_running_loop().call_later(held.fault.delay_s, released.set)
+            await released.wait()
+        replaced = faults.bite(FaultKind.REPLACE_ANSWER, target)
+        answer = None
+        if replaced is None or replaced.fault.lands:
+            answer = self._answer(request.method, request.path, key, parameters, target)
+            self._floor.tell(answer.pushes)
+        if faults.bite(FaultKind.CLOSE_AFTER, target) or faults.bite(FaultKind.DROP_ANSWER, target):
+            return _cut(request)
+        late = faults.bite(FaultKind.DELAY_ANSWER, target)
+        if late:
+            await asyncio.sleep(late.fault.delay_s)
+        if replaced is not None or answer is None:
+            return self._replaced(replaced.fault if replaced else Fault(kind=FaultKind.REPLACE_ANSWER))
+        return self._respond(answer)
+
+    def _replaced(self, fault: Fault) -> web.Response:
+        if fault.text is not None:
+            self._floor.ledger.write(Kind.ANSWER, status=fault.status, text=fault.text)
+            return web.Response(status=fault.status, text=fault.text)
+        message = fault.message or TEXTS.get(fault.code, "")
+        return self._respond(_Answer(fault.status, fault.code, message, {}, []))
+
+    def _check_path(self, method: str, path: str) -> None:
+        if path not in self._paths:
+            raise _WrongPathError(404)
+        if (method, path) not in ACTS and not (method == "GET" and path in self._reads.routes):
+            raise _WrongPathError(405)
+
+    def _authenticate(self, request: web.Request, parameters: dict[str, str]) -> Key:
+        api_key, nonce = request.headers.get("X-MBX-APIKEY", ""), request.headers.get("nonce", "")
+        key = self._floor.keys.find(api_key)
+        if key is None:
+            raise Refusal(100018 if api_key else 2002)
+        if not (nonce.isascii() and nonce.isdigit()):
+            raise Refusal(NONCE_WRONG)
+        if abs(self._floor.clock.wall_ms() / 1000 - int(nonce)) > self._floor.settings.clock_tolerance_s:
+            raise Refusal(NONCE_WRONG)
+        expected = rest_signature(key.api_secret, parameters, nonce)
+        if not is_genuine(expected, request.headers.get("signature", "")):
+            raise Refusal(SIGNATURE_WRONG)
+        return key
+
+    def _answer(self, method: str, path: str, key: Key, parameters: dict[str, str], target: Target) -> _Answer:
+        act = ACTS.get((method, path))
+        try:
+            if act is not None:
+                return self._act(act, key, parameters, target)
+            route = self._reads.routes[path]
+            self._count(route.limit, key, target)
+            read = route.read(self._floor.portfolio(key), parameters)
+        except Refusal as refusal:
+            return self._refused(refusal)
+        return _Answer(200, self._floor.settings.dialect.rest_success_code, "Success", read, [])
+
+    def _count(self, limit: str, key: Key, target: Target) -> None:
+        if not self._floor.count(limit, key, target):
+            raise Refusal(TOO_MANY_REQUESTS)
+
+    def _act(self, act: Act, key: Key, parameters: dict[str, str], target: Target) -> _Answer:
+        ruling = self._floor.act(key, act.action, parameters, target=target, limit=act.limit)
+        outcome = ruling.outcome
+        if not outcome.is_success:
+            return self._refused(Refusal(outcome.code))
+        code = self._floor.settings.dialect.rest_success_code
+        return _Answer(act.status, code, "Success", outcome.data or {}, ruling.pushes)
+
+    def _refused(self, refusal: Refusal) -> _Answer:
+        limited = refusal.code == TOO_MANY_REQUESTS
+        status = 429 if limited else self._floor.settings.dialect.rest_failure_status
+        return _Answer(status, refusal.code, refusal.text, {}, [])
+
+    def _respond(self, answer: _Answer) -> web.Response:
+        body = msgspec.json.encode({"code": answer.code, "message": answer.message, "data": answer.data})
+        self._floor.ledger.write(Kind.ANSWER, status=answer.status, text=body.decode())
+        return web.Response(status=answer.status, body=body, content_type="application/json")
+
+
+class _WrongPathError(Exception):
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(_HTTP_TEXTS[status])
+
+
+def _cut(request: web.Request) -> web.Response:
+    """Close the connection under the request; the response goes nowhere."""
+    if isinstance(request.transport, asyncio.Transport):
+        request.transport.abort()
+    return web.Response()
+
+
+def _read_parameters(method: str, query: dict[str, str], body: bytes) -> dict[str, str]:
+    """Return what is signed: the query of a GET, the JSON body of the rest; DELETE too (LTP docs, Cancel Order)."""
+    if method == "GET":
+        return query
+    if not body:
+        return {}
+    try:
+        # Numbers keep the text they were sent in, for that text is what was signed.
+        given = json.loads(body, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        raise Refusal(1000) from None
+    if not isinstance(given, dict):
+        raise Refusal(1000)
+    return {name: _signed_text(value) for name, value in given.items()}
+
+
+def _signed_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    raise Refusal(1000)

@@ -1,0 +1,157 @@
+"""What each REST path answers; orders are placed, amended and cancelled by the same desk as on the WebSocket."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from bridge.sandbox.venue.codes import Refusal
+from bridge.sandbox.venue.floor import Floor
+from bridge.sandbox.venue.orders import Order, Trade
+from bridge.sandbox.venue.portfolio import Portfolio, Risk
+from bridge.sandbox.venue.pushes import asset_row
+from bridge.sandbox.venue.rows import (
+    Pager,
+    Window,
+    first_rows,
+    rest_account,
+    rest_execution,
+    rest_history_order,
+    rest_order,
+    rest_position,
+    rest_symbol,
+)
+from bridge.sandbox.venue.validation import read_exchange, read_order_id
+
+BASE = "/api/v1/trading"
+HISTORY_MS = 7 * 24 * 3600 * 1000
+
+Parameters = Mapping[str, str]
+Read = Callable[[Portfolio, Parameters], Any]
+
+
+class Route(NamedTuple):
+    """A reading path: the limit it counts against, and what it answers."""
+
+    limit: str
+    read: Read
+
+
+class Act(NamedTuple):
+    """A path that acts: the WebSocket action it stands for, its arguments by that action's names, its status."""
+
+    action: str
+    limit: str
+    status: int = 200
+
+
+# LTP docs: Place Order, Replace Order, Cancel Order, Cancel All (which answers 202).
+ACTS: dict[tuple[str, str], Act] = {
+    ("POST", f"{BASE}/order"): Act("place_order", "place_order"),
+    ("PUT", f"{BASE}/order"): Act("replace_order", "replace_order"),
+    ("DELETE", f"{BASE}/order"): Act("cancel_order", "cancel_order"),
+    ("DELETE", f"{BASE}/cancelAll"): Act("cancel_orders", "rest_cancel_all", 202),
+}
+
+
+class Reads:
+    """The reading paths over one floor."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+        self._pager = Pager(floor.settings.seed)
+        self.routes: dict[str, Route] = {
+            f"{BASE}/account": Route("rest_account", self._account),
+            f"{BASE}/portfolio/assets": Route("rest_assets", self._assets),
+            f"{BASE}/orders": Route("rest_open_orders", self._open_orders),
+            f"{BASE}/order": Route("rest_order", self._order),
+            f"{BASE}/history/orders": Route("rest_history_orders", self._history),
+            f"{BASE}/executions": Route("rest_executions", self._executions),
+            f"{BASE}/executions/pageable": Route("rest_executions", self._executions_paged),
+            f"{BASE}/position": Route("rest_position", self._positions),
+            f"{BASE}/sym/info": Route("rest_symbols", self._symbols),
+        }
+
+    def _account(self, portfolio: Portfolio, _: Parameters) -> Any:  # noqa: ANN401 - JSON
+        desk = self._floor.desk
+        risks = [Risk(portfolio, exchange, desk.market) for exchange in portfolio.exchanges]
+        return [rest_account(portfolio, risk, desk.status(risk)) for risk in risks]
+
+    def _assets(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+        exchange = read_exchange(parameters.get("exchangeType", ""))
+        wallets = [w for w in portfolio.wallets.values() if exchange in {"", w.exchange}]
+        page, answer = self._pager.cut(wallets, parameters)
+        answer["list"] = [asset_row(portfolio, wallet, self._floor.desk.market) for wallet in page]
+        return answer
+
+    def _open_orders(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+        window = Window(parameters)
+        found = [o for o in portfolio.open_orders.values() if window.holds(o.instrument, o.created_ms)]
+        page, answer = self._pager.cut(found[::-1], parameters)
+        answer["list"] = [rest_order(order, self._floor.settings.dialect) for order in page]
+        return answer
+
+    def _history(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+        window = Window(parameters)
+        only_executed = parameters.get("filterExecuted") == "true"
+
+        def belongs(order: Order) -> bool:
+            return (
+                order.is_terminal
+                and self._is_recent(order.created_ms)
+                and window.holds(order.instrument, order.created_ms)
+                and (order.executed_qty > 0 or not only_executed)
+            )
+
+        found = [order for order in portfolio.orders.values() if belongs(order)]
+        page, answer = self._pager.cut(found[::-1], parameters)
+        answer["list"] = [rest_history_order(order, self._floor.settings.dialect) for order in page]
+        return answer
+
+    def _order(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+        if parameters.get("orderId"):
+            order = portfolio.orders.get(read_order_id(parameters["orderId"]))
+        elif parameters.get("clientOrderId"):
+            order = portfolio.orders_by_client_id.get(parameters["clientOrderId"])
+        else:
+            raise Refusal(401008)
+        if order is None:
+            raise Refusal(401018)
+        return rest_order(order, self._floor.settings.dialect)
+
+    def _found_trades(self, portfolio: Portfolio, parameters: Parameters) -> list[Trade]:
+        window = Window(parameters)
+        order_id = read_order_id(parameters["orderId"]) if parameters.get("orderId") else ""
+        return [
+            trade
+            for trade in reversed(portfolio.trades)
+            if order_id in {"", trade.order.order_id}
+            and self._is_recent(trade.created_ms)
+            and window.holds(trade.order.instrument, trade.created_ms)
+        ]
+
+    def _executions(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+        limit = first_rows(parameters)
+        return [rest_execution(trade) for trade in self._found_trades(portfolio, parameters)[:limit]]
+
+    def _executions_paged(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+        page, answer = self._pager.cut(self._found_trades(portfolio, parameters), parameters)
+        answer["list"] = [rest_execution(trade) for trade in page]
+        return answer
+
+    def _positions(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+        window = Window({name: parameters.get(name, "") for name in ("sym", "exchange")})
+        return [
+            rest_position(portfolio, position, self._floor.desk.market)
+            for position in portfolio.positions.values()
+            if position.qty and window.holds(position.instrument, position.updated_ms)
+        ]
+
+    def _symbols(self, _: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+        quotations = self._floor.desk.market.quotations
+        sym = parameters.get("sym", "")
+        if sym and sym not in quotations:
+            raise Refusal(401011)
+        return {name: rest_symbol(q.instrument) for name, q in quotations.items() if sym in {"", name}}
+
+    def _is_recent(self, at_ms: int) -> bool:
+        """Tell whether a row is young enough for the history pages, which reach seven days back."""
+        return at_ms >= self._floor.clock.wall_ms() - HISTORY_MS

@@ -1,0 +1,157 @@
+"""Rows of REST answers, where they differ from the pushes (LTP docs, Query Order, Executions, Positions, Account)."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from bridge.sandbox.venue.codes import Refusal
+from bridge.sandbox.venue.decimals import ZERO, eighteen_places, parse, plain
+from bridge.sandbox.venue.instruments import BUSINESSES, EXCHANGES, Instrument
+from bridge.sandbox.venue.market import Market
+from bridge.sandbox.venue.orders import Order, Trade
+from bridge.sandbox.venue.portfolio import Portfolio, Position, Risk
+from bridge.sandbox.venue.pushes import order_row, position_row, risk_row, trade_row
+from bridge.sandbox.venue.settings import Dialect
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+PAGE_SIZE_MAX = 1000
+_PAGE_MAX = 1_000_000
+# GET /trading/account writes sums with eighteen places (LTP docs, Get Started).
+_LONG_FIELDS = frozenset({"equity", "marginValue", "validMargin", "availableMargin"})
+
+
+def rest_order(order: Order, dialect: Dialect) -> Row:
+    """Return an order in REST's types: leverage is a number, and the portfolio's name is null."""
+    row: Row = order_row(order, dialect)
+    row.update(leverage=order.leverage, portfolioName=None, algoOrderId=None)
+    return row
+
+
+def rest_history_order(order: Order, dialect: Dialect) -> Row:
+    """Return an ended order: without action, and with an empty quote quantity where there was none."""
+    row = rest_order(order, dialect)
+    del row["action"], row["actionMsg"]
+    row["algoOrderId"] = ""
+    if order.quote_qty == 0:
+        row["quoteOrderQty"] = ""
+    return row
+
+
+def rest_execution(trade: Trade) -> Row:
+    """Return an execution: the signed fee, and beside it fee and rebate apart."""
+    row: Row = trade_row(trade)
+    coin = trade.order.instrument.quote
+    row.update(
+        fee=plain(max(trade.fee, ZERO)),
+        feeCoin=coin if trade.fee > 0 else "",
+        rebate=plain(max(-trade.fee, ZERO)),
+        rebateCoin=coin if trade.fee < 0 else "",
+        algoOrderId="0",
+        tradeSource="",
+    )
+    return row
+
+
+def rest_position(portfolio: Portfolio, position: Position, market: Market) -> Row:
+    """Return a position; REST leaves its exchange to the symbol."""
+    row: Row = position_row(portfolio, position, market)
+    del row["exchangeType"]
+    row["tpslOrder"] = []
+    return row
+
+
+def rest_account(portfolio: Portfolio, risk: Risk, status: str) -> Row:
+    """Return the risk of one exchange's account."""
+    row: Row = risk_row(portfolio, risk, status)
+    for name in _LONG_FIELDS:
+        value = parse(row[name])
+        # A negative sum is left as it stands; the documents show none.
+        row[name] = eighteen_places(value) if value is not None else row[name]
+    return row
+
+
+def rest_symbol(item: Instrument) -> Row:
+    """Return a symbol's rules."""
+    return {
+        "sym": item.sym,
+        "originalSymbol": f"{item.base}{item.quote}",
+        "state": "live",
+        "pricePrecision": str(item.price_precision),
+        "qtyPrecision": str(item.qty_precision),
+        "lotSize": plain(item.lot_size),
+        "tickSize": plain(item.tick_size),
+        "minNotional": plain(item.min_notional),
+        "minSize": plain(item.min_size),
+        "maxLimitSize": plain(item.max_limit_size),
+        "maxMarketSize": plain(item.max_market_size),
+        "maxNumOrders": str(item.open_orders_max),
+        "contractSize": plain(item.contract_size),
+        "defaultLeverage": str(item.leverage_max),
+        "liquidationFee": "0.0125",
+    }
+
+
+class Window:
+    """The filters that orders and executions share: symbol, exchange, business type, begin and end in ms."""
+
+    def __init__(self, parameters: Mapping[str, str]) -> None:
+        self._sym = parameters.get("sym", "")
+        self._exchange = _known(parameters.get("exchange", ""), EXCHANGES, 401023)
+        self._business = _known(parameters.get("businessType", ""), BUSINESSES, 401069)
+        self._begin = _milliseconds(parameters.get("begin", ""), 401039)
+        self._end = _milliseconds(parameters.get("end", ""), 401040)
+        if self._begin is not None and self._end is not None and self._begin >= self._end:
+            raise Refusal(400004)
+
+    def holds(self, instrument: Instrument, at_ms: int) -> bool:
+        """Tell whether a row belongs to the answer."""
+        return (
+            self._sym in {"", instrument.sym}
+            and self._exchange in {"", instrument.exchange}
+            and self._business in {"", instrument.business}
+            and (self._begin is None or at_ms >= self._begin)
+            and (self._end is None or at_ms <= self._end)
+        )
+
+
+class Pager:
+    """Cuts rows into pages; `pageNum` is the number of pages, for no rows 0 or 1, as it falls."""
+
+    def __init__(self, seed: int) -> None:
+        # Replayable, not cryptography.
+        self._dice = random.Random(seed)  # noqa: S311
+
+    def cut(self, found: Sequence[T], parameters: Mapping[str, str]) -> tuple[Sequence[T], Row]:
+        """Return the page that is asked for and the answer around it, whose `list` the caller fills."""
+        size = _count(parameters.get("pageSize", "") or str(PAGE_SIZE_MAX), PAGE_SIZE_MAX, 400002)
+        page = _count(parameters.get("page", "") or "1", _PAGE_MAX, 400003)
+        pages = -(-len(found) // size) if found else self._dice.randint(0, 1)
+        head = {"page": page, "pageSize": size, "pageNum": pages, "totalSize": len(found)}
+        return found[(page - 1) * size : page * size], head
+
+
+def first_rows(parameters: Mapping[str, str]) -> int:
+    """Return the `limit` parameter of executions."""
+    return _count(parameters.get("limit", "") or str(PAGE_SIZE_MAX), PAGE_SIZE_MAX, 400007)
+
+
+def _known(text: str, known: tuple[str, ...], code: int) -> str:
+    if text and text not in known:
+        raise Refusal(code)
+    return text
+
+
+def _milliseconds(text: str, code: int) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise Refusal(code)
+    return int(text)
+
+
+def _count(text: str, most: int, code: int) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= most:
+        raise Refusal(code)
+    return int(text)

@@ -1,0 +1,113 @@
+"""How a sandbox venue is set up: ports, accounts, market, limits, and which of the documented dialects it speaks."""
+
+import hashlib
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from bridge.sandbox.venue.instruments import CATALOGUE, Instrument
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """At most `count` requests in any `window_s` seconds."""
+
+    count: int
+    window_s: float
+
+
+_MINUTE = 60.0
+_TEN_SECONDS = 10.0
+
+# LTP docs, User Data Overview (WebSocket) and the pages of each REST endpoint. POST, PUT and DELETE of an order count
+# with the WebSocket action of the same meaning: whether they do is undocumented, so the stricter reading holds.
+DOCUMENTED_LIMITS: dict[str, Limit] = {
+    "login": Limit(1, 1.0),
+    "place_order": Limit(1200, _MINUTE),
+    "replace_order": Limit(300, _MINUTE),
+    "cancel_order": Limit(1200, _MINUTE),
+    "cancel_orders": Limit(1200, _MINUTE),
+    "rest_cancel_all": Limit(50, _TEN_SECONDS),
+    "rest_order": Limit(1200, _MINUTE),
+    "rest_open_orders": Limit(1200, _MINUTE),
+    "rest_history_orders": Limit(30, _TEN_SECONDS),
+    "rest_executions": Limit(5, _TEN_SECONDS),
+    "rest_position": Limit(300, _MINUTE),
+    "rest_account": Limit(2, 1.0),
+    "rest_assets": Limit(20, 1.0),
+    "rest_symbols": Limit(3, _TEN_SECONDS),
+}
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the documents disagree with each other: the default is the newest official word, the rest are switches."""
+
+    login_success: Literal["current", "brief", "string_code"] = "current"
+    login_failure: Literal["current", "older"] = "current"
+    login_codes: Literal["generic", "specific"] = "generic"
+    action_failure: Literal["current", "older"] = "current"
+    heartbeat: Literal["both", "json", "text"] = "both"
+    inactivity: Literal["both_silent", "client_silent"] = "both_silent"
+    order_states: Literal["official", "synonyms"] = "official"
+    replace_by_client_order_id: bool = False
+    batch_cancel_honours_sym: bool = False
+    client_order_id_unique: Literal["forever", "while_open"] = "forever"
+    rest_success_code: Literal[200, 200000] = 200000
+    rest_failure_status: Literal[200, 400] = 400
+
+
+def _balances() -> dict[str, dict[str, Decimal]]:
+    return {
+        "BINANCE": {"USDT": Decimal(1_000_000), "BTC": Decimal(10), "ETH": Decimal(200)},
+        "OKX": {"USDT": Decimal(1_000_000)},
+        "EDX": {"USDT": Decimal(1_000_000)},
+    }
+
+
+class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One portfolio and its key; key and secret are derived from name and seed when left empty."""
+
+    name: str = "main"
+    api_key: str = ""
+    api_secret: str = ""
+    balances: dict[str, dict[str, Decimal]] = msgspec.field(default_factory=_balances)
+    position_mode: Literal["NET", "BOTH"] = "NET"
+    leverage: int = 10
+
+    def __repr__(self) -> str:
+        return f"AccountSettings(name={self.name!r}, position_mode={self.position_mode!r})"
+
+
+class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a venue is started with. Port 0 lets the system choose."""
+
+    ws_port: int = 0
+    rest_port: int = 0
+    # Each name is one pair of listeners over the same core, like LTP's AZ4 and HA; the ports above are the first's.
+    tiers: tuple[str, ...] = ("az4",)
+    accounts: tuple[AccountSettings, ...] = (AccountSettings(),)
+    instruments: tuple[Instrument, ...] = CATALOGUE
+    seed: int = 1
+    # How often prices move; 0 leaves stepping to the caller.
+    step_period_s: float = 0.0
+    limits: dict[str, Limit] = msgspec.field(default_factory=lambda: dict(DOCUMENTED_LIMITS))
+    dialect: Dialect = Dialect()
+    inactivity_s: float = 30.0
+    protocol_ping_after_s: float = 0.05
+    clock_tolerance_s: int = 60
+    taker_fee_rate: Decimal = Decimal("0.0005")
+    maker_fee_rate: Decimal = Decimal("-0.0001")
+    # A resting order that a price reaches gets at most so many lots per step, so large ones fill in parts.
+    passing_lots_max: int = 20
+    # Cancels and replaces take effect so many steps after their ack; 0 is at once, more lets a fill win the race.
+    cancel_steps: int = 0
+    amend_steps: int = 0
+    # A limit price further from the market than this share is refused (401128); 0 switches the band off.
+    price_band_share: Decimal = Decimal(0)
+    margin_call_ratio: Decimal = Decimal("0.8")
+    liquidation_ratio: Decimal = Decimal(1)
+    frame_bytes_max: int = 1 << 20
+
+    def derived(self, purpose: str, name: str) -> str:
+        """Return hex text that the seed and a name determine, for keys that a test can foresee."""
+        return hashlib.sha256(f"{self.seed}:{purpose}:{name}".encode()).hexdigest()

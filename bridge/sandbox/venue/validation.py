@@ -1,0 +1,219 @@
+"""What a request must look like before the venue takes it, each rule with its code (LTP docs, Place Order)."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import cast
+
+import msgspec
+
+from bridge.sandbox.venue.codes import Refusal
+from bridge.sandbox.venue.decimals import ZERO, is_multiple, parse, places
+from bridge.sandbox.venue.instruments import EXCHANGES, Instrument
+from bridge.sandbox.venue.market import Market, Quotation, Side
+from bridge.sandbox.venue.orders import TPSL_FIELDS, Order, OrderType, PositionSide, TimeInForce
+
+_ORDER_ID = re.compile(r"[0-9]{16}", re.ASCII)
+_CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9]+", re.ASCII)
+_CLIENT_ORDER_ID_CHARS = 64
+_TRIGGER_TYPES = frozenset({"", "LAST_PRICE", "MARK_PRICE"})
+
+
+class PlaceTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """A place request whose every value is in order."""
+
+    client_order_id: str
+    instrument: Instrument
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    qty: Decimal | None
+    limit_price: Decimal | None
+    quote_qty: Decimal
+    reduce_only: bool
+    position_side: PositionSide
+    tpsl: dict[str, str]
+
+
+class ReplaceTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """A replace request whose every value is in order."""
+
+    qty: Decimal
+    limit_price: Decimal
+
+
+def strings(args: object) -> dict[str, str]:
+    """Return the arguments; every value is text on the wire, anything else is refused."""
+    if not isinstance(args, dict):
+        raise Refusal(1001)
+    for name, value in args.items():
+        if not isinstance(value, str):
+            raise Refusal(401049 if name == "reduceOnly" else 1000)
+    return cast("dict[str, str]", args)
+
+
+def read_place(args: Mapping[str, str], market: Market, *, position_mode: str, price_band_share: Decimal) -> PlaceTerms:
+    """Check a place request by itself; what depends on balances and other orders comes after."""
+    client_order_id = _client_order_id(args.get("clientOrderId", ""))
+    quotation = market.find(_required(args, "sym"))
+    if quotation is None:
+        raise Refusal(401011)
+    instrument = quotation.instrument
+    side = cast("Side", _one_of(args.get("side", ""), ("BUY", "SELL"), 401002))
+    order_type = cast("OrderType", _one_of(args.get("orderType", ""), ("LIMIT", "MARKET"), 401003))
+    time_in_force = _time_in_force(args.get("timeInForce", ""), order_type)
+    limit_price = (
+        _limit_price(args.get("limitPrice", ""), quotation, price_band_share) if order_type == "LIMIT" else None
+    )
+    quote_qty = _quote_qty(args.get("quoteOrderQty", ""), instrument, side, order_type)
+    qty = None if quote_qty else read_qty(args.get("orderQty", ""), instrument, order_type)
+    terms = PlaceTerms(
+        client_order_id=client_order_id,
+        instrument=instrument,
+        side=side,
+        order_type=order_type,
+        time_in_force=time_in_force,
+        qty=qty,
+        limit_price=limit_price,
+        quote_qty=quote_qty,
+        reduce_only=_reduce_only(args.get("reduceOnly", "")),
+        position_side=_position_side(args.get("positionSide", ""), instrument, position_mode),
+        tpsl=_tpsl(args),
+    )
+    notional = quote_qty if qty is None else instrument.notional(qty, limit_price or quotation.price)
+    if notional < instrument.min_notional and not terms.reduce_only:
+        raise Refusal(401017)
+    return terms
+
+
+def read_replace(
+    args: Mapping[str, str], order: Order, quotation: Quotation, price_band_share: Decimal
+) -> ReplaceTerms:
+    """Check a replace request against the order it changes."""
+    if order.qty is None or order.limit_price is None:
+        raise Refusal(401072)
+    qty_text, price_text = args.get("replaceQty", ""), args.get("replacePrice", "")
+    qty = read_qty(qty_text, order.instrument, "LIMIT") if qty_text else order.qty
+    price = _limit_price(price_text, quotation, price_band_share) if price_text else order.limit_price
+    if qty == order.qty and price == order.limit_price:
+        raise Refusal(401073)
+    if qty < order.executed_qty:
+        raise Refusal(401077)
+    if order.instrument.notional(qty, price) < order.instrument.min_notional and not order.reduce_only:
+        raise Refusal(401017)
+    if order.time_in_force == "GTX" and quotation.crosses(order.side, price):
+        raise Refusal(401052)
+    return ReplaceTerms(qty=qty, limit_price=price)
+
+
+def read_order_id(text: str) -> str:
+    """Return an orderId, which has exactly 16 digits."""
+    if not _ORDER_ID.fullmatch(text):
+        raise Refusal(401007)
+    return text
+
+
+def read_exchange(text: str) -> str:
+    """Return an exchange filter; empty means all."""
+    return _one_of(text, EXCHANGES, 401023) if text else ""
+
+
+def read_qty(text: str, instrument: Instrument, order_type: OrderType) -> Decimal:
+    """Return a quantity that the symbol allows."""
+    qty = parse(text)
+    if qty is None or qty == 0:
+        raise Refusal(401005)
+    if places(qty) > instrument.qty_precision:
+        raise Refusal(401013)
+    if qty < instrument.min_size:
+        raise Refusal(401014)
+    if not is_multiple(qty, instrument.lot_size):
+        raise Refusal(401071)
+    if order_type == "LIMIT" and qty > instrument.max_limit_size:
+        raise Refusal(401025)
+    if order_type == "MARKET" and qty > instrument.max_market_size:
+        raise Refusal(401026)
+    return qty
+
+
+def _required(args: Mapping[str, str], name: str) -> str:
+    text = args.get(name, "")
+    if not text:
+        raise Refusal(1001)
+    return text
+
+
+def _one_of(text: str, known: tuple[str, ...], code: int) -> str:
+    if text not in known:
+        raise Refusal(code)
+    return text
+
+
+def _client_order_id(text: str) -> str:
+    if not text:
+        return ""
+    if not _CLIENT_ORDER_ID.fullmatch(text):
+        raise Refusal(401051)
+    if len(text) >= _CLIENT_ORDER_ID_CHARS:
+        raise Refusal(401001)
+    return text
+
+
+def _time_in_force(text: str, order_type: OrderType) -> TimeInForce:
+    if order_type == "MARKET":
+        if text == "GTX":
+            raise Refusal(401042)
+        _one_of(text or "IOC", ("GTC", "IOC", "FOK"), 401004)
+        return "IOC"
+    return cast("TimeInForce", _one_of(text or "GTC", ("GTC", "IOC", "FOK", "GTX"), 401004))
+
+
+def _limit_price(text: str, quotation: Quotation, band_share: Decimal) -> Decimal:
+    instrument = quotation.instrument
+    if not text:
+        raise Refusal(401006)
+    price = parse(text)
+    if price is None or price == 0:
+        raise Refusal(401012)
+    if places(price) > instrument.price_precision:
+        raise Refusal(401015)
+    if price < instrument.tick_size:
+        raise Refusal(401016)
+    if not is_multiple(price, instrument.tick_size):
+        raise Refusal(401075)
+    if band_share and abs(price - quotation.price) > quotation.price * band_share:
+        raise Refusal(401128)
+    return price
+
+
+def _quote_qty(text: str, instrument: Instrument, side: Side, order_type: OrderType) -> Decimal:
+    if text in {"", "0"}:
+        return ZERO
+    quote_qty = parse(text)
+    if quote_qty is None or instrument.is_perp or (side, order_type) != ("BUY", "MARKET"):
+        raise Refusal(401021)
+    if places(quote_qty) > instrument.price_precision:
+        raise Refusal(401122)
+    return quote_qty
+
+
+def _reduce_only(text: str) -> bool:
+    return _one_of(text or "false", ("true", "false"), 401049) == "true"
+
+
+def _position_side(text: str, instrument: Instrument, position_mode: str) -> PositionSide:
+    side = cast("PositionSide", _one_of(text or "NONE", ("NONE", "LONG", "SHORT"), 401096))
+    hedged = position_mode == "BOTH" and instrument.is_perp
+    if hedged and side == "NONE":
+        raise Refusal(401091)
+    if not hedged and side != "NONE":
+        raise Refusal(401096)
+    return side
+
+
+def _tpsl(args: Mapping[str, str]) -> dict[str, str]:
+    given = {name: args[name] for name in TPSL_FIELDS if args.get(name)}
+    for name, text in given.items():
+        if text not in _TRIGGER_TYPES if name.endswith("Type") else parse(text) is None:
+            raise Refusal(401214)
+    return given

@@ -1,0 +1,203 @@
+"""The sandbox venue: wires floor, sockets and REST together, and lives as long as its context."""
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from aiohttp import web
+
+from bridge.sandbox.venue.clock import Clock, SystemClock
+from bridge.sandbox.venue.connection import Connection
+from bridge.sandbox.venue.desk import Desk
+from bridge.sandbox.venue.faults import Faults
+from bridge.sandbox.venue.floor import Floor
+from bridge.sandbox.venue.injection import Injection
+from bridge.sandbox.venue.keys import Key, KeyRing
+from bridge.sandbox.venue.ledger import Ledger
+from bridge.sandbox.venue.limits import Limits
+from bridge.sandbox.venue.market import Quotation
+from bridge.sandbox.venue.portfolio import Portfolio
+from bridge.sandbox.venue.rest import RestSide
+from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
+from bridge.sandbox.venue.websocket import PATH, PrivateSocket
+
+HOST = "127.0.0.1"
+_FIRST_PORTFOLIO = 1_000_000_000_000_001
+_SHUTDOWN_S = 1.0
+
+
+class Tier(msgspec.Struct, frozen=True):
+    """One pair of listeners, like LTP's AZ4 and HA."""
+
+    name: str
+    ws_url: str
+    rest_url: str
+
+
+class Venue:
+    """`async with Venue(settings) as venue:` runs one on 127.0.0.1; what it did is in `venue.ledger`."""
+
+    def __init__(self, settings: VenueSettings | None = None, clock: Clock | None = None) -> None:
+        self.settings = settings if settings is not None else VenueSettings()
+        self.clock = clock if clock is not None else SystemClock()
+        self._floor = Floor(self.settings, self.clock)
+        self.inject = Injection(self._floor)
+        self.tiers: dict[str, Tier] = {}
+        self._running: dict[str, contextlib.AsyncExitStack] = {}
+        self._stepping: asyncio.Task[None] | None = None
+        for index, account in enumerate(self.settings.accounts):
+            self._open_account(account, str(_FIRST_PORTFOLIO + index))
+
+    def _open_account(self, account: AccountSettings, portfolio_id: str) -> None:
+        derived = self.settings.derived
+        self.keys.add(
+            Key(
+                name=account.name,
+                api_key=account.api_key or "ak-" + derived("key", account.name)[:24],
+                api_secret=account.api_secret or "sk-" + derived("secret", account.name)[:40],
+                portfolio_id=portfolio_id,
+            )
+        )
+        self.desk.enrol(
+            Portfolio(
+                name=account.name,
+                portfolio_id=portfolio_id,
+                balances=account.balances,
+                position_mode=account.position_mode,
+                leverage=account.leverage,
+                taker_fee_rate=self.settings.taker_fee_rate,
+                now_ms=self.clock.wall_ms(),
+            )
+        )
+
+    @property
+    def ledger(self) -> Ledger:
+        """The record of everything."""
+        return self._floor.ledger
+
+    @property
+    def faults(self) -> Faults:
+        """The script of what goes wrong."""
+        return self._floor.faults
+
+    @property
+    def limits(self) -> Limits:
+        """The rate limits, which may be changed while the venue runs."""
+        return self._floor.limits
+
+    @property
+    def keys(self) -> KeyRing:
+        """The API keys by account name: `venue.keys["main"].api_secret`."""
+        return self._floor.keys
+
+    @property
+    def desk(self) -> Desk:
+        """The desk with its market and portfolios."""
+        return self._floor.desk
+
+    @property
+    def ws_url(self) -> str:
+        """The first tier's WebSocket URL, path included."""
+        return next(iter(self.tiers.values())).ws_url
+
+    @property
+    def rest_url(self) -> str:
+        """The first tier's REST base URL."""
+        return next(iter(self.tiers.values())).rest_url
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The sockets that are open now, oldest first."""
+        return list(self._floor.connections.values())
+
+    def portfolio(self, account: str = "main") -> Portfolio:
+        """Return an account's portfolio."""
+        return self._floor.portfolio(self.keys[account])
+
+    def quotation(self, sym: str) -> Quotation:
+        """Return a symbol's market; after `move` call `settle_prices`."""
+        return self.desk.market[sym]
+
+    def step(self, times: int = 1) -> None:
+        """Move the market by hand and push what comes of it."""
+        for _ in range(times):
+            self._floor.step()
+
+    def settle_prices(self) -> None:
+        """Let prices that were set by hand fill what they reach."""
+        self._floor.settle_prices()
+
+    def cut_connections(self, account: str = "", tier: str = "") -> int:
+        """Cut every socket, or those of an account or tier, without a word; return how many."""
+        cut = [
+            connection
+            for connection in self.connections
+            if account in {"", connection.target().account} and tier in {"", connection.tier}
+        ]
+        for connection in cut:
+            connection.abort("cut")
+        return len(cut)
+
+    async def close_tier(self, name: str) -> None:
+        """Take a tier down: its sockets are cut, its ports refuse."""
+        self.cut_connections(tier=name)
+        await self._running.pop(name).aclose()
+
+    async def open_tier(self, name: str) -> None:
+        """Bring a tier up, at the ports it had before."""
+        before = self.tiers.get(name)
+        first = name == self.settings.tiers[0]
+        ws_port = _port(before.ws_url) if before else self.settings.ws_port * first
+        rest_port = _port(before.rest_url) if before else self.settings.rest_port * first
+        sockets, rest = web.Application(), web.Application(client_max_size=self.settings.frame_bytes_max)
+        sockets.router.add_get(PATH, PrivateSocket(self._floor, name).serve)
+        rest.router.add_route("*", "/{path:.*}", RestSide(self._floor, name).serve)
+        async with contextlib.AsyncExitStack() as opening:
+            ws_port = await _listen(opening, sockets, ws_port)
+            rest_port = await _listen(opening, rest, rest_port)
+            self._running[name] = opening.pop_all()
+        self.tiers[name] = Tier(name, f"ws://{HOST}:{ws_port}{PATH}", f"http://{HOST}:{rest_port}")
+
+    async def _step_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.step_period_s)
+            self._floor.step()
+
+    async def __aenter__(self) -> Self:
+        try:
+            for name in self.settings.tiers:
+                await self.open_tier(name)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        if self.settings.step_period_s > 0:
+            self._stepping = asyncio.create_task(self._step_for_ever(), name="sandbox market")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        stepping, self._stepping = self._stepping, None
+        if stepping is not None:
+            stepping.cancel()
+            # An error of the market's own task is not lost.
+            with contextlib.suppress(asyncio.CancelledError):
+                await stepping
+        self.faults.close()
+        for name in list(self._running):
+            await self.close_tier(name)
+
+
+async def _listen(stack: contextlib.AsyncExitStack, application: web.Application, port: int) -> int:
+    """Serve an application on 127.0.0.1 and return the port."""
+    runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, HOST, port).start()
+    return int(runner.addresses[0][1])
+
+
+def _port(url: str) -> int:
+    return int(url.split(":")[2].split("/", maxsplit=1)[0])

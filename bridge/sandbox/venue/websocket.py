@@ -1,0 +1,237 @@
+"""The private WebSocket `/v1/private`: greeting, login, heartbeats and actions (LTP docs, User Data Overview)."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from bridge.sandbox.venue import answers, login
+from bridge.sandbox.venue.codes import LOGGED_OUT, TEXTS
+from bridge.sandbox.venue.connection import Connection
+from bridge.sandbox.venue.desk import Outcome
+from bridge.sandbox.venue.faults import FaultKind, Target
+from bridge.sandbox.venue.floor import Floor
+from bridge.sandbox.venue.keys import Key
+from bridge.sandbox.venue.ledger import Entry, Kind
+
+PATH = "/v1/private"
+ACTIONS = frozenset({"place_order", "replace_order", "cancel_order", "cancel_orders"})
+
+
+class _Request(NamedTuple):
+    id: str | None
+    action: str
+    args: object
+
+
+class PrivateSocket:
+    """Serves one tier's sockets; all tiers share the floor."""
+
+    def __init__(self, floor: Floor, tier: str) -> None:
+        self._floor = floor
+        self._tier = tier
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Live through one connection, from the upgrade to its end."""
+        floor = self._floor
+        number = floor.next_number()
+        socket = web.WebSocketResponse(
+            autoping=False, compress=False, max_msg_size=floor.settings.frame_bytes_max, timeout=1.0
+        )
+        transport = request.transport
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a request that is being served has one
+        connection = Connection(
+            socket, transport, number=number, tier=self._tier, ledger=floor.ledger, faults=floor.faults
+        )
+        refused = floor.faults.bite(FaultKind.REFUSE_CONNECTION, connection.target(action="connect"))
+        if refused:
+            return web.Response(status=refused.fault.status)
+        await socket.prepare(request)
+        floor.ledger.write(Kind.CONN, connection=number, tier=self._tier)
+        floor.connections[number] = connection
+        reason = "cancelled"
+        tasks = [
+            asyncio.create_task(connection.write(), name=f"write {number}"),
+            asyncio.create_task(self._watch(connection), name=f"watch {number}"),
+            asyncio.create_task(self._greet(connection), name=f"greet {number}"),
+        ]
+        try:
+            reason = await self._read(connection)
+        finally:
+            connection.end()
+            del floor.connections[number]
+            floor.ledger.write(
+                Kind.DROP, portfolio_id=connection.portfolio_id, connection=number, reason=connection.reason or reason
+            )
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return socket
+
+    async def _greet(self, connection: Connection) -> None:
+        await asyncio.sleep(self._floor.settings.protocol_ping_after_s)
+        connection.beat(b"", "protocol", WSMsgType.PING)
+
+    async def _watch(self, connection: Connection) -> None:
+        """Close a connection that has been silent for too long."""
+        settings = self._floor.settings
+        loop = asyncio.get_running_loop()
+        while True:
+            spoke = connection.client_spoke_s
+            if settings.dialect.inactivity == "both_silent":
+                spoke = max(spoke, connection.venue_spoke_s)
+            left = spoke + settings.inactivity_s - loop.time()
+            if not connection.is_reading:
+                left = max(left, settings.inactivity_s)
+            if left <= 0:
+                break
+            await asyncio.sleep(left)
+        connection.reason = "inactive"
+        with suppress(ConnectionResetError):
+            await connection.socket.close()
+
+    async def _read(self, connection: Connection) -> str:
+        while True:
+            message = await connection.socket.receive()
+            if not connection.is_reading:
+                await connection.may_read()
+            if message.type is WSMsgType.TEXT:
+                self._receive(connection, message.data)
+            elif message.type is WSMsgType.BINARY:
+                self._receive(connection, message.data.decode("utf-8", "replace"))
+            elif message.type is WSMsgType.PING:
+                connection.beat(message.data, "protocol", WSMsgType.PONG)
+            elif message.type is WSMsgType.PONG:
+                self._note_beat(connection, "protocol_pong")
+            elif message.type is WSMsgType.ERROR:
+                return f"error: {message.data}"
+            else:
+                return f"closed: {connection.socket.close_code}"
+
+    def _note_beat(self, connection: Connection, style: str) -> None:
+        self._floor.ledger.write(
+            Kind.PING,
+            portfolio_id=connection.portfolio_id,
+            connection=connection.number,
+            style=style,
+            from_venue=False,
+        )
+
+    def _receive(self, connection: Connection, text: str) -> None:
+        connection.client_spoke_s = asyncio.get_running_loop().time()
+        heartbeat = self._floor.settings.dialect.heartbeat
+        if text.strip().lower() == "ping":
+            self._beat(connection, "text", answered=heartbeat != "json")
+            return
+        try:
+            frame: Any = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            frame = None
+        if isinstance(frame, dict) and "ping" in frame:
+            self._beat(connection, "json", answered=heartbeat != "text")
+            return
+        self._floor.ledger.write(
+            Kind.RECV, portfolio_id=connection.portfolio_id, connection=connection.number, text=text
+        )
+        if not isinstance(frame, dict):
+            connection.answer(answers.frame_refused(None, 601001))
+            return
+        self._dispatch(connection, frame)
+
+    def _beat(self, connection: Connection, style: str, *, answered: bool) -> None:
+        self._note_beat(connection, style)
+        target = connection.target(action="ping")
+        if not answered or self._floor.faults.bite(FaultKind.DROP_ANSWER, target):
+            return
+        answer = b"pong" if style == "text" else answers.pong(self._floor.clock.wall_ms())
+        late = self._floor.faults.bite(FaultKind.DELAY_ANSWER, target)
+        if late:
+            connection.later(late.fault.delay_s, lambda: connection.beat(answer, style))
+        else:
+            connection.beat(answer, style)
+
+    def _dispatch(self, connection: Connection, frame: dict[str, Any]) -> None:
+        action, request_id, args = frame.get("action"), frame.get("id"), frame.get("args")
+        if request_id is not None and not isinstance(request_id, str):
+            connection.answer(answers.frame_refused(None, 1000))
+        elif action == "login":
+            self._meet(connection, "login", lambda: self._login(connection, args))
+        elif not isinstance(action, str) or action not in ACTIONS:
+            connection.answer(answers.frame_refused(request_id, 601011 if action else 601008))
+        elif connection.key is None:
+            shape = self._floor.settings.dialect.action_failure
+            text = TEXTS[LOGGED_OUT]
+            connection.answer(answers.action_refused(request_id, action, LOGGED_OUT, text, shape))
+        else:
+            key, request = connection.key, _Request(request_id, action, args)
+            self._meet(connection, action, lambda: self._act(connection, key, request))
+
+    def _meet(self, connection: Connection, action: str, do: Callable[[], None]) -> None:
+        """Do a request, unless a fault meets it first."""
+        faults, target = self._floor.faults, connection.target(action=action)
+        if faults.bite(FaultKind.CLOSE_BEFORE, target):
+            connection.abort("close_before")
+            return
+        stopped = faults.bite(FaultKind.STOP_READING, target)
+        if stopped:
+            connection.stop_reading(stopped.fault.delay_s or None, then=do)
+            return
+        held = faults.bite(FaultKind.HOLD_REQUEST, target)
+        if held is None:
+            do()
+        elif held.fault.delay_s:
+            # Not the connection's own timer: what is held lands even if the connection is gone by then.
+            asyncio.get_running_loop().call_later(held.fault.delay_s, do)
+        else:
+            held.hold(do)
+
+    def _act(self, connection: Connection, key: Key, request: _Request) -> None:
+        floor, target = self._floor, connection.target(action=request.action)
+        replaced = floor.faults.bite(FaultKind.REPLACE_ANSWER, target)
+        pushes: list[Entry] = []
+        outcome = Outcome()
+        if replaced is None or replaced.fault.lands:
+            ruling = floor.act(key, request.action, request.args, target=target, request_id=request.id)
+            outcome, pushes = ruling.outcome, ruling.pushes
+        if replaced is None:
+            answer = answers.action_answer(request.id, request.action, outcome, floor.settings.dialect)
+        elif replaced.fault.text is not None:
+            answer = replaced.fault.text.encode()
+        else:
+            fault = replaced.fault
+            text = fault.message or TEXTS.get(fault.code, "")
+            answer = answers.action_refused(request.id, request.action, fault.code, text, fault.shape)
+        self._reply(connection, target, answer, pushes)
+
+    def _reply(self, connection: Connection, target: Target, answer: bytes, pushes: list[Entry]) -> None:
+        """Send answer and pushes in the order, and with the losses, that the script wants."""
+        floor = self._floor
+        if floor.faults.bite(FaultKind.CLOSE_AFTER, target):
+            connection.abort("close_after")
+            floor.tell(pushes)
+            return
+        pushes_first = floor.faults.bite(FaultKind.PUSH_FIRST, target) is not None
+        if pushes_first:
+            floor.tell(pushes)
+        if not floor.faults.bite(FaultKind.DROP_ANSWER, target):
+            late = floor.faults.bite(FaultKind.DELAY_ANSWER, target)
+            if late:
+                connection.later(late.fault.delay_s, lambda: connection.answer(answer))
+            else:
+                connection.answer(answer)
+        if not pushes_first:
+            floor.tell(pushes)
+
+    def _login(self, connection: Connection, args: object) -> None:
+        floor = self._floor
+        verdict = login.judge(floor, connection, args)
+        dialect = floor.settings.dialect
+        if verdict.key is None:
+            answer = answers.login_refused(verdict.code, dialect)
+        else:
+            connection.key, connection.only_trade = verdict.key, verdict.only_trade
+            answer = answers.login_accepted(dialect)
+        self._reply(connection, connection.target(action="login"), answer, [])

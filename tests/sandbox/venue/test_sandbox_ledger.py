@@ -1,0 +1,64 @@
+"""The record of everything."""
+
+import io
+import json
+
+import pytest
+
+from bridge.sandbox.venue.clock import HandClock
+from bridge.sandbox.venue.ledger import Event, Kind, Ledger
+
+
+def event(key: str, identity: str, channel: str = "Orders") -> Event:
+    """Return a push of portfolio 1."""
+    return Event(portfolio_id="1", channel=channel, key=key, identity=identity, payload=b"{}", frame=b"{}")
+
+
+def test_entries_are_stamped_and_numbered() -> None:
+    """Each entry carries its number and both clocks."""
+    clock = HandClock(wall_ms=1000)
+    ledger = Ledger(clock)
+    ledger.write(Kind.CONN, connection=1)
+    clock.advance(0.5)
+    second = ledger.write(Kind.DROP, connection=1, reason="cut")
+    assert (second.number, second.wall_ms, second.monotonic_s, second.facts) == (2, 1500, 0.5, {"reason": "cut"})
+
+
+def test_last_states_and_trades() -> None:
+    """The last push of each key stands, and each execution stands once."""
+    ledger = Ledger(HandClock())
+    for key, identity in (("a", "1"), ("b", "2"), ("a", "3")):
+        ledger.write_event(event(key, identity))
+        ledger.write_event(event(key, "same", "Trades"))
+    assert {k: e.identity for k, e in ledger.last_states("Orders", "1").items()} == {"a": "3", "b": "2"}
+    assert [trade.identity for trade in ledger.trades("1")] == ["same"]
+    assert ledger.last_states("Orders", "2") == {}
+
+
+def test_busiest_window_counts_refused_ones_too() -> None:
+    """The busiest window is what reached the venue, within the limit or over it; at 60 s a request has left it."""
+    clock = HandClock()
+    ledger = Ledger(clock)
+    for kind, pause in ((Kind.COUNT, 30), (Kind.COUNT, 30), (Kind.LIMITED, 29), (Kind.COUNT, 0)):
+        ledger.write(kind, portfolio_id="1", action="place_order")
+        clock.advance(pause)
+    assert ledger.busiest_window("place_order", "1") == 3
+    assert ledger.busiest_window("replace_order", "1") == 0
+
+
+async def test_waiting_ends_with_the_deadline() -> None:
+    """A condition that does not come to hold is a TimeoutError."""
+    with pytest.raises(TimeoutError):
+        await Ledger(HandClock()).until(lambda: False, deadline_s=0.01)
+
+
+def test_export_is_json_lines() -> None:
+    """The ledger can be read by other tools, the pushes' bytes in it as text."""
+    ledger = Ledger(HandClock())
+    ledger.write(Kind.CONN, connection=1, tier="az4")
+    ledger.write_event(event("a", "1"))
+    out = io.StringIO()
+    ledger.export(out)
+    first, second = (json.loads(line) for line in out.getvalue().splitlines())
+    assert first["facts"] == {"tier": "az4"}
+    assert second["event"] == {"channel": "Orders", "key": "a", "identity": "1", "payload": "{}"}

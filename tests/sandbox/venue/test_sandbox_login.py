@@ -1,0 +1,118 @@
+"""Logging in to the private WebSocket."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.settings import AccountSettings, Dialect, VenueSettings
+from bridge.sandbox.venue.venue import Venue
+
+if TYPE_CHECKING:
+    from trader import Exchange, Trader
+
+CURRENT_FAILURE = {"id": None, "event": "login", "code": 60009, "msg": "Login failed."}
+
+
+async def test_good_login_is_answered_with_zero(exchange: "Exchange", venue: Venue) -> None:
+    """The current success shape carries the number 0 and a null id."""
+    trader = await exchange.stranger(venue)
+    assert await trader.login() == {"id": None, "event": "login", "code": 0, "msg": "", "data": None}
+
+
+@pytest.mark.parametrize(
+    ("shape", "answer"),
+    [
+        ("brief", {"event": "login", "code": 0, "msg": ""}),
+        ("string_code", {"event": "login", "code": "0", "msg": ""}),
+    ],
+)
+async def test_older_success_shapes(exchange: "Exchange", shape: str, answer: dict[str, object]) -> None:
+    """The older success shapes can be switched on."""
+    venue = await exchange.open(VenueSettings(dialect=Dialect(login_success=shape)))  # type: ignore[arg-type] # each is one
+    assert answer == await (await exchange.stranger(venue)).login()
+
+
+WRONG: list[tuple[dict[str, object], int]] = [
+    ({"apiKey": "ak-unknown"}, 601007),
+    ({"sign": "00" * 32}, 601009),
+    ({"sign": ""}, 601018),
+    ({"timestamp": ""}, 601017),
+    ({"timestamp": "1538054050"}, 601016),
+    ({"timestamp": "1795206945669"}, 601016),
+    ({"timestamp": 1538054050}, 601016),
+    ({"onlyTrade": "true"}, 601001),
+]
+
+
+@pytest.mark.parametrize(("changes", "code"), WRONG)
+async def test_bad_login_is_refused(exchange: "Exchange", venue: Venue, changes: dict[str, object], code: int) -> None:
+    """Whatever is wrong with a login, the current answer is the generic one."""
+    trader = await exchange.stranger(venue)
+    assert await trader.login(**changes) == CURRENT_FAILURE
+    assert (await trader.place())["code"] == 4000
+
+
+@pytest.mark.parametrize(("changes", "code"), WRONG)
+async def test_bad_login_by_specific_code(exchange: "Exchange", changes: dict[str, object], code: int) -> None:
+    """With specific codes on, each fault has its own."""
+    venue = await exchange.open(VenueSettings(dialect=Dialect(login_codes="specific")))
+    trader = await exchange.stranger(venue)
+    assert code == (await trader.login(**changes))["code"]
+
+
+async def test_older_failure_shape(exchange: "Exchange") -> None:
+    """The older failure is an error event with a text code."""
+    venue = await exchange.open(VenueSettings(dialect=Dialect(login_failure="older")))
+    answer = await (await exchange.stranger(venue)).login(sign="00")
+    assert answer == {"event": "error", "code": "60009", "msg": "Login failed."}
+
+
+async def test_second_login_within_a_second_is_refused(exchange: "Exchange", venue: Venue) -> None:
+    """A key may log in once per second, over however many sockets."""
+    first, second = await exchange.stranger(venue), await exchange.stranger(venue)
+    assert (await first.login())["code"] == 0
+    exchange.clock.advance(0.999)
+    assert (await second.login())["code"] == 601010
+    exchange.clock.advance(0.001)
+    assert (await second.login())["code"] == 0
+    assert pytest.approx([0.999, 0.001]) == venue.ledger.login_gaps_s(first.key.api_key)
+
+
+async def test_login_limits_of_keys_are_apart(exchange: "Exchange") -> None:
+    """One key's login does not hold up another's."""
+    accounts = (AccountSettings(name="one"), AccountSettings(name="two"))
+    venue = await exchange.open(VenueSettings(accounts=accounts))
+    for name in ("one", "two"):
+        assert (await (await exchange.stranger(venue, name)).login())["code"] == 0
+
+
+async def test_trading_only_connection_gets_no_pushes(exchange: "Exchange", venue: Venue) -> None:
+    """With onlyTrade the acks come and the pushes do not; another connection of the key gets them."""
+    quiet = await exchange.trader(venue, onlyTrade=True)
+    full = await exchange.trader(venue)
+    assert (await quiet.place())["code"] == 200000
+    await full.push("Orders", orderState="OPEN")
+    await quiet.settle()
+    assert [frame for frame in quiet.frames if "channel" in frame] == []
+
+
+async def test_action_before_login_is_refused(exchange: "Exchange", venue: Venue) -> None:
+    """Nothing is done for a connection that has not logged in."""
+    trader = await exchange.stranger(venue)
+    assert (await trader.place())["code"] == 4000
+    assert venue.ledger.entries(Kind.VERDICT) == []
+
+
+async def test_revoked_key_cannot_log_in(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
+    """A key that was revoked is refused from then on."""
+    venue.keys.revoke(trader.key.api_key)
+    exchange.clock.advance(1)
+    assert await trader.login() == CURRENT_FAILURE
+
+
+async def test_login_is_in_the_ledger_without_the_secret(venue: Venue, trader: "Trader") -> None:
+    """The ledger tells who logged in, and no entry carries the secret."""
+    (entry,) = venue.ledger.entries(Kind.LOGIN)
+    assert entry.facts == {"api_key": trader.key.api_key, "code": 0, "only_trade": False}
+    assert not any(trader.key.api_secret in repr(entry) for entry in venue.ledger)
