@@ -20,9 +20,10 @@ from bridge.core.account import Account, Terms
 from bridge.core.admit import Rules
 from bridge.core.backoff import full_jitter
 from bridge.core.now import Now
+from bridge.core.traffic import Outgoing
 from bridge.errors import ClusterUnreachable, TopicsUnfit
 from bridge.flow import ports
-from bridge.flow.account import AccountFlow
+from bridge.flow.account import AccountFlow, unless
 from bridge.flow.takeover import Takeover
 from bridge.flow.term import Parts
 from bridge.kafka.cluster import assert_fast
@@ -36,6 +37,8 @@ from bridge.ltp.wire import encode_action
 
 _log = structlog.get_logger()
 _random = random.SystemRandom().random
+_PUBLISHER_SHARE = 0.1
+"""The part of the time to stop that a publisher has to send what is left."""
 
 
 def clock() -> Now:
@@ -80,29 +83,39 @@ class AccountParts:
         self._account = account
         self._settings = settings
         self._instance = instance
-        self.rest = RestClient(settings.endpoints[0], account, clock)
+        self._rest = RestClient(settings.endpoints[0], account, clock)
         self._started = False
         self.publisher = Publisher(
             settings.kafka,
             environment=settings.environment,
             account=name,
             buffer_bytes_max=settings.limits.event_buffer_bytes_max,
+            on_oversize=self._too_large,
         )
-
-    def flow(self) -> AccountFlow:
-        """Build the account's life."""
-        timing = self._settings.timing
-        return AccountFlow(
-            self._name,
-            self._instance,
+        timing = settings.timing
+        self.flow = AccountFlow(
+            name,
+            instance,
             start=self._start,
             join=self._membership,
             take_over=self._take_over,
             parts=self._parts,
             random=_random,
-            commit_timeout_s=timing.session_timeout_s,
+            session_timeout_s=timing.session_timeout_s,
             stop_deadline_s=timing.stop_deadline_s,
         )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run the account until `stop` is set or it has to be given up, then end its publisher."""
+        async with self._rest:
+            try:
+                await self.flow.run(stop)
+            finally:
+                await self.publisher.stop(self._settings.timing.stop_deadline_s * _PUBLISHER_SHARE)
+
+    def _too_large(self, record: Outgoing) -> None:
+        _log.error("record.oversize", account=self._name, stream=record.stream.value, bytes=len(record.value or b""))
+        self.flow.too_large(record)
 
     async def _start(self) -> None:
         if not self._started:
@@ -132,7 +145,7 @@ class AccountParts:
         return Parts(
             membership=membership,
             publisher=self.publisher,
-            rest=self.rest,
+            rest=self._rest,
             open_session=self._session,
             encode=encode_action,
             clock=clock,
@@ -155,8 +168,10 @@ async def _topics_fit(settings: Settings, stop: asyncio.Event) -> None:
     """Wait for a broker and check the topics. Raises TopicsUnfit."""
     attempt = 0
     while not stop.is_set():
+        checking = asyncio.ensure_future(check_topics(settings.kafka, settings.timing, settings.accounts))
         try:
-            problems = await check_topics(settings.kafka, settings.timing, settings.accounts)
+            if await unless(stop, checking):
+                return
         except ClusterUnreachable as error:
             _log.warning("kafka.unreachable", detail=str(error))
             attempt += 1
@@ -164,7 +179,7 @@ async def _topics_fit(settings: Settings, stop: asyncio.Event) -> None:
                 async with asyncio.timeout(full_jitter(attempt, _random(), base_s=0.5, cap_s=10, floor_s=0.2)):
                     await stop.wait()
             continue
-        if problems:
+        if problems := checking.result():
             raise TopicsUnfit(problems)
         return
 
@@ -188,23 +203,20 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """
     assert_fast()
     instance = f"{socket.gethostname()}:{os.getpid()}"
-    flows: list[AccountFlow] = []
+    parts: list[AccountParts] = []
 
     def look() -> dict[str, health.AccountHealth]:
+        flows = [part.flow for part in parts]
         return {flow.name: health.AccountHealth(flow.ready, flow.phase.value, flow.detail) for flow in flows}
 
     management = settings.management
-    async with health.serve(management.host, management.port, look) as port, contextlib.AsyncExitStack() as stack:
+    async with health.serve(management.host, management.port, look) as port:
         _log.info("bridge.started", version=__version__, instance=instance, management_port=port)
         await _topics_fit(settings, stop)
-        for name, account in settings.accounts.items():
-            parts = AccountParts(name, account, settings, instance)
-            await stack.enter_async_context(parts.rest)
-            stack.push_async_callback(parts.publisher.stop, settings.timing.stop_deadline_s / 4)
-            flows.append(parts.flow())
+        parts += [AccountParts(name, account, settings, instance) for name, account in settings.accounts.items()]
         async with asyncio.TaskGroup() as group:
-            for flow in flows:
-                group.create_task(flow.run(stop), name=f"account:{flow.name}")
+            for part in parts:
+                group.create_task(part.run(stop), name=f"account:{part.flow.name}")
             await stop.wait()
             _log.info("bridge.stopping")
     _log.info("bridge.stopped")

@@ -9,7 +9,7 @@ BridgeError
 └── KafkaTrouble         the cluster said no, or could not be asked
     ├── TopicsUnfit      a topic is missing or configured so that the promise cannot be kept
     ├── ClusterUnreachable  no broker answers
-    ├── OffsetLost       retention ate commands that were never read
+    ├── OffsetLost       the commands that come next are not in the topic any more
     ├── CommitInterrupted   a rebalance ended a commit; it is made again
     └── TermEnded        this process no longer, or no longer surely, owns the account
 
@@ -88,10 +88,24 @@ class TermEnded(KafkaTrouble):
 
 
 class CommitInterrupted(KafkaTrouble):
-    """A rebalance ended a commit. If the partition comes back, the whole state is committed again."""
+    """A rebalance ended a commit, whose request the next generation fences.
+
+    When the partition comes back, the owner commits its whole state again and goes on; when it does not, the next
+    call raises TermEnded.
+    """
 
     retryable = True
 
 
 class OffsetLost(KafkaTrouble):
-    """The next command to read is gone from the topic: retention was shorter than the downtime."""
+    """The log does not hold the offset that comes next: retention removed it, or the topic was made anew.
+
+    `begin` and `end` are what the log holds, `end` excluded; None where the broker could not be asked.
+    """
+
+    def __init__(self, topic: str, offset: int, begin: int | None, end: int | None) -> None:
+        self.offset, self.begin, self.end = offset, begin, end
+        super().__init__(
+            f"{topic} does not hold offset {offset}, which comes next: it holds {begin} to {end} (excluded). "
+            "Commands in between are lost or the topic was made anew; the group's offset must be set by hand"
+        )

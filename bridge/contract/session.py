@@ -26,6 +26,8 @@ class Alarm(StrEnum):
     ID_CONFLICT = "id_conflict"
     TRADE_CONFLICT = "trade_conflict"
     CLAIMS_UNREADABLE = "claims_unreadable"
+    OFFSET_LOST = "offset_lost"
+    RECORD_TOO_LARGE = "record_too_large"
 
 
 class OwnerAcquired(Struct, frozen=True, rename="camel", tag_field="type", tag="owner.acquired"):

@@ -101,10 +101,13 @@ class Intake:
         return self._deadlines[0][0] if self._deadlines else float("inf")
 
     def lookups(self) -> list[str]:
-        """Return the clientOrderIds of replaces whose order nobody here knows."""
+        """Return the clientOrderIds of replaces that wait and whose order nobody here knows."""
         for pending in self._sending.nameless:
             self._lookups.setdefault(pending.client_order_id or "", []).append(pending)
         self._sending.nameless.clear()
+        for client_order_id, waiting in list(self._lookups.items()):
+            if not any(pending.state is State.QUEUED for pending in waiting):
+                del self._lookups[client_order_id]
         return list(self._lookups)
 
     def looked_up(self, client_order_id: str, now: Now) -> None:

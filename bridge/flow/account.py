@@ -9,7 +9,8 @@ import structlog
 
 from bridge.core.account import Account
 from bridge.core.backoff import full_jitter
-from bridge.errors import BridgeError, KafkaTrouble, LoginRefused
+from bridge.core.traffic import Outgoing
+from bridge.errors import BridgeError, LoginRefused, OffsetLost
 from bridge.flow.ports import Membership
 from bridge.flow.term import Parts, Term
 
@@ -41,7 +42,7 @@ class AccountFlow:
         take_over: Callable[[Membership], Awaitable[Account]],
         parts: Callable[[Membership], Parts],
         random: Callable[[], float],
-        commit_timeout_s: float,
+        session_timeout_s: float,
         stop_deadline_s: float,
     ) -> None:
         self.name = name
@@ -53,16 +54,16 @@ class AccountFlow:
         self._take_over = take_over
         self._parts = parts
         self._random = random
-        self._commit_timeout_s = commit_timeout_s
+        self._session_timeout_s = session_timeout_s
         self._stop_deadline_s = stop_deadline_s
         self._term: Term | None = None
         self._log = _log.bind(account=name)
 
     @property
     def ready(self) -> bool:
-        """Whether this process does its part: as a standby in the group, or as an owner whose session is live."""
+        """Whether this process does its part: as standby, or as owner with session and Kafka alive."""
         if self.phase is Phase.OWNER:
-            return self._term is not None and self._term.recovered
+            return self._term is not None and self._term.ready
         return self.phase is Phase.STANDBY
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -72,21 +73,27 @@ class AccountFlow:
             began = asyncio.get_running_loop().time()
             try:
                 await self._one_term(stop)
-            except LoginRefused as error:
+            except (LoginRefused, OffsetLost) as error:
                 self.phase, self.detail = Phase.STOPPED, str(error)
-                self._log.error("account.stopped", detail=str(error))
+                self._log.error("account.stopped", reason=type(error).__name__, detail=str(error))
                 return
-            except KafkaTrouble as error:
-                self._log.warning("term.ended", reason=type(error).__name__, detail=str(error))
             except BridgeError as error:
-                self._log.error("term.failed", reason=type(error).__name__, detail=str(error))
-            except Exception:  # noqa: BLE001 - one account's mistake must not end the others
+                self.detail = str(error)
+                tell = self._log.warning if error.retryable else self._log.error
+                tell("term.ended", reason=type(error).__name__, detail=str(error))
+            except Exception as error:  # noqa: BLE001 - one account's mistake must not end the others
+                self.detail = f"a mistake in the bridge: {type(error).__name__}"
                 self._log.exception("term.crashed")
             failures = 0 if asyncio.get_running_loop().time() - began > _STABLE_S else failures + 1
             wait_s = full_jitter(failures, self._random(), base_s=0.2, cap_s=10.0, floor_s=0.05)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await stop.wait()
+
+    def too_large(self, record: Outgoing) -> None:
+        """Raise the alarm for a record that was not published because of its size."""
+        if self._term is not None:
+            self._term.too_large(record)
 
     def _wake(self) -> None:
         """Look at once whether something is due: a rebalance gave the partition back."""
@@ -95,39 +102,42 @@ class AccountFlow:
 
     async def _one_term(self, stop: asyncio.Event) -> None:
         self.phase = Phase.JOINING
-        if await _unless(stop, self._start()):
+        if await unless(stop, self._start()):
             return
         membership = self._join(self._wake)
         try:
-            if await _unless(stop, membership.join()):
+            if await unless(stop, membership.join()):
                 return
-            self.phase = Phase.STANDBY
+            self.phase, self.detail = Phase.STANDBY, ""
             self._log.info("account.standby")
-            if await _unless(stop, membership.wait_owned()):
+            if await unless(stop, membership.wait_owned()):
                 return
             self.phase = Phase.TAKING_OVER
-            account = await self._take_over(membership)
+            taking = asyncio.ensure_future(self._take_over(membership))
+            if await unless(stop, taking):
+                return
+            account = taking.result()
             self._log.info("account.owned", epoch=account.epoch)
             self._term = Term(
                 self.name,
                 self._instance,
                 account,
                 self._parts(membership),
-                commit_timeout_s=self._commit_timeout_s,
+                session_timeout_s=self._session_timeout_s,
                 stop_deadline_s=self._stop_deadline_s,
             )
-            self.phase = Phase.OWNER
+            self.phase, self.detail = Phase.OWNER, ""
             await self._term.run(stop)
             self._log.info("account.released", epoch=account.epoch)
         finally:
-            self._term = None
+            self._term, self.phase = None, Phase.JOINING
             await membership.leave()
 
 
 _STABLE_S = 30.0
 
 
-async def _unless(stop: asyncio.Event, step: Awaitable[None]) -> bool:
+async def unless(stop: asyncio.Event, step: Awaitable[object]) -> bool:
     """Take a step unless `stop` is set first; True when it was."""
     doing, stopping = asyncio.ensure_future(step), asyncio.ensure_future(stop.wait())
     try:

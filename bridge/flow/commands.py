@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from math import inf
 
 import structlog
 
@@ -46,6 +47,9 @@ class Commands:
         self._ask = ask
         self._wake = asyncio.Event()
         self._commit: tuple[Commit, asyncio.Task[None]] | None = None
+        self._ending = False
+        self.stored_at = -inf
+        """When the last commit that was acknowledged had been handed over, on the clock that never steps."""
         self.closing = False
         """Whether nothing new is to be written any more."""
 
@@ -68,12 +72,19 @@ class Commands:
                 paused = not paused
                 (self._membership.pause if paused else self._membership.resume)()
 
+    def end(self) -> None:
+        """Begin no more commits; `send` returns when the one under way has its answer."""
+        self._ending = True
+        self._wake.set()
+
     async def send(self) -> None:
-        """Claim and write what is due until cancelled. Raises TermEnded when ownership is over or uncertain."""
+        """Claim and write what is due until `end`. Raises TermEnded when ownership is over or uncertain."""
         try:
             while True:
                 self._wake.clear()
                 await self._once()
+                if self._ending and self._commit is None:
+                    return
                 await self._sleep()
         finally:
             if self._commit is not None:
@@ -81,13 +92,12 @@ class Commands:
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await self._commit[1]
 
-    async def commit_last(self) -> None:
-        """Commit the whole state once more, after `send` has been cancelled."""
-        self._commit = None
+    async def commit_last(self, timeout_s: float) -> None:
+        """Commit the whole state once more, after the end of `send`. Raises what `Membership.commit` raises."""
         self._account.sending.commit_dropped()
         commit = self._account.next_commit(self._clock(), self._events.durable_until_ms(), recording=False)
         if commit is not None:
-            await self._membership.commit(commit.offset, commit.metadata, self._commit_timeout_s)
+            await self._membership.commit(commit.offset, commit.metadata, timeout_s)
 
     async def _once(self) -> None:
         now = self._clock()
@@ -95,7 +105,7 @@ class Commands:
         await self._write_cancels()
         if self._commit is not None and self._commit[1].done():
             await self._commit_ended(*self._commit)
-        if self._commit is None and self._membership.owned:
+        if self._commit is None and self._membership.owned and not self._ending:
             self._begin_commit()
         if self._account.intake.lookups():
             self._ask()
@@ -103,7 +113,7 @@ class Commands:
 
     async def _sleep(self) -> None:
         now = self._clock()
-        due = self._commit is None and self._membership.owned
+        due = self._commit is None and self._membership.owned and not self._ending
         wait_s = max(0.0, min(_TICK_S, self._account.wake_at(now) - now.mono)) if due else _TICK_S
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
@@ -127,6 +137,7 @@ class Commands:
             _log.info("commit.interrupted", offset=commit.offset)
             self._account.sending.commit_dropped()
             return
+        self.stored_at = commit.handed_over
         for pending in self._account.sending.commit_stored():
             now = self._clock()
             if self._account.sending.gate(pending, now, ready=self._ready(now)):

@@ -1,16 +1,18 @@
 """The events street: what the session brings goes through the account to the publisher, and nothing waits."""
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
 
-from bridge.contract.session import Cause
+from bridge.contract.session import Alarm, Cause
 from bridge.core.account import Account
 from bridge.core.now import Now
-from bridge.core.traffic import Answer, Received
+from bridge.core.traffic import Answer, Outgoing, Received
 from bridge.flow.ports import Publisher, VenueSession
 
 _log = structlog.get_logger()
+_NAME_CHARS_MAX = 200
 
 
 class Events:
@@ -30,6 +32,8 @@ class Events:
         self._publisher = publisher
         self._wake = wake
         self._on_login = on_login
+        self.ended = asyncio.Event()
+        """Set when a session has ended, or did not come about."""
         self.session: VenueSession | None = None
         """Set once the session exists; it needs its listener first."""
 
@@ -59,6 +63,7 @@ class Events:
         """Open a gap from the last durable point."""
         self._log.warning("session.lost", endpoint=endpoint, cause=cause.value, detail=detail)
         self._account.session_lost(endpoint, cause, detail, self.durable_until_ms(), now)
+        self.ended.set()
         self.publish()
         self._wake()
 
@@ -66,9 +71,20 @@ class Events:
         """Tell that a connection or login did not come about."""
         del now
         self._log.warning("session.attempt_failed", endpoint=endpoint, cause=cause.value, detail=detail)
+        self.ended.set()
+
+    def too_large(self, record: Outgoing, now: Now) -> None:
+        """Raise the alarm for a record that no topic takes: its readers miss it."""
+        name = (record.event_id or record.key.decode("utf-8", "replace"))[:_NAME_CHARS_MAX]
+        detail = f"{name} of {record.stream.value} has {len(record.value or b'')} bytes and was not published"
+        self._account.replies.alarm(Alarm.RECORD_TOO_LARGE, detail, now)
+        self._wake()
 
     def publish(self) -> None:
-        """Hand what is to be published to the publisher, and log what was said about commands."""
+        """Hand what is to be published to the publisher, and log what was said about commands.
+
+        What was said about one may let the next of its order go, so then it is looked for at once.
+        """
         for record in self._account.drain():
             self._publisher.publish(record)
         for result in self._account.replies.spoken:
@@ -82,4 +98,6 @@ class Events:
                 code=result.code,
                 reason=result.reason.value if result.reason else None,
             )
-        self._account.replies.spoken.clear()
+        if self._account.replies.spoken:
+            self._account.replies.spoken.clear()
+            self._wake()

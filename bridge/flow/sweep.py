@@ -1,6 +1,7 @@
 """What is asked of the venue's REST: the sweep that opens a session, and orders that nobody here knows."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -12,7 +13,8 @@ from bridge.flow.events import Events
 from bridge.flow.ports import Clock, OrderRow, VenueRest, VenueSession
 
 _log = structlog.get_logger()
-_RETRY_S = 1.0
+_RETRY_FIRST_S = 1.0
+_RETRY_LAST_S = 8.0
 
 
 class Sweep:
@@ -54,27 +56,37 @@ class Sweep:
         while True:
             await self._login.wait()
             self._login.clear()
-            while self._session.logged_in and not self._login.is_set() and not await self._swept():  # noqa: ASYNC110 - not a flag: the venue is asked again
-                await asyncio.sleep(_RETRY_S)
+            wait_s = _RETRY_FIRST_S
+            while self._session.logged_in and not self._login.is_set() and not await self._swept():
+                # A new login is not made to wait for what went wrong before it.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._login.wait()
+                wait_s = min(2 * wait_s, _RETRY_LAST_S)
 
     async def look_up(self) -> None:
-        """Look up, once each, the orders of replaces that name one nobody here knows, until cancelled."""
+        """Look up the orders of replaces that name one nobody here knows, until cancelled."""
         while True:
             await self._asked.wait()
             self._asked.clear()
-            for client_order_id in self._account.intake.lookups():
-                try:
-                    row = await self._rest.order(client_order_id=client_order_id)
-                except VenueError as error:
-                    self._log.warning("lookup.failed", client_order_id=client_order_id, detail=str(error))
-                    self._asked.set()
-                    await asyncio.sleep(_RETRY_S)
-                    continue
-                now = self._clock()
-                self._take(row, now)
-                self._account.intake.looked_up(client_order_id, now)
-                self._events.publish()
-                self._wake()
+            while wanted := self._account.intake.lookups():
+                for client_order_id in wanted:
+                    await self._looked_up(client_order_id)
+                if self._account.intake.lookups():
+                    # The venue gave no answer, or there is no lease to deny with.
+                    await asyncio.sleep(_RETRY_FIRST_S)
+
+    async def _looked_up(self, client_order_id: str) -> None:
+        try:
+            row = await self._rest.order(client_order_id=client_order_id)
+        except VenueError as error:
+            self._log.warning("lookup.failed", client_order_id=client_order_id, detail=str(error))
+            return
+        now = self._clock()
+        self._take(row, now)
+        self._account.intake.looked_up(client_order_id, now)
+        self._events.publish()
+        self._wake()
 
     async def _swept(self) -> bool:
         """Ask for the open orders, and once for each command in doubt; False when the venue did not answer."""
@@ -83,7 +95,7 @@ class Sweep:
             for row in rows:
                 self._take(row, self._clock())
             for question in self._account.settling.questions():
-                self._take(await self._rest.order(client_order_id=question.client_order_id), self._clock())
+                await self._ask_once(question.client_order_id)
         except VenueRefused as error:
             self._log.error("sweep.refused", detail=str(error))
             return False
@@ -97,6 +109,15 @@ class Sweep:
         self._events.publish()
         self._wake()
         return True
+
+    async def _ask_once(self, client_order_id: str) -> None:
+        """Ask about a command in doubt. One that the venue refuses to speak of stays so, and holds up no other."""
+        try:
+            row = await self._rest.order(client_order_id=client_order_id)
+        except VenueRefused as error:
+            self._log.error("question.refused", client_order_id=client_order_id, detail=str(error))
+        else:
+            self._take(row, self._clock())
 
     def _take(self, row: OrderRow | None, now: Now) -> None:
         if row is not None:

@@ -5,6 +5,7 @@ then read what was answered, because nothing of an older epoch behind that recor
 there is before anything is sent.
 """
 
+from collections.abc import Sequence
 from math import inf
 
 import msgspec
@@ -18,7 +19,7 @@ from bridge.contract.topics import Stream, topic_name
 from bridge.core.account import Account, Terms
 from bridge.core.claims import Stored, decode, encode
 from bridge.core.intake import Past
-from bridge.errors import ClusterUnreachable
+from bridge.errors import ClusterUnreachable, OffsetLost
 from bridge.flow.ports import Clock, Membership, Publisher, ReadTail, TailRecord
 
 _log = structlog.get_logger()
@@ -42,7 +43,7 @@ def _number(content: bytes | None) -> int:
     return int(content) if content is not None and content.isdigit() else -1
 
 
-def read_answers(results: list[TailRecord], dead_letters: list[TailRecord]) -> Answered:
+def read_answers(results: Sequence[TailRecord], dead_letters: Sequence[TailRecord]) -> Answered:
     """Sum up what was answered; a record with a lower epoch than one before it is void."""
     valid: list[tuple[Result, int]] = []
     offsets: set[int] = set()
@@ -94,7 +95,8 @@ class Takeover:
     async def run(self) -> Account:
         """Take over; the account that comes back may send as soon as its session is live.
 
-        Raises TermEnded when the partition is lost on the way, ClusterUnreachable when the brokers do not answer.
+        Raises TermEnded when the partition is lost on the way, ClusterUnreachable when the brokers do not answer, and
+        OffsetLost, after an alarm, when the topic does not hold what comes next.
         """
         committed = await self._membership.committed()
         offset, stored = committed.offset, None
@@ -124,9 +126,14 @@ class Takeover:
         self._publisher.begin_epoch(epoch)
         account.replies.takeover(epoch, self._instance, self._clock())
         await self._flush(account)
-        answers = await self._answers(0 if stored.doubtful_below > offset else await self._since_ms(offset))
-        account.restore(answers.results, self._clock())
-        await self._read_commands(account, offset, stored, answers)
+        try:
+            answers = await self._answers(0 if stored.doubtful_below > offset else await self._since_ms(offset))
+            account.restore(answers.results, self._clock())
+            await self._read_commands(account, offset, stored, answers)
+        except OffsetLost as error:
+            account.replies.alarm(Alarm.OFFSET_LOST, str(error), self._clock())
+            await self._flush(account)
+            raise
         await self._flush(account)
         account.begin(self._instance, self._clock())
         return account
@@ -144,7 +151,7 @@ class Takeover:
     async def _answers(self, since_ms: int) -> Answered:
         results = await self._read_tail(topic_name(self._prefix, self._name, Stream.RESULTS), since_ms)
         dead_letters = await self._read_tail(topic_name(self._prefix, self._name, Stream.DEAD_LETTERS), since_ms)
-        return read_answers(list(results), list(dead_letters))
+        return read_answers(results, dead_letters)
 
     async def _flush(self, account: Account) -> None:
         for record in account.drain():

@@ -1,6 +1,7 @@
 """One term of ownership: everything that runs between a takeover and the loss of the partition, or the stop."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -9,7 +10,8 @@ from msgspec import Struct
 
 from bridge.contract.session import Alarm
 from bridge.core.account import Account
-from bridge.errors import LoginRefused
+from bridge.core.traffic import Outgoing
+from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost
 from bridge.flow.commands import Commands
 from bridge.flow.events import Events
 from bridge.flow.ports import Clock, EncodeAction, Listener, Membership, Publisher, VenueRest, VenueSession
@@ -17,6 +19,12 @@ from bridge.flow.sweep import Sweep
 
 _log = structlog.get_logger()
 _LOOK_S = 0.05
+_OUTAGE_S = 600.0
+"""How long a commit may wait for brokers that are away. One that was written and not answered ends the term at once."""
+_SETTLE_SHARE = 0.35
+_FLUSH_SHARE = 0.15
+_COMMIT_SHARE = 0.1
+"""Parts of the time to stop; what is left is for leaving the group and for the publisher's own end."""
 
 
 class Parts(Struct, frozen=True):
@@ -41,13 +49,14 @@ class Term:
         account: Account,
         parts: Parts,
         *,
-        commit_timeout_s: float,
+        session_timeout_s: float,
         stop_deadline_s: float,
     ) -> None:
         self._name = name
         self._instance = instance
         self._account = account
         self._parts = parts
+        self._session_timeout_s = session_timeout_s
         self._stop_deadline_s = stop_deadline_s
         self._events = Events(name, account, parts.publisher, wake=self.wake, on_login=self._logged_in)
         self.session = parts.open_session(self._events, account.fenced_at)
@@ -69,22 +78,23 @@ class Term:
             events=self._events,
             clock=parts.clock,
             encode=parts.encode,
-            commit_timeout_s=commit_timeout_s,
+            commit_timeout_s=_OUTAGE_S,
             ask=self._sweep.ask,
         )
 
     @property
-    def recovered(self) -> bool:
-        """Whether the session is live and places may go."""
-        return self._account.recovered
+    def ready(self) -> bool:
+        """Whether the session is live and swept, and Kafka acknowledges commits."""
+        return self._account.recovered and self._is_surely_owner()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end in good order.
 
-        Raises TermEnded when ownership is over or uncertain, LoginRefused when the venue does not want this key.
+        Raises TermEnded when ownership is over or uncertain; LoginRefused when the venue does not want this key, and
+        OffsetLost when the topic lacks what comes next: both after an alarm and an end in good order.
         """
         work: dict[str, Coroutine[Any, Any, None]] = {
-            "session": self.session.run(),
+            "session": self._keep_session(),
             "read": self._commands.read(),
             "send": self._commands.send(),
             "sweep": self._sweep.run(),
@@ -95,19 +105,51 @@ class Term:
         try:
             await asyncio.wait([*tasks.values(), stopping], return_when=asyncio.FIRST_COMPLETED)
             for task in tasks.values():
-                if task.done():
-                    task.result()
+                _raise_failure(task)
             await self._end(tasks)
-        except LoginRefused as error:
-            self._account.replies.alarm(Alarm.LOGIN_STOPPED, str(error), self._parts.clock())
-            self._events.publish()
-            await self._parts.publisher.flush(self._stop_deadline_s / 4)
+        except (LoginRefused, OffsetLost) as error:
+            alarm = Alarm.LOGIN_STOPPED if isinstance(error, LoginRefused) else Alarm.OFFSET_LOST
+            self._account.replies.alarm(alarm, str(error), self._parts.clock())
+            with contextlib.suppress(KafkaTrouble):  # the reason to give up is the other one
+                await self._end(tasks)
             raise
         finally:
-            stopping.cancel()
-            for task in tasks.values():
-                task.cancel()
-            await asyncio.gather(*tasks.values(), stopping, return_exceptions=True)
+            await _cancel(*tasks.values(), stopping)
+
+    async def _keep_session(self) -> None:
+        """Keep the session while there may be one.
+
+        Without brokers an open session stays open, and its events wait in memory. None is opened, though, while more
+        wait than may, nor while it is not sure that nobody else owns the account and logs in with the same key.
+        """
+        while True:
+            while not self._may_log_in():  # noqa: ASYNC110 - neither the publisher nor the clock has an event for it
+                await asyncio.sleep(_LOOK_S)
+            await self._session_while_allowed()
+            _log.warning("session.held_back", account=self._name, overfull=self._parts.publisher.overfull)
+
+    def _may_log_in(self) -> bool:
+        return self._is_surely_owner() and not self._parts.publisher.overfull
+
+    def _is_surely_owner(self) -> bool:
+        """Whether the group cannot have put this member out: a commit was acknowledged within its session timeout."""
+        return self._parts.clock().mono - self._commands.stored_at < self._session_timeout_s
+
+    async def _session_while_allowed(self) -> None:
+        running = asyncio.create_task(self.session.run(), name=f"{self._name}:socket")
+        try:
+            while True:
+                self._events.ended.clear()
+                ended = asyncio.create_task(self._events.ended.wait(), name=f"{self._name}:ended")
+                try:
+                    await asyncio.wait([running, ended], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    await _cancel(ended)
+                _raise_failure(running)
+                if not self._may_log_in():
+                    return
+        finally:
+            await _cancel(running)
 
     async def _end(self, tasks: dict[str, asyncio.Task[None]]) -> None:
         """Stop in good order.
@@ -117,17 +159,25 @@ class Term:
         """
         self._commands.closing = True
         await _cancel(tasks["read"])
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._stop_deadline_s / 2
-        while self._account.settling.awaited and loop.time() < deadline:  # noqa: ASYNC110 - the pure core has no event
-            await asyncio.sleep(_LOOK_S)
-        await _cancel(tasks["send"])
+        send = tasks["send"]
+        deadline = asyncio.get_running_loop().time() + self._stop_deadline_s * _SETTLE_SHARE
+        while self._account.settling.awaited and asyncio.get_running_loop().time() < deadline:
+            await asyncio.wait([send], timeout=_LOOK_S)
+            _raise_failure(send)
         await _cancel(tasks["session"])
+        self._commands.end()
+        await asyncio.wait([send], timeout=self._stop_deadline_s * _COMMIT_SHARE)
+        _raise_failure(send)
+        await _cancel(send)
         self._account.end(self._instance, self._parts.clock())
         self._events.publish()
-        if not await self._parts.publisher.flush(self._stop_deadline_s / 4):
+        if not await self._parts.publisher.flush(self._stop_deadline_s * _FLUSH_SHARE):
             _log.warning("stop.unflushed", account=self._name)
-        await self._commands.commit_last()
+        await self._commands.commit_last(self._stop_deadline_s * _COMMIT_SHARE)
+
+    def too_large(self, record: Outgoing) -> None:
+        """Tell that a record was not published because of its size."""
+        self._events.too_large(record, self._parts.clock())
 
     def wake(self) -> None:
         """Look at once whether something is due."""
@@ -137,6 +187,13 @@ class Term:
         self._sweep.begin(endpoint)
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+def _raise_failure(task: asyncio.Task[None]) -> None:
+    """Raise what a task ended with, if it has ended."""
+    if task.done() and not task.cancelled():
+        task.result()
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,18 +5,8 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
 
-from bridge.errors import KafkaTrouble, TermEnded
+from bridge.errors import CommitInterrupted, KafkaTrouble, TermEnded
 from bridge.kafka import inside
-
-
-class CommitInterrupted(KafkaTrouble):
-    """A rebalance ended the attempt, whose request the next generation fences.
-
-    When the partition comes back, the owner commits its whole state again and goes on; when it does not, the next
-    call raises TermEnded.
-    """
-
-    retryable = True
 
 
 class CommitAttempts:

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka import errors as kafka_errors
 
 from bridge.core.traffic import CommandRecord
-from bridge.errors import KafkaTrouble
+from bridge.errors import OffsetLost
 from bridge.kafka import inside
 
 _FETCH_MS: Final = 200
@@ -16,20 +16,6 @@ _ASK_TIMEOUT_S: Final = 5.0
 _BEFORE_SEEK: Final = -1
 
 log = structlog.get_logger(__name__)
-
-
-class OffsetLost(KafkaTrouble):
-    """The log does not hold the offset that comes next: retention removed it, or the topic was made anew.
-
-    `begin` and `end` are what the log holds, `end` excluded; None where the broker could not be asked.
-    """
-
-    def __init__(self, topic: str, offset: int, begin: int | None, end: int | None) -> None:
-        self.offset, self.begin, self.end = offset, begin, end
-        super().__init__(
-            f"{topic} does not hold offset {offset}, which comes next: it holds {begin} to {end} (excluded). "
-            "Commands in between are lost or the topic was made anew; the group's offset must be set by hand"
-        )
 
 
 class Intake:

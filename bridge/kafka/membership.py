@@ -17,14 +17,12 @@ from msgspec import Struct
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.core.traffic import CommandRecord
-from bridge.errors import ClusterUnreachable, KafkaTrouble, TermEnded
+from bridge.errors import ClusterUnreachable, CommitInterrupted, KafkaTrouble, TermEnded
 from bridge.kafka import inside
 from bridge.kafka.assignor import KeepOwner
 from bridge.kafka.cluster import ask, likely_cause, member_options, require_one_partition, require_topic
-from bridge.kafka.commits import CommitAttempts, CommitInterrupted
-from bridge.kafka.intake import Intake, OffsetLost
-
-__all__ = ["CommitInterrupted", "Committed", "Membership", "OffsetLost"]
+from bridge.kafka.commits import CommitAttempts
+from bridge.kafka.intake import Intake
 
 _LEAVE_TIMEOUT_S: Final = 5.0
 _ANSWER_S: Final = 10.0

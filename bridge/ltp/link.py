@@ -126,10 +126,9 @@ class Link:
         self._advance(self._conversation)
 
     def _take(self, raw: bytes) -> None:
-        if self._conversation is None:
+        if self._conversation is None or self.ending is not None:
             return
         now = self._clock()
-        self._heard_ms = now.wall_ms
         for event in self._conversation.receive(raw, now):
             if self._ending is not None:
                 return  # dropped: what is buffered is no longer ours to tell
@@ -143,6 +142,8 @@ class Link:
                     self._tell(event, now)
                 case _:
                     self._tell(event, now)
+        # Only now: what nobody could be told was not heard, and belongs to the gap.
+        self._heard_ms = now.wall_ms
         self._advance(self._conversation)
 
     def _advance(self, conversation: Conversation) -> None:

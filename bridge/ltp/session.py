@@ -146,7 +146,7 @@ class Session:
         if link.opened_at is not None:
             return self._tell_lost(ending) - link.opened_at, None
         refusal = self._refusal(ending)
-        detail = ending.detail if refusal is None else str(refusal)
+        detail = without_secrets(ending.detail, *self._secrets) if refusal is None else str(refusal)
         self._listener.attempt_failed(self._endpoint.name, ending.cause, detail, self._clock())
         return None, refusal
 
@@ -175,7 +175,8 @@ class Session:
 
     def _tell_lost(self, ending: Ending) -> float:
         now = self._clock()
-        self._listener.lost(self._endpoint.name, ending.cause, ending.detail, now)
+        detail = without_secrets(ending.detail, *self._secrets)
+        self._listener.lost(self._endpoint.name, ending.cause, detail, now)
         return now.mono
 
     def _refusal(self, ending: Ending) -> LoginRefused | None:

@@ -9,9 +9,9 @@ from aiokafka import errors as kafka_errors
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream
-from bridge.errors import KafkaTrouble, TermEnded
+from bridge.errors import CommitInterrupted, KafkaTrouble, TermEnded
 from bridge.kafka import inside
-from bridge.kafka.membership import CommitInterrupted, Committed, Membership
+from bridge.kafka.membership import Committed, Membership
 
 Members = Callable[..., Membership]
 MakeTopics = Callable[..., Awaitable[None]]

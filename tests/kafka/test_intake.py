@@ -12,7 +12,8 @@ from aiokafka.record.util import calc_crc32c
 from bridge.config import Kafka
 from bridge.contract.topics import Stream
 from bridge.core.traffic import CommandRecord
-from bridge.kafka.membership import Membership, OffsetLost
+from bridge.errors import OffsetLost
+from bridge.kafka.membership import Membership
 
 Members = Callable[..., Membership]
 MakeTopics = Callable[..., Awaitable[None]]

@@ -162,6 +162,22 @@ async def test_each_loss_is_told_once_and_mended(venue: Venue, start: Start, not
     assert all(one != next_one for (_, one), (_, next_one) in pairwise(seen))
 
 
+async def test_a_loss_is_told_without_secrets(venue: Venue, start: Start, notes: Notes) -> None:
+    """Whatever the venue gives as its reason for closing, neither key nor secret is passed on."""
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.send_str(ACCEPTED)
+        await ws.close(code=1008, message=b"ak-test used sk-test-secret")
+
+    async with running(start(await venue(talk))):
+        await notes.wait("lost", 1)
+    assert notes.of("lost")[0] == (
+        Cause.CLOSED_BY_VENUE,
+        "the venue closed the connection with code 1008 *** used ***",
+    )
+
+
 async def test_a_refused_key_stops_the_session(venue: Venue, start: Start, notes: Notes) -> None:
     """After three refusals in a row it says what to do, and never says the key or the secret."""
 

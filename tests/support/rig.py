@@ -104,9 +104,10 @@ class Rig:
         self.prefix = f"t{uuid.uuid4().hex[:12]}"
         self._folder = folder
         self._stack = contextlib.AsyncExitStack()
-        self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+        self._producer: AIOKafkaProducer
 
     async def __aenter__(self) -> Self:
+        self._producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, acks="all")
         await self._producer.start()
         self._stack.push_async_callback(self._producer.stop)
         return self

@@ -1,0 +1,39 @@
+"""What the logs must not say."""
+
+import logging
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+import structlog
+
+from bridge.admin import logs
+
+
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Leave the logging of the other tests as it was."""
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)  # it would take pytest's own sinks away
+    yield
+    structlog.reset_defaults()
+
+
+def _fail() -> None:
+    secret = "canary-" + "of-a-secret"
+    raise ValueError(str(len(secret)))
+
+
+@pytest.mark.parametrize("style", ["json", "pretty"])
+def test_a_traceback_shows_no_local_variables(
+    style: Literal["json", "pretty"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A crash is logged with its traceback and without the values that the code held, a secret among them."""
+    logs.configure("info", style)
+    try:
+        _fail()
+    except ValueError:
+        structlog.get_logger().exception("term.crashed")
+    told = capsys.readouterr().out
+    assert "term.crashed" in told
+    assert "_fail" in told
+    assert "canary-of-a-secret" not in told

@@ -1,0 +1,125 @@
+"""Taking over: what the commit, `results` and `dead-letters` say, and what is made of it."""
+
+import msgspec
+from one_account import place
+from outside import Committed, Outside, Tail, until
+
+from bridge.app import clock
+from bridge.contract import headers as names
+from bridge.contract.results import Outcome, Result
+from bridge.contract.topics import Stream
+from bridge.core.claims import Stored, decode, encode
+from bridge.core.traffic import Outgoing
+from bridge.flow.takeover import read_answers
+
+RESULT = Result(command_id="a", command_offset=3, outcome=Outcome.ACCEPTED, answered_at=1, action="place_order")
+
+
+def tail(result: Result | bytes | None, *, epoch: bytes | None = b"1", kind: bytes | None = None) -> Tail:
+    """Return a record of `results`."""
+    value = msgspec.json.encode(result) if isinstance(result, Result) else result
+    headers = [(names.TYPE, kind or names.EVENT_TYPES[Stream.RESULTS])]
+    return Tail(7, value, [*headers, (names.EPOCH, epoch)] if epoch is not None else headers)
+
+
+def test_what_counts_as_an_answer() -> None:
+    """Void, foreign, empty and unreadable records are no answers; an `unknown` is remembered but ends nothing."""
+    doubt = msgspec.structs.replace(RESULT, command_offset=4, outcome=Outcome.UNKNOWN)
+    records = [
+        tail(RESULT),
+        tail(doubt),
+        tail(b"{}", kind=names.TAKEOVER_TYPE, epoch=b"2"),
+        tail(msgspec.structs.replace(RESULT, command_offset=5)),
+        tail(RESULT, epoch=None),
+        tail(None, epoch=b"3"),
+        tail(b"not JSON", epoch=b"2"),
+    ]
+    letter = Tail(7, b"?", [(names.ERROR_OFFSET, b"9")])
+    answered = read_answers(records, [letter])
+    assert answered.results == [(RESULT, 7), (doubt, 7)]
+    assert (answered.offsets, answered.epoch) == (frozenset({3, 9}), 2)
+
+
+async def test_the_first_start_of_all() -> None:
+    """A group that never committed begins at the oldest command with epoch 1, no gap and no alarm."""
+    outside = Outside()
+    outside.group.begin = 5
+    outside.group.write(place("p5"))
+    async with outside.running():
+        await until(lambda: outside.topics.outcomes("p5") == ["accepted"])
+        assert outside.topics.session_events("gap.opened") == []
+    assert outside.topics.session_events("alarm.raised") == []
+    assert outside.member.epoch == 1
+
+
+async def test_a_dead_letter_is_answered() -> None:
+    """A bad record that was dead-lettered before a crash gets no second dead letter from the next owner."""
+    outside = Outside()
+    outside.group.write(b"buy low")
+    async with outside.running():
+        await until(lambda: outside.group.committed.offset == 1)
+    outside.group.committed = Committed(0, encode(Stored(1, 0, ()), 0))
+    async with outside.running():
+        await until(lambda: outside.group.committed.offset == 1)
+    assert len([one for one in outside.topics.said() if one.stream is Stream.DEAD_LETTERS]) == 1
+
+
+async def test_a_claimed_command_is_asked_about_and_not_sent() -> None:
+    """What a predecessor claimed and left without a result is `unknown`; what it did not claim is sent."""
+    outside = Outside()
+    outside.group.write(place("p0"), place("p1"))
+    outside.group.committed = Committed(0, encode(Stored(6, 0, (0,)), 0))
+    async with outside.running():
+        await until(lambda: outside.topics.outcomes("p1") == ["accepted"])
+    assert outside.topics.outcomes("p0") == ["unknown"]
+    assert "p0" in outside.venue.asked
+    assert len(outside.venue.actions("place_order")) == 1
+    stored = decode(outside.group.committed.metadata, 0)
+    assert stored is not None
+    assert (stored.epoch, stored.claimed) == (7, (0,))
+
+
+async def test_offsets_reset_by_a_tool() -> None:
+    """Without our metadata every command in the log counts as claimed, an alarm says so, and new ones trade."""
+    outside = Outside()
+    outside.group.write(place("p0"))
+    async with outside.running():
+        await until(lambda: outside.topics.outcomes("p0") == ["accepted"])
+    outside.group.write(place("p1"))
+    outside.group.committed = Committed(0, "")
+    async with outside.running():
+        outside.group.write(place("p2"))
+        await until(lambda: outside.topics.outcomes("p2") == ["accepted"])
+    assert outside.topics.outcomes("p0") == ["accepted"]
+    assert outside.topics.outcomes("p1") == ["unknown"]
+    assert outside.member.epoch == 2
+    assert [alarm["alarm"] for alarm in outside.topics.session_events("alarm.raised")] == ["claims_unreadable"]
+
+
+async def test_commands_older_than_the_oldest_result_are_passed_over() -> None:
+    """Where claims were lost, a command from before the oldest result may have been answered: it is only counted."""
+    outside = Outside()
+    outside.group.write(place("p0"))
+    late = msgspec.structs.replace(RESULT, command_id="p9", command_offset=9)
+    outside.topics.begin_epoch(3)
+    outside.topics.publish(Outgoing(Stream.RESULTS, b"p9", msgspec.json.encode(late), clock().wall_ms))
+    outside.topics.release()
+    outside.group.log[0] = msgspec.structs.replace(outside.group.log[0], timestamp_ms=5)
+    async with outside.running():
+        pass
+    (alarm,) = outside.topics.session_events("alarm.raised")
+    assert "1 commands were passed over" in alarm["detail"]
+    assert outside.topics.outcomes("p0") == []
+    assert (outside.member.epoch, outside.group.committed.offset) == (4, 1)
+
+
+async def test_a_takeover_that_cannot_be_recorded_is_made_again() -> None:
+    """Without a durable takeover record nothing is sent; the next attempt has another epoch and succeeds."""
+    outside = Outside()
+    outside.topics.hold = True
+    async with outside.running(ready=False):
+        await until(lambda: "durable in time" in outside.flow.detail)
+        assert outside.venue.sessions == []
+        outside.topics.release()
+        await until(lambda: outside.flow.ready)
+    assert outside.member.epoch == 2

@@ -1,0 +1,451 @@
+"""What flow meets outside, by hand: a group with its topics, a publisher, and a venue that answers at once."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from one_account import TERMS
+
+from bridge.app import clock
+from bridge.contract import headers as names
+from bridge.contract.headers import Headers
+from bridge.contract.pushes import OrderPush
+from bridge.contract.results import Result
+from bridge.contract.session import Cause
+from bridge.contract.topics import Stream
+from bridge.core.account import Account, Terms
+from bridge.core.now import Now
+from bridge.core.traffic import Answer, CommandRecord, Outgoing, Received
+from bridge.errors import (
+    CommitInterrupted,
+    KafkaTrouble,
+    OffsetLost,
+    TermEnded,
+    VenueError,
+    VenueRefused,
+    VenueUnreachable,
+)
+from bridge.flow.account import AccountFlow
+from bridge.flow.ports import Listener
+from bridge.flow.ports import Membership as MembershipPort
+from bridge.flow.takeover import Takeover
+from bridge.flow.term import Parts
+
+STOP_DEADLINE_S = 4.0
+COMMIT_TIMEOUT_S = 1.0
+
+
+async def until(holds: Callable[[], object], deadline_s: float = 5.0) -> None:
+    """Wait until a condition holds; fail at the deadline."""
+    end = time.monotonic() + deadline_s
+    while not holds():
+        assert time.monotonic() < end, "the condition did not hold in time"
+        await asyncio.sleep(0.005)
+
+
+class Committed(Struct, frozen=True):
+    """What the group has committed."""
+
+    offset: int | None
+    metadata: str
+
+
+class Tail(Struct, frozen=True):
+    """A record read back."""
+
+    timestamp_ms: int
+    value: bytes | None
+    headers: Headers
+
+
+class Row(Struct, frozen=True):
+    """An order as REST tells it."""
+
+    order: OrderPush
+
+
+class Topics:
+    """A publisher, and what readers of its topics find. `hold` keeps records from becoming durable."""
+
+    def __init__(self) -> None:
+        self.durable: list[tuple[int, Outgoing]] = []
+        self.pending: list[tuple[int, Outgoing]] = []
+        self.hold = False
+        self.healthy = True
+        self.overfull = False
+        self._epoch = 0
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Stamp this epoch from now on."""
+        self._epoch = epoch
+
+    def publish(self, record: Outgoing) -> None:
+        """Queue a record."""
+        self.pending.append((self._epoch, record))
+        asyncio.get_running_loop().call_soon(self._settle)
+
+    def _settle(self) -> None:
+        while self.pending and not self.hold:
+            epoch, record = self.pending.pop(0)
+            self.durable.append((epoch, record))
+            if record.when_durable is not None:
+                record.when_durable()
+
+    def release(self) -> None:
+        """Let everything become durable."""
+        self.hold = False
+        self._settle()
+
+    def oldest_pending_ms(self) -> int | None:
+        """Return when the oldest event that is not durable was received."""
+        return min((one.received_ms for _, one in self.pending if one.received_ms is not None), default=None)
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until everything is durable, or the time is over."""
+        with contextlib.suppress(AssertionError):
+            await until(lambda: not self.pending, timeout_s)
+        return not self.pending
+
+    async def read_tail(self, topic: str, since_ms: int) -> list[Tail]:
+        """Read a topic back from a point in time on."""
+        return [
+            Tail(one.time_ms, one.value, [*one.headers, *_ours(epoch, one)])
+            for epoch, one in self.durable
+            if topic.endswith("." + one.stream.value) and one.time_ms >= since_ms
+        ]
+
+    def said(self) -> list[Outgoing]:
+        """Return everything that was published, durable or not."""
+        return [one for _, one in (*self.durable, *self.pending)]
+
+    def results(self, command_id: str) -> list[Result]:
+        """Return the results of a command."""
+        found = [one for one in self.said() if one.stream is Stream.RESULTS and one.key == command_id.encode()]
+        return [msgspec.json.decode(one.value or b"", type=Result) for one in found]
+
+    def outcomes(self, command_id: str) -> list[str]:
+        """Return the outcomes of a command."""
+        return [result.outcome.value for result in self.results(command_id)]
+
+    def session_events(self, kind: str) -> list[dict[str, Any]]:
+        """Return the session events of a type."""
+        events = [json.loads(one.value or b"") for one in self.said() if one.stream is Stream.SESSION]
+        return [event for event in events if event["type"] == kind]
+
+
+def _ours(epoch: int, record: Outgoing) -> Headers:
+    kind = record.event_type or names.EVENT_TYPES[record.stream]
+    return [(names.EPOCH, str(epoch).encode()), (names.TYPE, kind)]
+
+
+class Group:
+    """The group of one account and its commands topic; `trouble` is raised by whoever asks next."""
+
+    def __init__(self) -> None:
+        self.log: list[CommandRecord] = []
+        self.begin = 0
+        self.committed = Committed(None, "")
+        self.commits: list[int] = []
+        self.trouble: KafkaTrouble | None = None
+        self.refusal: KafkaTrouble | None = None
+        self.slow_s = 0.0
+        self.given = asyncio.Event()
+        self.given.set()
+        self.left = 0
+
+    def write(self, *bodies: dict[str, Any] | bytes | None) -> None:
+        """Append commands."""
+        for body in bodies:
+            value = json.dumps(body).encode() if isinstance(body, dict) else body
+            self.log.append(CommandRecord(self.begin + len(self.log), clock().wall_ms, b"key", value, ()))
+
+    def give_away(self) -> None:
+        """Give the partition to another member for good."""
+        self.trouble = TermEnded("given to another member")
+
+
+class Member:
+    """One member of a group."""
+
+    def __init__(self, group: Group, changed: Callable[[], None]) -> None:
+        self._group = group
+        self._changed = changed
+        self.owned = False
+        self.position = 0
+        self.epoch = 0
+        self.paused: list[bool] = []
+
+    def set_epoch(self, epoch: int) -> None:
+        """Note the term."""
+        self.epoch = epoch
+
+    async def join(self) -> None:
+        """Join."""
+        self._raise()
+
+    async def wait_owned(self) -> None:
+        """Wait until the partition is given away."""
+        await self._group.given.wait()
+        self._raise()
+        self.owned = True
+
+    async def committed(self) -> Committed:
+        """Return what is committed."""
+        return self._group.committed
+
+    async def commit(self, offset: int, metadata: str, timeout_s: float) -> None:
+        """Commit, unless told otherwise."""
+        group = self._group
+        refusal, group.refusal = group.refusal, None
+        if group.slow_s > timeout_s:
+            await asyncio.sleep(timeout_s)
+            raise TermEnded("not acknowledged in time")
+        await asyncio.sleep(group.slow_s)
+        if refusal is not None:
+            raise refusal
+        self._raise()
+        group.committed = Committed(offset, metadata)
+        group.commits.append(offset)
+
+    async def poll(self, timeout_s: float) -> list[CommandRecord]:
+        """Return new records."""
+        with contextlib.suppress(AssertionError):
+            await until(lambda: self._group.trouble or self.position < self.end, min(timeout_s, 0.05))
+        self._raise()
+        if self.position < self._group.begin:
+            raise OffsetLost("commands", self.position, self._group.begin, self.end)
+        found = self._group.log[self.position - self._group.begin :]
+        self.position = self.end
+        return found
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last record."""
+        return self._group.begin + len(self._group.log)
+
+    def seek(self, offset: int) -> None:
+        """Read from here on."""
+        self.position = offset
+
+    def pause(self) -> None:
+        """Note it."""
+        self.paused.append(True)
+
+    def resume(self) -> None:
+        """Note it."""
+        self.paused.append(False)
+
+    async def begin_offset(self) -> int:
+        """Return the first offset."""
+        return self._group.begin
+
+    async def end_offset(self) -> int:
+        """Return the last."""
+        return self.end
+
+    async def leave(self) -> None:
+        """Leave."""
+        self.owned = False
+        self._group.left += 1
+
+    def rebalance(self) -> None:
+        """Take the partition away for a moment: the commit under way comes to nothing."""
+        self._group.refusal = CommitInterrupted("a rebalance ended the commit")
+        self._changed()
+
+    def _raise(self) -> None:
+        if self._group.trouble is not None:
+            raise self._group.trouble
+
+
+class Venue:
+    """A venue: its REST, and what its sessions share. `answer` is the code of every action; None is silence."""
+
+    def __init__(self) -> None:
+        self.answer: int | None = 200000
+        self.refusal: Exception | None = None
+        self.open: list[Row] = []
+        self.orders: dict[str, Row] = {}
+        self.rest_trouble: VenueError | None = None
+        self.order_trouble: VenueError | None = None
+        self.asked: list[str] = []
+        self.swept = 0
+        self.written: list[dict[str, Any]] = []
+        self.sessions: list[Session] = []
+        self.unwritable = False
+        self.refused: set[str] = set()
+        self.during_sweep: Callable[[], None] | None = None
+
+    @property
+    def session(self) -> "Session":
+        """The latest session."""
+        return self.sessions[-1]
+
+    async def open_orders(self) -> list[Row]:
+        """Return every open order."""
+        self.swept += 1
+        interrupt, self.during_sweep = self.during_sweep, None
+        if interrupt is not None:
+            interrupt()
+            await asyncio.sleep(0.02)
+        if self.rest_trouble is not None:
+            raise self.rest_trouble
+        return self.open
+
+    async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> Row | None:
+        """Return one order."""
+        self.asked.append(client_order_id or order_id or "")
+        if client_order_id in self.refused:
+            raise VenueRefused(1000, "no")
+        if self.order_trouble is not None:
+            raise self.order_trouble
+        return self.orders.get(client_order_id or "")
+
+    def opened(self, listener: Listener, other_login_at: float) -> "Session":
+        """Make a session."""
+        self.sessions.append(Session(self, listener))
+        return self.session
+
+    def actions(self, action: str) -> list[dict[str, str]]:
+        """Return the arguments of the actions that were written."""
+        return [one["args"] for one in self.written if one["action"] == action]
+
+
+class Session:
+    """A session that logs in at once, and again after it was lost."""
+
+    def __init__(self, venue: Venue, listener: Listener) -> None:
+        self._venue = venue
+        self.listener = listener
+        self.logged_in = False
+        self.heard_ms = 0
+        self._ended: asyncio.Future[tuple[Cause, str]] | None = None
+
+    def ready_to_write(self, now: Now) -> bool:
+        """Tell whether it is logged in."""
+        return self.logged_in
+
+    async def send(self, frame: bytes) -> None:
+        """Take a frame, and answer it in a moment."""
+        if self._venue.unwritable:
+            raise VenueUnreachable("the connection has ended")
+        request = json.loads(frame)
+        self._venue.written.append(request)
+        if self._venue.answer is not None:
+            asyncio.get_running_loop().call_soon(self.acknowledge, request["id"], self._venue.answer)
+
+    def acknowledge(self, request_id: str | None, code: int = 200000) -> None:
+        """Answer a request."""
+        order_id = f"9{len(self._venue.written)}"
+        self.heard(Answer(request_id, "place_order", code, "", order_id, None))
+
+    def heard(self, event: Received) -> None:
+        """Let a frame arrive."""
+        self.heard_ms = clock().wall_ms
+        self.listener.received(event, clock())
+
+    def drop(self, cause: Cause, detail: str) -> None:
+        """End it."""
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result((cause, detail))
+
+    async def run(self) -> None:
+        """Log in, and again."""
+        while True:
+            if self._venue.refusal is not None:
+                raise self._venue.refusal
+            self._ended = asyncio.get_running_loop().create_future()
+            self.logged_in, self.heard_ms = True, clock().wall_ms
+            self.listener.logged_in("here", clock())
+            cause, detail = Cause.STOPPED, "stopped"
+            try:
+                cause, detail = await self._ended
+            finally:
+                self.logged_in = False
+                self.listener.lost("here", cause, detail, clock())
+            self.listener.attempt_failed("here", Cause.LINK_FAILED, "once more", clock())
+            await asyncio.sleep(0.01)
+
+
+def encode(request_id: str, action: str, args: Mapping[str, str]) -> bytes:
+    """Write a frame that a test can read."""
+    return json.dumps({"id": request_id, "action": action, "args": dict(args)}).encode()
+
+
+class Outside:
+    """All of it, and an account that lives in it."""
+
+    def __init__(self, **terms: object) -> None:
+        self.topics = Topics()
+        self.group = Group()
+        self.venue = Venue()
+        self.members: list[Member] = []
+        self.started = asyncio.Event()
+        self.started.set()
+        self.terms: Terms = msgspec.structs.replace(
+            TERMS, **{"commit_period_s": 0.05, "lease_s": 0.5, "ack_timeout_s": 0.3, **terms}
+        )
+        self.flow = AccountFlow(
+            "main",
+            "here:1",
+            start=self._start,
+            join=self._join,
+            take_over=self._take_over,
+            parts=self._parts,
+            random=lambda: 0.0,
+            session_timeout_s=COMMIT_TIMEOUT_S,
+            stop_deadline_s=STOP_DEADLINE_S,
+        )
+
+    @property
+    def member(self) -> Member:
+        """The latest member."""
+        return self.members[-1]
+
+    async def _start(self) -> None:
+        await self.started.wait()
+
+    def _join(self, wake: Callable[[], None]) -> Member:
+        self.members.append(Member(self.group, wake))
+        return self.member
+
+    async def _take_over(self, member: MembershipPort) -> Account:
+        return await Takeover(
+            "ltp",
+            "main",
+            "here:1",
+            self.terms,
+            membership=member,
+            publisher=self.topics,
+            read_tail=self.topics.read_tail,
+            clock=clock,
+            commit_timeout_s=COMMIT_TIMEOUT_S,
+        ).run()
+
+    def _parts(self, member: MembershipPort) -> Parts:
+        return Parts(
+            membership=member,
+            publisher=self.topics,
+            rest=self.venue,
+            open_session=self.venue.opened,
+            encode=encode,
+            clock=clock,
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self, *, ready: bool = True) -> AsyncIterator[asyncio.Task[None]]:
+        """Run the account until the end of the block, and stop it in good order."""
+        stop = asyncio.Event()
+        task = asyncio.create_task(self.flow.run(stop))
+        try:
+            if ready:
+                await until(lambda: self.flow.ready)
+            yield task
+        finally:
+            stop.set()
+            await asyncio.wait_for(task, 10)
