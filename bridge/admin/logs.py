@@ -6,7 +6,7 @@ from typing import Literal
 
 import structlog
 
-_LIBRARIES_AT_WARNING = ("aiohttp", "aiokafka", "asyncio", "kafka")
+LIBRARIES_AT_WARNING = ("aiohttp", "aiokafka", "asyncio", "kafka")
 """Below this they would write whole requests, credentials among them."""
 
 
@@ -41,5 +41,5 @@ def configure(level: str, style: Literal["auto", "json", "pretty"]) -> None:
     sink = logging.StreamHandler(sys.stdout)
     sink.setFormatter(foreign)
     logging.basicConfig(handlers=[sink], level=threshold, force=True)
-    for name in _LIBRARIES_AT_WARNING:
+    for name in LIBRARIES_AT_WARNING:
         logging.getLogger(name).setLevel(logging.WARNING)

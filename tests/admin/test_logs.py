@@ -14,7 +14,10 @@ from bridge.admin import logs
 def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Leave the logging of the other tests as it was."""
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)  # it would take pytest's own sinks away
+    levels = {name: logging.getLogger(name).level for name in logs.LIBRARIES_AT_WARNING}
     yield
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
     structlog.reset_defaults()
 
 
