@@ -207,6 +207,17 @@ def test_a_replace_by_an_unknown_name_is_looked_up_and_goes() -> None:
     assert one.written[0].args["orderId"] == ORDER_ID
 
 
+def test_a_replace_that_a_cancel_ended_while_the_venue_was_asked_stays_ended() -> None:
+    """The venue's answer about its order comes too late to change its own."""
+    one = OneAccount()
+    one.offer(replace("r", clientOrderId="theirs"))
+    one.send()
+    assert one.account.intake.lookups() == ["theirs"]
+    one.offer(cancel("c", clientOrderId="theirs"))
+    one.account.intake.looked_up("theirs", one.now)
+    assert one.outcomes() == [(0, "superseded")]
+
+
 def test_a_replace_by_a_name_that_nobody_knows_is_denied() -> None:
     """Not before there is a lease to say so; what expired meanwhile stays expired and is asked about no more."""
     one = OneAccount()
