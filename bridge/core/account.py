@@ -20,7 +20,7 @@ from bridge.core.orders import Orders
 from bridge.core.replies import Replies
 from bridge.core.route import Router
 from bridge.core.sending import Commit, Sending
-from bridge.core.settling import Settling, seen
+from bridge.core.settling import Settling
 from bridge.core.traffic import Answer, Outgoing, Push, Received
 from bridge.core.windows import Windows
 
@@ -70,7 +70,6 @@ class Account:
         self._memory = Memory(terms.horizon_s)
         self._lanes = Lanes()
         self._gaps = GapLedger(durable_until_ms)
-        self._inherited_ms = durable_until_ms
         self._windows = Windows(
             terms.limits,
             window_s=terms.window_s,
@@ -78,7 +77,7 @@ class Account:
             late_landing_s=terms.late_landing_s,
         )
         self.replies = Replies(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
-        self.router = Router(self._order_pushed, self._trade_conflict)
+        self.router = Router(self.order_row, self._trade_conflict)
         self.sending = Sending(
             self._lanes,
             self._windows,
@@ -123,8 +122,8 @@ class Account:
     def begin(self, instance: str, now: Now) -> None:
         """Publish that this process owns the account; what was not durable before it is a gap."""
         self.replies.session(OwnerAcquired(at=now.wall_ms, epoch=self.epoch, instance=instance))
-        if self._inherited_ms:
-            self._open_gap(now, self._inherited_ms, Cause.OWNER_CHANGED, "the owner changed")
+        if self._gaps.inherited_ms:
+            self._open_gap(now, self._gaps.inherited_ms, Cause.OWNER_CHANGED, "the owner changed")
 
     def end(self, instance: str, now: Now) -> None:
         """Publish that this process gives the account up in good order."""
@@ -147,8 +146,8 @@ class Account:
         return True
 
     def order_row(self, push: OrderPush, now: Now) -> None:
-        """Learn from a row that REST gave."""
-        seen(self._orders, self.settling, push, now)
+        """Learn from a snapshot of an order, from the stream or from REST."""
+        self.settling.order_seen(self._orders.seen(push), now)
 
     def session_opened(self, endpoint: str, open_orders: int, now: Now) -> None:
         """Note that the session is logged in and swept: places may go."""
@@ -179,9 +178,6 @@ class Account:
         """
         may_claim = self.recovered and recording
         return self.sending.next_commit(now, self._gaps.durable_until_ms(live_until_ms), may_claim=may_claim)
-
-    def _order_pushed(self, push: OrderPush, now: Now) -> None:
-        seen(self._orders, self.settling, push, now)
 
     def _trade_conflict(self, detail: str, now: Now) -> None:
         self.replies.alarm(Alarm.TRADE_CONFLICT, detail, now)

@@ -8,7 +8,8 @@ class GapLedger:
     """The open gaps of one account. A gap begins at the last point up to which everything received is durable."""
 
     def __init__(self, durable_until_ms: int = 0) -> None:
-        self._inherited_ms = durable_until_ms
+        self.inherited_ms = durable_until_ms
+        """Up to when the predecessor's events are durable; 0 without one."""
         self._open: dict[str, int] = {}
 
     def open(self, now: Now, epoch: int, from_ms: int, cause: Cause, detail: str) -> GapOpened:
@@ -19,4 +20,4 @@ class GapLedger:
 
     def durable_until_ms(self, live_until_ms: int) -> int:
         """Return the start of the oldest open gap, else the point up to which the live stream is durable."""
-        return min(self._open.values(), default=live_until_ms or self._inherited_ms)
+        return min(self._open.values(), default=live_until_ms or self.inherited_ms)

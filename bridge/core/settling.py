@@ -6,7 +6,6 @@ from typing import Final
 from msgspec import Struct
 
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
-from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome
 from bridge.contract.session import Alarm
 from bridge.core.answers import RATE_CODES, Verdict, verdict
@@ -187,10 +186,3 @@ class Settling:
         if pending.action == PLACE and pending.client_order_id is not None:
             self._places.pop(pending.client_order_id, None)
         self._lanes.settled(pending)
-
-
-def seen(orders: Orders, settling: Settling, push: OrderPush, now: Now) -> Order:
-    """Learn from a snapshot of an order, from the stream or from REST."""
-    order = orders.seen(push)
-    settling.order_seen(order, now)
-    return order
