@@ -72,6 +72,7 @@ def terms(settings: Settings) -> Terms:
         late_landing_s=timing.late_landing_s,
         skew_bound_s=timing.skew_bound_s,
         horizon_s=timing.horizon_s,
+        cancel_late_landings=limits.late_landings == "cancel",
     )
 
 

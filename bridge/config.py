@@ -141,7 +141,11 @@ class Kafka(Section):
 
 
 class Limits(Section):
-    """The venue's limits (LTP docs, User Data Overview), the share of them the bridge may use, and its own."""
+    """The venue's limits (LTP docs, User Data Overview), the share of them the bridge may use, and its own.
+
+    `late_landings`: whether an order that was answered `not_found` and shows itself after all is cancelled, or only
+    reported.
+    """
 
     window_s: PositiveFloat = 60
     place_per_window: PositiveInt = 1200
@@ -154,6 +158,7 @@ class Limits(Section):
     command_bytes_max: PositiveInt = 65_536
     event_buffer_bytes_max: PositiveInt = 64 * 1024 * 1024
     login_attempts_max: PositiveInt = 3
+    late_landings: Literal["cancel", "report"] = "cancel"
 
 
 class Timing(Section):
@@ -189,6 +194,7 @@ class Timing(Section):
                     self.heartbeat_s + self.lease_s < self.rebalance_timeout_s,
                     "heartbeat_s + lease_s must be less than rebalance_timeout_s",
                 ),
+                (self.ack_timeout_s < self.late_landing_s, "ack_timeout_s must be less than late_landing_s"),
                 (self.validity_max_s < self.horizon_s, "validity_max_s must be less than horizon_s"),
                 (
                     max(self.validity_default_place_s, self.validity_default_cancel_s) <= self.validity_max_s,

@@ -28,6 +28,8 @@ class Alarm(StrEnum):
     CLAIMS_UNREADABLE = "claims_unreadable"
     OFFSET_LOST = "offset_lost"
     RECORD_TOO_LARGE = "record_too_large"
+    LATE_LANDED = "late_landed"
+    """An order shows itself that was answered `not_found`."""
 
 
 class OwnerAcquired(Struct, frozen=True, rename="camel", tag_field="type", tag="owner.acquired"):

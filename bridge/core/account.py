@@ -1,22 +1,26 @@
 """One account's decisions, put together: the only place where the two streets meet."""
 
+from collections.abc import Iterable
 from math import inf
 
 from msgspec import Struct
 
-from bridge.contract.commands import PLACE, REPLACE
+from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
 from bridge.contract.session import Alarm, Cause, OwnerAcquired, OwnerReleased, SessionLost, SessionOpened
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.admit import Rules
 from bridge.core.claims import Claims
+from bridge.core.doubts import Doubts
 from bridge.core.gaps import GapLedger
 from bridge.core.intake import Intake
 from bridge.core.lanes import Lanes
+from bridge.core.late import LateLandings
 from bridge.core.memory import Memory
 from bridge.core.now import Now
 from bridge.core.orders import Orders
+from bridge.core.own_cancels import OwnCancels
 from bridge.core.replies import Replies
 from bridge.core.route import Router
 from bridge.core.sending import Commit, Sending
@@ -40,14 +44,15 @@ class Terms(Struct, frozen=True):
     late_landing_s: float
     skew_bound_s: float
     horizon_s: float
+    cancel_late_landings: bool
 
 
 class Account:
     """Everything one term of ownership decides about one account.
 
-    `intake` takes commands, `sending` lets them go, `settling` finds out what became of them; `outbox` is what to
-    publish. A term begins at the committed offset `start` with the epoch that was committed for it. Below
-    `doubtful_below` everything counts as claimed.
+    `intake` takes commands, `sending` lets them go, `settling` takes their answers, `doubts` finds out what became of
+    those without one; `replies.outbox` is what to publish. A term begins at the committed offset `start` with the
+    epoch that was committed for it. Below `doubtful_below` everything counts as claimed.
     """
 
     def __init__(
@@ -88,13 +93,30 @@ class Account:
             commit_period_s=terms.commit_period_s,
             inflight_max=terms.inflight_commands_max,
         )
+        self._own_cancels = OwnCancels(self._windows, epoch=epoch)
+        self._late = LateLandings(
+            self.replies,
+            self._own_cancels,
+            cancel=terms.cancel_late_landings,
+            late_landing_s=terms.late_landing_s,
+        )
+        self.doubts = Doubts(
+            self.replies,
+            self._lanes,
+            self._orders,
+            self._memory,
+            own_cancels=self._own_cancels,
+            late=self._late,
+            late_landing_s=terms.late_landing_s,
+            skew_bound_s=terms.skew_bound_s,
+        )
         self.settling = Settling(
             self.replies,
             self._lanes,
             self._windows,
             self._orders,
+            self.doubts,
             ack_timeout_s=terms.ack_timeout_s,
-            skew_bound_s=terms.skew_bound_s,
         )
         self.intake = Intake(
             terms.rules,
@@ -115,9 +137,14 @@ class Account:
         """Remember what earlier owners answered: results with their record timestamps, oldest first."""
         self._memory.restore(results)
         self._windows.restore(results, now)
+        self._late.restore(results)
         for result, _ in results:
             if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
                 self._orders.acked(result.order_id, result.client_order_id, None)
+
+    def remember_order(self, push: OrderPush) -> None:
+        """Learn from a snapshot that an earlier owner published; it settles nothing by itself."""
+        self._orders.seen(push)
 
     def begin(self, instance: str, now: Now) -> None:
         """Publish that this process owns the account; what was not durable before it is a gap."""
@@ -140,6 +167,9 @@ class Account:
         if isinstance(event, Push):
             self.replies.outbox.extend(self.router.route(event, now))
         elif isinstance(event, Answer):
+            if self._own_cancels.answered(event, now):
+                self.settling.check_rate(CANCEL, event.code, now)
+                return True
             return self.settling.answered(event, now)
         else:
             self.replies.outbox.append(self.router.unreadable(event, now))
@@ -147,7 +177,18 @@ class Account:
 
     def order_row(self, push: OrderPush, now: Now) -> None:
         """Learn from a snapshot of an order, from the stream or from REST."""
-        self.settling.order_seen(self._orders.seen(push), now)
+        self.doubts.order_seen(self._orders.seen(push), now)
+
+    def open_orders(self, rows: Iterable[OrderPush], asked_at: float, now: Now) -> None:
+        """Learn the venue's whole list of open orders, which was asked for at `asked_at`."""
+        listed = [self._orders.seen(row) for row in rows]
+        for order in listed:
+            self.doubts.order_seen(order, now)
+        self.doubts.open_orders_seen(listed, asked_at, now)
+
+    def next_own_cancel(self, now: Now, *, ready: bool) -> tuple[str, dict[str, str]] | None:
+        """Return id and arguments of a cancel that the bridge sends of its own accord, if one is to be written now."""
+        return self._own_cancels.next(now) if ready and self.sending.has_lease(now) else None
 
     def session_opened(self, endpoint: str, open_orders: int, now: Now) -> None:
         """Note that the session is logged in and swept: places may go."""
@@ -158,6 +199,7 @@ class Account:
         """Note that the session is gone: what awaits an answer is in doubt, and from `durable_ms` on is a gap."""
         self.recovered = False
         self.settling.link_lost(now)
+        self._own_cancels.link_lost()
         self.replies.session(SessionLost(at=now.wall_ms, endpoint=endpoint, cause=cause, detail=detail))
         self._open_gap(now, durable_ms, cause, detail)
 
@@ -169,7 +211,9 @@ class Account:
 
     def wake_at(self, now: Now) -> float:
         """Return when something is due next, on the clock that never steps."""
-        return min(self.intake.wake_at(now), self.settling.wake_at(), self.sending.wake_at(now))
+        times = (self.intake.wake_at(now), self.settling.wake_at(), self.sending.wake_at(now))
+        later = (at for at in (self._own_cancels.wake_at(), self.doubts.wake_at()) if at > now.mono)
+        return min((*times, *later))
 
     def next_commit(self, now: Now, live_until_ms: int, *, recording: bool) -> Commit | None:
         """Return the commit to hand over now. `live_until_ms`: up to when what was received is durable.

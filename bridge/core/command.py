@@ -7,6 +7,7 @@ from msgspec import Struct
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.headers import Headers
 from bridge.core.life import Event, State, step
+from bridge.core.orders import Order
 
 ACTIONS: Final = (CANCEL_ALL, CANCEL, REPLACE, PLACE)
 """By urgency, most urgent first."""
@@ -41,6 +42,10 @@ class Pending(Struct, eq=False):
     request_id: str | None = None
     written_at: float = 0.0
     sent_at_ms: int | None = None
+    before: Order | None = None
+    """What was known of its order when it was written."""
+    too_early: tuple[int, str] | None = None
+    """Code and words of the venue's last answer, when that was that it does not know the order yet."""
 
     def step(self, event: Event) -> None:
         """Move on by the table of lives. Raises LifeError for what cannot happen."""

@@ -219,7 +219,7 @@ class Intake:
         self._claims.claimed.add(pending.offset)
         self._windows[pending.action].restore((), [(pending.offset, now.mono)])
         self._lanes.occupy(pending)
-        self._settling.inherited(pending)
+        self._settling.inherited(pending, now)
         self._clear_the_way(pending, now)
 
     def _queue(self, pending: Pending, now: Now) -> None:

@@ -6,6 +6,9 @@ Not in here: who decides (intake.py, settling.py), what is published (replies.py
     QUEUED ─▶ CLAIMING ─▶ CLAIMED ─▶ SENT ─▶ ANSWERED ─▶ RECORDED
        ▲─────────┴───────────┘         └▶ UNKNOWN ─▲
 
+What the real world does out of turn has rows of its own: the order that shows itself before the ack, or instead of it;
+the ack that comes when the command was given up as unknown; the order that lands after `not_found`.
+
 An event that the table does not hold for a state is a mistake of ours and raises.
 """
 
@@ -44,8 +47,14 @@ class Event(StrEnum):
     """An earlier owner claimed it and left no result."""
     DECIDED = "decided"
     """The bridge itself answers: denied, expired or superseded."""
-    SETTLED = "settled"
-    """The venue's word: accepted, rejected or not found."""
+    ACKED = "acked"
+    """The venue's definitive answer to the request: accepted or rejected."""
+    SHOWN = "shown"
+    """An order row proves what became of it, on the stream or from REST: the order, its values, its fill or its end."""
+    GIVEN_UP = "given_up"
+    """The venue was asked for as long as it could still land, and knows nothing of it."""
+    LANDED_LATE = "landed_late"
+    """It shows itself after it was given up."""
     DOUBTED = "doubted"
     """No answer in time, link lost, or an answer that proves nothing."""
     RECORDED = "recorded"
@@ -61,23 +70,30 @@ TABLE: Final[dict[tuple[State, Event], State]] = {
     (_S.CLAIMING, _E.CLAIM_STORED): _S.CLAIMED,
     (_S.CLAIMING, _E.CLAIM_DROPPED): _S.QUEUED,
     (_S.CLAIMING, _E.DECIDED): _S.ANSWERED,  # a cancel met it while the commit was under way
-    (_S.CLAIMED, _E.CLAIM_DROPPED): _S.QUEUED,
+    (_S.CLAIMED, _E.CLAIM_DROPPED): _S.QUEUED,  # refused by the gate after its claim
     (_S.CLAIMED, _E.DECIDED): _S.ANSWERED,
     (_S.CLAIMED, _E.WRITTEN): _S.SENT,
-    (_S.SENT, _E.SETTLED): _S.ANSWERED,
+    (_S.SENT, _E.ACKED): _S.ANSWERED,
+    (_S.SENT, _E.SHOWN): _S.SENT,  # push before ack, fill before ack: the ack is still to come and says more
     (_S.SENT, _E.DOUBTED): _S.UNKNOWN,
     (_S.UNKNOWN, _E.DOUBTED): _S.UNKNOWN,
     (_S.UNKNOWN, _E.WRITTEN): _S.UNKNOWN,  # a cancel, safe to repeat
-    (_S.UNKNOWN, _E.SETTLED): _S.ANSWERED,  # a late ack, a push or a REST row
+    (_S.UNKNOWN, _E.ACKED): _S.ANSWERED,  # the ack after all
+    (_S.UNKNOWN, _E.SHOWN): _S.ANSWERED,  # push without ack, or a REST row
+    (_S.UNKNOWN, _E.GIVEN_UP): _S.ANSWERED,
     (_S.ANSWERED, _E.CLAIM_STORED): _S.ANSWERED,  # decided while its commit was under way
     (_S.ANSWERED, _E.CLAIM_DROPPED): _S.ANSWERED,
-    (_S.ANSWERED, _E.SETTLED): _S.ANSWERED,  # an ack after the push that settled it, or a second ack
+    (_S.ANSWERED, _E.ACKED): _S.ANSWERED,  # an ack after the push that settled it, or a second ack
+    (_S.ANSWERED, _E.SHOWN): _S.ANSWERED,  # its order lives on
     (_S.ANSWERED, _E.DOUBTED): _S.ANSWERED,
+    (_S.ANSWERED, _E.LANDED_LATE): _S.ANSWERED,  # told by an alarm; the last word stands
     (_S.ANSWERED, _E.RECORDED): _S.RECORDED,
     (_S.RECORDED, _E.CLAIM_STORED): _S.RECORDED,
     (_S.RECORDED, _E.CLAIM_DROPPED): _S.RECORDED,
-    (_S.RECORDED, _E.SETTLED): _S.RECORDED,
+    (_S.RECORDED, _E.ACKED): _S.RECORDED,
+    (_S.RECORDED, _E.SHOWN): _S.RECORDED,
     (_S.RECORDED, _E.DOUBTED): _S.RECORDED,
+    (_S.RECORDED, _E.LANDED_LATE): _S.RECORDED,
 }
 
 UNSENT: Final = frozenset({State.QUEUED, State.CLAIMING, State.CLAIMED})

@@ -15,14 +15,18 @@ _TIME_DIGITS_MAX: Final = 15
 _TIME_MAX_MS: Final = 253_402_300_799_999
 
 
-class Order(Struct):
-    """One order at the venue."""
+class Order(Struct, frozen=True):
+    """One order at the venue, as its latest snapshot shows it; `state` is empty before the first."""
 
     order_id: str
     client_order_id: str | None
     sym: str | None
     side: str | None
     order_qty: str | None
+    limit_price: str | None
+    state: str
+    action: str
+    """What is being done to it beside its state, such as AMEND_PENDING; empty when nothing is."""
     over: bool
     updated_ms: int
     created_ms: int
@@ -63,6 +67,10 @@ class Orders:
             order_id = self._by_client_order_id.get(client_order_id)
         return self._by_order_id.get(order_id) if order_id is not None else None
 
+    def live(self) -> list[Order]:
+        """Return the orders that were seen and are not known to be over."""
+        return [order for order in self._by_order_id.values() if order.updated_ms and not order.over]
+
     def acked(self, order_id: str | None, client_order_id: str | None, sym: str | None) -> None:
         """Learn the two names of an order from an ack, if it has both."""
         if not order_id or not client_order_id:
@@ -70,7 +78,7 @@ class Orders:
         self._by_client_order_id[client_order_id] = order_id
         if order_id not in self._by_order_id:
             self._by_order_id[order_id] = Order(
-                order_id, client_order_id, sym, None, None, over=False, updated_ms=0, created_ms=0
+                order_id, client_order_id, sym, None, None, None, "", "", over=False, updated_ms=0, created_ms=0
             )
 
     def seen(self, push: OrderPush) -> Order:
@@ -90,6 +98,9 @@ class Orders:
             sym=push.sym,
             side=push.side,
             order_qty=None if push.order_qty is None else str(push.order_qty),
+            limit_price=None if push.limit_price is None else str(push.limit_price),
+            state=push.order_state.upper(),
+            action=(push.action or "").upper(),
             over=over,
             updated_ms=updated_ms,
             created_ms=milliseconds(push.create_at),

@@ -40,13 +40,14 @@ class Replies:
         outcome: Outcome,
         now: Now,
         *,
+        by: Event = Event.DECIDED,
         code: int | None = None,
         message: str | None = None,
         reason: Reason | None = None,
         retry_after_ms: int | None = None,
     ) -> None:
-        """Publish the terminal result of a command, and the same for every repeat of it."""
-        pending.step(Event.DECIDED if outcome.unsent else Event.SETTLED)
+        """Publish the terminal result of a command, and the same for every repeat of it; `by` is what ended it."""
+        pending.step(by)
         result = msgspec.structs.replace(
             self._result(pending, outcome, now, code, message), reason=reason, retry_after_ms=retry_after_ms
         )

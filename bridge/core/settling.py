@@ -1,19 +1,18 @@
-"""What was written, and what is known of its fate: answers, pushes and REST rows turn it into a fact."""
+"""Answers: requests that were written and await theirs, and what each answer, or its absence, says."""
 
 from heapq import heappop, heappush
 from typing import Final
-
-from msgspec import Struct
 
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.results import Outcome
 from bridge.contract.session import Alarm
 from bridge.core.answers import RATE_CODES, Verdict, verdict
 from bridge.core.command import Pending
+from bridge.core.doubts import Doubts
 from bridge.core.lanes import Lanes
-from bridge.core.life import OVER, State
+from bridge.core.life import OVER, Event, State
 from bridge.core.now import Now
-from bridge.core.orders import Order, Orders, same_number
+from bridge.core.orders import Orders
 from bridge.core.replies import Replies
 from bridge.core.traffic import Answer
 from bridge.core.windows import Windows
@@ -25,14 +24,8 @@ _REPEAT_LAST_S: Final = 5.0
 """A cancel in doubt waits before it goes out again, twice as long each time: its class has a budget too."""
 
 
-class Question(Struct, frozen=True):
-    """Something only the venue knows: whether there is an order of this clientOrderId."""
-
-    client_order_id: str
-
-
 class Settling:
-    """The commands in flight of one account."""
+    """The requests in flight of one account."""
 
     def __init__(
         self,
@@ -40,20 +33,18 @@ class Settling:
         lanes: Lanes,
         windows: Windows,
         orders: Orders,
+        doubts: Doubts,
         *,
         ack_timeout_s: float,
-        skew_bound_s: float,
     ) -> None:
         self._replies = replies
         self._lanes = lanes
         self._windows = windows
         self._orders = orders
+        self._doubts = doubts
         self._ack_timeout_s = ack_timeout_s
-        self._skew_bound_ms = int(skew_bound_s * 1000)
         self._requests: dict[str, tuple[Pending, object]] = {}
         self._awaited: dict[str, Pending] = {}
-        self._doubted: dict[int, Pending] = {}
-        self._places: dict[str, Pending] = {}
         self._repeats: list[tuple[float, int, Pending]] = []
 
     @property
@@ -65,13 +56,14 @@ class Settling:
         """Await the answer to a request."""
         self._requests[request_id] = (pending, token)
         self._awaited[request_id] = pending
-        self._watch_place(pending)
+        pending.too_early = None
+        self._doubts.written(pending)
 
-    def inherited(self, pending: Pending) -> None:
+    def inherited(self, pending: Pending, now: Now) -> None:
         """Take over a command that an earlier owner claimed and left without a result."""
-        self._doubted[pending.offset] = pending
-        self._watch_place(pending)
-        if pending.action == CANCEL:
+        self._doubts.watch(pending)
+        self._doubts.add(pending, now)
+        if pending.action == CANCEL and pending.state is State.UNKNOWN:
             self._lanes.repeat(pending)
 
     def answered(self, answer: Answer, now: Now) -> bool:
@@ -82,27 +74,28 @@ class Settling:
         pending, token = found
         self._awaited.pop(answer.request_id or "", None)
         self._windows[pending.action].acked(token, now.mono)
-        if answer.code in RATE_CODES and self._windows[pending.action].halve():
-            text = f"{pending.action} was refused with {answer.code}; its limit is halved until restart"
-            self._replies.alarm(Alarm.RATE_REJECTED, text, now)
+        self.check_rate(pending.action, answer.code, now)
         if pending.state in OVER:
+            pending.step(Event.ACKED)
             return True
         proof = verdict(answer.code)
-        if proof is Verdict.IN_DOUBT or (proof is Verdict.REFUSED and self._too_early(pending, answer)):
+        if proof is Verdict.REFUSED and self._too_early(pending, answer):
+            pending.too_early = (answer.code, answer.message)
+            proof = Verdict.IN_DOUBT
+        if proof is Verdict.IN_DOUBT:
             self._doubt(pending, now, code=answer.code, message=answer.message)
             return True
         if proof is Verdict.TAKEN:
             self._learn(pending, answer)
         outcome = Outcome.ACCEPTED if proof is Verdict.TAKEN else Outcome.REJECTED
-        self._settle(pending, outcome, now, code=answer.code, message=answer.message)
+        self._doubts.settle(pending, outcome, Event.ACKED, now, code=answer.code, message=answer.message)
         return True
 
-    def order_seen(self, order: Order, now: Now) -> None:
-        """Settle a place in doubt when its order shows itself."""
-        pending = self._places.get(order.client_order_id) if order.client_order_id is not None else None
-        if pending is not None and pending.state is State.UNKNOWN and self._is_of(order, pending):
-            pending.order_id = order.order_id or None
-            self._settle(pending, Outcome.ACCEPTED, now)
+    def check_rate(self, action: str, code: int, now: Now) -> None:
+        """Halve the budget of an action that the venue refused for its rate, and raise the alarm; once."""
+        if code in RATE_CODES and self._windows[action].halve():
+            text = f"{action} was refused with {code}; its limit is halved until restart"
+            self._replies.alarm(Alarm.RATE_REJECTED, text, now)
 
     def tick(self, now: Now) -> None:
         """Doubt what has waited too long for its answer, and let cancels in doubt go out again when it is time."""
@@ -124,39 +117,18 @@ class Settling:
         for pending in awaited:
             self._doubt(pending, now, message="the link was lost before an answer came")
 
-    def questions(self) -> list[Question]:
-        """Return what to ask the venue about commands in doubt."""
-        return [
-            Question(pending.client_order_id)
-            for pending in self._doubted.values()
-            if pending.action == PLACE and pending.client_order_id is not None
-        ]
-
     def wake_at(self) -> float:
         """Return when the oldest awaited answer is overdue, or a cancel is to go out again."""
         pending = next(iter(self._awaited.values()), None)
         overdue = pending.written_at + self._ack_timeout_s if pending is not None else float("inf")
         return min(overdue, self._repeats[0][0]) if self._repeats else overdue
 
-    def _watch_place(self, pending: Pending) -> None:
-        if pending.action == PLACE and pending.client_order_id is not None:
-            self._places[pending.client_order_id] = pending
-
     def _too_early(self, pending: Pending, answer: Answer) -> bool:
         """Whether the venue may not know an order yet that is on its way: a cancel then goes out again."""
-        if pending.action != CANCEL or answer.code != _ORDER_UNKNOWN_TO_VENUE:
-            return False
-        place = self._places.get(pending.client_order_id) if pending.client_order_id is not None else None
-        return place is not None and place.state in {State.SENT, State.UNKNOWN}
-
-    def _is_of(self, order: Order, pending: Pending) -> bool:
-        """Whether an order of the right clientOrderId is what this place asked for, and not older than it."""
-        args = pending.args
         return (
-            order.sym == args["sym"]
-            and order.side == args["side"]
-            and ("orderQty" not in args or order.order_qty is None or same_number(order.order_qty, args["orderQty"]))
-            and order.created_ms >= pending.timestamp_ms - self._skew_bound_ms
+            pending.action == CANCEL
+            and answer.code == _ORDER_UNKNOWN_TO_VENUE
+            and self._doubts.place_in_flight(pending.client_order_id)
         )
 
     def _learn(self, pending: Pending, answer: Answer) -> None:
@@ -169,20 +141,7 @@ class Settling:
         self._replies.doubt(pending, now, code=code, message=message)
         if pending.state is not State.UNKNOWN:
             return
-        self._doubted[pending.offset] = pending
-        if pending.action == PLACE:
-            order = self._orders.find(None, pending.client_order_id)
-            if order is not None:
-                self.order_seen(order, now)
-        elif pending.action == CANCEL and now.mono < pending.deadline:
+        self._doubts.add(pending, now)
+        if pending.action == CANCEL and now.mono < pending.deadline:
             pause_s = min(_REPEAT_LAST_S, _REPEAT_FIRST_S * 2.0 ** min(pending.attempts - 1, 16))
             heappush(self._repeats, (now.mono + pause_s, pending.offset, pending))
-
-    def _settle(
-        self, pending: Pending, outcome: Outcome, now: Now, *, code: int | None = None, message: str | None = None
-    ) -> None:
-        self._replies.last_word(pending, outcome, now, code=code, message=message)
-        self._doubted.pop(pending.offset, None)
-        if pending.action == PLACE and pending.client_order_id is not None:
-            self._places.pop(pending.client_order_id, None)
-        self._lanes.settled(pending)

@@ -7,6 +7,7 @@ from math import inf
 
 import structlog
 
+from bridge.contract.commands import CANCEL
 from bridge.core.account import Account
 from bridge.core.command import Pending, wire_args
 from bridge.core.now import Now
@@ -103,11 +104,12 @@ class Commands:
         now = self._clock()
         self._account.tick(now)
         await self._write_cancels()
+        await self._write_own_cancels()
         if self._commit is not None and self._commit[1].done():
             await self._commit_ended(*self._commit)
         if self._commit is None and self._membership.owned and not self._ending:
             self._begin_commit()
-        if self._account.intake.lookups():
+        if self._account.intake.lookups() or self._account.doubts.wake_at() <= now.mono:
             self._ask()
         self._events.publish()
 
@@ -152,6 +154,18 @@ class Commands:
             if pending is None:
                 return
             await self._write(pending, now)
+
+    async def _write_own_cancels(self) -> None:
+        while True:
+            now = self._clock()
+            ready = self._session.ready_to_write(now) and not self.closing
+            own = self._account.next_own_cancel(now, ready=ready)
+            if own is None:
+                return
+            try:
+                await self._session.send(self._encode(own[0], CANCEL, own[1]))
+            except VenueUnreachable as error:
+                _log.warning("own_cancel.unsent", request_id=own[0], detail=str(error))
 
     def _ready(self, now: Now) -> bool:
         return (

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from bridge.contract.headers import Headers
-from bridge.contract.pushes import OrderPush
+from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.traffic import CommandRecord, Outgoing, Received
@@ -63,13 +63,19 @@ class OrderRow(Protocol):
 
 
 class VenueRest(Protocol):
-    """The venue's REST calls."""
+    """The venue's REST calls. Each raises VenueRefused, or VenueUnreachable where asking again may help."""
 
     async def open_orders(self) -> Sequence[OrderRow]:
         """Return every open order."""
 
     async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
         """Return one order; None when the venue says that there is none."""
+
+    async def history(self, sym: str, begin_ms: int) -> Sequence[OrderRow]:
+        """Return the orders of a symbol that are over, created at or after a time."""
+
+    async def executions(self, sym: str, begin_ms: int) -> Sequence[TradePush]:
+        """Return the executions of a symbol at or after a time."""
 
 
 class Publisher(Protocol):

@@ -5,7 +5,8 @@ then read what was answered, because nothing of an older epoch behind that recor
 there is before anything is sent.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
 import msgspec
@@ -13,6 +14,7 @@ import structlog
 from msgspec import Struct
 
 from bridge.contract import headers as names
+from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Result
 from bridge.contract.session import Alarm
 from bridge.contract.topics import Stream, topic_name
@@ -25,6 +27,7 @@ from bridge.flow.ports import Clock, Membership, Publisher, ReadTail, TailRecord
 _log = structlog.get_logger()
 _POLL_S = 0.5
 _decode_result = msgspec.json.Decoder(Result).decode
+_decode_order = msgspec.json.Decoder(OrderPush).decode
 
 
 class Answered(Struct, frozen=True):
@@ -43,20 +46,27 @@ def _number(content: bytes | None) -> int:
     return int(content) if content is not None and content.isdigit() else -1
 
 
+def not_void(records: Iterable[TailRecord]) -> Iterator[TailRecord]:
+    """Pass over records with a lower epoch than one before them: a predecessor's producer was still flushing."""
+    top = 0
+    for record in records:
+        epoch = _number(_header(record, names.EPOCH))
+        if epoch >= top and record.value is not None:
+            top = epoch
+            yield record
+
+
 def read_answers(results: Sequence[TailRecord], dead_letters: Sequence[TailRecord]) -> Answered:
-    """Sum up what was answered; a record with a lower epoch than one before it is void."""
+    """Sum up what was answered, void records left out."""
     valid: list[tuple[Result, int]] = []
     offsets: set[int] = set()
     top = 0
-    for record in results:
-        epoch = _number(_header(record, names.EPOCH))
-        if epoch < top or record.value is None:
-            continue
-        top = epoch
+    for record in not_void(results):
+        top = _number(_header(record, names.EPOCH))
         if _header(record, names.TYPE) != names.EVENT_TYPES[Stream.RESULTS]:
             continue
         try:
-            result = _decode_result(record.value)
+            result = _decode_result(record.value or b"")
         except msgspec.DecodeError:
             continue
         valid.append((result, record.timestamp_ms))
@@ -127,8 +137,11 @@ class Takeover:
         account.replies.takeover(epoch, self._instance, self._clock())
         await self._flush(account)
         try:
-            answers = await self._answers(0 if stored.doubtful_below > offset else await self._since_ms(offset))
+            since_ms = await self._since_ms(offset)
+            answers = await self._answers(0 if stored.doubtful_below > offset else since_ms)
             account.restore(answers.results, self._clock())
+            for push in await self._orders(since_ms):
+                account.remember_order(push)
             await self._read_commands(account, offset, stored, answers)
         except OffsetLost as error:
             account.replies.alarm(Alarm.OFFSET_LOST, str(error), self._clock())
@@ -152,6 +165,15 @@ class Takeover:
         results = await self._read_tail(topic_name(self._prefix, self._name, Stream.RESULTS), since_ms)
         dead_letters = await self._read_tail(topic_name(self._prefix, self._name, Stream.DEAD_LETTERS), since_ms)
         return read_answers(results, dead_letters)
+
+    async def _orders(self, since_ms: int) -> list[OrderPush]:
+        """Return the orders' snapshots that earlier owners published."""
+        records = await self._read_tail(topic_name(self._prefix, self._name, Stream.ORDERS), since_ms)
+        pushes = []
+        for record in not_void(records):
+            with contextlib.suppress(msgspec.DecodeError):
+                pushes.append(_decode_order(record.value or b""))
+        return pushes
 
     async def _flush(self, account: Account) -> None:
         for record in account.drain():

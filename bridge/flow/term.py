@@ -15,6 +15,7 @@ from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost
 from bridge.flow.commands import Commands
 from bridge.flow.events import Events
 from bridge.flow.ports import Clock, EncodeAction, Listener, Membership, Publisher, VenueRest, VenueSession
+from bridge.flow.questions import Questions
 from bridge.flow.sweep import Sweep
 
 _log = structlog.get_logger()
@@ -61,10 +62,18 @@ class Term:
         self._events = Events(name, account, parts.publisher, wake=self.wake, on_login=self._logged_in)
         self.session = parts.open_session(self._events, account.fenced_at)
         self._events.session = self.session
-        self._sweep = Sweep(
+        self._questions = Questions(
             name,
             account,
             rest=parts.rest,
+            events=self._events,
+            clock=parts.clock,
+            wake=self.wake,
+        )
+        self._sweep = Sweep(
+            name,
+            account,
+            questions=self._questions,
             session=self.session,
             events=self._events,
             clock=parts.clock,
@@ -79,7 +88,7 @@ class Term:
             clock=parts.clock,
             encode=parts.encode,
             commit_timeout_s=_OUTAGE_S,
-            ask=self._sweep.ask,
+            ask=self._questions.ask,
         )
 
     @property
@@ -98,7 +107,7 @@ class Term:
             "read": self._commands.read(),
             "send": self._commands.send(),
             "sweep": self._sweep.run(),
-            "look_up": self._sweep.look_up(),
+            "questions": self._questions.run(),
         }
         tasks = {what: asyncio.create_task(step, name=f"{self._name}:{what}") for what, step in work.items()}
         stopping = asyncio.create_task(stop.wait(), name=f"{self._name}:stop")

@@ -9,7 +9,7 @@ from aiohttp import ClientError, ClientResponse, ClientTimeout
 from msgspec import Meta, Raw, Struct, field
 
 from bridge.config import Account, Endpoint
-from bridge.contract.pushes import OrderPush
+from bridge.contract.pushes import OrderPush, TradePush
 from bridge.core.now import Now
 from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.ltp import codes, wire
@@ -136,15 +136,30 @@ class RestClient:
 
         The list may shift between pages, so a row may come twice; the later one is kept.
         """
-        path = "/api/v1/trading/orders"
-        rows: dict[str, OrderRow] = {}
+        return await self._orders("/api/v1/trading/orders", {})
+
+    async def history(self, sym: str, begin_ms: int) -> list[OrderRow]:
+        """Ask for the orders of a symbol that are over, created at or after a Unix time in ms; 7 days back at most."""
+        return await self._orders("/api/v1/trading/history/orders", {"sym": sym, "begin": str(begin_ms)})
+
+    async def executions(self, sym: str, begin_ms: int) -> list[TradePush]:
+        """Ask for the executions of a symbol at or after a Unix time in ms; 7 days back at most."""
+        path = "/api/v1/trading/executions/pageable"
+        rows = await self._pages(path, {"sym": sym, "begin": str(begin_ms)})
+        return [_read(path, raw, TradePush) for raw in rows]
+
+    async def _orders(self, path: str, params: Mapping[str, str]) -> list[OrderRow]:
+        rows = [_row(path, raw) for raw in await self._pages(path, params)]
+        return list({str(row.order.order_id): row for row in rows}.values())
+
+    async def _pages(self, path: str, params: Mapping[str, str]) -> list[bytes]:
+        rows: list[bytes] = []
         for number in range(1, PAGES_MAX + 1):
-            page = _read(path, await self.get(path, {"page": str(number), "pageSize": str(PAGE_SIZE)}), _Page)
-            for raw in page.list or ():
-                row = _row(path, bytes(raw))
-                rows[str(row.order.order_id)] = row
+            paging = {"page": str(number), "pageSize": str(PAGE_SIZE)}
+            page = _read(path, await self.get(path, {**params, **paging}), _Page)
+            rows += [bytes(raw) for raw in page.list or ()]
             if page.is_last(number):
-                return list(rows.values())
+                return rows
         raise VenueUnreachable(f"GET {path}: more than {PAGES_MAX} pages")
 
     async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:

@@ -77,7 +77,7 @@ def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
         (110, "accepted"),
         (112, "expired"),
     ]
-    assert one.account.settling.questions()[0].client_order_id == "pclaimed"
+    assert one.account.doubts.all()[0].client_order_id == "pclaimed"
     one.account.begin("host:1", one.now)
     assert one.committed() == (101, Stored(7, one.now.wall_ms, (101,)))
     assert one.send_cancels() == [108]

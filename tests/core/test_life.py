@@ -27,7 +27,7 @@ def test_what_is_over_stays_over_and_what_was_written_is_never_unsent_again(even
             continue
         state = step(state, event)
         written |= event in {Event.WRITTEN, Event.INHERITED}
-        over |= event in {Event.DECIDED, Event.SETTLED}
+        over |= event in {Event.DECIDED, Event.ACKED, Event.GIVEN_UP}
         assert not (written and state in UNSENT)
         assert not over or state in OVER
 
@@ -36,6 +36,8 @@ def test_only_the_venue_speaks_about_what_was_written() -> None:
     """The bridge decides about commands that are certainly unsent, and about no others."""
     assert {state for state, event in TABLE if event is Event.DECIDED} == set(UNSENT)
     assert not {state for state, event in TABLE if event is Event.DECIDED} & IN_FLIGHT
+    assert {state for state, event in TABLE if event is Event.GIVEN_UP} == {State.UNKNOWN}
+    assert not {state for state, event in TABLE if event is Event.LANDED_LATE} - OVER
 
 
 def test_every_state_can_be_reached_and_ends_as_recorded() -> None:

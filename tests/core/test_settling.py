@@ -7,7 +7,6 @@ from one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, pl
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.answers import ACCEPTED_CODES, DEFINITIVE, RATE_CODES, Verdict, verdict
-from bridge.core.settling import Question
 from bridge.core.traffic import Answer
 
 
@@ -78,7 +77,7 @@ def test_a_lost_link_puts_everything_awaited_in_doubt() -> None:
     assert one.outcomes() == [(0, "unknown"), (1, "unknown")]
     assert one.account.settling.awaited == 0
     assert not one.answer(0)
-    assert one.account.settling.questions() == [Question("p")]
+    assert [question.client_order_id for question in one.account.doubts.all()] == ["p", None]
 
 
 def test_an_answer_that_names_no_request_of_ours_is_unmatched() -> None:

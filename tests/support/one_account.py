@@ -16,6 +16,7 @@ from bridge.core.account import Account, Terms
 from bridge.core.admit import Rules
 from bridge.core.claims import Stored, decode
 from bridge.core.command import Pending, wire_args
+from bridge.core.doubts import Question
 from bridge.core.intake import Past
 from bridge.core.now import Now
 from bridge.core.sending import Commit
@@ -45,6 +46,7 @@ TERMS = Terms(
     late_landing_s=120,
     skew_bound_s=5,
     horizon_s=3600,
+    cancel_late_landings=True,
 )
 
 
@@ -173,6 +175,26 @@ class OneAccount:
             written.request_id, written.action, code, message, names.get("order_id"), names.get("client_order_id")
         )
         return self.account.received(answer, self.now)
+
+    def send_own_cancels(self, *, ready: bool = True) -> list[str]:
+        """Write the cancels that the bridge sends of its own accord; return their orderIds."""
+        order_ids = []
+        while (own := self.account.next_own_cancel(self.now, ready=ready)) is not None:
+            request_id, args = own
+            self.written.append(Written(request_id, -1, CANCEL, args))
+            order_ids.append(args["orderId"])
+        return order_ids
+
+    def ask(self, *rows: OrderPush) -> list[Question]:
+        """Ask the venue what is due; `rows` are the orders that it shows, all of them open or asked for."""
+        questions = self.account.doubts.due(self.now)
+        for question in questions:
+            if question.action == CANCEL_ALL:
+                self.account.open_orders(rows, self.now.mono, self.now)
+            for row in rows:
+                self.account.order_row(row, self.now)
+            self.account.doubts.looked(question, self.now)
+        return questions
 
     def drain(self, *, durable: bool = True) -> list[Outgoing]:
         """Publish what was said."""

@@ -14,7 +14,7 @@ from one_account import TERMS
 from bridge.app import clock
 from bridge.contract import headers as names
 from bridge.contract.headers import Headers
-from bridge.contract.pushes import OrderPush
+from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.results import Result
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
@@ -273,7 +273,10 @@ class Venue:
         self.orders: dict[str, Row] = {}
         self.rest_trouble: VenueError | None = None
         self.order_trouble: VenueError | None = None
+        self.ended: list[Row] = []
+        self.trades: list[TradePush] = []
         self.asked: list[str] = []
+        self.searched: list[str] = []
         self.swept = 0
         self.written: list[dict[str, Any]] = []
         self.sessions: list[Session] = []
@@ -305,6 +308,15 @@ class Venue:
         if self.order_trouble is not None:
             raise self.order_trouble
         return self.orders.get(client_order_id or "")
+
+    async def history(self, sym: str, begin_ms: int) -> list[Row]:
+        """Return what is over."""
+        self.searched.append(sym)
+        return self.ended
+
+    async def executions(self, sym: str, begin_ms: int) -> list[TradePush]:
+        """Return what was executed."""
+        return self.trades
 
     def opened(self, listener: Listener, other_login_at: float) -> "Session":
         """Make a session."""

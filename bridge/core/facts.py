@@ -1,0 +1,51 @@
+"""What a snapshot of an order proves about a command in doubt."""
+
+from typing import Final
+
+from bridge.core.command import Pending
+from bridge.core.orders import Order, same_number
+
+_CANCELLED: Final = frozenset({"CANCELLED", "CANCELED"})
+
+
+def is_of(order: Order, pending: Pending, since_ms: int) -> bool:
+    """Whether an order of the right clientOrderId is what a place asked for, and not older than `since_ms`.
+
+    One that was known before the write is somebody else's.
+    """
+    args, before = pending.args, pending.before
+    return (
+        order.sym == args["sym"]
+        and (before is None or order.order_id != before.order_id)
+        and order.side == args["side"]
+        and ("orderQty" not in args or order.order_qty is None or same_number(order.order_qty, args["orderQty"]))
+        and order.created_ms >= since_ms
+    )
+
+
+def shows_replace(order: Order, pending: Pending, since_ms: int) -> bool:
+    """Whether an order shows that the venue took this replace: its values, or that it failed at the exchange.
+
+    Only a change after `since_ms` counts, and only one against what was known before the write: values that stood
+    there already prove nothing.
+    """
+    before = pending.before
+    if order.updated_ms < since_ms or (before is not None and order.updated_ms <= before.updated_ms):
+        return False
+    if _has_values(order, pending.args) and not (before is not None and _has_values(before, pending.args)):
+        return True
+    return order.action == "AMEND_FAILED" and (before is None or before.action != "AMEND_FAILED")
+
+
+def shows_cancel(order: Order, pending: Pending, since_ms: int) -> bool:
+    """Whether an order shows that the venue took this cancel: it ended as cancelled, or the cancel failed."""
+    before = pending.before
+    if order.updated_ms < since_ms or (before is not None and before.over):
+        return False
+    failed = order.action == "CANCEL_FAILED" and (before is None or before.action != "CANCEL_FAILED")
+    return failed or order.state in _CANCELLED
+
+
+def _has_values(order: Order, args: dict[str, str]) -> bool:
+    wanted = ((args.get("replaceQty"), order.order_qty), (args.get("replacePrice"), order.limit_price))
+    return all(want is None or (shown is not None and same_number(shown, want)) for want, shown in wanted)

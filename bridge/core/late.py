@@ -1,0 +1,95 @@
+"""Late landings: orders that show themselves after the venue knew nothing of them. Never hidden."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
+
+from bridge.contract.commands import PLACE, REPLACE
+from bridge.contract.results import Outcome, Result
+from bridge.contract.session import Alarm
+from bridge.core import facts
+from bridge.core.command import Pending
+from bridge.core.life import Event
+from bridge.core.now import Now
+from bridge.core.orders import Order
+from bridge.core.own_cancels import OwnCancels
+from bridge.core.replies import Replies
+
+_REMEMBERED_MAX: Final = 10_000
+
+
+class _GivenUp(Struct):
+    """A place or replace that was answered `not_found`; `pending` is None when an earlier owner did it."""
+
+    command_id: str
+    offset: int
+    since_ms: int
+    pending: Pending | None = None
+
+
+class LateLandings:
+    """What was given up, and is watched for."""
+
+    def __init__(self, replies: Replies, own_cancels: OwnCancels, *, cancel: bool, late_landing_s: float) -> None:
+        self._replies = replies
+        self._own_cancels = own_cancels
+        self._cancel = cancel
+        self._late_landing_ms = int(late_landing_s * 1000)
+        self._places: dict[str, _GivenUp] = {}
+        self._replaces: dict[str, _GivenUp] = {}
+
+    def given_up(self, pending: Pending, since_ms: int) -> None:
+        """Watch for a command that was answered `not_found`."""
+        given_up = _GivenUp(pending.command_id, pending.offset, since_ms, pending)
+        if pending.action == PLACE and pending.client_order_id is not None:
+            _remember(self._places, pending.client_order_id, given_up)
+        elif pending.action == REPLACE and pending.order_id is not None:
+            _remember(self._replaces, pending.order_id, given_up)
+
+    def restore(self, results: Iterable[tuple[Result, int]]) -> None:
+        """Watch for the places that earlier owners gave up."""
+        for result, _ in results:
+            if result.outcome is Outcome.NOT_FOUND and result.action == PLACE and result.client_order_id is not None:
+                since_ms = result.sent_at or result.answered_at - 2 * self._late_landing_ms
+                given_up = _GivenUp(result.command_id, result.command_offset, since_ms)
+                _remember(self._places, result.client_order_id, given_up)
+
+    def order_seen(self, order: Order, now: Now) -> None:
+        """Raise the alarm, once, for an order that was given up; end a late order where that is the policy."""
+        if not self._places and not self._replaces:
+            return
+        place = self._places.get(order.client_order_id or "")
+        if place is not None and _is_of(order, place):
+            del self._places[order.client_order_id or ""]
+            self._landed(place, PLACE, order, now)
+            if self._cancel and not order.over and order.order_id:
+                self._own_cancels.want(order.order_id, place.offset)
+        replace = self._replaces.get(order.order_id)
+        if replace is not None and replace.pending is not None:
+            if facts.shows_replace(order, replace.pending, replace.since_ms):
+                del self._replaces[order.order_id]
+                self._landed(replace, REPLACE, order, now)
+            elif order.over:
+                del self._replaces[order.order_id]
+
+    def _landed(self, given_up: _GivenUp, action: str, order: Order, now: Now) -> None:
+        if given_up.pending is not None:
+            given_up.pending.step(Event.LANDED_LATE)
+        text = (
+            f"{action} of command {given_up.command_id} was answered not_found, and order {order.order_id} "
+            f"(clientOrderId {order.client_order_id}) shows it after all, as {order.state}"
+        )
+        self._replies.alarm(Alarm.LATE_LANDED, text, now)
+
+
+def _is_of(order: Order, place: _GivenUp) -> bool:
+    if place.pending is None:
+        return order.created_ms >= place.since_ms
+    return facts.is_of(order, place.pending, place.since_ms)
+
+
+def _remember(watched: dict[str, _GivenUp], name: str, given_up: _GivenUp) -> None:
+    watched[name] = given_up
+    if len(watched) > _REMEMBERED_MAX:
+        del watched[next(iter(watched))]

@@ -1,0 +1,78 @@
+"""Cancels that the bridge sends of its own accord: for a cancel_orders in doubt, and for orders that land late.
+
+They belong to no command and are answered to nobody. Each names one orderId, and is repeated until the venue gives a
+definitive answer or the order is seen to be over.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from bridge.contract.commands import CANCEL
+from bridge.core.answers import Verdict, verdict
+from bridge.core.now import Now
+from bridge.core.traffic import Answer
+from bridge.core.windows import Windows
+
+_REPEAT_S: Final = 5.0
+
+
+class OwnCancel(Struct, eq=False):
+    """One order to end, on behalf of the command at `offset`."""
+
+    order_id: str
+    offset: int
+    next_at: float = 0.0
+
+
+class OwnCancels:
+    """The orders that the bridge itself wants ended."""
+
+    def __init__(self, windows: Windows, *, epoch: int) -> None:
+        self._window = windows[CANCEL]
+        self._epoch = epoch
+        self._count = 0
+        self._wanted: dict[str, OwnCancel] = {}
+        self._requests: dict[str, OwnCancel] = {}
+
+    def want(self, order_id: str, offset: int) -> bool:
+        """Ask for the end of an order; False when that was asked for already."""
+        if order_id in self._wanted:
+            return False
+        self._wanted[order_id] = OwnCancel(order_id, offset)
+        return True
+
+    def over(self, order_id: str) -> None:
+        """Note that an order has ended."""
+        self._wanted.pop(order_id, None)
+
+    def next(self, now: Now) -> tuple[str, dict[str, str]] | None:
+        """Return id and arguments of the request to write now, if any."""
+        due = next((wanted for wanted in self._wanted.values() if wanted.next_at <= now.mono), None)
+        request_id = f"{self._epoch:x}y{self._count:x}"
+        if due is None or not self._window.take(request_id, now.mono):
+            return None
+        self._count += 1
+        due.next_at = now.mono + _REPEAT_S
+        self._requests[request_id] = due
+        return request_id, {"orderId": due.order_id}
+
+    def answered(self, answer: Answer, now: Now) -> bool:
+        """Match an answer to its request; False when it names none of these."""
+        asked = self._requests.pop(answer.request_id or "", None)
+        if asked is None:
+            return False
+        self._window.acked(answer.request_id, now.mono)
+        if verdict(answer.code) is not Verdict.IN_DOUBT:
+            self._wanted.pop(asked.order_id, None)
+        return True
+
+    def link_lost(self) -> None:
+        """Await no answers any more; what is still wanted goes out over the next link."""
+        self._requests.clear()
+        for wanted in self._wanted.values():
+            wanted.next_at = 0.0
+
+    def wake_at(self) -> float:
+        """Return when the next cancel is due."""
+        return min((wanted.next_at for wanted in self._wanted.values()), default=float("inf"))
