@@ -163,13 +163,15 @@ class Doubts:
     def open_orders_seen(self, listed: Iterable[Order], asked_at: float, now: Now) -> None:
         """End one by one what a cancel_orders in doubt should have ended, and settle it when nothing is left.
 
-        `listed` is the venue's whole list, asked for at `asked_at`.
+        `listed` is the venue's whole list, asked for at `asked_at`. It may lag behind the stream, so orders that are
+        known here and not listed are ended too, once.
         """
         cancels = (doubt for doubt in self._doubts.values() if doubt.pending.action == CANCEL_ALL)
-        waiting = [doubt for doubt in cancels if doubt.pending.written_at < asked_at]
+        waiting = [doubt for doubt in cancels if doubt.pending.written_at <= asked_at]
         if not waiting:
             return
-        live = {order.order_id: order for order in (*self._orders.live(), *listed) if not self._is_over(order)}
+        unlisted = (order for order in self._orders.live() if order.order_id not in self._own_cancels.judged)
+        live = {order.order_id: order for order in (*unlisted, *listed) if not order.over}
         for doubt in waiting:
             pending = doubt.pending
             left = orders_to_end(pending, live.values(), self._memory, int(self._skew_bound_s * 1000))
@@ -276,7 +278,3 @@ class Doubts:
             and cancel_all.exchange in {"ALL", doubt.pending.exchange}
             for doubt in self._doubts.values()
         )
-
-    def _is_over(self, order: Order) -> bool:
-        known = self._orders.find(order.order_id, None)
-        return order.over or (known is not None and known.over)

@@ -34,6 +34,8 @@ class OwnCancels:
         self._count = 0
         self._wanted: dict[str, OwnCancel] = {}
         self._requests: dict[str, OwnCancel] = {}
+        self.judged: set[str] = set()
+        """The orders of which the venue has said something definitive: ended, being ended, or not to be ended."""
 
     def want(self, order_id: str, offset: int) -> bool:
         """Ask for the end of an order; False when that was asked for already."""
@@ -65,6 +67,7 @@ class OwnCancels:
         self._window.acked(answer.request_id, now.mono)
         if verdict(answer.code) is not Verdict.IN_DOUBT:
             self._wanted.pop(asked.order_id, None)
+            self.judged.add(asked.order_id)
         return True
 
     def link_lost(self) -> None:

@@ -187,6 +187,15 @@ class Interleavings(RuleBasedStateMachine):
         self.one.account.order_row(order_push(name, sym=sym, createAt=at, updateAt=at), self.one.now)
         self.collect()
 
+    @rule(shown=st.sampled_from([None, *_NAMES]))
+    def ask(self, shown: str | None) -> None:
+        """Ask the venue about what is in doubt; it shows one order or none."""
+        at = str(self.one.now.wall_ms)
+        self.one.ask(*([] if shown is None else [order_push(shown, createAt=at, updateAt=at)]))
+        for order_id in self.one.send_own_cancels(ready=self.one.account.recovered):
+            assert order_id
+        self.collect()
+
     @rule()
     def open_session(self) -> None:
         """Log in and sweep."""
@@ -201,7 +210,7 @@ class Interleavings(RuleBasedStateMachine):
             self.one.lose_session()
             self.collect()
 
-    @rule(seconds=st.sampled_from([0.1, 0.1, 0.5, 0.5, 1.0, 3.0, 61.0]))
+    @rule(seconds=st.sampled_from([0.1, 0.1, 0.5, 0.5, 1.0, 3.0, 61.0, 121.0]))
     def wait(self, seconds: float) -> None:
         """Let time pass, and the venue's lookups be answered."""
         self.one.wait(seconds)

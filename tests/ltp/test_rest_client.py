@@ -178,6 +178,29 @@ async def test_open_orders_of_all_pages(serve: Serve, client: Client, page_num: 
     assert (ROW % "1").encode() == rows[0].raw
 
 
+async def test_history_and_executions_of_a_symbol(serve: Serve, client: Client) -> None:
+    """Both are asked for by symbol and time, and read to the last page."""
+    asked: list[dict[str, str]] = []
+    trade = (
+        '{"transactionId":"%s","orderId":"1","sym":"BINANCE_PERP_BTC_USDT","quantity":"1","price":"2","side":"BUY",'
+        '"clientOrderId":"c","createAt":"5"}'
+    )
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(dict(request.query))
+        rows = [[trade % "7"], [trade % "8"]] if "executions" in request.path else [[ROW % "1"], [ROW % "2"]]
+        return await paged(rows, 2)(request)
+
+    async with client(await serve(answer)) as venue:
+        orders = await venue.history("BINANCE_PERP_BTC_USDT", 3)
+        trades = await venue.executions("BINANCE_PERP_BTC_USDT", 4)
+    assert [row.order.order_id for row in orders] == ["1", "2"]
+    assert [(trade.transaction_id, trade.client_order_id) for trade in trades] == [("7", "c"), ("8", "c")]
+    assert [(one["sym"], one["begin"], one["page"]) for one in asked] == [
+        ("BINANCE_PERP_BTC_USDT", begin, page) for begin in "34" for page in "12"
+    ]
+
+
 @pytest.mark.parametrize("page_num", [0, 1])
 async def test_no_open_orders(serve: Serve, client: Client, page_num: int) -> None:
     """The number of pages of an empty list may be 0 or 1."""

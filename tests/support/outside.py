@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from one_account import TERMS
+from one_account import BTC, ORDER_ID, START, TERMS
 
 from bridge.app import clock
 from bridge.contract import headers as names
@@ -67,6 +67,21 @@ class Row(Struct, frozen=True):
     """An order as REST tells it."""
 
     order: OrderPush
+
+
+def trade(client_order_id: str, **fields: str) -> TradePush:
+    """Show an execution of the order that `place` asks for."""
+    row: dict[str, Any] = {
+        "transactionId": "7",
+        "orderId": ORDER_ID,
+        "sym": BTC,
+        "quantity": "0.5",
+        "price": "100",
+        "side": "BUY",
+        "clientOrderId": client_order_id,
+        "createAt": str(START.wall_ms),
+    }
+    return msgspec.convert(row | fields, TradePush)
 
 
 class Topics:
@@ -307,7 +322,7 @@ class Venue:
             raise VenueRefused(1000, "no")
         if self.order_trouble is not None:
             raise self.order_trouble
-        return self.orders.get(client_order_id or "")
+        return self.orders.get(order_id or client_order_id or "")
 
     async def history(self, sym: str, begin_ms: int) -> list[Row]:
         """Return what is over."""

@@ -1,0 +1,100 @@
+"""Orders that show themselves after `not_found`: told, never hidden, and ended where that is the policy."""
+
+import pytest
+from one_account import ORDER_ID, START, OneAccount, order_push, place, replace
+
+from bridge.contract.results import Outcome, Result
+from bridge.core import late
+
+
+def _given_up(body: dict[str, object], *, cancel: bool = True, shown: bool = False) -> OneAccount:
+    one = OneAccount(cancel_late_landings=cancel)
+    if shown:
+        one.account.order_row(order_push("mine", limitPrice="100"), one.now)
+    one.offer(body)
+    one.send()
+    one.renew(121)
+    one.ask()
+    assert one.outcomes() == [(0, "unknown"), (0, "not_found")]
+    return one
+
+
+@pytest.mark.parametrize("cancel", [True, False])
+def test_a_late_order_raises_one_alarm_and_is_cancelled_by_policy(cancel: bool) -> None:  # noqa: FBT001
+    """However often it shows itself; its last word stands."""
+    one = _given_up(place("p"), cancel=cancel)
+    for _ in range(2):
+        one.account.order_row(order_push("p"), one.now)
+    assert one.alarms() == ["late_landed"]
+    assert one.send_own_cancels() == ([ORDER_ID] if cancel else [])
+    assert one.outcomes() == [(0, "unknown"), (0, "not_found")]
+
+
+@pytest.mark.parametrize("fields", [{"orderState": "FILLED"}, {"orderId": "", "orderState": "REJECT"}])
+def test_an_order_that_is_over_needs_no_cancel(fields: dict[str, str]) -> None:
+    """The alarm is raised all the same."""
+    one = _given_up(place("p"))
+    one.account.order_row(order_push("p", **fields), one.now)
+    assert one.alarms() == ["late_landed"]
+    assert one.send_own_cancels() == []
+
+
+def test_another_order_of_that_name_is_not_ours() -> None:
+    """It asks for something else; and later ours may come yet."""
+    one = _given_up(place("p"))
+    one.account.order_row(order_push("p", side="SELL", orderId="1"), one.now)
+    assert one.alarms() == []
+    one.account.order_row(order_push("p"), one.now)
+    assert one.alarms() == ["late_landed"]
+
+
+def test_a_late_end_ends_the_cancel() -> None:
+    """An order that shows itself as over is not cancelled any more."""
+    one = _given_up(place("p"))
+    one.account.order_row(order_push("p"), one.now)
+    one.account.order_row(order_push("p", orderState="CANCELLED"), one.now)
+    assert one.send_own_cancels() == []
+
+
+def test_a_late_replace_is_told() -> None:
+    """The order shows its values; the order itself is wanted, so it lives on."""
+    one = _given_up(replace("r", orderId=ORDER_ID), shown=True)
+    for price in ("100", "101", "101"):
+        one.wait(0.01)
+        one.account.order_row(order_push("mine", limitPrice=price, updateAt=str(one.now.wall_ms)), one.now)
+    assert one.alarms() == ["late_landed"]
+    assert one.send_own_cancels() == []
+
+
+def test_an_order_that_ends_is_no_longer_watched_for_its_replace() -> None:
+    """Nothing can land on it."""
+    one = _given_up(replace("r", orderId=ORDER_ID), shown=True)
+    ended = order_push("mine", orderState="FILLED", limitPrice="100", updateAt=str(one.now.wall_ms))
+    one.account.order_row(ended, one.now)
+    assert one.alarms() == []
+    assert not one.account._late._replaces
+
+
+def test_what_an_earlier_owner_gave_up_is_watched_for() -> None:
+    """By name and time, which is all that its result tells; an order from long before is another's."""
+    one = OneAccount(epoch=2)
+    given_up = Result("p", 0, Outcome.NOT_FOUND, START.wall_ms, action="place_order", client_order_id="p")
+    one.account.restore([(given_up, START.wall_ms)], one.now)
+    one.account.order_row(order_push("p", orderId="1", createAt=str(START.wall_ms - 240_001)), one.now)
+    assert one.alarms() == []
+    one.account.order_row(order_push("p"), one.now)
+    assert one.alarms() == ["late_landed"]
+
+
+def test_what_was_given_up_is_forgotten_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory is bounded; the oldest goes first."""
+    monkeypatch.setattr(late, "_REMEMBERED_MAX", 1)
+    one = OneAccount()
+    for name in ("p", "q"):
+        one.offer(place(name))
+    one.send()
+    one.renew(121)
+    one.ask()
+    for name in ("p", "q"):
+        one.account.order_row(order_push(name, orderId=name), one.now)
+    assert one.send_own_cancels() == ["q"]
