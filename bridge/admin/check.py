@@ -13,7 +13,7 @@ from bridge.core.now import Now
 from bridge.core.traffic import Received
 from bridge.errors import BridgeError, VenueUnreachable
 from bridge.kafka.cluster import assert_fast
-from bridge.kafka.preflight import check_topics
+from bridge.kafka.preflight import broker_facts, check_topics
 from bridge.ltp.rest import AccountRisk, RestClient
 from bridge.ltp.session import Session
 
@@ -87,6 +87,20 @@ def _risk_table(rows: list[AccountRisk]) -> Table:
     return table
 
 
+async def _brokers(settings: Settings) -> str:
+    """Say what of the cluster matters to the claim: how quick a commit is, and what the group may be like."""
+    facts = await broker_facts(settings.kafka)
+    shown = {
+        "group.coordinator.append.linger.ms": facts.commit_linger_ms,
+        "offset.metadata.max.bytes": facts.commit_metadata_bytes_max,
+        "group.min.session.timeout.ms": facts.session_timeout_ms_min,
+    }
+    known = ", ".join(f"{name} {value}" for name, value in shown.items() if value is not None)
+    slow = facts.commit_linger_ms not in {None, "-1", "0"}
+    advice = "; set the first to 0, or take Kafka 4.3: each claim waits for it" if slow else ""
+    return f"brokers: {facts.brokers}" + (f", {known}{advice}" if known else "")
+
+
 async def run(settings: Settings, clock: Callable[[], Now]) -> bool:
     """Try everything; print what was found; True when the daemon could start."""
     console = Console(highlight=False, soft_wrap=True, width=_WIDTH)
@@ -119,6 +133,7 @@ async def run(settings: Settings, clock: Callable[[], Now]) -> bool:
             bad(problem)
         if not found:
             good(f"topics: every topic of {', '.join(settings.accounts)} is fit")
+        good(await _brokers(settings))
     except BridgeError as error:
         bad(str(error))
     return problems == 0

@@ -95,10 +95,7 @@ class Account:
         )
         self._own_cancels = OwnCancels(self._windows, epoch=epoch)
         self._late = LateLandings(
-            self.replies,
-            self._own_cancels,
-            cancel=terms.cancel_late_landings,
-            late_landing_s=terms.late_landing_s,
+            self.replies, self._own_cancels, cancel=terms.cancel_late_landings, late_landing_s=terms.late_landing_s
         )
         self.doubts = Doubts(
             self.replies,
@@ -111,12 +108,7 @@ class Account:
             skew_bound_s=terms.skew_bound_s,
         )
         self.settling = Settling(
-            self.replies,
-            self._lanes,
-            self._windows,
-            self._orders,
-            self.doubts,
-            ack_timeout_s=terms.ack_timeout_s,
+            self.replies, self._lanes, self._windows, self._orders, self.doubts, ack_timeout_s=terms.ack_timeout_s
         )
         self.intake = Intake(
             terms.rules,

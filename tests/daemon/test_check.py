@@ -15,7 +15,14 @@ async def test_check_shows_the_account_and_tries_the_login(rig: Rig, capsys: pyt
     """With everything in place check is content, shows the account's risk, and places no order."""
     assert await check.run(rig.settings(), app.clock)
     told = capsys.readouterr().out
-    for expected in ("configuration", "BINANCE", "NORMAL", "login at SANDBOX", "topics: every topic of main is fit"):
+    for expected in (
+        "configuration",
+        "BINANCE",
+        "NORMAL",
+        "login at SANDBOX",
+        "every topic of main is fit",
+        "brokers: 1",
+    ):
         assert expected in told
     assert rig.venue.portfolio().orders == {}
 
