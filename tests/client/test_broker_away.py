@@ -1,0 +1,88 @@
+"""Brokers go away under the client: it says what is sure and what is not, and trades again when they are back."""
+
+import asyncio
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from bridge.client import Client, NotAnswered, NotSent, Unreachable, cancel_orders
+from bridge.contract.topics import Stream, topic_name
+from bridge.sandbox.broker.launcher import Broker
+
+COMMANDS = topic_name("ltp", "main", Stream.COMMANDS)
+
+
+async def make_topics(bootstrap: str) -> None:
+    """Make the topics that a client needs."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    streams = (Stream.COMMANDS, Stream.RESULTS, Stream.DEAD_LETTERS)
+    await admin.create_topics([NewTopic(topic_name("ltp", "main", stream), 1, 1) for stream in streams])
+    await admin.close()
+
+
+async def commands_on(bootstrap: str) -> list[bytes]:
+    """Return the commandIds on the topic, in order."""
+    partition = TopicPartition(COMMANDS, 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    consumer.assign([partition])
+    await consumer.start()
+    try:
+        end = (await consumer.end_offsets([partition]))[partition]
+        return [(await consumer.getone()).key for _ in range(end)]
+    finally:
+        await consumer.stop()
+
+
+async def test_without_a_broker_the_client_does_not_begin() -> None:
+    """No broker at the address: an error at once that says so, and nothing left behind."""
+    before = asyncio.all_tasks()
+    with pytest.raises(Unreachable, match="cannot be written to"):
+        await Client("127.0.0.1:1").__aenter__()
+    assert asyncio.all_tasks() <= before
+
+
+async def test_what_is_surely_not_sent_and_what_may_be(own_broker: Broker) -> None:
+    """A frozen broker confirms nothing, a dead one takes nothing; back again, it has each command once at most."""
+    await make_topics(own_broker.bootstrap_servers)
+    before = asyncio.all_tasks()
+    async with Client(own_broker.bootstrap_servers, append_timeout_s=2) as client:
+        first = await client.submit(cancel_orders("ALL"))
+        await own_broker.pause()
+        frozen = cancel_orders("ALL")
+        together = await asyncio.gather(
+            client.submit(frozen), client.submit(cancel_orders("OKX")), return_exceptions=True
+        )
+        assert [type(error) for error in together] == [NotAnswered] * 2
+        with pytest.raises(NotAnswered, match=r"after 0\.5 s.*not confirmed"):
+            await client.cancel_all("ALL", timeout_s=0.5)
+        await own_broker.kill()
+        with pytest.raises(NotSent):
+            await client.cancel_all("ALL")
+        await own_broker.restart()
+        again = await client.submit(frozen)
+        written = await commands_on(own_broker.bootstrap_servers)
+        assert written[again.offset] == frozen.command_id.encode()
+        assert not first.over
+    assert asyncio.all_tasks() <= before
+
+
+async def test_a_close_does_not_wait_for_a_broker_that_is_gone(own_broker: Broker) -> None:
+    """With the broker gone the client still closes within seconds; what it was about to send is surely not sent."""
+    await make_topics(own_broker.bootstrap_servers)
+    before = asyncio.all_tasks()
+    async with asyncio.timeout(30):
+        async with Client(own_broker.bootstrap_servers, append_timeout_s=2) as client:
+            one = await client.submit(cancel_orders("ALL"))
+            await own_broker.pause()
+            with pytest.raises(NotAnswered):
+                await client.submit(cancel_orders("ALL"))
+            await own_broker.kill()
+            underway = [asyncio.create_task(client.submit(cancel_orders("ALL"))) for _ in range(2)]
+            await asyncio.sleep(0)
+        ended = await asyncio.gather(*underway, return_exceptions=True)
+    assert [type(error) for error in ended] == [NotSent] * 2
+    with pytest.raises(NotAnswered, match="the client was closed"):
+        await one.result()
+    assert asyncio.all_tasks() <= before
