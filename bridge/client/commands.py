@@ -5,9 +5,7 @@ the same command submitted again, by this process or the next, never becomes a s
 remembers it (its `horizon_s`, an hour) it is answered with its first outcome, and by then it has long expired.
 """
 
-import hashlib
 import math
-import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -18,7 +16,6 @@ import msgspec
 
 from bridge.client.submitted import ClientError
 from bridge.contract.commands import (
-    MEANINGS,
     CancelOrder,
     CancelOrders,
     Command,
@@ -28,6 +25,8 @@ from bridge.contract.commands import (
     Scope,
     Side,
     TriggerType,
+    derive_client_order_id,
+    in_words,
 )
 
 Number = Decimal | str | int
@@ -35,7 +34,6 @@ Number = Decimal | str | int
 
 _PLACE_VALID_S: Final = 10.0
 _CANCEL_VALID_S: Final = 60.0
-_ORDER_NAME: Final = re.compile(r"[a-z0-9]{1,32}")
 _Kind = TypeVar("_Kind", bound=Command)
 
 
@@ -115,7 +113,7 @@ def _build(kind: type[_Kind], valid_s: float, terms: Mapping[str, object]) -> _K
     command_id = args.pop("command_id", uuid.uuid4().hex)
     valid_for_s = args.pop("valid_for_s", valid_s)
     if kind is PlaceOrder and isinstance(command_id, str):
-        args.setdefault("client_order_id", _order_name(command_id))
+        args.setdefault("client_order_id", derive_client_order_id(command_id))
     try:
         return msgspec.convert(
             {
@@ -127,7 +125,7 @@ def _build(kind: type[_Kind], valid_s: float, terms: Mapping[str, object]) -> _K
             kind,
         )
     except msgspec.ValidationError as error:
-        raise BadCommand(_in_words(str(error))) from None
+        raise BadCommand(in_words(str(error))) from None
 
 
 def _valid_until_ms(valid_for_s: object) -> int:
@@ -147,15 +145,3 @@ def _on_the_wire(name: str, value: object) -> object:
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
-
-
-def _in_words(message: str) -> str:
-    for pattern, meaning in MEANINGS.items():
-        message = message.replace(f"`str` matching regex {pattern!r}", f"`str`: {meaning.rstrip('.')}")
-    return message
-
-
-def _order_name(command_id: str) -> str:
-    """Name an order after its command as the bridge would, so that the name is known before the bridge has spoken."""
-    plain = command_id.replace("-", "").lower()
-    return plain if _ORDER_NAME.fullmatch(plain) else hashlib.sha256(command_id.encode()).hexdigest()[:32]

@@ -4,9 +4,13 @@ Numbers and booleans inside `args` are strings, as on the venue's wire (LTP docs
 are errors. Patterns end in `$(?!\n)` because Python's `$` alone would let a trailing line feed through.
 """
 
+import hashlib
+import re
 from typing import Annotated, Final, Literal, get_args
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+
+_ORDER_NAME: Final = re.compile(r"[a-z0-9]{1,32}")
 
 CommandId = Annotated[
     str,
@@ -157,3 +161,17 @@ MEANINGS: Final[dict[str, str]] = {
     str(meta.pattern): str(meta.description) for kind in _FORMATS for meta in get_args(kind)[1:]
 }
 """What each pattern means, for the text of a refusal."""
+
+
+def derive_client_order_id(command_id: str) -> str:
+    """Name an order after its command: without dashes in lower case when that is allowed, else a hash of it."""
+    plain = command_id.replace("-", "").lower()
+    return plain if _ORDER_NAME.fullmatch(plain) else hashlib.sha256(command_id.encode()).hexdigest()[:32]
+
+
+def in_words(message: str) -> str:
+    """Say what a pattern means instead of showing it, in what the decoder says of a command."""
+    for pattern, meaning in MEANINGS.items():
+        words = meaning[0].lower() + meaning[1:].rstrip(".")
+        message = message.replace(f"`str` matching regex {pattern!r}", words)
+    return message

@@ -17,7 +17,6 @@ from bridge.core.traffic import CommandRecord
 
 _DECODER: Final = msgspec.json.Decoder(contract.Command)
 _COMMAND_ID: Final = re.compile(r"[!-~]{1,128}")
-_CLIENT_ORDER_ID: Final = re.compile(r"[a-z0-9]{1,32}")
 _MESSAGE_CHARACTERS_MAX: Final = 300
 
 
@@ -56,14 +55,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def derive_client_order_id(command_id: str) -> str:
-    """Name an order after its command: without dashes in lower case when that is allowed, else a hash of it."""
-    plain = command_id.replace("-", "").lower()
-    if _CLIENT_ORDER_ID.fullmatch(plain):
-        return plain
-    return hashlib.sha256(command_id.encode()).hexdigest()[:32]
-
-
 def _short(text: str) -> str:
     """Cut a text for people to size; what UTF-8 cannot say is replaced."""
     text = text.encode("utf-8", "replace").decode()
@@ -79,14 +70,6 @@ class _Identity(Struct, rename="camel"):
 
 _identity: Final = msgspec.json.Decoder(_Identity)
 _ACTIONS: Final = frozenset({contract.PLACE, contract.REPLACE, contract.CANCEL, contract.CANCEL_ALL})
-
-
-def _in_words(message: str) -> str:
-    """Say what a pattern means instead of showing it."""
-    for pattern, meaning in contract.MEANINGS.items():
-        words = meaning[0].lower() + meaning[1:].rstrip(".")
-        message = message.replace(f"`str` matching regex {pattern!r}", words)
-    return message
 
 
 def _refuse(value: bytes, reason: Reason, message: str) -> Refusal:
@@ -187,7 +170,7 @@ def admit(record: CommandRecord, now: Now, rules: Rules) -> Pending | Refusal:  
         command = _DECODER.decode(value)
     except msgspec.ValidationError as error:
         is_object = value.lstrip().startswith(b"{")
-        return _refuse(value, Reason.BAD_SCHEMA if is_object else Reason.NOT_JSON, _in_words(str(error)))
+        return _refuse(value, Reason.BAD_SCHEMA if is_object else Reason.NOT_JSON, contract.in_words(str(error)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Refusal(Reason.NOT_JSON, _short(str(error)))
     return _command(command, record, now, rules)
@@ -216,7 +199,7 @@ def _command(command: contract.Command, record: CommandRecord, now: Now, rules: 
         return pending
     pending.client_order_id = _given(command.args.client_order_id)
     if isinstance(command, contract.PlaceOrder):
-        pending.client_order_id = pending.client_order_id or derive_client_order_id(command.command_id)
+        pending.client_order_id = pending.client_order_id or contract.derive_client_order_id(command.command_id)
         pending.args["clientOrderId"] = pending.client_order_id
         pending.exchange = command.args.sym.split("_", 1)[0]
     else:

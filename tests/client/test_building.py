@@ -9,8 +9,7 @@ import msgspec
 import pytest
 
 from bridge.client import BadCommand, cancel_order, cancel_orders, place_order, replace_order
-from bridge.contract.commands import Command, PlaceOrder
-from bridge.core.admit import derive_client_order_id
+from bridge.contract.commands import Command, PlaceOrder, derive_client_order_id
 
 BTC = "BINANCE_PERP_BTC_USDT"
 LIMIT: dict[str, Any] = {"sym": BTC, "side": "BUY", "order_type": "LIMIT", "order_qty": "0.003", "limit_price": "60000"}

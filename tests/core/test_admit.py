@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from one_account import ORDER_ID, RULES, START, cancel, cancel_all, place, replace
 
+from bridge.contract.commands import derive_client_order_id
 from bridge.contract.results import Reason
-from bridge.core.admit import Refusal, admit, derive_client_order_id
+from bridge.core.admit import Refusal, admit
 from bridge.core.command import Pending
 from bridge.core.traffic import CommandRecord
 
