@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from bridge import app
 from bridge.config import Settings
 from bridge.contract.topics import Stream, topic_name
+from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.venue import Venue
 
 DEADLINE_S = 20.0
@@ -89,6 +90,16 @@ class Topic:
         wanted = one["commandId"]
         return [v for v in self.values if v.get("commandId") == wanted and v["outcome"] != "unknown"]
 
+    def valid(self) -> list[tuple[int, Any]]:
+        """Return epoch and value of the records that count: a lower epoch after a higher one makes a record void."""
+        top, valid = 0, []
+        for record in self.records:
+            epoch = int(dict(record.headers)["ce_epoch"])
+            if epoch >= top:
+                top = epoch
+                valid.append((epoch, json.loads(record.value or b"null")))
+        return valid
+
     async def close(self) -> None:
         """Stop reading."""
         self._reading.cancel()
@@ -140,6 +151,15 @@ class Rig:
             "management": {"port": 0},
         }
         return Settings(**{**values, **changes})
+
+    def kafka(self, bootstrap: str) -> dict[str, Any]:
+        """Return the section `kafka` of the settings with another way to the broker."""
+        return {**self.settings().kafka.model_dump(mode="json", exclude_none=True), "bootstrap_servers": bootstrap}
+
+    def written(self, action: str) -> list[dict[str, Any]]:
+        """Return the requests of an action as the venue read them, whatever became of them."""
+        frames = [json.loads(entry.facts["text"]) for entry in self.venue.ledger.entries(Kind.RECV)]
+        return [frame for frame in frames if frame.get("action") == action]
 
     @contextlib.asynccontextmanager
     async def daemon(self, settings: Settings | None = None) -> AsyncIterator[asyncio.Task[None]]:
