@@ -21,7 +21,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types imports pytest format lock schemas image chart containers pace clean
+.PHONY: help setup demo test lint types imports pytest format lock schemas image chart containers pace failover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ pytest: $(READY)
 
 pace: $(READY) ## the long run at the venue's documented limits; takes minutes
 	$(BIN)/pytest -m pace $(ARGS)
+
+failover: $(READY) ## measure takeovers, and what standbys cost; takes minutes. ARGS="--takeovers 20 --results 200000"
+	PYTHONPATH=tests/support $(BIN)/python -m tests.failover $(ARGS)
 
 format: $(READY) ## write the files as ruff wants them
 	$(BIN)/ruff check --fix .

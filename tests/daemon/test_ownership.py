@@ -26,9 +26,9 @@ SHORT = Timing(
 )
 
 
-async def _traded(rig: Rig, results: Topic, **valid: float) -> dict[str, Any]:
+async def _traded(rig: Rig, results: Topic) -> dict[str, Any]:
     """Send a place and wait until the venue has taken it."""
-    place = command("place_order", PLACE, **valid)
+    place = command("place_order", PLACE)
     await rig.send(place)
     assert (await results.result(place))["outcome"] == "accepted"
     return place
@@ -126,8 +126,7 @@ async def test_a_frozen_owner_wakes_up_and_is_nobody(bootstrap: str, rig: Rig) -
         owner.thaw()
         proxy.release()
         await owner.until("account.standby", times=2)
-        for place in places:
-            await results.until(lambda _, place=place: bool(results.results_of(place)), 60)
+        await results.until(lambda _: all(results.results_of(place) for place in places), 60)
         standby.stop()
         await owner.until("session.opened", times=2)
         places.append(await _traded(rig, results))

@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, OffsetAndMetadata
 from proxy import OFFSET_COMMIT, KafkaProxy
 
-from bridge.config import Kafka, Timing
+from bridge.config import Kafka
 from bridge.contract.topics import Stream
 from bridge.errors import TermEnded
 from bridge.kafka.membership import Committed, Membership
@@ -51,7 +51,7 @@ async def displace(owner: Membership, kafka: Kafka, member_of: Members, until: U
 async def test_the_library_overwrites_the_new_owner(
     kafka: Kafka, owner: Membership, proxy: KafkaProxy, member_of: Members, until: Until
 ) -> None:
-    """aiokafka's own `commit()`, begun by the owner, goes on when another owns the partition; the broker takes it.
+    """Aiokafka's own `commit()`, begun by the owner, goes on when another owns the partition; the broker takes it.
 
     So a claim must not be left to it. Should this fail one day, the library or the broker has learnt to refuse.
     """
@@ -80,19 +80,16 @@ async def test_ours_does_not(
 
 
 async def test_the_new_generation_refuses_a_commit_that_was_on_its_way(
-    kafka: Kafka, proxy: KafkaProxy, make_topics: MakeTopics, member_of: Members, until: Until, timing: Timing
+    kafka: Kafka, owner: Membership, proxy: KafkaProxy, member_of: Members, until: Until
 ) -> None:
     """A commit that hangs in the network until its sender was put out, and then arrives, changes nothing."""
-    await make_topics(kafka, Stream.COMMANDS)
-    first = member_of(kafka.model_copy(update={"bootstrap_servers": proxy.bootstrap}))
-    await first.join()
-    await first.wait_owned()
+    proxy.cut_at(None)
     other = member_of(kafka)
     await other.join()
-    await until(lambda: first.owned)
+    await until(lambda: owner.owned)
     proxy.hold(lambda kind, _: kind == OFFSET_COMMIT)
-    commit = asyncio.create_task(first.commit(0, "late claims of epoch 1", 10))
-    async with asyncio.timeout(4 * timing.session_timeout_s):
+    commit = asyncio.create_task(owner.commit(0, "late claims of epoch 1", 10))
+    async with asyncio.timeout(10):
         await other.wait_owned()
     await other.commit(0, "claims of epoch 2", 5)
     proxy.release()

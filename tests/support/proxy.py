@@ -7,11 +7,13 @@ replaced in place, which keeps every length.
 import asyncio
 import contextlib
 import struct
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, Self
 
 PRODUCE: Final = 0
 OFFSET_COMMIT: Final = 8
+JOIN_GROUP: Final = 11
 """Kinds of requests (Kafka protocol, API keys)."""
 
 _LENGTH: Final = struct.Struct(">i")
@@ -36,6 +38,8 @@ class KafkaProxy:
         self._holds: Wanted | None = None
         self._loses: Wanted | None = None
         self._cuts: Wanted | None = None
+        self.passed: Counter[int] = Counter()
+        """How many requests of each kind were passed on."""
         self.held = 0
         """How many requests wait here."""
         self.lost = 0
@@ -120,6 +124,7 @@ class KafkaProxy:
                 await self._open.wait()
                 self.held -= 1
             to_broker.write(_LENGTH.pack(len(request)) + request)
+            self.passed[kind] += 1
             await to_broker.drain()
 
     async def _answers(self, broker: asyncio.StreamReader, to_client: asyncio.StreamWriter, lost: set[int]) -> None:
