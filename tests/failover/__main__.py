@@ -83,9 +83,7 @@ class Run:
 
     async def freeze(self) -> dict[str, Any]:
         """Freeze the owner, and see what it does when it wakes up."""
-        found: dict[str, Any] = await self._on_a_new_account(
-            lambda rig: frozen(rig, self._options.freeze)
-        )
+        found: dict[str, Any] = await self._on_a_new_account(lambda rig: frozen(rig, self._options.freeze))
         say(f"owner frozen for {self._options.freeze:g} s under load, then woken up")
         for name, value in found.items():
             say(f"  {name:32} {value:.2f}" if isinstance(value, float) else f"  {name:32} {value}")

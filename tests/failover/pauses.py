@@ -37,11 +37,8 @@ class Phase(Struct):
 class Pauses:
     """One owner under a steady load, and standbys around it."""
 
-    def __init__(
-        self, rig: Rig, bootstrap: str, desk: Desk, stack: AsyncExitStack, tell: Callable[[str], None]
-    ) -> None:
+    def __init__(self, rig: Rig, desk: Desk, stack: AsyncExitStack, tell: Tell) -> None:
         self._rig = rig
-        self._bootstrap = bootstrap
         self._desk = desk
         self._stack = stack
         self._tell = tell

@@ -82,9 +82,7 @@ async def pair(rig: Rig) -> AsyncIterator[Pair]:
         yield await Pair(rig, stack).started()
 
 
-async def takeovers(
-    rig: Rig, times: int, end: Callable[[Replica], None], tell: Callable[[str], None]
-) -> list[Takeover]:
+async def takeovers(rig: Rig, times: int, end: End, tell: Tell) -> list[Takeover]:
     """End the owner again and again, and measure each takeover."""
     found = []
     async with pair(rig) as both, Desk(rig) as desk:
