@@ -21,6 +21,7 @@ End = Callable[[Replica], None]
 Tell = Callable[[str], None]
 _STANDBY_S = 60.0
 _HELD_S = 0.4
+_LAST_LINES = 12
 _AFTER_WAKING_S = 5.0
 
 
@@ -59,7 +60,12 @@ class Pair:
         await desk.place()
         begun_wall, begun = time.time(), time.monotonic()
         end(self.owner)
-        place = await desk.place()
+        try:
+            place = await desk.place()
+        except AssertionError as error:
+            for name, one in (("owner", self.owner), ("standby", self.standby)):
+                error.add_note(f"the last the {name} logged: {one.lines[-_LAST_LINES:]}")
+            raise
         gone, self.owner = self.owner, self.standby
         if place.outcome != "accepted":
             raise AssertionError(f"the place after the takeover was {place.outcome}")
