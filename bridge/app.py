@@ -126,8 +126,8 @@ class AccountParts:
     def _membership(self, wake: Callable[[], None]) -> Membership:
         return Membership(self._settings.kafka, self._settings.timing, self._name, on_revoked=wake, on_assigned=wake)
 
-    async def _read_tail(self, topic: str, since_ms: int) -> list[TailRecord]:
-        return await read_tail(self._settings.kafka, topic, since_ms=since_ms)
+    async def _read_tail(self, topic: str, since_ms: int, take: Callable[[list[TailRecord]], None]) -> None:
+        await read_tail(self._settings.kafka, topic, take, since_ms=since_ms)
 
     async def _take_over(self, membership: ports.Membership) -> Account:
         return await Takeover(

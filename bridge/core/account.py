@@ -65,11 +65,11 @@ class Account:
         start: int,
         durable_until_ms: int,
         doubtful_below: int = 0,
-        fenced_at: float = -inf,
+        other_login_at: float = -inf,
     ) -> None:
         self.epoch = epoch
-        self.fenced_at = fenced_at
-        """Until when, on the clock that never steps, a predecessor may have acted; before all time without one."""
+        self.other_login_at = other_login_at
+        """When, on the clock that never steps, a predecessor may last have logged in; before all time without one."""
         self._claims = Claims(start, doubtful_below=doubtful_below)
         self._orders = Orders()
         self._memory = Memory(terms.horizon_s)
@@ -214,6 +214,10 @@ class Account:
         """
         may_claim = self.recovered and recording
         return self.sending.next_commit(now, self._gaps.durable_until_ms(live_until_ms), may_claim=may_claim)
+
+    def last_commit(self, now: Now, live_until_ms: int, *, released: bool) -> Commit:
+        """Return the commit with which the term ends; `released`: the next owner may log in at once."""
+        return self.sending.last_commit(now, self._gaps.durable_until_ms(live_until_ms), released=released)
 
     def _trade_conflict(self, detail: str, now: Now) -> None:
         self.replies.alarm(Alarm.TRADE_CONFLICT, detail, now)

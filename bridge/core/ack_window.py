@@ -6,7 +6,6 @@ them, the later was written after the earlier had cooled. The proof is in ARCHIT
 """
 
 from collections import deque
-from collections.abc import Iterable
 from typing import Final
 
 MARGIN_S: Final = 0.5
@@ -26,11 +25,16 @@ class AckWindow:
         self._live: dict[object, float] = {}
         self._cooling: deque[float] = deque()
 
-    def restore(self, acked: Iterable[float], unanswered: Iterable[tuple[object, float]]) -> None:
-        """Take the slots of an earlier owner: by the time of their ack, or of their write where none is known."""
-        self._cooling = deque(sorted([*self._cooling, *(at + self._cool_s for at in acked)]))
-        for token, at in sorted(unanswered, key=lambda pair: pair[1]):
-            self._live[token] = at
+    def restore_acked(self, at: float, now: float) -> bool:
+        """Take the slot of a request of an earlier owner, acked at `at`; False when it has cooled."""
+        if at + self._cool_s <= now:
+            return False
+        self._cool(at)
+        return True
+
+    def restore_unanswered(self, token: object, at: float) -> None:
+        """Take the slot of a request of an earlier owner, perhaps written at `at`, whose answer is not known."""
+        self._live[token] = at
 
     def take(self, token: object, now: float) -> bool:
         """Take a slot if one is free."""
@@ -52,8 +56,7 @@ class AckWindow:
     def acked(self, token: object, now: float) -> None:
         """Let a slot cool from now on: its request has been answered. Twice is once."""
         if self._live.pop(token, None) is not None:
-            # Restored acks may lie a little ahead of our clock; the order of release times must hold.
-            self._cooling.append(max(now + self._cool_s, self._cooling[-1] if self._cooling else 0.0))
+            self._cool(now)
 
     def halve(self) -> bool:
         """Use half of the slots from now on: the venue counted differently from us. False when they are halved already.
@@ -84,6 +87,10 @@ class AckWindow:
             return now
         dead = next(iter(self._live.values()), now) + self._late_landing_s + self._cool_s
         return min(self._cooling[0], dead) if self._cooling else dead
+
+    def _cool(self, at: float) -> None:
+        # Restored acks may lie a little ahead of our clock; the order of release times must hold.
+        self._cooling.append(max(at + self._cool_s, self._cooling[-1] if self._cooling else 0.0))
 
     def _drop_cooled(self, now: float) -> None:
         while self._cooling and self._cooling[0] <= now:

@@ -19,7 +19,7 @@ METADATA_BYTES_MAX: Final = 4096
 """Kafka's `offset.metadata.max.bytes`."""
 
 _TAG: Final = "ltpb1"
-_METADATA: Final = re.compile(rf"{_TAG}:([0-9]{{1,18}}):([0-9]{{1,18}}):([0-9]{{1,18}}):([A-Za-z0-9_-]*)")
+_METADATA: Final = re.compile(rf"{_TAG}:([0-9]{{1,18}}):([0-9]{{1,18}}):([0-9]{{1,18}}):([01]):([A-Za-z0-9_-]*)")
 _MORE: Final = 0x80
 """The bit that says that another byte of the number follows."""
 
@@ -35,6 +35,8 @@ class Stored(Struct, frozen=True):
     durable_until_ms: int
     claimed: tuple[int, ...]
     doubtful_below: int = 0
+    released: bool = False
+    """Whether the owner has ended in good order: it does nothing any more, and its last login was long enough ago."""
 
 
 def encode(stored: Stored, watermark: int) -> str:
@@ -48,7 +50,7 @@ def encode(stored: Stored, watermark: int) -> str:
             delta >>= 7
         packed.append(delta)
     coded = base64.urlsafe_b64encode(packed).decode().rstrip("=")
-    return f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.doubtful_below}:{coded}"
+    return f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.doubtful_below}:{stored.released:d}:{coded}"
 
 
 def decode(metadata: str, watermark: int) -> Stored | None:
@@ -57,7 +59,7 @@ def decode(metadata: str, watermark: int) -> Stored | None:
     if parts is None:
         return None
     try:
-        packed = base64.urlsafe_b64decode(parts[4] + "=" * (-len(parts[4]) % 4))
+        packed = base64.urlsafe_b64decode(parts[5] + "=" * (-len(parts[5]) % 4))
     except binascii.Error:
         return None
     claimed, offset, delta, shift = [], watermark, 0, 0
@@ -70,7 +72,7 @@ def decode(metadata: str, watermark: int) -> Stored | None:
             delta = shift = 0
     if shift:
         return None
-    return Stored(int(parts[1]), int(parts[2]), tuple(claimed), int(parts[3]))
+    return Stored(int(parts[1]), int(parts[2]), tuple(claimed), int(parts[3]), parts[4] == "1")
 
 
 class Claims:
@@ -105,8 +107,8 @@ class Claims:
         self._open.discard(offset)
         self.claimed.discard(offset)
 
-    def stored(self, epoch: int, durable_until_ms: int, more: Iterable[int] = ()) -> Stored:
+    def stored(self, epoch: int, durable_until_ms: int, more: Iterable[int] = (), *, released: bool = False) -> Stored:
         """Return what a commit would say now, with `more` offsets claimed."""
         doubtful_below = self._doubtful_below if self.watermark < self._doubtful_below else 0
         claimed = (offset for offset in self.claimed.union(more) if offset >= doubtful_below)
-        return Stored(epoch, durable_until_ms, tuple(sorted(claimed)), doubtful_below)
+        return Stored(epoch, durable_until_ms, tuple(sorted(claimed)), doubtful_below, released)

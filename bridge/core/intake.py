@@ -147,7 +147,7 @@ class Intake:
             self._inherit(admitted, now)
             return
         if past is Past.READ and admitted.action == CANCEL:
-            self._windows[CANCEL].restore((), [(("earlier owner", admitted.offset), now.mono)])
+            self._windows[CANCEL].restore_unanswered(("earlier owner", admitted.offset), now.mono)
         holder = self._memory.holder(admitted.client_order_id or "")
         if admitted.action == PLACE and holder != admitted.command_id:
             text = (
@@ -217,7 +217,7 @@ class Intake:
     def _inherit(self, pending: Pending, now: Now) -> None:
         self._replies.inherited(pending, now)
         self._claims.claimed.add(pending.offset)
-        self._windows[pending.action].restore((), [(pending.offset, now.mono)])
+        self._windows[pending.action].restore_unanswered(pending.offset, now.mono)
         self._lanes.occupy(pending)
         self._settling.inherited(pending, now)
         self._clear_the_way(pending, now)

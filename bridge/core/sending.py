@@ -67,6 +67,12 @@ class Sending:
         """Whether a commit handed over less than a lease ago has been acknowledged."""
         return now.mono < self._lease_until
 
+    def last_commit(self, now: Now, durable_until_ms: int, *, released: bool) -> Commit:
+        """Return the commit with which a term ends in good order."""
+        self.commit_dropped()
+        stored = self._claims.stored(self._epoch, durable_until_ms, released=released)
+        return Commit(self._claims.watermark, encode(stored, self._claims.watermark), (), now.mono)
+
     def next_commit(self, now: Now, durable_until_ms: int, *, may_claim: bool) -> Commit | None:
         """Return the commit to hand over now: for what can be claimed, or because the period is over."""
         if self._commit is not None:

@@ -22,6 +22,7 @@ class Windows:
             )
             for action, limit in limits.items()
         }
+        self._restored: set[str] = set()
 
     def __getitem__(self, action: str) -> AckWindow:
         return self._windows[action]
@@ -29,14 +30,12 @@ class Windows:
     def restore(self, results: Iterable[tuple[Result, int]], now: Now) -> None:
         """Take the slots of requests that earlier owners wrote: results with their record timestamps in ms.
 
-        Who settled a command need not be who wrote it, so a result without `sentAt` counts too; a repeat does not.
+        Who settled a command need not be who wrote it, so a result without `sentAt` counts too; a repeat of one that
+        counts does not.
         """
-        acked: dict[str, list[float]] = {action: [] for action in self._windows}
-        counted: set[str] = set()
         for result, timestamp_ms in results:
             written = result.outcome.terminal and not result.outcome.unsent
-            if written and result.action in acked and result.command_id not in counted:
-                counted.add(result.command_id)
-                acked[result.action].append(now.deadline(timestamp_ms) + _ANSWER_TO_RECORD_S)
-        for action, times in acked.items():
-            self._windows[action].restore(times, ())
+            if written and result.action in self._windows and result.command_id not in self._restored:
+                acked_at = now.deadline(timestamp_ms) + _ANSWER_TO_RECORD_S
+                if self._windows[result.action].restore_acked(acked_at, now.mono):
+                    self._restored.add(result.command_id)

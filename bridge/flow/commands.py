@@ -93,12 +93,10 @@ class Commands:
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await self._commit[1]
 
-    async def commit_last(self, timeout_s: float) -> None:
+    async def commit_last(self, timeout_s: float, *, released: bool) -> None:
         """Commit the whole state once more, after the end of `send`. Raises what `Membership.commit` raises."""
-        self._account.sending.commit_dropped()
-        commit = self._account.next_commit(self._clock(), self._events.durable_until_ms(), recording=False)
-        if commit is not None:
-            await self._membership.commit(commit.offset, commit.metadata, timeout_s)
+        commit = self._account.last_commit(self._clock(), self._events.durable_until_ms(), released=released)
+        await self._membership.commit(commit.offset, commit.metadata, timeout_s)
 
     async def _once(self) -> None:
         now = self._clock()

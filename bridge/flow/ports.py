@@ -44,6 +44,9 @@ class VenueSession(Protocol):
     def ready_to_write(self, now: Now) -> bool:
         """Whether a command may be written: logged in, pong fresh, nothing unsent."""
 
+    def login_due(self, now: Now) -> bool:
+        """Whether another login with the same key would keep its distance from the last."""
+
     async def send(self, frame: bytes) -> None:
         """Write a frame without letting anything else run before it is with the transport."""
 
@@ -178,5 +181,5 @@ class TailRecord(Protocol):
         """The headers."""
 
 
-ReadTail = Callable[[str, int], Awaitable[Sequence[TailRecord]]]
-"""Topic and Unix ms: the records from then on to the topic's present end."""
+ReadTail = Callable[[str, int, Callable[[Sequence[TailRecord]], None]], Awaitable[None]]
+"""Topic and Unix ms: hands over the records from then on to the topic's present end, a small part at a time."""

@@ -5,75 +5,22 @@ then read what was answered, because nothing of an older epoch behind that recor
 there is before anything is sent.
 """
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from math import inf
 
-import msgspec
 import structlog
-from msgspec import Struct
 
-from bridge.contract import headers as names
-from bridge.contract.pushes import OrderPush
-from bridge.contract.results import Result
 from bridge.contract.session import Alarm
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.account import Account, Terms
 from bridge.core.claims import Stored, decode, encode
 from bridge.core.intake import Past
 from bridge.errors import ClusterUnreachable, OffsetLost
+from bridge.flow.past import Answered, Orders
 from bridge.flow.ports import Clock, Membership, Publisher, ReadTail, TailRecord
 
 _log = structlog.get_logger()
 _POLL_S = 0.5
-_decode_result = msgspec.json.Decoder(Result).decode
-_decode_order = msgspec.json.Decoder(OrderPush).decode
-
-
-class Answered(Struct, frozen=True):
-    """What `results` and `dead-letters` tell: results with timestamps, answered offsets, the highest epoch."""
-
-    results: list[tuple[Result, int]]
-    offsets: frozenset[int]
-    epoch: int
-
-
-def _header(record: TailRecord, name: str) -> bytes | None:
-    return next((content for key, content in record.headers if key == name), None)
-
-
-def _number(content: bytes | None) -> int:
-    return int(content) if content is not None and content.isdigit() else -1
-
-
-def not_void(records: Iterable[TailRecord]) -> Iterator[TailRecord]:
-    """Pass over records with a lower epoch than one before them: a predecessor's producer was still flushing."""
-    top = 0
-    for record in records:
-        epoch = _number(_header(record, names.EPOCH))
-        if epoch >= top and record.value is not None:
-            top = epoch
-            yield record
-
-
-def read_answers(results: Sequence[TailRecord], dead_letters: Sequence[TailRecord]) -> Answered:
-    """Sum up what was answered, void records left out."""
-    valid: list[tuple[Result, int]] = []
-    offsets: set[int] = set()
-    top = 0
-    for record in not_void(results):
-        top = _number(_header(record, names.EPOCH))
-        if _header(record, names.TYPE) != names.EVENT_TYPES[Stream.RESULTS]:
-            continue
-        try:
-            result = _decode_result(record.value or b"")
-        except msgspec.DecodeError:
-            continue
-        valid.append((result, record.timestamp_ms))
-        if result.outcome.terminal:
-            offsets.add(result.command_offset)
-    offsets.update(_number(_header(record, names.ERROR_OFFSET)) for record in dead_letters)
-    return Answered(valid, frozenset(offsets), top)
 
 
 class Takeover:
@@ -131,17 +78,15 @@ class Takeover:
             start=offset,
             durable_until_ms=stored.durable_until_ms,
             doubtful_below=stored.doubtful_below,
-            fenced_at=self._clock().mono if epoch > 1 else -inf,
+            other_login_at=-inf if epoch == 1 or stored.released else self._clock().mono,
         )
         self._publisher.begin_epoch(epoch)
         account.replies.takeover(epoch, self._instance, self._clock())
         await self._flush(account)
         try:
             since_ms = await self._since_ms(offset)
-            answers = await self._answers(0 if stored.doubtful_below > offset else since_ms)
-            account.restore(answers.results, self._clock())
-            for push in await self._orders(since_ms):
-                account.remember_order(push)
+            answers = await self._answers(0 if stored.doubtful_below > offset else since_ms, account)
+            await self._orders(since_ms, account)
             await self._read_commands(account, offset, stored, answers)
         except OffsetLost as error:
             account.replies.alarm(Alarm.OFFSET_LOST, str(error), self._clock())
@@ -161,19 +106,29 @@ class Takeover:
                 return min(since_ms, record.timestamp_ms - int(self._terms.skew_bound_s * 1000))
         return since_ms
 
-    async def _answers(self, since_ms: int) -> Answered:
-        results = await self._read_tail(topic_name(self._prefix, self._name, Stream.RESULTS), since_ms)
-        dead_letters = await self._read_tail(topic_name(self._prefix, self._name, Stream.DEAD_LETTERS), since_ms)
-        return read_answers(results, dead_letters)
+    async def _answers(self, since_ms: int, account: Account | None = None) -> Answered:
+        """Read what was answered; the account, if there is one yet, remembers it. It may be much."""
+        answered = Answered()
 
-    async def _orders(self, since_ms: int) -> list[OrderPush]:
-        """Return the orders' snapshots that earlier owners published."""
-        records = await self._read_tail(topic_name(self._prefix, self._name, Stream.ORDERS), since_ms)
-        pushes = []
-        for record in not_void(records):
-            with contextlib.suppress(msgspec.DecodeError):
-                pushes.append(_decode_order(record.value or b""))
-        return pushes
+        def take(records: Sequence[TailRecord]) -> None:
+            results = answered.results(records)
+            if account is not None:
+                account.restore(results, self._clock())
+
+        await self._read_tail(topic_name(self._prefix, self._name, Stream.RESULTS), since_ms, take)
+        letters = topic_name(self._prefix, self._name, Stream.DEAD_LETTERS)
+        await self._read_tail(letters, since_ms, answered.dead_letters)
+        return answered
+
+    async def _orders(self, since_ms: int, account: Account) -> None:
+        """Read the orders' snapshots that earlier owners published."""
+        orders = Orders()
+
+        def take(records: Sequence[TailRecord]) -> None:
+            for push in orders.snapshots(records):
+                account.remember_order(push)
+
+        await self._read_tail(topic_name(self._prefix, self._name, Stream.ORDERS), since_ms, take)
 
     async def _flush(self, account: Account) -> None:
         for record in account.drain():
@@ -186,7 +141,6 @@ class Takeover:
         claimed = frozenset(stored.claimed)
         self._membership.seek(start)
         end = await self._membership.end_offset()
-        oldest_ms = answers.results[0][1] if answers.results else 0
         passed_over = 0
         while self._membership.position < end:
             for record in await self._membership.poll(_POLL_S):
@@ -195,7 +149,8 @@ class Takeover:
                     past = Past.ANSWERED
                 elif record.offset in claimed or record.offset < stored.doubtful_below:
                     past = Past.CLAIMED
-                if record.offset < stored.doubtful_below and past is Past.CLAIMED and record.timestamp_ms < oldest_ms:
+                lost = past is Past.CLAIMED and record.offset < stored.doubtful_below
+                if lost and record.timestamp_ms < answers.oldest_ms:
                     passed_over += 1
                     past = Past.ANSWERED
                 account.intake.offer(record, self._clock(), past)

@@ -60,7 +60,7 @@ class Term:
         self._session_timeout_s = session_timeout_s
         self._stop_deadline_s = stop_deadline_s
         self._events = Events(name, account, parts.publisher, wake=self.wake, on_login=self._logged_in)
-        self.session = parts.open_session(self._events, account.fenced_at)
+        self.session = parts.open_session(self._events, account.other_login_at)
         self._events.session = self.session
         self._questions = Questions(
             name,
@@ -182,7 +182,8 @@ class Term:
         self._events.publish()
         if not await self._parts.publisher.flush(self._stop_deadline_s * _FLUSH_SHARE):
             _log.warning("stop.unflushed", account=self._name)
-        await self._commands.commit_last(self._stop_deadline_s * _COMMIT_SHARE)
+        released = self.session.login_due(self._parts.clock())
+        await self._commands.commit_last(self._stop_deadline_s * _COMMIT_SHARE, released=released)
 
     def too_large(self, record: Outgoing) -> None:
         """Tell that a record was not published because of its size."""

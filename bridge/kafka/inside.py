@@ -118,7 +118,9 @@ def fetch_position(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int
     return int(state.position) if state is not None and state.has_valid_position else None
 
 
-async def fetch_records(consumer: AIOKafkaConsumer, partition: TopicPartition, timeout_ms: int) -> list[ConsumerRecord]:
+async def fetch_records(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, timeout_ms: int, max_records: int | None = None
+) -> list[ConsumerRecord]:
     """Return what has arrived, in order; a record that cannot be decoded becomes one without key and value.
 
     aiokafka fails for ever at a header whose name is not UTF-8, and at a compression it has no library for: one
@@ -126,7 +128,7 @@ async def fetch_records(consumer: AIOKafkaConsumer, partition: TopicPartition, t
     with the header `error_code`.
     """
     try:
-        return await _getmany(consumer, partition, timeout_ms)
+        return await _getmany(consumer, partition, timeout_ms, max_records)
     except (UnicodeDecodeError, kafka_errors.UnsupportedCodecError):
         unreadable = consumer._fetcher._records[partition]._partition_records.next_fetch_offset
     position = fetch_position(consumer, partition)

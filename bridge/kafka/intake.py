@@ -12,6 +12,8 @@ from bridge.errors import OffsetLost
 from bridge.kafka import inside
 
 _FETCH_MS: Final = 200
+_RECORDS_AT_ONCE: Final = 500
+"""So that a backlog does not keep the loop from heartbeats, cancels and the venue's pings."""
 _ASK_TIMEOUT_S: Final = 5.0
 _BEFORE_SEEK: Final = -1
 
@@ -89,7 +91,8 @@ class Intake:
         if self._fetching is None:
             self._fetching_for = self._reading
             self._fetching = asyncio.create_task(
-                inside.fetch_records(self._consumer, self._partition, _FETCH_MS), name="fetch commands"
+                inside.fetch_records(self._consumer, self._partition, _FETCH_MS, _RECORDS_AT_ONCE),
+                name="fetch commands",
             )
         fetching = self._fetching
         waited_for: set[asyncio.Future[Any]] = {fetching, woken}

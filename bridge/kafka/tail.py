@@ -1,6 +1,7 @@
 """Reading a topic from a point in time to its end, without a group: what a new owner must know."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -19,6 +20,7 @@ _FETCH_MS: Final = 250
 _FETCH_BYTES: Final = 8 * 1024 * 1024
 _STOP_TIMEOUT_S: Final = 2.0
 _LOST_TRIES: Final = 3
+_RECORDS_AT_ONCE: Final = 500
 
 
 class TailRecord(Struct, frozen=True):
@@ -31,10 +33,14 @@ class TailRecord(Struct, frozen=True):
     headers: Headers
 
 
-async def read_tail(kafka: Kafka, topic: str, *, since_ms: int, until_offset: int | None = None) -> list[TailRecord]:
-    """Read from the first record at or after `since_ms` (all with 0) to the end as of now, or to `until_offset`.
+Take = Callable[[list[TailRecord]], None]
 
-    `until_offset` is included. Raises ClusterUnreachable when nothing moves for 10 s, KafkaTrouble when the topic
+
+async def read_tail(kafka: Kafka, topic: str, take: Take, *, since_ms: int) -> None:
+    """Read from the first record at or after `since_ms` (all with 0) to the end as of now.
+
+    The records are handed over a few at a time, and others run in between: what has much to remember must not miss
+    its heartbeats over it. Raises ClusterUnreachable when nothing moves for 10 s, KafkaTrouble when the topic
     does not exist, has several partitions, or is refused.
     """
     consumer = AIOKafkaConsumer(
@@ -53,7 +59,7 @@ async def read_tail(kafka: Kafka, topic: str, *, since_ms: int, until_offset: in
             require_one_partition(consumer, topic)
             for _ in range(_LOST_TRIES):
                 try:
-                    return await _read(consumer, TopicPartition(topic, 0), since_ms, until_offset, deadline)
+                    return await _read(consumer, TopicPartition(topic, 0), take, since_ms, deadline)
                 except kafka_errors.OffsetOutOfRangeError:
                     continue  # retention removed the beginning after it was looked up
         raise KafkaTrouble(f"{topic} loses its oldest records faster than they can be read; raise its retention")
@@ -74,26 +80,24 @@ async def read_tail(kafka: Kafka, topic: str, *, since_ms: int, until_offset: in
 async def _read(
     consumer: AIOKafkaConsumer,
     partition: TopicPartition,
+    take: Take,
     since_ms: int,
-    until_offset: int | None,
     deadline: asyncio.Timeout,
-) -> list[TailRecord]:
+) -> None:
     begin = await _first_offset(consumer, partition, since_ms)
-    end = (await consumer.end_offsets([partition]))[partition] if until_offset is None else until_offset + 1
-    if begin is None:
-        begin = end if until_offset is None else (await consumer.end_offsets([partition]))[partition]
+    end: int = (await consumer.end_offsets([partition]))[partition]
+    begin = end if begin is None else begin
     consumer.seek(partition, begin)
-    records: list[TailRecord] = []
     position = begin
     # The position, not the last record, says where we are: the log may end in control records or holes.
     while position < end:
-        found = await inside.fetch_records(consumer, partition, _FETCH_MS)
-        records += [_tail_record(record) for record in found if record.offset < end]
+        found = await inside.fetch_records(consumer, partition, _FETCH_MS, max_records=_RECORDS_AT_ONCE)
+        take([_tail_record(record) for record in found if record.offset < end])
+        await asyncio.sleep(0)
         reached = inside.fetch_position(consumer, partition)
         if reached is not None and reached > position:
             position = reached
             deadline.reschedule(asyncio.get_running_loop().time() + _STALL_S)
-    return records
 
 
 async def _first_offset(consumer: AIOKafkaConsumer, partition: TopicPartition, since_ms: int) -> int | None:

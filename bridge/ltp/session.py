@@ -87,6 +87,10 @@ class Session:
         """Whether a command may be written: logged in, pings answered, nothing unsent."""
         return self._link is not None and self._link.ready_to_write(now)
 
+    def login_due(self, now: Now) -> bool:
+        """Whether another login with the same key would keep its distance from the last."""
+        return not self._login_pending and now.mono >= self._next_login_at
+
     async def send(self, frame: bytes) -> None:
         """Write a frame. It is with the transport before anything else runs.
 

@@ -77,8 +77,10 @@ def counted(requests: list[Request], kind: type[AckWindow] = AckWindow) -> list[
         let_acks_arrive()
         if request.new_owner:
             window = kind(_SLOTS, late_landing_s=_LATE_S)
-            window.restore((at + 1 for at in acked.values()), ())
-            window.restore((), [(other, now) for other in range(token) if other not in acked])
+            for at in acked.values():
+                window.restore_acked(at + 1, now)
+            for other in set(range(token)) - acked.keys():
+                window.restore_unanswered(other, now)
         while not window.take(token, now):
             free_at = window.next_free(now)
             assert free_at > now
@@ -213,7 +215,7 @@ def test_the_estimate_counts_those_before() -> None:
 def test_a_restored_ack_ahead_of_our_clock_keeps_the_order_of_release() -> None:
     """An ack that follows a restored one with a later time does not come free before it."""
     window = AckWindow(2, late_landing_s=_LATE_S)
-    window.restore([10.0], ())
+    assert window.restore_acked(10.0, 0)
     window.take("a", 5)
     window.acked("a", 6)
     assert not window.take("b", 10 + WINDOW_S - 0.5)

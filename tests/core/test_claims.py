@@ -15,13 +15,14 @@ _numbers = st.integers(0, 10**18 - 1)
     epoch=_numbers,
     durable_until_ms=_numbers,
     doubtful_below=_numbers,
+    released=st.booleans(),
 )
 def test_what_is_written_is_read(
-    watermark: int, steps: list[int], epoch: int, durable_until_ms: int, doubtful_below: int
+    watermark: int, steps: list[int], epoch: int, durable_until_ms: int, doubtful_below: int, *, released: bool
 ) -> None:
     """Any set of claims at or above the watermark comes back as it was."""
     claimed = tuple(watermark - 1 + sum(steps[: count + 1]) for count in range(len(steps)))
-    stored = Stored(epoch, durable_until_ms, claimed, doubtful_below)
+    stored = Stored(epoch, durable_until_ms, claimed, doubtful_below, released)
     assert stored == decode(encode(stored, watermark), watermark)
 
 
@@ -40,18 +41,20 @@ def test_a_thousand_claims_fit() -> None:
         "",
         "x",
         "ltpb1",
-        "ltpb1:::",
-        "ltpb1:1:2:3",
-        "ltpb1:1:2:3:AA:",
-        "ltpb2:1:2:3:AA",
-        "ltpb1:-1:2:3:AA",
-        "ltpb1:1:2:3:AA\n",
-        "ltpb1:\uff11:2:3:AA",
-        "ltpb1:" + "9" * 5000 + ":2:3:AA",
-        "ltpb1:1:2:3:A",
-        "ltpb1:1:2:3:A=A=",
-        "ltpb1:1:2:3:+/AA",
-        "ltpb1:1:2:3:gA",
+        "ltpb1::::",
+        "ltpb1:1:2:3:0",
+        "ltpb1:1:2:3:AA",
+        "ltpb1:1:2:3:0:AA:",
+        "ltpb2:1:2:3:0:AA",
+        "ltpb1:-1:2:3:0:AA",
+        "ltpb1:1:2:3:2:AA",
+        "ltpb1:1:2:3:0:AA\n",
+        "ltpb1:\uff11:2:3:0:AA",
+        "ltpb1:" + "9" * 5000 + ":2:3:0:AA",
+        "ltpb1:1:2:3:0:A",
+        "ltpb1:1:2:3:0:A=A=",
+        "ltpb1:1:2:3:0:+/AA",
+        "ltpb1:1:2:3:0:gA",
     ],
 )
 def test_what_we_did_not_write_is_not_read(metadata: str) -> None:

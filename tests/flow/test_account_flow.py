@@ -1,6 +1,7 @@
 """An account's life: standby, takeover, terms that end and begin again, and when it is given up."""
 
 import asyncio
+from math import inf
 
 import msgspec
 from one_account import place
@@ -162,9 +163,23 @@ async def test_a_good_end_leaves_everything_committed() -> None:
         await until(lambda: outside.topics.outcomes("p2") == ["accepted"])
     stored = decode(outside.group.committed.metadata, outside.group.committed.offset or 0)
     (gap,) = outside.topics.session_events("gap.opened")
-    assert (outside.group.committed.offset, stored) == (2, Stored(1, gap["fromMs"], ()))
+    assert (outside.group.committed.offset, stored) == (2, Stored(1, gap["fromMs"], (), released=True))
     assert gap["cause"] == "stopped"
     assert [event["epoch"] for event in outside.topics.session_events("owner.released")] == [1]
+
+
+async def test_only_after_a_good_end_the_next_owner_logs_in_at_once() -> None:
+    """One that was put out may have logged in a moment ago; the venue takes one login a second."""
+    outside = Outside()
+    for _ in range(2):
+        async with outside.running():
+            pass
+    async with outside.running():
+        outside.group.give_away()
+        await until(lambda: outside.group.left == 3)
+        outside.group.trouble = None
+        await until(lambda: len(outside.venue.sessions) == 4)
+    assert [at == -inf for at in outside.venue.other_logins] == [True, True, True, False]
 
 
 async def test_a_record_that_is_too_large_is_told() -> None:

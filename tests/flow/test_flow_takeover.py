@@ -10,7 +10,7 @@ from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.claims import Stored, decode, encode
 from bridge.core.traffic import Outgoing
-from bridge.flow.takeover import read_answers
+from bridge.flow.past import Answered
 
 RESULT = Result(command_id="a", command_offset=3, outcome=Outcome.ACCEPTED, answered_at=1, action="place_order")
 
@@ -35,9 +35,11 @@ def test_what_counts_as_an_answer() -> None:
         tail(b"not JSON", epoch=b"2"),
     ]
     letter = Tail(7, b"?", [(names.ERROR_OFFSET, b"9")])
-    answered = read_answers(records, [letter])
-    assert answered.results == [(RESULT, 7), (doubt, 7)]
-    assert (answered.offsets, answered.epoch) == (frozenset({3, 9}), 2)
+    answered = Answered()
+    found = [*answered.results(records[:3]), *answered.results(records[3:])]
+    answered.dead_letters([letter])
+    assert found == [(RESULT, 7), (doubt, 7)]
+    assert (answered.offsets, answered.epoch, answered.oldest_ms) == ({3, 9}, 2, 7)
 
 
 async def test_the_first_start_of_all() -> None:

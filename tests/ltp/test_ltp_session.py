@@ -134,6 +134,8 @@ async def test_login_and_pushes(venue: Venue, start: Start, notes: Notes, clock:
         assert session.logged_in
         assert session.ready_to_write(clock())
         assert abs(session.heard_ms - clock().wall_ms) < 5000
+        now = clock()
+        assert [session.login_due(now._replace(mono=now.mono + later_s)) for later_s in (0, 60)] == [False, True]
     assert isinstance(push, Push)
     assert push.data == b'{"n":1}'
     assert isinstance(odd, Unreadable)

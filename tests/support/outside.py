@@ -126,13 +126,11 @@ class Topics:
             await until(lambda: not self.pending, timeout_s)
         return not self.pending
 
-    async def read_tail(self, topic: str, since_ms: int) -> list[Tail]:
-        """Read a topic back from a point in time on."""
-        return [
-            Tail(one.time_ms, one.value, [*one.headers, *_ours(epoch, one)])
-            for epoch, one in self.durable
-            if topic.endswith("." + one.stream.value) and one.time_ms >= since_ms
-        ]
+    async def read_tail(self, topic: str, since_ms: int, take: Callable[[list[Tail]], None]) -> None:
+        """Read a topic back from a point in time on, one record at a time."""
+        for epoch, one in list(self.durable):
+            if topic.endswith("." + one.stream.value) and one.time_ms >= since_ms:
+                take([Tail(one.time_ms, one.value, [*one.headers, *_ours(epoch, one)])])
 
     def said(self) -> list[Outgoing]:
         """Return everything that was published, durable or not."""
@@ -295,6 +293,7 @@ class Venue:
         self.swept = 0
         self.written: list[dict[str, Any]] = []
         self.sessions: list[Session] = []
+        self.other_logins: list[float] = []
         self.unwritable = False
         self.refused: set[str] = set()
         self.during_sweep: Callable[[], None] | None = None
@@ -335,6 +334,7 @@ class Venue:
 
     def opened(self, listener: Listener, other_login_at: float) -> "Session":
         """Make a session."""
+        self.other_logins.append(other_login_at)
         self.sessions.append(Session(self, listener))
         return self.session
 
@@ -356,6 +356,10 @@ class Session:
     def ready_to_write(self, now: Now) -> bool:
         """Tell whether it is logged in."""
         return self.logged_in
+
+    def login_due(self, now: Now) -> bool:
+        """Tell that its logins are long ago."""
+        return True
 
     async def send(self, frame: bytes) -> None:
         """Take a frame, and answer it in a moment."""

@@ -1,0 +1,86 @@
+"""What the topics tell of the time before this owner: results, dead letters, and the orders' snapshots."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from bridge.contract import headers as names
+from bridge.contract.pushes import OrderPush
+from bridge.contract.results import Result
+from bridge.contract.topics import Stream
+from bridge.flow.ports import TailRecord
+
+_decode_result = msgspec.json.Decoder(Result).decode
+_decode_order = msgspec.json.Decoder(OrderPush).decode
+
+
+def _number(content: bytes | None) -> int:
+    return int(content) if content is not None and content.isdigit() else -1
+
+
+class NotVoid:
+    """Passes over records with a lower epoch than one before them: a predecessor's producer was still flushing."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        """The highest so far."""
+
+    def of(self, records: Iterable[TailRecord]) -> Iterator[tuple[TailRecord, bytes, bytes | None]]:
+        """Yield each record that counts, with its value and its `ce_type`."""
+        for record in records:
+            headers = dict(record.headers)
+            epoch = _number(headers.get(names.EPOCH))
+            if epoch >= self.epoch and record.value is not None:
+                self.epoch = epoch
+                yield record, record.value, headers.get(names.TYPE)
+
+
+class Answered:
+    """What `results` and `dead-letters` tell, read piece by piece."""
+
+    def __init__(self) -> None:
+        self._not_void = NotVoid()
+        self.offsets: set[int] = set()
+        """The commands that have their last word."""
+        self.oldest_ms = 0
+        """When the oldest result was written; 0 without one."""
+
+    @property
+    def epoch(self) -> int:
+        """The highest epoch; 0 without one."""
+        return self._not_void.epoch
+
+    def results(self, records: Sequence[TailRecord]) -> list[tuple[Result, int]]:
+        """Return the results among records, with their timestamps in ms; void ones are left out."""
+        found: list[tuple[Result, int]] = []
+        for record, value, kind in self._not_void.of(records):
+            if kind != names.EVENT_TYPES[Stream.RESULTS]:
+                continue
+            with contextlib.suppress(msgspec.DecodeError):
+                result = _decode_result(value)
+                found.append((result, record.timestamp_ms))
+                if result.outcome.terminal:
+                    self.offsets.add(result.command_offset)
+        if found and not self.oldest_ms:
+            self.oldest_ms = found[0][1]
+        return found
+
+    def dead_letters(self, records: Sequence[TailRecord]) -> None:
+        """Note which records of `commands` became dead letters."""
+        self.offsets.update(_number(dict(record.headers).get(names.ERROR_OFFSET)) for record in records)
+
+
+class Orders:
+    """The orders' snapshots that earlier owners published, read piece by piece."""
+
+    def __init__(self) -> None:
+        self._not_void = NotVoid()
+
+    def snapshots(self, records: Sequence[TailRecord]) -> list[OrderPush]:
+        """Return the snapshots among records; void ones are left out."""
+        found: list[OrderPush] = []
+        for _, value, _ in self._not_void.of(records):
+            with contextlib.suppress(msgspec.DecodeError):
+                found.append(_decode_order(value))
+        return found
