@@ -1,6 +1,7 @@
 """Results: what the bridge answers on the `results` topic, one terminal result for every command."""
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -31,7 +32,10 @@ class Outcome(StrEnum):
     @property
     def unsent(self) -> bool:
         """Whether it says that the bridge decided by itself and did not send the command."""
-        return self in {Outcome.DENIED, Outcome.EXPIRED, Outcome.SUPERSEDED}
+        return self in _UNSENT
+
+
+_UNSENT: Final = frozenset({Outcome.DENIED, Outcome.EXPIRED, Outcome.SUPERSEDED})
 
 
 class Reason(StrEnum):
@@ -61,7 +65,7 @@ class Reason(StrEnum):
     """Dead letters only: the commandId was used before with another body."""
 
 
-class Result(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Result(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """One answer to one command. Times are Unix milliseconds; fields that do not apply are absent.
 
     `commandOffset` is the record's offset on `commands`. `code` is the venue's, `message` its words, or the bridge's

@@ -15,7 +15,7 @@ _TIME_DIGITS_MAX: Final = 15
 _TIME_MAX_MS: Final = 253_402_300_799_999
 
 
-class Order(Struct, frozen=True):
+class Order(Struct, frozen=True, gc=False):
     """One order at the venue, as its latest snapshot shows it; `state` is empty before the first."""
 
     order_id: str

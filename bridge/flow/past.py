@@ -57,11 +57,13 @@ class Answered:
         for record, value, kind in self._not_void.of(records):
             if kind != names.EVENT_TYPES[Stream.RESULTS]:
                 continue
-            with contextlib.suppress(msgspec.DecodeError):
+            try:
                 result = _decode_result(value)
-                found.append((result, record.timestamp_ms))
-                if result.outcome.terminal:
-                    self.offsets.add(result.command_offset)
+            except msgspec.DecodeError:
+                continue
+            found.append((result, record.timestamp_ms))
+            if result.outcome.terminal:
+                self.offsets.add(result.command_offset)
         if found and not self.oldest_ms:
             self.oldest_ms = found[0][1]
         return found

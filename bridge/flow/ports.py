@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from bridge.contract.headers import Headers
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Cause
 from bridge.core.now import Now
@@ -177,8 +176,8 @@ class TailRecord(Protocol):
         """The value."""
 
     @property
-    def headers(self) -> Headers:
-        """The headers."""
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """The headers; one may have no content."""
 
 
 ReadTail = Callable[[str, int, Callable[[Sequence[TailRecord]], None]], Awaitable[None]]

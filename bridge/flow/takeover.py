@@ -94,6 +94,7 @@ class Takeover:
             raise
         await self._flush(account)
         account.begin(self._instance, self._clock())
+        _log.info("account.remembered", account=self._name, answered=len(answers.offsets), since_ms=since_ms)
         return account
 
     async def _since_ms(self, start: int) -> int:

@@ -1,7 +1,7 @@
 """Reading a topic from a point in time to its end, without a group: what a new owner must know."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -9,7 +9,6 @@ from aiokafka import errors as kafka_errors
 from msgspec import Struct
 
 from bridge.config import Kafka
-from bridge.contract.headers import Headers
 from bridge.errors import ClusterUnreachable, KafkaTrouble
 from bridge.kafka import inside
 from bridge.kafka.cluster import client_options, likely_cause, require_one_partition
@@ -23,14 +22,14 @@ _LOST_TRIES: Final = 3
 _RECORDS_AT_ONCE: Final = 500
 
 
-class TailRecord(Struct, frozen=True):
-    """A record as it was read; `timestamp_ms` is of the kind that the topic keeps."""
+class TailRecord(Struct, frozen=True, gc=False):
+    """A record as it was read; `timestamp_ms` is of the kind that the topic keeps. A header may have no content."""
 
     offset: int
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: Headers
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 Take = Callable[[list[TailRecord]], None]
@@ -109,5 +108,4 @@ async def _first_offset(consumer: AIOKafkaConsumer, partition: TopicPartition, s
 
 
 def _tail_record(record: ConsumerRecord) -> TailRecord:
-    headers = tuple((name, value or b"") for name, value in record.headers)
-    return TailRecord(record.offset, record.timestamp, record.key, record.value, headers)
+    return TailRecord(record.offset, record.timestamp, record.key, record.value, record.headers)
