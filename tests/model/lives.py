@@ -1,0 +1,137 @@
+"""What happens to the commands of one term, decided by the code's own table of lives and its own claims."""
+
+from functools import cache
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.contract.results import Outcome
+from bridge.core.claims import Claims, Stored, decode, encode
+from bridge.core.intake import Past
+from bridge.core.life import OVER, UNSENT, Event, State, step
+
+from .trials import Command, Mistake, Saved, Trial
+from .world import Said, Term, put
+
+
+@cache
+def saved_by(
+    lives: tuple[State, ...], claimed: frozenset[int], doubtful_below: int, epoch: int, more: tuple[int, ...]
+) -> Saved:
+    """Return what a commit says, as the code writes it."""
+    claims = Claims(0, doubtful_below=doubtful_below)
+    for offset, state in enumerate(lives):
+        if state is State.RECORDED:
+            claims.passed(offset)
+        else:
+            claims.opened(offset)
+    claims.claimed.update(claimed)
+    return Saved(claims.watermark, encode(claims.stored(epoch, 0, more), claims.watermark))
+
+
+@cache
+def stored_in(saved: Saved) -> Stored | None:
+    """Return what the code reads in a commit's metadata."""
+    return decode(saved.metadata, saved.offset) if saved.offset is not None else None
+
+
+def after(term: Term, offset: int, *events: Event) -> Term:
+    """Let something happen to a command. Raises LifeError for what the code's table does not hold."""
+    state = term.lives[offset]
+    for event in events:
+        state = step(state, event)
+    return term._replace(lives=put(term.lives, offset, state))
+
+
+def answered(term: Term, offset: int, outcome: Outcome, *events: Event) -> Term:
+    """Let a command have its last word, which is not durable yet."""
+    return after(term, offset, *events)._replace(outbox=(*term.outbox, Said(offset, outcome)))
+
+
+def recorded(term: Term, said: Said) -> Term:
+    """Note that a last word is durable: its claim is over."""
+    return after(term, said.offset, Event.RECORDED)._replace(claimed=term.claimed - {said.offset})
+
+
+def taken_in(trial: Trial, term: Term, past: Past, outcome: Outcome | None = None) -> Term:
+    """Take the next command in; `outcome` is the durable one of a command that was answered before."""
+    offset = len(term.lives)
+    if past is Past.ANSWERED:
+        term = term._replace(lives=(*term.lives, State.RECORDED))
+        return term if outcome is None or outcome.unsent else _way_cleared(trial, term, offset, past)
+    term = term._replace(lives=(*term.lives, State.QUEUED))
+    if past is Past.CLAIMED:
+        return _inherited(trial, term, offset)
+    cleared = _way_cleared(trial, term, offset, past)
+    command = trial.commands[offset]
+    if command.action == CANCEL and command.of is not None and term.lives[command.of] in UNSENT:
+        return _removed_with_its_place(trial, cleared, offset)
+    return cleared
+
+
+def _inherited(trial: Trial, term: Term, offset: int) -> Term:
+    term = term._replace(claimed=term.claimed | {offset})
+    if trial.mistake is Mistake.RESEND and trial.commands[offset].action != CANCEL:
+        return after(term, offset, Event.CLAIM_ASKED, Event.CLAIM_STORED)
+    return _way_cleared(trial, after(term, offset, Event.INHERITED), offset, Past.CLAIMED)
+
+
+def _removed_with_its_place(trial: Trial, term: Term, offset: int) -> Term:
+    """Answer a cancel that removed its own place, behind the answer of the place."""
+    term = answered(term, offset, Outcome.SUPERSEDED, Event.DECIDED)
+    if trial.mistake is Mistake.CANCEL_FIRST:
+        *earlier, place, cancel = term.outbox
+        return term._replace(outbox=(*earlier, cancel, place))
+    return term
+
+
+def _way_cleared(trial: Trial, term: Term, offset: int, past: Past) -> Term:
+    """Let a cancel end what waits before it."""
+    if trial.mistake is Mistake.SENDS_BELOW and past in {Past.CLAIMED, Past.ANSWERED}:
+        return term
+    for earlier, command in enumerate(trial.commands[:offset]):
+        if ends(trial.commands[offset], earlier, command) and term.lives[earlier] in UNSENT:
+            term = answered(term, earlier, Outcome.SUPERSEDED, Event.DECIDED)
+    return term
+
+
+def ends(cancel: Command, offset: int, earlier: Command) -> bool:
+    """Whether a cancel makes an earlier command pointless."""
+    if cancel.action == CANCEL_ALL:
+        return earlier.action in {PLACE, REPLACE}
+    return cancel.action == CANCEL and cancel.of == offset
+
+
+def may_be_claimed(trial: Trial, term: Term, offset: int) -> bool:
+    """Whether a command that waits may be claimed now: nothing that has to go before it is left."""
+    command = trial.commands[offset]
+    if term.lives[offset] is not State.QUEUED or command.action == CANCEL:
+        return False
+    if any(_is_refused_first(trial, said, offset) for said in term.outbox):
+        return False
+    before = zip(trial.commands[:offset], term.lives, strict=False)
+    return not any(_goes_first(trial, earlier, state, command) for earlier, state in before)
+
+
+def _is_refused_first(trial: Trial, said: Said, offset: int) -> bool:
+    """Whether an earlier command was refused that would have gone first, and the refusal may still be lost.
+
+    A successor that does not see it decides anew, perhaps otherwise, and sends the earlier one after the later one.
+    """
+    if said.outcome is not Outcome.DENIED or trial.mistake is Mistake.CLAIMS_ABOVE_REFUSAL:
+        return False
+    return said.offset < offset and _precedes(trial.commands[said.offset], trial.commands[offset])
+
+
+def _goes_first(trial: Trial, earlier: Command, state: State, later: Command) -> bool:
+    """Whether a command has to wait for an earlier one that was not written, or, of the same order, not answered."""
+    if not _precedes(earlier, later):
+        return False
+    if earlier.action == CANCEL_ALL:
+        return state in UNSENT and trial.mistake is not Mistake.REQUOTE_FIRST
+    return state not in OVER
+
+
+def _precedes(earlier: Command, later: Command) -> bool:
+    """Whether the order of two commands matters: a quote follows a cancel_orders, a replace one of the same order."""
+    if earlier.action == CANCEL_ALL:
+        return later.action != CANCEL_ALL
+    return earlier.action == REPLACE and earlier == later

@@ -1,0 +1,99 @@
+"""Taking over, in its order: read the commit, fence with the next epoch, announce it, read answers and commands."""
+
+from functools import lru_cache
+from itertools import chain, combinations
+from typing import Final
+
+from bridge.contract.commands import CANCEL_ALL, PLACE
+from bridge.contract.results import Outcome
+from bridge.core.claims import Stored, encode
+from bridge.core.intake import Past
+from bridge.core.life import Event, State
+
+from .lives import answered, stored_in, taken_in
+from .trials import Mistake, Saved, Trial
+from .world import TAKEOVER, Commit, Move, Phase, Term, World
+
+CLOCK: Final = 1000
+"""Where the epoch goes on when the count was lost: seconds since 1970 are ahead of any number of terms."""
+
+
+def begun(trial: Trial, world: World) -> Term:
+    """Return the term that begins with what is stored now; the commit that fences its predecessors is under way."""
+    offset, stored = world.saved.offset, stored_in(world.saved)
+    if stored is None:
+        stored = _without_metadata(trial, world)
+    offset = offset or 0
+    doubtful_below = 0 if trial.mistake is Mistake.DOUBTFUL_FORGOTTEN else stored.doubtful_below
+    fence = Stored(stored.epoch + 1, 0, stored.claimed, doubtful_below)
+    term = Term(
+        phase=Phase.FENCING,
+        epoch=fence.epoch,
+        lives=(State.RECORDED,) * offset,
+        claimed=frozenset(() if trial.mistake is Mistake.EMPTY_METADATA else stored.claimed),
+        doubtful_below=stored.doubtful_below,
+        commit=Commit(Saved(offset, encode(fence, offset)), (), stored=False, young=False),
+        lease=False,
+        outbox=(),
+    )
+    if trial.mistake is Mistake.OFFSET_EPOCH:
+        return term._replace(phase=Phase.ANNOUNCING, commit=None, outbox=(TAKEOVER,))
+    return term
+
+
+def _without_metadata(trial: Trial, world: World) -> Stored:
+    """Begin the very first term; or one after the claims were lost: whatever is in the log counts as claimed."""
+    if world.saved.offset is None and world.top == 0:
+        return Stored(0, 0, ())
+    epoch = world.top if trial.mistake is Mistake.EPOCH_FROM_RESULTS else CLOCK
+    return Stored(epoch, 0, (), 0 if trial.mistake is Mistake.DOUBTFUL_AS_EMPTY else world.topic)
+
+
+@lru_cache(maxsize=100_000)
+def read(trial: Trial, term: Term, topic: int, answers: tuple[Outcome | None, ...]) -> tuple[Move, ...]:
+    """Return how a takeover may end: every command is taken in, and what is new may be denied at once.
+
+    That needs no lease: if another owner has begun by then, the answer is void.
+    """
+    news = [offset for offset in range(len(term.lives), topic) if past_of(term, offset, answers) is Past.READ]
+    found = []
+    for denied in chain.from_iterable(combinations(news, count) for count in range(len(news) + 1)):
+        after = taken_over(trial, term, topic, answers, denied)
+        if after is not None:
+            found.append(Move(f"it reads answers and commands, and denies {list(denied)}", after))
+    return tuple(found)
+
+
+def taken_over(
+    trial: Trial, term: Term, topic: int, answers: tuple[Outcome | None, ...], denied: tuple[int, ...] = ()
+) -> Term | None:
+    """Take every command in; None where one that should be denied has been superseded."""
+    after = term._replace(phase=Phase.ACTING, claimed=frozenset())
+    for offset in range(len(term.lives), topic):
+        after = taken_in(trial, after, past_of(term, offset, answers), answers[offset])
+        if offset in denied:
+            if after.lives[offset] is not State.QUEUED:
+                return None
+            after = answered(after, offset, Outcome.DENIED, Event.DECIDED)
+    return _without_places_above(trial, after)
+
+
+def past_of(term: Term, offset: int, answers: tuple[Outcome | None, ...]) -> Past:
+    """Return what a takeover knows of a command: its result, its claim, or nothing."""
+    if answers[offset] is not None:
+        return Past.ANSWERED
+    if offset in term.claimed or offset < term.doubtful_below:
+        return Past.CLAIMED
+    return Past.READ
+
+
+def _without_places_above(trial: Trial, term: Term) -> Term:
+    """Supersede, by a planted mistake, the places above a cancel_orders that a predecessor has sent."""
+    if trial.mistake is not Mistake.SUPERSEDES_ABOVE:
+        return term
+    for offset, (command, state) in enumerate(zip(trial.commands, term.lives, strict=False)):
+        before = zip(trial.commands[:offset], term.lives, strict=False)
+        sent = any(other.action == CANCEL_ALL and life is State.UNKNOWN for other, life in before)
+        if command.action == PLACE and state is State.QUEUED and sent:
+            term = answered(term, offset, Outcome.SUPERSEDED, Event.DECIDED)
+    return term

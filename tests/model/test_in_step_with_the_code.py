@@ -1,0 +1,96 @@
+"""The model and the code decide alike, wherever the model does not simply call the code."""
+
+from itertools import product
+
+import msgspec
+import pytest
+from one_account import ORDER_ID, START, TERMS, cancel, cancel_all, place, replace, results_of
+from outside import Tail
+
+from bridge.contract import headers as names
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
+from bridge.contract.results import Outcome, Result
+from bridge.contract.topics import Stream
+from bridge.core.account import Account
+from bridge.core.traffic import CommandRecord
+from bridge.flow.takeover import read_answers
+
+from .lives import saved_by
+from .protocol import published
+from .search import Reading, report_of
+from .takeover import past_of, taken_over
+from .trials import OFFSETS_RESET, SOUND, Saved, Trial
+from .world import TAKEOVER, Said, first
+
+
+def body_of(trial: Trial, offset: int) -> dict[str, object]:
+    """Return a command of a trial as a caller would write it."""
+    action, of = trial.commands[offset]
+    if action == PLACE:
+        return place(f"c{offset}", clientOrderId=f"o{offset}")
+    if action == CANCEL:
+        return cancel(f"c{offset}", clientOrderId=f"o{of}")
+    return cancel_all(f"c{offset}") if action == CANCEL_ALL else replace(f"c{offset}", orderId=ORDER_ID)
+
+
+def result_of(trial: Trial, offset: int, outcome: Outcome) -> Result:
+    """Return a command's terminal result."""
+    action, name = trial.commands[offset].action, f"o{offset}"
+    return Result(f"c{offset}", offset, outcome, 1, action, client_order_id=name if action == PLACE else None)
+
+
+def record_of(trial: Trial, epoch: int, said: Said) -> Tail:
+    """Return what somebody says on `results` as its record."""
+    kind, value = names.TAKEOVER_TYPE, b"{}"
+    if said.outcome is not None:
+        kind, value = (
+            names.EVENT_TYPES[Stream.RESULTS],
+            msgspec.json.encode(result_of(trial, said.offset, said.outcome)),
+        )
+    return Tail(7, value, [(names.TYPE, kind), (names.EPOCH, str(epoch).encode())])
+
+
+def test_readers_take_the_same_records() -> None:
+    """For every short log of three epochs the model's reader and the takeover's know the same."""
+    trial = OFFSETS_RESET
+    spoken = [TAKEOVER, Said(0, Outcome.ACCEPTED), Said(0, Outcome.DENIED), Said(1, Outcome.DENIED)]
+    for log in product(product((1, 2, 3), spoken), repeat=4):
+        world = first(trial)
+        for epoch, said in log:
+            world = published(trial, world, epoch, said)
+        answered = read_answers([record_of(trial, epoch, said) for epoch, said in log], [])
+        last = {result.command_offset: result.outcome for result, _ in answered.results}
+        assert (answered.epoch, answered.offsets) == (world.top, frozenset(last))
+        assert world.answers == (last.get(0), last.get(1))
+
+
+def account_after(trial: Trial, reading: Reading) -> Account:
+    """Return the code's account after the same takeover."""
+    term, topic, outcomes = reading
+    begin = len(term.lives)
+    account = Account(
+        "ltp", "main", TERMS, epoch=term.epoch, start=begin, durable_until_ms=0, doubtful_below=term.doubtful_below
+    )
+    answers = [(offset, outcome) for offset, outcome in enumerate(outcomes) if outcome is not None]
+    account.restore([(result_of(trial, *answer), START.wall_ms) for answer in answers], START)
+    for offset in range(begin, topic):
+        value = msgspec.json.encode(body_of(trial, offset))
+        record = CommandRecord(offset, START.wall_ms, b"key", value, ())
+        account.intake.offer(record, START, past_of(term, offset, outcomes))
+    return account
+
+
+@pytest.mark.parametrize("trial", SOUND.values(), ids=SOUND.keys())
+def test_takeovers_make_the_same_of_what_they_find(trial: Trial) -> None:
+    """In every takeover that is met, account and model say the same at once, and would commit the same."""
+    readings = report_of(trial).readings
+    for reading in readings:
+        term, account = taken_over(trial, *reading), account_after(trial, reading)
+        assert term is not None
+        said = [Said(one.command_offset, one.outcome) for one in results_of(account.drain()) if one.outcome.terminal]
+        commit = account.sending.next_commit(START, 0, may_claim=False)
+        assert commit is not None
+        assert list(term.outbox) == said
+        committed = saved_by(term.lives, term.claimed, term.doubtful_below, term.epoch, ())
+        assert committed == Saved(commit.offset, commit.metadata)
+    assert len(readings) > 10
