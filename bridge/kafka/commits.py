@@ -43,6 +43,7 @@ class CommitAttempts:
 
     def _judge(self, attempt: asyncio.Task[None], generation: inside.Generation) -> None:
         if attempt.cancelled():
+            self._unanswered = generation  # a follower that joins a quiet group again keeps its generation
             if self._interrupted:
                 raise CommitInterrupted("a rebalance ended the commit")
             raise TermEnded("the commit was cut off and may still arrive")
