@@ -64,7 +64,12 @@ class Takeover:
             seen = await self._answers(since_ms=0)
             readable = offset is None and seen.epoch == 0
             offset = await self._membership.begin_offset() if offset is None else offset
-            stored = Stored(seen.epoch, 0, (), 0 if readable else await self._membership.end_offset())
+            stored = Stored(seen.epoch, 0, (), 0)
+            if not readable:
+                # A term that was cut off before it announced itself left no trace on `results`, and may still do so:
+                # in seconds since 1970, the clock is ahead of any number of terms.
+                epoch = max(seen.epoch, self._clock().wall_ms // 1000)
+                stored = Stored(epoch, 0, (), await self._membership.end_offset())
         offset = offset or 0
         epoch = stored.epoch + 1
         fenced = Stored(epoch, stored.durable_until_ms, stored.claimed, stored.doubtful_below)

@@ -82,19 +82,23 @@ async def test_a_claimed_command_is_asked_about_and_not_sent() -> None:
 
 
 async def test_offsets_reset_by_a_tool() -> None:
-    """Without our metadata every command in the log counts as claimed, an alarm says so, and new ones trade."""
+    """Without our metadata every command in the log counts as claimed, an alarm says so, and new ones trade.
+
+    The epoch goes on from the clock: a term that has not announced itself yet may have the next number already.
+    """
     outside = Outside()
     outside.group.write(place("p0"))
     async with outside.running():
         await until(lambda: outside.topics.outcomes("p0") == ["accepted"])
     outside.group.write(place("p1"))
     outside.group.committed = Committed(0, "")
+    began_s = clock().wall_ms // 1000
     async with outside.running():
         outside.group.write(place("p2"))
         await until(lambda: outside.topics.outcomes("p2") == ["accepted"])
     assert outside.topics.outcomes("p0") == ["accepted"]
     assert outside.topics.outcomes("p1") == ["unknown"]
-    assert outside.member.epoch == 2
+    assert outside.member.epoch >= began_s
     assert [alarm["alarm"] for alarm in outside.topics.session_events("alarm.raised")] == ["claims_unreadable"]
 
 
@@ -112,7 +116,8 @@ async def test_commands_older_than_the_oldest_result_are_passed_over() -> None:
     (alarm,) = outside.topics.session_events("alarm.raised")
     assert "1 commands were passed over" in alarm["detail"]
     assert outside.topics.outcomes("p0") == []
-    assert (outside.member.epoch, outside.group.committed.offset) == (4, 1)
+    assert outside.group.committed.offset == 1
+    assert outside.member.epoch > 4
 
 
 async def test_a_takeover_that_cannot_be_recorded_is_made_again() -> None:
