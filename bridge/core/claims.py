@@ -82,6 +82,8 @@ class Claims:
         self.next_offset = start
         self._doubtful_below = doubtful_below
         self.claimed: set[int] = set()
+        self.refused: set[int] = set()
+        """Commands that would have gone first and were refused, as long as a successor might not learn of it."""
         self._open: set[int] = set()
         self._heap: list[int] = []
 
@@ -106,6 +108,7 @@ class Claims:
         """Note that a command's answer is durable."""
         self._open.discard(offset)
         self.claimed.discard(offset)
+        self.refused.discard(offset)
 
     def stored(self, epoch: int, durable_until_ms: int, more: Iterable[int] = (), *, released: bool = False) -> Stored:
         """Return what a commit would say now, with `more` offsets claimed."""

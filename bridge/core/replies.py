@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from bridge.contract import headers as names
+from bridge.contract.commands import CANCEL_ALL, REPLACE
 from bridge.contract.results import Outcome, Reason, Result, Takeover
 from bridge.contract.session import Alarm, AlarmRaised, SessionEvent
 from bridge.contract.topics import Stream
@@ -52,6 +53,8 @@ class Replies:
             self._result(pending, outcome, now, code, message), reason=reason, retry_after_ms=retry_after_ms
         )
         self._publish(result, pending.echo, lambda: self._recorded(pending, outcome))
+        if outcome in {Outcome.DENIED, Outcome.EXPIRED} and pending.action in {CANCEL_ALL, REPLACE}:
+            self._claims.refused.add(pending.offset)
         asked = self._memory.known(pending.command_id)
         asked.result = result
         for offset, echo in asked.repeats:

@@ -1,5 +1,7 @@
 """Which command goes next, the claim that must be stored before it, and the gate right before its write."""
 
+from math import inf
+
 from msgspec import Struct
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, REPLACE
@@ -179,10 +181,12 @@ class Sending:
 
     def _claim(self, now: Now) -> list[Pending]:
         batch: list[Pending] = []
+        # Were a refusal lost, a successor might send the cancel_orders or replace after all, and after what is next.
+        refused = min(self._claims.refused, default=inf)
         for action in CLAIM_LANES:
             room = min(_BATCH_MAX, self._inflight_max - len(self._claims.claimed)) - len(batch)
             while room > 0 and (pending := self._lanes.head(action)) is not None:
-                if action != CANCEL_ALL and self._lanes.barred(pending):
+                if action != CANCEL_ALL and (pending.offset > refused or self._lanes.barred(pending)):
                     break
                 if not self._named(pending):
                     self._lanes.take(pending)

@@ -7,6 +7,17 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.claims import METADATA_BYTES_MAX, decode
 
 
+@pytest.mark.parametrize("refused", [cancel_all("late"), replace("late", orderId=ORDER_ID)])
+def test_what_comes_after_a_refused_command_waits_until_the_refusal_is_durable(refused: dict[str, object]) -> None:
+    """A successor that does not see the refusal may send the command, and must not send it after what followed it."""
+    one = OneAccount()
+    one.offer(refused | {"validUntil": one.now.wall_ms})
+    later = one.offer(place("p"))
+    assert one.send() == []
+    one.drain()
+    assert [later] == one.send()
+
+
 def test_commands_that_come_while_a_commit_is_under_way_share_the_next() -> None:
     """One commit in flight, and the next claims all that have come meanwhile."""
     one = OneAccount()
