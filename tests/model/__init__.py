@@ -20,12 +20,20 @@ How it is kept small, and why nothing is lost by it:
 - A predecessor whose records are void, and which cannot write to the venue any more, is left out. That this changes
   nothing is a test.
 
-What is not in it: rates and lanes that are full (any waiting command may be claimed or not, denied or not), the
-horizon and the retention of topics, dead letters, a commandId that is used again, replaces (they are claimed like
-places), orders after their ack, the non-terminal `unknown`, and several partitions. Late landings at the venue count
-as sent or not at the moment of the write, since `not_found` is only said when nothing can land any more.
+What the model says about rule 2, a commit without an answer. One that waits, because the brokers are away or because
+it was written and the answer is late, may wait for ever without harm: no other is handed over meanwhile, and its lease
+runs from the hand-over. Going on without its answer in the same generation is `Mistake.UNCERTAIN_CONTINUE`; giving it
+up for a rebalance is sound because the new generation refuses it, and only then: a rejoin that leaves the generation
+as it is falls under the mistake.
 
-Bounds: up to three commands and two or three takeovers, see the trials in `trials.py`. The model's owner decides with
-the functions of the code: `core.claims` writes and reads the commit's metadata and moves the watermark, `core.life` is
-asked for every step of a command, and a test holds the reader's view against `flow.takeover.read_answers`.
+What is not in it: rates and lanes that are full (any waiting command may be claimed or not, denied or not), the
+horizon and the retention of topics, dead letters, a commandId that is used again, orders after their ack, the
+non-terminal `unknown`, and several partitions; nor that a group is deleted before its first owner has announced
+itself, whose epoch the next one would take again. Late landings at the venue count as sent or not at the moment of
+the write, since `not_found` is only said when nothing can land any more.
+
+Bounds: up to three commands and two to five takeovers, see `trials.py`. The model decides with the functions of the
+code: `core.claims` writes and reads the commit's metadata and moves the watermark, and `core.life` is asked for every
+step of a command. Where it decides for itself, tests hold it against the code: the reader's view against
+`flow.takeover.read_answers`, and every takeover that is met against a real `core.account.Account`.
 """
