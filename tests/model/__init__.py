@@ -35,5 +35,5 @@ the write, since `not_found` is only said when nothing can land any more.
 Bounds: up to three commands and two to five takeovers, see `trials.py`. The model decides with the functions of the
 code: `core.claims` writes and reads the commit's metadata and moves the watermark, and `core.life` is asked for every
 step of a command. Where it decides for itself, tests hold it against the code: the reader's view against
-`flow.takeover.read_answers`, and every takeover that is met against a real `core.account.Account`.
+`flow.past.Answered`, and every takeover that is met against a real `core.account.Account`.
 """

@@ -13,7 +13,7 @@ from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
 from bridge.core.traffic import CommandRecord
-from bridge.flow.takeover import read_answers
+from bridge.flow.past import Answered
 
 from .lives import saved_by
 from .protocol import published
@@ -58,9 +58,10 @@ def test_readers_take_the_same_records() -> None:
         world = first(trial)
         for epoch, said in log:
             world = published(trial, world, epoch, said)
-        answered = read_answers([record_of(trial, epoch, said) for epoch, said in log], [])
-        last = {result.command_offset: result.outcome for result, _ in answered.results}
-        assert (answered.epoch, answered.offsets) == (world.top, frozenset(last))
+        answered = Answered()
+        results = answered.results([record_of(trial, epoch, said) for epoch, said in log])
+        last = {result.command_offset: result.outcome for result, _ in results}
+        assert (answered.epoch, answered.offsets) == (world.top, set(last))
         assert world.answers == (last.get(0), last.get(1))
 
 
