@@ -20,6 +20,7 @@ class FaultKind(StrEnum):
     STOP_READING = "stop_reading"  # nothing more is read for `delay_s`, this request included
     DROP_ANSWER = "drop_answer"  # the request is done, the answer is lost
     DELAY_ANSWER = "delay_answer"  # the answer comes `delay_s` late
+    DUPLICATE_ANSWER = "duplicate_answer"  # the answer comes `copies` times
     REPLACE_ANSWER = "replace_answer"  # `code`, `message` and `shape`, or `text`, instead; done only if `lands`
     PUSH_FIRST = "push_first"  # the pushes come before the answer
     SHRINK_LIMIT = "shrink_limit"  # the request is judged by `limit`
@@ -63,6 +64,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     shape: Literal["current", "older"] = "current"
     status: int = 500
+    # `$id` in it stands for the id of the request.
     text: str | None = None
     lands: bool = False
 

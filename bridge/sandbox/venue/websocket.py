@@ -199,7 +199,7 @@ class PrivateSocket:
         if replaced is None:
             answer = answers.action_answer(request.id, request.action, outcome, floor.settings.dialect)
         elif replaced.fault.text is not None:
-            answer = replaced.fault.text.encode()
+            answer = replaced.fault.text.replace("$id", request.id or "").encode()
         else:
             fault = replaced.fault
             text = fault.message or TEXTS.get(fault.code, "")
@@ -217,11 +217,13 @@ class PrivateSocket:
         if pushes_first:
             floor.tell(pushes)
         if not floor.faults.bite(FaultKind.DROP_ANSWER, target):
+            doubled = floor.faults.bite(FaultKind.DUPLICATE_ANSWER, target)
             late = floor.faults.bite(FaultKind.DELAY_ANSWER, target)
-            if late:
-                connection.later(late.fault.delay_s, lambda: connection.answer(answer))
-            else:
-                connection.answer(answer)
+            for _ in range(doubled.fault.copies if doubled else 1):
+                if late:
+                    connection.later(late.fault.delay_s, lambda: connection.answer(answer))
+                else:
+                    connection.answer(answer)
         if not pushes_first:
             floor.tell(pushes)
 

@@ -40,6 +40,21 @@ async def test_late_ack_comes_after_its_pushes(venue: Venue, trader: "Trader") -
     assert "channel" in trader.frames[1]
 
 
+async def test_doubled_ack(venue: Venue, trader: "Trader") -> None:
+    """An answer may come more than once; the request is done once."""
+    venue.faults.add(Fault(kind=FaultKind.DUPLICATE_ANSWER, action=PLACE, copies=3))
+    await trader.place()
+    await trader.settle()
+    assert [frame.get("event") for frame in trader.frames].count(PLACE) == 3
+    assert len(venue.portfolio().orders) == 1
+
+
+async def test_an_answer_of_any_shape_carries_the_id(venue: Venue, trader: "Trader") -> None:
+    """Where the words of an answer are scripted, `$id` in them is the id of the request."""
+    venue.faults.add(Fault(kind=FaultKind.REPLACE_ANSWER, action=PLACE, text='{"id":"$id","event":"error","code":"1"}'))
+    assert await trader.place() == {"id": "q1", "event": "error", "code": "1"}
+
+
 async def test_pushes_may_come_first(venue: Venue, trader: "Trader") -> None:
     """The order of ack and push is not guaranteed; a script may turn it round."""
     venue.faults.add(Fault(kind=FaultKind.PUSH_FIRST, action=PLACE))
