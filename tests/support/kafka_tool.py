@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from asyncio.subprocess import PIPE, STDOUT
-from pathlib import Path
 
 from bridge.sandbox.broker import jars
 from bridge.sandbox.broker.cluster import KAFKA_VERSION
@@ -26,8 +25,7 @@ def _class_path() -> str:
     with jars._sole_downloader(folder, print, stopping):
         if jars._unfit([_TOOLS], folder):
             jars._download([_TOOLS], folder, print, stopping)
-    paths: list[Path] = [*jars.fetch_jars(print), folder / _TOOLS.filename]
-    return ":".join(map(str, paths))
+    return ":".join(map(str, [*jars.fetch_jars(print), folder / _TOOLS.filename]))
 
 
 async def consumer_groups(bootstrap: str, *arguments: str) -> str:

@@ -19,6 +19,7 @@ from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.venue import Venue
 
 DEADLINE_S = 20.0
+_VICTIM = Path(__file__).with_name("victim.py")
 
 PLACE: dict[str, str] = {
     "sym": "BINANCE_PERP_BTC_USDT",
@@ -180,12 +181,20 @@ class Rig:
             await running
 
     @contextlib.asynccontextmanager
-    async def daemon_process(self, **changes: Any) -> AsyncIterator[asyncio.subprocess.Process]:  # noqa: ANN401
-        """Run `ltp-bridge run` as a process of its own; it is killed at the end of the block if it still runs."""
+    async def daemon_process(
+        self,
+        victim_of: str = "",
+        **changes: Any,  # noqa: ANN401
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Run `ltp-bridge run` as a process of its own; it is killed at the end of the block if it still runs.
+
+        `victim_of` names the point at which it kills itself (victim.py).
+        """
         config = self._folder / f"bridge-{uuid.uuid4().hex[:6]}.toml"
         config.write_text(_toml(self.settings(**changes).model_dump(mode="json", exclude_none=True)))
+        what = (str(_VICTIM), victim_of) if victim_of else ("-m", "bridge")
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bridge", "run", "--config", str(config), stdout=asyncio.subprocess.PIPE
+            sys.executable, *what, "run", "--config", str(config), stdout=asyncio.subprocess.PIPE
         )
         try:
             yield process

@@ -1,0 +1,92 @@
+"""Cancel all, then quote again, with the owner killed between the two: the new quote survives, the old ones end."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+import victim
+from rig import PLACE, Rig, command, until
+from truth import lies
+
+from bridge.config import Limits, Timing
+from bridge.contract.topics import Stream
+from bridge.sandbox.venue.clock import SystemClock
+from bridge.sandbox.venue.faults import Fault, FaultKind
+from bridge.sandbox.venue.settings import VenueSettings
+from bridge.sandbox.venue.venue import Venue
+
+TIMING = Timing(session_timeout_s=3, heartbeat_s=0.5, rebalance_timeout_s=4, lease_s=1.4, commit_period_s=0.5)
+QUOTES = 3
+WRITTEN = "written"
+
+
+class AheadClock(SystemClock):
+    """The venue's clock, ahead of the bridge's by so much; behind it when negative."""
+
+    def __init__(self, ahead_s: float) -> None:
+        self.ahead_ms = int(ahead_s * 1000)
+
+    def wall_ms(self) -> int:
+        """Return unix time in milliseconds, as the venue believes."""
+        return super().wall_ms() + self.ahead_ms
+
+
+async def _quote_again(rig: Rig, point: str) -> None:
+    """Let an owner die at a point of its cancel_orders, quote again, and let another owner end it."""
+    old = [command("place_order", PLACE) for _ in range(QUOTES)]
+    away, quote = command("cancel_orders", {"exchangeType": "BINANCE"}), command("place_order", PLACE)
+    portfolio = rig.venue.keys["main"].portfolio_id
+    async with rig.daemon_process(point if point != WRITTEN else "", timing=TIMING) as owner:
+        results = await rig.topic(Stream.RESULTS)
+        offsets = await rig.send(*old)
+        for one in old:
+            assert (await results.result(one))["outcome"] == "accepted"
+        offsets += await rig.send(away)
+        if point == WRITTEN:
+            await until(lambda: rig.venue.ledger.received("cancel_orders", portfolio) != [], what="the write")
+            owner.send_signal(signal.SIGKILL)
+        assert await owner.wait() == -signal.SIGKILL
+    offsets += await rig.send(quote)
+    async with rig.daemon(rig.settings(timing=TIMING)):
+        assert (await results.result(quote))["outcome"] == "accepted"
+        assert (await results.result(away))["outcome"] == "accepted"
+        live = (await results.result(quote))["orderId"]
+        await until(lambda: list(rig.venue.portfolio().open_orders) == [live], what="only the new quote being live")
+    assert lies(rig, results, dict(zip(offsets, [*old, away, quote], strict=True))) == []
+
+
+async def _with_clocks_apart(bootstrap: str, folder: Path, point: str, ahead_s: float) -> None:
+    async with Venue(VenueSettings(), AheadClock(ahead_s)) as venue, Rig(bootstrap, venue, folder) as rig:
+        if point == WRITTEN:
+            venue.faults.add(Fault(kind=FaultKind.DROP_ANSWER, action="cancel_orders"))
+        await _quote_again(rig, point)
+
+
+@pytest.mark.parametrize("point", [victim.BEFORE_CLAIM, victim.CLAIMED, WRITTEN])
+async def test_the_new_quote_survives(bootstrap: str, tmp_path: Path, point: str) -> None:
+    """Killed before the claim, after it, or after the write whose answer is lost; with the venue's clock 2 s off too."""
+    folders = {ahead_s: tmp_path / str(ahead_s) for ahead_s in (-2, 0, 2)}
+    for folder in folders.values():
+        folder.mkdir()
+    await asyncio.gather(*(_with_clocks_apart(bootstrap, folders[ahead_s], point, ahead_s) for ahead_s in folders))
+
+
+async def test_a_place_that_a_cancel_removed_stays_removed(rig: Rig) -> None:
+    """Killed when the place's `superseded` is durable and the cancel's is not: the place never goes out."""
+    first, removed = command("place_order", PLACE), command("place_order", PLACE, valid_s=300)
+    cancel = command("cancel_order", {"clientOrderId": removed["commandId"].replace("-", "")})
+    tight = Limits(place_per_window=1)
+    async with rig.daemon_process(victim.BETWEEN_RESULTS, timing=TIMING, limits=tight) as owner:
+        results = await rig.topic(Stream.RESULTS)
+        offsets = await rig.send(first)
+        await results.result(first)
+        offsets += await rig.send(removed, cancel)
+        assert await owner.wait() == -signal.SIGKILL
+    last = command("place_order", PLACE)
+    offsets += await rig.send(last)
+    async with rig.daemon(rig.settings(timing=TIMING)):
+        assert (await results.result(last))["outcome"] == "accepted"
+        assert (await results.result(removed))["outcome"] == "superseded"
+        assert (await results.result(cancel))["outcome"] in {"superseded", "rejected"}
+    assert lies(rig, results, dict(zip(offsets, [first, removed, cancel, last], strict=True))) == []

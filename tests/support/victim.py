@@ -1,0 +1,79 @@
+"""A daemon that a power cut hits at one point: `python victim.py POINT run --config FILE` is killed there by SIGKILL.
+
+The points are those at which a test could not hit it from outside: between two lines.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from bridge.cli import main
+from bridge.contract.commands import CANCEL_ALL
+from bridge.contract.topics import Stream
+from bridge.core.now import Now
+from bridge.core.sending import Commit, Sending
+from bridge.core.traffic import Outgoing
+from bridge.kafka.publisher import Publisher
+from bridge.ltp.session import Session
+
+BEFORE_CLAIM: Final = "before_claim"
+"""A cancel_orders is to be claimed, and the commit that claims it is not sent."""
+CLAIMED: Final = "claimed"
+"""A cancel_orders is claimed, the gate is passed, and nothing is written."""
+BETWEEN_RESULTS: Final = "between_results"
+"""Of two `superseded` results the first is durable, the second never reaches Kafka."""
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _before_claim() -> None:
+    next_commit = Sending.next_commit
+
+    def dying(self: Sending, now: Now, durable_until_ms: int, *, may_claim: bool) -> Commit | None:
+        commit = next_commit(self, now, durable_until_ms, may_claim=may_claim)
+        if commit is not None and any(pending.action == CANCEL_ALL for pending in commit.claimed):
+            _die()
+        return commit
+
+    Sending.next_commit = dying  # type: ignore[method-assign]
+
+
+def _claimed() -> None:
+    send = Session.send
+
+    async def dying(self: Session, frame: bytes) -> None:
+        if b'"cancel_orders"' in frame:
+            _die()
+        await send(self, frame)
+
+    Session.send = dying  # type: ignore[method-assign]
+
+
+def _between_results() -> None:
+    publish, seen = Publisher.publish, []
+
+    def dying(self: Publisher, record: Outgoing) -> None:
+        if record.stream is Stream.RESULTS and b'"superseded"' in (record.value or b""):
+            seen.append(record)
+            record = msgspec.structs.replace(record, when_durable=_die)
+        if len(seen) <= 1:
+            publish(self, record)
+
+    Publisher.publish = dying  # type: ignore[method-assign]
+
+
+_POINTS: Final[dict[str, Callable[[], None]]] = {
+    BEFORE_CLAIM: _before_claim,
+    CLAIMED: _claimed,
+    BETWEEN_RESULTS: _between_results,
+}
+
+if __name__ == "__main__":
+    _POINTS[sys.argv.pop(1)]()
+    main()
