@@ -6,34 +6,29 @@ from pathlib import Path
 
 import pytest
 import victim
+from clocks import AheadClock
 from rig import PLACE, Rig, command, until
 from truth import lies
 
 from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
-from bridge.sandbox.venue.clock import SystemClock
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 TIMING = Timing(session_timeout_s=3, heartbeat_s=0.5, rebalance_timeout_s=4, lease_s=1.4, commit_period_s=0.5)
 QUOTES = 3
+OPENING = 2 * QUOTES
+"""So many pushes tell that the quotes are open: NEW and OPEN of each."""
+MINUTE_S = 60
 WRITTEN = "written"
 
 
-class AheadClock(SystemClock):
-    """The venue's clock, ahead of the bridge's by so much; behind it when negative."""
-
-    def __init__(self, ahead_s: float) -> None:
-        self.ahead_ms = int(ahead_s * 1000)
-
-    def wall_ms(self) -> int:
-        """Return unix time in milliseconds, as the venue believes."""
-        return super().wall_ms() + self.ahead_ms
-
-
-async def _quote_again(rig: Rig, point: str) -> None:
+async def _quote_again(rig: Rig, clock: AheadClock, point: str) -> None:
     """Let an owner die at a point of its cancel_orders, quote again, and let another owner end it."""
+    clock.ahead_s -= MINUTE_S
+    rig.venue.inject.foreign_action("main", "place_order", PLACE)
+    clock.ahead_s += MINUTE_S
     old = [command("place_order", PLACE) for _ in range(QUOTES)]
     away, quote = command("cancel_orders", {"exchangeType": "BINANCE"}), command("place_order", PLACE)
     portfolio = rig.venue.keys["main"].portfolio_id
@@ -57,15 +52,21 @@ async def _quote_again(rig: Rig, point: str) -> None:
 
 
 async def _with_clocks_apart(bootstrap: str, folder: Path, point: str, ahead_s: float) -> None:
-    async with Venue(VenueSettings(), AheadClock(ahead_s)) as venue, Rig(bootstrap, venue, folder) as rig:
+    clock = AheadClock(ahead_s)
+    async with Venue(VenueSettings(), clock) as venue, Rig(bootstrap, venue, folder) as rig:
         if point == WRITTEN:
             venue.faults.add(Fault(kind=FaultKind.DROP_ANSWER, action="cancel_orders"))
-        await _quote_again(rig, point)
+            # The first owner must not be able to publish that its quotes ended: nobody has seen it.
+            venue.faults.add(Fault(kind=FaultKind.MUTE_PUSH, channel="Orders", connection=1, after=OPENING, times=None))
+        await _quote_again(rig, clock, point)
 
 
 @pytest.mark.parametrize("point", [victim.BEFORE_CLAIM, victim.CLAIMED, WRITTEN])
 async def test_the_new_quote_survives(bootstrap: str, tmp_path: Path, point: str) -> None:
-    """Killed before the claim, after it, or after the write whose answer is lost; with the venue's clock 2 s off too."""
+    """Killed before the claim, after it, or after the write whose answer is lost; with the venue's clock 2 s off too.
+
+    What is older than the cancel_orders ends: ours, and somebody else's of a minute before.
+    """
     folders = {ahead_s: tmp_path / str(ahead_s) for ahead_s in (-2, 0, 2)}
     for folder in folders.values():
         folder.mkdir()

@@ -1,10 +1,11 @@
 """Whether what the bridge answered is true, by the venue's ledger: written against the contract, not the bridge.
 
 A request on the wire names its command by the offset in its id (`epoch x offset x attempt`, hex); that it is that
-command's is checked by its arguments.
+command's is checked by its arguments. Cancels that the bridge sends of its own accord have ids of another form.
 """
 
 import json
+import re
 from typing import Any, NamedTuple
 
 from rig import Rig, Topic
@@ -12,6 +13,7 @@ from rig import Rig, Topic
 from bridge.sandbox.venue.ledger import Entry, Kind
 
 _SUCCESS = 200000
+_OF_A_COMMAND = re.compile(r"[0-9a-f]+x([0-9a-f]+)x[0-9a-f]+")
 _UNSENT = frozenset({"denied", "expired", "superseded"})
 
 
@@ -32,10 +34,11 @@ def requests(rig: Rig, account: str = "main") -> dict[int, list[Request]]:
     found: dict[int, list[Request]] = {}
     for entry in ledger.entries(Kind.RECV, portfolio_id=portfolio):
         frame = json.loads(entry.facts["text"])
-        name = frame.get("id")
-        if name is not None:
+        name = frame.get("id") or ""
+        parts = _OF_A_COMMAND.fullmatch(name)
+        if parts is not None:
             one = Request(frame["action"], frame["args"], verdicts.get(name, []), answers.get(name, []))
-            found.setdefault(int(name.split("x")[1], 16), []).append(one)
+            found.setdefault(int(parts[1], 16), []).append(one)
     return found
 
 
