@@ -96,8 +96,9 @@ class Doubts:
             self._replaces.update(dict.fromkeys(names, pending))
 
     def written(self, pending: Pending) -> None:
-        """Note a command that is being written, and what is known of its order right before."""
-        pending.before = self._orders.find(pending.order_id, pending.client_order_id)
+        """Note a command that is being written, and what is known of its order right before the first time."""
+        if pending.attempts == 1:  # what its order shows at a repeat may be the first request's doing
+            pending.before = self._orders.find(pending.order_id, pending.client_order_id)
         self.watch(pending)
 
     def place_in_flight(self, client_order_id: str | None) -> bool:

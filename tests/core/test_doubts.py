@@ -275,6 +275,17 @@ def test_what_the_order_showed_before_a_cancel_is_not_its_doing(shown: dict[str,
     assert "accepted" not in [outcome for _, outcome in one.outcomes()]
 
 
+def test_what_its_first_request_did_is_a_cancels_doing_although_it_was_repeated() -> None:
+    """The order ended between the first request and the next, and both answers were lost: the cancel was taken."""
+    one = _in_doubt(cancel("c", clientOrderId="mine"), {})
+    one.account.order_row(order_push("mine", orderState="CANCELLED", updateAt=_at(one)), one.now)
+    one.wait(0.1)
+    assert len(one.send_cancels()) == 1
+    one.renew(70)
+    one.ask(order_push("mine", orderState="CANCELLED", updateAt=_at(one)))
+    assert one.outcomes()[-1][1] == "accepted"
+
+
 def test_a_cancel_of_an_order_that_lives_on_is_given_up_at_last() -> None:
     """The venue was asked until the cancel could no longer land."""
     one = _expired_cancel({}, clientOrderId="mine")
