@@ -1,5 +1,6 @@
 """Answers lost, late, doubled, out of order and of every shape: what is said in the end is the venue's truth."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +154,17 @@ async def test_an_order_of_somebody_else_is_not_taken_for_ours(bootstrap: str, t
         assert told == [("rejected", 401009)] * len(STRANGERS) + [("not_found", None)] * len(STRANGERS)
         assert lies(rig, results, sent) == []
         assert len(venue.portfolio().open_orders) == len(ours)
+
+
+async def test_the_check_sees_a_lie(rig: Rig) -> None:
+    """Had the bridge said anything else of a place that the venue took, `lies` would have told."""
+    async with rig.daemon():
+        results = await rig.topic(Stream.RESULTS)
+        sent = await _send(rig, place := command("place_order", PLACE))
+        await results.result(place)
+    assert lies(rig, results, sent) == []
+    said = results.records
+    for lie in ("rejected", "not_found", "superseded", "unknown"):
+        word = f'"{lie}"'.encode()
+        results.records = [dataclasses.replace(one, value=one.value.replace(b'"accepted"', word)) for one in said]
+        assert len(lies(rig, results, sent)) == 1

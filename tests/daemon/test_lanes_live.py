@@ -29,9 +29,7 @@ def _latencies_ms(appended_ms: dict[str, int], results: Topic) -> list[int]:
 
 def _tell(what: str, latencies: list[int]) -> None:
     half, most = latencies[len(latencies) // 2], latencies[len(latencies) * 99 // 100]
-    sys.stdout.write(
-        f"{what}: {len(latencies)} cancels, from append to answer p50 {half} ms, p99 {most} ms, max {latencies[-1]} ms\n"
-    )
+    sys.stdout.write(f"{what}: {len(latencies)} cancels, p50 {half} ms, p99 {most} ms, max {latencies[-1]} ms\n")
 
 
 def _written_ms(rig: Rig) -> dict[str, int]:
@@ -73,7 +71,7 @@ async def test_cancels_are_answered_ahead_of_five_thousand_places(rig: Rig) -> N
     received = len(rig.venue.ledger.received("place_order", rig.venue.keys["main"].portfolio_id))
     assert received <= budget
     latencies = _latencies_ms(appended_ms, results)
-    _tell(f"behind {QUEUED} places", latencies)
+    _tell(f"from append to answer behind {QUEUED} places", latencies)
     assert latencies[-1] < ANSWERED_WITHIN_MS
 
 
@@ -88,7 +86,8 @@ async def _cancels_beside_expiring_commands(rig: Rig, expiring: int, for_s: floa
         await results.until(lambda values: any(v.get("outcome") == "unknown" for v in values))
         live = await _live_orders(rig, results, CANCELS)
         name = doubtful["commandId"].replace("-", "")
-        waiting, appended_ms = [], {}
+        waiting: list[dict[str, Any]] = []
+        appended_ms: dict[str, int] = {}
         for order_id in live:
             again = {"clientOrderId": name, "replacePrice": "20100"}
             step_s = for_s / CANCELS
@@ -110,7 +109,7 @@ async def _cancels_beside_expiring_commands(rig: Rig, expiring: int, for_s: floa
 async def test_a_place_in_doubt_and_commands_that_expire_hold_up_no_cancel(rig: Rig) -> None:
     """One place stays `unknown`, 2,000 commands behind it expire in 5 s: cancels of others are answered at once."""
     latencies = await _cancels_beside_expiring_commands(rig, 2_000, 5)
-    _tell("beside 2000 that expire", latencies)
+    _tell("from append to answer beside 2,000 that expire", latencies)
     assert latencies[-1] < ANSWERED_WITHIN_MS
 
 
@@ -136,9 +135,9 @@ async def test_ten_thousand_that_expire_in_one_moment_hold_up_no_cancel(rig: Rig
     assert {outcomes[one["commandId"]] for one in places} == {"expired"}
     assert {outcomes[name] for name in appended_ms} == {"accepted"}
     written_ms = _written_ms(rig)
-    _tell("beside 10000 that expire at once", _latencies_ms(appended_ms, results))
+    _tell(f"from append to answer beside {LANE} that expire at once", _latencies_ms(appended_ms, results))
     to_venue = sorted(written_ms[o] - at for o, at in zip(live, appended_ms.values(), strict=True))
-    _tell("the same, to the venue", to_venue)
+    _tell("the same from append to the venue", to_venue)
     assert to_venue[-1] < ANSWERED_WITHIN_MS
     assert _latencies_ms(appended_ms, results)[-1] < ANSWERED_WITHIN_MS
 
@@ -147,5 +146,5 @@ async def test_ten_thousand_that_expire_in_one_moment_hold_up_no_cancel(rig: Rig
 async def test_two_minutes_of_doubt_and_expiry_hold_up_no_cancel(rig: Rig) -> None:
     """The same with 20,000 commands over the two minutes that a place may be `unknown`."""
     latencies = await _cancels_beside_expiring_commands(rig, 20_000, 110)
-    _tell("beside 20000 that expire in two minutes", latencies)
+    _tell("from append to answer beside 20,000 that expire in two minutes", latencies)
     assert latencies[-1] < ANSWERED_WITHIN_MS

@@ -1,6 +1,5 @@
 """A place that lands after all doubt: it was answered `not_found`, and the contradiction is told, not hidden."""
 
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -27,8 +26,9 @@ def _alarms(session: Topic) -> list[str]:
     return [v["detail"] for v in session.values if v.get("alarm") == "late_landed"]
 
 
-@pytest.mark.parametrize("policy", ["cancel", "report"])
-@pytest.mark.parametrize("pushed", [True, False], ids=["pushed", "found_by_the_next_sweep"])
+@pytest.mark.parametrize(
+    ("policy", "pushed"), [("cancel", True), ("report", False)], ids=["pushed, cancelled", "swept, reported"]
+)
 async def test_an_order_that_lands_after_not_found(rig: Rig, policy: Policy, *, pushed: bool) -> None:
     """One alarm names it; it is cancelled or left alone as the setting says; the answer stays as given."""
     held = rig.venue.faults.add(Fault(kind=FaultKind.HOLD_REQUEST, action="place_order"))
@@ -60,7 +60,7 @@ async def test_an_order_that_lands_after_not_found(rig: Rig, policy: Policy, *, 
     assert list(rig.venue.portfolio().open_orders) == (live if policy == "cancel" else [order_id, *live])
 
 
-async def test_the_next_owner_watches_for_it_too(rig: Rig, tmp_path: Path) -> None:
+async def test_the_next_owner_watches_for_it_too(rig: Rig) -> None:
     """It lands after the owner that answered `not_found` is gone: the next one raises the alarm and cancels it."""
     held = rig.venue.faults.add(Fault(kind=FaultKind.HOLD_REQUEST, action="place_order"))
     place = command("place_order", PLACE)

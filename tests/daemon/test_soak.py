@@ -1,6 +1,7 @@
 """Everything goes wrong at random, from a fixed seed; when it is quiet again, every answer is true."""
 
 import random
+import sys
 from collections import Counter
 from typing import Any
 
@@ -14,7 +15,7 @@ from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
 
-TIMING = Timing(ack_timeout_s=1, late_landing_s=5, reconnect_cap_s=1.2)
+TIMING = Timing(ack_timeout_s=1, late_landing_s=6, reconnect_cap_s=1.2)
 COMMANDS = 200
 BATCH = 25
 PLACES: tuple[dict[str, str], ...] = (
@@ -35,12 +36,12 @@ FAULTS = (
     Fault(kind=FaultKind.DUPLICATE_PUSH, share=0.1, times=None),
     Fault(kind=FaultKind.SWAP_PUSH, share=0.1, times=None),
     Fault(kind=FaultKind.REJECT_ORDER, share=0.05, times=None),
-    Fault(kind=FaultKind.FAIL_CANCEL, share=0.1, times=None),
+    Fault(kind=FaultKind.FAIL_CANCEL, share=0.2, times=6),
     Fault(kind=FaultKind.FAIL_AMEND, share=0.1, times=None),
     Fault(kind=FaultKind.KILL_ON_AMEND, share=0.05, times=None),
     Fault(kind=FaultKind.REPLACE_ANSWER, action="GET /api/v1/trading/order", share=0.03, times=None, status=502),
-    *(Fault(kind=kind, action="place_order", after=40, times=2) for kind in (FaultKind.CLOSE_BEFORE,)),
-    *(Fault(kind=kind, action="place_order", after=80, times=2) for kind in (FaultKind.CLOSE_AFTER,)),
+    Fault(kind=FaultKind.CLOSE_BEFORE, action="place_order", after=30),
+    Fault(kind=FaultKind.CLOSE_AFTER, action="place_order", after=60),
 )
 
 
@@ -64,17 +65,17 @@ def _some(dice: random.Random, places: list[dict[str, Any]]) -> dict[str, Any]:
         return command(action, {"exchangeType": dice.choice(("BINANCE", "OKX"))}, valid_s=60)
     order = {"clientOrderId": dice.choice(places[-40:])["commandId"].replace("-", "")}
     if action == "replace_order":
-        return command(action, {**order, "replacePrice": str(dice.randrange(19000, 21000))}, valid_s=dice.choice((1, 60)))
+        order["replacePrice"] = str(dice.randrange(19000, 21000))
     return command(action, order, valid_s=dice.choice((2, 60)))
 
 
-def _have_a_word(results: Topic, batch: list[dict[str, Any]]) -> bool:
-    """Tell whether something was said of each place; what follows it may have to wait until its fate is known."""
-    said = {v["commandId"] for v in results.values if "commandId" in v}
-    return all(one["commandId"] in said for one in batch if one["action"] == "place_order")
+async def _word_of_each_place(results: Topic, batch: list[dict[str, Any]]) -> None:
+    """Wait until something was said of each place; what follows it may have to wait until its fate is known."""
+    names = {one["commandId"] for one in batch if one["action"] == "place_order"}
+    await results.until(lambda values: names <= {v.get("commandId") for v in values}, 60)
 
 
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.pace) for seed in range(2, 8))])
 async def test_every_answer_is_true_whatever_went_wrong(rig: Rig, seed: int) -> None:
     """200 commands while answers, pushes, sockets and REST fail at random: one true last word for each."""
     dice = random.Random(seed)  # noqa: S311 - replayable chances, not cryptography
@@ -87,12 +88,13 @@ async def test_every_answer_is_true_whatever_went_wrong(rig: Rig, seed: int) -> 
         while len(sent) < COMMANDS:
             batch = [_some(dice, places) for _ in range(BATCH)]
             sent |= dict(zip(await rig.send(*batch), batch, strict=True))
-            await results.until(lambda _, batch=batch: _have_a_word(results, batch), 60)
+            await _word_of_each_place(results, batch)
         rig.venue.faults.clear()
         await results.until(lambda _: len(results.answered_ms) == len(sent), 60)
     assert lies(rig, results, sent) == []
+    # An idle script cannot pass.
     bitten = Counter(entry.facts["fault"] for entry in rig.venue.ledger.entries(Kind.FAULT))
     assert {str(fault.kind) for fault in FAULTS} <= bitten.keys()
     outcomes = Counter(v["outcome"] for v in results.values if "commandId" in v)
-    print(dict(outcomes), dict(bitten))
+    sys.stdout.write(f"outcomes {dict(outcomes)}, faults {dict(bitten)}\n")
     assert {"accepted", "rejected", "not_found", "unknown"} <= outcomes.keys()

@@ -65,12 +65,12 @@ def _fields(text: str) -> dict[str, Any]:
 def lies(rig: Rig, results: Topic, commands: dict[int, dict[str, Any]]) -> list[str]:
     """Return what is untrue of the answers to commands, by offset: nothing, if all is well."""
     received = requests(rig)
-    said = _said(results)
+    said, shown = _said(results), _prices(rig)
     found = [f"offset {offset}: the venue got a request that is no command's" for offset in received.keys() - commands]
     for offset, one in commands.items():
         of_one = received.get(offset, [])
         words = said.get(one["commandId"], [])
-        found += [f"offset {offset} {one['action']}: {lie}" for lie in _lies(one, of_one, words)]
+        found += [f"offset {offset} {one['action']}: {lie}" for lie in _lies(one, of_one, words, shown)]
     return found
 
 
@@ -87,7 +87,16 @@ def _said(results: Topic) -> dict[str, list[dict[str, Any]]]:
     return said
 
 
-def _lies(one: dict[str, Any], received: list[Request], said: list[dict[str, Any]]) -> list[str]:
+def _prices(rig: Rig) -> set[tuple[str, str]]:
+    """Return every price that an order ever had, as orderId and price."""
+    events = (entry.event for entry in rig.venue.ledger.entries(Kind.EVENT))
+    rows = (json.loads(event.payload) for event in events if event is not None and event.channel == "Orders")
+    return {(row["orderId"], row["limitPrice"]) for row in rows}
+
+
+def _lies(
+    one: dict[str, Any], received: list[Request], said: list[dict[str, Any]], shown: set[tuple[str, str]]
+) -> list[str]:
     outcomes = [value["outcome"] for value in said]
     if outcomes.count("unknown") != len(outcomes) - 1 or outcomes[-1:] == ["unknown"]:
         return [f"the outcomes are {outcomes}, not one last word"]
@@ -95,7 +104,7 @@ def _lies(one: dict[str, Any], received: list[Request], said: list[dict[str, Any
     if len(received) > 1 and one["action"] != "cancel_order":
         found.append(f"received {len(received)} times")
     last = said[-1]
-    if not _is_true(one["action"], last, received):
+    if not _is_true(one["action"], last, received, shown):
         found.append(f"said {last['outcome']} {last.get('code')}, the venue's word is {received}")
     return found
 
@@ -108,7 +117,7 @@ def _is_of(request: Request, one: dict[str, Any]) -> bool:
     return request.action == one["action"] and asked == got
 
 
-def _is_true(action: str, last: dict[str, Any], received: list[Request]) -> bool:
+def _is_true(action: str, last: dict[str, Any], received: list[Request], shown: set[tuple[str, str]]) -> bool:
     outcome, code = last["outcome"], last.get("code")
     verdicts = [verdict for request in received for verdict in request.verdicts]
     answers = [answer for request in received for answer in request.answers]
@@ -118,6 +127,9 @@ def _is_true(action: str, last: dict[str, Any], received: list[Request]) -> bool
         # The word of a scripted answer is the venue's too, where it decided nothing else.
         is_its_word = code in verdicts or (code in answers and not verdicts)
         return is_its_word and (action == "cancel_order" or _SUCCESS not in verdicts)
+    if outcome == "not_found" and action == "replace_order":
+        # One that was taken and came to nothing at the exchange has left no trace that could be found.
+        return all((one.args["orderId"], one.args.get("replacePrice", "")) not in shown for one in received)
     if outcome == "not_found":
         return _SUCCESS not in verdicts
     # Only a cancel_orders may be accepted without the venue's word: then it was finished by single cancels.
