@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.pushes import TradePush
@@ -27,13 +27,14 @@ from bridge.core.replies import Replies
 
 _PAUSE_FIRST_S: Final = 0.5
 _PAUSE_LAST_S: Final = 10.0
+_AT_ONCE: Final = 20
 
 
 class Question(Struct, frozen=True):
     """What to ask the venue about the command at `offset`.
 
-    `last`: it can no longer land, so history and executions since `since_ms` are to be looked at too; if nothing is
-    found, it is given up.
+    `last`: it cannot land after `until`, which has come, so history and executions since `since_ms` are to be looked
+    at too; if nothing is found, it is given up.
     """
 
     offset: int
@@ -42,6 +43,7 @@ class Question(Struct, frozen=True):
     client_order_id: str | None
     sym: str | None
     since_ms: int
+    until: float
     last: bool
 
 
@@ -50,10 +52,10 @@ class _Doubt(Struct):
     inherited_at: float
     """When an earlier owner may last have written it."""
     pause_s: float = _PAUSE_FIRST_S
-    ended: int = 0
-    """How many orders were ended one by one for a cancel_orders."""
-    left: int = 0
-    """How many are still to be ended."""
+    older: set[str] = field(default_factory=set)
+    """The orders that were to be ended one by one for a cancel_orders."""
+    left: tuple[str, ...] = ()
+    """Those that are still open."""
 
 
 class Doubts:
@@ -176,9 +178,10 @@ class Doubts:
         for doubt in waiting:
             pending = doubt.pending
             left = orders_to_end(pending, live.values(), self._memory, int(self._skew_bound_s * 1000))
-            doubt.left = len(left)
-            for order in left:
-                doubt.ended += self._own_cancels.want(order.order_id, pending.offset)
+            doubt.left = tuple(order.order_id for order in left)
+            doubt.older.update(doubt.left)
+            for order_id in doubt.left:
+                self._own_cancels.want(order_id)
             if not left and not self._place_in_doubt_below(pending):
                 self._finished(doubt, now)
 
@@ -187,9 +190,9 @@ class Doubts:
         return [self._question(doubt, last=False) for doubt in self._doubts.values()]
 
     def due(self, now: Now) -> list[Question]:
-        """Return what to ask now. Whatever stays in doubt comes again, ever more slowly."""
-        questions = []
-        while self._due and self._due[0][0] <= now.mono:
+        """Return a few questions to ask now. Whatever stays in doubt comes again, ever more slowly."""
+        questions: list[Question] = []
+        while len(questions) < _AT_ONCE and self._due and self._due[0][0] <= now.mono:
             _, offset = heappop(self._due)
             doubt = self._doubts.get(offset)
             if doubt is None:
@@ -200,6 +203,11 @@ class Doubts:
             doubt.pause_s = min(2 * doubt.pause_s, _PAUSE_LAST_S)
             heappush(self._due, (min(next_at, until) if now.mono < until else next_at, offset))
         return questions
+
+    def oldest_ms(self, sym: str) -> int:
+        """Return since when the venue's history of a symbol may show something of what is in doubt."""
+        of_sym = (doubt.pending for doubt in self._doubts.values() if doubt.pending.args.get("sym") == sym)
+        return min((self._since_ms(pending) for pending in of_sym), default=0)
 
     def wake_at(self) -> float:
         """Return when the next question is due."""
@@ -219,15 +227,18 @@ class Doubts:
             self._give_up(pending, now, text)
         if not question.last or pending.state is not State.UNKNOWN:
             return
-        if pending.action == CANCEL_ALL and not doubt.left:
-            self._finished(doubt, now)
-        elif pending.action == CANCEL_ALL:
-            self._give_up(pending, now, f"its answer was lost, and {doubt.left} orders of its scope are still open")
+        if pending.action == CANCEL_ALL:
+            # A single cancel is safe to repeat: there is no hurry to give this up.
+            if all(order_id in self._own_cancels.judged for order_id in doubt.left):
+                self._finished(doubt, now)
         else:
             self._give_up(pending, now, f"the venue knew nothing of it {self._late_landing_s:g} s after it was written")
 
     def _finished(self, doubt: _Doubt, now: Now) -> None:
-        text = f"its answer was lost; finished by cancelling {doubt.ended} orders one by one"
+        cancelled = sum(self._own_cancels.judged.get(order_id, False) for order_id in doubt.older)
+        text = f"its answer was lost; finished by cancelling {cancelled} orders one by one"
+        if doubt.left:
+            text += f"; {len(doubt.left)} are still open, see their order's last state"
         self.settle(doubt.pending, Outcome.ACCEPTED, Event.SHOWN, now, message=text)
 
     def _until(self, doubt: _Doubt) -> float:
@@ -264,6 +275,7 @@ class Doubts:
             pending.client_order_id,
             pending.args.get("sym"),
             self._since_ms(pending),
+            self._until(doubt),
             last,
         )
 

@@ -22,6 +22,8 @@ from bridge.core.settling import Settling
 from bridge.core.traffic import CommandRecord
 from bridge.core.windows import Windows
 
+_AT_ONCE = 500
+"""Commands that expire, or are taken in after a wait, in one turn: thousands at once would hold up a cancel."""
 _LOOK_AGAIN_S = 0.05
 """A command that expires while its claim is under way is answered when that has come back."""
 
@@ -87,7 +89,7 @@ class Intake:
     def tick(self, now: Now) -> None:
         """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon."""
         if self._sending.has_lease(now):
-            while self._held:
+            for _ in range(min(len(self._held), _AT_ONCE)):
                 self._take_in(self._held.popleft(), now, Past.NEW)
             self._expire(now)
         self._memory.forget(now.wall_ms)
@@ -190,7 +192,9 @@ class Intake:
             self._clear_the_way(pending, now)
 
     def _expire(self, now: Now) -> None:
-        while self._deadlines and self._deadlines[0][0] <= now.mono:
+        for _ in range(_AT_ONCE):
+            if not self._deadlines or self._deadlines[0][0] > now.mono:
+                return
             _, _, pending = heappop(self._deadlines)
             if pending.state is State.QUEUED:
                 self._sending.withdraw(pending)

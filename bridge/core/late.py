@@ -23,7 +23,6 @@ class _GivenUp(Struct):
     """A place or replace that was answered `not_found`; `pending` is None when an earlier owner did it."""
 
     command_id: str
-    offset: int
     since_ms: int
     pending: Pending | None = None
 
@@ -41,7 +40,7 @@ class LateLandings:
 
     def given_up(self, pending: Pending, since_ms: int) -> None:
         """Watch for a command that was answered `not_found`."""
-        given_up = _GivenUp(pending.command_id, pending.offset, since_ms, pending)
+        given_up = _GivenUp(pending.command_id, since_ms, pending)
         if pending.action == PLACE and pending.client_order_id is not None:
             _remember(self._places, pending.client_order_id, given_up)
         elif pending.action == REPLACE and pending.order_id is not None:
@@ -52,7 +51,7 @@ class LateLandings:
         for result, _ in results:
             if result.outcome is Outcome.NOT_FOUND and result.action == PLACE and result.client_order_id is not None:
                 since_ms = result.sent_at or result.answered_at - 2 * self._late_landing_ms
-                given_up = _GivenUp(result.command_id, result.command_offset, since_ms)
+                given_up = _GivenUp(result.command_id, since_ms)
                 _remember(self._places, result.client_order_id, given_up)
 
     def order_seen(self, order: Order, now: Now) -> None:
@@ -64,7 +63,7 @@ class LateLandings:
             del self._places[order.client_order_id or ""]
             self._landed(place, PLACE, order, now)
             if self._cancel and not order.over and order.order_id:
-                self._own_cancels.want(order.order_id, place.offset)
+                self._own_cancels.want(order.order_id)
         replace = self._replaces.get(order.order_id)
         if replace is not None and replace.pending is not None:
             if facts.shows_replace(order, replace.pending, replace.since_ms):

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from bridge.contract.commands import CANCEL
-from bridge.core.answers import Verdict, verdict
+from bridge.core.answers import RATE_CODES, Verdict, verdict
 from bridge.core.now import Now
 from bridge.core.traffic import Answer
 from bridge.core.windows import Windows
@@ -18,10 +18,9 @@ _REPEAT_S: Final = 5.0
 
 
 class OwnCancel(Struct, eq=False):
-    """One order to end, on behalf of the command at `offset`."""
+    """One order to end."""
 
     order_id: str
-    offset: int
     next_at: float = 0.0
 
 
@@ -34,15 +33,13 @@ class OwnCancels:
         self._count = 0
         self._wanted: dict[str, OwnCancel] = {}
         self._requests: dict[str, OwnCancel] = {}
-        self.judged: set[str] = set()
-        """The orders of which the venue has said something definitive: ended, being ended, or not to be ended."""
+        self.judged: dict[str, bool] = {}
+        """The orders of which the venue has said something definitive, and whether it took the cancel."""
 
-    def want(self, order_id: str, offset: int) -> bool:
-        """Ask for the end of an order; False when that was asked for already."""
-        if order_id in self._wanted:
-            return False
-        self._wanted[order_id] = OwnCancel(order_id, offset)
-        return True
+    def want(self, order_id: str) -> None:
+        """Ask for the end of an order, unless that was asked for already."""
+        if order_id not in self._wanted:
+            self._wanted[order_id] = OwnCancel(order_id)
 
     def over(self, order_id: str) -> None:
         """Note that an order has ended."""
@@ -65,9 +62,10 @@ class OwnCancels:
         if asked is None:
             return False
         self._window.acked(answer.request_id, now.mono)
-        if verdict(answer.code) is not Verdict.IN_DOUBT:
+        proof = verdict(answer.code)
+        if proof is not Verdict.IN_DOUBT and answer.code not in RATE_CODES:
             self._wanted.pop(asked.order_id, None)
-            self.judged.add(asked.order_id)
+            self.judged[asked.order_id] = proof is Verdict.TAKEN
         return True
 
     def link_lost(self) -> None:

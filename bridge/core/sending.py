@@ -15,6 +15,8 @@ from bridge.core.windows import Windows
 
 _BATCH_MAX = 200
 """Claims in one commit: so many are written well within a lease."""
+_LOOK_AGAIN_S = 0.005
+"""How soon to look whether a refusal has become durable that holds up what is behind it."""
 _JUMP_S = 1.0
 """A longer pause between two ticks means that this process was frozen or its machine asleep."""
 
@@ -170,7 +172,8 @@ class Sending:
             for action in (*CLAIM_LANES, CANCEL)
             if self._lanes.head(action) is not None
         ]
-        return min([self._next_commit_at, *(at for at in free if at > now.mono)])
+        soon = [now.mono + _LOOK_AGAIN_S] if self._claims.refused else []
+        return min([self._next_commit_at, *soon, *(at for at in free if at > now.mono)])
 
     def _cancels_pass(self, now: Now) -> bool:
         """With a lease; or while the broker has been out of reach since before it ran out."""

@@ -43,8 +43,9 @@ class Answered:
         self._not_void = NotVoid()
         self.offsets: set[int] = set()
         """The commands that have their last word."""
-        self.oldest_ms = 0
-        """When the oldest result was written; 0 without one."""
+        self.trimmed_ms = 0
+        """When the oldest result was written, where retention has removed older ones; else 0."""
+        self._first_offset: int | None = None
 
     @property
     def epoch(self) -> int:
@@ -64,8 +65,10 @@ class Answered:
             found.append((result, record.timestamp_ms))
             if result.outcome.terminal:
                 self.offsets.add(result.command_offset)
-        if found and not self.oldest_ms:
-            self.oldest_ms = found[0][1]
+        if records and self._first_offset is None:
+            self._first_offset = records[0].offset
+        if found and self._first_offset and not self.trimmed_ms:
+            self.trimmed_ms = found[0][1]
         return found
 
     def dead_letters(self, records: Sequence[TailRecord]) -> None:

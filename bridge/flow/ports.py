@@ -168,6 +168,10 @@ class TailRecord(Protocol):
     """A record read from the end of a topic."""
 
     @property
+    def offset(self) -> int:
+        """Its offset."""
+
+    @property
     def timestamp_ms(self) -> int:
         """Unix ms."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 import structlog
@@ -16,6 +17,8 @@ from bridge.flow.ports import Clock, OrderRow, VenueRest
 _log = structlog.get_logger()
 _SPACING_S: Final = 0.1
 """Between two questions: half of what LTP allows (LTP docs, Query Order: 1200 in 60 s)."""
+_SEARCH_SPACING_S: Final = 2.1
+"""After a search of the executions (LTP docs, Query Executions: 5 in 10 s)."""
 _PAUSE_S: Final = 1.0
 
 
@@ -39,6 +42,8 @@ class Questions:
         self._clock = clock
         self._wake = wake
         self._asked = asyncio.Event()
+        self._searched: dict[str, tuple[float, int]] = {}
+        """When, on the clock that never steps, a symbol was last searched, and back to which Unix ms."""
 
     def ask(self) -> None:
         """Look at once whether something is to be asked."""
@@ -49,19 +54,15 @@ class Questions:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            try:
-                await self._look_up()
-                await self._ask_what_is_due()
-            except VenueError as error:
-                self._log.warning("question.failed", detail=str(error))
-                await asyncio.sleep(_PAUSE_S)
+            await self._look_up()
+            await self._ask_what_is_due()
             await asyncio.sleep(_SPACING_S)
 
     async def ask_all(self) -> None:
-        """Ask once about every command in doubt. Raises VenueUnreachable when the venue does not answer."""
+        """Ask once about every command in doubt; what the venue does not answer comes again by itself."""
         for question in self._account.doubts.all():
-            if question.offset in self._account.doubts:
-                await self._ask(question, {})
+            if question.offset in self._account.doubts and not await self._ask(question):
+                return
 
     async def open_orders(self) -> int:
         """Ask for every open order, take them in, and return how many there are. Raises VenueError."""
@@ -71,30 +72,33 @@ class Questions:
         return len(rows)
 
     async def _ask_what_is_due(self) -> None:
-        seen: dict[str, int] = {}
-        due = self._account.doubts.due(self._clock())
-        for question in due:
-            if question.last and question.sym is not None:
-                seen[question.sym] = min(seen.get(question.sym, question.since_ms), question.since_ms)
-        for question in due:
-            if question.offset in self._account.doubts:
-                await self._ask(question, seen)
+        while due := self._account.doubts.due(self._clock()):
+            for question in due:
+                if question.offset in self._account.doubts and not await self._ask(question):
+                    await asyncio.sleep(_PAUSE_S)
                 await asyncio.sleep(_SPACING_S)
 
-    async def _ask(self, question: Question, history_since: dict[str, int]) -> None:
-        """Ask about one command. One that the venue refuses to speak of stays in doubt, and holds up no other."""
+    async def _ask(self, question: Question) -> bool:
+        """Ask about one command; False when the venue does not answer.
+
+        One that the venue refuses to speak of stays in doubt, and holds up no other.
+        """
         try:
             if question.action == CANCEL_ALL:
                 await self.open_orders()
             else:
                 await self._ask_for_order(question)
             if question.last and question.action == PLACE and question.offset in self._account.doubts:
-                await self._search_history(question, history_since)
+                await self._search(question)
         except VenueRefused as error:
             self._log.error("question.refused", offset=question.offset, detail=str(error))
-            return
+            return True
+        except VenueError as error:
+            self._log.warning("question.failed", offset=question.offset, detail=str(error))
+            return False
         self._account.doubts.looked(question, self._clock())
         self._say()
+        return True
 
     async def _ask_for_order(self, question: Question) -> None:
         """Ask by orderId, and by clientOrderId: a replace may have given the order another orderId."""
@@ -103,29 +107,32 @@ class Questions:
         if question.client_order_id is not None and (question.order_id is None or question.action == REPLACE):
             self._take(await self._rest.order(client_order_id=question.client_order_id))
 
-    async def _search_history(self, question: Question, history_since: dict[str, int]) -> None:
-        """Look through what is over and what was executed, once for all places of a symbol that are looked for."""
+    async def _search(self, question: Question) -> None:
+        """Look through what is over and what was executed, once for all places of a symbol that can land no more."""
         sym = question.sym or ""
-        since_ms = history_since.pop(sym, None)
-        if since_ms is None:
+        searched_at, searched_ms = self._searched.get(sym, (-inf, 0))
+        if searched_at >= question.until and searched_ms <= question.since_ms:
             return
+        asked_at, since_ms = self._clock().mono, self._account.doubts.oldest_ms(sym)
         for row in await self._rest.history(sym, since_ms):
             self._take(row)
         for trade in await self._rest.executions(sym, since_ms):
             self._account.doubts.trade_seen(trade, self._clock())
+        self._searched[sym] = (asked_at, since_ms)
+        await asyncio.sleep(_SEARCH_SPACING_S)
 
     async def _look_up(self) -> None:
         """Look up the orders of replaces that name one nobody here knows."""
         for client_order_id in self._account.intake.lookups():
             try:
                 self._take(await self._rest.order(client_order_id=client_order_id))
-            except VenueRefused as error:  # it waits until it expires
-                self._log.error("lookup.refused", client_order_id=client_order_id, detail=str(error))
+            except VenueError as error:  # it waits until it expires
+                self._log.warning("lookup.failed", client_order_id=client_order_id, detail=str(error))
                 continue
             self._account.intake.looked_up(client_order_id, self._clock())
             self._say()
         if self._account.intake.lookups():
-            # There is no lease to deny with; the venue is asked again.
+            # The venue gave no answer, or there is no lease to deny with.
             await asyncio.sleep(_PAUSE_S)
             self._asked.set()
 

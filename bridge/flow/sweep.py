@@ -60,7 +60,7 @@ class Sweep:
                 wait_s = min(2 * wait_s, _RETRY_LAST_S)
 
     async def _swept(self) -> bool:
-        """Ask for the open orders, and once for each command in doubt; False when the venue did not answer."""
+        """Ask for the open orders, and for each command in doubt; False when the venue did not tell the open orders."""
         try:
             open_orders = await self._questions.open_orders()
             await self._questions.ask_all()

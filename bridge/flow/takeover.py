@@ -156,7 +156,7 @@ class Takeover:
                 elif record.offset in claimed or record.offset < stored.doubtful_below:
                     past = Past.CLAIMED
                 lost = past is Past.CLAIMED and record.offset < stored.doubtful_below
-                if lost and record.timestamp_ms < answers.oldest_ms:
+                if lost and record.timestamp_ms < answers.trimmed_ms:
                     passed_over += 1
                     past = Past.ANSWERED
                 account.intake.offer(record, self._clock(), past)

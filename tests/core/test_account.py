@@ -154,6 +154,16 @@ def test_claims_and_results_of_earlier_owners_take_slots() -> None:
     assert [written.offset for written in one.written] == [3, 4]
 
 
+def test_what_has_cooled_takes_no_slot() -> None:
+    """A result of more than a window ago was counted by the venue more than a window ago."""
+    one = OneAccount(epoch=2, limits={PLACE: 1, REPLACE: 1, CANCEL: 1, CANCEL_ALL: 1})
+    one.wait(62)
+    one.account.restore([(_result("a", 90, Outcome.ACCEPTED, action=PLACE)[0], START.wall_ms)], one.now)
+    one.renew(1)
+    offset = one.offer(place("p"))
+    assert one.send() == [offset]
+
+
 def test_a_restored_name_is_taken_unless_it_was_never_sent() -> None:
     """The results tell which clientOrderIds are in use."""
     one = OneAccount(epoch=2)

@@ -17,7 +17,8 @@ async def test_a_standby_is_ready_and_stops_at_once() -> None:
     """While another process owns the account this one is a ready standby, opens no session, and leaves when told."""
     outside = Outside()
     outside.group.given.clear()
-    async with outside.running():
+    async with outside.running(ready=False):
+        await until(lambda: outside.flow.ready)
         assert outside.flow.phase is Phase.STANDBY
     assert outside.venue.sessions == []
     assert outside.group.left == 1

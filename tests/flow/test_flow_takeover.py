@@ -1,6 +1,7 @@
 """Taking over: what the commit, `results` and `dead-letters` say, and what is made of it."""
 
 import msgspec
+import pytest
 from one_account import place
 from outside import Committed, Outside, Tail, until
 
@@ -39,7 +40,7 @@ def test_what_counts_as_an_answer() -> None:
     found = [*answered.results(records[:3]), *answered.results(records[3:])]
     answered.dead_letters([letter])
     assert found == [(RESULT, 7), (doubt, 7)]
-    assert (answered.offsets, answered.epoch, answered.oldest_ms) == ({3, 9}, 2, 7)
+    assert (answered.offsets, answered.epoch, answered.trimmed_ms) == ({3, 9}, 2, 0)
 
 
 async def test_the_first_start_of_all() -> None:
@@ -102,9 +103,11 @@ async def test_offsets_reset_by_a_tool() -> None:
     assert [alarm["alarm"] for alarm in outside.topics.session_events("alarm.raised")] == ["claims_unreadable"]
 
 
-async def test_commands_older_than_the_oldest_result_are_passed_over() -> None:
-    """Where claims were lost, a command from before the oldest result may have been answered: it is only counted."""
+@pytest.mark.parametrize("trimmed", [True, False])
+async def test_commands_older_than_what_results_still_hold_are_passed_over(*, trimmed: bool) -> None:
+    """Where claims were lost, and retention has removed results, an older command may have been answered."""
     outside = Outside()
+    outside.topics.first_offset = 1000 * trimmed
     outside.group.write(place("p0"))
     late = msgspec.structs.replace(RESULT, command_id="p9", command_offset=9)
     outside.topics.begin_epoch(3)
@@ -114,9 +117,9 @@ async def test_commands_older_than_the_oldest_result_are_passed_over() -> None:
     async with outside.running():
         pass
     (alarm,) = outside.topics.session_events("alarm.raised")
-    assert "1 commands were passed over" in alarm["detail"]
-    assert outside.topics.outcomes("p0") == []
-    assert outside.group.committed.offset == 1
+    assert f"{trimmed:d} commands were passed over" in alarm["detail"]
+    assert outside.topics.outcomes("p0") == ([] if trimmed else ["unknown"])
+    assert outside.group.committed.offset == trimmed
     assert outside.member.epoch > 4
 
 

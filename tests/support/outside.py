@@ -30,7 +30,7 @@ from bridge.errors import (
     VenueRefused,
     VenueUnreachable,
 )
-from bridge.flow.account import AccountFlow
+from bridge.flow.account import AccountFlow, Phase
 from bridge.flow.ports import Listener
 from bridge.flow.ports import Membership as MembershipPort
 from bridge.flow.takeover import Takeover
@@ -61,6 +61,7 @@ class Tail(Struct, frozen=True):
     timestamp_ms: int
     value: bytes | None
     headers: Headers
+    offset: int = 0
 
 
 class Row(Struct, frozen=True):
@@ -93,6 +94,7 @@ class Topics:
         self.hold = False
         self.healthy = True
         self.overfull = False
+        self.first_offset = 0
         self._epoch = 0
 
     def begin_epoch(self, epoch: int) -> None:
@@ -128,9 +130,10 @@ class Topics:
 
     async def read_tail(self, topic: str, since_ms: int, take: Callable[[list[Tail]], None]) -> None:
         """Read a topic back from a point in time on, one record at a time."""
-        for epoch, one in list(self.durable):
-            if topic.endswith("." + one.stream.value) and one.time_ms >= since_ms:
-                take([Tail(one.time_ms, one.value, [*one.headers, *_ours(epoch, one)])])
+        of_topic = [(epoch, one) for epoch, one in self.durable if topic.endswith("." + one.stream.value)]
+        for offset, (epoch, one) in enumerate(of_topic, self.first_offset):
+            if one.time_ms >= since_ms:
+                take([Tail(one.time_ms, one.value, [*one.headers, *_ours(epoch, one)], offset)])
 
     def said(self) -> list[Outgoing]:
         """Return everything that was published, durable or not."""
@@ -475,7 +478,7 @@ class Outside:
         task = asyncio.create_task(self.flow.run(stop))
         try:
             if ready:
-                await until(lambda: self.flow.ready)
+                await until(lambda: self.flow.phase is Phase.OWNER and self.flow.ready)
             yield task
         finally:
             stop.set()
