@@ -58,7 +58,7 @@ async def test_the_next_term_goes_on_with_the_next_epoch() -> None:
         await until(lambda: len(outside.members) > 1)
         assert outside.flow.detail == "given to another member"
         outside.group.trouble = None
-        await until(lambda: outside.flow.ready)
+        await until(lambda: outside.trading)
         assert outside.flow.detail == ""
         outside.group.write(place("p2"))
         await until(lambda: outside.topics.outcomes("p2") == ["accepted"])
@@ -78,7 +78,7 @@ async def test_a_late_acknowledgement_of_an_older_term_changes_nothing() -> None
         await until(lambda: not outside.flow.ready)
         outside.group.trouble = None
         outside.topics.release()
-        await until(lambda: outside.flow.ready)
+        await until(lambda: outside.trading)
         await until(lambda: outside.group.commits[-1] == 1)
     assert outside.topics.outcomes("p1") == ["accepted"]
     assert len(outside.venue.actions("place_order")) == 1
@@ -117,7 +117,7 @@ async def test_a_mistake_of_ours_ends_the_term_and_no_more() -> None:
         outside.venue.session.drop(Cause.LINK_FAILED, "cut")
         await until(lambda: "ZeroDivisionError" in outside.flow.detail)
         outside.venue.refusal = None
-        await until(lambda: outside.flow.ready)
+        await until(lambda: outside.trading)
     assert len(outside.members) > 1
 
 
@@ -129,7 +129,7 @@ async def test_a_group_that_refuses_us_is_tried_again() -> None:
         await until(lambda: len(outside.members) == 3)
         assert "grant it Read" in outside.flow.detail
         outside.group.trouble = None
-        await until(lambda: outside.flow.ready)
+        await until(lambda: outside.trading)
 
 
 async def test_commands_lost_to_retention_stop_the_account() -> None:

@@ -131,5 +131,5 @@ async def test_a_takeover_that_cannot_be_recorded_is_made_again() -> None:
         await until(lambda: "durable in time" in outside.flow.detail)
         assert outside.venue.sessions == []
         outside.topics.release()
-        await until(lambda: outside.flow.ready)
+        await until(lambda: outside.trading)
     assert outside.member.epoch == 2

@@ -35,7 +35,7 @@ async def test_places_wait_for_the_sweep() -> None:
         assert outside.venue.written == []
         outside.venue.rest_trouble = None
         await until(lambda: outside.topics.outcomes("p1") == ["accepted"])
-        await until(lambda: outside.flow.ready)
+        await until(lambda: outside.trading)
     assert [event["openOrders"] for event in outside.topics.session_events("session.opened")] == [1]
 
 
@@ -48,7 +48,7 @@ async def test_a_login_does_not_wait_for_the_sweep_before_it() -> None:
         outside.venue.rest_trouble = None
         began = asyncio.get_running_loop().time()
         outside.venue.session.drop(Cause.LINK_FAILED, "cut")
-        await until(lambda: outside.flow.ready)
+        await until(lambda: outside.trading)
         assert asyncio.get_running_loop().time() - began < 0.5
         outside.venue.rest_trouble = VenueUnreachable("HTTP 503")
         outside.venue.session.drop(Cause.LINK_FAILED, "cut")
@@ -66,7 +66,7 @@ async def test_a_session_that_is_lost_while_it_is_swept_is_not_opened() -> None:
         outside.venue.during_sweep = lambda: session.drop(Cause.LINK_FAILED, "cut again")
         session.drop(Cause.LINK_FAILED, "cut")
         await until(lambda: len(outside.topics.session_events("session.lost")) == 2)
-        await until(lambda: outside.flow.ready)
+        await until(lambda: outside.trading)
     assert len(outside.topics.session_events("session.opened")) == 2
 
 
@@ -81,7 +81,7 @@ async def test_the_sweep_settles_what_a_cut_left_in_doubt() -> None:
         outside.venue.refused.add("p1")
         outside.venue.session.drop(Cause.LINK_FAILED, "cut")
         await until(lambda: outside.topics.outcomes("p2") == ["unknown", "accepted"])
-        await until(lambda: outside.flow.ready)
+        await until(lambda: outside.trading)
     assert outside.topics.outcomes("p1") == ["unknown"]
     assert outside.group.committed.offset == 0
 
@@ -136,7 +136,7 @@ async def test_no_session_while_memory_is_full() -> None:
         assert [event["cause"] for event in outside.topics.session_events("session.lost")] == ["buffer_full"]
         outside.topics.overfull = False
         outside.topics.release()
-        await until(lambda: outside.flow.ready)
+        await until(lambda: outside.trading)
     assert len(outside.topics.session_events("session.opened")) == 2
     values = [one.value for one in outside.topics.said() if one.stream is Stream.ASSETS]
     assert values == [ASSET]
@@ -171,7 +171,7 @@ async def test_no_login_while_another_owner_may_have_one() -> None:
         await asyncio.sleep(0.2)
         assert not outside.venue.session.logged_in
         outside.group.slow_s = 0
-        await until(lambda: outside.flow.ready)
+        await until(lambda: outside.trading)
     assert len(outside.members) == 1
 
 

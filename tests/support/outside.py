@@ -437,6 +437,11 @@ class Outside:
         )
 
     @property
+    def trading(self) -> bool:
+        """Whether the account is owned and ready; a standby is ready too."""
+        return self.flow.phase is Phase.OWNER and self.flow.ready
+
+    @property
     def member(self) -> Member:
         """The latest member."""
         return self.members[-1]
@@ -478,7 +483,7 @@ class Outside:
         task = asyncio.create_task(self.flow.run(stop))
         try:
             if ready:
-                await until(lambda: self.flow.phase is Phase.OWNER and self.flow.ready)
+                await until(lambda: self.trading)
             yield task
         finally:
             stop.set()
