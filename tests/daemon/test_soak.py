@@ -15,7 +15,7 @@ from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
 
-TIMING = Timing(ack_timeout_s=1, late_landing_s=6, reconnect_cap_s=1.2)
+TIMING = Timing(ack_timeout_s=1, late_landing_s=5, reconnect_cap_s=1.2)
 COMMANDS = 200
 BATCH = 25
 PLACES: tuple[dict[str, str], ...] = (
@@ -36,10 +36,10 @@ FAULTS = (
     Fault(kind=FaultKind.DUPLICATE_PUSH, share=0.1, times=None),
     Fault(kind=FaultKind.SWAP_PUSH, share=0.1, times=None),
     Fault(kind=FaultKind.REJECT_ORDER, share=0.05, times=None),
-    Fault(kind=FaultKind.FAIL_CANCEL, share=0.2, times=6),
+    Fault(kind=FaultKind.FAIL_CANCEL, share=0.2, times=None),
     Fault(kind=FaultKind.FAIL_AMEND, share=0.1, times=None),
     Fault(kind=FaultKind.KILL_ON_AMEND, share=0.05, times=None),
-    Fault(kind=FaultKind.REPLACE_ANSWER, action="GET /api/v1/trading/order", share=0.03, times=None, status=502),
+    Fault(kind=FaultKind.REPLACE_ANSWER, action="GET /api/v1/trading/order", share=0.1, times=None, status=502),
     Fault(kind=FaultKind.CLOSE_BEFORE, action="place_order", after=30),
     Fault(kind=FaultKind.CLOSE_AFTER, action="place_order", after=60),
 )
