@@ -60,7 +60,7 @@ class Connection:
         """The portfolio of the key that logged in; empty before."""
         return self.key.portfolio_id if self.key else ""
 
-    def target(self, *, action: str = "", channel: str = "") -> Target:
+    def target(self, *, action: str = "", channel: str = "", arguments: str = "") -> Target:
         """Return what a fault could bite on this connection."""
         return Target(
             action=action,
@@ -68,6 +68,7 @@ class Connection:
             account=self.key.name if self.key else "",
             tier=self.tier,
             connection=self.number,
+            arguments=arguments,
         )
 
     def answer(self, payload: bytes) -> None:

@@ -53,6 +53,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     account: str = ""
     tier: str = ""
     connection: int = 0
+    # A request over the socket only if its arguments hold this text: a clientOrderId, a price.
+    mentions: str = ""
     # The first `after` that match are spared, then `times` are bitten (None: every one), each with chance `share`.
     after: int = 0
     times: int | None = 1
@@ -77,6 +79,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     account: str = ""
     tier: str = ""
     connection: int = 0
+    arguments: str = ""
 
 
 class ScriptedFault:
@@ -99,6 +102,7 @@ class ScriptedFault:
             and fault.account in {"", target.account}
             and fault.tier in {"", target.tier}
             and fault.connection in {0, target.connection}
+            and fault.mentions in target.arguments
         ):
             return False
         self._met += 1
@@ -163,6 +167,7 @@ class Faults:
                 scripted.bites += 1
                 facts = {name: value for name, value in msgspec.structs.asdict(target).items() if value}
                 facts.pop("connection", None)
+                facts.pop("arguments", None)
                 self._ledger.write(
                     Kind.FAULT,
                     connection=target.connection,

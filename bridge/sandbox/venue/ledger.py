@@ -66,6 +66,7 @@ class Ledger:
         self._last: dict[tuple[str, str], dict[str, Event]] = defaultdict(dict)
         self._of_channel: dict[tuple[str, str], list[Event]] = defaultdict(list)
         self._waiting: set[asyncio.Event] = set()
+        self._followers: list[IO[str]] = []
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -100,6 +101,9 @@ class Ledger:
         self._of_kind[kind].append(entry)
         for waiter in self._waiting:
             waiter.set()
+        for out in self._followers:
+            _write_line(entry, out)
+            out.flush()
         return entry
 
     def entries(self, *kinds: Kind, portfolio_id: str = "", connection: int = 0) -> list[Entry]:
@@ -166,7 +170,17 @@ class Ledger:
     def export(self, out: IO[str]) -> None:
         """Write the ledger as JSON lines; a push's bytes stand in it as text."""
         for entry in self._entries:
-            out.write(msgspec.json.encode(_as_json(entry)).decode() + "\n")
+            _write_line(entry, out)
+
+    def follow(self, out: IO[str]) -> None:
+        """Write the ledger as JSON lines, and from now on every entry at once, before what it tells of happens."""
+        self.export(out)
+        out.flush()
+        self._followers.append(out)
+
+
+def _write_line(entry: Entry, out: IO[str]) -> None:
+    out.write(msgspec.json.encode(_as_json(entry)).decode() + "\n")
 
 
 def _as_json(entry: Entry) -> dict[str, object]:

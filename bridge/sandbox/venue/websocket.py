@@ -167,11 +167,12 @@ class PrivateSocket:
             connection.answer(answers.action_refused(request_id, action, LOGGED_OUT, text, shape))
         else:
             key, request = connection.key, _Request(request_id, action, args)
-            self._meet(connection, action, lambda: self._act(connection, key, request))
+            arguments = _text(args)
+            self._meet(connection, action, lambda: self._act(connection, key, request, arguments), arguments)
 
-    def _meet(self, connection: Connection, action: str, do: Callable[[], None]) -> None:
+    def _meet(self, connection: Connection, action: str, do: Callable[[], None], arguments: str = "") -> None:
         """Do a request, unless a fault meets it first."""
-        faults, target = self._floor.faults, connection.target(action=action)
+        faults, target = self._floor.faults, connection.target(action=action, arguments=arguments)
         if faults.bite(FaultKind.CLOSE_BEFORE, target):
             connection.abort("close_before")
             return
@@ -188,8 +189,8 @@ class PrivateSocket:
         else:
             held.hold(do)
 
-    def _act(self, connection: Connection, key: Key, request: _Request) -> None:
-        floor, target = self._floor, connection.target(action=request.action)
+    def _act(self, connection: Connection, key: Key, request: _Request, arguments: str) -> None:
+        floor, target = self._floor, connection.target(action=request.action, arguments=arguments)
         replaced = floor.faults.bite(FaultKind.REPLACE_ANSWER, target)
         pushes: list[Entry] = []
         outcome = Outcome()
@@ -237,3 +238,7 @@ class PrivateSocket:
             connection.key, connection.only_trade = verdict.key, verdict.only_trade
             answer = answers.login_accepted(dialect)
         self._reply(connection, connection.target(action="login"), answer, [])
+
+
+def _text(args: object) -> str:
+    return msgspec.json.encode(args).decode()

@@ -33,6 +33,16 @@ async def test_lost_ack(venue: Venue, trader: "Trader") -> None:
     assert bitten(venue) == ["drop_answer"]
 
 
+async def test_a_fault_may_be_meant_for_one_request(venue: Venue, trader: "Trader") -> None:
+    """A fault that mentions an order spares the requests about others, before and after."""
+    venue.faults.add(Fault(kind=FaultKind.DROP_ANSWER, action=PLACE, mentions='"c2"', times=None))
+    assert (await trader.place(clientOrderId="c1"))["code"] == 200000
+    await trader.send({"id": "lost", "action": PLACE, "args": _resting("c2")})
+    assert (await trader.place(clientOrderId="c3"))["code"] == 200000
+    assert "lost" not in [frame.get("id") for frame in trader.frames]
+    assert bitten(venue) == ["drop_answer"]
+
+
 async def test_late_ack_comes_after_its_pushes(venue: Venue, trader: "Trader") -> None:
     """A delayed ack is overtaken by what it announces."""
     venue.faults.add(Fault(kind=FaultKind.DELAY_ANSWER, action=PLACE, delay_s=0.05))

@@ -62,3 +62,12 @@ def test_export_is_json_lines() -> None:
     first, second = (json.loads(line) for line in out.getvalue().splitlines())
     assert first["facts"] == {"tier": "az4"}
     assert second["event"] == {"channel": "Orders", "key": "a", "identity": "1", "payload": "{}"}
+
+
+def test_a_follower_gets_every_entry_at_once() -> None:
+    """What was written before it came, and each entry as it is written."""
+    ledger, out = Ledger(HandClock()), io.StringIO()
+    ledger.write(Kind.CONN, tier="az4")
+    ledger.follow(out)
+    ledger.write(Kind.DROP, reason="cut")
+    assert [json.loads(line)["kind"] for line in out.getvalue().splitlines()] == ["CONN", "DROP"]
