@@ -1,0 +1,160 @@
+"""The independent checker: from the topics and the venue's ledger alone, was every promise about commands kept?
+
+It shares no code with the bridge and knows what a reader of the contract knows, and the form of our request ids
+(ledger.py). Its input is one history as plain JSON:
+
+- `commands`, `results`, `dead-letters`, `session`, `orders`: each record's `offset`, `timestamp`, `headers` and `value`;
+- `ledger`: the lines of the venue's ledger;
+- `committed`: offset and metadata that the group has committed at the end; `end`: where `commands` ends.
+
+A violation names its rule, why it is broken, and the smallest witness: ids, offsets, epochs.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from tests.crash import rules
+from tests.crash.answers import Answer, Command, read_answers, read_commands, without_void
+from tests.crash.ledger import SUCCESS, Ledger
+
+Violation = dict[str, Any]
+
+_UNSENT = ("denied", "expired", "superseded")
+_DEAD_LETTER_OFFSET = "__connect.errors.offset"
+_CLAIMS_FIELD = 4
+
+
+def check(history: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
+    """Return every violation, and what was counted on the way."""
+    ledger = Ledger(history["ledger"])
+    commands = read_commands(history["commands"])
+    valid = without_void(history["results"])
+    answers = read_answers(valid)
+    last = {answer.offset: answer for answer in reversed(answers) if answer.is_last}
+    violations = [
+        *_answered_once(commands, answers),
+        *_repeats_agree(commands, last),
+        *_dead_letters(commands, history["dead-letters"]),
+        *_true(commands, last, ledger),
+        *_watermark(history),
+        *rules.sent_once(commands, ledger),
+        *rules.in_time(commands, ledger),
+        *rules.in_order(commands, ledger),
+        *rules.fenced(valid, ledger),
+        *rules.within_limits(ledger),
+        *rules.logins_apart(ledger),
+        *rules.swept_first(history["session"], ledger),
+        *rules.orders_exist(history["orders"], ledger),
+    ]
+    facts = {
+        "commands": len(commands),
+        "outcomes": dict(Counter(answer.outcome for answer in last.values())),
+        "sent": dict(Counter(request.action for request in ledger.requests)),
+        "void": len(history["results"]) - len(valid),
+        "worst_lateness_ms": rules.worst_lateness_ms(commands, ledger),
+    }
+    return violations, facts
+
+
+def _answered_once(commands: dict[int, Command], answers: list[Answer]) -> Iterator[Violation]:
+    """Exactly one terminal result for each command, and no `unknown` behind it."""
+    of_offset: dict[int, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        of_offset[answer.offset].append(answer)
+        if answer.offset not in commands:
+            yield rules.violation("answered once", "a result for an offset that holds no command", answer.witness())
+    for offset, command in commands.items():
+        ends = [answer for answer in of_offset[offset] if answer.is_last]
+        witness = [one.witness() for one in of_offset[offset]]
+        if command.wants_dead_letter:
+            if of_offset[offset]:
+                why = f"a result for a command that is {command.kind}"
+                yield rules.violation("answered once", why, command.witness(), *witness)
+            continue
+        if len(ends) != 1:
+            why = f"{len(ends)} terminal results" if ends else "no terminal result"
+            yield rules.violation("answered once", why, command.witness(), *witness)
+        elif of_offset[offset][-1] is not ends[0]:
+            yield rules.violation("answered once", "`unknown` after the last word", command.witness(), *witness)
+
+
+def _repeats_agree(commands: dict[int, Command], last: dict[int, Answer]) -> Iterator[Violation]:
+    """The same command again gets the same answer."""
+    for offset, command in commands.items():
+        first, again = last.get(command.first.offset), last.get(offset)
+        if command.kind != "repeat" or first is None or again is None:
+            continue
+        if (first.outcome, first.code) != (again.outcome, again.code):
+            why = f"a repeat was answered {again.outcome}, the first {first.outcome}"
+            yield rules.violation("repeats agree", why, command.witness(), first.witness(), again.witness())
+
+
+def _dead_letters(commands: dict[int, Command], records: list[dict[str, Any]]) -> Iterator[Violation]:
+    """Exactly one dead letter for what cannot be answered, and for nothing else."""
+    found = Counter(int(record["headers"].get(_DEAD_LETTER_OFFSET, -1)) for record in records)
+    for offset, command in commands.items():
+        wanted = int(command.wants_dead_letter)
+        if found[offset] != wanted:
+            why = f"{found[offset]} dead letters where {wanted} belongs"
+            yield rules.violation("dead letters", why, {**command.witness(), "kind": command.kind})
+
+
+def _true(commands: dict[int, Command], last: dict[int, Answer], ledger: Ledger) -> Iterator[Violation]:
+    """What a result says is what happened."""
+    for offset, answer in last.items():
+        command = commands.get(offset)
+        if command is None or command.kind != "first":
+            continue
+        why = _lie(command, answer, ledger)
+        if why is not None:
+            requests = [request.witness() for request in ledger.of_offset.get(offset, ())]
+            yield rules.violation("true", why, command.witness(), answer.witness(), *requests)
+
+
+def _lie(command: Command, answer: Answer, ledger: Ledger) -> str | None:
+    """Say in what an answer is untrue; None when it is true."""
+    codes = [
+        code
+        for request in ledger.of_offset.get(command.offset, ())
+        for code in request.codes
+        if request.action == command.action
+    ]
+    if answer.outcome == "accepted" and SUCCESS not in codes:
+        if command.action != "cancel_orders":
+            return "accepted, but the venue never accepted it"
+        survivors = _survivors(command, ledger)
+        if survivors:
+            return f"accepted, but orders older than it are still open: {survivors[:3]}"
+    if answer.outcome == "rejected" and answer.code not in codes:
+        return f"rejected with {answer.code}, which the venue never said to it"
+    if answer.outcome in _UNSENT and command.action != "cancel_order" and ledger.of_offset.get(command.offset):
+        return f"{answer.outcome}, but it reached the venue"
+    if answer.outcome == "not_found" and SUCCESS in codes:
+        return "not_found, but the venue accepted it"
+    return None
+
+
+def _survivors(command: Command, ledger: Ledger) -> list[str]:
+    """Return the open orders of a cancel_orders' scope whose place is older than it."""
+    scope = command.args.get("exchangeType", "ALL")
+    older = {
+        ledger.order_ids.get(request.args.get("clientOrderId", ""))
+        for request in ledger.requests
+        if request.action == "place_order" and request.offset < command.offset
+    }
+    return [
+        row["orderId"]
+        for row in ledger.open_orders()
+        if row["orderId"] in older and scope in {"ALL", row["sym"].split("_")[0]}
+    ]
+
+
+def _watermark(history: dict[str, Any]) -> Iterator[Violation]:
+    """In the end everything is answered, so the watermark stands at the end and nothing is claimed."""
+    committed = history["committed"]
+    fields = committed["metadata"].split(":")
+    if committed["offset"] != history["end"]:
+        yield rules.violation("watermark", f"commands end at {history['end']}", committed)
+    elif len(fields) <= _CLAIMS_FIELD or fields[_CLAIMS_FIELD] != "":
+        yield rules.violation("watermark", "claims are left although everything is answered", committed)

@@ -1,0 +1,221 @@
+"""Where in the daemon the steps of plan.py are: which method of which class begins or ends there."""
+
+import asyncio
+import json
+import os
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from bridge.contract.commands import CANCEL
+from bridge.contract.topics import Stream
+from bridge.core.account import Account
+from bridge.core.ack_window import AckWindow
+from bridge.core.command import Pending
+from bridge.core.intake import Intake, Past
+from bridge.core.lanes import Lanes
+from bridge.core.replies import Replies
+from bridge.core.sending import Commit, Sending
+from bridge.core.settling import Settling
+from bridge.core.traffic import Answer, CommandRecord, Outgoing
+from bridge.flow.events import Events
+from bridge.flow.takeover import Takeover
+from bridge.kafka import inside
+from bridge.kafka.lane import Numbered
+from bridge.kafka.membership import Membership
+from bridge.kafka.publisher import Publisher
+from bridge.ltp.rest import RestClient
+from bridge.ltp.session import Session
+from tests.crash.death import Death, command_id_of, wrap
+
+_MIDWAY = 2
+"""The command of a takeover's reading after which it dies."""
+
+
+def watch(death: Death) -> None:
+    """Let every step of this process see whether it is the one to die at."""
+    _reading(death)
+    _claiming(death)
+    _writing(death)
+    _answering(death)
+    _taking_over(death)
+
+
+def _reading(death: Death) -> None:
+    def polled(records: list[CommandRecord], *_: object) -> None:
+        for record in records:
+            death.at("polled", command_id_of(record.value))
+
+    def offered(_: object, record: CommandRecord, *__: object) -> None:
+        command_id = command_id_of(record.value)
+        if isinstance(command_id, str) and death.is_target(command_id):
+            death.offsets[record.offset] = command_id
+
+    def queued(_: object, __: object, pending: Pending) -> None:
+        death.at("queued", pending.command_id)
+        if pending.action == CANCEL and death.is_target(pending.command_id):
+            death.cancels.add(pending.command_id)
+
+    def slot(taken: bool, _: object, token: object, *__: object) -> None:  # noqa: FBT001 - what the method returns
+        offset = token[0] if isinstance(token, tuple) else token
+        if taken and isinstance(offset, int):
+            death.at("slot", death.offsets.get(offset))
+
+    wrap(Membership, "poll", after=polled)
+    wrap(Intake, "offer", before=offered)
+    wrap(Lanes, "add", before=lambda _, pending: death.at("checked", pending.command_id), after=queued)
+    wrap(AckWindow, "take", after=slot)
+
+
+def _claiming(death: Death) -> None:
+    """Follow the commits. A cancel needs no claim: for it, the claim is whatever commit comes once it is queued."""
+    claiming: list[str] = []
+
+    def formed(commit: Commit | None, *_: object, **__: object) -> None:
+        if commit is None:
+            return
+        claiming[:] = [pending.command_id for pending in commit.claimed] + sorted(death.cancels)
+        for command_id in claiming:
+            death.at("claim.formed", command_id)
+        for offset, command_id in death.offsets.items():
+            if offset < commit.offset:
+                death.at("done.formed", command_id)
+
+    def known(stored: list[Pending], *_: object) -> None:
+        for command_id in [pending.command_id for pending in stored] + sorted(death.cancels):
+            death.at("claim.known", command_id)
+
+    original = inside.commit_in_generation
+
+    async def commit(consumer: Any, generation: Any, partition: Any, offset: int, metadata: str) -> None:  # noqa: ANN401
+        attempt = partial(original, consumer, generation, partition, offset, metadata)
+        for command_id in claiming:
+            if death.is_due("claim.written", command_id):
+                on_its_way = asyncio.ensure_future(attempt())
+                await _some_turns()
+                death.die("claim.written", command_id)
+                await on_its_way
+        await attempt()
+        for command_id in claiming:
+            death.at("claim.stored", command_id)
+        for below, command_id in death.offsets.items():
+            if below < offset:
+                death.at("done.stored", command_id)
+
+    wrap(Sending, "next_commit", after=formed)
+    wrap(Sending, "commit_stored", after=known)
+    inside.commit_in_generation = commit
+
+
+async def _some_turns() -> None:
+    """Let the loop run for a moment that differs from process to process: more or less has then been written."""
+    for _ in range(os.getpid() % 8):
+        await asyncio.sleep(0)
+
+
+def _writing(death: Death) -> None:
+    def passed(may_go: bool, _: object, pending: Pending, *__: object, **___: object) -> None:  # noqa: FBT001
+        if may_go:
+            death.at("gate", pending.command_id)
+
+    def picked(pending: Pending | None, *_: object, **__: object) -> None:
+        if pending is not None:
+            death.at("gate", pending.command_id)
+
+    def named(request_id: str, _: object, pending: Pending, __: object) -> None:
+        if death.is_target(pending.command_id):
+            death.requests[request_id] = pending.command_id
+
+    def about(frame: bytes) -> str | None:
+        return death.requests.get(json.loads(frame).get("id"))
+
+    def repeating(_: object, frame: bytes) -> None:
+        death.at("unwritten", about(frame))
+        if about(frame) in death.cancels:
+            death.in_takeover("takeover.doubt")  # a cancel in doubt is settled by asking for it again
+
+    wrap(Sending, "gate", after=passed)
+    wrap(Sending, "next_cancel", after=picked)
+    wrap(Sending, "written", after=named)
+    wrap(Session, "send", before=repeating, after=lambda _, __, frame: death.at("written", about(frame)))
+
+
+def _ended(record: Outgoing) -> str | None:
+    """Return the commandId of a terminal result."""
+    if record.stream is not Stream.RESULTS or record.value is None:
+        return None
+    said = json.loads(record.value)
+    command_id = said.get("commandId")
+    return command_id if isinstance(command_id, str) and said["outcome"] != "unknown" else None
+
+
+def _answering(death: Death) -> None:
+    def answered(_: object, answer: Answer, __: object) -> None:
+        death.at("answered", death.requests.get(answer.request_id or ""))
+
+    def doubted(_: object, pending: Pending, *__: object, **___: object) -> None:
+        death.at("answered", pending.command_id)
+
+    publish, send = Publisher.publish, Publisher._send
+
+    def said(self: Publisher, record: Outgoing) -> None:
+        command_id, durable = _ended(record), record.when_durable
+
+        def acknowledged() -> None:
+            death.die("result.durable", command_id)
+
+        if durable is not None and death.is_due("result.durable", command_id):
+            record = msgspec.structs.replace(record, when_durable=acknowledged)
+        publish(self, record)
+        death.at("result.said", command_id)
+
+    async def produced(self: Publisher, lane: Any, numbered: Numbered) -> None:  # noqa: ANN401 - of no interest here
+        await send(self, lane, numbered)
+        command_id = _ended(numbered.record)
+        if death.is_due("result.produced", command_id):
+            await _some_turns()
+            death.die("result.produced", command_id)
+
+    wrap(Settling, "answered", before=answered)
+    wrap(Replies, "doubt", before=doubted)
+    Publisher.publish = said  # type: ignore[method-assign] # that is what this file is for
+    Publisher._send = produced  # type: ignore[method-assign] # as above
+
+
+def _taking_over(death: Death) -> None:
+    read = 0
+    opened = False
+
+    def begun(*_: object) -> None:
+        nonlocal read, opened
+        read, opened = 0, False
+        death.in_takeover("takeover.epoch")
+
+    def offered(*args: object, **kwargs: object) -> None:
+        nonlocal read
+        if Past.NEW not in (*args, *kwargs.values()) and any(isinstance(one, Past) for one in (*args, *kwargs.values())):
+            read += 1
+            if read >= _MIDWAY:
+                death.in_takeover("takeover.commands")
+
+    def asked(*_: object, **__: object) -> None:
+        if opened:
+            death.in_takeover("takeover.doubt")
+
+    def session_opened(*_: object) -> None:
+        nonlocal opened
+        opened = True
+
+    def at(step: str) -> Any:  # noqa: ANN401 - a look that takes whatever comes
+        return lambda *_, **__: death.in_takeover(step)
+
+    wrap(Membership, "committed", after=at("takeover.offset"))
+    wrap(Membership, "set_epoch", before=begun)
+    wrap(Takeover, "_flush", after=at("takeover.record"))
+    wrap(Takeover, "_answers", after=at("takeover.results"))
+    wrap(Intake, "offer", after=offered)
+    wrap(Events, "logged_in", before=at("takeover.login"))
+    wrap(Account, "session_opened", after=session_opened)
+    wrap(RestClient, "open_orders", before=asked)
+    wrap(RestClient, "order", before=at("takeover.doubt"))

@@ -1,0 +1,121 @@
+"""What is crashed: every step of a command, for each action, with each answer of the venue.
+
+The steps are those at which a daemon dies by SIGKILL. A command says in its id at which step whoever owns the
+account is to die over it, so that every daemon is started alike and it does not matter which of them meets it.
+"""
+
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+STEPS = {
+    "polled": "read, not yet looked at",
+    "checked": "valid and named, not yet in its lane",
+    "queued": "in its lane",
+    "slot": "has its slot of the rate limit",
+    "claim.formed": "in a commit that is not handed over",
+    "claim.written": "in a commit on its way, the answer not here",
+    "claim.stored": "in a commit whose answer is here, nobody told",
+    "claim.known": "its claim is known to be stored",
+    "gate": "through the gate, not named as written",
+    "unwritten": "right before the write",
+    "written": "right after the write",
+    "answered": "its answer is here, or overdue, and nothing done about it",
+    "result.said": "its result waits in memory",
+    "result.produced": "its result is with the producer, or on its way",
+    "result.durable": "its result is acknowledged, nothing done about it",
+    "done.formed": "the commit that passes it is not handed over",
+    "done.stored": "the commit that passes it is stored",
+}
+TAKEOVER_STEPS = {
+    "takeover.offset": "the committed offset was read",
+    "takeover.epoch": "the next epoch is committed",
+    "takeover.record": "the takeover record is durable",
+    "takeover.results": "the results were read",
+    "takeover.commands": "midway through the commands",
+    "takeover.login": "logged in, not swept",
+    "takeover.doubt": "asking about what is in doubt",
+}
+ACTIONS = ("place_order", "replace_order", "cancel_order", "cancel_orders")
+ANSWERS = {
+    "ack": "the venue accepts",
+    "reject": "the venue refuses",
+    "dropped": "the venue acts, its answer is lost",
+    "unheard": "the request never reaches the venue's desk",
+}
+BEFORE_A_TAKEOVER = ("claim.known", "written", "answered")
+"""Where the owner dies whose successor then dies in its takeover: each leaves the command claimed."""
+
+_TARGET = re.compile(r"die\.([0-9]+)\.([a-z.]+)(?:\+([a-z.]+))?")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One command over which a daemon dies, and with `takeover` its successor too."""
+
+    number: int
+    action: str
+    answer: str
+    step: str
+    takeover: str | None = None
+
+    @property
+    def command_id(self) -> str:
+        """The id that tells the daemons what to do."""
+        return f"die.{self.number}.{self.step}" + (f"+{self.takeover}" if self.takeover else "")
+
+    @property
+    def kills(self) -> tuple[str, ...]:
+        """The marks that are left when each kill has happened."""
+        steps = (self.step,) if self.takeover is None else (self.step, self.takeover)
+        return tuple(mark(self.number, step) for step in steps)
+
+    def __str__(self) -> str:
+        step = self.step if self.takeover is None else f"{self.step}, then {self.takeover}"
+        return f"{self.number}: {self.action}, {self.answer}, {step}"
+
+
+def mark(number: int, step: str) -> str:
+    """Name the file that says that a daemon died at a step of a scenario."""
+    return f"{number}.{step}"
+
+
+def read_target(command_id: object) -> tuple[int, str, str | None] | None:
+    """Read number, step and step of the takeover from the id of a command; None if it is not about dying."""
+    found = _TARGET.fullmatch(command_id) if isinstance(command_id, str) else None
+    return (int(found[1]), found[2], found[3]) if found else None
+
+
+def matrix(seed: int) -> list[Scenario]:
+    """Return every scenario, in an order that the seed decides."""
+    dice = random.Random(seed)  # noqa: S311 - a plan that can be had again, no secret
+    cells: list[tuple[str, str, str, str | None]] = []
+    for action in ACTIONS:
+        for answer in ANSWERS:
+            cells += [(action, answer, step, None) for step in STEPS]
+            cells += [(action, answer, dice.choice(BEFORE_A_TAKEOVER), step) for step in TAKEOVER_STEPS]
+    dice.shuffle(cells)
+    return _numbered(cells)
+
+
+def sample(seed: int, count: int) -> list[Scenario]:
+    """Return some scenarios, first those whose step, takeover, action or answer the ones before had least."""
+    chosen: list[Scenario] = []
+    seen: dict[str, int] = {}
+    left = matrix(seed)
+    while left and len(chosen) < count:
+        best = min(left, key=lambda one: sum(10 ** seen.get(what, 0) for what in _facets(one)) / len(_facets(one)))
+        left.remove(best)
+        chosen.append(best)
+        for what in _facets(best):
+            seen[what] = seen.get(what, 0) + 1
+    return _numbered((one.action, one.answer, one.step, one.takeover) for one in chosen)
+
+
+def _facets(scenario: Scenario) -> list[str]:
+    return [scenario.action, scenario.answer, scenario.takeover or scenario.step]
+
+
+def _numbered(cells: Iterable[tuple[str, str, str, str | None]]) -> list[Scenario]:
+    return [Scenario(number, *cell) for number, cell in enumerate(cells, 1)]

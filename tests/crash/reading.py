@@ -1,0 +1,121 @@
+"""The harness's own way to the broker: writes commands, reads every topic, asks for the committed offset."""
+
+import asyncio
+import contextlib
+import json
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+Record = dict[str, Any]
+
+STREAMS = ("commands", "results", "dead-letters", "session", "orders")
+_LOOK_S = 0.05
+_TOPICS_DEADLINE_S = 60.0
+
+
+class Broker:
+    """One account's topics as an outsider sees them. `results` and `session` are read as they come."""
+
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        self._bootstrap = bootstrap
+        self._group = f"{prefix}.main"
+        self._producer: AIOKafkaProducer
+        self._reader: AIOKafkaConsumer
+        self._reading: asyncio.Task[None]
+        self.results: list[Record] = []
+        self.session: list[Record] = []
+
+    async def __aenter__(self) -> Self:
+        self._producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", linger_ms=0)
+        self._reader = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, auto_offset_reset="earliest")
+        await self._producer.start()
+        await self._reader.start()
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._reading
+        await self._reader.stop()
+        await self._producer.stop()
+
+    async def until_topics(self) -> None:
+        """Wait until a daemon has made the topics."""
+        wanted = {self._topic(stream) for stream in STREAMS}
+        async with asyncio.timeout(_TOPICS_DEADLINE_S):
+            while not wanted <= await self._reader.topics():
+                await asyncio.sleep(_LOOK_S)
+
+    async def send(self, commands: list[Record | bytes]) -> None:
+        """Append commands, in their order."""
+        waiting = []
+        for one in commands:
+            value = one if isinstance(one, bytes) else json.dumps(one).encode()
+            waiting.append(await self._producer.send(self._topic("commands"), value=value, key=b"k", partition=0))
+        await asyncio.gather(*waiting)
+
+    async def committed(self) -> Record:
+        """Return the group's committed offset and its metadata."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await admin.start()
+        try:
+            found = await admin.list_consumer_group_offsets(self._group)
+        finally:
+            await admin.close()
+        (entry,) = found.values()
+        return {"offset": entry.offset, "metadata": entry.metadata}
+
+    async def end(self) -> int:
+        """Return the offset after the last command."""
+        partition = TopicPartition(self._topic("commands"), 0)
+        return int((await self._reader.end_offsets([partition]))[partition])
+
+    async def everything(self) -> dict[str, list[Record]]:
+        """Read every topic from its beginning to its end."""
+        return {stream: await self._from_the_beginning(self._topic(stream)) for stream in STREAMS}
+
+    async def _from_the_beginning(self, topic: str) -> list[Record]:
+        partition = TopicPartition(topic, 0)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            consumer.assign([partition])
+            await consumer.seek_to_beginning(partition)
+            end = (await consumer.end_offsets([partition]))[partition]
+            records: list[Record] = []
+            while await consumer.position(partition) < end:
+                for found in (await consumer.getmany(timeout_ms=500)).values():
+                    records += [_plain(record) for record in found]
+            return records
+        finally:
+            await consumer.stop()
+
+    async def _read(self) -> None:
+        kept = {self._topic("results"): self.results, self._topic("session"): self.session}
+        await self.until_topics()
+        self._reader.assign([TopicPartition(topic, 0) for topic in kept])
+        await self._reader.seek_to_beginning()
+        while True:
+            for partition, found in (await self._reader.getmany(timeout_ms=100)).items():
+                kept[partition.topic] += [_plain(record) for record in found]
+
+    def _topic(self, stream: str) -> str:
+        return f"{self._group}.{stream}"
+
+
+def _plain(record: ConsumerRecord) -> Record:
+    text = record.value.decode("utf-8", "replace") if record.value is not None else None
+    try:
+        value = json.loads(text) if text is not None else None
+    except ValueError:
+        value = None
+    return {
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "headers": {name: (content or b"").decode("utf-8", "replace") for name, content in record.headers},
+        "text": text,
+        "value": value,
+    }

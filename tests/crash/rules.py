@@ -1,0 +1,177 @@
+"""The rules that the venue's ledger alone can tell: what arrived, how often, when, in which order, by whom."""
+
+import json
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from typing import Any
+
+from tests.crash.answers import Command, epoch_of
+from tests.crash.ledger import Entry, Ledger, Request
+
+Violation = dict[str, Any]
+
+LATE_MS = 500
+"""How much later than `validUntil` a request may arrive: 50 ms, and the patience that a shared machine needs."""
+LIMITS = {"place_order": 1200, "replace_order": 300, "cancel_order": 1200, "cancel_orders": 1200}
+"""LTP docs, User Data Overview: per 60 s."""
+_WINDOW_S = 60.0
+_LOGIN_GAP_S = 1.0
+_CLOCK_MS = 5
+_ONCE = ("place_order", "replace_order", "cancel_orders")
+_OPEN_ORDERS = "/api/v1/trading/orders"
+
+
+def violation(rule: str, why: str, *witness: dict[str, Any]) -> Violation:
+    """Build a violation."""
+    return {"rule": rule, "why": why, "witness": list(witness)}
+
+
+def own_requests(commands: dict[int, Command], ledger: Ledger) -> Iterator[tuple[Command, Request]]:
+    """Return each request that is its command: not the single cancels that finish a cancel_orders."""
+    for request in ledger.requests:
+        command = commands.get(request.offset)
+        if command is not None and command.action == request.action:
+            yield command, request
+
+
+def sent_once(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
+    """A place, replace or cancel_orders arrives at most once; and every request is some command, as it was asked."""
+    seen: dict[tuple[str, str], Request] = {}
+    for request in ledger.requests:
+        command = commands.get(request.offset)
+        if command is None or (command.action != request.action and request.action != "cancel_order"):
+            yield violation("sent once", "a request that no command asked for", request.witness())
+            continue
+        if request.action not in _ONCE:
+            continue
+        names = [("offset", str(request.offset))]
+        if request.action == "place_order":
+            names.append(("clientOrderId", request.args.get("clientOrderId", "")))
+        if request.action == "replace_order":
+            names.append(("values", json.dumps(request.args, sort_keys=True)))
+        for name in names:
+            before = seen.setdefault(name, request)
+            if before is not request:
+                yield violation(
+                    "sent once", f"twice by {name[0]}", command.witness(), before.witness(), request.witness()
+                )
+                break
+        wrong = {
+            name: value
+            for name, value in request.args.items()
+            if name not in {"orderId", "clientOrderId"} and command.args.get(name) != value
+        }
+        if wrong:
+            yield violation("sent once", f"not what was asked: {wrong}", command.witness(), request.witness())
+
+
+def in_time(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
+    """Nothing is written after its validity."""
+    for command, request in own_requests(commands, ledger):
+        late_ms = request.at_ms - command.valid_until_ms
+        if late_ms > LATE_MS:
+            yield violation("in time", f"{late_ms} ms after validUntil", command.witness(), request.witness())
+
+
+def worst_lateness_ms(commands: dict[int, Command], ledger: Ledger) -> int:
+    """Return by how much a request came after its validity at worst; 0 when none did."""
+    late = (request.at_ms - command.valid_until_ms for command, request in own_requests(commands, ledger))
+    return max([0, *late])
+
+
+def in_order(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
+    """Commands of one order arrive in their sequence, a repeated cancel aside; none comes from before a cancel_orders."""
+    newest: dict[str, Request] = {}
+    swept: dict[str, Request] = {}
+    arrived: set[int] = set()
+    for command, request in own_requests(commands, ledger):
+        if request.action == "cancel_orders":
+            scope = command.args.get("exchangeType", "ALL")
+            for exchange in ("BINANCE", "OKX", "EDX") if scope == "ALL" else (scope,):
+                swept[exchange] = max(swept.get(exchange, request), request, key=lambda one: one.offset)
+            continue
+        first_time, order = request.offset not in arrived, ledger.order_of(request.args)
+        arrived.add(request.offset)
+        before = newest.get(order or "")
+        if before is not None and before.offset > request.offset and first_time:
+            yield violation("in order", f"order {order}", before.witness(), request.witness())
+        if order is not None and (before is None or before.offset < request.offset):
+            newest[order] = request
+        sweep = swept.get(request.args.get("sym", "").split("_")[0])
+        if request.action == "place_order" and sweep is not None and sweep.offset > request.offset:
+            yield violation("in order", "a place from before a cancel_orders", sweep.witness(), request.witness())
+
+
+def fenced(valid: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:
+    """Each term has its own epoch, and once a later term has sent something no earlier one does."""
+    epochs = [int(record["value"]["epoch"]) for record in valid if "epoch" in (record["value"] or {})]
+    for before, after in zip(epochs, epochs[1:], strict=False):
+        if after <= before:
+            yield violation("fenced", "an epoch was used twice", {"epochs": [before, after]})
+    top: Request | None = None
+    for request in ledger.requests:
+        if top is not None and request.epoch < top.epoch:
+            yield violation("fenced", "sent by an owner that has a successor", top.witness(), request.witness())
+        if top is None or request.epoch > top.epoch:
+            top = request
+
+
+def within_limits(ledger: Ledger) -> Iterator[Violation]:
+    """No more requests of an action count in any 60 s than the venue allows."""
+    windows: dict[str, deque[float]] = defaultdict(deque)
+    for entry in ledger.of_kind("COUNT"):
+        action, at_s = entry["facts"]["action"], float(entry["monotonic_s"])
+        window = windows[action]
+        window.append(at_s)
+        while at_s - window[0] >= _WINDOW_S:
+            window.popleft()
+        if len(window) > LIMITS.get(action, len(window)):
+            yield violation("within limits", f"{len(window)} {action} in 60 s", {"ledger": entry["number"]})
+
+
+def logins_apart(ledger: Ledger) -> Iterator[Violation]:
+    """Logins of one key keep a second between them, whoever makes them."""
+    last: dict[str, Entry] = {}
+    for entry in ledger.of_kind("LOGIN"):
+        before = last.get(entry["facts"]["api_key"])
+        last[entry["facts"]["api_key"]] = entry
+        if before is not None and entry["monotonic_s"] - before["monotonic_s"] < _LOGIN_GAP_S:
+            gap_s = entry["monotonic_s"] - before["monotonic_s"]
+            yield violation("logins apart", f"{gap_s:.3f} s", {"ledger": [before["number"], entry["number"]]})
+
+
+def swept_first(session: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:
+    """No place or replace goes out on a session before it was swept, and said to be open.
+
+    The word of a daemon that died right after may be lost; then that its open orders were asked for must do.
+    """
+    opened: dict[int, list[int]] = defaultdict(list)
+    for record in session:
+        if record["value"]["type"] == "session.opened":
+            opened[epoch_of(record)].append(int(record["value"]["at"]))
+    login: dict[int, Entry] = {}
+    swept_at = 0
+    for entry in ledger.of_kind("LOGIN", "REST", "RECV"):
+        if entry["kind"] == "LOGIN":
+            login[entry["connection"]] = entry
+        elif entry["kind"] == "REST" and entry["facts"].get("path") == _OPEN_ORDERS:
+            swept_at = int(entry["number"])
+        elif entry["kind"] == "RECV":
+            request = next((one for one in ledger.requests if one.number == entry["number"]), None)
+            if request is None or request.action not in {"place_order", "replace_order"}:
+                continue
+            begun = login.get(request.connection)
+            if begun is None or swept_at < int(begun["number"]):
+                yield violation("swept first", "sent before a sweep of its session", request.witness())
+                continue
+            told = [at for at in opened[request.epoch] if at >= int(begun["wall_ms"]) - _CLOCK_MS]
+            if told and min(told) > request.at_ms + _CLOCK_MS:
+                yield violation("swept first", "sent before session.opened", request.witness(), {"opened": min(told)})
+
+
+def orders_exist(orders: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:
+    """Every order on the topic is one of the venue's."""
+    for record in orders:
+        order_id = (record["value"] or {}).get("orderId", "")
+        if record["value"] is not None and not ledger.knows(order_id):
+            yield violation("orders exist", "an order that the venue never had", {"orderId": order_id})

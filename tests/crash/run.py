@@ -1,0 +1,148 @@
+"""The crash test: `python -m tests.crash.run --rounds 1`. The last line on stdout is one JSON object."""
+
+import argparse
+import asyncio
+import json
+import logging
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bridge.sandbox.broker.launcher import start_broker
+from tests.crash import plan
+from tests.crash.batch import DEFAULTS, SHORTENED, Batch, Report
+from tests.crash.plan import Scenario
+
+_STREAMS = 2
+"""Batches that run beside each other."""
+_BATCH = 64
+_AT_DEFAULTS = 8
+"""Scenarios of a round that are played once more with the daemon's own numbers."""
+
+
+def main() -> int:
+    """Run what the arguments ask for; 0 when every kill happened and every rule held."""
+    parser = argparse.ArgumentParser(description="Kill the daemon at every step of a command, and check what is left.")
+    parser.add_argument("--rounds", type=int, default=1, help="how often the whole matrix is played")
+    parser.add_argument("--seed", type=int, default=None, help="decides order and details; told in the result")
+    parser.add_argument("--scenarios", type=int, default=None, help="play a sample of so many, all at short settings")
+    parser.add_argument("--only", default="", help="play only scenarios whose description holds this text")
+    parser.add_argument("--keep", type=Path, default=None, help="keep logs, ledgers and histories in this folder")
+    options = parser.parse_args()
+    if options.seed is None:
+        options.seed = random.SystemRandom().randrange(1_000_000)
+    with tempfile.TemporaryDirectory(prefix="crash-") as scratch:
+        folder = options.keep or Path(scratch)
+        result = asyncio.run(_run(options, folder))
+    _say(json.dumps(result))
+    return 0 if result["clean"] else 1
+
+
+async def _run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # topics that are just being made are no news
+    began = time.monotonic()
+    reports: list[Report] = []
+    async with start_broker(_say) as broker:
+        for number in range(1, options.rounds + 1):
+            seed = options.seed + number - 1
+            batches = _batches(options, folder / f"round-{number}", seed)
+            reports += await _side_by_side(batches, broker.bootstrap_servers)
+    return _result(options.seed, options.rounds, reports, time.monotonic() - began)
+
+
+def _batches(options: argparse.Namespace, folder: Path, seed: int) -> list[Batch]:
+    """Cut the matrix, or the sample, into batches."""
+    if options.scenarios is not None:
+        scenarios = plan.sample(seed, options.scenarios)
+    else:
+        scenarios = [one for one in plan.matrix(seed) if options.only in str(one)]
+    size = min(_BATCH, -(-len(scenarios) // _STREAMS))
+    pieces = [scenarios[at : at + size] for at in range(0, len(scenarios), size)]
+    batches = [
+        Batch(f"batch {number}", folder / f"batch-{number}", piece, timing=dict(SHORTENED), seed=seed, say=_say)
+        for number, piece in enumerate(pieces, 1)
+    ]
+    if options.scenarios is None and not options.only:
+        slow = plan.sample(seed, _AT_DEFAULTS)
+        batches.insert(0, Batch("defaults", folder / "defaults", slow, timing=dict(DEFAULTS), seed=seed, say=_say))
+    return batches
+
+
+async def _side_by_side(batches: list[Batch], bootstrap: str) -> list[Report]:
+    """Run the batches, some at a time; the one at default settings mostly waits, so it takes no place."""
+    places = asyncio.Semaphore(_STREAMS)
+
+    async def one(batch: Batch) -> Report:
+        if batch.waits_mostly:
+            return _told(await batch.run(bootstrap))
+        async with places:
+            return _told(await batch.run(bootstrap))
+
+    return list(await asyncio.gather(*(one(batch) for batch in batches)))
+
+
+def _told(report: Report) -> Report:
+    _say(f"{report.name}: {report.kills} kills, {len(report.violations)} violations, {report.facts}")
+    for line in [*(json.dumps(one) for one in report.violations), *report.surprises]:
+        _say(f"{report.name}: {line}")
+    return report
+
+
+def _result(seed: int, rounds: int, reports: list[Report], seconds: float) -> dict[str, Any]:
+    played = [one for report in reports for one in report.scenarios]
+    takeovers = sorted(s for report in reports for s in report.takeovers_s)
+    violations = [
+        {"batch": report.name, **violation} for report in reports for violation in report.violations
+    ]
+    return {
+        "clean": all(report.is_clean for report in reports),
+        "seed": seed,
+        "rounds": rounds,
+        "seconds": round(seconds, 1),
+        "scenarios": len(played),
+        "kills": sum(report.kills for report in reports),
+        "unreached": [one for report in reports for one in report.unreached],
+        "surprises": [one for report in reports for one in report.surprises],
+        "violations": len(violations),
+        "witnesses": violations[:20],
+        "commands": sum(report.facts.get("commands", 0) for report in reports),
+        "outcomes": _summed(report.facts.get("outcomes", {}) for report in reports),
+        "sent": _summed(report.facts.get("sent", {}) for report in reports),
+        "worst_lateness_ms": max((report.facts.get("worst_lateness_ms", 0) for report in reports), default=0),
+        "by_step": dict(sorted(Counter(_steps(played)).items())),
+        "by_action": dict(sorted(Counter(one.action for one in played).items())),
+        "by_answer": dict(sorted(Counter(one.answer for one in played).items())),
+        "takeover_s": {
+            "count": len(takeovers),
+            "median": round(takeovers[len(takeovers) // 2], 2) if takeovers else None,
+            "worst": round(takeovers[-1], 2) if takeovers else None,
+        },
+    }
+
+
+def _steps(played: Iterable[Scenario]) -> Iterable[str]:
+    for one in played:
+        yield one.step
+        if one.takeover is not None:
+            yield one.takeover
+
+
+def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(sorted(total.items()))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
