@@ -86,7 +86,8 @@ class Batch:
             ) as self._daemons:
                 await self._broker.until_topics()
                 for scenario in self._report.scenarios:
-                    await self._play(scenario)
+                    if not self._daemons.are_lost:
+                        await self._play(scenario)
                 await self._come_to_rest()
                 self._report.surprises = self._daemons.surprises
                 died = self._daemons.died_at_ms()
@@ -143,11 +144,10 @@ class Batch:
         answered = {_ended(record) for record in self._broker.results}
         return all(command_id in answered for command_id in command_ids)
 
-    @staticmethod
-    async def _until(holds: Callable[[], bool], patience_s: float) -> bool:
+    async def _until(self, holds: Callable[[], bool], patience_s: float) -> bool:
         deadline = time.monotonic() + patience_s
         while not holds():
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self._daemons.are_lost:
                 return False
             await asyncio.sleep(_LOOK_S)
         return True

@@ -39,6 +39,7 @@ def check(history: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
         *_true(commands, last, ledger),
         *_watermark(history),
         *rules.sent_once(commands, ledger),
+        *rules.own_cancels(commands, ledger),
         *rules.in_time(commands, ledger),
         *rules.in_order(commands, ledger),
         *rules.fenced(valid, ledger),
@@ -114,12 +115,7 @@ def _true(commands: dict[int, Command], last: dict[int, Answer], ledger: Ledger)
 
 def _lie(command: Command, answer: Answer, ledger: Ledger) -> str | None:
     """Say in what an answer is untrue; None when it is true."""
-    codes = [
-        code
-        for request in ledger.of_offset.get(command.offset, ())
-        for code in request.codes
-        if request.action == command.action
-    ]
+    codes = ledger.codes(command.offset)
     if answer.outcome == "accepted" and SUCCESS not in codes:
         if command.action != "cancel_orders":
             return "accepted, but the venue never accepted it"

@@ -1,7 +1,8 @@
 """The venue's ledger as the checker reads it: requests that arrived, what became of them, and orders.
 
 Our request ids are `<epoch>x<offset>x<attempt>`, all three in hexadecimal (the daemon's `core/sending.py`): so the
-ledger alone says which command a request was made for, and by whom.
+ledger alone says which command a request was made for, and by whom. A cancel that the bridge sends of its own accord is
+`<epoch>y<count>` (`core/own_cancels.py`) and belongs to no command.
 """
 
 import json
@@ -14,6 +15,7 @@ Entry = dict[str, Any]
 MUTATING = ("place_order", "replace_order", "cancel_order", "cancel_orders")
 SUCCESS = 200000
 _REQUEST_ID = re.compile(r"([0-9a-f]+)x([0-9a-f]+)x([0-9a-f]+)")
+_OWN_REQUEST_ID = re.compile(r"([0-9a-f]+)y([0-9a-f]+)")
 _OVER = ("FILLED", "CANCELLED", "REJECT", "FAIL")
 
 
@@ -29,6 +31,10 @@ class Request:
         self.args: dict[str, str] = frame.get("args") or {}
         found = _REQUEST_ID.fullmatch(self.request_id)
         self.epoch, self.offset, self.attempt = (int(part, 16) for part in found.groups()) if found else (-1, -1, -1)
+        own = _OWN_REQUEST_ID.fullmatch(self.request_id)
+        self.is_own = own is not None
+        if own is not None:
+            self.epoch = int(own[1], 16)
         self.codes: list[int] = []
 
     def witness(self) -> Entry:
@@ -54,7 +60,8 @@ class Ledger:
                 if frame.get("action") in MUTATING:
                     request = by_id[str(frame.get("id"))] = Request(entry, frame)
                     self.requests.append(request)
-                    self.of_offset[request.offset].append(request)
+                    if not request.is_own:
+                        self.of_offset[request.offset].append(request)
             elif entry["kind"] == "VERDICT" and facts.get("request_id") in by_id:
                 by_id[facts["request_id"]].codes.append(facts["code"])
                 if facts["action"] == "place_order" and facts["code"] == SUCCESS:

@@ -10,7 +10,6 @@ import msgspec
 
 from bridge.contract.commands import CANCEL
 from bridge.contract.topics import Stream
-from bridge.core.account import Account
 from bridge.core.ack_window import AckWindow
 from bridge.core.command import Pending
 from bridge.core.intake import Intake, Past
@@ -20,12 +19,12 @@ from bridge.core.sending import Commit, Sending
 from bridge.core.settling import Settling
 from bridge.core.traffic import Answer, CommandRecord, Outgoing
 from bridge.flow.events import Events
+from bridge.flow.questions import Questions
 from bridge.flow.takeover import Takeover
 from bridge.kafka import inside
 from bridge.kafka.lane import Numbered
 from bridge.kafka.membership import Membership
 from bridge.kafka.publisher import Publisher
-from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session
 from tests.crash.death import Death, command_id_of, wrap
 
@@ -185,11 +184,10 @@ def _answering(death: Death) -> None:
 
 def _taking_over(death: Death) -> None:
     read = 0
-    opened = False
 
     def begun(*_: object) -> None:
-        nonlocal read, opened
-        read, opened = 0, False
+        nonlocal read
+        read = 0
         death.in_takeover("takeover.epoch")
 
     def offered(*args: object, **kwargs: object) -> None:
@@ -198,14 +196,6 @@ def _taking_over(death: Death) -> None:
             read += 1
             if read >= _MIDWAY:
                 death.in_takeover("takeover.commands")
-
-    def asked(*_: object, **__: object) -> None:
-        if opened:
-            death.in_takeover("takeover.doubt")
-
-    def session_opened(*_: object) -> None:
-        nonlocal opened
-        opened = True
 
     def at(step: str) -> Any:  # noqa: ANN401 - a look that takes whatever comes
         return lambda *_, **__: death.in_takeover(step)
@@ -216,6 +206,4 @@ def _taking_over(death: Death) -> None:
     wrap(Takeover, "_answers", after=at("takeover.results"))
     wrap(Intake, "offer", after=offered)
     wrap(Events, "logged_in", before=at("takeover.login"))
-    wrap(Account, "session_opened", after=session_opened)
-    wrap(RestClient, "open_orders", before=asked)
-    wrap(RestClient, "order", before=at("takeover.doubt"))
+    wrap(Questions, "_ask", before=at("takeover.doubt"))

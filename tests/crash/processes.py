@@ -12,6 +12,8 @@ from typing import Any
 
 _ROOT = Path(__file__).parents[2]
 _STOP_S = 30.0
+_SURPRISES_MAX = 5
+"""When so many daemons have ended that nobody killed, no more are started."""
 _KEPT = 2
 """One owns the account, one stands by."""
 
@@ -116,6 +118,11 @@ class Daemons:
                 process.kill()
                 await process.wait()
 
+    @property
+    def are_lost(self) -> bool:
+        """Whether so many ended by themselves that it makes no sense to go on."""
+        return len(self.surprises) >= _SURPRISES_MAX
+
     def is_marked(self, mark: str) -> bool:
         """Tell whether a daemon has died at a step."""
         return (self._marks / mark).exists()
@@ -134,7 +141,7 @@ class Daemons:
             await asyncio.gather(*self._keeping)
 
     async def _keep(self) -> None:
-        while not self._stopping:
+        while not self._stopping and len(self.surprises) < _SURPRISES_MAX:
             process = await self._start()
             self._running.append(process)
             code = await process.wait()

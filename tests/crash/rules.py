@@ -26,11 +26,11 @@ def violation(rule: str, why: str, *witness: dict[str, Any]) -> Violation:
     return {"rule": rule, "why": why, "witness": list(witness)}
 
 
-def own_requests(commands: dict[int, Command], ledger: Ledger) -> Iterator[tuple[Command, Request]]:
-    """Return each request that is its command: not the single cancels that finish a cancel_orders."""
+def asked_for(commands: dict[int, Command], ledger: Ledger) -> Iterator[tuple[Command, Request]]:
+    """Return each request that a command asked for, with the command."""
     for request in ledger.requests:
         command = commands.get(request.offset)
-        if command is not None and command.action == request.action:
+        if command is not None and not request.is_own:
             yield command, request
 
 
@@ -39,7 +39,9 @@ def sent_once(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violatio
     seen: dict[tuple[str, str], Request] = {}
     for request in ledger.requests:
         command = commands.get(request.offset)
-        if command is None or (command.action != request.action and request.action != "cancel_order"):
+        if request.is_own:
+            continue
+        if command is None or command.action != request.action:
             yield violation("sent once", "a request that no command asked for", request.witness())
             continue
         if request.action not in _ONCE:
@@ -65,9 +67,30 @@ def sent_once(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violatio
             yield violation("sent once", f"not what was asked: {wrong}", command.witness(), request.witness())
 
 
+def own_cancels(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
+    """What the bridge cancels of its own accord is an order of ours that is older than some cancel_orders.
+
+    Nothing lands late in these histories, so there is no other reason for it.
+    """
+    placed = {
+        ledger.order_ids.get(request.args.get("clientOrderId", "")): request.offset
+        for request in ledger.requests
+        if request.action == "place_order"
+    }
+    sweeps = [one.offset for one in commands.values() if one.kind == "first" and one.action == "cancel_orders"]
+    for request in ledger.requests:
+        order_id = request.args.get("orderId")
+        if not request.is_own:
+            continue
+        if request.action != "cancel_order" or order_id not in placed:
+            yield violation("own cancels", "of something that is no order of ours", request.witness())
+        elif placed[order_id] > max(sweeps, default=-1):
+            yield violation("own cancels", "of an order newer than every cancel_orders", request.witness())
+
+
 def in_time(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
     """Nothing is written after its validity."""
-    for command, request in own_requests(commands, ledger):
+    for command, request in asked_for(commands, ledger):
         late_ms = request.at_ms - command.valid_until_ms
         if late_ms > LATE_MS:
             yield violation("in time", f"{late_ms} ms after validUntil", command.witness(), request.witness())
@@ -75,7 +98,7 @@ def in_time(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]
 
 def worst_lateness_ms(commands: dict[int, Command], ledger: Ledger) -> int:
     """Return by how much a request came after its validity at worst; 0 when none did."""
-    late = (request.at_ms - command.valid_until_ms for command, request in own_requests(commands, ledger))
+    late = (request.at_ms - command.valid_until_ms for command, request in asked_for(commands, ledger))
     return max([0, *late])
 
 
@@ -84,7 +107,7 @@ def in_order(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation
     newest: dict[str, Request] = {}
     swept: dict[str, Request] = {}
     arrived: set[int] = set()
-    for command, request in own_requests(commands, ledger):
+    for command, request in asked_for(commands, ledger):
         if request.action == "cancel_orders":
             scope = command.args.get("exchangeType", "ALL")
             for exchange in ("BINANCE", "OKX", "EDX") if scope == "ALL" else (scope,):
