@@ -21,7 +21,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types imports pytest format lock schemas image chart containers pace failover clean
+.PHONY: help setup demo test lint types imports pytest format lock schemas image chart containers pace failover crash clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ pace: $(READY) ## the long run at the venue's documented limits; takes minutes
 
 failover: $(READY) ## measure takeovers, and what standbys cost; takes minutes. ARGS="--takeovers 20 --results 200000"
 	PYTHONPATH=tests/support $(BIN)/python -m tests.failover $(ARGS)
+
+crash: $(READY) ## SIGKILL at every step of a command, on a real broker; 20 minutes. ARGS="--rounds N"
+	@$(BIN)/python -m tests.crash.run $(ARGS)
 
 format: $(READY) ## write the files as ruff wants them
 	$(BIN)/ruff check --fix .

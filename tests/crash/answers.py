@@ -49,6 +49,7 @@ class Answer:
         self.command_id = value["commandId"]
         self.outcome = str(value["outcome"])
         self.code = value.get("code")
+        self.reason = value.get("reason")
         self.answered_ms = int(value["answeredAt"])
 
     @property
@@ -58,7 +59,13 @@ class Answer:
 
     def witness(self) -> Record:
         """Name the answer for a person."""
-        return {"result": self.at, "epoch": self.epoch, "outcome": self.outcome, "code": self.code}
+        return {
+            "result": self.at,
+            "epoch": self.epoch,
+            "outcome": self.outcome,
+            "code": self.code,
+            "reason": self.reason,
+        }
 
 
 def epoch_of(record: Record) -> int:

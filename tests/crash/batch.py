@@ -123,9 +123,7 @@ class Batch:
         """Wait until every command has its last word and the state is committed, and stop the daemons."""
         end = await self._broker.end()
         patience_s = 3 * self._timing["session_timeout_s"] + self._timing["late_landing_s"] + 2 * _SLOW_S
-        deadline = time.monotonic() + patience_s
-        while (await self._broker.committed())["offset"] != end and time.monotonic() < deadline:
-            await asyncio.sleep(10 * _LOOK_S)
+        await self._broker.until_committed(end, patience_s)
         try:
             await self._daemons.stop()
         except TimeoutError:

@@ -1,9 +1,10 @@
-"""The independent checker: from the topics and the venue's ledger alone, was every promise about commands kept?
+"""The independent checker: tells from the topics and the venue's ledger alone whether every promise was kept.
 
 It shares no code with the bridge and knows what a reader of the contract knows, and the form of our request ids
 (ledger.py). Its input is one history as plain JSON:
 
-- `commands`, `results`, `dead-letters`, `session`, `orders`: each record's `offset`, `timestamp`, `headers` and `value`;
+- `commands`, `results`, `dead-letters`, `session`, `orders`: `offset`, `timestamp`, `headers` and `value` of each
+  record;
 - `ledger`: the lines of the venue's ledger;
 - `committed`: offset and metadata that the group has committed at the end; `end`: where `commands` ends.
 
@@ -37,6 +38,7 @@ def check(history: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
         *_repeats_agree(commands, last),
         *_dead_letters(commands, history["dead-letters"]),
         *_true(commands, last, ledger),
+        *_removed(commands, last, ledger),
         *_watermark(history),
         *rules.sent_once(commands, ledger),
         *rules.own_cancels(commands, ledger),
@@ -59,7 +61,7 @@ def check(history: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
 
 
 def _answered_once(commands: dict[int, Command], answers: list[Answer]) -> Iterator[Violation]:
-    """Exactly one terminal result for each command, and no `unknown` behind it."""
+    """Want exactly one terminal result for each command, and no `unknown` behind it."""
     of_offset: dict[int, list[Answer]] = defaultdict(list)
     for answer in answers:
         of_offset[answer.offset].append(answer)
@@ -81,7 +83,7 @@ def _answered_once(commands: dict[int, Command], answers: list[Answer]) -> Itera
 
 
 def _repeats_agree(commands: dict[int, Command], last: dict[int, Answer]) -> Iterator[Violation]:
-    """The same command again gets the same answer."""
+    """Hold the answer to a repeat against that to the first."""
     for offset, command in commands.items():
         first, again = last.get(command.first.offset), last.get(offset)
         if command.kind != "repeat" or first is None or again is None:
@@ -92,7 +94,7 @@ def _repeats_agree(commands: dict[int, Command], last: dict[int, Answer]) -> Ite
 
 
 def _dead_letters(commands: dict[int, Command], records: list[dict[str, Any]]) -> Iterator[Violation]:
-    """Exactly one dead letter for what cannot be answered, and for nothing else."""
+    """Want exactly one dead letter for what cannot be answered, and for nothing else."""
     found = Counter(int(record["headers"].get(_DEAD_LETTER_OFFSET, -1)) for record in records)
     for offset, command in commands.items():
         wanted = int(command.wants_dead_letter)
@@ -102,12 +104,12 @@ def _dead_letters(commands: dict[int, Command], records: list[dict[str, Any]]) -
 
 
 def _true(commands: dict[int, Command], last: dict[int, Answer], ledger: Ledger) -> Iterator[Violation]:
-    """What a result says is what happened."""
+    """Hold every result against what happened."""
     for offset, answer in last.items():
         command = commands.get(offset)
         if command is None or command.kind != "first":
             continue
-        why = _lie(command, answer, ledger)
+        why = _lie(command, answer, ledger) or _excuse(command, answer, commands, ledger)
         if why is not None:
             requests = [request.witness() for request in ledger.of_offset.get(offset, ())]
             yield rules.violation("true", why, command.witness(), answer.witness(), *requests)
@@ -131,6 +133,38 @@ def _lie(command: Command, answer: Answer, ledger: Ledger) -> str | None:
     return None
 
 
+def _excuse(command: Command, answer: Answer, commands: dict[int, Command], ledger: Ledger) -> str | None:
+    """Say why the bridge's own reason for not sending a command cannot be true; None when it can."""
+    name = command.args.get("clientOrderId", "")
+    if answer.outcome == "expired" and answer.answered_ms < command.valid_until_ms - rules.CLOCK_MS:
+        return f"expired {command.valid_until_ms - answer.answered_ms} ms before validUntil"
+    if answer.reason == "unknown_order" and name in ledger.order_ids:
+        return "denied for an unknown order, which the venue has"
+    others = (one for one in commands.values() if one.action == "place_order" and one.command_id != command.command_id)
+    if answer.reason == "client_order_id_in_use" and all(one.args.get("clientOrderId") != name for one in others):
+        return "denied for a clientOrderId that no other command uses"
+    return None
+
+
+def _removed(commands: dict[int, Command], last: dict[int, Answer], ledger: Ledger) -> Iterator[Violation]:
+    """Want a later cancel behind everything that was superseded, whose own answer comes after."""
+    firsts = [one for one in commands.values() if one.kind == "first" and one.offset in last]
+    for command in firsts:
+        if last[command.offset].outcome != "superseded" or command.action.startswith("cancel"):
+            continue
+        order = ledger.order_of(command.args)
+        cancels = [
+            last[one.offset]
+            for one in firsts
+            if one.offset > command.offset
+            and (one.action == "cancel_orders" or (one.action == "cancel_order" and ledger.order_of(one.args) == order))
+        ]
+        if not any(cancel.at > last[command.offset].at for cancel in cancels):
+            witness = [one.witness() for one in cancels]
+            why = "superseded by no cancel that was answered afterwards"
+            yield rules.violation("removed", why, command.witness(), last[command.offset].witness(), *witness)
+
+
 def _survivors(command: Command, ledger: Ledger) -> list[str]:
     """Return the open orders of a cancel_orders' scope whose place is older than it."""
     scope = command.args.get("exchangeType", "ALL")
@@ -147,7 +181,7 @@ def _survivors(command: Command, ledger: Ledger) -> list[str]:
 
 
 def _watermark(history: dict[str, Any]) -> Iterator[Violation]:
-    """In the end everything is answered, so the watermark stands at the end and nothing is claimed."""
+    """Want the watermark at the end and nothing claimed: in the end everything is answered."""
     committed = history["committed"]
     fields = committed["metadata"].split(":")
     if committed["offset"] != history["end"]:

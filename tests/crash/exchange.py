@@ -1,4 +1,4 @@
-"""The sandbox venue as a process of its own: faults come in on stdin, one JSON object a line, the ledger goes to a file."""
+"""The sandbox venue as a process of its own: faults come in on stdin, as JSON lines, and the ledger goes to a file."""
 
 import asyncio
 import json
@@ -16,8 +16,13 @@ async def run(ledger: Path, seed: int) -> None:
     """Run a venue until stdin ends; a fault is in the script once its line is answered."""
     async with Venue(VenueSettings(seed=seed, step_period_s=0.25)) as venue:
         key = venue.keys["main"]
-        facts = {"ws": venue.ws_url, "rest": venue.rest_url, "key": key.api_key, "secret": key.api_secret}
-        with ledger.open("w", encoding="utf-8") as out:  # noqa: ASYNC230 - a local file, written a line at a time
+        facts: dict[str, object] = {
+            "ws": venue.ws_url,
+            "rest": venue.rest_url,
+            "key": key.api_key,
+            "secret": key.api_secret,
+        }
+        with ledger.open("w", encoding="utf-8") as out:
             venue.ledger.follow(out)
             _tell(facts)
             reader = asyncio.StreamReader()

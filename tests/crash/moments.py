@@ -85,6 +85,12 @@ def _claiming(death: Death) -> None:
         for command_id in [pending.command_id for pending in stored] + sorted(death.cancels):
             death.at("claim.known", command_id)
 
+    wrap(Sending, "next_commit", after=formed)
+    wrap(Sending, "commit_stored", after=known)
+    _committing(death, claiming)
+
+
+def _committing(death: Death, claiming: list[str]) -> None:
     original = inside.commit_in_generation
 
     async def commit(consumer: Any, generation: Any, partition: Any, offset: int, metadata: str) -> None:  # noqa: ANN401
@@ -102,8 +108,6 @@ def _claiming(death: Death) -> None:
             if below < offset:
                 death.at("done.stored", command_id)
 
-    wrap(Sending, "next_commit", after=formed)
-    wrap(Sending, "commit_stored", after=known)
     inside.commit_in_generation = commit
 
 
@@ -192,7 +196,9 @@ def _taking_over(death: Death) -> None:
 
     def offered(*args: object, **kwargs: object) -> None:
         nonlocal read
-        if Past.NEW not in (*args, *kwargs.values()) and any(isinstance(one, Past) for one in (*args, *kwargs.values())):
+        if Past.NEW not in (*args, *kwargs.values()) and any(
+            isinstance(one, Past) for one in (*args, *kwargs.values())
+        ):
             read += 1
             if read >= _MIDWAY:
                 death.in_takeover("takeover.commands")

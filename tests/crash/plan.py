@@ -43,6 +43,7 @@ ANSWERS = {
     "reject": "the venue refuses",
     "dropped": "the venue acts, its answer is lost",
     "unheard": "the request never reaches the venue's desk",
+    "late": "the venue acts seconds later, when somebody else owns the account",
 }
 BEFORE_A_TAKEOVER = ("claim.known", "written", "answered")
 """Where the owner dies whose successor then dies in its takeover: each leaves the command claimed."""
@@ -88,11 +89,17 @@ def read_target(command_id: object) -> tuple[int, str, str | None] | None:
 
 
 def matrix(seed: int) -> list[Scenario]:
-    """Return every scenario, in an order that the seed decides."""
+    """Return every scenario, in an order that the seed decides.
+
+    That the venue acts late makes a difference only when its request was written and nobody waits for the answer.
+    """
     dice = random.Random(seed)  # noqa: S311 - a plan that can be had again, no secret
     cells: list[tuple[str, str, str, str | None]] = []
     for action in ACTIONS:
         for answer in ANSWERS:
+            if answer == "late":
+                cells += [(action, answer, "written", step) for step in (None, *TAKEOVER_STEPS)]
+                continue
             cells += [(action, answer, step, None) for step in STEPS]
             cells += [(action, answer, dice.choice(BEFORE_A_TAKEOVER), step) for step in TAKEOVER_STEPS]
     dice.shuffle(cells)

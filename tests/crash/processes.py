@@ -119,6 +119,11 @@ class Daemons:
                 await process.wait()
 
     @property
+    def are_stopping(self) -> bool:
+        """Whether they were told to stop."""
+        return self._stopping
+
+    @property
     def are_lost(self) -> bool:
         """Whether so many ended by themselves that it makes no sense to go on."""
         return len(self.surprises) >= _SURPRISES_MAX
@@ -146,7 +151,7 @@ class Daemons:
             self._running.append(process)
             code = await process.wait()
             self._running.remove(process)
-            if code != -signal.SIGKILL and not (self._stopping and code == 0):
+            if code != -signal.SIGKILL and (code != 0 or not self.are_stopping):
                 self.surprises.append(f"daemon {process.pid} ended by itself with {code}")
 
     async def _start(self) -> Process:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -46,7 +47,7 @@ class Broker:
         """Wait until a daemon has made the topics."""
         wanted = {self._topic(stream) for stream in STREAMS}
         async with asyncio.timeout(_TOPICS_DEADLINE_S):
-            while not wanted <= await self._reader.topics():
+            while not wanted <= await self._reader.topics():  # noqa: ASYNC110 - a broker has no event for it
                 await asyncio.sleep(_LOOK_S)
 
     async def send(self, commands: list[Record | bytes]) -> None:
@@ -67,6 +68,12 @@ class Broker:
             await admin.close()
         (entry,) = found.values()
         return {"offset": entry.offset, "metadata": entry.metadata}
+
+    async def until_committed(self, offset: int, patience_s: float) -> None:
+        """Wait until the group has committed an offset, or patience is over."""
+        deadline = time.monotonic() + patience_s
+        while (await self.committed())["offset"] != offset and time.monotonic() < deadline:  # noqa: ASYNC110 - a broker
+            await asyncio.sleep(4 * _LOOK_S)
 
     async def end(self) -> int:
         """Return the offset after the last command."""

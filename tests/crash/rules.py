@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict, deque
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from tests.crash.answers import Command, epoch_of
@@ -16,7 +17,8 @@ LIMITS = {"place_order": 1200, "replace_order": 300, "cancel_order": 1200, "canc
 """LTP docs, User Data Overview: per 60 s."""
 _WINDOW_S = 60.0
 _LOGIN_GAP_S = 1.0
-_CLOCK_MS = 5
+CLOCK_MS = 5
+"""What two readings of one machine's clock may differ by."""
 _ONCE = ("place_order", "replace_order", "cancel_orders")
 _OPEN_ORDERS = "/api/v1/trading/orders"
 
@@ -35,7 +37,7 @@ def asked_for(commands: dict[int, Command], ledger: Ledger) -> Iterator[tuple[Co
 
 
 def sent_once(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
-    """A place, replace or cancel_orders arrives at most once; and every request is some command, as it was asked."""
+    """Let a place, replace or cancel_orders arrive once at most, and every request be some command, as it was asked."""
     seen: dict[tuple[str, str], Request] = {}
     for request in ledger.requests:
         command = commands.get(request.offset)
@@ -68,7 +70,7 @@ def sent_once(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violatio
 
 
 def own_cancels(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
-    """What the bridge cancels of its own accord is an order of ours that is older than some cancel_orders.
+    """Let the bridge cancel of its own accord only orders of ours that are older than some cancel_orders.
 
     Nothing lands late in these histories, so there is no other reason for it.
     """
@@ -89,7 +91,7 @@ def own_cancels(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violat
 
 
 def in_time(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
-    """Nothing is written after its validity."""
+    """Let nothing be written after its validity."""
     for command, request in asked_for(commands, ledger):
         late_ms = request.at_ms - command.valid_until_ms
         if late_ms > LATE_MS:
@@ -103,7 +105,7 @@ def worst_lateness_ms(commands: dict[int, Command], ledger: Ledger) -> int:
 
 
 def in_order(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
-    """Commands of one order arrive in their sequence, a repeated cancel aside; none comes from before a cancel_orders."""
+    """Let commands of one order arrive in sequence, a repeated cancel aside, and none behind a later cancel_orders."""
     newest: dict[str, Request] = {}
     swept: dict[str, Request] = {}
     arrived: set[int] = set()
@@ -126,9 +128,9 @@ def in_order(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation
 
 
 def fenced(valid: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:
-    """Each term has its own epoch, and once a later term has sent something no earlier one does."""
+    """Let each term have its own epoch, and none send anything once a later one has."""
     epochs = [int(record["value"]["epoch"]) for record in valid if "epoch" in (record["value"] or {})]
-    for before, after in zip(epochs, epochs[1:], strict=False):
+    for before, after in pairwise(epochs):
         if after <= before:
             yield violation("fenced", "an epoch was used twice", {"epochs": [before, after]})
     top: Request | None = None
@@ -140,7 +142,7 @@ def fenced(valid: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:
 
 
 def within_limits(ledger: Ledger) -> Iterator[Violation]:
-    """No more requests of an action count in any 60 s than the venue allows."""
+    """Let no more requests of an action count in any 60 s than the venue allows."""
     windows: dict[str, deque[float]] = defaultdict(deque)
     for entry in ledger.of_kind("COUNT"):
         action, at_s = entry["facts"]["action"], float(entry["monotonic_s"])
@@ -153,7 +155,7 @@ def within_limits(ledger: Ledger) -> Iterator[Violation]:
 
 
 def logins_apart(ledger: Ledger) -> Iterator[Violation]:
-    """Logins of one key keep a second between them, whoever makes them."""
+    """Let logins of one key keep a second between them, whoever makes them."""
     last: dict[str, Entry] = {}
     for entry in ledger.of_kind("LOGIN"):
         before = last.get(entry["facts"]["api_key"])
@@ -164,7 +166,7 @@ def logins_apart(ledger: Ledger) -> Iterator[Violation]:
 
 
 def swept_first(session: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:
-    """No place or replace goes out on a session before it was swept, and said to be open.
+    """Let no place or replace go out on a session before it was swept, and said to be open.
 
     The word of a daemon that died right after may be lost; then that its open orders were asked for must do.
     """
@@ -173,27 +175,26 @@ def swept_first(session: list[dict[str, Any]], ledger: Ledger) -> Iterator[Viola
         if record["value"]["type"] == "session.opened":
             opened[epoch_of(record)].append(int(record["value"]["at"]))
     login: dict[int, Entry] = {}
+    orders = {one.number: one for one in ledger.requests if one.action in {"place_order", "replace_order"}}
     swept_at = 0
     for entry in ledger.of_kind("LOGIN", "REST", "RECV"):
         if entry["kind"] == "LOGIN":
             login[entry["connection"]] = entry
         elif entry["kind"] == "REST" and entry["facts"].get("path") == _OPEN_ORDERS:
             swept_at = int(entry["number"])
-        elif entry["kind"] == "RECV":
-            request = next((one for one in ledger.requests if one.number == entry["number"]), None)
-            if request is None or request.action not in {"place_order", "replace_order"}:
-                continue
+        elif entry["number"] in orders:
+            request = orders[entry["number"]]
             begun = login.get(request.connection)
             if begun is None or swept_at < int(begun["number"]):
                 yield violation("swept first", "sent before a sweep of its session", request.witness())
                 continue
-            told = [at for at in opened[request.epoch] if at >= int(begun["wall_ms"]) - _CLOCK_MS]
-            if told and min(told) > request.at_ms + _CLOCK_MS:
+            told = [at for at in opened[request.epoch] if at >= int(begun["wall_ms"]) - CLOCK_MS]
+            if told and min(told) > request.at_ms + CLOCK_MS:
                 yield violation("swept first", "sent before session.opened", request.witness(), {"opened": min(told)})
 
 
 def orders_exist(orders: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:
-    """Every order on the topic is one of the venue's."""
+    """Let every order on the topic be one of the venue's."""
     for record in orders:
         order_id = (record["value"] or {}).get("orderId", "")
         if record["value"] is not None and not ledger.knows(order_id):

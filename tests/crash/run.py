@@ -96,9 +96,7 @@ def _told(report: Report) -> Report:
 def _result(seed: int, rounds: int, reports: list[Report], seconds: float) -> dict[str, Any]:
     played = [one for report in reports for one in report.scenarios]
     takeovers = sorted(s for report in reports for s in report.takeovers_s)
-    violations = [
-        {"batch": report.name, **violation} for report in reports for violation in report.violations
-    ]
+    violations = [{"batch": report.name, **violation} for report in reports for violation in report.violations]
     return {
         "clean": all(report.is_clean for report in reports),
         "seed": seed,

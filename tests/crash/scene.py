@@ -9,6 +9,8 @@ from tests.crash.plan import Scenario
 Command = dict[str, Any]
 
 _SYM = "BINANCE_PERP_BTC_USDT"
+_LATE_S = 2.5
+"""How late the venue acts: sooner than every `late_landing_s`, and after a takeover has begun."""
 _VALID_S = 90.0
 """Long enough for every takeover that comes between."""
 
@@ -27,18 +29,23 @@ class Scene:
     @property
     def fault(self) -> dict[str, Any] | None:
         """What the venue does wrong with the target, once; None where it answers by itself."""
-        kinds = {"dropped": "drop_answer", "unheard": "hold_request"}
-        kind = kinds.get(self._scenario.answer)
-        if self._scenario.action == "cancel_orders":
-            if self._scenario.answer == "reject":
-                return {"kind": "shrink_limit", "action": "cancel_orders", "limit": 0}
-            return {"kind": kind, "action": "cancel_orders"} if kind else None
+        action, answer = self._scenario.action, self._scenario.answer
+        wrong: dict[str, dict[str, Any]] = {
+            "dropped": {"kind": "drop_answer"},
+            "unheard": {"kind": "hold_request"},
+            "late": {"kind": "hold_request", "delay_s": _LATE_S},
+        }
+        if action == "cancel_orders":
+            wrong["reject"] = {"kind": "shrink_limit", "limit": 0}
+        if answer not in wrong:
+            return None
         mentioned = {
-            "place_order": self._name("target"),
-            "replace_order": self._price,
-            "cancel_order": self._name("first"),
-        }[self._scenario.action]
-        return {"kind": kind, "action": self._scenario.action, "mentions": f'"{mentioned}"'} if kind else None
+            "place_order": f'"{self._name("target")}"',
+            "replace_order": f'"{self._price}"',
+            "cancel_order": f'"{self._name("first")}"',
+            "cancel_orders": "",
+        }
+        return {**wrong[answer], "action": action, "mentions": mentioned[action]}
 
     def target(self) -> Command:
         """Return the command over which a daemon dies."""

@@ -1,8 +1,9 @@
 """The daemon, told to die: it runs as always and kills itself at one step of one command.
 
-Nothing of it is changed but this: a few methods of the real classes are wrapped (moments.py), each wrapper looks whether
-this is the moment, and if so the process sends itself SIGKILL. Which moment is meant stands in the id of the command
-(plan.py); that it has come is left as a file in the folder of marks, so a command kills once at each of its steps.
+Nothing of it is changed but this: a few methods of the real classes are wrapped (moments.py), each wrapper looks
+whether this is the moment, and if so the process sends itself SIGKILL. Which moment is meant stands in the id of the
+command (plan.py); that it has come is left as a file in the folder of marks, so a command kills once at each of its
+steps.
 """
 
 import asyncio
