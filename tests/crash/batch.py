@@ -42,6 +42,8 @@ class Report:
 
     name: str
     folder: Path
+    at_defaults: bool
+    """Whether the daemons ran with their own numbers; they then mostly wait."""
     scenarios: list[Scenario]
     unreached: list[str] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
@@ -63,7 +65,8 @@ class Batch:
         self, name: str, folder: Path, scenarios: list[Scenario], *, timing: dict[str, float], seed: int, say: Say
     ) -> None:
         folder.mkdir(parents=True)
-        self._report = Report(name, folder, scenarios)
+        self.at_defaults = timing == DEFAULTS
+        self._report = Report(name, folder, self.at_defaults, scenarios)
         self._folder = folder
         self._timing = timing
         self._seed = seed
@@ -71,11 +74,6 @@ class Batch:
         self._broker: Broker
         self._venue: Exchange
         self._daemons: Daemons
-
-    @property
-    def waits_mostly(self) -> bool:
-        """Whether its daemons' patience is such that it needs little of the machine."""
-        return self._timing["session_timeout_s"] >= DEFAULTS["session_timeout_s"]
 
     async def run(self, bootstrap: str) -> Report:
         """Run the batch on a broker."""

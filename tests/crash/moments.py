@@ -12,8 +12,10 @@ from bridge.contract.commands import CANCEL
 from bridge.contract.topics import Stream
 from bridge.core.ack_window import AckWindow
 from bridge.core.command import Pending
+from bridge.core.doubts import Doubts
 from bridge.core.intake import Intake, Past
 from bridge.core.lanes import Lanes
+from bridge.core.life import State
 from bridge.core.replies import Replies
 from bridge.core.sending import Commit, Sending
 from bridge.core.settling import Settling
@@ -203,6 +205,10 @@ def _taking_over(death: Death) -> None:
             if read >= _MIDWAY:
                 death.in_takeover("takeover.commands")
 
+    def settling(_: object, pending: Pending, *__: object, **___: object) -> None:
+        if pending.state is State.UNKNOWN:
+            death.in_takeover("takeover.doubt")  # what the topics held was enough; nobody had to be asked
+
     def at(step: str) -> Any:  # noqa: ANN401 - a look that takes whatever comes
         return lambda *_, **__: death.in_takeover(step)
 
@@ -213,3 +219,4 @@ def _taking_over(death: Death) -> None:
     wrap(Intake, "offer", after=offered)
     wrap(Events, "logged_in", before=at("takeover.login"))
     wrap(Questions, "_ask", before=at("takeover.doubt"))
+    wrap(Doubts, "settle", before=settling)

@@ -151,7 +151,9 @@ class Daemons:
             self._running.append(process)
             code = await process.wait()
             self._running.remove(process)
-            if code != -signal.SIGKILL and (code != 0 or not self.are_stopping):
+            # One that was told to stop as it began had no way yet to do so in good order.
+            as_told = (0, -signal.SIGTERM) if self.are_stopping else ()
+            if code not in (-signal.SIGKILL, *as_told):
                 self.surprises.append(f"daemon {process.pid} ended by itself with {code}")
 
     async def _start(self) -> Process:

@@ -11,7 +11,7 @@ from tests.crash.ledger import Entry, Ledger, Request
 
 Violation = dict[str, Any]
 
-LATE_MS = 500
+LATE_MS = 1000
 """How much later than `validUntil` a request may arrive: 50 ms, and the patience that a shared machine needs."""
 LIMITS = {"place_order": 1200, "replace_order": 300, "cancel_order": 1200, "cancel_orders": 1200}
 """LTP docs, User Data Overview: per 60 s."""

@@ -78,7 +78,7 @@ async def _side_by_side(batches: list[Batch], bootstrap: str) -> list[Report]:
     places = asyncio.Semaphore(_STREAMS)
 
     async def one(batch: Batch) -> Report:
-        if batch.waits_mostly:
+        if batch.at_defaults:
             return _told(await batch.run(bootstrap))
         async with places:
             return _told(await batch.run(bootstrap))
@@ -95,7 +95,6 @@ def _told(report: Report) -> Report:
 
 def _result(seed: int, rounds: int, reports: list[Report], seconds: float) -> dict[str, Any]:
     played = [one for report in reports for one in report.scenarios]
-    takeovers = sorted(s for report in reports for s in report.takeovers_s)
     violations = [{"batch": report.name, **violation} for report in reports for violation in report.violations]
     return {
         "clean": all(report.is_clean for report in reports),
@@ -116,11 +115,20 @@ def _result(seed: int, rounds: int, reports: list[Report], seconds: float) -> di
         "by_action": dict(sorted(Counter(one.action for one in played).items())),
         "by_answer": dict(sorted(Counter(one.answer for one in played).items())),
         "takeover_s": {
-            "count": len(takeovers),
-            "median": round(takeovers[len(takeovers) // 2], 2) if takeovers else None,
-            "worst": round(takeovers[-1], 2) if takeovers else None,
+            "at defaults" if at_defaults else "shortened": _times(
+                one for report in reports if report.at_defaults is at_defaults for one in report.takeovers_s
+            )
+            for at_defaults in sorted({report.at_defaults for report in reports})
         },
     }
+
+
+def _times(seconds: Iterable[float]) -> dict[str, float]:
+    """Sum up from a death to the next open session."""
+    ordered = sorted(seconds)
+    if not ordered:
+        return {"count": 0}
+    return {"count": len(ordered), "median": round(ordered[len(ordered) // 2], 2), "worst": round(ordered[-1], 2)}
 
 
 def _steps(played: Iterable[Scenario]) -> Iterable[str]:
