@@ -17,7 +17,7 @@ class Story:
         self.session: list[dict[str, Any]] = []
         self.orders: list[dict[str, Any]] = []
         self.ledger: list[dict[str, Any]] = []
-        self.committed = {"offset": 0, "metadata": "ltpb1:2:0:0:"}
+        self.committed = {"offset": 0, "metadata": "ltpb1:2:0:0:1:"}
         self._now_s = 1_000.0
         self._sequence = 0
 

@@ -209,7 +209,7 @@ def test_a_late_write_is_found() -> None:
 
 def test_a_wrong_watermark_is_found() -> None:
     """It must reach the end of the commands, and nothing may be left claimed."""
-    for wrong in ({"offset": 3, "metadata": "ltpb1:2:0:0:"}, {"offset": 9, "metadata": "ltpb1:2:0:0:AA"}):
+    for wrong in ({"offset": 3, "metadata": "ltpb1:2:0:0:1:"}, {"offset": 9, "metadata": "ltpb1:2:0:0:1:AA"}):
         story = quiet_day()
         story.committed = wrong
         assert rules(story) == {"watermark"}
