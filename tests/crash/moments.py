@@ -30,6 +30,8 @@ from bridge.kafka.publisher import Publisher
 from bridge.ltp.session import Session
 from tests.crash.death import Death, command_id_of, wrap
 
+_HELD_S = 1.5
+"""More than a `commit_period_s`, with every setting."""
 _MIDWAY = 2
 """The command of a takeover's reading after which it dies."""
 
@@ -176,8 +178,11 @@ def _answering(death: Death) -> None:
         death.at("result.said", command_id)
 
     async def produced(self: Publisher, lane: Any, numbered: Numbered) -> None:  # noqa: ANN401 - of no interest here
-        await send(self, lane, numbered)
         command_id = _ended(numbered.record)
+        if death.is_due("result.held", command_id):
+            await asyncio.sleep(_HELD_S)  # as with a broker that is slow to take it
+            death.die("result.held", command_id)
+        await send(self, lane, numbered)
         if death.is_due("result.produced", command_id):
             await _some_turns()
             death.die("result.produced", command_id)

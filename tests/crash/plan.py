@@ -23,6 +23,7 @@ STEPS = {
     "written": "right after the write",
     "answered": "its answer is here, or overdue, and nothing done about it",
     "result.said": "its result waits in memory",
+    "result.held": "its result has waited for the broker for longer than a commit takes",
     "result.produced": "its result is with the producer, or on its way",
     "result.durable": "its result is acknowledged, nothing done about it",
     "done.formed": "the commit that passes it is not handed over",
