@@ -31,6 +31,7 @@ setup: $(READY) ## make .venv with the locked dependencies; done once, and again
 $(READY): requirements-dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none is on PATH: install it," \
 		"or name it with make PYTHON=/path/to/python3"; exit 1; }
+	@test ! -L $(VENV) || { echo "$(VENV) is a link: making it anew would empty what it leads to; remove it"; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments:" \
 		"install its venv package (Debian and Ubuntu: apt install python3-venv)"; exit 1; }
 	@echo "setting up $(VENV) with $$("$(PYTHON)" --version)"
@@ -57,8 +58,8 @@ types: $(READY) ## mypy, strict
 imports: $(READY) ## the rooms import only downwards
 	$(BIN)/lint-imports
 
-pytest: $(READY)
-	$(BIN)/pytest --cov --cov-report= -m "not pace" $(ARGS)
+pytest: $(READY) ## every test, in two processes, each with a broker of its own
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report= -m "not pace" $(ARGS)
 	@echo "coverage of the whole package, then of the pure rooms, which must be complete (complete files are not listed):"
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --fail-under=100 --include='bridge/core/*,bridge/contract/*'

@@ -165,7 +165,7 @@ class Timing(Section):
     """Every duration, in seconds. Names and inequalities are those of ARCHITECTURE.md, The numbers."""
 
     session_timeout_s: PositiveFloat = 6
-    heartbeat_s: PositiveFloat = 1
+    heartbeat_s: PositiveFloat = 0.5
     rebalance_timeout_s: PositiveFloat = 6
     commit_period_s: PositiveFloat = 1
     lease_s: PositiveFloat = 2

@@ -28,6 +28,8 @@ from bridge.core.replies import Replies
 _PAUSE_FIRST_S: Final = 0.5
 _PAUSE_LAST_S: Final = 10.0
 _AT_ONCE: Final = 20
+_REST_LAG_MS: Final = 35_000
+"""How far the venue's list of open orders may be behind the stream, clocks that differ included."""
 
 
 class Question(Struct, frozen=True):
@@ -166,14 +168,19 @@ class Doubts:
     def open_orders_seen(self, listed: Iterable[Order], asked_at: float, now: Now) -> None:
         """End one by one what a cancel_orders in doubt should have ended, and settle it when nothing is left.
 
-        `listed` is the venue's whole list, asked for at `asked_at`. It may lag behind the stream, so orders that are
-        known here and not listed are ended too, once.
+        `listed` is the venue's whole list, asked for at `asked_at`. It may lag behind the stream, so orders that showed
+        themselves of late and are not listed are ended too, once.
         """
         cancels = (doubt for doubt in self._doubts.values() if doubt.pending.action == CANCEL_ALL)
         waiting = [doubt for doubt in cancels if doubt.pending.written_at <= asked_at]
         if not waiting:
             return
-        unlisted = (order for order in self._orders.live() if order.order_id not in self._own_cancels.judged)
+        of_late_ms = now.wall_ms - _REST_LAG_MS
+        unlisted = (
+            order
+            for order in self._orders.live()
+            if order.updated_ms >= of_late_ms and order.order_id not in self._own_cancels.judged
+        )
         live = {order.order_id: order for order in (*unlisted, *listed) if not order.over}
         for doubt in waiting:
             pending = doubt.pending

@@ -18,7 +18,7 @@ _log = structlog.get_logger()
 _SPACING_S: Final = 0.1
 """Between two questions: half of what LTP allows (LTP docs, Query Order: 1200 in 60 s)."""
 _SEARCH_SPACING_S: Final = 2.1
-"""After a search of the executions (LTP docs, Query Executions: 5 in 10 s)."""
+"""Between two searches of the executions (LTP docs, Query Executions: 5 in 10 s)."""
 _PAUSE_S: Final = 1.0
 
 
@@ -44,6 +44,7 @@ class Questions:
         self._asked = asyncio.Event()
         self._searched: dict[str, tuple[float, int]] = {}
         """When, on the clock that never steps, a symbol was last searched, and back to which Unix ms."""
+        self._search_from = -inf
 
     def ask(self) -> None:
         """Look at once whether something is to be asked."""
@@ -113,13 +114,14 @@ class Questions:
         searched_at, searched_ms = self._searched.get(sym, (-inf, 0))
         if searched_at >= question.until and searched_ms <= question.since_ms:
             return
+        await asyncio.sleep(max(0.0, self._search_from - self._clock().mono))
         asked_at, since_ms = self._clock().mono, self._account.doubts.oldest_ms(sym)
+        self._search_from = asked_at + _SEARCH_SPACING_S
         for row in await self._rest.history(sym, since_ms):
             self._take(row)
         for trade in await self._rest.executions(sym, since_ms):
             self._account.doubts.trade_seen(trade, self._clock())
         self._searched[sym] = (asked_at, since_ms)
-        await asyncio.sleep(_SEARCH_SPACING_S)
 
     async def _look_up(self) -> None:
         """Look up the orders of replaces that name one nobody here knows."""

@@ -15,6 +15,7 @@ from bridge.errors import TermEnded
 from bridge.kafka.membership import Membership
 from bridge.kafka.producer import MAX_RECORD_BYTES
 from bridge.kafka.publisher import Publisher
+from bridge.sandbox.broker.cluster import wait_until_answers
 from bridge.sandbox.broker.launcher import Broker
 
 MakeTopics = Callable[..., Awaitable[None]]
@@ -305,6 +306,7 @@ async def test_ending_without_broker(
         assert publisher.pending_bytes > 0
         if recover is not None:
             await recover()
+            await wait_until_answers(kafka.bootstrap_servers, deadline_s=10)
 
 
 async def test_start_waits_for_a_broker(settings_for: SettingsFor, until: Until) -> None:
