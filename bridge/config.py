@@ -141,11 +141,7 @@ class Kafka(Section):
 
 
 class Limits(Section):
-    """The venue's limits (LTP docs, User Data Overview), the share of them the bridge may use, and its own.
-
-    `late_landings`: whether an order that was answered `not_found` and shows itself after all is cancelled, or only
-    reported.
-    """
+    """The venue's limits (LTP docs, User Data Overview), the share of them the bridge may use, and its own."""
 
     window_s: PositiveFloat = 60
     place_per_window: PositiveInt = 1200
@@ -159,6 +155,7 @@ class Limits(Section):
     event_buffer_bytes_max: PositiveInt = 64 * 1024 * 1024
     login_attempts_max: PositiveInt = 3
     late_landings: Literal["cancel", "report"] = "cancel"
+    """What is done about an order that shows itself after `not_found`."""
 
 
 class Timing(Section):

@@ -21,7 +21,7 @@ from bridge.core.late import LateLandings
 from bridge.core.life import Event, State
 from bridge.core.memory import Memory
 from bridge.core.now import Now
-from bridge.core.orders import Order, Orders, milliseconds
+from bridge.core.orders import Order, Orders
 from bridge.core.own_cancels import OwnCancels
 from bridge.core.replies import Replies
 
@@ -158,11 +158,7 @@ class Doubts:
     def trade_seen(self, trade: TradePush, now: Now) -> None:
         """Let an execution settle the place that it is of."""
         place = self._places.get(trade.client_order_id or "")
-        if (
-            place is not None
-            and (trade.sym, trade.side) == (place.args["sym"], place.args["side"])
-            and milliseconds(trade.create_at) >= self._since_ms(place)
-        ):
+        if place is not None and facts.is_trade_of(trade, place, self._since_ms(place)):
             self._shown(place, str(trade.order_id), now)
 
     def open_orders_seen(self, listed: Iterable[Order], asked_at: float, now: Now) -> None:

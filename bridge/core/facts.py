@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from bridge.contract.pushes import TradePush
 from bridge.core.command import Pending
-from bridge.core.orders import Order, same_number
+from bridge.core.orders import Order, milliseconds, same_number
 
 _CANCELLED: Final = frozenset({"CANCELLED", "CANCELED"})
 
@@ -21,6 +22,12 @@ def is_of(order: Order, pending: Pending, since_ms: int) -> bool:
         and ("orderQty" not in args or order.order_qty is None or same_number(order.order_qty, args["orderQty"]))
         and order.created_ms >= since_ms
     )
+
+
+def is_trade_of(trade: TradePush, pending: Pending, since_ms: int) -> bool:
+    """Whether an execution of the right clientOrderId is of what a place asked for, and not older than `since_ms`."""
+    args = pending.args
+    return (trade.sym, trade.side) == (args["sym"], args["side"]) and milliseconds(trade.create_at) >= since_ms
 
 
 def shows_replace(order: Order, pending: Pending, since_ms: int) -> bool:

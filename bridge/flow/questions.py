@@ -73,11 +73,10 @@ class Questions:
         return len(rows)
 
     async def _ask_what_is_due(self) -> None:
-        while due := self._account.doubts.due(self._clock()):
-            for question in due:
-                if question.offset in self._account.doubts and not await self._ask(question):
-                    await asyncio.sleep(_PAUSE_S)
-                await asyncio.sleep(_SPACING_S)
+        for question in self._account.doubts.due(self._clock()):
+            if question.offset in self._account.doubts and not await self._ask(question):
+                await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(_SPACING_S)
 
     async def _ask(self, question: Question) -> bool:
         """Ask about one command; False when the venue does not answer.
@@ -115,6 +114,8 @@ class Questions:
         if searched_at >= question.until and searched_ms <= question.since_ms:
             return
         await asyncio.sleep(max(0.0, self._search_from - self._clock().mono))
+        if question.offset not in self._account.doubts:
+            return
         asked_at, since_ms = self._clock().mono, self._account.doubts.oldest_ms(sym)
         self._search_from = asked_at + _SEARCH_SPACING_S
         for row in await self._rest.history(sym, since_ms):
