@@ -144,6 +144,8 @@ class AccountParts:
             clock=clock,
             commit_timeout_s=self._settings.timing.session_timeout_s,
         ).run()
+        gc.unfreeze()
+        gc.collect()  # the term before this one
         gc.freeze()  # an hour of results stays for an hour; looking through it again and again would stop the loop
         return account
 

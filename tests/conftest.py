@@ -5,8 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from bridge.sandbox.broker.launcher import Broker, BrokerError, start_broker
+
+# How fast examples are made says something about the machine, and nothing about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def _tell(text: str) -> None:

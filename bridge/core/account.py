@@ -94,8 +94,9 @@ class Account:
             inflight_max=terms.inflight_commands_max,
         )
         self._own_cancels = OwnCancels(self._windows, epoch=epoch)
+        landing_s = terms.late_landing_s + terms.skew_bound_s
         self._late = LateLandings(
-            self.replies, self._own_cancels, cancel=terms.cancel_late_landings, late_landing_s=terms.late_landing_s
+            self.replies, self._own_cancels, cancel=terms.cancel_late_landings, landing_s=landing_s
         )
         self.doubts = Doubts(
             self.replies,
@@ -130,9 +131,9 @@ class Account:
         self._memory.restore(results)
         self._windows.restore(results, now)
         self._late.restore(results)
-        for result, _ in results:
+        for result, timestamp_ms in results:
             if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
-                self._orders.acked(result.order_id, result.client_order_id, None)
+                self._orders.acked(result.order_id, result.client_order_id, None, timestamp_ms)
 
     def remember_order(self, push: OrderPush) -> None:
         """Learn from a snapshot that an earlier owner published; it settles nothing by itself."""

@@ -86,7 +86,7 @@ class Doubts:
         self._doubts: dict[int, _Doubt] = {}
         self._due: list[tuple[float, int]] = []
         self._places: dict[str, Pending] = {}
-        self._replaces: dict[str, Pending] = {}
+        self._replaces: dict[str, list[Pending]] = {}
 
     def __contains__(self, offset: int) -> bool:
         return offset in self._doubts
@@ -96,13 +96,15 @@ class Doubts:
         if pending.action == PLACE and pending.client_order_id is not None:
             self._places[pending.client_order_id] = pending
         elif pending.action == REPLACE:
-            names = (name for name in (pending.order_id, pending.client_order_id) if name is not None)
-            self._replaces.update(dict.fromkeys(names, pending))
+            for name in {pending.order_id, pending.client_order_id} - {None}:
+                self._replaces.setdefault(name or "", []).append(pending)
 
     def written(self, pending: Pending) -> None:
         """Note a command that is being written, and what is known of its order right before the first time."""
         if pending.attempts == 1:  # what its order shows at a repeat may be the first request's doing
             pending.before = self._orders.find(pending.order_id, pending.client_order_id)
+        if pending.action == PLACE:
+            self._late.named_anew(pending.client_order_id)
         self.watch(pending)
 
     def place_in_flight(self, client_order_id: str | None) -> bool:
@@ -139,20 +141,22 @@ class Doubts:
         if pending.action == PLACE:
             self._places.pop(pending.client_order_id or "", None)
         elif pending.action == REPLACE:
-            # By value: its ack may have taught it another orderId since.
-            self._replaces = {name: other for name, other in self._replaces.items() if other is not pending}
+            # Looked for everywhere: its ack may have taught it another orderId since.
+            left = {name: [one for one in several if one is not pending] for name, several in self._replaces.items()}
+            self._replaces = {name: several for name, several in left.items() if several}
         self._lanes.settled(pending)
 
     def order_seen(self, order: Order, now: Now) -> None:
         """Let a snapshot of an order, from the stream or from REST, settle what it proves."""
         if order.over:
             self._own_cancels.over(order.order_id)
+        replaces = self._replaces.get(order.order_id) or self._replaces.get(order.client_order_id or "") or ()
         place = self._places.get(order.client_order_id or "")
-        if place is not None and facts.is_of(order, place, self._since_ms(place)):
+        if place is not None and facts.is_of(order, place, self._since_ms(place), replaces):
             self._shown(place, order.order_id, now)
-        replace = self._replaces.get(order.order_id) or self._replaces.get(order.client_order_id or "")
-        if replace is not None and facts.shows_replace(order, replace, self._since_ms(replace)):
-            self._shown(replace, order.order_id, now)
+        for replace in tuple(replaces):
+            if facts.shows_replace(order, replace, self._since_ms(replace)):
+                self._shown(replace, order.order_id, now)
         self._late.order_seen(order, now)
 
     def trade_seen(self, trade: TradePush, now: Now) -> None:
@@ -175,7 +179,7 @@ class Doubts:
         unlisted = (
             order
             for order in self._orders.live()
-            if order.updated_ms >= of_late_ms and order.order_id not in self._own_cancels.judged
+            if order.known_ms >= of_late_ms and order.order_id not in self._own_cancels.judged
         )
         live = {order.order_id: order for order in (*unlisted, *listed) if not order.over}
         for doubt in waiting:
@@ -225,7 +229,7 @@ class Doubts:
         order = self._orders.find(pending.order_id, pending.client_order_id)
         if pending.action == CANCEL:
             self._looked_for_cancel(pending, order, now)
-        elif pending.action == REPLACE and order is not None and order.over:
+        elif pending.action == REPLACE and order is not None and self._ended(order, now):
             text = f"the order ended as {order.state} without showing it"
             self._give_up(pending, now, text)
         if not question.last or pending.state is not State.UNKNOWN:
@@ -234,8 +238,17 @@ class Doubts:
             # A single cancel is safe to repeat: there is no hurry to give this up.
             if all(order_id in self._own_cancels.judged for order_id in doubt.left):
                 self._finished(doubt, now)
+        elif pending.action == PLACE and order is not None and self._may_be_of(order, pending):
+            self._shown(pending, order.order_id, now)  # of another quantity: it was amended, and not by us
         else:
             self._give_up(pending, now, f"the venue knew nothing of it {self._late_landing_s:g} s after it was written")
+
+    def _may_be_of(self, order: Order, place: Pending) -> bool:
+        return bool(order.state) and facts.may_be_of(order, place, self._since_ms(place))
+
+    def _ended(self, order: Order, now: Now) -> bool:
+        """Whether an order is surely over: one that was cancelled may come back under another orderId, replaced."""
+        return order.over and (not order.cancelled or order.updated_ms < now.wall_ms - _REST_LAG_MS)
 
     def _finished(self, doubt: _Doubt, now: Now) -> None:
         cancelled = sum(self._own_cancels.judged.get(order_id, False) for order_id in doubt.older)

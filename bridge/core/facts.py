@@ -1,26 +1,34 @@
 """What a snapshot of an order proves about a command in doubt."""
 
-from typing import Final
+from collections.abc import Iterable
 
 from bridge.contract.pushes import TradePush
 from bridge.core.command import Pending
 from bridge.core.orders import Order, milliseconds, same_number
 
-_CANCELLED: Final = frozenset({"CANCELLED", "CANCELED"})
 
+def may_be_of(order: Order, pending: Pending, since_ms: int) -> bool:
+    """Whether an order of the right clientOrderId may be what a place asked for: all but its quantity is right.
 
-def is_of(order: Order, pending: Pending, since_ms: int) -> bool:
-    """Whether an order of the right clientOrderId is what a place asked for, and not older than `since_ms`.
-
-    One that was known before the write is somebody else's.
+    One that was known before the write, or that is older than `since_ms`, is somebody else's.
     """
     args, before = pending.args, pending.before
     return (
         order.sym == args["sym"]
         and (before is None or order.order_id != before.order_id)
         and order.side == args["side"]
-        and ("orderQty" not in args or order.order_qty is None or same_number(order.order_qty, args["orderQty"]))
         and order.created_ms >= since_ms
+    )
+
+
+def is_of(order: Order, pending: Pending, since_ms: int, replaces: Iterable[Pending] = ()) -> bool:
+    """Whether it is what a place asked for, or what one of the `replaces` made of that."""
+    quantities = [pending.args.get("orderQty"), *(replace.args.get("replaceQty") for replace in replaces)]
+    asked = [quantity for quantity in quantities if quantity is not None]
+    return may_be_of(order, pending, since_ms) and (
+        "orderQty" not in pending.args
+        or order.order_qty is None
+        or any(same_number(order.order_qty, quantity) for quantity in asked)
     )
 
 
@@ -50,7 +58,7 @@ def shows_cancel(order: Order, pending: Pending, since_ms: int) -> bool:
     if order.updated_ms < since_ms or (before is not None and before.over):
         return False
     failed = order.action == "CANCEL_FAILED" and (before is None or before.action != "CANCEL_FAILED")
-    return failed or order.state in _CANCELLED
+    return failed or order.cancelled
 
 
 def _has_values(order: Order, args: dict[str, str]) -> bool:

@@ -30,11 +30,11 @@ class _GivenUp(Struct):
 class LateLandings:
     """What was given up, and is watched for."""
 
-    def __init__(self, replies: Replies, own_cancels: OwnCancels, *, cancel: bool, late_landing_s: float) -> None:
+    def __init__(self, replies: Replies, own_cancels: OwnCancels, *, cancel: bool, landing_s: float) -> None:
         self._replies = replies
         self._own_cancels = own_cancels
         self._cancel = cancel
-        self._late_landing_ms = int(late_landing_s * 1000)
+        self._landing_ms = int(landing_s * 1000)
         self._places: dict[str, _GivenUp] = {}
         self._replaces: dict[str, _GivenUp] = {}
 
@@ -49,10 +49,16 @@ class LateLandings:
     def restore(self, results: Iterable[tuple[Result, int]]) -> None:
         """Watch for the places that earlier owners gave up."""
         for result, _ in results:
-            if result.outcome is Outcome.NOT_FOUND and result.action == PLACE and result.client_order_id is not None:
-                since_ms = result.sent_at or result.answered_at - 2 * self._late_landing_ms
+            if result.action == PLACE and result.outcome is Outcome.ACCEPTED:
+                self.named_anew(result.client_order_id)
+            elif result.outcome is Outcome.NOT_FOUND and result.action == PLACE and result.client_order_id is not None:
+                since_ms = (result.sent_at or result.answered_at - self._landing_ms) - self._landing_ms
                 given_up = _GivenUp(result.command_id, since_ms)
                 _remember(self._places, result.client_order_id, given_up)
+
+    def named_anew(self, client_order_id: str | None) -> None:
+        """Watch no longer for a place whose name a later one has: its order is that one's."""
+        self._places.pop(client_order_id or "", None)
 
     def order_seen(self, order: Order, now: Now) -> None:
         """Raise the alarm, once, for an order that was given up; end a late order where that is the policy."""

@@ -10,6 +10,7 @@ from bridge.contract.pushes import OrderPush, Text
 
 TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "CANCELED", "REJECT", "REJECTED", "FAIL", "EXPIRED"})
 """States that an order never leaves, with the spellings that were seen (LTP docs, Enum Definitions)."""
+CANCELLED: Final = frozenset({"CANCELLED", "CANCELED"})
 _OVER_REMEMBERED_MAX: Final = 100_000
 _TIME_DIGITS_MAX: Final = 15
 _TIME_MAX_MS: Final = 253_402_300_799_999
@@ -30,6 +31,16 @@ class Order(Struct, frozen=True, gc=False):
     over: bool
     updated_ms: int
     created_ms: int
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it ended as cancelled."""
+        return self.state in CANCELLED
+
+    @property
+    def known_ms(self) -> int:
+        """When it last showed itself, or was acked."""
+        return max(self.updated_ms, self.created_ms)
 
     @property
     def exchange(self) -> str | None:
@@ -68,17 +79,17 @@ class Orders:
         return self._by_order_id.get(order_id) if order_id is not None else None
 
     def live(self) -> list[Order]:
-        """Return the orders that were seen and are not known to be over."""
-        return [order for order in self._by_order_id.values() if order.updated_ms and not order.over]
+        """Return the orders that were seen or acked and are not known to be over."""
+        return [order for order in self._by_order_id.values() if not order.over]
 
-    def acked(self, order_id: str | None, client_order_id: str | None, sym: str | None) -> None:
+    def acked(self, order_id: str | None, client_order_id: str | None, sym: str | None, at_ms: int) -> None:
         """Learn the two names of an order from an ack, if it has both."""
         if not order_id or not client_order_id:
             return
         self._by_client_order_id[client_order_id] = order_id
         if order_id not in self._by_order_id:
             self._by_order_id[order_id] = Order(
-                order_id, client_order_id, sym, None, None, None, "", "", over=False, updated_ms=0, created_ms=0
+                order_id, client_order_id, sym, None, None, None, "", "", over=False, updated_ms=0, created_ms=at_ms
             )
 
     def seen(self, push: OrderPush) -> Order:

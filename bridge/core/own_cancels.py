@@ -52,6 +52,7 @@ class OwnCancels:
         if due is None or not self._window.take(request_id, now.mono):
             return None
         self._count += 1
+        self._wanted[due.order_id] = self._wanted.pop(due.order_id)  # the others come first now
         due.next_at = now.mono + _REPEAT_S
         self._requests[request_id] = due
         return request_id, {"orderId": due.order_id}
@@ -65,7 +66,7 @@ class OwnCancels:
         proof = verdict(answer.code)
         if proof is not Verdict.IN_DOUBT and answer.code not in RATE_CODES:
             self._wanted.pop(asked.order_id, None)
-            self.judged[asked.order_id] = proof is Verdict.TAKEN
+            self.judged[asked.order_id] = proof is Verdict.TAKEN or self.judged.get(asked.order_id, False)
         return True
 
     def link_lost(self) -> None:

@@ -86,7 +86,7 @@ class Settling:
             self._doubt(pending, now, code=answer.code, message=answer.message)
             return True
         if proof is Verdict.TAKEN:
-            self._learn(pending, answer)
+            self._learn(pending, answer, now)
         outcome = Outcome.ACCEPTED if proof is Verdict.TAKEN else Outcome.REJECTED
         self._doubts.settle(pending, outcome, Event.ACKED, now, code=answer.code, message=answer.message)
         return True
@@ -131,11 +131,11 @@ class Settling:
             and self._doubts.place_in_flight(pending.client_order_id)
         )
 
-    def _learn(self, pending: Pending, answer: Answer) -> None:
+    def _learn(self, pending: Pending, answer: Answer, now: Now) -> None:
         pending.order_id = answer.order_id or pending.order_id
         pending.client_order_id = pending.client_order_id or answer.client_order_id
         if pending.action in {PLACE, REPLACE}:
-            self._orders.acked(pending.order_id, pending.client_order_id, pending.args.get("sym"))
+            self._orders.acked(pending.order_id, pending.client_order_id, pending.args.get("sym"), now.wall_ms)
 
     def _doubt(self, pending: Pending, now: Now, *, code: int | None = None, message: str | None = None) -> None:
         self._replies.doubt(pending, now, code=code, message=message)

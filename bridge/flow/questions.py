@@ -20,6 +20,9 @@ _SPACING_S: Final = 0.1
 _SEARCH_SPACING_S: Final = 2.1
 """Between two searches of the executions (LTP docs, Query Executions: 5 in 10 s)."""
 _PAUSE_S: Final = 1.0
+_SWEPT_MAX: Final = 50
+_HISTORY_MS: Final = 7 * 24 * 3600 * 1000
+"""How far the history reaches back (LTP docs, Query Order History)."""
 
 
 class Questions:
@@ -60,8 +63,11 @@ class Questions:
             await asyncio.sleep(_SPACING_S)
 
     async def ask_all(self) -> None:
-        """Ask once about every command in doubt; what the venue does not answer comes again by itself."""
-        for question in self._account.doubts.all():
+        """Ask once about the commands in doubt, the oldest first, before places may go.
+
+        Where there are many, and where the venue does not answer, they are asked about by and by.
+        """
+        for question in self._account.doubts.all()[:_SWEPT_MAX]:
             if question.offset in self._account.doubts and not await self._ask(question):
                 return
 
@@ -116,17 +122,23 @@ class Questions:
         await asyncio.sleep(max(0.0, self._search_from - self._clock().mono))
         if question.offset not in self._account.doubts:
             return
-        asked_at, since_ms = self._clock().mono, self._account.doubts.oldest_ms(sym)
+        now = self._clock()
+        asked_at, since_ms = now.mono, self._account.doubts.oldest_ms(sym)
+        begin_ms = max(since_ms, now.wall_ms - _HISTORY_MS)
         self._search_from = asked_at + _SEARCH_SPACING_S
-        for row in await self._rest.history(sym, since_ms):
-            self._take(row)
-        for trade in await self._rest.executions(sym, since_ms):
-            self._account.doubts.trade_seen(trade, self._clock())
+        try:
+            for row in await self._rest.history(sym, begin_ms):
+                self._take(row)
+            for trade in await self._rest.executions(sym, begin_ms):
+                self._account.doubts.trade_seen(trade, self._clock())
+        except VenueRefused as error:  # such as a symbol that there is not: then nothing of it can be there
+            self._log.error("search.refused", sym=sym, detail=str(error))
         self._searched[sym] = (asked_at, since_ms)
 
     async def _look_up(self) -> None:
         """Look up the orders of replaces that name one nobody here knows."""
         for client_order_id in self._account.intake.lookups():
+            await asyncio.sleep(_SPACING_S)
             try:
                 self._take(await self._rest.order(client_order_id=client_order_id))
             except VenueError as error:  # it waits until it expires

@@ -89,6 +89,19 @@ def test_an_order_that_the_list_does_not_show_yet_is_ended_once() -> None:
     assert one.results()[-1].outcome == "accepted"
 
 
+def test_an_acked_order_that_shows_nowhere_yet_is_ended() -> None:
+    """Its push was lost with the link, and the list is behind; an ack of long ago proves nothing any more."""
+    one = OneAccount()
+    _placed(one, "early", "11")
+    one.renew(60)
+    _placed(one, "late", "22")
+    one.lose_session()
+    one.open_session()
+    _cancel_all_in_doubt(one)
+    one.ask()
+    assert one.send_own_cancels() == ["22"]
+
+
 def test_an_order_that_the_stream_shows_as_over_needs_no_cancel() -> None:
     """Though the list still has it."""
     one = OneAccount()
@@ -212,6 +225,27 @@ def test_a_cancel_of_our_own_is_repeated_until_the_venue_has_said_something() ->
     _acked(one)
     one.renew(6)
     assert one.send_own_cancels() == []
+
+
+def test_every_order_gets_its_turn_and_is_counted_once() -> None:
+    """Those that are repeated stand behind those that were not tried yet."""
+    one = OneAccount(limits={"place_order": 9, "replace_order": 9, "cancel_order": 2, "cancel_orders": 9})
+    _cancel_all_in_doubt(one)
+    rows = [_order("", str(number), createAt=_OLD) for number in range(11, 15)]
+    one.ask(*rows)
+    tried = one.send_own_cancels()
+    one.renew(185)
+    tried += one.send_own_cancels()
+    assert tried == ["11", "12", "13", "14"]
+    for code in (200000, 401018):
+        _acked(one, code)
+        one.renew(61)
+        one.ask(*rows[:1])
+        one.send_own_cancels()
+    _acked(one, 401018)
+    one.renew(61)
+    one.ask()
+    assert "cancelling 4 orders" in (one.results()[-1].message or "")
 
 
 def test_a_rate_rejection_of_a_cancel_of_our_own_halves_the_class() -> None:

@@ -224,6 +224,49 @@ def test_a_push_before_the_ack_waits_for_the_ack() -> None:
     assert one.results()[-1].code == 200000
 
 
+def test_a_place_whose_quantity_was_replaced_since_is_found() -> None:
+    """An earlier owner wrote the place and then its replace, and left no answer to either."""
+    one = OneAccount(epoch=2)
+    body = replace("r", clientOrderId="mine")
+    body["args"] = {"clientOrderId": "mine", "replaceQty": "1"}
+    one.offer(place("p", clientOrderId="mine"), past=Past.CLAIMED)
+    one.offer(body, past=Past.CLAIMED)
+    one.ask(order_push("mine", orderQty="1", updateAt=_at(one, 1)))
+    assert one.outcomes() == [(0, "unknown"), (1, "unknown"), (0, "accepted"), (1, "accepted")]
+
+
+def test_a_place_that_somebody_else_amended_is_not_given_up() -> None:
+    """Another quantity proves nothing at first; when it can land no more, it is the only order that it can be."""
+    one = _in_doubt(place("p"))
+    one.ask(order_push("p", orderQty="7"))
+    assert one.outcomes() == [(0, "unknown")]
+    one.renew(116)
+    one.ask(order_push("p", orderQty="7"))
+    assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
+
+
+def test_two_replaces_of_one_order_are_both_looked_for() -> None:
+    """An earlier owner had written both; each is settled by what it asked for."""
+    one = OneAccount(epoch=2)
+    one.offer(replace("r1", price="101", orderId=ORDER_ID), past=Past.CLAIMED)
+    one.offer(replace("r2", price="102", orderId=ORDER_ID), past=Past.CLAIMED)
+    one.account.order_row(order_push("mine", limitPrice="101", updateAt=_at(one)), one.now)
+    assert one.outcomes()[2:] == [(0, "accepted")]
+    one.account.order_row(order_push("mine", limitPrice="102", updateAt=_at(one, 1)), one.now)
+    assert one.outcomes()[3:] == [(1, "accepted")]
+
+
+def test_a_cancelled_order_may_come_back_under_another_id() -> None:
+    """REST is behind the stream: the replace is not given up before the successor had time to show."""
+    one = _in_doubt(replace("r", clientOrderId="mine"), {"limitPrice": "100"})
+    ended = order_push("mine", orderState="CANCELLED", limitPrice="100", updateAt=_at(one))
+    one.ask(ended)
+    assert one.outcomes() == [(0, "unknown")]
+    one.renew(36)
+    one.ask(ended)
+    assert one.outcomes() == [(0, "unknown"), (0, "not_found")]
+
+
 # Cancels
 
 

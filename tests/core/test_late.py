@@ -80,10 +80,21 @@ def test_what_an_earlier_owner_gave_up_is_watched_for() -> None:
     one = OneAccount(epoch=2)
     given_up = Result("p", 0, Outcome.NOT_FOUND, START.wall_ms, action="place_order", client_order_id="p")
     one.account.restore([(given_up, START.wall_ms)], one.now)
-    one.account.order_row(order_push("p", orderId="1", createAt=str(START.wall_ms - 240_001)), one.now)
+    one.account.order_row(order_push("p", orderId="1", createAt=str(START.wall_ms - 250_001)), one.now)
     assert one.alarms() == []
     one.account.order_row(order_push("p"), one.now)
     assert one.alarms() == ["late_landed"]
+
+
+def test_a_name_that_a_later_place_has_is_no_longer_watched_for() -> None:
+    """Its order is that one's, and lives."""
+    one = OneAccount(epoch=2)
+    given_up = Result("p", 0, Outcome.NOT_FOUND, START.wall_ms, action="place_order", client_order_id="p")
+    accepted = Result("q", 1, Outcome.ACCEPTED, START.wall_ms, action="place_order", client_order_id="p")
+    one.account.restore([(given_up, START.wall_ms), (accepted, START.wall_ms)], one.now)
+    one.account.order_row(order_push("p"), one.now)
+    assert one.alarms() == []
+    assert one.send_own_cancels() == []
 
 
 def test_what_was_given_up_is_forgotten_at_last(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,16 +38,16 @@ def test_an_older_snapshot_changes_nothing() -> None:
 def test_an_ack_teaches_names_and_forgets_nothing() -> None:
     """After the push it adds a name; before it, it is all that is known; without both names it teaches nothing."""
     orders = Orders()
-    orders.acked(ORDER_ID, None, None)
-    orders.acked(None, "mine", None)
-    orders.acked("", "mine", None)
+    orders.acked(ORDER_ID, None, None, 7)
+    orders.acked(None, "mine", None, 7)
+    orders.acked("", "mine", None, 7)
     assert orders.find(None, "mine") is None
-    orders.acked(ORDER_ID, "mine", None)
+    orders.acked(ORDER_ID, "mine", None, 7)
     first = orders.find(None, "mine")
     assert first is not None
     assert (first.order_id, first.exchange) == (ORDER_ID, None)
     seen = orders.seen(order_push("mine"))
-    orders.acked(ORDER_ID, "mine", None)
+    orders.acked(ORDER_ID, "mine", None, 7)
     assert orders.find(None, "mine") is seen
 
 

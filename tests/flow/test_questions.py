@@ -48,6 +48,16 @@ async def test_history_and_executions_settle_a_place() -> None:
         await until(lambda: outside.topics.outcomes("p2") == ["unknown", "accepted"])
 
 
+async def test_a_search_that_is_refused_finds_nothing() -> None:
+    """The venue knows no such symbol: then no order of it is there."""
+    outside = Outside(late_landing_s=0.6)
+    outside.venue.answer = None
+    outside.venue.search_refusal = VenueRefused(401011, "no such symbol")
+    async with outside.running():
+        outside.group.write(place("p"))
+        await until(lambda: outside.topics.outcomes("p") == ["unknown", "not_found"])
+
+
 async def test_rest_that_is_away_gives_nothing_up() -> None:
     """The command stays unknown for as long as the venue does not answer."""
     outside = Outside(late_landing_s=0.6)

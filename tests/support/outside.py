@@ -293,6 +293,7 @@ class Venue:
         self.trades: list[TradePush] = []
         self.asked: list[str] = []
         self.searched: list[str] = []
+        self.search_refusal: VenueRefused | None = None
         self.swept = 0
         self.written: list[dict[str, Any]] = []
         self.sessions: list[Session] = []
@@ -329,6 +330,8 @@ class Venue:
     async def history(self, sym: str, begin_ms: int) -> list[Row]:
         """Return what is over."""
         self.searched.append(sym)
+        if self.search_refusal is not None:
+            raise self.search_refusal
         return self.ended
 
     async def executions(self, sym: str, begin_ms: int) -> list[TradePush]:
