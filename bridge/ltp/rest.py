@@ -1,10 +1,11 @@
 """The venue's REST calls, signed (LTP docs, Authentication). Only reading."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Annotated, Any, Final, Self, TypeVar
 
 import msgspec
+import structlog
 from aiohttp import ClientError, ClientResponse, ClientTimeout
 from msgspec import Meta, Raw, Struct, field
 
@@ -15,6 +16,8 @@ from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.ltp import codes, wire
 from bridge.ltp.network import http_session, tls_context
 from bridge.ltp.signing import read_keys, rest_signature, without_secrets
+
+_log = structlog.get_logger()
 
 TOTAL_TIMEOUT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -78,6 +81,14 @@ def _read(path: str, data: bytes | Raw, kind: type[T]) -> T:
         raise VenueUnreachable(f"GET {path}: the answer is not understood: {error}") from None
 
 
+def _understood(path: str, rows: Iterable[bytes], kind: type[T]) -> Iterator[tuple[bytes, T]]:
+    for raw in rows:
+        try:
+            yield raw, _read(path, raw, kind)
+        except VenueUnreachable as error:
+            _log.warning("rest.row_not_understood", detail=str(error))
+
+
 def _row(path: str, raw: bytes) -> OrderRow:
     return OrderRow(_read(path, raw, OrderPush), raw)
 
@@ -136,21 +147,24 @@ class RestClient:
 
         The list may shift between pages, so a row may come twice; the later one is kept.
         """
-        return await self._orders("/api/v1/trading/orders", {})
+        path = "/api/v1/trading/orders"
+        rows = [_row(path, raw) for raw in await self._pages(path, {})]
+        return list({str(row.order.order_id): row for row in rows}.values())
 
     async def history(self, sym: str, begin_ms: int) -> list[OrderRow]:
-        """Ask for the orders of a symbol that are over, created at or after a Unix time in ms; 7 days back at most."""
-        return await self._orders("/api/v1/trading/history/orders", {"sym": sym, "begin": str(begin_ms)})
+        """Ask for the orders of a symbol that are over, created at or after a Unix time in ms; 7 days back at most.
+
+        A row that is not understood is passed over: it must not hide the others for ever.
+        """
+        path = "/api/v1/trading/history/orders"
+        rows = await self._pages(path, {"sym": sym, "begin": str(begin_ms)})
+        return [OrderRow(order, raw) for raw, order in _understood(path, rows, OrderPush)]
 
     async def executions(self, sym: str, begin_ms: int) -> list[TradePush]:
-        """Ask for the executions of a symbol at or after a Unix time in ms; 7 days back at most."""
+        """Ask for the executions of a symbol at or after a Unix time in ms, as `history` does."""
         path = "/api/v1/trading/executions/pageable"
         rows = await self._pages(path, {"sym": sym, "begin": str(begin_ms)})
-        return [_read(path, raw, TradePush) for raw in rows]
-
-    async def _orders(self, path: str, params: Mapping[str, str]) -> list[OrderRow]:
-        rows = [_row(path, raw) for raw in await self._pages(path, params)]
-        return list({str(row.order.order_id): row for row in rows}.values())
+        return [trade for _, trade in _understood(path, rows, TradePush)]
 
     async def _pages(self, path: str, params: Mapping[str, str]) -> list[bytes]:
         rows: list[bytes] = []

@@ -179,7 +179,7 @@ async def test_open_orders_of_all_pages(serve: Serve, client: Client, page_num: 
 
 
 async def test_history_and_executions_of_a_symbol(serve: Serve, client: Client) -> None:
-    """Both are asked for by symbol and time, and read to the last page."""
+    """Both are asked for by symbol and time, and read to the last page; a row that is none hides no other."""
     asked: list[dict[str, str]] = []
     trade = (
         '{"transactionId":"%s","orderId":"1","sym":"BINANCE_PERP_BTC_USDT","quantity":"1","price":"2","side":"BUY",'
@@ -188,7 +188,8 @@ async def test_history_and_executions_of_a_symbol(serve: Serve, client: Client) 
 
     async def answer(request: web.Request) -> web.StreamResponse:
         asked.append(dict(request.query))
-        rows = [[trade % "7"], [trade % "8"]] if "executions" in request.path else [[ROW % "1"], [ROW % "2"]]
+        odd = '{"orderId":"3","orderState":null}'
+        rows = [[trade % "7"], [trade % "8", odd]] if "executions" in request.path else [[ROW % "1", odd], [ROW % "2"]]
         return await paged(rows, 2)(request)
 
     async with client(await serve(answer)) as venue:
