@@ -238,13 +238,8 @@ class Doubts:
             # A single cancel is safe to repeat: there is no hurry to give this up.
             if all(order_id in self._own_cancels.judged for order_id in doubt.left):
                 self._finished(doubt, now)
-        elif pending.action == PLACE and order is not None and self._may_be_of(order, pending):
-            self._shown(pending, order.order_id, now)  # of another quantity: it was amended, and not by us
         else:
             self._give_up(pending, now, f"the venue knew nothing of it {self._late_landing_s:g} s after it was written")
-
-    def _may_be_of(self, order: Order, place: Pending) -> bool:
-        return bool(order.state) and facts.may_be_of(order, place, self._since_ms(place))
 
     def _ended(self, order: Order, now: Now) -> bool:
         """Whether an order is surely over: one that was cancelled may come back under another orderId, replaced."""

@@ -7,29 +7,23 @@ from bridge.core.command import Pending
 from bridge.core.orders import Order, milliseconds, same_number
 
 
-def may_be_of(order: Order, pending: Pending, since_ms: int) -> bool:
-    """Whether an order of the right clientOrderId may be what a place asked for: all but its quantity is right.
+def is_of(order: Order, pending: Pending, since_ms: int, replaces: Iterable[Pending] = ()) -> bool:
+    """Whether an order of the right clientOrderId is what a place asked for, or what one of the `replaces` made of it.
 
     One that was known before the write, or that is older than `since_ms`, is somebody else's.
     """
     args, before = pending.args, pending.before
-    return (
-        order.sym == args["sym"]
-        and (before is None or order.order_id != before.order_id)
-        and order.side == args["side"]
-        and order.created_ms >= since_ms
-    )
-
-
-def is_of(order: Order, pending: Pending, since_ms: int, replaces: Iterable[Pending] = ()) -> bool:
-    """Whether it is what a place asked for, or what one of the `replaces` made of that."""
-    quantities = [pending.args.get("orderQty"), *(replace.args.get("replaceQty") for replace in replaces)]
-    asked = [quantity for quantity in quantities if quantity is not None]
-    return may_be_of(order, pending, since_ms) and (
-        "orderQty" not in pending.args
-        or order.order_qty is None
-        or any(same_number(order.order_qty, quantity) for quantity in asked)
-    )
+    if (
+        order.sym != args["sym"]
+        or (before is not None and order.order_id == before.order_id)
+        or order.side != args["side"]
+        or order.created_ms < since_ms
+    ):
+        return False
+    if "orderQty" not in args or order.order_qty is None:
+        return True
+    asked = [args["orderQty"], *(replace.args.get("replaceQty", args["orderQty"]) for replace in replaces)]
+    return any(same_number(order.order_qty, quantity) for quantity in asked)
 
 
 def is_trade_of(trade: TradePush, pending: Pending, since_ms: int) -> bool:

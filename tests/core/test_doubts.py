@@ -235,16 +235,6 @@ def test_a_place_whose_quantity_was_replaced_since_is_found() -> None:
     assert one.outcomes() == [(0, "unknown"), (1, "unknown"), (0, "accepted"), (1, "accepted")]
 
 
-def test_a_place_that_somebody_else_amended_is_not_given_up() -> None:
-    """Another quantity proves nothing at first; when it can land no more, it is the only order that it can be."""
-    one = _in_doubt(place("p"))
-    one.ask(order_push("p", orderQty="7"))
-    assert one.outcomes() == [(0, "unknown")]
-    one.renew(116)
-    one.ask(order_push("p", orderQty="7"))
-    assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
-
-
 def test_two_replaces_of_one_order_are_both_looked_for() -> None:
     """An earlier owner had written both; each is settled by what it asked for."""
     one = OneAccount(epoch=2)
