@@ -133,20 +133,24 @@ class AccountParts:
         await read_tail(self._settings.kafka, topic, take, since_ms=since_ms)
 
     async def _take_over(self, membership: ports.Membership) -> Account:
-        account = await Takeover(
-            self._settings.kafka.topic_prefix,
-            self._name,
-            self._instance,
-            terms(self._settings),
-            membership=membership,
-            publisher=self.publisher,
-            read_tail=self._read_tail,
-            clock=clock,
-            commit_timeout_s=self._settings.timing.session_timeout_s,
-        ).run()
         gc.unfreeze()
         gc.collect()  # the term before this one
-        gc.freeze()  # an hour of results stays for an hour; looking through it again and again would stop the loop
+        gc.disable()  # an hour of results stays for an hour; looking through it again and again would only cost time
+        try:
+            account = await Takeover(
+                self._settings.kafka.topic_prefix,
+                self._name,
+                self._instance,
+                terms(self._settings),
+                membership=membership,
+                publisher=self.publisher,
+                read_tail=self._read_tail,
+                clock=clock,
+                commit_timeout_s=self._settings.timing.session_timeout_s,
+            ).run()
+        finally:
+            gc.enable()
+        gc.freeze()
         return account
 
     def _parts(self, membership: ports.Membership) -> Parts:

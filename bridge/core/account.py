@@ -28,6 +28,8 @@ from bridge.core.settling import Settling
 from bridge.core.traffic import Answer, Outgoing, Push, Received
 from bridge.core.windows import Windows
 
+_ACKS_OF_LATE_MS = 60_000
+
 
 class Terms(Struct, frozen=True):
     """The settings that the decisions need. Seconds, bytes and counts; `limits` are by action, per `window_s`."""
@@ -131,7 +133,11 @@ class Account:
         self._memory.restore(results)
         self._windows.restore(results, now)
         self._late.restore(results)
+        # Older orders have shown themselves on the orders topic, which is read too.
+        of_late_ms = now.wall_ms - _ACKS_OF_LATE_MS
         for result, timestamp_ms in results:
+            if timestamp_ms < of_late_ms:
+                continue
             if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
                 self._orders.acked(result.order_id, result.client_order_id, None, timestamp_ms)
 

@@ -74,7 +74,8 @@ def member_options(kafka: Kafka, timing: Timing) -> dict[str, Any]:
         "request_timeout_ms": int((timing.rebalance_timeout_s + _BEYOND_REBALANCE_S) * 1000),
         "max_poll_interval_ms": 60_000,
         "metadata_max_age_ms": 60_000,
-        "fetch_max_wait_ms": 500,
+        # A fetch from where we no longer want to read holds up the next for so long, and a takeover seeks twice.
+        "fetch_max_wait_ms": 50,
         # With read_committed, an open transaction of any caller would hold up every command.
         "isolation_level": "read_uncommitted",
     }
