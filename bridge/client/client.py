@@ -190,7 +190,7 @@ class Client:
 
     def _hear_result(self, record: ConsumerRecord) -> None:
         headers = dict(record.headers)
-        epoch = _number(headers.get(names.EPOCH))
+        epoch = names.number(headers.get(names.EPOCH))
         if epoch < self._epoch:
             return  # void: the producer of an owner that was put out was still flushing
         self._epoch = epoch
@@ -210,7 +210,7 @@ class Client:
         reason, message = (_text(headers.get(name)) for name in (names.ERROR_CODE, names.ERROR_MESSAGE))
         for submitted in self._asked(record):
             refused = CommandRefused(submitted.command, reason, message)
-            submitted.hear(_number(headers.get(names.ERROR_OFFSET)), refused, headers)
+            submitted.hear(names.number(headers.get(names.ERROR_OFFSET)), refused, headers)
             self._forget_over(submitted)
 
     def _asked(self, record: ConsumerRecord) -> list[Submitted]:
@@ -235,7 +235,3 @@ class Client:
 
 def _text(content: bytes | None) -> str:
     return (content or b"").decode("utf-8", "replace")
-
-
-def _number(content: bytes | None) -> int:
-    return int(content) if content is not None and content.isdigit() else -1

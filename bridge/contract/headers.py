@@ -103,3 +103,8 @@ def event_headers(
     if recovered:
         headers.append((RECOVERED, b"true"))
     return headers
+
+
+def number(content: bytes | None) -> int:
+    """Read a header that holds a number; -1 where there is none, or something else."""
+    return int(content) if content is not None and content.isdigit() else -1

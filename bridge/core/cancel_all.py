@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bridge.core.command import Pending
+from bridge.core.command import Pending, in_scope
 from bridge.core.memory import Memory
 from bridge.core.orders import Order
 
@@ -12,7 +12,7 @@ def orders_to_end(cancel_all: Pending, live: Iterable[Order], memory: Memory, sk
     return [
         order
         for order in live
-        if cancel_all.exchange in {"ALL", order.exchange} and _is_older(order, cancel_all, memory, skew_ms)
+        if in_scope(cancel_all.exchange, order.exchange) and _is_older(order, cancel_all, memory, skew_ms)
     ]
 
 

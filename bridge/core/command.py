@@ -11,6 +11,7 @@ from bridge.core.orders import Order
 
 ACTIONS: Final = (CANCEL_ALL, CANCEL, REPLACE, PLACE)
 """By urgency, most urgent first."""
+_EVERYTHING: Final = "ALL"
 SAFE_TO_REPEAT: Final = frozenset({CANCEL})
 """May be written more than once, and so needs no claim."""
 
@@ -52,6 +53,11 @@ class Pending(Struct, eq=False):
         self.state = step(self.state, event)
 
 
+def in_scope(scope: str | None, exchange: str | None) -> bool:
+    """Whether a cancel_orders of this scope ends orders of an exchange."""
+    return scope in {_EVERYTHING, exchange}
+
+
 def wire_args(pending: Pending) -> dict[str, str]:
     """Return the arguments as the venue wants them.
 
@@ -61,6 +67,6 @@ def wire_args(pending: Pending) -> dict[str, str]:
     if pending.action == REPLACE:
         rest = {name: value for name, value in pending.args.items() if name not in {"orderId", "clientOrderId"}}
         return {"orderId": pending.order_id or "", **rest}
-    if pending.action == CANCEL_ALL and pending.exchange == "ALL":
+    if pending.action == CANCEL_ALL and pending.exchange == _EVERYTHING:
         return {}
     return pending.args

@@ -15,7 +15,7 @@ from bridge.contract.pushes import TradePush
 from bridge.contract.results import Outcome
 from bridge.core import facts
 from bridge.core.cancel_all import orders_to_end
-from bridge.core.command import Pending
+from bridge.core.command import Pending, in_scope
 from bridge.core.lanes import Lanes
 from bridge.core.late import LateLandings
 from bridge.core.life import Event, State
@@ -83,6 +83,7 @@ class Doubts:
         self._late = late
         self._late_landing_s = late_landing_s
         self._skew_bound_s = skew_bound_s
+        self._skew_bound_ms = int(skew_bound_s * 1000)
         self._doubts: dict[int, _Doubt] = {}
         self._due: list[tuple[float, int]] = []
         self._places: dict[str, Pending] = {}
@@ -184,7 +185,7 @@ class Doubts:
         live = {order.order_id: order for order in (*unlisted, *listed) if not order.over}
         for doubt in waiting:
             pending = doubt.pending
-            left = orders_to_end(pending, live.values(), self._memory, int(self._skew_bound_s * 1000))
+            left = orders_to_end(pending, live.values(), self._memory, self._skew_bound_ms)
             doubt.left = tuple(order.order_id for order in left)
             doubt.older.update(doubt.left)
             for order_id in doubt.left:
@@ -293,12 +294,12 @@ class Doubts:
     def _since_ms(self, pending: Pending) -> int:
         """Return the venue's earliest time at which what a command asked for can have happened."""
         since_ms = pending.timestamp_ms if pending.sent_at_ms is None else pending.sent_at_ms
-        return since_ms - int(self._skew_bound_s * 1000)
+        return since_ms - self._skew_bound_ms
 
     def _place_in_doubt_below(self, cancel_all: Pending) -> bool:
         return any(
             doubt.pending.action == PLACE
             and doubt.pending.offset < cancel_all.offset
-            and cancel_all.exchange in {"ALL", doubt.pending.exchange}
+            and in_scope(cancel_all.exchange, doubt.pending.exchange)
             for doubt in self._doubts.values()
         )

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.core.command import ACTIONS, Pending
+from bridge.core.command import ACTIONS, Pending, in_scope
 from bridge.core.life import OVER, UNSENT, State
 
 CLAIM_LANES: Final = (CANCEL_ALL, REPLACE, PLACE)
 """Lanes whose commands need a claim, most urgent first."""
-_EVERYTHING: Final = "ALL"
 
 
 class Lanes:
@@ -86,7 +85,7 @@ class Lanes:
         return any(
             sweeping.state in UNSENT
             and sweeping.offset < pending.offset
-            and sweeping.exchange in {_EVERYTHING, pending.exchange}
+            and in_scope(sweeping.exchange, pending.exchange)
             for sweeping in self._sweeping
         )
 
@@ -112,7 +111,7 @@ class Lanes:
 
     def unsent_in_scope(self, scope: str) -> list[Pending]:
         """Return the places and replaces that have not been written and that a cancel_orders of this scope ends."""
-        return [pending for pending in self._unsent() if scope in {_EVERYTHING, pending.exchange}]
+        return [pending for pending in self._unsent() if in_scope(scope, pending.exchange)]
 
     def unsent_replaces(self, order: str) -> list[Pending]:
         """Return the replaces of an order that have not been written."""

@@ -15,10 +15,6 @@ _decode_result = msgspec.json.Decoder(Result).decode
 _decode_order = msgspec.json.Decoder(OrderPush).decode
 
 
-def _number(content: bytes | None) -> int:
-    return int(content) if content is not None and content.isdigit() else -1
-
-
 class NotVoid:
     """Passes over records with a lower epoch than one before them: a predecessor's producer was still flushing."""
 
@@ -30,7 +26,7 @@ class NotVoid:
         """Yield each record that counts, with its value and its `ce_type`."""
         for record in records:
             headers = dict(record.headers)
-            epoch = _number(headers.get(names.EPOCH))
+            epoch = names.number(headers.get(names.EPOCH))
             if epoch >= self.epoch and record.value is not None:
                 self.epoch = epoch
                 yield record, record.value, headers.get(names.TYPE)
@@ -73,7 +69,7 @@ class Answered:
 
     def dead_letters(self, records: Sequence[TailRecord]) -> None:
         """Note which records of `commands` became dead letters."""
-        self.offsets.update(_number(dict(record.headers).get(names.ERROR_OFFSET)) for record in records)
+        self.offsets.update(names.number(dict(record.headers).get(names.ERROR_OFFSET)) for record in records)
 
 
 class Orders:

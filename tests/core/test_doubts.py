@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import msgspec
 import pytest
-from one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, place, replace
+from one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, place, replace, trade_push
 
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
-from bridge.contract.pushes import TradePush
 from bridge.core.intake import Past
 
 _OTHER_ID = "2" * 16
@@ -95,17 +93,7 @@ def test_a_look_after_the_end_changes_nothing() -> None:
 def test_an_execution_settles_its_place(fields: dict[str, Any], outcome: str) -> None:
     """One with its clientOrderId, symbol and side, and not from before it."""
     one = _in_doubt(place("p"))
-    trade = {
-        "transactionId": "7",
-        "orderId": ORDER_ID,
-        "sym": BTC,
-        "quantity": "0.5",
-        "price": "100",
-        "side": "BUY",
-        "clientOrderId": "p",
-        "createAt": str(START.wall_ms),
-    }
-    one.account.doubts.trade_seen(msgspec.convert(trade | fields, TradePush), one.now)
+    one.account.doubts.trade_seen(trade_push("p", **fields), one.now)
     assert one.results()[-1].outcome == outcome
     assert one.results()[-1].order_id == (ORDER_ID if outcome == "accepted" else None)
 

@@ -73,15 +73,21 @@ async def _nothing_happens_again(
     assert len(received) == len([*answered, after])
 
 
-async def test_offsets_reset_to_the_beginning_by_a_tool(rig: Rig) -> None:
-    """After `--reset-offsets --to-earliest` nothing is sent or answered again, what has no answer counts as claimed."""
-    group, commands = group_name(rig.prefix, "main"), topic_name(rig.prefix, "main", Stream.COMMANDS)
+async def _past(rig: Rig) -> tuple[Topic, list[dict[str, Any]], dict[str, Any]]:
+    """Let a daemon answer a few places and end; return `results`, the places, and one that nobody has read."""
     places = [command("place_order", PLACE) for _ in range(FEW)]
     async with rig.daemon():
         results = await rig.topic(Stream.RESULTS)
         await _answered(rig, results, places)
     left = command("place_order", PLACE, valid_s=300)
     await rig.send(left)
+    return results, places, left
+
+
+async def test_offsets_reset_to_the_beginning_by_a_tool(rig: Rig) -> None:
+    """After `--reset-offsets --to-earliest` nothing is sent or answered again, what has no answer counts as claimed."""
+    group, commands = group_name(rig.prefix, "main"), topic_name(rig.prefix, "main", Stream.COMMANDS)
+    results, places, left = await _past(rig)
     reset = ("--reset-offsets", "--to-earliest", "--execute", "--group", group, "--topic", commands)
     told = await consumer_groups(rig.bootstrap, *reset)
     assert commands in told
@@ -90,12 +96,7 @@ async def test_offsets_reset_to_the_beginning_by_a_tool(rig: Rig) -> None:
 
 async def test_a_group_that_was_deleted_by_a_tool(rig: Rig) -> None:
     """After `--delete` of the group nothing is sent or answered again, what has no answer counts as claimed."""
-    places = [command("place_order", PLACE) for _ in range(FEW)]
-    async with rig.daemon():
-        results = await rig.topic(Stream.RESULTS)
-        await _answered(rig, results, places)
-    left = command("place_order", PLACE, valid_s=300)
-    await rig.send(left)
+    results, places, left = await _past(rig)
     told = await consumer_groups(rig.bootstrap, "--delete", "--group", group_name(rig.prefix, "main"))
     assert "successful" in told
     await _nothing_happens_again(rig, results, places, left)

@@ -1,7 +1,7 @@
 """Asking the venue what became of commands: over REST, until there is a fact, and without holding anything up."""
 
-from one_account import ORDER_ID, cancel_all, order_push, place, replace
-from outside import Outside, Row, trade, until
+from one_account import ORDER_ID, cancel_all, order_push, place, replace, trade_push
+from outside import Outside, Row, until
 
 from bridge.app import clock
 from bridge.contract.session import Cause
@@ -11,6 +11,14 @@ from bridge.errors import VenueRefused, VenueUnreachable
 def _stamped(name: str, **fields: str) -> Row:
     at = str(clock().wall_ms)
     return Row(order_push(name, createAt=at, updateAt=at, **fields))
+
+
+async def _cancel_all_unheard(outside: Outside) -> None:
+    """Write a cancel_orders whose answer never comes, while an older order is open."""
+    outside.venue.open = [Row(order_push("", orderId="7" * 16, createAt="1"))]
+    outside.venue.answer = None
+    outside.group.write(cancel_all("ca"))
+    await until(lambda: outside.venue.written)
 
 
 async def test_silence_is_asked_about_until_the_order_shows() -> None:
@@ -42,7 +50,7 @@ async def test_history_and_executions_settle_a_place() -> None:
     outside.venue.answer = None
     async with outside.running():
         outside.venue.ended = [_stamped("p1", orderState="CANCELLED")]
-        outside.venue.trades = [trade("p2", createAt=str(clock().wall_ms))]
+        outside.venue.trades = [trade_push("p2", createAt=str(clock().wall_ms))]
         outside.group.write(place("p1"), place("p2"))
         await until(lambda: outside.topics.outcomes("p1") == ["unknown", "accepted"])
         await until(lambda: outside.topics.outcomes("p2") == ["unknown", "accepted"])
@@ -91,10 +99,7 @@ async def test_a_cancel_orders_in_doubt_is_finished_by_single_cancels() -> None:
     """Each live order that is older gets its own; then the one result says how many."""
     outside = Outside(late_landing_s=30)
     async with outside.running():
-        outside.venue.open = [Row(order_push("", orderId="7" * 16, createAt="1"))]
-        outside.venue.answer = None
-        outside.group.write(cancel_all("ca"))
-        await until(lambda: outside.venue.written)
+        await _cancel_all_unheard(outside)
         outside.venue.answer = 200000
         await until(lambda: outside.venue.actions("cancel_order") == [{"orderId": "7" * 16}])
         outside.venue.open = []
@@ -107,10 +112,7 @@ async def test_a_cancel_of_our_own_that_cannot_be_written_waits_for_the_next_lin
     """The loss of the link is told by the listener."""
     outside = Outside(late_landing_s=30)
     async with outside.running():
-        outside.venue.open = [Row(order_push("", orderId="7" * 16, createAt="1"))]
-        outside.venue.answer = None
-        outside.group.write(cancel_all("ca"))
-        await until(lambda: outside.venue.written)
+        await _cancel_all_unheard(outside)
         outside.venue.unwritable = True
         asked = outside.venue.swept
         await until(lambda: outside.venue.swept > asked + 1)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.headers import Headers
-from bridge.contract.pushes import OrderPush
+from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.results import Result
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
@@ -84,6 +84,21 @@ def order_push(client_order_id: str, **fields: str) -> OrderPush:
         "updateAt": str(START.wall_ms),
     }
     return msgspec.convert(row | fields, OrderPush)
+
+
+def trade_push(client_order_id: str, **fields: str | None) -> TradePush:
+    """Show an execution of the order that `place` asks for."""
+    row: dict[str, Any] = {
+        "transactionId": "7",
+        "orderId": ORDER_ID,
+        "sym": BTC,
+        "quantity": "0.5",
+        "price": "100",
+        "side": "BUY",
+        "clientOrderId": client_order_id,
+        "createAt": str(START.wall_ms),
+    }
+    return msgspec.convert(row | fields, TradePush)
 
 
 class Written(Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from one_account import BTC, ORDER_ID, START, TERMS
+from one_account import TERMS
 
 from bridge.app import clock
 from bridge.contract import headers as names
@@ -68,21 +68,6 @@ class Row(Struct, frozen=True):
     """An order as REST tells it."""
 
     order: OrderPush
-
-
-def trade(client_order_id: str, **fields: str) -> TradePush:
-    """Show an execution of the order that `place` asks for."""
-    row: dict[str, Any] = {
-        "transactionId": "7",
-        "orderId": ORDER_ID,
-        "sym": BTC,
-        "quantity": "0.5",
-        "price": "100",
-        "side": "BUY",
-        "clientOrderId": client_order_id,
-        "createAt": str(START.wall_ms),
-    }
-    return msgspec.convert(row | fields, TradePush)
 
 
 class Topics:
