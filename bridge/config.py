@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -84,11 +85,20 @@ AZ4: Final = Endpoint(
 )
 
 
+HA: Final = Endpoint(
+    name="HA",
+    ws_url="wss://wss.liquiditytech.com/v1/private",
+    rest_url="https://api.liquiditytech.com",
+)
+
+
 class Account(Section):
     """One API key, and with it one portfolio of the venue."""
 
     api_key_file: SecretFile
     api_secret_file: SecretFile
+    executions_since: AwareDatetime | None = None
+    """From when on past executions are published at the account's very first start; the venue knows 90 days."""
 
     @property
     def api_key(self) -> SecretStr:
@@ -173,7 +183,12 @@ class Timing(Section):
     login_spacing_s: Annotated[float, Field(ge=1.1)] = 1.1
     reconnect_cap_s: PositiveFloat = 5
     late_landing_s: PositiveFloat = 120
+    rest_lag_s: PositiveFloat = 30
     skew_bound_s: PositiveFloat = 5
+    audit_period_s: PositiveFloat = 60
+    failover_after_s: PositiveFloat = 10
+    failback_stable_s: PositiveFloat = 600
+    failback_period_s: PositiveFloat = 900
     validity_default_place_s: PositiveFloat = 10
     validity_default_cancel_s: PositiveFloat = 60
     validity_max_s: PositiveFloat = 1800
@@ -227,7 +242,7 @@ class Settings(BaseSettings):
     )
 
     environment: Annotated[str, Field(pattern=_NAME, description="Names the venue's environment in `ce_source`.")]
-    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)] = (AZ4,)
+    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)] = (AZ4, HA)
     accounts: Annotated[dict[Annotated[str, Field(pattern=_NAME)], Account], Field(min_length=1)]
     kafka: Kafka
     limits: Limits = Limits()

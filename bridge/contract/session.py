@@ -6,7 +6,10 @@ from msgspec import Struct
 
 
 class Cause(StrEnum):
-    """Why a session ended or could not begin."""
+    """Why a session ended or could not begin, or why a gap was opened."""
+
+    FIRST_START = "first_start"
+    """Nobody of this group has listened before."""
 
     CLOSED_BY_VENUE = "closed_by_venue"
     LINK_FAILED = "link_failed"
@@ -14,6 +17,12 @@ class Cause(StrEnum):
     LOGIN_REFUSED = "login_refused"
     BUFFER_FULL = "buffer_full"
     PROTOCOL_ERROR = "protocol_error"
+    NAME_NOT_RESOLVED = "name_not_resolved"
+    TLS_FAILED = "tls_failed"
+    PUSHES_MISSED = "pushes_missed"
+    """The link was alive, but the venue's REST knows, twice in a row, what was not pushed."""
+    FAILED_BACK = "failed_back"
+    """Ended by the bridge, to return to an endpoint that it prefers."""
     OWNER_CHANGED = "owner_changed"
     STOPPED = "stopped"
 
@@ -30,6 +39,26 @@ class Alarm(StrEnum):
     RECORD_TOO_LARGE = "record_too_large"
     LATE_LANDED = "late_landed"
     """An order shows itself that was answered `not_found`."""
+    CLOCK_SKEW = "clock_skew"
+    """This machine's clock and the venue's differ by more than `skew_bound_s`."""
+    RECOVERY_REFUSED = "recovery_refused"
+    """The venue refuses a question without whose answer a gap cannot close."""
+
+
+class Lost(StrEnum):
+    """What of a gap no question to the venue gives back."""
+
+    SNAPSHOTS_BETWEEN = "snapshots_between"
+    """States of orders, assets and positions that were followed by another within the gap."""
+    MARGIN_CALLS = "margin_calls"
+    """The risk of each exchange account as it is afterwards is published on `margin-calls` in their place."""
+    LIQUIDATIONS = "liquidations"
+    UNRECOGNIZED = "unrecognized"
+    """Pushes on channels that the bridge does not know."""
+    OLD_TRADES = "old_trades"
+    """Trades from before the venue's archive begins, 90 days back."""
+    UNREADABLE_ROWS = "unreadable_rows"
+    """Rows of the venue's answers that were not understood."""
 
 
 class OwnerAcquired(Struct, frozen=True, rename="camel", tag_field="type", tag="owner.acquired"):
@@ -49,11 +78,30 @@ class OwnerReleased(Struct, frozen=True, rename="camel", tag_field="type", tag="
 
 
 class SessionOpened(Struct, frozen=True, rename="camel", tag_field="type", tag="session.opened"):
-    """Logged in and swept: pushes arrive and commands go out."""
+    """Logged in: pushes arrive and cancels go out."""
+
+    at: int
+    endpoint: str
+
+
+class Recovered(Struct, frozen=True, rename="camel"):
+    """How many records were published from what REST tells, by stream."""
+
+    orders: int = 0
+    trades: int = 0
+    assets: int = 0
+    positions: int = 0
+    margin_calls: int = 0
+
+
+class RecoveryComplete(Struct, frozen=True, rename="camel", tag_field="type", tag="recovery.complete"):
+    """What REST knows has been published once since the login: every command goes out. `tookMs` is from the login."""
 
     at: int
     endpoint: str
     open_orders: int
+    recovered: Recovered
+    took_ms: int
 
 
 class SessionLost(Struct, frozen=True, rename="camel", tag_field="type", tag="session.lost"):
@@ -65,14 +113,29 @@ class SessionLost(Struct, frozen=True, rename="camel", tag_field="type", tag="se
     detail: str
 
 
-class GapOpened(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.opened", omit_defaults=True):
-    """From `fromMs` (the last event durably published) until further notice, pushes may be missing."""
+class GapOpened(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.opened"):
+    """From `fromMs` (up to which everything is durably published) until further notice, pushes may be missing."""
 
     at: int
     gap_id: str
     from_ms: int
     cause: Cause
     detail: str
+
+
+class GapClosed(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.closed"):
+    """What the venue can give back of a gap has been published; `lost` is what it cannot.
+
+    Pushes were missed between `fromMs`, which a recovered row may have moved back, and `toMs`, the login.
+    """
+
+    at: int
+    gap_id: str
+    from_ms: int
+    to_ms: int
+    cause: Cause
+    recovered: Recovered
+    lost: tuple[Lost, ...]
 
 
 class AlarmRaised(Struct, frozen=True, rename="camel", tag_field="type", tag="alarm.raised"):
@@ -83,4 +146,6 @@ class AlarmRaised(Struct, frozen=True, rename="camel", tag_field="type", tag="al
     detail: str
 
 
-SessionEvent = OwnerAcquired | OwnerReleased | SessionOpened | SessionLost | GapOpened | AlarmRaised
+SessionEvent = (
+    OwnerAcquired | OwnerReleased | SessionOpened | SessionLost | GapOpened | RecoveryComplete | GapClosed | AlarmRaised
+)

@@ -8,7 +8,16 @@ from msgspec import Struct
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
-from bridge.contract.session import Alarm, Cause, OwnerAcquired, OwnerReleased, SessionLost, SessionOpened
+from bridge.contract.session import (
+    Alarm,
+    Cause,
+    OwnerAcquired,
+    OwnerReleased,
+    Recovered,
+    RecoveryComplete,
+    SessionLost,
+    SessionOpened,
+)
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.admit import Rules
 from bridge.core.claims import Claims
@@ -192,7 +201,11 @@ class Account:
     def session_opened(self, endpoint: str, open_orders: int, now: Now) -> None:
         """Note that the session is logged in and swept: places may go."""
         self.recovered = True
-        self.replies.session(SessionOpened(at=now.wall_ms, endpoint=endpoint, open_orders=open_orders))
+        self.replies.session(SessionOpened(at=now.wall_ms, endpoint=endpoint))
+        complete = RecoveryComplete(
+            at=now.wall_ms, endpoint=endpoint, open_orders=open_orders, recovered=Recovered(), took_ms=0
+        )
+        self.replies.session(complete)
 
     def session_lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
         """Note that the session is gone: what awaits an answer is in doubt, and from `durable_ms` on is a gap."""

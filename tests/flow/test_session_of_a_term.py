@@ -36,7 +36,7 @@ async def test_places_wait_for_the_sweep() -> None:
         outside.venue.rest_trouble = None
         await until(lambda: outside.topics.outcomes("p1") == ["accepted"])
         await until(lambda: outside.trading)
-    assert [event["openOrders"] for event in outside.topics.session_events("session.opened")] == [1]
+    assert [event["openOrders"] for event in outside.topics.session_events("recovery.complete")] == [1]
 
 
 async def test_a_login_does_not_wait_for_the_sweep_before_it() -> None:

@@ -60,6 +60,8 @@ async def test_the_library_overwrites_the_new_owner(
     commit = asyncio.create_task(library.commit(claims))
     await until(lambda: proxy.cut > 0)
     other = await displace(owner, kafka, member_of, until)
+    cut = proxy.cut
+    await until(lambda: proxy.cut > cut)  # what comes after it was begun in the new generation
     proxy.cut_at(None)
     await asyncio.wait_for(commit, 10)
     assert Committed(0, "stale claims of epoch 1") == await other.committed()
