@@ -73,7 +73,9 @@ def terms(settings: Settings) -> Terms:
         commit_period_s=timing.commit_period_s,
         ack_timeout_s=timing.ack_timeout_s,
         late_landing_s=timing.late_landing_s,
+        rest_lag_s=timing.rest_lag_s,
         skew_bound_s=timing.skew_bound_s,
+        audit_period_s=timing.audit_period_s,
         horizon_s=timing.horizon_s,
         cancel_late_landings=limits.late_landings == "cancel",
     )
@@ -135,6 +137,7 @@ class AccountParts:
     async def _take_over(self, membership: ports.Membership) -> Account:
         gc.unfreeze()
         gc.collect()  # the term before this one
+        since = self._account.executions_since
         gc.disable()  # an hour of results stays for an hour; looking through it again and again would only cost time
         try:
             account = await Takeover(
@@ -146,6 +149,7 @@ class AccountParts:
                 publisher=self.publisher,
                 read_tail=self._read_tail,
                 clock=clock,
+                executions_since_ms=None if since is None else int(since.timestamp() * 1000),
                 commit_timeout_s=self._settings.timing.session_timeout_s,
             ).run()
         finally:

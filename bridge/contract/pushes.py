@@ -8,6 +8,8 @@ from msgspec import Struct
 
 Text = str | int
 """A venue id or time in ms: documented as a string, seen as a number."""
+Amount = str | int | float
+"""A decimal string; some of the venue's fixtures have bare numbers in its place. Never to calculate with."""
 
 
 class OrderPush(Struct, frozen=True, rename="camel"):
@@ -45,6 +47,8 @@ class AssetPush(Struct, frozen=True, rename="camel"):
 
     coin: str
     exchange_type: str | None = None
+    balance: Amount | None = None
+    frozen: Amount | None = None
     update_at: Text | None = None
 
 
@@ -53,6 +57,8 @@ class PositionPush(Struct, frozen=True, rename="camel"):
 
     sym: str
     position_side: str | None = None
+    position_qty: Amount | None = None
+    avg_price: Amount | None = None
     update_at: Text | None = None
 
 

@@ -13,7 +13,6 @@ from bridge.contract.session import (
     Cause,
     OwnerAcquired,
     OwnerReleased,
-    Recovered,
     RecoveryComplete,
     SessionLost,
     SessionOpened,
@@ -22,7 +21,8 @@ from bridge.contract.topics import Stream, topic_name
 from bridge.core.admit import Rules
 from bridge.core.claims import Claims
 from bridge.core.doubts import Doubts
-from bridge.core.gaps import GapLedger
+from bridge.core.element import READ, UNREADABLE
+from bridge.core.gaps import GapLedger, in_numbers
 from bridge.core.intake import Intake
 from bridge.core.lanes import Lanes
 from bridge.core.late import LateLandings
@@ -30,10 +30,12 @@ from bridge.core.memory import Memory
 from bridge.core.now import Now
 from bridge.core.orders import Orders
 from bridge.core.own_cancels import OwnCancels
+from bridge.core.recovery import Recovery, Sweep
 from bridge.core.replies import Replies
 from bridge.core.route import Router
 from bridge.core.sending import Commit, Sending
 from bridge.core.settling import Settling
+from bridge.core.standing import Standing
 from bridge.core.traffic import Answer, Outgoing, Push, Received
 from bridge.core.windows import Windows
 
@@ -53,7 +55,9 @@ class Terms(Struct, frozen=True):
     commit_period_s: float
     ack_timeout_s: float
     late_landing_s: float
+    rest_lag_s: float
     skew_bound_s: float
+    audit_period_s: float
     horizon_s: float
     cancel_late_landings: bool
 
@@ -93,7 +97,18 @@ class Account:
             late_landing_s=terms.late_landing_s,
         )
         self.replies = Replies(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
-        self.router = Router(self.order_row, self._trade_conflict)
+        self._standing = Standing(terms.horizon_s)
+        self.router = Router(self._standing, self.order_row, self._trade_conflict)
+        self.recovery = Recovery(
+            self.router,
+            self._standing,
+            self._orders,
+            self._gaps,
+            publish=self.replies.outbox.extend,
+            rest_lag_s=terms.rest_lag_s,
+            audit_period_s=terms.audit_period_s,
+            skew_bound_s=terms.skew_bound_s,
+        )
         self.sending = Sending(
             self._lanes,
             self._windows,
@@ -150,15 +165,30 @@ class Account:
             if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
                 self._orders.acked(result.order_id, result.client_order_id, None, timestamp_ms)
 
-    def remember_order(self, push: OrderPush) -> None:
-        """Learn from a snapshot that an earlier owner published; it settles nothing by itself."""
-        self._orders.seen(push)
+    def remember(self, stream: Stream, value: bytes, published_ms: int) -> None:
+        """Learn from a record that an earlier owner published; it settles nothing by itself."""
+        try:
+            element = READ[stream](value)
+        except UNREADABLE:
+            return
+        if element.trade is not None:
+            self.router.remember_trade(element)
+            return
+        self._standing.remember(element, published_ms)
+        if element.order is not None:
+            self._orders.seen(element.order)
 
-    def begin(self, instance: str, now: Now) -> None:
-        """Publish that this process owns the account; what was not durable before it is a gap."""
+    def begin(self, instance: str, now: Now, listen_from_ms: int | None = None) -> None:
+        """Publish that this process owns the account; what was not durable before it is a gap.
+
+        The very first owner has nothing before it, unless past executions are wanted from `listen_from_ms` on.
+        """
         self.replies.session(OwnerAcquired(at=now.wall_ms, epoch=self.epoch, instance=instance))
         if self._gaps.inherited_ms:
             self._open_gap(now, self._gaps.inherited_ms, Cause.OWNER_CHANGED, "the owner changed")
+        else:
+            from_ms = min(listen_from_ms or now.wall_ms, now.wall_ms)
+            self._open_gap(now, from_ms, Cause.FIRST_START, "nobody of this group has listened before")
 
     def end(self, instance: str, now: Now) -> None:
         """Publish that this process gives the account up in good order."""
@@ -198,28 +228,49 @@ class Account:
         """Return id and arguments of a cancel that the bridge sends of its own accord, if one is to be written now."""
         return self._own_cancels.next(now) if ready and self.sending.has_lease(now) else None
 
-    def session_opened(self, endpoint: str, open_orders: int, now: Now) -> None:
-        """Note that the session is logged in and swept: places may go."""
-        self.recovered = True
+    def logged_in(self, endpoint: str, now: Now) -> None:
+        """Note that pushes arrive from now on; what was missed is to be asked for."""
+        self.recovery.logged_in(now)
         self.replies.session(SessionOpened(at=now.wall_ms, endpoint=endpoint))
-        complete = RecoveryComplete(
-            at=now.wall_ms, endpoint=endpoint, open_orders=open_orders, recovered=Recovered(), took_ms=0
+
+    def recovery_complete(self, endpoint: str, open_orders: int, sweep: Sweep, took_ms: int, now: Now) -> None:
+        """Note that what REST knows has been published once, and that every command may go."""
+        self.recovered = True
+        self.replies.session(
+            RecoveryComplete(
+                at=now.wall_ms,
+                endpoint=endpoint,
+                open_orders=open_orders,
+                recovered=in_numbers(sweep.found),
+                took_ms=took_ms,
+            )
         )
-        self.replies.session(complete)
+
+    def close_gaps(self, sweep: Sweep, now: Now) -> None:
+        """Note that a sweep brought nothing more, and that everything before it is durable."""
+        for closed in self._gaps.close(now, self.recovery.lost(sweep)):
+            self.replies.session(closed)
+        self.recovery.closed(sweep, now)
 
     def session_lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
-        """Note that the session is gone: what awaits an answer is in doubt, and from `durable_ms` on is a gap."""
+        """Note that the session is gone: what awaits an answer is in doubt, and from `durable_ms` on is a gap.
+
+        Where pushes were missed on a link that seemed alive, it begins when nothing was missing for sure.
+        """
         self.recovered = False
         self.settling.link_lost(now)
         self._own_cancels.link_lost()
         self.replies.session(SessionLost(at=now.wall_ms, endpoint=endpoint, cause=cause, detail=detail))
+        if cause is Cause.PUSHES_MISSED:
+            durable_ms = min(durable_ms, self.recovery.audited_ms)
         self._open_gap(now, durable_ms, cause, detail)
 
     def tick(self, now: Now) -> None:
-        """Do what is due: expiry, overdue answers."""
+        """Do what is due: expiry, overdue answers, states that were published long ago."""
         self.sending.tick(now)
         self.intake.tick(now)
         self.settling.tick(now)
+        self.replies.outbox.extend(self.router.again(now))
 
     def wake_at(self, now: Now) -> float:
         """Return when something is due next, on the clock that never steps."""

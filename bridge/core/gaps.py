@@ -1,23 +1,88 @@
-"""The gap ledger: every interval in which pushes may have been missed, from its opening on."""
+"""The gap ledger: every interval in which pushes may have been missed, from its opening to its end."""
 
-from bridge.contract.session import Cause, GapOpened
+from collections import Counter
+
+from msgspec import Struct, field
+
+from bridge.contract.session import Cause, GapClosed, GapOpened, Lost, Recovered
+from bridge.contract.topics import Stream
 from bridge.core.now import Now
 
 
+class _Gap(Struct):
+    gap_id: str
+    from_ms: int
+    cause: Cause
+    to_ms: int = 0
+    """The login that ended it; 0 before it."""
+    recovered: Counter[Stream] = field(default_factory=Counter)
+
+
+def in_numbers(counted: Counter[Stream]) -> Recovered:
+    """Say how many records were recovered, by stream."""
+    return Recovered(**{stream.value.replace("-", "_"): count for stream, count in counted.items()})
+
+
 class GapLedger:
-    """The open gaps of one account. A gap begins at the last point up to which everything received is durable."""
+    """The open gaps of one account, the oldest first.
+
+    A gap begins at the last point up to which everything received is durable, and pushes are missed until the next
+    login. It stays open until what REST knows of it has been published; a link that is lost meanwhile opens another.
+    """
 
     def __init__(self, durable_until_ms: int = 0) -> None:
         self.inherited_ms = durable_until_ms
         """Up to when the predecessor's events are durable; 0 without one."""
-        self._open: dict[str, int] = {}
+        self._open: list[_Gap] = []
+        self._opened = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
 
     def open(self, now: Now, epoch: int, from_ms: int, cause: Cause, detail: str) -> GapOpened:
         """Open a gap that begins at `from_ms`."""
-        gap_id = f"{epoch}-{len(self._open) + 1}"
-        self._open[gap_id] = from_ms
-        return GapOpened(at=now.wall_ms, gap_id=gap_id, from_ms=from_ms, cause=cause, detail=detail)
+        self._opened += 1
+        gap = _Gap(f"{epoch}-{self._opened}", from_ms, cause)
+        self._open.append(gap)
+        return GapOpened(at=now.wall_ms, gap_id=gap.gap_id, from_ms=from_ms, cause=cause, detail=detail)
+
+    def logged_in(self, now: Now) -> None:
+        """Let every gap end here: from now on pushes arrive."""
+        for gap in self._open:
+            gap.to_ms = gap.to_ms or now.wall_ms
+
+    def since_ms(self, overlap_ms: int) -> int | None:
+        """Return from when on rows matter: the earliest start, less the overlap; None without a gap.
+
+        Before the first start of all there is nothing to overlap with.
+        """
+        starts = (gap.from_ms - overlap_ms * (gap.cause is not Cause.FIRST_START) for gap in self._open)
+        return min(starts, default=None)
+
+    def credit(self, stream: Stream, time_ms: int, *, missed: bool) -> None:
+        """Count a recovered row to the gap it fell into; one that was `missed` before every gap moves the first back."""
+        gap = next((gap for gap in reversed(self._open) if gap.from_ms <= time_ms), self._open[0])
+        gap.recovered[stream] += 1
+        if missed and time_ms:
+            gap.from_ms = min(gap.from_ms, time_ms)
+
+    def close(self, now: Now, lost: tuple[Lost, ...]) -> list[GapClosed]:
+        """Close every gap that is open: what can be given back has been."""
+        closed = [
+            GapClosed(
+                at=now.wall_ms,
+                gap_id=gap.gap_id,
+                from_ms=gap.from_ms,
+                to_ms=gap.to_ms,
+                cause=gap.cause,
+                recovered=in_numbers(gap.recovered),
+                lost=lost,
+            )
+            for gap in self._open
+        ]
+        self._open.clear()
+        return closed
 
     def durable_until_ms(self, live_until_ms: int) -> int:
         """Return the start of the oldest open gap, else the point up to which the live stream is durable."""
-        return min(self._open.values(), default=live_until_ms or self.inherited_ms)
+        return min((gap.from_ms for gap in self._open), default=live_until_ms or self.inherited_ms)

@@ -2,7 +2,7 @@
 
 from collections import deque
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -14,6 +14,38 @@ CANCELLED: Final = frozenset({"CANCELLED", "CANCELED"})
 _OVER_REMEMBERED_MAX: Final = 100_000
 _TIME_DIGITS_MAX: Final = 15
 _TIME_MAX_MS: Final = 253_402_300_799_999
+
+
+_STAGES: Final = {"NEW": 0, "PARTIALLY_FILLED": 2}
+_LIVE: Final = 1
+
+
+class Progress(NamedTuple):
+    """How far a snapshot is.
+
+    An order that is over stays over, and what was executed of it never falls; then its time decides, and of two
+    snapshots of one millisecond the state (LTP docs, Order States).
+    """
+
+    over: bool
+    executed: Decimal
+    time_ms: int
+    stage: int
+
+
+NOTHING: Final = Progress(over=False, executed=Decimal(0), time_ms=0, stage=0)
+
+
+def progress(push: OrderPush) -> Progress:
+    """Tell how far an order's snapshot is. A state that nobody knows counts as live."""
+    state = push.order_state.upper()
+    try:
+        executed = Decimal(push.executed_qty or 0)
+    except InvalidOperation:
+        executed = NOTHING.executed
+    if not executed.is_finite():
+        executed = NOTHING.executed
+    return Progress(state in TERMINAL, executed, milliseconds(push.update_at), _STAGES.get(state, _LIVE))
 
 
 class Order(Struct, frozen=True, gc=False):
@@ -28,9 +60,18 @@ class Order(Struct, frozen=True, gc=False):
     state: str
     action: str
     """What is being done to it beside its state, such as AMEND_PENDING; empty when nothing is."""
-    over: bool
-    updated_ms: int
+    progress: Progress
     created_ms: int
+
+    @property
+    def over(self) -> bool:
+        """Whether its state is one that an order never leaves."""
+        return self.progress.over
+
+    @property
+    def updated_ms(self) -> int:
+        """When its latest snapshot was taken; 0 before the first."""
+        return self.progress.time_ms
 
     @property
     def cancelled(self) -> bool:
@@ -89,7 +130,7 @@ class Orders:
         self._by_client_order_id[client_order_id] = order_id
         if order_id not in self._by_order_id:
             self._by_order_id[order_id] = Order(
-                order_id, client_order_id, sym, None, None, None, "", "", over=False, updated_ms=0, created_ms=at_ms
+                order_id, client_order_id, sym, None, None, None, "", "", NOTHING, created_ms=at_ms
             )
 
     def seen(self, push: OrderPush) -> Order:
@@ -98,10 +139,9 @@ class Orders:
         A refused order may have no orderId (LTP docs, Query Order); such a row is answered with and not kept.
         """
         order_id = str(push.order_id)
-        updated_ms = milliseconds(push.update_at)
-        over = push.order_state.upper() in TERMINAL
+        shown = progress(push)
         known = self._by_order_id.get(order_id)
-        if known is not None and (known.over or updated_ms < known.updated_ms):
+        if known is not None and (known.over or shown < known.progress):
             return known
         order = Order(
             order_id=order_id,
@@ -112,8 +152,7 @@ class Orders:
             limit_price=None if push.limit_price is None else str(push.limit_price),
             state=push.order_state.upper(),
             action=(push.action or "").upper(),
-            over=over,
-            updated_ms=updated_ms,
+            progress=shown,
             created_ms=milliseconds(push.create_at),
         )
         if not order_id:
@@ -122,9 +161,9 @@ class Orders:
         if order.client_order_id:
             # A replace may end one order and open another under the same clientOrderId: the name stays with the live.
             named = self.find(None, order.client_order_id)
-            if not over or named is None or named.over:
+            if not order.over or named is None or named.over:
                 self._by_client_order_id[order.client_order_id] = order_id
-        if over:
+        if order.over:
             self._over.append(order_id)
             if len(self._over) > _OVER_REMEMBERED_MAX:
                 self._forget(self._over.popleft())

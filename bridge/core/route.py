@@ -1,123 +1,121 @@
-"""From a push to records: which topic, which key, which name. Values stay the venue's bytes."""
+"""From the venue's words to records: which topic, which key, which name. Values stay the venue's bytes."""
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from typing import Final
 
 import msgspec
-from msgspec import Struct
 
-from bridge.contract.pushes import (
-    AssetPush,
-    LiquidationPush,
-    MarginCallPush,
-    OrderPush,
-    PositionPush,
-    Text,
-    TradePush,
-)
-from bridge.contract.topics import Stream
+from bridge.contract.pushes import OrderPush
+from bridge.contract.topics import STATE_STREAMS, Stream
+from bridge.core.element import NOWHERE, READ, UNREADABLE, Element
 from bridge.core.now import Now
-from bridge.core.orders import milliseconds
+from bridge.core.standing import Standing
 from bridge.core.traffic import Outgoing, Push, Unreadable
 
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _TRADES_REMEMBERED_MAX: Final = 200_000
-_MAGNITUDE_MAX: Final = 64
-"""Powers of ten; a number beyond them is no price or quantity, and writing it out could fill the memory."""
-_UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-_NOWHERE: Final = "UNKNOWN"
-"""Part of a key for what a push does not say."""
-
-
-def number(text: Text | None) -> str:
-    """Write a decimal in one way, so that `0.50` and `0.5` name the same fact; other text stays as it is."""
-    if text is None or text == "":
-        return "0"
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return str(text)
-    if not value.is_finite() or abs(value.adjusted()) > _MAGNITUDE_MAX:
-        return str(text)
-    plain = format(value, "f")
-    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
-    return plain if value else "0"
-
-
-def order_event_id(push: OrderPush) -> str:
-    """Name an order snapshot: orderId, state, executed quantity and time of change."""
-    return f"order:{push.order_id}:{push.order_state}:{number(push.executed_qty)}:{push.update_at or 0}"
-
-
-def trade_event_id(push: TradePush) -> str:
-    """Name a trade by its identity at the venue."""
-    return f"trade:{push.exchange_type or push.sym.split('_', 1)[0]}:{push.sym}:{push.order_id}:{push.transaction_id}"
-
-
-class Routed(Struct, frozen=True):
-    """What routing one element yields: key, id and time; the snapshot if it is an order's."""
-
-    key: str
-    event_id: str | None
-    time_ms: int
-    order: OrderPush | None = None
+_STREAMS: Final = {
+    "orders": Stream.ORDERS,
+    "trades": Stream.TRADES,
+    "assets": Stream.ASSETS,
+    "positions": Stream.POSITIONS,
+    "margincall": Stream.MARGIN_CALLS,
+    "liquidationevent": Stream.LIQUIDATIONS,
+    "liquidationposition": Stream.LIQUIDATIONS,
+    "liquidationpositionbyuser": Stream.LIQUIDATIONS,
+}
 
 
 class Router:
-    """Turns pushes into records. Remembers trades, to tell a repeat from two that share a name."""
+    """Turns pushes, and rows that REST tells in their place, into records.
 
-    def __init__(self, on_order: Callable[[OrderPush, Now], None], on_conflict: Callable[[str, Now], None]) -> None:
+    Remembers trades, to tell a repeat from two that share a name; `standing` knows the newest state of every key.
+    """
+
+    def __init__(
+        self,
+        standing: Standing,
+        on_order: Callable[[OrderPush, Now], None],
+        on_conflict: Callable[[str, Now], None],
+    ) -> None:
+        self._standing = standing
         self._on_order = on_order
         self._on_conflict = on_conflict
-        self._trades: dict[str, tuple[str, str, str]] = {}
-        self._routes: dict[str, tuple[Stream, Callable[[bytes, Now], Routed]]] = {
-            "orders": (Stream.ORDERS, _order),
-            "trades": (Stream.TRADES, self._trade),
-            "assets": (Stream.ASSETS, _asset),
-            "positions": (Stream.POSITIONS, _position),
-            "margincall": (Stream.MARGIN_CALLS, _margin_call),
-            "liquidationevent": (Stream.LIQUIDATIONS, _liquidation),
-            "liquidationposition": (Stream.LIQUIDATIONS, _liquidation),
-            "liquidationpositionbyuser": (Stream.LIQUIDATIONS, _liquidation),
-        }
+        self._trades: dict[str, tuple[str, ...]] = {}
+        self._conflicts: set[tuple[str, tuple[str, ...]]] = set()
 
     def route(self, push: Push, now: Now) -> list[Outgoing]:
         """Return the records of a push; a `data` array becomes one for each element.
 
-        What cannot be read goes to `unrecognized` as the whole frame, once, and the rest of it to its topic.
+        What cannot be read goes to `unrecognized` as the whole frame, once, and the rest of it to its topic. A state
+        older than what was published is followed by the newer one again: the last record of a key is the truth.
         """
-        route = self._routes.get(push.channel) or self._routes.get(push.channel.lower())
-        if route is None:
+        stream = _STREAMS.get(push.channel) or _STREAMS.get(push.channel.lower())
+        if stream is None:
             return [self._unrecognized(push.frame, push.channel, now)]
-        stream, read = route
+        read = READ[stream]
         records: list[Outgoing] = []
         readable = True
         for value in _elements(push.data):
             try:
-                routed = read(value, now)
-            except _UNREADABLE:
+                element = read(value)
+            except UNREADABLE:
                 readable = False
                 continue
-            records.append(
-                Outgoing(
-                    stream=stream,
-                    key=routed.key.encode(),
-                    value=value,
-                    time_ms=routed.time_ms or now.wall_ms,
-                    event_id=routed.event_id,
-                    received_ms=now.wall_ms,
-                )
-            )
-            if routed.order is not None:
-                self._on_order(routed.order, now)
+            records += self.publish(element, now)
+            if element.order is not None:
+                self._on_order(element.order, now)
         if not readable or not records:
             records.append(self._unrecognized(push.frame, push.channel, now))
         return records
 
+    def publish(self, element: Element, now: Now, *, recovered: bool = False) -> list[Outgoing]:
+        """Return the record of an element, and with it whatever must follow on its topic."""
+        if element.stream is Stream.TRADES:
+            return [_record(element, now, self._trade_id(element, now), recovered=recovered)]
+        records = [_record(element, now, element.event_id, recovered=recovered)]
+        if element.stream in STATE_STREAMS:
+            newer = self._standing.take(element, now.wall_ms, recovered=recovered)
+            if newer is not None:
+                records.append(_record(newer.element, now, newer.element.event_id, recovered=newer.recovered))
+        return records
+
+    def again(self, now: Now) -> list[Outgoing]:
+        """Return some of the states whose last record is nearly one horizon old, to be published again."""
+        return [
+            _record(stood.element, now, stood.element.event_id, recovered=stood.recovered)
+            for stood in self._standing.due(now.wall_ms)
+        ]
+
+    def is_known_trade(self, element: Element) -> bool:
+        """Whether a trade has been published, as it is or beside another one of its name."""
+        name = element.event_id or ""
+        return self._trades.get(name) == element.meaning or (name, element.meaning) in self._conflicts
+
+    def remember_trade(self, element: Element) -> None:
+        """Learn of a trade that an earlier owner published."""
+        self._trades.setdefault(element.event_id or "", element.meaning)
+
     def unreadable(self, frame: Unreadable, now: Now) -> Outgoing:
         """Return the record of a frame that is not of the venue's protocol."""
-        return self._unrecognized(frame.frame, _NOWHERE, now)
+        return self._unrecognized(frame.frame, NOWHERE, now)
+
+    def tombstone(self, element: Element, now: Now) -> Outgoing:
+        """Return the record that says that a state is no more."""
+        self._standing.forget(element.stream, element.key)
+        return Outgoing(element.stream, element.key.encode(), None, now.wall_ms, recovered=True)
+
+    def _trade_id(self, element: Element, now: Now) -> str | None:
+        """Return a trade's name, or none where another trade has it."""
+        name = element.event_id or ""
+        known = self._trades.setdefault(name, element.meaning)
+        if known != element.meaning:
+            self._conflicts.add((name, element.meaning))
+            self._on_conflict(f"{name} came with {element.meaning} after {known}", now)
+            return None
+        if len(self._trades) > _TRADES_REMEMBERED_MAX:
+            del self._trades[next(iter(self._trades))]
+        return name
 
     @staticmethod
     def _unrecognized(frame: bytes, channel: str, now: Now) -> Outgoing:
@@ -130,25 +128,18 @@ class Router:
             received_ms=now.wall_ms,
         )
 
-    def _trade(self, value: bytes, now: Now) -> Routed:
-        push = _decode_trade(value)
-        event_id: str | None = trade_event_id(push)
-        content = (number(push.quantity), number(push.price), push.side)
-        known = self._trades.setdefault(event_id or "", content)
-        if known != content:
-            self._on_conflict(f"{event_id} came with {content} after {known}", now)
-            event_id = None
-        elif len(self._trades) > _TRADES_REMEMBERED_MAX:
-            del self._trades[next(iter(self._trades))]
-        return Routed(str(push.order_id), event_id, milliseconds(push.create_at))
 
-
-_decode_order = msgspec.json.Decoder(OrderPush).decode
-_decode_trade = msgspec.json.Decoder(TradePush).decode
-_decode_asset = msgspec.json.Decoder(AssetPush).decode
-_decode_position = msgspec.json.Decoder(PositionPush).decode
-_decode_margin_call = msgspec.json.Decoder(MarginCallPush).decode
-_decode_liquidation = msgspec.json.Decoder(LiquidationPush).decode
+def _record(element: Element, now: Now, event_id: str | None, *, recovered: bool) -> Outgoing:
+    return Outgoing(
+        stream=element.stream,
+        key=element.key.encode(),
+        value=element.value,
+        time_ms=element.time_ms or now.wall_ms,
+        event_id=event_id,
+        recovered=recovered,
+        # A row can be asked for again, and until it is durable its gap is open: it is not the stream's to wait for.
+        received_ms=None if recovered else now.wall_ms,
+    )
 
 
 def _elements(data: bytes) -> list[bytes]:
@@ -157,36 +148,5 @@ def _elements(data: bytes) -> list[bytes]:
         return [data]
     try:
         return [bytes(element) for element in _ELEMENTS.decode(data)]
-    except _UNREADABLE:
+    except UNREADABLE:
         return [data]
-
-
-def _order(value: bytes, now: Now) -> Routed:
-    del now
-    push = _decode_order(value)
-    return Routed(str(push.order_id), order_event_id(push), milliseconds(push.update_at), push)
-
-
-def _asset(value: bytes, now: Now) -> Routed:
-    del now
-    push = _decode_asset(value)
-    return Routed(f"{push.exchange_type or _NOWHERE}:{push.coin}", None, milliseconds(push.update_at))
-
-
-def _position(value: bytes, now: Now) -> Routed:
-    del now
-    push = _decode_position(value)
-    side = push.position_side or "NONE"
-    return Routed(f"{push.sym}:{'NONE' if side == 'NET' else side}", None, milliseconds(push.update_at))
-
-
-def _margin_call(value: bytes, now: Now) -> Routed:
-    del now
-    push = _decode_margin_call(value)
-    return Routed(push.exchange_type or _NOWHERE, None, milliseconds(push.update_at) or milliseconds(push.create_at))
-
-
-def _liquidation(value: bytes, now: Now) -> Routed:
-    del now
-    push = _decode_liquidation(value)
-    return Routed(str(push.liquidation_event_id), None, milliseconds(push.update_at) or milliseconds(push.create_at))

@@ -45,8 +45,9 @@ class Events:
 
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Begin the sweep of a new session."""
-        del now
         self._log.info("session.logged_in", endpoint=endpoint)
+        self._account.logged_in(endpoint, now)
+        self.publish()
         self._on_login(endpoint)
 
     def received(self, event: Received, now: Now) -> None:

@@ -1,18 +1,15 @@
-"""What the topics tell of the time before this owner: results, dead letters, and the orders' snapshots."""
+"""What the topics tell of the time before this owner: results, dead letters, and what stood on the state topics."""
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from bridge.contract import headers as names
-from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Result
 from bridge.contract.topics import Stream
 from bridge.flow.ports import TailRecord
 
 _decode_result = msgspec.json.Decoder(Result).decode
-_decode_order = msgspec.json.Decoder(OrderPush).decode
 
 
 class NotVoid:
@@ -22,12 +19,12 @@ class NotVoid:
         self.epoch = 0
         """The highest so far."""
 
-    def of(self, records: Iterable[TailRecord]) -> Iterator[tuple[TailRecord, bytes, bytes | None]]:
+    def of(self, records: Iterable[TailRecord]) -> Iterator[tuple[TailRecord, bytes | None, bytes | None]]:
         """Yield each record that counts, with its value and its `ce_type`."""
         for record in records:
             headers = dict(record.headers)
             epoch = names.number(headers.get(names.EPOCH))
-            if epoch >= self.epoch and record.value is not None:
+            if epoch >= self.epoch:
                 self.epoch = epoch
                 yield record, record.value, headers.get(names.TYPE)
 
@@ -52,7 +49,7 @@ class Answered:
         """Return the results among records, with their timestamps in ms; void ones are left out."""
         found: list[tuple[Result, int]] = []
         for record, value, kind in self._not_void.of(records):
-            if kind != names.EVENT_TYPES[Stream.RESULTS]:
+            if value is None or kind != names.EVENT_TYPES[Stream.RESULTS]:
                 continue
             try:
                 result = _decode_result(value)
@@ -72,16 +69,18 @@ class Answered:
         self.offsets.update(names.number(dict(record.headers).get(names.ERROR_OFFSET)) for record in records)
 
 
-class Orders:
-    """The orders' snapshots that earlier owners published, read piece by piece."""
+class States:
+    """The last state of every key that earlier owners published on one topic, read piece by piece."""
 
     def __init__(self) -> None:
         self._not_void = NotVoid()
+        self.last: dict[bytes, tuple[bytes, int]] = {}
+        """Value and timestamp in ms of the last record of each key, the oldest first."""
 
-    def snapshots(self, records: Sequence[TailRecord]) -> list[OrderPush]:
-        """Return the snapshots among records; void ones are left out."""
-        found: list[OrderPush] = []
-        for _, value, _ in self._not_void.of(records):
-            with contextlib.suppress(msgspec.DecodeError):
-                found.append(_decode_order(value))
-        return found
+    def take(self, records: Sequence[TailRecord]) -> None:
+        """Take records in; void ones are left out, and a tombstone ends its key."""
+        for record, value, _ in self._not_void.of(records):
+            key = record.key or b""
+            self.last.pop(key, None)
+            if value is not None:
+                self.last[key] = value, record.timestamp_ms

@@ -63,9 +63,29 @@ class OrderRow(Protocol):
     def order(self) -> OrderPush:
         """The fields that decisions need."""
 
+    @property
+    def raw(self) -> bytes:
+        """All of it, in the shape of the push."""
+
+
+class TradeRow(Protocol):
+    """One execution as REST tells it."""
+
+    @property
+    def trade(self) -> TradePush:
+        """The fields that decisions need."""
+
+    @property
+    def raw(self) -> bytes:
+        """All of it, in the shape of the push."""
+
 
 class VenueRest(Protocol):
     """The venue's REST calls. Each raises VenueRefused, or VenueUnreachable where asking again may help."""
+
+    @property
+    def unreadable(self) -> int:
+        """How many rows were passed over so far because they were not understood."""
 
     async def open_orders(self) -> Sequence[OrderRow]:
         """Return every open order."""
@@ -73,11 +93,20 @@ class VenueRest(Protocol):
     async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
         """Return one order; None when the venue says that there is none."""
 
-    async def history(self, sym: str, begin_ms: int) -> Sequence[OrderRow]:
-        """Return the orders of a symbol that are over, created at or after a time."""
+    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Sequence[OrderRow]:
+        """Return the orders, of a symbol or of all, that are over and were created within two times."""
 
-    async def executions(self, sym: str, begin_ms: int) -> Sequence[TradePush]:
-        """Return the executions of a symbol at or after a time."""
+    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Sequence[TradeRow]:
+        """Return the executions, of a symbol or of all, within two times."""
+
+    async def assets(self) -> Sequence[bytes]:
+        """Return every balance, in the shape of the push."""
+
+    async def positions(self) -> Sequence[bytes]:
+        """Return every position, in the shape of the push."""
+
+    async def account_risks(self) -> Sequence[bytes]:
+        """Return the risk of every exchange account, in the shape of a margin call."""
 
 
 class Publisher(Protocol):
@@ -174,6 +203,10 @@ class TailRecord(Protocol):
     @property
     def timestamp_ms(self) -> int:
         """Unix ms."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key."""
 
     @property
     def value(self) -> bytes | None:

@@ -130,7 +130,7 @@ class Questions:
             for row in await self._rest.history(sym, begin_ms):
                 self._take(row)
             for trade in await self._rest.executions(sym, begin_ms):
-                self._account.doubts.trade_seen(trade, self._clock())
+                self._account.doubts.trade_seen(trade.trade, self._clock())
         except VenueRefused as error:  # such as a symbol that there is not: then nothing of it can be there
             self._log.error("search.refused", sym=sym, detail=str(error))
         self._searched[sym] = (asked_at, since_ms)

@@ -11,12 +11,12 @@ from math import inf
 import structlog
 
 from bridge.contract.session import Alarm
-from bridge.contract.topics import Stream, topic_name
+from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
 from bridge.core.account import Account, Terms
 from bridge.core.claims import Stored, decode, encode
 from bridge.core.intake import Past
 from bridge.errors import ClusterUnreachable, OffsetLost
-from bridge.flow.past import Answered, Orders
+from bridge.flow.past import Answered, States
 from bridge.flow.ports import Clock, Membership, Publisher, ReadTail, TailRecord
 
 _log = structlog.get_logger()
@@ -38,6 +38,7 @@ class Takeover:
         read_tail: ReadTail,
         clock: Clock,
         commit_timeout_s: float,
+        executions_since_ms: int | None,
     ) -> None:
         self._prefix = prefix
         self._name = name
@@ -48,6 +49,7 @@ class Takeover:
         self._read_tail = read_tail
         self._clock = clock
         self._commit_timeout_s = commit_timeout_s
+        self._executions_since_ms = executions_since_ms
 
     async def run(self) -> Account:
         """Take over; the account that comes back may send as soon as its session is live.
@@ -68,8 +70,11 @@ class Takeover:
             if not readable:
                 # A term that was cut off before it announced itself left no trace on `results`, and may still do so:
                 # in seconds since 1970, the clock is ahead of any number of terms.
-                epoch = max(seen.epoch, self._clock().wall_ms // 1000)
-                stored = Stored(epoch, 0, (), await self._membership.end_offset())
+                now_ms = self._clock().wall_ms
+                epoch = max(seen.epoch, now_ms // 1000)
+                # Nor is it known up to when events are durable: what the topics are read for is asked for again.
+                horizon_ms = now_ms - int(self._terms.horizon_s * 1000)
+                stored = Stored(epoch, horizon_ms, (), await self._membership.end_offset())
         offset = offset or 0
         epoch = stored.epoch + 1
         fenced = Stored(epoch, stored.durable_until_ms, stored.claimed, stored.doubtful_below)
@@ -91,14 +96,15 @@ class Takeover:
         try:
             since_ms = await self._since_ms(offset)
             answers = await self._answers(0 if stored.doubtful_below > offset else since_ms, account)
-            await self._orders(since_ms, account)
+            await self._states(since_ms, account)
+            await self._trades(stored.durable_until_ms, account)
             await self._read_commands(account, offset, stored, answers)
         except OffsetLost as error:
             account.replies.alarm(Alarm.OFFSET_LOST, str(error), self._clock())
             await self._flush(account)
             raise
         await self._flush(account)
-        account.begin(self._instance, self._clock())
+        account.begin(self._instance, self._clock(), self._executions_since_ms)
         _log.info("account.remembered", account=self._name, answered=len(answers.offsets), since_ms=since_ms)
         return account
 
@@ -126,15 +132,23 @@ class Takeover:
         await self._read_tail(letters, since_ms, answered.dead_letters)
         return answered
 
-    async def _orders(self, since_ms: int, account: Account) -> None:
-        """Read the orders' snapshots that earlier owners published."""
-        orders = Orders()
+    async def _states(self, since_ms: int, account: Account) -> None:
+        """Read what stands on the state topics: each tells everything within one horizon."""
+        for stream in sorted(STATE_STREAMS):
+            states = States()
+            await self._read_tail(topic_name(self._prefix, self._name, stream), since_ms, states.take)
+            for value, published_ms in states.last.values():
+                account.remember(stream, value, published_ms)
+
+    async def _trades(self, durable_until_ms: int, account: Account) -> None:
+        """Read which trades have been published of the time that REST will be asked about."""
+        since_ms = account.recovery.overlapping(durable_until_ms or self._executions_since_ms or self._clock().wall_ms)
 
         def take(records: Sequence[TailRecord]) -> None:
-            for push in orders.snapshots(records):
-                account.remember_order(push)
+            for record in records:
+                account.remember(Stream.TRADES, record.value or b"", record.timestamp_ms)
 
-        await self._read_tail(topic_name(self._prefix, self._name, Stream.ORDERS), since_ms, take)
+        await self._read_tail(topic_name(self._prefix, self._name, Stream.TRADES), since_ms, take)
 
     async def _flush(self, account: Account) -> None:
         for record in account.drain():

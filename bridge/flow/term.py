@@ -16,7 +16,7 @@ from bridge.flow.commands import Commands
 from bridge.flow.events import Events
 from bridge.flow.ports import Clock, EncodeAction, Listener, Membership, Publisher, VenueRest, VenueSession
 from bridge.flow.questions import Questions
-from bridge.flow.sweep import Sweep
+from bridge.flow.recovery import Recovery
 
 _log = structlog.get_logger()
 _LOOK_S = 0.05
@@ -70,12 +70,14 @@ class Term:
             clock=parts.clock,
             wake=self.wake,
         )
-        self._sweep = Sweep(
+        self._recovery = Recovery(
             name,
             account,
             questions=self._questions,
+            rest=parts.rest,
             session=self.session,
             events=self._events,
+            publisher=parts.publisher,
             clock=parts.clock,
             wake=self.wake,
         )
@@ -106,7 +108,7 @@ class Term:
             "session": self._keep_session(),
             "read": self._commands.read(),
             "send": self._commands.send(),
-            "sweep": self._sweep.run(),
+            "recovery": self._recovery.run(),
             "questions": self._questions.run(),
         }
         tasks = {what: asyncio.create_task(step, name=f"{self._name}:{what}") for what, step in work.items()}
@@ -194,7 +196,7 @@ class Term:
         self._commands.wake()
 
     def _logged_in(self, endpoint: str) -> None:
-        self._sweep.begin(endpoint)
+        self._recovery.begin(endpoint)
 
 
 def _raise_failure(task: asyncio.Task[None]) -> None:

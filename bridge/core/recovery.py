@@ -1,0 +1,228 @@
+"""What the venue's REST tells after a login and later on: what was missed is published, and gaps close.
+
+A sweep asks for everything once. While a gap is open, what a sweep brings from before the login is published. REST
+may lag behind the stream, so the gap closes with a sweep that began `rest_lag_s` after the login and brought nothing.
+Afterwards a sweep is an audit: what it knows and was not pushed is missing only if it is older than `rest_lag_s`, and
+if the next sweep finds it missing still.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+from typing import Final
+
+from msgspec import Struct, field
+
+from bridge.contract.session import Lost
+from bridge.contract.topics import Stream
+from bridge.core.element import NOWHERE, READ, UNREADABLE, Element
+from bridge.core.gaps import GapLedger
+from bridge.core.now import Now
+from bridge.core.orders import Order, Orders
+from bridge.core.route import Router
+from bridge.core.standing import Standing
+from bridge.core.traffic import Outgoing
+
+ARCHIVE_MS: Final = 90 * 24 * 3600 * 1000
+"""How far back the venue knows executions (LTP docs, Query Archive Executions)."""
+_OVERLAP_S: Final = 60.0
+_FIRST_PAUSE: Final = 1 / 8
+_SECOND_LOOK: Final = 1 / 6
+"""Pauses, as parts of `rest_lag_s`: after the first sweep of a session, doubled each time; before a second look."""
+_NAMED_MAX: Final = 3
+
+
+class Sweep(Struct):
+    """One sweep: when it began, from when on executions and ended orders matter to it, and what it has found."""
+
+    began: Now
+    since_ms: int
+    is_audit: bool
+    found: Counter[Stream] = field(default_factory=Counter)
+    missing: set[str] = field(default_factory=set)
+    unreadable: int = 0
+
+
+class Verdict(Enum):
+    """What follows from a sweep."""
+
+    NOTHING = auto()
+    MAY_CLOSE = auto()
+    """Once everything that was recovered is durable, the gaps may close."""
+    MISSED = auto()
+    """Pushes were missed on a link that seemed alive."""
+
+
+class Recovery:
+    """Judges the sweeps of one term."""
+
+    def __init__(
+        self,
+        router: Router,
+        standing: Standing,
+        orders: Orders,
+        gaps: GapLedger,
+        *,
+        publish: Callable[[Iterable[Outgoing]], None],
+        rest_lag_s: float,
+        audit_period_s: float,
+        skew_bound_s: float,
+    ) -> None:
+        self._router = router
+        self._standing = standing
+        self._orders = orders
+        self._gaps = gaps
+        self._publish = publish
+        self._rest_lag_s = rest_lag_s
+        self._rest_lag_ms = int(rest_lag_s * 1000)
+        self._audit_period_s = audit_period_s
+        self._skew_bound_ms = int(skew_bound_s * 1000)
+        # What was muted on the last link and not found by then lies so far before its end.
+        self._overlap_ms = int((_OVERLAP_S + audit_period_s + rest_lag_s) * 1000)
+        self._login: Now | None = None
+        self._sweeps = 0
+        self._missing: set[str] = set()
+        self.audited_ms = 0
+        """Up to when it is known that nothing is missing; 0 before that."""
+        self.sweep_at = 0.0
+        """When the next sweep is due, on the clock that never steps."""
+
+    def overlapping(self, from_ms: int) -> int:
+        """Return from when on rows are asked for when a gap begins at `from_ms`."""
+        return from_ms - self._overlap_ms
+
+    def logged_in(self, now: Now) -> None:
+        """Begin with a new session: a sweep is due at once."""
+        self._gaps.logged_in(now)
+        self._login = now
+        self._sweeps = 0
+        self._missing = set()
+        self.sweep_at = now.mono
+
+    def begin(self, now: Now) -> Sweep:
+        """Begin a sweep."""
+        since_ms = self._gaps.since_ms(self._overlap_ms)
+        if since_ms is None:
+            return Sweep(now, self.audited_ms - self._rest_lag_ms - int(_OVERLAP_S * 1000), is_audit=True)
+        return Sweep(now, since_ms, is_audit=False)
+
+    def take(self, sweep: Sweep, stream: Stream, rows: Iterable[bytes], now: Now) -> set[str]:
+        """Take rows in the shape of the stream's push, and return their keys."""
+        keys = set()
+        for row in rows:
+            try:
+                element = READ[stream](row)
+            except UNREADABLE:
+                sweep.unreadable += 1
+                continue
+            keys.add(element.key)
+            if self._is_news(element):
+                self._judge(sweep, element, now)
+        return keys
+
+    def take_all(self, sweep: Sweep, stream: Stream, rows: Iterable[bytes], now: Now) -> None:
+        """Take the full list of a stream's states: what stands and is not in it is no more."""
+        unreadable = sweep.unreadable
+        listed = self.take(sweep, stream, rows, now)
+        if sweep.unreadable > unreadable:
+            return
+        before_ms = sweep.began.wall_ms - self._rest_lag_ms
+        for element in self._standing.lacking(stream, frozenset(listed), before_ms):
+            # A push that told no exchange stands under no key of the list.
+            if element.empty or element.key.startswith(NOWHERE):
+                self._publish([self._router.tombstone(element, now)])
+            elif sweep.is_audit:
+                sweep.missing.add(f"the end of {element.key}")
+            else:
+                self._publish([self._router.tombstone(element, now)])
+                self._count(sweep, stream, sweep.began.wall_ms, missed=False)
+
+    def take_risks(self, sweep: Sweep, rows: Iterable[bytes], now: Now) -> None:
+        """Publish, once for each session that closes a gap, the risk of every exchange account as it is now."""
+        if sweep.is_audit or self._sweeps:
+            return
+        for row in rows:
+            element = READ[Stream.MARGIN_CALLS](row)
+            self._publish(self._router.publish(element, now, recovered=True))
+            self._gaps.credit(Stream.MARGIN_CALLS, now.wall_ms, missed=False)
+            sweep.found[Stream.MARGIN_CALLS] += 1
+
+    def unlisted(self, sweep: Sweep, listed: set[str]) -> list[Order]:
+        """Return the orders that were live before, and that the list of open orders lacks."""
+        login_ms = self._login.wall_ms if self._login is not None else 0
+        before_ms = sweep.began.wall_ms - self._rest_lag_ms if sweep.is_audit else login_ms
+        live = self._orders.live()
+        return [order for order in live if order.order_id not in listed and order.known_ms <= before_ms]
+
+    def end(self, sweep: Sweep, now: Now) -> Verdict:
+        """Judge a sweep that is complete, and say when the next is due."""
+        self._sweeps += 1
+        if sweep.is_audit:
+            return self._end_audit(sweep, now)
+        login = self._login or now
+        settled = login.mono + self._rest_lag_s
+        if sweep.began.mono >= settled:
+            self.sweep_at = now.mono + self._rest_lag_s * _SECOND_LOOK
+            clean = not any(count for stream, count in sweep.found.items() if stream is not Stream.MARGIN_CALLS)
+            return Verdict.MAY_CLOSE if clean else Verdict.NOTHING
+        pause_s = self._rest_lag_s * _FIRST_PAUSE * 2 ** (self._sweeps - 1)
+        self.sweep_at = min(now.mono + pause_s, max(settled, now.mono))
+        return Verdict.NOTHING
+
+    def closed(self, sweep: Sweep, now: Now) -> None:
+        """Note that the gaps are closed: what follows are audits."""
+        self.audited_ms = sweep.began.wall_ms - self._rest_lag_ms
+        self.sweep_at = now.mono + self._audit_period_s
+
+    def lost(self, sweep: Sweep) -> tuple[Lost, ...]:
+        """Name what cannot be given back."""
+        always = (Lost.SNAPSHOTS_BETWEEN, Lost.MARGIN_CALLS, Lost.LIQUIDATIONS, Lost.UNRECOGNIZED)
+        is_old = sweep.since_ms < sweep.began.wall_ms - ARCHIVE_MS
+        return (*always, *([Lost.OLD_TRADES] * is_old), *([Lost.UNREADABLE_ROWS] * bool(sweep.unreadable)))
+
+    def missing(self) -> str:
+        """Name some of what the last audit missed."""
+        named = ", ".join(sorted(self._missing)[:_NAMED_MAX])
+        more = len(self._missing) - _NAMED_MAX
+        return f"REST knows what was not pushed: {named}" + (f" and {more} more" if more > 0 else "")
+
+    def _end_audit(self, sweep: Sweep, now: Now) -> Verdict:
+        confirmed = sweep.missing & self._missing
+        self._missing = confirmed or sweep.missing
+        if confirmed:
+            return Verdict.MISSED
+        if sweep.missing:
+            self.sweep_at = now.mono + self._rest_lag_s * _SECOND_LOOK
+        else:
+            self.audited_ms = sweep.began.wall_ms - self._rest_lag_ms
+            self.sweep_at = now.mono + self._audit_period_s
+        return Verdict.NOTHING
+
+    def _is_news(self, element: Element) -> bool:
+        if element.stream is Stream.TRADES:
+            return not self._router.is_known_trade(element)
+        if not self._standing.is_news(element):
+            return False
+        order = self._orders.find(element.key, None) if element.stream is Stream.ORDERS else None
+        # An order whose end was published so long ago that nothing of it stands any more.
+        return order is None or not order.over or self._standing.stands(element)
+
+    def _judge(self, sweep: Sweep, element: Element, now: Now) -> None:
+        if sweep.is_audit:
+            if element.time_ms <= sweep.began.wall_ms - self._rest_lag_ms and self._matters(element):
+                sweep.missing.add(element.event_id or f"a change of {element.key}")
+            return
+        login_ms = self._login.wall_ms if self._login is not None else 0
+        if element.time_ms > login_ms + self._skew_bound_ms:
+            return  # the stream tells it, or an audit finds out
+        missed = element.stream is Stream.TRADES or self._standing.stands(element)
+        self._publish(self._router.publish(element, now, recovered=True))
+        self._count(sweep, element.stream, element.time_ms, missed=missed)
+
+    def _matters(self, element: Element) -> bool:
+        """Whether a difference is one to a reader: what a balance is worth moves without a push."""
+        return element.stream in {Stream.TRADES, Stream.ORDERS} or self._standing.says_otherwise(element)
+
+    def _count(self, sweep: Sweep, stream: Stream, time_ms: int, *, missed: bool) -> None:
+        self._gaps.credit(stream, time_ms, missed=missed)
+        sweep.found[stream] += 1

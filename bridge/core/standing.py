@@ -1,0 +1,107 @@
+"""What stands on the state topics: of every key the newest state, which its last record there must be."""
+
+from itertools import islice
+from typing import Final
+
+from msgspec import Struct
+
+from bridge.contract.topics import STATE_STREAMS, Stream
+from bridge.core.element import Element
+
+_OVER_REMEMBERED_MAX: Final = 20_000
+_REFRESH_SHARE: Final = 0.8
+"""Of the horizon: so much before its end a state is published again."""
+_REFRESHED_AT_ONCE: Final = 200
+
+
+class Stood(Struct, frozen=True):
+    """The newest state of one key. `published_ms` is when it last went to its topic."""
+
+    element: Element
+    published_ms: int
+    recovered: bool
+
+
+class Standing:
+    """The newest states; orders that are over are kept too, the oldest forgotten first."""
+
+    def __init__(self, horizon_s: float) -> None:
+        self._refresh_ms = int(horizon_s * 1000 * _REFRESH_SHARE)
+        # Those that were published longest ago come first.
+        self._live: dict[Stream, dict[str, Stood]] = {stream: {} for stream in STATE_STREAMS}
+        self._over: dict[str, Stood] = {}
+
+    def take(self, element: Element, now_ms: int, *, recovered: bool = False) -> Stood | None:
+        """Let a state that is published now stand, unless a newer one does; return that, to be published again."""
+        live = self._live[element.stream]
+        known = live.pop(element.key, None) or self._over.get(element.key)
+        if known is not None and _is_older(element, known.element):
+            self._stand(Stood(known.element, now_ms, known.recovered))
+            return known
+        self._stand(Stood(element, now_ms, recovered))
+        return None
+
+    def remember(self, element: Element, published_ms: int) -> None:
+        """Let a state stand that an earlier owner published, the earlier ones first."""
+        self._live[element.stream].pop(element.key, None)
+        self._stand(Stood(element, published_ms, recovered=False))
+
+    def forget(self, stream: Stream, key: str) -> None:
+        """Let nothing of a key stand: its last record is a tombstone."""
+        self._live[stream].pop(key, None)
+
+    def is_news(self, element: Element) -> bool:
+        """Whether a state that REST tells is newer than what stands."""
+        known = self._live[element.stream].get(element.key) or self._over.get(element.key)
+        if known is None:
+            return True
+        if not element.time_ms:
+            return element.meaning != known.element.meaning
+        return known.element.progress < element.progress
+
+    def says_otherwise(self, element: Element) -> bool:
+        """Whether a state means something else to a reader than what stands; a price may move what it says besides."""
+        known = self._live[element.stream].get(element.key)
+        return known is None or element.meaning != known.element.meaning
+
+    def stands(self, element: Element) -> bool:
+        """Whether anything stands under the key of an element."""
+        return element.key in self._live[element.stream] or element.key in self._over
+
+    def lacking(self, stream: Stream, listed: frozenset[str], before_ms: int) -> list[Element]:
+        """Return what was published before a time, and is missing in a full list of the stream's keys."""
+        return [
+            stood.element
+            for key, stood in self._live[stream].items()
+            if key not in listed and stood.published_ms <= before_ms
+        ]
+
+    def due(self, now_ms: int) -> list[Stood]:
+        """Return some of what has to be published again, because its last record is nearly one horizon old."""
+        before_ms = now_ms - self._refresh_ms
+        found = []
+        for live in self._live.values():
+            for stood in islice(live.values(), _REFRESHED_AT_ONCE):
+                if stood.published_ms > before_ms:
+                    break
+                found.append(stood)
+        for stood in found:
+            del self._live[stood.element.stream][stood.element.key]
+            self._stand(Stood(stood.element, now_ms, stood.recovered))
+        return found
+
+    def _stand(self, stood: Stood) -> None:
+        element = stood.element
+        if element.progress.over:
+            self._over[element.key] = stood
+            if len(self._over) > _OVER_REMEMBERED_MAX:
+                del self._over[next(iter(self._over))]
+        else:
+            self._live[element.stream][element.key] = stood
+
+
+def _is_older(one: Element, other: Element) -> bool:
+    """Whether a state came before another. One without a time is taken in the order of its arrival."""
+    if not one.time_ms:
+        return one.progress[:2] < other.progress[:2]
+    return one.progress < other.progress

@@ -1,0 +1,197 @@
+"""Sweeps: what REST knows is asked for after every login until the gaps are closed, and from time to time afterwards."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import structlog
+
+from bridge.contract.session import Alarm, Cause
+from bridge.contract.topics import Stream
+from bridge.core.account import Account
+from bridge.core.recovery import ARCHIVE_MS, Sweep, Verdict
+from bridge.errors import VenueError, VenueRefused
+from bridge.flow.events import Events
+from bridge.flow.ports import Clock, Publisher, VenueRest, VenueSession
+from bridge.flow.questions import Questions
+
+_log = structlog.get_logger()
+_RETRY_FIRST_S: Final = 1.0
+_RETRY_LAST_S: Final = 8.0
+_WINDOW_MS: Final = 24 * 3600 * 1000
+"""Executions are asked for by the day, so that what waits in memory has a bound."""
+_ONE_BY_ONE_MAX: Final = 50
+"""More orders than these are looked for in the history's pages first, back to the oldest of them."""
+_AT_ONCE: Final = 10
+_FLUSH_S: Final = 5.0
+
+
+class Recovery:
+    """Sweeps on behalf of one term."""
+
+    def __init__(
+        self,
+        name: str,
+        account: Account,
+        *,
+        questions: Questions,
+        rest: VenueRest,
+        session: VenueSession,
+        events: Events,
+        publisher: Publisher,
+        clock: Clock,
+        wake: Callable[[], None],
+    ) -> None:
+        self._log = _log.bind(account=name)
+        self._account = account
+        self._questions = questions
+        self._rest = rest
+        self._session = session
+        self._events = events
+        self._publisher = publisher
+        self._clock = clock
+        self._wake = wake
+        self._login = asyncio.Event()
+        self._endpoint = ""
+        self._logged_in_at = 0.0
+
+    def begin(self, endpoint: str) -> None:
+        """Sweep for the session that has just logged in."""
+        self._endpoint = endpoint
+        self._logged_in_at = self._clock().mono
+        self._login.set()
+
+    async def run(self) -> None:
+        """Sweep after every login, and whenever a sweep is due, until cancelled."""
+        while True:
+            await self._login.wait()
+            self._login.clear()
+            retry_s = _RETRY_FIRST_S
+            while self._is_current():
+                if await self._swept():
+                    retry_s = _RETRY_FIRST_S
+                    await self._wait(self._account.recovery.sweep_at - self._clock().mono)
+                else:
+                    await self._wait(retry_s)
+                    retry_s = min(2 * retry_s, _RETRY_LAST_S)
+
+    def _is_current(self) -> bool:
+        """Whether the session that is swept for still lives."""
+        return self._session.logged_in and not self._login.is_set()
+
+    async def _wait(self, time_s: float) -> None:
+        """Wait, but let no new login wait for what concerned the one before it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(time_s, 0)):
+                await self._login.wait()
+
+    async def _swept(self) -> bool:
+        """Sweep once; False when the venue did not tell everything."""
+        try:
+            await self._sweep()
+        except VenueRefused as error:
+            self._log.error("sweep.refused", detail=str(error))
+            self._account.replies.alarm(Alarm.RECOVERY_REFUSED, str(error), self._clock())
+            self._events.publish()
+            return False
+        except VenueError as error:
+            self._log.warning("sweep.failed", detail=str(error))
+            return False
+        return True
+
+    async def _sweep(self) -> None:
+        account, unreadable = self._account, self._rest.unreadable
+        sweep = account.recovery.begin(self._clock())
+        open_orders, *_ = await _together(
+            self._orders(sweep), self._trades(sweep), self._assets(sweep), self._positions(sweep), self._risks(sweep)
+        )
+        if not account.recovered:
+            await self._questions.ask_all()
+        sweep.unreadable += self._rest.unreadable - unreadable
+        await self._durable()
+        if not self._is_current():
+            return
+        verdict = account.recovery.end(sweep, self._clock())
+        if not account.recovered:
+            self._complete(sweep, open_orders)
+        if verdict is Verdict.MAY_CLOSE:
+            account.close_gaps(sweep, self._clock())
+            self._log.info("gaps.closed", since_ms=sweep.since_ms)
+        elif verdict is Verdict.MISSED:
+            self._session.drop(Cause.PUSHES_MISSED, account.recovery.missing())
+        self._events.publish()
+
+    def _complete(self, sweep: Sweep, open_orders: int) -> None:
+        now = self._clock()
+        took_ms = round((now.mono - self._logged_in_at) * 1000)
+        self._account.recovery_complete(self._endpoint, open_orders, sweep, took_ms, now)
+        self._log.info("recovery.complete", endpoint=self._endpoint, open_orders=open_orders, took_ms=took_ms)
+        self._wake()
+
+    async def _orders(self, sweep: Sweep) -> int:
+        """Ask for what is open, for what has ended, and one by one for what is neither; return how many are open."""
+        account = self._account
+        asked_at = self._clock().mono
+        rows = await self._rest.open_orders()
+        listed = account.recovery.take(sweep, Stream.ORDERS, [row.raw for row in rows], self._clock())
+        account.open_orders([row.order for row in rows], asked_at, self._clock())
+        await self._durable()
+        unlisted = account.recovery.unlisted(sweep, listed)
+        begin_ms = sweep.since_ms
+        if len(unlisted) > _ONE_BY_ONE_MAX:
+            begin_ms = min([begin_ms, *(order.created_ms for order in unlisted if order.created_ms)])
+        for row in await self._rest.history(None, max(begin_ms, self._clock().wall_ms - ARCHIVE_MS)):
+            listed |= account.recovery.take(sweep, Stream.ORDERS, [row.raw], self._clock())
+            account.order_row(row.order, self._clock())
+        await self._durable()
+        names = [order.order_id for order in account.recovery.unlisted(sweep, listed)]
+        for some in (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)):
+            await _together(*(self._order(sweep, order_id) for order_id in some))
+        return len(rows)
+
+    async def _order(self, sweep: Sweep, order_id: str) -> None:
+        row = await self._rest.order(order_id=order_id)
+        if row is None:
+            self._log.warning("order.unknown_to_venue", order_id=order_id)
+            return
+        self._account.recovery.take(sweep, Stream.ORDERS, [row.raw], self._clock())
+        self._account.order_row(row.order, self._clock())
+        self._events.publish()
+
+    async def _trades(self, sweep: Sweep) -> None:
+        until_ms = self._clock().wall_ms
+        for begin_ms in range(max(sweep.since_ms, until_ms - ARCHIVE_MS), until_ms, _WINDOW_MS):
+            end_ms = begin_ms + _WINDOW_MS if begin_ms + _WINDOW_MS < until_ms else None
+            rows = await self._rest.executions(None, begin_ms, end_ms)
+            self._account.recovery.take(sweep, Stream.TRADES, [row.raw for row in rows], self._clock())
+            for row in rows:
+                self._account.doubts.trade_seen(row.trade, self._clock())
+            await self._durable()
+
+    async def _assets(self, sweep: Sweep) -> None:
+        self._account.recovery.take_all(sweep, Stream.ASSETS, await self._rest.assets(), self._clock())
+
+    async def _positions(self, sweep: Sweep) -> None:
+        self._account.recovery.take_all(sweep, Stream.POSITIONS, await self._rest.positions(), self._clock())
+
+    async def _risks(self, sweep: Sweep) -> None:
+        if not sweep.is_audit:
+            self._account.recovery.take_risks(sweep, await self._rest.account_risks(), self._clock())
+
+    async def _durable(self) -> None:
+        """Publish what was recovered and wait until it is durable, so that no more of it waits in memory than one answer."""
+        self._events.publish()
+        while not await self._publisher.flush(_FLUSH_S):
+            self._log.warning("sweep.waits_for_kafka")
+
+
+async def _together(*steps: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Take steps side by side; where one fails, the others are ended before its error is raised."""
+    tasks = [asyncio.create_task(step) for step in steps]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
