@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 from aiohttp import WSMsgType, web
 
 from bridge.sandbox.venue.faults import FaultKind, Faults, Target
@@ -87,6 +88,9 @@ class Connection:
         target = self.target(channel=event.channel)
         if self._faults.bite(FaultKind.MUTE_PUSH, target):
             return
+        swollen = self._faults.bite(FaultKind.SWELL_PUSH, target)
+        if swollen:
+            event = msgspec.structs.replace(event, frame=event.frame.ljust(swollen.fault.limit))
         doubled = self._faults.bite(FaultKind.DUPLICATE_PUSH, target)
         copies = doubled.fault.copies if doubled else 1
         delayed = self._faults.bite(FaultKind.DELAY_PUSH, target)

@@ -30,10 +30,14 @@ class FaultKind(StrEnum):
     FAIL_CANCEL = "fail_cancel"
     FAIL_AMEND = "fail_amend"
     KILL_ON_AMEND = "kill_on_amend"
+    LAG_READ = "lag_read"  # a REST read shows what was `delay_s` ago
+    SHORT_PAGES = "short_pages"  # a REST page holds at most `limit` rows, and `pageNum` counts such pages
+    SHIFT_PAGES = "shift_pages"  # after a REST page that is not the last, `between` is done (or a market step)
 
     MUTE_PUSH = "mute_push"  # the push never comes
     DELAY_PUSH = "delay_push"  # the push comes `delay_s` late; later ones overtake it
     DUPLICATE_PUSH = "duplicate_push"  # the push comes `copies` times
+    SWELL_PUSH = "swell_push"  # the frame of the push is filled up with blanks to `limit` bytes
     SWAP_PUSH = "swap_push"  # the push changes places with the next one (or comes `delay_s` late if none does)
 
 
@@ -44,7 +48,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One fault: its kind, what it meets (empty is everything), how often, and with what.
 
     `action` is a WebSocket action, `login`, `ping`, `connect`, or for REST method and path
-    ("GET /api/v1/trading/order").
+    ("GET /api/v1/trading/order") or the method alone ("GET").
     """
 
     kind: FaultKind
@@ -69,6 +73,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     # `$id` in it stands for the id of the request.
     text: str | None = None
     lands: bool = False
+    between: Callable[[], object] | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +102,7 @@ class ScriptedFault:
         """Tell whether the fault bites this target; a match that is spared counts as met."""
         fault = self.fault
         if not (
-            fault.action in {"", target.action}
+            fault.action in {"", target.action, target.action.partition(" ")[0]}
             and fault.channel in {"", target.channel}
             and fault.account in {"", target.account}
             and fault.tier in {"", target.tier}

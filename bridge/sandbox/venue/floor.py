@@ -10,6 +10,7 @@ from bridge.sandbox.venue.faults import FaultKind, Faults, Target
 from bridge.sandbox.venue.keys import Key, KeyRing
 from bridge.sandbox.venue.ledger import Entry, Event, Kind, Ledger
 from bridge.sandbox.venue.limits import Limits
+from bridge.sandbox.venue.past import Past, View
 from bridge.sandbox.venue.portfolio import Portfolio
 from bridge.sandbox.venue.settings import VenueSettings
 
@@ -37,7 +38,13 @@ class Floor:
         self.keys = KeyRing()
         self.desk = Desk(settings, clock.wall_ms())
         self.connections: dict[int, Connection] = {}
+        self._pasts: dict[str, Past] = {}
         self._opened = 0
+
+    def enrol(self, portfolio: Portfolio) -> None:
+        """Open the floor to a portfolio."""
+        self.desk.enrol(portfolio)
+        self._pasts[portfolio.portfolio_id] = Past(portfolio)
 
     def next_number(self) -> int:
         """Return the number of the next connection."""
@@ -47,6 +54,10 @@ class Floor:
     def portfolio(self, key: Key) -> Portfolio:
         """Return the portfolio that a key selects."""
         return self.desk.portfolios[key.portfolio_id]
+
+    def portfolio_before(self, key: Key, ago_s: float) -> View:
+        """Return the portfolio that a key selects as it was some seconds ago."""
+        return self._pasts[key.portfolio_id].as_of(self.clock.wall_ms() - round(ago_s * 1000))
 
     def count(self, action: str, key: Key | None, target: Target, api_key: str = "") -> bool:
         """Count a request against its limit; False when it is over."""
@@ -97,7 +108,10 @@ class Floor:
 
     def record(self, events: list[Event]) -> list[Entry]:
         """Write pushes to the ledger; they are told afterwards."""
-        return [self.ledger.write_event(event) for event in events]
+        entries = [self.ledger.write_event(event) for event in events]
+        for entry, event in zip(entries, events, strict=True):
+            self._pasts[event.portfolio_id].note(event, entry.wall_ms)
+        return entries
 
     def tell(self, pushes: list[Entry]) -> None:
         """Give pushes to every connection of their portfolio that is logged in for more than trading."""

@@ -1,10 +1,15 @@
-"""Events that the matching core does not make: margin calls, liquidations, other people's orders, garbage."""
+"""What the matching core does not make: margin calls, liquidations, other people's orders, a past, garbage."""
 
-from collections.abc import Mapping
+from bisect import insort
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
+from bridge.sandbox.venue.decimals import ZERO, rounded
 from bridge.sandbox.venue.desk import Outcome
 from bridge.sandbox.venue.floor import Floor
 from bridge.sandbox.venue.ledger import Event
+from bridge.sandbox.venue.market import Side
+from bridge.sandbox.venue.orders import Order, OrderState, Trade
 from bridge.sandbox.venue.portfolio import Portfolio, Risk
 from bridge.sandbox.venue.pushes import push, risk_row
 
@@ -73,6 +78,64 @@ class Injection:
         outcome = floor.desk.act(self._portfolio(account), action, dict(args), floor.clock.wall_ms(), origin=origin)
         floor.tell(floor.record(outcome.events))
         return outcome
+
+    def past_order(
+        self,
+        account: str,
+        created_ms: int,
+        *,
+        fills_ms: Sequence[int] = (),
+        sym: str = "BINANCE_PERP_BTC_USDT",
+        side: Side = "BUY",
+        fill_qty: Decimal = Decimal("0.01"),
+        client_order_id: str = "",
+    ) -> Order:
+        """Put an order that is over into the books, with a trade at each time of `fills_ms`; nothing is pushed.
+
+        It was cancelled if it had no fill, else filled. Balances and positions are those after it already, and REST
+        knows it from now on, however much it lags.
+        """
+        portfolio, numbers = self._portfolio(account), self._floor.desk.numbers
+        quotation = self._floor.desk.market[sym]
+        order_id = numbers.order_id()
+        order = Order(
+            order_id=order_id,
+            client_order_id=client_order_id or order_id,
+            portfolio_id=portfolio.portfolio_id,
+            instrument=quotation.instrument,
+            side=side,
+            order_type="LIMIT",
+            time_in_force="GTC",
+            qty=fill_qty * max(1, len(fills_ms)),
+            limit_price=quotation.price,
+            created_ms=created_ms,
+            updated_ms=max([created_ms, *fills_ms]),
+            state=OrderState.FILLED if fills_ms else OrderState.CANCELLED,
+        )
+        portfolio.remember(order)
+        portfolio.retire(order)
+        for at_ms in sorted(fills_ms):
+            trade = self._past_trade(order, quotation.price, fill_qty, at_ms)
+            insort(portfolio.trades, trade, key=lambda one: one.created_ms)
+        return order
+
+    def _past_trade(self, order: Order, price: Decimal, qty: Decimal, at_ms: int) -> Trade:
+        amount = order.instrument.notional(qty, price)
+        fee = rounded(amount * self._floor.settings.taker_fee_rate)
+        order.executed_qty += qty
+        order.executed_amount += amount
+        order.last_qty, order.last_price, order.last_amount = qty, price, amount
+        order.fee += fee
+        return Trade(
+            transaction_id=self._floor.desk.numbers.long_id(),
+            order=order,
+            qty=qty,
+            price=price,
+            fee=fee,
+            rpnl=ZERO,
+            created_ms=at_ms,
+            exec_type="TAKER",
+        )
 
     def push(self, account: str, channel: str, row: object, key: str = "") -> Event:
         """Push any row on any channel."""

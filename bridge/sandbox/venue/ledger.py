@@ -23,7 +23,7 @@ class Kind(StrEnum):
     COUNT = "COUNT"  # a request took a slot: action, api_key, in_window, limit
     LIMITED = "LIMITED"  # a request was over its limit: action, api_key, in_window, limit
     VERDICT = "VERDICT"  # an action or login was decided: action, request_id, code, order_id, client_order_id
-    ANSWER = "ANSWER"  # an answer was handed to the socket or the HTTP response: text
+    ANSWER = "ANSWER"  # an answer was handed to socket or HTTP response: text, of REST status, hidden (changes it lags)
     EVENT = "EVENT"  # a push was made; `event` says which
     DELIVER = "DELIVER"  # a push was handed to one socket: event_number
     REST = "REST"  # a request arrived: method, path, parameters

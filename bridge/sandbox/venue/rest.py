@@ -12,7 +12,9 @@ from bridge.sandbox.venue.faults import Fault, FaultKind, Target
 from bridge.sandbox.venue.floor import Floor
 from bridge.sandbox.venue.keys import Key, is_genuine, rest_signature
 from bridge.sandbox.venue.ledger import Entry, Kind
-from bridge.sandbox.venue.rest_routes import ACTS, Act, Reads
+from bridge.sandbox.venue.past import View
+from bridge.sandbox.venue.rest_routes import ACTS, Act, Reads, Route
+from bridge.sandbox.venue.rows import PAGE_SIZE_MAX
 
 _HTTP_TEXTS = {404: "Not Found", 405: "Method Not Allowed"}
 
@@ -23,6 +25,8 @@ class _Answer(NamedTuple):
     message: str
     data: Any
     pushes: list[Entry]
+    # How many changes a lagging read did not show, for the ledger.
+    hidden: int = 0
 
 
 class RestSide:
@@ -77,6 +81,7 @@ class RestSide:
         if replaced is None or replaced.fault.lands:
             answer = self._answer(request.method, request.path, key, parameters, target)
             self._floor.tell(answer.pushes)
+            self._shift(answer, target)
         if faults.bite(FaultKind.CLOSE_AFTER, target) or faults.bite(FaultKind.DROP_ANSWER, target):
             return _cut(request)
         late = faults.bite(FaultKind.DELAY_ANSWER, target)
@@ -118,12 +123,28 @@ class RestSide:
         try:
             if act is not None:
                 return self._act(act, key, parameters, target)
-            route = self._reads.routes[path]
-            self._count(route.limit, key, target)
-            read = route.read(self._floor.portfolio(key), parameters)
+            return self._read(self._reads.routes[path], key, parameters, target)
         except Refusal as refusal:
             return self._refused(refusal)
-        return _Answer(200, self._floor.settings.dialect.rest_success_code, "Success", read, [])
+
+    def _read(self, route: Route, key: Key, parameters: dict[str, str], target: Target) -> _Answer:
+        floor = self._floor
+        self._count(route.limit, key, target)
+        lag = floor.faults.bite(FaultKind.LAG_READ, target)
+        view = floor.portfolio_before(key, lag.fault.delay_s) if lag else View(floor.portfolio(key), 0)
+        short = floor.faults.bite(FaultKind.SHORT_PAGES, target) if route.row else None
+        rows_max = max(1, short.fault.limit) if short else PAGE_SIZE_MAX
+        data = self._reads.answer(route, view.portfolio, parameters, rows_max)
+        return _Answer(200, floor.settings.dialect.rest_success_code, "Success", data, [], view.hidden)
+
+    def _shift(self, answer: _Answer, target: Target) -> None:
+        """Let something happen after a page that is not the last, if the script wants it."""
+        pages = answer.data.get("pageNum", 0) if isinstance(answer.data, dict) else 0
+        if not pages or answer.data["page"] >= pages:
+            return
+        shift = self._floor.faults.bite(FaultKind.SHIFT_PAGES, target)
+        if shift:
+            (shift.fault.between or self._floor.step)()
 
     def _count(self, limit: str, key: Key, target: Target) -> None:
         if not self._floor.count(limit, key, target):
@@ -144,7 +165,7 @@ class RestSide:
 
     def _respond(self, answer: _Answer) -> web.Response:
         body = msgspec.json.encode({"code": answer.code, "message": answer.message, "data": answer.data})
-        self._floor.ledger.write(Kind.ANSWER, status=answer.status, text=body.decode())
+        self._floor.ledger.write(Kind.ANSWER, status=answer.status, text=body.decode(), hidden=answer.hidden)
         return web.Response(status=answer.status, body=body, content_type="application/json")
 
 

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 from bridge.sandbox.venue.codes import Refusal
 from bridge.sandbox.venue.floor import Floor
 from bridge.sandbox.venue.orders import Order, Trade
-from bridge.sandbox.venue.portfolio import Portfolio, Risk
+from bridge.sandbox.venue.portfolio import Portfolio, Risk, Wallet
 from bridge.sandbox.venue.pushes import asset_row
 from bridge.sandbox.venue.rows import (
+    PAGE_SIZE_MAX,
     Pager,
+    Row,
     Window,
     first_rows,
     rest_account,
@@ -22,17 +24,23 @@ from bridge.sandbox.venue.rows import (
 from bridge.sandbox.venue.validation import read_exchange, read_order_id
 
 BASE = "/api/v1/trading"
-HISTORY_MS = 7 * 24 * 3600 * 1000
+_DAY_MS = 24 * 3600 * 1000
+HISTORY_MS = 7 * _DAY_MS
+ARCHIVE_MS = 90 * _DAY_MS
 
 Parameters = Mapping[str, str]
 Read = Callable[[Portfolio, Parameters], Any]
 
 
 class Route(NamedTuple):
-    """A reading path: the limit it counts against, and what it answers."""
+    """A reading path: the limit it counts against, and what it answers.
+
+    Where `row` is given, `read` finds things, newest first, and the answer is a page of their rows.
+    """
 
     limit: str
     read: Read
+    row: Callable[[Portfolio, Any], Row] | None = None
 
 
 class Act(NamedTuple):
@@ -60,51 +68,73 @@ class Reads:
         self._pager = Pager(floor.settings.seed)
         self.routes: dict[str, Route] = {
             f"{BASE}/account": Route("rest_account", self._account),
-            f"{BASE}/portfolio/assets": Route("rest_assets", self._assets),
-            f"{BASE}/orders": Route("rest_open_orders", self._open_orders),
+            f"{BASE}/portfolio/assets": Route("rest_assets", self._assets, self._asset_row),
+            f"{BASE}/orders": Route("rest_open_orders", self._open_orders, self._order_row),
             f"{BASE}/order": Route("rest_order", self._order),
-            f"{BASE}/history/orders": Route("rest_history_orders", self._history),
+            f"{BASE}/history/orders": Route("rest_history_orders", self._history, self._history_row),
+            f"{BASE}/archive/history/orders": Route("rest_archive_orders", self._archived_orders, self._history_row),
             f"{BASE}/executions": Route("rest_executions", self._executions),
-            f"{BASE}/executions/pageable": Route("rest_executions", self._executions_paged),
+            f"{BASE}/executions/pageable": Route("rest_executions", self._recent_trades, _execution_row),
+            # Whether the archive counts with the rest of its family is not told: the stricter reading holds.
+            f"{BASE}/archive/executions/pageable": Route("rest_executions", self._archived_trades, _execution_row),
             f"{BASE}/position": Route("rest_position", self._positions),
             f"{BASE}/sym/info": Route("rest_symbols", self._symbols),
         }
 
-    def _account(self, portfolio: Portfolio, _: Parameters) -> Any:  # noqa: ANN401 - JSON
+    def answer(self, route: Route, portfolio: Portfolio, parameters: Parameters, rows_max: int = PAGE_SIZE_MAX) -> Any:  # noqa: ANN401 - JSON
+        """Return the data of an answer; a page of it holds at most `rows_max` rows."""
+        found = route.read(portfolio, parameters)
+        if route.row is None:
+            return found
+        page, answer = self._pager.cut(found, parameters, rows_max)
+        answer["list"] = [route.row(portfolio, one) for one in page]
+        return answer
+
+    def _account(self, portfolio: Portfolio, _: Parameters) -> list[Row]:
         desk = self._floor.desk
         risks = [Risk(portfolio, exchange, desk.market) for exchange in portfolio.exchanges]
         return [rest_account(portfolio, risk, desk.status(risk)) for risk in risks]
 
-    def _assets(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+    def _assets(self, portfolio: Portfolio, parameters: Parameters) -> list[Wallet]:
         exchange = read_exchange(parameters.get("exchangeType", ""))
-        wallets = [w for w in portfolio.wallets.values() if exchange in {"", w.exchange}]
-        page, answer = self._pager.cut(wallets, parameters)
-        answer["list"] = [asset_row(portfolio, wallet, self._floor.desk.market) for wallet in page]
-        return answer
+        return [w for w in portfolio.wallets.values() if exchange in {"", w.exchange}]
 
-    def _open_orders(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+    def _asset_row(self, portfolio: Portfolio, wallet: Wallet) -> Row:
+        return asset_row(portfolio, wallet, self._floor.desk.market)
+
+    def _open_orders(self, portfolio: Portfolio, parameters: Parameters) -> list[Order]:
         window = Window(parameters)
         found = [o for o in portfolio.open_orders.values() if window.holds(o.instrument, o.created_ms)]
-        page, answer = self._pager.cut(found[::-1], parameters)
-        answer["list"] = [rest_order(order, self._floor.settings.dialect) for order in page]
-        return answer
+        return found[::-1]
 
-    def _history(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+    def _order_row(self, _: Portfolio, order: Order) -> Row:
+        return rest_order(order, self._floor.settings.dialect)
+
+    def _history(self, portfolio: Portfolio, parameters: Parameters) -> list[Order]:
+        return self._ended_orders(portfolio, parameters, self._is_recent)
+
+    def _archived_orders(self, portfolio: Portfolio, parameters: Parameters) -> list[Order]:
+        return self._ended_orders(portfolio, parameters, self._is_archived)
+
+    def _ended_orders(
+        self, portfolio: Portfolio, parameters: Parameters, is_of_age: Callable[[int], bool]
+    ) -> list[Order]:
         window = Window(parameters)
         only_executed = parameters.get("filterExecuted") == "true"
 
         def belongs(order: Order) -> bool:
             return (
                 order.is_terminal
-                and self._is_recent(order.created_ms)
+                and is_of_age(order.created_ms)
                 and window.holds(order.instrument, order.created_ms)
                 and (order.executed_qty > 0 or not only_executed)
             )
 
         found = [order for order in portfolio.orders.values() if belongs(order)]
-        page, answer = self._pager.cut(found[::-1], parameters)
-        answer["list"] = [rest_history_order(order, self._floor.settings.dialect) for order in page]
-        return answer
+        return sorted(found, key=_age, reverse=True)
+
+    def _history_row(self, _: Portfolio, order: Order) -> Row:
+        return rest_history_order(order, self._floor.settings.dialect)
 
     def _order(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
         if parameters.get("orderId"):
@@ -117,25 +147,28 @@ class Reads:
             raise Refusal(401018)
         return rest_order(order, self._floor.settings.dialect)
 
-    def _found_trades(self, portfolio: Portfolio, parameters: Parameters) -> list[Trade]:
+    def _recent_trades(self, portfolio: Portfolio, parameters: Parameters) -> list[Trade]:
+        return self._found_trades(portfolio, parameters, self._is_recent)
+
+    def _archived_trades(self, portfolio: Portfolio, parameters: Parameters) -> list[Trade]:
+        return self._found_trades(portfolio, parameters, self._is_archived)
+
+    def _found_trades(
+        self, portfolio: Portfolio, parameters: Parameters, is_of_age: Callable[[int], bool]
+    ) -> list[Trade]:
         window = Window(parameters)
         order_id = read_order_id(parameters["orderId"]) if parameters.get("orderId") else ""
         return [
             trade
             for trade in reversed(portfolio.trades)
             if order_id in {"", trade.order.order_id}
-            and self._is_recent(trade.created_ms)
+            and is_of_age(trade.created_ms)
             and window.holds(trade.order.instrument, trade.created_ms)
         ]
 
-    def _executions(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+    def _executions(self, portfolio: Portfolio, parameters: Parameters) -> list[Row]:
         limit = first_rows(parameters)
-        return [rest_execution(trade) for trade in self._found_trades(portfolio, parameters)[:limit]]
-
-    def _executions_paged(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
-        page, answer = self._pager.cut(self._found_trades(portfolio, parameters), parameters)
-        answer["list"] = [rest_execution(trade) for trade in page]
-        return answer
+        return [rest_execution(trade) for trade in self._recent_trades(portfolio, parameters)[:limit]]
 
     def _positions(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
         window = Window({name: parameters.get(name, "") for name in ("sym", "exchange")})
@@ -155,3 +188,15 @@ class Reads:
     def _is_recent(self, at_ms: int) -> bool:
         """Tell whether a row is young enough for the history pages, which reach seven days back."""
         return at_ms >= self._floor.clock.wall_ms() - HISTORY_MS
+
+    def _is_archived(self, at_ms: int) -> bool:
+        """Tell whether a row is old enough for the archive, which reaches ninety days back."""
+        return not self._is_recent(at_ms) and at_ms >= self._floor.clock.wall_ms() - ARCHIVE_MS
+
+
+def _age(order: Order) -> tuple[int, str]:
+    return order.created_ms, order.order_id
+
+
+def _execution_row(_: Portfolio, trade: Trade) -> Row:
+    return rest_execution(trade)

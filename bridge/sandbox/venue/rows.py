@@ -123,9 +123,9 @@ class Pager:
         # Replayable, not cryptography.
         self._dice = random.Random(seed)  # noqa: S311
 
-    def cut(self, found: Sequence[T], parameters: Mapping[str, str]) -> tuple[Sequence[T], Row]:
+    def cut(self, found: Sequence[T], parameters: Mapping[str, str], rows_max: int) -> tuple[Sequence[T], Row]:
         """Return the page that is asked for and the answer around it, whose `list` the caller fills."""
-        size = _count(parameters.get("pageSize", "") or str(PAGE_SIZE_MAX), PAGE_SIZE_MAX, 400002)
+        size = min(rows_max, _count(parameters.get("pageSize", "") or str(PAGE_SIZE_MAX), PAGE_SIZE_MAX, 400002))
         page = _count(parameters.get("page", "") or "1", _PAGE_MAX, 400003)
         pages = -(-len(found) // size) if found else self._dice.randint(0, 1)
         head = {"page": page, "pageSize": size, "pageNum": pages, "totalSize": len(found)}

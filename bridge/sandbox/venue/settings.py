@@ -31,6 +31,7 @@ DOCUMENTED_LIMITS: dict[str, Limit] = {
     "rest_order": Limit(1200, _MINUTE),
     "rest_open_orders": Limit(1200, _MINUTE),
     "rest_history_orders": Limit(30, _TEN_SECONDS),
+    "rest_archive_orders": Limit(30, _TEN_SECONDS),
     "rest_executions": Limit(5, _TEN_SECONDS),
     "rest_position": Limit(300, _MINUTE),
     "rest_account": Limit(2, 1.0),

@@ -60,7 +60,7 @@ class Venue:
                 portfolio_id=portfolio_id,
             )
         )
-        self.desk.enrol(
+        self._floor.enrol(
             Portfolio(
                 name=account.name,
                 portfolio_id=portfolio_id,
