@@ -65,7 +65,7 @@ async def test_a_cut_resets_both_sides(venue: Venue, proxy: WireProxy, caller: "
 
 
 async def test_a_cut_comes_after_a_number_of_bytes(venue: Venue, proxy: WireProxy, caller: "Trader") -> None:
-    """The link is cut inside a frame: so many bytes more have come through, and no other."""
+    """The link is cut inside a frame: so many bytes more have gone through, and no other."""
     down, more = proxy.passed["down"], 321
     proxy.cut_after(more)
     await caller.send('{"id":"1","action":"cancel_orders","args":{}}')

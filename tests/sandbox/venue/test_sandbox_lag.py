@@ -1,0 +1,115 @@
+"""REST that lags behind the stream: everything it shows is as it was, all of it together."""
+
+from typing import TYPE_CHECKING, Any
+
+from bridge.sandbox.venue.clock import HandClock
+from bridge.sandbox.venue.faults import Fault, FaultKind, ScriptedFault
+from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.settings import Dialect, Limit, VenueSettings
+from bridge.sandbox.venue.venue import Venue
+
+if TYPE_CHECKING:
+    from trader import Exchange, Trader
+
+BTC = "BINANCE_PERP_BTC_USDT"
+MARKET = {"sym": BTC, "side": "BUY", "orderType": "MARKET", "orderQty": "0.01"}
+READS = ("orders", "history/orders", "executions/pageable", "executions", "position", "portfolio/assets", "account")
+
+
+def lag(venue: Venue, seconds: float, **fault: Any) -> ScriptedFault:  # noqa: ANN401 - fields of a fault
+    """Let REST show what was some seconds ago, until it is removed."""
+    return venue.faults.add(Fault(kind=FaultKind.LAG_READ, delay_s=seconds, times=None, **fault))
+
+
+async def shown(venue: Venue, trader: "Trader") -> list[Any]:
+    """Return what REST shows of the account."""
+    for name in ("rest_executions", "rest_account"):
+        venue.limits.set(name, Limit(1000, 1.0))
+    return [(await trader.get(name)).data for name in READS]
+
+
+async def test_everything_lags_together(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
+    """What REST showed then it shows again, whatever has happened since: new orders, an end, fills, a position."""
+    await trader.place(clientOrderId="old")
+    await trader.place(**MARKET)
+    before = await shown(venue, trader)
+    exchange.clock.advance(10)
+    await trader.ask("cancel_order", clientOrderId="old")
+    await trader.place(clientOrderId="new")
+    await trader.place(**MARKET)
+    now = await shown(venue, trader)
+    lag(venue, 5)
+    assert await shown(venue, trader) == before
+    assert all(after != earlier for after, earlier in zip(now, before, strict=True))
+
+
+async def test_the_lag_moves_with_the_time(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
+    """Once the lag has passed, what was hidden is seen; without the fault it is seen at once."""
+    exchange.clock.advance(10)
+    await trader.place(clientOrderId="c1")
+    lagging = lag(venue, 5)
+    assert (await trader.get("orders")).data["list"] == []
+    exchange.clock.advance(5)
+    assert len((await trader.get("orders")).data["list"]) == 1
+    await trader.place(clientOrderId="c2")
+    lagging.remove()
+    assert len((await trader.get("orders")).data["list"]) == 2
+
+
+async def test_an_order_is_not_found_before_it_was(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
+    """A lagging look at one order says 401018 of one that is newer, and an old state of one that is older."""
+    order_id = (await trader.place(clientOrderId="old"))["data"]["orderId"]
+    exchange.clock.advance(10)
+    await trader.place(clientOrderId="new")
+    await trader.ask("cancel_order", clientOrderId="old")
+    lag(venue, 5)
+    assert (await trader.get("order", clientOrderId="new")).code == 401018
+    assert (await trader.get("order", orderId=order_id)).data["orderState"] == "OPEN"
+
+
+async def test_a_name_that_was_used_again(exchange: "Exchange") -> None:
+    """A lagging look-up by name finds who bore the name then."""
+    venue = await exchange.open(VenueSettings(dialect=Dialect(client_order_id_unique="while_open")))
+    trader = await exchange.trader(venue)
+    first = (await trader.place(clientOrderId="twice", timeInForce="IOC"))["data"]["orderId"]
+    exchange.clock.advance(10)
+    second = (await trader.place(clientOrderId="twice"))["data"]["orderId"]
+    assert (await trader.get("order", clientOrderId="twice")).data["orderId"] == second
+    lag(venue, 5)
+    assert (await trader.get("order", clientOrderId="twice")).data["orderId"] == first
+
+
+async def test_a_lag_may_be_one_paths_or_one_tiers(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
+    """Paths may disagree with each other, and an action is never judged by the past."""
+    exchange.clock.advance(10)
+    lag(venue, 5, action="GET /api/v1/trading/orders")
+    lag(venue, 5, tier="ha")
+    await trader.place(clientOrderId="c1")
+    assert (await trader.get("orders")).data["list"] == []
+    assert (await trader.get("order", clientOrderId="c1")).data["orderState"] == "OPEN"
+    assert (await trader.rest("DELETE", "/api/v1/trading/order", {"clientOrderId": "c1"})).code == 200000
+
+
+async def test_the_ledger_tells_what_was_hidden(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
+    """Each lagging read is a fault in the ledger, and its answer says how many changes it did not show."""
+    exchange.clock.advance(10)
+    lag(venue, 5)
+    await trader.get("orders")
+    await trader.place(clientOrderId="c1")
+    await trader.get("orders")
+    answers = [entry.facts["hidden"] for entry in venue.ledger.entries(Kind.ANSWER) if "hidden" in entry.facts]
+    made = [e for e in venue.ledger.entries(Kind.EVENT) if e.event and e.event.channel != "Trades"]
+    assert answers == [0, len(made)]
+    assert [entry.facts["fault"] for entry in venue.ledger.entries(Kind.FAULT)] == ["lag_read", "lag_read"]
+
+
+async def test_only_what_has_changed_since_is_undone() -> None:
+    """Behind a long past a lagging read costs no more than the changes that it hides."""
+    clock = HandClock()
+    venue = Venue(clock=clock)
+    for _ in range(300):
+        venue.inject.foreign_action("main", "place_order", MARKET)
+        clock.advance(1)
+    view = venue._floor.portfolio_before(venue.keys["main"], 10.5)
+    # Of each order two pushes, of its fill one of the coin and one of the position.
+    assert (len(view.portfolio.orders), len(view.portfolio.trades), view.hidden) == (290, 290, 40)
