@@ -69,6 +69,8 @@ def describe_session(row: dict[str, Any]) -> str:
     """Say in a few words what a session event tells."""
     kind = row["type"]
     if kind == "session.opened":
+        return f"{kind} at {row['endpoint']}"
+    if kind == "recovery.complete":
         return f"{kind} at {row['endpoint']}, {row['openOrders']} open orders"
     if kind == "gap.opened":
         return f"{kind} {row['gapId']} from {clock_text(row['fromMs'])}, {row['cause']}"
