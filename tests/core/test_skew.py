@@ -1,0 +1,60 @@
+"""How far two clocks are apart."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.skew import Skew
+
+MS = st.integers(0, 10**6)
+
+
+@given(skew_ms=st.integers(-(10**6), 10**6), there_ms=MS, back_ms=MS, granularity_ms=st.sampled_from([1, 1000]))
+def test_the_true_difference_lies_within_the_bounds(
+    skew_ms: int, there_ms: int, back_ms: int, granularity_ms: int
+) -> None:
+    """However long the ways are and wherever in its second the venue stamped."""
+    sent_ms = 10**12
+    stamped_ms = sent_ms + there_ms - skew_ms
+    skew = Skew.measured(
+        sent_ms=sent_ms,
+        received_ms=sent_ms + there_ms + back_ms,
+        server_ms=stamped_ms - stamped_ms % granularity_ms,
+        granularity_ms=granularity_ms,
+    )
+    assert skew.low_ms <= skew_ms <= skew.high_ms
+    assert there_ms + back_ms + granularity_ms == skew.high_ms - skew.low_ms
+
+
+def test_a_clock_that_steps_back_on_the_way_turns_nothing_round() -> None:
+    """Low stays below high."""
+    assert Skew(-3000, 5000) == Skew.measured(sent_ms=15_000, received_ms=8000, server_ms=10_000, granularity_ms=1000)
+
+
+@pytest.mark.parametrize(
+    ("low_ms", "high_ms", "exceeds"),
+    [
+        (5001, 9000, True),
+        (5000, 9000, False),
+        (-9000, -5001, True),
+        (-9000, -5000, False),
+        (-60_000, 60_000, False),
+        (-100, 100, False),
+    ],
+)
+def test_only_what_is_certain_exceeds(low_ms: int, high_ms: int, *, exceeds: bool) -> None:
+    """The whole interval has to lie outside the bound: a slow answer accuses nobody."""
+    assert exceeds == Skew(low_ms, high_ms).exceeds(5)
+
+
+@pytest.mark.parametrize(
+    ("low_ms", "high_ms", "words"),
+    [
+        (6000, 7250, "this machine's clock is 6.0 to 7.2 s ahead of the venue's"),
+        (-7000, -6000, "this machine's clock is 6.0 to 7.0 s behind the venue's"),
+        (-1000, 200, "this machine's clock is at most 1.0 s behind and 0.2 s ahead of the venue's"),
+    ],
+)
+def test_it_can_be_said(low_ms: int, high_ms: int, words: str) -> None:
+    """Which way, and how far."""
+    assert words == Skew(low_ms, high_ms).in_words()
