@@ -89,7 +89,7 @@ class AccountParts:
         self._account = account
         self._settings = settings
         self._instance = instance
-        self._rest = RestClient(settings.endpoints[0], account, clock)
+        self._rest = RestClient(settings.endpoints, account, clock)
         self._started = False
         self.publisher = Publisher(
             settings.kafka,

@@ -119,7 +119,7 @@ async def run(settings: Settings, clock: Callable[[], Now]) -> bool:
     endpoint = settings.endpoints[0]
     for name, account in settings.accounts.items():
         try:
-            async with RestClient(endpoint, account, clock) as rest:
+            async with RestClient((endpoint,), account, clock) as rest:
                 rows = await rest.account()
             good(f"account {name}: REST {endpoint.rest_url}")
             console.print(_risk_table(rows))

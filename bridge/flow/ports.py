@@ -6,6 +6,7 @@ from typing import Protocol
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.skew import Skew
 from bridge.core.traffic import CommandRecord, Outgoing, Received
 
 Clock = Callable[[], Now]
@@ -65,7 +66,7 @@ class OrderRow(Protocol):
 
     @property
     def raw(self) -> bytes:
-        """All of it, in the shape of the push."""
+        """What the push of it would say."""
 
 
 class TradeRow(Protocol):
@@ -77,15 +78,25 @@ class TradeRow(Protocol):
 
     @property
     def raw(self) -> bytes:
-        """All of it, in the shape of the push."""
+        """What the push of it would say."""
 
 
 class VenueRest(Protocol):
-    """The venue's REST calls. Each raises VenueRefused, or VenueUnreachable where asking again may help."""
+    """The venue's REST calls. Each raises VenueRefused, or VenueUnreachable where asking again may help.
+
+    They may run at the same time; each waits for its turn within the venue's limits.
+    """
 
     @property
     def unreadable(self) -> int:
         """How many rows were passed over so far because they were not understood."""
+
+    @property
+    def skew(self) -> Skew | None:
+        """What the last answer told of our clock and the venue's."""
+
+    def prefer(self, endpoint: str) -> None:
+        """Begin reading at the endpoint of this name, until it is silent."""
 
     async def open_orders(self) -> Sequence[OrderRow]:
         """Return every open order."""
@@ -94,19 +105,19 @@ class VenueRest(Protocol):
         """Return one order; None when the venue says that there is none."""
 
     async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Sequence[OrderRow]:
-        """Return the orders, of a symbol or of all, that are over and were created within two times."""
+        """Return the orders of a symbol or of all that are over, created between two times; 90 days back at most."""
 
     async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Sequence[TradeRow]:
-        """Return the executions, of a symbol or of all, within two times."""
+        """Return the executions of a symbol or of all between two times; 90 days back at most."""
 
     async def assets(self) -> Sequence[bytes]:
-        """Return every balance, in the shape of the push."""
+        """Return the balance of every coin, as the push of it would say."""
 
     async def positions(self) -> Sequence[bytes]:
-        """Return every position, in the shape of the push."""
+        """Return every open position, as the push of it would say."""
 
     async def account_risks(self) -> Sequence[bytes]:
-        """Return the risk of every exchange account, in the shape of a margin call."""
+        """Return the risk of each exchange account, as a margin call would say."""
 
 
 class Publisher(Protocol):
@@ -203,10 +214,6 @@ class TailRecord(Protocol):
     @property
     def timestamp_ms(self) -> int:
         """Unix ms."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The key."""
 
     @property
     def value(self) -> bytes | None:

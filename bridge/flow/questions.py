@@ -17,12 +17,8 @@ from bridge.flow.ports import Clock, OrderRow, VenueRest
 _log = structlog.get_logger()
 _SPACING_S: Final = 0.1
 """Between two questions: half of what LTP allows (LTP docs, Query Order: 1200 in 60 s)."""
-_SEARCH_SPACING_S: Final = 2.1
-"""Between two searches of the executions (LTP docs, Query Executions: 5 in 10 s)."""
 _PAUSE_S: Final = 1.0
 _SWEPT_MAX: Final = 50
-_HISTORY_MS: Final = 7 * 24 * 3600 * 1000
-"""How far the history reaches back (LTP docs, Query Order History)."""
 
 
 class Questions:
@@ -47,7 +43,6 @@ class Questions:
         self._asked = asyncio.Event()
         self._searched: dict[str, tuple[float, int]] = {}
         """When, on the clock that never steps, a symbol was last searched, and back to which Unix ms."""
-        self._search_from = -inf
 
     def ask(self) -> None:
         """Look at once whether something is to be asked."""
@@ -119,18 +114,12 @@ class Questions:
         searched_at, searched_ms = self._searched.get(sym, (-inf, 0))
         if searched_at >= question.until and searched_ms <= question.since_ms:
             return
-        await asyncio.sleep(max(0.0, self._search_from - self._clock().mono))
-        if question.offset not in self._account.doubts:
-            return
-        now = self._clock()
-        asked_at, since_ms = now.mono, self._account.doubts.oldest_ms(sym)
-        begin_ms = max(since_ms, now.wall_ms - _HISTORY_MS)
-        self._search_from = asked_at + _SEARCH_SPACING_S
+        asked_at, since_ms = self._clock().mono, self._account.doubts.oldest_ms(sym)
         try:
-            for row in await self._rest.history(sym, begin_ms):
+            for row in await self._rest.history(sym, since_ms):
                 self._take(row)
-            for trade in await self._rest.executions(sym, begin_ms):
-                self._account.doubts.trade_seen(trade.trade, self._clock())
+            for found in await self._rest.executions(sym, since_ms):
+                self._account.doubts.trade_seen(found.trade, self._clock())
         except VenueRefused as error:  # such as a symbol that there is not: then nothing of it can be there
             self._log.error("search.refused", sym=sym, detail=str(error))
         self._searched[sym] = (asked_at, since_ms)

@@ -1,36 +1,41 @@
-"""The venue's REST calls, signed (LTP docs, Authentication). Only reading."""
+"""What is asked of the venue's REST. Only reading."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Annotated, Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import msgspec
 import structlog
-from aiohttp import ClientError, ClientResponse, ClientTimeout
-from msgspec import Meta, Raw, Struct, field
+from msgspec import Raw, Struct, field
 
 from bridge.config import Account, Endpoint
-from bridge.contract.pushes import OrderPush, TradePush
 from bridge.core.now import Now
-from bridge.errors import VenueRefused, VenueUnreachable
-from bridge.ltp import codes, wire
-from bridge.ltp.network import http_session, tls_context
-from bridge.ltp.signing import read_keys, rest_signature, without_secrets
+from bridge.core.skew import Skew
+from bridge.errors import VenueError, VenueRefused, VenueUnreachable
+from bridge.ltp import codes
+from bridge.ltp.rest_get import NOT_UNDERSTOOD, Route, SignedGet
+from bridge.ltp.rest_pace import Family
+from bridge.ltp.rest_pages import PAGE_SIZE, PAGES_MAX, READINGS_MAX, Page, is_whole
+from bridge.ltp.rest_reach import spans
+from bridge.ltp.rows import AssetRow, OrderRow, Row, TradeRow, read_position, read_risk
 
 _log = structlog.get_logger()
 
-TOTAL_TIMEOUT_S: Final = 10.0
-CONNECT_TIMEOUT_S: Final = 5.0
-PAGE_SIZE: Final = 1000
-PAGES_MAX: Final = 100
-ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
-_OK: Final = range(200, 300)
-_SERVER_FAULT: Final = 500
-_TOO_MANY_REQUESTS: Final = 429
+PROBE_TIMEOUT_S: Final = 5.0
+
+_TRADING: Final = "/api/v1/trading"
+_ACCOUNT: Final = Route(f"{_TRADING}/account", Family.ACCOUNT)
+_ASSETS: Final = Route(f"{_TRADING}/portfolio/assets", Family.ASSETS)
+_POSITIONS: Final = Route(f"{_TRADING}/position", Family.POSITIONS)
+_OPEN_ORDERS: Final = Route(f"{_TRADING}/orders", Family.OPEN_ORDERS)
+_ORDER: Final = Route(f"{_TRADING}/order", Family.ORDER)
+_HISTORY: Final = Route(f"{_TRADING}/history/orders", Family.HISTORY)
+_OLD_HISTORY: Final = Route(f"{_TRADING}/archive/history/orders", Family.HISTORY)
+_EXECUTIONS: Final = Route(f"{_TRADING}/executions/pageable", Family.EXECUTIONS)
+_OLD_EXECUTIONS: Final = Route(f"{_TRADING}/archive/executions/pageable", Family.EXECUTIONS)
 
 Amount = str | int | float | None
 """For people to look at, never to calculate with: a decimal string, but some of the vendor's fixtures have numbers."""
-Count = int | Annotated[str, Meta(pattern=r"^[0-9]{1,9}$")]
 
 
 class AccountRisk(Struct, frozen=True, rename="camel"):
@@ -45,172 +50,179 @@ class AccountRisk(Struct, frozen=True, rename="camel"):
     portfolio_id: str | int | None = None
 
 
-class OrderRow(Struct, frozen=True):
-    """An order as REST tells it, and the venue's own bytes."""
-
-    order: OrderPush
-    raw: bytes
-
-
-class _Envelope(Struct):
-    code: Any = None
-    message: Any = None
-    msg: Any = None
-    data: Raw = Raw(b"null")
-
-
-class _Page(Struct, rename="camel"):
-    """One page of a list. `page_num` is the number of pages, 0 or 1 when there is nothing."""
-
-    page_num: Count
-    list: list[Raw] | None
-
-    def is_last(self, number: int) -> bool:
-        """Whether no page follows. A short page alone proves nothing: the venue may give fewer rows than asked for."""
-        return not self.list or number >= int(self.page_num)
-
-
 T = TypeVar("T")
-_NOT_UNDERSTOOD = (msgspec.MsgspecError, ValueError, RecursionError)
+R = TypeVar("R", bound=Row)
 
 
-def _read(path: str, data: bytes | Raw, kind: type[T]) -> T:
+def _read(route: Route, data: bytes | Raw, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
-    except _NOT_UNDERSTOOD as error:
-        raise VenueUnreachable(f"GET {path}: the answer is not understood: {error}") from None
-
-
-def _understood(path: str, rows: Iterable[bytes], kind: type[T]) -> Iterator[tuple[bytes, T]]:
-    for raw in rows:
-        try:
-            yield raw, _read(path, raw, kind)
-        except VenueUnreachable as error:
-            _log.warning("rest.row_not_understood", detail=str(error))
-
-
-def _row(path: str, raw: bytes) -> OrderRow:
-    return OrderRow(_read(path, raw, OrderPush), raw)
+    except NOT_UNDERSTOOD as error:
+        raise VenueUnreachable(f"GET {route.path}: the answer is not understood: {error}") from None
 
 
 class RestClient:
-    """Signed reading of one account at one endpoint. Use it as a context manager.
+    """Signed reading of one account. Use it as a context manager; calls may run at the same time.
 
-    Every call raises VenueRefused for a coded answer that asking again does not change, and VenueUnreachable for
-    everything else that is not an answer: time-outs, 5xx, rate limits, and what cannot be understood.
+    Each raises VenueRefused for a coded answer that asking again does not change, and VenueUnreachable for everything
+    else that is not an answer. Rows are in the shape of the pushes.
+
+    A list may change while its pages are read. It is read again until nothing of it can have been missed, at most
+    READINGS_MAX times, and everything that was read is returned, of two rows of one thing the newer. So what is listed
+    all the while is missed only if the list shrank in every one of the readings; and what is returned was listed at
+    some moment of the call, but may be gone.
     """
 
-    def __init__(self, endpoint: Endpoint, account: Account, clock: Callable[[], Now]) -> None:
-        self._base = endpoint.rest_url
-        self._account = account
+    def __init__(self, endpoints: Sequence[Endpoint], account: Account, clock: Callable[[], Now]) -> None:
+        self._venue = SignedGet(endpoints, account, clock)
         self._clock = clock
+        self.unreadable = 0
+        """How many rows were passed over so far because they were not understood.
+
+        Who concludes something from what is not in a list looks whether this grew.
+        """
 
     async def __aenter__(self) -> Self:
-        timeout = ClientTimeout(total=TOTAL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
-        self._http = http_session(tls_context(), timeout=timeout)
+        await self._venue.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.close()
+        await self._venue.__aexit__(kind, error, trace)
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> bytes:
-        """Ask, and return the bytes of the answer's `data`."""
-        params = params or {}
-        key, secret = read_keys(self._account)
-        nonce_s = self._clock().wall_ms // 1000
-        headers = {
-            "X-MBX-APIKEY": key,
-            "nonce": str(nonce_s),
-            "signature": rest_signature(secret, params, nonce_s),
-            "Content-Type": "application/json",
-        }
+    @property
+    def skew(self) -> Skew | None:
+        """What the last answer told of our clock and the venue's; None when it told nothing."""
+        return self._venue.skew
+
+    def prefer(self, endpoint: str) -> None:
+        """Begin reading at the endpoint of this name, until it is silent."""
+        self._venue.prefer(endpoint)
+
+    async def probe(self, endpoint: str) -> bool:
+        """Whether the endpoint of this name answers a signed question with success, within PROBE_TIMEOUT_S."""
         try:
-            async with self._http.get(self._base + path, params=params, headers=headers) as response:
-                body = await self._body(path, response)
-        except TimeoutError:
-            raise VenueUnreachable(
-                f"GET {path}: no connection within {CONNECT_TIMEOUT_S:g} s or no answer within {TOTAL_TIMEOUT_S:g} s"
-            ) from None
-        except (ClientError, OSError) as error:
-            raise VenueUnreachable(f"GET {path}: {without_secrets(str(error), key, secret)}") from None
-        return self._data(path, response.status, body, (key, secret))
+            await self._venue.get_at(endpoint, _ACCOUNT, PROBE_TIMEOUT_S)
+        except VenueError as error:
+            _log.info("rest.probe_failed", endpoint=endpoint, detail=str(error))
+            return False
+        return True
 
     async def account(self) -> list[AccountRisk]:
-        """Ask for the state of each exchange account (`GET /api/v1/trading/account`)."""
-        path = "/api/v1/trading/account"
-        return _read(path, await self.get(path), list[AccountRisk])
+        """Ask for the state of each exchange account, for people to look at."""
+        return _read(_ACCOUNT, await self._venue.get(_ACCOUNT), list[AccountRisk])
+
+    async def account_risks(self) -> list[bytes]:
+        """Ask for the risk of each exchange account, as `MarginCall` would tell it; the venue gives no time with it."""
+        return await self._all(_ACCOUNT, read_risk)
+
+    async def positions(self) -> list[bytes]:
+        """Ask for every open position, as `Positions` would tell it."""
+        return await self._all(_POSITIONS, read_position)
+
+    async def assets(self) -> list[bytes]:
+        """Ask for the balance of every coin, as `Assets` would tell it."""
+        return [row.raw for row in await self._list(_ASSETS, {}, AssetRow)]
 
     async def open_orders(self) -> list[OrderRow]:
-        """Ask for every open order of the portfolio, page by page.
+        """Ask for every open order of the portfolio.
 
-        The list may shift between pages, so a row may come twice; the later one is kept.
+        A row that is not understood is VenueUnreachable: nobody may take an order for ended that is still open.
         """
-        path = "/api/v1/trading/orders"
-        rows = [_row(path, raw) for raw in await self._pages(path, {})]
-        return list({str(row.order.order_id): row for row in rows}.values())
-
-    async def history(self, sym: str, begin_ms: int) -> list[OrderRow]:
-        """Ask for the orders of a symbol that are over, created at or after a Unix time in ms; 7 days back at most.
-
-        A row that is not understood is passed over: it must not hide the others for ever.
-        """
-        path = "/api/v1/trading/history/orders"
-        rows = await self._pages(path, {"sym": sym, "begin": str(begin_ms)})
-        return [OrderRow(order, raw) for raw, order in _understood(path, rows, OrderPush)]
-
-    async def executions(self, sym: str, begin_ms: int) -> list[TradePush]:
-        """Ask for the executions of a symbol at or after a Unix time in ms, as `history` does."""
-        path = "/api/v1/trading/executions/pageable"
-        rows = await self._pages(path, {"sym": sym, "begin": str(begin_ms)})
-        return [trade for _, trade in _understood(path, rows, TradePush)]
-
-    async def _pages(self, path: str, params: Mapping[str, str]) -> list[bytes]:
-        rows: list[bytes] = []
-        for number in range(1, PAGES_MAX + 1):
-            paging = {"page": str(number), "pageSize": str(PAGE_SIZE)}
-            page = _read(path, await self.get(path, {**params, **paging}), _Page)
-            rows += [bytes(raw) for raw in page.list or ()]
-            if page.is_last(number):
-                return rows
-        raise VenueUnreachable(f"GET {path}: more than {PAGES_MAX} pages")
+        return await self._list(_OPEN_ORDERS, {}, OrderRow, strict=True)
 
     async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
         """Ask for one order by either of its names; None when the venue says that there is none (401018)."""
         names = {"orderId": order_id, "clientOrderId": client_order_id}
-        path = "/api/v1/trading/order"
         try:
-            data = await self.get(path, {name: value for name, value in names.items() if value is not None})
+            data = await self._venue.get(_ORDER, {name: value for name, value in names.items() if value is not None})
         except VenueRefused as error:
             if error.code == codes.ORDER_NOT_FOUND:
                 return None
             raise
-        return _row(path, data)
-
-    async def _body(self, path: str, response: ClientResponse) -> bytes:
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > ANSWER_BYTES_MAX:
-                raise VenueUnreachable(f"GET {path}: an answer of more than {ANSWER_BYTES_MAX} bytes")
-        return bytes(body)
-
-    @staticmethod
-    def _data(path: str, status: int, body: bytes, secrets: tuple[str, str]) -> bytes:
-        """Take the data out of an answer, or raise what the answer means."""
-        if status >= _SERVER_FAULT or status == _TOO_MANY_REQUESTS:
-            raise VenueUnreachable(f"GET {path}: HTTP {status}")
         try:
-            envelope = msgspec.json.decode(body, type=_Envelope)
-        except _NOT_UNDERSTOOD as error:
-            raise VenueUnreachable(f"GET {path}: HTTP {status}, not the venue's JSON: {error}") from None
-        code = wire.number(envelope.code)
-        if code is None or (code in codes.SUCCESS and status not in _OK):
-            raise VenueUnreachable(f"GET {path}: HTTP {status} without a code that means something")
-        if code in codes.SUCCESS:
-            return bytes(envelope.data)
-        reason = without_secrets(wire.text(envelope.message, envelope.msg), *secrets)
-        if codes.may_pass(code):
-            raise VenueUnreachable(f"GET {path}: the venue answered {code}: {reason}")
-        raise VenueRefused(code, reason, codes.advice(code))
+            return OrderRow.read(data)
+        except NOT_UNDERSTOOD as error:
+            raise VenueUnreachable(f"GET {_ORDER.path}: the answer is not understood: {error}") from None
+
+    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> list[OrderRow]:
+        """Ask for the orders that are over, of a symbol or of all, created between two Unix times in ms.
+
+        It reaches back `rest_reach.ARCHIVE_REACH_MS`. The newest stand first, as the venue has them.
+        """
+        return await self._between((_HISTORY, _OLD_HISTORY), sym, begin_ms, end_ms, OrderRow)
+
+    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> list[TradeRow]:
+        """Ask for the executions of a symbol or of all between two Unix times in ms, as `history` does."""
+        return await self._between((_EXECUTIONS, _OLD_EXECUTIONS), sym, begin_ms, end_ms, TradeRow)
+
+    async def _between(
+        self, routes: tuple[Route, Route], sym: str | None, begin_ms: int, end_ms: int | None, kind: type[R]
+    ) -> list[R]:
+        found: dict[Hashable, R] = {}
+        of_sym = {} if sym is None else {"sym": sym}
+        for span in spans(begin_ms, end_ms, self._clock().wall_ms):
+            params = {**of_sym, "begin": str(span.begin_ms), "end": str(span.end_ms)}
+            _take(found, await self._list(routes[span.archived], params, kind, only_grows=True))
+        return list(found.values())
+
+    async def _all(self, route: Route, read: Callable[[bytes], T]) -> list[T]:
+        """Ask for a list that comes at once."""
+        raws = _read(route, await self._venue.get(route), list[Raw])
+        rows = [_understood(route, bytes(raw), read) for raw in raws]
+        self.unreadable += rows.count(None)
+        return [row for row in rows if row is not None]
+
+    async def _list(
+        self, route: Route, params: Mapping[str, str], kind: type[R], *, only_grows: bool = False, strict: bool = False
+    ) -> list[R]:
+        """Ask for a list that comes in pages, as often as the class says."""
+        found: dict[Hashable, R] = {}
+        passed_over: set[bytes] = set()
+        for _ in range(READINGS_MAX):
+            totals, raws = await self._pages(route, params)
+            rows = {raw: _understood(route, raw, kind.read) for raw in raws}
+            odd = {raw for raw, row in rows.items() if row is None}
+            if odd and strict:
+                raise VenueUnreachable(f"GET {route.path}: {len(odd)} rows are not understood")
+            passed_over |= odd
+            understood = [row for row in rows.values() if row is not None]
+            _take(found, understood)
+            different = len({row.key for row in understood}) + len(odd)
+            if is_whole(totals, different, only_grows=only_grows):
+                break
+        else:
+            _log.warning("rest.list_kept_changing", path=route.path, readings=READINGS_MAX, rows=len(found))
+        self.unreadable += len(passed_over)
+        return list(found.values())
+
+    async def _pages(self, route: Route, params: Mapping[str, str]) -> tuple[list[int], list[bytes]]:
+        """Read every page once: how many rows there were at each, and the rows."""
+        totals: list[int] = []
+        rows: list[bytes] = []
+        for number in range(1, PAGES_MAX + 1):
+            paging = {"page": str(number), "pageSize": str(PAGE_SIZE)}
+            page = _read(route, await self._venue.get(route, {**params, **paging}), Page)
+            rows += [bytes(raw) for raw in page.list or ()]
+            if page.total is not None:
+                totals.append(page.total)
+            if page.is_last(number):
+                return totals, rows
+        raise VenueUnreachable(f"GET {route.path}: more than {PAGES_MAX} pages")
+
+
+def _understood(route: Route, raw: bytes, read: Callable[[bytes], T]) -> T | None:
+    try:
+        return read(raw)
+    except NOT_UNDERSTOOD as error:
+        _log.warning("rest.row_not_understood", path=route.path, detail=str(error))
+        return None
+
+
+def _take(found: dict[Hashable, R], rows: Iterable[R]) -> None:
+    """Keep of two rows of one thing the newer, and of two as new the one that was read later."""
+    for row in rows:
+        known = found.get(row.key)
+        if known is None or row.updated_ms >= known.updated_ms:
+            found[row.key] = row

@@ -112,7 +112,7 @@ async def test_an_orders_way_and_a_cut(dialect: Dialect, tmp_path: Path, clock: 
         event = venue.ledger.events("Orders", venue.keys["main"].portfolio_id)[0]
         assert (event.frame, event.payload) == (push.frame, push.data)
 
-        async with RestClient(endpoint(venue), account, clock) as rest:
+        async with RestClient((endpoint(venue),), account, clock) as rest:
             assert [row.order.client_order_id for row in await rest.open_orders()] == ["a1"]
             found = await rest.order(client_order_id="a1")
             assert found is not None
@@ -135,7 +135,7 @@ async def test_a_wrong_secret(dialect: Dialect, tmp_path: Path, clock: Callable[
         account = keys(venue, tmp_path, secret="sk-wrong")
         with pytest.raises(LoginRefused, match="check that key and secret belong together"):
             await session(venue, account, Inbox(), clock).run()
-        async with RestClient(endpoint(venue), account, clock) as rest:
+        async with RestClient((endpoint(venue),), account, clock) as rest:
             with pytest.raises(VenueRefused, match="check that key and secret belong together") as caught:
                 await rest.account()
     assert caught.value.code == 2000

@@ -1,148 +1,54 @@
-"""Signed reading, against a small HTTP server."""
+"""What is asked of REST, against small HTTP servers."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from aiohttp import web
+from small_rest import Answer, Serve, answering, endpoint, noting, ok, page, paged
 
-from bridge.config import Account, Endpoint
+from bridge.config import Account
 from bridge.core.now import Now
 from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.ltp import rest
 from bridge.ltp.rest import AccountRisk, RestClient
-from bridge.ltp.signing import rest_signature
 
-Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
-Client = Callable[[str], RestClient]
+Client = Callable[..., RestClient]
 
 ROW = '{ "orderId":"%s","orderState":"OPEN", "leverage":5,"limitPrice":"1.10","unknown":[1.0]}'
+PUSHED = (
+    b'{"orderId":"%s","orderState":"OPEN","leverage":"5","limitPrice":"1.10","unknown":[1.0],'
+    b'"action":"","actionMsg":""}'
+)
+TRADE = (
+    '{"transactionId":"%s","orderId":"1","sym":"BINANCE_PERP_BTC_USDT","quantity":"1","price":"2","side":"BUY",'
+    '"clientOrderId":"c","createAt":"5"}'
+)
+ODD = '{"orderId":"3","orderState":null}'
+SYM = "BINANCE_PERP_BTC_USDT"
+DAY_MS = 24 * 3600 * 1000
 
 
 @pytest.fixture
 def client(account: Account, clock: Callable[[], Now]) -> Client:
-    """Return a function that makes a client of a host and port."""
+    """Return a function that makes a client of endpoints A, B and so on, each a host and port."""
 
-    def make(host: str) -> RestClient:
-        return RestClient(Endpoint(name="T", ws_url="ws://localhost", rest_url=f"http://{host}"), account, clock)
+    def make(*hosts: str) -> RestClient:
+        return RestClient([endpoint(host, name) for host, name in zip(hosts, "ABC", strict=False)], account, clock)
 
     return make
 
 
-def ok(data: str, code: str = "200000") -> web.Response:
-    """Return a success as the venue words it."""
-    return web.Response(text=f'{{"code":{code},"message":"Success","data":{data}}}', content_type="application/json")
-
-
-def answering(response: Callable[[], web.Response]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Answer every request alike."""
+def script(pages: Sequence[tuple[str, int]]) -> Answer:
+    """Answer one page after the other: the ids of its rows, and how many rows there are; two to a page."""
+    coming = iter(pages)
 
     async def answer(_: web.Request) -> web.StreamResponse:
-        return response()
+        ids, total = next(coming)
+        return page([ROW % one for one in ids], -(-total // 2), total)
 
     return answer
-
-
-async def test_a_request_is_signed_as_documented(serve: Serve, client: Client) -> None:
-    """Key, nonce in seconds and signature are headers; the raw values are signed, and arrive unchanged."""
-    asked: list[web.Request] = []
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        asked.append(request)
-        return ok("{}")
-
-    params = {"sym": "A+B C&=é", "begin": "1"}
-    async with client(await serve(answer)) as venue:
-        assert await venue.get("/api/v1/trading/orders", params) == b"{}"
-    (request,) = asked
-    assert params == dict(request.query)
-    assert request.headers["X-MBX-APIKEY"] == "ak-test"
-    expected = rest_signature("sk-test-secret", params, int(request.headers["nonce"]))
-    assert expected == request.headers["signature"]
-
-
-@pytest.mark.parametrize("code", ["200", "200000", '"200"', '"200000"'])
-async def test_both_success_codes_as_number_or_text(serve: Serve, client: Client, code: str) -> None:
-    """The data is returned byte for byte."""
-    async with client(await serve(answering(lambda: ok('[ {"a":1.0} ]', code)))) as venue:
-        assert await venue.get("/x") == b'[ {"a":1.0} ]'
-
-
-@pytest.mark.parametrize(
-    ("code", "advice"),
-    [
-        (2000, "key and secret belong together"),
-        (2001, "IP allow-list"),
-        (2003, "level or permissions"),
-        (7000, "clock"),
-        (405001, "unknown or disabled"),
-        (401999, ""),
-    ],
-)
-async def test_a_definitive_code_is_refused_with_advice(serve: Serve, client: Client, code: int, advice: str) -> None:
-    """The error names the code, the venue's text and what to do, and neither key nor secret."""
-    body = json.dumps({"code": str(code), "message": "no: ak-test sk-test-secret", "data": {}})
-    async with client(await serve(answering(lambda: web.Response(status=400, text=body)))) as venue:
-        with pytest.raises(VenueRefused) as caught:
-            await venue.get("/x")
-    assert code == caught.value.code
-    assert advice in str(caught.value)
-    assert "no: *** ***" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("status", "text"),
-    [
-        (500, '{"code":200000,"data":[]}'),
-        (503, "busy"),
-        (429, '{"code":100429,"message":"too many"}'),
-        (200, '{"code":100429,"message":"too many"}'),
-        (200, '{"code":400013,"message":"timeout"}'),
-        (404, "<html>"),
-        (200, ""),
-        (200, '{"data":[]}'),
-        (404, '{"code":200000,"data":[]}'),
-        (302, ""),
-        (200, "[" * 50_000),
-    ],
-)
-async def test_what_is_no_answer_is_unreachable(serve: Serve, client: Client, status: int, text: str) -> None:
-    """Faults of the server, rate limits, redirects and nonsense may be asked again."""
-    headers = {"Location": "/y"} if status == 302 else {}
-    async with client(await serve(answering(lambda: web.Response(status=status, text=text, headers=headers)))) as venue:
-        with pytest.raises(VenueUnreachable):
-            await venue.get("/x")
-
-
-async def test_silence_is_unreachable(serve: Serve, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that does not answer is given up in time."""
-    monkeypatch.setattr(rest, "TOTAL_TIMEOUT_S", 0.2)
-    done = asyncio.Event()
-
-    async def answer(_: web.Request) -> web.StreamResponse:
-        await done.wait()
-        return ok("{}")
-
-    async with client(await serve(answer)) as venue:
-        with pytest.raises(VenueUnreachable, match=r"no answer within 0\.2 s"):
-            await venue.get("/x")
-        done.set()
-
-
-async def test_nobody_listens(unused_tcp_port: int, client: Client) -> None:
-    """A refused connection is told."""
-    async with client(f"127.0.0.1:{unused_tcp_port}") as venue:
-        with pytest.raises(VenueUnreachable, match="GET /x"):
-            await venue.get("/x")
-
-
-async def test_an_endless_answer_is_cut(serve: Serve, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer above the limit does not fill the memory."""
-    monkeypatch.setattr(rest, "ANSWER_BYTES_MAX", 1000)
-    async with client(await serve(answering(lambda: ok(f'"{"x" * 2000}"')))) as venue:
-        with pytest.raises(VenueUnreachable, match="more than 1000 bytes"):
-            await venue.get("/x")
 
 
 async def test_account(serve: Serve, client: Client) -> None:
@@ -157,49 +63,54 @@ async def test_account(serve: Serve, client: Client) -> None:
     assert AccountRisk("OKX") == okx
 
 
-def paged(pages: list[list[str]], page_num: object) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Answer with pages of rows."""
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        number = int(request.query["page"])
-        rows = ",".join(pages[number - 1]) if number <= len(pages) else ""
-        return ok(f'{{"page":{number},"pageSize":1000,"pageNum":{json.dumps(page_num)},"totalSize":9,"list":[{rows}]}}')
-
-    return answer
-
-
 @pytest.mark.parametrize("page_num", [3, "3", 9])
-async def test_open_orders_of_all_pages(serve: Serve, client: Client, page_num: object) -> None:
-    """Pages are read to the last or to an empty one; a row that shifted between pages counts once, bytes kept."""
+@pytest.mark.parametrize("total", [4, "4", "many", None])
+async def test_open_orders_of_all_pages(serve: Serve, client: Client, page_num: object, total: object) -> None:
+    """Pages are read to the last or to an empty one; a row that shifted between pages counts once."""
     pages = [[ROW % "1", ROW % "2"], [ROW % "2", ROW % "3"], [ROW % "4"]]
-    async with client(await serve(paged(pages, page_num))) as venue:
+    asked: list[dict[str, str]] = []
+    async with client(await serve(noting(asked, paged(pages, page_num, total or "")))) as venue:
         rows = await venue.open_orders()
     assert [row.order.order_id for row in rows] == ["1", "2", "3", "4"]
-    assert (ROW % "1").encode() == rows[0].raw
+    assert PUSHED % b"1" == rows[0].raw
+    assert len(asked) == min(4, int(str(page_num)))
 
 
-async def test_history_and_executions_of_a_symbol(serve: Serve, client: Client) -> None:
+async def test_history_and_executions_of_a_symbol(serve: Serve, client: Client, clock: Callable[[], Now]) -> None:
     """Both are asked for by symbol and time, and read to the last page; a row that is none hides no other."""
     asked: list[dict[str, str]] = []
-    trade = (
-        '{"transactionId":"%s","orderId":"1","sym":"BINANCE_PERP_BTC_USDT","quantity":"1","price":"2","side":"BUY",'
-        '"clientOrderId":"c","createAt":"5"}'
-    )
+    begin_ms = clock().wall_ms - DAY_MS
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        asked.append(dict(request.query))
-        odd = '{"orderId":"3","orderState":null}'
-        rows = [[trade % "7"], [trade % "8", odd]] if "executions" in request.path else [[ROW % "1", odd], [ROW % "2"]]
-        return await paged(rows, 2)(request)
+        trades, orders = [[TRADE % "7"], [TRADE % "8", ODD]], [[ROW % "1", ODD], [ROW % "2"]]
+        return await paged(trades if "executions" in request.path else orders)(request)
 
-    async with client(await serve(answer)) as venue:
-        orders = await venue.history("BINANCE_PERP_BTC_USDT", 3)
-        trades = await venue.executions("BINANCE_PERP_BTC_USDT", 4)
+    async with client(await serve(noting(asked, answer))) as venue:
+        orders = await venue.history(SYM, begin_ms)
+        trades = await venue.executions(SYM, begin_ms, begin_ms + 5)
+        assert venue.unreadable == 2
     assert [row.order.order_id for row in orders] == ["1", "2"]
-    assert [(trade.transaction_id, trade.client_order_id) for trade in trades] == [("7", "c"), ("8", "c")]
-    assert [(one["sym"], one["begin"], one["page"]) for one in asked] == [
-        ("BINANCE_PERP_BTC_USDT", begin, page) for begin in "34" for page in "12"
+    assert [(row.trade.transaction_id, row.trade.client_order_id) for row in trades] == [("7", "c"), ("8", "c")]
+    assert [(one["path"], one["sym"], int(one["begin"]) - begin_ms, one["page"]) for one in asked] == [
+        (path, SYM, 0, number) for path in ("history/orders", "executions/pageable") for number in "12"
     ]
+    assert int(asked[0]["end"]) - clock().wall_ms == pytest.approx(60_000, abs=10_000)
+    assert asked[-1]["end"] == str(begin_ms + 5)
+
+
+async def test_what_is_older_is_asked_of_the_archive(serve: Serve, client: Client, clock: Callable[[], Now]) -> None:
+    """Both lists are asked around their boundary, nothing beyond 90 days; a row of both counts once."""
+    asked: list[dict[str, str]] = []
+    async with client(await serve(noting(asked, paged([[TRADE % "7"]])))) as venue:
+        trades = await venue.executions(None, 0)
+        await venue.history(None, clock().wall_ms - 8 * DAY_MS)
+        assert await venue.history(None, 0, 1) == []
+    assert [row.trade.transaction_id for row in trades] == ["7"]
+    paths = ["executions/pageable", "archive/executions/pageable", "history/orders", "archive/history/orders"]
+    assert paths == [one["path"] for one in asked]
+    days = [(clock().wall_ms - int(one["begin"])) / DAY_MS for one in asked]
+    assert [7, 90, 7, 8] == pytest.approx(days, abs=0.01)
+    assert all("sym" not in one for one in asked)
 
 
 @pytest.mark.parametrize("page_num", [0, 1])
@@ -225,20 +136,55 @@ async def test_pages_without_end_are_given_up(serve: Serve, client: Client, monk
             await venue.open_orders()
 
 
+@pytest.mark.parametrize(
+    ("pages", "found"),
+    [
+        ([("43", 4), ("1", 3), ("32", 3), ("1", 3)], "4312"),  # 4 went: 2 moved to a page that was read already
+        ([("43", 4), ("32", 5), ("1", 5), ("54", 5), ("32", 5), ("1", 5)], "43215"),  # 5 came in between
+        ([("43", 4), ("21", 4)], "4321"),
+        ([("43", 4), ("1", 3), ("32", 3), ("", 2), ("21", 3), ("1", 2)], "4312"),  # it never holds still
+    ],
+)
+async def test_a_list_that_changes_is_read_again(
+    serve: Serve, client: Client, pages: list[tuple[str, int]], found: str
+) -> None:
+    """Until it held still, three times at most; what was read in any of them counts."""
+    asked: list[dict[str, str]] = []
+    async with client(await serve(noting(asked, script(pages)))) as venue:
+        rows = await venue.open_orders()
+    assert list(found) == [row.order.order_id for row in rows]
+    assert len(pages) == len(asked)
+
+
+async def test_what_only_comes_hides_no_execution(serve: Serve, client: Client, clock: Callable[[], Now]) -> None:
+    """New ones repeat others on later pages; nothing has to be read again."""
+    asked: list[dict[str, str]] = []
+    answer = script([("43", 4), ("32", 5), ("1", 5)])
+    async with client(await serve(noting(asked, answer))) as venue:
+        rows = await venue.history(None, clock().wall_ms - DAY_MS)
+    assert [row.order.order_id for row in rows] == ["4", "3", "2", "1"]
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("newer_first", [True, False])
+async def test_of_two_rows_of_one_order_the_newer_counts(serve: Serve, client: Client, *, newer_first: bool) -> None:
+    """In whatever order they come."""
+    row = '{"orderId":"1","orderState":"OPEN","updateAt":"%d"}'
+    rows = [[row % 20], [row % 10]] if newer_first else [[row % 10], [row % 20]]
+    async with client(await serve(paged(rows, total=1))) as venue:
+        (found,) = await venue.open_orders()
+    assert found.order.update_at == "20"
+
+
 async def test_one_order(serve: Serve, client: Client) -> None:
     """An order is asked for by either name."""
     asked: list[dict[str, str]] = []
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        asked.append(dict(request.query))
-        return ok(ROW % "7")
-
-    async with client(await serve(answer)) as venue:
+    async with client(await serve(noting(asked, answering(lambda: ok(ROW % "7"))))) as venue:
         row = await venue.order(client_order_id="a1")
         await venue.order(order_id="7")
     assert row is not None
-    assert (ROW % "7").encode() == row.raw
-    assert asked == [{"clientOrderId": "a1"}, {"orderId": "7"}]
+    assert PUSHED % b"7" == row.raw
+    assert asked == [{"path": "order", "clientOrderId": "a1"}, {"path": "order", "orderId": "7"}]
 
 
 @pytest.mark.parametrize(
@@ -263,9 +209,71 @@ async def test_only_401018_means_that_there_is_no_order(
                 await venue.order(order_id="1")
 
 
-async def test_an_unreadable_key_file_is_told(serve: Serve, client: Client, account: Account) -> None:
-    """A secret that is being replaced is a passing fault."""
-    account.api_secret_file.unlink()
-    async with client(await serve(answering(lambda: ok("{}")))) as venue:
-        with pytest.raises(VenueUnreachable, match="cannot be read"):
-            await venue.get("/x")
+async def test_another_refusal_is_not_that_there_is_no_order(serve: Serve, client: Client) -> None:
+    """It is told as what it is."""
+    async with client(await serve(answering(lambda: ok("{}", "401007")))) as venue:
+        with pytest.raises(VenueRefused):
+            await venue.order(order_id="1")
+
+
+async def test_assets_positions_and_risks(serve: Serve, client: Client) -> None:
+    """Each row is what the push would say; a row that is none is counted and hides no other."""
+    coin, position = '{"coin":"BTC", "exchangeType":"OKX","updateAt":"1"}', '{"sym":"OKX_PERP_BTC_USDT","tpslOrder":[]}'
+    risk = '{"exchangeType":"OKX","updateAt":1,"equity":"1.0"}'
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "assets" in request.path:
+            return await paged([[coin], [coin, "{}"]], total=2)(request)
+        return ok(f"[{risk},7]" if "account" in request.path else f"[{position},null]")
+
+    async with client(await serve(answer)) as venue:
+        found = await asyncio.gather(venue.assets(), venue.positions(), venue.account_risks())
+        assert venue.unreadable == 3
+    assert [coin.encode()] == found[0]
+    assert [{"sym": "OKX_PERP_BTC_USDT", "exchangeType": "OKX"}] == [json.loads(row) for row in found[1]]
+    assert [{"exchangeType": "OKX", "updateAt": "1", "equity": "1.0"}] == [json.loads(row) for row in found[2]]
+
+
+async def test_what_is_no_list_is_not_an_empty_one(serve: Serve, client: Client) -> None:
+    """Nobody may take every position for closed."""
+    async with client(await serve(answering(lambda: ok("null")))) as venue:
+        with pytest.raises(VenueUnreachable):
+            await venue.positions()
+
+
+async def test_a_probe_asks_one_endpoint_and_no_other(serve: Serve, client: Client) -> None:
+    """Reading goes on where it was."""
+    asked: list[dict[str, str]] = []
+    answers = iter([ok("[]"), web.Response(status=503), ok("[]", "2001")])
+    away = await serve(answering(lambda: next(answers)))
+    async with client(await serve(noting(asked, paged([[ROW % "1"]]))), away) as venue:
+        assert [await venue.probe("B") for _ in range(3)] == [True, False, False]
+        assert asked == []
+        await venue.open_orders()
+    assert len(asked) == 1
+
+
+async def test_a_probe_does_not_wait_for_long(serve: Serve, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that hangs is not well."""
+    monkeypatch.setattr(rest, "PROBE_TIMEOUT_S", 0.1)
+    done = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        await done.wait()
+        return ok("[]")
+
+    async with client(await serve(answer)) as venue:
+        assert not await venue.probe("A")
+        done.set()
+
+
+async def test_reading_can_be_told_where_to_begin(serve: Serve, client: Client) -> None:
+    """And the answer tells of the clocks."""
+    asked: list[dict[str, str]] = []
+    hosts = [await serve(paged([[]])), await serve(noting(asked, paged([[]])))]
+    async with client(*hosts) as venue:
+        venue.prefer("B")
+        await venue.open_orders()
+        assert venue.skew is not None
+        assert not venue.skew.exceeds(60)
+    assert len(asked) == 1

@@ -69,6 +69,22 @@ class Row(Struct, frozen=True):
 
     order: OrderPush
 
+    @property
+    def raw(self) -> bytes:
+        """Return what the push would say."""
+        return msgspec.json.encode(self.order)
+
+
+class Fill(Struct, frozen=True):
+    """An execution as REST tells it."""
+
+    trade: TradePush
+
+    @property
+    def raw(self) -> bytes:
+        """Return what the push would say."""
+        return msgspec.json.encode(self.trade)
+
 
 class Topics:
     """A publisher, and what readers of its topics find. `hold` keeps records from becoming durable."""
@@ -286,6 +302,12 @@ class Venue:
         self.unwritable = False
         self.refused: set[str] = set()
         self.during_sweep: Callable[[], None] | None = None
+        self.balances: list[bytes] = []
+        self.holdings: list[bytes] = []
+        self.risks: list[bytes] = []
+        self.unreadable = 0
+        self.skew = None
+        self.preferred = ""
 
     @property
     def session(self) -> "Session":
@@ -312,16 +334,32 @@ class Venue:
             raise self.order_trouble
         return self.orders.get(order_id or client_order_id or "")
 
-    async def history(self, sym: str, begin_ms: int) -> list[Row]:
+    def prefer(self, endpoint: str) -> None:
+        """Write it down."""
+        self.preferred = endpoint
+
+    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> list[Row]:
         """Return what is over."""
-        self.searched.append(sym)
+        self.searched.append(sym or "")
         if self.search_refusal is not None:
             raise self.search_refusal
         return self.ended
 
-    async def executions(self, sym: str, begin_ms: int) -> list[TradePush]:
+    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> list[Fill]:
         """Return what was executed."""
-        return self.trades
+        return [Fill(trade) for trade in self.trades]
+
+    async def assets(self) -> list[bytes]:
+        """Return the balances."""
+        return self.balances
+
+    async def positions(self) -> list[bytes]:
+        """Return the positions."""
+        return self.holdings
+
+    async def account_risks(self) -> list[bytes]:
+        """Return the risk of each exchange account."""
+        return self.risks
 
     def opened(self, listener: Listener, other_login_at: float) -> "Session":
         """Make a session."""

@@ -1,0 +1,242 @@
+"""Signed GETs, against small HTTP servers."""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import pytest
+from aiohttp import web
+from small_rest import Serve, answering, endpoint, noting, ok
+
+from bridge.config import Account
+from bridge.core.now import Now
+from bridge.errors import VenueRefused, VenueUnreachable
+from bridge.ltp import rest_get
+from bridge.ltp.rest_get import Route, SignedGet
+from bridge.ltp.rest_pace import Family
+from bridge.ltp.signing import rest_signature
+
+Client = Callable[..., SignedGet]
+X = Route("/x", Family.ORDER)
+
+
+@pytest.fixture
+def client(account: Account, clock: Callable[[], Now]) -> Client:
+    """Return a function that makes a client of endpoints A, B and so on, each a host and port."""
+
+    def make(*hosts: str) -> SignedGet:
+        return SignedGet([endpoint(host, name) for host, name in zip(hosts, "ABC", strict=False)], account, clock)
+
+    return make
+
+
+async def test_a_request_is_signed_as_documented(serve: Serve, client: Client) -> None:
+    """Key, nonce in seconds and signature are headers; the raw values are signed, and arrive unchanged."""
+    asked: list[web.Request] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request)
+        return ok("{}")
+
+    params = {"sym": "A+B C&=é", "begin": "1"}
+    async with client(await serve(answer)) as venue:
+        assert await venue.get(X, params) == b"{}"
+    (request,) = asked
+    assert params == dict(request.query)
+    assert request.headers["X-MBX-APIKEY"] == "ak-test"
+    expected = rest_signature("sk-test-secret", params, int(request.headers["nonce"]))
+    assert expected == request.headers["signature"]
+
+
+@pytest.mark.parametrize("code", ["200", "200000", '"200"', '"200000"'])
+async def test_both_success_codes_as_number_or_text(serve: Serve, client: Client, code: str) -> None:
+    """The data is returned byte for byte."""
+    async with client(await serve(answering(lambda: ok('[ {"a":1.0} ]', code)))) as venue:
+        assert await venue.get(X) == b'[ {"a":1.0} ]'
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (2000, "key and secret belong together"),
+        (2001, "IP allow-list"),
+        (2003, "level or permissions"),
+        (7000, "clock"),
+        (405001, "unknown or disabled"),
+        (401999, ""),
+    ],
+)
+async def test_a_definitive_code_is_refused_with_advice(serve: Serve, client: Client, code: int, advice: str) -> None:
+    """The error names the code, the venue's text and what to do, and neither key nor secret."""
+    body = json.dumps({"code": str(code), "message": "no: ak-test sk-test-secret", "data": {}})
+    async with client(await serve(answering(lambda: web.Response(status=400, text=body)))) as venue:
+        with pytest.raises(VenueRefused) as caught:
+            await venue.get(X)
+    assert code == caught.value.code
+    assert advice in str(caught.value)
+    assert "no: *** ***" in str(caught.value)
+
+
+SILENCES = [
+    (500, '{"code":200000,"data":[]}'),
+    (503, "busy"),
+    (404, "<html>"),
+    (200, ""),
+    (200, '{"data":[]}'),
+    (404, '{"code":200000,"data":[]}'),
+    (302, ""),
+    (200, "[" * 50_000),
+]
+PASSING = [
+    (429, '{"code":100429,"message":"too many"}'),
+    (429, "<html>"),
+    (200, '{"code":100429,"message":"too many"}'),
+    (200, '{"code":400013,"message":"timeout"}'),
+]
+
+
+def _response(status: int, text: str) -> web.Response:
+    return web.Response(status=status, text=text, headers={"Location": "/y"} if status == 302 else {})
+
+
+@pytest.mark.parametrize(("status", "text"), SILENCES + PASSING)
+async def test_what_is_no_answer_is_unreachable(serve: Serve, client: Client, status: int, text: str) -> None:
+    """Faults of the server, rate limits, redirects and nonsense may be asked again."""
+    async with client(await serve(answering(lambda: _response(status, text)))) as venue:
+        with pytest.raises(VenueUnreachable):
+            await venue.get(X)
+
+
+async def test_silence_is_unreachable(serve: Serve, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not answer is given up in time."""
+    monkeypatch.setattr(rest_get, "TOTAL_TIMEOUT_S", 0.2)
+    done = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        await done.wait()
+        return ok("{}")
+
+    async with client(await serve(answer)) as venue:
+        with pytest.raises(VenueUnreachable, match=r"no answer within 0\.2 s"):
+            await venue.get(X)
+        done.set()
+
+
+async def test_nobody_listens(unused_tcp_port: int, client: Client) -> None:
+    """A refused connection is told."""
+    async with client(f"127.0.0.1:{unused_tcp_port}") as venue:
+        with pytest.raises(VenueUnreachable, match="GET /x"):
+            await venue.get(X)
+
+
+async def test_an_endless_answer_is_cut(serve: Serve, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer above the limit does not fill the memory."""
+    monkeypatch.setattr(rest_get, "ANSWER_BYTES_MAX", 1000)
+    async with client(await serve(answering(lambda: ok(f'"{"x" * 2000}"')))) as venue:
+        with pytest.raises(VenueUnreachable, match="more than 1000 bytes"):
+            await venue.get(X)
+
+
+async def test_an_unreadable_key_file_is_told(serve: Serve, client: Client, account: Account) -> None:
+    """A secret that is being replaced is a passing fault, of no endpoint."""
+    account.api_secret_file.unlink()
+    asked: list[dict[str, str]] = []
+    host = await serve(noting(asked, answering(lambda: ok("{}"))))
+    async with client(host, host) as venue:
+        with pytest.raises(VenueUnreachable, match="cannot be read"):
+            await venue.get(X)
+    assert asked == []
+
+
+@pytest.mark.parametrize(("status", "text"), SILENCES)
+async def test_the_next_endpoint_is_asked_where_one_is_silent(
+    serve: Serve, client: Client, status: int, text: str
+) -> None:
+    """The same question at once, and every later one too."""
+    asked: list[dict[str, str]] = []
+    silent = await serve(noting(asked, answering(lambda: _response(status, text))))
+    async with client(silent, await serve(answering(lambda: ok("1")))) as venue:
+        assert [await venue.get(X), await venue.get(X)] == [b"1", b"1"]
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("status", "text"), [*PASSING, (400, '{"code":2000,"message":"no"}')])
+async def test_what_the_venue_itself_has_said_is_asked_nowhere_else(
+    serve: Serve, client: Client, status: int, text: str
+) -> None:
+    """Both endpoints are one venue."""
+    asked: list[dict[str, str]] = []
+    other = await serve(noting(asked, answering(lambda: ok("1"))))
+    async with client(await serve(answering(lambda: _response(status, text))), other) as venue:
+        with pytest.raises((VenueUnreachable, VenueRefused)):
+            await venue.get(X)
+    assert asked == []
+
+
+async def test_questions_that_fail_together_go_on_together(serve: Serve, client: Client, unused_tcp_port: int) -> None:
+    """None of them leads the others back to the endpoint that is silent."""
+    asked: list[dict[str, str]] = []
+    answer = await serve(noting(asked, answering(lambda: ok("1"))))
+    async with client(f"127.0.0.1:{unused_tcp_port}", answer) as venue:
+        await asyncio.gather(*(venue.get(X) for _ in range(5)))
+        await venue.get(X)
+    assert len(asked) == 6
+
+
+async def test_when_all_are_silent_the_first_is_tried_again(serve: Serve, client: Client, unused_tcp_port: int) -> None:
+    """One question is asked twice at most."""
+    answers = iter([_response(503, ""), ok("1")])
+    asked: list[dict[str, str]] = []
+    first = await serve(noting(asked, answering(lambda: next(answers))))
+    async with client(first, f"127.0.0.1:{unused_tcp_port}") as venue:
+        with pytest.raises(VenueUnreachable):
+            await venue.get(X)
+        assert await venue.get(X) == b"1"
+    assert len(asked) == 2
+
+
+async def test_reading_begins_at_the_preferred_endpoint(serve: Serve, client: Client) -> None:
+    """The session says at which one it is."""
+    a, b = await serve(answering(lambda: ok('"A"'))), await serve(answering(lambda: ok('"B"')))
+    async with client(a, b) as venue:
+        assert await venue.get(X) == b'"A"'
+        venue.prefer("B")
+        assert await venue.get(X) == b'"B"'
+
+
+@pytest.mark.parametrize("code", ["200000", "7000"])
+async def test_every_answer_tells_the_venues_time(serve: Serve, client: Client, code: str) -> None:
+    """The more so one that refuses our clock."""
+
+    def answer() -> web.Response:
+        response = ok("1", code)
+        response.headers["Date"] = "Tue, 01 Jul 2025 00:00:00 GMT"
+        return response
+
+    async with client(await serve(answering(answer))) as venue:
+        await asyncio.wait([asyncio.ensure_future(venue.get(X))])
+    assert venue.skew is not None
+    assert venue.skew.exceeds(3600)
+    assert venue.skew.high_ms - venue.skew.low_ms >= 1000
+
+
+async def test_clocks_that_agree_are_found_to_agree(serve: Serve, client: Client) -> None:
+    """Nought lies within what is measured."""
+    async with client(await serve(answering(lambda: ok("1")))) as venue:
+        await venue.get(X)
+    assert venue.skew is not None
+    assert venue.skew.low_ms <= 0 <= venue.skew.high_ms
+
+
+@pytest.mark.parametrize("date", ["yesterday", "", "Tue, 01 Jul 2025 00:00:00 -0000"])
+async def test_a_time_that_is_none_tells_nothing(serve: Serve, client: Client, date: str) -> None:
+    """Nor does it hinder the answer."""
+
+    def answer() -> web.Response:
+        response = ok("1")
+        response.headers["Date"] = date
+        return response
+
+    async with client(await serve(answering(answer))) as venue:
+        assert await venue.get(X) == b"1"
+    assert venue.skew is None
