@@ -1,6 +1,7 @@
 """What is asked of the venue's REST. Only reading."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -15,7 +16,7 @@ from bridge.errors import VenueError, VenueRefused, VenueUnreachable
 from bridge.ltp import codes
 from bridge.ltp.rest_get import NOT_UNDERSTOOD, Route, SignedGet
 from bridge.ltp.rest_pace import Family
-from bridge.ltp.rest_pages import PAGE_SIZE, PAGES_MAX, READINGS_MAX, Page, is_whole
+from bridge.ltp.rest_pages import AT_A_TIME, PAGE_SIZE, PAGES_MAX, READINGS_MAX, Listing, Page
 from bridge.ltp.rest_reach import spans
 from bridge.ltp.rows import AssetRow, OrderRow, Row, TradeRow, read_position, read_risk
 
@@ -123,14 +124,18 @@ class RestClient:
 
     async def assets(self) -> list[bytes]:
         """Ask for the balance of every coin, as `Assets` would tell it."""
-        return [row.raw for row in await self._list(_ASSETS, {}, AssetRow)]
+        listing = await self._list(_ASSETS, {}, AssetRow)
+        return [row.raw for row in listing.rows.values()]
 
     async def open_orders(self) -> list[OrderRow]:
         """Ask for every open order of the portfolio.
 
         A row that is not understood is VenueUnreachable: nobody may take an order for ended that is still open.
         """
-        return await self._list(_OPEN_ORDERS, {}, OrderRow, strict=True)
+        listing = await self._list(_OPEN_ORDERS, {}, OrderRow)
+        if listing.unreadable:
+            raise VenueUnreachable(f"GET {_OPEN_ORDERS.path}: {len(listing.unreadable)} rows are not understood")
+        return list(listing.rows.values())
 
     async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
         """Ask for one order by either of its names; None when the venue says that there is none (401018)."""
@@ -164,7 +169,9 @@ class RestClient:
         of_sym = {} if sym is None else {"sym": sym}
         for span in spans(begin_ms, end_ms, self._clock().wall_ms):
             params = {**of_sym, "begin": str(span.begin_ms), "end": str(span.end_ms)}
-            _take(found, await self._list(routes[span.archived], params, kind, only_grows=True))
+            listing = await self._list(routes[span.archived], params, kind, only_grows=True)
+            for key, row in listing.rows.items():
+                found.setdefault(key, row)
         return list(found.values())
 
     async def _all(self, route: Route, read: Callable[[bytes], T]) -> list[T]:
@@ -175,40 +182,31 @@ class RestClient:
         return [row for row in rows if row is not None]
 
     async def _list(
-        self, route: Route, params: Mapping[str, str], kind: type[R], *, only_grows: bool = False, strict: bool = False
-    ) -> list[R]:
+        self, route: Route, params: Mapping[str, str], kind: type[R], *, only_grows: bool = False
+    ) -> Listing[R]:
         """Ask for a list that comes in pages, as often as the class says."""
-        found: dict[Hashable, R] = {}
-        passed_over: set[bytes] = set()
+        listing = Listing[R]()
         for _ in range(READINGS_MAX):
-            totals, raws = await self._pages(route, params)
-            rows = {raw: _understood(route, raw, kind.read) for raw in raws}
-            odd = {raw for raw, row in rows.items() if row is None}
-            if odd and strict:
-                raise VenueUnreachable(f"GET {route.path}: {len(odd)} rows are not understood")
-            passed_over |= odd
-            understood = [row for row in rows.values() if row is not None]
-            _take(found, understood)
-            different = len({row.key for row in understood}) + len(odd)
-            if is_whole(totals, different, only_grows=only_grows):
+            listing.begin()
+            await self._read_pages(route, params, kind, listing)
+            if listing.is_whole(only_grows=only_grows):
                 break
         else:
-            _log.warning("rest.list_kept_changing", path=route.path, readings=READINGS_MAX, rows=len(found))
-        self.unreadable += len(passed_over)
-        return list(found.values())
+            _log.warning("rest.list_kept_changing", path=route.path, readings=READINGS_MAX, rows=len(listing.rows))
+        self.unreadable += len(listing.unreadable)
+        return listing
 
-    async def _pages(self, route: Route, params: Mapping[str, str]) -> tuple[list[int], list[bytes]]:
-        """Read every page once: how many rows there were at each, and the rows."""
-        totals: list[int] = []
-        rows: list[bytes] = []
+    async def _read_pages(self, route: Route, params: Mapping[str, str], kind: type[R], listing: Listing[R]) -> None:
         for number in range(1, PAGES_MAX + 1):
             paging = {"page": str(number), "pageSize": str(PAGE_SIZE)}
             page = _read(route, await self._venue.get(route, {**params, **paging}), Page)
-            rows += [bytes(raw) for raw in page.list or ()]
-            if page.total is not None:
-                totals.append(page.total)
+            listing.page(page.total)
+            for count, raw in enumerate(map(bytes, page.list or ()), 1):
+                listing.take(raw, _understood(route, raw, kind.read))
+                if count % AT_A_TIME == 0:
+                    await asyncio.sleep(0)
             if page.is_last(number):
-                return totals, rows
+                return
         raise VenueUnreachable(f"GET {route.path}: more than {PAGES_MAX} pages")
 
 
@@ -218,11 +216,3 @@ def _understood(route: Route, raw: bytes, read: Callable[[bytes], T]) -> T | Non
     except NOT_UNDERSTOOD as error:
         _log.warning("rest.row_not_understood", path=route.path, detail=str(error))
         return None
-
-
-def _take(found: dict[Hashable, R], rows: Iterable[R]) -> None:
-    """Keep of two rows of one thing the newer, and of two as new the one that was read later."""
-    for row in rows:
-        known = found.get(row.key)
-        if known is None or row.updated_ms >= known.updated_ms:
-            found[row.key] = row

@@ -1,18 +1,22 @@
 """Lists that come in pages while they change."""
 
-from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 from msgspec import Meta, Raw, Struct
 
 from bridge.ltp import wire
+from bridge.ltp.rows import Row
+
+R = TypeVar("R", bound=Row)
 
 Count = int | Annotated[str, Meta(pattern=r"^[0-9]{1,9}$")]
 
 PAGE_SIZE: Final = 1000
 PAGES_MAX: Final = 100
 READINGS_MAX: Final = 3
+AT_A_TIME: Final = 100
+"""Rows; then whoever else waits has a turn: a long list must not hold the session up."""
 
 
 class Page(Struct, rename="camel"):
@@ -32,15 +36,46 @@ class Page(Struct, rename="camel"):
         return not self.list or number >= int(self.page_num)
 
 
-def is_whole(totals: Sequence[int], rows: int, *, only_grows: bool) -> bool:
-    """Whether no row that was listed all the while can have been missed, where the newest stand first.
+class Listing(Generic[R]):
+    """What several readings of one list have found: every row that any of them met, of two of one thing the newer."""
 
-    `totals` is how many rows there were at each page, `rows` how many different ones were read. A row that is added
-    pushes others to a later page, where they come twice. A row that goes pulls others to a page that was read already:
-    then there are fewer rows than there should be, or the number changes. One page is one moment.
-    """
-    if len(totals) <= 1:
-        return True
-    if only_grows:
-        return rows >= totals[0] and all(one <= other for one, other in pairwise(totals))
-    return rows >= totals[-1] and len(set(totals)) == 1
+    def __init__(self) -> None:
+        self.rows: dict[object, R] = {}
+        self.unreadable: set[bytes] = set()
+        self._met: set[object] = set()
+        self._totals: list[int] = []
+
+    def begin(self) -> None:
+        """Begin another reading."""
+        self._met.clear()
+        self._totals.clear()
+
+    def page(self, total: int | None) -> None:
+        """Note that a page said how many rows there are; None where it did not."""
+        if total is not None:
+            self._totals.append(total)
+
+    def take(self, raw: bytes, row: R | None) -> None:
+        """Take a row; None is one that was not understood. Of two that are as new the later one counts."""
+        if row is None:
+            self._met.add(raw)
+            self.unreadable.add(raw)
+            return
+        self._met.add(row.key)
+        known = self.rows.get(row.key)
+        if known is None or row.updated_ms >= known.updated_ms:
+            self.rows[row.key] = row
+
+    def is_whole(self, *, only_grows: bool) -> bool:
+        """Whether this reading can have missed no row that was listed all the while, where the newest stand first.
+
+        A row that is added pushes others to a later page, where they come twice. A row that goes pulls others to a page
+        that was read already: then fewer were met than there should be, or their number changed. One page is one
+        moment.
+        """
+        totals, met = self._totals, len(self._met)
+        if len(totals) <= 1:
+            return True
+        if only_grows:
+            return met >= totals[0] and all(one <= other for one, other in pairwise(totals))
+        return met >= totals[-1] and len(set(totals)) == 1

@@ -18,6 +18,7 @@ from bridge.core.orders import milliseconds
 
 _Fields = dict[str, Raw]
 
+_NULL: Final = Raw(b"null")
 _EMPTY: Final = Raw(b'""')
 _ZERO: Final = Raw(b'"0"')
 _ORDER_ONLY_REST: Final = ("portfolioName", "algoOrderId")
@@ -44,7 +45,7 @@ _fields: Final = msgspec.json.Decoder(_Fields)
 
 def _text(fields: _Fields, name: str) -> str:
     """Return a value's text, without quotes; empty where the field is missing, null or no single value."""
-    token = bytes(fields.get(name, b"null"))
+    token = bytes(fields.get(name, _NULL))
     if token.startswith(b'"'):
         return msgspec.json.decode(token, type=str)
     return "" if token == b"null" or token[:1] in b"[{" else token.decode()
@@ -59,15 +60,15 @@ def _drop(fields: _Fields, names: Iterable[str]) -> None:
         fields.pop(name, None)
 
 
-def _fill(fields: _Fields, names: Iterable[str], value: Raw, blanks: tuple[bytes, ...] = (b"null",)) -> None:
+def _fill(fields: _Fields, names: Iterable[str], value: Raw, blanks: tuple[Raw, ...] = (_NULL,)) -> None:
     for name in names:
-        if name in fields and bytes(fields[name]) in blanks:
+        if fields.get(name) in blanks:
             fields[name] = value
 
 
 def _number_to_text(fields: _Fields, names: Iterable[str]) -> None:
     for name in names:
-        if name in fields and bytes(fields[name])[:1] in b"-0123456789":
+        if bytes(fields.get(name, _NULL))[:1] in b"-0123456789":
             fields[name] = _quoted(_text(fields, name))
 
 
@@ -78,7 +79,7 @@ def order_as_pushed(row: bytes) -> bytes:
     for name in _ORDER_NOT_IN_HISTORY:
         fields.setdefault(name, _EMPTY)
     _fill(fields, _ORDER_TEXTS, _EMPTY)
-    _fill(fields, _ORDER_AMOUNTS, _ZERO, (b"null", b'""'))
+    _fill(fields, _ORDER_AMOUNTS, _ZERO, (_NULL, _EMPTY))
     _number_to_text(fields, ("leverage",))
     return msgspec.json.encode(fields)
 

@@ -3,8 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ltp.rest_pages import is_whole
+from bridge.contract.pushes import OrderPush
+from bridge.ltp.rest_pages import Listing
 from bridge.ltp.rest_reach import ARCHIVE_REACH_MS, RECENT_REACH_MS, Span, spans
+from bridge.ltp.rows import OrderRow
 
 SIZE = 3
 HOUR_MS = 3600 * 1000
@@ -13,17 +15,23 @@ ADDED = st.tuples(st.just("add"), st.integers(0, 20))
 GONE = st.tuples(st.just("remove"), st.integers(0, 20))
 
 
-def _read(count: int, turns: list[list[tuple[str, int]]], *, on_top: bool) -> tuple[list[int], set[int], set[int]]:
-    """Read a list of so many rows, which changes after each page: the totals, what was read, what never went."""
-    rows, fresh, read, totals = list(range(count)), iter(range(1000, 2000)), set[int](), list[int]()
+def _row(number: int, updated_ms: int = 0) -> OrderRow:
+    return OrderRow(OrderPush(order_id=number, order_state="OPEN", update_at=updated_ms), b"")
+
+
+def _read(count: int, turns: list[list[tuple[str, int]]], *, on_top: bool) -> tuple[Listing[OrderRow], set[str]]:
+    """Read a list of so many rows, which changes after each page: what was read, and the names that never went."""
+    rows, fresh = list(range(count)), iter(range(1000, 2000))
     lasting = set(rows)
+    listing = Listing[OrderRow]()
     number = 1
     while True:
         page = rows[(number - 1) * SIZE : number * SIZE]
-        read |= set(page)
-        totals.append(len(rows))
+        listing.page(len(rows))
+        for one in page:
+            listing.take(b"", _row(one))
         if not page or number >= -(-len(rows) // SIZE):
-            return totals, read, lasting
+            return listing, set(map(str, lasting))
         for what, where in turns.pop() if turns else []:
             if what == "add":
                 rows.insert(0 if on_top else where % (len(rows) + 1), next(fresh))
@@ -35,30 +43,60 @@ def _read(count: int, turns: list[list[tuple[str, int]]], *, on_top: bool) -> tu
 @given(st.integers(0, 15), st.lists(st.lists(ADDED | GONE, max_size=4), max_size=8))
 def test_a_whole_reading_misses_nothing_that_stayed(count: int, turns: list[list[tuple[str, int]]]) -> None:
     """Whatever comes on top and goes anywhere between two pages."""
-    totals, read, lasting = _read(count, turns, on_top=True)
-    if is_whole(totals, len(read), only_grows=False):
-        assert lasting <= read
+    listing, lasting = _read(count, turns, on_top=True)
+    if listing.is_whole(only_grows=False):
+        assert lasting <= listing.rows.keys()
 
 
 @given(st.integers(0, 15), st.lists(st.lists(ADDED, max_size=4), max_size=8))
 def test_a_list_that_only_grows_is_whole_at_once(count: int, turns: list[list[tuple[str, int]]]) -> None:
     """Wherever rows come in."""
-    totals, read, lasting = _read(count, turns, on_top=False)
-    assert is_whole(totals, len(read), only_grows=True)
-    assert lasting <= read
+    listing, lasting = _read(count, turns, on_top=False)
+    assert listing.is_whole(only_grows=True)
+    assert lasting <= listing.rows.keys()
+
+
+def _whole(totals: list[int | None], met: int, *, only_grows: bool = False) -> bool:
+    listing = Listing[OrderRow]()
+    for total in totals:
+        listing.page(total)
+    for number in range(met):
+        listing.take(b"", _row(number))
+    return listing.is_whole(only_grows=only_grows)
 
 
 def test_a_list_that_holds_still_is_whole() -> None:
-    """Nothing is read twice for nothing."""
-    assert is_whole([7, 7, 7], 7, only_grows=False)
-    assert is_whole([], 5, only_grows=False)
-    assert is_whole([900], 5, only_grows=False)
+    """Nothing is read twice for nothing, nor where the venue does not count."""
+    assert _whole([7, 7, 7], 7)
+    assert _whole([None, None], 5)
+    assert _whole([900], 5)
 
 
 def test_what_should_only_grow_and_shrinks_is_not_whole() -> None:
     """Then it is read again like any other."""
-    assert not is_whole([7, 6], 7, only_grows=True)
-    assert not is_whole([7, 7], 6, only_grows=True)
+    assert not _whole([7, 6], 7, only_grows=True)
+    assert not _whole([7, 7], 6, only_grows=True)
+
+
+def test_rows_that_are_none_were_met_too() -> None:
+    """They make no list incomplete, and each counts once."""
+    listing = Listing[OrderRow]()
+    for _ in range(2):
+        listing.begin()
+        for raw, row in ((b"1", _row(1)), (b"2", None), (b"3", None)):
+            listing.page(3)
+            listing.take(raw, row)
+        assert listing.is_whole(only_grows=False)
+    assert listing.unreadable == {b"2", b"3"}
+
+
+def test_of_two_rows_of_one_thing_the_newer_counts() -> None:
+    """In whichever reading it came."""
+    listing = Listing[OrderRow]()
+    for updated_ms in (5, 9, 7):
+        listing.begin()
+        listing.take(b"", _row(1, updated_ms))
+    assert [9] == [row.updated_ms for row in listing.rows.values()]
 
 
 def _recent(begin_ms: int, end_ms: int) -> Span:
