@@ -15,6 +15,7 @@ from bridge.errors import LoginRefused, VenueRefused
 from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session
 from bridge.ltp.wire import encode_action
+from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import Dialect, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
@@ -126,6 +127,24 @@ async def test_an_orders_way_and_a_cut(dialect: Dialect, tmp_path: Path, clock: 
         assert min(venue.ledger.login_gaps_s(venue.keys["main"].api_key)) >= 1
         task.cancel()
         await asyncio.wait([task])
+
+
+async def test_reading_goes_on_at_the_other_tier(tmp_path: Path, clock: Callable[[], Now]) -> None:
+    """And stays there when the first is back, until it is told; a probe says when that may be."""
+    async with asyncio.timeout(20), Venue(VenueSettings(tiers=("az4", "ha"))) as venue:
+        tiers = [Endpoint(name=one.name, ws_url=one.ws_url, rest_url=one.rest_url) for one in venue.tiers.values()]
+        async with RestClient(tiers, keys(venue, tmp_path), clock) as rest:
+            await rest.open_orders()
+            await venue.close_tier("az4")
+            assert not await rest.probe("az4")
+            await rest.open_orders()
+            await venue.open_tier("az4")
+            assert await rest.probe("az4")
+            await rest.open_orders()
+            rest.prefer("az4")
+            await rest.open_orders()
+        asked = [entry.facts["tier"] for entry in venue.ledger.entries(Kind.REST) if "orders" in entry.facts["path"]]
+    assert asked == ["az4", "ha", "ha", "az4"]
 
 
 @pytest.mark.parametrize("dialect", [Dialect(), OLDER, Dialect(login_codes="specific")])

@@ -82,8 +82,8 @@ async def test_history_and_executions_of_a_symbol(serve: Serve, client: Client, 
     begin_ms = clock().wall_ms - DAY_MS
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        trades, orders = [[TRADE % "7"], [TRADE % "8", ODD]], [[ROW % "1", ODD], [ROW % "2"]]
-        return await paged(trades if "executions" in request.path else orders)(request)
+        trades, orders = [[TRADE % "7"], [TRADE % "7", TRADE % "8", ODD]], [[ROW % "1", ODD], [ROW % "2"]]
+        return await paged(trades if "executions" in request.path else orders, total=3)(request)
 
     async with client(await serve(noting(asked, answer))) as venue:
         orders = await venue.history(SYM, begin_ms)
@@ -174,6 +174,12 @@ async def test_of_two_rows_of_one_order_the_newer_counts(serve: Serve, client: C
     async with client(await serve(paged(rows, total=1))) as venue:
         (found,) = await venue.open_orders()
     assert found.order.update_at == "20"
+
+
+async def test_a_long_page_is_read_to_its_end(serve: Serve, client: Client) -> None:
+    """In parts, so that it holds nobody up."""
+    async with client(await serve(paged([[ROW % number for number in range(250)]]))) as venue:
+        assert len(await venue.open_orders()) == 250
 
 
 async def test_one_order(serve: Serve, client: Client) -> None:
