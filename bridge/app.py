@@ -169,7 +169,7 @@ class AccountParts:
 
     def _session(self, listener: ports.Listener, other_login_at: float) -> Session:
         return Session(
-            endpoint=self._settings.endpoints[0],
+            endpoints=self._settings.endpoints,
             account=self._account,
             timing=self._settings.timing,
             login_attempts_max=self._settings.limits.login_attempts_max,

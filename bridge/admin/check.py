@@ -10,6 +10,7 @@ from rich.table import Table
 from bridge.config import Account, Settings
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.skew import Skew
 from bridge.core.traffic import Received
 from bridge.errors import BridgeError, VenueUnreachable
 from bridge.kafka.cluster import assert_fast
@@ -40,6 +41,9 @@ class _FirstLogin:
     def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Pass over the end of the session that was only tried."""
 
+    def skew_measured(self, skew: Skew, now: Now) -> None:
+        """Pass over it: the session is not kept for long enough."""
+
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Note failure."""
         del now
@@ -50,7 +54,7 @@ class _FirstLogin:
 async def _log_in(settings: Settings, account: Account, clock: Callable[[], Now]) -> str:
     listener = _FirstLogin()
     session = Session(
-        endpoint=settings.endpoints[0],
+        endpoints=settings.endpoints[:1],
         account=account,
         timing=settings.timing,
         login_attempts_max=1,

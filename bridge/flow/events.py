@@ -8,6 +8,7 @@ import structlog
 from bridge.contract.session import Alarm, Cause
 from bridge.core.account import Account
 from bridge.core.now import Now
+from bridge.core.skew import Skew
 from bridge.core.traffic import Answer, Outgoing, Received
 from bridge.flow.ports import Publisher, VenueSession
 
@@ -32,6 +33,7 @@ class Events:
         self._publisher = publisher
         self._wake = wake
         self._on_login = on_login
+        self._skewed = False
         self.ended = asyncio.Event()
         """Set when a session has ended, or did not come about."""
         self.session: VenueSession | None = None
@@ -73,6 +75,18 @@ class Events:
         del now
         self._log.warning("session.attempt_failed", endpoint=endpoint, cause=cause.value, detail=detail)
         self.ended.set()
+
+    def skew_measured(self, skew: Skew, now: Now) -> None:
+        """Raise the alarm when the clocks certainly differ by too much; again only after they did not."""
+        skewed = skew.exceeds(self._account.skew_bound_s)
+        if skewed and not self._skewed:
+            self._log.error("clock.skewed", detail=skew.in_words())
+            self._account.replies.alarm(Alarm.CLOCK_SKEW, skew.in_words(), now)
+            self.publish()
+            self._wake()
+        elif self._skewed and not skewed:
+            self._log.info("clock.within_bound", detail=skew.in_words())
+        self._skewed = skewed
 
     def too_large(self, record: Outgoing, now: Now) -> None:
         """Raise the alarm for a record that no topic takes: its readers miss it."""

@@ -29,6 +29,9 @@ class Listener(Protocol):
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Note a connection or login that did not come about."""
 
+    def skew_measured(self, skew: Skew, now: Now) -> None:
+        """Note how far this machine's clock is from the venue's."""
+
 
 class VenueSession(Protocol):
     """A session that keeps itself alive."""

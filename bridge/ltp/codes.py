@@ -11,24 +11,8 @@ ORDER_NOT_FOUND: Final = 401_018
 LOGIN_INVALID: Final = 4000
 """The session is no longer logged in."""
 
-_PASSING: Final = frozenset(
-    {
-        429,
-        4000,
-        40_000,
-        50_001,
-        100_429,
-        400_008,
-        400_010,
-        400_011,
-        400_012,
-        400_013,
-        401_031,
-        404_006,
-        406_013,
-        601_010,
-    }
-)
+_OUT_OF_SERVICE: Final = frozenset({40_000, 50_001, 400_010, 400_011, 400_012, 400_013})
+_PASSING: Final = _OUT_OF_SERVICE | {429, 4000, 100_429, 400_008, 401_031, 404_006, 406_013, 601_010}
 _LOGIN_HOPELESS: Final = frozenset(
     {
         *(501, 1000, 1001, 2000, 2001, 2002, 2003, 60_009),
@@ -63,6 +47,11 @@ _ADVICE: Final = {
 def may_pass(code: int) -> bool:
     """Whether the same question, asked again later, may be answered."""
     return code in _PASSING
+
+
+def is_out_of_service(code: int) -> bool:
+    """Whether a refusal is the venue's own trouble, so that another of its endpoints may answer better."""
+    return code in _OUT_OF_SERVICE
 
 
 def login_is_hopeless(code: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aiohttp import (
     ClientConnectionResetError,
+    ClientConnectorDNSError,
     ClientError,
     ClientSession,
     ClientSSLError,
@@ -27,7 +28,8 @@ from bridge.contract.session import Cause
 from bridge.errors import VenueUnreachable
 from bridge.ltp.network import http_session
 
-FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
+FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
+"""No frame of the venue's comes near it; but one that is too large costs the session."""
 UNSENT_BYTES_MAX: Final = 1024 * 1024
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -133,13 +135,15 @@ async def _open(http: ClientSession, url: str, timeout_s: float) -> _Socket:
         async with asyncio.timeout(timeout_s):
             opened = await http.ws_connect(url, compress=0, max_msg_size=FRAME_BYTES_MAX, decode_text=False)
     except TimeoutError:
-        raise LinkEnded(Cause.LINK_FAILED, f"no connection to {host} within {timeout_s:g} s") from None
+        raise LinkEnded(Cause.LINK_FAILED, f"no connection to {host} within {timeout_s:.3g} s") from None
     except WSServerHandshakeError as error:
         detail = f"{host} answered the WebSocket handshake with HTTP {error.status}"
         raise LinkEnded(Cause.LINK_FAILED, detail) from None
     except ClientSSLError as error:
         detail = f"TLS with {host} failed, nothing was sent: {error}; check the address and the CA certificates"
-        raise LinkEnded(Cause.LINK_FAILED, detail) from None
+        raise LinkEnded(Cause.TLS_FAILED, detail) from None
+    except ClientConnectorDNSError as error:
+        raise LinkEnded(Cause.NAME_NOT_RESOLVED, f"no connection to {host}: {error.os_error}") from None
     except (ClientError, OSError, VenueUnreachable) as error:
         raise LinkEnded(Cause.LINK_FAILED, f"no connection to {host}: {error}") from None
     if not isinstance(opened, _Socket):

@@ -5,14 +5,17 @@ import contextlib
 import math
 import ssl
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bridge.config import Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.skew import Skew
 from bridge.core.traffic import Received
 from bridge.ltp.connection import Connection, LinkEnded, connect
 from bridge.ltp.protocol import Conversation, LoggedIn, LoginDenied, Over
+
+LOGIN_DEADLINE_S: Final = 10.0
 
 
 class Ending(NamedTuple):
@@ -26,6 +29,7 @@ class Ending(NamedTuple):
 class Link:
     """Feeds a conversation from a connection and the connection from the conversation.
 
+    Connection and login are given up at `give_up_at`, on the clock that never steps, or when they take too long each.
     `login` makes the login frame when the connection is open; `heard_ms` is that of the links before this one; `tell`
     is given what happened, and what it raises ends the link and comes out of `live`.
     """
@@ -37,14 +41,16 @@ class Link:
         tls: ssl.SSLContext,
         timing: Timing,
         clock: Callable[[], Now],
+        give_up_at: float,
         heard_ms: int,
         login: Callable[[Now], bytes],
-        tell: Callable[[LoggedIn | Received, Now], None],
+        tell: Callable[[LoggedIn | Skew | Received, Now], None],
     ) -> None:
         self._url = url
         self._tls = tls
         self._timing = timing
         self._clock = clock
+        self._give_up_at = give_up_at
         self._heard_ms = heard_ms
         self._opened_at: float | None = None
         self._login = login
@@ -100,8 +106,9 @@ class Link:
 
     async def live(self) -> Ending:
         """Connect, log in and read until the end."""
+        timeout_s = min(self._timing.connect_timeout_s, self._give_up_at - self._clock().mono)
         try:
-            async with connect(self._url, tls=self._tls, timeout_s=self._timing.connect_timeout_s) as connection:
+            async with connect(self._url, tls=self._tls, timeout_s=timeout_s) as connection:
                 if self.ending is None:
                     self._begin(connection)
                 while self.ending is None:
@@ -120,6 +127,7 @@ class Link:
             self._login(now),
             ping_interval_s=self._timing.ping_interval_s,
             pong_deadline_s=self._timing.pong_deadline_s,
+            login_deadline_s=min(LOGIN_DEADLINE_S, self._give_up_at - now.mono),
             now=now,
         )
         self._connection = connection

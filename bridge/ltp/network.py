@@ -17,9 +17,12 @@ from aiohttp import (
 )
 
 from bridge.errors import VenueUnreachable
+from bridge.ltp.names import Names
 
 _REDIRECTS: Final = range(300, 400)
 _UNACKNOWLEDGED_MS: Final = 15_000
+_names: Final = Names()
+"""One for the process: an address that one connection found good is good for the others."""
 
 
 def tls_context() -> ssl.SSLContext:
@@ -46,8 +49,9 @@ def _tcp_socket(address: AddrInfoType) -> socket.socket:
     return made
 
 
-async def _refuse_redirects(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+async def _check_answer(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
     response = await send(request)
+    _names.proved(request.url.raw_host or "")
     if response.status in _REDIRECTS:
         response.close()
         raise VenueUnreachable(
@@ -65,10 +69,10 @@ def http_session(
 ) -> ClientSession:
     """Open a session that goes to the venue and nowhere else."""
     return ClientSession(
-        connector=TCPConnector(ssl=tls, socket_factory=_tcp_socket),
+        connector=TCPConnector(ssl=tls, socket_factory=_tcp_socket, resolver=_names, use_dns_cache=False),
         cookie_jar=DummyCookieJar(),
         headers={"User-Agent": "ltp-bridge"},
-        middlewares=(_refuse_redirects,),
+        middlewares=(_check_answer,),
         timeout=timeout,
         trust_env=False,
         ws_response_class=socket_class,

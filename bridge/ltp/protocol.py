@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.skew import Skew
 from bridge.core.traffic import Answer, Push, Received, Unreadable
 from bridge.ltp import codes, wire
 
-LOGIN_DEADLINE_S: Final = 10.0
 FRESH_S: Final = 1.0
 """A ping unanswered, or due, for longer than this leaves the link's health in doubt."""
 EARLY_FRAMES_MAX: Final = 1000
@@ -40,7 +40,7 @@ class Over(Struct, frozen=True):
     detail: str
 
 
-Event = LoggedIn | LoginDenied | Over | Received
+Event = LoggedIn | LoginDenied | Over | Skew | Received
 
 
 class _Stage(Enum):
@@ -52,15 +52,19 @@ class _Stage(Enum):
 class Conversation:
     """One connection's conversation, from its login to its end."""
 
-    def __init__(self, login: bytes, *, ping_interval_s: float, pong_deadline_s: float, now: Now) -> None:
+    def __init__(
+        self, login: bytes, *, ping_interval_s: float, pong_deadline_s: float, login_deadline_s: float, now: Now
+    ) -> None:
         self._stage = _Stage.LOGIN
         self._outgoing = [login]
         self._ping_interval_s = ping_interval_s
         self._pong_deadline_s = pong_deadline_s
-        self._login_due = now.mono + LOGIN_DEADLINE_S
+        self._login_deadline_s = login_deadline_s
+        self._login_due = now.mono + login_deadline_s
         self._early: list[Event] = []
         self._ping_due = 0.0
         self._pinged_at: float | None = None
+        self._pinged_ms = 0
         self._text_pings = False
         self._other_style_at: float | None = None
 
@@ -98,7 +102,13 @@ class Conversation:
             return []
         events: list[Event] = []
         match frame:
-            case wire.Pong(as_text):
+            case wire.Pong(as_text, server_ms):
+                if server_ms is not None and self._pinged_at is not None:
+                    events.append(
+                        Skew.measured(
+                            sent_ms=self._pinged_ms, received_ms=now.wall_ms, server_ms=server_ms, granularity_ms=1
+                        )
+                    )
                 self._pinged_at = None
                 self._text_pings = as_text
             case wire.LoginAnswer(code, message) if code != 0:
@@ -113,7 +123,7 @@ class Conversation:
     def tick(self, now: Now) -> Over | None:
         """Let time pass. Returns the end if this is it."""
         if self._stage is _Stage.LOGIN and now.mono >= self._login_due:
-            return self._end(Cause.LINK_FAILED, f"no answer to the login within {LOGIN_DEADLINE_S:g} s")
+            return self._end(Cause.LINK_FAILED, f"no answer to the login within {self._login_deadline_s:.3g} s")
         if self._stage is not _Stage.LIVE:
             return None
         if self._pinged_at is None:
@@ -147,7 +157,7 @@ class Conversation:
 
     def _ping(self, now: Now) -> None:
         """Ask for a pong. The documents disagree on the style, so half-way to the deadline the other one is tried."""
-        self._pinged_at = now.mono
+        self._pinged_at, self._pinged_ms = now.mono, now.wall_ms
         self._ping_due = now.mono + self._ping_interval_s
         self._other_style_at = now.mono + self._pong_deadline_s / 2
         self._outgoing.append(self._ping_frame(now, as_text=self._text_pings))

@@ -1,14 +1,19 @@
-"""One logged-in session, kept alive for ever: connect, log in, read, and begin again when it ends."""
+"""One logged-in session, kept alive for ever: connect, log in, read, and begin again when it ends.
+
+There is never more than one, so no command can go to two endpoints: a change of the endpoint is an end like any other.
+"""
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.backoff import full_jitter
+from bridge.core.endpoints import Endpoints
 from bridge.core.now import Now
+from bridge.core.skew import Skew
 from bridge.core.traffic import Received
 from bridge.errors import LoginRefused, VenueUnreachable
 from bridge.ltp import codes, wire
@@ -21,6 +26,9 @@ from bridge.ltp.signing import login_signature, read_keys, without_secrets
 BACKOFF_BASE_S: Final = 0.5
 STABLE_S: Final = 60.0
 """A session that lived this long makes earlier failures forgotten: the next attempt comes quickly."""
+
+Probe = Callable[[str], Awaitable[bool]]
+"""Whether the endpoint of that name answers. It does not raise, and it ends in time."""
 
 
 class Listener(Protocol):
@@ -38,9 +46,14 @@ class Listener(Protocol):
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Note a connection or login that did not come about."""
 
+    def skew_measured(self, skew: Skew, now: Now) -> None:
+        """Note how far this machine's clock is from the venue's."""
+
 
 class Session:
-    """The session of one account at one endpoint.
+    """The session of one account, at one of the endpoints, the first of which is preferred.
+
+    Without a `probe` it stays where it is while that goes well.
 
     `other_login_at` is when somebody else may last have logged in with the same key; ours keep their distance from it.
 
@@ -50,16 +63,25 @@ class Session:
     def __init__(
         self,
         *,
-        endpoint: Endpoint,
+        endpoints: Sequence[Endpoint],
         account: Account,
         timing: Timing,
         login_attempts_max: int,
         listener: Listener,
         clock: Callable[[], Now],
         random: Callable[[], float],
+        probe: Probe | None = None,
         other_login_at: float = -math.inf,
     ) -> None:
-        self._endpoint = endpoint
+        self._endpoints = endpoints
+        self._endpoint = endpoints[0]
+        self._choice = Endpoints(
+            len(endpoints),
+            failover_after_s=timing.failover_after_s,
+            failback_stable_s=timing.failback_stable_s,
+            failback_period_s=timing.failback_period_s,
+        )
+        self._probe = probe
         self._account = account
         self._timing = timing
         self._login_attempts_max = login_attempts_max
@@ -72,6 +94,7 @@ class Session:
         self._next_login_at = other_login_at + timing.login_spacing_s
         self._last_timestamp_s = 0
         self._secrets: tuple[str, ...] = ()
+        self._skew: Skew | None = None
 
     @property
     def logged_in(self) -> bool:
@@ -111,29 +134,72 @@ class Session:
         Raises LoginRefused when the venue has refused `login_attempts_max` logins in a row for a reason that another
         attempt cannot mend.
         """
+        work = [asyncio.create_task(self._keep())]
+        if self._probe is not None and len(self._endpoints) > 1:
+            work.append(asyncio.create_task(self._watch_preferred(self._probe)))
+        try:
+            await asyncio.gather(*work)
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+
+    async def _keep(self) -> None:
         refusals = attempt = 0
+        self._choice.resume()
         await self._sleep_until(self._next_login_at)
         while True:
-            lived_s, refusal = await self._one_life()
+            lived_s, ending = await self._one_life()
             if lived_s is not None:
                 refusals = 0
                 attempt = 0 if lived_s >= STABLE_S else attempt
+            refusal = self._refusal(ending)
             if refusal is not None and codes.login_is_hopeless(refusal.code):
                 refusals += 1
                 if refusals >= self._login_attempts_max:
                     raise refusal
             cap_s = self._timing.reconnect_cap_s
             delay_s = full_jitter(attempt, self._random(), base_s=BACKOFF_BASE_S, cap_s=cap_s, floor_s=0)
+            if self._changes_endpoint(lived_s, ending):
+                delay_s = 0.0  # it is the other one that earned the wait
             attempt += 1
             await self._sleep_until(max(self._clock().mono + delay_s, self._next_login_at))
 
-    async def _one_life(self) -> tuple[float | None, LoginRefused | None]:
-        """Live through one link: for how long it was logged in (None if it never was), and the refusal if any."""
+    def _changes_endpoint(self, lived_s: float | None, ending: Ending) -> bool:
+        """Draw from an ending what it says about the endpoint. Returns whether the next attempt is due at once."""
+        now = self._clock()
+        if ending.cause is Cause.FAILED_BACK:
+            self._choice.fail_back(now)
+            return True
+        if lived_s is not None:
+            self._choice.lost(lived_s, now)
+            return False
+        if ending.cause is Cause.LOGIN_REFUSED and not (ending.denied and codes.is_out_of_service(ending.denied.code)):
+            self._choice.refused()
+            return False
+        return self._choice.failed(now)
+
+    async def _watch_preferred(self, probe: Probe) -> None:
+        """Probe the preferred endpoint while the session is at another, and end that session when it may go back."""
+        while True:
+            await asyncio.sleep(self._choice.probe_period_s)
+            if self._choice.current == 0:
+                continue
+            preferred = self._endpoints[0].name
+            good = await probe(preferred)
+            if self._choice.probed(self._clock(), good=good) and self.logged_in:
+                self.drop(Cause.FAILED_BACK, f"{preferred} has been well for {self._timing.failback_stable_s:g} s")
+
+    async def _one_life(self) -> tuple[float | None, Ending]:
+        """Live through one link. Returns for how long it was logged in, None if it never was, and how it ended."""
+        give_up_at = self._choice.attempt(self._clock())
+        self._endpoint = self._endpoints[self._choice.current]
         self._link = link = Link(
             self._endpoint.ws_url,
             tls=self._tls,
             timing=self._timing,
             clock=self._clock,
+            give_up_at=give_up_at,
             heard_ms=self.heard_ms,
             login=self._login_frame,
             tell=self._tell,
@@ -148,11 +214,11 @@ class Session:
             if self._login_pending:
                 self._login_answered(self._clock())
         if link.opened_at is not None:
-            return self._tell_lost(ending) - link.opened_at, None
+            return self._tell_lost(ending) - link.opened_at, ending
         refusal = self._refusal(ending)
         detail = without_secrets(ending.detail, *self._secrets) if refusal is None else str(refusal)
         self._listener.attempt_failed(self._endpoint.name, ending.cause, detail, self._clock())
-        return None, refusal
+        return None, ending
 
     def _login_frame(self, now: Now) -> bytes:
         try:
@@ -170,12 +236,16 @@ class Session:
         self._login_pending = False
         self._next_login_at = now.mono + self._timing.login_spacing_s
 
-    def _tell(self, event: LoggedIn | Received, now: Now) -> None:
-        if isinstance(event, LoggedIn):
-            self._login_answered(now)
-            self._listener.logged_in(self._endpoint.name, now)
-        else:
-            self._listener.received(event, now)
+    def _tell(self, event: LoggedIn | Skew | Received, now: Now) -> None:
+        match event:
+            case LoggedIn():
+                self._login_answered(now)
+                self._listener.logged_in(self._endpoint.name, now)
+            case Skew():
+                self._skew = event
+                self._listener.skew_measured(event, now)
+            case _:
+                self._listener.received(event, now)
 
     def _tell_lost(self, ending: Ending) -> float:
         now = self._clock()
@@ -187,7 +257,9 @@ class Session:
         if ending.denied is None:
             return None
         code = ending.denied.code
-        return LoginRefused(code, without_secrets(ending.denied.message, *self._secrets), codes.advice(code))
+        advice = [codes.advice(code), self._skew.in_words() if self._skew is not None else ""]
+        reason = without_secrets(ending.denied.message, *self._secrets)
+        return LoginRefused(code, reason, "; ".join(filter(None, advice)))
 
     async def _sleep_until(self, mono: float) -> None:
         while (left_s := mono - self._clock().mono) > 0:  # noqa: ASYNC110 - a sleep may end early by our clock

@@ -23,9 +23,13 @@ class LoginAnswer(Struct, frozen=True):
 
 
 class Pong(Struct, frozen=True):
-    """The answer to a ping; `as_text` when it is the bare word, as some of the vendor's documents have it."""
+    """The answer to a ping; `as_text` when it is the bare word, as some of the vendor's documents have it.
+
+    `server_ms` is the venue's own time, Unix ms, where it says one (LTP docs, User Data Overview).
+    """
 
     as_text: bool
+    server_ms: int | None = None
 
 
 Frame = LoginAnswer | Pong | Push | Answer | Unreadable
@@ -38,7 +42,7 @@ class _Envelope(Struct, gc=False):
     code: Any = None
     msg: Any = None
     message: Any = None
-    pong: Raw | UnsetType = UNSET
+    pong: Any = UNSET
     data: Raw | UnsetType = UNSET
 
 
@@ -48,6 +52,8 @@ class _OrderNames(Struct, rename="camel"):
 
 
 _CODE_DIGITS_MAX: Final = 18
+_TIME_MS_MIN: Final = 10**12
+"""The year 2001. What is less is no time in ms."""
 _NOT_READABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 _envelope: Final = msgspec.json.Decoder(_Envelope)
 _order_names: Final = msgspec.json.Decoder(_OrderNames)
@@ -117,7 +123,8 @@ def _frame(envelope: _Envelope, raw: bytes) -> Frame:
     if envelope.event is not None:
         return _answer(envelope, envelope.event, raw)
     if envelope.pong is not UNSET:
-        return Pong(as_text=False)
+        said = number(envelope.pong)
+        return Pong(as_text=False, server_ms=said if said is not None and said >= _TIME_MS_MIN else None)
     return Unreadable(raw, "neither a push nor an answer nor a pong")
 
 

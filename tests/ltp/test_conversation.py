@@ -20,7 +20,7 @@ def at(mono: float) -> Now:
 
 def begun() -> Conversation:
     """Return a conversation at 0 s that pings every 10 s and gives the venue 5 s."""
-    return Conversation(b"login", ping_interval_s=10, pong_deadline_s=5, now=at(0))
+    return Conversation(b"login", ping_interval_s=10, pong_deadline_s=5, login_deadline_s=10, now=at(0))
 
 
 def live() -> Conversation:

@@ -10,6 +10,7 @@ import pytest
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.skew import Skew
 from bridge.core.traffic import Answer, Push, Received
 from bridge.errors import LoginRefused, VenueRefused
 from bridge.ltp.rest import RestClient
@@ -61,6 +62,9 @@ class Inbox:
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Pass over it: what follows is what counts."""
 
+    def skew_measured(self, skew: Skew, now: Now) -> None:
+        """Pass over it: both read one clock."""
+
     async def take(self, kind: type[Received]) -> Received:
         """Return the next frame of a kind."""
         while not isinstance(frame := await self.frames.get(), kind):
@@ -84,7 +88,7 @@ def keys(venue: Venue, folder: Path, secret: str | None = None) -> Account:
 def session(venue: Venue, account: Account, inbox: Inbox, clock: Callable[[], Now]) -> Session:
     """Make a session that pings every 0.2 s."""
     return Session(
-        endpoint=endpoint(venue),
+        endpoints=[endpoint(venue)],
         account=account,
         timing=Timing(ping_interval_s=0.2, pong_deadline_s=1.0),
         login_attempts_max=2,

@@ -244,7 +244,7 @@ async def test_tls_speaks_http_1_1_at_tls_1_2_or_newer(tls_venue: TlsVenue) -> N
 async def test_an_unknown_certificate_is_refused(tls_venue: TlsVenue) -> None:
     """Nothing is said to a server whose certificate is not trusted."""
     ending = await _no_connection(f"wss://localhost:{await tls_venue(_silent)}/")
-    assert ending.cause == Cause.LINK_FAILED
+    assert ending.cause == Cause.TLS_FAILED
     assert "TLS with localhost failed, nothing was sent" in ending.detail
 
 

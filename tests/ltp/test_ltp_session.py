@@ -14,6 +14,7 @@ from aiohttp import WSMessage, WSMsgType, web
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.skew import Skew
 from bridge.core.traffic import Push, Received, Unreadable
 from bridge.errors import LoginRefused, VenueUnreachable
 from bridge.ltp.session import Session
@@ -50,6 +51,10 @@ class Notes:
         """Write it down."""
         self._note("attempt_failed", (cause, detail))
 
+    def skew_measured(self, skew: Skew, now: Now) -> None:
+        """Write it down."""
+        self._note("skew_measured", skew)
+
     def _note(self, kind: str, what: object) -> None:
         self.events.append((kind, what))
         self._changed.set()
@@ -79,7 +84,7 @@ def start(account: Account, timing: Timing, clock: Callable[[], Now], notes: Not
 
     def make(url: str) -> Session:
         return Session(
-            endpoint=Endpoint(name="T", ws_url=url, rest_url="http://localhost"),
+            endpoints=[Endpoint(name="T", ws_url=url, rest_url="http://localhost")],
             account=account,
             timing=timing,
             login_attempts_max=3,

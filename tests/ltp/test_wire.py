@@ -67,19 +67,21 @@ def test_answers_to_actions(raw: bytes, expected: Answer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "as_text"),
+    ("raw", "pong"),
     [
-        (b'{"pong":1769050974552}', False),
-        (b'{"pong":"1769050974552"}', False),
-        (b'{"pong":null}', False),
-        (b"pong", True),
-        (b" PONG\n", True),
-        (b'"Pong"', True),
+        (b'{"pong":1769050974552}', Pong(as_text=False, server_ms=1769050974552)),
+        (b'{"pong":"1769050974552"}', Pong(as_text=False, server_ms=1769050974552)),
+        (b'{"pong":1769050974}', Pong(as_text=False)),
+        (b'{"pong":null}', Pong(as_text=False)),
+        (b'{"pong":{}}', Pong(as_text=False)),
+        (b"pong", Pong(as_text=True)),
+        (b" PONG\n", Pong(as_text=True)),
+        (b'"Pong"', Pong(as_text=True)),
     ],
 )
-def test_pongs(raw: bytes, *, as_text: bool) -> None:
-    """A pong is JSON with any value, or the bare word in any case."""
-    assert Pong(as_text) == decode(raw)
+def test_pongs(raw: bytes, pong: Pong) -> None:
+    """A pong is JSON with any value, which is the venue's time if it can be one in ms, or the bare word in any case."""
+    assert pong == decode(raw)
 
 
 DATA = b'{ "orderId" : "1",\t"limitPrice":"0.10", "new\\u0046ield": 1.00e+3, "big":12345678901234567890.10,\n "x":[ ] }'

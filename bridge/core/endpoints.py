@@ -1,0 +1,99 @@
+"""Which endpoint the next session is sought at, and when the preferred one has earned its return.
+
+Endpoints are numbers here: their places in the list, which is in order of preference. Not here: how long to wait
+between attempts, and the spacing of logins.
+
+Each endpoint in its turn gets two attempts and its share of `failover_after_s`, so that all of them have been tried
+when that is over. A venue that answers but does not want the key is the same everywhere: that moves nothing.
+"""
+
+import math
+from typing import Final
+
+from bridge.core.now import Now
+
+ATTEMPTS_MAX: Final = 2
+"""Failures in a row, after which the next endpoint is tried."""
+PROBES: Final = 10
+"""How often the preferred endpoint is probed in the time that it has to answer for."""
+
+
+class Endpoints:
+    """Decides for one session. Begins at the preferred endpoint."""
+
+    def __init__(
+        self, count: int, *, failover_after_s: float, failback_stable_s: float, failback_period_s: float
+    ) -> None:
+        self.current = 0
+        self.probe_period_s: Final = failback_stable_s / PROBES
+        self._count = count
+        self._failover_after_s = failover_after_s
+        self._turn_s = failover_after_s / count if count > 1 else math.inf
+        self._turn_began: float | None = None
+        self._failures = 0
+        self._stable_s = failback_stable_s
+        self._period_s = failback_period_s
+        self._failed_back_at = -math.inf
+        self._good_since: float | None = None
+        self._probed_at = -math.inf
+
+    def resume(self) -> None:
+        """Begin to seek a session after there was none by intention: the turn begins with the first attempt."""
+        self._failures = 0
+        self._turn_began = None
+
+    def attempt(self, now: Now) -> float:
+        """Begin an attempt at `current`, which a turn that is over has moved on; return when to give it up."""
+        if self._turn_began is not None and now.mono >= self._turn_began + self._turn_s:
+            self._move(now)
+        if self._turn_began is None:
+            self._turn_began = now.mono
+        return self._turn_began + self._turn_s
+
+    def failed(self, now: Now) -> bool:
+        """Take in that an attempt failed. Returns whether that moved `current`."""
+        self._failures += 1
+        over = self._turn_began is not None and now.mono >= self._turn_began + self._turn_s
+        return (over or self._failures >= ATTEMPTS_MAX) and self._move(now)
+
+    def refused(self) -> None:
+        """Take in that the endpoint answered, and refused the login for the key's sake: it is well."""
+        self.resume()
+
+    def lost(self, lived_s: float, now: Now) -> None:
+        """Take in that a session ended. One that did not live for `failover_after_s` is no better than a failure."""
+        self._turn_began = now.mono
+        self._failures = self._failures + 1 if lived_s < self._failover_after_s else 0
+        if self._failures >= ATTEMPTS_MAX:
+            self._move(now)
+
+    def probed(self, now: Now, *, good: bool) -> bool:
+        """Take in a probe of the preferred endpoint. Returns whether to go back to it now.
+
+        Probes that are too far apart, as after a sleep of the machine, say nothing about the time between them.
+        """
+        unbroken = now.mono - self._probed_at <= 2 * self.probe_period_s
+        self._probed_at = now.mono
+        if not good:
+            self._good_since = None
+        elif self._good_since is None or not unbroken:
+            self._good_since = now.mono
+        return (
+            self._good_since is not None
+            and now.mono - self._good_since >= self._stable_s
+            and now.mono - self._failed_back_at >= self._period_s
+        )
+
+    def fail_back(self, now: Now) -> None:
+        """Go back to the preferred endpoint: the session at the other one was ended for it."""
+        self.current = 0
+        self._failures = 0
+        self._turn_began = self._failed_back_at = now.mono
+
+    def _move(self, now: Now) -> bool:
+        """Go to the next endpoint, round the list. Returns whether there is another."""
+        self._failures = 0
+        self._turn_began = now.mono
+        self._good_since = None
+        self.current = (self.current + 1) % self._count
+        return self._count > 1

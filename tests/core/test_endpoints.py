@@ -1,0 +1,165 @@
+"""Which endpoint is tried, and when the preferred one is gone back to."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.endpoints import Endpoints
+from bridge.core.now import Now
+
+
+def at(mono: float) -> Now:
+    """Return an instant."""
+    return Now(mono, 0)
+
+
+def choice(count: int = 2) -> Endpoints:
+    """Return the choice among so many endpoints, with the default settings."""
+    return Endpoints(count, failover_after_s=10, failback_stable_s=600, failback_period_s=900)
+
+
+def moved() -> Endpoints:
+    """Return a choice that two failures have moved to the second endpoint at 1 s."""
+    ends = choice()
+    for second in (0, 1):
+        ends.attempt(at(second))
+        ends.failed(at(second))
+    return ends
+
+
+def probe_until(ends: Endpoints, begin: float, end: float) -> list[float]:
+    """Probe with success every minute, and return when it said to go back."""
+    seconds = range(int(begin), int(end) + 1, 60)
+    return [second for second in seconds if ends.probed(at(second), good=True)]
+
+
+def test_two_failures_in_a_row_move_on_and_round() -> None:
+    """The first failure does not, the second does; and after the last endpoint comes the first."""
+    ends = choice()
+    ends.attempt(at(0))
+    assert (ends.failed(at(0)), ends.current) == (False, 0)
+    assert (ends.failed(at(1)), ends.current) == (True, 1)
+    assert (ends.failed(at(2)), ends.current) == (False, 1)
+    assert (ends.failed(at(3)), ends.current) == (True, 0)
+
+
+def test_all_endpoints_have_their_turn_within_the_time_of_a_fail_over() -> None:
+    """An attempt that gets no answer is given up when its endpoint's share is over, counted from the loss."""
+    ends = choice(2)
+    ends.lost(100, at(0))
+    assert ends.attempt(at(0.5)) == 5
+    assert ends.failed(at(5))
+    assert ends.attempt(at(5)) == 10
+    assert ends.current == 1
+
+
+def test_a_turn_that_is_over_before_its_attempt_moves_on() -> None:
+    """A wait that outlasts the turn costs the endpoint its attempt, not the account its session."""
+    ends = choice(3)
+    ends.lost(100, at(0))
+    ends.attempt(at(1))
+    ends.failed(at(1))
+    assert ends.attempt(at(4)) == 4 + 10 / 3
+    assert ends.current == 1
+
+
+def test_the_first_turn_begins_with_the_first_attempt() -> None:
+    """What passed while no session was sought does not count."""
+    ends = choice()
+    ends.lost(100, at(0))
+    ends.resume()
+    assert ends.attempt(at(1000)) == 1005
+    assert ends.current == 0
+
+
+def test_a_refused_login_moves_nothing() -> None:
+    """However many are refused, over however long a time, the endpoint stays: it answered."""
+    ends = choice()
+    for second in range(0, 100, 4):
+        assert ends.attempt(at(second)) == second + 5
+        ends.refused()
+    assert ends.current == 0
+
+
+def test_sessions_that_do_not_live_are_failures() -> None:
+    """An endpoint that accepts logins and drops them is left; one session that lived for longer is forgiven."""
+    ends = choice()
+    ends.lost(1, at(0))
+    ends.lost(10, at(20))
+    ends.lost(1, at(30))
+    assert ends.current == 0
+    ends.lost(9, at(40))
+    assert ends.current == 1
+
+
+def test_a_single_endpoint_stays_and_has_all_the_time() -> None:
+    """With nowhere else to go nothing is given up early, and a failure earns its wait."""
+    ends = choice(1)
+    for second in range(0, 100, 10):
+        assert ends.attempt(at(second)) == float("inf")
+        assert not ends.failed(at(second))
+        ends.lost(1, at(second))
+    assert ends.current == 0
+
+
+def test_going_back_takes_the_whole_stable_time() -> None:
+    """Probes are good for 600 s before it is time; a failed one begins the count again."""
+    ends = moved()
+    assert ends.probe_period_s == 60
+    assert probe_until(ends, 60, 600) == []
+    assert not ends.probed(at(660), good=False)
+    assert probe_until(ends, 720, 1260) == []
+    assert ends.probed(at(1320), good=True)
+
+
+def test_probes_too_far_apart_do_not_add_up() -> None:
+    """What nobody looked at for more than two periods may have been down."""
+    ends = moved()
+    assert probe_until(ends, 60, 600) == []
+    assert probe_until(ends, 721, 1300) == []
+    assert ends.probed(at(1321), good=True)
+
+
+def test_another_fail_over_begins_the_count_again() -> None:
+    """Good probes from before the preferred endpoint was tried once more, and failed, are worth nothing."""
+    ends = moved()
+    assert probe_until(ends, 60, 600) == []
+    for second in (601, 602, 603, 604):
+        ends.failed(at(second))
+    assert ends.current == 1
+    assert probe_until(ends, 610, 1209) == []
+    assert ends.probed(at(1210), good=True)
+
+
+def test_between_two_returns_lies_the_period() -> None:
+    """An endpoint that fails as soon as it is gone back to is gone back to 900 s later at the earliest."""
+    ends = moved()
+    probe_until(ends, 60, 660)
+    ends.fail_back(at(660))
+    assert ends.current == 0
+    assert ends.attempt(at(660)) == 665
+    ends.failed(at(661))
+    assert ends.failed(at(662))
+    assert min(probe_until(ends, 700, 2000)) == 1600
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 10)), max_size=30))
+def test_whatever_flaps_going_back_is_rare(phases: list[tuple[int, int]]) -> None:
+    """However long the preferred endpoint is up and down, in minutes: it is up for 600 s before it is gone back to.
+
+    And two returns are 900 s apart.
+    """
+    ends, minute, down_at, returns = moved(), 0, 0, [-900]
+    for good in (good for up, down in phases for good in [True] * up + [False] * down):
+        minute += 1
+        now = at(minute * 60)
+        if not good:
+            down_at = minute * 60
+        if ends.current == 0 and not good:
+            ends.lost(1000, now)
+            ends.failed(now)
+            assert ends.failed(now)
+        elif ends.current == 1 and ends.probed(now, good=good):
+            ends.fail_back(now)
+            assert now.mono >= down_at + 600
+            assert now.mono >= returns[-1] + 900
+            returns.append(minute * 60)
