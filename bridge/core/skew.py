@@ -26,6 +26,11 @@ class Skew(Struct, frozen=True):
         bound_ms = bound_s * 1000
         return self.low_ms > bound_ms or self.high_ms < -bound_ms
 
+    def within(self, bound_s: float) -> bool:
+        """Whether the clocks certainly differ by no more than `bound_s`."""
+        bound_ms = bound_s * 1000
+        return -bound_ms <= self.low_ms and self.high_ms <= bound_ms
+
     def in_words(self) -> str:
         """Say it to a person."""
         low_s, high_s = self.low_ms / 1000, self.high_ms / 1000

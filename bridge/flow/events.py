@@ -77,16 +77,17 @@ class Events:
         self.ended.set()
 
     def skew_measured(self, skew: Skew, now: Now) -> None:
-        """Raise the alarm when the clocks certainly differ by too much; again only after they did not."""
-        skewed = skew.exceeds(self._account.skew_bound_s)
-        if skewed and not self._skewed:
-            self._log.error("clock.skewed", detail=skew.in_words())
-            self._account.replies.alarm(Alarm.CLOCK_SKEW, skew.in_words(), now)
+        """Raise the alarm when the clocks certainly differ by too much; again only after they certainly did not."""
+        bound_s = self._account.skew_bound_s
+        if skew.exceeds(bound_s) and not self._skewed:
+            self._skewed = True
+            detail = f"{skew.in_words()}, and {bound_s:g} s is the most that may be; check NTP"
+            self._log.error("clock.skewed", detail=detail)
+            self._account.replies.alarm(Alarm.CLOCK_SKEW, detail, now)
             self.publish()
-            self._wake()
-        elif self._skewed and not skewed:
-            self._log.info("clock.within_bound", detail=skew.in_words())
-        self._skewed = skewed
+        elif skew.within(bound_s) and self._skewed:
+            self._skewed = False
+            self._log.info("clock.mended", detail=skew.in_words())
 
     def too_large(self, record: Outgoing, now: Now) -> None:
         """Raise the alarm for a record that no topic takes: its readers miss it."""

@@ -148,9 +148,9 @@ def test_whatever_flaps_going_back_is_rare(phases: list[tuple[int, int]]) -> Non
 
     And two returns are 900 s apart.
     """
-    ends, minute, down_at, returns = moved(), 0, 0, [-900]
-    for good in (good for up, down in phases for good in [True] * up + [False] * down):
-        minute += 1
+    ends, down_at, returns = moved(), 0, [-900]
+    probes = [good for up, down in phases for good in [True] * up + [False] * down]
+    for minute, good in enumerate(probes, 1):
         now = at(minute * 60)
         if not good:
             down_at = minute * 60

@@ -58,3 +58,12 @@ def test_only_what_is_certain_exceeds(low_ms: int, high_ms: int, *, exceeds: boo
 def test_it_can_be_said(low_ms: int, high_ms: int, words: str) -> None:
     """Which way, and how far."""
     assert words == Skew(low_ms, high_ms).in_words()
+
+
+@pytest.mark.parametrize(
+    ("low_ms", "high_ms", "within"),
+    [(-5000, 5000, True), (-5001, 0, False), (0, 5001, False), (6000, 7000, False)],
+)
+def test_within_a_bound_only_if_certain(low_ms: int, high_ms: int, *, within: bool) -> None:
+    """The whole interval must lie within it."""
+    assert Skew(low_ms, high_ms).within(5) is within

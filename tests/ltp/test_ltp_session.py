@@ -4,17 +4,16 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
 import pytest
 from aiohttp import WSMessage, WSMsgType, web
+from listening import Notes, running
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
-from bridge.core.skew import Skew
 from bridge.core.traffic import Push, Received, Unreadable
 from bridge.errors import LoginRefused, VenueUnreachable
 from bridge.ltp.session import Session
@@ -26,50 +25,6 @@ Start = Callable[[str], Session]
 
 ACCEPTED = '{"id":null,"event":"login","code":0,"msg":"","data":null}'
 PUSH = '{"channel":"Orders","data":{"n":1}}'
-
-
-class Notes:
-    """A listener that writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, object]] = []
-        self._changed = asyncio.Event()
-
-    def logged_in(self, endpoint: str, now: Now) -> None:
-        """Write it down."""
-        self._note("logged_in", endpoint)
-
-    def received(self, event: Received, now: Now) -> None:
-        """Write it down."""
-        self._note("received", event)
-
-    def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
-        """Write it down."""
-        self._note("lost", (cause, detail))
-
-    def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
-        """Write it down."""
-        self._note("attempt_failed", (cause, detail))
-
-    def skew_measured(self, skew: Skew, now: Now) -> None:
-        """Write it down."""
-        self._note("skew_measured", skew)
-
-    def _note(self, kind: str, what: object) -> None:
-        self.events.append((kind, what))
-        self._changed.set()
-
-    def of(self, kind: str) -> list[object]:
-        """Return what was told of one kind."""
-        return [what for noted, what in self.events if noted == kind]
-
-    async def wait(self, kind: str, count: int = 1) -> list[object]:
-        """Wait until it was told that often."""
-        async with asyncio.timeout(5):
-            while len(self.of(kind)) < count:
-                self._changed.clear()
-                await self._changed.wait()
-        return self.of(kind)
 
 
 @pytest.fixture
@@ -94,18 +49,6 @@ def start(account: Account, timing: Timing, clock: Callable[[], Now], notes: Not
         )
 
     return make
-
-
-@asynccontextmanager
-async def running(session: Session) -> AsyncIterator[asyncio.Task[None]]:
-    """Run a session for a while."""
-    task = asyncio.create_task(session.run())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def read_on(ws: web.WebSocketResponse) -> list[WSMessage]:

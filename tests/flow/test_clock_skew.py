@@ -1,0 +1,21 @@
+"""The venue's clock and ours: what a term says when they differ."""
+
+from outside import Outside, until
+
+from bridge.app import clock
+from bridge.core.skew import Skew
+
+
+async def test_the_alarm_comes_once_for_each_time_the_clocks_part() -> None:
+    """It comes when the difference is certain, and again only when the clocks have certainly agreed in between."""
+    outside = Outside(skew_bound_s=5)
+    async with outside.running():
+        listener = outside.venue.session.listener
+        behind, unsure, ahead = Skew(-9000, -8000), Skew(-6000, -4000), Skew(8000, 8100)
+        for skew in (unsure, behind, behind, unsure, behind, Skew(-4000, 4000), unsure, ahead, ahead):
+            listener.skew_measured(skew, clock())
+        await until(lambda: len(outside.topics.session_events("alarm.raised")) == 2)
+    first, second = outside.topics.session_events("alarm.raised")
+    assert (first["alarm"], second["alarm"]) == ("clock_skew", "clock_skew")
+    assert "8.0 to 9.0 s behind the venue's, and 5 s is the most that may be" in first["detail"]
+    assert "8.0 to 8.1 s ahead" in second["detail"]

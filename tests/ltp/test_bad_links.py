@@ -1,0 +1,169 @@
+"""Sessions on links that lose, cut up or overfill what is sent, and venues that end every session at once."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+
+import pytest
+from aiohttp import WSMessage, WSMsgType, web
+from listening import Notes, running
+from passage import Passage
+
+from bridge.config import Account, Endpoint, Timing
+from bridge.contract.session import Cause
+from bridge.core.now import Now
+from bridge.core.skew import Skew
+from bridge.errors import LoginRefused
+from bridge.ltp.connection import FRAME_BYTES_MAX
+from bridge.ltp.session import Session
+
+Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
+Venue = Callable[[Talk], Awaitable[str]]
+Start = Callable[[str], Session]
+
+ACCEPTED = '{"id":null,"event":"login","code":0,"msg":"","data":null}'
+PUSH = '{"channel":"Orders","data":{"n":1}}'
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def notes() -> Notes:
+    """Return the listener of `start`."""
+    return Notes()
+
+
+@pytest.fixture
+def start(
+    account: Account, timing: Timing, clock: Callable[[], Now], notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> Start:
+    """Return a function that makes a session for a URL; its waits are the longest that jitter may draw."""
+    monkeypatch.setattr("bridge.ltp.session.BACKOFF_BASE_S", 0.1)
+    timing = timing.model_copy(update={"ping_interval_s": 0.2, "pong_deadline_s": 1.0, "reconnect_cap_s": 5.0})
+
+    def make(url: str) -> Session:
+        return Session(
+            endpoints=[Endpoint(name="T", ws_url=url, rest_url="http://localhost")],
+            account=account,
+            timing=timing,
+            login_attempts_max=3,
+            listener=notes,
+            clock=clock,
+            random=lambda: 1.0,
+        )
+
+    return make
+
+
+def port(url: str) -> int:
+    """Return the port of a URL."""
+    return int(url.split(":")[2].split("/", maxsplit=1)[0])
+
+
+async def lively(ws: web.WebSocketResponse) -> None:
+    """Accept a login, answer pings, and push all the time."""
+    await ws.receive()
+    await ws.send_str(ACCEPTED)
+
+    async def push() -> None:
+        while not ws.closed:
+            await ws.send_str(PUSH)
+            await asyncio.sleep(0.02)
+
+    pushing = asyncio.create_task(push())
+    async for message in ws:
+        if message.type is WSMsgType.TEXT and "ping" in message.data:
+            await ws.send_str(json.dumps({"pong": time.time_ns() // 1_000_000}))
+    await asyncio.gather(pushing, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("there", "back"), [(False, False), (False, True), (True, False)])
+async def test_a_link_that_loses_without_a_word(
+    venue: Venue, start: Start, notes: Notes, *, there: bool, back: bool
+) -> None:
+    """Whichever direction loses what is sent, and though pushes may go on, the missing pong ends the session."""
+    async with Passage(port(await venue(lively))) as way, running(start(f"ws://127.0.0.1:{way.port}/v1/private")):
+        await notes.wait("skew_measured")
+        assert notes.of("lost") == []
+        way.there, way.back = there, back
+        assert (await notes.wait("lost"))[0] == (Cause.PONG_OVERDUE, "no pong within 1 s")
+
+
+async def test_frames_that_come_byte_by_byte(venue: Venue, start: Start, notes: Notes) -> None:
+    """Handshake, login, pushes and pongs are whole, however the network cuts them."""
+    way = Passage(port(await venue(lively)), slice_bytes=1)
+    async with way, running(start(f"ws://127.0.0.1:{way.port}/v1/private")):
+        await notes.wait("received", 10)
+        await notes.wait("skew_measured", 2)
+    assert {getattr(push, "data", None) for push in notes.of("received")} == {b'{"n":1}'}
+    assert notes.causes("lost") == [Cause.STOPPED]
+
+
+async def accept_and_leave(ws: web.WebSocketResponse) -> None:
+    """Accept every login, and close."""
+    await ws.send_str(ACCEPTED)
+
+
+async def overfill(ws: web.WebSocketResponse) -> None:
+    """Accept every login, and send more than may be."""
+    await ws.send_str(ACCEPTED)
+    await ws.send_bytes(bytes(FRAME_BYTES_MAX + 1))
+    await ws.receive()
+
+
+def refuse(code: int) -> Talk:
+    """Return a venue that refuses every login so."""
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.send_str(json.dumps({"event": "login", "code": code, "msg": "no"}))
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (accept_and_leave, Cause.CLOSED_BY_VENUE),
+        (overfill, Cause.PROTOCOL_ERROR),
+        (refuse(601010), Cause.LOGIN_REFUSED),
+        (refuse(601016), Cause.LOGIN_REFUSED),
+        (refuse(7000), Cause.LOGIN_REFUSED),
+    ],
+)
+async def test_what_fails_again_and_again_is_tried_ever_less_often(
+    venue: Venue, start: Start, notes: Notes, *, answer: Talk, cause: Cause
+) -> None:
+    """A login that was accepted does not shorten the waits, unless its session was stable."""
+    logins: list[float] = []
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        logins.append(time.monotonic())
+        await answer(ws)
+
+    kind = "attempt_failed" if cause is Cause.LOGIN_REFUSED else "lost"
+    async with running(start(await venue(talk))):
+        await notes.wait(kind, 5)
+    waits = [later - earlier for earlier, later in pairwise(logins)]
+    assert all(wait >= least for wait, least in zip(waits, (0.1, 0.2, 0.4, 0.8), strict=False))
+    assert set(notes.causes(kind)[:5]) == {cause}
+
+
+async def test_a_pong_measures_the_clocks(venue: Venue, start: Start, notes: Notes) -> None:
+    """The venue's time in a pong says how far apart the clocks are, and a login that is refused later tells of it."""
+    answers = iter([ACCEPTED])
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.send_str(next(answers, '{"event":"login","code":2000,"msg":"no"}'))
+        ping: WSMessage = await ws.receive()
+        if ping.type is WSMsgType.TEXT:
+            await ws.send_str(json.dumps({"pong": time.time_ns() // 1_000_000 - HOUR_MS}))
+
+    session = start(await venue(talk))
+    with pytest.raises(LoginRefused, match=r"this machine's clock is 3600\.\d to 36\d\d\.\d s ahead of the venue's"):
+        await asyncio.wait_for(session.run(), 10)
+    (skew,) = notes.of("skew_measured")
+    assert isinstance(skew, Skew)
+    assert skew.low_ms <= HOUR_MS <= skew.high_ms

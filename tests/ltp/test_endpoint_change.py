@@ -1,0 +1,166 @@
+"""From one endpoint to the next and back, with the sandbox's two tiers over real sockets."""
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from listening import Notes, running
+from passage import Passage
+
+from bridge.config import Account, Endpoint, Timing
+from bridge.contract.session import Cause
+from bridge.core.now import Now
+from bridge.errors import LoginRefused
+from bridge.ltp.session import Probe, Session
+from bridge.sandbox.venue.ledger import Kind, Ledger
+from bridge.sandbox.venue.settings import VenueSettings
+from bridge.sandbox.venue.venue import Venue
+
+TlsVenue = Callable[[Callable[[web.WebSocketResponse], Awaitable[None]]], Awaitable[int]]
+
+TIERS = VenueSettings(tiers=("az4", "ha"))
+TIMING = Timing(ping_interval_s=0.3, pong_deadline_s=0.5, failover_after_s=4, failback_stable_s=1, failback_period_s=4)
+
+
+def end(venue: Venue, tier: str, ws_url: str | None = None) -> Endpoint:
+    """Return a tier as an endpoint, perhaps with another address."""
+    return Endpoint(name=tier, ws_url=ws_url or venue.tiers[tier].ws_url, rest_url=venue.tiers[tier].rest_url)
+
+
+def account(venue: Venue, folder: Path, secret: str | None = None) -> Account:
+    """Write the sandbox's key to files."""
+    (folder / "key").write_text(venue.keys["main"].api_key)
+    (folder / "secret").write_text(secret or venue.keys["main"].api_secret)
+    return Account(api_key_file=folder / "key", api_secret_file=folder / "secret")
+
+
+def session(ends: list[Endpoint], keys: Account, notes: Notes, probe: Probe | None = None) -> Session:
+    """Make a session that fails over within 4 s, and back after 1 s, every 4 s at most."""
+    return Session(
+        endpoints=ends,
+        account=keys,
+        timing=TIMING,
+        login_attempts_max=3,
+        listener=notes,
+        clock=lambda: Now(time.monotonic(), time.time_ns() // 1_000_000),
+        random=random.random,
+        probe=probe,
+    )
+
+
+def no_two_at_once(ledger: Ledger) -> bool:
+    """Tell whether every login came when no other session of the ledger was open."""
+    live: set[int] = set()
+    for entry in ledger.entries(Kind.LOGIN, Kind.DROP):
+        if entry.kind is Kind.DROP:
+            live.discard(entry.connection)
+        elif live:
+            return False
+        else:
+            live.add(entry.connection)
+    return True
+
+
+@pytest.mark.parametrize("how", ["refuses", "is silent"])
+async def test_a_tier_that_goes_down(how: str, tmp_path: Path) -> None:
+    """When the preferred tier refuses connections, or swallows all that is sent, the session is soon on the other."""
+    notes = Notes()
+    async with (
+        Venue(TIERS) as venue,
+        Passage(int(venue.tiers["az4"].ws_url.split(":")[2].split("/", maxsplit=1)[0])) as way,
+    ):
+        ends = [end(venue, "az4", f"ws://127.0.0.1:{way.port}/v1/private"), end(venue, "ha")]
+        async with running(session(ends, account(venue, tmp_path), notes)):
+            await notes.wait("logged_in")
+            if how == "refuses":
+                await venue.close_tier("az4")
+            else:
+                way.shut()
+            assert (await notes.wait("logged_in", 2))[1] == "ha"
+        assert notes.times_of("logged_in")[1] - notes.times_of("lost")[0] < TIMING.failover_after_s
+        assert no_two_at_once(venue.ledger)
+        assert min(venue.ledger.login_gaps_s(venue.keys["main"].api_key)) >= 1
+
+
+async def silence(_: web.WebSocketResponse) -> None:
+    """Fail: nothing should be said to a server that has not shown who it is."""
+    raise AssertionError("opened without a certificate that is trusted")
+
+
+async def test_a_tier_with_a_wrong_certificate(tls_venue: TlsVenue, tmp_path: Path) -> None:
+    """It is not logged in to, the cause is told, and the session is on the other tier in time."""
+    notes, began = Notes(), time.monotonic()
+    async with Venue(TIERS) as venue:
+        ends = [end(venue, "az4", f"wss://localhost:{await tls_venue(silence)}/v1/private"), end(venue, "ha")]
+        async with running(session(ends, account(venue, tmp_path), notes)):
+            assert await notes.wait("logged_in") == ["ha"]
+    assert notes.times_of("logged_in")[0] - began < TIMING.failover_after_s
+    assert notes.causes("attempt_failed") == [Cause.TLS_FAILED] * 2
+
+
+@pytest.mark.parametrize("how", ["says no", "is silent"])
+async def test_a_tier_whose_name_does_not_resolve(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the name service says no or nothing at all, the session is on the other tier in time."""
+    notes, began = Notes(), time.monotonic()
+
+    def look_up(host: str, *rest: Any, **named: Any) -> list[Any]:  # noqa: ANN401 - as the original
+        time.sleep(5 if how == "is silent" else 0)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async with Venue(TIERS) as venue:
+        ends = [end(venue, "az4", f"wss://{how.replace(' ', '-')}.test/v1/private"), end(venue, "ha")]
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        async with running(session(ends, account(venue, tmp_path), notes)):
+            assert await notes.wait("logged_in") == ["ha"]
+    assert notes.times_of("logged_in")[0] - began < TIMING.failover_after_s
+    assert set(notes.causes("attempt_failed")) == {Cause.NAME_NOT_RESOLVED if how == "says no" else Cause.LINK_FAILED}
+
+
+async def test_a_refused_key_stays_where_it_is(tmp_path: Path) -> None:
+    """Three refusals stop the session; the other tier, which would say the same, is not asked."""
+    notes = Notes()
+    async with Venue(TIERS) as venue:
+        keys = account(venue, tmp_path, secret="sk-wrong")
+        with pytest.raises(LoginRefused):
+            await asyncio.wait_for(session([end(venue, "az4"), end(venue, "ha")], keys, notes).run(), 10)
+        assert {entry.facts["tier"] for entry in venue.ledger.entries(Kind.CONN)} == {"az4"}
+        assert len(notes.of("attempt_failed")) == 3
+
+
+async def test_a_tier_that_flaps(tmp_path: Path) -> None:
+    """The session goes back when the preferred tier was well for long enough, and not again before the period is over.
+
+    However often that tier comes and goes, no two sessions are open at once, and logins keep their distance.
+    """
+    notes, up, opened_at = Notes(), {"az4"}, []
+
+    async def probe(name: str) -> bool:
+        return name in up
+
+    async with Venue(TIERS) as venue:
+        ends = [end(venue, "az4"), end(venue, "ha")]
+        async with running(session(ends, account(venue, tmp_path), notes, probe)):
+            for logins in (1, 3, 5):
+                await notes.wait("logged_in", logins)
+                up.clear()
+                await venue.close_tier("az4")
+                await notes.wait("logged_in", logins + 1)
+                await venue.open_tier("az4")
+                opened_at.append(time.monotonic())
+                up.add("az4")
+            await notes.wait("logged_in", 7)
+        assert notes.of("logged_in") == ["az4", "ha"] * 3 + ["az4"]
+        losses = zip(notes.times_of("lost"), notes.causes("lost"), strict=True)
+        back = [when for when, cause in losses if cause is Cause.FAILED_BACK]
+        assert len(back) == 3
+        assert all(left - opened >= TIMING.failback_stable_s for left, opened in zip(back, opened_at, strict=True))
+        assert all(later - earlier >= TIMING.failback_period_s for earlier, later in pairwise(back))
+        assert no_two_at_once(venue.ledger)
+        assert min(venue.ledger.login_gaps_s(venue.keys["main"].api_key)) >= 1

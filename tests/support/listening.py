@@ -1,0 +1,79 @@
+"""A listener that writes down what a session tells it, and a session that runs for the length of a block."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bridge.contract.session import Cause
+from bridge.core.now import Now
+from bridge.core.skew import Skew
+from bridge.core.traffic import Received
+from bridge.ltp.session import Session
+
+
+class Notes:
+    """What was told, in order: of which kind, what, and when on the clock that never steps."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, object]] = []
+        self.times: list[float] = []
+        self._changed = asyncio.Event()
+
+    def logged_in(self, endpoint: str, now: Now) -> None:
+        """Write it down."""
+        self._note("logged_in", endpoint)
+
+    def received(self, event: Received, now: Now) -> None:
+        """Write it down."""
+        self._note("received", event)
+
+    def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
+        """Write it down."""
+        self._note("lost", (cause, detail))
+
+    def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
+        """Write it down."""
+        self._note("attempt_failed", (cause, detail))
+
+    def skew_measured(self, skew: Skew, now: Now) -> None:
+        """Write it down."""
+        self._note("skew_measured", skew)
+
+    def _note(self, kind: str, what: object) -> None:
+        self.events.append((kind, what))
+        self.times.append(time.monotonic())
+        self._changed.set()
+
+    def of(self, kind: str) -> list[object]:
+        """Return what was told of one kind."""
+        return [what for noted, what in self.events if noted == kind]
+
+    def causes(self, kind: str) -> list[Cause]:
+        """Return the causes of what was told of losses, or of attempts that failed."""
+        return [what[0] for what in self.of(kind) if isinstance(what, tuple)]
+
+    def times_of(self, kind: str) -> list[float]:
+        """Return when things of one kind were told."""
+        return [when for (noted, _), when in zip(self.events, self.times, strict=True) if noted == kind]
+
+    async def wait(self, kind: str, count: int = 1, deadline_s: float = 10) -> list[object]:
+        """Wait until it was told that often."""
+        async with asyncio.timeout(deadline_s):
+            while len(self.of(kind)) < count:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.of(kind)
+
+
+@asynccontextmanager
+async def running(session: Session) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a session for a while."""
+    task = asyncio.create_task(session.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
