@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.skew import Skew
 from bridge.core.traffic import Answer, Push, Unreadable
 from bridge.ltp.protocol import EARLY_FRAMES_MAX, Conversation, LoggedIn, LoginDenied, Over
 
@@ -96,6 +97,18 @@ def test_a_pong_of_any_style_answers_a_ping(pong: bytes) -> None:
     assert conversation.receive(pong, at(10.1)) == []
     assert conversation.wake_at() == 20
     assert conversation.fresh(at(20.5))
+
+
+def test_the_venues_time_in_a_pong_measures_the_clocks() -> None:
+    """It stamped the pong between ping and pong, so the difference lies between two bounds."""
+    conversation = live()
+    conversation.tick(at(10))
+    assert conversation.receive(b'{"pong":1000000000000}', at(10.2)) == [Skew(-999_999_990_001, -999_999_989_800)]
+
+
+def test_a_pong_that_nobody_asked_for_measures_nothing() -> None:
+    """When it was stamped is not known."""
+    assert live().receive(b'{"pong":1000000000000}', at(1)) == []
 
 
 def test_pushes_do_not_answer_a_ping() -> None:

@@ -19,11 +19,13 @@ from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.errors import LoginRefused
 from bridge.ltp.session import Probe, Session
+from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind, Ledger
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
-TlsVenue = Callable[[Callable[[web.WebSocketResponse], Awaitable[None]]], Awaitable[int]]
+Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
+TlsVenue = Callable[[Talk], Awaitable[int]]
 
 TIERS = VenueSettings(tiers=("az4", "ha"))
 TIMING = Timing(ping_interval_s=0.3, pong_deadline_s=0.5, failover_after_s=4, failback_stable_s=1, failback_period_s=4)
@@ -86,6 +88,35 @@ async def test_a_tier_that_goes_down(how: str, tmp_path: Path) -> None:
             assert (await notes.wait("logged_in", 2))[1] == "ha"
         assert notes.times_of("logged_in")[1] - notes.times_of("lost")[0] < TIMING.failover_after_s
         assert no_two_at_once(venue.ledger)
+        assert min(venue.ledger.login_gaps_s(venue.keys["main"].api_key)) >= 1
+
+
+async def test_a_tier_that_does_not_answer_logins(venue: Callable[[Talk], Awaitable[str]], tmp_path: Path) -> None:
+    """Open doors are not enough: without an answer to the login the other tier is tried in time."""
+    notes, began = Notes(), time.monotonic()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        async for _ in ws:
+            pass
+
+    async with Venue(TIERS) as sandbox:
+        ends = [end(sandbox, "az4", await venue(talk)), end(sandbox, "ha")]
+        async with running(session(ends, account(sandbox, tmp_path), notes)):
+            assert await notes.wait("logged_in") == ["ha"]
+    assert notes.times_of("logged_in")[0] - began < TIMING.failover_after_s
+    ((cause, detail),) = [what for what in notes.of("attempt_failed") if isinstance(what, tuple)]
+    assert cause is Cause.LINK_FAILED
+    assert detail.startswith("no answer to the login within")
+
+
+async def test_a_tier_that_is_out_of_service(tmp_path: Path) -> None:
+    """A refusal that is the venue's own trouble counts as a failure, unlike one that is about the key."""
+    notes = Notes()
+    async with Venue(TIERS) as venue:
+        venue.faults.add(Fault(kind=FaultKind.REJECT_LOGIN, tier="az4", code=50001, times=None))
+        async with running(session([end(venue, "az4"), end(venue, "ha")], account(venue, tmp_path), notes)):
+            assert await notes.wait("logged_in") == ["ha"]
+        assert notes.causes("attempt_failed") == [Cause.LOGIN_REFUSED] * 2
         assert min(venue.ledger.login_gaps_s(venue.keys["main"].api_key)) >= 1
 
 
