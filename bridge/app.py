@@ -176,6 +176,7 @@ class AccountParts:
             listener=listener,
             clock=clock,
             random=_random,
+            probe=self._rest.probe,
             other_login_at=other_login_at,
         )
 

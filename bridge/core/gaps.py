@@ -60,7 +60,7 @@ class GapLedger:
         return min(starts, default=None)
 
     def credit(self, stream: Stream, time_ms: int, *, missed: bool) -> None:
-        """Count a recovered row to the gap it fell into; one that was `missed` before every gap moves the first back."""
+        """Count a recovered row to the gap it fell into; one that was `missed` before all gaps moves the first back."""
         gap = next((gap for gap in reversed(self._open) if gap.from_ms <= time_ms), self._open[0])
         gap.recovered[stream] += 1
         if missed and time_ms:

@@ -120,11 +120,10 @@ class Recovery:
                 self._judge(sweep, element, now)
         return keys
 
-    def take_all(self, sweep: Sweep, stream: Stream, rows: Iterable[bytes], now: Now) -> None:
-        """Take the full list of a stream's states: what stands and is not in it is no more."""
-        unreadable = sweep.unreadable
+    def take_states(self, sweep: Sweep, stream: Stream, rows: Iterable[bytes], now: Now, *, whole: bool) -> None:
+        """Take a stream's states. When they are the whole list, what stands and is not in it is no more."""
         listed = self.take(sweep, stream, rows, now)
-        if sweep.unreadable > unreadable:
+        if not whole:
             return
         before_ms = sweep.began.wall_ms - self._rest_lag_ms
         for element in self._standing.lacking(stream, frozenset(listed), before_ms):

@@ -219,6 +219,10 @@ class TailRecord(Protocol):
         """Unix ms."""
 
     @property
+    def key(self) -> bytes | None:
+        """The key."""
+
+    @property
     def value(self) -> bytes | None:
         """The value."""
 

@@ -1,8 +1,8 @@
-"""Sweeps: what REST knows is asked for after every login until the gaps are closed, and from time to time afterwards."""
+"""Sweeps: what REST knows is asked for after every login until the gaps are closed, and now and then afterwards."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import structlog
@@ -60,6 +60,7 @@ class Recovery:
         """Sweep for the session that has just logged in."""
         self._endpoint = endpoint
         self._logged_in_at = self._clock().mono
+        self._rest.prefer(endpoint)
         self._login.set()
 
     async def run(self) -> None:
@@ -104,8 +105,14 @@ class Recovery:
         account, unreadable = self._account, self._rest.unreadable
         sweep = account.recovery.begin(self._clock())
         open_orders, *_ = await _together(
-            self._orders(sweep), self._trades(sweep), self._assets(sweep), self._positions(sweep), self._risks(sweep)
+            self._orders(sweep),
+            self._trades(sweep),
+            self._states(sweep, Stream.ASSETS, self._rest.assets),
+            self._states(sweep, Stream.POSITIONS, self._rest.positions),
+            self._risks(sweep),
         )
+        if self._rest.skew is not None:
+            self._events.skew_measured(self._rest.skew, self._clock())
         if not account.recovered:
             await self._questions.ask_all()
         sweep.unreadable += self._rest.unreadable - unreadable
@@ -169,18 +176,19 @@ class Recovery:
                 self._account.doubts.trade_seen(row.trade, self._clock())
             await self._durable()
 
-    async def _assets(self, sweep: Sweep) -> None:
-        self._account.recovery.take_all(sweep, Stream.ASSETS, await self._rest.assets(), self._clock())
-
-    async def _positions(self, sweep: Sweep) -> None:
-        self._account.recovery.take_all(sweep, Stream.POSITIONS, await self._rest.positions(), self._clock())
+    async def _states(self, sweep: Sweep, stream: Stream, ask: Callable[[], Awaitable[Sequence[bytes]]]) -> None:
+        """Ask for everything of a stream. With a row that was not understood, the list proves nothing to be gone."""
+        unreadable = self._rest.unreadable
+        rows = await ask()
+        whole = self._rest.unreadable == unreadable
+        self._account.recovery.take_states(sweep, stream, rows, self._clock(), whole=whole)
 
     async def _risks(self, sweep: Sweep) -> None:
         if not sweep.is_audit:
             self._account.recovery.take_risks(sweep, await self._rest.account_risks(), self._clock())
 
     async def _durable(self) -> None:
-        """Publish what was recovered and wait until it is durable, so that no more of it waits in memory than one answer."""
+        """Publish what was recovered and wait until it is durable: no more of it waits in memory than one answer."""
         self._events.publish()
         while not await self._publisher.flush(_FLUSH_S):
             self._log.warning("sweep.waits_for_kafka")

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from bridge.contract.topics import Stream
 from bridge.core import route
+from bridge.core.element import number
 from bridge.core.now import Now
-from bridge.core.route import Router, number
+from bridge.core.route import Router
+from bridge.core.standing import Standing
 from bridge.core.traffic import Outgoing, Push
 
 if TYPE_CHECKING:
@@ -35,7 +37,9 @@ class Routed:
     def __init__(self) -> None:
         self.orders: list[OrderPush] = []
         self.conflicts: list[str] = []
-        self.router = Router(lambda push, _: self.orders.append(push), lambda detail, _: self.conflicts.append(detail))
+        self.router = Router(
+            Standing(3600), lambda push, _: self.orders.append(push), lambda detail, _: self.conflicts.append(detail)
+        )
 
     def push(self, channel: str, data: Any) -> list[Outgoing]:  # noqa: ANN401 - any JSON, or bytes
         """Route one push."""

@@ -44,7 +44,9 @@ TERMS = Terms(
     commit_period_s=1,
     ack_timeout_s=5,
     late_landing_s=120,
+    rest_lag_s=30,
     skew_bound_s=5,
+    audit_period_s=60,
     horizon_s=3600,
     cancel_late_landings=True,
 )
@@ -138,7 +140,8 @@ class OneAccount:
 
     def open_session(self) -> None:
         """Log in and sweep."""
-        self.account.session_opened("az4", 0, self.now)
+        self.account.logged_in("az4", self.now)
+        self.account.recovery_complete("az4", 0, self.account.recovery.begin(self.now), 0, self.now)
 
     def lose_session(self) -> None:
         """Cut the link."""

@@ -62,6 +62,7 @@ class Tail(Struct, frozen=True):
     value: bytes | None
     headers: Headers
     offset: int = 0
+    key: bytes | None = None
 
 
 class Row(Struct, frozen=True):
@@ -134,7 +135,7 @@ class Topics:
         of_topic = [(epoch, one) for epoch, one in self.durable if topic.endswith("." + one.stream.value)]
         for offset, (epoch, one) in enumerate(of_topic, self.first_offset):
             if one.time_ms >= since_ms:
-                take([Tail(one.time_ms, one.value, [*one.headers, *_ours(epoch, one)], offset)])
+                take([Tail(one.time_ms, one.value, [*one.headers, *_ours(epoch, one)], offset, one.key)])
 
     def said(self) -> list[Outgoing]:
         """Return everything that was published, durable or not."""
@@ -490,6 +491,7 @@ class Outside:
             read_tail=self.topics.read_tail,
             clock=clock,
             commit_timeout_s=COMMIT_TIMEOUT_S,
+            executions_since_ms=None,
         ).run()
 
     def _parts(self, member: MembershipPort) -> Parts:
