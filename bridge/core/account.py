@@ -9,34 +9,27 @@ from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
 from bridge.contract.session import (
-    Alarm,
     Cause,
     OwnerAcquired,
     OwnerReleased,
-    RecoveryComplete,
-    SessionLost,
-    SessionOpened,
 )
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.admit import Rules
 from bridge.core.claims import Claims
 from bridge.core.doubts import Doubts
-from bridge.core.element import READ, UNREADABLE
-from bridge.core.gaps import GapLedger, in_numbers
 from bridge.core.intake import Intake
 from bridge.core.lanes import Lanes
 from bridge.core.late import LateLandings
+from bridge.core.listening import Listening
 from bridge.core.memory import Memory
 from bridge.core.now import Now
 from bridge.core.orders import Orders
 from bridge.core.own_cancels import OwnCancels
-from bridge.core.recovery import Recovery, Sweep
+from bridge.core.recovery import Sweep
 from bridge.core.replies import Replies
-from bridge.core.route import Router
 from bridge.core.sending import Commit, Sending
 from bridge.core.settling import Settling
-from bridge.core.standing import Standing
-from bridge.core.traffic import Answer, Outgoing, Push, Received
+from bridge.core.traffic import Answer, Outgoing, Received
 from bridge.core.windows import Windows
 
 _ACKS_OF_LATE_MS = 60_000
@@ -66,8 +59,8 @@ class Account:
     """Everything one term of ownership decides about one account.
 
     `intake` takes commands, `sending` lets them go, `settling` takes their answers, `doubts` finds out what became of
-    those without one; `replies.outbox` is what to publish. A term begins at the committed offset `start` with the
-    epoch that was committed for it. Below `doubtful_below` everything counts as claimed.
+    those without one; `listening` hears the venue; `replies.outbox` is what to publish. A term begins at the committed
+    offset `start` with the epoch that was committed for it. Below `doubtful_below` everything counts as claimed.
     """
 
     def __init__(
@@ -90,7 +83,6 @@ class Account:
         self._orders = Orders()
         self._memory = Memory(terms.horizon_s)
         self._lanes = Lanes()
-        self._gaps = GapLedger(durable_until_ms)
         self._windows = Windows(
             terms.limits,
             window_s=terms.window_s,
@@ -98,14 +90,13 @@ class Account:
             late_landing_s=terms.late_landing_s,
         )
         self.replies = Replies(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
-        self._standing = Standing(terms.horizon_s)
-        self.router = Router(self._standing, self.order_row, self._trade_conflict)
-        self.recovery = Recovery(
-            self.router,
-            self._standing,
+        self.listening = Listening(
+            self.replies,
             self._orders,
-            self._gaps,
-            publish=self.replies.outbox.extend,
+            self.order_row,
+            epoch=epoch,
+            durable_until_ms=durable_until_ms,
+            horizon_s=terms.horizon_s,
             rest_lag_s=terms.rest_lag_s,
             audit_period_s=terms.audit_period_s,
             skew_bound_s=terms.skew_bound_s,
@@ -166,30 +157,13 @@ class Account:
             if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
                 self._orders.acked(result.order_id, result.client_order_id, None, timestamp_ms)
 
-    def remember(self, stream: Stream, value: bytes, published_ms: int) -> None:
-        """Learn from a record that an earlier owner published; it settles nothing by itself."""
-        try:
-            element = READ[stream](value)
-        except UNREADABLE:
-            return
-        if element.trade is not None:
-            self.router.remember_trade(element)
-            return
-        self._standing.remember(element, published_ms)
-        if element.order is not None:
-            self._orders.seen(element.order)
-
     def begin(self, instance: str, now: Now, listen_from_ms: int | None = None) -> None:
         """Publish that this process owns the account; what was not durable before it is a gap.
 
         The very first owner has nothing before it, unless past executions are wanted from `listen_from_ms` on.
         """
         self.replies.session(OwnerAcquired(at=now.wall_ms, epoch=self.epoch, instance=instance))
-        if self._gaps.inherited_ms:
-            self._open_gap(now, self._gaps.inherited_ms, Cause.OWNER_CHANGED, "the owner changed")
-        else:
-            from_ms = min(listen_from_ms or now.wall_ms, now.wall_ms)
-            self._open_gap(now, from_ms, Cause.FIRST_START, "nobody of this group has listened before")
+        self.listening.begin(now, listen_from_ms)
 
     def end(self, instance: str, now: Now) -> None:
         """Publish that this process gives the account up in good order."""
@@ -203,15 +177,12 @@ class Account:
 
     def received(self, event: Received, now: Now) -> bool:
         """Take in what the venue sent; False for an answer that belongs to no request of ours."""
-        if isinstance(event, Push):
-            self.replies.outbox.extend(self.router.route(event, now))
-        elif isinstance(event, Answer):
+        if isinstance(event, Answer):
             if self._own_cancels.answered(event, now):
                 self.settling.check_rate(CANCEL, event.code, now)
                 return True
             return self.settling.answered(event, now)
-        else:
-            self.replies.outbox.append(self.router.unreadable(event, now))
+        self.listening.received(event, now)
         return True
 
     def order_row(self, push: OrderPush, now: Now) -> None:
@@ -229,49 +200,24 @@ class Account:
         """Return id and arguments of a cancel that the bridge sends of its own accord, if one is to be written now."""
         return self._own_cancels.next(now) if ready and self.sending.has_lease(now) else None
 
-    def logged_in(self, endpoint: str, now: Now) -> None:
-        """Note that pushes arrive from now on; what was missed is to be asked for."""
-        self.recovery.logged_in(now)
-        self.replies.session(SessionOpened(at=now.wall_ms, endpoint=endpoint))
-
     def recovery_complete(self, endpoint: str, open_orders: int, sweep: Sweep, took_ms: int, now: Now) -> None:
         """Note that what REST knows has been published once, and that every command may go."""
         self.recovered = True
-        self.replies.session(
-            RecoveryComplete(
-                at=now.wall_ms,
-                endpoint=endpoint,
-                open_orders=open_orders,
-                recovered=in_numbers(sweep.found),
-                took_ms=took_ms,
-            )
-        )
-
-    def close_gaps(self, sweep: Sweep, now: Now) -> None:
-        """Note that a sweep brought nothing more, and that everything before it is durable."""
-        for closed in self._gaps.close(now, self.recovery.lost(sweep)):
-            self.replies.session(closed)
-        self.recovery.closed(sweep, now)
+        self.listening.complete(endpoint, open_orders, sweep, took_ms, now)
 
     def session_lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
-        """Note that the session is gone: what awaits an answer is in doubt, and from `durable_ms` on is a gap.
-
-        Where pushes were missed on a link that seemed alive, it begins when nothing was missing for sure.
-        """
+        """Note that the session is gone: what awaits an answer is in doubt, and from `durable_ms` on is a gap."""
         self.recovered = False
         self.settling.link_lost(now)
         self._own_cancels.link_lost()
-        self.replies.session(SessionLost(at=now.wall_ms, endpoint=endpoint, cause=cause, detail=detail))
-        if cause is Cause.PUSHES_MISSED:
-            durable_ms = min(durable_ms, self.recovery.audited_ms)
-        self._open_gap(now, durable_ms, cause, detail)
+        self.listening.lost(endpoint, cause, detail, durable_ms, now)
 
     def tick(self, now: Now) -> None:
         """Do what is due: expiry, overdue answers, states that were published long ago."""
         self.sending.tick(now)
         self.intake.tick(now)
         self.settling.tick(now)
-        self.replies.outbox.extend(self.router.again(now))
+        self.listening.tick(now)
 
     def wake_at(self, now: Now) -> float:
         """Return when something is due next, on the clock that never steps."""
@@ -285,14 +231,8 @@ class Account:
         Nothing is claimed before the session is recovered, or while results and events cannot be recorded.
         """
         may_claim = self.recovered and recording
-        return self.sending.next_commit(now, self._gaps.durable_until_ms(live_until_ms), may_claim=may_claim)
+        return self.sending.next_commit(now, self.listening.durable_until_ms(live_until_ms), may_claim=may_claim)
 
     def last_commit(self, now: Now, live_until_ms: int, *, released: bool) -> Commit:
         """Return the commit with which the term ends; `released`: the next owner may log in at once."""
-        return self.sending.last_commit(now, self._gaps.durable_until_ms(live_until_ms), released=released)
-
-    def _trade_conflict(self, detail: str, now: Now) -> None:
-        self.replies.alarm(Alarm.TRADE_CONFLICT, detail, now)
-
-    def _open_gap(self, now: Now, from_ms: int, cause: Cause, detail: str) -> None:
-        self.replies.session(self._gaps.open(now, self.epoch, from_ms, cause, detail))
+        return self.sending.last_commit(now, self.listening.durable_until_ms(live_until_ms), released=released)

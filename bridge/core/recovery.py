@@ -200,11 +200,7 @@ class Recovery:
     def _is_news(self, element: Element) -> bool:
         if element.stream is Stream.TRADES:
             return not self._router.is_known_trade(element)
-        if not self._standing.is_news(element):
-            return False
-        order = self._orders.find(element.key, None) if element.stream is Stream.ORDERS else None
-        # An order whose end was published so long ago that nothing of it stands any more.
-        return order is None or not order.over or self._standing.stands(element)
+        return self._standing.is_news(element)
 
     def _judge(self, sweep: Sweep, element: Element, now: Now) -> None:
         if sweep.is_audit:

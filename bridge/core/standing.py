@@ -9,6 +9,7 @@ from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.element import Element
 
 _OVER_REMEMBERED_MAX: Final = 20_000
+_NAMES_REMEMBERED_MAX: Final = 200_000
 _REFRESH_SHARE: Final = 0.8
 """Of the horizon: so much before its end a state is published again."""
 _REFRESHED_AT_ONCE: Final = 200
@@ -23,13 +24,15 @@ class Stood(Struct, frozen=True):
 
 
 class Standing:
-    """The newest states; orders that are over are kept too, the oldest forgotten first."""
+    """The newest states; orders that are over are kept too, the oldest forgotten first but for their names."""
 
     def __init__(self, horizon_s: float) -> None:
         self._refresh_ms = int(horizon_s * 1000 * _REFRESH_SHARE)
         # Those that were published longest ago come first.
         self._live: dict[Stream, dict[str, Stood]] = {stream: {} for stream in STATE_STREAMS}
         self._over: dict[str, Stood] = {}
+        self._forgotten: dict[str, None] = {}
+        """Orders whose end was published, and nothing else is known of."""
 
     def take(self, element: Element, now_ms: int, *, recovered: bool = False) -> Stood | None:
         """Let a state that is published now stand, unless a newer one does; return that, to be published again."""
@@ -54,7 +57,7 @@ class Standing:
         """Whether a state that REST tells is newer than what stands."""
         known = self._live[element.stream].get(element.key) or self._over.get(element.key)
         if known is None:
-            return True
+            return element.stream is not Stream.ORDERS or element.key not in self._forgotten
         if not element.time_ms:
             return element.meaning != known.element.meaning
         return known.element.progress < element.progress
@@ -95,7 +98,11 @@ class Standing:
         if element.progress.over:
             self._over[element.key] = stood
             if len(self._over) > _OVER_REMEMBERED_MAX:
-                del self._over[next(iter(self._over))]
+                oldest = next(iter(self._over))
+                del self._over[oldest]
+                self._forgotten[oldest] = None
+                if len(self._forgotten) > _NAMES_REMEMBERED_MAX:
+                    del self._forgotten[next(iter(self._forgotten))]
         else:
             self._live[element.stream][element.key] = stood
 

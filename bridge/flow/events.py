@@ -48,7 +48,7 @@ class Events:
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Begin the sweep of a new session."""
         self._log.info("session.logged_in", endpoint=endpoint)
-        self._account.logged_in(endpoint, now)
+        self._account.listening.logged_in(endpoint, now)
         self.publish()
         self._on_login(endpoint)
 

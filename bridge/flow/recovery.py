@@ -45,6 +45,7 @@ class Recovery:
     ) -> None:
         self._log = _log.bind(account=name)
         self._account = account
+        self._judge = account.listening.recovery
         self._questions = questions
         self._rest = rest
         self._session = session
@@ -72,7 +73,7 @@ class Recovery:
             while self._is_current():
                 if await self._swept():
                     retry_s = _RETRY_FIRST_S
-                    await self._wait(self._account.recovery.sweep_at - self._clock().mono)
+                    await self._wait(self._judge.sweep_at - self._clock().mono)
                 else:
                     await self._wait(retry_s)
                     retry_s = min(2 * retry_s, _RETRY_LAST_S)
@@ -103,7 +104,7 @@ class Recovery:
 
     async def _sweep(self) -> None:
         account, unreadable = self._account, self._rest.unreadable
-        sweep = account.recovery.begin(self._clock())
+        sweep = self._judge.begin(self._clock())
         open_orders, *_ = await _together(
             self._orders(sweep),
             self._trades(sweep),
@@ -119,14 +120,14 @@ class Recovery:
         await self._durable()
         if not self._is_current():
             return
-        verdict = account.recovery.end(sweep, self._clock())
+        verdict = self._judge.end(sweep, self._clock())
         if not account.recovered:
             self._complete(sweep, open_orders)
         if verdict is Verdict.MAY_CLOSE:
-            account.close_gaps(sweep, self._clock())
+            account.listening.close_gaps(sweep, self._clock())
             self._log.info("gaps.closed", since_ms=sweep.since_ms)
         elif verdict is Verdict.MISSED:
-            self._session.drop(Cause.PUSHES_MISSED, account.recovery.missing())
+            self._session.drop(Cause.PUSHES_MISSED, self._judge.missing())
         self._events.publish()
 
     def _complete(self, sweep: Sweep, open_orders: int) -> None:
@@ -141,18 +142,18 @@ class Recovery:
         account = self._account
         asked_at = self._clock().mono
         rows = await self._rest.open_orders()
-        listed = account.recovery.take(sweep, Stream.ORDERS, [row.raw for row in rows], self._clock())
+        listed = self._judge.take(sweep, Stream.ORDERS, [row.raw for row in rows], self._clock())
         account.open_orders([row.order for row in rows], asked_at, self._clock())
         await self._durable()
-        unlisted = account.recovery.unlisted(sweep, listed)
+        unlisted = self._judge.unlisted(sweep, listed)
         begin_ms = sweep.since_ms
         if len(unlisted) > _ONE_BY_ONE_MAX:
             begin_ms = min([begin_ms, *(order.created_ms for order in unlisted if order.created_ms)])
         for row in await self._rest.history(None, max(begin_ms, self._clock().wall_ms - ARCHIVE_MS)):
-            listed |= account.recovery.take(sweep, Stream.ORDERS, [row.raw], self._clock())
+            listed |= self._judge.take(sweep, Stream.ORDERS, [row.raw], self._clock())
             account.order_row(row.order, self._clock())
         await self._durable()
-        names = [order.order_id for order in account.recovery.unlisted(sweep, listed)]
+        names = [order.order_id for order in self._judge.unlisted(sweep, listed)]
         for some in (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)):
             await _together(*(self._order(sweep, order_id) for order_id in some))
         return len(rows)
@@ -162,7 +163,7 @@ class Recovery:
         if row is None:
             self._log.warning("order.unknown_to_venue", order_id=order_id)
             return
-        self._account.recovery.take(sweep, Stream.ORDERS, [row.raw], self._clock())
+        self._judge.take(sweep, Stream.ORDERS, [row.raw], self._clock())
         self._account.order_row(row.order, self._clock())
         self._events.publish()
 
@@ -171,7 +172,7 @@ class Recovery:
         for begin_ms in range(max(sweep.since_ms, until_ms - ARCHIVE_MS), until_ms, _WINDOW_MS):
             end_ms = begin_ms + _WINDOW_MS if begin_ms + _WINDOW_MS < until_ms else None
             rows = await self._rest.executions(None, begin_ms, end_ms)
-            self._account.recovery.take(sweep, Stream.TRADES, [row.raw for row in rows], self._clock())
+            self._judge.take(sweep, Stream.TRADES, [row.raw for row in rows], self._clock())
             for row in rows:
                 self._account.doubts.trade_seen(row.trade, self._clock())
             await self._durable()
@@ -181,11 +182,11 @@ class Recovery:
         unreadable = self._rest.unreadable
         rows = await ask()
         whole = self._rest.unreadable == unreadable
-        self._account.recovery.take_states(sweep, stream, rows, self._clock(), whole=whole)
+        self._judge.take_states(sweep, stream, rows, self._clock(), whole=whole)
 
     async def _risks(self, sweep: Sweep) -> None:
         if not sweep.is_audit:
-            self._account.recovery.take_risks(sweep, await self._rest.account_risks(), self._clock())
+            self._judge.take_risks(sweep, await self._rest.account_risks(), self._clock())
 
     async def _durable(self) -> None:
         """Publish what was recovered and wait until it is durable: no more of it waits in memory than one answer."""

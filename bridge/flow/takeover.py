@@ -138,15 +138,17 @@ class Takeover:
             states = States()
             await self._read_tail(topic_name(self._prefix, self._name, stream), since_ms, states.take)
             for value, published_ms in states.last.values():
-                account.remember(stream, value, published_ms)
+                account.listening.remember(stream, value, published_ms)
 
     async def _trades(self, durable_until_ms: int, account: Account) -> None:
         """Read which trades have been published of the time that REST will be asked about."""
-        since_ms = account.recovery.overlapping(durable_until_ms or self._executions_since_ms or self._clock().wall_ms)
+        since_ms = account.listening.recovery.overlapping(
+            durable_until_ms or self._executions_since_ms or self._clock().wall_ms
+        )
 
         def take(records: Sequence[TailRecord]) -> None:
             for record in records:
-                account.remember(Stream.TRADES, record.value or b"", record.timestamp_ms)
+                account.listening.remember(Stream.TRADES, record.value or b"", record.timestamp_ms)
 
         await self._read_tail(topic_name(self._prefix, self._name, Stream.TRADES), since_ms, take)
 

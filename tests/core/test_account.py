@@ -79,7 +79,8 @@ def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
     ]
     assert one.account.doubts.all()[0].client_order_id == "pclaimed"
     one.account.begin("host:1", one.now)
-    assert one.committed() == (101, Stored(7, one.now.wall_ms, (101,)))
+    first_gap_ms = one.now.wall_ms
+    assert one.committed() == (101, Stored(7, first_gap_ms, (101,)))
     assert one.send_cancels() == [108]
     one.open_session()
     assert one.send() == [106, 105]
@@ -89,7 +90,7 @@ def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
         one.answer(offset)
     terminal = [offset for offset, outcome in one.outcomes() if outcome != "unknown"]
     assert sorted(terminal) == [101, 102, 103, 105, 106, 108, 109, 110, 112]
-    assert one.committed() == (113, Stored(7, one.now.wall_ms, ()))
+    assert one.committed() == (113, Stored(7, first_gap_ms, ()))
     assert one.said[0].event_type == b"ltp.takeover.v1"
 
 
@@ -205,12 +206,13 @@ def test_a_predecessor_that_did_not_finish_leaves_a_gap() -> None:
     assert one.committed()[1].durable_until_ms == 1234
 
 
-def test_a_first_owner_has_no_gap() -> None:
-    """With no past there is nothing to have missed."""
+@pytest.mark.parametrize(("wanted_ms", "from_ms"), [(None, START.wall_ms), (1234, 1234), (2**50, START.wall_ms)])
+def test_the_gap_of_the_first_owner_begins_now(wanted_ms: int | None, from_ms: int) -> None:
+    """Nobody has listened before; it begins in the past where past executions are wanted."""
     one = OneAccount(live=False)
-    one.account.begin("host:1", one.now)
-    one.account.end("host:1", one.now)
-    assert [event["type"] for event in _events(one)] == ["owner.acquired", "owner.released"]
+    one.account.begin("host:1", one.now, wanted_ms)
+    _, gap = _events(one)
+    assert (gap["type"], gap["fromMs"], gap["cause"]) == ("gap.opened", from_ms, "first_start")
 
 
 def test_a_lost_session_opens_a_gap_from_the_last_durable_point() -> None:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, place, replace, trade_push
 
-import msgspec
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
+from bridge.contract.topics import Stream
 from bridge.core.intake import Past
 
 _OTHER_ID = "2" * 16
@@ -122,7 +123,7 @@ def test_what_an_earlier_owner_wrote_can_land_until_its_validity_and_the_landing
 def test_an_inherited_place_whose_order_an_earlier_owner_published_is_settled_at_once() -> None:
     """The orders topic was read back at the takeover."""
     one = OneAccount(epoch=2)
-    one.account.remember(Stream.ORDERS, msgspec.json.encode(order_push("p")), START.wall_ms)
+    one.account.listening.remember(Stream.ORDERS, msgspec.json.encode(order_push("p")), START.wall_ms)
     one.offer(place("p"), past=Past.CLAIMED)
     assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
     assert one.account.doubts.all() == []

@@ -341,7 +341,9 @@ class Venue:
 
     async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> list[Row]:
         """Return what is over."""
-        self.searched.append(sym or "")
+        if sym is None:
+            return []
+        self.searched.append(sym)
         if self.search_refusal is not None:
             raise self.search_refusal
         return self.ended

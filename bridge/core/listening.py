@@ -1,0 +1,122 @@
+"""What the bridge hears of the venue, and says about its hearing: pushes, rows in their place, sessions and gaps."""
+
+from collections.abc import Callable
+
+from bridge.contract.pushes import OrderPush
+from bridge.contract.session import Alarm, Cause, RecoveryComplete, SessionLost, SessionOpened
+from bridge.contract.topics import Stream
+from bridge.core.element import READ, UNREADABLE
+from bridge.core.gaps import GapLedger, in_numbers
+from bridge.core.now import Now
+from bridge.core.orders import Orders
+from bridge.core.recovery import Recovery, Sweep
+from bridge.core.replies import Replies
+from bridge.core.route import Router
+from bridge.core.standing import Standing
+from bridge.core.traffic import Push, Unreadable
+
+
+class Listening:
+    """One term's listening to one account. What it publishes goes to the outbox of `replies`."""
+
+    def __init__(
+        self,
+        replies: Replies,
+        orders: Orders,
+        on_order: Callable[[OrderPush, Now], None],
+        *,
+        epoch: int,
+        durable_until_ms: int,
+        horizon_s: float,
+        rest_lag_s: float,
+        audit_period_s: float,
+        skew_bound_s: float,
+    ) -> None:
+        self._replies = replies
+        self._orders = orders
+        self._epoch = epoch
+        self._gaps = GapLedger(durable_until_ms)
+        self._standing = Standing(horizon_s)
+        self._router = Router(self._standing, on_order, self._trade_conflict)
+        self.recovery = Recovery(
+            self._router,
+            self._standing,
+            orders,
+            self._gaps,
+            publish=replies.outbox.extend,
+            rest_lag_s=rest_lag_s,
+            audit_period_s=audit_period_s,
+            skew_bound_s=skew_bound_s,
+        )
+
+    def remember(self, stream: Stream, value: bytes, published_ms: int) -> None:
+        """Learn from a record that an earlier owner published; it settles nothing by itself."""
+        try:
+            element = READ[stream](value)
+        except UNREADABLE:
+            return
+        if element.trade is not None:
+            self._router.remember_trade(element)
+            return
+        self._standing.remember(element, published_ms)
+        if element.order is not None:
+            self._orders.seen(element.order)
+
+    def begin(self, now: Now, listen_from_ms: int | None) -> None:
+        """Open the gap of the time before this term: what was not durable, or what nobody has listened to."""
+        if self._gaps.inherited_ms:
+            self._open_gap(now, self._gaps.inherited_ms, Cause.OWNER_CHANGED, "the owner changed")
+        else:
+            from_ms = min(listen_from_ms or now.wall_ms, now.wall_ms)
+            self._open_gap(now, from_ms, Cause.FIRST_START, "nobody of this group has listened before")
+
+    def received(self, event: Push | Unreadable, now: Now) -> None:
+        """Publish what was pushed."""
+        if isinstance(event, Push):
+            self._replies.outbox.extend(self._router.route(event, now))
+        else:
+            self._replies.outbox.append(self._router.unreadable(event, now))
+
+    def tick(self, now: Now) -> None:
+        """Publish again what was published nearly one horizon ago."""
+        self._replies.outbox.extend(self._router.again(now))
+
+    def logged_in(self, endpoint: str, now: Now) -> None:
+        """Note that pushes arrive from now on; what was missed is to be asked for."""
+        self.recovery.logged_in(now)
+        self._replies.session(SessionOpened(at=now.wall_ms, endpoint=endpoint))
+
+    def complete(self, endpoint: str, open_orders: int, sweep: Sweep, took_ms: int, now: Now) -> None:
+        """Note that what REST knows has been published once."""
+        recovered = in_numbers(sweep.found)
+        self._replies.session(
+            RecoveryComplete(
+                at=now.wall_ms, endpoint=endpoint, open_orders=open_orders, recovered=recovered, took_ms=took_ms
+            )
+        )
+
+    def close_gaps(self, sweep: Sweep, now: Now) -> None:
+        """Note that a sweep brought nothing more, and that everything before it is durable."""
+        for closed in self._gaps.close(now, self.recovery.lost(sweep)):
+            self._replies.session(closed)
+        self.recovery.closed(sweep, now)
+
+    def lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
+        """Note that the session is gone: from `durable_ms` on is a gap.
+
+        Where pushes were missed on a link that seemed alive, it begins when nothing was missing for sure.
+        """
+        self._replies.session(SessionLost(at=now.wall_ms, endpoint=endpoint, cause=cause, detail=detail))
+        if cause is Cause.PUSHES_MISSED:
+            durable_ms = min(durable_ms, self.recovery.audited_ms)
+        self._open_gap(now, durable_ms, cause, detail)
+
+    def durable_until_ms(self, live_until_ms: int) -> int:
+        """Return the start of the oldest open gap, else the point up to which the live stream is durable."""
+        return self._gaps.durable_until_ms(live_until_ms)
+
+    def _open_gap(self, now: Now, from_ms: int, cause: Cause, detail: str) -> None:
+        self._replies.session(self._gaps.open(now, self._epoch, from_ms, cause, detail))
+
+    def _trade_conflict(self, detail: str, now: Now) -> None:
+        self._replies.alarm(Alarm.TRADE_CONFLICT, detail, now)
