@@ -106,6 +106,13 @@ class Recovery:
             return Sweep(now, self.audited_ms - self._rest_lag_ms - int(_OVERLAP_S * 1000), is_audit=True)
         return Sweep(now, since_ms, is_audit=False)
 
+    def is_news(self, stream: Stream, row: bytes) -> bool:
+        """Whether a row tells more than what was published."""
+        try:
+            return self._is_news(READ[stream](row))
+        except UNREADABLE:
+            return False
+
     def take(self, sweep: Sweep, stream: Stream, rows: Iterable[bytes], now: Now) -> set[str]:
         """Take rows in the shape of the stream's push, and return their keys."""
         keys = set()
@@ -113,6 +120,10 @@ class Recovery:
             try:
                 element = READ[stream](row)
             except UNREADABLE:
+                sweep.unreadable += 1
+                continue
+            if not element.key:
+                # A refused order may have no orderId (LTP docs, Query Order): nothing can stand under no name.
                 sweep.unreadable += 1
                 continue
             keys.add(element.key)

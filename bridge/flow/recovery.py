@@ -13,7 +13,7 @@ from bridge.core.account import Account
 from bridge.core.recovery import ARCHIVE_MS, Sweep, Verdict
 from bridge.errors import VenueError, VenueRefused
 from bridge.flow.events import Events
-from bridge.flow.ports import Clock, Publisher, VenueRest, VenueSession
+from bridge.flow.ports import Clock, OrderRow, Publisher, VenueRest, VenueSession
 from bridge.flow.questions import Questions
 
 _log = structlog.get_logger()
@@ -24,6 +24,8 @@ _WINDOW_MS: Final = 24 * 3600 * 1000
 _ONE_BY_ONE_MAX: Final = 50
 """More orders than these are looked for in the history's pages first, back to the oldest of them."""
 _AT_ONCE: Final = 10
+_WHOLE_MAX: Final = 500
+"""So many of the orders that ended in a gap are asked for whole; of more, the history's rows must do."""
 _FLUSH_S: Final = 5.0
 
 
@@ -149,23 +151,32 @@ class Recovery:
         begin_ms = sweep.since_ms
         if len(unlisted) > _ONE_BY_ONE_MAX:
             begin_ms = min([begin_ms, *(order.created_ms for order in unlisted if order.created_ms)])
-        for row in await self._rest.history(None, max(begin_ms, self._clock().wall_ms - ARCHIVE_MS)):
-            listed |= self._judge.take(sweep, Stream.ORDERS, [row.raw], self._clock())
-            account.order_row(row.order, self._clock())
-        await self._durable()
-        names = [order.order_id for order in self._judge.unlisted(sweep, listed)]
+        ended = await self._rest.history(None, max(begin_ms, self._clock().wall_ms - ARCHIVE_MS))
+        listed |= {str(row.order.order_id) for row in ended}
+        singly: dict[str, OrderRow | None] = {order.order_id: None for order in self._judge.unlisted(sweep, listed)}
+        for row in ended:
+            if self._judge.is_news(Stream.ORDERS, row.raw) and len(singly) < _WHOLE_MAX and row.order.order_id:
+                singly[str(row.order.order_id)] = row
+            else:
+                self._take(sweep, row)
+        names = list(singly.items())
         for some in (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)):
-            await _together(*(self._order(sweep, order_id) for order_id in some))
+            await _together(*(self._order(sweep, order_id, row) for order_id, row in some))
+            await self._durable()
         return len(rows)
 
-    async def _order(self, sweep: Sweep, order_id: str) -> None:
-        row = await self._rest.order(order_id=order_id)
-        if row is None:
+    async def _order(self, sweep: Sweep, order_id: str, row: OrderRow | None) -> None:
+        """Ask for one order; `row` is what the history tells of it, which leaves out what was last done to it."""
+        whole = await self._rest.order(order_id=order_id)
+        if whole is None:
             self._log.warning("order.unknown_to_venue", order_id=order_id)
-            return
+        for one in (whole, row):
+            if one is not None:
+                self._take(sweep, one)
+
+    def _take(self, sweep: Sweep, row: OrderRow) -> None:
         self._judge.take(sweep, Stream.ORDERS, [row.raw], self._clock())
         self._account.order_row(row.order, self._clock())
-        self._events.publish()
 
     async def _trades(self, sweep: Sweep) -> None:
         until_ms = self._clock().wall_ms

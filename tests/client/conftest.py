@@ -25,6 +25,6 @@ async def client(rig: Rig, request: pytest.FixtureRequest) -> AsyncIterator[Clie
     """Return a client of a running daemon; its settings are the fixture's parameter, if it has one."""
     async with rig.daemon(rig.settings(**getattr(request, "param", {}))):
         session = await rig.topic(Stream.SESSION)
-        await session.until(lambda values: any(v["type"] == "session.opened" for v in values))
+        await session.until(lambda values: any(v["type"] == "recovery.complete" for v in values))
         async with Client(rig.bootstrap, prefix=rig.prefix) as opened:
             yield opened

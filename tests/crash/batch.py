@@ -156,7 +156,7 @@ def _ended(record: Record) -> str | None:
 
 def _takeovers_s(died_at_ms: list[float], session: list[Record]) -> list[float]:
     """Return for each death how long the account was without a session, until the next one was open."""
-    opened = [record["value"]["at"] for record in session if record["value"]["type"] == "session.opened"]
+    opened = [record["value"]["at"] for record in session if record["value"]["type"] == "recovery.complete"]
     found = []
     for at, following in zip(died_at_ms, [*died_at_ms[1:], float("inf")], strict=True):
         until = next((one for one in opened if at < one <= following), None)

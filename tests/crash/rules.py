@@ -166,13 +166,13 @@ def logins_apart(ledger: Ledger) -> Iterator[Violation]:
 
 
 def swept_first(session: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:
-    """Let no place or replace go out on a session before it was swept, and said to be open.
+    """Let no place or replace go out on a session before it was swept, and said to be.
 
     The word of a daemon that died right after may be lost; then that its open orders were asked for must do.
     """
     opened: dict[int, list[int]] = defaultdict(list)
     for record in session:
-        if record["value"]["type"] == "session.opened":
+        if record["value"]["type"] == "recovery.complete":
             opened[epoch_of(record)].append(int(record["value"]["at"]))
     login: dict[int, Entry] = {}
     orders = {one.number: one for one in ledger.requests if one.action in {"place_order", "replace_order"}}
@@ -190,7 +190,9 @@ def swept_first(session: list[dict[str, Any]], ledger: Ledger) -> Iterator[Viola
                 continue
             told = [at for at in opened[request.epoch] if at >= int(begun["wall_ms"]) - CLOCK_MS]
             if told and min(told) > request.at_ms + CLOCK_MS:
-                yield violation("swept first", "sent before session.opened", request.witness(), {"opened": min(told)})
+                yield violation(
+                    "swept first", "sent before recovery.complete", request.witness(), {"opened": min(told)}
+                )
 
 
 def orders_exist(orders: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:

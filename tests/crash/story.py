@@ -48,7 +48,7 @@ class Story:
         self._record(self.results, epoch, {"epoch": epoch, "instance": "i", "at": self.now_ms})
         self.log_in(epoch)
         self._line("REST", method="GET", path="/api/v1/trading/orders")
-        self._record(self.session, epoch, {"type": "session.opened", "at": self.now_ms})
+        self._record(self.session, epoch, {"type": "recovery.complete", "at": self.now_ms})
 
     def log_in(self, epoch: int) -> None:
         """Log in on a connection that has the number of its owner."""

@@ -67,7 +67,7 @@ async def test_an_answer_that_the_login_is_gone(rig: Rig) -> None:
         results, session = await rig.topic(Stream.RESULTS), await rig.topic(Stream.SESSION)
         sent = await _send(rig, *(command("place_order", PLACE) for _ in range(3)))
         outcomes = [(await results.result(one))["outcome"] for one in sent.values()]
-        await session.until(lambda values: sum(v["type"] == "session.opened" for v in values) == 2)
+        await session.until(lambda values: sum(v["type"] == "recovery.complete" for v in values) == 2)
     assert outcomes == ["rejected", "accepted", "accepted"]
     assert lies(rig, results, sent) == []
 

@@ -38,7 +38,7 @@ async def test_a_claim_without_an_answer_begins_a_new_term(bootstrap: str, rig: 
             proxy.lose_one_answer(_is_claim)
             await rig.send(doubtful)
             await until(lambda: proxy.lost == 1, what="the lost answer")
-            await session.until(lambda values: sum(v["type"] == "session.opened" for v in values) == 2)
+            await session.until(lambda values: sum(v["type"] == "recovery.complete" for v in values) == 2)
             await rig.send(after)
             assert (await results.result(after))["outcome"] == "accepted"
     said = [value["outcome"] for value in results.values if value.get("commandId") == doubtful["commandId"]]
@@ -63,7 +63,7 @@ async def test_a_broker_that_freezes_with_a_claim(own_broker: Broker, tmp_path: 
         KafkaProxy(own_broker.bootstrap_servers) as proxy,
         replica(rig, kafka=rig.kafka(proxy.bootstrap), timing=TIMING) as daemon,
     ):
-        await daemon.until("session.opened")
+        await daemon.until("recovery.complete")
         results = await rig.topic(Stream.RESULTS)
         proxy.hold(_is_claim)
         doubtful, after = command("place_order", PLACE, valid_s=120), command("place_order", PLACE, valid_s=120)

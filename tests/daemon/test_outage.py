@@ -4,7 +4,7 @@ import asyncio
 import signal
 from pathlib import Path
 
-from rig import PLACE, Rig, command
+from rig import FIRST_SESSION, PLACE, Rig, command
 
 from bridge.contract.topics import Stream
 from bridge.sandbox.broker.launcher import Broker
@@ -34,7 +34,7 @@ async def test_a_broker_that_is_killed_and_restarted(own_broker: Broker, tmp_pat
         after = command("place_order", PLACE)
         await rig.send(after)
         assert (await results.result(after, 60))["outcome"] == "accepted"
-        assert [v["type"] for v in session.values] == ["owner.acquired", "session.opened"]
+        assert [v["type"] for v in session.values] == FIRST_SESSION
     published = {dict(record.headers)["ce_id"]: record.value for record in trades.records}
     assert made
     assert sorted(published.values()) == sorted(event.payload for event in made)

@@ -10,7 +10,7 @@ from typing import Any
 
 from proxy import PRODUCE, KafkaProxy
 from replica import owner_and_standby, replica
-from rig import PLACE, Rig, Topic, command, until
+from rig import FIRST_SESSION, PLACE, Rig, Topic, command, until
 
 from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
@@ -90,7 +90,7 @@ async def test_what_was_in_flight_at_a_kill_is_answered_by_the_next_owner(rig: R
         await rig.send(cancel, late, landed)
         await until(lambda: len(rig.written("place_order")) == 3 and bool(rig.written("cancel_order")))
         owner.kill()
-        await standby.until("session.opened")
+        await standby.until("recovery.complete")
         assert (await results.result(landed))["outcome"] == "accepted"
         assert (await results.result(cancel))["outcome"] in {"accepted", "rejected"}
         assert [v["outcome"] for v in results.values if v.get("commandId") == late["commandId"]] == ["unknown"]
@@ -124,14 +124,14 @@ async def test_a_frozen_owner_wakes_up_and_is_nobody(bootstrap: str, rig: Rig) -
         await rig.send(*places)
         await until(lambda: bool(proxy.held), what="a result on its way")
         owner.freeze()
-        await standby.until("session.opened")
+        await standby.until("recovery.complete")
         asleep = len(rig.written("place_order"))
         owner.thaw()
         proxy.release()
         await owner.until("account.standby", times=2)
         await results.until(lambda _: all(results.results_of(place) for place in places), 60)
         standby.stop()
-        await owner.until("session.opened", times=2)
+        await owner.until("recovery.complete", times=2)
         places.append(await _traded(rig, results))
     assert _names(rig) == Counter(_name(place) for place in places)
     epochs = [int(frame["id"].partition("x")[0], 16) for frame in rig.written("place_order")]
@@ -161,7 +161,7 @@ async def test_a_third_replica_moves_nothing(rig: Rig) -> None:
                 places.append(await _traded(rig, results))
             places += [await _traded(rig, results) for _ in range(3)]
     assert not owner.logged("session.lost")
-    assert [value["type"] for value in session.values] == ["owner.acquired", "session.opened"]
+    assert [value["type"] for value in session.values] == FIRST_SESSION
     assert {epoch for epoch, _ in results.valid()} == {1}
     assert len(rig.venue.ledger.entries(Kind.LOGIN)) == 1
     assert _names(rig) == Counter(_name(place) for place in places)

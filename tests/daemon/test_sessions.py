@@ -19,7 +19,7 @@ async def test_ten_cuts(rig: Rig) -> None:
         session, results = await rig.topic(Stream.SESSION), await rig.topic(Stream.RESULTS)
 
         async def opened(times: int) -> None:
-            await session.until(lambda values: sum(v["type"] == "session.opened" for v in values) == times)
+            await session.until(lambda values: sum(v["type"] == "recovery.complete" for v in values) == times)
 
         for cut in range(CUTS):
             await opened(cut + 1)
@@ -29,7 +29,7 @@ async def test_ten_cuts(rig: Rig) -> None:
             assert rig.venue.cut_connections() == 1
         await opened(CUTS + 1)
     lost = [v for v in session.values if v["type"] == "session.lost" and v["cause"] != "stopped"]
-    gaps = [v for v in session.values if v["type"] == "gap.opened" and v["cause"] != "stopped"]
+    gaps = [v for v in session.values if v["type"] == "gap.opened" and v["cause"] == "link_failed"]
     assert len(lost) == CUTS
     assert len(gaps) == CUTS
     assert len({gap["gapId"] for gap in gaps}) == CUTS

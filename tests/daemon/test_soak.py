@@ -84,7 +84,7 @@ async def test_every_answer_is_true_whatever_went_wrong(rig: Rig, seed: int) -> 
     places: list[dict[str, Any]] = []
     async with rig.daemon(rig.settings(timing=TIMING)):
         results, session = await rig.topic(Stream.RESULTS), await rig.topic(Stream.SESSION)
-        await session.until(lambda values: any(v["type"] == "session.opened" for v in values))
+        await session.until(lambda values: any(v["type"] == "recovery.complete" for v in values))
         while len(sent) < COMMANDS:
             batch = [_some(dice, places) for _ in range(BATCH)]
             sent |= dict(zip(await rig.send(*batch), batch, strict=True))

@@ -72,7 +72,7 @@ async def test_sigterm_ends_in_good_order(rig: Rig) -> None:
     assert committed.offset == offsets[-1] + 1
     assert members == []
     lines = [json.loads(line) for line in output.splitlines()]
-    assert {"bridge.started", "session.opened", "command.accepted", "bridge.stopped"} <= {
+    assert {"bridge.started", "recovery.complete", "command.accepted", "bridge.stopped"} <= {
         line["event"] for line in lines
     }
     key = rig.venue.keys["main"]
@@ -84,7 +84,7 @@ async def test_a_standby_takes_over_when_the_owner_stops(rig: Rig) -> None:
     """Of two daemons one owns; when it stops, the other trades, and neither sent a command twice."""
     async with rig.daemon_process() as first:
         session = await rig.topic(Stream.SESSION)
-        await session.until(lambda values: any(v["type"] == "session.opened" for v in values))
+        await session.until(lambda values: any(v["type"] == "recovery.complete" for v in values))
         async with rig.daemon():
             results = await rig.topic(Stream.RESULTS)
             places = [command("place_order", PLACE) for _ in range(10)]

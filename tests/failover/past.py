@@ -23,7 +23,7 @@ _BATCH_BYTES: Final = 400_000
 async def write_past(rig: Rig, count: int) -> None:
     """Write commands with their results, and commit behind them, as the owner of epoch 1 that has ended."""
     async with replica(rig) as first:  # makes the topics
-        await first.until("session.opened")
+        await first.until("recovery.complete")
         first.stop()
         await first.ended()
     commands, results = (topic_name(rig.prefix, "main", stream) for stream in (Stream.COMMANDS, Stream.RESULTS))

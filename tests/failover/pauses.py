@@ -160,7 +160,7 @@ async def pauses(rig: Rig, quiet_s: float, times: int, tell: Tell) -> tuple[list
     """Measure every phase under one load; also return how the commands ended."""
     async with AsyncExitStack() as stack:
         owner = await stack.enter_async_context(replica(rig))
-        await owner.until("session.opened", deadline_s=_READY_S)
+        await owner.until("recovery.complete", deadline_s=_READY_S)
         desk = await stack.enter_async_context(Desk(rig))
         async with desk.load():
             phases = await Pauses(rig, desk, stack, tell).phases(quiet_s, times)

@@ -46,7 +46,7 @@ class Pair:
     async def started(self) -> "Pair":
         """Start both."""
         self.owner = await self._stack.enter_async_context(replica(self._rig))
-        await self.owner.until("session.opened", deadline_s=_STANDBY_S)
+        await self.owner.until("recovery.complete", deadline_s=_STANDBY_S)
         await self.renew()
         return self
 
@@ -74,7 +74,7 @@ class Pair:
         return Takeover(place.answered_at - begun, *steps)
 
 
-_STEPS = ("account.owned", "session.logged_in", "session.opened")
+_STEPS = ("account.owned", "session.logged_in", "recovery.complete")
 
 
 def _logged_at(one: Replica, event: str) -> float:
@@ -104,7 +104,7 @@ async def frozen(rig: Rig, freeze_s: float) -> dict[str, Any]:
     """Freeze the owner under load, with results on their way, for longer than its ownership lasts; let it wake up."""
     async with KafkaProxy(rig.bootstrap) as proxy, AsyncExitStack() as stack:
         owner = await stack.enter_async_context(replica(rig, kafka=rig.kafka(proxy.bootstrap)))
-        await owner.until("session.opened", deadline_s=_STANDBY_S)
+        await owner.until("recovery.complete", deadline_s=_STANDBY_S)
         standby = await stack.enter_async_context(replica(rig))
         await standby.until("account.standby", deadline_s=_STANDBY_S)
         async with Desk(rig) as desk, desk.load():

@@ -83,7 +83,7 @@ async def owner_and_standby(
     """
     of_owner = {"kafka": owner_kafka} if owner_kafka is not None else {}
     async with replica(rig, **changes, **of_owner) as owner:
-        await owner.until("session.opened")
+        await owner.until("recovery.complete")
         async with replica(rig, **changes) as standby:
             await standby.until("account.standby")
             yield owner, standby

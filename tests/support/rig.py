@@ -31,6 +31,9 @@ PLACE: dict[str, str] = {
 }
 """A place that rests: far below the market."""
 
+FIRST_SESSION = ["owner.acquired", "gap.opened", "session.opened", "recovery.complete"]
+"""What `session` tells of a first start, until its gap is closed or something happens."""
+
 
 def command(action: str, args: dict[str, str], *, command_id: str | None = None, valid_s: float = 30) -> dict[str, Any]:
     """Return a command with a fresh id, valid for some seconds."""
