@@ -137,7 +137,8 @@ class Membership:
 
     def _owned_epoch(self) -> int:
         """Return the epoch for the join that is being sent: none for a member that was put out meanwhile."""
-        member_id = inside.current_generation(self._consumer).member_id
+        # The library may still be joining when this member has left already.
+        member_id = inside.current_generation(self._consumer).member_id if self._consumer is not None else ""
         return self._epoch if self._over is None and member_id and member_id == self._epoch_member_id else 0
 
     async def committed(self) -> Committed:
