@@ -67,12 +67,12 @@ class Endpoints:
         if self._failures >= ATTEMPTS_MAX:
             self._move(now)
 
-    def probed(self, now: Now, *, good: bool) -> bool:
-        """Take in a probe of the preferred endpoint. Returns whether to go back to it now.
+    def probed(self, asked: Now, now: Now, *, good: bool) -> bool:
+        """Take in what a probe of the preferred endpoint has answered. Returns whether to go back to it now.
 
-        Probes that are too far apart, as after a sleep of the machine, say nothing about the time between them.
+        When nobody asked for too long, as while the machine slept, the probes say nothing about the time between them.
         """
-        unbroken = now.mono - self._probed_at <= 2 * self.probe_period_s
+        unbroken = asked.mono - self._probed_at <= 2 * self.probe_period_s
         self._probed_at = now.mono
         if not good:
             self._good_since = None

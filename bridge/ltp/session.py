@@ -186,8 +186,9 @@ class Session:
             if self._choice.current == 0:
                 continue
             preferred = self._endpoints[0].name
+            asked = self._clock()
             good = await probe(preferred)
-            if self._choice.probed(self._clock(), good=good) and self.logged_in:
+            if self._choice.probed(asked, self._clock(), good=good) and self.logged_in:
                 self.drop(Cause.FAILED_BACK, f"{preferred} has been well for {self._timing.failback_stable_s:g} s")
 
     async def _one_life(self) -> tuple[float | None, Ending]:

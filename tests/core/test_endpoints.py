@@ -26,10 +26,15 @@ def moved() -> Endpoints:
     return ends
 
 
+def probe(ends: Endpoints, second: float, *, good: bool) -> bool:
+    """Probe, and be answered at once."""
+    return ends.probed(at(second), at(second), good=good)
+
+
 def probe_until(ends: Endpoints, begin: float, end: float) -> list[float]:
     """Probe with success every minute, and return when it said to go back."""
     seconds = range(int(begin), int(end) + 1, 60)
-    return [second for second in seconds if ends.probed(at(second), good=True)]
+    return [second for second in seconds if probe(ends, second, good=True)]
 
 
 def test_two_failures_in_a_row_move_on_and_round() -> None:
@@ -106,9 +111,9 @@ def test_going_back_takes_the_whole_stable_time() -> None:
     ends = moved()
     assert ends.probe_period_s == 60
     assert probe_until(ends, 60, 600) == []
-    assert not ends.probed(at(660), good=False)
+    assert not probe(ends, 660, good=False)
     assert probe_until(ends, 720, 1260) == []
-    assert ends.probed(at(1320), good=True)
+    assert probe(ends, 1320, good=True)
 
 
 def test_probes_too_far_apart_do_not_add_up() -> None:
@@ -116,7 +121,14 @@ def test_probes_too_far_apart_do_not_add_up() -> None:
     ends = moved()
     assert probe_until(ends, 60, 600) == []
     assert probe_until(ends, 721, 1300) == []
-    assert ends.probed(at(1321), good=True)
+    assert probe(ends, 1321, good=True)
+
+
+def test_a_slow_answer_breaks_nothing() -> None:
+    """What counts is for how long nobody asked, not how long the answer took."""
+    ends = moved()
+    asked = [100.0 * number for number in range(8)]
+    assert [ends.probed(at(when), at(when + 90), good=True) for when in asked] == [False] * 6 + [True] * 2
 
 
 def test_another_fail_over_begins_the_count_again() -> None:
@@ -127,7 +139,7 @@ def test_another_fail_over_begins_the_count_again() -> None:
         ends.failed(at(second))
     assert ends.current == 1
     assert probe_until(ends, 610, 1209) == []
-    assert ends.probed(at(1210), good=True)
+    assert probe(ends, 1210, good=True)
 
 
 def test_between_two_returns_lies_the_period() -> None:
@@ -158,7 +170,7 @@ def test_whatever_flaps_going_back_is_rare(phases: list[tuple[int, int]]) -> Non
             ends.lost(1000, now)
             ends.failed(now)
             assert ends.failed(now)
-        elif ends.current == 1 and ends.probed(now, good=good):
+        elif ends.current == 1 and ends.probed(now, now, good=good):
             ends.fail_back(now)
             assert now.mono >= down_at + 600
             assert now.mono >= returns[-1] + 900
