@@ -32,7 +32,7 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """A published gap: from its `fromMs` to the next `session.opened`, which may not have come yet."""
+    """A published gap: from its `fromMs` to the next session, and open until what was missed has been recovered."""
 
     gap_id: str
     at_ms: int
@@ -95,11 +95,11 @@ class Stopwatch:
 
 
 def gaps(session: Sequence[Seen]) -> list[Gap]:
-    """Return the gaps that the session topic tells of."""
+    """Return the gaps that the session topic tells of; before the first start nobody listened, so it has none here."""
     found = []
     rows = [record.fields for record in session]
     for index, row in enumerate(rows):
-        if row["type"] != "gap.opened":
+        if row["type"] != "gap.opened" or row["cause"] == "first_start":
             continue
         reopened = next((later["at"] for later in rows[index + 1 :] if later["type"] == "session.opened"), math.inf)
         found.append(Gap(row["gapId"], row["at"], row["fromMs"], reopened, row["cause"]))

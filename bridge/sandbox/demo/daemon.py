@@ -38,6 +38,10 @@ rest_url = "{rest_url}"
 api_key_file = "{folder}/api-key"
 api_secret_file = "{folder}/api-secret"
 
+# The sandbox's REST does not lag as the venue's may, so a gap may close while one looks.
+[timing]
+rest_lag_s = 5
+
 [kafka]
 bootstrap_servers = "{bootstrap_servers}"
 topic_prefix = "{topic_prefix}"

@@ -14,7 +14,10 @@ from bridge.sandbox.demo.readers import Seen, Tape
 
 _ROWS_MAX = 60
 _LATENCIES_LOOKED_AT = 1000
-_SESSION_STYLES: Final = {"session.opened": "green", "session.lost": "red", "gap.opened": "red", "alarm.raised": "red"}
+_SESSION_STYLES: Final = {
+    **dict.fromkeys(("session.opened", "recovery.complete", "gap.closed"), "green"),
+    **dict.fromkeys(("session.lost", "gap.opened", "alarm.raised"), "red"),
+}
 _STREAMS: Final = frozenset(STREAM_OF.values())
 
 
@@ -71,11 +74,19 @@ def describe_session(row: dict[str, Any]) -> str:
     if kind == "session.opened":
         return f"{kind} at {row['endpoint']}"
     if kind == "recovery.complete":
-        return f"{kind} at {row['endpoint']}, {row['openOrders']} open orders"
+        return f"{kind} at {row['endpoint']}, {row['openOrders']} open orders{_recovered(row)}"
     if kind == "gap.opened":
         return f"{kind} {row['gapId']} from {clock_text(row['fromMs'])}, {row['cause']}"
+    if kind == "gap.closed":
+        return f"{kind} {row['gapId']}{_recovered(row)}"
     rest = row.get("cause") or row.get("alarm") or (f"epoch {row['epoch']}" if "epoch" in row else "")
     return f"{kind} {rest}".rstrip()
+
+
+def _recovered(row: dict[str, Any]) -> str:
+    """Name what came from REST."""
+    told = ", ".join(f"{count} {stream}" for stream, count in row["recovered"].items() if count)
+    return f", recovered {told}" if told else ""
 
 
 class Scene:
