@@ -33,6 +33,8 @@ class GapLedger:
     def __init__(self, durable_until_ms: int = 0) -> None:
         self.inherited_ms = durable_until_ms
         """Up to when the predecessor's events are durable; 0 without one."""
+        self.first_ms = 0
+        """From when on anybody listens, where this owner is the very first: what was before is nobody's; else 0."""
         self._open: list[_Gap] = []
         self._opened = 0
 
@@ -41,6 +43,8 @@ class GapLedger:
 
     def open(self, now: Now, epoch: int, from_ms: int, cause: Cause, detail: str) -> GapOpened:
         """Open a gap that begins at `from_ms`."""
+        if cause is Cause.FIRST_START:
+            self.first_ms = from_ms
         self._opened += 1
         gap = _Gap(f"{epoch}-{self._opened}", from_ms, cause)
         self._open.append(gap)
@@ -52,12 +56,10 @@ class GapLedger:
             gap.to_ms = gap.to_ms or now.wall_ms
 
     def since_ms(self, overlap_ms: int) -> int | None:
-        """Return from when on rows matter: the earliest start, less the overlap; None without a gap.
-
-        Before the first start of all there is nothing to overlap with.
-        """
-        starts = (gap.from_ms - overlap_ms * (gap.cause is not Cause.FIRST_START) for gap in self._open)
-        return min(starts, default=None)
+        """Return from when on rows matter: the earliest start, less the overlap; None without a gap."""
+        starts = (gap.from_ms - overlap_ms for gap in self._open)
+        since_ms = min(starts, default=None)
+        return None if since_ms is None else max(since_ms, self.first_ms)
 
     def credit(self, stream: Stream, time_ms: int, *, missed: bool) -> None:
         """Count a recovered row to the gap it fell into; one that was `missed` before all gaps moves the first back."""

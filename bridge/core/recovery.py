@@ -103,7 +103,8 @@ class Recovery:
         """Begin a sweep."""
         since_ms = self._gaps.since_ms(self._overlap_ms)
         if since_ms is None:
-            return Sweep(now, self.audited_ms - self._rest_lag_ms - int(_OVERLAP_S * 1000), is_audit=True)
+            looked_ms = self.audited_ms - self._rest_lag_ms - int(_OVERLAP_S * 1000)
+            return Sweep(now, max(looked_ms, self._gaps.first_ms), is_audit=True)
         return Sweep(now, since_ms, is_audit=False)
 
     def is_news(self, stream: Stream, row: bytes) -> bool:
