@@ -102,10 +102,11 @@ class Recovery:
     def begin(self, now: Now) -> Sweep:
         """Begin a sweep."""
         since_ms = self._gaps.since_ms(self._overlap_ms)
+        audited_ms = max(self.audited_ms - self._rest_lag_ms - int(_OVERLAP_S * 1000), self._gaps.first_ms)
         if since_ms is None:
-            looked_ms = self.audited_ms - self._rest_lag_ms - int(_OVERLAP_S * 1000)
-            return Sweep(now, max(looked_ms, self._gaps.first_ms), is_audit=True)
-        return Sweep(now, since_ms, is_audit=False)
+            return Sweep(now, audited_ms, is_audit=True)
+        # Audits may have failed for long before the link was lost, and what was muted then is not behind the overlap.
+        return Sweep(now, min(since_ms, audited_ms) if self.audited_ms else since_ms, is_audit=False)
 
     def is_news(self, stream: Stream, row: bytes) -> bool:
         """Whether a row tells more than what was published."""
