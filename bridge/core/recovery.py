@@ -129,7 +129,7 @@ class Recovery:
                 sweep.unreadable += 1
                 continue
             keys.add(element.key)
-            if self._is_news(element):
+            if self._is_news(element) and not self._is_past(sweep, element):
                 self._judge(sweep, element, now)
         return keys
 
@@ -214,6 +214,11 @@ class Recovery:
         if element.stream is Stream.TRADES:
             return not self._router.is_known_trade(element)
         return self._standing.is_news(element)
+
+    def _is_past(self, sweep: Sweep, element: Element) -> bool:
+        """Whether a fact was over before anything that a sweep is about: pages of a history may go back further."""
+        over = element.stream is Stream.TRADES or (element.progress.over and not self._standing.stands(element))
+        return over and 0 < element.time_ms < sweep.since_ms
 
     def _judge(self, sweep: Sweep, element: Element, now: Now) -> None:
         if sweep.is_audit:
