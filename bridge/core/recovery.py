@@ -228,7 +228,7 @@ class Recovery:
         login_ms = self._login.wall_ms if self._login is not None else 0
         if element.time_ms > login_ms + self._skew_bound_ms:
             return  # the stream tells it, or an audit finds out
-        missed = element.stream is Stream.TRADES or self._standing.stands(element)
+        missed = element.stream is Stream.TRADES or (self._standing.stands(element) and self._matters(element))
         self._publish(self._router.publish(element, now, recovered=True))
         self._count(sweep, element.stream, element.time_ms, missed=missed)
 
