@@ -65,7 +65,7 @@ class Standing:
     def says_otherwise(self, element: Element) -> bool:
         """Whether a state means something else to a reader than what stands; a price may move what it says besides."""
         known = self._live[element.stream].get(element.key)
-        return known is None or element.meaning != known.element.meaning
+        return not element.empty if known is None else element.meaning != known.element.meaning
 
     def stands(self, element: Element) -> bool:
         """Whether anything stands under the key of an element."""
