@@ -135,8 +135,9 @@ class Recovery:
 
     def take_states(self, sweep: Sweep, stream: Stream, rows: Iterable[bytes], now: Now, *, whole: bool) -> None:
         """Take a stream's states. When they are the whole list, what stands and is not in it is no more."""
+        unreadable = sweep.unreadable
         listed = self.take(sweep, stream, rows, now)
-        if not whole:
+        if not whole or sweep.unreadable > unreadable:
             return
         before_ms = sweep.began.wall_ms - self._rest_lag_ms
         for element in self._standing.lacking(stream, frozenset(listed), before_ms):
