@@ -94,7 +94,9 @@ class Router:
 
     def remember_trade(self, element: Element) -> None:
         """Learn of a trade that an earlier owner published."""
-        self._trades.setdefault(element.event_id or "", element.meaning)
+        name = element.event_id or ""
+        if self._trades.setdefault(name, element.meaning) != element.meaning:
+            self._conflicts.add((name, element.meaning))
 
     def unreadable(self, frame: Unreadable, now: Now) -> Outgoing:
         """Return the record of a frame that is not of the venue's protocol."""
