@@ -3,6 +3,7 @@
 from itertools import islice
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from bridge.contract.topics import STATE_STREAMS, Stream
@@ -16,10 +17,15 @@ _REFRESHED_AT_ONCE: Final = 200
 
 
 class Stood(Struct, frozen=True):
-    """The newest state of one key. `published_ms` is when it last went to its topic."""
+    """The newest state of one key. `published_ms` is when it last went to its topic.
+
+    `told_ms` is from when on the venue's every word knows it: when it was first published, and what was missed, when
+    it happened.
+    """
 
     element: Element
     published_ms: int
+    told_ms: int
     recovered: bool
 
 
@@ -39,15 +45,16 @@ class Standing:
         live = self._live[element.stream]
         known = live.pop(element.key, None) or self._over.get(element.key)
         if known is not None and _is_older(element, known.element):
-            self._stand(Stood(known.element, now_ms, known.recovered))
+            self._stand(msgspec.structs.replace(known, published_ms=now_ms))
             return known
-        self._stand(Stood(element, now_ms, recovered))
+        told_ms = element.time_ms if recovered and element.time_ms else now_ms
+        self._stand(Stood(element, now_ms, told_ms, recovered))
         return None
 
     def remember(self, element: Element, published_ms: int) -> None:
         """Let a state stand that an earlier owner published, the earlier ones first."""
         self._live[element.stream].pop(element.key, None)
-        self._stand(Stood(element, published_ms, recovered=False))
+        self._stand(Stood(element, published_ms, published_ms, recovered=False))
 
     def forget(self, stream: Stream, key: str) -> None:
         """Let nothing of a key stand: its last record is a tombstone."""
@@ -72,11 +79,11 @@ class Standing:
         return element.key in self._live[element.stream] or element.key in self._over
 
     def lacking(self, stream: Stream, listed: frozenset[str], before_ms: int) -> list[Element]:
-        """Return what was published before a time, and is missing in a full list of the stream's keys."""
+        """Return what was told before a time, and is missing in a full list of the stream's keys."""
         return [
             stood.element
             for key, stood in self._live[stream].items()
-            if key not in listed and stood.published_ms <= before_ms
+            if key not in listed and stood.told_ms <= before_ms
         ]
 
     def due(self, now_ms: int) -> list[Stood]:
@@ -90,7 +97,7 @@ class Standing:
                 found.append(stood)
         for stood in found:
             del self._live[stood.element.stream][stood.element.key]
-            self._stand(Stood(stood.element, now_ms, stood.recovered))
+            self._stand(msgspec.structs.replace(stood, published_ms=now_ms))
         return found
 
     def _stand(self, stood: Stood) -> None:
