@@ -14,6 +14,8 @@ _NAMES_REMEMBERED_MAX: Final = 200_000
 _REFRESH_SHARE: Final = 0.8
 """Of the horizon: so much before its end a state is published again."""
 _REFRESHED_AT_ONCE: Final = 200
+_WITHOUT_TIME: Final = 2
+"""So much of a progress needs no time: that an order is over, and what was executed."""
 
 
 class Stood(Struct, frozen=True):
@@ -65,9 +67,7 @@ class Standing:
         known = self._live[element.stream].get(element.key) or self._over.get(element.key)
         if known is None:
             return element.stream is not Stream.ORDERS or element.key not in self._forgotten
-        if not element.time_ms:
-            return element.meaning != known.element.meaning
-        return known.element.progress < element.progress
+        return _is_newer(element, known.element)
 
     def says_otherwise(self, element: Element) -> bool:
         """Whether a state means something else to a reader than what stands; a price may move what it says besides."""
@@ -114,8 +114,15 @@ class Standing:
             self._live[element.stream][element.key] = stood
 
 
+def _is_newer(row: Element, other: Element) -> bool:
+    """Whether a row of REST comes after another state. Where their times do not tell, it does if it differs."""
+    compared = len(row.progress) if row.time_ms and other.time_ms else _WITHOUT_TIME
+    here, there = row.progress[:compared], other.progress[:compared]
+    return there < here or (there == here and row.meaning != other.meaning)
+
+
 def _is_older(one: Element, other: Element) -> bool:
     """Whether a state came before another. One without a time is taken in the order of its arrival."""
     if not one.time_ms:
-        return one.progress[:2] < other.progress[:2]
+        return one.progress[:_WITHOUT_TIME] < other.progress[:_WITHOUT_TIME]
     return one.progress < other.progress
