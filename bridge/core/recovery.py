@@ -223,7 +223,9 @@ class Recovery:
 
     def _judge(self, sweep: Sweep, element: Element, now: Now) -> None:
         if sweep.is_audit:
-            if element.time_ms <= sweep.began.wall_ms - self._rest_lag_ms and self._matters(element):
+            before_ms = sweep.began.wall_ms - self._rest_lag_ms
+            settled = element.stream is Stream.TRADES or self._standing.is_settled(element, before_ms)
+            if settled and element.time_ms <= before_ms and self._matters(element):
                 sweep.missing.add(element.event_id or f"a change of {element.key}")
             return
         login_ms = self._login.wall_ms if self._login is not None else 0
