@@ -1,0 +1,150 @@
+"""The gap ledger: what is open, from when on, and what each gap was given back."""
+
+from collections import Counter
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from one_account import START
+
+from bridge.contract.session import Cause, Lost, Recovered
+from bridge.contract.topics import Stream
+from bridge.core.gaps import GapLedger, in_numbers
+from bridge.core.now import Now
+
+T = START.wall_ms
+OVERLAP_MS = 150_000
+
+
+def _open(gaps: GapLedger, from_ms: int, cause: Cause = Cause.LINK_FAILED) -> str:
+    return gaps.open(START, 7, from_ms, cause, "why").gap_id
+
+
+def _later(ms: int) -> Now:
+    return Now(START.mono + ms / 1000, T + ms)
+
+
+def test_a_gap_says_from_when_on_and_why() -> None:
+    """Under a name that no other gap of any owner has."""
+    opened = GapLedger().open(START, 7, T - 5, Cause.PONG_OVERDUE, "no pong")
+    assert (opened.at, opened.gap_id, opened.from_ms) == (T, "7-1", T - 5)
+    assert (opened.cause, opened.detail) == (Cause.PONG_OVERDUE, "no pong")
+
+
+def test_names_are_not_used_again() -> None:
+    """Not after the gaps were closed either."""
+    gaps = GapLedger()
+    names = [_open(gaps, T), _open(gaps, T)]
+    gaps.close(START, ())
+    assert [*names, _open(gaps, T)] == ["7-1", "7-2", "7-3"]
+
+
+def test_a_gap_ends_with_the_login_after_it() -> None:
+    """And not with the one after that, which ends the next gap."""
+    gaps = GapLedger()
+    _open(gaps, T - 9)
+    gaps.logged_in(_later(10))
+    _open(gaps, T + 20)
+    gaps.logged_in(_later(30))
+    assert [(gap.from_ms, gap.to_ms) for gap in gaps.close(_later(40), ())] == [(T - 9, T + 10), (T + 20, T + 30)]
+
+
+def test_closing_tells_what_was_recovered_and_what_is_lost_and_forgets() -> None:
+    """Once for every gap that was open, the oldest first."""
+    gaps = GapLedger()
+    _open(gaps, T, Cause.BUFFER_FULL)
+    gaps.logged_in(_later(10))
+    gaps.credit(Stream.TRADES, T + 1, missed=True)
+    gaps.credit(Stream.MARGIN_CALLS, T + 2, missed=False)
+    (closed,) = gaps.close(_later(30), (Lost.LIQUIDATIONS,))
+    assert (closed.at, closed.gap_id, closed.cause, closed.lost) == (
+        *(T + 30, "7-1"),
+        *(Cause.BUFFER_FULL, (Lost.LIQUIDATIONS,)),
+    )
+    assert closed.recovered == Recovered(trades=1, margin_calls=1)
+    assert (len(gaps), gaps.since_ms(0), gaps.close(_later(40), ())) == (0, None, [])
+
+
+def test_counts_are_named_as_in_the_contract() -> None:
+    """Every stream that REST can tell of has its number."""
+    told = (Stream.ORDERS, Stream.TRADES, Stream.ASSETS, Stream.POSITIONS, Stream.MARGIN_CALLS)
+    counted = Counter({stream: n for n, stream in enumerate(told, 1)})
+    assert in_numbers(counted) == Recovered(orders=1, trades=2, assets=3, positions=4, margin_calls=5)
+
+
+@given(st.lists(st.integers(-1000, 1000), min_size=1), st.integers(0, 2000))
+def test_durable_until_is_the_start_of_the_oldest_gap(starts: list[int], live: int) -> None:
+    """However many links are lost while it is open, and however far the stream is durable by now."""
+    gaps = GapLedger(T - 5000)
+    for at in starts:
+        _open(gaps, T + at)
+        gaps.logged_in(START)
+    assert gaps.durable_until_ms(T + live) == T + min(starts)
+    gaps.close(START, ())
+    assert gaps.durable_until_ms(T + live) == T + live
+
+
+def test_without_gap_and_stream_the_predecessor_is_believed() -> None:
+    """Nothing was received, so what it made durable is all there is."""
+    assert GapLedger(T - 5).durable_until_ms(0) == T - 5
+    assert GapLedger(T - 5).durable_until_ms(T) == T
+
+
+def test_a_missed_row_from_before_all_gaps_moves_the_first_back() -> None:
+    """The gap says the truth: that row was not pushed, and nothing is durable beyond it."""
+    gaps = GapLedger()
+    _open(gaps, T)
+    _open(gaps, T + 100)
+    gaps.credit(Stream.TRADES, T - 40, missed=True)
+    assert gaps.durable_until_ms(T + 500) == T - 40
+    assert gaps.since_ms(OVERLAP_MS) == T - 40 - OVERLAP_MS
+    first, second = gaps.close(START, ())
+    assert (first.from_ms, first.recovered, second.from_ms) == (T - 40, Recovered(trades=1), T + 100)
+
+
+def test_what_was_not_missed_or_has_no_time_moves_nothing() -> None:
+    """A balance that stood unpublished for years is no gap of years."""
+    gaps = GapLedger()
+    _open(gaps, T)
+    gaps.credit(Stream.ASSETS, T - 40, missed=False)
+    gaps.credit(Stream.ASSETS, 0, missed=True)
+    (closed,) = gaps.close(START, ())
+    assert (closed.from_ms, closed.recovered) == (T, Recovered(assets=2))
+
+
+@given(st.sets(st.integers(0, 50), min_size=1), st.lists(st.integers(-5, 60)))
+def test_a_row_counts_for_the_last_gap_that_began_before_it(starts: set[int], rows: list[int]) -> None:
+    """One before all gaps counts for the first."""
+    gaps = GapLedger()
+    ordered = sorted(starts)
+    for at in ordered:
+        _open(gaps, T + at)
+    for row in rows:
+        gaps.credit(Stream.TRADES, T + row, missed=False)
+    bounds = [-1000, *ordered[1:], 1000]
+    expected = [sum(begin <= row < end for row in rows) for begin, end in pairwise(bounds)]
+    assert [closed.recovered.trades for closed in gaps.close(START, ())] == expected
+
+
+def test_rows_matter_from_the_overlap_before_the_oldest_gap() -> None:
+    """What was muted on the link before may have been missed too."""
+    gaps = GapLedger()
+    _open(gaps, T + 100)
+    _open(gaps, T)
+    assert gaps.since_ms(OVERLAP_MS) == T - OVERLAP_MS
+
+
+def test_the_first_start_overlaps_with_nothing() -> None:
+    """What was before it is nobody's: neither then, nor when a link is lost right afterwards."""
+    gaps = GapLedger()
+    _open(gaps, T, Cause.FIRST_START)
+    assert gaps.since_ms(OVERLAP_MS) == T
+    _open(gaps, T + 100)
+    assert gaps.since_ms(OVERLAP_MS) == T
+    gaps.close(START, ())
+    _open(gaps, T + 200)
+    assert gaps.since_ms(OVERLAP_MS) == T
+    _open(gaps, T + 2 * OVERLAP_MS)
+    gaps.close(START, ())
+    _open(gaps, T + 2 * OVERLAP_MS)
+    assert gaps.since_ms(OVERLAP_MS) == T + OVERLAP_MS

@@ -1,0 +1,279 @@
+"""After a login: what REST knows and was not published is published, and the gaps close when nothing more can come."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from one_account import START
+from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
+
+from bridge.contract.pushes import OrderPush
+from bridge.contract.session import Cause, Lost
+from bridge.contract.topics import Stream
+from bridge.core.recovery import ARCHIVE_MS, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GAP_MS = LOGIN_MS - 30_000
+"""Within the gap that the owner before left."""
+BEFORE_MS = LOGIN_MS - 100_000
+"""Before it, and within the overlap."""
+
+
+def test_rows_that_were_missed_are_published_as_recovered() -> None:
+    """In the push's place: with its key and name, at the venue's time, and waited for by nothing."""
+    one = OneRecovery().begin()
+    one.sweep(orders=[order(GAP_MS)], trades=[trade(GAP_MS)], assets=[asset(GAP_MS)], positions=[position(GAP_MS)])
+    records = [record for record in one.said if record.stream is not Stream.SESSION]
+    assert [(record.stream, record.key, record.event_id) for record in records] == [
+        (Stream.ORDERS, b"17", f"order:17:OPEN:0:{GAP_MS}"),
+        (Stream.TRADES, b"17", "trade:OKX:OKX_PERP_ETH_USDT:17:t-1"),
+        (Stream.ASSETS, b"OKX:USDT", None),
+        (Stream.POSITIONS, b"OKX_PERP_ETH_USDT:NONE", None),
+    ]
+    assert {(record.recovered, record.time_ms, record.received_ms) for record in records} == {(True, GAP_MS, None)}
+    assert records[0].value == raw(order(GAP_MS))
+
+
+def test_what_was_published_is_not_published_again() -> None:
+    """Not what the predecessor said, nor what was pushed since the login, nor what an earlier sweep brought."""
+    one = OneRecovery()
+    one.remember(Stream.ORDERS, order(BEFORE_MS))
+    one.remember(Stream.TRADES, trade(BEFORE_MS))
+    one.begin().push(Stream.ASSETS, asset(GAP_MS))
+    states = {"assets": [asset(GAP_MS)], "positions": [position(GAP_MS)]}
+    one.sweep(orders=[order(BEFORE_MS)], trades=[trade(BEFORE_MS), trade(GAP_MS, "t-2")], **states)
+    said = len(one.said)
+    one.sweep(orders=[order(BEFORE_MS)], trades=[trade(BEFORE_MS), trade(GAP_MS, "t-2")], **states)
+    assert len(one.said) == said
+    assert [len(one.records(stream)) for stream in (Stream.ORDERS, Stream.TRADES, Stream.ASSETS)] == [0, 1, 1]
+
+
+def test_a_row_that_is_behind_what_was_published_is_not_published() -> None:
+    """REST lags behind the stream: an older state of anything is no news."""
+    one = OneRecovery().begin()
+    one.push(Stream.ORDERS, order(GAP_MS + 5, "FILLED", "1"))
+    one.push(Stream.ASSETS, asset(GAP_MS + 5, "2"))
+    one.push(Stream.POSITIONS, position(GAP_MS + 5, "2"))
+    said = len(one.said)
+    states = {"assets": [asset(GAP_MS, "1")], "positions": [position(GAP_MS, "1")]}
+    one.sweep(orders=[order(GAP_MS, "PARTIALLY_FILLED", "0.5")], **states)
+    assert len(one.said) == said
+
+
+def test_rows_from_after_the_login_are_left_to_the_stream() -> None:
+    """Up to the difference of the clocks they are as from before it."""
+    one = OneRecovery().begin()
+    one.sweep(trades=[trade(LOGIN_MS + 5000, "a"), trade(LOGIN_MS + 5001, "b")], assets=[asset(LOGIN_MS + 5001)])
+    assert [record.event_id for record in one.records(Stream.TRADES)] == ["trade:OKX:OKX_PERP_ETH_USDT:17:a"]
+    assert one.records(Stream.ASSETS) == []
+
+
+def test_gaps_close_with_a_late_sweep_that_brings_nothing() -> None:
+    """It began one lag after the login: by then REST knows all from before it."""
+    one = OneRecovery().begin()
+    verdicts = []
+    for seconds in (0, 29.9, 0.1, 5):
+        one.wait(seconds)
+        verdicts.append(one.sweep(trades=[trade(GAP_MS, "late")] if len(verdicts) > 1 else []))
+    assert verdicts == [Verdict.NOTHING] * 3 + [Verdict.MAY_CLOSE]
+    (closed,) = one.events("gap.closed")
+    assert (closed["fromMs"], closed["toMs"], closed["at"]) == (LOGIN_MS - 60_000, LOGIN_MS, one.now.wall_ms)
+    assert closed["recovered"]["trades"] == 1
+
+
+def test_a_sweep_that_only_ends_late_does_not_close() -> None:
+    """What it asked for first may have been asked for too early."""
+    one = OneRecovery().begin()
+    sweep = one.recovery.begin(one.now)
+    one.wait(60)
+    assert one.end(sweep) is Verdict.NOTHING
+    assert one.recovery.sweep_at == one.now.mono
+
+
+def test_sweeps_become_rarer_and_the_last_is_in_time() -> None:
+    """Soon after the login most is known; then one lag after it, and every few seconds while something comes still."""
+    one = OneRecovery().begin()
+    at = []
+    for n in range(7):
+        at.append(one.recovery.sweep_at - START.mono)
+        one.wait(START.mono + at[-1] - one.now.mono)
+        one.sweep(trades=[trade(GAP_MS, f"t-{n}")])
+    assert at == [0, 3.75, 11.25, 26.25, 30, 35, 40]
+
+
+def test_every_gap_is_closed_by_the_session_that_could_recover() -> None:
+    """A link that is lost meanwhile opens another gap, and recovery begins anew with the next login."""
+    one = OneRecovery().begin()
+    one.wait(29)
+    one.sweep()
+    one.lose()
+    one.wait(5)
+    one.log_in()
+    assert one.recovery.sweep_at == one.now.mono
+    assert one.sweep() is Verdict.NOTHING
+    one.close()
+    spans = [(gap["fromMs"] - LOGIN_MS, gap["toMs"] - LOGIN_MS) for gap in one.events("gap.closed")]
+    assert spans == [(-60_000, 0), (29_000, 34_000)]
+
+
+def test_risks_are_published_once_for_a_session_that_closes_a_gap() -> None:
+    """In place of the margin calls that were missed; that they come is no reason to sweep on."""
+    one = OneRecovery(rest_lag_s=0).begin()
+    risk = {"exchangeType": "OKX", "riskRatio": "0.5"}
+    assert one.sweep(risks=[risk]) is Verdict.MAY_CLOSE
+    one.sweep(risks=[risk])
+    one.lose()
+    one.log_in()
+    one.wait(-1)
+    one.sweep(risks=[risk])
+    one.sweep(risks=[risk])
+    assert [record.recovered for record in one.records(Stream.MARGIN_CALLS)] == [True, True]
+    assert one.events("gap.closed")[0]["recovered"]["marginCalls"] == 1
+
+
+def test_what_cannot_be_given_back_is_named() -> None:
+    """Always what REST does not tell; older executions and unreadable rows only where there are some."""
+    one = OneRecovery().begin()
+    always = one.recovery.lost(one.recovery.begin(one.now))
+    assert always == (Lost.SNAPSHOTS_BETWEEN, Lost.MARGIN_CALLS, Lost.LIQUIDATIONS, Lost.UNRECOGNIZED)
+    old = OneRecovery(ended_ms=LOGIN_MS - ARCHIVE_MS).begin().recovery
+    sweep = old.begin(START)
+    assert old.take(sweep, Stream.TRADES, [b"{}", b"no"], START) == set()
+    assert (sweep.unreadable, old.lost(sweep)) == (2, (*always, Lost.OLD_TRADES, Lost.UNREADABLE_ROWS))
+
+
+def test_a_position_that_a_full_list_lacks_is_no_more() -> None:
+    """Its last record is a tombstone; what is listed, and what was just pushed, stands."""
+    one = OneRecovery()
+    one.remember(Stream.POSITIONS, position(BEFORE_MS, sym="gone"), position(BEFORE_MS, sym="there"))
+    one.begin().push(Stream.POSITIONS, position(LOGIN_MS, sym="new"))
+    one.sweep(positions=[position(BEFORE_MS, sym="there")])
+    (tombstone,) = [record for record in one.records(Stream.POSITIONS) if record.value is None]
+    assert (tombstone.key, tombstone.recovered, tombstone.event_id) == (b"gone:NONE", True, None)
+    one.close()
+    assert one.events("gap.closed")[0]["recovered"]["positions"] == 1
+
+
+def test_a_part_of_a_list_ends_nothing() -> None:
+    """Nor does a row that is not understood: it may be of the key that seems to be missing."""
+    one = OneRecovery()
+    one.remember(Stream.POSITIONS, position(BEFORE_MS))
+    one.begin()
+    recovery, sweep = one.recovery, one.recovery.begin(one.now)
+    recovery.take_states(sweep, Stream.POSITIONS, [], one.now, whole=False)
+    recovery.take_states(sweep, Stream.POSITIONS, [b"{}"], one.now, whole=True)
+    assert one.account.drain() == []
+
+
+def test_a_position_that_an_even_later_list_still_has_ends_before_the_gap_closes() -> None:
+    """REST is not equally late each time: what comes back from before the end goes again."""
+    one = OneRecovery()
+    one.remember(Stream.POSITIONS, position(BEFORE_MS))
+    one.begin().sweep(positions=[])
+    one.wait(3.75)
+    one.sweep(positions=[position(BEFORE_MS)])
+    one.wait(26.25)
+    assert one.sweep(positions=[]) is Verdict.NOTHING
+    one.wait(5)
+    assert one.sweep(positions=[]) is Verdict.MAY_CLOSE
+    assert one.last(Stream.POSITIONS) == {"OKX_PERP_ETH_USDT:NONE": None}
+
+
+def test_a_position_that_was_refreshed_meanwhile_ends_before_the_gap_closes() -> None:
+    """That it was published again tells nothing about when it was pushed."""
+    one = OneRecovery()
+    one.remember(Stream.POSITIONS, position(BEFORE_MS), published_ms=LOGIN_MS - 2_880_000 + 20_000)
+    one.begin().sweep(positions=[position(BEFORE_MS)])
+    one.wait(25)
+    assert len(one.tick()) == 1
+    one.wait(5)
+    assert one.sweep(positions=[]) is Verdict.NOTHING
+    assert one.last(Stream.POSITIONS) == {"OKX_PERP_ETH_USDT:NONE": None}
+
+
+@pytest.mark.parametrize(
+    ("row", "from_ms"),
+    [
+        (("trades", trade(BEFORE_MS)), BEFORE_MS),
+        (("assets", asset(BEFORE_MS, "2")), BEFORE_MS),
+        (("orders", order(BEFORE_MS, "CANCELLED")), BEFORE_MS),
+        (("orders", order(BEFORE_MS, order_id="never-seen")), LOGIN_MS - 60_000),
+        (("positions", position(BEFORE_MS)), LOGIN_MS - 60_000),
+        (("assets", asset(BEFORE_MS, marginValue="7")), LOGIN_MS - 60_000),
+    ],
+)
+def test_what_was_missed_before_the_gap_moves_it_back(row: tuple[str, Row], from_ms: int) -> None:
+    """A trade, and a change of what stood; not what may be older than our memory, nor the worth of a balance."""
+    one = OneRecovery()
+    one.remember(Stream.ORDERS, order(BEFORE_MS - 9))
+    one.remember(Stream.ASSETS, asset(BEFORE_MS - 9))
+    one.begin().sweep(**{row[0]: [row[1]]})
+    one.close()
+    (closed,) = one.events("gap.closed")
+    assert closed["fromMs"] == from_ms
+    assert sum(closed["recovered"].values()) == 1
+
+
+def test_the_first_owner_asks_from_its_start_on_or_from_when_it_is_told() -> None:
+    """What was traded before is nobody's: it is neither published, nor does it move the gap."""
+    assert OneRecovery(ended_ms=0).begin().recovery.begin(START).since_ms == LOGIN_MS
+    one = OneRecovery(ended_ms=0, since_ms=LOGIN_MS - 500).begin()
+    ended = [order(LOGIN_MS - 501, "FILLED", "1"), order(LOGIN_MS - 501, order_id="open")]
+    one.sweep(trades=[trade(LOGIN_MS - 501, "a"), trade(LOGIN_MS - 500, "b")], orders=ended)
+    one.close()
+    (closed,) = one.events("gap.closed")
+    assert (closed["cause"], closed["fromMs"]) == (Cause.FIRST_START, LOGIN_MS - 500)
+    assert (closed["recovered"]["trades"], set(one.last(Stream.ORDERS))) == (1, {"open"})
+
+
+def test_an_end_that_a_question_found_first_is_published() -> None:
+    """Commands in doubt are asked about besides: that the bridge knows is not that it was published."""
+    one = OneRecovery().begin()
+    ended = order(GAP_MS, "FILLED", "1")
+    one.account.order_row(msgspec.convert(ended, OrderPush), one.now)
+    one.sweep(orders=[ended])
+    assert one.last(Stream.ORDERS) == {"17": ended}
+
+
+def test_ended_orders_that_were_published_and_forgotten_are_not_published_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A long gap may hold more of them than are kept whole; without this it would never close."""
+    monkeypatch.setattr("bridge.core.standing._OVER_REMEMBERED_MAX", 2)
+    one = OneRecovery().begin()
+    ended = [order(GAP_MS, "FILLED", "1", order_id=f"{n}") for n in range(5)]
+    one.sweep(orders=ended)
+    one.wait(30)
+    assert one.sweep(orders=ended) is Verdict.MAY_CLOSE
+    assert len(one.records(Stream.ORDERS)) == 5
+
+
+@pytest.mark.parametrize(("stream", "make"), [(Stream.ASSETS, asset), (Stream.POSITIONS, position)])
+def test_two_states_of_one_millisecond_differ(stream: Stream, make: "Callable[[int, str], Row]") -> None:
+    """The stream ended between them; REST tells the second."""
+    one = OneRecovery()
+    one.remember(stream, make(BEFORE_MS, "1"))
+    one.begin().sweep(**{stream.value: [make(BEFORE_MS, "2")]})
+    assert list(one.last(stream).values()) == [make(BEFORE_MS, "2")]
+
+
+def test_orders_that_the_list_lacks_are_named_if_they_were_live_before_the_login() -> None:
+    """One that was listed, is over, or showed itself after the login is not asked for."""
+    one = OneRecovery()
+    one.remember(Stream.ORDERS, *(order(BEFORE_MS, order_id=name) for name in "abc"))
+    one.begin().push(Stream.ORDERS, order(GAP_MS, "FILLED", "1", "b"), order(LOGIN_MS + 1, order_id="d"))
+    one.push(Stream.ORDERS, order(LOGIN_MS, order_id="e"))
+    unlisted = one.recovery.unlisted(one.recovery.begin(one.now), {"c"})
+    assert [found.order_id for found in unlisted] == ["a", "e"]
+
+
+def test_before_any_login_nothing_is_brought() -> None:
+    """There is no time yet from before which rows could be."""
+    one = OneRecovery()
+    one.account.begin("here", one.now)
+    recovery, sweep = one.recovery, one.recovery.begin(one.now)
+    recovery.take(sweep, Stream.TRADES, [raw(trade(GAP_MS))], one.now)
+    assert (sweep.found.total(), recovery.unlisted(sweep, set())) == (0, [])
+    assert recovery.end(sweep, one.now) is Verdict.NOTHING

@@ -1,0 +1,187 @@
+"""One account's recovery on clocks that a test moves: pushes and rows in, records, verdicts and gaps out."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Self
+
+import msgspec
+from one_account import START, TERMS
+
+from bridge.contract.pushes import OrderPush
+from bridge.contract.session import Cause
+from bridge.contract.topics import Stream
+from bridge.core.account import Account
+from bridge.core.now import Now
+from bridge.core.recovery import Sweep, Verdict
+from bridge.core.traffic import Outgoing, Push
+
+CHANNELS = {
+    Stream.ORDERS: "Orders",
+    Stream.TRADES: "Trades",
+    Stream.ASSETS: "Assets",
+    Stream.POSITIONS: "Positions",
+}
+LOGIN_MS = START.wall_ms
+Row = dict[str, Any]
+
+
+def order(at_ms: int, state: str = "OPEN", executed: str = "0", order_id: str = "17") -> Row:
+    """Show an order as it is since a time."""
+    created = str(LOGIN_MS - 600_000)
+    return {
+        "orderId": order_id,
+        "orderState": state,
+        "executedQty": executed,
+        "sym": "OKX_PERP_ETH_USDT",
+        "createAt": created,
+        "updateAt": str(at_ms),
+    }
+
+
+def trade(at_ms: int, name: str = "t-1", **fields: str) -> Row:
+    """Show an execution of that time."""
+    return {
+        "transactionId": name,
+        "orderId": "17",
+        "sym": "OKX_PERP_ETH_USDT",
+        "side": "BUY",
+        "quantity": "0.5",
+        "price": "100",
+        "createAt": str(at_ms),
+        **fields,
+    }
+
+
+def asset(at_ms: int, balance: str = "1", coin: str = "USDT", **fields: str | None) -> Row:
+    """Show a balance as it is since a time."""
+    return {"exchangeType": "OKX", "coin": coin, "balance": balance, "frozen": "0", "updateAt": str(at_ms), **fields}
+
+
+def position(at_ms: int, quantity: str = "1", sym: str = "OKX_PERP_ETH_USDT", **fields: str) -> Row:
+    """Show a position as it is since a time."""
+    return {"sym": sym, "positionSide": "NONE", "positionQty": quantity, "updateAt": str(at_ms), **fields}
+
+
+def raw(row: Row) -> bytes:
+    """Return what REST or the stream says of a row."""
+    return json.dumps(row).encode()
+
+
+class OneRecovery:
+    """An account whose predecessor ended a minute before START, unless it is the very first.
+
+    Time passes only by `wait`. A sweep is told what REST says, and closes the gaps when it may.
+    """
+
+    def __init__(self, *, ended_ms: int = LOGIN_MS - 60_000, since_ms: int | None = None, **terms: object) -> None:
+        self.now = START
+        self.terms = msgspec.structs.replace(TERMS, **terms)
+        self.account = Account("ltp", "main", self.terms, epoch=3, start=0, durable_until_ms=ended_ms)
+        self.recovery = self.account.listening.recovery
+        self.since_ms = since_ms
+        self.said: list[Outgoing] = []
+
+    def begin(self) -> Self:
+        """Own the account, and log in."""
+        self.account.begin("here", self.now, self.since_ms)
+        return self.log_in()
+
+    def log_in(self) -> Self:
+        """Log in."""
+        self.account.listening.logged_in("az4", self.now)
+        self._collect()
+        return self
+
+    def lose(self, cause: Cause = Cause.LINK_FAILED) -> None:
+        """Lose the session; everything until now is durable."""
+        self.account.session_lost("az4", cause, "gone", self.now.wall_ms, self.now)
+        self._collect()
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass on both clocks."""
+        self.now = Now(self.now.mono + seconds, self.now.wall_ms + int(seconds * 1000))
+
+    def tick(self) -> list[Outgoing]:
+        """Do what is due; return the records."""
+        self.account.tick(self.now)
+        return self._collect()
+
+    def push(self, stream: Stream, *rows: Row) -> list[Outgoing]:
+        """Push rows, each in a frame of its own; return the records."""
+        for row in rows:
+            self.account.received(Push(CHANNELS[stream], raw(row), b"{}"), self.now)
+        return self._collect()
+
+    def remember(self, stream: Stream, *rows: Row, published_ms: int = LOGIN_MS - 120_000) -> None:
+        """Let the predecessor have published rows."""
+        for row in rows:
+            self.account.listening.remember(stream, raw(row), published_ms)
+
+    def take(self, sweep: Sweep, stream: Stream, *rows: Row) -> list[Outgoing]:
+        """Take rows of REST, and learn from orders as the sweep does; return the records."""
+        self.recovery.take(sweep, stream, [raw(row) for row in rows], self.now)
+        if stream is Stream.ORDERS:
+            for row in rows:
+                self.account.order_row(msgspec.convert(row, OrderPush), self.now)
+        return self._collect()
+
+    def sweep(
+        self,
+        *,
+        orders: Sequence[Row] = (),
+        trades: Sequence[Row] = (),
+        assets: Sequence[Row] | None = None,
+        positions: Sequence[Row] | None = None,
+        risks: Sequence[Row] = (),
+    ) -> Verdict:
+        """Sweep once; without a list of assets or positions, they are as they were."""
+        recovery, sweep = self.recovery, self.recovery.begin(self.now)
+        self.take(sweep, Stream.ORDERS, *orders)
+        self.take(sweep, Stream.TRADES, *trades)
+        for stream, rows in ((Stream.ASSETS, assets), (Stream.POSITIONS, positions)):
+            if rows is not None:
+                recovery.take_states(sweep, stream, [raw(row) for row in rows], self.now, whole=True)
+        recovery.take_risks(sweep, [raw(row) for row in risks], self.now)
+        self._collect()
+        return self.end(sweep)
+
+    def end(self, sweep: Sweep) -> Verdict:
+        """End a sweep, with what follows from it."""
+        verdict = self.recovery.end(sweep, self.now)
+        if verdict is Verdict.MAY_CLOSE:
+            self.account.listening.close_gaps(sweep, self.now)
+        elif verdict is Verdict.MISSED:
+            self.lose(Cause.PUSHES_MISSED)
+        self._collect()
+        return verdict
+
+    def close(self) -> Self:
+        """Let so much time pass that a sweep which brings nothing closes the gaps."""
+        self.wait(self.terms.rest_lag_s)
+        assert self.sweep() is Verdict.MAY_CLOSE
+        return self
+
+    def healthy(self) -> Self:
+        """Begin, and close what was open."""
+        return self.begin().close()
+
+    def events(self, kind: str) -> list[Row]:
+        """Return the session's events of one type, so far."""
+        said = [json.loads(record.value or b"") for record in self.said if record.stream is Stream.SESSION]
+        return [event for event in said if event["type"] == kind]
+
+    def records(self, stream: Stream) -> list[Outgoing]:
+        """Return what went to a topic so far."""
+        return [record for record in self.said if record.stream is stream]
+
+    def last(self, stream: Stream) -> dict[str, Row | None]:
+        """Return the last record of every key of a topic."""
+        return {
+            record.key.decode(): None if record.value is None else json.loads(record.value)
+            for record in self.records(stream)
+        }
+
+    def _collect(self) -> list[Outgoing]:
+        records = self.account.drain()
+        self.said += records
+        return records
