@@ -4,7 +4,7 @@ import pytest
 from one_account import ORDER_ID, START, order_push
 
 from bridge.core import orders as room
-from bridge.core.orders import TERMINAL, Orders, milliseconds, same_number
+from bridge.core.orders import NOTHING, TERMINAL, Orders, Progress, milliseconds, progress, same_number
 
 
 def test_both_names_find_an_order_and_the_order_id_wins() -> None:
@@ -100,3 +100,50 @@ def test_numbers_and_times_of_the_venue() -> None:
     assert not same_number("0.51", "0.5")
     assert same_number("much", "much")
     assert [milliseconds(text) for text in (None, "", "5", 7, "x", "٣", "9" * 400)] == [0, 0, 5, 7, 0, 0, 0]
+
+
+def _snapshots(*fields: dict[str, str]) -> list[Progress]:
+    return [progress(order_push("mine", **one)) for one in fields]
+
+
+def test_snapshots_are_in_the_order_of_an_orders_life() -> None:
+    """Over last, whatever the time; before that by what was executed, by time, and within a millisecond by state."""
+    life = _snapshots(
+        {"orderState": "NEW", "updateAt": "5"},
+        {"orderState": "ANY", "updateAt": "5"},
+        {"orderState": "PARTIALLY_FILLED", "updateAt": "5"},
+        {"orderState": "NEW", "updateAt": "6"},
+        {"orderState": "PARTIALLY_FILLED", "executedQty": "0.1", "updateAt": "4"},
+        {"orderState": "PARTIALLY_FILLED", "executedQty": "0.11", "updateAt": "4"},
+        {"orderState": "CANCELLED", "updateAt": "3"},
+        {"orderState": "FILLED", "executedQty": "0.5", "updateAt": "3"},
+    )
+    assert life == sorted(life)
+    assert len(set(life)) == len(life)
+
+
+@pytest.mark.parametrize("executed", ["", "much", "NaN", "sNaN", "Infinity"])
+def test_an_executed_quantity_that_is_none_counts_as_nothing(executed: str) -> None:
+    """It can be compared, and moves no snapshot before or after another."""
+    (odd,) = _snapshots({"executedQty": executed, "updateAt": ""})
+    assert odd == NOTHING._replace(stage=1)
+    assert progress(order_push("mine", orderState="new", updateAt="")) == NOTHING
+
+
+def test_executed_quantities_compare_as_numbers() -> None:
+    """Not as text, nor by how many zeros they have."""
+    nine, ten, same = _snapshots({"executedQty": "9"}, {"executedQty": "10"}, {"executedQty": "9.00"})
+    assert nine < ten
+    assert nine == same
+
+
+def test_what_an_order_knows_of_its_time() -> None:
+    """When it last showed itself; before that, when it was acked."""
+    orders = Orders()
+    orders.acked(ORDER_ID, "mine", None, 7)
+    (acked,) = orders.live()
+    assert (acked.updated_ms, acked.known_ms, acked.cancelled) == (0, 7, False)
+    seen = orders.seen(order_push("mine", updateAt=str(START.wall_ms + 5)))
+    assert (seen.updated_ms, seen.known_ms, orders.live()) == (START.wall_ms + 5, START.wall_ms + 5, [seen])
+    assert orders.seen(order_push("mine", orderState="canceled")).cancelled
+    assert orders.live() == []

@@ -73,7 +73,7 @@ def test_rows_from_after_the_login_are_left_to_the_stream() -> None:
 def test_gaps_close_with_a_late_sweep_that_brings_nothing() -> None:
     """It began one lag after the login: by then REST knows all from before it."""
     one = OneRecovery().begin()
-    verdicts = []
+    verdicts: list[Verdict] = []
     for seconds in (0, 29.9, 0.1, 5):
         one.wait(seconds)
         verdicts.append(one.sweep(trades=[trade(GAP_MS, "late")] if len(verdicts) > 1 else []))
@@ -131,6 +131,12 @@ def test_risks_are_published_once_for_a_session_that_closes_a_gap() -> None:
     one.sweep(risks=[risk])
     assert [record.recovered for record in one.records(Stream.MARGIN_CALLS)] == [True, True]
     assert one.events("gap.closed")[0]["recovered"]["marginCalls"] == 1
+
+
+def test_what_a_successor_reads_is_what_its_first_sweep_asks_for() -> None:
+    """A trade that was published is known by then, so that it does not seem to be missed."""
+    recovery = OneRecovery().begin().recovery
+    assert recovery.overlapping(LOGIN_MS - 60_000) == recovery.begin(START).since_ms == LOGIN_MS - 210_000
 
 
 def test_what_cannot_be_given_back_is_named() -> None:

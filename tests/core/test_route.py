@@ -1,7 +1,6 @@
 """From pushes to records: topic, key, identity, and the venue's own bytes."""
 
 import json
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,11 +9,11 @@ from hypothesis import strategies as st
 
 from bridge.contract.topics import Stream
 from bridge.core import route
-from bridge.core.element import number
+from bridge.core.element import READ
 from bridge.core.now import Now
 from bridge.core.route import Router
 from bridge.core.standing import Standing
-from bridge.core.traffic import Outgoing, Push
+from bridge.core.traffic import Outgoing, Push, Unreadable
 
 if TYPE_CHECKING:
     from bridge.contract.pushes import OrderPush
@@ -151,6 +150,21 @@ def test_a_trade_of_one_identity_and_another_content_is_a_conflict(change: dict[
     assert len(routed.conflicts) == 1
 
 
+@pytest.mark.parametrize("change", [{"price": "101"}, {"quantity": "0.51"}, {"side": "SELL"}])
+def test_a_conflict_is_known_to_the_rows_of_both(change: dict[str, str]) -> None:
+    """Also after another owner published them: REST tells each once more, and neither is new."""
+    first, other = (READ[Stream.TRADES](json.dumps(row).encode()) for row in (TRADE, TRADE | change))
+    routed, heir = Routed(), Routed()
+    routed.push("Trades", [TRADE, TRADE | change])
+    for element in (first, other):
+        heir.router.remember_trade(element)
+    for router in (routed.router, heir.router):
+        assert router.is_known_trade(first)
+        assert router.is_known_trade(other)
+    assert not Routed().router.is_known_trade(first)
+    assert heir.conflicts == []
+
+
 def test_trades_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest is forgotten first."""
     monkeypatch.setattr(route, "_TRADES_REMEMBERED_MAX", 2)
@@ -203,22 +217,51 @@ def test_one_bad_element_does_not_lose_the_others() -> None:
     assert [record.stream for record in records] == [Stream.ORDERS, Stream.ORDERS, Stream.UNRECOGNIZED]
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, places=18, min_value=-(10**17), max_value=10**17))
-def test_a_number_is_written_in_one_way(value: Decimal) -> None:
-    """Without exponent, needless zeros or a loss of digits."""
-    written = number(format(value, "f") + "0")
-    assert Decimal(written) == value
-    assert written == number(f"{value:f}")
-    assert written == "0" or not ("." in written and written.endswith("0"))
+def test_an_older_push_is_followed_by_the_newer_state_again() -> None:
+    """Both are published, and the last record of the key is the truth; the newer one keeps its name and its origin."""
+    routed = Routed()
+    routed.router.publish(READ[Stream.ORDERS](json.dumps(ORDER).encode()), NOW, recovered=True)
+    older, newer = routed.push("Orders", ORDER | {"updateAt": "1794999999999"})
+    assert (older.recovered, newer.recovered) == (False, True)
+    assert older.value != newer.value == json.dumps(ORDER).encode()
+    assert newer.event_id == "order:1703213979730000:OPEN:0.5:1795000000000"
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (None, "0"), ("", "0"), ("-0.00", "0"), (100, "100"), ("100", "100"), ("1E-8", "0.00000001"), ("0.50", "0.5"),
-        ("abc", "abc"), ("NaN", "NaN"), ("sNaN", "sNaN"), ("Infinity", "Infinity"), ("1E+999999", "1E+999999"),
-    ],
-)  # fmt: skip
-def test_odd_numbers(text: str | int | None, expected: str) -> None:
-    """Nothing is zero; what is no number, or fills the memory when written out, stays as it is."""
-    assert number(text) == expected
+def test_a_recovered_row_is_waited_for_by_nothing() -> None:
+    """Until it is durable its gap is open: how far the stream is durable is not its concern."""
+    routed = Routed()
+    (row,) = routed.router.publish(READ[Stream.TRADES](json.dumps(TRADE).encode()), NOW, recovered=True)
+    (push,) = routed.push("Trades", TRADE)
+    assert (row.recovered, row.received_ms, push.recovered, push.received_ms) == (True, None, False, NOW.wall_ms)
+    assert row.event_id == push.event_id
+
+
+def test_a_state_is_published_again_before_it_leaves_the_horizon() -> None:
+    """As it was: with its name, its time and its origin."""
+    routed = Routed()
+    (push,) = routed.push("Orders", ORDER)
+    later = Now(NOW.mono + 2880, NOW.wall_ms + 2_880_000)
+    assert routed.router.again(Now(NOW.mono, NOW.wall_ms + 2_879_999)) == []
+    (again,) = routed.router.again(later)
+    assert (again.key, again.value, again.event_id) == (push.key, push.value, push.event_id)
+    assert (again.time_ms, again.recovered) == (push.time_ms, False)
+
+
+def test_a_tombstone_ends_a_key() -> None:
+    """No value, made from what REST does not list; afterwards nothing stands there to be published again."""
+    routed = Routed()
+    held = READ[Stream.ASSETS](b'{"coin":"BTC","exchangeType":"OKX","updateAt":"1795000000000"}')
+    routed.router.publish(held, NOW)
+    gone = routed.router.tombstone(held, NOW)
+    assert (gone.stream, gone.key, gone.value, gone.event_id) == (Stream.ASSETS, b"OKX:BTC", None, None)
+    assert gone.recovered
+    assert routed.router.again(Now(NOW.mono, NOW.wall_ms + 3_600_000)) == []
+
+
+def test_a_frame_that_is_not_of_the_protocol_is_kept_whole() -> None:
+    """Under no channel."""
+    record = Routed().router.unreadable(Unreadable(b"<html>", "not JSON"), NOW)
+    assert (record.stream, record.key, record.value, record.is_json) == (
+        *(Stream.UNRECOGNIZED, b"UNKNOWN"),
+        *(b"<html>", False),
+    )
