@@ -51,7 +51,7 @@ def number(text: Amount | None) -> str:
     if text is None or text == "":
         return "0"
     try:
-        value = Decimal(text)
+        value = Decimal(str(text))
     except InvalidOperation:
         return str(text)
     if not value.is_finite() or abs(value.adjusted()) > _MAGNITUDE_MAX:
