@@ -1,0 +1,62 @@
+"""The independent checker: tells from the topics and the venue's ledger alone what was missed, and whether it was said.
+
+It shares no code with the bridge. It knows the topics as their readers do, the form of our request ids (ledger.py),
+and what was done to the wires. Its input is one recording as plain JSON:
+
+- `ledger`: the lines of the venue's ledger;
+- `topics`: the records of each stream (records.py): `offset`, `timestamp`, `key`, `headers` and `text`;
+- `timing`: the settings that say how soon something is noticed (gaps.py);
+- `done`: what was done and when, that the ledger cannot tell: `kind` (wire, kafka, mute, rest, death), `from_ms`,
+  `to_ms`;
+- `begin_ms`, `end_ms`: when the run began, and when everything was read.
+
+A violation names its rule, why it is broken, and the smallest witness: ids, offsets, times.
+"""
+
+from collections import Counter
+from typing import Any
+
+from tests.chaos import contents, listening, terms
+from tests.chaos.contents import Violation
+from tests.chaos.gaps import Outages, Timing
+from tests.chaos.ledger import Ledger
+from tests.chaos.records import STREAMS, Record
+
+
+def check(recording: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
+    """Return every violation, and what was counted on the way."""
+    ledger = Ledger(recording["ledger"])
+    topics = {stream: [Record(stream, raw) for raw in recording["topics"][stream]] for stream in STREAMS}
+    timing, done = Timing(**recording["timing"]), recording["done"]
+    begin_ms, end_ms = recording["begin_ms"], recording["end_ms"]
+    session, gaps = topics["session"], listening.published_gaps(topics)
+    outages = Outages(ledger, done, begin_ms)
+    violations = [
+        *contents.trades_once(topics, ledger),
+        *contents.nothing_invented(topics, ledger),
+        *contents.last_record_is_true(topics, ledger),
+        *listening.unheard_lies_in_a_gap(topics, ledger, gaps, timing),
+        *listening.gaps_have_a_reason(gaps, outages, timing, begin_ms, end_ms),
+        *listening.gaps_end(session, gaps),
+        *listening.closed_when_whole(topics, ledger, gaps),
+        *terms.numbers_are_contiguous(topics),
+        *terms.recovered_after_login(session, ledger, timing, done, end_ms),
+        *terms.gated_until_recovered(session, ledger, done),
+        *terms.alarms_have_a_cause(session, ledger, done),
+    ]
+    facts = {
+        "events": len(ledger.events),
+        "trades": len(ledger.of_topic("trades")),
+        "unheard": len(listening.unheard(topics, ledger)),
+        "recovered": {
+            stream: count for stream in STREAMS if (count := sum(one.is_recovered for one in topics[stream]))
+        },
+        "gaps": len(gaps),
+        "causes": dict(Counter(gap.cause for gap in gaps.values())),
+        "sessions": len(ledger.sessions),
+        "outage_s": round(outages.true_ms(end_ms) / 1000, 1),
+        "gap_s": round(listening.total_ms(gaps, end_ms) / 1000, 1),
+        "gated": len(ledger.gated),
+        "bites": dict(ledger.faults),
+    }
+    return violations, facts

@@ -1,0 +1,126 @@
+"""The rules about what stands on the topics: every trade, nothing invented, and the last record of each key."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tests.chaos.ledger import Entry, Event, Ledger
+from tests.chaos.records import STATES, Record, last_of_each_key
+
+Violation = dict[str, Any]
+Topics = dict[str, list[Record]]
+
+_MOVES_WITH_PRICES = {
+    "assets": ("equity", "indexPrice", "marginValue", "equityValue", "upnl"),
+    "positions": (
+        "positionValue",
+        "positionMM",
+        "unrealizedPNL",
+        "unrealizedPNLRate",
+        "markPrice",
+        "liqPrice",
+    ),
+    "orders": (),
+}
+"""Fields that prices move without a push: a later row tells other ones of the same state."""
+_ONLY_PUSHED = ("action", "actionMsg")
+"""Fields of an order that the venue's history does not tell."""
+_OVER = ("FILLED", "CANCELLED", "REJECT", "FAIL")
+
+
+def violation(rule: str, why: str, *witness: Entry) -> Violation:
+    """Build a violation."""
+    return {"rule": rule, "why": why, "witness": list(witness)}
+
+
+def trades_once(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
+    """Want the trades of the ledger, each under one id, and in every record of it each field as it was pushed."""
+    made = {event.identity: event for event in ledger.of_topic("trades")}
+    names: dict[str, set[str]] = defaultdict(set)
+    identity_of: dict[str, str] = {}
+    for record in topics["trades"]:
+        identity = _trade_identity(record.row)
+        event = made.get(identity)
+        if event is None:
+            yield violation("trades", "a trade that the venue never made", record.witness())
+            continue
+        names[identity].add(record.event_id)
+        if identity_of.setdefault(record.event_id, identity) != identity:
+            yield violation("trades", "an id that another trade has", record.witness(), event.witness())
+        if record.value != event.row:
+            why = f"another trade than was pushed: {_difference(event.row, record.row)}"
+            yield violation("trades", why, record.witness(), event.witness())
+        elif not record.is_recovered and record.text != event.text:
+            yield violation("trades", "a push whose bytes were changed", record.witness(), event.witness())
+    for identity, event in made.items():
+        if not names[identity]:
+            yield violation("trades", "missing", event.witness())
+        elif len(names[identity]) > 1:
+            yield violation("trades", f"one trade under {sorted(names[identity])}", event.witness())
+
+
+def _trade_identity(row: dict[str, Any]) -> str:
+    return ":".join(str(row.get(name)) for name in ("exchangeType", "sym", "orderId", "transactionId"))
+
+
+def nothing_invented(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
+    """Want every push to be one that was made, byte for byte, and every recovered state to be one that was."""
+    for topic in ("orders", "assets", "positions", "margin-calls", "liquidations"):
+        pushed = {event.text for event in ledger.of_topic(topic)}
+        states = ledger.by_key(topic)
+        for record in topics[topic]:
+            if record.is_tombstone:
+                continue
+            if not record.is_recovered:
+                if record.text not in pushed:
+                    yield violation("no invention", "a push that the venue never made", record.witness())
+            elif topic in STATES and not _was(topic, record, states.get(record.key, ())):
+                yield violation("no invention", "a recovered state that never was", record.witness())
+
+
+def _was(topic: str, record: Record, states: Iterable[Event]) -> bool:
+    known = list(states)
+    if not known:
+        # What nothing has happened to was never pushed; an order always was.
+        return topic != "orders"
+    return any(not _differences(topic, event.row, record) for event in known) or _is_from_before(topic, record, known)
+
+
+def _is_from_before(topic: str, record: Record, states: list[Event]) -> bool:
+    """Tell whether a balance is one from before its first push."""
+    return topic == "assets" and str(record.row.get("updateAt")) < str(states[0].row.get("updateAt"))
+
+
+def _differences(topic: str, row: dict[str, Any], record: Record) -> Entry:
+    """Return in what a record differs from a push, prices aside."""
+    passed_over = set(_MOVES_WITH_PRICES[topic])
+    if record.is_recovered and topic == "orders":
+        passed_over |= {name for name in _ONLY_PUSHED if name not in record.row}
+        if row.get("quoteOrderQty") == "0" and record.row.get("quoteOrderQty") == "":
+            passed_over.add("quoteOrderQty")
+    names = (row.keys() | record.row.keys()) - passed_over
+    return {name: [row.get(name), record.row.get(name)] for name in names if row.get(name) != record.row.get(name)}
+
+
+def _difference(wanted: dict[str, Any], found: dict[str, Any]) -> Entry:
+    names = sorted(wanted.keys() | found.keys())
+    return {name: [wanted.get(name), found.get(name)] for name in names if wanted.get(name) != found.get(name)}
+
+
+def last_record_is_true(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
+    """Want the last record of each key to be the venue's last state of it."""
+    for topic in STATES:
+        last = last_of_each_key(topics[topic])
+        final = {key: events[-1] for key, events in ledger.by_key(topic).items()}
+        for key, event in final.items():
+            record = last.get(key)
+            if record is None:
+                yield violation("last record", "none", event.witness())
+            elif record.is_tombstone:
+                if topic != "positions" or event.row.get("positionQty") != "0":
+                    yield violation("last record", "a tombstone of what is there", record.witness(), event.witness())
+            elif wrong := _differences(topic, event.row, record):
+                yield violation("last record", f"not the last state: {wrong}", record.witness(), event.witness())
+        for key in last.keys() - final.keys():
+            if topic == "orders" or not last[key].is_recovered:
+                yield violation("last record", "of a key that the venue never named", last[key].witness())

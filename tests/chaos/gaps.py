@@ -1,0 +1,141 @@
+"""What `session` tells of gaps, and where there was truly nobody who listened."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tests.chaos.ledger import Entry, Ledger
+from tests.chaos.records import Record
+
+_FOR_EVER_MS = 1 << 62
+ALLOWANCE_MS = 1500
+"""What a busy machine may add to either end of a gap: a frame that is read late, records that wait for a broker."""
+
+
+class Stretch(NamedTuple):
+    """A stretch of time, both ends within it."""
+
+    from_ms: int
+    to_ms: int
+
+
+@dataclass
+class Gap:
+    """One gap as it was published."""
+
+    gap_id: str
+    opened: Record
+    from_ms: int
+    cause: str
+    closed: Record | None = None
+    to_ms: int = _FOR_EVER_MS
+
+    def holds(self, from_ms: int, to_ms: int, slack_ms: int) -> bool:
+        """Tell whether some moment between two lies in the gap."""
+        return self.from_ms - slack_ms <= to_ms and from_ms <= self.to_ms + slack_ms
+
+    def witness(self) -> Entry:
+        """Name the gap for a person."""
+        to_ms = self.to_ms if self.closed else None
+        return {"gap": self.gap_id, "cause": self.cause, "from_ms": self.from_ms, "to_ms": to_ms}
+
+
+def read_gaps(session: Iterable[Record]) -> dict[str, Gap]:
+    """Return every gap by its id; what was told twice counts once."""
+    gaps: dict[str, Gap] = {}
+    for record in session:
+        told = record.row
+        if told.get("type") == "gap.opened" and told["gapId"] not in gaps:
+            gaps[told["gapId"]] = Gap(told["gapId"], record, int(told["fromMs"]), str(told["cause"]))
+        elif told.get("type") == "gap.closed" and told["gapId"] in gaps:
+            gap = gaps[told["gapId"]]
+            gap.closed, gap.to_ms = record, int(told["toMs"])
+            gap.from_ms = min(gap.from_ms, int(told["fromMs"]))
+    return gaps
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The settings on which it depends how soon what is missed is noticed."""
+
+    ping_interval_s: float
+    pong_deadline_s: float
+    commit_period_s: float
+    audit_period_s: float
+    rest_lag_s: float
+    recovery_s: float
+    """How long a first sweep may take."""
+
+    @property
+    def audit_ms(self) -> int:
+        """How long a push may be missed on a healthy link: until it is old enough, looked at, and looked at again."""
+        return int((self.rest_lag_s + 2 * self.audit_period_s) * 1000)
+
+    @property
+    def before_ms(self) -> int:
+        """By how much a gap may begin before its outage: the last frame was a pong, the last commit a period old."""
+        return int((self.ping_interval_s + self.commit_period_s) * 1000) + ALLOWANCE_MS
+
+
+class Outages:
+    """When nobody listened, by the ledger and by what was done to the wires."""
+
+    def __init__(self, ledger: Ledger, done: list[Entry], begin_ms: int) -> None:
+        self._begin_ms = begin_ms
+        self.kafka = _of_kind(done, "kafka")
+        self.muted = _of_kind(done, "mute")
+        self.rest = _of_kind(done, "rest")
+        heard = [Stretch(one.login_ms, one.drop_ms) for one in ledger.sessions]
+        cut = _of_kind(done, "wire")
+        self.deaf = _without(Stretch(begin_ms, _FOR_EVER_MS), _minus(heard, cut))
+
+    def excuses(self, timing: Timing) -> list[Stretch]:
+        """Return where gaps may be."""
+        before = timing.before_ms
+        grown = [Stretch(one.from_ms - before, one.to_ms + ALLOWANCE_MS) for one in (*self.deaf, *self.kafka)]
+        # A gap that the audit found begins no earlier than what the audit before could vouch for.
+        audit = timing.audit_ms + ALLOWANCE_MS
+        grown += [Stretch(one.from_ms - audit, one.to_ms + audit) for one in self.muted]
+        return merged(grown)
+
+    def true_ms(self, until_ms: int) -> int:
+        """Return for how long altogether nobody listened, or not everything could be heard or kept."""
+        everything = merged([*self.deaf, *self.kafka, *self.muted])
+        return sum(min(one.to_ms, until_ms) - one.from_ms for one in everything if one.from_ms < until_ms)
+
+
+def merged(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Join what overlaps."""
+    found: list[Stretch] = []
+    for one in sorted(stretches):
+        if found and one.from_ms <= found[-1].to_ms:
+            found[-1] = Stretch(found[-1].from_ms, max(found[-1].to_ms, one.to_ms))
+        else:
+            found.append(one)
+    return found
+
+
+def _without(whole: Stretch, taken: Iterable[Stretch]) -> list[Stretch]:
+    """Return what is left of a stretch."""
+    left, at_ms = [], whole.from_ms
+    for one in merged(taken):
+        if min(one.from_ms, whole.to_ms) > at_ms:
+            left.append(Stretch(at_ms, min(one.from_ms, whole.to_ms)))
+        at_ms = max(at_ms, one.to_ms)
+    if at_ms < whole.to_ms:
+        left.append(Stretch(at_ms, whole.to_ms))
+    return left
+
+
+def _minus(stretches: Iterable[Stretch], taken: list[Stretch]) -> Iterator[Stretch]:
+    for one in stretches:
+        yield from _without(one, taken)
+
+
+def uncovered(gap: Gap, excuses: list[Stretch], until_ms: int) -> list[Stretch]:
+    """Return the parts of a gap for which there was no reason; an open one is looked at up to `until_ms`."""
+    return _without(Stretch(gap.from_ms, min(gap.to_ms, until_ms)), excuses)
+
+
+def _of_kind(done: list[Entry], kind: str) -> list[Stretch]:
+    return merged(Stretch(int(one["from_ms"]), int(one["to_ms"])) for one in done if one["kind"] == kind)

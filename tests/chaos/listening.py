@@ -1,0 +1,121 @@
+"""The rules about gaps: what was not heard lies in one, none is longer than it must be, and each comes to its end."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from tests.chaos.contents import Topics, Violation, violation
+from tests.chaos.gaps import ALLOWANCE_MS, Gap, Outages, Stretch, Timing, merged, read_gaps, uncovered
+from tests.chaos.ledger import SPACE_MS, Event, Ledger
+from tests.chaos.records import STATES, Record
+
+
+def unheard(topics: Topics, ledger: Ledger) -> list[Event]:
+    """Return the pushes that were never published as they were pushed."""
+    published = {
+        topic: {record.text for record in records if not record.is_recovered} for topic, records in topics.items()
+    }
+    return [event for event in ledger.events if event.text not in published[event.topic]]
+
+
+def unheard_lies_in_a_gap(topics: Topics, ledger: Ledger, gaps: dict[str, Gap], timing: Timing) -> Iterator[Violation]:
+    """Want every push that is on its topic only recovered, or not at all, to lie in a published gap."""
+    missing = unheard(topics, ledger)
+    of_key: dict[tuple[str, str], list[Event]] = defaultdict(list)
+    for event in ledger.events:
+        of_key[event.topic, event.key].append(event)
+    lost = {event.number for event in missing}
+    for event in missing:
+        if any(gap.holds(event.at_ms, event.until_ms, SPACE_MS) for gap in gaps.values()):
+            continue
+        if event.is_muted and _overtaken(event, of_key[event.topic, event.key], lost, timing):
+            continue
+        how = "muted" if event.is_muted else "delivered" if event.number in ledger.delivered else "not delivered"
+        near = sorted(gaps.values(), key=lambda gap: _distance(gap, event.at_ms))[:2]
+        yield violation("in a gap", f"a push ({how}) that is missing outside every gap", event.witness(), *_all(near))
+
+
+def _overtaken(event: Event, of_key: list[Event], lost: set[int], timing: Timing) -> bool:
+    """Tell whether nobody could know: the same key was pushed again before an audit could look for what is missing."""
+    until_ms = event.at_ms + timing.audit_ms
+    later = (one for one in of_key if event.number < one.number and one.at_ms <= until_ms)
+    return event.topic in STATES and any(one.number not in lost for one in later)
+
+
+def _distance(gap: Gap, at_ms: int) -> int:
+    return min(abs(gap.from_ms - at_ms), abs(gap.to_ms - at_ms))
+
+
+def _all(gaps: list[Gap]) -> list[dict[str, object]]:
+    return [gap.witness() for gap in gaps]
+
+
+def gaps_have_a_reason(
+    gaps: dict[str, Gap], outages: Outages, timing: Timing, begin_ms: int, end_ms: int
+) -> Iterator[Violation]:
+    """Want each gap to lie where nobody listened, but for the time that noticing takes, and their sum too."""
+    excuses = outages.excuses(timing)
+    for gap in gaps.values():
+        bare = uncovered(gap, excuses, end_ms)
+        if gap.from_ms < begin_ms - ALLOWANCE_MS:
+            yield violation("gap length", "begins before there was anything", gap.witness(), {"begin_ms": begin_ms})
+        elif bare:
+            over_ms = sum(one.to_ms - one.from_ms for one in bare)
+            where = [{"from_ms": one.from_ms, "to_ms": one.to_ms} for one in bare]
+            yield violation("gap length", f"{over_ms} ms of it had no reason", gap.witness(), *where)
+    most_ms = outages.true_ms(end_ms) + len(gaps) * (timing.before_ms + ALLOWANCE_MS)
+    most_ms += len(outages.muted) * 2 * (timing.audit_ms + ALLOWANCE_MS)
+    if total_ms(gaps, end_ms) > most_ms:
+        yield violation("gap length", f"{total_ms(gaps, end_ms)} ms altogether, where {most_ms} had a reason")
+
+
+def total_ms(gaps: dict[str, Gap], end_ms: int) -> int:
+    """Return for how long altogether something may be missing, by what was said."""
+    told = merged(Stretch(gap.from_ms, min(gap.to_ms, end_ms)) for gap in gaps.values())
+    return sum(one.to_ms - one.from_ms for one in told)
+
+
+def gaps_end(session: list[Record], gaps: dict[str, Gap]) -> Iterator[Violation]:
+    """Want each gap opened under an id of its own, closed once, and its ends where they belong."""
+    opened = Counter((one.row["gapId"], one.sequence, one.epoch) for one in session if _is(one, "gap.opened"))
+    times = Counter(gap_id for gap_id, _, _ in opened)
+    for record in session:
+        if _is(record, "gap.opened") and times[record.row["gapId"]] > 1:
+            yield violation("gaps end", "an id that two gaps have", record.witness(), dict(record.row))
+        if _is(record, "gap.closed"):
+            gap = gaps.get(record.row["gapId"])
+            if gap is None or gap.opened.offset > record.offset:
+                yield violation("gaps end", "closed, but never opened", record.witness(), dict(record.row))
+            elif int(record.row["fromMs"]) > int(gap.opened.row["fromMs"]):
+                yield violation("gaps end", "closed with a later beginning", record.witness(), gap.witness())
+            elif gap.to_ms < gap.from_ms:
+                yield violation("gaps end", "ends before it begins", record.witness(), gap.witness())
+    for gap in gaps.values():
+        if gap.closed is None:
+            yield violation("gaps end", "never closed", gap.witness(), gap.opened.witness())
+
+
+def closed_when_whole(topics: Topics, ledger: Ledger, gaps: dict[str, Gap]) -> Iterator[Violation]:
+    """Want every trade of a gap on its topic before the gap is said to be closed."""
+    first: dict[str, int] = {}
+    for record in topics["trades"]:
+        first[record.row.get("transactionId", "")] = min(
+            first.get(record.row.get("transactionId", ""), record.queued_ms), record.queued_ms
+        )
+    for gap in gaps.values():
+        if gap.closed is None:
+            continue
+        for event in ledger.of_topic("trades"):
+            there_ms = first.get(str(event.row["transactionId"]))
+            if gap.from_ms <= event.at_ms <= gap.to_ms and there_ms is not None and there_ms > gap.closed.queued_ms:
+                late_ms = there_ms - gap.closed.queued_ms
+                why = f"closed {late_ms} ms before a trade of it was there"
+                yield violation("gaps end", why, gap.witness(), event.witness())
+
+
+def _is(record: Record, kind: str) -> bool:
+    return record.row.get("type") == kind
+
+
+def published_gaps(topics: Topics) -> dict[str, Gap]:
+    """Return what `session` tells of gaps."""
+    return read_gaps(topics["session"])

@@ -1,0 +1,104 @@
+"""The rules about terms and sessions: contiguous numbers, recovery after each login, its gate, alarms with a cause."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.chaos.contents import Topics, Violation, violation
+from tests.chaos.gaps import Stretch, Timing
+from tests.chaos.ledger import SPACE_MS, Entry, Ledger, Session
+from tests.chaos.records import Record
+
+_FOR_EVER_MS = 1 << 62
+_DIED_MS = 2000
+"""What was said so long before a SIGKILL may be lost with it."""
+
+
+def numbers_are_contiguous(topics: Topics) -> Iterator[Violation]:
+    """Want the sequence of a topic and epoch to begin at 1 and leave out none; a repeat is the same record."""
+    for records in topics.values():
+        top: dict[int, int] = {}
+        ids: dict[tuple[int, int], str] = {}
+        for record in records:
+            before = top.get(record.epoch, 0)
+            name = ids.setdefault((record.epoch, record.sequence), record.event_id)
+            if record.sequence > before + 1:
+                yield violation("sequence", f"a hole after {before}: {record.sequence}", record.witness())
+            elif record.sequence < 1 or record.epoch < 1:
+                yield violation("sequence", "no epoch or no sequence", record.witness())
+            elif name != record.event_id:
+                yield violation("sequence", f"{record.sequence} was {name} before", record.witness())
+            top[record.epoch] = max(before, record.sequence)
+
+
+def recovered_after_login(
+    session: list[Record], ledger: Ledger, timing: Timing, done: list[Entry], end_ms: int
+) -> Iterator[Violation]:
+    """Want `session.opened`, and then `recovery.complete`, in each session that lived long enough for it.
+
+    While REST or the brokers failed nothing could be recovered or said, and what was said right before a SIGKILL may
+    be lost with it.
+    """
+    told = [record.row for record in session]
+    for one in ledger.sessions:
+        until_ms = min(one.drop_ms, end_ms)
+        if until_ms - one.login_ms - _hindered_ms(one, done, until_ms) < timing.recovery_s * 1000:
+            continue
+        if any(_died(at_ms, one) for at_ms in _deaths(done)) and until_ms - one.login_ms < _DIED_MS:
+            continue
+        for kind in ("session.opened", "recovery.complete"):
+            if not any(row["type"] == kind and one.login_ms - SPACE_MS <= row["at"] <= until_ms for row in told):
+                yield violation("recovery", f"no {kind} within {timing.recovery_s:g} s", one.witness())
+
+
+def _hindered_ms(session: Session, done: list[Entry], until_ms: int) -> int:
+    hindered = [one for one in done if one["kind"] in {"rest", "kafka", "wire"}]
+    parts = (Stretch(max(one["from_ms"], session.login_ms), min(one["to_ms"], until_ms)) for one in hindered)
+    return sum(max(0, part.to_ms - part.from_ms) for part in parts)
+
+
+def _deaths(done: list[Entry]) -> list[int]:
+    return [int(one["from_ms"]) for one in done if one["kind"] == "death"]
+
+
+def _died(at_ms: int, session: Session) -> bool:
+    return session.login_ms <= at_ms <= session.drop_ms
+
+
+def gated_until_recovered(session: list[Record], ledger: Ledger, done: list[Entry]) -> Iterator[Violation]:
+    """Want no place or replace on a session before its recovery was complete, nor after it was told to be lost."""
+    complete = [(one.epoch, int(one.row["at"])) for one in session if one.row.get("type") == "recovery.complete"]
+    lost = [(one.epoch, int(one.row["at"])) for one in session if one.row.get("type") == "session.lost"]
+    for request in ledger.gated:
+        own = ledger.session_of(request.connection)
+        if own is None:
+            yield violation("gate", f"{request.action} without a login", request.witness())
+            continue
+        since_ms = own.login_ms - SPACE_MS
+        opened = [at for epoch, at in complete if epoch == request.epoch and since_ms <= at <= request.at_ms + SPACE_MS]
+        if not opened:
+            if not any(request.at_ms <= at_ms <= request.at_ms + _DIED_MS for at_ms in _deaths(done)):
+                why = f"{request.action} before recovery.complete"
+                yield violation("gate", why, request.witness(), own.witness())
+            continue
+        if any(epoch == request.epoch and opened[0] <= at < request.at_ms - _ON_ITS_WAY_MS for epoch, at in lost):
+            yield violation("gate", f"{request.action} after session.lost", request.witness(), own.witness())
+
+
+_ON_ITS_WAY_MS = 1000
+"""How long a request that was written in time may take to the venue."""
+
+
+def alarms_have_a_cause(session: list[Record], ledger: Ledger, done: list[Entry]) -> Iterator[Violation]:
+    """Want no alarm for what did not happen."""
+    wire = any(one["kind"] == "wire" for one in done)
+    refused = any(one["kind"] == "rest" for one in done)
+    possible: dict[str, Any] = {
+        "rate_rejected": ledger.limited or ledger.faults["shrink_limit"],
+        "login_stopped": ledger.faults["reject_login"],
+        # What waited in a dead wire may still arrive.
+        "late_landed": wire or ledger.faults["hold_request"],
+        "recovery_refused": refused or ledger.limited,
+    }
+    for record in session:
+        if record.row.get("type") == "alarm.raised" and not possible.get(record.row["alarm"]):
+            yield violation("alarms", f"{record.row['alarm']} without a cause", record.witness(), dict(record.row))
