@@ -82,23 +82,7 @@ class Broker:
 
     async def everything(self) -> dict[str, list[Record]]:
         """Read every topic from its beginning to its end."""
-        return {stream: await self._from_the_beginning(self._topic(stream)) for stream in STREAMS}
-
-    async def _from_the_beginning(self, topic: str) -> list[Record]:
-        partition = TopicPartition(topic, 0)
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            consumer.assign([partition])
-            await consumer.seek_to_beginning(partition)
-            end = (await consumer.end_offsets([partition]))[partition]
-            records: list[Record] = []
-            while await consumer.position(partition) < end:
-                for found in (await consumer.getmany(timeout_ms=500)).values():
-                    records += [_plain(record) for record in found]
-            return records
-        finally:
-            await consumer.stop()
+        return {stream: await read_topic(self._bootstrap, self._topic(stream)) for stream in STREAMS}
 
     async def _read(self) -> None:
         kept = {self._topic("results"): self.results, self._topic("session"): self.session}
@@ -113,6 +97,24 @@ class Broker:
         return f"{self._group}.{stream}"
 
 
+async def read_topic(bootstrap: str, topic: str) -> list[Record]:
+    """Read a topic from its beginning to where it ends now."""
+    partition = TopicPartition(topic, 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        end = (await consumer.end_offsets([partition]))[partition]
+        records: list[Record] = []
+        while await consumer.position(partition) < end:
+            for found in (await consumer.getmany(timeout_ms=500)).values():
+                records += [_plain(record) for record in found]
+        return records
+    finally:
+        await consumer.stop()
+
+
 def _plain(record: ConsumerRecord) -> Record:
     text = record.value.decode("utf-8", "replace") if record.value is not None else None
     try:
@@ -122,6 +124,7 @@ def _plain(record: ConsumerRecord) -> Record:
     return {
         "offset": record.offset,
         "timestamp": record.timestamp,
+        "key": (record.key or b"").decode("utf-8", "replace"),
         "headers": {name: (content or b"").decode("utf-8", "replace") for name, content in record.headers},
         "text": text,
         "value": value,
