@@ -36,6 +36,7 @@ def check(recording: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
         *contents.nothing_invented(topics, ledger),
         *contents.last_record_is_true(topics, ledger),
         *listening.unheard_lies_in_a_gap(topics, ledger, gaps, timing),
+        *listening.silence_lies_in_a_gap(gaps, outages, end_ms),
         *listening.gaps_have_a_reason(gaps, outages, timing, begin_ms, end_ms),
         *listening.gaps_end(session, gaps),
         *listening.closed_when_whole(topics, ledger, gaps),

@@ -81,13 +81,14 @@ class Outages:
     """When nobody listened, by the ledger and by what was done to the wires."""
 
     def __init__(self, ledger: Ledger, done: list[Entry], begin_ms: int) -> None:
-        self._begin_ms = begin_ms
         self.kafka = _of_kind(done, "kafka")
         self.muted = _of_kind(done, "mute")
         self.rest = _of_kind(done, "rest")
         heard = [Stretch(one.login_ms, one.drop_ms) for one in ledger.sessions]
         cut = _of_kind(done, "wire")
-        self.deaf = _without(Stretch(begin_ms, _FOR_EVER_MS), _minus(heard, cut))
+        whole = Stretch(begin_ms, _FOR_EVER_MS)
+        self.deaf = without(whole, _minus(heard, cut))
+        self.without_session = without(whole, heard)
 
     def excuses(self, timing: Timing) -> list[Stretch]:
         """Return where gaps may be."""
@@ -115,8 +116,8 @@ def merged(stretches: Iterable[Stretch]) -> list[Stretch]:
     return found
 
 
-def _without(whole: Stretch, taken: Iterable[Stretch]) -> list[Stretch]:
-    """Return what is left of a stretch."""
+def without(whole: Stretch, taken: Iterable[Stretch]) -> list[Stretch]:
+    """Return what is left of a stretch when others are taken away."""
     left, at_ms = [], whole.from_ms
     for one in merged(taken):
         if min(one.from_ms, whole.to_ms) > at_ms:
@@ -129,12 +130,12 @@ def _without(whole: Stretch, taken: Iterable[Stretch]) -> list[Stretch]:
 
 def _minus(stretches: Iterable[Stretch], taken: list[Stretch]) -> Iterator[Stretch]:
     for one in stretches:
-        yield from _without(one, taken)
+        yield from without(one, taken)
 
 
 def uncovered(gap: Gap, excuses: list[Stretch], until_ms: int) -> list[Stretch]:
     """Return the parts of a gap for which there was no reason; an open one is looked at up to `until_ms`."""
-    return _without(Stretch(gap.from_ms, min(gap.to_ms, until_ms)), excuses)
+    return without(Stretch(gap.from_ms, min(gap.to_ms, until_ms)), excuses)
 
 
 def _of_kind(done: list[Entry], kind: str) -> list[Stretch]:

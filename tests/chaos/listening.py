@@ -4,15 +4,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from tests.chaos.contents import Topics, Violation, violation
-from tests.chaos.gaps import ALLOWANCE_MS, Gap, Outages, Stretch, Timing, merged, read_gaps, uncovered
+from tests.chaos.gaps import ALLOWANCE_MS, Gap, Outages, Stretch, Timing, merged, read_gaps, uncovered, without
 from tests.chaos.ledger import SPACE_MS, Event, Ledger
-from tests.chaos.records import STATES, Record
+from tests.chaos.records import STATES, Record, valid
 
 
 def unheard(topics: Topics, ledger: Ledger) -> list[Event]:
-    """Return the pushes that were never published as they were pushed."""
+    """Return the pushes that were never published as they were pushed; a void record is not published."""
     published = {
-        topic: {record.text for record in records if not record.is_recovered} for topic, records in topics.items()
+        topic: {record.text for record in (valid(records) if topic in STATES else records) if not record.is_recovered}
+        for topic, records in topics.items()
     }
     return [event for event in ledger.events if event.text not in published[event.topic]]
 
@@ -47,6 +48,15 @@ def _distance(gap: Gap, at_ms: int) -> int:
 
 def _all(gaps: list[Gap]) -> list[dict[str, object]]:
     return [gap.witness() for gap in gaps]
+
+
+def silence_lies_in_a_gap(gaps: dict[str, Gap], outages: Outages, end_ms: int) -> Iterator[Violation]:
+    """Want every moment without a session at the venue, from the first on, to lie in a gap: whatever happened in it."""
+    told = merged(Stretch(gap.from_ms - SPACE_MS, gap.to_ms + SPACE_MS) for gap in gaps.values())
+    for silence in outages.without_session[1:]:
+        for bare in without(Stretch(silence.from_ms, min(silence.to_ms, end_ms)), told):
+            why = f"{bare.to_ms - bare.from_ms} ms without a session and without a gap"
+            yield violation("in a gap", why, {"from_ms": bare.from_ms, "to_ms": bare.to_ms})
 
 
 def gaps_have_a_reason(

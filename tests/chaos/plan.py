@@ -1,7 +1,7 @@
 """What is done in one run: drawn from a seed, so that it can be had again."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 FAULTS = {
@@ -19,6 +19,8 @@ FAULTS = {
     "rest_fails": "REST answers with errors, late, or not at all",
     "killed": "the daemon is killed and started again",
     "killed_unwritten": "the daemon is killed while the brokers are away",
+    "stopped": "the daemon is stopped in good order and started again",
+    "frozen": "the daemon stands still for longer than its group waits for it",
     "cut_again": "the connection is cut again while it is being recovered",
 }
 _TIMING = {
@@ -42,7 +44,7 @@ _TIMING = {
     "horizon_s": 1800,
     "stop_deadline_s": 10,
 }
-_MUTES = (("Trades",), ("Orders", "Trades"), ("Assets", "Positions", "Trades"), ("",))
+MUTES = (("Trades",), ("Orders", "Trades"), ("Assets", "Positions", "Trades"), ("",))
 """Channels that fall silent together; "" is all of them. What no trade goes with leaves no trace that REST tells."""
 
 
@@ -68,6 +70,8 @@ class Plan:
     shifting: bool
     """Whether rows come in between the pages that are asked for."""
     documented_limits: bool
+    daemons: int
+    """Two where one stands by."""
 
     def dice(self, what: str) -> random.Random:
         """Return the dice for one part of the run."""
@@ -96,6 +100,7 @@ def draw(seed: int, name: str, length: str) -> Plan:
         rest_lag_s=round(dice.uniform(0.3, 0.9) * lag_s, 2),
         shifting=length != "short",
         documented_limits=length == "long",
+        daemons=1 if length == "short" else dice.randint(1, 2),
     )
 
 
@@ -110,4 +115,16 @@ def _lasts_s(kind: str, length: str, dice: random.Random) -> float:
 def as_facts(plan: Plan) -> dict[str, Any]:
     """Tell a run for people."""
     steps = [f"{step.kind} {step.lasts_s:.1f} s" for step in plan.steps]
-    return {"name": plan.name, "seed": plan.seed, "rest_lag_s": plan.rest_lag_s, "steps": steps}
+    return {
+        "name": plan.name,
+        "seed": plan.seed,
+        "rest_lag_s": plan.rest_lag_s,
+        "daemons": plan.daemons,
+        "steps": steps,
+    }
+
+
+def only(plan: Plan, kinds: list[str]) -> Plan:
+    """Leave of a run only some kinds of faults."""
+    steps = tuple(step for step in plan.steps if step.kind in kinds)
+    return replace(plan, steps=steps or tuple(Step(kind, 1.0, 4.0) for kind in kinds))

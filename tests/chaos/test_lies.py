@@ -99,6 +99,14 @@ def _silent(story: Story, gap_id: str) -> None:
     _silence(story, "gap.closed", gap_id)
 
 
+def _void(story: Story) -> None:
+    """Let a balance be pushed to an owner that has a successor."""
+    story.at(50)
+    story.epoch = 1
+    story.push("Assets", "BINANCE:BTC", {"coin": "BTC", "updateAt": "1"}, "b1", heard=4)
+    story.epoch = 2
+
+
 def _needless(story: Story) -> None:
     """Let there be a gap while everything was heard."""
     story.at(50).gap("2-3", 49, "link_failed")
@@ -136,6 +144,8 @@ LIES: dict[str, tuple[str, Lie]] = {
         "in a gap",
         lambda s: _move(s, "1-2", "gap.closed", "toMs", 10.55),
     ),
+    "a gap ends before the login": ("in a gap", lambda s: _move(s, "1-2", "gap.closed", "toMs", 11)),
+    "a push that stands on its topic void": ("in a gap", _void),
     "a gap was kept silent": ("in a gap", lambda s: _silent(s, "2-1")),
     "muted pushes and no gap": ("in a gap", lambda s: _silent(s, "2-2")),
     "a gap begins long before its outage": ("gap length", lambda s: _move(s, "1-2", "gap.closed", "fromMs", 6)),

@@ -1,0 +1,218 @@
+"""What goes wrong: each fault is done to a scene, lasts, ends, and tells how often it bit."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from bridge.sandbox.venue.faults import Fault, FaultKind, ScriptedFault
+from tests.chaos.plan import MUTES, Step
+from tests.chaos.scene import TIERS, Scene, now_ms
+
+Direction = Literal["up", "down"]
+
+_AGAIN_S: Final = 30.0
+"""How long a session is waited for, before and after a fault."""
+_READS: Final = "GET"
+_WAYS_TO_FAIL: Final = (
+    Fault(kind=FaultKind.REPLACE_ANSWER, action=_READS, status=502, text="<html>Bad Gateway</html>", times=None),
+    Fault(kind=FaultKind.REPLACE_ANSWER, action=_READS, status=500, code=40000, times=None),
+    Fault(kind=FaultKind.SHRINK_LIMIT, action=_READS, limit=0, times=None),
+    Fault(kind=FaultKind.DELAY_ANSWER, action=_READS, delay_s=1.5, times=None),
+    Fault(kind=FaultKind.CLOSE_BEFORE, action=_READS, times=None),
+)
+
+
+class Faults:
+    """Does what a plan wants to a scene. `bitten` counts each kind of fault that did something."""
+
+    def __init__(self, scene: Scene, dice: random.Random) -> None:
+        self._scene = scene
+        self._dice = dice
+        self.bitten: Counter[str] = Counter()
+        self._kinds: dict[str, Callable[[float], Awaitable[int]]] = {
+            "cut": self._cut,
+            "cut_again": self._cut_again,
+            "half_open": lambda s: self._black_hole(s, "up", "down"),
+            "deaf": lambda s: self._black_hole(s, "down"),
+            "dumb": lambda s: self._black_hole(s, "up"),
+            "refused": self._refused,
+            "tier_down": self._tier_down,
+            "tiers_in_turn": self._tiers_in_turn,
+            "muted": self._muted,
+            "muddled": self._muddled,
+            "brokers_away": self._brokers_away,
+            "brokers_silent": self._brokers_silent,
+            "rest_fails": self._rest_fails,
+            "killed": self._killed,
+            "killed_unwritten": self._killed_unwritten,
+            "stopped": self._stopped,
+            "frozen": self._frozen,
+        }
+
+    async def do(self, step: Step) -> None:
+        """Do one fault and wait for its end; what never had a session to bite does not count."""
+        await self._scene.until_live(_AGAIN_S)
+        self.bitten[step.kind] += await self._kinds[step.kind](step.lasts_s)
+
+    def run_throughout(self) -> list[ScriptedFault]:
+        """Let REST lag, and its pages be short and shift, for the whole run."""
+        plan, add = self._scene.plan, self._scene.venue.faults.add
+        lag = Fault(kind=FaultKind.LAG_READ, action=_READS, delay_s=plan.rest_lag_s, share=0.8, times=None)
+        scripted = [add(lag)]
+        if plan.shifting:
+            scripted.append(add(Fault(kind=FaultKind.SHORT_PAGES, action=_READS, limit=7, share=0.5, times=None)))
+            scripted.append(add(Fault(kind=FaultKind.SHIFT_PAGES, action=_READS, share=0.5, times=None)))
+        return scripted
+
+    async def _cut(self, lasts_s: float) -> int:
+        wire = self._scene.wire
+        before = wire.cuts_in_flow
+        wire.cut_after(self._dice.randint(1, 4000))
+        await asyncio.sleep(lasts_s)
+        return wire.cuts_in_flow - before
+
+    async def _cut_again(self, lasts_s: float) -> int:
+        """Cut, and cut the next session soon after its login, two or three times."""
+        cuts = 0
+        for _ in range(self._dice.randint(2, 3)):
+            if await self._scene.until_live(_AGAIN_S):
+                await asyncio.sleep(self._dice.uniform(0, lasts_s / 4))
+                cuts += self._scene.wire.cut()
+        return int(cuts > 1)
+
+    async def _black_hole(self, lasts_s: float, *directions: Direction) -> int:
+        scene, wire, began_ms = self._scene, self._scene.wire, now_ms()
+        before = sum(wire.kept_back[direction] for direction in directions)
+        wire.black_hole(*directions)
+        await asyncio.sleep(lasts_s)
+        if self._dice.random() < 0.5:
+            wire.cut()
+        wire.resume()
+        scene.did("wire", began_ms)
+        return int(sum(wire.kept_back[direction] for direction in directions) > before)
+
+    async def _refused(self, lasts_s: float) -> int:
+        wires = self._scene.wires.values()
+        before = sum(wire.refused for wire in wires)
+        for wire in wires:
+            wire.refuse()
+            wire.cut()
+        await asyncio.sleep(lasts_s)
+        for wire in wires:
+            wire.resume()
+        return int(sum(wire.refused for wire in wires) > before)
+
+    async def _tier_down(self, lasts_s: float) -> int:
+        venue, tier = self._scene.venue, self._scene.tier
+        lost = self._scene.is_live
+        began_ms = now_ms()
+        await venue.close_tier(tier)
+        await asyncio.sleep(lasts_s)
+        await venue.open_tier(tier)
+        self._scene.did("rest", began_ms)
+        return int(lost)
+
+    async def _tiers_in_turn(self, lasts_s: float) -> int:
+        """Take one tier and then the other; the second only where the session has moved there."""
+        bitten = await self._tier_down(lasts_s)
+        await self._scene.until_live(_AGAIN_S)
+        moved = self._scene.tier != TIERS[0]
+        return int(bitten + await self._tier_down(lasts_s) == 2 or moved)
+
+    async def _muted(self, lasts_s: float) -> int:
+        channels = self._dice.choice(MUTES)
+        return await self._scripted(
+            lasts_s, "mute", [Fault(kind=FaultKind.MUTE_PUSH, channel=channel, times=None) for channel in channels]
+        )
+
+    async def _muddled(self, lasts_s: float) -> int:
+        delay_s = self._dice.uniform(0.1, 1)
+        return await self._scripted(
+            lasts_s,
+            "muddle",
+            [
+                Fault(kind=FaultKind.DUPLICATE_PUSH, share=0.2, times=None),
+                Fault(kind=FaultKind.SWAP_PUSH, share=0.2, times=None),
+                Fault(kind=FaultKind.DELAY_PUSH, share=0.2, times=None, delay_s=delay_s),
+            ],
+        )
+
+    async def _rest_fails(self, lasts_s: float) -> int:
+        """Let REST fail while the session is cut, so that somebody asks."""
+        share = self._dice.choice((0.5, 1.0))
+        ways = self._dice.sample(_WAYS_TO_FAIL, 2)
+        faults = [msgspec.structs.replace(way, share=share) for way in ways]
+        self._scene.wire.cut()
+        return await self._scripted(lasts_s, "rest", faults)
+
+    async def _scripted(self, lasts_s: float, kind: str, faults: Sequence[Fault]) -> int:
+        began_ms = now_ms()
+        scripted = [self._scene.venue.faults.add(fault) for fault in faults]
+        await asyncio.sleep(lasts_s)
+        for one in scripted:
+            one.remove()
+        self._scene.did(kind, began_ms)
+        return sum(one.bites for one in scripted)
+
+    async def _brokers_away(self, lasts_s: float) -> int:
+        broker, began_ms = self._scene.broker, now_ms()
+        before = broker.cut
+        broker.cut_at(_every)
+        await asyncio.sleep(lasts_s)
+        broker.cut_at(None)
+        self._scene.did("kafka", began_ms)
+        return int(broker.cut > before)
+
+    async def _brokers_silent(self, lasts_s: float) -> int:
+        broker, began_ms = self._scene.broker, now_ms()
+        broker.hold(_every)
+        await asyncio.sleep(lasts_s)
+        held = broker.held
+        broker.release()
+        self._scene.did("kafka", began_ms)
+        return int(held > 0)
+
+    async def _killed(self, lasts_s: float) -> int:
+        return await self._kill_after(0, self._dice.choice((0, lasts_s / 2)))
+
+    async def _killed_unwritten(self, lasts_s: float) -> int:
+        """Kill the daemon while what it received waits for the brokers."""
+        broker, began_ms = self._scene.broker, now_ms()
+        before = broker.cut
+        broker.cut_at(_every)
+        await self._kill_after(lasts_s, 0)
+        broker.cut_at(None)
+        self._scene.did("kafka", began_ms)
+        return int(broker.cut > before)
+
+    async def _kill_after(self, before_s: float, after_s: float) -> int:
+        await asyncio.sleep(before_s)
+        self._scene.did("death", now_ms())
+        await self._scene.daemons.kill()
+        await asyncio.sleep(after_s)
+        await self._scene.daemons.start()
+        return 1
+
+    async def _stopped(self, lasts_s: float) -> int:
+        await self._scene.daemons.stop()
+        await asyncio.sleep(self._dice.choice((0, lasts_s / 2)))
+        await self._scene.daemons.start()
+        return 1
+
+    async def _frozen(self, lasts_s: float) -> int:
+        """Freeze the owner for longer than its group waits: with a standby it comes back as a zombie."""
+        owner, began_ms = self._scene.daemons.owner, now_ms()
+        owner.freeze()
+        await asyncio.sleep(self._scene.plan.timing["session_timeout_s"] + lasts_s)
+        owner.thaw()
+        self._scene.did("wire", began_ms)
+        return 1
+
+
+def _every(kind: int, request: bytes) -> bool:
+    """Mean every request to the brokers."""
+    return True

@@ -1,0 +1,137 @@
+"""What a run is made of: the venue behind wires, the brokers behind a proxy, the daemon as a process of its own."""
+
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import Any, Self
+
+from proxy import KafkaProxy
+from replica import Replica, replica
+from rig import Rig, until
+from wire_proxy import WireProxy
+
+from bridge.contract.topics import Stream
+from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, Limit, VenueSettings
+from bridge.sandbox.venue.venue import Venue
+from tests.chaos.daemons import Daemons
+from tests.chaos.plan import Plan
+from tests.chaos.records import STREAMS
+from tests.crash.reading import read_topic
+
+TIERS = ("az4", "ha")
+_START_S = 60.0
+_QUICK_REST = {name: Limit(one.count * 20, one.window_s) for name, one in DOCUMENTED_LIMITS.items() if "rest" in name}
+"""What is hurried many times asks many times as often."""
+
+
+def now_ms() -> int:
+    """Return Unix time in milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Scene:
+    """One account of its own, from a first start on."""
+
+    def __init__(self, plan: Plan, bootstrap: str, folder: Path) -> None:
+        self.plan = plan
+        self.begin_ms = now_ms()
+        self.done: list[dict[str, Any]] = []
+        """What was done that the venue's ledger cannot tell."""
+        limits = DOCUMENTED_LIMITS if plan.documented_limits else DOCUMENTED_LIMITS | _QUICK_REST
+        self.venue = Venue(VenueSettings(tiers=TIERS, seed=plan.seed, limits=dict(limits)))
+        self.broker = KafkaProxy(bootstrap)
+        self.wires: dict[str, WireProxy] = {}
+        self.rig: Rig
+        self.daemons = Daemons(self._replica, 2 * plan.timing["stop_deadline_s"])
+        self._bootstrap = bootstrap
+        self._folder = folder
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        enter = self._stack.enter_async_context
+        try:
+            await enter(self.venue)
+            await enter(self.broker)
+            for name in TIERS:
+                self.wires[name] = await enter(WireProxy(self.venue.tiers[name].ws_url))
+            self.rig = await enter(Rig(self._bootstrap, self.venue, self._folder))
+            self._stack.push_async_callback(self.daemons.close)
+            for _ in range(self.plan.daemons):
+                await self.daemons.start()
+            self.session = await self.rig.topic(Stream.SESSION)
+            await until(lambda: self.is_live, _START_S, "a first session")
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+        self.daemons.write_logs(self._folder)
+
+    def _replica(self) -> contextlib.AbstractAsyncContextManager[Replica]:
+        endpoints = [
+            {"name": name.upper(), "ws_url": self.wires[name].url, "rest_url": self.venue.tiers[name].rest_url}
+            for name in TIERS
+        ]
+        kafka = self.rig.kafka(self.broker.bootstrap)
+        return replica(self.rig, timing=self.plan.timing, endpoints=endpoints, kafka=kafka)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a session is logged in at the venue."""
+        return any(connection.key is not None for connection in self.venue.connections)
+
+    @property
+    def tier(self) -> str:
+        """The tier of the session, or the first."""
+        return next((one.tier for one in self.venue.connections if one.key is not None), TIERS[0])
+
+    @property
+    def wire(self) -> WireProxy:
+        """The wire that the session is on."""
+        return self.wires[self.tier]
+
+    async def until_live(self, deadline_s: float) -> bool:
+        """Wait for a session; tell whether there is one."""
+        with contextlib.suppress(AssertionError):
+            await until(lambda: self.is_live, deadline_s)
+        return self.is_live
+
+    def did(self, kind: str, from_ms: int) -> None:
+        """Note what was done from a time until now."""
+        self.done.append({"kind": kind, "from_ms": from_ms, "to_ms": now_ms()})
+
+    @property
+    def open_gaps(self) -> set[str]:
+        """The gaps that are open now, as readers know."""
+        told = [value for value in self.session.values if isinstance(value, dict)]
+        opened = {value["gapId"] for value in told if value["type"] == "gap.opened"}
+        return opened - {value["gapId"] for value in told if value["type"] == "gap.closed"}
+
+    async def recording(self) -> dict[str, Any]:
+        """Return everything that the checker needs; kept in the folder too."""
+        end_ms, timing = now_ms(), self.plan.timing
+        ledger = self._folder / "ledger.jsonl"
+        with ledger.open("w", encoding="utf-8") as out:
+            self.venue.ledger.export(out)
+        names = ("ping_interval_s", "pong_deadline_s", "commit_period_s", "audit_period_s", "rest_lag_s")
+        recording = {
+            "ledger": [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()],
+            "topics": {
+                stream: await read_topic(self._bootstrap, f"{self.rig.prefix}.main.{stream}") for stream in STREAMS
+            },
+            "timing": {**{name: timing[name] for name in names}, "recovery_s": recovery_s(self.plan)},
+            "done": self.done,
+            "begin_ms": self.begin_ms,
+            "end_ms": end_ms,
+        }
+        (self._folder / "recording.json").write_text(json.dumps(recording))
+        return recording
+
+
+def recovery_s(plan: Plan) -> float:
+    """Return how long a first sweep may take: where REST is limited as documented, and pages shift, long."""
+    return 25.0 if plan.documented_limits else 12.0
