@@ -21,7 +21,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types imports pytest format lock schemas image chart containers pace failover crash clean
+.PHONY: help setup demo test lint types imports pytest format lock schemas image chart containers pace failover crash chaos clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ failover: $(READY) ## measure takeovers, and what standbys cost; takes minutes. 
 
 crash: $(READY) ## SIGKILL at every step of a command, on a real broker; 20 minutes. ARGS="--rounds N"
 	@$(BIN)/python -m tests.crash.run $(ARGS)
+
+chaos: $(READY) ## everything goes wrong that costs pushes, and nothing is missed in silence; 20 minutes. ARGS="--runs N --seed S"
+	@PYTHONPATH=tests/support $(BIN)/python -m tests.chaos.run $(ARGS)
 
 format: $(READY) ## write the files as ruff wants them
 	$(BIN)/ruff check --fix .

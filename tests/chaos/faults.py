@@ -82,6 +82,7 @@ class Faults:
             if await self._scene.until_live(_AGAIN_S):
                 await asyncio.sleep(self._dice.uniform(0, lasts_s / 4))
                 cuts += self._scene.wire.cut()
+                await self._scene.until_lost(_AGAIN_S)
         return int(cuts > 1)
 
     async def _black_hole(self, lasts_s: float, *directions: Direction) -> int:

@@ -65,7 +65,8 @@ def gaps_have_a_reason(
     """Want each gap to lie where nobody listened, but for the time that noticing takes, and their sum too."""
     excuses = outages.excuses(timing)
     for gap in gaps.values():
-        bare = uncovered(gap, excuses, end_ms)
+        # One that never ended is told of as such.
+        bare = uncovered(gap, excuses, end_ms) if gap.closed else []
         if gap.from_ms < begin_ms - ALLOWANCE_MS:
             yield violation("gap length", "begins before there was anything", gap.witness(), {"begin_ms": begin_ms})
         elif bare:
@@ -79,8 +80,8 @@ def gaps_have_a_reason(
 
 
 def total_ms(gaps: dict[str, Gap], end_ms: int) -> int:
-    """Return for how long altogether something may be missing, by what was said."""
-    told = merged(Stretch(gap.from_ms, min(gap.to_ms, end_ms)) for gap in gaps.values())
+    """Return for how long altogether something may be missing, by the gaps that have ended."""
+    told = merged(Stretch(gap.from_ms, min(gap.to_ms, end_ms)) for gap in gaps.values() if gap.closed)
     return sum(one.to_ms - one.from_ms for one in told)
 
 

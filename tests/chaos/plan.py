@@ -84,6 +84,7 @@ def draw(seed: int, name: str, length: str) -> Plan:
     lag_s = {"short": 2.0, "full": dice.uniform(2, 5), "long": 30.0}[length]
     timing = _TIMING | {"rest_lag_s": round(lag_s, 1)}
     if length == "short":
+        timing |= {"audit_period_s": 2, "failback_stable_s": 3, "failback_period_s": 4}
         kinds = [dice.choice(("cut", "half_open", "deaf")), "muted", "muddled", dice.choice(("killed", "brokers_away"))]
     elif length == "full":
         kinds = list(FAULTS)
@@ -91,7 +92,8 @@ def draw(seed: int, name: str, length: str) -> Plan:
     else:
         timing |= {"audit_period_s": 15, "ping_interval_s": 5, "pong_deadline_s": 2}
         kinds = ["cut", "brokers_away", "half_open", "muted", "killed_unwritten", "tier_down"]
-    steps = tuple(Step(kind, dice.uniform(0.5, 3), _lasts_s(kind, length, dice)) for kind in kinds)
+    calm_s = 1 if length == "short" else 3
+    steps = tuple(Step(kind, dice.uniform(0.3, calm_s), _lasts_s(kind, length, dice)) for kind in kinds)
     return Plan(
         name=name,
         seed=seed,
@@ -109,7 +111,7 @@ def _lasts_s(kind: str, length: str, dice: random.Random) -> float:
         return 120 if kind == "brokers_away" else 20
     if kind in {"brokers_away", "brokers_silent"}:
         return dice.uniform(3, 5) if length == "short" else dice.uniform(5, 20)
-    return dice.uniform(2, 4) if length == "short" else dice.uniform(2, 8)
+    return dice.uniform(2, 3) if length == "short" else dice.uniform(2, 8)
 
 
 def as_facts(plan: Plan) -> dict[str, Any]:

@@ -100,9 +100,19 @@ class Scene:
             await until(lambda: self.is_live, deadline_s)
         return self.is_live
 
+    async def until_lost(self, deadline_s: float) -> None:
+        """Wait until the venue has seen the end of the session."""
+        with contextlib.suppress(AssertionError):
+            await until(lambda: not self.is_live, deadline_s)
+
     def did(self, kind: str, from_ms: int) -> None:
         """Note what was done from a time until now."""
         self.done.append({"kind": kind, "from_ms": from_ms, "to_ms": now_ms()})
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether there is a session at the preferred tier, and no gap is open."""
+        return self.is_live and self.tier == TIERS[0] and not self.open_gaps
 
     @property
     def open_gaps(self) -> set[str]:
