@@ -24,7 +24,7 @@ _MOVES_WITH_PRICES = {
 }
 """Fields that prices move without a push: a later row tells other ones of the same state."""
 _ONLY_PUSHED = ("action", "actionMsg")
-"""Fields of an order that the venue's history does not tell."""
+"""Fields of an order that the venue's history does not tell: they are empty or missing in what it gives back."""
 _OVER = ("FILLED", "CANCELLED", "REJECT", "FAIL")
 
 
@@ -95,9 +95,7 @@ def _differences(topic: str, row: dict[str, Any], record: Record) -> Entry:
     """Return in what a record differs from a push, prices aside."""
     passed_over = set(_MOVES_WITH_PRICES[topic])
     if record.is_recovered and topic == "orders":
-        passed_over |= {name for name in _ONLY_PUSHED if name not in record.row}
-        if row.get("quoteOrderQty") == "0" and record.row.get("quoteOrderQty") == "":
-            passed_over.add("quoteOrderQty")
+        passed_over |= {name for name in _ONLY_PUSHED if not record.row.get(name)}
     names = (row.keys() | record.row.keys()) - passed_over
     return {name: [row.get(name), record.row.get(name)] for name in names if row.get(name) != record.row.get(name)}
 

@@ -73,6 +73,7 @@ class Faults:
         before = wire.cuts_in_flow
         wire.cut_after(self._dice.randint(1, 4000))
         await asyncio.sleep(lasts_s)
+        wire.resume()
         return wire.cuts_in_flow - before
 
     async def _cut_again(self, lasts_s: float) -> int:

@@ -107,8 +107,8 @@ def draw(seed: int, name: str, length: str) -> Plan:
 
 
 def _lasts_s(kind: str, length: str, dice: random.Random) -> float:
-    if length == "long" and kind in {"brokers_away", "killed_unwritten"}:
-        return 120 if kind == "brokers_away" else 20
+    if length == "long":
+        return 120 if kind == "brokers_away" else dice.uniform(8, 20)
     if kind in {"brokers_away", "brokers_silent"}:
         return dice.uniform(3, 5) if length == "short" else dice.uniform(5, 20)
     return dice.uniform(2, 3) if length == "short" else dice.uniform(2, 8)
