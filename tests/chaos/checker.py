@@ -53,6 +53,7 @@ def check(recording: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
             stream: count for stream in STREAMS if (count := sum(one.is_recovered for one in topics[stream]))
         },
         "gaps": len(gaps),
+        "taken_over": sum(bool(gap.taken_over_by) for gap in gaps.values()),
         "causes": dict(Counter(gap.cause for gap in gaps.values())),
         "sessions": len(ledger.sessions),
         "outage_s": round(outages.true_ms(end_ms) / 1000, 1),

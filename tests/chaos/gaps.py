@@ -29,6 +29,13 @@ class Gap:
     cause: str
     closed: Record | None = None
     to_ms: int = _FOR_EVER_MS
+    taken_over_by: str = ""
+    """The gap of a later owner that stands for it, where its own owner could not close it."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether something told its end."""
+        return self.to_ms < _FOR_EVER_MS
 
     def holds(self, from_ms: int, to_ms: int, slack_ms: int) -> bool:
         """Tell whether some moment between two lies in the gap."""
@@ -36,7 +43,7 @@ class Gap:
 
     def witness(self) -> Entry:
         """Name the gap for a person."""
-        to_ms = self.to_ms if self.closed else None
+        to_ms = self.to_ms if self.is_over else None
         return {"gap": self.gap_id, "cause": self.cause, "from_ms": self.from_ms, "to_ms": to_ms}
 
 
@@ -51,7 +58,17 @@ def read_gaps(session: Iterable[Record]) -> dict[str, Gap]:
             gap = gaps[told["gapId"]]
             gap.closed, gap.to_ms = record, int(told["toMs"])
             gap.from_ms = min(gap.from_ms, int(told["fromMs"]))
+    _take_over(gaps)
     return gaps
+
+
+def _take_over(gaps: dict[str, Gap]) -> None:
+    """End each gap that its owner left open with a later owner's that begins no later, once that one ends."""
+    for gap in sorted(gaps.values(), key=lambda one: one.opened.epoch, reverse=True):
+        for later in gaps.values():
+            begins_no_later = later.opened.epoch > gap.opened.epoch and later.from_ms <= gap.from_ms
+            if gap.closed is None and begins_no_later and later.to_ms < gap.to_ms:
+                gap.to_ms, gap.taken_over_by = later.to_ms, later.gap_id
 
 
 @dataclass(frozen=True)

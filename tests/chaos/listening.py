@@ -66,7 +66,7 @@ def gaps_have_a_reason(
     excuses = outages.excuses(timing)
     for gap in gaps.values():
         # One that never ended is told of as such.
-        bare = uncovered(gap, excuses, end_ms) if gap.closed else []
+        bare = uncovered(gap, excuses, end_ms) if gap.is_over else []
         if gap.from_ms < begin_ms - ALLOWANCE_MS:
             yield violation("gap length", "begins before there was anything", gap.witness(), {"begin_ms": begin_ms})
         elif bare:
@@ -81,7 +81,7 @@ def gaps_have_a_reason(
 
 def total_ms(gaps: dict[str, Gap], end_ms: int) -> int:
     """Return for how long altogether something may be missing, by the gaps that have ended."""
-    told = merged(Stretch(gap.from_ms, min(gap.to_ms, end_ms)) for gap in gaps.values() if gap.closed)
+    told = merged(Stretch(gap.from_ms, min(gap.to_ms, end_ms)) for gap in gaps.values() if gap.is_over)
     return sum(one.to_ms - one.from_ms for one in told)
 
 
@@ -101,7 +101,7 @@ def gaps_end(session: list[Record], gaps: dict[str, Gap]) -> Iterator[Violation]
             elif gap.to_ms < gap.from_ms:
                 yield violation("gaps end", "ends before it begins", record.witness(), gap.witness())
     for gap in gaps.values():
-        if gap.closed is None:
+        if not gap.is_over:
             yield violation("gaps end", "never closed", gap.witness(), gap.opened.witness())
 
 

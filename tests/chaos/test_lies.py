@@ -107,6 +107,13 @@ def _void(story: Story) -> None:
     story.epoch = 2
 
 
+def _left_open(story: Story, later_s: float = 0.1) -> None:
+    """Let an owner die with a gap open, and its successor's begin so much later."""
+    _silence(story, "gap.closed", "1-2")
+    for kind in ("gap.opened", "gap.closed"):
+        _move(story, "2-1", kind, "fromMs", 9.8 + later_s)
+
+
 def _needless(story: Story) -> None:
     """Let there be a gap while everything was heard."""
     story.at(50).gap("2-3", 49, "link_failed")
@@ -172,6 +179,7 @@ LIES: dict[str, tuple[str, Lie]] = {
     "a record is gone from its topic": ("sequence", lambda s: s.topics["assets"].pop(1)),
     "a number has two records": ("sequence", lambda s: _repeat(s, "session", 0, ce_id="session:other")),
     "a gap never ends": ("gaps end", lambda s: _silence(s, "gap.closed", "2-1")),
+    "a gap left open, and its successor's begins later": ("gaps end", _left_open),
     "an id that two gaps have": ("gaps end", lambda s: s.gap("1-2", 10, "link_failed")),
     "a gap ends that never began": ("gaps end", lambda s: s.end_gap("7-7", 10, 11, "link_failed")),
     "a gap ends before its trades are there": ("gaps end", _late),
@@ -201,6 +209,13 @@ def test_what_a_reader_may_meet_is_no_lie() -> None:
         "trades", "o1", story.topics["trades"][0]["text"], story.topics["trades"][0]["headers"]["ce_id"]
     )
     assert rules(story) == set()
+
+
+def test_a_gap_may_be_taken_over_by_the_next_owner() -> None:
+    """Its own owner died with it open; the next owner's begins no later, and tells the end of both."""
+    story = true_story()
+    _left_open(story, 0)
+    assert rules(story) == {"gap length"}  # which it would not be, had the first owner had no session since
 
 
 def test_an_overtaken_snapshot_that_was_muted_is_nobodys_fault() -> None:
