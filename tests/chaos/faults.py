@@ -47,6 +47,8 @@ class Faults:
             "brokers_away": self._brokers_away,
             "brokers_silent": self._brokers_silent,
             "rest_fails": self._rest_fails,
+            "rest_silent": self._rest_silent,
+            "sliced": self._sliced,
             "killed": self._killed,
             "killed_unwritten": self._killed_unwritten,
             "stopped": self._stopped,
@@ -150,6 +152,27 @@ class Faults:
         faults = [msgspec.structs.replace(way, share=share) for way in ways]
         self._scene.wire.cut()
         return await self._scripted(lasts_s, "rest", faults)
+
+    async def _rest_silent(self, lasts_s: float) -> int:
+        """Let nothing pass to REST or from it, while the session is cut."""
+        wires, began_ms = self._scene.rest_wires.values(), now_ms()
+        before = sum(wire.kept_back.total() for wire in wires)
+        for wire in wires:
+            wire.black_hole()
+        self._scene.wire.cut()
+        await asyncio.sleep(lasts_s)
+        for wire in wires:
+            wire.resume()
+        self._scene.did("rest", began_ms)
+        return int(sum(wire.kept_back.total() for wire in wires) > before)
+
+    async def _sliced(self, lasts_s: float) -> int:
+        wire = self._scene.wire
+        before = wire.sliced["down"]
+        wire.slice()
+        await asyncio.sleep(lasts_s)
+        wire.resume()
+        return int(wire.sliced["down"] > before)
 
     async def _scripted(self, lasts_s: float, kind: str, faults: Sequence[Fault]) -> int:
         began_ms = now_ms()

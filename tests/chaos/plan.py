@@ -17,6 +17,8 @@ FAULTS = {
     "brokers_away": "every connection to the brokers is cut for a while",
     "brokers_silent": "the brokers answer nothing for a while",
     "rest_fails": "REST answers with errors, late, or not at all",
+    "rest_silent": "nothing passes to REST or from it",
+    "sliced": "bytes arrive one at a time",
     "killed": "the daemon is killed and started again",
     "killed_unwritten": "the daemon is killed while the brokers are away",
     "stopped": "the daemon is stopped in good order and started again",

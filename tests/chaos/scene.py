@@ -42,6 +42,8 @@ class Scene:
         self.venue = Venue(VenueSettings(tiers=TIERS, seed=plan.seed, limits=dict(limits)))
         self.broker = KafkaProxy(bootstrap)
         self.wires: dict[str, WireProxy] = {}
+        """To the sockets of each tier."""
+        self.rest_wires: dict[str, WireProxy] = {}
         self.rig: Rig
         self.daemons = Daemons(self._replica, 2 * plan.timing["stop_deadline_s"])
         self._bootstrap = bootstrap
@@ -55,7 +57,9 @@ class Scene:
             await enter(self.venue)
             await enter(self.broker)
             for name in TIERS:
-                self.wires[name] = await enter(WireProxy(self.venue.tiers[name].ws_url))
+                tier = self.venue.tiers[name]
+                self.wires[name] = await enter(WireProxy(tier.ws_url))
+                self.rest_wires[name] = await enter(WireProxy(tier.rest_url))
             self.rig = await enter(Rig(self._bootstrap, self.venue, self._folder))
             self._stack.push_async_callback(self.daemons.close)
             for _ in range(self.plan.daemons):
@@ -73,7 +77,7 @@ class Scene:
 
     def _replica(self) -> contextlib.AbstractAsyncContextManager[Replica]:
         endpoints = [
-            {"name": name.upper(), "ws_url": self.wires[name].url, "rest_url": self.venue.tiers[name].rest_url}
+            {"name": name.upper(), "ws_url": self.wires[name].url, "rest_url": self.rest_wires[name].url}
             for name in TIERS
         ]
         kafka = self.rig.kafka(self.broker.bootstrap)
