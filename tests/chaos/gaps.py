@@ -8,6 +8,7 @@ from tests.chaos.ledger import Entry, Ledger
 from tests.chaos.records import Record
 
 _FOR_EVER_MS = 1 << 62
+_OWNER_CHANGED = "owner_changed"
 ALLOWANCE_MS = 1500
 """What a busy machine may add to either end of a gap: a frame that is read late, records that wait for a broker."""
 
@@ -148,6 +149,14 @@ def without(whole: Stretch, taken: Iterable[Stretch]) -> list[Stretch]:
 def _minus(stretches: Iterable[Stretch], taken: list[Stretch]) -> Iterator[Stretch]:
     for one in stretches:
         yield from without(one, taken)
+
+
+def inherited(gap: Gap, gaps: Iterable[Gap]) -> Stretch | None:
+    """Return what a later owner's gap takes over: all since the oldest that was left open, for one number is kept."""
+    left = [one.from_ms for one in gaps if one.closed is None and one.opened.epoch < gap.opened.epoch]
+    if gap.cause != _OWNER_CHANGED or not left or min(left) >= gap.to_ms:
+        return None
+    return Stretch(min(left), gap.to_ms)
 
 
 def uncovered(gap: Gap, excuses: list[Stretch], until_ms: int) -> list[Stretch]:

@@ -4,7 +4,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from tests.chaos.contents import Topics, Violation, violation
-from tests.chaos.gaps import ALLOWANCE_MS, Gap, Outages, Stretch, Timing, merged, read_gaps, uncovered, without
+from tests.chaos.gaps import (
+    ALLOWANCE_MS,
+    Gap,
+    Outages,
+    Stretch,
+    Timing,
+    inherited,
+    merged,
+    read_gaps,
+    uncovered,
+    without,
+)
 from tests.chaos.ledger import SPACE_MS, Event, Ledger
 from tests.chaos.records import STATES, Record, valid
 
@@ -63,10 +74,13 @@ def gaps_have_a_reason(
     gaps: dict[str, Gap], outages: Outages, timing: Timing, begin_ms: int, end_ms: int
 ) -> Iterator[Violation]:
     """Want each gap to lie where nobody listened, but for the time that noticing takes, and their sum too."""
-    excuses = outages.excuses(timing)
+    excuses, taken_over = outages.excuses(timing), list[Stretch]()
     for gap in gaps.values():
-        # One that never ended is told of as such.
-        bare = uncovered(gap, excuses, end_ms) if gap.is_over else []
+        before = inherited(gap, gaps.values())
+        taken_over += [before] if before else []
+        # One that never ended is told of as such; one that was taken over ends where its successor does.
+        ended = gap.closed is not None
+        bare = uncovered(gap, merged([*excuses, *([before] if before else [])]), end_ms) if ended else []
         if gap.from_ms < begin_ms - ALLOWANCE_MS:
             yield violation("gap length", "begins before there was anything", gap.witness(), {"begin_ms": begin_ms})
         elif bare:
@@ -75,6 +89,7 @@ def gaps_have_a_reason(
             yield violation("gap length", f"{over_ms} ms of it had no reason", gap.witness(), *where)
     most_ms = outages.true_ms(end_ms) + len(gaps) * (timing.before_ms + ALLOWANCE_MS)
     most_ms += len(outages.muted) * 2 * (timing.audit_ms + ALLOWANCE_MS)
+    most_ms += sum(one.to_ms - one.from_ms for one in merged(taken_over))
     if total_ms(gaps, end_ms) > most_ms:
         yield violation("gap length", f"{total_ms(gaps, end_ms)} ms altogether, where {most_ms} had a reason")
 
