@@ -66,7 +66,7 @@ class Faults:
         lag = Fault(kind=FaultKind.LAG_READ, action=_READS, delay_s=plan.rest_lag_s, share=0.8, times=None)
         scripted = [add(lag)]
         if plan.shifting:
-            scripted.append(add(Fault(kind=FaultKind.SHORT_PAGES, action=_READS, limit=7, share=0.5, times=None)))
+            scripted.append(add(Fault(kind=FaultKind.SHORT_PAGES, action=_READS, limit=30, share=0.5, times=None)))
             scripted.append(add(Fault(kind=FaultKind.SHIFT_PAGES, action=_READS, share=0.5, times=None)))
         return scripted
 

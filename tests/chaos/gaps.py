@@ -82,12 +82,17 @@ class Timing:
     audit_period_s: float
     rest_lag_s: float
     recovery_s: float
-    """How long a first sweep may take."""
+    """How long a first sweep may take, whatever it has to find."""
+    sweep_s: float
+    """How long a sweep mostly takes."""
 
     @property
     def audit_ms(self) -> int:
-        """How long a push may be missed on a healthy link: until it is old enough, looked at, and looked at again."""
-        return int((self.rest_lag_s + 2 * self.audit_period_s) * 1000)
+        """How long a push may be missed on a healthy link.
+
+        The gap before must be closed; then what is missed must be old enough, be looked for, and be looked for again.
+        """
+        return int((2 * self.rest_lag_s + 2 * self.audit_period_s + 5 * self.sweep_s) * 1000)
 
     @property
     def before_ms(self) -> int:

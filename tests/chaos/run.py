@@ -50,7 +50,8 @@ def main() -> int:
 
 
 async def _run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers that are away are no news here
+    for noisy in ("aiokafka", "aiohttp.server"):  # brokers that are away and sockets that are cut are no news here
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     began, faults, facts = time.monotonic(), Counter[str](), list[dict[str, Any]]()
     witnesses: list[dict[str, Any]] = []
     count = 0

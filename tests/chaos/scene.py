@@ -127,17 +127,21 @@ class Scene:
 
     async def recording(self) -> dict[str, Any]:
         """Return everything that the checker needs; kept in the folder too."""
-        end_ms, timing = now_ms(), self.plan.timing
+        timing, end_ms = self.plan.timing, now_ms()
+        # The topics first: what comes then holds up the venue, which the daemon may take for the end of its session.
+        topics = {stream: await read_topic(self._bootstrap, f"{self.rig.prefix}.main.{stream}") for stream in STREAMS}
         ledger = self._folder / "ledger.jsonl"
         with ledger.open("w", encoding="utf-8") as out:
             self.venue.ledger.export(out)
         names = ("ping_interval_s", "pong_deadline_s", "commit_period_s", "audit_period_s", "rest_lag_s")
         recording = {
             "ledger": [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()],
-            "topics": {
-                stream: await read_topic(self._bootstrap, f"{self.rig.prefix}.main.{stream}") for stream in STREAMS
+            "topics": topics,
+            "timing": {
+                **{name: timing[name] for name in names},
+                "recovery_s": recovery_s(self.plan),
+                "sweep_s": recovery_s(self.plan) / 4,
             },
-            "timing": {**{name: timing[name] for name in names}, "recovery_s": recovery_s(self.plan)},
             "done": self.done,
             "begin_ms": self.begin_ms,
             "end_ms": end_ms,

@@ -15,6 +15,7 @@ TIMING = {
     "audit_period_s": 3.0,
     "rest_lag_s": 2.0,
     "recovery_s": 5.0,
+    "sweep_s": 0.2,
 }
 _SYM = "BINANCE_PERP_BTC_USDT"
 _TYPES = {"Orders": "order", "Trades": "trade", "Assets": "asset", "Positions": "position", "MarginCall": "margin-call"}
