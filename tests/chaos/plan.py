@@ -46,8 +46,15 @@ _TIMING = {
     "horizon_s": 1800,
     "stop_deadline_s": 10,
 }
-MUTES = (("Trades",), ("Orders", "Trades"), ("Assets", "Positions", "Trades"), ("",))
-"""Channels that fall silent together; "" is all of them. What no trade goes with leaves no trace that REST tells."""
+MUTES = (
+    ("Trades",),
+    ("Orders",),
+    ("Assets", "Positions"),
+    ("Orders", "Trades"),
+    ("Assets", "Positions", "Trades"),
+    ("",),
+)
+"""Channels that fall silent together; "" is all of them. Margin calls alone would leave no trace that REST tells."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,6 @@ def as_facts(plan: Plan) -> dict[str, Any]:
 
 
 def only(plan: Plan, kinds: list[str]) -> Plan:
-    """Leave of a run only some kinds of faults."""
-    steps = tuple(step for step in plan.steps if step.kind in kinds)
-    return replace(plan, steps=steps or tuple(Step(kind, 1.0, 4.0) for kind in kinds))
+    """Let only these faults happen in a run, in this order."""
+    dice = plan.dice("only")
+    return replace(plan, steps=tuple(Step(kind, dice.uniform(0.3, 2), _lasts_s(kind, "full", dice)) for kind in kinds))

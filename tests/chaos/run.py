@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=4, help="how many; every fourth has long outages")
     parser.add_argument("--seed", type=int, default=None, help="decides what happens when; told in the result")
     parser.add_argument("--length", choices=("short", "full", "long"), help="of every run, instead of a mixture")
-    parser.add_argument("--only", default="", help="only this fault, comma between several")
+    parser.add_argument("--only", default="", help="these faults in this order, with commas between, in every run")
     parser.add_argument("--keep", type=Path, default=None, help="keep logs, ledgers and recordings in this folder")
     options = parser.parse_args()
     if options.seed is None:
