@@ -106,6 +106,7 @@ class Outages:
     def __init__(self, ledger: Ledger, done: list[Entry], begin_ms: int) -> None:
         self.kafka = _of_kind(done, "kafka")
         self.muted = _of_kind(done, "mute")
+        self.late = _of_kind(done, "muddle")
         self.rest = _of_kind(done, "rest")
         heard = [Stretch(one.login_ms, one.drop_ms) for one in ledger.sessions]
         cut = _of_kind(done, "wire")
@@ -116,7 +117,9 @@ class Outages:
     def excuses(self, timing: Timing) -> list[Stretch]:
         """Return where gaps may be."""
         before = timing.before_ms
-        grown = [Stretch(one.from_ms - before, one.to_ms + ALLOWANCE_MS) for one in (*self.deaf, *self.kafka)]
+        grown = [
+            Stretch(one.from_ms - before, one.to_ms + ALLOWANCE_MS) for one in (*self.deaf, *self.kafka, *self.late)
+        ]
         # A gap that the audit found begins no earlier than what the audit before could vouch for.
         audit = timing.audit_ms + ALLOWANCE_MS
         grown += [Stretch(one.from_ms - audit, one.to_ms + audit) for one in self.muted]

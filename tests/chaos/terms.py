@@ -13,6 +13,10 @@ _DIED_MS = 2000
 """What was said so long before a SIGKILL may be lost with it."""
 
 
+_ON_ITS_WAY_MS = 1000
+"""How long a request that was written in time may take to the venue."""
+
+
 def numbers_are_contiguous(topics: Topics) -> Iterator[Violation]:
     """Want the sequence of a topic and epoch to begin at 1 and leave out none; a repeat is the same record."""
     for records in topics.values():
@@ -80,12 +84,19 @@ def gated_until_recovered(session: list[Record], ledger: Ledger, done: list[Entr
                 why = f"{request.action} before recovery.complete"
                 yield violation("gate", why, request.witness(), own.witness())
             continue
-        if any(epoch == request.epoch and opened[0] <= at < request.at_ms - _ON_ITS_WAY_MS for epoch, at in lost):
+        written_ms = _written_ms(request.at_ms, done)
+        if any(epoch == request.epoch and opened[0] <= at < written_ms for epoch, at in lost):
             yield violation("gate", f"{request.action} after session.lost", request.witness(), own.witness())
 
 
-_ON_ITS_WAY_MS = 1000
-"""How long a request that was written in time may take to the venue."""
+def _written_ms(arrived_ms: int, done: list[Entry]) -> int:
+    """Return when a request may have been written at the earliest: a dead wire keeps it until it is well again."""
+    kept = [int(one["from_ms"]) for one in done if one["kind"] == "wire" and _holds(one, arrived_ms)]
+    return min([arrived_ms, *kept]) - _ON_ITS_WAY_MS
+
+
+def _holds(one: Entry, at_ms: int) -> bool:
+    return bool(one["from_ms"] <= at_ms <= one["to_ms"] + _ON_ITS_WAY_MS)
 
 
 def alarms_have_a_cause(session: list[Record], ledger: Ledger, done: list[Entry]) -> Iterator[Violation]:
