@@ -126,7 +126,7 @@ class GapOpened(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.
 class GapClosed(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.closed"):
     """What the venue can give back of a gap has been published; `lost` is what it cannot.
 
-    Pushes were missed between `fromMs`, which a recovered row may have moved back, and `toMs`, the login.
+    Pushes were missed between `fromMs` and `toMs`, the login; a recovered row outside of them makes the gap longer.
     """
 
     at: int

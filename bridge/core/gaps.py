@@ -62,11 +62,12 @@ class GapLedger:
         return None if since_ms is None else max(since_ms, self.first_ms)
 
     def credit(self, stream: Stream, time_ms: int, *, missed: bool) -> None:
-        """Count a recovered row to the gap it fell into; one that was `missed` before all gaps moves the first back."""
+        """Count a recovered row to the gap it fell into. One that was `missed` outside it makes the gap longer."""
         gap = next((gap for gap in reversed(self._open) if gap.from_ms <= time_ms), self._open[0])
         gap.recovered[stream] += 1
         if missed and time_ms:
             gap.from_ms = min(gap.from_ms, time_ms)
+            gap.to_ms = max(gap.to_ms, time_ms)
 
     def close(self, now: Now, lost: tuple[Lost, ...]) -> list[GapClosed]:
         """Close every gap that is open: what can be given back has been."""

@@ -99,7 +99,7 @@ class Listening:
         """Note that a sweep brought nothing more, and that everything before it is durable."""
         for closed in self._gaps.close(now, self.recovery.lost(sweep)):
             self._replies.session(closed)
-        self.recovery.closed(sweep, now)
+        self.recovery.closed(now)
 
     def lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
         """Note that the session is gone: from `durable_ms` on is a gap.

@@ -182,9 +182,9 @@ class Recovery:
         self.sweep_at = min(now.mono + pause_s, max(settled, now.mono))
         return Verdict.NOTHING
 
-    def closed(self, sweep: Sweep, now: Now) -> None:
-        """Note that the gaps are closed: what follows are audits."""
-        self.audited_ms = sweep.began.wall_ms - self._rest_lag_ms
+    def closed(self, now: Now) -> None:
+        """Note that the gaps are closed: what follows are audits, which begin where the sweeps looked no further."""
+        self.audited_ms = (self._login or now).wall_ms
         self.sweep_at = now.mono + self._audit_period_s
 
     def lost(self, sweep: Sweep) -> tuple[Lost, ...]:
