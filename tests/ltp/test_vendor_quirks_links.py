@@ -1,0 +1,140 @@
+"""Vendor quirks that need a connection: tiers, heartbeats of each dialect, and HTTP/2."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from listening import Notes, running
+
+from bridge.config import AZ4, HA, Account, Endpoint, Kafka, Settings, Timing
+from bridge.core.now import Now
+from bridge.ltp.connection import connect
+from bridge.ltp.network import tls_context
+from bridge.ltp.session import Session
+from bridge.sandbox.venue.ledger import Entry, Kind
+from bridge.sandbox.venue.settings import Dialect, VenueSettings
+from bridge.sandbox.venue.venue import Venue
+
+Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
+
+TIMING = Timing(ping_interval_s=0.2, pong_deadline_s=2, failover_after_s=4)
+PINGS = 14
+"""So many last longer than SILENCE_S."""
+SILENCE_S = 2.5
+
+
+def keys(venue: Venue, folder: Path) -> Account:
+    """Write the sandbox's key to files."""
+    (folder / "key").write_text(venue.keys["main"].api_key)
+    (folder / "secret").write_text(venue.keys["main"].api_secret)
+    return Account(api_key_file=folder / "key", api_secret_file=folder / "secret")
+
+
+def session(ends: list[Endpoint], account: Account, notes: Notes) -> Session:
+    """Make a session that pings every 0.2 s."""
+    return Session(
+        endpoints=ends,
+        account=account,
+        timing=TIMING,
+        login_attempts_max=3,
+        listener=notes,
+        clock=lambda: Now(time.monotonic(), time.time_ns() // 1_000_000),
+        random=lambda: 0.0,
+    )
+
+
+def pings(venue: Venue) -> list[Entry]:
+    """Return the pings that we sent; with its answers the venue is the one that beats."""
+    beats = venue.ledger.entries(Kind.PING)
+    return [beat for beat in beats if beat.facts["style"] in {"json", "text"} and not beat.facts["from_venue"]]
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "first"),
+    [
+        pytest.param(None, "AZ4", id="01 preferred tier: unless told otherwise"),
+        pytest.param((HA, AZ4), "HA", id="01 preferred tier: as the settings say"),
+    ],
+)
+def test_which_tier_comes_first_is_a_setting(
+    endpoints: tuple[Endpoint, ...] | None, first: str, account: Account
+) -> None:
+    """Two official pages advise against each other, so the list is anybody's to order."""
+    told = {} if endpoints is None else {"endpoints": endpoints}
+    kafka = Kafka(bootstrap_servers="localhost:1")
+    settings = Settings.model_validate({"environment": "t", "accounts": {"main": account}, "kafka": kafka, **told})
+    assert {AZ4, HA} == set(settings.endpoints)
+    assert settings.endpoints[0].name == first
+
+
+@pytest.mark.parametrize(
+    ("away", "found"),
+    [
+        pytest.param("", "az4", id="01 preferred tier: it is well"),
+        pytest.param("az4", "ha", id="01 preferred tier: it is away"),
+    ],
+)
+async def test_the_session_is_at_one_tier(away: str, found: str, tmp_path: Path) -> None:
+    """At the first that gives a session, and at no other."""
+    notes = Notes()
+    async with Venue(VenueSettings(tiers=("az4", "ha"))) as venue:
+        ends = [Endpoint(name=one.name, ws_url=one.ws_url, rest_url=one.rest_url) for one in venue.tiers.values()]
+        if away:
+            await venue.close_tier(away)
+        async with running(session(ends, keys(venue, tmp_path), notes)):
+            assert await notes.wait("logged_in") == [found]
+            assert len(venue.connections) == 1
+
+
+@pytest.mark.parametrize(
+    "dialect",
+    [
+        pytest.param(Dialect(heartbeat="json"), id="04 heartbeat style: a venue of JSON alone"),
+        pytest.param(Dialect(heartbeat="text"), id="04 heartbeat style: a venue of text alone"),
+        pytest.param(Dialect(inactivity="client_silent"), id="05 silence rule: a venue that counts only the client"),
+    ],
+)
+async def test_pings_keep_a_session(dialect: Dialect, tmp_path: Path) -> None:
+    """For longer than the venue bears silence, whichever pings it answers and whomever it listens to."""
+    notes = Notes()
+    async with Venue(VenueSettings(dialect=dialect, inactivity_s=SILENCE_S)) as venue:
+        ends = [Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)]
+        async with running(session(ends, keys(venue, tmp_path), notes)):
+            await venue.ledger.until(lambda: len(pings(venue)) >= PINGS, 20)
+            assert notes.of("lost") == []
+
+
+@pytest.mark.parametrize("pong", [pytest.param(b"pong", id="04 heartbeat style: a binary frame")])
+async def test_a_pong_may_be_binary(venue: Callable[[Talk], Awaitable[str]], account: Account, pong: bytes) -> None:
+    """The word counts, not the kind of frame that it comes in."""
+    notes, answered = Notes(), asyncio.Semaphore(0)
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.send_str(json.dumps({"event": "login", "code": 0}))
+        async for _ in ws:
+            await ws.send_bytes(pong)
+            answered.release()
+
+    ends = [Endpoint(name="T", ws_url=await venue(talk), rest_url="http://localhost")]
+    async with running(session(ends, account, notes)), asyncio.timeout(20):
+        for _ in range(3):
+            await answered.acquire()
+        assert notes.of("lost") == []
+
+
+@pytest.mark.parametrize("protocol", [pytest.param("http/1.1", id="27 HTTP/2")])
+@pytest.mark.usefixtures("trusted")
+async def test_the_handshake_asks_for_http_1_1(tls_venue: Callable[[Talk], Awaitable[int]], protocol: str) -> None:
+    """A server that would rather speak HTTP/2 is not let: it does not upgrade there."""
+    spoken: asyncio.Queue[str] = asyncio.Queue()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        spoken.put_nowait(ws.get_extra_info("ssl_object").selected_alpn_protocol())
+
+    async with connect(f"wss://localhost:{await tls_venue(talk)}/", tls=tls_context(), timeout_s=10):
+        assert await asyncio.wait_for(spoken.get(), 10) == protocol

@@ -1,0 +1,254 @@
+"""Vendor quirks of orders: states, words and names of one that rests, and what others do, on a clock of the test's."""
+
+import json
+from typing import Any
+
+import pytest
+from one_account import BTC, ORDER_ID, OneAccount, cancel, cancel_all, place, replace
+
+from bridge.contract.commands import CANCEL, PLACE, REPLACE
+from bridge.contract.results import Result
+from bridge.contract.topics import Stream
+from bridge.core.traffic import Push
+from bridge.ltp.wire import decode
+
+OTHER_ID = "1703213979739999"
+
+
+def placed() -> OneAccount:
+    """Return an account whose place of the clientOrderId `a` was acked and pushed as open."""
+    one = OneAccount()
+    offset = one.offer(place("p", clientOrderId="a"))
+    one.send()
+    one.answer(offset, order_id=ORDER_ID, client_order_id="a")
+    push(one)
+    return one
+
+
+def push(one: OneAccount, **fields: Any) -> None:  # noqa: ANN401 - any JSON
+    """Push a snapshot of that order, as it is now."""
+    row = {
+        "orderId": ORDER_ID,
+        "clientOrderId": "a",
+        "orderState": "OPEN",
+        "sym": BTC,
+        "side": "BUY",
+        "orderQty": "0.5",
+        "limitPrice": "100",
+        "createAt": str(one.now.wall_ms),
+        "updateAt": str(one.now.wall_ms),
+        **fields,
+    }
+    frame = decode(json.dumps({"channel": "Orders", "data": row}).encode())
+    assert isinstance(frame, Push)
+    one.account.received(frame, one.now)
+
+
+def sent(one: OneAccount, body: dict[str, Any]) -> int:
+    """Offer a command a second later, and let it go."""
+    one.wait(1)
+    offset = one.offer(body)
+    one.send()
+    return offset
+
+
+def result(one: OneAccount, offset: int) -> Result | None:
+    """Return what was last said of a command."""
+    said = [result for result in one.results() if result.command_offset == offset]
+    return said[-1] if said else None
+
+
+@pytest.mark.parametrize(
+    ("state", "live"),
+    [
+        pytest.param("CANCELLED", False, id="08 order state spelling: CANCELLED"),
+        pytest.param("CANCELED", False, id="08 order state spelling: CANCELED"),
+        pytest.param("REJECT", False, id="08 order state spelling: REJECT"),
+        pytest.param("REJECTED", False, id="08 order state spelling: REJECTED"),
+        pytest.param("EXPIRED", False, id="08 order state spelling: EXPIRED"),
+        pytest.param("filled", False, id="08 order state spelling: in small letters"),
+        pytest.param("PARTIALLY_FILLED", True, id="08 order state spelling: PARTIALLY_FILLED"),
+        pytest.param("NEVER_HEARD_OF", True, id="08 order state spelling: unknown"),
+    ],
+)
+def test_a_state_in_every_spelling(state: str, *, live: bool) -> None:
+    """An order of a state that nobody knows is taken for live, and asked about by the next sweep."""
+    one = placed()
+    one.wait(1)
+    push(one, orderState=state)
+    one.wait(1)
+    one.lose_session()
+    one.open_session()
+    asked = one.account.listening.recovery.unlisted(one.account.listening.recovery.begin(one.now), set())
+    assert [order.order_id for order in asked] == [ORDER_ID] * live
+
+
+@pytest.mark.parametrize(
+    ("body", "fields", "outcome"),
+    [
+        pytest.param(
+            replace("x", clientOrderId="a"),
+            {"limitPrice": "101", "action": "AMEND_COMPLETED"},
+            "accepted",
+            id="09 action word spelling: AMEND_COMPLETED",
+        ),
+        pytest.param(
+            replace("x", clientOrderId="a"),
+            {"limitPrice": "101", "action": "AMEND_COMPLETE"},
+            "accepted",
+            id="09 action word spelling: AMEND_COMPLETE",
+        ),
+        pytest.param(
+            replace("x", clientOrderId="a"),
+            {"limitPrice": "101.0"},
+            "accepted",
+            id="09 action word spelling: the values without a word",
+        ),
+        pytest.param(
+            replace("x", clientOrderId="a"),
+            {"action": "AMEND_PENDING"},
+            "unknown",
+            id="09 action word spelling: AMEND_PENDING",
+        ),
+        pytest.param(
+            replace("x", clientOrderId="a"),
+            {"action": "AMEND_FAILED", "orderState": "CANCELLED"},
+            "accepted",
+            id="16 replace gives another order: taken by the venue, and the order is gone",
+        ),
+        pytest.param(
+            cancel("x", clientOrderId="a"),
+            {"orderState": "CANCELLED", "action": "CANCEL_COMPLETE"},
+            "accepted",
+            id="09 action word spelling: CANCEL_COMPLETE",
+        ),
+        pytest.param(
+            cancel("x", clientOrderId="a"),
+            {"orderState": "CANCELED", "action": "CANCEL_COMPLETED"},
+            "accepted",
+            id="09 action word spelling: CANCEL_COMPLETED",
+        ),
+        pytest.param(
+            cancel("x", clientOrderId="a"),
+            {"action": "cancel_failed"},
+            "accepted",
+            id="09 action word spelling: in small letters",
+        ),
+    ],
+)
+def test_what_a_push_proves_of_a_command_in_doubt(body: dict[str, Any], fields: dict[str, str], outcome: str) -> None:
+    """Values and states decide; of the words beside them only a failure's, which has one spelling."""
+    one = placed()
+    offset = sent(one, body | {"validUntil": one.now.wall_ms + 3000})
+    one.renew(one.terms.ack_timeout_s)
+    push(one, **fields)
+    one.ask()
+    said = result(one, offset)
+    assert said is not None
+    assert said.outcome.value == outcome
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param({"clientOrderId": "a"}, id="15 replace by name: the caller's"),
+        pytest.param({"orderId": ORDER_ID}, id="15 replace by name: the venue's"),
+        pytest.param({"orderId": ORDER_ID, "clientOrderId": "a"}, id="15 replace by name: both"),
+    ],
+)
+def test_a_replace_goes_by_orderid(name: dict[str, str]) -> None:
+    """The one name that every document accepts, whichever the caller has used."""
+    one = placed()
+    sent(one, replace("r", **name))
+    assert one.written[-1].args == {"orderId": ORDER_ID, "replacePrice": "101"}
+
+
+@pytest.mark.parametrize("name", [pytest.param("stranger", id="15 replace by name: of an order that nobody knows")])
+def test_a_replace_of_an_unknown_name_is_looked_up(name: str) -> None:
+    """Before it is written; the venue would not take the name."""
+    one = placed()
+    sent(one, replace("r", clientOrderId=name))
+    assert [written.action for written in one.written] == [PLACE]
+    assert one.account.intake.lookups() == [name]
+
+
+@pytest.mark.parametrize(
+    "ack",
+    [
+        pytest.param({"order_id": OTHER_ID}, id="16 replace gives another order: told by the ack alone"),
+        pytest.param(
+            {"order_id": OTHER_ID, "client_order_id": "a"}, id="16 replace gives another order: with both names"
+        ),
+    ],
+)
+def test_the_orderid_that_a_replace_returns_is_the_orders(ack: dict[str, Any]) -> None:
+    """The next replace goes to it, and the result tells it."""
+    one = placed()
+    offset = sent(one, replace("r1", orderId=ORDER_ID))
+    one.answer(offset, **ack)
+    push(one, orderState="CANCELLED")
+    sent(one, replace("r2", "102", clientOrderId="a"))
+    said = result(one, offset)
+    assert said is not None
+    assert (said.order_id, said.client_order_id) == (OTHER_ID, "a")
+    assert one.written[-1].args == {"orderId": OTHER_ID, "replacePrice": "102"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(place("x"), id="01 preferred tier: a place in doubt stays with one"),
+        pytest.param(replace("x", clientOrderId="a"), id="01 preferred tier: a replace in doubt stays with one"),
+        pytest.param(cancel_all("x"), id="01 preferred tier: a cancel_orders in doubt stays with one"),
+    ],
+)
+def test_a_command_in_doubt_is_not_written_at_the_other_tier(body: dict[str, Any]) -> None:
+    """When the session is back somewhere else, the venue is asked what became of it."""
+    one = placed()
+    offset = sent(one, body)
+    one.lose_session()
+    one.account.listening.logged_in("ha", one.now)
+    one.account.recovery_complete("ha", 0, one.account.listening.recovery.begin(one.now), 0, one.now)
+    one.renew(3)
+    assert [written.offset for written in one.written].count(offset) == 1
+    assert offset in [question.offset for question in one.ask()]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param({"clientOrderId": ""}, id="32 orders of others: without a clientOrderId"),
+        pytest.param({"clientOrderId": None}, id="32 orders of others: null for a clientOrderId"),
+        pytest.param({"clientOrderId": "By-Hand"}, id="32 orders of others: with one of another kind"),
+    ],
+)
+def test_anyones_order_may_be_cancelled_and_replaced(names: dict[str, str | None]) -> None:
+    """It was pushed, so its orderId is known; that nobody here placed it stands in no way."""
+    one = placed()
+    push(one, orderId=OTHER_ID, **names)
+    sent(one, replace("r", orderId=OTHER_ID))
+    sent(one, cancel("c", orderId=OTHER_ID))
+    assert [(written.action, written.args["orderId"]) for written in one.written[1:]] == [
+        (REPLACE, OTHER_ID),
+        (CANCEL, OTHER_ID),
+    ]
+
+
+@pytest.mark.parametrize("price", [pytest.param("100", id="33 nothing kept for the absent: a fill")])
+def test_what_happened_meanwhile_is_published_from_rest(price: str) -> None:
+    """Under the id of its push, and marked as recovered; the push, if it comes after all, is a repeat."""
+    one = placed()
+    one.lose_session()
+    row = {"transactionId": "7", "orderId": ORDER_ID, "sym": BTC, "side": "BUY", "quantity": "0.5", "price": price}
+    row["createAt"] = str(one.now.wall_ms)
+    raw = json.dumps(row).encode()
+    one.wait(5)
+    one.account.listening.logged_in("az4", one.now)
+    for _ in range(2):
+        one.account.listening.recovery.take(
+            one.account.listening.recovery.begin(one.now), Stream.TRADES, [raw], one.now
+        )
+    one.account.received(Push("Trades", raw, raw), one.now)
+    trades = [record for record in one.drain() if record.stream is Stream.TRADES]
+    assert [(record.value, record.recovered) for record in trades] == [(raw, True), (raw, False)]
+    assert len({record.event_id for record in trades}) == 1
