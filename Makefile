@@ -21,7 +21,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types imports pytest format lock schemas image chart containers pace failover crash chaos clean
+.PHONY: help setup demo test lint types imports pytest format lock schemas image chart containers pace failover recovery crash chaos clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ pace: $(READY) ## the long run at the venue's documented limits; takes minutes
 
 failover: $(READY) ## measure takeovers, and what standbys cost; takes minutes. ARGS="--takeovers 20 --results 200000"
 	PYTHONPATH=tests/support $(BIN)/python -m tests.failover $(ARGS)
+
+recovery: $(READY) ## measure recoveries after cuts, and what limits them; takes minutes. ARGS="--cuts 50 --orders 1000 --delay-ms 100"
+	@PYTHONPATH=tests/support $(BIN)/python -m tests.recovery $(ARGS)
 
 crash: $(READY) ## SIGKILL at every step of a command, on a real broker; 20 minutes. ARGS="--rounds N"
 	@$(BIN)/python -m tests.crash.run $(ARGS)
