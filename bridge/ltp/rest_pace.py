@@ -89,6 +89,12 @@ class Pace:
             line.window.acked(token, self._clock().mono)
 
     def refused(self, family: Family) -> None:
-        """Ask nothing more for a full window: the venue counted differently from us."""
-        line = self._lines[family]
-        line.closed_until = self._clock().mono + line.cool_s
+        """Ask nothing more for a full window, and half as much at once from then on: the venue counted differently.
+
+        Else a list of several pages would run into the same refusal for ever. What was in flight at the first refusal
+        may be refused too; that tells nothing new.
+        """
+        line, now = self._lines[family], self._clock().mono
+        if now >= line.closed_until:
+            line.window.slots = max(1, line.window.slots // 2)
+        line.closed_until = now + line.cool_s

@@ -1,5 +1,6 @@
 """Vendor quirks of REST: types that differ from the pushes', pages, reach, and what is signed."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,19 @@ from small_rest import Serve, answering, endpoint, ok, paged
 
 from bridge.config import Account, Endpoint
 from bridge.core.now import Now
+from bridge.errors import VenueUnreachable
+from bridge.ltp import rest_pace
 from bridge.ltp.rest import RestClient
+from bridge.ltp.rest_pace import Family
 from bridge.ltp.rows import OrderRow, read_position, read_risk, trade_as_pushed
-from bridge.sandbox.venue.settings import VenueSettings
+from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.settings import Limit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 ROW = '{"orderId":"%s","orderState":"OPEN"}'
 DAY_MS = 24 * 3600 * 1000
+REFUSALS_MAX = 2
+"""From four slots to one."""
 
 
 def at(venue: Venue, folder: Path, clock: Callable[[], Now]) -> RestClient:
@@ -150,3 +157,18 @@ async def test_risk_is_told_and_not_judged(
         (risk,) = await rest.account()
     assert read_risk(row.encode()) == row.encode()
     assert shown in {risk.uni_mmr, risk.account_status}
+
+
+@pytest.mark.parametrize("count", [pytest.param(1, id="24 rate limits: a stricter one of REST, learnt from refusals")])
+async def test_a_stricter_limit_is_learnt(
+    tmp_path: Path, clock: Callable[[], Now], monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Both lists are asked from the beginning again after a refusal, and have been read after a few of them."""
+    monkeypatch.setitem(rest_pace.LIMITS, Family.EXECUTIONS, rest_pace.Limit(5, 0.5))
+    async with Venue(VenueSettings()) as venue, at(venue, tmp_path, clock) as rest:
+        venue.limits.set("rest_executions", Limit(count, 0.5))
+        answers: list[object] = []
+        while not answers and len(venue.ledger.entries(Kind.LIMITED)) <= REFUSALS_MAX:
+            with contextlib.suppress(VenueUnreachable):
+                answers.append(await rest.executions(None, 0))
+    assert answers == [[]]
