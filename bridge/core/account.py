@@ -78,7 +78,6 @@ class Account:
         self.epoch = epoch
         self.other_login_at = other_login_at
         """When, on the clock that never steps, a predecessor may last have logged in; before all time without one."""
-        self.skew_bound_s = terms.skew_bound_s
         self._claims = Claims(start, doubtful_below=doubtful_below)
         self._orders = Orders()
         self._memory = Memory(terms.horizon_s)

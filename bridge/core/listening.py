@@ -35,6 +35,7 @@ class Listening:
         self._replies = replies
         self._orders = orders
         self._epoch = epoch
+        self.skew_bound_s = skew_bound_s
         self._gaps = GapLedger(durable_until_ms)
         self._standing = Standing(horizon_s)
         self._router = Router(self._standing, on_order, self._trade_conflict)

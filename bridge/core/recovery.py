@@ -109,11 +109,8 @@ class Recovery:
         return Sweep(now, min(since_ms, audited_ms) if self.audited_ms else since_ms, is_audit=False)
 
     def is_news(self, stream: Stream, row: bytes) -> bool:
-        """Whether a row tells more than what was published."""
-        try:
-            return self._is_news(READ[stream](row))
-        except UNREADABLE:
-            return False
+        """Whether a row, which was understood before, tells more than what was published."""
+        return self._is_news(READ[stream](row))
 
     def take(self, sweep: Sweep, stream: Stream, rows: Iterable[bytes], now: Now) -> set[str]:
         """Take rows in the shape of the stream's push, and return their keys."""
@@ -222,6 +219,10 @@ class Recovery:
         return over and 0 < element.time_ms < sweep.since_ms
 
     def _judge(self, sweep: Sweep, element: Element, now: Now) -> None:
+        if sweep.is_audit and element.stream is Stream.ASSETS and self._standing.is_unattributed(element.key):
+            # A push of this coin told no exchange (it may); now it is known whose it was, and nothing was missed.
+            self._publish(self._router.publish(element, now, recovered=True))
+            return
         if sweep.is_audit:
             before_ms = sweep.began.wall_ms - self._rest_lag_ms
             settled = element.stream is Stream.TRADES or self._standing.is_settled(element, before_ms)

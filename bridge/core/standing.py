@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from bridge.contract.topics import STATE_STREAMS, Stream
-from bridge.core.element import Element
+from bridge.core.element import NOWHERE, Element
 
 _OVER_REMEMBERED_MAX: Final = 20_000
 _NAMES_REMEMBERED_MAX: Final = 200_000
@@ -82,6 +82,11 @@ class Standing:
     def stands(self, element: Element) -> bool:
         """Whether anything stands under the key of an element."""
         return element.key in self._live[element.stream] or element.key in self._over
+
+    def is_unattributed(self, key: str) -> bool:
+        """Whether a balance of this coin was pushed without its exchange."""
+        coin = key.partition(":")[2]
+        return f"{NOWHERE}:{coin}" in self._live[Stream.ASSETS]
 
     def lacking(self, stream: Stream, listed: frozenset[str], before_ms: int) -> list[Element]:
         """Return what was told before a time, and is missing in a full list of the stream's keys."""
