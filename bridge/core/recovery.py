@@ -20,6 +20,7 @@ from bridge.core.gaps import GapLedger
 from bridge.core.now import Now
 from bridge.core.orders import Order, Orders
 from bridge.core.route import Router
+from bridge.core.skew import Skew
 from bridge.core.standing import Standing
 from bridge.core.traffic import Outgoing
 
@@ -76,7 +77,7 @@ class Recovery:
         self._rest_lag_s = rest_lag_s
         self._rest_lag_ms = int(rest_lag_s * 1000)
         self._audit_period_s = audit_period_s
-        self._skew_bound_ms = int(skew_bound_s * 1000)
+        self._ahead_ms = int(skew_bound_s * 1000)
         # What was muted on the last link and not found by then lies so far before its end.
         self._overlap_ms = int((_OVERLAP_S + audit_period_s + rest_lag_s) * 1000)
         self._login: Now | None = None
@@ -90,6 +91,13 @@ class Recovery:
     def overlapping(self, from_ms: int) -> int:
         """Return from when on rows are asked for when a gap begins at `from_ms`."""
         return from_ms - self._overlap_ms
+
+    def clocks_measured(self, skew: Skew) -> None:
+        """Learn by how much the venue's clock is ahead at most: what it dates later than the login, the stream tells.
+
+        Should that no longer be true, an audit finds what the sweeps passed over.
+        """
+        self._ahead_ms = min(self._ahead_ms, -skew.low_ms)
 
     def logged_in(self, now: Now) -> None:
         """Begin with a new session: a sweep is due at once."""
@@ -230,7 +238,7 @@ class Recovery:
                 sweep.missing.add(element.event_id or f"a change of {element.key}")
             return
         login_ms = self._login.wall_ms if self._login is not None else 0
-        if element.time_ms > login_ms + self._skew_bound_ms:
+        if element.time_ms > login_ms + self._ahead_ms:
             return  # the stream tells it, or an audit finds out
         missed = element.stream is Stream.TRADES or (self._standing.stands(element) and self._matters(element))
         self._publish(self._router.publish(element, now, recovered=True))

@@ -78,6 +78,7 @@ class Events:
 
     def skew_measured(self, skew: Skew, now: Now) -> None:
         """Raise the alarm when the clocks certainly differ by too much; again only after they certainly did not."""
+        self._account.listening.recovery.clocks_measured(skew)
         bound_s = self._account.listening.skew_bound_s
         if skew.exceeds(bound_s) and not self._skewed:
             self._skewed = True
