@@ -17,10 +17,11 @@ from bridge.admin import health
 from bridge.config import Account as AccountSettings
 from bridge.config import Settings
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.core.account import Account, Terms
+from bridge.core.account import Account
 from bridge.core.admit import Rules
 from bridge.core.backoff import full_jitter
 from bridge.core.now import Now
+from bridge.core.terms import Terms
 from bridge.core.traffic import Outgoing
 from bridge.errors import ClusterUnreachable, TopicsUnfit
 from bridge.flow import ports

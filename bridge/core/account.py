@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from math import inf
 
-from msgspec import Struct
-
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
@@ -14,7 +12,6 @@ from bridge.contract.session import (
     OwnerReleased,
 )
 from bridge.contract.topics import Stream, topic_name
-from bridge.core.admit import Rules
 from bridge.core.claims import Claims
 from bridge.core.doubts import Doubts
 from bridge.core.intake import Intake
@@ -29,30 +26,11 @@ from bridge.core.recovery import Sweep
 from bridge.core.replies import Replies
 from bridge.core.sending import Commit, Sending
 from bridge.core.settling import Settling
+from bridge.core.terms import Terms
 from bridge.core.traffic import Answer, Outgoing, Received
 from bridge.core.windows import Windows
 
 _ACKS_OF_LATE_MS = 60_000
-
-
-class Terms(Struct, frozen=True):
-    """The settings that the decisions need. Seconds, bytes and counts; `limits` are by action, per `window_s`."""
-
-    rules: Rules
-    limits: dict[str, int]
-    window_s: float
-    budget_percent: int
-    inflight_commands_max: int
-    lane_commands_max: int
-    lease_s: float
-    commit_period_s: float
-    ack_timeout_s: float
-    late_landing_s: float
-    rest_lag_s: float
-    skew_bound_s: float
-    audit_period_s: float
-    horizon_s: float
-    cancel_late_landings: bool
 
 
 class Account:
@@ -90,15 +68,7 @@ class Account:
         )
         self.replies = Replies(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
         self.listening = Listening(
-            self.replies,
-            self._orders,
-            self.order_row,
-            epoch=epoch,
-            durable_until_ms=durable_until_ms,
-            horizon_s=terms.horizon_s,
-            rest_lag_s=terms.rest_lag_s,
-            audit_period_s=terms.audit_period_s,
-            skew_bound_s=terms.skew_bound_s,
+            self.replies, self._orders, self.order_row, terms, epoch=epoch, durable_until_ms=durable_until_ms
         )
         self.sending = Sending(
             self._lanes,

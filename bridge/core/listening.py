@@ -13,6 +13,7 @@ from bridge.core.recovery import Recovery, Sweep
 from bridge.core.replies import Replies
 from bridge.core.route import Router
 from bridge.core.standing import Standing
+from bridge.core.terms import Terms
 from bridge.core.traffic import Push, Unreadable
 
 
@@ -24,20 +25,17 @@ class Listening:
         replies: Replies,
         orders: Orders,
         on_order: Callable[[OrderPush, Now], None],
+        terms: Terms,
         *,
         epoch: int,
         durable_until_ms: int,
-        horizon_s: float,
-        rest_lag_s: float,
-        audit_period_s: float,
-        skew_bound_s: float,
     ) -> None:
         self._replies = replies
         self._orders = orders
         self._epoch = epoch
-        self.skew_bound_s = skew_bound_s
+        self.skew_bound_s = terms.skew_bound_s
         self._gaps = GapLedger(durable_until_ms)
-        self._standing = Standing(horizon_s)
+        self._standing = Standing(terms.horizon_s)
         self._router = Router(self._standing, on_order, self._trade_conflict)
         self.recovery = Recovery(
             self._router,
@@ -45,9 +43,9 @@ class Listening:
             orders,
             self._gaps,
             publish=replies.outbox.extend,
-            rest_lag_s=rest_lag_s,
-            audit_period_s=audit_period_s,
-            skew_bound_s=skew_bound_s,
+            rest_lag_s=terms.rest_lag_s,
+            audit_period_s=terms.audit_period_s,
+            skew_bound_s=terms.skew_bound_s,
         )
 
     def remember(self, stream: Stream, value: bytes, published_ms: int) -> None:

@@ -12,9 +12,10 @@ import structlog
 
 from bridge.contract.session import Alarm
 from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
-from bridge.core.account import Account, Terms
+from bridge.core.account import Account
 from bridge.core.claims import Stored, decode, encode
 from bridge.core.intake import Past
+from bridge.core.terms import Terms
 from bridge.errors import ClusterUnreachable, OffsetLost
 from bridge.flow.past import Answered, States
 from bridge.flow.ports import Clock, Membership, Publisher, ReadTail, TailRecord

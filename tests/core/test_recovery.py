@@ -11,6 +11,7 @@ from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause, Lost
 from bridge.contract.topics import Stream
 from bridge.core.recovery import ARCHIVE_MS, Verdict
+from bridge.core.skew import Skew
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -283,3 +284,34 @@ def test_before_any_login_nothing_is_brought() -> None:
     recovery.take(sweep, Stream.TRADES, [raw(trade(GAP_MS))], one.now)
     assert (sweep.found.total(), recovery.unlisted(sweep, set())) == (0, [])
     assert recovery.end(sweep, one.now) is Verdict.NOTHING
+
+
+def test_an_order_without_a_name_is_named_as_unreadable() -> None:
+    """A refused one may have no orderId (LTP docs, Query Order), and nothing can be published under no key."""
+    one = OneRecovery().begin()
+    sweep = one.account.listening.recovery.begin(one.now)
+    assert one.take(sweep, Stream.ORDERS, order(LOGIN_MS - 1) | {"orderId": ""}) == []
+    assert sweep.unreadable == 1
+
+
+def test_a_record_that_is_none_is_not_remembered() -> None:
+    """Somebody else may have written to the topic."""
+    one = OneRecovery()
+    one.account.listening.remember(Stream.ORDERS, b"no order", LOGIN_MS)
+    assert one.begin().records(Stream.ORDERS) == []
+
+
+def test_what_the_venue_dates_after_the_login_is_the_streams_to_tell() -> None:
+    """As exactly as the clocks are known: here the venue's is at most half a second ahead."""
+    one = OneRecovery().begin()
+    one.account.listening.recovery.clocks_measured(Skew(-500, 0))
+    one.sweep(trades=[trade(LOGIN_MS + 400, "early"), trade(LOGIN_MS + 600, "late")])
+    assert [record.value for record in one.records(Stream.TRADES)] == [raw(trade(LOGIN_MS + 400, "early"))]
+
+
+def test_a_row_that_tells_more_than_was_published_is_news() -> None:
+    """Of an order that ended, the history tells less than the question for it by its name does."""
+    one = OneRecovery().begin()
+    one.push(Stream.ORDERS, order(LOGIN_MS))
+    found = [order(LOGIN_MS), order(LOGIN_MS + 1, "FILLED", "1")]
+    assert [one.account.listening.recovery.is_news(Stream.ORDERS, raw(row)) for row in found] == [False, True]

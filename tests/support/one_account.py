@@ -12,7 +12,7 @@ from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.results import Result
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
-from bridge.core.account import Account, Terms
+from bridge.core.account import Account
 from bridge.core.admit import Rules
 from bridge.core.claims import Stored, decode
 from bridge.core.command import Pending, wire_args
@@ -20,6 +20,7 @@ from bridge.core.doubts import Question
 from bridge.core.intake import Past
 from bridge.core.now import Now
 from bridge.core.sending import Commit
+from bridge.core.terms import Terms
 from bridge.core.traffic import Answer, CommandRecord, Outgoing
 
 START = Now(1000.0, 1_795_000_000_000)

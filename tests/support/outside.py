@@ -5,7 +5,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -18,7 +18,7 @@ from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.results import Result
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
-from bridge.core.account import Account, Terms
+from bridge.core.account import Account
 from bridge.core.now import Now
 from bridge.core.traffic import Answer, CommandRecord, Outgoing, Received
 from bridge.errors import (
@@ -35,6 +35,9 @@ from bridge.flow.ports import Listener
 from bridge.flow.ports import Membership as MembershipPort
 from bridge.flow.takeover import Takeover
 from bridge.flow.term import Parts
+
+if TYPE_CHECKING:
+    from bridge.core.terms import Terms
 
 STOP_DEADLINE_S = 4.0
 COMMIT_TIMEOUT_S = 1.0
