@@ -60,12 +60,7 @@ class Account:
         self._orders = Orders()
         self._memory = Memory(terms.horizon_s)
         self._lanes = Lanes()
-        self._windows = Windows(
-            terms.limits,
-            window_s=terms.window_s,
-            budget_percent=terms.budget_percent,
-            late_landing_s=terms.late_landing_s,
-        )
+        self._windows = _windows(terms)
         self.replies = Replies(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
         self.listening = Listening(
             self.replies, self._orders, self.order_row, terms, epoch=epoch, durable_until_ms=durable_until_ms
@@ -205,3 +200,12 @@ class Account:
     def last_commit(self, now: Now, live_until_ms: int, *, released: bool) -> Commit:
         """Return the commit with which the term ends; `released`: the next owner may log in at once."""
         return self.sending.last_commit(now, self.listening.durable_until_ms(live_until_ms), released=released)
+
+
+def _windows(terms: Terms) -> Windows:
+    return Windows(
+        terms.limits,
+        window_s=terms.window_s,
+        budget_percent=terms.budget_percent,
+        late_landing_s=terms.late_landing_s,
+    )
