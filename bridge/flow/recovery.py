@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any, Final
 
 import structlog
@@ -19,10 +19,10 @@ from bridge.flow.questions import Questions
 _log = structlog.get_logger()
 _RETRY_FIRST_S: Final = 1.0
 _RETRY_LAST_S: Final = 8.0
-_WINDOW_MS: Final = 24 * 3600 * 1000
-"""Executions are asked for by the day, so that what waits in memory has a bound."""
+_DAY_MS: Final = 24 * 3600 * 1000
 _ONE_BY_ONE_MAX: Final = 50
-"""More orders than these are looked for in the history's pages first, back to the oldest of them."""
+"""More orders than these are looked for in the history's pages first, back to the oldest of them, within reason."""
+_SEARCHED_MS: Final = 7 * _DAY_MS
 _AT_ONCE: Final = 10
 _WHOLE_MAX: Final = 500
 """So many of the orders that ended in a gap are asked for whole; of more, the history's rows must do."""
@@ -58,6 +58,7 @@ class Recovery:
         self._login = asyncio.Event()
         self._endpoint = ""
         self._logged_in_at = 0.0
+        self._refused = False
 
     def begin(self, endpoint: str) -> None:
         """Sweep for the session that has just logged in."""
@@ -96,12 +97,15 @@ class Recovery:
             await self._sweep()
         except VenueRefused as error:
             self._log.error("sweep.refused", detail=str(error))
-            self._account.replies.alarm(Alarm.RECOVERY_REFUSED, str(error), self._clock())
-            self._events.publish()
+            if not self._refused:
+                self._account.replies.alarm(Alarm.RECOVERY_REFUSED, str(error), self._clock())
+                self._events.publish()
+            self._refused = True
             return False
         except VenueError as error:
             self._log.warning("sweep.failed", detail=str(error))
             return False
+        self._refused = False
         return True
 
     async def _sweep(self) -> None:
@@ -150,26 +154,37 @@ class Recovery:
         unlisted = self._judge.unlisted(sweep, listed)
         begin_ms = sweep.since_ms
         if len(unlisted) > _ONE_BY_ONE_MAX:
-            begin_ms = min([begin_ms, *(order.created_ms for order in unlisted if order.created_ms)])
-        ended = await self._rest.history(None, max(begin_ms, self._clock().wall_ms - ARCHIVE_MS))
-        listed |= {str(row.order.order_id) for row in ended}
-        singly: dict[str, OrderRow | None] = {order.order_id: None for order in self._judge.unlisted(sweep, listed)}
-        for row in ended:
-            if self._judge.is_news(Stream.ORDERS, row.raw) and len(singly) < _WHOLE_MAX and row.order.order_id:
-                singly[str(row.order.order_id)] = row
-            else:
-                self._take(sweep, row)
-        names = list(singly.items())
+            oldest_ms = min([begin_ms, *(order.created_ms for order in unlisted if order.created_ms)])
+            begin_ms = min(begin_ms, max(oldest_ms, self._clock().wall_ms - _SEARCHED_MS))
+        singly: dict[str, OrderRow | None] = {}
+        for first_ms, last_ms in self._days(begin_ms):
+            for row in await self._rest.history(None, first_ms, last_ms):
+                listed.add(str(row.order.order_id))
+                if self._judge.is_news(Stream.ORDERS, row.raw) and len(singly) < _WHOLE_MAX and row.order.order_id:
+                    singly[str(row.order.order_id)] = row
+                else:
+                    self._take(sweep, row)
+            await self._durable()
+        names = [*singly.items(), *((order.order_id, None) for order in self._judge.unlisted(sweep, listed))]
         for some in (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)):
             await _together(*(self._order(sweep, order_id, row) for order_id, row in some))
             await self._durable()
         return len(rows)
 
     async def _order(self, sweep: Sweep, order_id: str, row: OrderRow | None) -> None:
-        """Ask for one order; `row` is what the history tells of it, which leaves out what was last done to it."""
-        whole = await self._rest.order(order_id=order_id)
-        if whole is None:
-            self._log.warning("order.unknown_to_venue", order_id=order_id)
+        """Ask for one order; `row` is what the history tells of it, which leaves out what was last done to it.
+
+        One that the venue refuses to speak of holds up no other.
+        """
+        whole = None
+        try:
+            whole = await self._rest.order(order_id=order_id)
+        except VenueRefused as error:
+            self._log.error("order.refused", order_id=order_id, detail=str(error))
+            sweep.unreadable += row is None
+        else:
+            if whole is None:
+                self._log.warning("order.unknown_to_venue", order_id=order_id)
         for one in (whole, row):
             if one is not None:
                 self._take(sweep, one)
@@ -179,14 +194,18 @@ class Recovery:
         self._account.order_row(row.order, self._clock())
 
     async def _trades(self, sweep: Sweep) -> None:
-        until_ms = self._clock().wall_ms
-        for begin_ms in range(max(sweep.since_ms, until_ms - ARCHIVE_MS), until_ms, _WINDOW_MS):
-            end_ms = begin_ms + _WINDOW_MS if begin_ms + _WINDOW_MS < until_ms else None
-            rows = await self._rest.executions(None, begin_ms, end_ms)
+        for first_ms, last_ms in self._days(sweep.since_ms):
+            rows = await self._rest.executions(None, first_ms, last_ms)
             self._judge.take(sweep, Stream.TRADES, [row.raw for row in rows], self._clock())
             for row in rows:
                 self._account.doubts.trade_seen(row.trade, self._clock())
             await self._durable()
+
+    def _days(self, since_ms: int) -> Iterator[tuple[int, int | None]]:
+        """Cut the time since then into days, the last of which has no end: what waits in memory has a bound."""
+        now_ms = self._clock().wall_ms
+        for first_ms in range(max(since_ms, now_ms - ARCHIVE_MS), now_ms, _DAY_MS):
+            yield first_ms, first_ms + _DAY_MS if first_ms + _DAY_MS < now_ms else None
 
     async def _states(self, sweep: Sweep, stream: Stream, ask: Callable[[], Awaitable[Sequence[bytes]]]) -> None:
         """Ask for everything of a stream. With a row that was not understood, the list proves nothing to be gone."""
@@ -196,8 +215,13 @@ class Recovery:
         self._judge.take_states(sweep, stream, rows, self._clock(), whole=whole)
 
     async def _risks(self, sweep: Sweep) -> None:
-        if not sweep.is_audit:
+        """Ask for the risk of the exchange accounts. A key that may not know it must not wait for it."""
+        if sweep.is_audit:
+            return
+        try:
             self._judge.take_risks(sweep, await self._rest.account_risks(), self._clock())
+        except VenueRefused as error:
+            self._log.error("risks.refused", detail=str(error))
 
     async def _durable(self) -> None:
         """Publish what was recovered and wait until it is durable: no more of it waits in memory than one answer."""
