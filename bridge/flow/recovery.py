@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final
 
 import structlog
 
@@ -15,6 +15,7 @@ from bridge.errors import VenueError, VenueRefused
 from bridge.flow.events import Events
 from bridge.flow.ports import Clock, OrderRow, Publisher, VenueRest, VenueSession
 from bridge.flow.questions import Questions
+from bridge.flow.together import together
 
 _log = structlog.get_logger()
 _RETRY_FIRST_S: Final = 1.0
@@ -111,7 +112,7 @@ class Recovery:
     async def _sweep(self) -> None:
         account, unreadable = self._account, self._rest.unreadable
         sweep = self._judge.begin(self._clock())
-        open_orders, *_ = await _together(
+        open_orders, *_ = await together(
             self._orders(sweep),
             self._trades(sweep),
             self._states(sweep, Stream.ASSETS, self._rest.assets),
@@ -167,7 +168,7 @@ class Recovery:
             await self._durable()
         names = [*singly.items(), *((order.order_id, None) for order in self._judge.unlisted(sweep, listed))]
         for some in (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)):
-            await _together(*(self._order(sweep, order_id, row) for order_id, row in some))
+            await together(*(self._order(sweep, order_id, row) for order_id, row in some))
             await self._durable()
         return len(rows)
 
@@ -228,14 +229,3 @@ class Recovery:
         self._events.publish()
         while not await self._publisher.flush(_FLUSH_S):
             self._log.warning("sweep.waits_for_kafka")
-
-
-async def _together(*steps: Coroutine[Any, Any, Any]) -> list[Any]:
-    """Take steps side by side; where one fails, the others are ended before its error is raised."""
-    tasks = [asyncio.create_task(step) for step in steps]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

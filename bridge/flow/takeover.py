@@ -19,6 +19,7 @@ from bridge.core.terms import Terms
 from bridge.errors import ClusterUnreachable, OffsetLost
 from bridge.flow.past import Answered, States
 from bridge.flow.ports import Clock, Membership, Publisher, ReadTail, TailRecord
+from bridge.flow.together import together
 
 _log = structlog.get_logger()
 _POLL_S = 0.5
@@ -97,8 +98,8 @@ class Takeover:
         try:
             since_ms = await self._since_ms(offset)
             answers = await self._answers(0 if stored.doubtful_below > offset else since_ms, account)
-            await self._states(since_ms, account)
-            await self._trades(stored.durable_until_ms, account)
+            states = (self._states(stream, since_ms, account) for stream in STATE_STREAMS)
+            await together(*states, self._trades(stored.durable_until_ms, account))
             await self._read_commands(account, offset, stored, answers)
         except OffsetLost as error:
             account.replies.alarm(Alarm.OFFSET_LOST, str(error), self._clock())
@@ -133,13 +134,12 @@ class Takeover:
         await self._read_tail(letters, since_ms, answered.dead_letters)
         return answered
 
-    async def _states(self, since_ms: int, account: Account) -> None:
-        """Read what stands on the state topics: each tells everything within one horizon."""
-        for stream in sorted(STATE_STREAMS):
-            states = States()
-            await self._read_tail(topic_name(self._prefix, self._name, stream), since_ms, states.take)
-            for value, published_ms in states.last.values():
-                account.listening.remember(stream, value, published_ms)
+    async def _states(self, stream: Stream, since_ms: int, account: Account) -> None:
+        """Read what stands on a state topic: it tells everything within one horizon."""
+        states = States()
+        await self._read_tail(topic_name(self._prefix, self._name, stream), since_ms, states.take)
+        for value, published_ms in states.last.values():
+            account.listening.remember(stream, value, published_ms)
 
     async def _trades(self, durable_until_ms: int, account: Account) -> None:
         """Read which trades have been published of the time that REST will be asked about."""

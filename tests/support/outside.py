@@ -309,6 +309,7 @@ class Venue:
         self.balances: list[bytes] = []
         self.holdings: list[bytes] = []
         self.risks: list[bytes] = []
+        self.risks_trouble: VenueError | None = None
         self.unreadable = 0
         self.skew = None
         self.preferred = ""
@@ -365,6 +366,8 @@ class Venue:
 
     async def account_risks(self) -> list[bytes]:
         """Return the risk of each exchange account."""
+        if self.risks_trouble is not None:
+            raise self.risks_trouble
         return self.risks
 
     def opened(self, listener: Listener, other_login_at: float) -> "Session":
