@@ -82,6 +82,8 @@ class Recovery:
         self._overlap_ms = int((_OVERLAP_S + audit_period_s + rest_lag_s) * 1000)
         self._login: Now | None = None
         self._sweeps = 0
+        self._swept_ms = 0
+        self._unreadable = False
         self._missing: set[str] = set()
         self.audited_ms = 0
         """Up to when it is known that nothing is missing; 0 before that."""
@@ -113,8 +115,11 @@ class Recovery:
         audited_ms = max(self.audited_ms - self._rest_lag_ms - int(_OVERLAP_S * 1000), self._gaps.first_ms)
         if since_ms is None:
             return Sweep(now, audited_ms, is_audit=True)
-        # Audits may have failed for long before the link was lost, and what was muted then is not behind the overlap.
-        return Sweep(now, min(since_ms, audited_ms) if self.audited_ms else since_ms, is_audit=False)
+        if self.audited_ms:
+            # Audits may have failed for long before the link was lost, and what was muted then is before the overlap.
+            since_ms = min(since_ms, audited_ms)
+        # What a whole sweep was told, it need not be told again: REST lags by `rest_lag_s` at most.
+        return Sweep(now, max(since_ms, self._swept_ms), is_audit=False)
 
     def is_news(self, stream: Stream, row: bytes) -> bool:
         """Whether a row, which was understood before, tells more than what was published."""
@@ -177,6 +182,8 @@ class Recovery:
         self._sweeps += 1
         if sweep.is_audit:
             return self._end_audit(sweep, now)
+        self._swept_ms = sweep.began.wall_ms - self._rest_lag_ms - int(_OVERLAP_S * 1000)
+        self._unreadable |= bool(sweep.unreadable)
         login = self._login or now
         settled = login.mono + self._rest_lag_s
         if sweep.began.mono >= settled:
@@ -190,13 +197,15 @@ class Recovery:
     def closed(self, now: Now) -> None:
         """Note that the gaps are closed: what follows are audits, which begin where the sweeps looked no further."""
         self.audited_ms = (self._login or now).wall_ms
+        self._unreadable = False
         self.sweep_at = now.mono + self._audit_period_s
 
     def lost(self, sweep: Sweep) -> tuple[Lost, ...]:
         """Name what cannot be given back."""
         always = (Lost.SNAPSHOTS_BETWEEN, Lost.MARGIN_CALLS, Lost.LIQUIDATIONS, Lost.UNRECOGNIZED)
-        is_old = sweep.since_ms < sweep.began.wall_ms - ARCHIVE_MS
-        return (*always, *([Lost.OLD_TRADES] * is_old), *([Lost.UNREADABLE_ROWS] * bool(sweep.unreadable)))
+        since_ms = self._gaps.since_ms(0) or sweep.since_ms
+        is_old = since_ms < sweep.began.wall_ms - ARCHIVE_MS
+        return (*always, *([Lost.OLD_TRADES] * is_old), *([Lost.UNREADABLE_ROWS] * self._unreadable))
 
     def missing(self) -> str:
         """Name some of what the last audit missed."""

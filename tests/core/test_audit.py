@@ -185,7 +185,7 @@ def test_what_no_audit_could_see_is_looked_for_after_the_next_login() -> None:
     one.wait(3600)
     one.lose()
     sweep = one.log_in().recovery.begin(one.now)
-    assert sweep.since_ms == LOGIN_MS - 90_000
+    assert sweep.since_ms == LOGIN_MS - 60_000
     one.take(sweep, Stream.TRADES, trade(MUTED_MS))
     one.close()
     assert one.events("gap.closed")[-1]["fromMs"] == MUTED_MS

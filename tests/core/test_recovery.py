@@ -145,9 +145,10 @@ def test_what_cannot_be_given_back_is_named() -> None:
     one = OneRecovery().begin()
     always = one.recovery.lost(one.recovery.begin(one.now))
     assert always == (Lost.SNAPSHOTS_BETWEEN, Lost.MARGIN_CALLS, Lost.LIQUIDATIONS, Lost.UNRECOGNIZED)
-    old = OneRecovery(ended_ms=LOGIN_MS - ARCHIVE_MS).begin().recovery
+    old = OneRecovery(ended_ms=LOGIN_MS - ARCHIVE_MS - 1).begin().recovery
     sweep = old.begin(START)
     assert old.take(sweep, Stream.TRADES, [b"{}", b"no"], START) == set()
+    old.end(sweep, START)
     assert (sweep.unreadable, old.lost(sweep)) == (2, (*always, Lost.OLD_TRADES, Lost.UNREADABLE_ROWS))
 
 
@@ -315,3 +316,10 @@ def test_a_row_that_tells_more_than_was_published_is_news() -> None:
     one.push(Stream.ORDERS, order(LOGIN_MS))
     found = [order(LOGIN_MS), order(LOGIN_MS + 1, "FILLED", "1")]
     assert [one.account.listening.recovery.is_news(Stream.ORDERS, raw(row)) for row in found] == [False, True]
+
+
+def test_a_later_sweep_asks_for_less() -> None:
+    """REST lags by `rest_lag_s` at most, so what is older has been told to the first; a gap of days needs it once."""
+    one = OneRecovery(ended_ms=LOGIN_MS - 9 * 24 * 3600 * 1000).begin()
+    one.sweep()
+    assert one.recovery.begin(one.now).since_ms == one.now.wall_ms - 90_000

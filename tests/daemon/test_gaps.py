@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 import pytest_asyncio
 from proxy import PRODUCE, KafkaProxy
 from rig import PLACE, Rig, Topic, until
-from states import all_trades_are_there, last_states, recovered, tells_the_truth, true_states
+from states import all_trades_are_there, last_states, recovered, tells_the_truth, trades_by_id, true_states
 
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.sandbox.broker.launcher import Broker
@@ -22,6 +24,7 @@ from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 MARKET = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "MARKET", "orderQty": "0.01"}
+DAY_MS = 24 * 3600 * 1000
 SHORT = {"rest_lag_s": 1.5, "audit_period_s": 2}
 
 
@@ -209,3 +212,22 @@ async def test_the_first_start_tells_the_state(rig: Rig) -> None:
             assert recovered(topics[stream]) == len(topics[stream].records)
         assert topics[Stream.TRADES].records == []
     assert (complete["openOrders"], complete["recovered"]["orders"]) == (1, 1)
+
+
+async def test_past_executions_at_the_first_start(rig: Rig) -> None:
+    """Where they are wanted, those since a time are published, from the venue's archive too; older ones are not."""
+    now_ms = int(time.time() * 1000)
+    for days in (12, 8, 3):
+        at_ms = now_ms - days * DAY_MS
+        rig.venue.inject.past_order("main", at_ms, fills_ms=[at_ms + 1000])
+    settings = rig.settings(timing=SHORT)
+    since = datetime.now(UTC) - timedelta(days=10)
+    account = settings.accounts["main"].model_copy(update={"executions_since": since})
+    async with rig.daemon(settings.model_copy(update={"accounts": {"main": account}})):
+        topics = await all_topics(rig)
+        await until(lambda: bool(of_type(topics[Stream.SESSION], "gap.closed")), 60, "the first gap's end")
+    (closed,) = of_type(topics[Stream.SESSION], "gap.closed")
+    found = sorted(int(trade["createAt"]) for trade in trades_by_id(topics[Stream.TRADES]).values())
+    assert found == [now_ms - days * DAY_MS + 1000 for days in (8, 3)]
+    assert closed["fromMs"] == int(since.timestamp() * 1000)
+    assert (closed["cause"], closed["recovered"]["trades"]) == ("first_start", 2)

@@ -33,6 +33,9 @@ environment = {{ .Values.settings.environment | toJson }}
 [accounts.{{ $name }}]
 api_key_file = "/run/secrets/ltp/{{ $name }}/api-key"
 api_secret_file = "/run/secrets/ltp/{{ $name }}/api-secret"
+{{- with $account.executionsSince }}
+executions_since = {{ . | toJson }}
+{{- end }}
 {{- end }}
 {{- range .Values.settings.endpoints }}
 
