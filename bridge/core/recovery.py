@@ -3,12 +3,13 @@
 A sweep asks for everything once. While a gap is open, what a sweep brings from before the login is published. REST
 may lag behind the stream, so the gap closes with a sweep that began `rest_lag_s` after the login and brought nothing.
 Afterwards a sweep is an audit: what it knows and was not pushed is missing only if it is older than `rest_lag_s`, and
-if the next sweep finds it missing still.
+if the next sweep finds it missing still. What has no time, such as an end, must be found for so long.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
+from math import inf
 from typing import Final
 
 from msgspec import Struct, field
@@ -41,6 +42,9 @@ class Sweep(Struct):
     is_audit: bool
     found: Counter[Stream] = field(default_factory=Counter)
     missing: set[str] = field(default_factory=set)
+    """What an audit finds and was not pushed, and is older than REST may lag."""
+    undated: set[str] = field(default_factory=set)
+    """The same, but nothing tells how old it is."""
     unreadable: int = 0
 
 
@@ -84,7 +88,8 @@ class Recovery:
         self._sweeps = 0
         self._swept_ms = 0
         self._unreadable = False
-        self._missing: set[str] = set()
+        self._missing: dict[str, int] = {}
+        """What every audit of late has found, and since when."""
         self.audited_ms = 0
         """Up to when it is known that nothing is missing; 0 before that."""
         self.sweep_at = 0.0
@@ -106,7 +111,7 @@ class Recovery:
         self._gaps.logged_in(now)
         self._login = now
         self._sweeps = 0
-        self._missing = set()
+        self._missing = {}
         self.sweep_at = now.mono
 
     def begin(self, now: Now) -> Sweep:
@@ -155,7 +160,7 @@ class Recovery:
             if element.empty or element.key.startswith(NOWHERE):
                 self._publish([self._router.tombstone(element, now)])
             elif sweep.is_audit:
-                sweep.missing.add(f"the end of {element.key}")
+                sweep.undated.add(f"the end of {element.key}")
             else:
                 self._publish([self._router.tombstone(element, now)])
                 self._count(sweep, stream, sweep.began.wall_ms, missed=False)
@@ -214,11 +219,14 @@ class Recovery:
         return f"REST knows what was not pushed: {named}" + (f" and {more} more" if more > 0 else "")
 
     def _end_audit(self, sweep: Sweep, now: Now) -> Verdict:
-        confirmed = sweep.missing & self._missing
-        self._missing = confirmed or sweep.missing
+        began_ms, seen = sweep.began.wall_ms, self._missing
+        self._missing = {name: seen.get(name, began_ms) for name in sweep.missing | sweep.undated}
+        confirmed = {name for name in sweep.missing if name in seen}
+        confirmed |= {name for name in sweep.undated if seen.get(name, inf) <= began_ms - self._rest_lag_ms}
         if confirmed:
+            self._missing = {name: self._missing[name] for name in confirmed}
             return Verdict.MISSED
-        if sweep.missing:
+        if self._missing:
             self.sweep_at = now.mono + self._rest_lag_s * _SECOND_LOOK
         else:
             self.audited_ms = sweep.began.wall_ms - self._rest_lag_ms
@@ -241,10 +249,11 @@ class Recovery:
             self._publish(self._router.publish(element, now, recovered=True))
             return
         if sweep.is_audit:
-            before_ms = sweep.began.wall_ms - self._rest_lag_ms
-            settled = element.stream is Stream.TRADES or self._standing.is_settled(element, before_ms)
-            if settled and element.time_ms <= before_ms and self._matters(element):
-                sweep.missing.add(element.event_id or f"a change of {element.key}")
+            name = element.event_id or f"a change of {element.key}"
+            if element.stream is not Stream.TRADES and not self._standing.is_dated(element):
+                sweep.undated.update([name] * self._matters(element))
+            elif element.time_ms <= sweep.began.wall_ms - self._rest_lag_ms and self._matters(element):
+                sweep.missing.add(name)
             return
         login_ms = self._login.wall_ms if self._login is not None else 0
         if element.time_ms > login_ms + self._ahead_ms:

@@ -74,10 +74,10 @@ class Standing:
         known = self._live[element.stream].get(element.key)
         return not element.empty if known is None else element.meaning != known.element.meaning
 
-    def is_settled(self, element: Element, before_ms: int) -> bool:
-        """Whether a row of REST cannot be from before what stands: their times tell, or it was told before a time."""
+    def is_dated(self, element: Element) -> bool:
+        """Whether times tell that a row of REST is not from before what stands."""
         known = self._live[element.stream].get(element.key)
-        return known is None or bool(element.time_ms and known.element.time_ms) or known.told_ms <= before_ms
+        return bool(element.time_ms and (known is None or known.element.time_ms))
 
     def stands(self, element: Element) -> bool:
         """Whether anything stands under the key of an element."""
