@@ -23,13 +23,14 @@ from rig import Rig
 
 from bridge.config import Timing
 from bridge.sandbox.broker.launcher import start_broker
-from bridge.sandbox.venue.ledger import Ledger
+from bridge.sandbox.venue.ledger import Kind, Ledger
 from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.recovery.cuts import Cut, Cuts, Found
 from tests.recovery.floors import Floors, Span, budget, calls, floors
 
 _BEGUN = time.monotonic()
+_SPACING_MS = Timing().login_spacing_s * 1000
 
 
 def say(text: str) -> None:
@@ -63,14 +64,11 @@ def _took(cuts: list[Cut]) -> list[float]:
     return [one.complete_ms - one.opened_ms for one in cuts]
 
 
-def _held_back(cuts: list[Cut], ledger: Ledger, api_key: str) -> list[float]:
+def _held_back(cuts: list[Cut], ledger: Ledger) -> list[float]:
     """Return for how long after each cut no login was allowed, in ms."""
-    gaps_ms = [gap_s * 1000 for gap_s in ledger.login_gaps_s(api_key)]
-    opened = [one.opened_ms for one in cuts]
-    return [
-        max(0.0, at_ms - gap_ms + Timing().login_spacing_s * 1000 - one.cut_ms)
-        for one, at_ms, gap_ms in zip(cuts, opened, gaps_ms, strict=True)
-    ]
+    logins = [entry.wall_ms for entry in ledger.entries(Kind.LOGIN)]
+    before = [max(at_ms for at_ms in logins if at_ms <= one.cut_ms) for one in cuts]
+    return [max(0.0, at_ms + _SPACING_MS - one.cut_ms) for at_ms, one in zip(before, cuts, strict=True)]
 
 
 def _parts(took: list[float], lows: list[Floors], delay_ms: float) -> dict[str, Any]:
@@ -116,7 +114,7 @@ def _tell(found: Found, venue: Venue, delay_ms: float) -> dict[str, Any]:
     made = calls(venue.ledger)
     spans = [Span(one.opened_ms, one.complete_ms) for one in found.cuts]
     lows = floors(made, spans, delay_ms)
-    told = _times(found.cuts, _held_back(found.cuts, venue.ledger, venue.keys["main"].api_key))
+    told = _times(found.cuts, _held_back(found.cuts, venue.ledger))
     told["parts"] = _parts(_took(found.cuts), lows, delay_ms)
     say("what was asked after the login, and when the last of it, in ms")
     told["questions"] = _questions(made, spans, delay_ms)
