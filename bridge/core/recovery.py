@@ -187,9 +187,11 @@ class Recovery:
         self._sweeps += 1
         if sweep.is_audit:
             return self._end_audit(sweep, now)
-        self._swept_ms = sweep.began.wall_ms - self._rest_lag_ms - int(_OVERLAP_S * 1000)
-        self._unreadable |= bool(sweep.unreadable)
         login = self._login or now
+        # What is from after the login was told, but left to the stream.
+        told_ms = min(sweep.began.wall_ms - self._rest_lag_ms, login.wall_ms)
+        self._swept_ms = told_ms - int(_OVERLAP_S * 1000)
+        self._unreadable |= bool(sweep.unreadable)
         settled = login.mono + self._rest_lag_s
         if sweep.began.mono >= settled:
             self.sweep_at = now.mono + self._rest_lag_s * _SECOND_LOOK

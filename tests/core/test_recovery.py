@@ -323,3 +323,16 @@ def test_a_later_sweep_asks_for_less() -> None:
     one = OneRecovery(ended_ms=LOGIN_MS - 9 * 24 * 3600 * 1000).begin()
     one.sweep()
     assert one.recovery.begin(one.now).since_ms == one.now.wall_ms - 90_000
+
+
+def test_what_a_sweep_left_to_the_stream_is_asked_for_after_the_next_login() -> None:
+    """Sweeps went on for long, a push of that time was muted, and the link was lost before an audit could find it."""
+    one = OneRecovery().begin()
+    muted_ms = LOGIN_MS + 50_000
+    one.wait(200)
+    assert one.sweep(trades=[trade(GAP_MS, "a"), trade(muted_ms, "b")]) is Verdict.NOTHING
+    one.lose()
+    sweep = one.log_in().recovery.begin(one.now)
+    one.take(sweep, Stream.TRADES, trade(muted_ms, "b"))
+    assert sweep.since_ms <= muted_ms
+    assert [record.event_id for record in one.records(Stream.TRADES)][1:] == ["trade:OKX:OKX_PERP_ETH_USDT:17:b"]
