@@ -152,55 +152,6 @@ def test_what_cannot_be_given_back_is_named() -> None:
     assert (sweep.unreadable, old.lost(sweep)) == (2, (*always, Lost.OLD_TRADES, Lost.UNREADABLE_ROWS))
 
 
-def test_a_position_that_a_full_list_lacks_is_no_more() -> None:
-    """Its last record is a tombstone; what is listed, and what was just pushed, stands."""
-    one = OneRecovery()
-    one.remember(Stream.POSITIONS, position(BEFORE_MS, sym="gone"), position(BEFORE_MS, sym="there"))
-    one.begin().push(Stream.POSITIONS, position(LOGIN_MS, sym="new"))
-    one.sweep(positions=[position(BEFORE_MS, sym="there")])
-    (tombstone,) = [record for record in one.records(Stream.POSITIONS) if record.value is None]
-    assert (tombstone.key, tombstone.recovered, tombstone.event_id) == (b"gone:NONE", True, None)
-    one.close()
-    assert one.events("gap.closed")[0]["recovered"]["positions"] == 1
-
-
-def test_a_part_of_a_list_ends_nothing() -> None:
-    """Nor does a row that is not understood: it may be of the key that seems to be missing."""
-    one = OneRecovery()
-    one.remember(Stream.POSITIONS, position(BEFORE_MS))
-    one.begin()
-    recovery, sweep = one.recovery, one.recovery.begin(one.now)
-    recovery.take_states(sweep, Stream.POSITIONS, [], one.now, whole=False)
-    recovery.take_states(sweep, Stream.POSITIONS, [b"{}"], one.now, whole=True)
-    assert one.account.drain() == []
-
-
-def test_a_position_that_an_even_later_list_still_has_ends_before_the_gap_closes() -> None:
-    """REST is not equally late each time: what comes back from before the end goes again."""
-    one = OneRecovery()
-    one.remember(Stream.POSITIONS, position(BEFORE_MS))
-    one.begin().sweep(positions=[])
-    one.wait(3.75)
-    one.sweep(positions=[position(BEFORE_MS)])
-    one.wait(26.25)
-    assert one.sweep(positions=[]) is Verdict.NOTHING
-    one.wait(5)
-    assert one.sweep(positions=[]) is Verdict.MAY_CLOSE
-    assert one.last(Stream.POSITIONS) == {"OKX_PERP_ETH_USDT:NONE": None}
-
-
-def test_a_position_that_was_refreshed_meanwhile_ends_before_the_gap_closes() -> None:
-    """That it was published again tells nothing about when it was pushed."""
-    one = OneRecovery()
-    one.remember(Stream.POSITIONS, position(BEFORE_MS), published_ms=LOGIN_MS - 2_880_000 + 20_000)
-    one.begin().sweep(positions=[position(BEFORE_MS)])
-    one.wait(25)
-    assert len(one.tick()) == 1
-    one.wait(5)
-    assert one.sweep(positions=[]) is Verdict.NOTHING
-    assert one.last(Stream.POSITIONS) == {"OKX_PERP_ETH_USDT:NONE": None}
-
-
 @pytest.mark.parametrize(
     ("row", "from_ms"),
     [
