@@ -1,6 +1,7 @@
 """The gap ledger: every interval in which pushes may have been missed, from its opening to its end."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from msgspec import Struct, field
 
@@ -41,6 +42,15 @@ class GapLedger:
     def __len__(self) -> int:
         return len(self._open)
 
+    def inherit(self, opened: Iterable[GapOpened]) -> None:
+        """Take on the gaps that earlier owners left open."""
+        self._open += [_Gap(one.gap_id, one.from_ms, one.cause) for one in opened]
+
+    @property
+    def start_ms(self) -> int:
+        """Where the oldest open gap begins; 0 without one."""
+        return min((gap.from_ms for gap in self._open), default=0)
+
     def open(self, now: Now, epoch: int, from_ms: int, cause: Cause, detail: str) -> GapOpened:
         """Open a gap that begins at `from_ms`."""
         if cause is Cause.FIRST_START:
@@ -61,12 +71,17 @@ class GapLedger:
         since_ms = min(starts, default=None)
         return None if since_ms is None else max(since_ms, self.first_ms)
 
-    def credit(self, stream: Stream, time_ms: int, *, missed: bool) -> None:
-        """Count a recovered row to the gap it fell into. One that was `missed` outside it makes the gap longer."""
+    def credit(self, stream: Stream, time_ms: int, *, missed: bool, sure_ms: int) -> None:
+        """Count a recovered row to the gap it fell into. One that was `missed` outside it makes the gap longer.
+
+        Before all gaps, others may have been missed that were overtaken by then: back to `sure_ms`, up to when it is
+        known that nothing is missing.
+        """
         gap = next((gap for gap in reversed(self._open) if gap.from_ms <= time_ms), self._open[0])
         gap.recovered[stream] += 1
         if missed and time_ms:
-            gap.from_ms = min(gap.from_ms, time_ms)
+            if time_ms < gap.from_ms:
+                gap.from_ms = min(time_ms, sure_ms)
             gap.to_ms = max(gap.to_ms, time_ms)
 
     def close(self, now: Now, lost: tuple[Lost, ...]) -> list[GapClosed]:

@@ -1,9 +1,9 @@
 """What the bridge hears of the venue, and says about its hearing: pushes, rows in their place, sessions and gaps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bridge.contract.pushes import OrderPush
-from bridge.contract.session import Alarm, Cause, RecoveryComplete, SessionLost, SessionOpened
+from bridge.contract.session import Alarm, Cause, GapOpened, RecoveryComplete, SessionLost, SessionOpened
 from bridge.contract.topics import Stream
 from bridge.core.element import READ, UNREADABLE
 from bridge.core.gaps import GapLedger, in_numbers
@@ -60,6 +60,10 @@ class Listening:
         self._standing.remember(element, published_ms)
         if element.order is not None:
             self._orders.seen(element.order)
+
+    def inherit(self, opened: Iterable[GapOpened]) -> None:
+        """Take on the gaps that earlier owners left open: they close with this one's."""
+        self._gaps.inherit(opened)
 
     def begin(self, now: Now, listen_from_ms: int | None) -> None:
         """Open the gap of the time before this term: what was not durable, or what nobody has listened to."""

@@ -3,14 +3,14 @@
 A sweep asks for everything once. While a gap is open, what a sweep brings from before the login is published. REST
 may lag behind the stream, so the gap closes with a sweep that began `rest_lag_s` after the login and brought nothing.
 Afterwards a sweep is an audit: what it knows and was not pushed is missing only if it is older than `rest_lag_s`, and
-if the next sweep finds it missing still. What has no time, such as an end, must be found for so long.
+if the next sweep finds it missing still. What has no time, such as an end, must be found for so long, and so must
+what changes all the time, with nothing pushed in between.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct, field
 
@@ -44,8 +44,15 @@ class Sweep(Struct):
     missing: set[str] = field(default_factory=set)
     """What an audit finds and was not pushed, and is older than REST may lag."""
     undated: set[str] = field(default_factory=set)
-    """The same, but nothing tells how old it is."""
+    """What it finds besides, and nothing tells how long it has been missing."""
     unreadable: int = 0
+
+
+class _Seen(NamedTuple):
+    """When an audit first found something, and when the one before it began."""
+
+    since_ms: int
+    before_ms: int
 
 
 class Verdict(Enum):
@@ -84,12 +91,15 @@ class Recovery:
         self._ahead_ms = int(skew_bound_s * 1000)
         # What was muted on the last link and not found by then lies so far before its end.
         self._overlap_ms = int((_OVERLAP_S + audit_period_s + rest_lag_s) * 1000)
+        # An owner before this one would have found earlier what was missing.
+        self._detection_ms = int((audit_period_s + 2 * rest_lag_s) * 1000)
         self._login: Now | None = None
         self._sweeps = 0
         self._swept_ms = 0
         self._unreadable = False
-        self._missing: dict[str, int] = {}
-        """What every audit of late has found, and since when."""
+        self._missing: dict[str, _Seen] = {}
+        """What the last audit has found."""
+        self._looked_ms = 0
         self.audited_ms = 0
         """Up to when it is known that nothing is missing; 0 before that."""
         self.sweep_at = 0.0
@@ -160,20 +170,17 @@ class Recovery:
             if element.empty or element.key.startswith(NOWHERE):
                 self._publish([self._router.tombstone(element, now)])
             elif sweep.is_audit:
-                sweep.undated.add(f"the end of {element.key}")
+                sweep.undated.add(f"the end of {element.key} since {self._standing.told_ms(element)}")
             else:
                 self._publish([self._router.tombstone(element, now)])
                 self._count(sweep, stream, sweep.began.wall_ms, missed=False)
 
     def take_risks(self, sweep: Sweep, rows: Iterable[bytes], now: Now) -> None:
-        """Publish, once for each session that closes a gap, the risk of every exchange account as it is now."""
-        if sweep.is_audit or self._sweeps:
-            return
+        """Publish the risk of every exchange account as it is now, in place of the margin calls of the gap."""
         for row in rows:
             element = READ[Stream.MARGIN_CALLS](row)
             self._publish(self._router.publish(element, now, recovered=True))
-            self._gaps.credit(Stream.MARGIN_CALLS, now.wall_ms, missed=False)
-            sweep.found[Stream.MARGIN_CALLS] += 1
+            self._count(sweep, Stream.MARGIN_CALLS, now.wall_ms, missed=False)
 
     def unlisted(self, sweep: Sweep, listed: set[str]) -> list[Order]:
         """Return the orders that were live before, and that the list of open orders lacks."""
@@ -203,15 +210,14 @@ class Recovery:
 
     def closed(self, now: Now) -> None:
         """Note that the gaps are closed: what follows are audits, which begin where the sweeps looked no further."""
-        self.audited_ms = (self._login or now).wall_ms
+        self.audited_ms = self._looked_ms = (self._login or now).wall_ms
         self._unreadable = False
         self.sweep_at = now.mono + self._audit_period_s
 
     def lost(self, sweep: Sweep) -> tuple[Lost, ...]:
         """Name what cannot be given back."""
         always = (Lost.SNAPSHOTS_BETWEEN, Lost.MARGIN_CALLS, Lost.LIQUIDATIONS, Lost.UNRECOGNIZED)
-        since_ms = self._gaps.since_ms(0) or sweep.since_ms
-        is_old = since_ms < sweep.began.wall_ms - ARCHIVE_MS
+        is_old = self._gaps.start_ms < sweep.began.wall_ms - ARCHIVE_MS
         return (*always, *([Lost.OLD_TRADES] * is_old), *([Lost.UNREADABLE_ROWS] * self._unreadable))
 
     def missing(self) -> str:
@@ -222,17 +228,22 @@ class Recovery:
 
     def _end_audit(self, sweep: Sweep, now: Now) -> Verdict:
         began_ms, seen = sweep.began.wall_ms, self._missing
-        self._missing = {name: seen.get(name, began_ms) for name in sweep.missing | sweep.undated}
-        confirmed = {name for name in sweep.missing if name in seen}
-        confirmed |= {name for name in sweep.undated if seen.get(name, inf) <= began_ms - self._rest_lag_ms}
+        first = _Seen(began_ms, self._looked_ms)
+        self._missing = {name: seen.get(name, first) for name in sweep.missing | sweep.undated}
+        self._looked_ms = began_ms
+        confirmed = sweep.missing & seen.keys()
+        again = sweep.undated & seen.keys()
+        confirmed |= {name for name in again if seen[name].since_ms <= began_ms - self._rest_lag_ms}
         if confirmed:
             self._missing = {name: self._missing[name] for name in confirmed}
             return Verdict.MISSED
-        if self._missing:
+        if sweep.missing:
             self.sweep_at = now.mono + self._rest_lag_s * _SECOND_LOOK
-        else:
-            self.audited_ms = sweep.began.wall_ms - self._rest_lag_ms
-            self.sweep_at = now.mono + self._audit_period_s
+            return Verdict.NOTHING
+        # What this look was the first to find may have been missing since the look before it.
+        sure_ms = min([began_ms, *(found.before_ms for found in self._missing.values())]) - self._rest_lag_ms
+        self.audited_ms = max(sure_ms, self.audited_ms)
+        self.sweep_at = now.mono + self._audit_period_s
         return Verdict.NOTHING
 
     def _is_news(self, element: Element) -> bool:
@@ -251,11 +262,7 @@ class Recovery:
             self._publish(self._router.publish(element, now, recovered=True))
             return
         if sweep.is_audit:
-            name = element.event_id or f"a change of {element.key}"
-            if element.stream is not Stream.TRADES and not self._standing.is_dated(element):
-                sweep.undated.update([name] * self._matters(element))
-            elif element.time_ms <= sweep.began.wall_ms - self._rest_lag_ms and self._matters(element):
-                sweep.missing.add(name)
+            self._look(sweep, element)
             return
         login_ms = self._login.wall_ms if self._login is not None else 0
         if element.time_ms > login_ms + self._ahead_ms:
@@ -264,10 +271,22 @@ class Recovery:
         self._publish(self._router.publish(element, now, recovered=True))
         self._count(sweep, element.stream, element.time_ms, missed=missed)
 
+    def _look(self, sweep: Sweep, element: Element) -> None:
+        """Note what was not pushed: as missing where it is old enough, else for the time that nothing is pushed for."""
+        if not self._matters(element):
+            return
+        is_dated = element.stream is Stream.TRADES or self._standing.is_dated(element)
+        if is_dated and element.time_ms <= sweep.began.wall_ms - self._rest_lag_ms:
+            sweep.missing.add(element.event_id or f"a change of {element.key}")
+        elif element.stream is not Stream.TRADES and (not is_dated or self._standing.stands(element)):
+            # A state that changes all the time is never old, however long nothing of it has been pushed.
+            sweep.undated.add(f"a change of {element.key} since {self._standing.told_ms(element)}")
+
     def _matters(self, element: Element) -> bool:
         """Whether a difference is one to a reader: what a balance is worth moves without a push."""
         return element.stream in {Stream.TRADES, Stream.ORDERS} or self._standing.says_otherwise(element)
 
     def _count(self, sweep: Sweep, stream: Stream, time_ms: int, *, missed: bool) -> None:
-        self._gaps.credit(stream, time_ms, missed=missed)
+        sure_ms = self.audited_ms or self._gaps.start_ms - self._detection_ms
+        self._gaps.credit(stream, time_ms, missed=missed, sure_ms=sure_ms)
         sweep.found[stream] += 1

@@ -79,6 +79,11 @@ class Standing:
         known = self._live[element.stream].get(element.key)
         return bool(element.time_ms and (known is None or known.element.time_ms))
 
+    def told_ms(self, element: Element) -> int:
+        """Return since when what stands under the key of an element is known; 0 when nothing does."""
+        known = self._live[element.stream].get(element.key) or self._over.get(element.key)
+        return known.told_ms if known is not None else 0
+
     def stands(self, element: Element) -> bool:
         """Whether anything stands under the key of an element."""
         return element.key in self._live[element.stream] or element.key in self._over

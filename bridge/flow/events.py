@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -14,6 +15,8 @@ from bridge.flow.ports import Publisher, VenueSession
 
 _log = structlog.get_logger()
 _NAME_CHARS_MAX = 200
+ON_THE_WAY_MS: Final = 1000
+"""Longer than a frame takes from the venue on a link that is alive."""
 
 
 class Events:
@@ -34,20 +37,26 @@ class Events:
         self._wake = wake
         self._on_login = on_login
         self._skewed = False
+        self._logged_in_ms = 0
         self.ended = asyncio.Event()
         """Set when a session has ended, or did not come about."""
         self.session: VenueSession | None = None
         """Set once the session exists; it needs its listener first."""
 
     def durable_until_ms(self) -> int:
-        """Return up to when everything that was received is durable; 0 before the first login."""
+        """Return up to when everything that the venue pushed is durable; 0 before the first login.
+
+        What it pushed and was never received was made before the last frame arrived, by the time a frame takes.
+        """
         heard_ms = self.session.heard_ms if self.session is not None else 0
+        listened_ms = max(heard_ms - ON_THE_WAY_MS, self._logged_in_ms)
         pending_ms = self._publisher.oldest_pending_ms()
-        return heard_ms if pending_ms is None else min(heard_ms, pending_ms)
+        return listened_ms if pending_ms is None else min(listened_ms, pending_ms - ON_THE_WAY_MS)
 
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Begin the sweep of a new session."""
         self._log.info("session.logged_in", endpoint=endpoint)
+        self._logged_in_ms = now.wall_ms
         self._account.listening.logged_in(endpoint, now)
         self.publish()
         self._on_login(endpoint)

@@ -1,14 +1,17 @@
 """What the topics tell of the time before this owner: results, dead letters, and what stood on the state topics."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from bridge.contract import headers as names
 from bridge.contract.results import Result
+from bridge.contract.session import GapClosed, GapOpened, SessionEvent
 from bridge.contract.topics import Stream
 from bridge.flow.ports import TailRecord
 
+_decode_session = msgspec.json.Decoder(SessionEvent).decode
 _decode_result = msgspec.json.Decoder(Result).decode
 
 
@@ -84,3 +87,25 @@ class States:
             self.last.pop(key, None)
             if value is not None:
                 self.last[key] = value, record.timestamp_ms
+
+
+class OpenGaps:
+    """The gaps that earlier owners opened and did not close, read piece by piece."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, GapOpened] = {}
+
+    @property
+    def left(self) -> Iterable[GapOpened]:
+        """Those that are open, the oldest first."""
+        return self._open.values()
+
+    def take(self, records: Sequence[TailRecord]) -> None:
+        """Take records of `session` in; what is not a session event is none."""
+        for record in records:
+            with contextlib.suppress(msgspec.DecodeError):
+                event = _decode_session(record.value or b"")
+                if isinstance(event, GapOpened):
+                    self._open[event.gap_id] = event
+                elif isinstance(event, GapClosed):
+                    self._open.pop(event.gap_id, None)

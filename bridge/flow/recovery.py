@@ -117,7 +117,6 @@ class Recovery:
             self._trades(sweep),
             self._states(sweep, Stream.ASSETS, self._rest.assets),
             self._states(sweep, Stream.POSITIONS, self._rest.positions),
-            self._risks(sweep),
         )
         if self._rest.skew is not None:
             self._events.skew_measured(self._rest.skew, self._clock())
@@ -130,6 +129,8 @@ class Recovery:
         verdict = self._judge.end(sweep, self._clock())
         if not account.recovered:
             self._complete(sweep, open_orders)
+            self._events.publish()
+            await self._risks(sweep)
         if verdict is Verdict.MAY_CLOSE:
             account.listening.close_gaps(sweep, self._clock())
             self._log.info("gaps.closed", since_ms=sweep.since_ms)
@@ -216,9 +217,7 @@ class Recovery:
         self._judge.take_states(sweep, stream, rows, self._clock(), whole=whole)
 
     async def _risks(self, sweep: Sweep) -> None:
-        """Ask for the risk of the exchange accounts. A key that may not know it must not wait for it."""
-        if sweep.is_audit:
-            return
+        """Ask for the risk of the exchange accounts. Nothing waits for it; there are keys that may not know it."""
         try:
             self._judge.take_risks(sweep, await self._rest.account_risks(), self._clock())
         except VenueRefused as error:

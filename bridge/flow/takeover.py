@@ -17,7 +17,7 @@ from bridge.core.claims import Stored, decode, encode
 from bridge.core.intake import Past
 from bridge.core.terms import Terms
 from bridge.errors import ClusterUnreachable, OffsetLost
-from bridge.flow.past import Answered, States
+from bridge.flow.past import Answered, OpenGaps, States
 from bridge.flow.ports import Clock, Membership, Publisher, ReadTail, TailRecord
 from bridge.flow.together import together
 
@@ -99,7 +99,8 @@ class Takeover:
             since_ms = await self._since_ms(offset)
             answers = await self._answers(0 if stored.doubtful_below > offset else since_ms, account)
             states = (self._states(stream, since_ms, account) for stream in STATE_STREAMS)
-            await together(*states, self._trades(stored.durable_until_ms, account))
+            durable_ms = stored.durable_until_ms
+            await together(*states, self._trades(durable_ms, account), self._gaps(min(since_ms, durable_ms), account))
             await self._read_commands(account, offset, stored, answers)
         except OffsetLost as error:
             account.replies.alarm(Alarm.OFFSET_LOST, str(error), self._clock())
@@ -140,6 +141,12 @@ class Takeover:
         await self._read_tail(topic_name(self._prefix, self._name, stream), since_ms, states.take)
         for value, published_ms in states.last.values():
             account.listening.remember(stream, value, published_ms)
+
+    async def _gaps(self, since_ms: int, account: Account) -> None:
+        """Read which gaps earlier owners left open."""
+        gaps = OpenGaps()
+        await self._read_tail(topic_name(self._prefix, self._name, Stream.SESSION), since_ms, gaps.take)
+        account.listening.inherit(gaps.left)
 
     async def _trades(self, durable_until_ms: int, account: Account) -> None:
         """Read which trades have been published of the time that REST will be asked about."""

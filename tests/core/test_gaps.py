@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from one_account import START
 
-from bridge.contract.session import Cause, Lost, Recovered
+from bridge.contract.session import Cause, GapOpened, Lost, Recovered
 from bridge.contract.topics import Stream
 from bridge.core.gaps import GapLedger, in_numbers
 from bridge.core.now import Now
@@ -54,8 +54,8 @@ def test_closing_tells_what_was_recovered_and_what_is_lost_and_forgets() -> None
     gaps = GapLedger()
     _open(gaps, T, Cause.BUFFER_FULL)
     gaps.logged_in(_later(10))
-    gaps.credit(Stream.TRADES, T + 1, missed=True)
-    gaps.credit(Stream.MARGIN_CALLS, T + 2, missed=False)
+    gaps.credit(Stream.TRADES, T + 1, missed=True, sure_ms=T)
+    gaps.credit(Stream.MARGIN_CALLS, T + 2, missed=False, sure_ms=T)
     (closed,) = gaps.close(_later(30), (Lost.LIQUIDATIONS,))
     assert (closed.at, closed.gap_id, closed.cause, closed.lost) == (
         *(T + 30, "7-1"),
@@ -95,19 +95,49 @@ def test_a_missed_row_from_before_all_gaps_moves_the_first_back() -> None:
     gaps = GapLedger()
     _open(gaps, T)
     _open(gaps, T + 100)
-    gaps.credit(Stream.TRADES, T - 40, missed=True)
+    gaps.credit(Stream.TRADES, T - 40, missed=True, sure_ms=T)
     assert gaps.durable_until_ms(T + 500) == T - 40
     assert gaps.since_ms(OVERLAP_MS) == T - 40 - OVERLAP_MS
     first, second = gaps.close(START, ())
     assert (first.from_ms, first.recovered, second.from_ms) == (T - 40, Recovered(trades=1), T + 100)
 
 
+def test_before_a_missed_row_others_may_have_been_overtaken() -> None:
+    """The gap begins where it was last known that nothing is missing, if that is earlier."""
+    gaps = GapLedger()
+    _open(gaps, T)
+    gaps.credit(Stream.ORDERS, T - 40, missed=True, sure_ms=T - 70)
+    gaps.credit(Stream.ORDERS, T - 90, missed=True, sure_ms=T - 70)
+    assert gaps.start_ms == T - 90
+
+
+def test_gaps_that_were_left_open_are_closed_with_the_next_owners() -> None:
+    """Each under its own name, ended by the login that ends them all."""
+    gaps = GapLedger(T)
+    gaps.inherit([GapOpened(T, "6-2", T - 7, Cause.STOPPED, "stopped")])
+    _open(gaps, T)
+    gaps.logged_in(_later(10))
+    closed = gaps.close(_later(30), ())
+    assert [(gap.gap_id, gap.from_ms, gap.to_ms) for gap in closed] == [("6-2", T - 7, T + 10), ("7-1", T, T + 10)]
+
+
+def test_a_missed_row_from_after_the_login_makes_the_gap_longer() -> None:
+    """The stream may have fallen silent right after it: that row too lies within what the gap says."""
+    gaps = GapLedger()
+    _open(gaps, T)
+    gaps.logged_in(_later(10))
+    gaps.credit(Stream.TRADES, T + 12, missed=True, sure_ms=T)
+    gaps.credit(Stream.ASSETS, T + 14, missed=False, sure_ms=T)
+    (closed,) = gaps.close(_later(30), ())
+    assert (closed.from_ms, closed.to_ms) == (T, T + 12)
+
+
 def test_what_was_not_missed_or_has_no_time_moves_nothing() -> None:
     """A balance that stood unpublished for years is no gap of years."""
     gaps = GapLedger()
     _open(gaps, T)
-    gaps.credit(Stream.ASSETS, T - 40, missed=False)
-    gaps.credit(Stream.ASSETS, 0, missed=True)
+    gaps.credit(Stream.ASSETS, T - 40, missed=False, sure_ms=T)
+    gaps.credit(Stream.ASSETS, 0, missed=True, sure_ms=T)
     (closed,) = gaps.close(START, ())
     assert (closed.from_ms, closed.recovered) == (T, Recovered(assets=2))
 
@@ -120,7 +150,7 @@ def test_a_row_counts_for_the_last_gap_that_began_before_it(starts: set[int], ro
     for at in ordered:
         _open(gaps, T + at)
     for row in rows:
-        gaps.credit(Stream.TRADES, T + row, missed=False)
+        gaps.credit(Stream.TRADES, T + row, missed=False, sure_ms=T)
     bounds = [-1000, *ordered[1:], 1000]
     expected = [sum(begin <= row < end for row in rows) for begin, end in pairwise(bounds)]
     assert [closed.recovered.trades for closed in gaps.close(START, ())] == expected

@@ -71,6 +71,15 @@ def test_without_a_time_the_order_of_arrival_tells(stream: Stream, make: type) -
         assert standing.is_news(_of(stream, make(at_ms, "3")))
 
 
+def test_a_row_with_a_time_is_news_after_a_push_without_one_if_it_differs() -> None:
+    """Nothing tells which came first; what was executed does."""
+    standing, (known, same, other, less) = _orders(
+        order(0, "PARTIALLY_FILLED", "0.5"), order(T, "PARTIALLY_FILLED", "0.50"), order(T, "OPEN", "0.5"), order(T)
+    )
+    standing.take(known, T)
+    assert [standing.is_news(row) for row in (same, other, less)] == [False, True, False]
+
+
 def test_a_row_is_news_when_it_is_newer_or_of_an_unknown_key() -> None:
     """A worse or an equal one is not."""
     standing, (known, newer, other) = _orders(order(T), order(T + 1), order(T, order_id="18"))
