@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from aiohttp import WSMessage, WSMsgType, web
 from listening import Notes, running
-from passage import Passage
+from wire_proxy import Direction, WireProxy
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
@@ -56,11 +56,6 @@ def start(
     return make
 
 
-def port(url: str) -> int:
-    """Return the port of a URL."""
-    return int(url.split(":")[2].split("/", maxsplit=1)[0])
-
-
 async def lively(ws: web.WebSocketResponse) -> None:
     """Accept a login, answer pings, and push all the time."""
     await ws.receive()
@@ -78,24 +73,25 @@ async def lively(ws: web.WebSocketResponse) -> None:
     await asyncio.gather(pushing, return_exceptions=True)
 
 
-@pytest.mark.parametrize(("there", "back"), [(False, False), (False, True), (True, False)])
+@pytest.mark.parametrize("lost", [("up", "down"), ("up",), ("down",)])
 async def test_a_link_that_loses_without_a_word(
-    venue: Venue, start: Start, notes: Notes, *, there: bool, back: bool
+    venue: Venue, start: Start, notes: Notes, lost: tuple[Direction, ...]
 ) -> None:
     """Whichever direction loses what is sent, and though pushes may go on, the missing pong ends the session."""
-    async with Passage(port(await venue(lively))) as way, running(start(f"ws://127.0.0.1:{way.port}/v1/private")):
+    async with WireProxy(await venue(lively)) as way, running(start(way.url)):
         await notes.wait("skew_measured")
         assert notes.of("lost") == []
-        way.there, way.back = there, back
+        way.black_hole(*lost)
         assert (await notes.wait("lost"))[0] == (Cause.PONG_OVERDUE, "no pong within 1 s")
 
 
 async def test_frames_that_come_byte_by_byte(venue: Venue, start: Start, notes: Notes) -> None:
     """Handshake, login, pushes and pongs are whole, however the network cuts them."""
-    way = Passage(port(await venue(lively)), slice_bytes=1)
-    async with way, running(start(f"ws://127.0.0.1:{way.port}/v1/private")):
-        await notes.wait("received", 10)
-        await notes.wait("skew_measured", 2)
+    async with WireProxy(await venue(lively)) as way:
+        way.slice()
+        async with running(start(way.url)):
+            await notes.wait("received", 10)
+            await notes.wait("skew_measured", 2)
     assert {getattr(push, "data", None) for push in notes.of("received")} == {b'{"n":1}'}
     assert notes.causes("lost") == [Cause.STOPPED]
 
