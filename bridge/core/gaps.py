@@ -10,7 +10,9 @@ from bridge.contract.topics import Stream
 from bridge.core.now import Now
 
 
-class _Gap(Struct):
+class Gap(Struct):
+    """An open gap."""
+
     gap_id: str
     from_ms: int
     cause: Cause
@@ -36,15 +38,21 @@ class GapLedger:
         """Up to when the predecessor's events are durable; 0 without one."""
         self.first_ms = 0
         """From when on anybody listens, where this owner is the very first: what was before is nobody's; else 0."""
-        self._open: list[_Gap] = []
+        self._open: list[Gap] = []
         self._opened = 0
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def inherit(self, opened: Iterable[GapOpened]) -> None:
-        """Take on the gaps that earlier owners left open."""
-        self._open += [_Gap(one.gap_id, one.from_ms, one.cause) for one in opened]
+    def inherit(self, left: Iterable[Gap], last_login_ms: int) -> None:
+        """Take on the gaps that earlier owners left open, and with them what only their oldest start stood for.
+
+        One number is kept for all of them. Where a gap explains it, pushes were heard until that owner's last login at
+        least, and from there on nothing is sure.
+        """
+        self._open += left
+        if self._open and self.start_ms <= self.inherited_ms:
+            self.inherited_ms = max(self.inherited_ms, last_login_ms)
 
     @property
     def start_ms(self) -> int:
@@ -56,7 +64,7 @@ class GapLedger:
         if cause is Cause.FIRST_START:
             self.first_ms = from_ms
         self._opened += 1
-        gap = _Gap(f"{epoch}-{self._opened}", from_ms, cause)
+        gap = Gap(f"{epoch}-{self._opened}", from_ms, cause)
         self._open.append(gap)
         return GapOpened(at=now.wall_ms, gap_id=gap.gap_id, from_ms=from_ms, cause=cause, detail=detail)
 

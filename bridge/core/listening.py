@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 
 from bridge.contract.pushes import OrderPush
-from bridge.contract.session import Alarm, Cause, GapOpened, RecoveryComplete, SessionLost, SessionOpened
+from bridge.contract.session import Alarm, Cause, RecoveryComplete, SessionLost, SessionOpened
 from bridge.contract.topics import Stream
 from bridge.core.element import READ, UNREADABLE
-from bridge.core.gaps import GapLedger, in_numbers
+from bridge.core.gaps import Gap, GapLedger, in_numbers
 from bridge.core.now import Now
 from bridge.core.orders import Orders
 from bridge.core.recovery import Recovery, Sweep
@@ -61,9 +61,9 @@ class Listening:
         if element.order is not None:
             self._orders.seen(element.order)
 
-    def inherit(self, opened: Iterable[GapOpened]) -> None:
+    def inherit(self, left: Iterable[Gap], last_login_ms: int) -> None:
         """Take on the gaps that earlier owners left open: they close with this one's."""
-        self._gaps.inherit(opened)
+        self._gaps.inherit(left, last_login_ms)
 
     def begin(self, now: Now, listen_from_ms: int | None) -> None:
         """Open the gap of the time before this term: what was not durable, or what nobody has listened to."""

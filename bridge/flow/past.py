@@ -7,8 +7,9 @@ import msgspec
 
 from bridge.contract import headers as names
 from bridge.contract.results import Result
-from bridge.contract.session import GapClosed, GapOpened, SessionEvent
+from bridge.contract.session import GapClosed, GapOpened, SessionEvent, SessionOpened
 from bridge.contract.topics import Stream
+from bridge.core.gaps import Gap
 from bridge.flow.ports import TailRecord
 
 _decode_session = msgspec.json.Decoder(SessionEvent).decode
@@ -90,13 +91,15 @@ class States:
 
 
 class OpenGaps:
-    """The gaps that earlier owners opened and did not close, read piece by piece."""
+    """The gaps that earlier owners opened and did not close, and their last login, read piece by piece."""
 
     def __init__(self) -> None:
-        self._open: dict[str, GapOpened] = {}
+        self._open: dict[str, Gap] = {}
+        self._epoch = 0
+        self.last_login_ms = 0
 
     @property
-    def left(self) -> Iterable[GapOpened]:
+    def left(self) -> Iterable[Gap]:
         """Those that are open, the oldest first."""
         return self._open.values()
 
@@ -106,6 +109,15 @@ class OpenGaps:
             with contextlib.suppress(msgspec.DecodeError):
                 event = _decode_session(record.value or b"")
                 if isinstance(event, GapOpened):
-                    self._open[event.gap_id] = event
+                    self._open[event.gap_id] = Gap(event.gap_id, event.from_ms, event.cause)
                 elif isinstance(event, GapClosed):
                     self._open.pop(event.gap_id, None)
+                elif isinstance(event, SessionOpened):
+                    self._logged_in(event.at, names.number(dict(record.headers).get(names.EPOCH)))
+
+    def _logged_in(self, at_ms: int, epoch: int) -> None:
+        if epoch < self._epoch:
+            return  # of an owner that was put out, and was still flushing
+        self._epoch, self.last_login_ms = epoch, at_ms
+        for gap in self._open.values():
+            gap.to_ms = gap.to_ms or at_ms

@@ -146,7 +146,7 @@ class Takeover:
         """Read which gaps earlier owners left open."""
         gaps = OpenGaps()
         await self._read_tail(topic_name(self._prefix, self._name, Stream.SESSION), since_ms, gaps.take)
-        account.listening.inherit(gaps.left)
+        account.listening.inherit(gaps.left, gaps.last_login_ms)
 
     async def _trades(self, durable_until_ms: int, account: Account) -> None:
         """Read which trades have been published of the time that REST will be asked about."""

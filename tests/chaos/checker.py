@@ -31,13 +31,14 @@ def check(recording: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
     begin_ms, end_ms = recording["begin_ms"], recording["end_ms"]
     session, gaps = topics["session"], listening.published_gaps(topics)
     outages = Outages(ledger, done, begin_ms)
+    logins_ms = [int(one.row["at"]) for one in session if one.row.get("type") == "session.opened"]
     violations = [
         *contents.trades_once(topics, ledger),
         *contents.nothing_invented(topics, ledger),
         *contents.last_record_is_true(topics, ledger),
         *listening.unheard_lies_in_a_gap(topics, ledger, gaps, timing),
         *listening.silence_lies_in_a_gap(gaps, outages, end_ms),
-        *listening.gaps_have_a_reason(gaps, outages, timing, begin_ms, end_ms),
+        *listening.gaps_have_a_reason(gaps, logins_ms, outages, timing, begin_ms=begin_ms, end_ms=end_ms),
         *listening.gaps_end(session, gaps),
         *listening.closed_when_whole(topics, ledger, gaps),
         *terms.numbers_are_contiguous(topics),

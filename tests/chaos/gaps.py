@@ -38,6 +38,10 @@ class Gap:
         """Whether something told its end."""
         return self.to_ms < _FOR_EVER_MS
 
+    def was_open_at(self, record: Record) -> bool:
+        """Tell whether it had been opened, and not closed, when a record of `session` was written."""
+        return self.opened.offset < record.offset and (self.closed is None or record.offset < self.closed.offset)
+
     def holds(self, from_ms: int, to_ms: int, slack_ms: int) -> bool:
         """Tell whether some moment between two lies in the gap."""
         return self.from_ms - slack_ms <= to_ms and from_ms <= self.to_ms + slack_ms
@@ -159,12 +163,13 @@ def _minus(stretches: Iterable[Stretch], taken: list[Stretch]) -> Iterator[Stret
         yield from without(one, taken)
 
 
-def inherited(gap: Gap, gaps: Iterable[Gap]) -> Stretch | None:
-    """Return what a later owner's gap takes over: all since the oldest that was left open, for one number is kept."""
-    left = [one.from_ms for one in gaps if one.closed is None and one.opened.epoch < gap.opened.epoch]
-    if gap.cause != _OWNER_CHANGED or not left or min(left) >= gap.to_ms:
+def inherited(gap: Gap, gaps: Iterable[Gap], logins_ms: Iterable[int]) -> Stretch | None:
+    """Return what a later owner's gap takes over where gaps were left open: all since the last login before it."""
+    left = [one for one in gaps if one.opened.epoch < gap.opened.epoch and one.was_open_at(gap.opened)]
+    login_ms = max((at_ms for at_ms in logins_ms if at_ms < gap.opened.queued_ms), default=0)
+    if gap.cause != _OWNER_CHANGED or not left or login_ms >= gap.to_ms:
         return None
-    return Stretch(min(left), gap.to_ms)
+    return Stretch(login_ms - ALLOWANCE_MS, gap.to_ms)
 
 
 def uncovered(gap: Gap, excuses: list[Stretch], until_ms: int) -> list[Stretch]:

@@ -37,20 +37,27 @@ def unheard_lies_in_a_gap(topics: Topics, ledger: Ledger, gaps: dict[str, Gap], 
         of_key[event.topic, event.key].append(event)
     lost = {event.number for event in missing}
     for event in missing:
-        if any(gap.holds(event.at_ms, event.until_ms, SPACE_MS) for gap in gaps.values()):
+        if _in_one(gaps, event):
             continue
-        if event.is_muted and _overtaken(event, of_key[event.topic, event.key], lost, timing):
+        known = [one for one in of_key[event.topic, event.key] if one.number not in lost or _in_one(gaps, one)]
+        if event.is_muted and _overtaken(event, known, timing):
             continue
         how = "muted" if event.is_muted else "delivered" if event.number in ledger.delivered else "not delivered"
         near = sorted(gaps.values(), key=lambda gap: _distance(gap, event.at_ms))[:2]
         yield violation("in a gap", f"a push ({how}) that is missing outside every gap", event.witness(), *_all(near))
 
 
-def _overtaken(event: Event, of_key: list[Event], lost: set[int], timing: Timing) -> bool:
-    """Tell whether nobody could know: the same key was pushed again before an audit could look for what is missing."""
+def _in_one(gaps: dict[str, Gap], event: Event) -> bool:
+    return any(gap.holds(event.at_ms, event.until_ms, SPACE_MS) for gap in gaps.values())
+
+
+def _overtaken(event: Event, known: list[Event], timing: Timing) -> bool:
+    """Tell whether nobody could know: another state of its key was told before an audit could look for this one.
+
+    `known` are those that were pushed, or that a gap explains.
+    """
     until_ms = event.at_ms + timing.audit_ms
-    later = (one for one in of_key if event.number < one.number and one.at_ms <= until_ms)
-    return event.topic in STATES and any(one.number not in lost for one in later)
+    return event.topic in STATES and any(event.number < one.number and one.at_ms <= until_ms for one in known)
 
 
 def _distance(gap: Gap, at_ms: int) -> int:
@@ -71,12 +78,12 @@ def silence_lies_in_a_gap(gaps: dict[str, Gap], outages: Outages, end_ms: int) -
 
 
 def gaps_have_a_reason(
-    gaps: dict[str, Gap], outages: Outages, timing: Timing, begin_ms: int, end_ms: int
+    gaps: dict[str, Gap], logins_ms: list[int], outages: Outages, timing: Timing, *, begin_ms: int, end_ms: int
 ) -> Iterator[Violation]:
     """Want each gap to lie where nobody listened, but for the time that noticing takes, and their sum too."""
     excuses, taken_over = outages.excuses(timing), list[Stretch]()
     for gap in gaps.values():
-        before = inherited(gap, gaps.values())
+        before = inherited(gap, gaps.values(), logins_ms)
         taken_over += [before] if before else []
         # One that never ended is told of as such; one that was taken over ends where its successor does.
         ended = gap.closed is not None

@@ -3,13 +3,14 @@
 from collections import Counter
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from one_account import START
 
-from bridge.contract.session import Cause, GapOpened, Lost, Recovered
+from bridge.contract.session import Cause, Lost, Recovered
 from bridge.contract.topics import Stream
-from bridge.core.gaps import GapLedger, in_numbers
+from bridge.core.gaps import Gap, GapLedger, in_numbers
 from bridge.core.now import Now
 
 T = START.wall_ms
@@ -114,11 +115,23 @@ def test_before_a_missed_row_others_may_have_been_overtaken() -> None:
 def test_gaps_that_were_left_open_are_closed_with_the_next_owners() -> None:
     """Each under its own name, ended by the login that ends them all."""
     gaps = GapLedger(T)
-    gaps.inherit([GapOpened(T, "6-2", T - 7, Cause.STOPPED, "stopped")])
+    gaps.inherit([Gap("6-1", T - 9, Cause.LINK_FAILED, T - 8), Gap("6-2", T - 7, Cause.STOPPED)], T - 8)
     _open(gaps, T)
     gaps.logged_in(_later(10))
     closed = gaps.close(_later(30), ())
-    assert [(gap.gap_id, gap.from_ms, gap.to_ms) for gap in closed] == [("6-2", T - 7, T + 10), ("7-1", T, T + 10)]
+    ends = [(gap.gap_id, gap.from_ms, gap.to_ms) for gap in closed]
+    assert ends == [("6-1", T - 9, T - 8), ("6-2", T - 7, T + 10), ("7-1", T, T + 10)]
+
+
+@pytest.mark.parametrize(
+    ("left", "from_ms"),
+    [([], T - 50), ([Gap("6-1", T - 50, Cause.LINK_FAILED)], T - 8), ([Gap("6-1", T - 49, Cause.STOPPED)], T - 50)],
+)
+def test_what_a_gap_that_was_left_open_explains_is_not_said_again(left: list[Gap], from_ms: int) -> None:
+    """The commit keeps the start of the oldest; the owner heard the venue at its last login all the same."""
+    gaps = GapLedger(T - 50)
+    gaps.inherit(left, T - 8)
+    assert gaps.inherited_ms == from_ms
 
 
 def test_a_missed_row_from_after_the_login_makes_the_gap_longer() -> None:
