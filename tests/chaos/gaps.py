@@ -13,6 +13,11 @@ ALLOWANCE_MS = 1500
 """What a busy machine may add to either end of a gap: a frame that is read late, records that wait for a broker."""
 
 
+_KAFKA_BACK_MS = 5000
+"""How long after an outage of Kafka nothing new need be durable: clients look again every two seconds, and a member
+that was put out takes the account over anew."""
+
+
 class Stretch(NamedTuple):
     """A stretch of time, both ends within it."""
 
@@ -124,6 +129,7 @@ class Outages:
         grown = [
             Stretch(one.from_ms - before, one.to_ms + ALLOWANCE_MS) for one in (*self.deaf, *self.kafka, *self.late)
         ]
+        grown += [Stretch(one.to_ms, one.to_ms + _KAFKA_BACK_MS) for one in self.kafka]
         # A gap that the audit found begins no earlier than what the audit before could vouch for.
         audit = timing.audit_ms + ALLOWANCE_MS
         grown += [Stretch(one.from_ms - audit, one.to_ms + audit) for one in self.muted]
