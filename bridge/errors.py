@@ -60,6 +60,10 @@ class VenueUnreachable(VenueError):
     retryable = True
 
 
+class ListTooLong(VenueUnreachable):
+    """A list has more pages than are read at once: ask for a part of it."""
+
+
 class KafkaTrouble(BridgeError):
     """The Kafka cluster refused a request or could not be asked."""
 

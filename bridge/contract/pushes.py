@@ -20,9 +20,9 @@ class OrderPush(Struct, frozen=True, rename="camel"):
     client_order_id: str | None = None
     sym: str | None = None
     side: str | None = None
-    order_qty: Text | None = None
-    limit_price: Text | None = None
-    executed_qty: Text | None = None
+    order_qty: Amount | None = None
+    limit_price: Amount | None = None
+    executed_qty: Amount | None = None
     create_at: Text | None = None
     update_at: Text | None = None
     action: str | None = None
@@ -34,8 +34,8 @@ class TradePush(Struct, frozen=True, rename="camel"):
     transaction_id: Text
     order_id: Text
     sym: str
-    quantity: Text
-    price: Text
+    quantity: Amount
+    price: Amount
     side: str
     exchange_type: str | None = None
     client_order_id: str | None = None

@@ -41,8 +41,8 @@ class Alarm(StrEnum):
     """An order shows itself that was answered `not_found`."""
     CLOCK_SKEW = "clock_skew"
     """This machine's clock and the venue's differ by more than `skew_bound_s`."""
-    RECOVERY_REFUSED = "recovery_refused"
-    """The venue refuses a question without whose answer a gap cannot close."""
+    RECOVERY_STALLED = "recovery_stalled"
+    """The venue refuses a question, or has not answered for two minutes, without which no gap closes, nor an audit."""
 
 
 class Lost(StrEnum):
@@ -51,7 +51,7 @@ class Lost(StrEnum):
     SNAPSHOTS_BETWEEN = "snapshots_between"
     """States of orders, assets and positions that were followed by another within the gap."""
     MARGIN_CALLS = "margin_calls"
-    """The risk of each exchange account as it is afterwards is published on `margin-calls` in their place."""
+    """In their place, and if the key may know it, each exchange account's risk afterwards is on `margin-calls`."""
     LIQUIDATIONS = "liquidations"
     UNRECOGNIZED = "unrecognized"
     """Pushes on channels that the bridge does not know."""

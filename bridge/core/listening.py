@@ -115,8 +115,11 @@ class Listening:
         self._open_gap(now, durable_ms, cause, detail)
 
     def durable_until_ms(self, live_until_ms: int) -> int:
-        """Return the start of the oldest open gap, else the point up to which the live stream is durable."""
-        return self._gaps.durable_until_ms(live_until_ms)
+        """Return the start of the oldest open gap, else the point up to which the live stream is durable.
+
+        Where audits have failed for long it is not sure that everything was pushed, and a successor has to look back.
+        """
+        return self._gaps.durable_until_ms(min(live_until_ms, self.recovery.sure_until_ms(live_until_ms)))
 
     def _open_gap(self, now: Now, from_ms: int, cause: Cause, detail: str) -> None:
         self._replies.session(self._gaps.open(now, self._epoch, from_ms, cause, detail))

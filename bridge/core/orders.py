@@ -40,7 +40,7 @@ def progress(push: OrderPush) -> Progress:
     """Tell how far an order's snapshot is. A state that nobody knows counts as live."""
     state = push.order_state.upper()
     try:
-        executed = Decimal(push.executed_qty or 0)
+        executed = Decimal(str(push.executed_qty or 0))
     except InvalidOperation:
         executed = NOTHING.executed
     if not executed.is_finite():

@@ -32,6 +32,8 @@ _FIRST_PAUSE: Final = 1 / 8
 _SECOND_LOOK: Final = 1 / 6
 """Pauses, as parts of `rest_lag_s`: after the first sweep of a session, doubled each time; before a second look."""
 _NAMED_MAX: Final = 3
+_AUDITS_LATE_MS: Final = 30_000
+"""By so much an audit may be late, for the venue's own limits."""
 
 
 class Sweep(Struct):
@@ -105,16 +107,17 @@ class Recovery:
         self.sweep_at = 0.0
         """When the next sweep is due, on the clock that never steps."""
 
+    def sure_until_ms(self, live_until_ms: int) -> int:
+        """Return how far the live stream may be trusted: audits in good order are never further behind than that."""
+        return self.audited_ms + self._detection_ms + _AUDITS_LATE_MS if self.audited_ms else live_until_ms
+
     def overlapping(self, from_ms: int) -> int:
         """Return from when on rows are asked for when a gap begins at `from_ms`."""
         return from_ms - self._overlap_ms
 
     def clocks_measured(self, skew: Skew) -> None:
-        """Learn by how much the venue's clock is ahead at most: what it dates later than the login, the stream tells.
-
-        Should that no longer be true, an audit finds what the sweeps passed over.
-        """
-        self._ahead_ms = min(self._ahead_ms, -skew.low_ms)
+        """Learn by how much the venue's clock is ahead at most: what it dates after the login, the stream tells."""
+        self._ahead_ms = -skew.low_ms
 
     def logged_in(self, now: Now) -> None:
         """Begin with a new session: a sweep is due at once."""
@@ -133,6 +136,8 @@ class Recovery:
         if self.audited_ms:
             # Audits may have failed for long before the link was lost, and what was muted then is before the overlap.
             since_ms = min(since_ms, audited_ms)
+        if since_ms > now.wall_ms:
+            since_ms = now.wall_ms - self._overlap_ms  # the clock was set back since the gap began
         # What a whole sweep was told, it need not be told again: REST lags by `rest_lag_s` at most.
         return Sweep(now, max(since_ms, self._swept_ms), is_audit=False)
 
@@ -236,6 +241,7 @@ class Recovery:
         confirmed |= {name for name in again if seen[name].since_ms <= began_ms - self._rest_lag_ms}
         if confirmed:
             self._missing = {name: self._missing[name] for name in confirmed}
+            self._swept_ms = 0  # a sweep before this one was not told of it
             return Verdict.MISSED
         if sweep.missing:
             self.sweep_at = now.mono + self._rest_lag_s * _SECOND_LOOK

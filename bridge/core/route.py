@@ -14,6 +14,7 @@ from bridge.core.traffic import Outgoing, Push, Unreadable
 
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _TRADES_REMEMBERED_MAX: Final = 200_000
+_CONFLICTS_REMEMBERED_MAX: Final = 10_000
 _STREAMS: Final = {
     "orders": Stream.ORDERS,
     "trades": Stream.TRADES,
@@ -112,6 +113,8 @@ class Router:
         name = element.event_id or ""
         known = self._trades.setdefault(name, element.meaning)
         if known != element.meaning:
+            if len(self._conflicts) >= _CONFLICTS_REMEMBERED_MAX:
+                self._conflicts.clear()
             self._conflicts.add((name, element.meaning))
             self._on_conflict(f"{name} came with {element.meaning} after {known}", now)
             return None

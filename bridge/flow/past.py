@@ -90,17 +90,18 @@ class States:
                 self.last[key] = value, record.timestamp_ms
 
 
-class OpenGaps:
-    """The gaps that earlier owners opened and did not close, and their last login, read piece by piece."""
+class Heard:
+    """What earlier owners said on `session`: the gaps that they left open and their last login, read piece by piece."""
 
     def __init__(self) -> None:
         self._open: dict[str, Gap] = {}
-        self._epoch = 0
+        self.epoch = 0
+        """The highest epoch; 0 without one."""
         self.last_login_ms = 0
 
     @property
-    def left(self) -> Iterable[Gap]:
-        """Those that are open, the oldest first."""
+    def left_open(self) -> Iterable[Gap]:
+        """The gaps that were not closed, the oldest first."""
         return self._open.values()
 
     def take(self, records: Sequence[TailRecord]) -> None:
@@ -108,16 +109,14 @@ class OpenGaps:
         for record in records:
             with contextlib.suppress(msgspec.DecodeError):
                 event = _decode_session(record.value or b"")
+                epoch = names.number(dict(record.headers).get(names.EPOCH))
+                # An owner that was put out may still have been flushing.
+                void, self.epoch = epoch < self.epoch, max(epoch, self.epoch)
                 if isinstance(event, GapOpened):
                     self._open[event.gap_id] = Gap(event.gap_id, event.from_ms, event.cause)
                 elif isinstance(event, GapClosed):
                     self._open.pop(event.gap_id, None)
-                elif isinstance(event, SessionOpened):
-                    self._logged_in(event.at, names.number(dict(record.headers).get(names.EPOCH)))
-
-    def _logged_in(self, at_ms: int, epoch: int) -> None:
-        if epoch < self._epoch:
-            return  # of an owner that was put out, and was still flushing
-        self._epoch, self.last_login_ms = epoch, at_ms
-        for gap in self._open.values():
-            gap.to_ms = gap.to_ms or at_ms
+                elif isinstance(event, SessionOpened) and not void:
+                    self.last_login_ms = event.at
+                    for gap in self._open.values():
+                        gap.to_ms = gap.to_ms or event.at

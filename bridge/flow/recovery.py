@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from math import inf
+from typing import Final, TypeVar
 
 import structlog
 
@@ -11,17 +12,23 @@ from bridge.contract.session import Alarm, Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
 from bridge.core.recovery import ARCHIVE_MS, Sweep, Verdict
-from bridge.errors import VenueError, VenueRefused
+from bridge.errors import ListTooLong, VenueError, VenueRefused
 from bridge.flow.events import Events
 from bridge.flow.ports import Clock, OrderRow, Publisher, VenueRest, VenueSession
 from bridge.flow.questions import Questions
 from bridge.flow.together import together
 
 _log = structlog.get_logger()
+Row = TypeVar("Row")
+_STALLED_S: Final = 120.0
+"""So long sweeps may fail before somebody is told."""
 _RETRY_FIRST_S: Final = 1.0
 _RETRY_LAST_S: Final = 8.0
 _DAY_MS: Final = 24 * 3600 * 1000
-_ONE_BY_ONE_MAX: Final = 50
+_LEAST_MS: Final = 1000
+_ROWS: Final = 500
+_Ask = Callable[[str | None, int, int | None], Awaitable[Sequence[Row]]]
+_ONE_BY_ONE_MAX: Final = 1000
 """More orders than these are looked for in the history's pages first, back to the oldest of them, within reason."""
 _SEARCHED_MS: Final = 7 * _DAY_MS
 _AT_ONCE: Final = 10
@@ -59,12 +66,15 @@ class Recovery:
         self._login = asyncio.Event()
         self._endpoint = ""
         self._logged_in_at = 0.0
-        self._refused = False
+        self._failing_since = inf
+        self._alarmed = False
+        self._risks_owed = False
 
     def begin(self, endpoint: str) -> None:
         """Sweep for the session that has just logged in."""
         self._endpoint = endpoint
         self._logged_in_at = self._clock().mono
+        self._risks_owed = True
         self._rest.prefer(endpoint)
         self._login.set()
 
@@ -96,17 +106,17 @@ class Recovery:
         """Sweep once; False when the venue did not tell everything."""
         try:
             await self._sweep()
-        except VenueRefused as error:
-            self._log.error("sweep.refused", detail=str(error))
-            if not self._refused:
-                self._account.replies.alarm(Alarm.RECOVERY_REFUSED, str(error), self._clock())
-                self._events.publish()
-            self._refused = True
-            return False
         except VenueError as error:
-            self._log.warning("sweep.failed", detail=str(error))
+            refused = isinstance(error, VenueRefused)
+            (self._log.error if refused else self._log.warning)("sweep.failed", detail=str(error))
+            now = self._clock()
+            self._failing_since = min(self._failing_since, now.mono)
+            if not self._alarmed and (refused or now.mono - self._failing_since >= _STALLED_S):
+                self._alarmed = True
+                self._account.replies.alarm(Alarm.RECOVERY_STALLED, str(error), now)
+                self._events.publish()
             return False
-        self._refused = False
+        self._failing_since, self._alarmed = inf, False
         return True
 
     async def _sweep(self) -> None:
@@ -130,7 +140,9 @@ class Recovery:
         if not account.recovered:
             self._complete(sweep, open_orders)
             self._events.publish()
-            await self._risks(sweep)
+        await self._risks(sweep)
+        if not self._is_current():
+            return
         if verdict is Verdict.MAY_CLOSE:
             account.listening.close_gaps(sweep, self._clock())
             self._log.info("gaps.closed", since_ms=sweep.since_ms)
@@ -149,9 +161,9 @@ class Recovery:
         """Ask for what is open, for what has ended, and one by one for what is neither; return how many are open."""
         account = self._account
         asked_at = self._clock().mono
-        rows = await self._rest.open_orders()
-        listed = self._judge.take(sweep, Stream.ORDERS, [row.raw for row in rows], self._clock())
-        account.open_orders([row.order for row in rows], asked_at, self._clock())
+        live = await self._rest.open_orders()
+        listed = self._judge.take(sweep, Stream.ORDERS, [row.raw for row in live], self._clock())
+        account.open_orders([row.order for row in live], asked_at, self._clock())
         await self._durable()
         unlisted = self._judge.unlisted(sweep, listed)
         begin_ms = sweep.since_ms
@@ -159,8 +171,8 @@ class Recovery:
             oldest_ms = min([begin_ms, *(order.created_ms for order in unlisted if order.created_ms)])
             begin_ms = min(begin_ms, max(oldest_ms, self._clock().wall_ms - _SEARCHED_MS))
         singly: dict[str, OrderRow | None] = {}
-        for first_ms, last_ms in self._days(begin_ms):
-            for row in await self._rest.history(None, first_ms, last_ms):
+        async for rows in self._in_parts(self._rest.history, begin_ms):
+            for row in rows:
                 listed.add(str(row.order.order_id))
                 if self._judge.is_news(Stream.ORDERS, row.raw) and len(singly) < _WHOLE_MAX and row.order.order_id:
                     singly[str(row.order.order_id)] = row
@@ -171,7 +183,7 @@ class Recovery:
         for some in (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)):
             await together(*(self._order(sweep, order_id, row) for order_id, row in some))
             await self._durable()
-        return len(rows)
+        return len(live)
 
     async def _order(self, sweep: Sweep, order_id: str, row: OrderRow | None) -> None:
         """Ask for one order; `row` is what the history tells of it, which leaves out what was last done to it.
@@ -196,18 +208,32 @@ class Recovery:
         self._account.order_row(row.order, self._clock())
 
     async def _trades(self, sweep: Sweep) -> None:
-        for first_ms, last_ms in self._days(sweep.since_ms):
-            rows = await self._rest.executions(None, first_ms, last_ms)
+        async for rows in self._in_parts(self._rest.executions, sweep.since_ms):
             self._judge.take(sweep, Stream.TRADES, [row.raw for row in rows], self._clock())
             for row in rows:
                 self._account.doubts.trade_seen(row.trade, self._clock())
             await self._durable()
 
-    def _days(self, since_ms: int) -> Iterator[tuple[int, int | None]]:
-        """Cut the time since then into days, the last of which has no end: what waits in memory has a bound."""
+    async def _in_parts(self, ask: _Ask[Row], since_ms: int) -> AsyncIterator[Sequence[Row]]:
+        """Ask for what happened since a time, by the day or less, and yield a few rows at a time.
+
+        What waits in memory has a bound, and no other work waits long for what is made of the rows.
+        """
         now_ms = self._clock().wall_ms
-        for first_ms in range(max(since_ms, now_ms - ARCHIVE_MS), now_ms, _DAY_MS):
-            yield first_ms, first_ms + _DAY_MS if first_ms + _DAY_MS < now_ms else None
+        begin_ms, size_ms = max(since_ms, now_ms - ARCHIVE_MS), _DAY_MS
+        while begin_ms < now_ms:
+            end_ms = begin_ms + size_ms if begin_ms + size_ms < now_ms else None
+            try:
+                rows = await ask(None, begin_ms, end_ms)
+            except ListTooLong:
+                if size_ms <= _LEAST_MS:
+                    raise
+                size_ms //= 2
+                continue
+            for at in range(0, max(len(rows), 1), _ROWS):
+                yield rows[at : at + _ROWS]
+                await asyncio.sleep(0)
+            begin_ms += size_ms
 
     async def _states(self, sweep: Sweep, stream: Stream, ask: Callable[[], Awaitable[Sequence[bytes]]]) -> None:
         """Ask for everything of a stream. With a row that was not understood, the list proves nothing to be gone."""
@@ -217,11 +243,18 @@ class Recovery:
         self._judge.take_states(sweep, stream, rows, self._clock(), whole=whole)
 
     async def _risks(self, sweep: Sweep) -> None:
-        """Ask for the risk of the exchange accounts. Nothing waits for it; there are keys that may not know it."""
+        """Ask for the risk of the exchange accounts, once for a session that closes a gap. Nothing waits for it."""
+        if sweep.is_audit or not self._risks_owed:
+            return
         try:
-            self._judge.take_risks(sweep, await self._rest.account_risks(), self._clock())
-        except VenueRefused as error:
-            self._log.error("risks.refused", detail=str(error))
+            rows = await self._rest.account_risks()
+        except VenueError as error:
+            self._log.warning("risks.untold", detail=str(error))
+            self._risks_owed = not isinstance(error, VenueRefused)  # there are keys that may not know
+            return
+        if self._is_current():
+            self._risks_owed = False
+            self._judge.take_risks(sweep, rows, self._clock())
 
     async def _durable(self) -> None:
         """Publish what was recovered and wait until it is durable: no more of it waits in memory than one answer."""

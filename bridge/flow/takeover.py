@@ -17,7 +17,7 @@ from bridge.core.claims import Stored, decode, encode
 from bridge.core.intake import Past
 from bridge.core.terms import Terms
 from bridge.errors import ClusterUnreachable, OffsetLost
-from bridge.flow.past import Answered, OpenGaps, States
+from bridge.flow.past import Answered, Heard, States
 from bridge.flow.ports import Clock, Membership, Publisher, ReadTail, TailRecord
 from bridge.flow.together import together
 
@@ -66,17 +66,18 @@ class Takeover:
         readable = stored is not None
         if stored is None:
             seen = await self._answers(since_ms=0)
-            readable = offset is None and seen.epoch == 0
+            heard = await self._heard(since_ms=0)
+            readable = offset is None and seen.epoch == heard.epoch == 0
             offset = await self._membership.begin_offset() if offset is None else offset
             stored = Stored(seen.epoch, 0, (), 0)
             if not readable:
                 # A term that was cut off before it announced itself left no trace on `results`, and may still do so:
                 # in seconds since 1970, the clock is ahead of any number of terms.
                 now_ms = self._clock().wall_ms
-                epoch = max(seen.epoch, now_ms // 1000)
-                # Nor is it known up to when events are durable: what the topics are read for is asked for again.
-                horizon_ms = now_ms - int(self._terms.horizon_s * 1000)
-                stored = Stored(epoch, horizon_ms, (), await self._membership.end_offset())
+                epoch = max(seen.epoch, heard.epoch, now_ms // 1000)
+                # Nor is it known up to when events are durable. At the last login they were, but for its open gaps.
+                durable_ms = heard.last_login_ms or now_ms - int(self._terms.horizon_s * 1000)
+                stored = Stored(epoch, durable_ms, (), await self._membership.end_offset())
         offset = offset or 0
         epoch = stored.epoch + 1
         fenced = Stored(epoch, stored.durable_until_ms, stored.claimed, stored.doubtful_below)
@@ -142,11 +143,16 @@ class Takeover:
         for value, published_ms in states.last.values():
             account.listening.remember(stream, value, published_ms)
 
+    async def _heard(self, since_ms: int) -> Heard:
+        """Read what earlier owners said of their sessions and gaps."""
+        heard = Heard()
+        await self._read_tail(topic_name(self._prefix, self._name, Stream.SESSION), since_ms, heard.take)
+        return heard
+
     async def _gaps(self, since_ms: int, account: Account) -> None:
-        """Read which gaps earlier owners left open."""
-        gaps = OpenGaps()
-        await self._read_tail(topic_name(self._prefix, self._name, Stream.SESSION), since_ms, gaps.take)
-        account.listening.inherit(gaps.left, gaps.last_login_ms)
+        """Take on the gaps that earlier owners left open."""
+        heard = await self._heard(since_ms)
+        account.listening.inherit(heard.left_open, heard.last_login_ms)
 
     async def _trades(self, durable_until_ms: int, account: Account) -> None:
         """Read which trades have been published of the time that REST will be asked about."""

@@ -152,12 +152,14 @@ class Term:
             while True:
                 self._events.ended.clear()
                 ended = asyncio.create_task(self._events.ended.wait(), name=f"{self._name}:ended")
+                # While a login may be made at any moment, whether it still may is looked at often.
+                look_s = None if self.session.logged_in else _LOOK_S
                 try:
-                    await asyncio.wait([running, ended], return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait([running, ended], timeout=look_s, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     await _cancel(ended)
                 _raise_failure(running)
-                if not self._may_log_in():
+                if not self.session.logged_in and not self._may_log_in():
                     return
         finally:
             await _cancel(running)

@@ -12,7 +12,7 @@ from msgspec import Raw, Struct, field
 from bridge.config import Account, Endpoint
 from bridge.core.now import Now
 from bridge.core.skew import Skew
-from bridge.errors import VenueError, VenueRefused, VenueUnreachable
+from bridge.errors import ListTooLong, VenueError, VenueRefused, VenueUnreachable
 from bridge.ltp import codes
 from bridge.ltp.rest_get import NOT_UNDERSTOOD, Route, SignedGet
 from bridge.ltp.rest_pace import Family
@@ -207,7 +207,7 @@ class RestClient:
                     await asyncio.sleep(0)
             if page.is_last(number):
                 return
-        raise VenueUnreachable(f"GET {route.path}: more than {PAGES_MAX} pages")
+        raise ListTooLong(f"GET {route.path}: more than {PAGES_MAX} pages")
 
 
 def _understood(route: Route, raw: bytes, read: Callable[[bytes], T]) -> T | None:

@@ -118,10 +118,12 @@ class SignedGet:
         async with self._pace.slot(route.family):
             key, secret = read_keys(self._account)
             nonce_s = self._clock().wall_ms // 1000
+            signature = rest_signature(secret, params, nonce_s)
+            secrets = (key, secret, signature)
             headers = {
                 "X-MBX-APIKEY": key,
                 "nonce": str(nonce_s),
-                "signature": rest_signature(secret, params, nonce_s),
+                "signature": signature,
                 "Content-Type": "application/json",
             }
             url = endpoint.rest_url + route.path
@@ -136,7 +138,7 @@ class SignedGet:
             except VenueUnreachable as error:
                 raise _Silent(str(error)) from None
             except (ClientError, OSError) as error:
-                raise _Silent(f"GET {route.path}: {without_secrets(str(error), key, secret)}") from None
+                raise _Silent(f"GET {route.path}: {without_secrets(str(error), *secrets)}") from None
         if response.status in _TOO_MANY_REQUESTS:
             self._pace.refused(route.family)
             raise VenueUnreachable(f"GET {route.path}: HTTP {response.status}")
@@ -144,7 +146,7 @@ class SignedGet:
         self.skew = _skew(response, sent_ms, received_ms)
         if code in _TOO_MANY_REQUESTS:
             self._pace.refused(route.family)
-        return _data(route.path, code, envelope, (key, secret))
+        return _data(route.path, code, envelope, secrets)
 
 
 async def _body(path: str, response: ClientResponse) -> bytes:
@@ -183,7 +185,7 @@ def _coded(path: str, status: int, body: bytes) -> tuple[int, _Envelope]:
     return code, envelope
 
 
-def _data(path: str, code: int, envelope: _Envelope, secrets: tuple[str, str]) -> bytes:
+def _data(path: str, code: int, envelope: _Envelope, secrets: Sequence[str]) -> bytes:
     """Take the data out of an answer, or raise what the answer means."""
     if code in codes.SUCCESS:
         return bytes(envelope.data)

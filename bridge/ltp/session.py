@@ -223,7 +223,7 @@ class Session:
 
     def _login_frame(self, now: Now) -> bytes:
         try:
-            key, secret = self._secrets = read_keys(self._account)
+            key, secret = read_keys(self._account)
         except VenueUnreachable as error:
             raise LinkEnded(Cause.LOGIN_REFUSED, str(error)) from None
         timestamp_s = now.wall_ms // 1000
@@ -231,7 +231,9 @@ class Session:
             timestamp_s += 1  # the same login twice could pass for a replay
         self._last_timestamp_s = timestamp_s
         self._login_pending = True
-        return wire.encode_login(key, timestamp_s, login_signature(secret, timestamp_s))
+        sign = login_signature(secret, timestamp_s)
+        self._secrets = (key, secret, sign)
+        return wire.encode_login(key, timestamp_s, sign)
 
     def _login_answered(self, now: Now) -> None:
         self._login_pending = False

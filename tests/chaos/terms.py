@@ -108,7 +108,7 @@ def alarms_have_a_cause(session: list[Record], ledger: Ledger, done: list[Entry]
         "login_stopped": ledger.faults["reject_login"],
         # What waited in a dead wire may still arrive.
         "late_landed": wire or ledger.faults["hold_request"],
-        "recovery_refused": refused or ledger.limited,
+        "recovery_stalled": refused or ledger.limited,
     }
     for record in session:
         if record.row.get("type") == "alarm.raised" and not possible.get(record.row["alarm"]):

@@ -282,3 +282,35 @@ def test_what_a_sweep_left_to_the_stream_is_asked_for_after_the_next_login() -> 
     one.take(sweep, Stream.TRADES, trade(muted_ms, "b"))
     assert sweep.since_ms <= muted_ms
     assert [record.event_id for record in one.records(Stream.TRADES)][1:] == ["trade:OKX:OKX_PERP_ETH_USDT:17:b"]
+
+
+def test_the_latest_word_on_the_clocks_counts() -> None:
+    """A clock that was wrong for a moment must not hide what was missed ever after."""
+    one = OneRecovery().begin()
+    one.recovery.clocks_measured(Skew(120_000, 120_001))
+    one.recovery.clocks_measured(Skew(-500, 0))
+    one.sweep(trades=[trade(LOGIN_MS - 60_000)])
+    assert len(one.records(Stream.TRADES)) == 1
+
+
+def test_a_gap_that_begins_ahead_of_the_clock_is_asked_about() -> None:
+    """The clock was set back since: the sweep looks back from now."""
+    one = OneRecovery(ended_ms=LOGIN_MS + 3_600_000).begin()
+    assert one.recovery.begin(one.now).since_ms == LOGIN_MS - 150_000
+
+
+def test_a_trade_that_an_audit_misses_is_asked_for_again() -> None:
+    """REST knew it only after the gap had closed, and it is older than what the sweeps before had been told."""
+    one = OneRecovery().healthy()
+    one.wait(60)
+    late = {"trades": [trade(LOGIN_MS - 75_000)]}
+    assert [one.sweep(**late) for _ in range(2)] == [Verdict.NOTHING, Verdict.MISSED]
+    one.log_in().sweep(**late)
+    assert len(one.records(Stream.TRADES)) == 1
+
+
+def test_where_no_audit_succeeds_a_successor_looks_further_back() -> None:
+    """What is durable was received; that everything was pushed is sure only up to the last audit, and some time on."""
+    listening = OneRecovery().healthy().account.listening
+    assert listening.durable_until_ms(LOGIN_MS + 100_000) == LOGIN_MS + 100_000
+    assert listening.durable_until_ms(LOGIN_MS + 3_600_000) == LOGIN_MS + 150_000

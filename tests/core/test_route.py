@@ -265,3 +265,12 @@ def test_a_frame_that_is_not_of_the_protocol_is_kept_whole() -> None:
         *(Stream.UNRECOGNIZED, b"UNKNOWN"),
         *(b"<html>", False),
     )
+
+
+def test_so_many_conflicts_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A venue that gives one name to everything must not fill the memory."""
+    monkeypatch.setattr(route, "_CONFLICTS_REMEMBERED_MAX", 2)
+    routed = Routed()
+    for price in "12345":
+        routed.push("Trades", TRADE | {"price": price})
+    assert len(routed.router._conflicts) == 2

@@ -1,13 +1,16 @@
 """The sweeps of one term: what the venue refuses to tell, and what that holds up."""
 
 import msgspec
+import pytest
 from one_account import order_push
 from outside import Outside, until
 
+from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.core.traffic import Push
-from bridge.errors import VenueRefused
+from bridge.errors import VenueRefused, VenueUnreachable
 
+HOUR_MS = 3_600_000
 REFUSED = VenueRefused(2003, "the key may not", "use another")
 
 
@@ -20,7 +23,7 @@ async def test_a_sweep_that_is_refused_raises_one_alarm() -> None:
         assert not outside.trading
         outside.venue.rest_trouble = None
         await until(lambda: outside.trading)
-    assert [event["alarm"] for event in outside.topics.session_events("alarm.raised")] == ["recovery_refused"]
+    assert [event["alarm"] for event in outside.topics.session_events("alarm.raised")] == ["recovery_stalled"]
 
 
 async def test_risks_that_are_refused_hold_nothing_up() -> None:
@@ -42,3 +45,35 @@ async def test_an_order_that_the_venue_refuses_to_speak_of_holds_no_other_up() -
         outside.venue.session.drop(Cause.LINK_FAILED, "cut")
         await until(lambda: len(outside.topics.session_events("gap.closed")) == 2)
     assert "unreadable_rows" in outside.topics.session_events("gap.closed")[-1]["lost"]
+
+
+async def test_a_list_that_is_too_long_is_asked_for_in_parts() -> None:
+    """A day may hold more executions than one reading takes."""
+    outside = Outside()
+    outside.executions_since_ms = clock().wall_ms - 5 * HOUR_MS
+    outside.venue.longest_ms = HOUR_MS
+    async with outside.running():
+        pass
+    asked = outside.venue.asked_between
+    assert len([begin_ms for begin_ms, end_ms in asked if end_ms - begin_ms <= HOUR_MS]) >= 5
+    assert outside.topics.session_events("alarm.raised") == []
+
+
+async def test_a_venue_that_does_not_answer_for_minutes_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, however often it is asked."""
+    monkeypatch.setattr("bridge.flow.recovery._STALLED_S", 0.5)
+    outside = Outside()
+    outside.venue.rest_trouble = VenueUnreachable("HTTP 503")
+    async with outside.running(ready=False):
+        await until(lambda: outside.venue.swept == 3)
+    assert [event["alarm"] for event in outside.topics.session_events("alarm.raised")] == ["recovery_stalled"]
+
+
+async def test_gaps_do_not_close_for_a_session_that_ends_while_the_risks_are_asked_for() -> None:
+    """The one that is opened by its end stays open, until a sweep of the next session has brought nothing."""
+    outside = Outside(rest_lag_s=0.01)
+    outside.venue.during_risks = lambda: outside.venue.session.drop(Cause.LINK_FAILED, "cut")
+    async with outside.running(ready=False):
+        await until(lambda: len(outside.topics.session_events("gap.closed")) == 2)
+    opened = [event["at"] for event in outside.topics.session_events("session.opened")]
+    assert all(gap["at"] >= opened[1] for gap in outside.topics.session_events("gap.closed"))

@@ -24,6 +24,7 @@ from bridge.core.traffic import Answer, CommandRecord, Outgoing, Received
 from bridge.errors import (
     CommitInterrupted,
     KafkaTrouble,
+    ListTooLong,
     OffsetLost,
     TermEnded,
     VenueError,
@@ -310,6 +311,9 @@ class Venue:
         self.holdings: list[bytes] = []
         self.risks: list[bytes] = []
         self.risks_trouble: VenueError | None = None
+        self.during_risks: Callable[[], None] | None = None
+        self.longest_ms: int | None = None
+        self.asked_between: list[tuple[int, int]] = []
         self.unreadable = 0
         self.skew = None
         self.preferred = ""
@@ -354,6 +358,10 @@ class Venue:
 
     async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> list[Fill]:
         """Return what was executed."""
+        span = begin_ms, end_ms or clock().wall_ms
+        self.asked_between.append(span)
+        if self.longest_ms is not None and span[1] - span[0] > self.longest_ms:
+            raise ListTooLong("more than 100 pages")
         return [Fill(trade) for trade in self.trades]
 
     async def assets(self) -> list[bytes]:
@@ -366,6 +374,10 @@ class Venue:
 
     async def account_risks(self) -> list[bytes]:
         """Return the risk of each exchange account."""
+        interrupt, self.during_risks = self.during_risks, None
+        if interrupt is not None:
+            interrupt()
+            await asyncio.sleep(0.02)
         if self.risks_trouble is not None:
             raise self.risks_trouble
         return self.risks
@@ -454,6 +466,7 @@ class Outside:
         self.group = Group()
         self.venue = Venue()
         self.members: list[Member] = []
+        self.executions_since_ms: int | None = None
         self.started = asyncio.Event()
         self.started.set()
         self.terms: Terms = msgspec.structs.replace(
@@ -499,7 +512,7 @@ class Outside:
             read_tail=self.topics.read_tail,
             clock=clock,
             commit_timeout_s=COMMIT_TIMEOUT_S,
-            executions_since_ms=None,
+            executions_since_ms=self.executions_since_ms,
         ).run()
 
     def _parts(self, member: MembershipPort) -> Parts:
