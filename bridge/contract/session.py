@@ -41,6 +41,8 @@ class Alarm(StrEnum):
     """An order shows itself that was answered `not_found`."""
     CLOCK_SKEW = "clock_skew"
     """This machine's clock and the venue's differ by more than `skew_bound_s`."""
+    AUDIT_DISAGREES = "audit_disagrees"
+    """Whichever session listens, REST tells what is not pushed: it is published, and the session kept."""
     RECOVERY_STALLED = "recovery_stalled"
     """The venue refuses a question, or has not answered for two minutes, without which no gap closes, nor an audit."""
 

@@ -114,6 +114,11 @@ class Listening:
             durable_ms = min(durable_ms, self.recovery.audited_ms)
         self._open_gap(now, durable_ms, cause, detail)
 
+    def missed(self, detail: str, now: Now) -> None:
+        """Note that pushes were missed on a session that goes on: they are recovered as after a login."""
+        self._open_gap(now, self.recovery.audited_ms, Cause.PUSHES_MISSED, detail)
+        self.recovery.logged_in(now)
+
     def durable_until_ms(self, live_until_ms: int) -> int:
         """Return the start of the oldest open gap, else the point up to which the live stream is durable.
 

@@ -24,6 +24,9 @@ _STALLED_S: Final = 120.0
 """So long sweeps may fail before somebody is told."""
 _RETRY_FIRST_S: Final = 1.0
 _RETRY_LAST_S: Final = 8.0
+_RENEWALS_MAX: Final = 3
+_RENEWALS_S: Final = 3600.0
+"""So often, in such a time, a session is ended because pushes were missed."""
 _DAY_MS: Final = 24 * 3600 * 1000
 _LEAST_MS: Final = 1000
 _ROWS: Final = 500
@@ -69,6 +72,8 @@ class Recovery:
         self._failing_since = inf
         self._alarmed = False
         self._risks_owed = False
+        self._renewed: list[float] = []
+        self._disagreed = False
 
     def begin(self, endpoint: str) -> None:
         """Sweep for the session that has just logged in."""
@@ -147,8 +152,22 @@ class Recovery:
             account.listening.close_gaps(sweep, self._clock())
             self._log.info("gaps.closed", since_ms=sweep.since_ms)
         elif verdict is Verdict.MISSED:
-            self._session.drop(Cause.PUSHES_MISSED, self._judge.missing())
+            self._missed()
         self._events.publish()
+
+    def _missed(self) -> None:
+        """Renew the session, unless that has not helped before: then what was missed is given back as it is."""
+        now, missing = self._clock(), self._judge.missing()
+        self._renewed = [at for at in self._renewed if now.mono - at < _RENEWALS_S]
+        if len(self._renewed) < _RENEWALS_MAX:
+            self._renewed.append(now.mono)
+            self._session.drop(Cause.PUSHES_MISSED, missing)
+            return
+        self._log.error("audit.disagrees", detail=missing)
+        if not self._disagreed:
+            self._disagreed = True
+            self._account.replies.alarm(Alarm.AUDIT_DISAGREES, missing, now)
+        self._account.listening.missed(missing, now)
 
     def _complete(self, sweep: Sweep, open_orders: int) -> None:
         now = self._clock()

@@ -109,6 +109,7 @@ def alarms_have_a_cause(session: list[Record], ledger: Ledger, done: list[Entry]
         # What waited in a dead wire may still arrive.
         "late_landed": wire or ledger.faults["hold_request"],
         "recovery_stalled": refused or ledger.limited,
+        "audit_disagrees": any(one["kind"] == "mute" for one in done),
     }
     for record in session:
         if record.row.get("type") == "alarm.raised" and not possible.get(record.row["alarm"]):

@@ -297,3 +297,14 @@ def test_a_balance_that_is_pushed_meanwhile_is_not_missed() -> None:
         one.wait(2)
         one.push(Stream.ASSETS, row)
         one.wait(29)
+
+
+def test_what_was_missed_may_be_given_back_without_another_session() -> None:
+    """The gap ends now, and closes like any other."""
+    one = _at_audit(OneRecovery().healthy())
+    one.account.listening.missed("again", one.now)
+    one.sweep(trades=[trade(MUTED_MS)])
+    one.close()
+    gap = one.events("gap.closed")[-1]
+    assert (gap["cause"], gap["recovered"]["trades"], gap["fromMs"]) == ("pushes_missed", 1, LOGIN_MS)
+    assert len(one.events("session.opened")) == 1

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from one_account import order_push
+from one_account import order_push, trade_push
 from outside import Outside, until
 
 from bridge.app import clock
@@ -77,3 +77,18 @@ async def test_gaps_do_not_close_for_a_session_that_ends_while_the_risks_are_ask
         await until(lambda: len(outside.topics.session_events("gap.closed")) == 2)
     opened = [event["at"] for event in outside.topics.session_events("session.opened")]
     assert all(gap["at"] >= opened[1] for gap in outside.topics.session_events("gap.closed"))
+
+
+async def test_a_venue_that_contradicts_itself_ends_only_so_many_sessions() -> None:
+    """What REST tells and nobody pushes comes back every time, and after three new sessions without another one."""
+    outside = Outside(rest_lag_s=0.06, audit_period_s=0.02)
+    async with outside.running():
+        for times in range(1, 5):
+            await outside.closed(times)
+            at_ms = clock().wall_ms - 20
+            outside.venue.trades.append(trade_push("theirs", transactionId=str(times), createAt=str(at_ms)))
+        await outside.closed(5)
+        causes = [gap["cause"] for gap in outside.topics.session_events("gap.closed")]
+    assert causes == ["first_start", *["pushes_missed"] * 4]
+    assert len(outside.topics.session_events("session.opened")) == 4
+    assert [event["alarm"] for event in outside.topics.session_events("alarm.raised")] == ["audit_disagrees"]

@@ -489,6 +489,10 @@ class Outside:
         """Whether the account is owned and ready; a standby is ready too."""
         return self.flow.phase is Phase.OWNER and self.flow.ready
 
+    async def closed(self, gaps: int) -> None:
+        """Wait until so many gaps are closed."""
+        await until(lambda: len(self.topics.session_events("gap.closed")) == gaps)
+
     @property
     def member(self) -> Member:
         """The latest member."""
