@@ -62,7 +62,7 @@ async def test_the_library_overwrites_the_new_owner(
     await until(lambda: proxy.cut > 0)
     other = await displace(owner, kafka, member_of, until)
     cut = proxy.cut
-    await until(lambda: proxy.cut > cut)  # what comes after it was begun in the new generation
+    await until(lambda: proxy.cut > cut or commit.done())  # what comes after it was begun in the new generation
     proxy.cut_at(None)
     try:
         await asyncio.wait_for(commit, 10)
