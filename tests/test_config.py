@@ -188,3 +188,14 @@ def test_the_settings_cannot_be_changed(folder: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         settings.environment = "other"  # type: ignore[misc]
     assert isinstance(settings, Settings)
+
+
+@pytest.mark.parametrize("written", ["2026-11-01T00:00:00Z", '"2026-11-01T00:00:00Z"'])
+def test_past_executions_are_wanted_from_a_time_on(folder: Path, written: str) -> None:
+    """A date and time of TOML, or as text; it must say which time zone it means."""
+    wanted = GOOD.replace("[accounts.main]", f"[accounts.main]\nexecutions_since = {written}")
+    since = load(write(folder, wanted)).accounts["main"].executions_since
+    assert since is not None
+    assert since.timestamp() == 1_793_491_200
+    with pytest.raises(ConfigError, match="executions_since"):
+        load(write(folder, wanted.replace("00Z", "00")))
