@@ -90,7 +90,8 @@ class Recovery:
         self._rest_lag_s = rest_lag_s
         self._rest_lag_ms = int(rest_lag_s * 1000)
         self._audit_period_s = audit_period_s
-        self._ahead_ms = int(skew_bound_s * 1000)
+        bound_ms = int(skew_bound_s * 1000)
+        self._skew = Skew(-bound_ms, bound_ms)
         # What was muted on the last link and not found by then lies so far before its end.
         self._overlap_ms = int((_OVERLAP_S + audit_period_s + rest_lag_s) * 1000)
         # An owner before this one would have found earlier what was missing.
@@ -116,8 +117,12 @@ class Recovery:
         return from_ms - self._overlap_ms
 
     def clocks_measured(self, skew: Skew) -> None:
-        """Learn by how much the venue's clock is ahead at most: what it dates after the login, the stream tells."""
-        self._ahead_ms = -skew.low_ms
+        """Learn by how much the venue's clock is ahead at most: what it dates after the login, the stream tells.
+
+        Slow answers tell little and take nothing from what quick ones told; one that contradicts them all is news.
+        """
+        low_ms, high_ms = max(self._skew.low_ms, skew.low_ms), min(self._skew.high_ms, skew.high_ms)
+        self._skew = Skew(low_ms, high_ms) if low_ms <= high_ms else skew
 
     def logged_in(self, now: Now) -> None:
         """Begin with a new session: a sweep is due at once."""
@@ -271,7 +276,7 @@ class Recovery:
             self._look(sweep, element)
             return
         login_ms = self._login.wall_ms if self._login is not None else 0
-        if element.time_ms > login_ms + self._ahead_ms:
+        if element.time_ms > login_ms - self._skew.low_ms:
             return  # the stream tells it, or an audit finds out
         missed = element.stream is Stream.TRADES or (self._standing.stands(element) and self._matters(element))
         self._publish(self._router.publish(element, now, recovered=True))

@@ -314,3 +314,12 @@ def test_where_no_audit_succeeds_a_successor_looks_further_back() -> None:
     listening = OneRecovery().healthy().account.listening
     assert listening.durable_until_ms(LOGIN_MS + 100_000) == LOGIN_MS + 100_000
     assert listening.durable_until_ms(LOGIN_MS + 3_600_000) == LOGIN_MS + 150_000
+
+
+def test_a_slow_answer_tells_nothing_new_of_the_clocks() -> None:
+    """What a quick one told still holds: a row from after the login stays the stream's to tell."""
+    one = OneRecovery().begin()
+    one.recovery.clocks_measured(Skew(-10, 10))
+    one.recovery.clocks_measured(Skew(-4000, 4000))
+    one.sweep(trades=[trade(LOGIN_MS + 2000)])
+    assert one.records(Stream.TRADES) == []
