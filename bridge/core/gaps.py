@@ -44,15 +44,16 @@ class GapLedger:
     def __len__(self) -> int:
         return len(self._open)
 
-    def inherit(self, left: Iterable[Gap], last_login_ms: int) -> None:
+    def inherit(self, left: Iterable[Gap]) -> None:
         """Take on the gaps that earlier owners left open, and with them what only their oldest start stood for.
 
-        One number is kept for all of them. Where a gap explains it, pushes were heard until that owner's last login at
-        least, and from there on nothing is sure.
+        One number is kept for all of them. Where a gap explains it, nothing is sure from the login on that ended the
+        first of them: no audit has looked since, and what was recovered besides has died with its owner.
         """
         self._open += left
-        if self._open and self.start_ms <= self.inherited_ms:
-            self.inherited_ms = max(self.inherited_ms, last_login_ms)
+        ends = [gap.to_ms for gap in self._open if gap.to_ms]
+        if ends and self.start_ms <= self.inherited_ms:
+            self.inherited_ms = max(self.inherited_ms, min(ends))
 
     @property
     def start_ms(self) -> int:

@@ -61,9 +61,9 @@ class Listening:
         if element.order is not None:
             self._orders.seen(element.order)
 
-    def inherit(self, left: Iterable[Gap], last_login_ms: int) -> None:
+    def inherit(self, left: Iterable[Gap]) -> None:
         """Take on the gaps that earlier owners left open: they close with this one's."""
-        self._gaps.inherit(left, last_login_ms)
+        self._gaps.inherit(left)
 
     def begin(self, now: Now, listen_from_ms: int | None) -> None:
         """Open the gap of the time before this term: what was not durable, or what nobody has listened to."""

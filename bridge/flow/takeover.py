@@ -152,7 +152,7 @@ class Takeover:
     async def _gaps(self, since_ms: int, account: Account) -> None:
         """Take on the gaps that earlier owners left open."""
         heard = await self._heard(since_ms)
-        account.listening.inherit(heard.left_open, heard.last_login_ms)
+        account.listening.inherit(heard.left_open)
 
     async def _trades(self, durable_until_ms: int, account: Account) -> None:
         """Read which trades have been published of the time that REST will be asked about."""

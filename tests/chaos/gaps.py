@@ -170,12 +170,13 @@ def _minus(stretches: Iterable[Stretch], taken: list[Stretch]) -> Iterator[Stret
 
 
 def inherited(gap: Gap, gaps: Iterable[Gap], logins_ms: Iterable[int]) -> Stretch | None:
-    """Return what a later owner's gap takes over where gaps were left open: all since the last login before it."""
+    """Return what a later owner's gap takes over where gaps were left open: all since the login after the oldest."""
     left = [one for one in gaps if one.opened.epoch < gap.opened.epoch and one.was_open_at(gap.opened)]
-    login_ms = max((at_ms for at_ms in logins_ms if at_ms < gap.opened.queued_ms), default=0)
-    if gap.cause != _OWNER_CHANGED or not left or login_ms >= gap.to_ms:
+    if gap.cause != _OWNER_CHANGED or not left:
         return None
-    return Stretch(login_ms - ALLOWANCE_MS, gap.to_ms)
+    oldest_ms = min(one.from_ms for one in left)
+    login_ms = min((at_ms for at_ms in logins_ms if at_ms >= oldest_ms), default=oldest_ms)
+    return Stretch(login_ms - ALLOWANCE_MS, gap.to_ms) if login_ms < gap.to_ms else None
 
 
 def uncovered(gap: Gap, excuses: list[Stretch], until_ms: int) -> list[Stretch]:
