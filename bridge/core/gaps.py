@@ -76,9 +76,7 @@ class GapLedger:
 
     def since_ms(self, overlap_ms: int) -> int | None:
         """Return from when on rows matter: the earliest start, less the overlap; None without a gap."""
-        starts = (gap.from_ms - overlap_ms for gap in self._open)
-        since_ms = min(starts, default=None)
-        return None if since_ms is None else max(since_ms, self.first_ms)
+        return max(self.start_ms - overlap_ms, self.first_ms) if self._open else None
 
     def credit(self, stream: Stream, time_ms: int, *, missed: bool, sure_ms: int) -> None:
         """Count a recovered row to the gap it fell into. One that was `missed` outside it makes the gap longer.
@@ -112,4 +110,4 @@ class GapLedger:
 
     def durable_until_ms(self, live_until_ms: int) -> int:
         """Return the start of the oldest open gap, else the point up to which the live stream is durable."""
-        return min((gap.from_ms for gap in self._open), default=live_until_ms or self.inherited_ms)
+        return self.start_ms if self._open else live_until_ms or self.inherited_ms

@@ -27,7 +27,7 @@ from bridge.core.traffic import Outgoing
 
 ARCHIVE_MS: Final = 90 * 24 * 3600 * 1000
 """How far back the venue knows executions (LTP docs, Query Archive Executions)."""
-_OVERLAP_S: Final = 60.0
+_OVERLAP_MS: Final = 60_000
 _FIRST_PAUSE: Final = 1 / 8
 _SECOND_LOOK: Final = 1 / 6
 """Pauses, as parts of `rest_lag_s`: after the first sweep of a session, doubled each time; before a second look."""
@@ -93,7 +93,7 @@ class Recovery:
         bound_ms = int(skew_bound_s * 1000)
         self._skew = Skew(-bound_ms, bound_ms)
         # What was muted on the last link and not found by then lies so far before its end.
-        self._overlap_ms = int((_OVERLAP_S + audit_period_s + rest_lag_s) * 1000)
+        self._overlap_ms = _OVERLAP_MS + int((audit_period_s + rest_lag_s) * 1000)
         # An owner before this one would have found earlier what was missing.
         self._detection_ms = int((audit_period_s + 2 * rest_lag_s) * 1000)
         self._login: Now | None = None
@@ -107,6 +107,10 @@ class Recovery:
         """Up to when it is known that nothing is missing; 0 before that."""
         self.sweep_at = 0.0
         """When the next sweep is due, on the clock that never steps."""
+
+    @property
+    def _login_ms(self) -> int:
+        return self._login.wall_ms if self._login is not None else 0
 
     def sure_until_ms(self, live_until_ms: int) -> int:
         """Return how far the live stream may be trusted: audits in good order are never further behind than that."""
@@ -135,7 +139,7 @@ class Recovery:
     def begin(self, now: Now) -> Sweep:
         """Begin a sweep."""
         since_ms = self._gaps.since_ms(self._overlap_ms)
-        audited_ms = max(self.audited_ms - self._rest_lag_ms - int(_OVERLAP_S * 1000), self._gaps.first_ms)
+        audited_ms = max(self.audited_ms - self._rest_lag_ms - _OVERLAP_MS, self._gaps.first_ms)
         if since_ms is None:
             return Sweep(now, audited_ms, is_audit=True)
         if self.audited_ms:
@@ -177,12 +181,12 @@ class Recovery:
         before_ms = sweep.began.wall_ms - self._rest_lag_ms
         for element in self._standing.lacking(stream, frozenset(listed), before_ms):
             # A push that told no exchange stands under no key of the list.
-            if element.empty or element.key.startswith(NOWHERE):
-                self._publish([self._router.tombstone(element, now)])
-            elif sweep.is_audit:
+            expected = element.empty or element.key.startswith(NOWHERE)
+            if sweep.is_audit and not expected:
                 sweep.undated.add(f"the end of {element.key} since {self._standing.told_ms(element)}")
-            else:
-                self._publish([self._router.tombstone(element, now)])
+                continue
+            self._publish([self._router.tombstone(element, now)])
+            if not expected:
                 self._count(sweep, stream, sweep.began.wall_ms, missed=False)
 
     def take_risks(self, sweep: Sweep, rows: Iterable[bytes], now: Now) -> None:
@@ -194,8 +198,7 @@ class Recovery:
 
     def unlisted(self, sweep: Sweep, listed: set[str]) -> list[Order]:
         """Return the orders that were live before, and that the list of open orders lacks."""
-        login_ms = self._login.wall_ms if self._login is not None else 0
-        before_ms = sweep.began.wall_ms - self._rest_lag_ms if sweep.is_audit else login_ms
+        before_ms = sweep.began.wall_ms - self._rest_lag_ms if sweep.is_audit else self._login_ms
         live = self._orders.live()
         return [order for order in live if order.order_id not in listed and order.known_ms <= before_ms]
 
@@ -207,7 +210,7 @@ class Recovery:
         login = self._login or now
         # What is from after the login was told, but left to the stream.
         told_ms = min(sweep.began.wall_ms - self._rest_lag_ms, login.wall_ms)
-        self._swept_ms = told_ms - int(_OVERLAP_S * 1000)
+        self._swept_ms = told_ms - _OVERLAP_MS
         self._unreadable |= bool(sweep.unreadable)
         settled = login.mono + self._rest_lag_s
         if sweep.began.mono >= settled:
@@ -275,8 +278,7 @@ class Recovery:
         if sweep.is_audit:
             self._look(sweep, element)
             return
-        login_ms = self._login.wall_ms if self._login is not None else 0
-        if element.time_ms > login_ms - self._skew.low_ms:
+        if element.time_ms > self._login_ms - self._skew.low_ms:
             return  # the stream tells it, or an audit finds out
         missed = element.stream is Stream.TRADES or (self._standing.stands(element) and self._matters(element))
         self._publish(self._router.publish(element, now, recovered=True))

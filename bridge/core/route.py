@@ -97,7 +97,7 @@ class Router:
         """Learn of a trade that an earlier owner published."""
         name = element.event_id or ""
         if self._trades.setdefault(name, element.meaning) != element.meaning:
-            self._conflicts.add((name, element.meaning))
+            self._remember_conflict(name, element)
 
     def unreadable(self, frame: Unreadable, now: Now) -> Outgoing:
         """Return the record of a frame that is not of the venue's protocol."""
@@ -113,14 +113,17 @@ class Router:
         name = element.event_id or ""
         known = self._trades.setdefault(name, element.meaning)
         if known != element.meaning:
-            if len(self._conflicts) >= _CONFLICTS_REMEMBERED_MAX:
-                self._conflicts.clear()
-            self._conflicts.add((name, element.meaning))
+            self._remember_conflict(name, element)
             self._on_conflict(f"{name} came with {element.meaning} after {known}", now)
             return None
         if len(self._trades) > _TRADES_REMEMBERED_MAX:
             del self._trades[next(iter(self._trades))]
         return name
+
+    def _remember_conflict(self, name: str, element: Element) -> None:
+        if len(self._conflicts) >= _CONFLICTS_REMEMBERED_MAX:
+            self._conflicts.clear()
+        self._conflicts.add((name, element.meaning))
 
     @staticmethod
     def _unrecognized(frame: bytes, channel: str, now: Now) -> Outgoing:

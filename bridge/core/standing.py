@@ -64,7 +64,7 @@ class Standing:
 
     def is_news(self, element: Element) -> bool:
         """Whether a state that REST tells is newer than what stands."""
-        known = self._live[element.stream].get(element.key) or self._over.get(element.key)
+        known = self._known(element)
         if known is None:
             return element.stream is not Stream.ORDERS or element.key not in self._forgotten
         return _is_newer(element, known.element)
@@ -81,12 +81,15 @@ class Standing:
 
     def told_ms(self, element: Element) -> int:
         """Return since when what stands under the key of an element is known; 0 when nothing does."""
-        known = self._live[element.stream].get(element.key) or self._over.get(element.key)
+        known = self._known(element)
         return known.told_ms if known is not None else 0
 
     def stands(self, element: Element) -> bool:
         """Whether anything stands under the key of an element."""
-        return element.key in self._live[element.stream] or element.key in self._over
+        return self._known(element) is not None
+
+    def _known(self, element: Element) -> Stood | None:
+        return self._live[element.stream].get(element.key) or self._over.get(element.key)
 
     def is_unattributed(self, key: str) -> bool:
         """Whether a balance of this coin was pushed without its exchange."""
