@@ -11,7 +11,7 @@ import click
 from bridge import __version__, app
 from bridge.admin import check, logs
 from bridge.config import Settings, load
-from bridge.contract import export
+from bridge.contract.export.write import write
 from bridge.errors import BridgeError
 
 _MARKET_STEP_S = 0.1
@@ -122,6 +122,6 @@ def schema() -> None:
 @schema.command("export")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("schemas"))
 def schema_export(folder: Path) -> None:
-    """Write the JSON Schemas of every record into FOLDER."""
-    for name in export.write(folder):
+    """Write JSON Schemas, the AsyncAPI document and golden samples into FOLDER."""
+    for name in write(folder):
         click.echo(name)

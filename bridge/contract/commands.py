@@ -5,6 +5,7 @@ are errors. Patterns end in `$(?!\n)` because Python's `$` alone would let a tra
 """
 
 import hashlib
+import json
 import re
 from typing import Annotated, Final, Literal, get_args
 
@@ -59,52 +60,74 @@ ValidUntil = Annotated[
         description="Unix ms after which the command must not be sent; at most 30 min after the record's timestamp.",
     ),
 ]
-Side = Literal["BUY", "SELL"]
+Side = Annotated[Literal["BUY", "SELL"], Meta(description="Buy or sell.")]
+OrderType = Annotated[Literal["LIMIT", "MARKET"], Meta(description="With a price of its own, or at the market's.")]
+TimeInForce = Annotated[
+    Literal["GTC", "IOC", "FOK", "GTX"],
+    Meta(
+        description="LIMIT only: until cancelled (the venue's default), what fills at once, all at once or nothing, "
+        "or maker only."
+    ),
+]
 Flag = Literal["true", "false"]
-PositionSide = Literal["NONE", "LONG", "SHORT"]
-TriggerType = Literal["LAST_PRICE", "MARK_PRICE"]
-Scope = Literal["BINANCE", "OKX", "EDX", "ALL"]
+PositionSide = Annotated[
+    Literal["NONE", "LONG", "SHORT"],
+    Meta(description="NONE (the venue's default) where positions are netted; LONG or SHORT in hedge mode."),
+]
+TriggerType = Annotated[Literal["LAST_PRICE", "MARK_PRICE"], Meta(description="Which price the trigger looks at.")]
+Scope = Annotated[
+    Literal["BINANCE", "OKX", "EDX", "ALL"],
+    Meta(description="Whose orders are cancelled; it must be said. ALL is every exchange."),
+]
 
 
 class PlaceOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Arguments of `place_order` (LTP docs, Place Order). Quantities are base coins; on OKX contracts."""
+    """Arguments of `place_order` (LTP docs, Place Order)."""
 
     sym: Symbol
     side: Side
-    order_type: Literal["LIMIT", "MARKET"]
-    order_qty: Positive | UnsetType = UNSET
-    limit_price: Positive | UnsetType = UNSET
-    quote_order_qty: Positive | UnsetType = UNSET
-    time_in_force: Literal["GTC", "IOC", "FOK", "GTX"] | UnsetType = UNSET
+    order_type: OrderType
+    order_qty: Annotated[Positive, Meta(description="Quantity in the base coin, on OKX in contracts.")] | UnsetType = (
+        UNSET
+    )
+    limit_price: Annotated[Positive, Meta(description="Price of a LIMIT order.")] | UnsetType = UNSET
+    quote_order_qty: (
+        Annotated[Positive, Meta(description="Amount in the quote coin, in place of orderQty.")] | UnsetType
+    ) = UNSET
+    time_in_force: TimeInForce | UnsetType = UNSET
     client_order_id: ClientOrderId | UnsetType = UNSET
-    reduce_only: Flag | UnsetType = UNSET
+    reduce_only: (
+        Annotated[Flag, Meta(description="Whether the order may only make a position smaller.")] | UnsetType
+    ) = UNSET
     position_side: PositionSide | UnsetType = UNSET
-    tp_trigger_price: Positive | UnsetType = UNSET
+    tp_trigger_price: Annotated[Positive, Meta(description="Price that triggers the take-profit.")] | UnsetType = UNSET
     tp_trigger_type: TriggerType | UnsetType = UNSET
-    tp_price: NotNegative | UnsetType = UNSET
-    sl_trigger_price: Positive | UnsetType = UNSET
+    tp_price: Annotated[NotNegative, Meta(description="Price of the take-profit; 0 is the market's.")] | UnsetType = (
+        UNSET
+    )
+    sl_trigger_price: Annotated[Positive, Meta(description="Price that triggers the stop-loss.")] | UnsetType = UNSET
     sl_trigger_type: TriggerType | UnsetType = UNSET
-    sl_price: NotNegative | UnsetType = UNSET
+    sl_price: Annotated[NotNegative, Meta(description="Price of the stop-loss; 0 is the market's.")] | UnsetType = UNSET
 
 
 class ReplaceOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Arguments of `replace_order` (LTP docs, Replace Order). `replaceQty` is the new total, not a difference."""
+    """Arguments of `replace_order` (LTP docs, Replace Order): a name of the order, and what is to change."""
 
     order_id: OrderId | UnsetType = UNSET
     client_order_id: ClientOrderId | UnsetType = UNSET
-    replace_qty: Positive | UnsetType = UNSET
-    replace_price: Positive | UnsetType = UNSET
+    replace_qty: Annotated[Positive, Meta(description="The new total quantity, not a difference.")] | UnsetType = UNSET
+    replace_price: Annotated[Positive, Meta(description="The new price.")] | UnsetType = UNSET
 
 
 class CancelOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Arguments of `cancel_order` (LTP docs, Cancel Order): one of the two names of the order."""
+    """Arguments of `cancel_order` (LTP docs, Cancel Order): a name of the order."""
 
     order_id: OrderId | UnsetType = UNSET
     client_order_id: ClientOrderId | UnsetType = UNSET
 
 
 class CancelOrdersArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Arguments of `cancel_orders` (LTP docs, Cancel Orders). The scope must be said; ALL is every exchange."""
+    """Arguments of `cancel_orders` (LTP docs, Cancel Orders)."""
 
     exchange_type: Scope
 
@@ -167,6 +190,16 @@ def derive_client_order_id(command_id: str) -> str:
     """Name an order after its command: without dashes in lower case when that is allowed, else a hash of it."""
     plain = command_id.replace("-", "").lower()
     return plain if _ORDER_NAME.fullmatch(plain) else hashlib.sha256(command_id.encode()).hexdigest()[:32]
+
+
+def action_of(command: Command) -> str:
+    """Name what a command asks for."""
+    return str(command.__struct_config__.tag)
+
+
+def body_digest(action: str, args: dict[str, str]) -> str:
+    """Name action and arguments, as given: what makes two commands of one commandId the same."""
+    return hashlib.sha256(json.dumps([action, args], sort_keys=True).encode()).hexdigest()
 
 
 def in_words(message: str) -> str:

@@ -1,79 +1,114 @@
 """Push payloads: the fields of the venue's pushes that the bridge routes by and readers may rely on.
 
-Values are published byte for byte, so every other field of the venue is there too (LTP docs, User Data Overview). Ids
-and times are strings on the wire; numbers are tolerated because the liquidation channels send them.
+Values are published byte for byte, so every other field of the venue is there too (LTP docs, User Data Overview);
+`export/pushes.py` describes those. Ids and times are strings on the wire; numbers are tolerated because the liquidation
+channels send them.
 """
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 Text = str | int
 """A venue id or time in ms: documented as a string, seen as a number."""
 Amount = str | int | float
 """A decimal string; some of the venue's fixtures have bare numbers in its place. Never to calculate with."""
 
+VenueOrderId = Annotated[Text, Meta(description="The venue's order id, 16 digits (LTP docs, error 401007).")]
+ClientName = Annotated[
+    str | None, Meta(description="The caller's name of the order; the venue gives one where none was given.")
+]
+Sym = Annotated[str, Meta(description="{EXCHANGE}_{BUSINESS}_{BASE}_{QUOTE} (LTP docs, Symbols).")]
+Exchange = Annotated[str | None, Meta(description="BINANCE, OKX or EDX.", examples=["BINANCE"])]
+Quantity = Annotated[Amount | None, Meta(description="Total quantity in the base coin, on OKX in contracts.")]
+CreatedAt = Annotated[Text | None, Meta(description="When it came to be at the venue, Unix ms.")]
+ChangedAt = Annotated[Text | None, Meta(description="When the venue last changed it, Unix ms; orders a key's states.")]
+BuyOrSell = Annotated[str, Meta(description="BUY or SELL.", examples=["BUY", "SELL"])]
+
 
 class OrderPush(Struct, frozen=True, rename="camel"):
     """`Orders`: a full snapshot of one order at every change."""
 
-    order_id: Text
-    order_state: str
-    client_order_id: str | None = None
-    sym: str | None = None
-    side: str | None = None
-    order_qty: Amount | None = None
-    limit_price: Amount | None = None
-    executed_qty: Amount | None = None
-    create_at: Text | None = None
-    update_at: Text | None = None
-    action: str | None = None
+    order_id: VenueOrderId
+    order_state: Annotated[
+        str,
+        Meta(
+            description="NEW, OPEN, PARTIALLY_FILLED; and, for good, FILLED, CANCELLED, REJECT or FAIL "
+            "(LTP docs, Enum Definitions). CANCELED, REJECTED and EXPIRED have been seen.",
+            examples=["OPEN", "FILLED"],
+        ),
+    ]
+    client_order_id: ClientName = None
+    sym: Sym | None = None
+    side: BuyOrSell | None = None
+    order_qty: Quantity = None
+    limit_price: Annotated[Amount | None, Meta(description="Price; empty for a MARKET order.")] = None
+    executed_qty: Annotated[Amount | None, Meta(description="Quantity executed so far.")] = None
+    create_at: CreatedAt = None
+    update_at: ChangedAt = None
+    action: Annotated[
+        str | None,
+        Meta(
+            description="What is being done to it: empty, CANCEL_PENDING, CANCEL_COMPLETE, CANCEL_FAILED, "
+            "AMEND_PENDING, AMEND_COMPLETED or AMEND_FAILED.",
+            examples=["", "CANCEL_PENDING"],
+        ),
+    ] = None
 
 
 class TradePush(Struct, frozen=True, rename="camel"):
     """`Trades`: one execution."""
 
-    transaction_id: Text
-    order_id: Text
-    sym: str
-    quantity: Amount
-    price: Amount
-    side: str
-    exchange_type: str | None = None
-    client_order_id: str | None = None
-    create_at: Text | None = None
+    transaction_id: Annotated[Text, Meta(description="The venue's id of the execution.")]
+    order_id: VenueOrderId
+    sym: Sym
+    quantity: Annotated[Amount, Meta(description="Executed quantity in the base coin, on OKX in contracts.")]
+    price: Annotated[Amount, Meta(description="Executed price.")]
+    side: BuyOrSell
+    exchange_type: Exchange = None
+    client_order_id: ClientName = None
+    create_at: Annotated[Text | None, Meta(description="When it was executed, Unix ms.")] = None
 
 
 class AssetPush(Struct, frozen=True, rename="camel"):
     """`Assets`: one coin's balance on one exchange."""
 
-    coin: str
-    exchange_type: str | None = None
-    balance: Amount | None = None
-    frozen: Amount | None = None
-    update_at: Text | None = None
+    coin: Annotated[str, Meta(description="The coin.", examples=["USDT"])]
+    exchange_type: Exchange = None
+    balance: Annotated[Amount | None, Meta(description="Balance, in the coin.")] = None
+    frozen: Annotated[Amount | None, Meta(description="Of it what orders hold.")] = None
+    update_at: ChangedAt = None
 
 
 class PositionPush(Struct, frozen=True, rename="camel"):
-    """`Positions`: one position. `positionSide` NET means NONE."""
+    """`Positions`: one position."""
 
-    sym: str
-    position_side: str | None = None
-    position_qty: Amount | None = None
-    avg_price: Amount | None = None
-    update_at: Text | None = None
+    sym: Sym
+    position_side: Annotated[
+        str | None,
+        Meta(description="NONE where positions are netted (NET means it too), LONG or SHORT.", examples=["NONE"]),
+    ] = None
+    position_qty: Annotated[
+        Amount | None, Meta(description="Quantity, with a sign where positions are netted; 0 when closed.")
+    ] = None
+    avg_price: Annotated[Amount | None, Meta(description="Average price of entry.")] = None
+    update_at: ChangedAt = None
 
 
 class MarginCallPush(Struct, frozen=True, rename="camel"):
     """`MarginCall`: the risk state of one exchange account. No field of it is documented as always there."""
 
-    exchange_type: str | None = None
-    account_status: str | None = None
-    update_at: Text | None = None
-    create_at: Text | None = None
+    exchange_type: Exchange = None
+    account_status: Annotated[
+        str | None, Meta(description="NORMAL, MARGIN_CALL, LIQUIDATING and others.", examples=["MARGIN_CALL"])
+    ] = None
+    update_at: ChangedAt = None
+    create_at: CreatedAt = None
 
 
 class LiquidationPush(Struct, frozen=True, rename="camel"):
     """The liquidation channels."""
 
-    liquidation_event_id: Text
-    create_at: Text | None = None
-    update_at: Text | None = None
+    liquidation_event_id: Annotated[Text, Meta(description="The venue's id of the liquidation.")]
+    create_at: CreatedAt = None
+    update_at: ChangedAt = None

@@ -1,28 +1,26 @@
 """Results: what the bridge answers on the `results` topic, one terminal result for every command."""
 
-from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from bridge.contract.units import Epoch, UnixMs
+from bridge.contract.words import OpenWord, Word
 
 
-class Outcome(StrEnum):
+class Outcome(Word):
     """What became of a command. Every outcome but `unknown` is terminal."""
 
-    ACCEPTED = "accepted"
-    """The venue acked it; the order's life goes on in `orders`."""
-    REJECTED = "rejected"
-    """The venue refused it with a definitive code."""
-    DENIED = "denied"
-    """The bridge refused it; it was not sent. `reason` says why."""
-    EXPIRED = "expired"
-    """Its validity passed; it was not sent."""
-    SUPERSEDED = "superseded"
-    """A cancel made it pointless; it was not sent."""
-    NOT_FOUND = "not_found"
-    """It was in doubt, the venue was asked for as long as it could still land, and knows nothing of it."""
-    UNKNOWN = "unknown"
-    """Not terminal: written to the socket, its fate not known yet, being resolved."""
+    ACCEPTED = "accepted", "The venue acked it; the order's life goes on in `orders`."
+    REJECTED = "rejected", "The venue refused it with a definitive code."
+    DENIED = "denied", "The bridge refused it; it was not sent. `reason` says why."
+    EXPIRED = "expired", "Its validity passed; it was not sent."
+    SUPERSEDED = "superseded", "A cancel made it pointless; it was not sent."
+    NOT_FOUND = (
+        "not_found",
+        "It was in doubt, the venue was asked for as long as it could still land, and knows nothing of it.",
+    )
+    UNKNOWN = "unknown", "Not terminal: written to the socket, its fate not known yet, being resolved."
 
     @property
     def terminal(self) -> bool:
@@ -38,59 +36,65 @@ class Outcome(StrEnum):
 _UNSENT: Final = frozenset({Outcome.DENIED, Outcome.EXPIRED, Outcome.SUPERSEDED})
 
 
-class Reason(StrEnum):
+class Reason(OpenWord):
     """Why the bridge itself denied or dead-lettered a command."""
 
-    BAD_SCHEMA = "bad_schema"
-    """Not a command of this contract; `message` names the field."""
-    BAD_VALUE = "bad_value"
-    """Fields that contradict each other, or a validity beyond the limit."""
-    CLIENT_ORDER_ID_IN_USE = "client_order_id_in_use"
-    """Another remembered command has this clientOrderId and was sent, or may still be."""
-    UNKNOWN_ORDER = "unknown_order"
-    """A replace by a clientOrderId that neither the bridge nor the venue knows."""
-    LANE_FULL = "lane_full"
-    """Too many commands wait already; try again after `retryAfterMs`."""
-    OVER_BUDGET = "over_budget"
-    """The rate limit would make it wait beyond its validity; try again after `retryAfterMs`."""
-    TOO_LARGE = "too_large"
-    """Larger than a command may be, or than the claims can hold."""
-    NO_COMMAND_ID = "no_command_id"
-    """Dead letters only: nothing to answer under."""
-    NOT_JSON = "not_json"
-    """Dead letters only: the value is not a JSON object in UTF-8."""
-    TOMBSTONE = "tombstone"
-    """Dead letters only: the record has no value."""
-    ID_CONFLICT = "id_conflict"
-    """Dead letters only: the commandId was used before with another body."""
+    BAD_SCHEMA = "bad_schema", "Not a command of this contract; `message` names the field."
+    BAD_VALUE = "bad_value", "Fields that contradict each other, or a validity beyond the limit."
+    CLIENT_ORDER_ID_IN_USE = (
+        "client_order_id_in_use",
+        "Another remembered command has this clientOrderId and was sent, or may still be.",
+    )
+    UNKNOWN_ORDER = "unknown_order", "A replace by a clientOrderId that neither the bridge nor the venue knows."
+    LANE_FULL = "lane_full", "Too many commands wait already; try again after `retryAfterMs`."
+    OVER_BUDGET = (
+        "over_budget",
+        "The rate limit would make it wait beyond its validity; try again after `retryAfterMs`.",
+    )
+    TOO_LARGE = "too_large", "Larger than a command may be, or than the claims can hold."
+    NO_COMMAND_ID = "no_command_id", "Dead letters only: nothing to answer under."
+    NOT_JSON = "not_json", "Dead letters only: the value is not a JSON object in UTF-8."
+    TOMBSTONE = "tombstone", "Dead letters only: the record has no value."
+    ID_CONFLICT = "id_conflict", "Dead letters only: the commandId was used before with another body."
 
 
 class Result(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """One answer to one command. Times are Unix milliseconds; fields that do not apply are absent.
+    """One answer to one command; fields that do not apply are absent."""
 
-    `commandOffset` is the record's offset on `commands`. `code` is the venue's, `message` its words, or the bridge's
-    where the bridge decided. `bodyDigest` names action and arguments: the same commandId may be submitted again with
-    the same digest, never with another.
-    """
-
-    command_id: str
-    command_offset: int
+    command_id: Annotated[str, Meta(description="The command that is answered.")]
+    command_offset: Annotated[int, Meta(description="The command record's offset on `commands`.")]
     outcome: Outcome
-    answered_at: int
-    action: str | None = None
-    code: int | None = None
-    message: str | None = None
+    answered_at: Annotated[UnixMs, Meta(description="When the bridge said it, Unix milliseconds.")]
+    action: Annotated[str, Meta(description="The command's action; absent where it could not be read.")] | None = None
+    code: Annotated[int, Meta(description="The venue's code (LTP docs, Error Codes).")] | None = None
+    message: (
+        Annotated[str, Meta(description="The venue's words, or the bridge's where the bridge decided; for people.")]
+        | None
+    ) = None
     reason: Reason | None = None
-    retry_after_ms: int | None = None
-    order_id: str | None = None
-    client_order_id: str | None = None
-    body_digest: str | None = None
-    sent_at: int | None = None
+    retry_after_ms: (
+        Annotated[int, Meta(description="After how many milliseconds a new command may be taken.")] | None
+    ) = None
+    order_id: Annotated[str, Meta(description="The venue's order id; a replace may have changed it.")] | None = None
+    client_order_id: (
+        Annotated[str, Meta(description="The order's clientOrderId, given or derived from the commandId.")] | None
+    ) = None
+    body_digest: (
+        Annotated[
+            str,
+            Meta(
+                description="Names action and arguments (or, where they could not be read, the bytes): the same "
+                "commandId may be submitted again with the same digest, never with another."
+            ),
+        ]
+        | None
+    ) = None
+    sent_at: Annotated[UnixMs, Meta(description="When it was first written to the venue, Unix ms.")] | None = None
 
 
 class Takeover(Struct, frozen=True, rename="camel"):
     """An owner begins its term; results of a lower epoch that follow are void. Key: the account."""
 
-    epoch: int
-    instance: str
-    at: int
+    epoch: Epoch
+    instance: Annotated[str, Meta(description="The process that owns the account: host name and process id.")]
+    at: Annotated[UnixMs, Meta(description="When the bridge said it, Unix milliseconds.")]

@@ -1,128 +1,147 @@
 """Session events: what the bridge tells about itself on `session`. Readers pass over types they do not know."""
 
-from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from bridge.contract.units import Epoch, UnixMs
+from bridge.contract.words import OpenWord
 
 
-class Cause(StrEnum):
+class Cause(OpenWord):
     """Why a session ended or could not begin, or why a gap was opened."""
 
-    FIRST_START = "first_start"
-    """Nobody of this group has listened before."""
+    FIRST_START = "first_start", "Nobody of this group has listened before."
+    CLOSED_BY_VENUE = "closed_by_venue", "The venue closed the connection, or ended the login."
+    LINK_FAILED = "link_failed", "The connection broke, did not come about, or was not read."
+    PONG_OVERDUE = "pong_overdue", "A ping was not answered in time: the link was half open."
+    LOGIN_REFUSED = "login_refused", "The venue refused the login."
+    BUFFER_FULL = "buffer_full", "Ended by the bridge: more events waited for Kafka than memory may hold."
+    PROTOCOL_ERROR = "protocol_error", "The other end did not speak the venue's protocol."
+    NAME_NOT_RESOLVED = "name_not_resolved", "The endpoint's name has no address."
+    TLS_FAILED = "tls_failed", "The endpoint could not prove who it is."
+    PUSHES_MISSED = (
+        "pushes_missed",
+        "The link was alive, but the venue's REST knows, twice in a row, what was not pushed.",
+    )
+    FAILED_BACK = "failed_back", "Ended by the bridge, to return to an endpoint that it prefers."
+    OWNER_CHANGED = "owner_changed", "Another process had the account before; what it had not made durable is missing."
+    STOPPED = "stopped", "The bridge was stopped, or gave the account up."
 
-    CLOSED_BY_VENUE = "closed_by_venue"
-    LINK_FAILED = "link_failed"
-    PONG_OVERDUE = "pong_overdue"
-    LOGIN_REFUSED = "login_refused"
-    BUFFER_FULL = "buffer_full"
-    PROTOCOL_ERROR = "protocol_error"
-    NAME_NOT_RESOLVED = "name_not_resolved"
-    TLS_FAILED = "tls_failed"
-    PUSHES_MISSED = "pushes_missed"
-    """The link was alive, but the venue's REST knows, twice in a row, what was not pushed."""
-    FAILED_BACK = "failed_back"
-    """Ended by the bridge, to return to an endpoint that it prefers."""
-    OWNER_CHANGED = "owner_changed"
-    STOPPED = "stopped"
 
-
-class Alarm(StrEnum):
+class Alarm(OpenWord):
     """Conditions that a person should look at."""
 
-    LOGIN_STOPPED = "login_stopped"
-    RATE_REJECTED = "rate_rejected"
-    ID_CONFLICT = "id_conflict"
-    TRADE_CONFLICT = "trade_conflict"
-    CLAIMS_UNREADABLE = "claims_unreadable"
-    OFFSET_LOST = "offset_lost"
-    RECORD_TOO_LARGE = "record_too_large"
-    LATE_LANDED = "late_landed"
-    """An order shows itself that was answered `not_found`."""
-    CLOCK_SKEW = "clock_skew"
-    """This machine's clock and the venue's differ by more than `skew_bound_s`."""
-    AUDIT_DISAGREES = "audit_disagrees"
-    """Whichever session listens, REST tells what is not pushed: it is published, and the session kept."""
-    RECOVERY_STALLED = "recovery_stalled"
-    """The venue refuses a question, or has not answered for two minutes, without which no gap closes, nor an audit."""
+    LOGIN_STOPPED = "login_stopped", "The venue does not want this key: no further login is tried until a restart."
+    RATE_REJECTED = "rate_rejected", "The venue refused a request for its rate; that limit is halved until a restart."
+    ID_CONFLICT = "id_conflict", "A commandId was used again with another body, which is a dead letter."
+    TRADE_CONFLICT = "trade_conflict", "Two trades of one venue identity differ; both are published."
+    CLAIMS_UNREADABLE = (
+        "claims_unreadable",
+        "The group's commit does not hold what the bridge wrote there; everything without a result is in doubt.",
+    )
+    OFFSET_LOST = "offset_lost", "The topic does not hold the command that comes next: retention removed it."
+    RECORD_TOO_LARGE = "record_too_large", "An event is larger than its topic takes and was not published."
+    LATE_LANDED = "late_landed", "An order shows itself that was answered `not_found`."
+    CLOCK_SKEW = "clock_skew", "This machine's clock and the venue's differ by more than `skew_bound_s`."
+    AUDIT_DISAGREES = (
+        "audit_disagrees",
+        "Whichever session listens, REST tells what is not pushed: it is published, and the session kept.",
+    )
+    RECOVERY_STALLED = (
+        "recovery_stalled",
+        "The venue refuses a question, or has not answered for two minutes, without which no gap closes, nor an audit.",
+    )
 
 
-class Lost(StrEnum):
+class Lost(OpenWord):
     """What of a gap no question to the venue gives back."""
 
-    SNAPSHOTS_BETWEEN = "snapshots_between"
-    """States of orders, assets and positions that were followed by another within the gap."""
-    MARGIN_CALLS = "margin_calls"
-    """In their place, and if the key may know it, each exchange account's risk afterwards is on `margin-calls`."""
-    LIQUIDATIONS = "liquidations"
-    UNRECOGNIZED = "unrecognized"
-    """Pushes on channels that the bridge does not know."""
-    OLD_TRADES = "old_trades"
-    """Trades from before the venue's archive begins, 90 days back."""
-    UNREADABLE_ROWS = "unreadable_rows"
-    """Rows of the venue's answers that were not understood."""
+    SNAPSHOTS_BETWEEN = (
+        "snapshots_between",
+        "States of orders, assets and positions that were followed by another within the gap.",
+    )
+    MARGIN_CALLS = (
+        "margin_calls",
+        "In their place, and if the key may know it, each exchange account's risk afterwards is on `margin-calls`.",
+    )
+    LIQUIDATIONS = "liquidations", "Pushes of the liquidation channels."
+    UNRECOGNIZED = "unrecognized", "Pushes on channels that the bridge does not know."
+    OLD_TRADES = "old_trades", "Trades from before the venue's archive begins, 90 days back."
+    UNREADABLE_ROWS = "unreadable_rows", "Rows of the venue's answers that were not understood."
+
+
+At = Annotated[UnixMs, Meta(description="When the bridge said it, Unix milliseconds.")]
+Instance = Annotated[str, Meta(description="The process that owns the account: host name and process id.")]
+EndpointName = Annotated[str, Meta(description="The name of the venue's endpoint in the bridge's settings.")]
+GapId = Annotated[str, Meta(description="Names the gap: the owner's epoch and a number of its own.")]
+FromMs = Annotated[
+    UnixMs, Meta(description="Up to here everything is durably published; from here on pushes may be missing.")
+]
+Detail = Annotated[str, Meta(description="Text for people; may change.")]
+Count = Annotated[int, Meta(ge=0, description="Records that were published from what REST tells.")]
 
 
 class OwnerAcquired(Struct, frozen=True, rename="camel", tag_field="type", tag="owner.acquired"):
-    """A process took the account over. `at` is Unix ms."""
+    """A process took the account over."""
 
-    at: int
-    epoch: int
-    instance: str
+    at: At
+    epoch: Epoch
+    instance: Instance
 
 
 class OwnerReleased(Struct, frozen=True, rename="camel", tag_field="type", tag="owner.released"):
     """The owner ended its term in good order."""
 
-    at: int
-    epoch: int
-    instance: str
+    at: At
+    epoch: Epoch
+    instance: Instance
 
 
 class SessionOpened(Struct, frozen=True, rename="camel", tag_field="type", tag="session.opened"):
     """Logged in: pushes arrive and cancels go out."""
 
-    at: int
-    endpoint: str
+    at: At
+    endpoint: EndpointName
 
 
 class Recovered(Struct, frozen=True, rename="camel"):
     """How many records were published from what REST tells, by stream."""
 
-    orders: int = 0
-    trades: int = 0
-    assets: int = 0
-    positions: int = 0
-    margin_calls: int = 0
+    orders: Count = 0
+    trades: Count = 0
+    assets: Count = 0
+    positions: Count = 0
+    margin_calls: Count = 0
 
 
 class RecoveryComplete(Struct, frozen=True, rename="camel", tag_field="type", tag="recovery.complete"):
-    """What REST knows has been published once since the login: every command goes out. `tookMs` is from the login."""
+    """What REST knows has been published once since the login: every command goes out."""
 
-    at: int
-    endpoint: str
-    open_orders: int
+    at: At
+    endpoint: EndpointName
+    open_orders: Annotated[int, Meta(ge=0, description="How many orders the venue lists as open.")]
     recovered: Recovered
-    took_ms: int
+    took_ms: Annotated[int, Meta(ge=0, description="Milliseconds since the login.")]
 
 
 class SessionLost(Struct, frozen=True, rename="camel", tag_field="type", tag="session.lost"):
-    """The session ended. `detail` is text for people."""
+    """The session ended."""
 
-    at: int
-    endpoint: str
+    at: At
+    endpoint: EndpointName
     cause: Cause
-    detail: str
+    detail: Detail
 
 
 class GapOpened(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.opened"):
-    """From `fromMs` (up to which everything is durably published) until further notice, pushes may be missing."""
+    """From `fromMs` until further notice, pushes may be missing."""
 
-    at: int
-    gap_id: str
-    from_ms: int
+    at: At
+    gap_id: GapId
+    from_ms: FromMs
     cause: Cause
-    detail: str
+    detail: Detail
 
 
 class GapClosed(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.closed"):
@@ -131,21 +150,21 @@ class GapClosed(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.
     Pushes were missed between `fromMs` and `toMs`, the login; a recovered row outside of them makes the gap longer.
     """
 
-    at: int
-    gap_id: str
-    from_ms: int
-    to_ms: int
+    at: At
+    gap_id: GapId
+    from_ms: FromMs
+    to_ms: Annotated[UnixMs, Meta(description="The login after the gap.")]
     cause: Cause
     recovered: Recovered
-    lost: tuple[Lost, ...]
+    lost: Annotated[tuple[Lost, ...], Meta(description="What of it cannot be given back.")]
 
 
 class AlarmRaised(Struct, frozen=True, rename="camel", tag_field="type", tag="alarm.raised"):
-    """Something a person should look at. `detail` is text for people."""
+    """Something a person should look at."""
 
-    at: int
+    at: At
     alarm: Alarm
-    detail: str
+    detail: Detail
 
 
 SessionEvent = (

@@ -119,7 +119,8 @@ def _contradiction(command: contract.Command) -> str | None:
 
 def _place_contradiction(args: contract.PlaceOrderArgs) -> str | None:
     by_quote = args.quote_order_qty is not UNSET
-    spot_market_buy = args.order_type == "MARKET" and args.side == "BUY" and "_PERP_" not in args.sym
+    business = args.sym.split("_")[1]
+    spot_market_buy = args.order_type == "MARKET" and args.side == "BUY" and business != "PERP"
     checks = (
         (by_quote and not spot_market_buy, "args.quoteOrderQty: only for a MARKET BUY of SPOT or MARGIN"),
         (by_quote and args.order_qty is not UNSET, "args: give orderQty or quoteOrderQty, not both"),
@@ -178,8 +179,8 @@ def admit(record: CommandRecord, now: Now, rules: Rules) -> Pending | Refusal:  
 
 def _command(command: contract.Command, record: CommandRecord, now: Now, rules: Rules) -> Pending | Refusal:
     args = _strings(command.args)
-    action = str(command.__struct_config__.tag)
-    digest = hashlib.sha256(json.dumps([action, args], sort_keys=True).encode()).hexdigest()
+    action = contract.action_of(command)
+    digest = contract.body_digest(action, args)
     valid_until = _valid_until_ms(command, record, rules)
     wrong = valid_until if isinstance(valid_until, str) else _contradiction(command)
     if wrong is not None or isinstance(valid_until, str):

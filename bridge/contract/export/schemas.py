@@ -1,0 +1,134 @@
+"""JSON Schema from the types that the code uses, without what only Python understands."""
+
+import inspect
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from bridge.contract import results, session
+from bridge.contract.export import headers, pushes
+from bridge.contract.export.conditions import CONDITIONS
+from bridge.contract.words import OpenWord, Word
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_LOOKAHEAD: Final = re.compile(r"\(\?[=!][^)]*\)")
+_NO_LINE_FEED: Final = r"(?!\n)"
+_WORDS: Final[dict[str, type[Word]]] = {
+    word.__name__: word for word in (results.Outcome, results.Reason, session.Cause, session.Alarm, session.Lost)
+}
+_VENUES: Final = frozenset(
+    kind.__name__
+    for kind in (pushes.Order, pushes.Trade, pushes.Asset, pushes.Position, pushes.MarginCall, pushes.Liquidation)
+)
+_NOT_CHECKED: Final = (
+    "Fields without a type are described as the venue documents them; nothing checks them. There may be more fields."
+)
+_NEVER_NULL: Final = frozenset(
+    kind.__name__
+    for kind in (
+        results.Result,
+        headers.CommandHeaders,
+        headers.EventHeaders,
+        headers.ResultHeaders,
+        headers.DeadLetterHeaders,
+    )
+)
+"""Types whose optional fields are absent, never null."""
+
+
+def components(kinds: Iterable[Any], template: str) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Return the schema of each type, and the definitions that they refer to by `template`.
+
+    Patterns have no look-ahead, which not every language knows; enumerations say what their values mean.
+    """
+    bodies, definitions = msgspec.json.schema_components(list(kinds), ref_template=template)
+    tidy = {name: _definition(name, definition) for name, definition in sorted(definitions.items())}
+    return [_body(body, template) for body in bodies], tidy
+
+
+def _body(body: dict[str, Any], template: str) -> dict[str, Any]:
+    """Leave a union open: an event of a type to come is valid, and readers pass over it."""
+    if "anyOf" not in body:
+        return body
+    known = [re.sub(r"^.*/", "", branch["$ref"]) for branch in body["anyOf"]]
+    types = [kind.__struct_config__.tag for kind in session.SessionEvent.__args__]
+    if len(known) != len(types):
+        raise AssertionError("a union that nobody described")
+    to_come = {
+        "title": "EventToCome",
+        "description": "An event of a later version of the contract: pass over it.",
+        "type": "object",
+        "properties": {"type": {"type": "string", "not": {"enum": sorted(map(str, types))}}},
+        "required": ["type"],
+    }
+    return {"anyOf": [*({"$ref": template.format(name=name)} for name in known), to_come]}
+
+
+def _definition(name: str, definition: dict[str, Any]) -> dict[str, Any]:
+    """Make one definition plain: description, patterns, conditions, and words with their meanings."""
+    if name in _WORDS:
+        return _words(_WORDS[name])
+    definition = {**definition, "description": inspect.cleandoc(definition["description"])}
+    if name in _VENUES:
+        definition["description"] += "\n\n" + _NOT_CHECKED
+    never_null = name in _NEVER_NULL
+    definition["properties"] = {
+        field: _property(schema, never_null=never_null) for field, schema in definition["properties"].items()
+    }
+    return {**definition, **CONDITIONS.get(name, {})}
+
+
+def _property(schema: dict[str, Any], *, never_null: bool) -> dict[str, Any]:
+    schema = dict(schema)
+    if "default" in schema and schema["default"] is None:
+        del schema["default"]
+    if "anyOf" in schema:
+        branches = [branch for branch in schema.pop("anyOf") if not (never_null and branch == {"type": "null"})]
+        schema = {**schema, **_union(branches)}
+    if "enum" in schema:
+        schema["enum"] = [value for value in schema["enum"] if value is not None or not never_null]
+        schema["type"] = "string"
+    if "pattern" in schema:
+        schema = {**schema, **_portable(schema["pattern"])}
+    if "items" in schema:
+        schema["items"] = _property(schema["items"], never_null=never_null)
+    return schema
+
+
+def _union(branches: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write a union of plain types as a list of them; `number` says `integer` too."""
+    about = {
+        name: value for branch in branches for name, value in branch.items() if name in {"description", "examples"}
+    }
+    if len(branches) == 1:
+        return branches[0]
+    if all(branch.keys() <= {"type", "description", "examples"} for branch in branches):
+        types = [branch["type"] for branch in branches]
+        return {**about, "type": [kind for kind in types if kind != "integer" or "number" not in types]}
+    return {"anyOf": branches}
+
+
+def _portable(pattern: str) -> dict[str, Any]:
+    """Say a pattern in the part of the language that every validator has.
+
+    A `$` matches before a last line feed in Python and nowhere else, so that is excluded by itself. What stood in a
+    look-ahead, that one digit is not zero, is a pattern of its own.
+    """
+    plain: dict[str, Any] = {"pattern": _LOOKAHEAD.sub("", pattern)}
+    if _NO_LINE_FEED in pattern:
+        plain["not"] = {"pattern": "\n"}
+    if "(?=.*[1-9])" in pattern:
+        plain["allOf"] = [{"pattern": "[1-9]"}]
+    return plain
+
+
+def _words(words: type[Word]) -> dict[str, Any]:
+    """Describe an enumeration, value by value; one that may grow takes every text."""
+    meanings = "\n".join(f"- `{word.value}`: {word.__doc__}" for word in words)
+    grows = issubclass(words, OpenWord)
+    more = " There may be others in later versions." if grows else ""
+    about = {"title": words.__name__, "description": f"{inspect.getdoc(words)}{more}\n\n{meanings}"}
+    known = {"type": "string", "enum": [word.value for word in words]}
+    return {**about, "anyOf": [known, {"type": "string"}]} if grows else {**about, **known}
