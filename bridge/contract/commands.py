@@ -57,7 +57,8 @@ ValidUntil = Annotated[
     Meta(
         ge=0,
         le=253_402_300_799_999,
-        description="Unix ms after which the command must not be sent; at most 30 min after the record's timestamp.",
+        description="Unix ms, without a decimal point, after which the command must not be sent; at most 30 min after "
+        "the record's timestamp. Without it: 10 s after that for place_order and replace_order, 60 s for cancels.",
     ),
 ]
 Side = Annotated[Literal["BUY", "SELL"], Meta(description="Buy or sell.")]

@@ -9,7 +9,7 @@ class Word(StrEnum):
 
     _value_: str
 
-    def __new__(cls, value: str, meaning: str) -> Self:
+    def __new__(cls, value: str, meaning: str = "") -> Self:
         """Make a member of a value and its meaning."""
         word = str.__new__(cls, value)
         word._value_ = value

@@ -168,16 +168,4 @@ def _example(sample: Sample) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     kinds = [message.kind for message in MESSAGES if message.kind is not None]
     _, definitions = components([*kinds, *dict.fromkeys(message.headers for message in MESSAGES)], _TEMPLATE)
-    return {name: _in_draft_7(definition) for name, definition in definitions.items()}
-
-
-def _in_draft_7(schema: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Wrap references that have neighbours: before 2019 a reference stood alone, and what is beside it says nothing."""
-    if isinstance(schema, list):
-        return [_in_draft_7(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    inner = {name: _in_draft_7(part) for name, part in schema.items()}
-    if "$ref" in inner and len(inner) > 1:
-        return {"allOf": [{"$ref": inner.pop("$ref")}], **inner}
-    return inner
+    return definitions

@@ -45,25 +45,22 @@ def components(kinds: Iterable[Any], template: str) -> tuple[list[dict[str, Any]
     """
     bodies, definitions = msgspec.json.schema_components(list(kinds), ref_template=template)
     tidy = {name: _definition(name, definition) for name, definition in sorted(definitions.items())}
-    return [_body(body, template) for body in bodies], tidy
+    return [_body(body) for body in bodies], tidy
 
 
-def _body(body: dict[str, Any], template: str) -> dict[str, Any]:
-    """Leave a union open: an event of a type to come is valid, and readers pass over it."""
+def _body(body: dict[str, Any]) -> dict[str, Any]:
+    """Leave the union of session events open: an event of a type to come is valid, and readers pass over it."""
     if "anyOf" not in body:
         return body
-    known = [re.sub(r"^.*/", "", branch["$ref"]) for branch in body["anyOf"]]
-    types = [kind.__struct_config__.tag for kind in session.SessionEvent.__args__]
-    if len(known) != len(types):
-        raise AssertionError("a union that nobody described")
+    types = sorted(str(kind.__struct_config__.tag) for kind in session.SessionEvent.__args__)
     to_come = {
         "title": "EventToCome",
         "description": "An event of a later version of the contract: pass over it.",
         "type": "object",
-        "properties": {"type": {"type": "string", "not": {"enum": sorted(map(str, types))}}},
+        "properties": {"type": {"type": "string", "not": {"enum": types}}},
         "required": ["type"],
     }
-    return {"anyOf": [*({"$ref": template.format(name=name)} for name in known), to_come]}
+    return {"anyOf": [*body["anyOf"], to_come]}
 
 
 def _definition(name: str, definition: dict[str, Any]) -> dict[str, Any]:
@@ -92,22 +89,16 @@ def _property(schema: dict[str, Any], *, never_null: bool) -> dict[str, Any]:
         schema["type"] = "string"
     if "pattern" in schema:
         schema = {**schema, **_portable(schema["pattern"])}
-    if "items" in schema:
-        schema["items"] = _property(schema["items"], never_null=never_null)
     return schema
 
 
 def _union(branches: list[dict[str, Any]]) -> dict[str, Any]:
     """Write a union of plain types as a list of them; `number` says `integer` too."""
-    about = {
-        name: value for branch in branches for name, value in branch.items() if name in {"description", "examples"}
-    }
     if len(branches) == 1:
         return branches[0]
-    if all(branch.keys() <= {"type", "description", "examples"} for branch in branches):
-        types = [branch["type"] for branch in branches]
-        return {**about, "type": [kind for kind in types if kind != "integer" or "number" not in types]}
-    return {"anyOf": branches}
+    about = {name: value for branch in branches for name, value in branch.items() if name != "type"}
+    types = [branch["type"] for branch in branches]
+    return {**about, "type": [kind for kind in types if kind != "integer" or "number" not in types]}
 
 
 def _portable(pattern: str) -> dict[str, Any]:

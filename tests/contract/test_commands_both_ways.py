@@ -1,0 +1,140 @@
+"""Commands in both directions: what the published schemas refuse the bridge denies, and what they take it takes."""
+
+import json
+import string
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from one_account import ORDER_ID, RULES, START, cancel, cancel_all, place, replace
+from published import is_valid
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.core.admit import Refusal, admit
+from bridge.core.traffic import CommandRecord
+
+ACTIONS = (PLACE, REPLACE, CANCEL, CANCEL_ALL)
+SPOT_PERP = "BINANCE_SPOT_PERP_USDT"
+"""A spot symbol of a coin that is called PERP."""
+
+
+def _says(body: Any) -> Refusal | None:  # noqa: ANN401 - any JSON
+    """Ask the bridge what is wrong with a body."""
+    record = CommandRecord(0, START.wall_ms, None, json.dumps(body).encode(), ())
+    said = admit(record, START, RULES)
+    return said if isinstance(said, Refusal) else None
+
+
+def _is_of_the_contract(body: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Ask the published schema of its action."""
+    action = body.get("action") if isinstance(body, dict) else None
+    return action in ACTIONS and is_valid(str(action).replace("_", "-"), body)
+
+
+def _market(side: str = "BUY", sym: str = "BINANCE_SPOT_BTC_USDT", **args: str) -> dict[str, Any]:
+    order = {"sym": sym, "side": side, "orderType": "MARKET", **args}
+    return {"commandId": "c-1", "action": PLACE, "args": order}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        place("c-1"),
+        place("c-1", clientOrderId="a1", timeInForce="GTX", reduceOnly="true", positionSide="LONG", tpPrice="0"),
+        place("c-1") | {"validUntil": START.wall_ms + 1000},
+        _market(orderQty="1"),
+        _market(quoteOrderQty="100.5"),
+        _market(quoteOrderQty="1", sym=SPOT_PERP),
+        replace("c-1", orderId=ORDER_ID),
+        cancel("c-1", clientOrderId="a1"),
+        cancel("c-1", clientOrderId="a1", orderId=ORDER_ID),
+        cancel_all("c-1", "EDX"),
+    ],
+)
+def test_commands_of_the_contract_are_taken(body: dict[str, Any]) -> None:
+    """What the schema lets through the bridge takes, too."""
+    assert _is_of_the_contract(body)
+    assert _says(body) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        {**place("c-1"), "action": "buy"},
+        {**place("c-1"), "more": 1},
+        {**place("c-1"), "commandId": "with space"},
+        {**place("c-1"), "validUntil": "1795000001000"},
+        place("c-1", orderQty="1e3"),
+        place("c-1", orderQty="0"),
+        place("c-1", orderQty="0.00"),
+        place("c-1", orderQty="1\n"),
+        place("c-1", sym="BTCUSDT"),
+        place("c-1", leverage="5"),
+        place("c-1", quoteOrderQty="5"),
+        _market(orderQty="1", limitPrice="5"),
+        _market(orderQty="1", timeInForce="IOC"),
+        _market(),
+        _market("SELL", quoteOrderQty="1"),
+        _market(quoteOrderQty="1", orderQty="1"),
+        _market(quoteOrderQty="1", sym="BINANCE_PERP_BTC_USDT"),
+        replace("c-1"),
+        {**replace("c-1"), "args": {"orderId": ORDER_ID}},
+        cancel("c-1"),
+        cancel("c-1", orderId=5),  # type: ignore[arg-type] # the mistake that is tried
+        cancel_all("c-1", "KRAKEN"),
+    ],
+)
+def test_what_is_no_command_is_denied(body: Any) -> None:  # noqa: ANN401 - any JSON
+    """What the schema refuses the bridge refuses: with a result under its id, or as a dead letter."""
+    assert not _is_of_the_contract(body)
+    assert _says(body) is not None
+
+
+_NUMBERS = ("", "0", "1", "0.0", "00.10", "1.", ".5", "-1", "1e3", "1\n", "٣", "9" * 18, "9" * 19, f"0.{'0' * 18}1")
+_TERMS = ("BUY", "LIMIT", "MARKET", "GTC", "true", "NONE", "MARK_PRICE", "ALL", "BINANCE", "a" * 32, "a" * 33, "A")
+_SYMBOLS = ("BINANCE_SPOT_BTC_USDT", "OKX_PERP_1000SHIB_USDT", "EDX_SPOT__USDT", SPOT_PERP)
+_WORDS = st.sampled_from([*_NUMBERS, *_TERMS, *_SYMBOLS, ORDER_ID, f"{ORDER_ID}1"])
+_ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 5), st.floats(), st.text(max_size=3), st.just([]), st.just({})
+)
+_NAMES = ("sym", "side", "orderType", "orderQty", "limitPrice", "quoteOrderQty", "timeInForce", "clientOrderId")
+_MORE = ("reduceOnly", "positionSide", "tpPrice", "slTriggerPrice", "orderId", "replaceQty", "exchangeType", "other")
+_BODIES = (
+    place("c-1"),
+    _market(orderQty="1"),
+    _market(quoteOrderQty="1"),
+    replace("c-1", orderId=ORDER_ID),
+    cancel("c-1", clientOrderId="a"),
+    cancel_all("c-1"),
+)
+
+
+@st.composite
+def _bodies(draw: st.DrawFn) -> Any:  # noqa: ANN401 - any JSON
+    """Take a command and change some of it: most are nearly right, which is where two judges could differ."""
+    body: dict[str, Any] = json.loads(json.dumps(draw(st.sampled_from(_BODIES))))
+    for name in draw(st.lists(st.sampled_from([*_NAMES, *_MORE, *body["args"]]), max_size=3)):
+        body["args"][name] = draw(st.one_of(_WORDS, _WORDS, _ODD))
+    for name in draw(st.lists(st.sampled_from(sorted(body["args"])), max_size=2)):
+        body["args"].pop(name, None)
+    for name in draw(st.lists(st.sampled_from(["commandId", "action", "args", "validUntil", "x"]), max_size=1)):
+        ids = st.text(string.printable, min_size=1, max_size=130)
+        body[name] = draw(st.one_of(st.sampled_from(ACTIONS), ids, _ODD, st.integers(0, START.wall_ms)))
+    return body
+
+
+@settings(max_examples=1000)
+@given(_bodies())
+def test_bridge_and_schema_agree(body: Any) -> None:  # noqa: ANN401 - any JSON
+    """Neither takes what the other refuses, whatever a caller writes.
+
+    But for what JSON Schema cannot tell apart: `NaN`, which is no JSON at all, and an integer that is written `5.0`.
+    """
+    text = json.dumps(body)
+    if "NaN" in text or "Infinity" in text or isinstance(body.get("validUntil"), float):
+        assert _says(body) is not None
+    else:
+        assert _is_of_the_contract(body) == (_says(body) is None)

@@ -1,0 +1,157 @@
+"""The golden samples: valid, complete, and what the bridge itself would write and take."""
+
+import base64
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
+from cloudevents.core.formats.json import JSONFormat
+from one_account import START, OneAccount
+from published import SCHEMAS, is_valid, samples, validator
+
+from bridge.contract.export.messages import MESSAGES
+from bridge.contract.headers import source
+from bridge.contract.results import Outcome
+from bridge.contract.session import SessionEvent
+from bridge.contract.topics import Stream
+from bridge.core.admit import admit
+from bridge.core.command import Pending
+from bridge.core.traffic import CommandRecord, Outgoing, Push
+from bridge.kafka.lane import Numbered
+
+SAMPLES = samples()
+EPOCH = 7
+CHANNELS = {
+    "order": "Orders",
+    "trade": "Trades",
+    "asset": "Assets",
+    "position": "Positions",
+    "margin-call": "MarginCall",
+    "liquidation": "LiquidationEvent",
+}
+COMMANDS = [name for name, sample in SAMPLES.items() if sample["topic"].endswith(".commands")]
+
+
+def _message(name: str) -> str:
+    return name.split(".", 1)[0]
+
+
+def _bytes(sample: dict[str, Any]) -> bytes | None:
+    if "base64" in sample:
+        return base64.b64decode(sample["base64"])
+    return None if sample["value"] is None else json.dumps(sample["value"], separators=(",", ":")).encode()
+
+
+def _headers(record: Outgoing, sample: dict[str, Any]) -> dict[str, str]:
+    """Write the headers of a record as the publisher does, at the sample's place on its topic."""
+    sequence = int(sample["headers"]["ce_sequence"])
+    numbered = Numbered(record, epoch=EPOCH, sequence=sequence, queued_at_s=0.0, queued_ms=0)
+    return {name: content.decode() for name, content in numbered.headers(source("production", "main"))}
+
+
+def test_every_message_has_a_sample() -> None:
+    """Those of the contract, the tombstone, every session event and every outcome."""
+    assert {message.name for message in MESSAGES} | {"tombstone"} == {_message(name) for name in SAMPLES}
+    types = {sample["value"]["type"] for name, sample in SAMPLES.items() if _message(name) == "session"}
+    assert types == {kind.__struct_config__.tag for kind in SessionEvent.__args__}
+    outcomes = {sample["value"]["outcome"] for name, sample in SAMPLES.items() if _message(name) == "result"}
+    assert outcomes == {outcome.value for outcome in Outcome}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_sample_is_valid(name: str) -> None:
+    """Its value against the schema of its message, its headers against that of its headers."""
+    sample, message = SAMPLES[name], _message(name)
+    if message != "tombstone":
+        validator(message).validate(sample.get("value"))
+    is_command = name in COMMANDS
+    special = {"result", "dead-letter"} & {message}
+    headers = "command-headers" if is_command else f"{special.pop()}-headers" if special else "event-headers"
+    validator(headers).validate(sample["headers"])
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES.keys() - set(COMMANDS)))
+def test_the_official_sdk_reads_every_sample(name: str) -> None:
+    """As a CloudEvent in binary mode."""
+    sample = SAMPLES[name]
+    headers = {header: content.encode() for header, content in sample["headers"].items()}
+    record = KafkaMessage(headers=headers, key=sample["key"].encode(), value=_bytes(sample) or b"")
+    event = from_binary_event(record, JSONFormat())
+    assert event.get_id() == sample["headers"]["ce_id"]
+    assert event.get_extension("epoch") == str(EPOCH)
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLES if _message(name) in CHANNELS])
+def test_the_bridge_writes_a_push_as_its_sample_says(name: str) -> None:
+    """Key, headers and value, from the venue's bytes."""
+    sample, one = SAMPLES[name], OneAccount()
+    one.drain()
+    value = _bytes(sample) or b""
+    one.account.received(Push(CHANNELS[_message(name)], value, b""), one.now)
+    (record,) = one.drain()
+    if "ce_recovered" in sample["headers"]:
+        record = msgspec.structs.replace(record, recovered=True)
+    assert (record.key.decode(), record.value) == (sample["key"], value)
+    assert _headers(record, sample) == sample["headers"]
+
+
+def test_the_bridge_writes_an_unknown_channel_as_its_sample_says() -> None:
+    """The whole frame, by the channel's name."""
+    sample, one = SAMPLES["unrecognized"], OneAccount()
+    one.drain()
+    frame = _bytes(sample) or b""
+    one.account.received(Push("Statements", b"{}", frame), one.now)
+    (record,) = one.drain()
+    assert (record.key.decode(), record.value) == (sample["key"], frame)
+    assert record.stream is Stream.UNRECOGNIZED
+    assert not record.is_json
+
+
+def test_the_bridge_writes_a_dead_letter_as_its_sample_says() -> None:
+    """What is wrong, and where the record stands, under the same headers."""
+    sample = SAMPLES["dead-letter"]
+    one = OneAccount(start=int(sample["headers"]["__connect.errors.offset"]))
+    one.offer(_bytes(sample))
+    (letter,) = one.dead_letters()
+    letter = msgspec.structs.replace(letter, key=b"")
+    said = _headers(letter, sample)
+    assert letter.value == _bytes(sample)
+    assert said | {"ce_time": sample["headers"]["ce_time"]} == sample["headers"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_bridge_takes_every_command_of_the_samples(name: str) -> None:
+    """As it stands; its traceparent goes with it."""
+    sample = SAMPLES[name]
+    headers = [(header, content.encode()) for header, content in sample["headers"].items()]
+    record = CommandRecord(65, 1_795_164_156_000, sample["key"].encode(), _bytes(sample), headers)
+    taken = admit(record, START, OneAccount().terms.rules)
+    assert isinstance(taken, Pending)
+    assert list(taken.echo) == headers
+
+
+def test_the_bridge_answers_as_the_samples_say() -> None:
+    """The accepted result is that of the placed order: digest, names and fields."""
+    command, result = SAMPLES["place-order"], SAMPLES["result.accepted"]["value"]
+    one = OneAccount(start=result["commandOffset"])
+    body = {name: value for name, value in command["value"].items() if name != "validUntil"}
+    one.offer(body)
+    one.send()
+    one.answer(result["commandOffset"], message="Success", order_id=result["orderId"])
+    (said,) = [json.loads(msgspec.json.encode(answer)) for answer in one.results()]
+    times = {name: result[name] for name in ("answeredAt", "sentAt")}
+    assert said | times == result
+
+
+def test_a_value_that_is_no_sample_is_refused() -> None:
+    """The check can fail: each JSON sample without one of its required fields is not valid."""
+    tried = 0
+    for name, sample in SAMPLES.items():
+        schema = json.loads((SCHEMAS / f"{_message(name)}.schema.json").read_bytes()) if sample.get("value") else {}
+        root = schema.get("$defs", {}).get(str(schema.get("$ref", "")).rpartition("/")[2], {})
+        for field in root.get("required", ()):
+            tried += 1
+            assert not is_valid(_message(name), {key: v for key, v in sample["value"].items() if key != field})
+    assert tried > 30
