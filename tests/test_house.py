@@ -1,6 +1,7 @@
 """The house itself: rooms stay small, and what is published matches what is installed."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,11 @@ def test_every_room_is_in_the_file_map() -> None:
     files = {path.name for path in ROOMS if path.parent.name in {"core", "flow"} and path.name != "__init__.py"}
     assert [name for name in sorted(folders) if f"`{name}/`" not in told] == []
     assert [name for name in sorted(files) if name not in told] == []
+
+
+def test_every_test_that_the_readme_names_is_there() -> None:
+    """A promise without its proof is none."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(named) > 10
+    for path, test in named:
+        assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"

@@ -143,8 +143,8 @@ async def test_headers_come_back_on_the_result(client: Client) -> None:
 
 
 async def test_the_example_of_the_readme_runs(client: Client, rig: Rig) -> None:
-    """What the README shows under "From Python" trades as it stands, but for the broker's address and the prefix."""
-    section = README.read_text(encoding="utf-8").partition("### From Python")[2]
+    """What the README shows under "A client for Python" trades as it stands, but for the broker's address and the prefix."""
+    section = README.read_text(encoding="utf-8").partition("### A client for Python")[2]
     shown = re.search(r"```python\n(.*?)```", section, re.DOTALL)
     assert shown is not None
     example = shown.group(1).replace('"kafka-0:9092"', f'"{rig.bootstrap}", prefix="{rig.prefix}"')
