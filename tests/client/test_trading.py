@@ -143,7 +143,7 @@ async def test_headers_come_back_on_the_result(client: Client) -> None:
 
 
 async def test_the_example_of_the_readme_runs(client: Client, rig: Rig) -> None:
-    """What the README shows under "A client for Python" trades as it stands, but for the broker's address and the prefix."""
+    """What the README shows of the client trades as it stands, but for the broker's address and the prefix."""
     section = README.read_text(encoding="utf-8").partition("### A client for Python")[2]
     shown = re.search(r"```python\n(.*?)```", section, re.DOTALL)
     assert shown is not None
