@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from bridge.contract import commands, results
-from bridge.contract.export import story
+from bridge.contract.export import story, venue
 from bridge.contract.headers import (
     ERROR_CLASS,
     ERROR_CODE,
@@ -115,7 +115,7 @@ class _Writer:
 
 def _written() -> list[Sample]:
     writer = _Writer()
-    for told in story.PUSHES:
+    for told in venue.PUSHES:
         writer.event(
             told.message,
             told.stream,
