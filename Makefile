@@ -21,7 +21,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types imports pytest format lock schemas image chart containers pace failover recovery crash chaos clean
+.PHONY: help setup demo test lint types imports pytest format lock schemas image chart containers pace failover recovery crash chaos records validators clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,12 @@ crash: $(READY) ## SIGKILL at every step of a command, on a real broker; 20 minu
 
 chaos: $(READY) ## everything goes wrong that costs pushes, and nothing is missed in silence; 20 minutes. ARGS="--runs N --seed S"
 	@PYTHONPATH=tests/support $(BIN)/python -m tests.chaos.run $(ARGS)
+
+records: $(READY) ## hold every record of a real run against the published contract; minutes. ARGS="--seconds 120 --cuts 3"
+	@PYTHONPATH=tests/support $(BIN)/python -m tests.records $(ARGS)
+
+validators: ## hold AsyncAPI, schemas and samples against their official validators; needs Node 18 or newer
+	@tests/validators/run.sh
 
 format: $(READY) ## write the files as ruff wants them
 	$(BIN)/ruff check --fix .
