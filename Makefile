@@ -116,5 +116,5 @@ chart: ## lint and render the chart
 	$(HELM) template bridge $(CHART) > /dev/null
 
 clean: ## remove everything that make has made here
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov build dist tests/validators/node_modules
 	find bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +

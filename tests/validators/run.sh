@@ -9,7 +9,7 @@ done
 node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' ||
 	{ echo "Node 18 or newer is needed; this is $(node --version)" >&2; exit 1; }
 
-if [ package-lock.json -nt node_modules/.installed ]; then
+if [ ! -e node_modules/.installed ] || [ package-lock.json -nt node_modules/.installed ]; then
 	# npm would keep what it downloads, and a log, in the home folder.
 	cache=$(mktemp -d)
 	trap 'rm -rf "$cache"' EXIT

@@ -15,16 +15,12 @@ const SEVERITIES = ["ERROR", "WARN", "INFO", "HINT"];
 const EXPLAINED = {
   "asyncapi-latest-version": "3.0.0 is what generators and viewers read today; 3.1.0 adds nothing that is used here",
 };
-const AJV = {
-  strict: true,
-  allErrors: true,
-  // Venue fields are text in its documents and numbers in some of its pushes.
-  allowUnionTypes: true,
-  // The conditions of a command name fields that are described beside them, not again within them.
-  strictRequired: false,
-  // As above: a condition constrains a field whose type stands beside it.
-  strictTypes: false,
-};
+// Venue fields are text in its documents and numbers in some of its pushes.
+const STRICT = { strict: true, allErrors: true, allowUnionTypes: true };
+// A condition, and what a message adds to its headers, name fields whose types stand beside them, not again within them.
+const CONDITIONAL = { ...STRICT, strictRequired: false, strictTypes: false };
+const hasCondition = (name) => /^(place|replace|cancel)-?order(args)?$/i.test(name);
+const optionsOf = (name) => (hasCondition(name) ? CONDITIONAL : STRICT);
 
 const folder = argv[2];
 const read = (name) => JSON.parse(readFileSync(join(folder, name), "utf8"));
@@ -63,36 +59,40 @@ async function checkAsyncapi(document) {
   if ((await parse(broken)).parsed) fail("the parser takes a parameter that nobody described");
 }
 
-/** Compile what an AsyncAPI schema object says, as the JSON Schema (draft 7) that it is a superset of. */
+/** Return a compiler of AsyncAPI schema objects: each is a JSON Schema (draft 7) and refers to the document's others. */
 function compiler(document) {
-  const ajv = addFormats(new Ajv(AJV));
-  const definitions = JSON.parse(
-    JSON.stringify(document.components.schemas).replaceAll("#/components/schemas/", "#/definitions/"),
-  );
-  return (schema) => {
-    const own = JSON.parse(JSON.stringify(schema).replaceAll("#/components/schemas/", "#/definitions/"));
-    return ajv.compile({ allOf: [own], definitions });
-  };
+  const local = (node) => JSON.parse(JSON.stringify(node).replaceAll("#/components/schemas/", "#/definitions/"));
+  const definitions = local(document.components.schemas);
+  return (schema, options) => addFormats(new Ajv(options)).compile({ allOf: [local(schema)], definitions });
 }
 
 function compileAll(document) {
-  const compile = compiler(document);
-  const messages = {};
-  for (const name of Object.keys(document.components.schemas)) compile({ $ref: `#/components/schemas/${name}` });
-  for (const [name, { headers, payload }] of Object.entries(document.components.messages)) {
-    messages[name] = { headers: compile(headers), payload: compile(payload) };
-  }
   const schemas = {};
-  for (const file of readdirSync(folder).filter((name) => name.endsWith(".schema.json")).sort()) {
+  const messages = {};
+  const attempt = (name, compile) => {
     try {
-      schemas[basename(file, ".schema.json")] = addFormats(new Ajv2020(AJV)).compile(read(file));
+      return compile();
     } catch (error) {
-      fail(`${file}: ${error.message}`);
+      fail(`${name}: ${error.message}`);
     }
+  };
+  const compile = compiler(document);
+  const components = Object.keys(document.components.schemas);
+  for (const name of components) {
+    attempt(`asyncapi.json ${name}`, () => compile({ $ref: `#/components/schemas/${name}` }, optionsOf(name)));
+  }
+  for (const [name, { headers, payload }] of Object.entries(document.components.messages)) {
+    messages[name] = {
+      headers: attempt(`asyncapi.json headers of ${name}`, () => compile(headers, CONDITIONAL)),
+      payload: attempt(`asyncapi.json payload of ${name}`, () => compile(payload, optionsOf(name))),
+    };
+  }
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(".schema.json")).sort()) {
+    const name = basename(file, ".schema.json");
+    schemas[name] = attempt(file, () => addFormats(new Ajv2020(optionsOf(name))).compile(read(file)));
   }
   console.log(
-    `compiled: ${Object.keys(schemas).length} JSON Schemas (2020-12), ` +
-      `${Object.keys(document.components.schemas).length} schemas of asyncapi.json, ` +
+    `compiled: ${Object.keys(schemas).length} JSON Schemas (2020-12), ${components.length} schemas of asyncapi.json, ` +
       `headers and payload of ${Object.keys(messages).length} messages`,
   );
   return { messages, schemas };
@@ -101,9 +101,9 @@ function compileAll(document) {
 function check(cases, what) {
   let count = 0;
   for (const { name, validate, value } of cases) {
-    count += 1;
-    if (!validate) fail(`${name}: there is no schema for it`);
+    if (!validate) fail(`${name}: no schema to hold it against`);
     else if (!validate(value)) fail(`${name}: ${told(validate)}`);
+    else count += 1;
   }
   if (count === 0) fail(`no ${what}`);
   console.log(`valid: ${count} ${what}`);
@@ -119,6 +119,7 @@ check(examples(document, compiled), "values and headers of the examples in async
 
 let refused = 0;
 for (const { name, validate, value } of planted(records, compiled)) {
+  if (!validate) continue; // told above
   if (validate(value)) fail(`taken, though ${name}`);
   else refused += 1;
 }
