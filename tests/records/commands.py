@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.records.contract import wrong
+from tests.records.contract import fields, wrong
 from tests.records.record import NO_JSON, Record, Records, Wrong
 
 _ACTIONS: Final = frozenset({"place_order", "replace_order", "cancel_order", "cancel_orders"})
@@ -13,7 +13,6 @@ _BY_SCHEMA: Final = frozenset({"bad_schema", "bad_value"})
 _BEFORE_SCHEMA: Final = frozenset({"too_large"})
 """What is too large is refused unread."""
 _ID_CONFLICT: Final = "id_conflict"
-_CORRELATION: Final = frozenset({"kafka_correlationId", "correlation_id", "ce_correlationid"})
 
 
 @dataclass
@@ -109,12 +108,14 @@ def _is_too_late(result: dict[str, Any]) -> bool:
 
 
 def echoes(records: Records) -> Iterator[Wrong]:
-    """Look for the correlation ids of a command in each of its answers."""
+    """Look for the headers of a command that come back in each of its answers, unchanged, and for no other."""
+    echoed = fields("command-headers")
     for one in asked(records).values():
-        brought = {name: content for name, content in one.record.headers if name in _CORRELATION}
+        brought = {name: content for name, content in one.record.headers if name in echoed}
         for answer in [*one.results, *one.letters]:
-            if {name: content for name, content in answer.headers if name in _CORRELATION} != brought:
-                yield Wrong(answer, f"the correlation ids are not {brought}")
+            back = {name: content for name, content in answer.headers if name in echoed}
+            if back != brought:
+                yield Wrong(answer, f"the command's headers {sorted(brought)} came back as {back}")
 
 
 def in_doubt(records: Records) -> int:

@@ -249,7 +249,7 @@ PLANTED: dict[str, tuple[Callable[[Story], None], str]] = {
     "a command has no answer": (_unanswered, "0 last words, 0 results"),
     "a command has two last words": (_two_last_words, "2 last words"),
     "a doubt follows the last word": (_doubted_afterwards, "unknown is not the first answer"),
-    "a correlation id is lost": (_uncorrelated, "the correlation ids are not"),
+    "a correlation id is lost": (_uncorrelated, "the command's headers ['correlation_id', 'traceparent'] came back as"),
 }
 
 
