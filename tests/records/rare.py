@@ -16,6 +16,8 @@ ECHO: Final = [
     ("ce_correlationid", b"desk-1"),
     ("traceparent", _TRACE),
     ("tracestate", b"desk=1"),
+    ("ce_traceparent", _TRACE),
+    ("ce_tracestate", b"desk=1"),
     ("private", b"not to be carried back"),
 ]
 _PLACE: Final[dict[str, Any]] = {
