@@ -65,7 +65,12 @@ class Result(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     command_offset: Annotated[int, Meta(description="The command record's offset on `commands`.")]
     outcome: Outcome
     answered_at: Annotated[UnixMs, Meta(description="When the bridge said it, Unix milliseconds.")]
-    action: Annotated[str, Meta(description="The command's action; absent where it could not be read.")] | None = None
+    action: (
+        Annotated[
+            str, Meta(description="The command's action; absent where it could not be read.", examples=["place_order"])
+        ]
+        | None
+    ) = None
     code: Annotated[int, Meta(description="The venue's code (LTP docs, Error Codes).")] | None = None
     message: (
         Annotated[str, Meta(description="The venue's words, or the bridge's where the bridge decided; for people.")]

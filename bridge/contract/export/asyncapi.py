@@ -122,7 +122,7 @@ def _message(message: Message) -> dict[str, Any]:
         "contentType": "application/json" if message.kind is not None else "application/octet-stream",
         "headers": _headers(message.headers.__name__, event_type),
         "payload": _payload(message),
-        "bindings": _keyed(message.key, optional=message.stream in {Stream.COMMANDS, Stream.DEAD_LETTERS}),
+        "bindings": _keyed(message.key, optional=message.stream is Stream.COMMANDS),
         "examples": [_example(sample) for sample in SAMPLES if sample.message == message.name and not sample.tombstone],
     }
     if message.stream in {Stream.COMMANDS, Stream.RESULTS} and message.name != "takeover":

@@ -1,4 +1,8 @@
-"""Record headers as types, for the published schemas. On the wire every header's value is UTF-8 text."""
+"""Record headers as types, for the published schemas.
+
+On the wire every header's value is UTF-8 text, but for those of callers that come back and are not `ce_*`: they are the
+caller's bytes. Give a CloudEvents SDK `ce_*` and `content-type` alone.
+"""
 
 from typing import Annotated, Literal
 

@@ -139,7 +139,15 @@ PUSHES: Final = (
         _FILLED_MS,
         "A balance, with all the places that the venue gave it.",
     ),
-    Told("tombstone", Stream.ASSETS, "BINANCE:BTC", None, START_MS + 5000, "There is no such balance any more."),
+    Told(
+        "tombstone",
+        Stream.ASSETS,
+        "BINANCE:BTC",
+        None,
+        START_MS + 5000,
+        "There is no such balance any more: the venue's whole list lacks it.",
+        recovered=True,
+    ),
     Told(
         "position",
         Stream.POSITIONS,
