@@ -21,7 +21,8 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types imports pytest format lock schemas image chart containers pace failover recovery crash chaos records validators clean
+.PHONY: help setup demo examples test lint types imports pytest format lock schemas image chart containers pace failover recovery \
+	crash chaos records validators clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ $(READY): requirements-dev.txt pyproject.toml
 demo: $(READY) ## broker, sandbox and daemon live in the terminal; ARGS="--seconds 20 --json" ends by itself
 	@$(BRIDGE) demo $(ARGS)
 
+examples: $(READY) ## the desks in Python, Java and Go against the demo, and over a log of traps; ARGS="python" runs one
+	@PYTHONPATH=tests/support $(BIN)/python -m tests.examples.run $(ARGS)
+
 test: lint types imports pytest ## everything that must hold: lint, types, import order, tests on a real broker
 
 lint: $(READY) ## ruff: rules and format
@@ -54,6 +58,7 @@ lint: $(READY) ## ruff: rules and format
 types: $(READY) ## mypy, strict
 	$(BIN)/mypy
 	MYPYPATH=tests/support $(BIN)/mypy --explicit-package-bases tests
+	$(BIN)/mypy examples/python/desk.py
 
 imports: $(READY) ## the rooms import only downwards
 	$(BIN)/lint-imports
@@ -116,5 +121,6 @@ chart: ## lint and render the chart
 	$(HELM) template bridge $(CHART) > /dev/null
 
 clean: ## remove everything that make has made here
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov build dist tests/validators/node_modules
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov build dist \
+		examples/java/target examples/go/build tests/validators/node_modules
 	find bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +

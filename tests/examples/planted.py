@@ -1,0 +1,189 @@
+"""A log written by hand, with everything in it that must not fool a reader, and somebody who answers on it."""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from published import samples
+
+from bridge.contract.topics import CLEANUP, Stream, topic_name
+
+ORDER, TRADE, RESULT, TAKEOVER, NOTE = "ltp.order.v1", "ltp.trade.v1", "ltp.result.v1", "ltp.takeover.v1", "ltp.note.v1"
+"""The last is a type that nobody knows yet."""
+OPEN: Final = {"orderState": "OPEN"}
+_SAMPLES: Final = {ORDER: "order", TRADE: "trade", RESULT: "result.accepted", TAKEOVER: "takeover", NOTE: "order"}
+_DEADLINE_S: Final = 20.0
+_PARTS: Final = (Stream.ORDERS, Stream.TRADES, Stream.RESULTS, Stream.COMMANDS)
+
+
+class Line(NamedTuple):
+    """One record. `changes` go into the value of the golden sample; None is a record without value.
+
+    An offset is left out after it if `absent`: a transaction's end takes one, which is to a reader as if a record had
+    been compacted away.
+    """
+
+    epoch: int
+    sequence: int
+    key: str
+    changes: dict[str, Any] | None
+    ce_type: str
+    ce_id: str = ""
+    absent: bool = False
+
+
+ORDERS: Final = [
+    Line(1, 1, "a", OPEN, ORDER),  # expires: the log begins after it
+    Line(1, 2, "b", OPEN, ORDER),
+    Line(1, 3, "c", OPEN, ORDER),
+    Line(1, 3, "c", OPEN, ORDER),  # written again
+    Line(1, 6, "d", OPEN, ORDER),  # 4 and 5 are lost
+    Line(1, 7, "e", OPEN, ORDER, absent=True),
+    Line(1, 9, "g", OPEN, ORDER, absent=True),  # 8 may have been compacted
+    Line(1, 12, "c", {"orderState": "FILLED"}, ORDER),  # only one of 10 and 11 may
+    Line(2, 1, "b", None, ORDER),
+    Line(1, 13, "d", {"orderState": "CANCELLED"}, ORDER),  # void
+    Line(2, 2, "x", OPEN, NOTE),
+    Line(2, 4, "f", {"orderState": "PARTIALLY_FILLED"}, ORDER),  # 3 is lost
+]
+"""At the end d, e, f and g are live."""
+TRADES: Final = [
+    Line(1, 1, "a", {"quantity": "7"}, TRADE, "t1"),  # expires
+    Line(1, 2, "b", {"quantity": "0.1"}, TRADE, "t2"),
+    Line(1, 3, "c", {"quantity": 0.20, "sym": "OKX_PERP_ETH_USDT", "side": "SELL"}, TRADE, "t3"),  # no string
+    Line(2, 1, "c", {"quantity": 0.20, "sym": "OKX_PERP_ETH_USDT", "side": "SELL"}, TRADE, "t3"),  # a duplicate
+    Line(1, 4, "d", {"quantity": "0.2", "side": "BUY"}, TRADE, "t4"),  # late, and a fact all the same
+    Line(2, 2, "e", {"quantity": "100000000000000000.000000000000000001"}, TRADE, "t5", absent=True),
+    Line(2, 5, "f", {"quantity": "100000000000000000", "side": "SELL"}, TRADE, "t6"),  # nothing is ever compacted here
+    Line(2, 6, "b", {"quantity": "0.1"}, TRADE, "t2"),  # a duplicate
+    Line(2, 7, "g", {"quantity": "1"}, NOTE, "t7"),
+]
+RESULTS: Final = [
+    Line(1, 1, "main", {"epoch": 1}, TAKEOVER),
+    Line(2, 1, "main", {"epoch": 2}, TAKEOVER),
+    Line(1, 2, "another", {}, RESULT),  # void
+]
+OWN: Final = "own"
+"""Stands in the key of an answer for the commandId that was asked."""
+ANSWERS: Final = [
+    [
+        Line(1, 3, OWN, {"outcome": "rejected"}, RESULT),  # void, and first
+        Line(2, 2, "another", {"outcome": "rejected"}, RESULT),
+        Line(2, 3, OWN, {"outcome": "unknown"}, RESULT),
+        Line(2, 4, OWN, {"outcome": "rejected"}, NOTE),
+        Line(2, 5, OWN, {}, RESULT),
+        Line(1, 4, OWN, {"outcome": "rejected"}, RESULT),  # void, and last
+    ],
+    [
+        Line(1, 5, OWN, {"outcome": "rejected"}, RESULT),  # void
+        Line(2, 6, OWN, {}, RESULT),
+    ],
+]
+"""To the first command and to the second."""
+FIGURES: Final = """\
+BROKEN  records were lost
+HOLE  ltp.main.orders: 1 lost before sequence 12 of epoch 1
+HOLE  ltp.main.orders: 1 lost before sequence 4 of epoch 2
+HOLE  ltp.main.orders: 2 lost before sequence 6 of epoch 1
+HOLE  ltp.main.trades: 2 lost before sequence 5 of epoch 2
+cancel_order  accepted in T ms  2104172237333826
+ltp.main.orders  records 11  holes 3  gone 3  void 1  live 4
+ltp.main.results  records 11  holes 0  gone 0  void 4
+ltp.main.trades  records 8  holes 1  gone 1  void 0  duplicates 2  \
+net BINANCE_PERP_BTC_USDT 0.300000000000000001, OKX_PERP_ETH_USDT -0.2
+place_order   accepted in T ms  2104172237333826"""
+"""What a desk has to tell of this log, as `figures` puts it."""
+
+
+def figures(told: str, prefix: str) -> str:
+    """Put what a desk told in an order of its own, and leave out what differs from run to run."""
+    told = re.sub(r"in [0-9.]+ ms", "in T ms", told.replace(f"{prefix}.", "ltp."))
+    return "\n".join(sorted(line.rstrip() for line in told.splitlines()))
+
+
+@contextlib.asynccontextmanager
+async def planted(bootstrap: str, prefix: str, *, answered: bool = True) -> AsyncIterator[None]:
+    """Write the log under a prefix and, if `answered`, answer the commands there; remove it at the end."""
+    names = {stream: topic_name(prefix, "main", stream) for stream in _PARTS}
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        settings = {stream: {"cleanup.policy": CLEANUP[stream]} for stream in names}
+        await admin.create_topics([NewTopic(name, 1, 1, topic_configs=settings[s]) for s, name in names.items()])
+        await _write(bootstrap, names[Stream.ORDERS], ORDERS)
+        await _write(bootstrap, names[Stream.TRADES], TRADES)
+        await _write(bootstrap, names[Stream.RESULTS], RESULTS)
+        expired = {
+            TopicPartition(names[s], 0): RecordsToDelete(before_offset=1) for s in (Stream.ORDERS, Stream.TRADES)
+        }
+        await admin.delete_records(expired)
+        answering = asyncio.create_task(_answer(bootstrap, names, ANSWERS if answered else []))
+        try:
+            yield
+        finally:
+            answering.cancel()
+            await asyncio.wait({answering})
+    finally:
+        await admin.delete_topics(list(names.values()))
+        await admin.close()
+
+
+async def _answer(bootstrap: str, names: dict[Stream, str], scripts: Iterable[list[Line]]) -> None:
+    commands = AIOKafkaConsumer(names[Stream.COMMANDS], bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    async with commands:
+        for script in scripts:
+            await _write(bootstrap, names[Stream.RESULTS], script, await commands.getone())
+
+
+async def _write(bootstrap: str, topic: str, lines: list[Line], command: ConsumerRecord | None = None) -> None:
+    """Append records; those under OWN answer a command, and carry its other headers back."""
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all") as producer:
+        for line in lines:
+            key = command.key.decode() if command is not None and line.key == OWN else line.key
+            record = (_value(line, key), key.encode(), _headers(line, command.headers if command is not None else ()))
+            if line.absent:
+                bounded = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=topic)
+                async with bounded, bounded.transaction():
+                    offset = await _append(bounded, topic, *record)
+                await _until_ended(bootstrap, topic, offset)
+            else:
+                await _append(producer, topic, *record)
+
+
+async def _append(
+    producer: AIOKafkaProducer, topic: str, value: bytes | None, key: bytes, headers: list[tuple[str, bytes]]
+) -> int:
+    written = await producer.send_and_wait(topic, value, key=key, headers=headers)
+    return int(written.offset)
+
+
+async def _until_ended(bootstrap: str, topic: str, offset: int) -> None:
+    """Wait until a transaction's end stands behind its record: it is written after the commit has been acknowledged."""
+    partition = TopicPartition(topic, 0)
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as looking, asyncio.timeout(_DEADLINE_S):
+        while (await looking.end_offsets([partition]))[partition] <= offset + 1:  # noqa: ASYNC110 - a broker, no event
+            await asyncio.sleep(0.01)
+
+
+def _value(line: Line, key: str) -> bytes | None:
+    if line.changes is None:
+        return None
+    named = {"commandId": key} if line.ce_type == RESULT else {}
+    return json.dumps({**samples()[_SAMPLES[line.ce_type]]["value"], **named, **line.changes}).encode()
+
+
+def _headers(line: Line, echoed: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    made = {
+        **samples()[_SAMPLES[line.ce_type]]["headers"],
+        "ce_type": line.ce_type,
+        "ce_epoch": str(line.epoch),
+        "ce_sequence": f"{line.sequence:020}",
+        "ce_id": line.ce_id or f"{line.ce_type}:{line.epoch}:{line.sequence}",
+    }
+    made.pop("traceparent", None)
+    return [*((name, content.encode()) for name, content in made.items()), *echoed]
