@@ -1,5 +1,6 @@
 """Record headers: CloudEvents 1.0 in binary mode, its sequence extension, and the bridge's own."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -19,8 +20,16 @@ ID: Final = "ce_id"
 
 SEQUENCE_DIGITS: Final = 20
 
-ECHOED: Final = frozenset({"kafka_correlationId", "correlation_id", "ce_correlationid", "traceparent", "tracestate"})
-"""Headers of a command that its results carry back unchanged."""
+ECHOED: Final = frozenset(
+    {
+        *("kafka_correlationId", "correlation_id", "ce_correlationid"),
+        *("traceparent", "tracestate", "ce_traceparent", "ce_tracestate"),
+    }
+)
+"""Headers of a command that its answers carry back unchanged: correlation ids, and W3C trace context as it stands or as
+the CloudEvents extension."""
+ECHO_BYTES_MAX: Final = 1024
+"""A longer header is not carried back: an answer must fit a record. A `tracestate` rarely has more than 512 bytes."""
 
 EVENT_TYPES: Final[dict[Stream, bytes]] = {
     Stream.ORDERS: b"ltp.order.v1",
@@ -62,12 +71,31 @@ def rfc3339(unix_ms: int) -> bytes:
     return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03}Z".encode()
 
 
-def _is_text(content: bytes) -> bool:
+# What CloudEvents' String leaves out: control characters, and in each plane of Unicode those that are no characters.
+_NO_STRING: Final = re.compile(
+    f"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef{''.join(chr(end) + chr(end + 1) for end in range(0xFFFE, 0x110000, 0x10000))}]"
+)
+
+
+def _is_string(content: bytes) -> bool:
+    """Whether CloudEvents takes this for the value of an attribute."""
     try:
-        content.decode()
+        text = content.decode()
     except UnicodeDecodeError:
         return False
-    return True
+    return bool(text) and not _NO_STRING.search(text)
+
+
+def echo(headers: Headers) -> Headers:
+    """Return the headers of a command that its answers carry back, each name once: readers make a mapping of them.
+
+    Left out is what is empty, longer than `ECHO_BYTES_MAX`, or would make the answer no CloudEvent.
+    """
+    found: dict[str, bytes] = {}
+    for name, content in headers:
+        if name in ECHOED and 0 < len(content) <= ECHO_BYTES_MAX and (name[:3] != "ce_" or _is_string(content)):
+            found.setdefault(name, content)
+    return list(found.items())
 
 
 def event_headers(
@@ -98,7 +126,7 @@ def event_headers(
         (SEQUENCE, padded.encode()),
         (EPOCH, str(epoch).encode()),
     ]
-    if subject and _is_text(subject):
+    if _is_string(subject):
         headers.append(("ce_subject", subject))
     if recovered:
         headers.append((RECOVERED, b"true"))

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from bridge.contract import commands as contract
-from bridge.contract.headers import ECHOED
+from bridge.contract import headers as names
 from bridge.contract.results import Reason
 from bridge.core.command import Pending
 from bridge.core.now import Now
@@ -193,7 +193,7 @@ def _command(command: contract.Command, record: CommandRecord, now: Now, rules: 
         args=args,
         deadline=now.deadline(valid_until),
         digest=digest,
-        echo=[(name, content) for name, content in record.headers if name in ECHOED],
+        echo=names.echo(record.headers),
     )
     if isinstance(command, contract.CancelOrders):
         pending.exchange = command.args.exchange_type

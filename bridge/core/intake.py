@@ -4,8 +4,8 @@ from collections import deque
 from enum import StrEnum
 from heapq import heappop, heappush
 
+from bridge.contract import headers as names
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.contract.headers import ECHOED
 from bridge.contract.results import Outcome, Reason
 from bridge.contract.session import Alarm
 from bridge.core.admit import Refusal, Rules, admit
@@ -173,7 +173,7 @@ class Intake:
                 Asked(command_id, record.offset, record.timestamp_ms, digest, client_order_id), names_order=names_order
             )
             return True
-        echo = [(name, content) for name, content in record.headers if name in ECHOED]
+        echo = names.echo(record.headers)
         if asked.digest != digest:
             text = f"commandId {command_id} was used at offset {asked.offset} with another body"
             self._replies.dead_letter(record, Reason.ID_CONFLICT, text, now)

@@ -95,8 +95,7 @@ class Replies:
             reason=refusal.reason,
             body_digest=refusal.digest,
         )
-        echo = [(name, content) for name, content in record.headers if name in names.ECHOED]
-        self._publish(result, echo, lambda: self._claims.durable(record.offset))
+        self._publish(result, names.echo(record.headers), lambda: self._claims.durable(record.offset))
         self._memory.known(refusal.command_id).result = result
 
     def dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
@@ -113,7 +112,7 @@ class Replies:
                 event_id=f"dead-letter:{record.offset}",
                 is_json=False,
                 headers=[
-                    *((name, content) for name, content in record.headers if name in names.ECHOED),
+                    *names.echo(record.headers),
                     (names.ERROR_TOPIC, self._commands_topic.encode()),
                     (names.ERROR_PARTITION, b"0"),
                     (names.ERROR_OFFSET, str(record.offset).encode()),

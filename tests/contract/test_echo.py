@@ -1,0 +1,78 @@
+"""What a command's answers carry back of its headers: everything that it can use, and nothing that does harm."""
+
+import unicodedata
+
+import pytest
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
+from cloudevents.core.formats.json import JSONFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.contract.headers import ECHO_BYTES_MAX, ECHOED, EVENT_TYPES, Headers, echo, event_headers, source
+from bridge.contract.topics import Stream
+
+TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+EXTENSIONS = sorted(name for name in ECHOED if name.startswith("ce_"))
+BARE = sorted(ECHOED - set(EXTENSIONS))
+
+_content = st.one_of(st.binary(max_size=40), st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace")))
+
+
+def _answer(echoed: Headers) -> list[tuple[str, bytes]]:
+    """Return the headers of a result that carries these."""
+    own = event_headers(
+        event_id="result:c",
+        event_source=source("test", "main"),
+        event_type=EVENT_TYPES[Stream.RESULTS],
+        time_ms=1_795_164_156_032,
+        subject=b"c",
+        epoch=1,
+        sequence=1,
+    )
+    return [*own, *echoed]
+
+
+@given(st.lists(st.tuples(st.sampled_from(EXTENSIONS), _content)))
+def test_an_answer_stays_an_event_whatever_the_command_brought(asked: list[tuple[str, bytes]]) -> None:
+    """Every CloudEvents header that is carried back is an attribute of text that the SDK reads as it was written."""
+    echoed = echo(asked)
+    headers = dict(_answer(echoed))
+    event = from_binary_event(KafkaMessage(headers=headers, key=b"c", value=b"{}"), JSONFormat())
+    for name, content in echoed:
+        text = event.get_extension(name.removeprefix("ce_"))
+        assert text.encode() == content
+        assert not any(unicodedata.category(one) == "Cc" for one in text)
+
+
+@given(st.lists(st.tuples(st.sampled_from([*sorted(ECHOED), "private"]), _content)))
+def test_the_first_of_a_name_that_can_go_back_does(asked: list[tuple[str, bytes]]) -> None:
+    """Each name once, in no other than the bytes that came; nothing is added, and nothing else is carried back."""
+    echoed = echo(asked)
+    assert len(dict(echoed)) == len(echoed)
+    assert set(echoed) <= set(asked)
+    for name in BARE:
+        first = next((content for other, content in asked if other == name and content), None)
+        assert dict(echoed).get(name) == first
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"a\nb", b"\x00", b"\x7f", "\x85", "\ufffe", "\ufdd0", "\U0010ffff"])
+def test_no_attribute_is_made_of_what_is_none(content: bytes | str) -> None:
+    """Control characters and what is no character are left out of CloudEvents headers; bare ones are only bytes."""
+    raw = content.encode() if isinstance(content, str) else content
+    assert echo([("ce_traceparent", raw)]) == []
+    assert echo([("kafka_correlationId", raw)]) == ([("kafka_correlationId", raw)] if raw else [])
+
+
+@pytest.mark.parametrize("name", sorted(ECHOED))
+def test_a_header_may_be_a_kibibyte_long(name: str) -> None:
+    """One byte more is not carried back."""
+    assert echo([(name, b"x" * ECHO_BYTES_MAX)]) == [(name, b"x" * ECHO_BYTES_MAX)]
+    assert echo([(name, b"x" * (ECHO_BYTES_MAX + 1))]) == []
+
+
+def test_trace_context_comes_back_the_way_it_came() -> None:
+    """As bare headers, as the CloudEvents extension, or both."""
+    bare = [("traceparent", TRACE), ("tracestate", b"desk=7")]
+    extension = [(f"ce_{name}", content) for name, content in bare]
+    for asked in (bare, extension, [*bare, *extension]):
+        assert echo(asked) == asked
