@@ -28,8 +28,8 @@ ECHOED: Final = frozenset(
 )
 """Headers of a command that its answers carry back unchanged: correlation ids, and W3C trace context as it stands or as
 the CloudEvents extension."""
-ECHO_BYTES_MAX: Final = 1024
-"""A longer header is not carried back: an answer must fit a record. A `tracestate` rarely has more than 512 bytes."""
+HEADER_BYTES_MAX: Final = 1024
+"""What callers wrote and is longer becomes no header: an answer must fit a record. Few `tracestate` have over 512."""
 
 EVENT_TYPES: Final[dict[Stream, bytes]] = {
     Stream.ORDERS: b"ltp.order.v1",
@@ -89,11 +89,11 @@ def _is_string(content: bytes) -> bool:
 def echo(headers: Headers) -> Headers:
     """Return the headers of a command that its answers carry back, each name once: readers make a mapping of them.
 
-    Left out is what is empty, longer than `ECHO_BYTES_MAX`, or would make the answer no CloudEvent.
+    Left out is what is empty, longer than `HEADER_BYTES_MAX`, or would make the answer no CloudEvent.
     """
     found: dict[str, bytes] = {}
     for name, content in headers:
-        if name in ECHOED and 0 < len(content) <= ECHO_BYTES_MAX and (name[:3] != "ce_" or _is_string(content)):
+        if name in ECHOED and 0 < len(content) <= HEADER_BYTES_MAX and (name[:3] != "ce_" or _is_string(content)):
             found.setdefault(name, content)
     return list(found.items())
 
@@ -113,7 +113,7 @@ def event_headers(
     """Build the headers of one record.
 
     An event without an identity at the venue (`event_id` None) is named by its publication. A `subject` that is
-    empty or no text is left out: CloudEvents allows neither, and a dead letter's key may be both.
+    empty, no text or too long is left out: a dead letter's key may be all of it.
     """
     padded = str(sequence).zfill(SEQUENCE_DIGITS)
     headers = [
@@ -126,7 +126,7 @@ def event_headers(
         (SEQUENCE, padded.encode()),
         (EPOCH, str(epoch).encode()),
     ]
-    if _is_string(subject):
+    if len(subject) <= HEADER_BYTES_MAX and _is_string(subject):
         headers.append(("ce_subject", subject))
     if recovered:
         headers.append((RECOVERED, b"true"))

@@ -20,7 +20,7 @@ from bridge.core.traffic import CommandRecord, Outgoing
 _REFUSAL_CLASS = f"{Refusal.__module__}.{Refusal.__name__}".encode()
 _encode = msgspec.json.Encoder().encode
 _DEAD_LETTER_BYTES_MAX = 900_000
-"""Above this the value is left out: with its headers it might not fit a record. The offset says where it stands."""
+"""Above this the value is left out, and so is a longer key: with headers they might not fit. The offset remains."""
 
 
 class Replies:
@@ -100,14 +100,15 @@ class Replies:
 
     def dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
         """Publish the original bytes of a record that cannot be answered under an id of its own."""
-        fits = record.value is None or len(record.value) <= _DEAD_LETTER_BYTES_MAX
-        if not fits:
-            message += "; the value is left out here for its size, read it at its offset"
+        key, value = record.key or b"", record.value
+        if len(key) + len(value or b"") > _DEAD_LETTER_BYTES_MAX:
+            key, value = key if len(key) <= _DEAD_LETTER_BYTES_MAX else b"", b""
+            message += f"; {'the value is' if key else 'key and value are'} left out here for size, read at the offset"
         self.outbox.append(
             Outgoing(
                 stream=Stream.DEAD_LETTERS,
-                key=record.key if record.key is not None else b"",
-                value=record.value if fits else b"",
+                key=key,
+                value=value,
                 time_ms=now.wall_ms,
                 event_id=f"dead-letter:{record.offset}",
                 is_json=False,

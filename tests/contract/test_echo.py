@@ -8,7 +8,7 @@ from cloudevents.core.formats.json import JSONFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.contract.headers import ECHO_BYTES_MAX, ECHOED, EVENT_TYPES, Headers, echo, event_headers, source
+from bridge.contract.headers import ECHOED, EVENT_TYPES, HEADER_BYTES_MAX, Headers, echo, event_headers, source
 from bridge.contract.topics import Stream
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -66,8 +66,8 @@ def test_no_attribute_is_made_of_what_is_none(content: bytes | str) -> None:
 @pytest.mark.parametrize("name", sorted(ECHOED))
 def test_a_header_may_be_a_kibibyte_long(name: str) -> None:
     """One byte more is not carried back."""
-    assert echo([(name, b"x" * ECHO_BYTES_MAX)]) == [(name, b"x" * ECHO_BYTES_MAX)]
-    assert echo([(name, b"x" * (ECHO_BYTES_MAX + 1))]) == []
+    assert echo([(name, b"x" * HEADER_BYTES_MAX)]) == [(name, b"x" * HEADER_BYTES_MAX)]
+    assert echo([(name, b"x" * (HEADER_BYTES_MAX + 1))]) == []
 
 
 def test_trace_context_comes_back_the_way_it_came() -> None:

@@ -65,9 +65,9 @@ def test_an_event_without_identity_is_named_by_its_publication() -> None:
     assert _read(_headers(None)).get_id() == "ltp.order.v1:7:42"
 
 
-@pytest.mark.parametrize("subject", [b"", b"\xff"])
+@pytest.mark.parametrize("subject", [b"", b"\xff", b"a\nb", b"k" * 1025])
 def test_a_subject_that_cannot_be_one_is_left_out(subject: bytes) -> None:
-    """A dead letter's key may be empty or no text; the event is still one."""
+    """A dead letter's key may be empty, no text, or so long that it could not stand in the record twice."""
     event = _read(_headers(subject=subject, is_json=False), b"\x00")
     assert event.get_subject() is None
     assert event.get_datacontenttype() == "application/octet-stream"

@@ -17,6 +17,7 @@ from one_account import (
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Reason
+from bridge.core.traffic import CommandRecord
 
 LONG = {"validUntil": START.wall_ms + 1_800_000}
 
@@ -91,8 +92,21 @@ def test_what_cannot_be_answered_is_a_dead_letter() -> None:
     tombstone, large = one.dead_letters()
     assert (tombstone.value, dict(tombstone.headers)["error_code"]) == (None, b"tombstone")
     assert (large.value, dict(large.headers)["error_code"]) == (b"", b"too_large")
-    assert b"read it at its offset" in dict(large.headers)["__connect.errors.exception.message"]
+    assert b"read at the offset" in dict(large.headers)["__connect.errors.exception.message"]
     assert _nothing_is_left(one)
+
+
+@pytest.mark.parametrize(
+    ("key_bytes", "value_bytes", "kept"), [(890_000, 10, 890_000), (890_000, 60_000, 890_000), (950_000, 10, 0)]
+)
+def test_a_dead_letter_fits_a_record(key_bytes: int, value_bytes: int, kept: int) -> None:
+    """Key and value together; where the key alone is too large, the offset says where both stand."""
+    one = OneAccount()
+    one.account.intake.offer(CommandRecord(0, one.now.wall_ms, b"k" * key_bytes, b"v" * value_bytes, ()), one.now)
+    (letter,) = one.dead_letters()
+    fits = key_bytes + value_bytes <= 900_000
+    assert (len(letter.key), letter.value) == (kept, b"v" * value_bytes if fits else b"")
+    assert (b"left out" in dict(letter.headers)["__connect.errors.exception.message"]) != fits
 
 
 def test_an_offset_is_taken_in_once() -> None:

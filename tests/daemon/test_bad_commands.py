@@ -74,6 +74,16 @@ async def test_a_page_of_bad_commands(rig: Rig) -> None:
     assert len(rig.venue.ledger.received("place_order", portfolio)) == len(good)
 
 
+async def test_a_key_of_half_a_megabyte(rig: Rig) -> None:
+    """It stands in the dead letter once; twice, as subject too, it would fit no record."""
+    key = b"k" * 550_000
+    async with rig.daemon(), AIOKafkaProducer(bootstrap_servers=rig.bootstrap) as producer:
+        dead = await rig.topic(Stream.DEAD_LETTERS)
+        await producer.send_and_wait(topic_name(rig.prefix, "main", Stream.COMMANDS), b"no JSON", key)
+        await until(lambda: len(dead.records) == 1)
+    assert (dead.records[0].key, dead.records[0].value) == (key, b"no JSON")
+
+
 async def test_a_command_submitted_again(rig: Rig) -> None:
     """A command submitted again gets its first outcome and is not sent; another body is a dead letter."""
     async with rig.daemon():

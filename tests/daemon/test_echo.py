@@ -6,7 +6,7 @@ from typing import Any, cast
 from aiokafka import ConsumerRecord
 from rig import PLACE, Rig, command, until
 
-from bridge.contract.headers import ECHO_BYTES_MAX, ECHOED
+from bridge.contract.headers import ECHOED, HEADER_BYTES_MAX
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 
@@ -34,7 +34,7 @@ async def _answers(rig: Rig, headers: list[tuple[str, bytes]], *commands: dict[s
 
 async def test_a_context_of_900_kb_is_not_carried_back(rig: Rig) -> None:
     """The order is placed and answered, denied and dead-lettered all the same; one of a kibibyte comes back."""
-    fits = [("ce_tracestate", b"s" * ECHO_BYTES_MAX), ("correlation_id", b"c" * ECHO_BYTES_MAX)]
+    fits = [("ce_tracestate", b"s" * HEADER_BYTES_MAX), ("correlation_id", b"c" * HEADER_BYTES_MAX)]
     denied = command("place_order", {**PLACE, "side": "UP"})
     headers = [("traceparent", b"0" * 900_000), *fits]
     assert await _answers(rig, headers, command("place_order", PLACE), denied, b"no JSON") == [fits] * 3
