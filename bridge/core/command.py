@@ -43,6 +43,7 @@ class Pending(Struct, eq=False):
     request_id: str | None = None
     written_at: float = 0.0
     sent_at_ms: int | None = None
+    doubted_at_ms: int | None = None
     before: Order | None = None
     """What was known of its order when it was written."""
     too_early: tuple[int, str] | None = None

@@ -13,7 +13,7 @@ from bridge.core.claims import Claims
 from bridge.core.command import Pending
 from bridge.core.lanes import Lanes
 from bridge.core.life import UNSENT, State
-from bridge.core.memory import Asked, Memory
+from bridge.core.memory import Asked, Memory, Repeat
 from bridge.core.now import Now
 from bridge.core.orders import Orders
 from bridge.core.replies import Replies
@@ -173,15 +173,15 @@ class Intake:
                 Asked(command_id, record.offset, record.timestamp_ms, digest, client_order_id), names_order=names_order
             )
             return True
-        echo = names.echo(record.headers)
+        repeat = Repeat(record.offset, record.timestamp_ms, names.echo(record.headers))
         if asked.digest != digest:
             text = f"commandId {command_id} was used at offset {asked.offset} with another body"
             self._replies.dead_letter(record, Reason.ID_CONFLICT, text, now)
             self._replies.alarm(Alarm.ID_CONFLICT, text, now)
         elif asked.result is not None:
-            self._replies.again(asked.result, record.offset, echo)
+            self._replies.again(asked.result, repeat)
         else:
-            asked.repeats.append((record.offset, echo))
+            asked.repeats.append(repeat)
         return False
 
     def _answered_before(self, pending: Pending, now: Now) -> None:

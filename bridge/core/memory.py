@@ -10,10 +10,18 @@ from bridge.contract.headers import Headers
 from bridge.contract.results import Result
 
 
+class Repeat(Struct, frozen=True):
+    """A record that submits a command again; `echo` are the headers that its answer carries back."""
+
+    offset: int
+    timestamp_ms: int
+    echo: Headers
+
+
 class Asked(Struct):
     """A remembered command; `result` is its terminal result once there is one.
 
-    `repeats` are the offsets, with the headers to echo, at which it was submitted again before it was answered.
+    `repeats` are those that came before it was answered.
     """
 
     command_id: str
@@ -22,7 +30,7 @@ class Asked(Struct):
     digest: str | None
     client_order_id: str | None
     result: Result | None = None
-    repeats: list[tuple[int, Headers]] = field(default_factory=list)
+    repeats: list[Repeat] = field(default_factory=list)
 
 
 class Memory:

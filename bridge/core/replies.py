@@ -13,9 +13,9 @@ from bridge.core.admit import Refusal
 from bridge.core.claims import Claims
 from bridge.core.command import Pending
 from bridge.core.life import Event, State
-from bridge.core.memory import Memory
+from bridge.core.memory import Memory, Repeat
 from bridge.core.now import Now
-from bridge.core.traffic import CommandRecord, Outgoing
+from bridge.core.traffic import CommandRecord, Outgoing, Told
 
 _REFUSAL_CLASS = f"{Refusal.__module__}.{Refusal.__name__}".encode()
 _encode = msgspec.json.Encoder().encode
@@ -52,13 +52,14 @@ class Replies:
         result = msgspec.structs.replace(
             self._result(pending, outcome, now, code, message), reason=reason, retry_after_ms=retry_after_ms
         )
-        self._publish(result, pending.echo, lambda: self._recorded(pending, outcome))
+        told = Told(result, pending.timestamp_ms, pending.doubted_at_ms)
+        self._publish(result, pending.echo, lambda: self._recorded(pending, outcome), told)
         if outcome in {Outcome.DENIED, Outcome.EXPIRED} and pending.action in {CANCEL_ALL, REPLACE}:
             self._claims.refused.add(pending.offset)
         asked = self._memory.known(pending.command_id)
         asked.result = result
-        for offset, echo in asked.repeats:
-            self.again(result, offset, echo)
+        for repeat in asked.repeats:
+            self.again(result, repeat)
         asked.repeats.clear()
 
     def doubt(self, pending: Pending, now: Now, *, code: int | None = None, message: str | None = None) -> None:
@@ -66,19 +67,22 @@ class Replies:
         first = pending.state is State.SENT
         pending.step(Event.DOUBTED)
         if first:
+            pending.doubted_at_ms = now.wall_ms
             result = self._result(pending, Outcome.UNKNOWN, now, code, message)
-            self._publish(result, pending.echo, None)
+            self._publish(result, pending.echo)
 
     def inherited(self, pending: Pending, now: Now) -> None:
         """Publish that an earlier owner may have sent a command, and that its fate is not known yet."""
         pending.step(Event.INHERITED)
+        pending.doubted_at_ms = now.wall_ms
         text = "claimed by an earlier owner, which left no result"
-        self._publish(self._result(pending, Outcome.UNKNOWN, now, None, text), pending.echo, None)
+        self._publish(self._result(pending, Outcome.UNKNOWN, now, None, text), pending.echo)
 
-    def again(self, result: Result, offset: int, echo: names.Headers) -> None:
+    def again(self, result: Result, repeat: Repeat) -> None:
         """Answer a command that was submitted again with its first outcome."""
-        copy = msgspec.structs.replace(result, command_offset=offset)
-        self._publish(copy, echo, lambda: self._claims.durable(offset))
+        copy = msgspec.structs.replace(result, command_offset=repeat.offset)
+        told = Told(copy, repeat.timestamp_ms, again=True)
+        self._publish(copy, repeat.echo, lambda: self._claims.durable(repeat.offset), told)
 
     def refuse(self, record: CommandRecord, refusal: Refusal, now: Now) -> None:
         """Answer a record that is no command: under its own id if it has one, else as a dead letter."""
@@ -95,7 +99,8 @@ class Replies:
             reason=refusal.reason,
             body_digest=refusal.digest,
         )
-        self._publish(result, names.echo(record.headers), lambda: self._claims.durable(record.offset))
+        told = Told(result, record.timestamp_ms)
+        self._publish(result, names.echo(record.headers), lambda: self._claims.durable(record.offset), told)
         self._memory.known(refusal.command_id).result = result
 
     def dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
@@ -170,7 +175,13 @@ class Replies:
             sent_at=pending.sent_at_ms,
         )
 
-    def _publish(self, result: Result, echo: names.Headers, when_durable: Callable[[], None] | None) -> None:
+    def _publish(
+        self,
+        result: Result,
+        echo: names.Headers,
+        when_durable: Callable[[], None] | None = None,
+        told: Told | None = None,
+    ) -> None:
         self.spoken.append(result)
         last = "" if result.outcome.terminal else ":unknown"
         self.outbox.append(
@@ -182,5 +193,6 @@ class Replies:
                 event_id=f"result:{result.command_id}{last}",
                 headers=echo,
                 when_durable=when_durable,
+                told=told,
             )
         )

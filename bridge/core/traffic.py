@@ -5,6 +5,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from bridge.contract.headers import Headers
+from bridge.contract.results import Result
 from bridge.contract.topics import Stream
 
 
@@ -47,12 +48,24 @@ class CommandRecord(Struct, frozen=True):
     headers: Headers
 
 
+class Told(Struct, frozen=True, gc=False):
+    """What a command's last word says, and when, in Unix ms, it was asked for and first doubted; for who traces it.
+
+    `again`: the command was submitted again and gets the answer it had before.
+    """
+
+    result: Result
+    asked_ms: int
+    doubted_ms: int | None = None
+    again: bool = False
+
+
 class Outgoing(Struct, frozen=True):
     """A record to publish.
 
     `event_id` None means that the event has no identity at the venue; `event_type` None is the stream's own.
     `headers` are added to the CloudEvents ones. `when_durable` is called once, when the brokers have acknowledged it.
-    `received_ms` is when the venue's push arrived; None for what the bridge says itself.
+    `received_ms` is when the venue's push arrived; None for what the bridge says itself. `told` is of a last word.
     """
 
     stream: Stream
@@ -66,3 +79,4 @@ class Outgoing(Struct, frozen=True):
     is_json: bool = True
     received_ms: int | None = None
     when_durable: Callable[[], None] | None = None
+    told: Told | None = None

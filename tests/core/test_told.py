@@ -1,0 +1,74 @@
+"""What last words tell beside themselves: when a command was asked for and first doubted, and whether it came again."""
+
+from one_account import ORDER_ID, START, OneAccount, order_push, place
+
+from bridge.core.intake import Past
+from bridge.core.traffic import Told
+
+
+def _told(one: OneAccount) -> list[Told | None]:
+    """Publish what was said, and return what every result so far tells."""
+    one.drain()
+    return [record.told for record in one.said if record.key == b"p"]
+
+
+def _times(told: list[Told | None]) -> list[tuple[int, int | None, bool] | None]:
+    """Return asked, doubted, again; in ms since the start."""
+    since = START.wall_ms
+    return [
+        None if one is None else (one.asked_ms - since, one.doubted_ms and one.doubted_ms - since, one.again)
+        for one in told
+    ]
+
+
+def test_an_answered_command_tells_when_it_was_asked_for() -> None:
+    """Beside what its result says: when it was written and answered."""
+    one = OneAccount()
+    one.offer(place("p"))
+    one.wait(0.5)
+    one.send()
+    one.wait(0.25)
+    one.answer(0)
+    (told,) = _told(one)
+    assert _times([told]) == [(0, None, False)]
+    assert told is not None
+    assert (told.result.sent_at, told.result.answered_at) == (START.wall_ms + 500, START.wall_ms + 750)
+
+
+def test_a_doubted_command_tells_since_when() -> None:
+    """The `unknown` tells nothing; the last word tells when it was said, however often it was doubted."""
+    one = OneAccount()
+    one.offer(place("p"))
+    one.send()
+    one.wait(1)
+    one.lose_session()
+    one.wait(1)
+    one.account.order_row(order_push("p", orderId=ORDER_ID), one.now)
+    assert _times(_told(one)) == [None, (0, 1000, False)]
+
+
+def test_an_inherited_command_tells_when_it_was_taken_over() -> None:
+    """What an earlier owner may have written was not written by this one."""
+    one = OneAccount(live=False)
+    one.offer(place("p"), past=Past.CLAIMED)
+    one.account.order_row(order_push("p", orderId=ORDER_ID), one.now)
+    unknown, last = _told(one)
+    assert _times([unknown, last]) == [None, (0, 0, False)]
+    assert last is not None
+    assert last.result.sent_at is None
+
+
+def test_a_command_that_comes_again_tells_so() -> None:
+    """Before the answer and after it, each with the time of its own record; refused ones too."""
+    one = OneAccount()
+    for _ in range(2):
+        one.offer(place("p", side="UP"))
+        one.wait(1)
+    assert _times(_told(one)) == [(0, None, False), (1000, None, True)]
+    other = OneAccount()
+    other.offer(place("p"))
+    other.wait(0.5)
+    other.offer(place("p"))
+    other.send()
+    other.answer(0)
+    assert _times(_told(other)) == [(0, None, False), (500, None, True)]
