@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import structlog
 
@@ -23,7 +23,7 @@ from bridge.core.backoff import full_jitter
 from bridge.core.now import Now
 from bridge.core.terms import Terms
 from bridge.core.traffic import Outgoing
-from bridge.errors import ClusterUnreachable, TopicsUnfit
+from bridge.errors import ClusterUnreachable, ConfigError, TopicsUnfit
 from bridge.flow import ports
 from bridge.flow.account import AccountFlow, unless
 from bridge.flow.takeover import Takeover
@@ -43,6 +43,8 @@ _GARBAGE_MIN = 50_000
 """Objects between two looks of the collector. By far the most are freed without it; a takeover makes many that stay."""
 _PUBLISHER_SHARE = 0.1
 """The part of the time to stop that a publisher has to send what is left."""
+_SPANS_SHARE = 0.05
+"""The part of it that is left to the last spans."""
 
 
 def clock() -> Now:
@@ -85,14 +87,21 @@ def terms(settings: Settings) -> Terms:
 class AccountParts:
     """The real parts of one account, fitted to what flow asks for."""
 
-    def __init__(self, name: str, account: AccountSettings, settings: Settings, instance: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        account: AccountSettings,
+        settings: Settings,
+        instance: str,
+        make_publisher: Callable[..., Publisher],
+    ) -> None:
         self._name = name
         self._account = account
         self._settings = settings
         self._instance = instance
         self._rest = RestClient(settings.endpoints, account, clock)
         self._started = False
-        self.publisher = Publisher(
+        self.publisher = make_publisher(
             settings.kafka,
             environment=settings.environment,
             account=name,
@@ -202,6 +211,25 @@ async def _topics_fit(settings: Settings, stop: asyncio.Event) -> None:
         return
 
 
+@contextlib.asynccontextmanager
+async def _publishers(settings: Settings, instance: str) -> AsyncIterator[Callable[..., Publisher]]:
+    """Give what makes publishers: as they are, or such that commands are traced where that is wanted."""
+    endpoint = settings.tracing.otlp_endpoint
+    if endpoint is None:
+        yield Publisher
+        return
+    from bridge.admin.tracing import Tracing  # noqa: PLC0415 - needs an extra, and nobody should wait for it unasked
+
+    try:
+        tracing = Tracing(endpoint, environment=settings.environment, instance=instance)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError([f"the environment: OpenTelemetry refuses a variable of its own (OTEL_…): {error}"]) from None
+    try:
+        yield tracing.publisher
+    finally:
+        await tracing.end(settings.timing.stop_deadline_s * _SPANS_SHARE)
+
+
 @contextlib.contextmanager
 def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
@@ -217,7 +245,7 @@ def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run every account until `stop` is set, then stop in good order.
 
-    Raises TopicsUnfit, and OSError when the management port is taken.
+    Raises ConfigError, TopicsUnfit, and OSError when the management port is taken.
     """
     assert_fast()
     gc.set_threshold(_GARBAGE_MIN)
@@ -229,10 +257,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         return {flow.name: health.AccountHealth(flow.ready, flow.phase.value, flow.detail) for flow in flows}
 
     management = settings.management
-    async with health.serve(management.host, management.port, look) as port:
+    async with (
+        health.serve(management.host, management.port, look) as port,
+        _publishers(settings, instance) as make_publisher,
+    ):
         _log.info("bridge.started", version=__version__, instance=instance, management_port=port)
         await _topics_fit(settings, stop)
-        parts += [AccountParts(name, account, settings, instance) for name, account in settings.accounts.items()]
+        for name, account in settings.accounts.items():
+            parts.append(AccountParts(name, account, settings, instance, make_publisher))
         async with asyncio.TaskGroup() as group:
             for part in parts:
                 group.create_task(part.run(stop), name=f"account:{part.flow.name}")

@@ -5,14 +5,11 @@ Environment variables are `LTP_BRIDGE_` and the path of the setting with `__` be
 """
 
 import os
-import re
 import tomllib
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -27,41 +24,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from bridge.config_problems import ENV_PREFIX, VARIABLE_EXAMPLE, describe, stray_variables
+from bridge.config_values import CollectorUrl, RestUrl, SecretFile, WebSocketUrl
 from bridge.errors import ConfigError
 
 _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
-
-
-def _read_secret(path: Path) -> Path:
-    """Check that a secret's file is there and holds one line; the content is read when it is used.
-
-    The path is not told: where a secret stands in its place, that would show it.
-    """
-    try:
-        content = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        raise ValueError("the file that it names does not exist; mount the secret there or correct the path") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"the file that it names cannot be read ({type(error).__name__}); check it and its mode"
-        ) from None
-    if not content or len(content.split()) != 1:
-        raise ValueError("the file that it names must hold the secret alone, on one line")
-    return path
-
-
-SecretFile = Annotated[Path, AfterValidator(_read_secret)]
-
-
-def _scheme(url: str, *, secure: str, plain: str) -> str:
-    local = re.match(rf"^{plain}://(127\.0\.0\.1|localhost|\[::1\]|[a-z0-9-]+)(:\d+)?(/|$)", url)
-    if not url.startswith(f"{secure}://") and not local:
-        raise ValueError(f"must begin with {secure}:// ({plain}:// only for a host without dots, such as a sandbox's)")
-    return url.rstrip("/")
-
-
-WebSocketUrl = Annotated[str, AfterValidator(partial(_scheme, secure="wss", plain="ws"))]
-RestUrl = Annotated[str, AfterValidator(partial(_scheme, secure="https", plain="http"))]
 
 
 class Section(BaseModel):
@@ -234,6 +200,13 @@ class Log(Section):
     format: Literal["auto", "json", "pretty"] = "auto"
 
 
+class Tracing(Section):
+    """Spans of commands, for OpenTelemetry, which reads what is not said here from variables of its own (OTEL_…)."""
+
+    otlp_endpoint: CollectorUrl | None = None
+    """The base URL of a collector that takes OTLP over HTTP, such as http://otel-collector:4318; no spans without."""
+
+
 class Settings(BaseSettings):
     """Everything the daemon needs to know. Read it with `load`."""
 
@@ -249,6 +222,7 @@ class Settings(BaseSettings):
     timing: Timing = Timing()
     management: Management = Management()
     log: Log = Log()
+    tracing: Tracing = Tracing()
 
     @field_validator("accounts")
     @classmethod
@@ -279,7 +253,7 @@ class Settings(BaseSettings):
 
 _KNOWN: Final = frozenset(
     name
-    for section in (Settings, Endpoint, Account, Kafka, Limits, Timing, Management, Log)
+    for section in (Settings, Endpoint, Account, Kafka, Limits, Timing, Management, Log, Tracing)
     for name in section.model_fields
 )
 

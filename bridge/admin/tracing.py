@@ -1,0 +1,167 @@
+"""Spans of commands to an OpenTelemetry collector, beside the daemon's work and never in its way.
+
+What last words tell is queued, and a thread of this room makes spans of it; a thread of OpenTelemetry's exports them.
+What does not fit in the queues is dropped. Only `app.py` imports this, and only where `tracing.otlp_endpoint` is set:
+OpenTelemetry is an extra.
+"""
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+import structlog
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from bridge import __version__
+from bridge.admin import spans
+from bridge.config import Kafka
+from bridge.contract.headers import Headers
+from bridge.contract.topics import Stream, group_name, topic_name
+from bridge.core.traffic import Outgoing, Told
+from bridge.kafka.publisher import Publisher
+
+_SERVICE: Final = "ltp-kafka-bridge"
+_TOLD_MAX: Final = 10_000
+"""Last words that wait for their spans: some seconds' worth, when a whole lane is denied at once."""
+_PAUSE_S: Final = 0.001
+"""Between the spans of two commands, so that whatever else this process does need not wait for longer than one."""
+_LOOK_S: Final = 0.02
+_SELDOM_S: Final = 60.0
+
+_log = structlog.get_logger(__name__)
+_Item = tuple[spans.Topics, Told, Headers, int]
+
+
+class Tracing:
+    """Makes and exports the spans of every account's commands. `end` ends it.
+
+    Raises ValueError or RuntimeError for variables (OTEL_…) that OpenTelemetry refuses.
+    """
+
+    def __init__(self, endpoint: str, *, environment: str, instance: str) -> None:
+        self._complaints = _Complaints()
+        self._exporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces")
+        self._provider = TracerProvider(resource=_resource(environment, instance), shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
+        self._tracer = self._provider.get_tracer(_SERVICE, __version__)
+        self._told: queue.Queue[_Item | None] = queue.Queue(_TOLD_MAX)
+        self._ending = False
+        self._thread = threading.Thread(target=self._work, name="tracing", daemon=True)
+        self._thread.start()
+
+    def publisher(self, kafka: Kafka, *, account: str, **options: Any) -> Publisher:  # noqa: ANN401 - Publisher's own
+        """Return a publisher of an account whose last words are traced when they are durable."""
+        commands, results = (
+            topic_name(kafka.topic_prefix, account, stream) for stream in (Stream.COMMANDS, Stream.RESULTS)
+        )
+        topics = spans.Topics(account, group_name(kafka.topic_prefix, account), commands, results)
+        return _TracedPublisher(kafka, trace=partial(self._trace, topics), account=account, **options)
+
+    def _trace(self, topics: spans.Topics, told: Told, headers: Headers) -> None:
+        try:
+            self._told.put_nowait((topics, told, headers, time.time_ns() // 1_000_000))
+        except queue.Full:
+            self._complaints.tell("more commands are answered than spans can be made of; some have none")
+
+    def _work(self) -> None:
+        while not (self._ending and self._told.empty()):
+            item = self._told.get()
+            if item is None:
+                continue
+            try:
+                spans.make(self._tracer, *item)
+            except Exception as error:  # noqa: BLE001 - a mistake here costs this command's spans and no more
+                self._complaints.tell("a mistake in the bridge: %s", error)
+            if not self._ending:
+                time.sleep(_PAUSE_S)
+        self._provider.shutdown()
+
+    async def end(self, timeout_s: float) -> None:
+        """Export what there is, but for no longer than this: a collector that hangs is left behind."""
+        self._ending = True
+        if not self._told.full():
+            self._told.put_nowait(None)
+        until = time.monotonic() + timeout_s
+        while self._thread.is_alive() and time.monotonic() < until:  # noqa: ASYNC110 - a thread has no event for us
+            await asyncio.sleep(_LOOK_S)
+        if self._thread.is_alive():
+            self._complaints.tell("the collector did not take the last spans within %g s", timeout_s)
+            self._complaints.silent = True
+            self._exporter.shutdown()  # type: ignore[no-untyped-call] # its own annotation is missing
+
+
+class _TracedPublisher(Publisher):
+    """Tells of every last word that has become durable."""
+
+    def __init__(self, kafka: Kafka, *, trace: Callable[[Told, Headers], None], **options: Any) -> None:  # noqa: ANN401
+        super().__init__(kafka, **options)
+        self._trace = trace
+
+    def publish(self, record: Outgoing) -> None:
+        """Queue a record, as every publisher does."""
+        if record.told is not None:
+            recorded = partial(self._recorded, record.told, record.headers, record.when_durable)
+            record = msgspec.structs.replace(record, when_durable=recorded)
+        super().publish(record)
+
+    def _recorded(self, told: Told, headers: Headers, when_durable: Callable[[], None] | None) -> None:
+        if when_durable is not None:
+            when_durable()
+        self._trace(told, headers)
+
+
+class _Complaints(logging.Handler):
+    """Tells what goes wrong with spans, the same at most once a minute, in place of OpenTelemetry's own logging.
+
+    Of what OpenTelemetry says only its own words and numbers are told: texts that it fills in may be a header's
+    content, and so may those of errors.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.silent = False
+        self._quiet_until: dict[str, float] = {}
+        library = logging.getLogger("opentelemetry")
+        library.handlers, library.propagate = [self], False
+
+    def tell(self, text: str, *given: object) -> None:
+        """Tell of a trouble, unless it was told of late; `given` is filled into the text."""
+        now = time.monotonic()
+        if self.silent or now < self._quiet_until.get(text, 0.0):
+            return
+        self._quiet_until[text] = now + _SELDOM_S
+        with contextlib.suppress(TypeError, ValueError):  # the text wants a number, and there is none
+            text %= tuple(_harmless(one) for one in given)
+        _log.warning("tracing.troubled", reason=text)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take in what OpenTelemetry says."""
+        self.tell(str(record.msg), *(record.args if isinstance(record.args, tuple) else ()))
+
+
+def _harmless(given: object) -> object:
+    if isinstance(given, BaseException):
+        return type(given).__name__
+    return given if isinstance(given, int | float) else "…"
+
+
+def _resource(environment: str, instance: str) -> Resource:
+    """Name this daemon; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win."""
+    ours = {
+        "service.name": _SERVICE,
+        "service.version": __version__,
+        "service.instance.id": instance,
+        "deployment.environment.name": environment,
+    }
+    theirs = OTELResourceDetector().detect().attributes
+    return Resource.create({name: value for name, value in ours.items() if name not in theirs})
