@@ -1,5 +1,7 @@
 """Settings: read from file and environment, every problem told at once, no secret shown."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,50 @@ def test_what_does_not_fit_together_is_refused(folder: Path, section: str, text:
     base = GOOD if "[kafka]" not in section else GOOD[: GOOD.index("[kafka]")]
     with pytest.raises(ConfigError, match=text):
         load(write(folder, base + "\n" + section))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["otel:4318", "grpc://otel:4317", "http://otel:4318/v1/traces/", "http://me:canary@otel:4318", "http://o?canary"],
+)
+def test_a_collector_is_named_by_its_base_url(folder: Path, url: str) -> None:
+    """What OpenTelemetry would complete wrongly, or what would show a secret, is refused and not shown."""
+    assert load(write(folder, GOOD)).tracing.otlp_endpoint is None
+    traced = GOOD + "\n[tracing]\notlp_endpoint = '{}'"
+    good = load(write(folder, traced.replace("{}", "https://otel.example/x/")))
+    assert good.tracing.otlp_endpoint == "https://otel.example/x"
+    with pytest.raises(ConfigError, match="must be the collector's base URL") as caught:
+        load(write(folder, traced.replace("{}", url)))
+    assert "canary" not in str(caught.value)
+
+
+_BLOCKED = """
+import sys
+sys.modules["opentelemetry"] = None
+from bridge.cli import main
+main(sys.argv[1:])
+"""
+
+
+def _python(text: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run Python in a process of its own."""
+    call = [sys.executable, "-c", text, *arguments]
+    return subprocess.run(call, capture_output=True, text=True, check=False)  # noqa: S603 - what stands here
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_spans_without_opentelemetry_are_refused(folder: Path, command: str) -> None:
+    """At the start, with what to install; the daemon does not trade half traced."""
+    path = write(folder, GOOD + "\n[tracing]\notlp_endpoint = 'http://otel:4318'")
+    told = _python(_BLOCKED, command, "--config", str(path))
+    assert told.returncode == 1
+    assert "tracing.otlp_endpoint: OpenTelemetry is not installed; install ltp-kafka-bridge[otel]" in told.stderr
+
+
+def test_opentelemetry_is_not_imported_unasked() -> None:
+    """It is an extra, and it takes a while."""
+    told = _python("import sys, bridge.cli, bridge.app; print([n for n in sys.modules if n.startswith('opentel')])")
+    assert told.stdout.strip() == "[]"
 
 
 def test_one_key_cannot_serve_two_accounts(folder: Path) -> None:

@@ -8,7 +8,7 @@ import structlog
 
 from bridge.admin.lines import Lines
 
-LIBRARIES_AT_WARNING = ("aiohttp", "aiokafka", "asyncio", "kafka")
+LIBRARIES_AT_WARNING = ("aiohttp", "aiokafka", "asyncio", "kafka", "urllib3")
 """Below this they would write whole requests, credentials among them."""
 
 

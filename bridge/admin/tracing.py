@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -37,6 +38,7 @@ _PAUSE_S: Final = 0.001
 """Between the spans of two commands, so that whatever else this process does need not wait for longer than one."""
 _LOOK_S: Final = 0.02
 _SELDOM_S: Final = 60.0
+_HARMLESS: Final = ("spans", *(status.phrase for status in HTTPStatus))
 
 _log = structlog.get_logger(__name__)
 _Item = tuple[spans.Topics, Told, Headers, int]
@@ -123,8 +125,8 @@ class _TracedPublisher(Publisher):
 class _Complaints(logging.Handler):
     """Tells what goes wrong with spans, the same at most once a minute, in place of OpenTelemetry's own logging.
 
-    Of what OpenTelemetry says only its own words and numbers are told: texts that it fills in may be a header's
-    content, and so may those of errors.
+    Of what OpenTelemetry fills into its words only numbers, kinds of errors and HTTP's own phrases are told: the rest
+    may be a header's content, and with it a secret.
     """
 
     def __init__(self) -> None:
@@ -152,7 +154,7 @@ class _Complaints(logging.Handler):
 def _harmless(given: object) -> object:
     if isinstance(given, BaseException):
         return type(given).__name__
-    return given if isinstance(given, int | float) else "…"
+    return given if isinstance(given, int | float) or given in _HARMLESS else "…"
 
 
 def _resource(environment: str, instance: str) -> Resource:

@@ -1,11 +1,11 @@
 """An OpenTelemetry collector for a test: takes OTLP over HTTP and keeps every span; or hangs, or refuses."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any, Self
 
 from aiohttp import web
 from msgspec import Struct
+from multidict import CIMultiDict, CIMultiDictProxy
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Received
@@ -34,7 +34,7 @@ class Collector:
     def __init__(self) -> None:
         self.spans: list[Span] = []
         self.asked = 0
-        self.headers: Mapping[str, str] = {}
+        self.headers = CIMultiDictProxy[str](CIMultiDict())
         """Of the last request."""
         self.status = 200
         self.hangs = False

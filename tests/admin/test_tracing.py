@@ -1,0 +1,142 @@
+"""Spans and their way out: times that fit into each other, and complaints that are few and tell no secret."""
+
+import logging
+import time
+from collections.abc import Iterator
+
+import pytest
+from collector import Collector
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from rig import until
+from structlog.testing import capture_logs
+
+from bridge.admin import spans
+from bridge.admin.tracing import Tracing
+from bridge.contract.results import Outcome, Reason, Result
+from bridge.core.traffic import Told
+
+TOPICS = spans.Topics("main", "ltp.main", "ltp.main.commands", "ltp.main.results")
+TIMES = st.integers(1_700_000_000_000, 1_700_000_010_000)
+RESULTS = st.builds(
+    Result,
+    command_id=st.just("c"),
+    command_offset=st.just(1),
+    outcome=st.sampled_from(sorted(Outcome)),
+    answered_at=TIMES,
+    action=st.sampled_from([None, "place_order"]),
+    code=st.sampled_from([None, 401018]),
+    message=st.just("price 20123"),
+    reason=st.sampled_from([None, Reason.OVER_BUDGET]),
+    retry_after_ms=st.none(),
+    order_id=st.none(),
+    client_order_id=st.none(),
+    body_digest=st.none(),
+    sent_at=st.none() | TIMES,
+)
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Leave OpenTelemetry's logging as it was."""
+    library = logging.getLogger("opentelemetry")
+    before = library.handlers, library.propagate
+    yield
+    library.handlers, library.propagate = before
+
+
+def _tracing(collector: Collector) -> Tracing:
+    return Tracing(collector.url, environment="sandbox", instance="here")
+
+
+def _told() -> Told:
+    now_ms = time.time_ns() // 1_000_000
+    return Told(Result(command_id="c", command_offset=0, outcome=Outcome.ACCEPTED, answered_at=now_ms), now_ms)
+
+
+@given(st.builds(Told, RESULTS, TIMES, st.none() | TIMES, st.booleans()), TIMES)
+def test_no_span_leaves_its_parent(told: Told, durable_ms: int) -> None:
+    """Whatever the clocks of broker and daemon say: nothing ends before it begins, or lasts longer than its root."""
+    kept, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    spans.make(provider.get_tracer("test"), TOPICS, told, (), durable_ms)
+    *children, root = kept.get_finished_spans()
+    moments = [moment for span in children for moment in _moments(span)]
+    begin, end = _moments(root)
+    assert [begin, *sorted(moments), end] == sorted([begin, *moments, end])
+    assert all(begin <= event.timestamp <= end for event in root.events)
+    assert "20123" not in str([span.attributes for span in (root, *children)])
+
+
+def _moments(span: ReadableSpan) -> tuple[int, int]:
+    """Return begin and end of a span that does not end before it begins."""
+    assert span.start_time is not None
+    assert span.end_time is not None
+    assert span.start_time <= span.end_time
+    return span.start_time, span.end_time
+
+
+async def test_a_trouble_is_told_once_and_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the collector answers is told, and what it was asked with is not, be it well formed or not."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=canary,canary malformed")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
+    async with Collector() as collector:
+        collector.status = 401
+        with capture_logs() as told:
+            tracing = _tracing(collector)
+            for count in range(1, 4):
+                tracing._trace(TOPICS, _told(), ())
+                await until(lambda count=count: collector.asked == count)  # type: ignore[misc] # mypy, a default
+            await tracing.end(5)
+    assert [line["event"] for line in told] == ["tracing.troubled"] * 2
+    assert "401, reason: Unauthorized" in str(told)
+    assert "canary" not in str(told)
+
+
+async def test_what_cannot_be_sent_is_told_without_its_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the HTTP client would show the header that it refuses."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=a%0D%0Acanary")
+    async with Collector() as collector:
+        with capture_logs() as told:
+            tracing = _tracing(collector)
+            tracing._trace(TOPICS, _told(), ())
+            await tracing.end(5)
+    assert "InvalidHeader" in str(told)
+    assert "canary" not in str(told)
+
+
+async def test_more_than_can_be_traced_is_dropped() -> None:
+    """Whoever answers commands never waits for their spans."""
+    async with Collector() as collector:
+        with capture_logs() as told:
+            tracing = _tracing(collector)
+            for _ in range(12_000):
+                tracing._trace(TOPICS, _told(), ())
+            await tracing.end(0.1)
+            await until(lambda: not tracing._thread.is_alive())
+    assert [line["reason"] for line in told if "answered than" in line["reason"]] != []
+
+
+async def test_the_last_spans_are_sent_at_the_end() -> None:
+    """However many wait: nobody asks for them before."""
+    async with Collector() as collector:
+        tracing = _tracing(collector)
+        for _ in range(300):
+            tracing._trace(TOPICS, _told(), ())
+        await tracing.end(20)
+    assert len(collector.spans) == 600
+
+
+async def test_a_mistake_costs_no_more_than_its_spans() -> None:
+    """Those of the next command are made."""
+    async with Collector() as collector:
+        with capture_logs() as told:
+            tracing = _tracing(collector)
+            tracing._trace(TOPICS, None, ())  # type: ignore[arg-type] # the mistake
+            tracing._trace(TOPICS, _told(), ())
+            await tracing.end(20)
+    assert len(collector.spans) == 2
+    assert [line["reason"] for line in told] == ["a mistake in the bridge: AttributeError"]
