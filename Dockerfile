@@ -1,14 +1,16 @@
 # The daemon's image: the locked dependencies and the package, run as a numeric user that owns nothing.
 
 FROM python:3.11-slim-bookworm AS build
+# requirements-otel.txt for an image that can send spans (tracing.otlp_endpoint).
+ARG REQUIREMENTS=requirements.txt
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 # One environment for the tools that build, one without pip for what is shipped.
-COPY requirements.txt requirements-build.txt ./
+COPY requirements.txt requirements-otel.txt requirements-build.txt ./
 RUN python -m venv /opt/tools \
  && python -m venv --without-pip /opt/bridge \
  && /opt/tools/bin/pip install --require-hashes -r requirements-build.txt \
- && /opt/tools/bin/pip --python /opt/bridge/bin/python install --require-hashes --only-binary :all: -r requirements.txt
+ && /opt/tools/bin/pip --python /opt/bridge/bin/python install --require-hashes --only-binary :all: -r "$REQUIREMENTS"
 COPY pyproject.toml README.md LICENSE ./
 COPY bridge ./bridge
 RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \

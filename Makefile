@@ -96,8 +96,10 @@ format: $(READY) ## write the files as ruff wants them
 
 lock: $(READY) $(UV) ## take newer dependencies: requirements*.txt and the jars of the embedded broker
 	$(LOCK) --upgrade pyproject.toml -o requirements.txt
+	$(LOCK) --upgrade pyproject.toml -c requirements.txt --extra otel -o requirements-otel.txt
 	# editables: what hatchling needs to install this folder itself.
-	echo editables | $(LOCK) --upgrade pyproject.toml - -c requirements.txt --extra demo --group dev -o requirements-dev.txt
+	echo editables | $(LOCK) --upgrade pyproject.toml - -c requirements-otel.txt --extra demo --extra otel --group dev \
+		-o requirements-dev.txt
 	echo hatchling | $(LOCK) -c requirements-dev.txt - -o requirements-build.txt
 	$(BIN)/python -m bridge.sandbox.broker.jars
 

@@ -54,7 +54,8 @@ def _collector(url: str) -> str:
         installed = False
     if not installed:
         raise ValueError(
-            "OpenTelemetry is not installed; install ltp-kafka-bridge[otel], or requirements-otel.txt into the image"
+            "OpenTelemetry is not installed; install ltp-kafka-bridge[otel], "
+            "or build the image with --build-arg REQUIREMENTS=requirements-otel.txt"
         )
     return url
 
