@@ -29,7 +29,7 @@ ECHOED: Final = frozenset(
 """Headers of a command that its answers carry back unchanged: correlation ids, and W3C trace context as it stands or as
 the CloudEvents extension."""
 HEADER_BYTES_MAX: Final = 1024
-"""What callers wrote and is longer becomes no header: an answer must fit a record. Few `tracestate` have over 512."""
+"""What a caller wrote and is longer becomes no header: answers must fit a record. W3C wants 512 for `tracestate`."""
 
 EVENT_TYPES: Final[dict[Stream, bytes]] = {
     Stream.ORDERS: b"ltp.order.v1",

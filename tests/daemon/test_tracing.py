@@ -18,6 +18,16 @@ SAMPLED = f"00-{TRACE_ID}-{CALLER}-01".encode()
 UNSAMPLED = f"00-{TRACE_ID}-{CALLER}-00".encode()
 BAD_SIDE = {**PLACE, "side": "UP"}
 TOO_MUCH = {**PLACE, "orderQty": "9999999", "limitPrice": "20123.4"}
+NO_CONTEXT = (
+    b"\xff\xfe",
+    b"hello",
+    SAMPLED.upper(),
+    b"ff" + SAMPLED[2:],
+    SAMPLED + b"-more",
+    SAMPLED.replace(CALLER.encode(), b"0" * 16),
+    SAMPLED.replace(TRACE_ID.encode(), b"0" * 32),
+    b"0" * 600,
+)
 Headers = list[tuple[str, bytes]]
 
 
@@ -128,30 +138,20 @@ async def test_a_repeat_has_a_span_of_its_own(rig: Rig, collector: Collector) ->
     assert repeat.begin > first.begin
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        None,
-        b"",
-        b"\xff\xfe",
-        b"hello",
-        SAMPLED.upper(),
-        b"ff" + SAMPLED[2:],
-        SAMPLED.replace(CALLER.encode(), b"0" * 16),
-        b"0" * 600,
-    ],
-)
-async def test_a_command_without_a_context_begins_a_trace(rig: Rig, collector: Collector, broken: bytes | None) -> None:
+async def test_a_command_without_a_context_begins_a_trace(rig: Rig, collector: Collector) -> None:
     """What is no context counts as none, and goes back as it came."""
-    place, headers = command("place_order", PLACE), [] if broken is None else [("traceparent", broken)]
+    commands = [command("place_order", PLACE) for _ in (None, *NO_CONTEXT)]
     async with rig.daemon(_traced(rig, collector)):
         results = await rig.topic(Stream.RESULTS)
-        await rig.send(place, headers=headers)
-        await results.result(place)
-    (root,) = collector.of(place)
-    assert (root.parent_id, root.trace_id != TRACE_ID) == ("", True)
-    assert _holds(root, *collector.below(root))
-    assert results.headers(-1).get("traceparent") == (broken or None)
+        for one, broken in zip(commands, (None, *NO_CONTEXT), strict=True):
+            await rig.send(one, headers=[("traceparent", broken)] if broken else [])
+            await results.result(one)
+    roots = [root for one in commands for root in collector.of(one)]
+    assert [root.parent_id for root in roots] == [""] * len(commands)
+    assert len({root.trace_id for root in roots} - {TRACE_ID}) == len(commands)
+    assert all(_holds(root, *collector.below(root)) for root in roots)
+    echoed = [dict(record.headers).get("traceparent") for record in results.records]
+    assert echoed[-len(NO_CONTEXT) :] == list(NO_CONTEXT)
 
 
 async def test_who_does_not_sample_gets_no_spans(rig: Rig, collector: Collector) -> None:
