@@ -8,7 +8,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-Echo = Annotated[str | None, Meta(description="The command's header, unchanged.")]
+Echo = Annotated[
+    str | None,
+    Meta(
+        description="The command's header, unchanged; absent where it was empty, over 1024 bytes or, in a `ce_*`, no "
+        "String of CloudEvents."
+    ),
+]
 
 
 class CommandHeaders(Struct):
@@ -68,7 +74,9 @@ class EventHeaders(Struct):
             "than one already read is void.",
         ),
     ]
-    ce_subject: Annotated[str | None, Meta(description="The record's key; absent where it is empty or no text.")] = None
+    ce_subject: Annotated[
+        str | None, Meta(description="The record's key; absent where it is empty, over 1024 bytes or no text.")
+    ] = None
     ce_recovered: Annotated[
         Literal["true"] | None, Meta(description="Present where the record comes from the venue's REST.")
     ] = None

@@ -72,7 +72,7 @@ MESSAGES: Final = (
         "dead-letter",
         Stream.DEAD_LETTERS,
         None,
-        "The command record's key; empty where it had none",
+        "The command record's key; empty where it had none, or was too large",
         "The bytes of a record that is no command with an id of its own; the headers say why",
         head=headers.DeadLetterHeaders,
     ),
