@@ -140,7 +140,7 @@ def _headers(name: str, event_type: str | None) -> dict[str, Any]:
 
 def _payload(message: Message) -> dict[str, Any]:
     if message.kind is None:
-        return {"description": "Bytes, as they came."}
+        return {"description": "Bytes, as they came; none where there were none."}
     (body,), _ = components([message.kind], _TEMPLATE)
     return body
 
