@@ -28,7 +28,7 @@ from bridge.admin import spans
 from bridge.config import Kafka
 from bridge.contract.headers import Headers
 from bridge.contract.topics import Stream, group_name, topic_name
-from bridge.core.traffic import Outgoing, Told
+from bridge.core.traffic import LastWord, Outgoing
 from bridge.kafka.publisher import Publisher
 
 _SERVICE: Final = "ltp-kafka-bridge"
@@ -41,7 +41,7 @@ _SELDOM_S: Final = 60.0
 _HARMLESS: Final = ("spans", *(status.phrase for status in HTTPStatus))
 
 _log = structlog.get_logger(__name__)
-_Item = tuple[spans.Topics, Told, Headers, int]
+_Item = tuple[spans.Topics, LastWord, Headers, int]
 
 
 class Tracing:
@@ -69,7 +69,7 @@ class Tracing:
         topics = spans.Topics(account, group_name(kafka.topic_prefix, account), commands, results)
         return _TracedPublisher(kafka, trace=partial(self._trace, topics), account=account, **options)
 
-    def _trace(self, topics: spans.Topics, told: Told, headers: Headers) -> None:
+    def _trace(self, topics: spans.Topics, told: LastWord, headers: Headers) -> None:
         try:
             self._told.put_nowait((topics, told, headers, time.time_ns() // 1_000_000))
         except queue.Full:
@@ -97,7 +97,7 @@ class Tracing:
         while self._thread.is_alive() and time.monotonic() < until:  # noqa: ASYNC110 - a thread has no event for us
             await asyncio.sleep(_LOOK_S)
         if self._thread.is_alive():
-            self._complaints.tell("the collector did not take the last spans within %g s", timeout_s)
+            self._complaints.tell("not all of the last spans could be sent within %g s", timeout_s)
             self._complaints.silent = True
             self._exporter.shutdown()  # type: ignore[no-untyped-call] # its own annotation is missing
 
@@ -105,7 +105,7 @@ class Tracing:
 class _TracedPublisher(Publisher):
     """Tells of every last word that has become durable."""
 
-    def __init__(self, kafka: Kafka, *, trace: Callable[[Told, Headers], None], **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, kafka: Kafka, *, trace: Callable[[LastWord, Headers], None], **options: Any) -> None:  # noqa: ANN401
         super().__init__(kafka, **options)
         self._trace = trace
 
@@ -116,7 +116,7 @@ class _TracedPublisher(Publisher):
             record = msgspec.structs.replace(record, when_durable=recorded)
         super().publish(record)
 
-    def _recorded(self, told: Told, headers: Headers, when_durable: Callable[[], None] | None) -> None:
+    def _recorded(self, told: LastWord, headers: Headers, when_durable: Callable[[], None] | None) -> None:
         if when_durable is not None:
             when_durable()
         self._trace(told, headers)

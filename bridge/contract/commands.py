@@ -11,6 +11,8 @@ from typing import Annotated, Final, Literal, get_args
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from bridge.contract.units import INT64
+
 _ORDER_NAME: Final = re.compile(r"[a-z0-9]{1,32}")
 
 CommandId = Annotated[
@@ -57,28 +59,37 @@ ValidUntil = Annotated[
     Meta(
         ge=0,
         le=253_402_300_799_999,
+        extra_json_schema=INT64,
         description="Unix ms, without a decimal point, after which the command must not be sent; at most 30 min after "
         "the record's timestamp. Without it: 10 s after that for place_order and replace_order, 60 s for cancels.",
     ),
 ]
-Side = Annotated[Literal["BUY", "SELL"], Meta(description="Buy or sell.")]
-OrderType = Annotated[Literal["LIMIT", "MARKET"], Meta(description="With a price of its own, or at the market's.")]
+Side = Annotated[Literal["BUY", "SELL"], Meta(title="Side", description="Buy or sell.")]
+OrderType = Annotated[
+    Literal["LIMIT", "MARKET"], Meta(title="OrderType", description="With a price of its own, or at the market's.")
+]
 TimeInForce = Annotated[
     Literal["GTC", "IOC", "FOK", "GTX"],
     Meta(
+        title="TimeInForce",
         description="LIMIT only: until cancelled (the venue's default), what fills at once, all at once or nothing, "
-        "or maker only."
+        "or maker only.",
     ),
 ]
 Flag = Literal["true", "false"]
 PositionSide = Annotated[
     Literal["NONE", "LONG", "SHORT"],
-    Meta(description="NONE (the venue's default) where positions are netted; LONG or SHORT in hedge mode."),
+    Meta(
+        title="PositionSide",
+        description="NONE (the venue's default) where positions are netted; LONG or SHORT in hedge mode.",
+    ),
 ]
-TriggerType = Annotated[Literal["LAST_PRICE", "MARK_PRICE"], Meta(description="Which price the trigger looks at.")]
+TriggerType = Annotated[
+    Literal["LAST_PRICE", "MARK_PRICE"], Meta(title="TriggerType", description="Which price the trigger looks at.")
+]
 Scope = Annotated[
     Literal["BINANCE", "OKX", "EDX", "ALL"],
-    Meta(description="Whose orders are cancelled; it must be said. ALL is every exchange."),
+    Meta(title="Scope", description="Whose orders are cancelled; it must be said. ALL is every exchange."),
 ]
 
 
@@ -98,7 +109,8 @@ class PlaceOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     time_in_force: TimeInForce | UnsetType = UNSET
     client_order_id: ClientOrderId | UnsetType = UNSET
     reduce_only: (
-        Annotated[Flag, Meta(description="Whether the order may only make a position smaller.")] | UnsetType
+        Annotated[Flag, Meta(title="Flag", description="Whether the order may only make a position smaller.")]
+        | UnsetType
     ) = UNSET
     position_side: PositionSide | UnsetType = UNSET
     tp_trigger_price: Annotated[Positive, Meta(description="Price that triggers the take-profit.")] | UnsetType = UNSET

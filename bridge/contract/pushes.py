@@ -33,8 +33,8 @@ class OrderPush(Struct, frozen=True, rename="camel"):
     order_state: Annotated[
         str,
         Meta(
-            description="NEW, OPEN, PARTIALLY_FILLED; and, for good, FILLED, CANCELLED, REJECT or FAIL "
-            "(LTP docs, Enum Definitions). CANCELED, REJECTED and EXPIRED have been seen.",
+            description="NEW, OPEN, PARTIALLY_FILLED; and, for good, FILLED, CANCELLED, REJECT or FAIL (LTP docs, Enum "
+            "Definitions). CANCELED, REJECTED and EXPIRED have been seen and end an order too; compare without case.",
             examples=["OPEN", "FILLED"],
         ),
     ]

@@ -4,21 +4,33 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from bridge.contract.units import Epoch, UnixMs
+from bridge.contract.units import INT64, Epoch, UnixMs
 from bridge.contract.words import OpenWord, Word
 
 
 class Outcome(Word):
     """What became of a command. Every outcome but `unknown` is terminal."""
 
-    ACCEPTED = "accepted", "The venue acked it; the order's life goes on in `orders`."
+    ACCEPTED = (
+        "accepted",
+        (
+            "The venue acked it, or its order shows it, then without a `code`; the order's life goes on in `orders`. "
+            "Of a cancel_orders: done as far as could be; `message` counts what is left."
+        ),
+    )
     REJECTED = "rejected", "The venue refused it with a definitive code."
     DENIED = "denied", "The bridge refused it; it was not sent. `reason` says why."
     EXPIRED = "expired", "Its validity passed; it was not sent."
-    SUPERSEDED = "superseded", "A cancel made it pointless; it was not sent."
+    SUPERSEDED = (
+        "superseded",
+        "A cancel made it pointless; it was not sent. Of the cancel itself: the order had not been sent, and is not.",
+    )
     NOT_FOUND = (
         "not_found",
-        "It was in doubt, the venue was asked for as long as it could still land, and knows nothing of it.",
+        (
+            "It was in doubt and did not happen: the venue, asked for as long as it could still land, knows no such "
+            "order; or, of a cancel or replace, the order ended otherwise, as `message` and `orders` say."
+        ),
     )
     UNKNOWN = "unknown", "Not terminal: written to the socket, its fate not known yet, being resolved."
 
@@ -62,7 +74,9 @@ class Result(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """One answer to one command; fields that do not apply are absent."""
 
     command_id: Annotated[str, Meta(description="The command that is answered.")]
-    command_offset: Annotated[int, Meta(description="The command record's offset on `commands`.")]
+    command_offset: Annotated[
+        int, Meta(description="The command record's offset on `commands`.", extra_json_schema=INT64)
+    ]
     outcome: Outcome
     answered_at: Annotated[UnixMs, Meta(description="When the bridge said it, Unix milliseconds.")]
     action: (
@@ -71,16 +85,29 @@ class Result(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
         ]
         | None
     ) = None
-    code: Annotated[int, Meta(description="The venue's code (LTP docs, Error Codes).")] | None = None
+    code: (
+        Annotated[int, Meta(description="The venue's code (LTP docs, Error Codes).", extra_json_schema=INT64)] | None
+    ) = None
     message: (
         Annotated[str, Meta(description="The venue's words, or the bridge's where the bridge decided; for people.")]
         | None
     ) = None
     reason: Reason | None = None
     retry_after_ms: (
-        Annotated[int, Meta(description="After how many milliseconds a new command may be taken.")] | None
+        Annotated[
+            int, Meta(description="After how many milliseconds a new command may be taken.", extra_json_schema=INT64)
+        ]
+        | None
     ) = None
-    order_id: Annotated[str, Meta(description="The venue's order id; a replace may have changed it.")] | None = None
+    order_id: (
+        Annotated[
+            str,
+            Meta(
+                description="The venue's order id. A replace may give the order another one; the clientOrderId stays."
+            ),
+        ]
+        | None
+    ) = None
     client_order_id: (
         Annotated[str, Meta(description="The order's clientOrderId, given or derived from the commandId.")] | None
     ) = None

@@ -1,8 +1,11 @@
 """Units and names that several records of the contract share, each with its description."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
-UnixMs = Annotated[int, Meta(description="Unix time in milliseconds.")]
-Epoch = Annotated[int, Meta(description="The owner's term: a number that only grows.")]
+INT64: Final = {"format": "int64"}
+"""For languages whose usual integer has 32 bits."""
+
+UnixMs = Annotated[int, Meta(description="Unix time in milliseconds.", extra_json_schema=INT64)]
+Epoch = Annotated[int, Meta(description="The owner's term: a number that only grows.", extra_json_schema=INT64)]

@@ -55,8 +55,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _short(text: str) -> str:
-    """Cut a text for people to size; what UTF-8 cannot say is replaced."""
+def short(text: str) -> str:
+    """Cut a text for people to size, so that an answer fits its record; what UTF-8 cannot say is replaced."""
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= _MESSAGE_CHARACTERS_MAX else text[:_MESSAGE_CHARACTERS_MAX] + "…"
 
@@ -78,14 +78,14 @@ def _refuse(value: bytes, reason: Reason, message: str) -> Refusal:
         identity = _identity.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if reason is Reason.TOO_LARGE:
-            return Refusal(reason, _short(message))
-        return Refusal(Reason.NOT_JSON, _short(str(error)))
+            return Refusal(reason, short(message))
+        return Refusal(Reason.NOT_JSON, short(str(error)))
     command_id, action = identity.command_id, identity.action
     if not isinstance(command_id, str) or not _COMMAND_ID.fullmatch(command_id):
-        return Refusal(Reason.NO_COMMAND_ID if reason is Reason.BAD_SCHEMA else reason, _short(message))
+        return Refusal(Reason.NO_COMMAND_ID if reason is Reason.BAD_SCHEMA else reason, short(message))
     known = isinstance(action, str) and action in _ACTIONS
     digest = hashlib.sha256(value).hexdigest()
-    return Refusal(reason, _short(message), command_id, action if known else None, digest)
+    return Refusal(reason, short(message), command_id, action if known else None, digest)
 
 
 def _repeated_key(value: bytes) -> str | None:
@@ -173,7 +173,7 @@ def admit(record: CommandRecord, now: Now, rules: Rules) -> Pending | Refusal:  
         is_object = value.lstrip().startswith(b"{")
         return _refuse(value, Reason.BAD_SCHEMA if is_object else Reason.NOT_JSON, contract.in_words(str(error)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Refusal(Reason.NOT_JSON, _short(str(error)))
+        return Refusal(Reason.NOT_JSON, short(str(error)))
     return _command(command, record, now, rules)
 
 

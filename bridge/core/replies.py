@@ -9,13 +9,13 @@ from bridge.contract.commands import CANCEL_ALL, REPLACE
 from bridge.contract.results import Outcome, Reason, Result, Takeover
 from bridge.contract.session import Alarm, AlarmRaised, SessionEvent
 from bridge.contract.topics import Stream
-from bridge.core.admit import Refusal
+from bridge.core.admit import Refusal, short
 from bridge.core.claims import Claims
 from bridge.core.command import Pending
 from bridge.core.life import Event, State
 from bridge.core.memory import Memory, Repeat
 from bridge.core.now import Now
-from bridge.core.traffic import CommandRecord, Outgoing, Told
+from bridge.core.traffic import CommandRecord, LastWord, Outgoing
 
 _REFUSAL_CLASS = f"{Refusal.__module__}.{Refusal.__name__}".encode()
 _encode = msgspec.json.Encoder().encode
@@ -52,7 +52,7 @@ class Replies:
         result = msgspec.structs.replace(
             self._result(pending, outcome, now, code, message), reason=reason, retry_after_ms=retry_after_ms
         )
-        told = Told(result, pending.timestamp_ms, pending.doubted_at_ms)
+        told = LastWord(result, pending.timestamp_ms, pending.doubted_at_ms)
         self._publish(result, pending.echo, lambda: self._recorded(pending, outcome), told)
         if outcome in {Outcome.DENIED, Outcome.EXPIRED} and pending.action in {CANCEL_ALL, REPLACE}:
             self._claims.refused.add(pending.offset)
@@ -81,7 +81,7 @@ class Replies:
     def again(self, result: Result, repeat: Repeat) -> None:
         """Answer a command that was submitted again with its first outcome."""
         copy = msgspec.structs.replace(result, command_offset=repeat.offset)
-        told = Told(copy, repeat.timestamp_ms, again=True)
+        told = LastWord(copy, repeat.timestamp_ms, again=True)
         self._publish(copy, repeat.echo, lambda: self._claims.durable(repeat.offset), told)
 
     def refuse(self, record: CommandRecord, refusal: Refusal, now: Now) -> None:
@@ -99,7 +99,7 @@ class Replies:
             reason=refusal.reason,
             body_digest=refusal.digest,
         )
-        told = Told(result, record.timestamp_ms)
+        told = LastWord(result, record.timestamp_ms)
         self._publish(result, names.echo(record.headers), lambda: self._claims.durable(record.offset), told)
         self._memory.known(refusal.command_id).result = result
 
@@ -168,7 +168,7 @@ class Replies:
             answered_at=now.wall_ms,
             action=pending.action,
             code=code,
-            message=message or None,
+            message=short(message) if message else None,
             order_id=pending.order_id,
             client_order_id=pending.client_order_id,
             body_digest=pending.digest,
@@ -180,7 +180,7 @@ class Replies:
         result: Result,
         echo: names.Headers,
         when_durable: Callable[[], None] | None = None,
-        told: Told | None = None,
+        told: LastWord | None = None,
     ) -> None:
         self.spoken.append(result)
         last = "" if result.outcome.terminal else ":unknown"

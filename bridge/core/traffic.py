@@ -48,7 +48,7 @@ class CommandRecord(Struct, frozen=True):
     headers: Headers
 
 
-class Told(Struct, frozen=True, gc=False):
+class LastWord(Struct, frozen=True, gc=False):
     """What a command's last word says, and when, in Unix ms, it was asked for and first doubted; for who traces it.
 
     `again`: the command was submitted again and gets the answer it had before.
@@ -79,4 +79,4 @@ class Outgoing(Struct, frozen=True):
     is_json: bool = True
     received_ms: int | None = None
     when_durable: Callable[[], None] | None = None
-    told: Told | None = None
+    told: LastWord | None = None

@@ -52,6 +52,8 @@ class _OrderNames(Struct, rename="camel"):
 
 
 _CODE_DIGITS_MAX: Final = 18
+_NAME_CHARS_MAX: Final = 128
+"""What is longer is no id: the venue's have 16 digits, those of callers 32 characters at most."""
 _TIME_MS_MIN: Final = 10**12
 """The year 2001. What is less is no time in ms."""
 _NOT_READABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
@@ -62,7 +64,7 @@ _order_names: Final = msgspec.json.Decoder(_OrderNames)
 def number(code: object) -> int | None:
     """Read a code that may be a number or a numeric string; None when it is neither."""
     if isinstance(code, int) and not isinstance(code, bool):
-        return code
+        return code if abs(code) < 10**_CODE_DIGITS_MAX else None
     if isinstance(code, str) and len(code) <= _CODE_DIGITS_MAX and code.isascii() and code.strip().isdigit():
         return int(code)
     return None
@@ -74,9 +76,9 @@ def text(*candidates: object) -> str:
 
 
 def _name(value: object) -> str | None:
-    if isinstance(value, str):
-        return value or None
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value if isinstance(value, str) and 0 < len(value) <= _NAME_CHARS_MAX else None
 
 
 def _answer(envelope: _Envelope, event: str, raw: bytes) -> LoginAnswer | Answer | Unreadable:

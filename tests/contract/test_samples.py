@@ -133,16 +133,39 @@ def test_the_bridge_takes_every_command_of_the_samples(name: str) -> None:
 
 
 def test_the_bridge_answers_as_the_samples_say() -> None:
-    """The accepted result is that of the placed order: digest, names and fields."""
-    command, result = SAMPLES["place-order"], SAMPLES["result.accepted"]["value"]
+    """The accepted result is that of the placed order: key, headers, digest, names and fields."""
+    command, sample = SAMPLES["place-order"], SAMPLES["result.accepted"]
+    result = sample["value"]
     one = OneAccount(start=result["commandOffset"])
     body = {name: value for name, value in command["value"].items() if name != "validUntil"}
-    one.offer(body)
+    one.offer(body, headers=[(name, content.encode()) for name, content in command["headers"].items()])
     one.send()
     one.answer(result["commandOffset"], message="Success", order_id=result["orderId"])
-    (said,) = [json.loads(msgspec.json.encode(answer)) for answer in one.results()]
+    (said,) = [record for record in one.drain() if record.stream is Stream.RESULTS]
     times = {name: result[name] for name in ("answeredAt", "sentAt")}
-    assert said | times == result
+    assert json.loads(said.value or b"") | times == result
+    assert said.key.decode() == sample["key"]
+    assert _headers(said, sample) | {"ce_time": sample["headers"]["ce_time"]} == sample["headers"]
+
+
+@pytest.mark.parametrize("name", ["result.unknown", "takeover", "session.owner-acquired"])
+def test_the_bridge_names_its_own_records_as_the_samples_say(name: str) -> None:
+    """An answer in doubt, the beginning of a term, an event of the session: key and headers."""
+    sample, one = SAMPLES[name], OneAccount()
+    one.drain()
+    if name == "result.unknown":
+        one.offer(SAMPLES["place-order"]["value"] | {"commandId": sample["key"], "validUntil": START.wall_ms + 1000})
+        one.send()
+        one.lose_session()
+    elif name == "takeover":
+        one.account.replies.takeover(EPOCH, "host", one.now)
+    else:
+        one.account.begin("host", one.now)
+    stream = sample["topic"].rpartition(".")[2]
+    said = next(record for record in one.drain() if record.stream.value == stream)
+    kept = {header: content for header, content in sample["headers"].items() if header != "traceparent"}
+    assert said.key.decode() == sample["key"]
+    assert _headers(said, sample) | {"ce_time": kept["ce_time"]} == kept
 
 
 def test_a_value_that_is_no_sample_is_refused() -> None:
@@ -150,8 +173,7 @@ def test_a_value_that_is_no_sample_is_refused() -> None:
     tried = 0
     for name, sample in SAMPLES.items():
         schema = json.loads((SCHEMAS / f"{_message(name)}.schema.json").read_bytes()) if sample.get("value") else {}
-        root = schema.get("$defs", {}).get(str(schema.get("$ref", "")).rpartition("/")[2], {})
-        for field in root.get("required", ()):
+        for field in schema.get("required", ()):
             tried += 1
             assert not is_valid(_message(name), {key: v for key, v in sample["value"].items() if key != field})
     assert tried > 30

@@ -11,7 +11,7 @@ def test_a_word_is_its_value_and_has_a_meaning() -> None:
     """On the wire it is the value alone."""
     assert Outcome("accepted") is Outcome.ACCEPTED
     assert msgspec.json.encode(Outcome.ACCEPTED) == b'"accepted"'
-    assert Outcome.ACCEPTED.__doc__ == "The venue acked it; the order's life goes on in `orders`."
+    assert Outcome.EXPIRED.__doc__ == "Its validity passed; it was not sent."
 
 
 def test_a_reader_of_today_survives_the_words_of_tomorrow() -> None:

@@ -145,6 +145,6 @@ def _allowed(name: str, node: object) -> Iterator[str]:
         return
     if "$ref" in node:
         yield from _allowed(name, document(name)["$defs"][node["$ref"].rsplit("/", 1)[1]])
-    yield from node.get("enum", ())
+    yield from node.get("enum", [node["const"]] if "const" in node else ())
     for branch in (*node.get("anyOf", ()), node.get("items")):
         yield from _allowed(name, branch)

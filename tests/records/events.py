@@ -48,12 +48,12 @@ def _values_wrong(record: Record) -> Iterator[str]:
 
 
 def _subject(key: bytes | None) -> bytes:
-    """Return what the subject must be: the key, unless it is empty or no text."""
+    """Return what the subject must be: the key, unless it is empty, over 1024 bytes or no printable text."""
     try:
-        (key or b"").decode()
+        text = (key or b"").decode()
     except UnicodeDecodeError:
         return b""
-    return key or b""
+    return text.encode() if text.isprintable() and len(text.encode()) <= 1024 else b""
 
 
 def unread(record: Record) -> str | None:

@@ -10,7 +10,6 @@ from typing import Any, Final
 from tests.records.record import Record, Records
 
 _SAMPLES: Final = Path(__file__).parents[2] / "schemas" / "samples"
-_ANSWERED: Final = {"place_order": "place-order", "replace_order": "replace-order"}
 
 
 def _sample(name: str) -> dict[str, Any]:
@@ -47,7 +46,7 @@ class Story:
             self._records.append(replace(answer, stream="commands", offset=offset, headers=()))
         row = answer.fields
         if "commandOffset" in row and row["outcome"] != "unknown":
-            command = _record(_sample(_ANSWERED[row["action"]]), row["commandOffset"])
+            command = _record(_sample(row["action"].replace("_", "-")), row["commandOffset"])
             value = {**command.fields, "commandId": row["commandId"]}
             self._records.append(replace(command, value=json.dumps(value).encode()))
 

@@ -17,11 +17,11 @@ Orders, executions, balances, positions and margin calls of LTP (LiquidityTech) 
 commands, each answered on a topic of results. Every topic has one partition.
 
 - Every record but a command carries CloudEvents 1.0 headers in binary mode.
-- `ce_sequence` counts from 1 per topic and `ce_epoch`: a number that is left out is a record that was missed, or, on a
-  topic that is compacted, one that a later record of its key has replaced.
-- `ce_id` names the fact. On topics that hold events a repeat has the `ce_id` of the first. On `orders`, `assets` and
-  `positions` the last record of a key is the truth, and a state may be published again.
-- On `results`, `orders`, `assets` and `positions` a record whose `ce_epoch` is lower than one already read is void.
+- `ce_sequence` counts from 1 per topic and `ce_epoch`: a number that is left out is a record that was missed, or one
+  that retention or compaction removed, or one that was larger than its topic takes (alarm `record_too_large`).
+- `ce_id` names the fact, if the fact is a trade, an order's state or a result: a repeat of it has the same.
+- On `orders`, `assets` and `positions` the last record of a key is the truth, and a state may be published again.
+- On these, on `results` and on `session`, a record whose `ce_epoch` is lower than one already read is void.
 - Pass over a `ce_type`, a session event, and fields that you do not know: a later version may add them.
 """
 _PURPOSES: Final[dict[Stream, str]] = {
@@ -33,7 +33,7 @@ _PURPOSES: Final[dict[Stream, str]] = {
     Stream.LIQUIDATIONS: "What the liquidation channels say.",
     Stream.SESSION: "Ownership, the life of the session, gaps and what was recovered of them, alarms.",
     Stream.UNRECOGNIZED: "What the venue sent and nobody documented.",
-    Stream.COMMANDS: "What callers ask for. The broker sets the timestamps.",
+    Stream.COMMANDS: "What callers ask for, up to 64 KiB each. The broker sets the timestamps.",
     Stream.RESULTS: "What callers are answered: one terminal result for each command, perhaps an `unknown` before it.",
     Stream.DEAD_LETTERS: "Records of `commands` that cannot be answered under an id of their own.",
 }

@@ -39,8 +39,9 @@ class EventHeaders(Struct):
         str,
         Meta(
             min_length=1,
-            description="Names the fact, not the record: a push, the same push again and its REST row have one. "
-            "Drop repeats by it on topics that hold events; on those that hold states the last record counts.",
+            description="Of a trade, an order's state, a result: names the fact, so that a push, the same push again "
+            "and its REST row have one. Of everything else: names the record, and a repeat of the venue's has another. "
+            "Drop repeats of trades by it; of a state the last record counts.",
         ),
     ]
     ce_source: Annotated[
@@ -63,15 +64,16 @@ class EventHeaders(Struct):
         str,
         Meta(
             pattern=r"^[0-9]{20}$",
-            description="Counts the records of this topic in this epoch from 1, with no number left out.",
+            description="Counts the records of this topic in this epoch from 1. A number that is left out is a record "
+            "that was missed, or compacted or expired, or larger than its topic takes (alarm `record_too_large`).",
         ),
     ]
     ce_epoch: Annotated[
         str,
         Meta(
             pattern=r"^[0-9]+$",
-            description="The owner's term. On `results` and on topics that hold states, a record whose epoch is lower "
-            "than one already read is void.",
+            description="The owner's term. On `results`, `session` and topics that hold states, a record whose epoch "
+            "is lower than one already read is void.",
         ),
     ]
     ce_subject: Annotated[

@@ -1,6 +1,6 @@
 """Golden samples: whole records as they stand on the topics of one short story, for readers to test with.
 
-A desk buys 0.5 BTC, is filled, sells too much, moves and cancels an order; the link is cut once.
+A desk buys 0.5 BTC, is filled while the link is down, and asks for more than it gets.
 """
 
 import base64
@@ -147,7 +147,8 @@ def _write_answers(writer: _Writer) -> None:
         event_id=f"takeover:{story.EPOCH}",
         event_type=TAKEOVER_TYPE,
     )
-    for result, summary in story.RESULTS:
+    for answered in story.RESULTS:
+        result = answered.result
         last = "" if result.outcome.terminal else ":unknown"
         writer.event(
             "result",
@@ -155,8 +156,8 @@ def _write_answers(writer: _Writer) -> None:
             result.command_id,
             _encode(result),
             time_ms=result.answered_at,
-            summary=summary,
-            variant=result.outcome.value,
+            summary=answered.summary,
+            variant=answered.variant,
             event_id=f"result:{result.command_id}{last}",
             more={"traceparent": story.TRACEPARENT},
         )
@@ -185,7 +186,7 @@ def _write_bytes(writer: _Writer) -> None:
         summary="A frame of a channel that nobody documented.",
         is_json=False,
     )
-    offset = 71
+    offset = 67
     writer.event(
         "dead-letter",
         Stream.DEAD_LETTERS,

@@ -1,8 +1,8 @@
 """JSON Schema from the types that the code uses, without what only Python understands."""
 
 import inspect
-import re
 from collections.abc import Iterable
+from functools import reduce
 from typing import Any, Final
 
 import msgspec
@@ -13,8 +13,8 @@ from bridge.contract.export.conditions import CONDITIONS
 from bridge.contract.words import OpenWord, Word
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_LOOKAHEAD: Final = re.compile(r"\(\?[=!][^)]*\)")
-_NO_LINE_FEED: Final = r"(?!\n)"
+_LOOKAHEADS: Final = {r"(?!\n)": "\n", "(?=.*[1-9])": "^[0.]*$"}
+"""Those that the code's patterns have, and what each excludes."""
 _WORDS: Final[dict[str, type[Word]]] = {
     word.__name__: word for word in (results.Outcome, results.Reason, session.Cause, session.Alarm, session.Lost)
 }
@@ -85,8 +85,8 @@ def _property(schema: dict[str, Any], *, never_null: bool) -> dict[str, Any]:
         branches = [branch for branch in schema.pop("anyOf") if not (never_null and branch == {"type": "null"})]
         schema = {**schema, **_union(branches)}
     if "enum" in schema:
-        schema["enum"] = [value for value in schema["enum"] if value is not None or not never_null]
-        schema["type"] = "string"
+        values = [value for value in schema.pop("enum") if value is not None]
+        schema |= {"type": "string", **({"enum": values} if len(values) > 1 else {"const": values[0]})}
     if "pattern" in schema:
         schema = {**schema, **_portable(schema["pattern"])}
     return schema
@@ -102,17 +102,14 @@ def _union(branches: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _portable(pattern: str) -> dict[str, Any]:
-    """Say a pattern in the part of the language that every validator has.
+    """Say a pattern in the part of the language that every validator and generator has.
 
-    A `$` matches before a last line feed in Python and nowhere else, so that is excluded by itself. What stood in a
-    look-ahead, that one digit is not zero, is a pattern of its own.
+    A `$` matches before a last line feed in Python and nowhere else, so that is excluded by itself; and so is what
+    stood in the other look-ahead, a number that is zero.
     """
-    plain: dict[str, Any] = {"pattern": _LOOKAHEAD.sub("", pattern)}
-    if _NO_LINE_FEED in pattern:
-        plain["not"] = {"pattern": "\n"}
-    if "(?=.*[1-9])" in pattern:
-        plain["allOf"] = [{"pattern": "[1-9]"}]
-    return plain
+    excluded = [text for mark, text in _LOOKAHEADS.items() if mark in pattern]
+    plain = reduce(lambda text, mark: text.replace(mark, ""), _LOOKAHEADS, pattern)
+    return {"pattern": plain, **({"not": {"pattern": "|".join(excluded)}} if excluded else {})}
 
 
 def _words(words: type[Word]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 
 from bridge.contract.commands import (
     CancelOrder,
@@ -56,64 +56,131 @@ _PLACE: Final = PlaceOrder(
 )
 _REPLACE: Final = ReplaceOrder("c-2", ReplaceOrderArgs(client_order_id=NAME, replace_price="60100"))
 
+_CANCEL: Final = CancelOrder("c-3", CancelOrderArgs(order_id=ORDER_ID))
+
 COMMANDS: Final[tuple[tuple[Command, str], ...]] = (
     (_PLACE, "Buy 0.5 BTC; the order is named after the command."),
     (_REPLACE, "Move its price."),
-    (CancelOrder("c-3", CancelOrderArgs(order_id=ORDER_ID)), "Cancel it."),
+    (_CANCEL, "Cancel it."),
     (CancelOrders("c-4", CancelOrdersArgs("ALL")), "Cancel everything, everywhere."),
 )
 
 
-def _result(command: Command, offset: int, outcome: Outcome, **more: Any) -> Result:  # noqa: ANN401 - its fields
-    return Result(
+class Answered(Struct, frozen=True):
+    """A result and what it means, in the name of its sample and in words."""
+
+    variant: str
+    result: Result
+    summary: str
+
+
+def _answered(
+    variant: str,
+    summary: str,
+    command: Command,
+    *,
+    offset: int,
+    after_ms: int,
+    sent_ms: int | None = None,
+    **more: Any,  # noqa: ANN401 - the other fields of a result
+) -> Answered:
+    result = Result(
         command.command_id,
         offset,
-        outcome,
-        START_MS + offset,
+        Outcome(variant.partition("-")[0]),
+        START_MS + after_ms,
         action_of(command),
         body_digest=body_digest(action_of(command), to_builtins(command.args)),
+        sent_at=START_MS + sent_ms if sent_ms is not None else None,
         **more,
     )
+    return Answered(variant, result, summary)
 
 
 def _place(command_id: str) -> PlaceOrder:
     return PlaceOrder(command_id, _PLACE.args)
 
 
-_SENT: Final[dict[str, Any]] = {"order_id": ORDER_ID, "client_order_id": NAME, "sent_at": START_MS + 30}
-_NO_ACK: Final[dict[str, Any]] = {"client_order_id": "c8", "sent_at": START_MS + 30}
+_ORDER: Final[dict[str, Any]] = {"order_id": ORDER_ID, "client_order_id": NAME}
 
 RESULTS: Final = (
-    (
-        _result(_PLACE, 65, Outcome.ACCEPTED, code=200000, message="Success", **_SENT),
+    _answered(
+        "accepted",
         "The venue took the order.",
+        _PLACE,
+        offset=65,
+        after_ms=42,
+        sent_ms=30,
+        code=200000,
+        message="Success",
+        **_ORDER,
     ),
-    (
-        _result(_REPLACE, 66, Outcome.REJECTED, code=401117, message="Order is terminal", **_SENT),
+    _answered(
+        "rejected",
         "It is filled and cannot be moved.",
+        _REPLACE,
+        offset=66,
+        after_ms=3015,
+        sent_ms=3003,
+        code=401117,
+        message="Order is terminal",
+        **_ORDER,
     ),
-    (
-        _result(
-            _place("c-5"), 67, Outcome.DENIED, reason=Reason.OVER_BUDGET, retry_after_ms=1200, client_order_id="c5"
-        ),
+    _answered(
+        "denied",
         "The rate limit has no room in time.",
+        _place("c-5"),
+        offset=68,
+        after_ms=4000,
+        reason=Reason.OVER_BUDGET,
+        retry_after_ms=1200,
+        client_order_id="c5",
     ),
-    (_result(_place("c-6"), 68, Outcome.EXPIRED, client_order_id="c6"), "It waited longer than it was valid."),
-    (
-        _result(
-            _place("c-7"),
-            69,
-            Outcome.SUPERSEDED,
-            message="a later cancel made it pointless",
-            client_order_id="c7",
-        ),
+    _answered(
+        "superseded",
         "Cancelled before it was sent.",
+        _place("c-7"),
+        offset=70,
+        after_ms=5000,
+        message="a later cancel made it pointless",
+        client_order_id="c7",
     ),
-    (
-        _result(_place("c-8"), 70, Outcome.UNKNOWN, message="no answer within 5 s", **_NO_ACK),
+    _answered(
+        "superseded-cancel",
+        "The cancel of it: there is nothing left to cancel.",
+        CancelOrder("c-9", CancelOrderArgs(client_order_id="c7")),
+        offset=71,
+        after_ms=5000,
+        message="its place had not been sent and was removed",
+        client_order_id="c7",
+    ),
+    _answered(
+        "unknown",
         "Written, and no answer: the venue is being asked.",
+        _place("c-8"),
+        offset=72,
+        after_ms=11_010,
+        sent_ms=6010,
+        message="no answer within 5 s",
+        client_order_id="c8",
     ),
-    (_result(_place("c-8"), 70, Outcome.NOT_FOUND, **_NO_ACK), "The venue knows nothing of it, to the end."),
+    _answered(
+        "expired",
+        "It waited longer than it was valid.",
+        _place("c-6"),
+        offset=69,
+        after_ms=14_000,
+        client_order_id="c6",
+    ),
+    _answered(
+        "not_found",
+        "The venue knows nothing of it, to the end.",
+        _place("c-8"),
+        offset=72,
+        after_ms=126_010,
+        sent_ms=6010,
+        client_order_id="c8",
+    ),
 )
 
 SESSION: Final[tuple[SessionEvent, ...]] = (

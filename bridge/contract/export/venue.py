@@ -21,7 +21,7 @@ _WHOSE: Final = {
 """What an order and its executions have in common."""
 
 
-class Told(Struct, frozen=True):
+class Pushed(Struct, frozen=True):
     """A push, or a row of REST in its place; without a value, a state that is no more."""
 
     message: str
@@ -89,7 +89,7 @@ _TRADE: Final = {
 }
 
 PUSHES: Final = (
-    Told(
+    Pushed(
         "order",
         Stream.ORDERS,
         ORDER_ID,
@@ -98,7 +98,7 @@ PUSHES: Final = (
         "The order rests.",
         event_id=f"order:{ORDER_ID}:OPEN:0:{START_MS + 42}",
     ),
-    Told(
+    Pushed(
         "order",
         Stream.ORDERS,
         ORDER_ID,
@@ -109,7 +109,7 @@ PUSHES: Final = (
         event_id=f"order:{ORDER_ID}:FILLED:0.5:{_FILLED_MS}",
         recovered=True,
     ),
-    Told(
+    Pushed(
         "trade",
         Stream.TRADES,
         ORDER_ID,
@@ -118,7 +118,7 @@ PUSHES: Final = (
         "Its execution.",
         event_id=f"trade:BINANCE:{BTC}:{ORDER_ID}:38132969466022978",
     ),
-    Told(
+    Pushed(
         "asset",
         Stream.ASSETS,
         "BINANCE:USDT",
@@ -139,7 +139,7 @@ PUSHES: Final = (
         _FILLED_MS,
         "A balance, with all the places that the venue gave it.",
     ),
-    Told(
+    Pushed(
         "tombstone",
         Stream.ASSETS,
         "BINANCE:BTC",
@@ -148,7 +148,7 @@ PUSHES: Final = (
         "There is no such balance any more: the venue's whole list lacks it.",
         recovered=True,
     ),
-    Told(
+    Pushed(
         "position",
         Stream.POSITIONS,
         f"{BTC}:NONE",
@@ -169,7 +169,7 @@ PUSHES: Final = (
         _FILLED_MS,
         "A position.",
     ),
-    Told(
+    Pushed(
         "margin-call",
         Stream.MARGIN_CALLS,
         "BINANCE",
@@ -185,7 +185,7 @@ PUSHES: Final = (
         START_MS + 2000,
         "The venue calls margin.",
     ),
-    Told(
+    Pushed(
         "liquidation",
         Stream.LIQUIDATIONS,
         "9001",

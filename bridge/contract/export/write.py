@@ -7,10 +7,9 @@ import msgspec
 
 from bridge.contract.export import headers
 from bridge.contract.export.asyncapi import document
-from bridge.contract.export.messages import MESSAGES
+from bridge.contract.export.messages import MESSAGES, Message
 from bridge.contract.export.samples import SAMPLES
 from bridge.contract.export.schemas import DIALECT, components
-from bridge.contract.topics import Stream
 
 _HEADERS = {
     "command-headers": headers.CommandHeaders,
@@ -22,21 +21,26 @@ _HEADERS = {
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schemas by name: the values of the messages, and the headers."""
-    values = {message.name: _value(message.kind, message.stream, message.summary) for message in MESSAGES}
-    return values | {name: _schema(kind, f"{name} of a record") for name, kind in _HEADERS.items()}
+    values = {message.name: _value(message) for message in MESSAGES}
+    return values | {name: _schema(kind, kind.__name__, None) for name, kind in _HEADERS.items()}
 
 
-def _value(kind: Any, stream: Stream, summary: str) -> dict[str, Any]:  # noqa: ANN401 - a type, or a union of types
-    title = f"{summary} (topic {{prefix}}.{{account}}.{stream.value})"
-    if kind is None:
-        about = "The value is bytes of somebody else's: nothing is promised of it, not even that it is JSON."
+def _value(message: Message) -> dict[str, Any]:
+    title = message.name.title().replace("-", "")
+    about = f"{message.summary}. Topic {{prefix}}.{{account}}.{message.stream.value}."
+    if message.kind is None:
+        about += " The value is bytes of somebody else's: nothing is promised of it, not even that it is JSON."
         return {"$schema": DIALECT, "title": title, "description": about}
-    return _schema(kind, title)
+    return _schema(message.kind, title, about)
 
 
-def _schema(kind: Any, title: str) -> dict[str, Any]:  # noqa: ANN401 - a type, or a union of types
+def _schema(kind: Any, title: str, about: str | None) -> dict[str, Any]:  # noqa: ANN401 - a type, or a union of types
+    """Put the type itself at the root, where generators of code look for it, and what it refers to beside it."""
     (body,), definitions = components([kind], "#/$defs/{name}")
-    return {"$schema": DIALECT, "title": title, **body, "$defs": definitions}
+    root = definitions.pop(kind.__name__) if "$ref" in body else body
+    described = "\n\n".join(text for text in (about, root.get("description")) if text)
+    refers = {"$defs": definitions} if definitions else {}
+    return {"$schema": DIALECT, **root, "title": title, "description": described, **refers}
 
 
 def contract() -> dict[str, Any]:

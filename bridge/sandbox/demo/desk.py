@@ -60,6 +60,7 @@ class TradingDesk:
         self._book: dict[str, Resting] = {}
         self.sent: list[Sent] = []
         self._by_id: dict[str, Sent] = {}
+        self._names: set[str] = set()
         self._nameless: dict[int, Sent] = {}
         self._early_letters: set[int] = set()
         self._listeners: list[Callable[[Sent], None]] = []
@@ -91,6 +92,7 @@ class TradingDesk:
         self.sent.append(sent)
         if draft.command_id:
             self._by_id[draft.command_id] = sent
+            self._names.add(draft.command_id.replace("-", ""))
         for listener in self._listeners:
             listener(sent)
         key = draft.command_id.encode() or None
@@ -126,6 +128,8 @@ class TradingDesk:
     def _follow(self, record: Seen) -> None:
         """Keep the book of what is open."""
         row = record.fields
+        if row["clientOrderId"] not in self._names:
+            return  # another desk's
         if row["orderState"] in _OPEN and row["limitPrice"]:
             self._book[row["orderId"]] = Resting(
                 order_id=row["orderId"],

@@ -3,16 +3,16 @@
 from one_account import ORDER_ID, START, OneAccount, order_push, place
 
 from bridge.core.intake import Past
-from bridge.core.traffic import Told
+from bridge.core.traffic import LastWord
 
 
-def _told(one: OneAccount) -> list[Told | None]:
+def _told(one: OneAccount) -> list[LastWord | None]:
     """Publish what was said, and return what every result so far tells."""
     one.drain()
     return [record.told for record in one.said if record.key == b"p"]
 
 
-def _times(told: list[Told | None]) -> list[tuple[int, int | None, bool] | None]:
+def _times(told: list[LastWord | None]) -> list[tuple[int, int | None, bool] | None]:
     """Return asked, doubted, again; in ms since the start."""
     since = START.wall_ms
     return [
