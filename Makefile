@@ -21,7 +21,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo examples test lint types imports pytest format lock schemas image chart containers pace failover recovery \
+.PHONY: help setup demo examples test lint types imports pytest format lock schemas released image chart containers pace failover recovery \
 	crash chaos records validators clean
 
 help: ## list the targets
@@ -109,6 +109,9 @@ $(UV): | $(READY)
 
 schemas: $(READY) ## write the published contract anew
 	$(BRIDGE) schema export schemas
+
+released: ## make the contract of today the one that later changes are held to; a part of a release
+	cp schemas/asyncapi.json tests/contract/released.json
 
 image: ## build the daemon's image
 	$(BUILD) -t $(IMAGE) .

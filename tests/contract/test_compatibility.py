@@ -1,0 +1,285 @@
+"""A change of the published contract that would break one of its users fails here, by its name.
+
+The bridge's users were written against the released contract; `make released`, a part of a release, takes today's for
+it. Planted changes show what the comparison refuses and what it lets pass.
+"""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from breaking import breaks
+from planting import Change, both, drop, in_another_order, named_anew, put, told_otherwise, what_stands_at
+from schema_changes import changes
+from schema_forms import Node, Schema
+from schema_pairs import READ, WRITTEN, Pair, Rule
+
+RELEASED = Path(__file__).with_name("released.json")
+TODAY = Path(__file__).parents[2] / "schemas" / "asyncapi.json"
+CONTRACT: Schema = json.loads(TODAY.read_text(encoding="utf-8"))
+
+S = "components/schemas/"
+M = "components/messages/"
+
+
+LINK_SLOW = {
+    "type": "object",
+    "properties": {"type": {"enum": ["link.slow"]}, "at": {"type": "integer"}, "byMs": {"type": "integer"}},
+    "required": ["type", "at", "byMs"],
+}
+EVENTS = M + "session/payload/anyOf"
+REST = f"{EVENTS}/{len(what_stands_at(CONTRACT, EVENTS.split('/'))) - 1}"
+"""The branch for events that are yet to come."""
+
+
+def test_todays_contract_breaks_no_user_of_the_released_one() -> None:
+    """What `schemas/asyncapi.json` promises is still what was promised at the last release, or more."""
+    found = breaks(json.loads(RELEASED.read_text(encoding="utf-8")), CONTRACT)
+    assert not found, "\n".join(["users of the released contract would break on:", *found])
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        # What the bridge writes.
+        (drop(S + "Order/properties/orderId"), "orders: Order.orderId: removed"),
+        (
+            put(S + "Result/properties/commandOffset/type", "string"),
+            "results: Result.commandOffset: type changed from integer to string",
+        ),
+        (
+            put(S + "Trade/properties/price/type", ["string", "number", "null", "boolean"]),
+            "trades: Trade.price: type changed from ",
+        ),
+        (
+            drop(S + "Outcome/enum", "expired"),
+            'results: Result.outcome: value "expired" removed from the enum',
+        ),
+        (
+            put(S + "Outcome/enum/+", "perhaps"),
+            'results: Result.outcome: value "perhaps" added to an enum that was closed',
+        ),
+        (
+            drop(S + "Reason/anyOf/0/enum", "lane_full"),
+            'results: Result.reason: value "lane_full" removed from the enum',
+        ),
+        (drop(S + "Reason/anyOf/1"), "results: Result.reason: any other string removed"),
+        (drop(S + "Result/required", "outcome"), "results: Result.outcome: no longer required"),
+        (put(S + "Result/required/+", "orderId"), "results: Result.orderId: now required"),
+        (
+            put(S + "GapClosed/properties/fromMs/minimum", 0),
+            "session: session(gap.closed).fromMs: minimum changed from none",
+        ),
+        (drop(EVENTS + "/1"), "session: session: owner.released removed"),
+        (drop(REST), "session: session: any other object removed"),
+        (drop(REST + "/properties/type/not"), "session: session.type: not changed from"),
+        (put(S + "Result/additionalProperties", value=False), "results: Result: further fields are no longer allowed"),
+        (
+            put(S + "Recovered/properties/orders/default", 1),
+            "session: session(gap.closed).recovered.orders: default changed",
+        ),
+        (drop(S + "EventHeaders/properties/ce_sequence"), "orders: order: headers.ce_sequence: removed"),
+        (
+            put(S + "EventHeaders/properties/ce_sequence/pattern", "^[0-9]+$"),
+            'trades: trade: headers.ce_sequence: pattern changed from "^[0-9]{20}$" to "^[0-9]+$"',
+        ),
+        (
+            put(M + "trade/headers/allOf/1/properties/ce_type/const", "ltp.trade.v2"),
+            'trades: trade: headers.ce_type: value "ltp.trade.v1" removed from the enum',
+        ),
+        (
+            put(M + "order/bindings/kafka/key/type", "integer"),
+            "orders: order: key: type changed from string to integer",
+        ),
+        (put(M + "result/contentType", "text/plain"), 'results: result: contentType changed from "application/json"'),
+        (put(M + "result/correlationId/location", "$message.header#/x"), "results: result: correlationId changed"),
+        # What the bridge reads.
+        (put(S + "PlaceOrderArgs/required/+", "timeInForce"), "commands: PlaceOrder.args.timeInForce: now required"),
+        (
+            drop(S + "PlaceOrderArgs/properties/timeInForce/enum", "GTX"),
+            'commands: PlaceOrder.args.timeInForce: value "GTX" removed from the enum',
+        ),
+        (
+            put(S + "PlaceOrderArgs/properties/sym/pattern", "^BINANCE_"),
+            "commands: PlaceOrder.args.sym: pattern changed",
+        ),
+        (drop(S + "PlaceOrderArgs/properties/tpPrice"), "commands: PlaceOrder.args.tpPrice: removed"),
+        (drop(S + "PlaceOrderArgs/allOf/0/else"), "commands: PlaceOrder.args: condition changed from"),
+        (drop(S + "CancelOrderArgs/anyOf/1"), 'commands: CancelOrder.args: {"required": ["clientOrderId"]} removed'),
+        (
+            put(S + "PlaceOrder/properties/validUntil/maximum", 1),
+            "commands: PlaceOrder.validUntil: maximum changed from",
+        ),
+        (put(S + "PlaceOrder/properties/validUntil/type", "string"), "commands: PlaceOrder.validUntil: type changed"),
+        (drop(S + "CommandHeaders/properties/traceparent"), "commands: place-order: headers.traceparent: removed"),
+        (
+            put(S + "CommandHeaders/required", ["traceparent"]),
+            "commands: cancel-orders: headers.traceparent: now required",
+        ),
+        (
+            put(S + "CommandHeaders/additionalProperties", value=False),
+            "commands: place-order: headers: further fields are no longer allowed",
+        ),
+        (put(M + "place-order/bindings/kafka/key/type", "string"), "commands: place-order: key: type changed from"),
+        # Where it travels.
+        (drop("channels/trades"), "trades: channel removed"),
+        (put("channels/orders/address", "{account}.orders"), "orders: address changed from"),
+        (drop("channels/positions/messages/tombstone"), "positions: tombstone: message removed"),
+        (
+            put("channels/orders/messages/tombstone", {"$ref": "#/components/messages/tombstone"}),
+            "orders: tombstone: message added, and no ce_type of its own tells readers to pass over it",
+        ),
+        (put("channels/orders/bindings/kafka/partitions", 3), "orders: partitions changed from 1 to 3"),
+        (
+            put("channels/results/bindings/kafka/topicConfiguration/cleanup.policy", ["compact"]),
+            "results: cleanup.policy changed from",
+        ),
+        (drop("channels/orders/parameters/prefix"), "orders: parameter prefix: removed"),
+        (put("channels/orders/parameters/region", {}), "orders: parameter region: added"),
+        (put("components/parameters/prefix/default", "venue"), 'orders: parameter prefix: default changed from "ltp"'),
+        (drop("operations/send-trades"), "operation send-trades: removed"),
+        (put("operations/send-trades/action", "receive"), "operation send-trades: action changed from"),
+        (drop("operations/receive-commands/messages/0"), "operation receive-commands: place-order: message removed"),
+        (
+            drop("operations/receive-commands/reply"),
+            'operation receive-commands: reply: channel changed from "results"',
+        ),
+    ],
+)
+def test_a_change_that_breaks_a_user_is_refused_by_its_name(change: Change, line: str) -> None:
+    """The first of its lines begins with the topic, the message and the path that broke."""
+    today = deepcopy(CONTRACT)
+    change(today)
+    found = breaks(CONTRACT, today)
+    assert [one for one in found if one.startswith(line)], found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put(S + "Result/properties/venueLatencyMs", {"type": "integer"}),
+        put(S + "EventHeaders/properties/ce_partitionkey", {"type": "string"}),
+        put(S + "PlaceOrderArgs/properties/leverage", {"type": "string", "pattern": "^[0-9]+$"}),
+        put(S + "CommandHeaders/properties/baggage", {"type": "string"}),
+        put(S + "PlaceOrderArgs/properties/timeInForce/enum/+", "GTD"),
+        drop(S + "PlaceOrderArgs/required", "side"),
+        drop(S + "PlaceOrderArgs/allOf/1"),
+        put(S + "PlaceOrder/properties/validUntil/minimum", -1),
+        drop(S + "PlaceOrderArgs/properties/sym/pattern"),
+        drop(S + "CancelOrderArgs/additionalProperties"),
+        put(S + "Reason/anyOf/0/enum/+", "too_fast"),
+        put(
+            S + "Result/properties/reason", {"allOf": [{"$ref": "#/components/schemas/Reason"}], "description": "Why."}
+        ),
+        put(EVENTS + "/+", LINK_SLOW),
+        both(put(EVENTS + "/+", LINK_SLOW), put(REST + "/properties/type/not/enum/+", "link.slow")),
+        put("channels/funding", {"address": "{prefix}.{account}.funding", "messages": {}}),
+        put("operations/send-funding", {"action": "send", "channel": {"$ref": "#/channels/orders"}}),
+        both(
+            put(M + "amend-orders", {**CONTRACT["components"]["messages"]["cancel-orders"], "payload": {}}),
+            put("channels/commands/messages/amend-orders", {"$ref": "#/components/messages/amend-orders"}),
+        ),
+        both(
+            put(M + "pause", {"headers": {"properties": {"ce_type": {"const": "ltp.pause.v1"}}}, "payload": {}}),
+            put("channels/results/messages/pause", {"$ref": "#/components/messages/pause"}),
+        ),
+        put("channels/orders/bindings/kafka/replicas", 3),
+        named_anew,
+        in_another_order,
+        told_otherwise,
+    ],
+)
+def test_what_breaks_nobody_passes(change: Change) -> None:
+    """More to read for those who want it, more that is taken, other words, names and order."""
+    today = deepcopy(CONTRACT)
+    change(today)
+    assert today != CONTRACT or change is in_another_order
+    assert [] == breaks(CONTRACT, today)
+
+
+@pytest.mark.parametrize("rule", [READ, WRITTEN])
+def test_no_field_is_dropped_in_silence(rule: Rule) -> None:
+    """Whichever field of whichever schema goes, on whichever side."""
+    schemas = CONTRACT["components"]["schemas"]
+    fields = [(name, field) for name, schema in schemas.items() for field in schema.get("properties", {})]
+    assert fields
+    for name, field in fields:
+        kept = {other: value for other, value in schemas[name]["properties"].items() if other != field}
+        old, new = Node(CONTRACT, schemas[name]), Node(CONTRACT, {**schemas[name], "properties": kept})
+        assert f"{name}.{field}: removed" in changes(Pair(old, new, name, rule))
+
+
+TEXT: Schema = {"type": "string"}
+WHOLE: Schema = {"type": "integer"}
+A, B, C = ({"type": "object", "properties": {"t": {"const": tag}}, "required": ["t"]} for tag in "abc")
+NODE: Schema = {"type": "object", "properties": {"at": {"type": "integer"}, "next": {"$ref": "#/$defs/Node"}}}
+DEEPER: Schema = {"type": "object", "properties": {**NODE["properties"], "at": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "old", "new", "lines"),
+    [
+        (
+            READ,
+            {"$defs": {"Node": NODE}, "$ref": "#/$defs/Node"},
+            {"$defs": {"Node": DEEPER}, **NODE},
+            ["it.next.at: type changed from integer to string"],
+        ),
+        (READ, {"items": [TEXT, WHOLE]}, {"prefixItems": [TEXT, TEXT]}, ["it[1]: type changed from integer to string"]),
+        (
+            WRITTEN,
+            {"type": "array", "items": TEXT},
+            {"type": "array", "items": WHOLE},
+            ["it[]: type changed from string to integer"],
+        ),
+        (
+            WRITTEN,
+            {"type": "array", "items": TEXT},
+            {"type": "array", "items": TEXT, "minItems": 1},
+            ["it: minItems changed from none to 1"],
+        ),
+        (READ, {"type": "array", "minItems": 1}, {"type": "array"}, []),
+        (
+            READ,
+            {"additionalProperties": TEXT},
+            {"additionalProperties": WHOLE},
+            ["it.*: type changed from string to integer"],
+        ),
+        (READ, {"oneOf": [A, B]}, {"oneOf": [A, B, C]}, []),
+        (READ, {"oneOf": [A, B]}, {"oneOf": [B]}, ["it: a removed"]),
+        (WRITTEN, {"oneOf": [A, B]}, {"anyOf": [B, A]}, []),
+        (WRITTEN, {"oneOf": [A, B]}, {"oneOf": [A, B, C]}, ["it: c added to a union that was closed"]),
+        (WRITTEN, {"anyOf": [A, {"type": "object"}]}, {"anyOf": [{"type": "object"}, A, C]}, []),
+        (
+            READ,
+            {"oneOf": [{"minimum": 1}, {"maximum": 3}]},
+            {"oneOf": [{"minimum": 1}, {"maximum": 4}]},
+            ['it: oneOf changed from [{"minimum": 1}, {"maximum": 3}] to [{"minimum": 1}, {"maximum": 4}]'],
+        ),
+        (WRITTEN, TEXT, {"enum": ["a"]}, ["it: any other string removed"]),
+        (READ, {"enum": ["a", "b"]}, {"type": "string", "pattern": "^[ab]$"}, []),
+        (READ, {"enum": ["a", "b"]}, {"type": "string", "pattern": "^a$"}, ['it: value "b" removed from the enum']),
+        (WRITTEN, {"type": ["string", "null"]}, {"anyOf": [{"type": "null"}, TEXT]}, []),
+        (READ, {"type": "integer"}, {"type": "number"}, []),
+        (WRITTEN, {**TEXT, "default": "a"}, {**TEXT, "default": "b"}, ['it: default changed from "a" to "b"']),
+        (READ, {**TEXT, "format": "date"}, {**TEXT, "format": "time"}, ['it: format changed from "date" to "time"']),
+        (
+            READ,
+            {"type": "object", "propertyNames": TEXT},
+            {"type": "object", "propertyNames": {"maxLength": 9}},
+            ["it: changed, and what propertyNames means to it is not judged"],
+        ),
+    ],
+)
+def test_a_schema_says_where_it_changed(rule: Rule, old: Schema, new: Schema, lines: list[str]) -> None:
+    """Into elements, branches and schemas that refer to themselves; what cannot be judged must stay as it is."""
+    assert lines == changes(Pair(Node(old, old), Node(new, new), "it", rule))
+
+
+@pytest.mark.parametrize("reference", ["order.schema.json", "#/$defs/Loop"])
+def test_a_reference_that_leads_nowhere_is_an_error(reference: str) -> None:
+    """Out of the document, or round in a circle: nothing could be said of what stands there."""
+    schema = {"$defs": {"Loop": {"$ref": "#/$defs/Loop"}}, "$ref": reference}
+    with pytest.raises(ValueError, match=r"refers to itself|leads out"):
+        changes(Pair(Node(schema, schema), Node(schema, schema), "it", READ))
