@@ -58,10 +58,10 @@ export function* planted(records, compiled) {
 /** Return what the JSON Schema of a sample requires; of a union, what the event at hand cannot be without. */
 function required(record, of, value, { schemas }) {
   const name = of === "headers" ? headersSchema(message(record)) : message(record);
-  const { $defs = {}, $ref, anyOf = [] } = schemas[name]?.schema ?? {};
-  const branches = ($ref ? [{ $ref }] : anyOf).map((one) => $defs[one.$ref?.split("/").at(-1)]).filter(Boolean);
-  const own = branches.find(({ properties }) => !properties.type || anyOf.length === 0 || isOf(properties.type, value));
+  const { $defs = {}, anyOf = [], ...root } = schemas[name]?.schema ?? {};
+  const branches = anyOf.map(({ $ref = "" }) => $defs[$ref.split("/").at(-1)]).filter(Boolean);
+  const own = anyOf.length ? branches.find(({ properties }) => isOf(properties.type, value)) : root;
   return (own?.required ?? []).filter((field) => field in (value ?? {}));
 }
 
-const isOf = (type, value) => type.const === value?.type || type.enum?.includes(value?.type);
+const isOf = (type, value) => type.const === value?.type;
