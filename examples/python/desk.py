@@ -1,211 +1,124 @@
-"""A small desk: follows orders and trades on the bridge's topics, places one order far from the market, cancels it."""
+"""A small desk: follows orders and trades, places one order far below the market, awaits its result, cancels it."""
 
 import asyncio
 import json
 import os
-import sys
 import time
 import uuid
-from collections import OrderedDict, defaultdict
-from decimal import Context, Decimal, Inexact, InvalidOperation, setcontext
-from typing import Any
+from decimal import Decimal
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, errors
 
 SERVERS = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
 ACCOUNT = f"{os.environ.get('LTP_PREFIX', 'ltp')}.{os.environ.get('LTP_ACCOUNT', 'main')}"
 WATCH_S = float(os.environ.get("LTP_SECONDS", "10"))
-ANSWER_S = float(os.environ.get("LTP_ANSWER_SECONDS", "10"))
-CATCH_UP_S = 120
-LOOK_BACK = 10_000  # results: more than an owner that was put out can still write after its successor's first word
-TRADE_IDS = 100_000  # over an hour of trades at the venue's pace; for longer, make ce_id a key of your database
+ANSWER_S = 15  # a place is valid for 10 s: after that it has its last word, or the bridge is away
+ORDER = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "LIMIT", "timeInForce": "GTC"}
+ORDER |= {"orderQty": "0.003", "limitPrice": "20000"}
 OVER = {"FILLED", "CANCELLED", "CANCELED", "REJECT", "REJECTED", "FAIL", "EXPIRED"}
-PLACE = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "LIMIT", "timeInForce": "GTC"}
-PLACE |= {"orderQty": "0.003", "limitPrice": "20000"}
-
-
-class Broken(Exception):
-    """Something is not as it must be; the text says what."""
 
 
 class Topic:
-    """What has been read of one topic: what is missing, and what is void."""
+    """What the numbers of one topic tell: which records are missing, and which are void."""
 
-    def __init__(self, stream: str, ce_type: str, *, compacted: bool = False, can_be_void: bool = True) -> None:
-        self.name, self.ce_type = f"{ACCOUNT}.{stream}", ce_type
-        self.compacted, self.can_be_void = compacted, can_be_void
-        self.records = self.holes = self.gone = self.void = 0
-        self._epoch = self._absent = 0
-        self._last: dict[int, tuple[int, int]] = {}  # by epoch: the last sequence, and how many offsets were absent
+    def __init__(self, stream: str) -> None:
+        self.stream, self.last = stream, dict[int, int]()  # by epoch, the last sequence
+        self.begin = self.records = self.lost = self.gone = self.void = 0
 
-    def take(self, record: ConsumerRecord) -> dict[str, str] | None:
-        """Count a record and return its headers; None when it is void, or of a type that this program does not know."""
-        headers = {name: (value or b"").decode() for name, value in record.headers}
-        epoch, sequence = int(headers["ce_epoch"]), int(headers["ce_sequence"])
-        # Kafka gives every offset out, so one that is absent has expired, or was compacted, or lies before where we
-        # began. That many numbers may be missing without a loss; one more, and a record was lost: a hole.
-        if self.compacted or not self.records:
-            self._absent = record.offset - self.records
+    def counts(self, offset: int, epoch: int, sequence: int) -> bool:
+        """Look at the next record; False says that it is void."""
+        self.begin = self.begin if self.records else offset
         self.records += 1
-        last, absent = self._last.get(epoch, (0, 0))
-        if sequence > last:  # else it was written again because its acknowledgement was lost
-            self._last[epoch] = (sequence, self._absent)
-            missing = sequence - last - 1
-            gone = min(missing, self._absent - absent)
-            self.gone += gone
-            if missing > gone:
-                self.holes += 1
-                print(f"HOLE  {self.name}: {missing - gone} lost before sequence {sequence} of epoch {epoch}")
-        if self.can_be_void and epoch < self._epoch:
-            self.void += 1
-            return None
-        self._epoch = max(epoch, self._epoch)
-        return headers if headers["ce_type"] == self.ce_type else None
-
-    def __str__(self) -> str:
-        return f"{self.name}  records {self.records}  holes {self.holes}  gone {self.gone}  void {self.void}"
+        # Each epoch numbers its records from 1: one passed over is lost, unless Kafka may have removed it. It may
+        # anywhere in a compacted topic, and else before an epoch's first record, if the topic begins after offset 0.
+        # What is lost after an epoch's last record, nobody can see.
+        last = self.last.get(epoch, 0)
+        missing = max(0, sequence - last - 1)  # a number that is not above the last was written again
+        self.last[epoch] = max(last, sequence)
+        if self.stream == "orders" or (last == 0 and self.begin > 0):
+            self.gone += missing
+        elif missing > 0:
+            self.lost += missing
+            print(f"LOST  {self.stream}: {missing} before sequence {sequence} of epoch {epoch}")
+        # An owner that was put out may still be writing: its executions are facts, its states and answers are void.
+        void = epoch < max(self.last) and self.stream != "trades"
+        self.void += void
+        return not void
 
 
-class Desk:
-    """What the topics have told, and a way to ask."""
+topics = {f"{ACCOUNT}.{stream}": Topic(stream) for stream in ("orders", "trades", "results")}
+live: dict[str, dict[str, str]] = {}  # by orderId
+bought: dict[str, Decimal] = {}  # by ce_id, so each trade counts once; in a long run, a unique key in your database
+results: dict[str, tuple[dict[str, str], str]] = {}  # by commandId, with its traceparent
 
-    def __init__(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
-        self._consumer, self._producer = consumer, producer
-        self.orders = Topic("orders", "ltp.order.v1", compacted=True)
-        self.trades = Topic("trades", "ltp.trade.v1", can_be_void=False)  # an execution is a fact, whoever tells it
-        self.results = Topic("results", "ltp.result.v1")
-        self.topics = {TopicPartition(one.name, 0): one for one in (self.orders, self.trades, self.results)}
-        self.live: dict[str, dict[str, Any]] = {}
-        self.net: defaultdict[str, Decimal] = defaultdict(Decimal)
-        self.duplicates = 0
-        self._trade_ids: OrderedDict[str, None] = OrderedDict()
-        self._asked = ""
-        self._answers: list[tuple[dict[str, Any], dict[str, str]]] = []
 
-    async def begin(self) -> None:
-        """Read up to now: orders and trades from the beginning, results from a little before their end.
+async def read(consumer: AIOKafkaConsumer) -> None:
+    """Take what is there, or wait a moment for it."""
+    for records in (await consumer.getmany(timeout_ms=250)).values():
+        for record in records:
+            headers = {name: value.decode() for name, value in record.headers}
+            if not topics[record.topic].counts(record.offset, int(headers["ce_epoch"]), int(headers["ce_sequence"])):
+                continue
+            key, value = record.key.decode(), json.loads(record.value or "null", parse_float=Decimal)
+            match headers["ce_type"]:  # any other is passed over
+                case "ltp.order.v1" if value is None or value["orderState"].upper() in OVER:
+                    live.pop(key, None)
+                case "ltp.order.v1":
+                    live[key] = value
+                case "ltp.trade.v1" if value["sym"] == ORDER["sym"]:
+                    bought[headers["ce_id"]] = Decimal(value["quantity"]) * (1 if value["side"] == "BUY" else -1)
+                case "ltp.result.v1" if value["outcome"] != "unknown":  # which is not the last word
+                    results[key] = value, headers.get("traceparent", "")
 
-        In no consumer group: what is known is only in memory, so nothing that was read is done with, and a topic has
-        one partition, so there is nothing to share out.
-        """
-        *events, results = self.topics
-        self._consumer.assign([*events, results])
-        begins = await self._consumer.beginning_offsets([*events, results])
-        ends = await self._consumer.end_offsets([results])
-        for partition in events:
-            self._consumer.seek(partition, begins[partition])
-        self._consumer.seek(results, max(begins[results], ends[results] - LOOK_BACK))
-        await self.catch_up()
 
-    async def catch_up(self) -> None:
-        """Read to where the topics end now."""
-        until_s = time.monotonic() + CATCH_UP_S
-        for partition, end in (await self._consumer.end_offsets(list(self.topics))).items():
-            while await self._consumer.position(partition) < end:
-                if time.monotonic() > until_s:
-                    raise Broken(f"{partition.topic} was not read to its end within {CATCH_UP_S} s")
-                await self.read()
+async def follow(consumer: AIOKafkaConsumer, seconds: float = 0) -> None:
+    """Read for so long, and at least to where the topics end now."""
+    until_s = time.monotonic() + seconds
+    for partition, end in (await consumer.end_offsets(consumer.assignment())).items():
+        while time.monotonic() < until_s or await consumer.position(partition) < end:
+            await read(consumer)
 
-    async def read(self) -> None:
-        """Take what is there, or wait a moment for it."""
-        for partition, records in (await self._consumer.getmany(timeout_ms=250)).items():
-            for record in records:
-                try:
-                    self._take(self.topics[partition], record)
-                except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-                    raise Broken(f"{record.topic} offset {record.offset} cannot be read: {error!r}") from error
 
-    def _take(self, topic: Topic, record: ConsumerRecord) -> None:
-        headers = topic.take(record)
-        if headers is None:
-            return
-        key, value = record.key.decode(), json.loads(record.value or b"null", parse_float=Decimal)
-        if topic is self.orders:  # the last record of a key is the truth; one without value ends it
-            if value is None or value["orderState"].upper() in OVER:
-                self.live.pop(key, None)
-            else:
-                self.live[key] = value
-        elif topic is self.results:
-            if key == self._asked and value["outcome"] != "unknown":  # no last word: the venue is being asked
-                self._answers.append((value, headers))
-        elif headers["ce_id"] in self._trade_ids:
-            self.duplicates += 1
-        else:
-            self._trade_ids[headers["ce_id"]] = None
-            if len(self._trade_ids) > TRADE_IDS:
-                self._trade_ids.popitem(last=False)
-            quantity = Decimal(value["quantity"])
-            self.net[value["sym"]] += quantity if value["side"] == "BUY" else -quantity
-
-    async def ask(self, action: str, args: dict[str, str]) -> dict[str, Any]:
-        """Write a command and return its last word. Raises Broken when none comes in time."""
-        command_id, trace = str(uuid.uuid4()), f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
-        valid_until = int((time.time() + ANSWER_S) * 1000)  # what nobody waits for any more must not be sent
-        command = {"commandId": command_id, "action": action, "validUntil": valid_until, "args": args}
-        value, key, headers = json.dumps(command).encode(), command_id.encode(), [("traceparent", trace.encode())]
-        self._asked, self._answers, begun_s = command_id, [], time.monotonic()
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                await self._producer.send_and_wait(f"{ACCOUNT}.commands", value, key=key, headers=headers)
-                while not self._answers:
-                    await self.read()
-        except (KafkaError, TimeoutError) as error:
-            raise Broken(
-                f"no last word on {action} {command_id} within {ANSWER_S:g} s. It may have been carried out, or may be "
-                "yet. Send the same command again, under the same commandId: it is carried out at most once, and its "
-                f"first outcome comes again; a new one may be a second order. See {ACCOUNT}.dead-letters too."
-            ) from error
-        result, answered = self._answers[0]
-        took_ms = (time.monotonic() - begun_s) * 1000
-        print(f"{action:<12}  {result['outcome']} in {took_ms:.1f} ms  {result.get('orderId', '')}")
-        if answered.get("traceparent") != trace:
-            raise Broken(f"the result of {action} {command_id} came without its traceparent")
-        return result
-
-    async def trade(self) -> None:
-        """Place, cancel, and watch for a while. Raises Broken for what was missing or not answered as it should be."""
-        await self.begin()
-        placed = await self.ask("place_order", PLACE)
-        if placed["outcome"] != "accepted":
-            raise Broken(f"the place was not accepted: {placed}")
-        await self.ask("cancel_order", {"orderId": placed["orderId"]})
-        until_s = time.monotonic() + WATCH_S
-        while time.monotonic() < until_s:
-            await self.read()
-        await self.catch_up()
-        if placed["orderId"] in self.live:  # whatever the cancel's outcome was, this is the truth
-            raise Broken(f"order {placed['orderId']} is still live")
-        if any(topic.holes for topic in self.topics.values()):
-            raise Broken("records were lost")
-
-    def tell(self) -> None:
-        """Print what was seen."""
-        net = ", ".join(f"{sym} {quantity.normalize():f}" for sym, quantity in sorted(self.net.items()))
-        print(f"{self.orders}  live {len(self.live)}")
-        print(f"{self.trades}  duplicates {self.duplicates}  net {net or 'nothing'}")
-        print(self.results)
+async def ask(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, action: str, args: dict[str, str]) -> str:
+    """Write a command, await its last word, and return the order's id."""
+    command_id, trace = str(uuid.uuid4()), f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
+    command = json.dumps({"commandId": command_id, "action": action, "args": args})
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            headers = [("traceparent", trace.encode())]
+            await producer.send_and_wait(f"{ACCOUNT}.commands", command.encode(), command_id.encode(), headers=headers)
+            while command_id not in results:
+                await read(consumer)
+    except TimeoutError:
+        raise SystemExit(f"BROKEN  no last word within {ANSWER_S} s: send the SAME command again: {command}") from None
+    result, traced = results[command_id]
+    print(f"{action}  {result['outcome']}")
+    if result["outcome"] != "accepted" or traced != trace:
+        raise SystemExit(f"BROKEN  {action} was not accepted, or not under traceparent {trace}: {result} {traced}")
+    return result["orderId"]
 
 
 async def main() -> None:
-    """Connect, trade, tell, and disconnect."""
-    options = {"bootstrap_servers": SERVERS, "request_timeout_ms": 5000}
-    consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
-    producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True)
-    desk = Desk(consumer, producer)
-    try:
-        await consumer.start()
-        await producer.start()
-        await desk.trade()
-    finally:
-        desk.tell()
-        # Either may wait for ever for a broker that is away.
-        await asyncio.wait([asyncio.ensure_future(one.stop()) for one in (producer, consumer)], timeout=5)
+    """Trade, in no consumer group: what was read is only in memory, so every start reads from the beginning."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=SERVERS, auto_offset_reset="earliest")
+    async with consumer, AIOKafkaProducer(bootstrap_servers=SERVERS, acks="all") as producer:
+        if unknown := topics.keys() - await consumer.topics():
+            raise SystemExit(f"BROKEN  no topic {' nor '.join(sorted(unknown))} at {SERVERS}")
+        consumer.assign([TopicPartition(topic, 0) for topic in topics])
+        await follow(consumer)  # results too: be at their end before you ask
+        order_id = await ask(consumer, producer, "place_order", ORDER)
+        await ask(consumer, producer, "cancel_order", {"orderId": order_id})
+        await follow(consumer, WATCH_S)
 
 
 if __name__ == "__main__":
-    setcontext(Context(prec=60, traps=[Inexact, InvalidOperation]))  # a sum is never rounded in silence
     try:
         asyncio.run(main())
-    except (Broken, KafkaError) as error:
-        sys.exit(f"BROKEN  {error}")
+    except errors.KafkaError as error:
+        raise SystemExit(f"BROKEN  {error}") from None
+    for name, seen in topics.items():
+        print(f"{name}  records {seen.records}  lost {seen.lost}  gone {seen.gone}  void {seen.void}")
+    total = sum(bought.values(), Decimal()).normalize()
+    print(f"live orders {len(live)}  {ORDER['sym']} trades {len(bought)}  bought {total:f}")
+    if any(seen.lost for seen in topics.values()):
+        raise SystemExit("BROKEN  records were lost")
