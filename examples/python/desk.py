@@ -48,27 +48,27 @@ class Topic:
 
 topics = {f"{ACCOUNT}.{stream}": Topic(stream) for stream in ("orders", "trades", "results")}
 live: dict[str, dict[str, str]] = {}  # by orderId
-bought: dict[str, Decimal] = {}  # by ce_id, so each trade counts once; in a long run, a unique key in your database
-results: dict[str, tuple[dict[str, str], str]] = {}  # by commandId, with its traceparent
+bought: dict[bytes, Decimal] = {}  # by ce_id, so each trade counts once; in a long run, a unique key in your database
+results: dict[str, tuple[dict[str, str], bytes | None]] = {}  # by commandId, with its traceparent
 
 
 async def read(consumer: AIOKafkaConsumer) -> None:
     """Take what is there, or wait a moment for it."""
     for records in (await consumer.getmany(timeout_ms=250)).values():
         for record in records:
-            headers = {name: value.decode() for name, value in record.headers}
+            headers = dict(record.headers)  # bytes: those of other callers may be no text
             if not topics[record.topic].counts(record.offset, int(headers["ce_epoch"]), int(headers["ce_sequence"])):
                 continue
             key, value = record.key.decode(), json.loads(record.value or "null", parse_float=Decimal)
             match headers["ce_type"]:  # any other is passed over
-                case "ltp.order.v1" if value is None or value["orderState"].upper() in OVER:
+                case b"ltp.order.v1" if value is None or value["orderState"].upper() in OVER:
                     live.pop(key, None)
-                case "ltp.order.v1":
+                case b"ltp.order.v1":
                     live[key] = value
-                case "ltp.trade.v1" if value["sym"] == ORDER["sym"]:
+                case b"ltp.trade.v1" if value["sym"] == ORDER["sym"]:
                     bought[headers["ce_id"]] = Decimal(value["quantity"]) * (1 if value["side"] == "BUY" else -1)
-                case "ltp.result.v1" if value["outcome"] != "unknown":  # which is not the last word
-                    results[key] = value, headers.get("traceparent", "")
+                case b"ltp.result.v1" if value["outcome"] != "unknown":  # which is not the last word
+                    results[key] = value, headers.get("traceparent")
 
 
 async def follow(consumer: AIOKafkaConsumer, seconds: float = 0) -> None:
@@ -81,11 +81,11 @@ async def follow(consumer: AIOKafkaConsumer, seconds: float = 0) -> None:
 
 async def ask(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, action: str, args: dict[str, str]) -> str:
     """Write a command, await its last word, and return the order's id."""
-    command_id, trace = str(uuid.uuid4()), f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
+    command_id, trace = str(uuid.uuid4()), f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01".encode()
     command = json.dumps({"commandId": command_id, "action": action, "args": args})
     try:
         async with asyncio.timeout(ANSWER_S):
-            headers = [("traceparent", trace.encode())]
+            headers = [("traceparent", trace)]
             await producer.send_and_wait(f"{ACCOUNT}.commands", command.encode(), command_id.encode(), headers=headers)
             while command_id not in results:
                 await read(consumer)
@@ -94,7 +94,7 @@ async def ask(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, action: st
     result, traced = results[command_id]
     print(f"{action}  {result['outcome']}")
     if result["outcome"] != "accepted" or traced != trace:
-        raise SystemExit(f"BROKEN  {action} was not accepted, or not under traceparent {trace}: {result} {traced}")
+        raise SystemExit(f"BROKEN  {action} was not accepted, or not under traceparent {trace!r}: {result} {traced!r}")
     return result["orderId"]
 
 

@@ -155,4 +155,5 @@ def _headers(line: Line, echoed: Iterable[tuple[str, bytes]]) -> list[tuple[str,
         "ce_id": line.ce_id or f"{line.ce_type}:{line.epoch}:{line.sequence}",
     }
     made.pop("traceparent", None)
-    return [*((name, content.encode()) for name, content in made.items()), *echoed]
+    others = [("kafka_correlationId", b"\xff\x00")] if line.ce_type == RESULT else []  # no text
+    return [*((name, content.encode()) for name, content in made.items()), *others, *echoed]
