@@ -36,6 +36,14 @@ def test_a_definitive_code_rejects() -> None:
     assert (result.outcome, result.code, result.order_id) == ("rejected", 401009, None)
 
 
+def test_the_venues_words_are_cut_to_what_a_result_can_hold() -> None:
+    """A result that is too large for its topic would be no answer at all."""
+    one = _placed()
+    one.answer(0, 401009, "e" * 2_000_000)
+    (result,) = one.results()
+    assert result.message == "e" * 300 + "…"
+
+
 @pytest.mark.parametrize("code", [60009, 400010, 400013, 50001, 999999, -1])
 def test_any_other_code_proves_nothing(code: int) -> None:
     """The command stays unknown, once, and keeps its claim."""

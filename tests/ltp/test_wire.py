@@ -59,6 +59,11 @@ def test_answers_to_a_login(raw: bytes, expected: Frame) -> None:
             b'{"id":true,"event":"cancel_order","code":200,"msg":"","data":[]}',
             Answer(None, "cancel_order", 200, "", None, None),
         ),
+        (
+            b'{"id":"p-1","event":"place_order","code":200,"msg":"","data":{"orderId":"%s","clientOrderId":"%s"}}'
+            % (b"1" * 128, b"1" * 129),
+            Answer("p-1", "place_order", 200, "", "1" * 128, None),
+        ),
     ],
 )
 def test_answers_to_actions(raw: bytes, expected: Answer) -> None:
@@ -115,6 +120,7 @@ def test_a_push_with_a_new_event_field_is_a_push() -> None:
         b'{"event":"place_order","msg":"no code"}',
         b'{"event":"place_order","code":true}',
         b'{"event":"place_order","code":"9999999999999999999999999"}',
+        b'{"event":"place_order","code":1000000000000000000}',
         b'{"event":"place_order","code":"\xc2\xb2"}',
         b'{"channel":"\xff","data":{}}',
         b"[" * 100_000,
