@@ -9,6 +9,8 @@ from typing import Any
 
 from rig import DEADLINE_S, Rig, until
 
+_LINES_SHOWN = 60
+
 
 class Replica:
     """One process, and its log as it comes."""
@@ -66,6 +68,10 @@ async def replica(rig: Rig, **changes: Any) -> AsyncIterator[Replica]:  # noqa: 
         running = Replica(process)
         try:
             yield running
+        except AssertionError:
+            for line in running.lines[-_LINES_SHOWN:]:
+                print(json.dumps(line))  # noqa: T201 - what it logged tells why
+            raise
         finally:
             await running.close()
 
