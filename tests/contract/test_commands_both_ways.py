@@ -126,7 +126,7 @@ def _bodies(draw: st.DrawFn) -> Any:  # noqa: ANN401 - any JSON
     return body
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(_bodies())
 def test_bridge_and_schema_agree(body: Any) -> None:  # noqa: ANN401 - any JSON
     """Neither takes what the other refuses, whatever a caller writes.
