@@ -11,7 +11,6 @@ import click
 from bridge import __version__, app
 from bridge.admin import check, logs
 from bridge.config import Settings, load
-from bridge.contract.export.write import write
 from bridge.errors import BridgeError
 
 _MARKET_STEP_S = 0.1
@@ -123,5 +122,7 @@ def schema() -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("schemas"))
 def schema_export(folder: Path) -> None:
     """Write JSON Schemas, the AsyncAPI document and golden samples into FOLDER."""
+    from bridge.contract.export.write import write  # noqa: PLC0415 - the daemon runs without what is published
+
     for name in write(folder):
         click.echo(name)

@@ -144,9 +144,10 @@ def test_spans_without_opentelemetry_are_refused(folder: Path, command: str) -> 
     assert "tracing.otlp_endpoint: OpenTelemetry is not installed; install ltp-kafka-bridge[otel]" in told.stderr
 
 
-def test_opentelemetry_is_not_imported_unasked() -> None:
-    """It is an extra, and it takes a while."""
-    told = _python("import sys, bridge.cli, bridge.app; print([n for n in sys.modules if n.startswith('opentel')])")
+@pytest.mark.parametrize("room", ["opentel", "bridge.contract.export", "bridge.sandbox"])
+def test_what_the_daemon_does_not_need_is_not_imported(room: str) -> None:
+    """An extra, what is published of the contract, the sandbox: each takes a while, and may be broken."""
+    told = _python(f"import sys, bridge.cli, bridge.app; print([n for n in sys.modules if n.startswith('{room}')])")
     assert told.stdout.strip() == "[]"
 
 
