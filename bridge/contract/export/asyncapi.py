@@ -12,6 +12,7 @@ from bridge.contract.topics import CLEANUP, STATE_STREAMS, Stream
 _KAFKA_BINDING: Final = "0.5.0"
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _TOMBSTONE: Final = "tombstone"
+_BYTES: Final = {"description": "Bytes, as they came; none where there were none."}
 _DESCRIPTION: Final = """\
 Orders, executions, balances, positions and margin calls of LTP (LiquidityTech) RapidX as Kafka topics, and a topic of
 commands, each answered on a topic of results. Every topic has one partition.
@@ -41,7 +42,11 @@ _PURPOSES: Final[dict[Stream, str]] = {
 
 def document() -> dict[str, Any]:
     """Return the whole document; nothing in it refers to another file."""
-    messages = {message.name: _message(message) for message in MESSAGES}
+    kinds = {message.name: message.kind for message in MESSAGES if message.kind is not None}
+    heads = dict.fromkeys(message.headers for message in MESSAGES)
+    bodies, schemas = components([*kinds.values(), *heads], _TEMPLATE)
+    payloads = dict(zip(kinds, bodies, strict=False))
+    messages = {message.name: _message(message, payloads.get(message.name, _BYTES)) for message in MESSAGES}
     messages[_TOMBSTONE] = _tombstone()
     return {
         "asyncapi": "3.0.0",
@@ -55,7 +60,7 @@ def document() -> dict[str, Any]:
         "defaultContentType": "application/json",
         "channels": {stream.value: _channel(stream) for stream in Stream},
         "operations": _operations(),
-        "components": {"parameters": _parameters(), "messages": messages, "schemas": _schemas()},
+        "components": {"parameters": _parameters(), "messages": messages, "schemas": schemas},
     }
 
 
@@ -114,14 +119,14 @@ def _operations() -> dict[str, Any]:
     return operations
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _message(message: Message, payload: dict[str, Any]) -> dict[str, Any]:
     event_type = message.event_type.decode() if message.event_type else None
     said: dict[str, Any] = {
         "name": event_type or message.name,
         "title": message.summary,
         "contentType": "application/json" if message.kind is not None else "application/octet-stream",
         "headers": _headers(message.headers.__name__, event_type),
-        "payload": _payload(message),
+        "payload": payload,
         "bindings": _keyed(message.key, optional=message.stream is Stream.COMMANDS),
         "examples": [_example(sample) for sample in SAMPLES if sample.message == message.name and not sample.tombstone],
     }
@@ -136,13 +141,6 @@ def _message(message: Message) -> dict[str, Any]:
 def _headers(name: str, event_type: str | None) -> dict[str, Any]:
     about = {"$ref": _TEMPLATE.format(name=name)}
     return {"allOf": [about, {"properties": {"ce_type": {"const": event_type}}}]} if event_type else about
-
-
-def _payload(message: Message) -> dict[str, Any]:
-    if message.kind is None:
-        return {"description": "Bytes, as they came; none where there were none."}
-    (body,), _ = components([message.kind], _TEMPLATE)
-    return body
 
 
 def _keyed(key: str, *, optional: bool) -> dict[str, Any]:
@@ -163,9 +161,3 @@ def _tombstone() -> dict[str, Any]:
 
 def _example(sample: Sample) -> dict[str, Any]:
     return {"name": sample.name, "summary": sample.summary, "headers": sample.headers, "payload": sample.shown}
-
-
-def _schemas() -> dict[str, Any]:
-    kinds = [message.kind for message in MESSAGES if message.kind is not None]
-    _, definitions = components([*kinds, *dict.fromkeys(message.headers for message in MESSAGES)], _TEMPLATE)
-    return definitions

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from bridge.contract import results, session
-from bridge.contract.export import headers, pushes
+from bridge.contract.export import pushes
 from bridge.contract.export.conditions import CONDITIONS
 from bridge.contract.words import OpenWord, Word
 
@@ -25,17 +25,6 @@ _VENUES: Final = frozenset(
 _NOT_CHECKED: Final = (
     "Fields without a type are described as the venue documents them; nothing checks them. There may be more fields."
 )
-_NEVER_NULL: Final = frozenset(
-    kind.__name__
-    for kind in (
-        results.Result,
-        headers.CommandHeaders,
-        headers.EventHeaders,
-        headers.ResultHeaders,
-        headers.DeadLetterHeaders,
-    )
-)
-"""Types whose optional fields are absent, never null."""
 
 
 def components(kinds: Iterable[Any], template: str) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
@@ -70,19 +59,20 @@ def _definition(name: str, definition: dict[str, Any]) -> dict[str, Any]:
     definition = {**definition, "description": inspect.cleandoc(definition["description"])}
     if name in _VENUES:
         definition["description"] += "\n\n" + _NOT_CHECKED
-    never_null = name in _NEVER_NULL
+    may_be_null = name in _VENUES
     definition["properties"] = {
-        field: _property(schema, never_null=never_null) for field, schema in definition["properties"].items()
+        field: _property(schema, may_be_null=may_be_null) for field, schema in definition["properties"].items()
     }
     return {**definition, **CONDITIONS.get(name, {})}
 
 
-def _property(schema: dict[str, Any], *, never_null: bool) -> dict[str, Any]:
+def _property(schema: dict[str, Any], *, may_be_null: bool) -> dict[str, Any]:
+    """Make one field plain. What the bridge or a caller has nothing to say in is absent, and null the venue's alone."""
     schema = dict(schema)
     if "default" in schema and schema["default"] is None:
         del schema["default"]
     if "anyOf" in schema:
-        branches = [branch for branch in schema.pop("anyOf") if not (never_null and branch == {"type": "null"})]
+        branches = [branch for branch in schema.pop("anyOf") if may_be_null or branch != {"type": "null"}]
         schema = {**schema, **_union(branches)}
     if "enum" in schema:
         values = [value for value in schema.pop("enum") if value is not None]
