@@ -9,7 +9,7 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from cloudevents.core.formats.json import JSONFormat
 from one_account import START, OneAccount
-from published import SCHEMAS, is_valid, samples, validator
+from published import document, headers_of, is_valid, message_of, samples, validator
 
 from bridge.contract.export.messages import MESSAGES
 from bridge.contract.headers import source
@@ -34,10 +34,6 @@ CHANNELS = {
 COMMANDS = [name for name, sample in SAMPLES.items() if sample["topic"].endswith(".commands")]
 
 
-def _message(name: str) -> str:
-    return name.split(".", 1)[0]
-
-
 def _bytes(sample: dict[str, Any]) -> bytes | None:
     if "base64" in sample:
         return base64.b64decode(sample["base64"])
@@ -53,23 +49,21 @@ def _headers(record: Outgoing, sample: dict[str, Any]) -> dict[str, str]:
 
 def test_every_message_has_a_sample() -> None:
     """Those of the contract, the tombstone, every session event and every outcome."""
-    assert {message.name for message in MESSAGES} | {"tombstone"} == {_message(name) for name in SAMPLES}
-    types = {sample["value"]["type"] for name, sample in SAMPLES.items() if _message(name) == "session"}
+    assert {message.name for message in MESSAGES} | {"tombstone"} == {message_of(name) for name in SAMPLES}
+    types = {sample["value"]["type"] for name, sample in SAMPLES.items() if message_of(name) == "session"}
     assert types == {kind.__struct_config__.tag for kind in SessionEvent.__args__}
-    outcomes = {sample["value"]["outcome"] for name, sample in SAMPLES.items() if _message(name) == "result"}
+    outcomes = {sample["value"]["outcome"] for name, sample in SAMPLES.items() if message_of(name) == "result"}
     assert outcomes == {outcome.value for outcome in Outcome}
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_sample_is_valid(name: str) -> None:
     """Its value against the schema of its message, its headers against that of its headers."""
-    sample, message = SAMPLES[name], _message(name)
+    sample, message = SAMPLES[name], message_of(name)
     if message != "tombstone":
         validator(message).validate(sample.get("value"))
-    is_command = name in COMMANDS
-    special = {"result", "dead-letter"} & {message}
-    headers = "command-headers" if is_command else f"{special.pop()}-headers" if special else "event-headers"
-    validator(headers).validate(sample["headers"])
+    stream = sample["topic"].rpartition(".")[2]
+    validator(headers_of(message, stream)).validate(sample["headers"])
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES.keys() - set(COMMANDS)))
@@ -83,13 +77,13 @@ def test_the_official_sdk_reads_every_sample(name: str) -> None:
     assert event.get_extension("epoch") == str(EPOCH)
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLES if _message(name) in CHANNELS])
+@pytest.mark.parametrize("name", [name for name in SAMPLES if message_of(name) in CHANNELS])
 def test_the_bridge_writes_a_push_as_its_sample_says(name: str) -> None:
     """Key, headers and value, from the venue's bytes."""
     sample, one = SAMPLES[name], OneAccount()
     one.drain()
     value = _bytes(sample) or b""
-    one.account.received(Push(CHANNELS[_message(name)], value, b""), one.now)
+    one.account.received(Push(CHANNELS[message_of(name)], value, b""), one.now)
     (record,) = one.drain()
     if "ce_recovered" in sample["headers"]:
         record = msgspec.structs.replace(record, recovered=True)
@@ -172,8 +166,8 @@ def test_a_value_that_is_no_sample_is_refused() -> None:
     """The check can fail: each JSON sample without one of its required fields is not valid."""
     tried = 0
     for name, sample in SAMPLES.items():
-        schema = json.loads((SCHEMAS / f"{_message(name)}.schema.json").read_bytes()) if sample.get("value") else {}
+        schema = document(message_of(name)) if sample.get("value") else {}
         for field in schema.get("required", ()):
             tried += 1
-            assert not is_valid(_message(name), {key: v for key, v in sample["value"].items() if key != field})
+            assert not is_valid(message_of(name), {key: v for key, v in sample["value"].items() if key != field})
     assert tried > 30

@@ -1,14 +1,13 @@
 """The published schemas: written from the types, and true to what the bridge writes and takes."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from one_account import ORDER_ID, OneAccount, place
-from published import is_valid
+from published import SCHEMAS, is_valid, parts
 
 from bridge.contract.export.messages import MESSAGES
 from bridge.contract.export.write import contract, schemas, write
@@ -17,27 +16,14 @@ from bridge.contract.results import Outcome, Reason
 from bridge.contract.session import Alarm, Cause, Lost
 from bridge.contract.topics import Stream
 
-PUBLISHED = Path(__file__).parents[2] / "schemas"
-
-
-def _parts(schema: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any JSON
-    """Walk through every object of a schema."""
-    if isinstance(schema, dict):
-        yield schema
-        for part in schema.values():
-            yield from _parts(part)
-    elif isinstance(schema, list):
-        for part in schema:
-            yield from _parts(part)
-
 
 def test_the_committed_contract_is_what_the_exporter_writes(tmp_path: Path) -> None:
     """File by file and byte by byte; none is missing and none is left over. `make schemas` writes them anew."""
     names = write(tmp_path)
-    committed = {str(path.relative_to(PUBLISHED)) for path in PUBLISHED.rglob("*.json")}
+    committed = {str(path.relative_to(SCHEMAS)) for path in SCHEMAS.rglob("*.json")}
     assert sorted(names) == sorted(committed)
     for name in names:
-        assert (tmp_path / name).read_bytes() == (PUBLISHED / name).read_bytes(), name
+        assert (tmp_path / name).read_bytes() == (SCHEMAS / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("name", schemas())
@@ -65,7 +51,7 @@ def test_every_field_is_described(name: str) -> None:
 
 def test_patterns_are_for_every_language() -> None:
     """Go's and Rust's validators know no look-ahead; a `$` of Python's would let a last line feed through."""
-    texts = [part["pattern"] for part in _parts(contract()) if isinstance(part.get("pattern"), str)]
+    texts = [part["pattern"] for part in parts(contract()) if isinstance(part.get("pattern"), str)]
     assert texts
     assert not [text for text in texts if "(?" in text]
     assert not is_valid("place-order", place("c-1", orderQty="1\n"))
@@ -74,7 +60,7 @@ def test_patterns_are_for_every_language() -> None:
 @pytest.mark.parametrize("words", [Outcome, Reason, Cause, Alarm, Lost])
 def test_every_word_says_what_it_means(words: Any) -> None:  # noqa: ANN401 - an enumeration
     """The schemas carry the meanings, value by value."""
-    descriptions = [str(part["description"]) for part in _parts(contract()) if part.get("title") == words.__name__]
+    descriptions = [str(part["description"]) for part in parts(contract()) if part.get("title") == words.__name__]
     for word in words:
         assert word.__doc__
         assert any(f"- `{word.value}`: {word.__doc__}" in text for text in descriptions)

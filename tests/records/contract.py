@@ -1,17 +1,15 @@
 """The contract as it lies on the disk: which schema a record's value must satisfy, and what one says of it."""
 
-import json
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
-from jsonschema import Draft202012Validator
+import published
 from jsonschema.exceptions import best_match
+from published import document, message_of, parts, samples, validator
 
 from tests.records.record import NO_JSON, Record
 
-_SCHEMAS: Final = Path(__file__).parents[2] / "schemas"
 TYPES: Final[dict[str, frozenset[str]]] = {
     "orders": frozenset({"ltp.order.v1"}),
     "trades": frozenset({"ltp.trade.v1"}),
@@ -27,24 +25,11 @@ TYPES: Final[dict[str, frozenset[str]]] = {
 """Which events travel on a topic."""
 
 
-@cache
-def document(name: str) -> dict[str, Any]:
-    """Read a schema."""
-    loaded: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.schema.json").read_bytes())
-    return loaded
-
-
-@cache
-def _validator(name: str) -> Draft202012Validator:
-    Draft202012Validator.check_schema(document(name))
-    return Draft202012Validator(document(name))
-
-
 def wrong(name: str, value: object) -> str | None:
     """Say where and why a value does not satisfy a schema; None when it does."""
     if value is NO_JSON:
         return "it is no JSON"
-    error = best_match(_validator(name).iter_errors(value))
+    error = best_match(validator(name).iter_errors(value))
     if error is None:
         return None
     at = "/".join(map(str, error.absolute_path))
@@ -58,30 +43,26 @@ def schema_of(record: Record) -> str:
 
 def headers_of(record: Record) -> str:
     """Name the schema of a record's headers."""
-    if record.stream == "commands":
-        return "command-headers"
-    name = schema_of(record)
-    return f"{name}-headers" if name in {"result", "dead-letter"} else "event-headers"
+    return published.headers_of(schema_of(record) if record.stream != "commands" else "", record.stream)
 
 
 @cache
 def sample_headers(name: str) -> frozenset[str]:
     """Return the headers that all golden samples of a message have, and that no command brought."""
-    paths = [path for path in (_SCHEMAS / "samples").glob(f"{name}*.json") if path.name.split(".")[0] == name]
-    names = [set(json.loads(path.read_bytes())["headers"]) for path in paths]
+    names = [set(content["headers"]) for sample, content in samples().items() if message_of(sample) == name]
     return frozenset(set.intersection(*names) - fields("command-headers"))
 
 
 @cache
 def fields(name: str) -> frozenset[str]:
     """Return every name that a schema has for a field, wherever it stands."""
-    return frozenset(field for part in _parts(document(name)) for field in part.get("properties", ()))
+    return frozenset(field for part in parts(document(name)) for field in part.get("properties", ()))
 
 
 @cache
 def choices(name: str, field: str) -> frozenset[str]:
     """Return the words that a schema knows for a field, wherever it stands; it may let others through."""
-    known = [part.get("properties", {}).get(field) for part in _parts(document(name))]
+    known = [part.get("properties", {}).get(field) for part in parts(document(name))]
     return frozenset(value for node in known for value in _allowed(name, node))
 
 
@@ -128,16 +109,8 @@ def objects(value: object) -> list[dict[str, Any]]:
 
 def optional(name: str) -> frozenset[str]:
     """Return the fields of a value that may be absent."""
-    required = {field for part in _parts(document(name)) for field in part.get("required", ())}
+    required = {field for part in parts(document(name)) for field in part.get("required", ())}
     return fields(name) - required
-
-
-def _parts(node: object) -> Iterator[dict[str, Any]]:
-    if isinstance(node, dict):
-        yield node
-    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    for child in children:
-        yield from _parts(child)
 
 
 def _allowed(name: str, node: object) -> Iterator[str]:

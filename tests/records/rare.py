@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from rig import PLACE
+
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.venue import Venue
 
@@ -20,14 +22,6 @@ ECHO: Final = [
     ("ce_tracestate", b"desk=1"),
     ("private", b"not to be carried back"),
 ]
-_PLACE: Final[dict[str, Any]] = {
-    "sym": "BINANCE_PERP_BTC_USDT",
-    "side": "BUY",
-    "orderType": "LIMIT",
-    "timeInForce": "GTC",
-    "orderQty": "0.003",
-    "limitPrice": "20000",
-}
 _GONE: Final = {"sym": "OKX_PERP_XRP_USDT", "positionSide": "NONE", "positionQty": "5", "avgPrice": "2"}
 
 
@@ -67,39 +61,39 @@ def trouble(venue: Venue, *, lasting: bool) -> None:
 
 def commands() -> Iterator[tuple[bytes | None, bytes | None]]:
     """Return keys and values of commands that a careful desk does not write, in an order that matters."""
-    twice = _command("place_order", _PLACE)
+    twice = _command("place_order", PLACE)
     yield b"again", _encoded(twice)
     yield b"again", _encoded(twice)
     name = {"clientOrderId": uuid.uuid4().hex}
-    yield None, _encoded(_command("place_order", {**_PLACE, **name}))
-    yield None, _encoded(_command("place_order", {**_PLACE, **name}))
+    yield None, _encoded(_command("place_order", {**PLACE, **name}))
+    yield None, _encoded(_command("place_order", {**PLACE, **name}))
     yield None, _encoded(_command("replace_order", {"clientOrderId": uuid.uuid4().hex, "replaceQty": "1"}))
-    yield b"conflict", _encoded({**twice, "args": {**_PLACE, "orderQty": "0.004"}})
+    yield b"conflict", _encoded({**twice, "args": {**PLACE, "orderQty": "0.004"}})
     yield b"", None
     yield None, b"[1,2,3]"
     yield b"\xff\xfe", b'{"commandId":"\xff"}'
-    yield b"", _encoded({"action": "place_order", "args": _PLACE})
+    yield b"", _encoded({"action": "place_order", "args": PLACE})
     yield b"two", _encoded(_command("cancel_orders", {"exchangeType": "EDX"})).replace(b"{", b'{"action":"x",', 1)
     for action, args, more in _refused():
         yield b"bad", _encoded({**_command(action, args), **more})
     for action, args in _allowed():
         yield None, _encoded(_command(action, args))
-    large = _command("place_order", {**_PLACE, "clientOrderId": "a" * 70_000})
+    large = _command("place_order", {**PLACE, "clientOrderId": "a" * 70_000})
     yield b"large", _encoded(large)
     yield from _pointless()
 
 
 def _refused() -> Iterator[tuple[str, Mapping[str, object], dict[str, object]]]:
     yield "buy", {}, {}
-    yield "place_order", {**_PLACE, "leverage": "100"}, {}
-    yield "place_order", {**_PLACE, "orderQty": "1e-3"}, {}
-    yield "place_order", {**_PLACE, "side": "buy"}, {}
-    yield "place_order", {**_PLACE, "reduceOnly": True}, {}
-    yield "place_order", {**_PLACE, "quoteOrderQty": "100"}, {}
-    yield "place_order", {**_PLACE, "orderType": "MARKET"}, {}
-    yield "place_order", _PLACE, {"validUntil": str(time.time_ns() // 1_000_000)}
-    yield "place_order", _PLACE, {"validUntil": 4_000_000_000_000}
-    yield "place_order", _PLACE, {"note": "hello"}
+    yield "place_order", {**PLACE, "leverage": "100"}, {}
+    yield "place_order", {**PLACE, "orderQty": "1e-3"}, {}
+    yield "place_order", {**PLACE, "side": "buy"}, {}
+    yield "place_order", {**PLACE, "reduceOnly": True}, {}
+    yield "place_order", {**PLACE, "quoteOrderQty": "100"}, {}
+    yield "place_order", {**PLACE, "orderType": "MARKET"}, {}
+    yield "place_order", PLACE, {"validUntil": str(time.time_ns() // 1_000_000)}
+    yield "place_order", PLACE, {"validUntil": 4_000_000_000_000}
+    yield "place_order", PLACE, {"note": "hello"}
     yield "replace_order", {"orderId": "1000000000000001"}, {}
     yield "replace_order", {"replaceQty": "1"}, {}
     yield "cancel_order", {}, {}
@@ -111,8 +105,8 @@ def _refused() -> Iterator[tuple[str, Mapping[str, object], dict[str, object]]]:
 def _allowed() -> Iterator[tuple[str, Mapping[str, object]]]:
     trigger = {"tpTriggerPrice": "90000", "tpTriggerType": "LAST_PRICE", "tpPrice": "0"}
     stop = {"slTriggerPrice": "15000", "slTriggerType": "MARK_PRICE", "slPrice": "0"}
-    yield "place_order", {**_PLACE, **trigger, **stop, "clientOrderId": uuid.uuid4().hex}
-    yield "place_order", {**_PLACE, "reduceOnly": "false", "positionSide": "NONE"}
+    yield "place_order", {**PLACE, **trigger, **stop, "clientOrderId": uuid.uuid4().hex}
+    yield "place_order", {**PLACE, "reduceOnly": "false", "positionSide": "NONE"}
     spot = {"sym": "BINANCE_SPOT_BTC_USDT", "side": "BUY", "orderType": "MARKET", "quoteOrderQty": "200"}
     yield "place_order", spot
     yield "cancel_orders", {"exchangeType": "EDX"}
@@ -120,7 +114,7 @@ def _allowed() -> Iterator[tuple[str, Mapping[str, object]]]:
 
 def _pointless() -> Iterator[tuple[bytes, bytes]]:
     """Yield places, and right behind them the cancel that makes those pointless which were not sent yet."""
-    orders = [_command("place_order", {**_PLACE, "clientOrderId": uuid.uuid4().hex}) for _ in range(20)]
+    orders = [_command("place_order", {**PLACE, "clientOrderId": uuid.uuid4().hex}) for _ in range(20)]
     for one in [*orders, *(_command("cancel_order", {"clientOrderId": o["args"]["clientOrderId"]}) for o in orders)]:
         yield b"pointless", _encoded(one)
 

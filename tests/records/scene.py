@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 
 from bridge.contract.topics import Stream, topic_name
 from bridge.sandbox.demo.check import Stopwatch
@@ -16,7 +15,7 @@ from bridge.sandbox.demo.course import Course
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.desk import TradingDesk
 from bridge.sandbox.demo.orders import Mix
-from bridge.sandbox.demo.readers import Reader, Tape, read_topics
+from bridge.sandbox.demo.readers import Reader, Tape, read_topics, topics_removed
 from bridge.sandbox.demo.scene import Scene as Look
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
@@ -46,7 +45,7 @@ class Options:
 async def play(bootstrap: str, options: Options, say: Callable[[str], None]) -> Records:
     """Play it; return every record of every topic. The topics are removed."""
     prefix = f"records-{secrets.token_hex(4)}"
-    async with _topics_removed(bootstrap, prefix), Venue(_venue(options)) as venue:
+    async with topics_removed(bootstrap, prefix, _ACCOUNT), Venue(_venue(options)) as venue:
         plan = DaemonPlan(
             ws_url=venue.ws_url,
             rest_url=venue.rest_url,
@@ -67,19 +66,6 @@ async def play(bootstrap: str, options: Options, say: Callable[[str], None]) -> 
 
 def _venue(options: Options) -> VenueSettings:
     return VenueSettings(step_period_s=_MARKET_STEP_S, seed=options.seed)
-
-
-@contextlib.asynccontextmanager
-async def _topics_removed(bootstrap: str, prefix: str) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-        await admin.start()
-        try:
-            await admin.delete_topics([topic_name(prefix, _ACCOUNT, stream) for stream in Stream])
-        finally:
-            await admin.close()
 
 
 async def _first_term(

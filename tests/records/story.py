@@ -4,17 +4,11 @@ import base64
 import json
 from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
+
+from published import samples
 
 from tests.records.record import Record, Records
-
-_SAMPLES: Final = Path(__file__).parents[2] / "schemas" / "samples"
-
-
-def _sample(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((_SAMPLES / f"{name}.json").read_bytes())
-    return loaded
 
 
 def _record(sample: dict[str, Any], offset: int) -> Record:
@@ -31,8 +25,7 @@ class Story:
     def __init__(self) -> None:
         self._records: list[Record] = []
         at: dict[str, int] = defaultdict(int)
-        samples = [_sample(path.stem) for path in _SAMPLES.glob("*.json")]
-        for sample in sorted(samples, key=lambda one: one["headers"].get("ce_sequence", "")):
+        for sample in sorted(samples().values(), key=lambda one: one["headers"].get("ce_sequence", "")):
             if not sample["topic"].endswith(".commands"):
                 self._records.append(_record(sample, at[sample["topic"]]))
                 at[sample["topic"]] += 1
@@ -46,7 +39,7 @@ class Story:
             self._records.append(replace(answer, stream="commands", offset=offset, headers=()))
         row = answer.fields
         if "commandOffset" in row and row["outcome"] != "unknown":
-            command = _record(_sample(row["action"].replace("_", "-")), row["commandOffset"])
+            command = _record(samples()[row["action"].replace("_", "-")], row["commandOffset"])
             value = {**command.fields, "commandId": row["commandId"]}
             self._records.append(replace(command, value=json.dumps(value).encode()))
 

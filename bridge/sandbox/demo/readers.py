@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from bridge.contract.topics import Stream, topic_name
 
@@ -145,3 +146,17 @@ async def read_topics(bootstrap_servers: str, prefix: str, account: str, tape: T
             await reader.start()
             readers.append(reader)
         yield readers
+
+
+@contextlib.asynccontextmanager
+async def topics_removed(bootstrap_servers: str, prefix: str, account: str) -> AsyncIterator[None]:
+    """Remove every topic of an account at the end of the block: the broker is somebody else's."""
+    try:
+        yield
+    finally:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        await admin.start()
+        try:
+            await admin.delete_topics([topic_name(prefix, account, stream) for stream in Stream])
+        finally:
+            await admin.close()

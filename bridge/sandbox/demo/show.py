@@ -15,7 +15,6 @@ from typing import Final
 
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
@@ -26,7 +25,7 @@ from bridge.sandbox.demo.course import Course, Cut, DemoFailed
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.desk import TradingDesk
 from bridge.sandbox.demo.orders import Mix
-from bridge.sandbox.demo.readers import Tape, read_topics
+from bridge.sandbox.demo.readers import Tape, read_topics, topics_removed
 from bridge.sandbox.demo.report import Facts, Report, as_json, print_report, report
 from bridge.sandbox.demo.scene import Scene
 from bridge.sandbox.demo.view import LiveView, PlainView, View
@@ -217,12 +216,5 @@ async def _prefix(broker: Broker) -> AsyncIterator[str]:
         yield "ltp"
         return
     prefix = f"ltp-demo-{secrets.token_hex(4)}"
-    try:
+    async with topics_removed(broker.bootstrap_servers, prefix, _ACCOUNT):
         yield prefix
-    finally:
-        admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
-        await admin.start()
-        try:
-            await admin.delete_topics([topic_name(prefix, _ACCOUNT, stream) for stream in Stream])
-        finally:
-            await admin.close()
