@@ -9,12 +9,14 @@ WORKDIR /src
 COPY requirements.txt requirements-otel.txt requirements-build.txt ./
 RUN python -m venv /opt/tools \
  && python -m venv --without-pip /opt/bridge \
- && /opt/tools/bin/pip install --require-hashes -r requirements-build.txt \
- && /opt/tools/bin/pip --python /opt/bridge/bin/python install --require-hashes --only-binary :all: -r "$REQUIREMENTS"
+ && /opt/tools/bin/pip install --no-deps --require-hashes -r requirements-build.txt \
+ && /opt/tools/bin/pip --python /opt/bridge/bin/python install --no-deps --require-hashes --only-binary :all: \
+      -r "$REQUIREMENTS"
 COPY pyproject.toml README.md LICENSE ./
 COPY bridge ./bridge
 RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
- && /opt/tools/bin/pip --python /opt/bridge/bin/python install --no-deps --no-index /wheels/*.whl
+ && /opt/tools/bin/pip --python /opt/bridge/bin/python install --no-deps --no-index /wheels/*.whl \
+ && /opt/tools/bin/pip --python /opt/bridge/bin/python check
 
 FROM python:3.11-slim-bookworm
 ENV PATH=/opt/bridge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

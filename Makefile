@@ -38,8 +38,9 @@ $(READY): requirements-dev.txt pyproject.toml
 	@echo "setting up $(VENV) with $$("$(PYTHON)" --version)"
 	@begin=$$(date +%s) \
 	&& "$(PYTHON)" -m venv --clear $(VENV) \
-	&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt \
+	&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt \
 	&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . \
+	&& $(BIN)/python -m pip check --disable-pip-version-check \
 	&& touch $@ \
 	&& echo "set-up took $$(( $$(date +%s) - begin )) s"
 
