@@ -14,7 +14,7 @@ How it is kept small, and why nothing is lost by it:
   may be awake at once, which is more than two processes could do.
 - Time is what may have passed: a lease and the age of a commit run out at any moment, and a term is over at the
   coordinator only after them. That is the inequality of the settings, lease < session timeout, which
-  `config_problems.py` holds; a frozen process is one that does nothing while that happens.
+  `config/timing.py` holds; a frozen process is one that does nothing while that happens.
 - A generation of the group ends when the partition is assigned anew. Commits of an older one are refused, so they are
   taken off the network at once; except where a planted mistake accepts them.
 - A predecessor whose records are void, and which cannot write to the venue any more, is left out. That this changes

@@ -1,0 +1,23 @@
+"""Settings of the daemon, a module for each purpose; read them with `load`."""
+
+from bridge.config.kafka import Kafka
+from bridge.config.limits import Limits
+from bridge.config.process import Log, Management, Tracing
+from bridge.config.settings import Settings, load
+from bridge.config.timing import Timing
+from bridge.config.venue import AZ4, HA, Account, Endpoint
+
+__all__ = [
+    "AZ4",
+    "HA",
+    "Account",
+    "Endpoint",
+    "Kafka",
+    "Limits",
+    "Log",
+    "Management",
+    "Settings",
+    "Timing",
+    "Tracing",
+    "load",
+]

@@ -1,0 +1,103 @@
+"""Settings: from a TOML file and from the environment, with secrets in files. Every problem is told at once.
+
+Environment variables are `LTP_BRIDGE_` and the path of the setting with `__` between its parts, such as
+`LTP_BRIDGE_KAFKA__BOOTSTRAP_SERVERS`; they win over the file. Unknown settings are errors.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from bridge.config.kafka import Kafka
+from bridge.config.limits import Limits
+from bridge.config.problems import ENV_PREFIX, VARIABLE_EXAMPLE, describe, stray_variables
+from bridge.config.process import Log, Management, Tracing
+from bridge.config.timing import Timing
+from bridge.config.venue import AZ4, HA, Account, Endpoint
+from bridge.errors import ConfigError
+
+_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+
+
+class Settings(BaseSettings):
+    """Everything the daemon needs to know. Read it with `load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    environment: Annotated[str, Field(pattern=_NAME, description="Names the venue's environment in `ce_source`.")]
+    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)] = (AZ4, HA)
+    accounts: Annotated[dict[Annotated[str, Field(pattern=_NAME)], Account], Field(min_length=1)]
+    kafka: Kafka
+    limits: Limits = Limits()
+    timing: Timing = Timing()
+    management: Management = Management()
+    log: Log = Log()
+    tracing: Tracing = Tracing()
+
+    @field_validator("accounts")
+    @classmethod
+    def _one_key_one_account(cls, accounts: dict[str, Account]) -> dict[str, Account]:
+        owner: dict[str, str] = {}
+        for name, account in accounts.items():
+            other = owner.setdefault(account.api_key.get_secret_value(), name)
+            if other != name:
+                raise ValueError(
+                    f"{other} and {name} hold the same API key: one key has one budget and one owner; "
+                    "give each account its own key"
+                )
+        return accounts
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose content arrives as the init settings."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return (env_settings, init_settings)
+
+
+_KNOWN: Final = frozenset(
+    name
+    for section in (Settings, Endpoint, Account, Kafka, Limits, Timing, Management, Log, Tracing)
+    for name in section.model_fields
+)
+
+
+def load(path: Path | None) -> Settings:
+    """Read the settings from a TOML file (or none) and the environment.
+
+    Raises ConfigError with every problem that was found.
+    """
+    problems = stray_variables(os.environ, Settings.model_fields)
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError([f"the file {path} does not exist", *problems]) from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError([f"the file {path} is not readable as TOML: {error}", *problems]) from None
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        found = describe(error.errors(), _KNOWN)
+        if path is None and any(e["type"] == "missing" for e in error.errors()):
+            found.append("no file was given; name one with --config")
+        raise ConfigError([*found, *problems]) from None
+    except SettingsError as error:
+        text = f"the environment: {error}: a whole section must be JSON; or set its parts, as in {VARIABLE_EXAMPLE}"
+        raise ConfigError([text, *problems]) from None
+    if problems:
+        raise ConfigError(problems)
+    return settings
