@@ -35,6 +35,7 @@ class Twist(StrEnum):
     FAIL_CANCEL = "fail_cancel"  # the cancel ends in CANCEL_FAILED, the order lives on
     FAIL_AMEND = "fail_amend"  # the replace ends in AMEND_FAILED, the order lives on unchanged
     KILL_ON_AMEND = "kill_on_amend"  # the replace fails and the order is gone (LTP docs, Replace Order)
+    REPLACE_BY_NEW_ORDER = "replace_by_new_order"  # the order ends, another opens under its clientOrderId
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,8 @@ class Desk:
         elif twist is Twist.FAIL_AMEND or terms.qty < order.executed_qty:
             order.action, order.action_message = Action.AMEND_FAILED, "refused by the exchange"
             self.pushes.order(order, now_ms)
+        elif twist is Twist.REPLACE_BY_NEW_ORDER and terms.qty > order.executed_qty:
+            self.matching.replace(order, self.numbers.order_id(), terms.qty, terms.limit_price, now_ms)
         else:
             self.matching.amend(order, terms.qty, terms.limit_price, now_ms)
 

@@ -30,6 +30,7 @@ class FaultKind(StrEnum):
     FAIL_CANCEL = "fail_cancel"
     FAIL_AMEND = "fail_amend"
     KILL_ON_AMEND = "kill_on_amend"
+    REPLACE_BY_NEW_ORDER = "replace_by_new_order"
     LAG_READ = "lag_read"  # a REST read shows what was `delay_s` ago
     SHORT_PAGES = "short_pages"  # a REST page holds at most `limit` rows, and `pageNum` counts such pages
     SHIFT_PAGES = "shift_pages"  # after a REST page that is not the last, `between` is done (or a market step)

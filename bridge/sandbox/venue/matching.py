@@ -116,6 +116,13 @@ class Matching:
         if not order.is_terminal:
             self._trade_or_rest(order, portfolio, now_ms)
 
+    def replace(self, order: Order, order_id: str, qty: Decimal, limit_price: Decimal, now_ms: int) -> None:
+        """Complete a replace by ending the order and opening another, of what is left, under its clientOrderId."""
+        successor = order.succeeded_by(order_id, qty - order.executed_qty, limit_price, now_ms)
+        order.action = Action.AMEND_COMPLETED
+        self._end(order, self._portfolios[order.portfolio_id], now_ms, reason="replaced", by="SYSTEM")
+        self.admit(successor, now_ms)
+
     def pass_prices(self, now_ms: int) -> None:
         """Fill the resting orders that prices have reached, as far as this step's quantity goes."""
         sides: tuple[Side, Side] = ("BUY", "SELL")

@@ -99,6 +99,26 @@ class Order:
         hedge_close = {"LONG": "SELL", "SHORT": "BUY"}.get(self.position_side)
         return self.reduce_only or self.side == hedge_close
 
+    def succeeded_by(self, order_id: str, qty: Decimal, limit_price: Decimal, created_ms: int) -> "Order":
+        """Return a new order with this one's clientOrderId and terms, but for quantity and price."""
+        return Order(
+            order_id=order_id,
+            client_order_id=self.client_order_id,
+            portfolio_id=self.portfolio_id,
+            instrument=self.instrument,
+            side=self.side,
+            order_type=self.order_type,
+            time_in_force=self.time_in_force,
+            qty=qty,
+            limit_price=limit_price,
+            reduce_only=self.reduce_only,
+            position_side=self.position_side,
+            leverage=self.leverage,
+            origin=self.origin,
+            tpsl=self.tpsl,
+            created_ms=created_ms,
+        )
+
     def touch(self, now_ms: int) -> None:
         """Stamp a change; an order's updateAt grows strictly, so that two snapshots never tie."""
         self.updated_ms = max(now_ms, self.updated_ms + 1)

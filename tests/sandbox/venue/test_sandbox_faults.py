@@ -217,6 +217,18 @@ async def test_cancel_and_replace_that_the_exchange_refuses(venue: Venue, trader
         assert row["orderQty"] == "0.01"
 
 
+async def test_a_replace_may_open_another_order(venue: Venue, trader: "Trader") -> None:
+    """A replace may cancel the order and open another under its clientOrderId, which that name means from then on."""
+    venue.faults.add(Fault(kind=FaultKind.REPLACE_BY_NEW_ORDER, action="replace_order"))
+    first = (await trader.place(clientOrderId="c1"))["data"]["orderId"]
+    assert (await trader.ask("replace_order", orderId=first, replaceQty="0.02"))["code"] == 200000
+    assert (await trader.push("Orders", orderState="CANCELLED"))["orderId"] == first
+    second = await trader.push("Orders", orderState="OPEN", orderQty="0.02")
+    assert (second["clientOrderId"], second["orderId"] == first) == ("c1", False)
+    assert (await trader.ask("cancel_order", clientOrderId="c1"))["data"]["orderId"] == second["orderId"]
+    assert (await trader.ask("cancel_order", orderId=first))["code"] == 401117
+
+
 async def test_rest_answers_can_be_replaced_lost_and_late(venue: Venue, trader: "Trader") -> None:
     """REST requests meet the same faults, named by method and path."""
     venue.faults.add(Fault(kind=FaultKind.REPLACE_ANSWER, action=OPEN_ORDERS, status=502, text='"gateway"'))
