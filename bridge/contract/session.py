@@ -30,7 +30,7 @@ class Cause(OpenWord):
 
 
 class Alarm(OpenWord):
-    """Conditions that a person should look at."""
+    """What a person should look at; of what lasts, `alarm.cleared` tells the end."""
 
     LOGIN_STOPPED = "login_stopped", "The venue does not want this key: no further login is tried until a restart."
     RATE_REJECTED = "rate_rejected", "The venue refused a request for its rate; that limit is halved until a restart."
@@ -79,6 +79,9 @@ FromMs = Annotated[
     UnixMs, Meta(description="Up to here everything is durably published; from here on pushes may be missing.")
 ]
 Detail = Annotated[str, Meta(description="Text for people; may change.")]
+Subject = Annotated[
+    str, Meta(description="What the alarm is about, where there may be several at once, as an action; else left out.")
+]
 Count = Annotated[int, Meta(ge=0, description="Records that were published from what REST tells.")]
 
 
@@ -159,14 +162,37 @@ class GapClosed(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.
     lost: Annotated[tuple[Lost, ...], Meta(description="What of it cannot be given back.")]
 
 
-class AlarmRaised(Struct, frozen=True, rename="camel", tag_field="type", tag="alarm.raised"):
+class AlarmRaised(Struct, frozen=True, rename="camel", omit_defaults=True, tag_field="type", tag="alarm.raised"):
     """Something a person should look at."""
 
     at: At
     alarm: Alarm
     detail: Detail
+    subject: Subject = ""
+
+
+class AlarmCleared(Struct, frozen=True, rename="camel", omit_defaults=True, tag_field="type", tag="alarm.cleared"):
+    """The condition that an alarm told of has ended.
+
+    Alarms that tell of an occurrence have no end; those of an earlier epoch end with `owner.acquired`, because the new
+    owner raises what it finds.
+    """
+
+    at: At
+    alarm: Alarm
+    detail: Detail
+    since: Annotated[UnixMs, Meta(description="The `at` of the alarm that has ended.")]
+    subject: Subject = ""
 
 
 SessionEvent = (
-    OwnerAcquired | OwnerReleased | SessionOpened | SessionLost | GapOpened | RecoveryComplete | GapClosed | AlarmRaised
+    OwnerAcquired
+    | OwnerReleased
+    | SessionOpened
+    | SessionLost
+    | GapOpened
+    | RecoveryComplete
+    | GapClosed
+    | AlarmRaised
+    | AlarmCleared
 )

@@ -12,6 +12,7 @@ from bridge.contract.session import (
     OwnerReleased,
 )
 from bridge.contract.topics import Stream, topic_name
+from bridge.core.alarms import ActiveAlarms
 from bridge.core.claims import Claims
 from bridge.core.doubts import Doubts
 from bridge.core.intake import Intake
@@ -62,6 +63,7 @@ class Account:
         self._lanes = Lanes()
         self._windows = _windows(terms)
         self.replies = Replies(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
+        self.alarms = ActiveAlarms(self.replies.session)
         self.listening = Listening(
             self.replies, self._orders, self.order_row, terms, epoch=epoch, durable_until_ms=durable_until_ms
         )

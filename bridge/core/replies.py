@@ -149,7 +149,7 @@ class Replies:
         self.outbox.append(Outgoing(stream=Stream.SESSION, key=self._account, value=_encode(event), time_ms=event.at))
 
     def alarm(self, alarm: Alarm, detail: str, now: Now) -> None:
-        """Raise an alarm on the session topic."""
+        """Publish the alarm of an occurrence, which has no end; a condition is told by `ActiveAlarms`."""
         self.session(AlarmRaised(at=now.wall_ms, alarm=alarm, detail=detail))
 
     def _recorded(self, pending: Pending, outcome: Outcome) -> None:

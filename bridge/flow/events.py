@@ -36,7 +36,6 @@ class Events:
         self._publisher = publisher
         self._wake = wake
         self._on_login = on_login
-        self._skewed = False
         self._logged_in_ms = 0
         self.ended = asyncio.Event()
         """Set when a session has ended, or did not come about."""
@@ -86,18 +85,18 @@ class Events:
         self.ended.set()
 
     def skew_measured(self, skew: Skew, now: Now) -> None:
-        """Raise the alarm when the clocks certainly differ by too much; again only after they certainly did not."""
+        """Raise the alarm when the clocks certainly differ by too much; clear it when they certainly do not."""
         self._account.listening.recovery.clocks_measured(skew)
         bound_s = self._account.listening.skew_bound_s
-        if skew.exceeds(bound_s) and not self._skewed:
-            self._skewed = True
+        alarms = self._account.alarms
+        if skew.exceeds(bound_s):
             detail = f"{skew.in_words()}, and {bound_s:g} s is the most that may be; check NTP"
-            self._log.error("clock.skewed", detail=detail)
-            self._account.replies.alarm(Alarm.CLOCK_SKEW, detail, now)
-            self.publish()
-        elif skew.within(bound_s) and self._skewed:
-            self._skewed = False
+            if alarms.raise_alarm(Alarm.CLOCK_SKEW, detail, now):
+                self._log.error("clock.skewed", detail=detail)
+                self.publish()
+        elif skew.within(bound_s) and alarms.clear_alarm(Alarm.CLOCK_SKEW, skew.in_words(), now):
             self._log.info("clock.mended", detail=skew.in_words())
+            self.publish()
 
     def too_large(self, record: Outgoing, now: Now) -> None:
         """Raise the alarm for a record that no topic takes: its readers miss it."""

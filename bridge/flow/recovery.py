@@ -70,10 +70,9 @@ class Recovery:
         self._endpoint = ""
         self._logged_in_at = 0.0
         self._failing_since = inf
-        self._alarmed = False
         self._risks_owed = False
         self._renewed: list[float] = []
-        self._disagreed = False
+        self._missed_at = -inf
 
     def begin(self, endpoint: str) -> None:
         """Sweep for the session that has just logged in."""
@@ -116,12 +115,14 @@ class Recovery:
             (self._log.error if refused else self._log.warning)("sweep.failed", detail=str(error))
             now = self._clock()
             self._failing_since = min(self._failing_since, now.mono)
-            if not self._alarmed and (refused or now.mono - self._failing_since >= _STALLED_S):
-                self._alarmed = True
-                self._account.replies.alarm(Alarm.RECOVERY_STALLED, str(error), now)
+            if refused or now.mono - self._failing_since >= _STALLED_S:
+                self._account.alarms.raise_alarm(Alarm.RECOVERY_STALLED, str(error), now)
                 self._events.publish()
             return False
-        self._failing_since, self._alarmed = inf, False
+        self._failing_since = inf
+        told = "the venue has answered every question of a sweep"
+        if self._account.alarms.clear_alarm(Alarm.RECOVERY_STALLED, told, self._clock()):
+            self._events.publish()
         return True
 
     async def _sweep(self) -> None:
@@ -153,20 +154,22 @@ class Recovery:
             self._log.info("gaps.closed", since_ms=sweep.since_ms)
         elif verdict is Verdict.MISSED:
             self._missed()
+        elif sweep.is_audit and self._clock().mono - self._missed_at >= _RENEWALS_S:
+            told = f"for {_RENEWALS_S / 3600:g} h REST has told nothing that was not pushed"
+            self._account.alarms.clear_alarm(Alarm.AUDIT_DISAGREES, told, self._clock())
         self._events.publish()
 
     def _missed(self) -> None:
         """Renew the session, unless that has not helped before: then what was missed is given back as it is."""
         now, missing = self._clock(), self._judge.missing()
+        self._missed_at = now.mono
         self._renewed = [at for at in self._renewed if now.mono - at < _RENEWALS_S]
         if len(self._renewed) < _RENEWALS_MAX:
             self._renewed.append(now.mono)
             self._session.drop(Cause.PUSHES_MISSED, missing)
             return
         self._log.error("audit.disagrees", detail=missing)
-        if not self._disagreed:
-            self._disagreed = True
-            self._account.replies.alarm(Alarm.AUDIT_DISAGREES, missing, now)
+        self._account.alarms.raise_alarm(Alarm.AUDIT_DISAGREES, missing, now)
         self._account.listening.missed(missing, now)
 
     def _complete(self, sweep: Sweep, open_orders: int) -> None:

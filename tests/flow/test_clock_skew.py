@@ -6,8 +6,8 @@ from bridge.app import clock
 from bridge.core.skew import Skew
 
 
-async def test_the_alarm_comes_once_for_each_time_the_clocks_part() -> None:
-    """It comes when the difference is certain, and again only when the clocks have certainly agreed in between."""
+async def test_the_alarm_comes_and_ends_once_for_each_time_the_clocks_part() -> None:
+    """It comes when the difference is certain, ends when the clocks certainly agree, and only then comes again."""
     outside = Outside(skew_bound_s=5)
     async with outside.running():
         listener = outside.venue.session.listener
@@ -19,3 +19,6 @@ async def test_the_alarm_comes_once_for_each_time_the_clocks_part() -> None:
     assert (first["alarm"], second["alarm"]) == ("clock_skew", "clock_skew")
     assert "8.0 to 9.0 s behind the venue's, and 5 s is the most that may be" in first["detail"]
     assert "8.0 to 8.1 s ahead" in second["detail"]
+    (cleared,) = outside.topics.session_events("alarm.cleared")
+    assert (cleared["alarm"], cleared["since"]) == ("clock_skew", first["at"])
+    assert first["at"] <= cleared["at"] <= second["at"]

@@ -23,7 +23,10 @@ async def test_a_sweep_that_is_refused_raises_one_alarm() -> None:
         assert not outside.trading
         outside.venue.rest_trouble = None
         await until(lambda: outside.trading)
-    assert [event["alarm"] for event in outside.topics.session_events("alarm.raised")] == ["recovery_stalled"]
+    (raised,) = outside.topics.session_events("alarm.raised")
+    (cleared,) = outside.topics.session_events("alarm.cleared")
+    assert (raised["alarm"], cleared["alarm"]) == ("recovery_stalled", "recovery_stalled")
+    assert cleared["since"] == raised["at"]
 
 
 async def test_risks_that_are_refused_hold_nothing_up() -> None:
@@ -79,8 +82,11 @@ async def test_gaps_do_not_close_for_a_session_that_ends_while_the_risks_are_ask
     assert all(gap["at"] >= opened[1] for gap in outside.topics.session_events("gap.closed"))
 
 
-async def test_a_venue_that_contradicts_itself_ends_only_so_many_sessions() -> None:
-    """What REST tells and nobody pushes comes back every time, and after three new sessions without another one."""
+async def test_a_venue_that_contradicts_itself_ends_only_so_many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What REST tells and nobody pushes comes back every time, and after three new sessions without another one.
+
+    The alarm that says so ends when the two have agreed for the time in which only so many sessions are ended.
+    """
     outside = Outside(rest_lag_s=0.06, audit_period_s=0.02)
     async with outside.running():
         for times in range(1, 5):
@@ -88,6 +94,9 @@ async def test_a_venue_that_contradicts_itself_ends_only_so_many_sessions() -> N
             at_ms = clock().wall_ms - 20
             outside.venue.trades.append(trade_push("theirs", transactionId=str(times), createAt=str(at_ms)))
         await outside.closed(5)
+        assert outside.topics.session_events("alarm.cleared") == []
+        monkeypatch.setattr("bridge.flow.recovery._RENEWALS_S", 0.0)
+        await until(lambda: outside.topics.session_events("alarm.cleared"))
         causes = [gap["cause"] for gap in outside.topics.session_events("gap.closed")]
     assert causes == ["first_start", *["pushes_missed"] * 4]
     assert len(outside.topics.session_events("session.opened")) == 4

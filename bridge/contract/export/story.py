@@ -21,6 +21,7 @@ from bridge.contract.commands import (
 from bridge.contract.results import Outcome, Reason, Result
 from bridge.contract.session import (
     Alarm,
+    AlarmCleared,
     AlarmRaised,
     Cause,
     GapClosed,
@@ -199,5 +200,8 @@ SESSION: Final[tuple[SessionEvent, ...]] = (
         (Lost.SNAPSHOTS_BETWEEN, Lost.MARGIN_CALLS, Lost.LIQUIDATIONS, Lost.UNRECOGNIZED),
     ),
     AlarmRaised(START_MS + 50_000, Alarm.CLOCK_SKEW, "this clock is 6.2 s ahead of the venue's"),
+    AlarmCleared(
+        START_MS + 55_000, Alarm.CLOCK_SKEW, "this clock is at most 0.1 s behind and 0.2 s ahead", START_MS + 50_000
+    ),
     OwnerReleased(START_MS + 60_000, EPOCH, INSTANCE),
 )

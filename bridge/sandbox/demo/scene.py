@@ -15,7 +15,7 @@ from bridge.sandbox.demo.readers import Seen, Tape
 _ROWS_MAX = 60
 _LATENCIES_LOOKED_AT = 1000
 _SESSION_STYLES: Final = {
-    **dict.fromkeys(("session.opened", "recovery.complete", "gap.closed"), "green"),
+    **dict.fromkeys(("session.opened", "recovery.complete", "gap.closed", "alarm.cleared"), "green"),
     **dict.fromkeys(("session.lost", "gap.opened", "alarm.raised"), "red"),
 }
 _STREAMS: Final = frozenset(STREAM_OF.values())

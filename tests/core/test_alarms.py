@@ -1,0 +1,43 @@
+"""Alarms that last: each is told once when it begins and once when it ends."""
+
+from bridge.contract.session import Alarm, AlarmCleared, AlarmRaised, SessionEvent
+from bridge.core.alarms import ActiveAlarm, ActiveAlarms
+from bridge.core.now import Now
+
+BEGIN = Now(10.0, 1_000)
+LATER = Now(12.0, 3_000)
+END = Now(15.0, 6_000)
+
+
+def test_a_condition_is_told_when_it_begins_and_when_it_ends() -> None:
+    """However often it is raised in between; its end says since when it lasted."""
+    told: list[SessionEvent] = []
+    alarms = ActiveAlarms(told.append)
+    assert alarms.raise_alarm(Alarm.CLOCK_SKEW, "7 s", BEGIN)
+    assert not alarms.raise_alarm(Alarm.CLOCK_SKEW, "8 s", LATER)
+    assert alarms.clear_alarm(Alarm.CLOCK_SKEW, "mended", END)
+    assert told == [
+        AlarmRaised(1_000, Alarm.CLOCK_SKEW, "7 s"),
+        AlarmCleared(6_000, Alarm.CLOCK_SKEW, "mended", 1_000),
+    ]
+
+
+def test_the_end_of_what_never_began_is_not_told() -> None:
+    """Whatever clears an alarm need not know whether it was raised."""
+    told: list[SessionEvent] = []
+    assert not ActiveAlarms(told.append).clear_alarm(Alarm.CLOCK_SKEW, "fine", BEGIN)
+    assert told == []
+
+
+def test_each_subject_of_an_alarm_has_a_beginning_and_an_end_of_its_own() -> None:
+    """The end of one leaves the other active, the oldest of those that last comes first."""
+    told: list[SessionEvent] = []
+    alarms = ActiveAlarms(told.append)
+    alarms.raise_alarm(Alarm.RATE_REJECTED, "429", BEGIN, "place_order")
+    alarms.raise_alarm(Alarm.RATE_REJECTED, "429", LATER, "cancel_order")
+    assert [one.subject for one in alarms.active()] == ["place_order", "cancel_order"]
+    alarms.clear_alarm(Alarm.RATE_REJECTED, "room again", END, "place_order")
+    assert not alarms.is_active(Alarm.RATE_REJECTED, "place_order")
+    assert alarms.is_active(Alarm.RATE_REJECTED, "cancel_order")
+    assert alarms.active() == [ActiveAlarm(Alarm.RATE_REJECTED, "cancel_order", "429", 3_000)]
+    assert told[-1] == AlarmCleared(6_000, Alarm.RATE_REJECTED, "room again", 1_000, "place_order")
