@@ -1,10 +1,75 @@
-"""Which orders a cancel_orders whose answer was lost should have ended."""
+"""A cancel_orders whose answer was lost: the orders that it should have ended are cancelled one by one."""
 
 from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct, field
 
 from bridge.core.command import Pending, in_scope
 from bridge.core.memory import Memory
-from bridge.core.orders import Order
+from bridge.core.now import Now
+from bridge.core.orders import Order, Orders
+from bridge.core.own_cancels import OwnCancels
+
+REST_LAG_MS: Final = 35_000
+"""How far the venue's list of open orders may be behind the stream, clocks that differ included."""
+
+
+class _SingleCancels(Struct):
+    older: set[str] = field(default_factory=set)
+    """The orders that were to be ended for a cancel_orders."""
+    left: tuple[str, ...] = ()
+    """Those that are still open."""
+
+
+class UnknownCancelAlls:
+    """The single cancels that take the place of each cancel_orders in doubt, by the offset of its command."""
+
+    def __init__(self, orders: Orders, memory: Memory, own_cancels: OwnCancels, *, skew_bound_ms: int) -> None:
+        self._orders = orders
+        self._memory = memory
+        self._own_cancels = own_cancels
+        self._skew_bound_ms = skew_bound_ms
+        self._cancels: dict[int, _SingleCancels] = {}
+
+    def end_older_orders(self, waiting: Iterable[Pending], listed: Iterable[Order], now: Now) -> list[Pending]:
+        """Cancel what each cancel_orders in doubt should have ended; return those of which nothing is left.
+
+        `listed` is the venue's whole list. It may lag behind the stream, so orders that showed themselves of late and
+        are not listed are ended too, once.
+        """
+        of_late_ms = now.wall_ms - REST_LAG_MS
+        unlisted = (
+            order
+            for order in self._orders.live()
+            if order.known_ms >= of_late_ms and order.order_id not in self._own_cancels.judged
+        )
+        live = {order.order_id: order for order in (*unlisted, *listed) if not order.over}
+        done = []
+        for pending in waiting:
+            left = orders_to_end(pending, live.values(), self._memory, self._skew_bound_ms)
+            cancels = self._cancels.setdefault(pending.offset, _SingleCancels())
+            cancels.left = tuple(order.order_id for order in left)
+            cancels.older.update(cancels.left)
+            for order_id in cancels.left:
+                self._own_cancels.want(order_id)
+            if not left:
+                done.append(pending)
+        return done
+
+    def all_answered(self, cancel_all: Pending) -> bool:
+        """Whether the venue has said something definitive about every order that is still open."""
+        cancels = self._cancels.get(cancel_all.offset, _SingleCancels())
+        return all(order_id in self._own_cancels.judged for order_id in cancels.left)
+
+    def finish(self, cancel_all: Pending) -> str:
+        """Forget a cancel_orders, and return in words what became of its orders."""
+        cancels = self._cancels.pop(cancel_all.offset, _SingleCancels())
+        cancelled = sum(self._own_cancels.judged.get(order_id, False) for order_id in cancels.older)
+        text = f"its answer was lost; finished by cancelling {cancelled} orders one by one"
+        if cancels.left:
+            text += f"; {len(cancels.left)} are still open, see their order's last state"
+        return text
 
 
 def orders_to_end(cancel_all: Pending, live: Iterable[Order], memory: Memory, skew_ms: int) -> list[Order]:

@@ -5,16 +5,14 @@ a doubt: the order shows itself, or it is over, or the venue knows nothing of it
 """
 
 from collections.abc import Iterable
-from heapq import heappop, heappush
-from typing import Final
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.pushes import TradePush
 from bridge.contract.results import Outcome
 from bridge.core import facts
-from bridge.core.cancel_all import orders_to_end
+from bridge.core.cancel_all import REST_LAG_MS, UnknownCancelAlls
 from bridge.core.command import Pending, in_scope
 from bridge.core.lanes import Lanes
 from bridge.core.late import LateLandings
@@ -24,40 +22,13 @@ from bridge.core.now import Now
 from bridge.core.orders import Order, Orders
 from bridge.core.own_cancels import OwnCancels
 from bridge.core.replies import Replies
-
-_PAUSE_FIRST_S: Final = 0.5
-_PAUSE_LAST_S: Final = 10.0
-_AT_ONCE: Final = 20
-_REST_LAG_MS: Final = 35_000
-"""How far the venue's list of open orders may be behind the stream, clocks that differ included."""
-
-
-class Question(Struct, frozen=True):
-    """What to ask the venue about the command at `offset`.
-
-    `last`: it cannot land after `until`, which has come, so history and executions since `since_ms` are to be looked
-    at too; if nothing is found, it is given up.
-    """
-
-    offset: int
-    action: str
-    order_id: str | None
-    client_order_id: str | None
-    sym: str | None
-    since_ms: int
-    until: float
-    last: bool
+from bridge.core.status_queries import QuerySchedule, StatusQuery
 
 
 class _Doubt(Struct):
     pending: Pending
     inherited_at: float
     """When an earlier owner may last have written it."""
-    pause_s: float = _PAUSE_FIRST_S
-    older: set[str] = field(default_factory=set)
-    """The orders that were to be ended one by one for a cancel_orders."""
-    left: tuple[str, ...] = ()
-    """Those that are still open."""
 
 
 class Doubts:
@@ -78,14 +49,14 @@ class Doubts:
         self._replies = replies
         self._lanes = lanes
         self._orders = orders
-        self._memory = memory
         self._own_cancels = own_cancels
         self._late = late
         self._late_landing_s = late_landing_s
         self._skew_bound_s = skew_bound_s
         self._skew_bound_ms = int(skew_bound_s * 1000)
+        self._cancel_alls = UnknownCancelAlls(orders, memory, own_cancels, skew_bound_ms=self._skew_bound_ms)
         self._doubts: dict[int, _Doubt] = {}
-        self._due: list[tuple[float, int]] = []
+        self._schedule = QuerySchedule()
         self._places: dict[str, Pending] = {}
         self._replaces: dict[str, list[Pending]] = {}
 
@@ -121,7 +92,7 @@ class Doubts:
             self._doubts[pending.offset] = doubt
             # A cancel is repeated while it is valid; what became of it is asked for afterwards.
             first = max(now.mono, pending.deadline) if pending.action == CANCEL else now.mono
-            heappush(self._due, (first, pending.offset))
+            self._schedule.ask_at(pending.offset, first)
         order = self._orders.find(pending.order_id, pending.client_order_id)
         if order is not None and order.updated_ms:
             self.order_seen(order, now)
@@ -139,6 +110,7 @@ class Doubts:
         """Publish the last word about a command that was written, and let the next of its order go."""
         self._replies.last_word(pending, outcome, now, by=by, code=code, message=message)
         self._doubts.pop(pending.offset, None)
+        self._schedule.forget(pending.offset)
         if pending.action == PLACE:
             self._places.pop(pending.client_order_id or "", None)
         elif pending.action == REPLACE:
@@ -169,48 +141,25 @@ class Doubts:
     def open_orders_seen(self, listed: Iterable[Order], asked_at: float, now: Now) -> None:
         """End one by one what a cancel_orders in doubt should have ended, and settle it when nothing is left.
 
-        `listed` is the venue's whole list, asked for at `asked_at`. It may lag behind the stream, so orders that showed
-        themselves of late and are not listed are ended too, once.
+        `listed` is the venue's whole list, asked for at `asked_at`.
         """
-        cancels = (doubt for doubt in self._doubts.values() if doubt.pending.action == CANCEL_ALL)
-        waiting = [doubt for doubt in cancels if doubt.pending.written_at <= asked_at]
+        cancels = (doubt.pending for doubt in self._doubts.values() if doubt.pending.action == CANCEL_ALL)
+        waiting = [pending for pending in cancels if pending.written_at <= asked_at]
         if not waiting:
             return
-        of_late_ms = now.wall_ms - _REST_LAG_MS
-        unlisted = (
-            order
-            for order in self._orders.live()
-            if order.known_ms >= of_late_ms and order.order_id not in self._own_cancels.judged
-        )
-        live = {order.order_id: order for order in (*unlisted, *listed) if not order.over}
-        for doubt in waiting:
-            pending = doubt.pending
-            left = orders_to_end(pending, live.values(), self._memory, self._skew_bound_ms)
-            doubt.left = tuple(order.order_id for order in left)
-            doubt.older.update(doubt.left)
-            for order_id in doubt.left:
-                self._own_cancels.want(order_id)
-            if not left and not self._place_in_doubt_below(pending):
-                self._finished(doubt, now)
+        for pending in self._cancel_alls.end_older_orders(waiting, listed, now):
+            if not self._place_in_doubt_below(pending):
+                self._finish_cancel_all(pending, now)
 
-    def all(self) -> list[Question]:
+    def all(self) -> list[StatusQuery]:
         """Return what to ask about every command in doubt."""
         return [self._question(doubt, last=False) for doubt in self._doubts.values()]
 
-    def due(self, now: Now) -> list[Question]:
+    def due(self, now: Now) -> list[StatusQuery]:
         """Return a few questions to ask now. Whatever stays in doubt comes again, ever more slowly."""
-        questions: list[Question] = []
-        while len(questions) < _AT_ONCE and self._due and self._due[0][0] <= now.mono:
-            _, offset = heappop(self._due)
-            doubt = self._doubts.get(offset)
-            if doubt is None:
-                continue
-            until = self._until(doubt)
-            questions.append(self._question(doubt, last=now.mono >= until))
-            next_at = now.mono + doubt.pause_s
-            doubt.pause_s = min(2 * doubt.pause_s, _PAUSE_LAST_S)
-            heappush(self._due, (min(next_at, until) if now.mono < until else next_at, offset))
-        return questions
+        due = self._schedule.pop_due(now.mono, lambda offset: self._until(self._doubts[offset]))
+        doubts = [self._doubts[offset] for offset in due]
+        return [self._question(doubt, last=now.mono >= self._until(doubt)) for doubt in doubts]
 
     def oldest_ms(self, sym: str) -> int:
         """Return since when the venue's history of a symbol may show something of what is in doubt."""
@@ -219,9 +168,9 @@ class Doubts:
 
     def wake_at(self) -> float:
         """Return when the next question is due."""
-        return self._due[0][0] if self._due else float("inf")
+        return self._schedule.wake_at()
 
-    def looked(self, question: Question, now: Now) -> None:
+    def looked(self, question: StatusQuery, now: Now) -> None:
         """Note that the venue has answered a question, after its rows were taken in: what is still in doubt may end."""
         doubt = self._doubts.get(question.offset)
         if doubt is None:
@@ -237,21 +186,17 @@ class Doubts:
             return
         if pending.action == CANCEL_ALL:
             # A single cancel is safe to repeat: there is no hurry to give this up.
-            if all(order_id in self._own_cancels.judged for order_id in doubt.left):
-                self._finished(doubt, now)
+            if self._cancel_alls.all_answered(pending):
+                self._finish_cancel_all(pending, now)
         else:
             self._give_up(pending, now, f"the venue knew nothing of it {self._late_landing_s:g} s after it was written")
 
     def _ended(self, order: Order, now: Now) -> bool:
         """Whether an order is surely over: one that was cancelled may come back under another orderId, replaced."""
-        return order.over and (not order.cancelled or order.updated_ms < now.wall_ms - _REST_LAG_MS)
+        return order.over and (not order.cancelled or order.updated_ms < now.wall_ms - REST_LAG_MS)
 
-    def _finished(self, doubt: _Doubt, now: Now) -> None:
-        cancelled = sum(self._own_cancels.judged.get(order_id, False) for order_id in doubt.older)
-        text = f"its answer was lost; finished by cancelling {cancelled} orders one by one"
-        if doubt.left:
-            text += f"; {len(doubt.left)} are still open, see their order's last state"
-        self.settle(doubt.pending, Outcome.ACCEPTED, Event.SHOWN, now, message=text)
+    def _finish_cancel_all(self, pending: Pending, now: Now) -> None:
+        self.settle(pending, Outcome.ACCEPTED, Event.SHOWN, now, message=self._cancel_alls.finish(pending))
 
     def _until(self, doubt: _Doubt) -> float:
         """Return from when on a command can no longer land."""
@@ -278,9 +223,9 @@ class Doubts:
         self.settle(pending, Outcome.NOT_FOUND, Event.GIVEN_UP, now, message=message)
         self._late.given_up(pending, self._since_ms(pending))
 
-    def _question(self, doubt: _Doubt, *, last: bool) -> Question:
+    def _question(self, doubt: _Doubt, *, last: bool) -> StatusQuery:
         pending = doubt.pending
-        return Question(
+        return StatusQuery(
             pending.offset,
             pending.action,
             pending.order_id,

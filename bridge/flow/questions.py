@@ -9,7 +9,7 @@ import structlog
 
 from bridge.contract.commands import CANCEL_ALL, PLACE, REPLACE
 from bridge.core.account import Account
-from bridge.core.doubts import Question
+from bridge.core.status_queries import StatusQuery
 from bridge.errors import VenueError, VenueRefused
 from bridge.flow.events import Events
 from bridge.flow.ports import Clock, OrderRow, VenueRest
@@ -79,7 +79,7 @@ class Questions:
                 await asyncio.sleep(_PAUSE_S)
             await asyncio.sleep(_SPACING_S)
 
-    async def _ask(self, question: Question) -> bool:
+    async def _ask(self, question: StatusQuery) -> bool:
         """Ask about one command; False when the venue does not answer.
 
         One that the venue refuses to speak of stays in doubt, and holds up no other.
@@ -101,14 +101,14 @@ class Questions:
         self._say()
         return True
 
-    async def _ask_for_order(self, question: Question) -> None:
+    async def _ask_for_order(self, question: StatusQuery) -> None:
         """Ask by orderId, and by clientOrderId: a replace may have given the order another orderId."""
         if question.order_id is not None:
             self._take(await self._rest.order(order_id=question.order_id))
         if question.client_order_id is not None and (question.order_id is None or question.action == REPLACE):
             self._take(await self._rest.order(client_order_id=question.client_order_id))
 
-    async def _search(self, question: Question) -> None:
+    async def _search(self, question: StatusQuery) -> None:
         """Look through what is over and what was executed, once for all places of a symbol that can land no more."""
         sym = question.sym or ""
         searched_at, searched_ms = self._searched.get(sym, (-inf, 0))

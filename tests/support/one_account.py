@@ -16,10 +16,10 @@ from bridge.core.account import Account
 from bridge.core.admit import Rules
 from bridge.core.claims import Stored, decode
 from bridge.core.command import Pending, wire_args
-from bridge.core.doubts import Question
 from bridge.core.intake import Past
 from bridge.core.now import Now
 from bridge.core.sending import Commit
+from bridge.core.status_queries import StatusQuery
 from bridge.core.terms import Terms
 from bridge.core.traffic import Answer, CommandRecord, Outgoing
 
@@ -204,7 +204,7 @@ class OneAccount:
             order_ids.append(args["orderId"])
         return order_ids
 
-    def ask(self, *rows: OrderPush) -> list[Question]:
+    def ask(self, *rows: OrderPush) -> list[StatusQuery]:
         """Ask the venue what is due; `rows` are the orders that it shows, all of them open or asked for."""
         questions = self.account.doubts.due(self.now)
         for question in questions:
