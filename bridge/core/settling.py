@@ -6,7 +6,7 @@ from typing import Final
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.results import Outcome
 from bridge.contract.session import Alarm
-from bridge.core.answers import RATE_CODES, Verdict, verdict
+from bridge.core.answers import ORDER_NOT_FOUND, RATE_CODES, Verdict, verdict
 from bridge.core.command import Pending
 from bridge.core.doubts import Doubts
 from bridge.core.lanes import Lanes
@@ -17,8 +17,6 @@ from bridge.core.replies import Replies
 from bridge.core.traffic import Answer
 from bridge.core.windows import Windows
 
-_ORDER_UNKNOWN_TO_VENUE: Final = 401018
-"""LTP docs, Error Codes: order not found."""
 _REPEAT_FIRST_S: Final = 0.1
 _REPEAT_LAST_S: Final = 5.0
 """A cancel in doubt waits before it goes out again, twice as long each time: its class has a budget too."""
@@ -127,7 +125,7 @@ class Settling:
         """Whether the venue may not know an order yet that is on its way: a cancel then goes out again."""
         return (
             pending.action == CANCEL
-            and answer.code == _ORDER_UNKNOWN_TO_VENUE
+            and answer.code == ORDER_NOT_FOUND
             and self._doubts.place_in_flight(pending.client_order_id)
         )
 

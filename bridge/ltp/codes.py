@@ -1,25 +1,19 @@
-"""What the venue's codes mean for a login and for a question (LTP docs, Error Codes).
+"""What the venue's codes mean for a login and for a question, drawn from the one table of codes in core.
 
-Not here: what they prove about a command, which core decides.
+Not here: what they prove about a command.
 """
 
 from typing import Final
 
-SUCCESS: Final = frozenset({200, 200_000})
+from bridge.core.answers import ACCEPTED_CODES, KINDS, CodeKind
+
+SUCCESS: Final = ACCEPTED_CODES
 """REST and actions. A login succeeds with 0 and nothing else."""
-ORDER_NOT_FOUND: Final = 401_018
 LOGIN_INVALID: Final = 4000
 """The session is no longer logged in."""
 
-_OUT_OF_SERVICE: Final = frozenset({40_000, 50_001, 400_010, 400_011, 400_012, 400_013})
-_PASSING: Final = _OUT_OF_SERVICE | {429, 4000, 100_429, 400_008, 401_031, 404_006, 406_013, 601_010}
-_LOGIN_HOPELESS: Final = frozenset(
-    {
-        *(501, 1000, 1001, 2000, 2001, 2002, 2003, 60_009),
-        *(100_001, 100_002, 100_003, 100_018, 100_041, 100_400, 400_000, 400_009, 401_010, 401_022, 405_001),
-        *(601_001, 601_007, 601_008, 601_009, 601_011, 601_014, 601_017, 601_018),
-    }
-)
+_PASSING: Final = frozenset({CodeKind.VENUE_TROUBLE, CodeKind.NOT_READY, CodeKind.TOO_OFTEN, CodeKind.LOGGED_OUT})
+_LOGIN_HOPELESS: Final = frozenset({CodeKind.KEY, CodeKind.MALFORMED, CodeKind.GENERAL})
 
 _CLOCK: Final = "check this machine's clock (NTP): the venue allows 60 s"
 _PAIR: Final = "check that key and secret belong together and to this environment, and this machine's clock"
@@ -46,17 +40,17 @@ _ADVICE: Final = {
 
 def may_pass(code: int) -> bool:
     """Whether the same question, asked again later, may be answered."""
-    return code in _PASSING
+    return KINDS.get(code) in _PASSING
 
 
 def is_out_of_service(code: int) -> bool:
     """Whether a refusal is the venue's own trouble, so that another of its endpoints may answer better."""
-    return code in _OUT_OF_SERVICE
+    return KINDS.get(code) is CodeKind.VENUE_TROUBLE
 
 
 def login_is_hopeless(code: int) -> bool:
     """Whether logging in again cannot mend this refusal; unknown codes are taken as passing."""
-    return code in _LOGIN_HOPELESS
+    return KINDS.get(code) in _LOGIN_HOPELESS
 
 
 def advice(code: int) -> str:

@@ -10,10 +10,10 @@ import structlog
 from msgspec import Raw, Struct, field
 
 from bridge.config import Account, Endpoint
+from bridge.core.answers import ORDER_NOT_FOUND
 from bridge.core.now import Now
 from bridge.core.skew import Skew
 from bridge.errors import ListTooLong, VenueError, VenueRefused, VenueUnreachable
-from bridge.ltp import codes
 from bridge.ltp.rest_get import NOT_UNDERSTOOD, Route, SignedGet
 from bridge.ltp.rest_pace import Family
 from bridge.ltp.rest_pages import AT_A_TIME, PAGE_SIZE, PAGES_MAX, READINGS_MAX, Listing, Page
@@ -143,7 +143,7 @@ class RestClient:
         try:
             data = await self._venue.get(_ORDER, {name: value for name, value in names.items() if value is not None})
         except VenueRefused as error:
-            if error.code == codes.ORDER_NOT_FOUND:
+            if error.code == ORDER_NOT_FOUND:
                 return None
             raise
         try:
