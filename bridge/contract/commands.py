@@ -36,8 +36,9 @@ OrderId = Annotated[
 Symbol = Annotated[
     str,
     Meta(
-        pattern=r"^(BINANCE|OKX|EDX)_(SPOT|MARGIN|PERP)_[A-Z0-9]{1,20}_[A-Z0-9]{1,20}$(?!\n)",
-        description="{EXCHANGE}_{BUSINESS}_{BASE}_{QUOTE} (LTP docs, Symbols).",
+        pattern=r"^[A-Z0-9]{1,20}_[A-Z0-9]{1,20}_[^\x00-\x20\x7f-\xa0]{1,41}$(?!\n)",
+        description="{EXCHANGE}_{BUSINESS}_{BASE}_{QUOTE} (LTP docs, Symbols). Which exchanges, businesses and coins "
+        "there are, the venue decides; coins may be named in any script.",
     ),
 ]
 Positive = Annotated[
@@ -99,12 +100,25 @@ class PlaceOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     sym: Symbol
     side: Side
     order_type: OrderType
-    order_qty: Annotated[Positive, Meta(description="Quantity in the base coin, on OKX in contracts.")] | UnsetType = (
-        UNSET
-    )
+    order_qty: (
+        Annotated[
+            Positive,
+            Meta(
+                description="Quantity in the base coin, on OKX in contracts. A MARKET BUY of SPOT is denied with it: "
+                "that goes by quoteOrderQty."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     limit_price: Annotated[Positive, Meta(description="Price of a LIMIT order.")] | UnsetType = UNSET
     quote_order_qty: (
-        Annotated[Positive, Meta(description="Amount in the quote coin, in place of orderQty.")] | UnsetType
+        Annotated[
+            Positive,
+            Meta(
+                description="Amount in the quote coin, in place of orderQty, for a MARKET BUY of SPOT or MARGIN alone."
+            ),
+        ]
+        | UnsetType
     ) = UNSET
     time_in_force: TimeInForce | UnsetType = UNSET
     client_order_id: ClientOrderId | UnsetType = UNSET
@@ -218,6 +232,7 @@ def body_digest(action: str, args: dict[str, str]) -> str:
 def in_words(message: str) -> str:
     """Say what a pattern means instead of showing it, in what the decoder says of a command."""
     for pattern, meaning in MEANINGS.items():
-        words = meaning[0].lower() + meaning[1:].rstrip(".")
+        first = meaning.partition(". ")[0].rstrip(".")
+        words = first[0].lower() + first[1:]
         message = message.replace(f"`str` matching regex {pattern!r}", words)
     return message

@@ -17,6 +17,7 @@ from bridge.core.traffic import CommandRecord
 
 _DECODER: Final = msgspec.json.Decoder(contract.Command)
 _COMMAND_ID: Final = re.compile(r"[!-~]{1,128}")
+_SPOT_OR_MARGIN: Final = re.compile(r"[A-Z]+_(SPOT|MARGIN)_")
 _MESSAGE_CHARACTERS_MAX: Final = 300
 
 
@@ -119,12 +120,19 @@ def _contradiction(command: contract.Command) -> str | None:
 
 def _place_contradiction(args: contract.PlaceOrderArgs) -> str | None:
     by_quote = args.quote_order_qty is not UNSET
-    business = args.sym.split("_")[1]
-    spot_market_buy = args.order_type == "MARKET" and args.side == "BUY" and business != "PERP"
+    market_buy = args.order_type == "MARKET" and args.side == "BUY"
+    by_quantity = args.order_qty is not UNSET
     checks = (
-        (by_quote and not spot_market_buy, "args.quoteOrderQty: only for a MARKET BUY of SPOT or MARGIN"),
-        (by_quote and args.order_qty is not UNSET, "args: give orderQty or quoteOrderQty, not both"),
-        (not by_quote and args.order_qty is UNSET, "args.orderQty: is needed"),
+        (
+            by_quote and not (market_buy and _SPOT_OR_MARGIN.match(args.sym)),
+            "args.quoteOrderQty: only for a MARKET BUY of SPOT or MARGIN",
+        ),
+        (
+            by_quantity and not by_quote and market_buy and args.sym.split("_")[1] == "SPOT",
+            "args.orderQty: a MARKET BUY of SPOT wants quoteOrderQty, the amount to spend, in its place",
+        ),
+        (by_quote and by_quantity, "args: give orderQty or quoteOrderQty, not both"),
+        (not by_quote and not by_quantity, "args.orderQty: is needed"),
         (args.order_type == "LIMIT" and args.limit_price is UNSET, "args.limitPrice: a LIMIT order needs one"),
         (args.order_type == "MARKET" and args.limit_price is not UNSET, "args.limitPrice: a MARKET order has none"),
         (args.order_type == "MARKET" and args.time_in_force is not UNSET, "args.timeInForce: a MARKET order has none"),

@@ -101,9 +101,10 @@ def test_todays_contract_breaks_no_user_of_the_released_one() -> None:
             'commands: PlaceOrder.args.timeInForce: value "GTX" removed from the enum',
         ),
         (
-            put(S + "PlaceOrderArgs/properties/sym/pattern", "^BINANCE_"),
-            "commands: PlaceOrder.args.sym: pattern changed",
+            put(S + "PlaceOrderArgs/properties/limitPrice/pattern", "^[0-9]+$"),
+            "commands: PlaceOrder.args.limitPrice: pattern changed",
         ),
+        (drop(S + "PlaceOrderArgs/properties/sym/anyOf/0"), "commands: PlaceOrder.args.sym: "),
         (drop(S + "PlaceOrderArgs/properties/tpPrice"), "commands: PlaceOrder.args.tpPrice: removed"),
         (drop(S + "PlaceOrderArgs/allOf/0/else"), "commands: PlaceOrder.args: condition changed from"),
         (drop(S + "CancelOrderArgs/anyOf/1"), 'commands: CancelOrder.args: {"required": ["clientOrderId"]} removed'),
@@ -166,7 +167,8 @@ def test_a_change_that_breaks_a_user_is_refused_by_its_name(change: Change, line
         drop(S + "PlaceOrderArgs/required", "side"),
         drop(S + "PlaceOrderArgs/allOf/1"),
         put(S + "PlaceOrder/properties/validUntil/minimum", -1),
-        drop(S + "PlaceOrderArgs/properties/sym/pattern"),
+        drop(S + "PlaceOrderArgs/properties/limitPrice/pattern"),
+        put(S + "PlaceOrderArgs/properties/sym/anyOf/+", {"type": "string", "pattern": "^[a-z]+$"}),
         drop(S + "CancelOrderArgs/additionalProperties"),
         put(S + "Reason/anyOf/0/enum/+", "too_fast"),
         put(

@@ -15,6 +15,11 @@ from bridge.contract.words import OpenWord, Word
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _LOOKAHEADS: Final = {r"(?!\n)": "\n", "(?=.*[1-9])": "^[0.]*$"}
 """Those that the code's patterns have, and what each excludes."""
+_RELEASED: Final = {
+    "sym": "^(BINANCE|OKX|EDX)_(SPOT|MARGIN|PERP)_[A-Z0-9]{1,20}_[A-Z0-9]{1,20}$",
+}
+"""The patterns of fields whose pattern takes more than it did. It stays beside the wider one: that what matched it
+matches still, nobody can then doubt."""
 _WORDS: Final[dict[str, type[Word]]] = {
     word.__name__: word for word in (results.Outcome, results.Reason, session.Cause, session.Alarm, session.Lost)
 }
@@ -61,7 +66,8 @@ def _definition(name: str, definition: dict[str, Any]) -> dict[str, Any]:
         definition["description"] += "\n\n" + _NOT_CHECKED
     may_be_null = name in _VENUES
     definition["properties"] = {
-        field: _property(schema, may_be_null=may_be_null) for field, schema in definition["properties"].items()
+        field: _widened(field, _property(schema, may_be_null=may_be_null))
+        for field, schema in definition["properties"].items()
     }
     return {**definition, **CONDITIONS.get(name, {})}
 
@@ -80,6 +86,14 @@ def _property(schema: dict[str, Any], *, may_be_null: bool) -> dict[str, Any]:
     if "pattern" in schema:
         schema = {**schema, **_portable(schema["pattern"])}
     return schema
+
+
+def _widened(field: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Say beside the pattern of a field the narrower one that was released."""
+    if field not in _RELEASED or "pattern" not in schema:
+        return schema
+    text = {name: value for name, value in schema.items() if name != "description"}
+    return {"description": schema["description"], "anyOf": [{**text, "pattern": _RELEASED[field]}, text]}
 
 
 def _union(branches: list[dict[str, Any]]) -> dict[str, Any]:

@@ -133,8 +133,11 @@ class Mix:
     def _market(self) -> Draft:
         quotation, side = self._some()
         qty = self._qty(quotation)
-        args = {"sym": quotation.instrument.sym, "side": side, "orderType": "MARKET", "orderQty": qty}
-        return draft(PLACE, args, f"{side} {qty} {short(args['sym'])} MARKET")
+        order = {"sym": quotation.instrument.sym, "side": side, "orderType": "MARKET"}
+        if side == "BUY" and quotation.instrument.business == "SPOT":
+            spent = plain((quotation.price * Decimal(qty)).quantize(quotation.instrument.tick_size, ROUND_CEILING))
+            return draft(PLACE, {**order, "quoteOrderQty": spent}, f"BUY {short(order['sym'])} for {spent} MARKET")
+        return draft(PLACE, {**order, "orderQty": qty}, f"{side} {qty} {short(order['sym'])} MARKET")
 
     def _replace(self, book: list[Resting]) -> Draft:
         candidates = [order for order in book if order.can_be_replaced] or book

@@ -66,6 +66,8 @@ def read_place(args: Mapping[str, str], market: Market, *, position_mode: str, p
         _limit_price(args.get("limitPrice", ""), quotation, price_band_share) if order_type == "LIMIT" else None
     )
     quote_qty = _quote_qty(args.get("quoteOrderQty", ""), instrument, side, order_type)
+    if not quote_qty and instrument.business == "SPOT" and (side, order_type) == ("BUY", "MARKET"):
+        raise Refusal(401021)
     qty = None if quote_qty else read_qty(args.get("orderQty", ""), instrument, order_type)
     terms = PlaceTerms(
         client_order_id=client_order_id,

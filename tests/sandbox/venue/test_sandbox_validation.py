@@ -88,6 +88,7 @@ REFUSED: list[tuple[dict[str, Any], int]] = [
     ({"clientOrderId": "x" * 64}, 401001),
     ({"quoteOrderQty": "100"}, 401021),
     ({"sym": SPOT, "orderType": "MARKET", "side": "SELL", "quoteOrderQty": "100"}, 401021),
+    ({"sym": SPOT, "orderType": "MARKET", "limitPrice": "", "timeInForce": ""}, 401021),
     ({"sym": SPOT, "orderType": "MARKET", "quoteOrderQty": "100.123"}, 401122),
     ({"orderQty": "900"}, 401055),
     ({"sym": SPOT, "orderQty": "17"}, 401055),
