@@ -67,6 +67,10 @@ class Reason(OpenWord):
     NO_COMMAND_ID = "no_command_id", "Dead letters only: nothing to answer under."
     NOT_JSON = "not_json", "Dead letters only: the value is not a JSON object in UTF-8."
     TOMBSTONE = "tombstone", "Dead letters only: the record has no value."
+    UNREADABLE = (
+        "unreadable",
+        "Dead letters only: no client can decode the record, or its batch; `message` names the offsets.",
+    )
     ID_CONFLICT = "id_conflict", "Dead letters only: the commandId was used before with another body."
 
 

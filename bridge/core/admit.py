@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections import Counter
 from typing import Any, Final
 
 import msgspec
@@ -49,11 +50,11 @@ class _RepeatedKeyError(ValueError):
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _RepeatedKeyError(twice)
-    return dict(pairs)
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        repeated = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+        raise _RepeatedKeyError("commandId" if "commandId" in repeated else repeated[0])
+    return found
 
 
 def short(text: str) -> str:
@@ -165,6 +166,13 @@ def _valid_until_ms(command: contract.Command, record: CommandRecord, rules: Rul
 def admit(record: CommandRecord, now: Now, rules: Rules) -> Pending | Refusal:  # noqa: PLR0911 - one for each way out
     """Read one record of the commands topic."""
     value = record.value
+    if record.unreadable is not None:
+        which = (
+            f"offset {record.offset}"
+            if record.end == record.offset + 1
+            else f"offsets {record.offset} to {record.end - 1}"
+        )
+        return Refusal(Reason.UNREADABLE, short(f"{which} cannot be read: {record.unreadable}"))
     if value is None:
         return Refusal(Reason.TOMBSTONE, "the record has no value; a command is a JSON object")
     if len(value) > rules.command_bytes_max:

@@ -133,11 +133,12 @@ class Intake:
         rules = self._rules.loosened() if past is Past.CLAIMED else self._rules
         admitted = admit(record, now, rules)
         if past is Past.ANSWERED:
-            self._claims.passed(record.offset)
+            self._claims.passed(record.end - 1)
             if isinstance(admitted, Pending):
                 self._answered_before(admitted, now)
             return
         self._claims.opened(record.offset)
+        self._claims.passed(record.end - 1)
         if isinstance(admitted, Refusal):
             if admitted.command_id is None or self._is_first(admitted.command_id, admitted.digest, None, record, now):
                 self._replies.refuse(record, admitted, now)

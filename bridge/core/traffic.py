@@ -39,13 +39,25 @@ Received = Push | Answer | Unreadable
 
 
 class CommandRecord(Struct, frozen=True):
-    """A record of the `commands` topic. `timestamp_ms` is the broker's append time."""
+    """A record of the `commands` topic. `timestamp_ms` is the broker's append time.
+
+    `unreadable` says why nothing of it could be decoded; then it stands for every offset up to `last_offset`.
+    `transactional`: it came in a batch of a transaction, which may have been aborted.
+    """
 
     offset: int
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
     headers: Headers
+    last_offset: int = -1
+    transactional: bool = False
+    unreadable: str | None = None
+
+    @property
+    def end(self) -> int:
+        """The offset that comes next."""
+        return max(self.offset, self.last_offset) + 1
 
 
 class LastWord(Struct, frozen=True, gc=False):

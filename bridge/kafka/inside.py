@@ -13,17 +13,16 @@ import contextlib
 from collections.abc import Awaitable, Collection, Coroutine
 from typing import Any, Final, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka import errors as kafka_errors
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
-from bridge.contract.headers import ERROR_CODE
-
-UNREADABLE_RECORD: Final = b"unreadable_record"
-"""The value of the header `error_code` of a record that could not be decoded."""
+from bridge.kafka.batches import FetchedRecord, FetchedRecords
 
 _CLOSE_TIMEOUT_S: Final = 2.0
 _RETRY_BACKOFF_S: Final = 0.05
@@ -118,38 +117,64 @@ def fetch_position(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int
     return int(state.position) if state is not None and state.has_valid_position else None
 
 
+class _FetchesKept:
+    """The client as a fetcher uses it; keeps the bytes of the last fetch of each partition."""
+
+    def __init__(self, client: AIOKafkaClient) -> None:
+        self._client = client
+        self.data: dict[TopicPartition, bytes] = {}
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the client has
+        return getattr(self._client, name)
+
+    async def send(self, node_id: int, request: Any) -> Any:  # noqa: ANN401 - the client publishes no types
+        response = await self._client.send(node_id, request)
+        if isinstance(request, FetchRequest):
+            self.data = {
+                TopicPartition(topic, partition[0]): partition[-1]
+                for topic, partitions in response.topics
+                for partition in partitions
+            }
+        return response
+
+
+def decode_fetches_within_bounds(consumer: AIOKafkaConsumer) -> None:
+    """Let a started consumer return FetchedRecord (batches.py) in place of its own records.
+
+    aiokafka decompresses a batch whatever its size, and fails for ever at the first that it cannot decode: one such
+    batch would stop everything behind it.
+    """
+    fetcher = consumer._fetcher
+    kept = fetcher._client = _FetchesKept(fetcher._client)
+    process = fetcher._proc_fetch_request
+    last: dict[TopicPartition, FetchedRecords] = {}
+
+    async def process_fetch(assignment: Any, node_id: int, request: Any) -> bool:  # noqa: ANN401 - see above
+        has_new: bool = await process(assignment, node_id, request)
+        for partition, data in kept.data.items():
+            result = fetcher._records.get(partition)
+            if isinstance(result, FetchResult) and not isinstance(result._partition_records, FetchedRecords):
+                before = last.get(partition)
+                start = result._partition_records.next_fetch_offset
+                records = FetchedRecords(data, start, before.suspect if before is not None else None)
+                result._partition_records = last[partition] = records
+        kept.data = {}
+        return has_new
+
+    fetcher._proc_fetch_request = process_fetch
+
+
 async def fetch_records(
     consumer: AIOKafkaConsumer, partition: TopicPartition, timeout_ms: int, max_records: int | None = None
-) -> list[ConsumerRecord]:
-    """Return what has arrived, in order; a record that cannot be decoded becomes one without key and value.
-
-    aiokafka fails for ever at a header whose name is not UTF-8, and at a compression it has no library for: one
-    such record would stop everything behind it. The offsets of its batch are passed over one by one, and marked
-    with the header `error_code`.
-    """
-    try:
-        return await _getmany(consumer, partition, timeout_ms, max_records)
-    except (UnicodeDecodeError, kafka_errors.UnsupportedCodecError):
-        unreadable = consumer._fetcher._records[partition]._partition_records.next_fetch_offset
-    position = fetch_position(consumer, partition)
-    if position is not None and position < unreadable:
-        consumer.seek(partition, position)
-        return await _getmany(consumer, partition, timeout_ms, max_records=1)
-    consumer.seek(partition, unreadable + 1)
-    headers = ((ERROR_CODE, UNREADABLE_RECORD),)
-    return [ConsumerRecord(partition.topic, partition.partition, unreadable, 0, 0, None, None, None, -1, -1, headers)]
-
-
-async def _getmany(
-    consumer: AIOKafkaConsumer, partition: TopicPartition, timeout_ms: int, max_records: int | None = None
-) -> list[ConsumerRecord]:
+) -> list[FetchedRecord]:
+    """Return what has arrived, in order, from a consumer that decodes its fetches within bounds."""
     try:
         found = await consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
     except Exception:
         # After an error the client counts the fetch as running for ever, and would never find us idle.
         consumer._subscription._fetch_count = 0
         raise
-    records: list[ConsumerRecord] = found.get(partition, [])
+    records: list[FetchedRecord] = found.get(partition, [])
     return records
 
 

@@ -4,12 +4,13 @@ import asyncio
 from typing import Any, Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
 
 from bridge.core.traffic import CommandRecord
 from bridge.errors import OffsetLost
 from bridge.kafka import inside
+from bridge.kafka.batches import FetchedRecord
 
 _FETCH_MS: Final = 200
 _RECORDS_AT_ONCE: Final = 500
@@ -29,7 +30,7 @@ class Intake:
         self._next = _BEFORE_SEEK
         self._paused = False
         self._is_assigned = False
-        self._fetching: asyncio.Task[list[ConsumerRecord]] | None = None
+        self._fetching: asyncio.Task[list[FetchedRecord]] | None = None
         self._reading = 0
         self._fetching_for = 0
 
@@ -111,10 +112,10 @@ class Intake:
             return []
         return self._take(found)
 
-    def _take(self, found: list[ConsumerRecord]) -> list[CommandRecord]:
+    def _take(self, found: list[FetchedRecord]) -> list[CommandRecord]:
         records = [_command(record) for record in found if record.offset >= self._next]
         if records:
-            self._next = records[-1].offset + 1
+            self._next = records[-1].last_offset + 1
         position = inside.fetch_position(self._consumer, self._partition)
         if self._next != _BEFORE_SEEK and position is not None:
             self._next = max(self._next, position)
@@ -137,7 +138,16 @@ class Intake:
             self._fetching = None
 
 
-def _command(record: ConsumerRecord) -> CommandRecord:
+def _command(record: FetchedRecord) -> CommandRecord:
     # Kafka allows a header without a value; the contract's are bytes.
     headers = tuple((name, value or b"") for name, value in record.headers)
-    return CommandRecord(record.offset, record.timestamp, record.key, record.value, headers)
+    return CommandRecord(
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        headers,
+        last_offset=record.last_offset,
+        transactional=record.transactional,
+        unreadable=record.unreadable,
+    )

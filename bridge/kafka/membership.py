@@ -95,6 +95,7 @@ class Membership:
         try:
             async with asyncio.timeout(bound_s):
                 await consumer.start()
+                inside.decode_fetches_within_bounds(consumer)
                 await require_topic(consumer, self._partition.topic)
                 consumer.subscribe([self._partition.topic], listener=_Listener(self))
                 while not self._joined:

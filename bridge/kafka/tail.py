@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
 from msgspec import Struct
 
 from bridge.config import Kafka
 from bridge.errors import ClusterUnreachable, KafkaTrouble
 from bridge.kafka import inside
+from bridge.kafka.batches import FetchedRecord
 from bridge.kafka.cluster import client_options, likely_cause, require_one_partition
 
 _STALL_S: Final = 10.0
@@ -55,6 +56,7 @@ async def read_tail(kafka: Kafka, topic: str, take: Take, *, since_ms: int) -> N
     try:
         async with asyncio.timeout(_STALL_S) as deadline:
             await consumer.start()
+            inside.decode_fetches_within_bounds(consumer)
             require_one_partition(consumer, topic)
             for _ in range(_LOST_TRIES):
                 try:
@@ -107,5 +109,5 @@ async def _first_offset(consumer: AIOKafkaConsumer, partition: TopicPartition, s
     return None if found is None else int(found.offset)
 
 
-def _tail_record(record: ConsumerRecord) -> TailRecord:
+def _tail_record(record: FetchedRecord) -> TailRecord:
     return TailRecord(record.offset, record.timestamp, record.key, record.value, record.headers)

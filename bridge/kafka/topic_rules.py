@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import CLEANUP, STATE_STREAMS, Stream
+from bridge.kafka.batches import BATCH_BYTES_MAX
 from bridge.kafka.producer import MAX_RECORD_BYTES
 
 _DAY_MS: Final = 86_400_000
@@ -15,6 +16,8 @@ _COMMANDS_RETENTION_MS: Final = _DAY_MS
 _BATCH_OVERHEAD_BYTES: Final = 512
 _RETENTION_BYTES: Final = 1 << 30
 _UNLIMITED: Final = -1
+COMMANDS_COMPRESSION: Final = "uncompressed"
+"""The broker then decompresses each batch itself, and stores what it has read."""
 
 
 class Topic(Struct, frozen=True):
@@ -40,6 +43,7 @@ def wanted_configs(stream: Stream, kafka: Kafka, timing: Timing) -> dict[str, st
         configs["delete.retention.ms"] = str(max(_DAY_MS, _ms(timing.horizon_s)))
     if stream is Stream.COMMANDS:
         configs["message.timestamp.type"] = "LogAppendTime"
+        configs["compression.type"] = COMMANDS_COMPRESSION
     return configs
 
 
@@ -47,7 +51,11 @@ def problems_of(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: 
     """Name everything about an existing topic that breaks the promise, and what to do about it."""
     return [
         f"{topic.name}: {problem}"
-        for rule in (_partitions(topic), _replicas(topic, configs, kafka), _log(topic.stream, configs, timing))
+        for rule in (
+            _partitions(topic),
+            _replicas(topic, configs, kafka),
+            _log(topic, configs, kafka, timing),
+        )
         for problem in rule
     ]
 
@@ -80,12 +88,13 @@ def _replicas(topic: Topic, configs: Mapping[str, str], kafka: Kafka) -> Iterato
         )
 
 
-def _log(stream: Stream, configs: Mapping[str, str], timing: Timing) -> Iterator[str]:
+def _log(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: Timing) -> Iterator[str]:
+    stream = topic.stream
     cleanup = configs.get("cleanup.policy", "delete")
     if _parts(cleanup) != _parts(CLEANUP[stream]):
         yield f"cleanup.policy is {cleanup}, wanted {CLEANUP[stream]}; set it"
     if stream is Stream.COMMANDS:
-        yield from _commands(configs)
+        yield from _commands(topic.name, configs, kafka)
         yield from _at_least("retention.ms", configs, _COMMANDS_RETENTION_MS, "24 h: a command must outlast a night")
     elif int(configs.get("max.message.bytes", MAX_RECORD_BYTES * 2)) < MAX_RECORD_BYTES + _BATCH_OVERHEAD_BYTES:
         yield (
@@ -102,12 +111,26 @@ def _log(stream: Stream, configs: Mapping[str, str], timing: Timing) -> Iterator
         yield from _at_least("retention.bytes", configs, _RETENTION_BYTES, "1 GiB: size must not cut the time short")
 
 
-def _commands(configs: Mapping[str, str]) -> Iterator[str]:
+def _commands(topic: str, configs: Mapping[str, str], kafka: Kafka) -> Iterator[str]:
     found = configs.get("message.timestamp.type", "CreateTime")
     if found != "LogAppendTime":
         yield (
             f"message.timestamp.type is {found}, wanted LogAppendTime: expiry must not depend on a caller's clock; "
             "set it"
+        )
+    compression = configs.get("compression.type", "producer")
+    if compression != COMMANDS_COMPRESSION:
+        yield (
+            f"compression.type is {compression}, wanted {COMMANDS_COMPRESSION}: the broker must refuse a batch that "
+            "cannot be decompressed, or only to more than it takes, before it stands in everybody's way; callers may "
+            f"go on compressing; set it: kafka-configs.sh --bootstrap-server {kafka.bootstrap_servers} --alter "
+            f"--entity-type topics --entity-name {topic} --add-config compression.type={COMMANDS_COMPRESSION}"
+        )
+    bytes_max = int(configs.get("max.message.bytes", BATCH_BYTES_MAX))
+    if bytes_max > BATCH_BYTES_MAX:
+        yield (
+            f"max.message.bytes is {bytes_max}, wanted at most {BATCH_BYTES_MAX}: a larger batch would not be read, so "
+            "that the memory of one fetch has a bound; lower it"
         )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -56,6 +57,7 @@ _REFUSED: list[tuple[str, dict[str, Any] | bytes | None, Reason, str, str | None
     ("a commandId with a line feed", NAMELESS | {"commandId": "a\n"}, NO_ID, "commandId", None),
     ("129 characters", NAMELESS | {"commandId": "a" * 129}, NO_ID, "commandId", None),
     ("commandId twice", b'{"commandId":"a","commandId":"b","action":"x"}', NO_ID, "'commandId' stands", None),
+    ("another key and commandId twice", b'{"x":1,"x":1,"commandId":"a","commandId":"b"}', NO_ID, "'commandId'", None),
     ("too large", _with(sym="A" * 70_000), TOO_LARGE, "65536", "c-1"),
     ("too large and no JSON", b"x" * 70_000, TOO_LARGE, "65536", None),
     ("a key twice", _raw('"1","orderQty":"1000"'), SCHEMA, "'orderQty' stands twice", "c-1"),
@@ -194,3 +196,25 @@ def test_a_pattern_is_told_in_words() -> None:
     )
     assert isinstance(refusal, Refusal)
     assert refusal.message == "Expected a decimal number above zero, as a string - at `$.args.orderQty`"
+
+
+def test_what_cannot_be_decoded_is_refused_by_its_offsets() -> None:
+    """A record that stands for what nobody can read becomes a dead letter that names the offsets."""
+    one = CommandRecord(7, 0, None, None, (), last_offset=7, unreadable="its checksum is wrong")
+    several = CommandRecord(7, 0, None, None, (), last_offset=9, unreadable="its checksum is wrong")
+    for record, words in ((one, "offset 7 cannot be read"), (several, "offsets 7 to 9 cannot be read")):
+        refusal = admit(record, START, RULES)
+        assert isinstance(refusal, Refusal)
+        assert (refusal.reason, refusal.message) == (Reason.UNREADABLE, f"{words}: its checksum is wrong")
+
+
+def test_a_key_that_stands_twice_among_thousands_is_found_in_no_time() -> None:
+    """A hundred records of 64 KB whose last key of thousands stands twice cost a little each, not a second each."""
+    keys = [f"k{number}" for number in range(6500)]
+    value = ("{" + ",".join(f'"{key}":0' for key in [*keys, keys[-1]]) + "}").encode()
+    begun = time.perf_counter()
+    for _ in range(100):
+        refusal = _admit(value)
+        assert isinstance(refusal, Refusal)
+        assert "the key 'k6499' stands twice" in refusal.message
+    assert time.perf_counter() - begun < 20

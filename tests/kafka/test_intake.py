@@ -1,13 +1,20 @@
 """Reading commands: every offset once and in order, through rebalances, holes and records nobody can decode."""
 
 import asyncio
-import struct
 from collections.abc import Awaitable, Callable
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
-from aiokafka.record.util import calc_crc32c
+from raw_batches import (
+    batch,
+    gzip_with_more_behind,
+    lz4_with_wrong_checksum,
+    produce,
+    record,
+    snappy_of_version_2,
+    zstd_bomb,
+)
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream
@@ -114,34 +121,34 @@ async def test_tombstones_and_control_records(owner: Membership, kafka: Kafka, w
     assert 3 == owner.position == await owner.end_offset()
 
 
-async def test_undecodable_record_blocks_nothing(owner: Membership, kafka: Kafka, write: Write) -> None:
-    """A header name that is not UTF-8 costs the rest of its batch, each offset marked, and not what comes after."""
+async def test_what_cannot_be_decoded_blocks_nothing(owner: Membership, kafka: Kafka, write: Write) -> None:
+    """Batches that the broker takes and no client can read are passed over by their offsets, within bounded memory."""
     topic = owner._partition.topic
     await write(kafka, topic, b"before")
-    await _write_undecodable(kafka, topic)
+    name_is_no_text = record(0, b"good") + record(1, b"bad", headers=[(b"\xff\xfe", b"x")]) + record(2, b"behind it")
+    hostile = (
+        batch(name_is_no_text, 3),
+        gzip_with_more_behind(record(0, b"behind its end")),
+        snappy_of_version_2(record(0, b"of version 2")),
+        lz4_with_wrong_checksum(record(0, b"never read")),
+        zstd_bomb(256),
+    )
+    assert [0] * len(hostile) == [(await produce(kafka.bootstrap_servers, topic, data))[0] for data in hostile]
     await write(kafka, topic, b"after")
     owner.seek(0)
-    records = await read(owner, 5)
-    assert [0, 1, 2, 3, 4] == [one.offset for one in records]
-    assert [b"before", b"good", None, None, b"after"] == [one.value for one in records]
-    assert (("error_code", b"unreadable_record"),) == records[2].headers == records[3].headers
+    records = await read(owner, 9)
+    values = [b"before", b"good", None, b"behind it", b"behind its end", b"of version 2", None, None, b"after"]
+    assert list(enumerate(values)) == [(one.offset, one.value) for one in records]
+    assert [2, 6, 7] == [one.offset for one in records if one.unreadable]
 
 
-async def _write_undecodable(kafka: Kafka, topic: str) -> None:
-    """Write a batch of three whose second record has a header name of four bytes that are not UTF-8."""
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers)
-    try:
-        await producer.start()
-        batch = producer.create_batch()
-        for value, headers in ((b"good", []), (b"bad", [("ZZZZ", b"x")]), (b"behind it", [])):
-            batch.append(timestamp=None, key=b"k", value=value, headers=headers)
-        batch.close()
-        raw = bytearray(batch._build().replace(b"ZZZZ", b"\xff\xfe\xfd\xfc"))
-        struct.pack_into(">I", raw, 17, calc_crc32c(bytes(raw[21:])))
-        batch._buffer = bytes(raw)
-        await (await producer.send_batch(batch, topic, partition=0))
-    finally:
-        await producer.stop()
+async def test_a_record_of_a_transaction_says_so(owner: Membership, kafka: Kafka, write: Write) -> None:
+    """Whether a record came in a transaction is told, because it may have been aborted."""
+    topic = owner._partition.topic
+    owner.seek(0)
+    await write(kafka, topic, b"without")
+    await write(kafka, topic, b"within", transactional_id=topic)
+    assert [False, True] == [one.transactional for one in await read(owner, 2)]
 
 
 async def test_lost_offset_is_named(

@@ -9,7 +9,7 @@ from bridge.config import Kafka, Timing
 from bridge.contract.topics import CLEANUP, Stream, topic_name
 from bridge.errors import ClusterUnreachable
 from bridge.kafka.preflight import broker_facts, check_topics
-from bridge.kafka.topic_rules import wanted_configs
+from bridge.kafka.topic_rules import Topic, problems_of, wanted_configs
 
 MakeTopics = Callable[..., Awaitable[None]]
 SettingsFor = Callable[..., Kafka]
@@ -53,6 +53,9 @@ async def test_impossible_replication_is_named(bootstrap: str, settings_for: Set
     ("stream", "configs", "expected"),
     [
         (Stream.COMMANDS, {"message_timestamp_type": "CreateTime"}, "message.timestamp.type is CreateTime"),
+        (Stream.COMMANDS, {"compression_type": "producer"}, "compression.type is producer, wanted uncompressed"),
+        (Stream.COMMANDS, {"compression_type": "zstd"}, "compression.type is zstd, wanted uncompressed"),
+        (Stream.COMMANDS, {"max_message_bytes": "16777217"}, "max.message.bytes is 16777217, wanted at most 16777216"),
         (Stream.COMMANDS, {"retention_ms": "3600000"}, "retention.ms is 3600000, wanted at least 86400000"),
         (Stream.COMMANDS, {"retention_bytes": "1000"}, "retention.bytes is 1000"),
         (Stream.COMMANDS, {"cleanup_policy": "compact"}, "cleanup.policy is compact, wanted delete"),
@@ -73,6 +76,16 @@ async def test_wrong_setting_is_named(
     (problem,) = await problems_with(kafka, timing, stream)
     assert problem.startswith(expected)
     assert problem.split("; ")[-1].split()[0] in {"set", "raise", "lower", "turn"}
+
+
+async def test_the_command_that_mends_the_compression_is_said(kafka: Kafka, timing: Timing) -> None:
+    """For an existing topic the words hold the whole command, with the cluster's address and the topic's name."""
+    configs = wanted_configs(Stream.COMMANDS, kafka, timing) | {"compression.type": "producer"}
+    (problem,) = problems_of(Topic("p.main.commands", Stream.COMMANDS, [1]), configs, kafka, timing)
+    assert problem.endswith(
+        f"set it: kafka-configs.sh --bootstrap-server {kafka.bootstrap_servers} --alter --entity-type topics "
+        "--entity-name p.main.commands --add-config compression.type=uncompressed"
+    )
 
 
 async def test_compacted_state_needs_no_retention(kafka: Kafka, timing: Timing, make_topics: MakeTopics) -> None:
