@@ -4,6 +4,7 @@ import gzip
 import itertools
 import struct
 import tracemalloc
+from collections.abc import Callable
 
 import cramjam
 import pytest
@@ -29,7 +30,7 @@ from raw_batches import (
 from bridge.kafka import batches
 from bridge.kafka.batches import HEADERS_MAX, FetchedRecord, FetchedRecords
 
-COMPRESS = {
+COMPRESS: dict[int, Callable[[bytes], bytes]] = {
     0: lambda records: records,
     GZIP: gzip.compress,
     SNAPPY: lambda records: bytes(cramjam.snappy.compress_raw(records)),
