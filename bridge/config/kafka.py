@@ -1,48 +1,85 @@
 """Settings of the Kafka cluster."""
 
+import ssl
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from bridge.config.files import read_secret
 from bridge.config.section import Section
-from bridge.config.values import SecretFile
+from bridge.config.tls import check_pem, tls_context
+from bridge.config.values import SecretFile, Servers
+
+_REPLICAS_MAX: Final = 100
+PemFile = Annotated[Path, AfterValidator(check_pem)]
 
 
 class Kafka(Section):
     """How to reach the cluster, and what its topics must be like."""
 
-    bootstrap_servers: Annotated[str, Field(min_length=1)]
+    bootstrap_servers: Servers
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "ltp"
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    sasl_username: str | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    """SCRAM-SHA-512 where SASL is spoken and nothing else is said."""
+    sasl_username: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     sasl_password_file: SecretFile | None = None
-    ssl_ca_file: Path | None = None
-    ssl_certificate_file: Path | None = None
-    ssl_key_file: Path | None = None
+    ssl_ca_file: PemFile | None = None
+    """The public authorities of this machine without it."""
+    ssl_certificate_file: PemFile | None = None
+    ssl_key_file: PemFile | None = None
     create_topics: bool = False
-    replication_factor: PositiveInt = 3
-    min_insync_replicas: PositiveInt = 2
+    replication_factor: Annotated[int, Field(ge=1, le=_REPLICAS_MAX)] = 3
+    min_insync_replicas: Annotated[int, Field(ge=1, le=_REPLICAS_MAX)] = 2
+
+    @field_validator("sasl_mechanism", "sasl_username", "sasl_password_file")
+    @classmethod
+    def _is_of_sasl(cls, value: object, info: ValidationInfo) -> object:
+        protocol = info.data.get("security_protocol", "SASL")
+        if value is not None and not protocol.startswith("SASL"):
+            raise ValueError(
+                f"is not used while security_protocol is {protocol}; set that to SASL_SSL, or take this away"
+            )
+        return value
 
     @field_validator("ssl_ca_file", "ssl_certificate_file", "ssl_key_file")
     @classmethod
-    def _file_is_there(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_file():
-            raise ValueError("the file that it names does not exist")
-        return path
+    def _is_of_tls(cls, value: object, info: ValidationInfo) -> object:
+        protocol = info.data.get("security_protocol", "SSL")
+        if value is not None and not protocol.endswith("SSL"):
+            tls = "SASL_SSL" if protocol.startswith("SASL") else "SSL or SASL_SSL"
+            raise ValueError(f"is not used while security_protocol is {protocol}; set that to {tls}, or take this away")
+        return value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        problems = []
         if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password_file):
-            raise ValueError("SASL needs sasl_username and sasl_password_file")
+            problems.append(f"security_protocol {self.security_protocol} needs sasl_username and sasl_password_file")
+        if self.ssl_key_file is not None and self.ssl_certificate_file is None:
+            problems.append("ssl_key_file needs ssl_certificate_file, the certificate that the key belongs to")
+        elif self.security_protocol.endswith("SSL"):
+            try:
+                self.tls_context()
+            except ValueError as error:
+                problems.append(str(error))
         if self.min_insync_replicas > self.replication_factor:
-            raise ValueError("min_insync_replicas cannot exceed replication_factor: nothing could be written")
+            problems.append(
+                "min_insync_replicas cannot exceed replication_factor: nothing could be written; lower it, or raise "
+                "replication_factor"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Make the TLS context of a client, from the files as they are now. Raises ValueError."""
+        return tls_context(self.ssl_ca_file, self.ssl_certificate_file, self.ssl_key_file)
 
     @property
     def sasl_password(self) -> SecretStr | None:
-        """The SASL password, read anew from its file."""
+        """The SASL password, read anew from its file. Raises UnusableFile."""
         if self.sasl_password_file is None:
             return None
-        return SecretStr(self.sasl_password_file.read_text(encoding="utf-8").strip())
+        return SecretStr(read_secret(self.sasl_password_file))

@@ -1,25 +1,29 @@
 """Settings of the limits: the venue's, and the bridge's own."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from bridge.config.section import Section
+from bridge.config.values import seconds
+
+_MEBIBYTE: Final = 1024 * 1024
+_PER_WINDOW: Final = Field(ge=1, le=1_000_000)
 
 
 class Limits(Section):
     """The venue's limits (LTP docs, User Data Overview), the share of them the bridge may use, and its own."""
 
-    window_s: PositiveFloat = 60
-    place_per_window: PositiveInt = 1200
-    replace_per_window: PositiveInt = 300
-    cancel_per_window: PositiveInt = 1200
-    cancel_all_per_window: PositiveInt = 1200
+    window_s: Annotated[float, seconds(3600, least=1)] = 60
+    place_per_window: Annotated[int, _PER_WINDOW] = 1200
+    replace_per_window: Annotated[int, _PER_WINDOW] = 300
+    cancel_per_window: Annotated[int, _PER_WINDOW] = 1200
+    cancel_all_per_window: Annotated[int, _PER_WINDOW] = 1200
     budget_percent: Annotated[int, Field(ge=1, le=100)] = 95
     inflight_commands_max: Annotated[int, Field(ge=1, le=1000)] = 1000
-    lane_commands_max: PositiveInt = 10_000
-    command_bytes_max: PositiveInt = 65_536
-    event_buffer_bytes_max: PositiveInt = 64 * 1024 * 1024
-    login_attempts_max: PositiveInt = 3
+    lane_commands_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    command_bytes_max: Annotated[int, Field(ge=1024, le=_MEBIBYTE)] = 65_536
+    event_buffer_bytes_max: Annotated[int, Field(ge=65_536, le=16 * 1024 * _MEBIBYTE)] = 64 * _MEBIBYTE
+    login_attempts_max: Annotated[int, Field(ge=1, le=100)] = 3
     late_landings: Literal["cancel", "report"] = "cancel"
     """What is done about an order that shows itself after `not_found`."""

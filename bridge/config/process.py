@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bridge.config.section import Section
-from bridge.config.values import CollectorUrl
+from bridge.config.values import CollectorUrl, ListenHost
 
 
 class Management(Section):
     """The port with liveness and readiness. It has no authentication: keep it on loopback or inside the pod network."""
 
-    host: str = "127.0.0.1"
+    host: ListenHost = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 9090
 
 

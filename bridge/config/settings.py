@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from bridge.config.files import BYTE_ORDER_MARKS, UnusableFile, read_file
 from bridge.config.kafka import Kafka
 from bridge.config.limits import Limits
 from bridge.config.problems import ENV_PREFIX, VARIABLE_EXAMPLE, describe, stray_variables
@@ -20,6 +21,7 @@ from bridge.config.timing import Timing
 from bridge.config.venue import AZ4, HA, Account, Endpoint
 from bridge.errors import ConfigError
 
+FILE_BYTES_MAX: Final = 1024 * 1024
 _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 
@@ -40,12 +42,25 @@ class Settings(BaseSettings):
     log: Log = Log()
     tracing: Tracing = Tracing()
 
+    @field_validator("endpoints")
+    @classmethod
+    def _one_name_one_endpoint(cls, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+        for what in ("name", "ws_url"):
+            told = [getattr(endpoint, what) for endpoint in endpoints]
+            if len(set(told)) < len(told):
+                raise ValueError(f"two of them have the same {what}; give each its own, or take one away")
+        return endpoints
+
     @field_validator("accounts")
     @classmethod
     def _one_key_one_account(cls, accounts: dict[str, Account]) -> dict[str, Account]:
         owner: dict[str, str] = {}
         for name, account in accounts.items():
-            other = owner.setdefault(account.api_key.get_secret_value(), name)
+            try:
+                key = account.api_key.get_secret_value()
+            except UnusableFile as error:
+                raise ValueError(f"{name}: {error}") from None
+            other = owner.setdefault(key, name)
             if other != name:
                 raise ValueError(
                     f"{other} and {name} hold the same API key: one key has one budget and one owner; "
@@ -74,6 +89,19 @@ _KNOWN: Final = frozenset(
 )
 
 
+def _read_toml(path: Path) -> dict[str, Any]:
+    """Read the file of settings. Raises ValueError."""
+    content = read_file(path, FILE_BYTES_MAX)
+    if content.startswith(BYTE_ORDER_MARKS):
+        raise ValueError("the file begins with a byte order mark; save it as UTF-8 without one")
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the file is not readable as TOML: byte {error.start} is not UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ValueError(f"the file is not readable as TOML: {error}") from None
+
+
 def load(path: Path | None) -> Settings:
     """Read the settings from a TOML file (or none) and the environment.
 
@@ -83,11 +111,9 @@ def load(path: Path | None) -> Settings:
     values: dict[str, Any] = {}
     if path is not None:
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ConfigError([f"the file {path} does not exist", *problems]) from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError([f"the file {path} is not readable as TOML: {error}", *problems]) from None
+            values = _read_toml(path)
+        except ValueError as error:
+            raise ConfigError([f"--config {path}: {error}", *problems]) from None
     try:
         settings = Settings(**values)
     except ValidationError as error:

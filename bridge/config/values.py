@@ -1,51 +1,63 @@
-"""Values of settings that are more than a type can say: files that hold secrets, and URLs."""
+"""Values of settings that are more than a type can say: secrets, addresses and durations."""
 
-import re
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
+
+from bridge.config.addresses import check_host, check_servers, is_this_machine, parse_url
+from bridge.config.files import read_secret
 
 
-def _read_secret(path: Path) -> Path:
-    """Check that a secret's file is there and holds one line; the content is read when it is used.
+def seconds(most: float, least: float = 0.01) -> Any:  # noqa: ANN401 - pydantic's own type for what Field gives
+    """Bound a duration; what is infinite or no number is none."""
+    return Field(ge=least, le=most, allow_inf_nan=False)
+
+
+def _check_secret(path: Path) -> Path:
+    """Check that a file holds a secret; it is read anew when it is used.
 
     The path is not told: where a secret stands in its place, that would show it.
     """
-    try:
-        content = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        raise ValueError("the file that it names does not exist; mount the secret there or correct the path") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"the file that it names cannot be read ({type(error).__name__}); check it and its mode"
-        ) from None
-    if not content or len(content.split()) != 1:
-        raise ValueError("the file that it names must hold the secret alone, on one line")
+    read_secret(path)
     return path
 
 
-SecretFile = Annotated[Path, AfterValidator(_read_secret)]
+SecretFile = Annotated[Path, AfterValidator(_check_secret)]
 
 
-def _scheme(url: str, *, secure: str, plain: str) -> str:
-    local = re.match(rf"^{plain}://(127\.0\.0\.1|localhost|\[::1\]|[a-z0-9-]+)(:\d+)?(/|$)", url)
-    if not url.startswith(f"{secure}://") and not local:
-        raise ValueError(f"must begin with {secure}:// ({plain}:// only for a host without dots, such as a sandbox's)")
+def _check_url(url: str, *, secure: str, plain: str, path: bool) -> str:
+    address = parse_url(url)
+    if address.scheme not in {secure, plain}:
+        raise ValueError(f"must begin with {secure}://")
+    if address.scheme == plain and not is_this_machine(address.host):
+        raise ValueError(f"must begin with {secure}:// ({plain}:// only for 127.0.0.1, [::1] and localhost)")
+    if path and (not address.path or address.path.endswith("/public")):
+        raise ValueError("must end with the path of the private stream, such as /v1/private")
+    if not path and address.path:
+        raise ValueError("must end with the host or its port; the bridge adds the paths")
     return url.rstrip("/")
 
 
-WebSocketUrl = Annotated[str, AfterValidator(partial(_scheme, secure="wss", plain="ws"))]
-RestUrl = Annotated[str, AfterValidator(partial(_scheme, secure="https", plain="http"))]
+WebSocketUrl = Annotated[str, AfterValidator(partial(_check_url, secure="wss", plain="ws", path=True))]
+RestUrl = Annotated[str, AfterValidator(partial(_check_url, secure="https", plain="http", path=False))]
+Servers = Annotated[str, AfterValidator(check_servers)]
+ListenHost = Annotated[str, AfterValidator(check_host)]
 
 
-def _collector(url: str) -> str:
-    url = url.rstrip("/")
-    if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", url) or url.endswith("/v1/traces"):
+def _check_collector(url: str) -> str:
+    try:
+        address = parse_url(url)
+    except ValueError as error:
+        reason = str(error)
+    else:
+        fits = address.scheme in {"http", "https"} and not address.path.endswith("/v1/traces")
+        reason = "" if fits else "without /v1/traces"
+    if reason:
         raise ValueError(
-            "must be the collector's base URL, such as http://otel-collector:4318, without user, query or /v1/traces; "
+            f"must be the collector's base URL, such as http://otel-collector:4318 ({reason}); "
             "what it wants for authentication goes into the variable OTEL_EXPORTER_OTLP_HEADERS"
         )
     try:
@@ -57,7 +69,7 @@ def _collector(url: str) -> str:
             "OpenTelemetry is not installed; install ltp-kafka-bridge[otel], "
             "or build the image with --build-arg REQUIREMENTS=requirements-otel.txt"
         )
-    return url
+    return url.rstrip("/")
 
 
-CollectorUrl = Annotated[str, AfterValidator(_collector)]
+CollectorUrl = Annotated[str, AfterValidator(_check_collector)]

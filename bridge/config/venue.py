@@ -1,11 +1,15 @@
 """Settings of the venue: its endpoints, and the accounts with their keys."""
 
-from typing import Annotated, Final
+from datetime import UTC, datetime
+from typing import Annotated, Final, Self
 
-from pydantic import AwareDatetime, Field, SecretStr
+from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 
+from bridge.config.files import UnusableFile, read_secret
 from bridge.config.section import Section
 from bridge.config.values import RestUrl, SecretFile, WebSocketUrl
+
+_OLDEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Endpoint(Section):
@@ -38,12 +42,29 @@ class Account(Section):
     executions_since: AwareDatetime | None = None
     """From when on past executions are published at the account's very first start; the venue knows 90 days."""
 
+    @field_validator("executions_since")
+    @classmethod
+    def _is_past(cls, since: datetime | None) -> datetime | None:
+        if since is not None and not _OLDEST <= since <= datetime.now(UTC):
+            raise ValueError("must lie in the past, in 2000 or later; take it away to publish no past executions")
+        return since
+
+    @model_validator(mode="after")
+    def _has_two_secrets(self) -> Self:
+        try:
+            same = self.api_key.get_secret_value() == self.api_secret.get_secret_value()
+        except UnusableFile:
+            return self  # the field has said so
+        if same:
+            raise ValueError("api_key_file and api_secret_file hold the same; each has a secret of its own")
+        return self
+
     @property
     def api_key(self) -> SecretStr:
-        """The access key, read anew from its file."""
-        return SecretStr(self.api_key_file.read_text(encoding="utf-8").strip())
+        """The access key, read anew from its file. Raises UnusableFile."""
+        return SecretStr(read_secret(self.api_key_file))
 
     @property
     def api_secret(self) -> SecretStr:
-        """The signing secret, read anew from its file."""
-        return SecretStr(self.api_secret_file.read_text(encoding="utf-8").strip())
+        """The signing secret, read anew from its file. Raises UnusableFile."""
+        return SecretStr(read_secret(self.api_secret_file))

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from bridge.config import Kafka, Timing
+from bridge.config.files import UnusableFile
 from bridge.errors import ClusterUnreachable, ConfigError, KafkaTrouble, TopicsUnfit
 
 CLIENT_ID: Final = "ltp-bridge"
@@ -43,7 +44,7 @@ class _Hidden(str):
 def client_options(kafka: Kafka) -> dict[str, Any]:
     """Build what every client of the cluster is constructed with; secrets are read anew from their files.
 
-    Raises ConfigError when the TLS files cannot be used.
+    Raises ConfigError when the TLS files or the password's file cannot be used.
     """
     calm_client_logs()
     options: dict[str, Any] = {
@@ -54,10 +55,9 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
     if kafka.security_protocol.endswith("SSL"):
         options["ssl_context"] = _ssl_context(kafka)
     if kafka.security_protocol.startswith("SASL"):
-        password = kafka.sasl_password
-        options["sasl_mechanism"] = kafka.sasl_mechanism
+        options["sasl_mechanism"] = kafka.sasl_mechanism or "SCRAM-SHA-512"
         options["sasl_plain_username"] = kafka.sasl_username
-        options["sasl_plain_password"] = _Hidden(password.get_secret_value() if password else "")
+        options["sasl_plain_password"] = _Hidden(_password(kafka))
     return options
 
 
@@ -83,17 +83,17 @@ def member_options(kafka: Kafka, timing: Timing) -> dict[str, Any]:
 
 def _ssl_context(kafka: Kafka) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=kafka.ssl_ca_file)
-        if kafka.ssl_certificate_file is not None:
-            # Without a passphrase given, OpenSSL would ask for one on the terminal.
-            context.load_cert_chain(kafka.ssl_certificate_file, kafka.ssl_key_file, password=str)
-    except (ssl.SSLError, OSError) as error:
-        problem = (
-            f"kafka: the TLS files cannot be used ({error}); ssl_ca_file holds PEM certificates, and "
-            "ssl_key_file the key without passphrase that belongs to ssl_certificate_file"
-        )
-        raise ConfigError([problem]) from None
-    return context
+        return kafka.tls_context()
+    except ValueError as error:
+        raise ConfigError([f"kafka: {error}"]) from None
+
+
+def _password(kafka: Kafka) -> str:
+    try:
+        password = kafka.sasl_password
+    except UnusableFile as error:
+        raise ConfigError([f"kafka.sasl_password_file: {error}"]) from None
+    return "" if password is None else password.get_secret_value()
 
 
 class _SeldomSame(logging.Filter):

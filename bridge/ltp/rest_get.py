@@ -15,9 +15,10 @@ from bridge.core.now import Now
 from bridge.core.skew import Skew
 from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.ltp import codes, wire
+from bridge.ltp.keys import read_keys
 from bridge.ltp.network import http_session, tls_context
 from bridge.ltp.rest_pace import Family, Pace
-from bridge.ltp.signing import read_keys, rest_signature, without_secrets
+from bridge.ltp.signing import rest_signature, without_secrets
 
 _log = structlog.get_logger()
 

@@ -18,10 +18,11 @@ from bridge.core.traffic import Received
 from bridge.errors import LoginRefused, VenueUnreachable
 from bridge.ltp import codes, wire
 from bridge.ltp.connection import LinkEnded
+from bridge.ltp.keys import read_keys
 from bridge.ltp.link import Ending, Link
 from bridge.ltp.network import tls_context
 from bridge.ltp.protocol import LoggedIn
-from bridge.ltp.signing import login_signature, read_keys, without_secrets
+from bridge.ltp.signing import login_signature, without_secrets
 
 BACKOFF_BASE_S: Final = 0.5
 STABLE_S: Final = 60.0

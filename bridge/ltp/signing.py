@@ -4,19 +4,6 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from bridge.config import Account
-from bridge.errors import VenueUnreachable
-
-
-def read_keys(account: Account) -> tuple[str, str]:
-    """Read the key and its secret anew, so that a rotated file is noticed. Raises VenueUnreachable."""
-    try:
-        return account.api_key.get_secret_value(), account.api_secret.get_secret_value()
-    except (OSError, UnicodeDecodeError) as error:
-        raise VenueUnreachable(
-            f"the file of the key or its secret cannot be read ({type(error).__name__}); check its mode and owner"
-        ) from None
-
 
 def _sign(secret: str, message: str) -> str:
     return hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,37 @@
+"""The key and the secret of an account, read anew each time, so that a rotated file is used without a restart."""
+
+from pathlib import Path
+from typing import Final
+
+from bridge.config import Account
+from bridge.config.files import UnusableFile
+from bridge.errors import VenueUnreachable
+
+_last_usable: Final[dict[tuple[Path, Path], tuple[str, str]]] = {}
+"""By the paths of both files. A rotation that goes wrong must not end a session that is well."""
+
+
+def read_keys(account: Account) -> tuple[str, str]:
+    """Return key and secret as their files hold them, or as they last did while these cannot be used.
+
+    Raises VenueUnreachable when they never could.
+    """
+    files = account.api_key_file, account.api_secret_file
+    try:
+        keys = account.api_key.get_secret_value(), account.api_secret.get_secret_value()
+    except UnusableFile:
+        if files in _last_usable:
+            return _last_usable[files]
+        raise VenueUnreachable(describe_key_problem(account) or "the key's files have just become usable") from None
+    _last_usable[files] = keys
+    return keys
+
+
+def describe_key_problem(account: Account) -> str | None:
+    """Say which file of the account cannot be used and why; None when both can."""
+    for name in ("api_key", "api_secret"):
+        try:
+            getattr(account, name)
+        except UnusableFile as error:
+            return f"{name}_file: {error}"
+    return None
