@@ -15,6 +15,18 @@ from bridge.errors import ConfigError
 from bridge.kafka.cluster import assert_fast, client_options, likely_cause
 
 SECRET = "correct-horse"
+AUTHORITY = """\
+-----BEGIN CERTIFICATE-----
+MIIBdTCCARugAwIBAgIUFNtxMIbbshCMMf9WueImnmy3LmAwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjkxNDQ2MDVaGA8yMTI2MTEwNTE0NDYw
+NVowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABBg9
+hCfN8A+9IldwNHIV175JGTQqBhC+zL5Ahzo0xeNWqeU+/eVBYMxwIYitfnpnmKd8
+hASX5uo76VF2bVAEzqmjUzBRMB0GA1UdDgQWBBRztM0vLOXQTe/6k12TauTt7ge7
+rTAfBgNVHSMEGDAWgBRztM0vLOXQTe/6k12TauTt7ge7rTAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0gAMEUCIQCxK7Sm+55AaiebZDsaOj+ZWWQRaRXYuVGy
+h9sTdLZvggIgVk49MlpqpB7imkwTfn5I2B11IiMpW8zqGujMzDL5Too=
+-----END CERTIFICATE-----
+"""
 
 
 @pytest.fixture
@@ -52,10 +64,22 @@ def test_plaintext_has_no_more_than_it_needs() -> None:
 
 
 def test_unusable_tls_file(tmp_path: Path) -> None:
-    """A file that holds no certificates is the operator's to correct."""
-    (tmp_path / "ca.pem").write_text("nothing")
-    with pytest.raises(ConfigError, match="ssl_ca_file"):
-        client_options(Kafka(bootstrap_servers="a:1", security_protocol="SSL", ssl_ca_file=tmp_path / "ca.pem"))
+    """A file that was good at the start and holds no certificates any more is the operator's to correct."""
+    authority = tmp_path / "ca.pem"
+    authority.write_text(AUTHORITY)
+    kafka = Kafka(bootstrap_servers="a:1", security_protocol="SSL", ssl_ca_file=authority)
+    client_options(kafka)
+    authority.write_text("nothing")
+    with pytest.raises(ConfigError, match="kafka: ssl_ca_file must hold PEM certificates"):
+        client_options(kafka)
+
+
+def test_unusable_password_file(sasl: Kafka) -> None:
+    """A password's file that was good at the start and is none any more is told in words."""
+    assert sasl.sasl_password_file is not None
+    sasl.sasl_password_file.write_text("two\nlines")
+    with pytest.raises(ConfigError, match=r"kafka\.sasl_password_file: the file that it names must hold the secret"):
+        client_options(sasl)
 
 
 def test_client_never_logs_at_debug() -> None:

@@ -334,7 +334,7 @@ async def test_an_unreadable_key_file_is_told_and_tried_again(
     held = account.api_key_file.read_text()
     account.api_key_file.unlink()
     async with running(start(await venue(accept))):
-        assert "cannot be read (FileNotFoundError)" in str((await notes.wait("attempt_failed"))[0])
+        assert "api_key_file: the file that it names does not exist" in str((await notes.wait("attempt_failed"))[0])
         account.api_key_file.write_text(held)
         await notes.wait("logged_in")
 

@@ -143,7 +143,7 @@ async def test_an_unreadable_key_file_is_told(serve: Serve, client: Client, acco
     asked: list[dict[str, str]] = []
     host = await serve(noting(asked, answering(lambda: ok("{}"))))
     async with client(host, host) as venue:
-        with pytest.raises(VenueUnreachable, match="cannot be read"):
+        with pytest.raises(VenueUnreachable, match="api_secret_file: the file that it names does not exist"):
             await venue.get(X)
     assert asked == []
 
