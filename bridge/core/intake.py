@@ -23,7 +23,10 @@ from bridge.core.traffic import CommandRecord
 from bridge.core.windows import Windows
 
 _AT_ONCE = 500
-"""Commands that expire, or are taken in after a wait, in one turn: thousands at once would hold up a cancel."""
+"""Commands that expire in one turn: thousands at once would hold up a cancel."""
+_HELD_AT_ONCE = 20
+"""Commands that are taken in after a wait in one turn: each may be 64 KB of JSON."""
+_HELD_BYTES_MAX = 16 * 1024 * 1024
 _LOOK_AGAIN_S = 0.05
 """A command that expires while its claim is under way is answered when that has come back."""
 
@@ -68,12 +71,16 @@ class Intake:
         self._sending = sending
         self._settling = settling
         self._held: deque[CommandRecord] = deque()
+        self._held_bytes = 0
+        self._read_to = 0
         self._deadlines: list[tuple[float, int, Pending]] = []
         self._lookups: dict[str, list[Pending]] = {}
 
     @property
     def paused(self) -> bool:
         """Whether so many cancels wait that reading should pause."""
+        if self._held_bytes >= _HELD_BYTES_MAX:
+            return True
         return len(self._held) + self._lanes.waiting(CANCEL) + self._lanes.waiting(CANCEL_ALL) >= self._lane_max
 
     def offer(self, record: CommandRecord, now: Now, past: Past = Past.NEW) -> None:
@@ -83,14 +90,20 @@ class Intake:
         """
         if past is Past.NEW and (self._held or not self._sending.has_lease(now)):
             self._held.append(record)
+            self._held_bytes += len(record.value or b"")
         else:
             self._take_in(record, now, past)
+
+    def read_to(self, offset: int) -> None:
+        """Note that the topic holds no other command below an offset: control records and holes are nothing to do."""
+        self._read_to = offset
+        if not self._held:
+            self._claims.passed(offset - 1)
 
     def tick(self, now: Now) -> None:
         """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon."""
         if self._sending.has_lease(now):
-            for _ in range(min(len(self._held), _AT_ONCE)):
-                self._take_in(self._held.popleft(), now, Past.NEW)
+            self._take_in_held(now)
             self._expire(now)
         self._memory.forget(now.wall_ms)
 
@@ -125,6 +138,14 @@ class Intake:
             else:
                 text = f"neither the bridge nor the venue knows an order {client_order_id}"
                 self._end(pending, Outcome.DENIED, now, reason=Reason.UNKNOWN_ORDER, message=text)
+
+    def _take_in_held(self, now: Now) -> None:
+        for _ in range(min(len(self._held), _HELD_AT_ONCE)):
+            record = self._held.popleft()
+            self._held_bytes -= len(record.value or b"")
+            self._take_in(record, now, Past.NEW)
+        if not self._held:
+            self._claims.passed(self._read_to - 1)
 
     def _take_in(self, record: CommandRecord, now: Now, past: Past) -> None:
         if record.offset < self._claims.next_offset:

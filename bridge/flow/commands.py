@@ -15,6 +15,7 @@ from bridge.core.sending import Commit
 from bridge.errors import CommitInterrupted, VenueUnreachable
 from bridge.flow.events import Events
 from bridge.flow.ports import Clock, EncodeAction, Membership, Publisher, VenueSession
+from bridge.flow.turn import Turn
 
 _log = structlog.get_logger()
 _TICK_S = 0.25
@@ -63,9 +64,14 @@ class Commands:
         paused = False
         while True:
             records = await self._membership.poll(_POLL_S)
-            now = self._clock()
+            turn = Turn(self._clock)
             for record in records:
-                self._account.intake.offer(record, now)
+                self._account.intake.offer(record, self._clock())
+                if turn.over:
+                    self._events.publish()
+                    self._wake.set()
+                    await turn.rest()
+            self._account.intake.read_to(self._membership.position)
             if records:
                 self._events.publish()
                 self._wake.set()
@@ -84,6 +90,7 @@ class Commands:
             while True:
                 self._wake.clear()
                 await self._once()
+                await asyncio.sleep(0)  # what is always due must not keep the loop
                 if self._ending and self._commit is None:
                     return
                 await self._sleep()

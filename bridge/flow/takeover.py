@@ -20,6 +20,7 @@ from bridge.errors import ClusterUnreachable, OffsetLost
 from bridge.flow.past import Answered, Heard, States
 from bridge.flow.ports import Clock, Membership, Publisher, ReadTail, TailRecord
 from bridge.flow.together import together
+from bridge.flow.turn import Turn
 
 _log = structlog.get_logger()
 _POLL_S = 0.5
@@ -179,7 +180,10 @@ class Takeover:
         end = await self._membership.end_offset()
         passed_over = 0
         while self._membership.position < end:
+            turn = Turn(self._clock)
             for record in await self._membership.poll(_POLL_S):
+                if turn.over:
+                    await turn.rest()
                 past = Past.READ
                 if record.offset in answers.offsets:
                     past = Past.ANSWERED
@@ -190,6 +194,7 @@ class Takeover:
                     passed_over += 1
                     past = Past.ANSWERED
                 account.intake.offer(record, self._clock(), past)
+            account.intake.read_to(self._membership.position)
             for record_out in account.drain():
                 self._publisher.publish(record_out)
         if stored.doubtful_below > start:

@@ -17,6 +17,7 @@ from one_account import (
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Reason
+from bridge.core.intake import Past
 from bridge.core.traffic import CommandRecord
 
 LONG = {"validUntil": START.wall_ms + 1_800_000}
@@ -289,3 +290,55 @@ def test_memory_is_bounded_by_the_horizon() -> None:
     one.answer(1)
     one.wait(3601)
     assert len(memory) == 0
+
+
+def test_offsets_without_a_record_are_committed_over() -> None:
+    """What was read to, a control record or a hole, counts as done, once what was held back below it is taken in."""
+    one = OneAccount()
+    one.offer(cancel_all("ca"))
+    one.account.intake.read_to(3)
+    assert one.committed()[0] == 0
+    one.send()
+    one.answer(0)
+    one.drain()
+    assert one.committed()[0] == 3
+    one.next_offset = 3
+    one.wait(10)
+    one.offer(cancel_all("cb"))
+    one.account.intake.read_to(6)
+    assert one.committed()[0] == 3
+    one.wait(0)
+    one.send()
+    one.answer(3)
+    one.drain()
+    assert one.committed()[0] == 6
+
+
+def test_an_unreadable_batch_is_one_dead_letter_and_all_its_offsets_are_done() -> None:
+    """A hundred thousand offsets that nobody can read cost one record; a successor passes over all of them too."""
+    record = CommandRecord(0, START.wall_ms, None, None, (), last_offset=99_999, unreadable="no zstd")
+    one = OneAccount()
+    one.account.intake.offer(record, one.now)
+    (letter,) = one.dead_letters()
+    assert dict(letter.headers)["error_code"] == b"unreadable"
+    assert one.committed()[0] == 100_000
+    successor = OneAccount(epoch=2)
+    successor.account.intake.offer(record, successor.now, Past.ANSWERED)
+    assert successor.dead_letters() == []
+    assert successor.committed()[0] == 100_000
+
+
+def test_what_is_held_back_has_a_bound_in_bytes() -> None:
+    """Without a lease large records pause the reading long before there are many."""
+    one = OneAccount()
+    one.wait(10, tick=False)
+    for _ in range(300):
+        assert not one.account.intake.paused
+        one.offer(b"x" * 60_000)
+        if one.account.intake.paused:
+            break
+    assert one.account.intake.paused
+    one.send()
+    while one.account.intake.wake_at(one.now) == one.now.mono:
+        one.wait(0)
+    assert not one.account.intake.paused

@@ -1,6 +1,7 @@
 """Commands from the topic to the socket, and what interrupts them."""
 
 import asyncio
+import time
 
 import msgspec
 from one_account import ORDER_ID, cancel, order_push, place, replace
@@ -192,3 +193,25 @@ async def test_a_lookup_without_a_lease_does_not_hurry() -> None:
         outside.member.owned = True
         outside.flow._wake()
         await until(lambda: outside.topics.outcomes("r1") == ["denied"])
+
+
+async def test_a_page_of_large_records_does_not_keep_the_loop() -> None:
+    """While hundreds of them are read, everything else has its turn every few hundredths of a second."""
+    keys = ",".join(f'"k{number}":0' for number in range(6500))
+    outside = Outside(lease_s=5, commit_period_s=1)
+    longest_s = 0.0
+
+    async def measure_turns() -> None:
+        nonlocal longest_s
+        while True:
+            began_s = time.thread_time()  # what the machine does meanwhile does not count
+            await asyncio.sleep(0)
+            longest_s = max(longest_s, time.thread_time() - began_s)
+
+    async with outside.running():
+        measuring = asyncio.create_task(measure_turns())
+        outside.group.write(*[f'{{"commandId":"c{number}",{keys}}}'.encode() for number in range(300)], place("p1"))
+        await until(lambda: outside.topics.outcomes("p1") == ["accepted"], 60)
+        measuring.cancel()
+    assert outside.topics.outcomes("c299") == ["denied"]
+    assert longest_s < 0.25

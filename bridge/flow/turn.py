@@ -1,0 +1,26 @@
+"""How long one task may keep the event loop: heartbeats, pings and cancels share it with everything else."""
+
+import asyncio
+from typing import Final
+
+from bridge.flow.ports import Clock
+
+TURN_S: Final = 0.02
+
+
+class Turn:
+    """The time that a task has before it should let the others run."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began_s = clock().mono
+
+    @property
+    def over(self) -> bool:
+        """Whether the others should run now."""
+        return self._clock().mono - self._began_s >= TURN_S
+
+    async def rest(self) -> None:
+        """Let the others run, and begin again."""
+        await asyncio.sleep(0)
+        self._began_s = self._clock().mono
