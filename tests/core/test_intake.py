@@ -333,12 +333,12 @@ def test_what_is_held_back_has_a_bound_in_bytes() -> None:
     one = OneAccount()
     one.wait(10, tick=False)
     for _ in range(300):
-        assert not one.account.intake.paused
+        assert not _paused(one)
         one.offer(b"x" * 60_000)
-        if one.account.intake.paused:
+        if _paused(one):
             break
-    assert one.account.intake.paused
+    assert _paused(one)
     one.send()
     while one.account.intake.wake_at(one.now) == one.now.mono:
         one.wait(0)
-    assert not one.account.intake.paused
+    assert not _paused(one)
