@@ -21,6 +21,7 @@ from bridge.core.late import LateLandings
 from bridge.core.listening import Listening
 from bridge.core.memory import Memory
 from bridge.core.now import Now
+from bridge.core.order_lookups import OrderLookups
 from bridge.core.orders import Orders
 from bridge.core.own_cancels import OwnCancels
 from bridge.core.recovery import Sweep
@@ -62,6 +63,7 @@ class Account:
         self._memory = Memory(terms.horizon_s)
         self._lanes = Lanes()
         self._windows = _windows(terms)
+        lookups = OrderLookups()
         self.replies = Replies(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
         self.alarms = ActiveAlarms(self.replies.session)
         self.listening = Listening(
@@ -72,6 +74,7 @@ class Account:
             self._windows,
             self._claims,
             self._orders,
+            lookups,
             epoch=epoch,
             lease_s=terms.lease_s,
             commit_period_s=terms.commit_period_s,
@@ -98,12 +101,14 @@ class Account:
         self.intake = Intake(
             terms.rules,
             terms.lane_commands_max,
+            terms.skew_bound_s,
             replies=self.replies,
             claims=self._claims,
             memory=self._memory,
             lanes=self._lanes,
             windows=self._windows,
             orders=self._orders,
+            lookups=lookups,
             sending=self.sending,
             settling=self.settling,
         )
@@ -184,6 +189,7 @@ class Account:
         self.intake.tick(now)
         self.settling.tick(now)
         self.listening.tick(now)
+        self._windows.climb(now)
 
     def wake_at(self, now: Now) -> float:
         """Return when something is due next, on the clock that never steps."""

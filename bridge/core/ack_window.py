@@ -6,22 +6,28 @@ them, the later was written after the earlier had cooled. The proof is in ARCHIT
 """
 
 from collections import deque
+from math import inf
 from typing import Final
 
 MARGIN_S: Final = 0.5
 """Room for clocks that differ: in 60 s by up to 0.8 %."""
 WINDOW_S: Final = 60 + MARGIN_S
 """The venue's 60 s and `MARGIN_S`."""
+_STEPS: Final = 8
+"""Clean windows from nothing to everything: a limit that was halved is whole again after four."""
 
 
 class AckWindow:
     """Slots of one class of action. Tokens are the caller's names for requests."""
 
     def __init__(self, slots: int, *, late_landing_s: float, cool_s: float = WINDOW_S) -> None:
+        self.full = slots
         self.slots = slots
+        """How many may be held now; `full`, except for a while after the venue refused one for its rate."""
         self._late_landing_s = late_landing_s
         self._cool_s = cool_s
-        self._halved = False
+        self._halved_at = -inf
+        self._refused_at = -inf
         self._live: dict[object, float] = {}
         self._cooling: deque[float] = deque()
 
@@ -32,17 +38,26 @@ class AckWindow:
         self._cool(at)
         return True
 
-    def restore_unanswered(self, token: object, at: float) -> None:
-        """Take the slot of a request of an earlier owner, perhaps written at `at`, whose answer is not known."""
-        self._live[token] = at
+    def restore_unanswered(self, token: object, at: float, now: float) -> None:
+        """Take the slot of a request of an earlier owner, written at `at` at the latest, whose answer is not known.
 
-    def take(self, token: object, now: float) -> bool:
-        """Take a slot if one is free."""
-        self._drop_cooled(now)
-        if len(self._live) + len(self._cooling) >= self.slots:
+        One that can no longer be counted takes none. Slots come free in the order in which they were taken, so that an
+        old one that is restored after a young one is held too long, and none too short.
+        """
+        if at + self._late_landing_s + self._cool_s > now:
+            self._live[token] = at
+
+    def take(self, token: object, now: float, *, leave: int = 0) -> bool:
+        """Take a slot if one is free, and if `leave` others stay free then."""
+        if self.free(now) <= leave:
             return False
         self._live[token] = now
         return True
+
+    def free(self, now: float) -> int:
+        """Count the free slots; fewer than none when the venue refused while more were held than may be now."""
+        self._drop_cooled(now)
+        return self.slots - len(self._live) - len(self._cooling)
 
     def written(self, token: object, now: float) -> None:
         """Note that the request of a slot goes out now."""
@@ -58,22 +73,29 @@ class AckWindow:
         if self._live.pop(token, None) is not None:
             self._cool(now)
 
-    def halve(self) -> bool:
-        """Use half of the slots from now on: the venue counted differently from us. False when they are halved already.
+    def halve(self, now: float) -> bool:
+        """Use half of the slots for now: the venue counted differently from us. False when that was done of late.
 
-        What was in flight when the venue first refused may be refused too; that tells nothing new.
+        What was in flight when the venue refused may be refused too, within one window; that tells nothing new.
         """
-        if self._halved:
+        self._refused_at = now
+        if now < self._halved_at + self._cool_s:
             return False
-        self._halved = True
+        self._halved_at = now
         self.slots = max(1, self.slots // 2)
         return True
 
+    def climb(self, now: float) -> bool:
+        """Use an eighth of the slots more after every window without a refusal; True when all are used again."""
+        if self.slots >= self.full or now < self._refused_at + self._cool_s:
+            return False
+        self._refused_at = now
+        self.slots = min(self.full, self.slots + max(1, self.full // _STEPS))
+        return self.slots == self.full
+
     def free_at(self, ahead: int, now: float) -> float:
         """Estimate when a request with `ahead` others waiting before it gets a slot; `now` when at once."""
-        self._drop_cooled(now)
-        taken = len(self._live) + len(self._cooling)
-        short = ahead + 1 - (self.slots - taken)
+        short = ahead + 1 - self.free(now)
         if short <= 0:
             return now
         rounds, place = divmod(short - 1, self.slots)
@@ -82,8 +104,7 @@ class AckWindow:
 
     def next_free(self, now: float) -> float:
         """Return when the next slot comes free by itself; `now` when one is free."""
-        self._drop_cooled(now)
-        if len(self._live) + len(self._cooling) < self.slots:
+        if self.free(now) > 0:
             return now
         dead = next(iter(self._live.values()), now) + self._late_landing_s + self._cool_s
         return min(self._cooling[0], dead) if self._cooling else dead

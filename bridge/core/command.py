@@ -48,6 +48,8 @@ class Pending(Struct, eq=False):
     """What was known of its order when it was written."""
     too_early: tuple[int, str] | None = None
     """Code and words of the venue's last answer, when that was that it does not know the order yet."""
+    deferred: tuple[int, str] | None = None
+    """Code and words of the venue's last answer, when that was that requests come too often."""
 
     def step(self, event: Event) -> None:
         """Move on by the table of lives. Raises LifeError for what cannot happen."""

@@ -15,6 +15,7 @@ from bridge.core.lanes import Lanes
 from bridge.core.life import UNSENT, State
 from bridge.core.memory import Asked, Memory, Repeat
 from bridge.core.now import Now
+from bridge.core.order_lookups import OrderLookups
 from bridge.core.orders import Orders
 from bridge.core.replies import Replies
 from bridge.core.sending import Sending
@@ -50,6 +51,7 @@ class Intake:
         self,
         rules: Rules,
         lane_commands_max: int,
+        skew_bound_s: float,
         *,
         replies: Replies,
         claims: Claims,
@@ -57,11 +59,13 @@ class Intake:
         lanes: Lanes,
         windows: Windows,
         orders: Orders,
+        lookups: OrderLookups,
         sending: Sending,
         settling: Settling,
     ) -> None:
         self._rules = rules
         self._lane_max = lane_commands_max
+        self._skew_bound_s = skew_bound_s
         self._replies = replies
         self._claims = claims
         self._memory = memory
@@ -74,7 +78,7 @@ class Intake:
         self._held_bytes = 0
         self._read_to = 0
         self._deadlines: list[tuple[float, int, Pending]] = []
-        self._lookups: dict[str, list[Pending]] = {}
+        self._lookups = lookups
 
     @property
     def paused(self) -> bool:
@@ -117,27 +121,28 @@ class Intake:
 
     def lookups(self) -> list[str]:
         """Return the clientOrderIds of replaces that wait and whose order nobody here knows."""
-        for pending in self._sending.nameless:
-            self._lookups.setdefault(pending.client_order_id or "", []).append(pending)
-        self._sending.nameless.clear()
-        for client_order_id, waiting in list(self._lookups.items()):
-            if not any(pending.state is State.QUEUED for pending in waiting):
-                del self._lookups[client_order_id]
-        return list(self._lookups)
+        return self._lookups.names()
 
-    def looked_up(self, client_order_id: str, now: Now) -> None:
-        """Go on with the replaces of an order after the venue was asked; Orders knows it by now if it exists."""
+    def lookup_failed(self, client_order_id: str) -> None:
+        """Ask for the others first: the venue gave no answer about this one."""
+        self._lookups.put_last(client_order_id)
+
+    def looked_up(self, client_order_id: str, now: Now) -> bool:
+        """Go on with the replaces of an order after the venue was asked; Orders knows it by now if it exists.
+
+        False while there is no lease to deny them with, which only the owner may: the venue is asked again.
+        """
         known = self._orders.find(None, client_order_id) is not None
         if not known and not self._sending.has_lease(now):
-            return  # only the owner may deny; the venue is asked again
-        for pending in self._lookups.pop(client_order_id, []):
-            if pending.state is not State.QUEUED:
-                continue
+            self.lookup_failed(client_order_id)
+            return False
+        for pending in self._lookups.pop(client_order_id):
             if known:
                 self._lanes.put_back(pending)
             else:
                 text = f"neither the bridge nor the venue knows an order {client_order_id}"
                 self._end(pending, Outcome.DENIED, now, reason=Reason.UNKNOWN_ORDER, message=text)
+        return True
 
     def _take_in_held(self, now: Now) -> None:
         for _ in range(min(len(self._held), _HELD_AT_ONCE)):
@@ -171,7 +176,7 @@ class Intake:
             self._inherit(admitted, now)
             return
         if past is Past.READ and admitted.action == CANCEL:
-            self._windows[CANCEL].restore_unanswered(("earlier owner", admitted.offset), now.mono)
+            self._take_slot_of_earlier_owner(admitted, ("earlier owner", admitted.offset), now)
         holder = self._memory.holder(admitted.client_order_id or "")
         if admitted.action == PLACE and holder != admitted.command_id:
             text = (
@@ -209,7 +214,9 @@ class Intake:
     def _answered_before(self, pending: Pending, now: Now) -> None:
         """Let a cancel that reached the venue end what an earlier owner left waiting before it."""
         asked = self._memory.find(pending.command_id)
-        if asked is not None and asked.result is not None and not asked.result.outcome.unsent:
+        if asked is None or asked.result is None or asked.offset != pending.offset:
+            return  # submitted again, it was answered and not sent
+        if not asked.result.outcome.unsent:
             self._name_order(pending)
             self._clear_the_way(pending, now)
 
@@ -220,9 +227,17 @@ class Intake:
             _, _, pending = heappop(self._deadlines)
             if pending.state is State.QUEUED:
                 self._sending.withdraw(pending)
-                self._end(pending, Outcome.EXPIRED, now)
+                self._end_unsent(pending, now)
             elif pending.state in UNSENT:
                 heappush(self._deadlines, (now.mono + _LOOK_AGAIN_S, pending.offset, pending))
+
+    def _end_unsent(self, pending: Pending, now: Now) -> None:
+        """Answer what has expired in its lane; the venue has refused some of it for its rate as often as it went."""
+        if pending.deferred is None:
+            self._end(pending, Outcome.EXPIRED, now)
+            return
+        code, message = pending.deferred
+        self._end(pending, Outcome.REJECTED, now, code=code, message=message)
 
     def _name_order(self, pending: Pending) -> None:
         """Find the one name under which all commands of an order meet, and what else is known of it."""
@@ -243,10 +258,15 @@ class Intake:
     def _inherit(self, pending: Pending, now: Now) -> None:
         self._replies.inherited(pending, now)
         self._claims.claimed.add(pending.offset)
-        self._windows[pending.action].restore_unanswered(pending.offset, now.mono)
+        self._take_slot_of_earlier_owner(pending, pending.offset, now)
         self._lanes.occupy(pending)
         self._settling.inherited(pending, now)
         self._clear_the_way(pending, now)
+
+    def _take_slot_of_earlier_owner(self, pending: Pending, token: object, now: Now) -> None:
+        """Hold the slot of a request that an earlier owner may have written: before now, and within its validity."""
+        written_at = min(now.mono, pending.deadline + self._skew_bound_s)
+        self._windows[pending.action].restore_unanswered(token, written_at, now.mono)
 
     def _queue(self, pending: Pending, now: Now) -> None:
         if self._clear_the_way(pending, now):
@@ -307,7 +327,8 @@ class Intake:
         now: Now,
         *,
         reason: Reason | None = None,
+        code: int | None = None,
         message: str | None = None,
     ) -> None:
-        self._replies.last_word(pending, outcome, now, reason=reason, message=message)
+        self._replies.last_word(pending, outcome, now, reason=reason, code=code, message=message)
         self._lanes.settled(pending)

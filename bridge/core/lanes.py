@@ -25,6 +25,8 @@ class Lanes:
         self._chains: dict[str, deque[Pending]] = {}
         self._places: dict[str, Pending] = {}
         self._sweeping: deque[Pending] = deque()
+        self._repeats: deque[Pending] = deque()
+        self._repeating: set[int] = set()
         self._turns = 0
 
     def waiting(self, action: str) -> int:
@@ -62,14 +64,18 @@ class Lanes:
     def head(self, action: str) -> Pending | None:
         """Return the next command of a lane and leave it there; what was decided meanwhile is passed over."""
         lane = self._lanes[action]
-        while lane and lane[0].state is not State.QUEUED and not self._repeated(lane[0]):
+        while lane and lane[0].state is not State.QUEUED:
             lane.popleft()
         return lane[0] if lane else None
 
     def take(self, pending: Pending) -> None:
         """Hand on the head of a lane."""
-        self._lanes[pending.action].popleft()
+        self.set_aside(pending)
         self._waiting[pending.action].discard(pending.offset)
+
+    def set_aside(self, pending: Pending) -> None:
+        """Let the head of a lane wait outside of it; it goes on counting among what waits."""
+        self._lanes[pending.action].popleft()
 
     def put_back(self, pending: Pending) -> None:
         """Return a command to where it stood in its lane: it was not written."""
@@ -77,6 +83,10 @@ class Lanes:
         before = next((index for index, other in enumerate(lane) if other.turn > pending.turn), len(lane))
         lane.insert(before, pending)
         self._waiting[pending.action].add(pending.offset)
+
+    def bar_again(self, cancel_all: Pending) -> None:
+        """Let what comes after a cancel_orders wait again: the venue refused it, and it is written once more."""
+        self._sweeping.appendleft(cancel_all)
 
     def barred(self, pending: Pending) -> bool:
         """Whether an earlier cancel_orders of its scope is still to be written: it would end what went before it."""
@@ -90,10 +100,20 @@ class Lanes:
         )
 
     def repeat(self, pending: Pending) -> None:
-        """Let a cancel that is in doubt go out again."""
-        if pending.offset not in self._waiting[pending.action]:
-            self._waiting[pending.action].add(pending.offset)
-            self._line_up(pending)
+        """Let a cancel go out again. Repeats wait by themselves, so that they hold up no new one."""
+        if pending.offset not in self._repeating:
+            self._repeating.add(pending.offset)
+            self._repeats.append(pending)
+
+    def head_repeat(self, mono: float) -> Pending | None:
+        """Return the next cancel to repeat and leave it there; what has its answer or is not valid is passed over."""
+        while self._repeats and (self._repeats[0].state in OVER or mono >= self._repeats[0].deadline):
+            self.take_repeat()
+        return self._repeats[0] if self._repeats else None
+
+    def take_repeat(self) -> None:
+        """Hand on the next cancel to repeat."""
+        self._repeating.discard(self._repeats.popleft().offset)
 
     def discard(self, pending: Pending) -> None:
         """Count a command out that has its answer; its lane passes over it later."""
@@ -137,7 +157,3 @@ class Lanes:
         yield from (place for place in self._places.values() if place.state in UNSENT)
         for chain in self._chains.values():
             yield from (pending for pending in chain if pending.action == REPLACE and pending.state in UNSENT)
-
-    @staticmethod
-    def _repeated(pending: Pending) -> bool:
-        return pending.action == CANCEL and pending.state is State.UNKNOWN

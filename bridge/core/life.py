@@ -49,6 +49,8 @@ class Event(StrEnum):
     """The bridge itself answers: denied, expired or superseded."""
     ACKED = "acked"
     """The venue's definitive answer to the request: accepted or rejected."""
+    DEFERRED = "deferred"
+    """The venue refused the request for its rate, before any effect; it is written again."""
     SHOWN = "shown"
     """An order row proves what became of it, on the stream or from REST: the order, its values, its fill or its end."""
     GIVEN_UP = "given_up"
@@ -74,10 +76,12 @@ TABLE: Final[dict[tuple[State, Event], State]] = {
     (_S.CLAIMED, _E.DECIDED): _S.ANSWERED,
     (_S.CLAIMED, _E.WRITTEN): _S.SENT,
     (_S.SENT, _E.ACKED): _S.ANSWERED,
+    (_S.SENT, _E.DEFERRED): _S.QUEUED,
     (_S.SENT, _E.SHOWN): _S.SENT,  # push before ack, fill before ack: the ack is still to come and says more
     (_S.SENT, _E.DOUBTED): _S.UNKNOWN,
     (_S.UNKNOWN, _E.DOUBTED): _S.UNKNOWN,
     (_S.UNKNOWN, _E.WRITTEN): _S.UNKNOWN,  # a cancel, safe to repeat
+    (_S.UNKNOWN, _E.DEFERRED): _S.UNKNOWN,  # says nothing of the request before it
     (_S.UNKNOWN, _E.ACKED): _S.ANSWERED,  # the ack after all
     (_S.UNKNOWN, _E.SHOWN): _S.ANSWERED,  # push without ack, or a REST row
     (_S.UNKNOWN, _E.GIVEN_UP): _S.ANSWERED,

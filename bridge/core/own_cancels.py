@@ -8,13 +8,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from bridge.contract.commands import CANCEL
 from bridge.core.answers import RATE_CODES, Verdict, verdict
 from bridge.core.now import Now
 from bridge.core.traffic import Answer
 from bridge.core.windows import Windows
 
 _REPEAT_S: Final = 5.0
+"""After so long an order is cancelled again; after longer where slots are few."""
 
 
 class OwnCancel(Struct, eq=False):
@@ -22,13 +22,14 @@ class OwnCancel(Struct, eq=False):
 
     order_id: str
     next_at: float = 0.0
+    attempts: int = 0
 
 
 class OwnCancels:
     """The orders that the bridge itself wants ended."""
 
     def __init__(self, windows: Windows, *, epoch: int) -> None:
-        self._window = windows[CANCEL]
+        self._window = windows.cancels
         self._epoch = epoch
         self._count = 0
         self._wanted: dict[str, OwnCancel] = {}
@@ -47,13 +48,18 @@ class OwnCancels:
 
     def next(self, now: Now) -> tuple[str, dict[str, str]] | None:
         """Return id and arguments of the request to write now, if any."""
-        due = next((wanted for wanted in self._wanted.values() if wanted.next_at <= now.mono), None)
+        all_due = [wanted for wanted in self._wanted.values() if wanted.next_at <= now.mono]
+        due = next((wanted for wanted in all_due if not wanted.attempts), all_due[0] if all_due else None)
         request_id = f"{self._epoch:x}y{self._count:x}"
-        if due is None or not self._window.take(request_id, now.mono):
+        if due is None:
+            return None
+        take = self._window.take_for_repeat if due.attempts else self._window.take_for_own
+        if not take(request_id, now.mono):
             return None
         self._count += 1
+        due.attempts += 1
         self._wanted[due.order_id] = self._wanted.pop(due.order_id)  # the others come first now
-        due.next_at = now.mono + _REPEAT_S
+        due.next_at = now.mono + _REPEAT_S * self._window.stretch(now.mono)
         self._requests[request_id] = due
         return request_id, {"orderId": due.order_id}
 

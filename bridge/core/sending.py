@@ -10,11 +10,14 @@ from bridge.core.command import SAFE_TO_REPEAT, Pending
 from bridge.core.lanes import CLAIM_LANES, Lanes
 from bridge.core.life import Event, State
 from bridge.core.now import Now
+from bridge.core.order_lookups import OrderLookups
 from bridge.core.orders import Orders
 from bridge.core.windows import Windows
 
 _BATCH_MAX = 200
 """Claims in one commit: so many are written well within a lease."""
+_KEPT_BYTES = 512
+"""Room in the metadata that is kept for claims of cancel_orders, whatever else is in flight."""
 _LOOK_AGAIN_S = 0.005
 """How soon to look whether a refusal has become durable that holds up what is behind it."""
 _JUMP_S = 1.0
@@ -39,6 +42,7 @@ class Sending:
         windows: Windows,
         claims: Claims,
         orders: Orders,
+        lookups: OrderLookups,
         *,
         epoch: int,
         lease_s: float,
@@ -49,8 +53,7 @@ class Sending:
         self._windows = windows
         self._claims = claims
         self._orders = orders
-        self.nameless: list[Pending] = []
-        """Replaces taken out of their lane because nobody here knows their order; the venue must be asked."""
+        self._lookups = lookups
         self._epoch = epoch
         self._lease_s = lease_s
         self._commit_period_s = commit_period_s
@@ -88,7 +91,8 @@ class Sending:
         while True:
             stored = self._claims.stored(self._epoch, durable_until_ms, (pending.offset for pending in batch))
             metadata = encode(stored, watermark)
-            if len(metadata) <= METADATA_BYTES_MAX or not batch:
+            room = METADATA_BYTES_MAX - (_KEPT_BYTES if batch and batch[-1].action != CANCEL_ALL else 0)
+            if len(metadata) <= room or not batch:
                 break
             self._put_back(batch.pop())
         self._next_commit_at = now.mono + self._commit_period_s
@@ -131,16 +135,20 @@ class Sending:
     def next_cancel(self, now: Now, *, ready: bool) -> Pending | None:
         """Return the cancel to write now, if any. It is safe to repeat and needs no claim."""
         self.tick(now)
+        if not ready or not self._cancels_pass(now):
+            return None
         pending = self._lanes.head(CANCEL)
-        while pending is not None and now.mono >= pending.deadline:  # in doubt and no longer valid: not repeated
+        while pending is not None and now.mono >= pending.deadline:  # answered as soon as there is a lease
             self._lanes.take(pending)
             pending = self._lanes.head(CANCEL)
-        if pending is None or not ready or not self._cancels_pass(now):
-            return None
-        if not self._windows[CANCEL].take((pending.offset, pending.attempts), now.mono):
-            return None
-        self._lanes.take(pending)
-        return pending
+        if pending is not None and self._windows.cancels.take(self.token(pending), now.mono):
+            self._lanes.take(pending)
+            return pending
+        repeat = self._lanes.head_repeat(now.mono)
+        if repeat is not None and self._windows.cancels.take_for_repeat(self.token(repeat), now.mono):
+            self._lanes.take_repeat()
+            return repeat
+        return None
 
     def written(self, pending: Pending, now: Now) -> str:
         """Note that a command is being written; return the id of the request."""
@@ -187,13 +195,15 @@ class Sending:
         # Were a refusal lost, a successor might send the cancel_orders or replace after all, and after what is next.
         refused = min(self._claims.refused, default=inf)
         for action in CLAIM_LANES:
-            room = min(_BATCH_MAX, self._inflight_max - len(self._claims.claimed)) - len(batch)
+            # Nothing that is in flight keeps a cancel_orders back.
+            in_flight = 0 if action == CANCEL_ALL else len(self._claims.claimed)
+            room = min(_BATCH_MAX, self._inflight_max - in_flight) - len(batch)
             while room > 0 and (pending := self._lanes.head(action)) is not None:
                 if action != CANCEL_ALL and (pending.offset > refused or self._lanes.barred(pending)):
                     break
                 if not self._named(pending):
-                    self._lanes.take(pending)
-                    self.nameless.append(pending)
+                    self._lanes.set_aside(pending)
+                    self._lookups.add(pending)
                     continue
                 if not self._windows[action].take(pending.offset, now.mono):
                     break

@@ -3,7 +3,7 @@
 from heapq import heappop, heappush
 from typing import Final
 
-from bridge.contract.commands import CANCEL, PLACE, REPLACE
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome
 from bridge.contract.session import Alarm
 from bridge.core.answers import ORDER_NOT_FOUND, RATE_CODES, Verdict, verdict
@@ -76,6 +76,9 @@ class Settling:
         if pending.state in OVER:
             pending.step(Event.ACKED)
             return True
+        if answer.code in RATE_CODES and self._is_deferred(pending, now):
+            self._defer(pending, answer, now)
+            return True
         proof = verdict(answer.code)
         if proof is Verdict.REFUSED and self._too_early(pending, answer):
             pending.too_early = (answer.code, answer.message)
@@ -90,16 +93,18 @@ class Settling:
         return True
 
     def check_rate(self, action: str, code: int, now: Now) -> None:
-        """Halve the budget of an action that the venue refused for its rate, and raise the alarm; once."""
-        if code in RATE_CODES and self._windows[action].halve():
-            text = f"{action} was refused with {code}; its limit is halved until restart"
+        """Halve the budget of an action that the venue refused for its rate, and raise the alarm."""
+        if code in RATE_CODES and self._windows[action].halve(now.mono):
+            text = f"{action} was refused with {code}; its limit is halved, and climbs back while none is refused"
             self._replies.alarm(Alarm.RATE_REJECTED, text, now)
 
     def tick(self, now: Now) -> None:
-        """Doubt what has waited too long for its answer, and let cancels in doubt go out again when it is time."""
+        """Doubt what has waited too long for its answer, and let cancels go out again when it is time."""
         while self._repeats and self._repeats[0][0] <= now.mono:
             _, _, pending = heappop(self._repeats)
-            if pending.state is State.UNKNOWN and pending.request_id not in self._awaited:
+            if pending.state is State.QUEUED and pending.action == CANCEL_ALL:
+                self._lanes.put_back(pending)
+            elif pending.state in {State.QUEUED, State.UNKNOWN} and pending.request_id not in self._awaited:
                 self._lanes.repeat(pending)
         while self._awaited:
             request_id, pending = next(iter(self._awaited.items()))
@@ -141,5 +146,24 @@ class Settling:
             return
         self._doubts.add(pending, now)
         if pending.action == CANCEL and now.mono < pending.deadline:
-            pause_s = min(_REPEAT_LAST_S, _REPEAT_FIRST_S * 2.0 ** min(pending.attempts - 1, 16))
-            heappush(self._repeats, (now.mono + pause_s, pending.offset, pending))
+            self._repeat_later(pending, now)
+
+    @staticmethod
+    def _is_deferred(pending: Pending, now: Now) -> bool:
+        """Whether a refusal for the rate, which had no effect, is not the last word; nor about a request before it."""
+        valid = now.mono < pending.deadline
+        return pending.action in {CANCEL, CANCEL_ALL} and (valid or pending.state is State.UNKNOWN)
+
+    def _defer(self, pending: Pending, answer: Answer, now: Now) -> None:
+        """Let a cancel go out again while it is valid. A cancel_orders in doubt is finished by single cancels."""
+        pending.step(Event.DEFERRED)
+        pending.deferred = (answer.code, answer.message)
+        if pending.action == CANCEL_ALL and pending.state is State.QUEUED:
+            self._lanes.bar_again(pending)
+        if now.mono < pending.deadline and (pending.action == CANCEL or pending.state is State.QUEUED):
+            self._repeat_later(pending, now)
+
+    def _repeat_later(self, pending: Pending, now: Now) -> None:
+        pause_s = min(_REPEAT_LAST_S, _REPEAT_FIRST_S * 2.0 ** min(pending.attempts - 1, 16))
+        at = now.mono + pause_s * self._windows.cancels.stretch(now.mono)
+        heappush(self._repeats, (at, pending.offset, pending))

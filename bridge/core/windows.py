@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.contract.results import Result
 from bridge.core.ack_window import MARGIN_S, AckWindow
+from bridge.core.cancel_window import CancelWindow
 from bridge.core.now import Now
 
 _ANSWER_TO_RECORD_S = 1.0
@@ -16,16 +18,22 @@ class Windows:
     def __init__(
         self, limits: Mapping[str, int], *, window_s: float, budget_percent: int, late_landing_s: float
     ) -> None:
-        self._windows = {
-            action: AckWindow(
-                max(1, limit * budget_percent // 100), late_landing_s=late_landing_s, cool_s=window_s + MARGIN_S
-            )
-            for action, limit in limits.items()
+        slots = {action: max(1, limit * budget_percent // 100) for action, limit in limits.items()}
+        cool_s = window_s + MARGIN_S
+        self.cancels = CancelWindow(slots[CANCEL], late_landing_s=late_landing_s, cool_s=cool_s)
+        self._windows: dict[str, AckWindow | CancelWindow] = {
+            action: AckWindow(count, late_landing_s=late_landing_s, cool_s=cool_s) for action, count in slots.items()
         }
+        self._windows[CANCEL] = self.cancels
+        self._windows[CANCEL_ALL] = CancelWindow(slots[CANCEL_ALL], late_landing_s=late_landing_s, cool_s=cool_s)
         self._restored: set[str] = set()
 
-    def __getitem__(self, action: str) -> AckWindow:
+    def __getitem__(self, action: str) -> AckWindow | CancelWindow:
         return self._windows[action]
+
+    def climb(self, now: Now) -> list[str]:
+        """Use more of a limit that was halved after a window without a refusal; return what is whole again."""
+        return [action for action, window in self._windows.items() if window.climb(now.mono)]
 
     def restore(self, results: Iterable[tuple[Result, int]], now: Now) -> None:
         """Take the slots of requests that earlier owners wrote: results with their record timestamps in ms.

@@ -19,6 +19,8 @@ _SPACING_S: Final = 0.1
 """Between two questions: half of what LTP allows (LTP docs, Query Order: 1200 in 60 s)."""
 _PAUSE_S: Final = 1.0
 _SWEPT_MAX: Final = 50
+_LOOKED_UP_MAX: Final = 5
+"""Look-ups of unknown orders between two rounds of questions about what is in doubt."""
 
 
 class Questions:
@@ -41,6 +43,8 @@ class Questions:
         self._clock = clock
         self._wake = wake
         self._asked = asyncio.Event()
+        self._look_up_at = -inf
+        """From when on, on the clock that never steps, unknown orders are looked up again."""
         self._searched: dict[str, tuple[float, int]] = {}
         """When, on the clock that never steps, a symbol was last searched, and back to which Unix ms."""
 
@@ -53,7 +57,7 @@ class Questions:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            await self._look_up()
+            await self._look_up_some()
             await self._ask_what_is_due()
             await asyncio.sleep(_SPACING_S)
 
@@ -124,20 +128,25 @@ class Questions:
             self._log.error("search.refused", sym=sym, detail=str(error))
         self._searched[sym] = (asked_at, since_ms)
 
-    async def _look_up(self) -> None:
-        """Look up the orders of replaces that name one nobody here knows."""
-        for client_order_id in self._account.intake.lookups():
+    async def _look_up_some(self) -> None:
+        """Look up the orders of a few replaces that name one nobody here knows: what is in doubt has its turn too."""
+        if self._clock().mono < self._look_up_at:
+            return
+        intake = self._account.intake
+        for client_order_id in intake.lookups()[:_LOOKED_UP_MAX]:
             await asyncio.sleep(_SPACING_S)
             try:
                 self._take(await self._rest.order(client_order_id=client_order_id))
             except VenueError as error:  # it waits until it expires
                 self._log.warning("lookup.failed", client_order_id=client_order_id, detail=str(error))
-                continue
-            self._account.intake.looked_up(client_order_id, self._clock())
+                intake.lookup_failed(client_order_id)
+                self._look_up_at = self._clock().mono + _PAUSE_S
+                return
+            if not intake.looked_up(client_order_id, self._clock()):
+                self._look_up_at = self._clock().mono + _PAUSE_S
+                return
             self._say()
-        if self._account.intake.lookups():
-            # The venue gave no answer, or there is no lease to deny with.
-            await asyncio.sleep(_PAUSE_S)
+        if intake.lookups():
             self._asked.set()
 
     def _take(self, row: OrderRow | None) -> None:

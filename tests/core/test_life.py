@@ -20,13 +20,14 @@ def test_every_pair_is_a_row_or_a_mistake(state: State, event: Event) -> None:
 
 @given(st.lists(st.sampled_from(Event), max_size=12))
 def test_what_is_over_stays_over_and_what_was_written_is_never_unsent_again(events: list[Event]) -> None:
-    """No sequence of events leads back from an answer, or from the socket into a lane."""
+    """No sequence of events leads back from an answer, nor from the socket into a lane without the venue's refusal."""
     state, written, over = State.QUEUED, False, False
     for event in events:
         if (state, event) not in TABLE:
             continue
         state = step(state, event)
         written |= event in {Event.WRITTEN, Event.INHERITED}
+        written &= not (event is Event.DEFERRED and state is State.QUEUED)
         over |= event in {Event.DECIDED, Event.ACKED, Event.GIVEN_UP}
         assert not (written and state in UNSENT)
         assert not over or state in OVER

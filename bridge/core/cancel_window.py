@@ -1,0 +1,93 @@
+"""The slots of cancels, shared so that a caller's new cancel finds one.
+
+A tenth is kept for what callers ask for. Cancels of the bridge's own use the others; so do repeats, which leave a
+quarter of them free and wait longer the fuller the window is. Both parts are ack windows, and a request holds a slot
+in one of them, so together they let no more pass than one window of all slots would.
+"""
+
+from typing import Final
+
+from bridge.core.ack_window import AckWindow
+
+_KEPT: Final = 10
+"""One slot in so many is kept for callers."""
+_LEFT_BY_REPEATS: Final = 4
+"""One of the common slots in so many is left free by repeats."""
+_SLOWEST: Final = 50.0
+"""A repeat waits at most so many times as long as usual; then it waits for a slot."""
+
+
+class CancelWindow:
+    """Slots of one class of cancels. Tokens are the caller's names for requests."""
+
+    def __init__(self, slots: int, *, late_landing_s: float, cool_s: float) -> None:
+        kept = slots // _KEPT
+        self._common = AckWindow(slots - kept, late_landing_s=late_landing_s, cool_s=cool_s)
+        self._kept = AckWindow(kept, late_landing_s=late_landing_s, cool_s=cool_s)
+        self._both = (self._common, self._kept)
+
+    def restore_acked(self, at: float, now: float) -> bool:
+        """Take the slot of a request of an earlier owner, acked at `at`; False when it has cooled."""
+        return self._roomier(now).restore_acked(at, now)
+
+    def restore_unanswered(self, token: object, at: float, now: float) -> None:
+        """Take the slot of a request of an earlier owner, written at `at` at the latest, whose answer is not known."""
+        self._roomier(now).restore_unanswered(token, at, now)
+
+    def take(self, token: object, now: float) -> bool:
+        """Take a slot for what a caller asks for."""
+        return any(window.take(token, now) for window in self._both)
+
+    def take_for_own(self, token: object, now: float) -> bool:
+        """Take a slot for the first cancel that the bridge sends of its own accord for an order."""
+        return self._common.take(token, now)
+
+    def take_for_repeat(self, token: object, now: float) -> bool:
+        """Take a slot for a request that repeats one."""
+        return self._common.take(token, now, leave=self._left_by_repeats)
+
+    def stretch(self, now: float) -> float:
+        """Return how many times as long as usual a repeat is to wait; more than once from a window half full on."""
+        left = self._left_by_repeats
+        free, half = self._common.free(now) - left, (self._common.slots - left) / 2
+        return min(_SLOWEST, max(1.0, half / free)) if free > 0 else _SLOWEST
+
+    def written(self, token: object, now: float) -> None:
+        """Note that the request of a slot goes out now."""
+        for window in self._both:
+            window.written(token, now)
+
+    def unwritten(self, token: object) -> None:
+        """Give back the slot of a request that was certainly not written."""
+        for window in self._both:
+            window.unwritten(token)
+
+    def acked(self, token: object, now: float) -> None:
+        """Let a slot cool from now on: its request has been answered. Twice is once."""
+        for window in self._both:
+            window.acked(token, now)
+
+    def halve(self, now: float) -> bool:
+        """Use half of the common slots for now: the venue counted differently from us. False when done of late."""
+        return self._common.halve(now)
+
+    def climb(self, now: float) -> bool:
+        """Use more of the slots after a window without a refusal; True when all are used again."""
+        return self._common.climb(now)
+
+    def free_at(self, ahead: int, now: float) -> float:
+        """Estimate when a caller's request with `ahead` others waiting before it gets a slot; `now` when at once."""
+        kept = max(0, self._kept.free(now))
+        return now if ahead < kept else self._common.free_at(ahead - kept, now)
+
+    def next_free(self, now: float) -> float:
+        """Return when the next slot comes free by itself; `now` when one is free."""
+        return min(window.next_free(now) for window in self._both if window.full)
+
+    @property
+    def _left_by_repeats(self) -> int:
+        return self._common.slots // _LEFT_BY_REPEATS
+
+    def _roomier(self, now: float) -> AckWindow:
+        """Return the part that an earlier owner's request fits into."""
+        return self._kept if self._common.free(now) <= 0 < self._kept.free(now) else self._common
