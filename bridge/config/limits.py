@@ -20,7 +20,8 @@ class Limits(Section):
     cancel_per_window: Annotated[int, _PER_WINDOW] = 1200
     cancel_all_per_window: Annotated[int, _PER_WINDOW] = 1200
     budget_percent: Annotated[int, Field(ge=1, le=100)] = 95
-    inflight_commands_max: Annotated[int, Field(ge=1, le=1000)] = 1000
+    inflight_commands_max: Annotated[int, Field(ge=1, le=1200)] = 1200
+    """Places and replaces without a durable answer; a cancel or cancel_orders needs no room among them."""
     lane_commands_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     command_bytes_max: Annotated[int, Field(ge=1024, le=_MEBIBYTE)] = 65_536
     event_buffer_bytes_max: Annotated[int, Field(ge=65_536, le=16 * 1024 * _MEBIBYTE)] = 64 * _MEBIBYTE

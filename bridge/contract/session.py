@@ -33,7 +33,10 @@ class Alarm(OpenWord):
     """What a person should look at; of what lasts, `alarm.cleared` tells the end."""
 
     LOGIN_STOPPED = "login_stopped", "The venue does not want this key: no further login is tried until a restart."
-    RATE_REJECTED = "rate_rejected", "The venue refused a request for its rate; that limit is halved until a restart."
+    RATE_REJECTED = (
+        "rate_rejected",
+        "The venue refused a request for its rate; that limit is halved, and climbs back while none is refused.",
+    )
     ID_CONFLICT = "id_conflict", "A commandId was used again with another body, which is a dead letter."
     TRADE_CONFLICT = "trade_conflict", "Two trades of one venue identity differ; both are published."
     CLAIMS_UNREADABLE = (

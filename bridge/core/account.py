@@ -80,24 +80,23 @@ class Account:
             commit_period_s=terms.commit_period_s,
             inflight_max=terms.inflight_commands_max,
         )
-        self._own_cancels = OwnCancels(self._windows, epoch=epoch)
+        self.own_cancels = OwnCancels(self._windows, epoch=epoch)
         landing_s = terms.late_landing_s + terms.skew_bound_s
         self._late = LateLandings(
-            self.replies, self._own_cancels, cancel=terms.cancel_late_landings, landing_s=landing_s
+            self.replies, self.own_cancels, cancel=terms.cancel_late_landings, landing_s=landing_s
         )
         self.doubts = Doubts(
             self.replies,
             self._lanes,
             self._orders,
             self._memory,
-            own_cancels=self._own_cancels,
+            own_cancels=self.own_cancels,
             late=self._late,
             late_landing_s=terms.late_landing_s,
             skew_bound_s=terms.skew_bound_s,
         )
-        self.settling = Settling(
-            self.replies, self._lanes, self._windows, self._orders, self.doubts, ack_timeout_s=terms.ack_timeout_s
-        )
+        parts = (self.replies, self._lanes, self._windows, self._orders, self.doubts)
+        self.settling = Settling(*parts, alarms=self.alarms, ack_timeout_s=terms.ack_timeout_s)
         self.intake = Intake(
             terms.rules,
             terms.lane_commands_max,
@@ -149,7 +148,7 @@ class Account:
     def received(self, event: Received, now: Now) -> bool:
         """Take in what the venue sent; False for an answer that belongs to no request of ours."""
         if isinstance(event, Answer):
-            if self._own_cancels.answered(event, now):
+            if self.own_cancels.answered(event, now):
                 self.settling.check_rate(CANCEL, event.code, now)
                 return True
             return self.settling.answered(event, now)
@@ -169,7 +168,7 @@ class Account:
 
     def next_own_cancel(self, now: Now, *, ready: bool) -> tuple[str, dict[str, str]] | None:
         """Return id and arguments of a cancel that the bridge sends of its own accord, if one is to be written now."""
-        return self._own_cancels.next(now) if ready and self.sending.has_lease(now) else None
+        return self.own_cancels.next(now) if ready and self.sending.has_lease(now) else None
 
     def recovery_complete(self, endpoint: str, open_orders: int, sweep: Sweep, took_ms: int, now: Now) -> None:
         """Note that what REST knows has been published once, and that every command may go."""
@@ -180,7 +179,7 @@ class Account:
         """Note that the session is gone: what awaits an answer is in doubt, and from `durable_ms` on is a gap."""
         self.recovered = False
         self.settling.link_lost(now)
-        self._own_cancels.link_lost()
+        self.own_cancels.link_lost()
         self.listening.lost(endpoint, cause, detail, durable_ms, now)
 
     def tick(self, now: Now) -> None:
@@ -189,12 +188,11 @@ class Account:
         self.intake.tick(now)
         self.settling.tick(now)
         self.listening.tick(now)
-        self._windows.climb(now)
 
     def wake_at(self, now: Now) -> float:
         """Return when something is due next, on the clock that never steps."""
         times = (self.intake.wake_at(now), self.settling.wake_at(), self.sending.wake_at(now))
-        later = (at for at in (self._own_cancels.wake_at(), self.doubts.wake_at()) if at > now.mono)
+        later = (at for at in (self.own_cancels.wake_at(), self.doubts.wake_at()) if at > now.mono)
         return min((*times, *later))
 
     def next_commit(self, now: Now, live_until_ms: int, *, recording: bool) -> Commit | None:

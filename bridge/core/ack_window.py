@@ -86,11 +86,12 @@ class AckWindow:
         return True
 
     def climb(self, now: float) -> bool:
-        """Use an eighth of the slots more after every window without a refusal; True when all are used again."""
-        if self.slots >= self.full or now < self._refused_at + self._cool_s:
+        """Use an eighth of the slots more for every window without a refusal; True when all are used again."""
+        clean = int((now - self._refused_at) / self._cool_s) if self.slots < self.full else 0
+        if clean < 1:
             return False
-        self._refused_at = now
-        self.slots = min(self.full, self.slots + max(1, self.full // _STEPS))
+        self._refused_at += clean * self._cool_s
+        self.slots = min(self.full, self.slots + clean * max(1, self.full // _STEPS))
         return self.slots == self.full
 
     def free_at(self, ahead: int, now: float) -> float:

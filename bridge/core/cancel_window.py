@@ -1,8 +1,9 @@
 """The slots of cancels, shared so that a caller's new cancel finds one.
 
 A tenth is kept for what callers ask for. Cancels of the bridge's own use the others; so do repeats, which leave a
-quarter of them free and wait longer the fuller the window is. Both parts are ack windows, and a request holds a slot
-in one of them, so together they let no more pass than one window of all slots would.
+quarter of them free and wait longer the fuller the window is. The tenth stays whole when the venue refuses requests for
+their rate and the others are halved: what was refused goes out again from it. Both parts are ack windows, and a request
+holds a slot in one of them, so together they let no more pass than one window of all slots would.
 """
 
 from typing import Final
@@ -45,6 +46,10 @@ class CancelWindow:
     def take_for_repeat(self, token: object, now: float) -> bool:
         """Take a slot for a request that repeats one."""
         return self._common.take(token, now, leave=self._left_by_repeats)
+
+    def take_for_deferred(self, token: object, now: float) -> bool:
+        """Take a slot for a caller's cancel that the venue refused for its rate: of those that are kept, half."""
+        return self.take_for_repeat(token, now) or self._kept.take(token, now, leave=self._kept.full // 2)
 
     def stretch(self, now: float) -> float:
         """Return how many times as long as usual a repeat is to wait; more than once from a window half full on."""

@@ -144,11 +144,7 @@ class Sending:
         if pending is not None and self._windows.cancels.take(self.token(pending), now.mono):
             self._lanes.take(pending)
             return pending
-        repeat = self._lanes.head_repeat(now.mono)
-        if repeat is not None and self._windows.cancels.take_for_repeat(self.token(repeat), now.mono):
-            self._lanes.take_repeat()
-            return repeat
-        return None
+        return self._next_repeat(now)
 
     def written(self, pending: Pending, now: Now) -> str:
         """Note that a command is being written; return the id of the request."""
@@ -182,6 +178,16 @@ class Sending:
         ]
         soon = [now.mono + _LOOK_AGAIN_S] if self._claims.refused else []
         return min([self._next_commit_at, *soon, *(at for at in free if at > now.mono)])
+
+    def _next_repeat(self, now: Now) -> Pending | None:
+        repeat, window = self._lanes.head_repeat(now.mono), self._windows.cancels
+        if repeat is None:
+            return None
+        take = window.take_for_deferred if repeat.state is State.QUEUED else window.take_for_repeat
+        if not take(self.token(repeat), now.mono):
+            return None
+        self._lanes.take_repeat()
+        return repeat
 
     def _cancels_pass(self, now: Now) -> bool:
         """With a lease; or while the broker has been out of reach since before it ran out."""

@@ -6,6 +6,7 @@ from typing import Final
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome
 from bridge.contract.session import Alarm
+from bridge.core.alarms import ActiveAlarms
 from bridge.core.answers import ORDER_NOT_FOUND, RATE_CODES, Verdict, verdict
 from bridge.core.command import Pending
 from bridge.core.doubts import Doubts
@@ -33,6 +34,7 @@ class Settling:
         orders: Orders,
         doubts: Doubts,
         *,
+        alarms: ActiveAlarms,
         ack_timeout_s: float,
     ) -> None:
         self._replies = replies
@@ -40,6 +42,7 @@ class Settling:
         self._windows = windows
         self._orders = orders
         self._doubts = doubts
+        self._alarms = alarms
         self._ack_timeout_s = ack_timeout_s
         self._requests: dict[str, tuple[Pending, object]] = {}
         self._awaited: dict[str, Pending] = {}
@@ -96,10 +99,13 @@ class Settling:
         """Halve the budget of an action that the venue refused for its rate, and raise the alarm."""
         if code in RATE_CODES and self._windows[action].halve(now.mono):
             text = f"{action} was refused with {code}; its limit is halved, and climbs back while none is refused"
-            self._replies.alarm(Alarm.RATE_REJECTED, text, now)
+            self._alarms.raise_alarm(Alarm.RATE_REJECTED, text, now, action)
 
     def tick(self, now: Now) -> None:
         """Doubt what has waited too long for its answer, and let cancels go out again when it is time."""
+        for action in self._windows.climb(now):
+            text = f"{action} has its whole limit again; none was refused for its rate of late"
+            self._alarms.clear_alarm(Alarm.RATE_REJECTED, text, now, action)
         while self._repeats and self._repeats[0][0] <= now.mono:
             _, _, pending = heappop(self._repeats)
             if pending.state is State.QUEUED and pending.action == CANCEL_ALL:

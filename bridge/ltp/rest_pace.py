@@ -59,6 +59,7 @@ class _Line:
 
     def wait_s(self, token: object, now: float) -> float:
         """Take a slot and return 0, or return how long none comes free."""
+        self.window.climb(now)
         if now >= self.closed_until and self.window.take(token, now):
             return 0.0
         # What is being asked now cools from its answer on, so nothing of it comes free sooner than that.
@@ -89,12 +90,12 @@ class Pace:
             line.window.acked(token, self._clock().mono)
 
     def refused(self, family: Family) -> None:
-        """Ask nothing more for a full window, and half as much at once from then on: the venue counted differently.
+        """Ask nothing more for a full window, and then half as much at once: the venue counted differently.
 
-        Else a list of several pages would run into the same refusal for ever. What was in flight at the first refusal
-        may be refused too; that tells nothing new.
+        Else a list of several pages would run into the same refusal for ever. More is asked again after windows
+        without a refusal: people and other programs use the key for a while, and then do not.
         """
         line, now = self._lines[family], self._clock().mono
-        if now >= line.closed_until:
-            line.window.slots = max(1, line.window.slots // 2)
+        line.window.climb(now)
+        line.window.halve(now)
         line.closed_until = now + line.cool_s

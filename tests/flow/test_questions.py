@@ -34,6 +34,18 @@ async def test_silence_is_asked_about_until_the_order_shows() -> None:
     assert len(outside.venue.actions("place_order")) == 1
 
 
+async def test_unknown_orders_to_look_up_do_not_hold_up_what_is_in_doubt() -> None:
+    """A place is settled while most of the look-ups, which came before it, are still to come."""
+    outside = Outside()
+    outside.venue.answer = None
+    async with outside.running():
+        outside.group.write(*(replace(f"r{n}", clientOrderId=f"nobody{n}") for n in range(90)), place("p"))
+        await until(lambda: outside.venue.actions("place_order"))
+        outside.venue.orders["p"] = _stamped("p")
+        await until(lambda: outside.topics.outcomes("p")[-1:] == ["accepted"], deadline_s=60)
+    assert sum(name.startswith("nobody") for name in outside.venue.asked) < 90
+
+
 async def test_what_is_not_found_was_looked_for_in_history_and_executions() -> None:
     """Once for all places of a symbol that can no longer land."""
     outside = Outside(late_landing_s=1)

@@ -117,6 +117,16 @@ async def test_a_refusal_for_its_rate_closes_the_family_for_a_window() -> None:
     assert hand.mono == 1010.5
 
 
+async def test_refusals_now_and_then_leave_the_budget_whole() -> None:
+    """Somebody else uses the key once a day for a moment; two weeks later as much may be asked as before."""
+    hand = Hand()
+    for _ in range(14):
+        hand.pace.refused(Family.EXECUTIONS)
+        hand.mono += 86_400
+    await asyncio.gather(*(hand.ask(str(n)) for n in range(4)))
+    assert len({at for _, at in hand.asked}) == 1
+
+
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let five executions in half a second be the limit."""

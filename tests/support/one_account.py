@@ -239,6 +239,12 @@ class OneAccount:
         events = [json.loads(record.value or b"") for record in self.said if record.stream is Stream.SESSION]
         return [event["alarm"] for event in events if event["type"] == "alarm.raised"]
 
+    def cleared(self) -> list[str]:
+        """Publish what was said, and return every alarm that has ended so far."""
+        self.drain()
+        events = [json.loads(record.value or b"") for record in self.said if record.stream is Stream.SESSION]
+        return [event["alarm"] for event in events if event["type"] == "alarm.cleared"]
+
     def dead_letters(self) -> list[Outgoing]:
         """Publish what was said, and return every dead letter so far."""
         self.drain()

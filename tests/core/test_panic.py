@@ -1,0 +1,248 @@
+"""The panic button: whatever is in doubt, waiting or repeated, what stops trading goes out."""
+
+import json
+
+import pytest
+from one_account import ORDER_ID, OneAccount, cancel, cancel_all, place, replace
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.core.answers import RATE_CODES
+from bridge.core.intake import Past
+from bridge.core.traffic import CommandRecord
+
+VENUE = {PLACE: 1200, REPLACE: 300, CANCEL: 1200, CANCEL_ALL: 1200}
+HOUR_MS = 3_600_000
+
+
+def _venue_sized(*, live: bool = True) -> OneAccount:
+    return OneAccount(live=live, limits=VENUE, budget_percent=95)
+
+
+def _offer_old(one: OneAccount, count: int, past: Past, *, age_ms: int = HOUR_MS) -> None:
+    """Let a takeover read cancels that are older than their validity."""
+    for _ in range(count):
+        value = json.dumps(cancel(f"old{one.next_offset}", orderId=ORDER_ID)).encode()
+        record = CommandRecord(one.next_offset, one.now.wall_ms - age_ms, b"k", value, ())
+        one.account.intake.offer(record, one.now, past)
+        one.next_offset += 1
+
+
+def test_a_cancel_orders_goes_out_whatever_places_are_in_doubt() -> None:
+    """A hung order gateway fills the bound of what may be in flight; the panic button needs no room in it."""
+    one = _venue_sized()
+    for n in range(1000):
+        one.offer(place(f"p{n}"))
+    while one.send():
+        pass
+    assert len(one.written) == 1000
+    one.lose_session()
+    one.wait(1)
+    one.open_session()
+    one.renew(1)
+    panic = one.offer(cancel_all("panic"))
+    assert one.send() == [panic]
+
+
+@pytest.mark.parametrize("past", [Past.READ, Past.CLAIMED])
+def test_a_backlog_that_expired_long_ago_takes_no_slot(past: Past) -> None:
+    """What cannot be counted any more, whoever wrote it, holds nothing up: not for a minute, and not for three."""
+    one = _venue_sized(live=False)
+    _offer_old(one, 1140, past)
+    one.drain()
+    one.open_session()
+    one.send()
+    fresh = one.offer(cancel("fresh", orderId=ORDER_ID))
+    assert fresh in one.send()
+
+
+def test_a_cancel_that_an_earlier_owner_may_just_have_written_holds_its_slot() -> None:
+    """It expired a second ago and may be counted for as long as it may land late, and a window."""
+    one = OneAccount(limits=dict.fromkeys(VENUE, 1), live=False)
+    _offer_old(one, 1, Past.READ, age_ms=61_000)
+    one.open_session()
+    one.send()
+    fresh = one.offer(cancel("fresh", orderId=ORDER_ID) | {"validUntil": one.now.wall_ms + 900_000})
+    one.renew(180)
+    assert fresh not in [written.offset for written in one.written]
+    one.renew(2)
+    assert fresh in [written.offset for written in one.written]
+
+
+def test_repeats_leave_room_for_new_cancels() -> None:
+    """A silent venue for a minute: 120 cancels are repeated, ever more slowly, and a new one goes out at once."""
+    one = _venue_sized()
+    for n in range(120):
+        one.offer(cancel(f"c{n}", orderId=f"{n:016d}"))
+    for _ in range(600):
+        one.wait(0.1)
+        one.send()
+        one.drain()
+    repeats = len(one.written) - 120
+    assert 240 < repeats < 1140 * 3 // 4
+    for n in range(200):
+        one.renew(1)
+        fresh = one.offer(cancel(f"fresh{n}", orderId=f"{n:016d}"))
+        assert fresh in one.send_cancels()
+        one.answer(fresh)
+
+
+def test_each_cancel_in_doubt_has_its_first_repeat_before_another_has_its_tenth() -> None:
+    """The slow-down shares the slots out; none is starved by those that came before it."""
+    one = _venue_sized()
+    for n in range(500):
+        one.offer(cancel(f"c{n}", orderId=f"{n:016d}"))
+    for _ in range(500):
+        one.wait(0.1)
+        one.send()
+    times = [sum(1 for written in one.written if written.offset == n) for n in range(500)]
+    assert max(times) - min(times) <= 1
+
+
+def test_a_repeat_that_was_answered_before_supersedes_nothing() -> None:
+    """The cancel_orders went out once, before the places; submitted again it only got the same answer."""
+    first = OneAccount()
+    sent = first.offer(cancel_all("stop"))
+    first.send()
+    first.answer(sent)
+    first.lose_session()
+    places = [first.offer(place("p1")), first.offer(place("p2"))]
+    first.offer(cancel_all("stop"))
+    second = OneAccount(epoch=2, live=False)
+    second.account.restore([(result, second.now.wall_ms) for result in first.results()], second.now)
+    second.offer(cancel_all("stop"), past=Past.ANSWERED)
+    for name in ("p1", "p2"):
+        second.offer(place(name), past=Past.READ)
+    second.offer(cancel_all("stop"), past=Past.ANSWERED)
+    second.open_session()
+    assert second.send() + second.send() == places
+    assert second.outcomes() == []
+
+
+def test_replaces_of_unknown_orders_count_among_what_waits() -> None:
+    """While they wait for the venue to be asked, the lane's bound holds for them as well."""
+    one = OneAccount(lane_commands_max=50, limits=dict.fromkeys(VENUE, 1000))
+    for n in range(60):
+        one.offer(replace(f"r{n}", clientOrderId=f"nobody{n}"))
+        one.send()
+    assert len(one.account.intake.lookups()) == 50
+    assert [outcome for _, outcome in one.outcomes()] == ["denied"] * 10
+    for name in one.account.intake.lookups():
+        assert one.account.intake.looked_up(name, one.now)
+    one.drain()
+    one.offer(replace("next", clientOrderId="nobody"))
+    one.send()
+    assert one.account.intake.lookups() == ["nobody"]
+
+
+@pytest.mark.parametrize("code", sorted(RATE_CODES))
+@pytest.mark.parametrize("body", [cancel("c", orderId=ORDER_ID), cancel_all("c")])
+def test_a_cancel_that_is_refused_for_its_rate_goes_out_again(code: int, body: dict[str, object]) -> None:
+    """The refusal had no effect, so it says nothing; the next answer does."""
+    one = OneAccount()
+    offset = one.offer(body)
+    one.send()
+    for _ in range(3):
+        one.answer(offset, code, "too often")
+        assert one.send() == []
+        one.renew(1)
+    assert [written.offset for written in one.written] == [offset] * 4
+    assert one.outcomes() == []
+    one.answer(offset)
+    assert one.outcomes() == [(offset, "accepted")]
+    assert one.results()[-1].sent_at is not None
+
+
+@pytest.mark.parametrize("body", [cancel("c", orderId=ORDER_ID), cancel_all("c")])
+def test_what_is_refused_for_its_rate_to_the_end_is_rejected_with_the_venues_words(body: dict[str, object]) -> None:
+    """It was not left unsent, so it is not `expired`."""
+    one = OneAccount()
+    offset = one.offer(body)
+    one.send()
+    while not one.outcomes():
+        if one.written[-1].request_id:
+            one.answer(offset, 429, "too often")
+        one.renew(1)
+    (result,) = one.results()
+    assert (result.outcome.value, result.code, result.message) == ("rejected", 429, "too often")
+    assert one.now.wall_ms >= result.answered_at >= 60_000
+
+
+def test_places_wait_again_for_a_cancel_orders_that_was_refused() -> None:
+    """It goes out later than they came, and would end them."""
+    one = OneAccount()
+    panic = one.offer(cancel_all("panic"))
+    one.send()
+    one.answer(panic, 429)
+    newer = one.offer(place("p"))
+    assert one.send() == []
+    assert one.committed()[1].claimed == (panic,)
+    one.renew(2)
+    assert [written.offset for written in one.written] == [panic, panic, newer]
+
+
+def test_a_late_refusal_of_a_cancel_orders_in_doubt_leaves_it_to_single_cancels() -> None:
+    """It is in doubt after its deadline for an answer; what is asked about already is not written again."""
+    one = OneAccount()
+    panic = one.offer(cancel_all("panic"))
+    one.send()
+    one.renew(6)
+    one.answer(panic, 429)
+    one.renew(3)
+    assert [written.offset for written in one.written] == [panic]
+    one.ask()
+    assert one.outcomes() == [(panic, "unknown"), (panic, "accepted")]
+
+
+def test_a_refused_repeat_says_nothing_of_the_request_before_it() -> None:
+    """The first may have been taken: the cancel stays in doubt, also where it is not valid any more."""
+    one = OneAccount()
+    offset = one.offer(cancel("c", orderId=ORDER_ID))
+    one.send()
+    one.renew(6)
+    assert len(one.written) == 2
+    one.wait(56)
+    one.answer(offset, 429)
+    one.renew(9)
+    assert one.outcomes() == [(offset, "unknown")]
+    assert len(one.written) == 2
+
+
+def test_a_tenth_of_the_slots_is_given_to_nothing_but_callers_cancels() -> None:
+    """Two thousand orders to end in doubt take what they may; a caller's cancel still goes at once."""
+    one = _venue_sized()
+    for n in range(2000):
+        one.account.own_cancels.want(f"{n:016d}")
+    sent = one.send_own_cancels()
+    one.renew(1)
+    sent += one.send_own_cancels()
+    assert len(sent) == 1140 - 114
+    fresh = [one.offer(cancel(f"c{n}", orderId=ORDER_ID)) for n in range(114)]
+    assert one.send_cancels() == fresh
+
+
+def test_the_first_cancel_of_an_order_is_not_behind_repeats_of_others() -> None:
+    """Where repeats have used up their share, an order that was not cancelled yet is."""
+    one = OneAccount(limits=dict.fromkeys(VENUE, 20))
+    for n in range(14):
+        one.account.own_cancels.want(f"{n:016d}")
+    assert len(one.send_own_cancels()) == 14
+    one.renew(20)
+    one.account.own_cancels.want("9" * 16)
+    assert one.send_own_cancels() == ["9" * 16]
+
+
+def test_a_halved_limit_leaves_the_reserve_and_climbs_back() -> None:
+    """After a refusal the common slots are halved, the tenth is not; the alarm tells the start and the end."""
+    one = OneAccount(limits=dict.fromkeys(VENUE, 20), ack_timeout_s=100)
+    offsets = [one.offer(cancel(f"c{n}", orderId=f"{n:016d}")) for n in range(18)]
+    one.send()
+    one.answer(offsets[0], 429)
+    assert one.alarms() == ["rate_rejected"]
+    one.renew(6)
+    assert one.written[-1].offset == offsets[0], "the refused one has a slot of the reserve"
+    for offset in offsets:
+        one.answer(offset)
+    one.renew(5 * 61)
+    assert one.cleared() == ["rate_rejected"]
+    offsets = [one.offer(cancel(f"d{n}", orderId=f"{n:016d}")) for n in range(20)]
+    assert one.send_cancels() == offsets
