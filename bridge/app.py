@@ -81,6 +81,7 @@ def terms(settings: Settings) -> Terms:
         audit_period_s=timing.audit_period_s,
         horizon_s=timing.horizon_s,
         cancel_late_landings=limits.late_landings == "cancel",
+        memory_bytes_max=limits.memory_bytes_max,
     )
 
 

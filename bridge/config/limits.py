@@ -25,6 +25,8 @@ class Limits(Section):
     lane_commands_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     command_bytes_max: Annotated[int, Field(ge=1024, le=_MEBIBYTE)] = 65_536
     event_buffer_bytes_max: Annotated[int, Field(ge=65_536, le=16 * 1024 * _MEBIBYTE)] = 64 * _MEBIBYTE
+    memory_bytes_max: Annotated[int, Field(ge=_MEBIBYTE, le=16 * 1024 * _MEBIBYTE)] = 64 * _MEBIBYTE
+    """What the answers of one horizon may take; beyond it places and replaces are denied (`memory_full`)."""
     login_attempts_max: Annotated[int, Field(ge=1, le=100)] = 3
     late_landings: Literal["cancel", "report"] = "cancel"
     """What is done about an order that shows itself after `not_found`."""

@@ -63,6 +63,13 @@ class Reason(OpenWord):
         "over_budget",
         "The rate limit would make it wait beyond its validity; try again after `retryAfterMs`.",
     )
+    MEMORY_FULL = (
+        "memory_full",
+        (
+            "As many answers are remembered as may be: places and replaces are not taken, and this refusal is not "
+            "remembered, so the same commandId may be submitted again, later."
+        ),
+    )
     TOO_LARGE = "too_large", "Larger than a command may be, or than the claims can hold."
     NO_COMMAND_ID = "no_command_id", "Dead letters only: nothing to answer under."
     NOT_JSON = "not_json", "Dead letters only: the value is not a JSON object in UTF-8."

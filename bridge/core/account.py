@@ -60,7 +60,7 @@ class Account:
         """When, on the clock that never steps, a predecessor may last have logged in; before all time without one."""
         self._claims = Claims(start, doubtful_below=doubtful_below)
         self._orders = Orders()
-        self._memory = Memory(terms.horizon_s)
+        self._memory = Memory(terms.horizon_s, terms.memory_bytes_max)
         self._lanes = Lanes()
         self._windows = _windows(terms)
         lookups = OrderLookups()

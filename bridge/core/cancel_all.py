@@ -83,7 +83,7 @@ def orders_to_end(cancel_all: Pending, live: Iterable[Order], memory: Memory, sk
 
 def _is_older(order: Order, cancel_all: Pending, memory: Memory, skew_ms: int) -> bool:
     """Compare ours by offset, whatever the clocks say; foreign ones by time, and only those surely older count."""
-    ours = memory.find(memory.holder(order.client_order_id or "") or "")
+    ours = memory.order_offset(order.client_order_id or "")
     if ours is not None:
-        return ours.offset < cancel_all.offset
+        return ours < cancel_all.offset
     return order.created_ms < cancel_all.timestamp_ms - skew_ms

@@ -4,11 +4,14 @@ from collections import deque
 from enum import StrEnum
 from heapq import heappop, heappush
 
+import msgspec
+
 from bridge.contract import headers as names
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.contract.results import Outcome, Reason
+from bridge.contract.results import Outcome, Reason, Result
 from bridge.contract.session import Alarm
 from bridge.core.admit import Refusal, Rules, admit
+from bridge.core.answered import short_digest
 from bridge.core.claims import Claims
 from bridge.core.command import Pending
 from bridge.core.lanes import Lanes
@@ -177,8 +180,10 @@ class Intake:
             return
         if past is Past.READ and admitted.action == CANCEL:
             self._take_slot_of_earlier_owner(admitted, ("earlier owner", admitted.offset), now)
-        holder = self._memory.holder(admitted.client_order_id or "")
-        if admitted.action == PLACE and holder != admitted.command_id:
+        holder = self._memory.order_offset(admitted.client_order_id or "")
+        if admitted.action in {PLACE, REPLACE} and self._memory.full:
+            self._deny(admitted, Reason.MEMORY_FULL, now)
+        elif admitted.action == PLACE and holder != admitted.offset:
             text = (
                 f"clientOrderId {admitted.client_order_id} belongs to another command; give this one a name of its own"
             )
@@ -197,18 +202,22 @@ class Intake:
             names_order = pending is not None and pending.action == PLACE
             client_order_id = pending.client_order_id if pending is not None else None
             self._memory.remember(
-                Asked(command_id, record.offset, record.timestamp_ms, digest, client_order_id), names_order=names_order
+                Asked(command_id, record.offset, short_digest(digest), client_order_id), names_order=names_order
             )
             return True
         repeat = Repeat(record.offset, record.timestamp_ms, names.echo(record.headers))
-        if asked.digest != digest:
+        if asked.digest != short_digest(digest):
             text = f"commandId {command_id} was used at offset {asked.offset} with another body"
             self._replies.dead_letter(record, Reason.ID_CONFLICT, text, now)
             self._replies.alarm(Alarm.ID_CONFLICT, text, now)
         elif asked.result is not None:
-            self._replies.again(asked.result, repeat)
+            self._replies.again(_completed(asked.result, digest, pending), repeat)
+        elif self._memory.repeats_full:
+            self._replies.dead_letter(
+                record, Reason.MEMORY_FULL, "too many repeats wait for their command's answer", now
+            )
         else:
-            asked.repeats.append(repeat)
+            self._memory.repeat(asked, repeat)
         return False
 
     def _answered_before(self, pending: Pending, now: Now) -> None:
@@ -332,3 +341,14 @@ class Intake:
     ) -> None:
         self._replies.last_word(pending, outcome, now, reason=reason, code=code, message=message)
         self._lanes.settled(pending)
+
+
+def _completed(result: Result, digest: str | None, pending: Pending | None) -> Result:
+    """Add to a remembered result what the repeat says again."""
+    action, name = (pending.action, pending.client_order_id) if pending is not None else (None, None)
+    return msgspec.structs.replace(
+        result,
+        body_digest=digest,
+        action=result.action or action,
+        client_order_id=result.client_order_id or name,
+    )

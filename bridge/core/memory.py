@@ -1,6 +1,5 @@
 """What was asked before: each command once within the horizon, and each clientOrderId one command."""
 
-from collections import deque
 from collections.abc import Iterable
 
 from msgspec import Struct, field
@@ -8,6 +7,10 @@ from msgspec import Struct, field
 from bridge.contract.commands import PLACE
 from bridge.contract.headers import Headers
 from bridge.contract.results import Result
+from bridge.core.answered import AnsweredCommands, short_digest
+
+_REPEATS_MAX = 10_000
+"""Repeats of commands that are not answered yet, of all together."""
 
 
 class Repeat(Struct, frozen=True):
@@ -19,83 +22,101 @@ class Repeat(Struct, frozen=True):
 
 
 class Asked(Struct):
-    """A remembered command; `result` is its terminal result once there is one.
+    """A remembered command; `result` is its terminal result once there is one, with the message of one that was sent.
 
-    `repeats` are those that came before it was answered.
+    `digest` as `short_digest` gives it. `repeats` are those that came before it was answered.
     """
 
     command_id: str
     offset: int
-    timestamp_ms: int
-    digest: str | None
+    digest: bytes
     client_order_id: str | None
     result: Result | None = None
     repeats: list[Repeat] = field(default_factory=list)
 
 
 class Memory:
-    """Commands by commandId and by clientOrderId, forgotten after the horizon."""
+    """Commands by commandId, and the order names in use, forgotten a horizon after their answer.
 
-    def __init__(self, horizon_s: float) -> None:
-        self._horizon_ms = int(horizon_s * 1000)
-        self._by_id: dict[str, Asked] = {}
-        self._by_client_order_id: dict[str, str] = {}
-        self._order: deque[tuple[int, str]] = deque()
+    What is remembered has a bound in bytes. Beyond it the answers to what was sent are remembered all the same: the
+    venue's limits bound those. The refusals are not, and `full` says that places should be refused.
+    """
+
+    def __init__(self, horizon_s: float, bytes_max: int) -> None:
+        self._waiting: dict[str, Asked] = {}
+        self._names: dict[str, int] = {}
+        self._repeats = 0
+        self._answered = AnsweredCommands(int(horizon_s * 1000), bytes_max)
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._waiting) + len(self._answered)
+
+    @property
+    def full(self) -> bool:
+        """Whether a command should be refused because its answer could not be remembered."""
+        return self._answered.full
+
+    @property
+    def repeats_full(self) -> bool:
+        """Whether so many repeats wait for the answer to their command that no more may."""
+        return self._repeats >= _REPEATS_MAX
 
     def find(self, command_id: str) -> Asked | None:
         """Return the remembered command of this id."""
-        return self._by_id.get(command_id)
+        asked = self._waiting.get(command_id)
+        if asked is not None:
+            return asked
+        answered = self._answered.find(command_id)
+        if answered is None:
+            return None
+        result = answered.result
+        return Asked(command_id, answered.offset, answered.digest, result.client_order_id, result)
 
-    def known(self, command_id: str) -> Asked:
-        """Return a command that has not been answered yet, and so is surely remembered."""
-        return self._by_id[command_id]
-
-    def holder(self, client_order_id: str) -> str | None:
-        """Return the commandId that uses a clientOrderId."""
-        return self._by_client_order_id.get(client_order_id)
+    def order_offset(self, client_order_id: str) -> int | None:
+        """Return the offset of the command that uses a clientOrderId."""
+        offset = self._names.get(client_order_id)
+        return offset if offset is not None else self._answered.order_offset(client_order_id)
 
     def remember(self, asked: Asked, *, names_order: bool) -> None:
-        """Remember a command; `names_order` when it is a place, whose clientOrderId is then taken."""
-        self._by_id[asked.command_id] = asked
-        self._order.append((asked.timestamp_ms, asked.command_id))
-        if names_order and asked.client_order_id is not None:
-            self._by_client_order_id.setdefault(asked.client_order_id, asked.command_id)
+        """Remember a command; `names_order` when it is a place, whose clientOrderId is then taken if it is free."""
+        self._waiting[asked.command_id] = asked
+        if names_order and asked.client_order_id is not None and self.order_offset(asked.client_order_id) is None:
+            self._names[asked.client_order_id] = asked.offset
 
-    def release(self, command_id: str) -> None:
+    def repeat(self, asked: Asked, repeat: Repeat) -> None:
+        """Let a repeat wait for the answer to its command."""
+        asked.repeats.append(repeat)
+        self._repeats += 1
+
+    def answered(self, result: Result, at_ms: int) -> list[Repeat]:
+        """Note the terminal result of a command that waited; return its repeats, which get the same."""
+        asked = self._waiting.pop(result.command_id)
+        self._repeats -= len(asked.repeats)
+        if not (self._answered.full and result.outcome.unsent):
+            self._answered.add(result, asked.digest, at_ms)
+        name = asked.client_order_id
+        if name is not None and self._names.get(name) == asked.offset and not result.outcome.unsent:
+            del self._names[name]
+            self._answered.name_order(name, asked.offset, at_ms)
+        return asked.repeats
+
+    def release(self, client_order_id: str | None, offset: int) -> None:
         """Free the clientOrderId of a command that was never sent: a later one may use it."""
-        asked = self._by_id.get(command_id)
-        if asked is not None and asked.client_order_id is not None:
-            self._unname(asked.client_order_id, command_id)
+        if client_order_id is not None and self._names.get(client_order_id) == offset:
+            del self._names[client_order_id]
 
     def restore(self, results: Iterable[tuple[Result, int]]) -> None:
         """Remember what an earlier owner answered: results with their record timestamps, oldest first."""
         for result, timestamp_ms in results:
-            if result.outcome.terminal and result.command_id not in self._by_id:
-                asked = Asked(
-                    command_id=result.command_id,
-                    offset=result.command_offset,
-                    timestamp_ms=timestamp_ms,
-                    digest=result.body_digest,
-                    client_order_id=result.client_order_id,
-                    result=result,
-                )
-                self.remember(asked, names_order=result.action == PLACE and not result.outcome.unsent)
+            if not result.outcome.terminal or self._answered.find(result.command_id) is not None:
+                continue
+            if result.outcome.unsent and self._answered.full:
+                continue
+            self._answered.add(result, short_digest(result.body_digest), timestamp_ms)
+            name = result.client_order_id
+            if result.action == PLACE and not result.outcome.unsent and name is not None:
+                self._answered.name_order(name, result.command_offset, timestamp_ms)
 
     def forget(self, wall_ms: int) -> None:
-        """Drop what is older than the horizon and answered; what is not is looked at again a horizon later."""
-        while self._order and self._order[0][0] < wall_ms - self._horizon_ms:
-            _, command_id = self._order.popleft()
-            asked = self._by_id[command_id]
-            if asked.result is None:
-                self._order.append((wall_ms, command_id))
-                continue
-            del self._by_id[command_id]
-            if asked.client_order_id is not None:
-                self._unname(asked.client_order_id, command_id)
-
-    def _unname(self, client_order_id: str, command_id: str) -> None:
-        if self._by_client_order_id.get(client_order_id) == command_id:
-            del self._by_client_order_id[client_order_id]
+        """Drop what was answered more than a horizon ago."""
+        self._answered.forget(wall_ms)

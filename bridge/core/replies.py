@@ -56,11 +56,8 @@ class Replies:
         self._publish(result, pending.echo, lambda: self._recorded(pending, outcome), told)
         if outcome in {Outcome.DENIED, Outcome.EXPIRED} and pending.action in {CANCEL_ALL, REPLACE}:
             self._claims.refused.add(pending.offset)
-        asked = self._memory.known(pending.command_id)
-        asked.result = result
-        for repeat in asked.repeats:
+        for repeat in self._memory.answered(result, now.wall_ms):
             self.again(result, repeat)
-        asked.repeats.clear()
 
     def doubt(self, pending: Pending, now: Now, *, code: int | None = None, message: str | None = None) -> None:
         """Publish that the fate of a command is not known yet; once."""
@@ -101,7 +98,7 @@ class Replies:
         )
         told = LastWord(result, record.timestamp_ms)
         self._publish(result, names.echo(record.headers), lambda: self._claims.durable(record.offset), told)
-        self._memory.known(refusal.command_id).result = result
+        self._memory.answered(result, now.wall_ms)
 
     def dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
         """Publish the original bytes of a record that cannot be answered under an id of its own."""
@@ -157,7 +154,7 @@ class Replies:
         self._claims.durable(pending.offset)
         if outcome.unsent:
             # Not before: were the answer lost, the next owner would find two commands of one name waiting.
-            self._memory.release(pending.command_id)
+            self._memory.release(pending.client_order_id, pending.offset)
 
     @staticmethod
     def _result(pending: Pending, outcome: Outcome, now: Now, code: int | None, message: str | None) -> Result:

@@ -23,3 +23,4 @@ class Terms(Struct, frozen=True):
     audit_period_s: float
     horizon_s: float
     cancel_late_landings: bool
+    memory_bytes_max: int

@@ -285,7 +285,7 @@ def test_memory_is_bounded_by_the_horizon() -> None:
     one.wait(3602)
     memory = one.account.intake._memory
     assert memory.find("ca") is None
-    assert (memory.find("p0"), memory.holder("p0")) == (None, None)
+    assert (memory.find("p0"), memory.order_offset("p0")) == (None, None)
     assert memory.find("p1") is not None
     one.answer(1)
     one.wait(3601)

@@ -50,6 +50,7 @@ TERMS = Terms(
     audit_period_s=60,
     horizon_s=3600,
     cancel_late_landings=True,
+    memory_bytes_max=64 * 1024 * 1024,
 )
 
 
