@@ -16,6 +16,7 @@ from bridge import __version__
 from bridge.admin import health
 from bridge.config import Account as AccountSettings
 from bridge.config import Settings
+from bridge.config.warnings import warnings_about
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.account import Account
 from bridge.core.admit import Rules
@@ -263,6 +264,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         _publishers(settings, instance) as make_publisher,
     ):
         _log.info("bridge.started", version=__version__, instance=instance, management_port=port)
+        for warning in warnings_about(settings):
+            _log.warning("settings.warning", detail=warning)
         await _topics_fit(settings, stop)
         for name, account in settings.accounts.items():
             parts.append(AccountParts(name, account, settings, instance, make_publisher))

@@ -12,6 +12,7 @@ from bridge import __version__, app
 from bridge.admin import check, logs
 from bridge.config import Settings, load
 from bridge.errors import BridgeError
+from bridge.terminal import escape_lines, escape_text, print_exception
 
 _MARKET_STEP_S = 0.1
 """How often prices move in `sandbox`."""
@@ -24,23 +25,31 @@ _config = click.option(
 )
 
 
+class _Failure(click.ClickException):
+    """What the command line tells of an error; files, brokers and the venue may have written parts of it."""
+
+    def __init__(self, error: BridgeError | OSError, taken: str = "") -> None:
+        """Take the error's text, or `taken` where another process has a port."""
+        is_taken = taken and isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        super().__init__(taken if is_taken else str(error))
+
+    def format_message(self) -> str:
+        """Return the text for a terminal."""
+        return escape_lines(self.message)
+
+
 def _settings(path: Path | None) -> Settings:
     try:
         return load(path)
     except BridgeError as error:
-        raise click.ClickException(str(error)) from None
-
-
-def _failure(error: BridgeError | OSError, taken: str) -> click.ClickException:
-    """Make of an error what the command line tells; `taken` says what to do where another process has a port."""
-    is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-    return click.ClickException(taken if is_taken else str(error))
+        raise _Failure(error) from None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ltp-bridge")
 def main() -> None:
     """Bridge LTP/RapidX and Kafka: pushes to topics, commands from a topic to the venue."""
+    sys.excepthook = print_exception
 
 
 @main.command()
@@ -54,13 +63,15 @@ def run(path: Path | None) -> None:
     except (BridgeError, OSError) as error:
         port = f"{settings.management.host}:{settings.management.port}"
         taken = f"another process has the management port {port}; set management.port (0 takes any free one)"
-        raise _failure(error, taken) from None
+        raise _Failure(error, taken) from None
 
 
 @main.command("check", short_help="Try what the daemon needs; send no order.")
 @_config
 def check_(path: Path | None) -> None:
-    """Try everything the daemon needs, without trading: settings, REST, login, topics.
+    """Try everything the daemon needs, without trading: settings, topics, REST and login at every endpoint.
+
+    It logs in with no key whose account has an owner: that could end the session of the daemon.
 
     Topics that are missing are made where kafka.create_topics is set. Exit code 1 says that something is wrong.
     """
@@ -87,7 +98,7 @@ def sandbox_(ws_port: int, rest_port: int, seed: int, *, as_json: bool) -> None:
         asyncio.run(serve.serve(settings, as_json=as_json, out=sys.stdout))
     except OSError as error:
         ports = f"--ws-port {ws_port} or --rest-port {rest_port}"
-        raise _failure(error, f"another process has the port of {ports}; 0 takes any free one") from None
+        raise _Failure(error, f"another process has the port of {ports}; 0 takes any free one") from None
 
 
 @main.command("demo", short_help="Show both streets live on this machine.")
@@ -110,7 +121,7 @@ def demo_(seconds: float | None, cuts: int, rate: float, seed: int, *, as_json: 
     try:
         sys.exit(asyncio.run(demo.run(options)))
     except (BridgeError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+        raise _Failure(error) from None
 
 
 @main.group()
@@ -125,4 +136,4 @@ def schema_export(folder: Path) -> None:
     from bridge.contract.export.write import write  # noqa: PLC0415 - the daemon runs without what is published
 
     for name in write(folder):
-        click.echo(name)
+        click.echo(escape_text(name))

@@ -20,6 +20,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 
+def _on_one_line(problem: str) -> str:
+    """Keep a problem from looking like two: a broker or a file may have written a part of it."""
+    return problem.replace("\r", "\\r").replace("\n", "\\n")
+
+
 class BridgeError(Exception):
     """Anything the bridge raises on purpose."""
 
@@ -31,7 +36,9 @@ class ConfigError(BridgeError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(["the configuration cannot be used:", *(f"  - {p}" for p in problems)]))
+        super().__init__(
+            "\n".join(["the configuration cannot be used:", *(f"  - {_on_one_line(p)}" for p in problems)])
+        )
 
 
 class VenueError(BridgeError):
@@ -73,7 +80,7 @@ class TopicsUnfit(KafkaTrouble):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(["the topics cannot be used:", *(f"  - {p}" for p in problems)]))
+        super().__init__("\n".join(["the topics cannot be used:", *(f"  - {_on_one_line(p)}" for p in problems)]))
 
 
 class ClusterUnreachable(KafkaTrouble):

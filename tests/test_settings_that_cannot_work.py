@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from bridge.config import Kafka, Limits, Management, Timing, load
 from bridge.config.files import UnusableFile, read_secret
+from bridge.config.warnings import warnings_about
 from bridge.errors import ConfigError
 
 BASE = """
@@ -347,3 +348,52 @@ def test_a_file_of_settings_that_is_none(folder: Path, kind: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(path)
     assert caught.value.problems[0].startswith(f"--config {path}: the file")
+
+
+LOCAL = '[[endpoints]]\nname = "A"\nws_url = "ws://127.0.0.1:1/v1/private"\nrest_url = "http://127.0.0.1:2"\n'
+SASL = 'sasl_mechanism = "PLAIN"\nsasl_username = "b"\nsasl_password_file = "{folder}/password"\n'
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "kafka", "servers", "told"),
+    [
+        ("", "", "127.0.0.1:9092", "PLAINTEXT: commands and fills travel in clear, for"),
+        (LOCAL, "", "kafka-0:9092", "PLAINTEXT: commands and fills travel in clear, for"),
+        (LOCAL, "", "127.0.0.1:9092,10.0.0.1:9092", "PLAINTEXT"),
+        (
+            "",
+            'security_protocol = "SASL_PLAINTEXT"\n' + SASL,
+            "kafka-0:9092",
+            "in clear, and so does the password, for",
+        ),
+        (LOCAL, "", "127.0.0.1:9092,[::1]:9092", None),
+        ("", 'security_protocol = "SASL_SSL"\n' + SASL, "kafka-0:9092", None),
+    ],
+)
+def test_clear_text_is_said_at_every_start(
+    folder: Path, endpoints: str, kafka: str, servers: str, told: str | None
+) -> None:
+    """Unless broker and venue are this machine's own."""
+    text = BASE.format(endpoints=endpoints, account="", kafka=kafka.format(folder=folder), rest="", folder=folder)
+    path = folder / "bridge.toml"
+    path.write_text(text.replace("kafka-0:9092", servers, 1))
+    assert [told in line for line in warnings_about(load(path)) if told] == ([True] if told else [])
+    assert (warnings_about(load(path)) == []) is (told is None)
+
+
+def test_files_that_others_may_read_are_told(folder: Path) -> None:
+    """Each by the name of its setting; a group's right, as a mounted Secret has it, is none of theirs."""
+    for name in ("key", "secret", "password"):
+        (folder / name).chmod(0o440)
+    text = BASE.format(
+        endpoints=LOCAL, account="", kafka='security_protocol = "SASL_SSL"\n' + SASL, rest="", folder=folder
+    )
+    (folder / "bridge.toml").write_text(text.replace("{folder}", str(folder)))
+    settings = load(folder / "bridge.toml")
+    assert warnings_about(settings) == []
+    (folder / "secret").chmod(0o644)
+    (folder / "password").chmod(0o604)
+    told = "\n".join(warnings_about(settings))
+    assert "accounts.main.api_secret_file: any user of this machine may read its file" in told
+    assert "kafka.sasl_password_file: any user" in told
+    assert "api_key_file" not in told

@@ -1,24 +1,31 @@
 """`ltp-bridge check`: tries everything the daemon needs, in the order in which it needs it, and sends no order."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from bridge.config import Account, Settings
+from bridge.config import Account, Endpoint, Settings
+from bridge.config.warnings import warnings_about
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.skew import Skew
 from bridge.core.traffic import Received
 from bridge.errors import BridgeError, VenueUnreachable
 from bridge.kafka.cluster import assert_fast
+from bridge.kafka.owners import find_owners
 from bridge.kafka.preflight import broker_facts, check_topics
 from bridge.ltp.rest import AccountRisk, RestClient
 from bridge.ltp.session import Session
+from bridge.terminal import EscapingConsole, escape_text
 
 _LOGIN_DEADLINE_S: Final = 15.0
+_SHARED_TRIES: Final = 3
+_SHARED_WAIT_S: Final = 1.0
 _WIDTH: Final = 200
 """Columns, however narrow the terminal: a figure or an address that is cut off is worse than a line that wraps."""
 
@@ -51,21 +58,25 @@ class _FirstLogin:
             self.outcome.set_exception(VenueUnreachable(f"{endpoint}: {cause.value}: {detail}"))
 
 
-async def _log_in(settings: Settings, account: Account, clock: Callable[[], Now]) -> str:
+async def _log_in(
+    settings: Settings, endpoint: Endpoint, account: Account, clock: Callable[[], Now], last_login_boot_s: float
+) -> None:
+    """Log in once, at a distance from the last login, and leave. Raises VenueError."""
     listener = _FirstLogin()
     session = Session(
-        endpoints=settings.endpoints[:1],
+        endpoints=(endpoint,),
         account=account,
         timing=settings.timing,
         login_attempts_max=1,
         listener=listener,
         clock=clock,
         random=lambda: 0.0,
+        other_login_at=last_login_boot_s,
     )
     running = asyncio.create_task(session.run(), name="check:login")
     try:
-        async with asyncio.timeout(_LOGIN_DEADLINE_S):
-            return await listener.outcome
+        async with asyncio.timeout(_LOGIN_DEADLINE_S + settings.timing.login_spacing_s):
+            await listener.outcome
     except TimeoutError:
         raise VenueUnreachable(f"no answer to the login within {_LOGIN_DEADLINE_S:g} s") from None
     finally:
@@ -76,7 +87,7 @@ async def _log_in(settings: Settings, account: Account, clock: Callable[[], Now]
 def _risk_table(rows: list[AccountRisk]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("exchange", "status", "equity", "available margin", "uniMMR", "position mode", "portfolio"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)  # a cell that wrapped could look like a line of the check
     for row in rows:
         values = (
             row.exchange_type,
@@ -87,7 +98,7 @@ def _risk_table(rows: list[AccountRisk]) -> Table:
             row.position_mode,
             row.portfolio_id,
         )
-        table.add_row(*("" if value is None else str(value) for value in values))
+        table.add_row(*("" if value is None else escape_text(str(value)) for value in values))
     return table
 
 
@@ -105,39 +116,98 @@ async def _brokers(settings: Settings) -> str:
     return f"brokers: {facts.brokers}" + (f", {known}{advice}" if known else "")
 
 
+class _Check:
+    """One run of the check: what it found so far."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], Now]) -> None:
+        self.problems = 0
+        self._settings = settings
+        self._clock = clock
+        self._console = EscapingConsole(soft_wrap=True, width=_WIDTH)
+
+    def say(self, mark: str, style: str, text: str) -> None:
+        """Print one line; whatever is in it, it stays one."""
+        self._console.print(Text.assemble((f"{mark:<6}", style), escape_text(text)))
+
+    def good(self, text: str) -> None:
+        """Tell what is as it should be."""
+        self.say("ok", "green", text)
+
+    def note(self, text: str) -> None:
+        """Tell what a person should know, and what stops nothing."""
+        self.say("note", "yellow", text)
+
+    def bad(self, text: str) -> None:
+        """Tell what is wrong."""
+        self.problems += 1
+        self.say("wrong", "red", text)
+
+    async def try_rest(self, name: str, account: Account, *, has_owner: bool) -> None:
+        """Read the account at every endpoint; a daemon that owns it may have used up the venue's limit for a moment."""
+        risks: list[AccountRisk] = []
+        for endpoint in self._settings.endpoints:
+            try:
+                risks = await self._read_risks(endpoint, account, _SHARED_TRIES if has_owner else 1)
+                self.good(f"account {name}: REST at {endpoint.name}, {endpoint.rest_url}")
+            except BridgeError as error:
+                self.bad(f"account {name}: REST at {endpoint.name}, {endpoint.rest_url}: {error}")
+        if risks:
+            self._console.print(_risk_table(risks))
+
+    async def _read_risks(self, endpoint: Endpoint, account: Account, tries: int) -> list[AccountRisk]:
+        async with RestClient((endpoint,), account, self._clock) as rest:
+            for _ in range(tries - 1):
+                with contextlib.suppress(VenueUnreachable):
+                    return await rest.account()
+                await asyncio.sleep(_SHARED_WAIT_S)
+            return await rest.account()
+
+    async def try_kafka(self) -> dict[str, str] | None:
+        """Check the topics; return the accounts that have an owner, None where that cannot be known."""
+        settings, owners = self._settings, None
+        try:
+            assert_fast()
+            found = await check_topics(settings.kafka, settings.timing, settings.accounts)
+            for problem in found:
+                self.bad(problem)
+            if not found:
+                self.good(f"topics: every topic of {', '.join(settings.accounts)} is fit")
+            owners = await find_owners(settings.kafka, settings.accounts)
+            self.good(await _brokers(settings))
+        except BridgeError as error:
+            self.bad(str(error))
+        return owners
+
+    async def try_logins(self, name: str, account: Account, owners: dict[str, str] | None) -> None:
+        """Log in at every endpoint, unless that could end the session of a daemon that owns the account."""
+        if owners is None:
+            self.note(
+                f"account {name}: no login was tried: without Kafka nobody knows whether a daemon owns the account"
+            )
+            return
+        if name in owners:
+            self.note(
+                f"account {name}: no login was tried: a daemon at {owners[name]} has its session; see its /readyz"
+            )
+            return
+        last_login_boot_s = -inf
+        for endpoint in self._settings.endpoints:
+            try:
+                await _log_in(self._settings, endpoint, account, self._clock, last_login_boot_s)
+                self.good(f"account {name}: login at {endpoint.name}, {endpoint.ws_url}")
+            except BridgeError as error:
+                self.bad(f"account {name}: login at {endpoint.ws_url}: {error}")
+            last_login_boot_s = self._clock().mono
+
+
 async def run(settings: Settings, clock: Callable[[], Now]) -> bool:
     """Try everything; print what was found; True when the daemon could start."""
-    console = Console(highlight=False, soft_wrap=True, width=_WIDTH)
-    problems = 0
-
-    def good(text: str) -> None:
-        console.print(f"[green]ok[/]    {text}")
-
-    def bad(text: str) -> None:
-        nonlocal problems
-        problems += 1
-        console.print("[red]wrong[/] ", end="")
-        console.print(text, markup=False)
-
-    good(f"configuration: environment {settings.environment}, {len(settings.accounts)} account(s)")
-    endpoint = settings.endpoints[0]
+    check = _Check(settings, clock)
+    check.good(f"configuration: environment {settings.environment}, {len(settings.accounts)} account(s)")
+    for warning in warnings_about(settings):
+        check.note(warning)
+    owners = await check.try_kafka()
     for name, account in settings.accounts.items():
-        try:
-            async with RestClient((endpoint,), account, clock) as rest:
-                rows = await rest.account()
-            good(f"account {name}: REST {endpoint.rest_url}")
-            console.print(_risk_table(rows))
-            good(f"account {name}: login at {await _log_in(settings, account, clock)}")
-        except BridgeError as error:
-            bad(f"account {name}: {error}")
-    try:
-        assert_fast()
-        found = await check_topics(settings.kafka, settings.timing, settings.accounts)
-        for problem in found:
-            bad(problem)
-        if not found:
-            good(f"topics: every topic of {', '.join(settings.accounts)} is fit")
-        good(await _brokers(settings))
-    except BridgeError as error:
-        bad(str(error))
-    return problems == 0
+        await check.try_rest(name, account, has_owner=name in (owners or {}))
+        await check.try_logins(name, account, owners)
+    return check.problems == 0

@@ -1,15 +1,36 @@
 """Logs: one JSON object a line on stdout, or coloured text where a person looks."""
 
+import io
 import logging
 import sys
-from typing import Literal, TextIO, cast
+from typing import Final, Literal, TextIO, cast
 
 import structlog
 
 from bridge.admin.lines import Lines
+from bridge.terminal import escape_lines, escape_text
 
 LIBRARIES_AT_WARNING = ("aiohttp", "aiokafka", "asyncio", "kafka", "urllib3")
 """Below this they would write whole requests, credentials among them."""
+
+
+_ITS_OWN: Final = frozenset({"exc_info", "stack_info", "stack", "exception", "_record", "_from_structlog"})
+"""What the renderer needs as it is."""
+
+
+def _escape_values(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Escape what the venue, brokers and callers may have written, for a terminal."""
+    del logger, method
+    return {
+        escape_text(name): value if name in _ITS_OWN else escape_text(value if isinstance(value, str) else repr(value))
+        for name, value in event.items()
+    }
+
+
+def _write_traceback(out: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    told = io.StringIO()
+    structlog.dev.plain_traceback(told, exc_info)
+    out.write(escape_lines(told.getvalue()))
 
 
 def configure(level: str, style: Literal["auto", "json", "pretty"]) -> Lines:
@@ -23,7 +44,7 @@ def configure(level: str, style: Literal["auto", "json", "pretty"]) -> Lines:
     ]
     last: list[structlog.typing.Processor] = (
         # The renderer's own choice of traceback would print local variables, a key's secret among them.
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [_escape_values, structlog.dev.ConsoleRenderer(exception_formatter=_write_traceback)]
         if pretty
         else [
             structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),

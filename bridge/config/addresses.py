@@ -63,7 +63,7 @@ def is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def servers_of(text: str) -> list[str]:
+def hosts_of(text: str) -> list[str]:
     """Return the hosts of a checked list of servers."""
     return [found["host"] for part in text.split(",") if (found := _SERVER.fullmatch(part))]
 

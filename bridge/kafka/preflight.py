@@ -47,7 +47,7 @@ async def check_topics(kafka: Kafka, timing: Timing, accounts: Iterable[str]) ->
     """
     accounts = tuple(accounts)
     names = {topic_name(kafka.topic_prefix, one, stream): stream for one in accounts for stream in Stream}
-    admin = await _reach(kafka)
+    admin = await reach_cluster(kafka)
     try:
         topics, problems = await _have(admin, kafka, timing, names)
         problems += await _problems_of_topics(admin, kafka, timing, topics)
@@ -93,7 +93,7 @@ async def _problems_of_topics(
 
 async def broker_facts(kafka: Kafka) -> BrokerFacts:
     """Ask the cluster for what `check` shows. Raises ClusterUnreachable, KafkaTrouble."""
-    admin = await _reach(kafka)
+    admin = await reach_cluster(kafka)
     try:
         return await _facts(admin)
     except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
@@ -102,7 +102,8 @@ async def broker_facts(kafka: Kafka) -> BrokerFacts:
         await inside.within(admin.close(), _CLOSE_TIMEOUT_S)
 
 
-async def _reach(kafka: Kafka) -> AIOKafkaAdminClient:
+async def reach_cluster(kafka: Kafka) -> AIOKafkaAdminClient:
+    """Return a client of the cluster, to be closed. Raises ClusterUnreachable when no broker answers within 10 s."""
     options = client_options(kafka)
     loop = asyncio.get_running_loop()
     until = loop.time() + _REACH_S

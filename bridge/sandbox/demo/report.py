@@ -153,7 +153,8 @@ def print_report(made: Report, console: Console) -> None:
         console.print(Text.assemble(("wrong      ", "red"), text))
     if not made.wrong:
         but = ", except what fell into a published gap," if made.in_gaps else ""
-        console.print(f"[green]Everything the venue did is on its topic{but} and every command has its answer.[/]")
+        told = f"Everything the venue did is on its topic{but} and every command has its answer."
+        console.print(Text(told, style="green"))
 
 
 def as_json(made: Report) -> str:

@@ -31,6 +31,7 @@ from bridge.sandbox.demo.scene import Scene
 from bridge.sandbox.demo.view import LiveView, PlainView, View
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from bridge.terminal import EscapingConsole
 
 _ACCOUNT: Final = "main"
 _MARKET_STEP_S = 0.1
@@ -92,7 +93,7 @@ async def run(options: Options) -> int:
 
     Raises BridgeError when a part cannot be started or ends by itself.
     """
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console = EscapingConsole(file=sys.stdout, soft_wrap=True)
     try:
         with _interruptible() as interruption:
             made = await _Demo(options, console, interruption).run()

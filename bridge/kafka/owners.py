@@ -1,0 +1,51 @@
+"""Who owns accounts at this moment, as their groups tell; asked without joining any."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from aiokafka import errors as kafka_errors
+from aiokafka.admin import AIOKafkaAdminClient
+
+from bridge.config import Kafka
+from bridge.contract.topics import group_name
+from bridge.errors import KafkaTrouble
+from bridge.kafka import inside
+from bridge.kafka.preflight import reach_cluster
+
+_CLOSE_TIMEOUT_S: Final = 2.0
+_NO_GROUP: Final = (
+    kafka_errors.GroupCoordinatorNotAvailableError,
+    kafka_errors.NotCoordinatorForGroupError,
+    kafka_errors.InvalidGroupIdError,
+)
+_GROUP_ID_NOT_FOUND: Final = 69
+
+
+async def find_owners(kafka: Kafka, accounts: Iterable[str]) -> dict[str, str]:
+    """Return the accounts whose group has members, with where these run. Raises ClusterUnreachable, KafkaTrouble."""
+    admin = await reach_cluster(kafka)
+    try:
+        members = {account: await _members_of(admin, group_name(kafka.topic_prefix, account)) for account in accounts}
+    except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
+        raise KafkaTrouble(f"the members of the accounts' groups could not be read: {error!r}") from error
+    finally:
+        await inside.within(admin.close(), _CLOSE_TIMEOUT_S)
+    return {account: ", ".join(sorted(hosts)) for account, hosts in members.items() if hosts}
+
+
+async def _members_of(admin: AIOKafkaAdminClient, group: str) -> set[str]:
+    """Return the hosts of a group's members; none where there is no such group yet."""
+    try:
+        (response,) = await admin.describe_consumer_groups([group])
+    except _NO_GROUP:
+        return set()
+    (described,) = response.to_object()["groups"]
+    code = described["error_code"]
+    if code == _GROUP_ID_NOT_FOUND:
+        return set()
+    if code:
+        raise KafkaTrouble(
+            f"group {group}: its members cannot be read ({kafka_errors.for_code(code).__name__}); grant this principal "
+            "Describe or Read on it"
+        )
+    return {str(member["client_host"]).lstrip("/") for member in described["members"]}

@@ -1,0 +1,119 @@
+"""What others wrote reaches a terminal only escaped, wherever it is printed."""
+
+import ast
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.table import Table
+from rich.text import Text
+
+from bridge.cli import main
+from bridge.terminal import EscapingConsole, escape_lines, escape_text
+
+HOSTILE = "\x1b[2J\x1b]0;pwned\x07ok\x9b8m\r\n\u202eevil\udc80[bold red]x[/] [/nope] :smile: [link=http://e]1[/link]"
+ROOT = Path(__file__).parents[1]
+
+
+def _is_plain(told: str) -> bool:
+    return all(one.isprintable() or one == "\n" for one in told)
+
+
+@given(st.text())
+def test_escaped_text_is_one_line_that_a_terminal_shows(text: str) -> None:
+    """Nothing in it is obeyed or hidden, and text that is plain already stays as it is."""
+    assert escape_text(text).isprintable()
+    assert escape_text(escape_text(text)) == escape_text(text)
+    assert _is_plain(escape_lines(text))
+    assert escape_lines(text).count("\n") == text.count("\n")
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_console_obeys_nothing_that_it_prints(colour: bool) -> None:  # noqa: FBT001 - both are tried
+    """As a string, as text, in a table and as raw output: no control character of the content, no markup, no crash."""
+    out = io.StringIO()
+    console = EscapingConsole(file=out, width=200, force_terminal=colour, color_system="standard" if colour else None)
+    table = Table("head[/x]")
+    table.add_row(HOSTILE)
+    for what in (HOSTILE, Text(HOSTILE, style="red"), table):
+        console.print(what)
+    console.out(HOSTILE)
+    told = out.getvalue()
+    for code in ("\x1b[31m", "\x1b[1m", "\x1b[0m"):  # rich's own
+        told = told.replace(code, "")
+    assert _is_plain(told)
+    assert told.count("[bold red]x[/] [/nope] :smile:") == 4
+    assert "\\x1b[2J" in told
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+@pytest.mark.parametrize("style", ["pretty", "json"])
+def test_logs_obey_nothing_that_they_tell(style: str, foreign: bool) -> None:  # noqa: FBT001 - both are tried
+    """Values, names, tracebacks, our own lines and those of libraries, on a terminal or in JSON."""
+    call = (
+        f"import logging, structlog; from bridge.admin import logs; lines = logs.configure('info', {style!r})\n"
+        f"hostile = {HOSTILE!r}\n"
+        "try:\n    raise ValueError(hostile)\nexcept ValueError:\n"
+        + (
+            "    logging.getLogger('x').exception('told %s', hostile)\n"
+            if foreign
+            else "    structlog.get_logger().exception(hostile, detail=hostile, many=[hostile], **{hostile: 1})\n"
+        )
+        + "lines.drain(5)"
+    )
+    done = subprocess.run([sys.executable, "-c", call], capture_output=True, check=False)  # noqa: S603 - what stands here
+    told = done.stdout.decode()
+    assert "pwned" in told, done.stderr.decode()
+    assert "\x1b[2J" not in told
+    assert "\x1b]" not in told
+    assert not {"\x07", "\x9b", "\r", "\u202e"} & set(told)
+
+
+def test_names_in_a_file_are_escaped(tmp_path: Path) -> None:
+    """The name of a setting that is none is told, and not obeyed."""
+    path = tmp_path / "bridge.toml"
+    path.write_text('"\\u001b[2J\\n  - all is well" = 1\n')
+    told = CliRunner().invoke(main, ["run", "--config", str(path)]).output
+    assert "\\x1b[2J\\n  - all is well: there is no such setting" in told
+    assert _is_plain(told)
+
+
+def test_what_nobody_caught_is_escaped() -> None:
+    """A mistake in the bridge that quotes the venue is printed by Python itself."""
+    call = "import sys; from bridge.terminal import print_exception; sys.excepthook = print_exception"
+    call += f"; raise ValueError({HOSTILE!r})"
+    done = subprocess.run([sys.executable, "-c", call], capture_output=True, check=False)  # noqa: S603 - what stands here
+    told = done.stderr.decode()
+    assert "pwned" in told
+    assert _is_plain(told)
+
+
+def test_nothing_prints_past_the_one_way() -> None:
+    """No console of rich is made elsewhere, and only these write to standard output, each for its reason."""
+    consoles, writers = [], []
+    for path in sorted(ROOT.glob("bridge/**/*.py")):
+        name = str(path.relative_to(ROOT))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"Console", "print"}:
+                consoles.append(name)
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in {"stdout", "stderr"}
+                and ast.unparse(node.value) == "sys"
+            ):
+                writers.append(name)
+    assert consoles == []
+    assert set(writers) == {
+        "bridge/admin/logs.py",  # through the processors that the tests above try
+        "bridge/cli.py",  # the sandbox's own addresses and key
+        "bridge/sandbox/broker/jars.py",  # a number
+        "bridge/sandbox/broker/keeper.py",  # JSON for its owner
+        "bridge/sandbox/demo/keeper.py",  # JSON for its owner
+        "bridge/sandbox/demo/show.py",  # by the console of bridge/terminal.py
+        "bridge/terminal.py",
+    }
