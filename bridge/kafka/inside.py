@@ -1,4 +1,4 @@
-"""The only place that looks inside aiokafka (written against 0.14), and why each look is needed.
+"""The only place, with rebootstrap.py, that looks inside aiokafka (written against 0.14), and why each look is needed.
 
 - `commit()` retries for ever and with whatever generation the member has by then; a claim must belong to one
   generation, so the request is built and sent here.
@@ -49,6 +49,11 @@ def current_generation(consumer: AIOKafkaConsumer) -> Generation:
     if coordinator is None:
         return Generation("", OffsetCommitRequest.DEFAULT_GENERATION_ID)
     return Generation(coordinator.member_id, coordinator.generation)
+
+
+def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
+    """Return the client through which a consumer and its coordinator speak with the cluster."""
+    return consumer._client
 
 
 def request_rejoin(consumer: AIOKafkaConsumer) -> None:

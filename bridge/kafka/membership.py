@@ -23,6 +23,7 @@ from bridge.kafka.assignor import KeepOwner
 from bridge.kafka.cluster import ask, likely_cause, member_options, require_one_partition, require_topic
 from bridge.kafka.commits import CommitAttempts
 from bridge.kafka.intake import Intake
+from bridge.kafka.rebootstrap import follow_bootstrap_servers
 
 _LEAVE_TIMEOUT_S: Final = 5.0
 _ANSWER_S: Final = 10.0
@@ -89,6 +90,7 @@ class Membership:
             group_id=self._group,
             partition_assignment_strategy=[KeepOwner(self._owned_epoch)],
         )
+        follow_bootstrap_servers(inside.client_of(consumer), self._kafka)
         self._intake = Intake(consumer, self._partition)
         self._commits = CommitAttempts(consumer, self._partition)
         bound_s = self._timing.rebalance_timeout_s + self._timing.session_timeout_s + _ANSWER_S

@@ -11,6 +11,7 @@ from aiokafka import errors as kafka_errors
 from bridge.config import Kafka
 from bridge.kafka import inside
 from bridge.kafka.cluster import client_options, likely_cause
+from bridge.kafka.rebootstrap import follow_bootstrap_servers
 
 MAX_RECORD_BYTES: Final = 1_000_000
 """The largest record, key and headers included; below the broker's default `message.max.bytes`."""
@@ -64,6 +65,7 @@ async def connect(kafka: Kafka, topics: Collection[str], trouble: Trouble) -> AI
             retry_backoff_ms=50,
             metadata_max_age_ms=60_000,
         )
+        follow_bootstrap_servers(producer.client, kafka)
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 await producer.start()
