@@ -133,6 +133,16 @@ class Result(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
         | None
     ) = None
     sent_at: Annotated[UnixMs, Meta(description="When it was first written to the venue, Unix ms.")] | None = None
+    order_qty: (
+        Annotated[
+            str,
+            Meta(
+                description="The order's quantity, where the venue shows another one than a place asked for: rounded "
+                "to its lot, or amended since."
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Takeover(Struct, frozen=True, rename="camel"):

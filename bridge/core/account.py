@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from math import inf
 
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
-from bridge.contract.pushes import OrderPush
+from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.results import Outcome, Result
 from bridge.contract.session import (
     Cause,
@@ -66,8 +66,9 @@ class Account:
         lookups = OrderLookups()
         self.replies = Replies(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
         self.alarms = ActiveAlarms(self.replies.session)
+        on_push = (self.order_row, self.trade_row)
         self.listening = Listening(
-            self.replies, self._orders, self.order_row, terms, epoch=epoch, durable_until_ms=durable_until_ms
+            self.replies, self._orders, *on_push, terms, epoch=epoch, durable_until_ms=durable_until_ms
         )
         self.sending = Sending(
             self._lanes,
@@ -81,10 +82,8 @@ class Account:
             inflight_max=terms.inflight_commands_max,
         )
         self.own_cancels = OwnCancels(self._windows, epoch=epoch)
-        landing_s = terms.late_landing_s + terms.skew_bound_s
-        self._late = LateLandings(
-            self.replies, self.own_cancels, cancel=terms.cancel_late_landings, landing_s=landing_s
-        )
+        lag_s = terms.rest_lag_s + terms.skew_bound_s
+        self._late = LateLandings(self.replies, self.own_cancels, cancel=terms.cancel_late_landings, rest_lag_s=lag_s)
         self.doubts = Doubts(
             self.replies,
             self._lanes,
@@ -122,6 +121,8 @@ class Account:
         # Older orders have shown themselves on the orders topic, which is read too.
         of_late_ms = now.wall_ms - _ACKS_OF_LATE_MS
         for result, timestamp_ms in results:
+            if result.outcome is Outcome.ACCEPTED and result.action == REPLACE:
+                self._orders.amended(result.order_id, timestamp_ms)
             if timestamp_ms < of_late_ms:
                 continue
             if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
@@ -158,6 +159,10 @@ class Account:
     def order_row(self, push: OrderPush, now: Now) -> None:
         """Learn from a snapshot of an order, from the stream or from REST."""
         self.doubts.order_seen(self._orders.seen(push), now)
+
+    def trade_row(self, push: TradePush, now: Now) -> None:
+        """Learn from an execution, from the stream or from REST."""
+        self.doubts.trade_seen(push, now)
 
     def open_orders(self, rows: Iterable[OrderPush], asked_at: float, now: Now) -> None:
         """Learn the venue's whole list of open orders, which was asked for at `asked_at`."""

@@ -88,6 +88,8 @@ DEFINITIVE: Final = frozenset(code for code, kind in KINDS.items() if kind in _R
 """Codes that refuse an action for certain."""
 ORDER_NOT_FOUND: Final = 401018
 """The venue knows no such order."""
+ORDER_STATE_CODES: Final = frozenset({ORDER_NOT_FOUND, 401019, 401116, 401117})
+"""The order is not found, cannot be cancelled, is being cancelled, is over: what an earlier request may have done."""
 
 
 def verdict(code: int) -> Verdict:

@@ -62,14 +62,23 @@ class UnknownCancelAlls:
         cancels = self._cancels.get(cancel_all.offset, _SingleCancels())
         return all(order_id in self._own_cancels.judged for order_id in cancels.left)
 
-    def finish(self, cancel_all: Pending) -> str:
-        """Forget a cancel_orders, and return in words what became of its orders."""
-        cancels = self._cancels.pop(cancel_all.offset, _SingleCancels())
-        cancelled = sum(self._own_cancels.judged.get(order_id, False) for order_id in cancels.older)
+    def forget(self, cancel_all: Pending) -> None:
+        """Keep nothing of a command that has its last word."""
+        self._cancels.pop(cancel_all.offset, None)
+
+    def told(self, cancel_all: Pending) -> str:
+        """Return in words what became of the orders of a cancel_orders."""
+        cancels = self._cancels.get(cancel_all.offset, _SingleCancels())
+        cancelled = sum(self._is_cancelled(order_id) for order_id in cancels.older)
         text = f"its answer was lost; finished by cancelling {cancelled} orders one by one"
         if cancels.left:
             text += f"; {len(cancels.left)} are still open, see their order's last state"
         return text
+
+    def _is_cancelled(self, order_id: str) -> bool:
+        """Whether the venue took the cancel of an order, or shows it as cancelled though a repeat was refused."""
+        order = self._orders.find(order_id, None)
+        return self._own_cancels.judged.get(order_id, False) or (order is not None and order.cancelled)
 
 
 def orders_to_end(cancel_all: Pending, live: Iterable[Order], memory: Memory, skew_ms: int) -> list[Order]:

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE, derive_client_order_id
 from bridge.contract.headers import Headers
 from bridge.core.life import Event, State, step
 from bridge.core.orders import Order
@@ -46,10 +46,30 @@ class Pending(Struct, eq=False):
     doubted_at_ms: int | None = None
     before: Order | None = None
     """What was known of its order when it was written."""
-    too_early: tuple[int, str] | None = None
-    """Code and words of the venue's last answer, when that was that it does not know the order yet."""
     deferred: tuple[int, str] | None = None
     """Code and words of the venue's last answer, when that was that requests come too often."""
+    maybe_sent_before: bool = False
+    """Whether an earlier owner may have written it."""
+    refused: int = 0
+    """How many of its requests the venue has certainly refused."""
+    refusal: tuple[int, str] | None = None
+    """Code and words of the last refusal, while that does not prove what became of the command."""
+    is_redirected: bool = False
+    """Whether a replace has given its order another orderId than it names: `order_id`."""
+    executed_as: str | None = None
+    """The orderId of an execution that was seen before the answer to a place."""
+    shown_qty: str | None = None
+    """The quantity of its order, where that is another than it asked for."""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the venue has certainly refused every request of it that may have reached it."""
+        return self.refused == self.attempts and not self.maybe_sent_before
+
+    @property
+    def names_own_order(self) -> bool:
+        """Whether its clientOrderId is derived from its commandId: no other program makes an order of that name."""
+        return self.client_order_id == derive_client_order_id(self.command_id)
 
     def step(self, event: Event) -> None:
         """Move on by the table of lives. Raises LifeError for what cannot happen."""
@@ -64,12 +84,15 @@ def in_scope(scope: str | None, exchange: str | None) -> bool:
 def wire_args(pending: Pending) -> dict[str, str]:
     """Return the arguments as the venue wants them.
 
-    A replace goes by orderId alone, the one name that every source agrees on; a cancel_orders of ALL names no exchange
-    (LTP docs, Replace Order and Cancel Orders).
+    A replace goes by orderId alone, the one name that every source agrees on, and so does a cancel of an order that a
+    replace has given another orderId; a cancel_orders of ALL names no exchange (LTP docs, Replace Order and Cancel
+    Orders).
     """
     if pending.action == REPLACE:
         rest = {name: value for name, value in pending.args.items() if name not in {"orderId", "clientOrderId"}}
         return {"orderId": pending.order_id or "", **rest}
+    if pending.action == CANCEL and pending.is_redirected:
+        return {"orderId": pending.order_id or ""}
     if pending.action == CANCEL_ALL and pending.exchange == _EVERYTHING:
         return {}
     return pending.args

@@ -1,7 +1,8 @@
 """Commands in doubt: what to ask the venue about them, what counts as a fact, and when the asking ends.
 
 Unknown is not rejected. Place, replace and cancel_orders are never written again, so only a fact of the venue's ends
-a doubt: the order shows itself, or it is over, or the venue knows nothing of it when it can no longer land.
+a doubt: the order shows itself, or it is over, or the venue knows nothing of it when it can no longer land. A cancel is
+repeated, and what is said of a repeat says nothing about the request before it.
 """
 
 from collections.abc import Iterable
@@ -12,11 +13,13 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.pushes import TradePush
 from bridge.contract.results import Outcome
 from bridge.core import facts
-from bridge.core.cancel_all import REST_LAG_MS, UnknownCancelAlls
+from bridge.core.cancel_all import UnknownCancelAlls
 from bridge.core.command import Pending, in_scope
+from bridge.core.commands_by_order import CommandsByOrder
 from bridge.core.lanes import Lanes
 from bridge.core.late import LateLandings
-from bridge.core.life import Event, State
+from bridge.core.life import IN_FLIGHT, Event, State
+from bridge.core.lost_cancels import CancelledOrder, fate_of_cancel
 from bridge.core.memory import Memory
 from bridge.core.now import Now
 from bridge.core.orders import Order, Orders
@@ -29,6 +32,8 @@ class _Doubt(Struct):
     pending: Pending
     inherited_at: float
     """When an earlier owner may last have written it."""
+    contradicted: bool = False
+    """Whether a repeat was refused, so that the venue is asked at once what the first request has done."""
 
 
 class Doubts:
@@ -58,7 +63,8 @@ class Doubts:
         self._doubts: dict[int, _Doubt] = {}
         self._schedule = QuerySchedule()
         self._places: dict[str, Pending] = {}
-        self._replaces: dict[str, list[Pending]] = {}
+        self._replaces = CommandsByOrder()
+        self._cancels = CommandsByOrder()
 
     def __contains__(self, offset: int) -> bool:
         return offset in self._doubts
@@ -68,34 +74,52 @@ class Doubts:
         if pending.action == PLACE and pending.client_order_id is not None:
             self._places[pending.client_order_id] = pending
         elif pending.action == REPLACE:
-            for name in {pending.order_id, pending.client_order_id} - {None}:
-                self._replaces.setdefault(name or "", []).append(pending)
+            self._replaces.add(pending)
+        elif pending.action == CANCEL:
+            self._cancels.add(pending)
 
     def written(self, pending: Pending) -> None:
         """Note a command that is being written, and what is known of its order right before the first time."""
-        if pending.attempts == 1:  # what its order shows at a repeat may be the first request's doing
+        if pending.action in {REPLACE, CANCEL}:
+            self._redirect(pending)
+        if pending.attempts == 1 and not pending.maybe_sent_before:
+            # What its order shows at a repeat may be the first request's doing.
             pending.before = self._orders.find(pending.order_id, pending.client_order_id)
         if pending.action == PLACE:
             self._late.named_anew(pending.client_order_id)
+        elif pending.action == REPLACE:
+            self._orders.amended(pending.order_id, pending.sent_at_ms or 0)
         self.watch(pending)
 
-    def place_in_flight(self, client_order_id: str | None) -> bool:
-        """Whether a place of this name is written and has no last word."""
-        place = self._places.get(client_order_id or "")
-        return place is not None and place.state in {State.SENT, State.UNKNOWN}
+    def may_be_on_its_way(self, cancel: Pending) -> bool:
+        """Whether the order of a cancel may be made just now: its place or a replace of it has no last word."""
+        place = self._places.get(cancel.client_order_id or "")
+        placed = place is not None and place.state in IN_FLIGHT
+        return placed or bool(self._replaces.named(cancel.order_id, cancel.client_order_id))
 
     def add(self, pending: Pending, now: Now) -> None:
         """Ask about a command from now on. What is known already may settle it at once."""
-        if pending.offset not in self._doubts:
+        doubt = self._doubts.get(pending.offset)
+        if doubt is None:
             # An earlier owner wrote it before now, and within its validity.
             doubt = _Doubt(pending, inherited_at=min(now.mono, pending.deadline + self._skew_bound_s))
             self._doubts[pending.offset] = doubt
             # A cancel is repeated while it is valid; what became of it is asked for afterwards.
             first = max(now.mono, pending.deadline) if pending.action == CANCEL else now.mono
             self._schedule.ask_at(pending.offset, first)
-        order = self._orders.find(pending.order_id, pending.client_order_id)
-        if order is not None and order.updated_ms:
-            self.order_seen(order, now)
+            if pending.action == REPLACE:
+                self._orders.amended(pending.order_id, now.wall_ms)
+        if pending.refusal is not None and not doubt.contradicted:
+            doubt.contradicted = True
+            self._schedule.ask_at(pending.offset, now.mono)
+        if pending.executed_as is not None:
+            self._shown(pending, pending.executed_as, now)
+        elif pending.action == CANCEL:
+            self._settle_cancel(pending, now, asked=False)
+        else:
+            order = self._orders.find(pending.order_id, pending.client_order_id)
+            if order is not None and order.updated_ms:
+                self.order_seen(order, now)
 
     def settle(
         self,
@@ -111,32 +135,36 @@ class Doubts:
         self._replies.last_word(pending, outcome, now, by=by, code=code, message=message)
         self._doubts.pop(pending.offset, None)
         self._schedule.forget(pending.offset)
+        self._cancel_alls.forget(pending)
+        self._replaces.remove(pending)
+        self._cancels.remove(pending)
         if pending.action == PLACE:
             self._places.pop(pending.client_order_id or "", None)
-        elif pending.action == REPLACE:
-            # Looked for everywhere: its ack may have taught it another orderId since.
-            left = {name: [one for one in several if one is not pending] for name, several in self._replaces.items()}
-            self._replaces = {name: several for name, several in left.items() if several}
         self._lanes.settled(pending)
 
     def order_seen(self, order: Order, now: Now) -> None:
         """Let a snapshot of an order, from the stream or from REST, settle what it proves."""
         if order.over:
             self._own_cancels.over(order.order_id)
-        replaces = self._replaces.get(order.order_id) or self._replaces.get(order.client_order_id or "") or ()
+        replaces = self._replaces.of(order)
         place = self._places.get(order.client_order_id or "")
         if place is not None and facts.is_of(order, place, self._since_ms(place), replaces):
+            place.shown_qty = facts.other_quantity(order, place)
             self._shown(place, order.order_id, now)
-        for replace in tuple(replaces):
+        for replace in replaces:
             if facts.shows_replace(order, replace, self._since_ms(replace)):
+                self._orders.succeeded(replace.order_id, order.order_id)
                 self._shown(replace, order.order_id, now)
+        for cancel in self._cancels.of(order):
+            self._settle_cancel(cancel, now, asked=False)
         self._late.order_seen(order, now)
 
     def trade_seen(self, trade: TradePush, now: Now) -> None:
-        """Let an execution settle the place that it is of."""
+        """Let an execution, from the stream or from REST, settle the place that it is of."""
         place = self._places.get(trade.client_order_id or "")
         if place is not None and facts.is_trade_of(trade, place, self._since_ms(place)):
-            self._shown(place, str(trade.order_id), now)
+            place.executed_as = str(trade.order_id)
+            self._shown(place, place.executed_as, now)
 
     def open_orders_seen(self, listed: Iterable[Order], asked_at: float, now: Now) -> None:
         """End one by one what a cancel_orders in doubt should have ended, and settle it when nothing is left.
@@ -148,7 +176,7 @@ class Doubts:
         if not waiting:
             return
         for pending in self._cancel_alls.end_older_orders(waiting, listed, now):
-            if not self._place_in_doubt_below(pending):
+            if not self._may_land_below(pending):
                 self._finish_cancel_all(pending, now)
 
     def all(self) -> list[StatusQuery]:
@@ -176,10 +204,10 @@ class Doubts:
         if doubt is None:
             return
         pending = doubt.pending
-        order = self._orders.find(pending.order_id, pending.client_order_id)
+        order = self._orders.find_current(pending.order_id, pending.client_order_id)
         if pending.action == CANCEL:
-            self._looked_for_cancel(pending, order, now)
-        elif pending.action == REPLACE and order is not None and self._ended(order, now):
+            self._settle_cancel(pending, now, asked=True)
+        elif pending.action == REPLACE and order is not None and self._orders.is_final(order, now.wall_ms):
             text = f"the order ended as {order.state} without showing it"
             self._give_up(pending, now, text)
         if not question.last or pending.state is not State.UNKNOWN:
@@ -188,48 +216,66 @@ class Doubts:
             # A single cancel is safe to repeat: there is no hurry to give this up.
             if self._cancel_alls.all_answered(pending):
                 self._finish_cancel_all(pending, now)
-        else:
+        elif pending.action == PLACE or order is None:
             self._give_up(pending, now, f"the venue knew nothing of it {self._late_landing_s:g} s after it was written")
+        elif not order.over:
+            self._give_up(pending, now, f"order {order.order_id} lives on as {order.state} without showing it")
 
-    def _ended(self, order: Order, now: Now) -> bool:
-        """Whether an order is surely over: one that was cancelled may come back under another orderId, replaced."""
-        return order.over and (not order.cancelled or order.updated_ms < now.wall_ms - REST_LAG_MS)
+    def _redirect(self, pending: Pending) -> None:
+        """Let a command go to what replaces have made of its order."""
+        order_id = pending.order_id if "orderId" in pending.args else None
+        order = self._orders.find_present(order_id, pending.client_order_id)
+        if order is not None:
+            pending.order_id = order.order_id
+            pending.is_redirected = self._orders.is_successor(order.order_id) and not order.over
+
+    def _settle_cancel(self, cancel: Pending, now: Now, *, asked: bool) -> None:
+        """Settle a cancel by its order, if that proves anything.
+
+        `asked`: the venue was just asked for it. Without that, only one is looked at whose repeat was refused.
+        """
+        if cancel.state is not State.UNKNOWN or (cancel.refusal is None and not asked):
+            return
+        order = self._orders.find_current(cancel.order_id, cancel.client_order_id)
+        known = CancelledOrder(order, self._since_ms(cancel), asked, self.may_be_on_its_way(cancel))
+        fate = fate_of_cancel(cancel, known, self._orders, now)
+        if fate is None:
+            return
+        if order is not None:
+            cancel.order_id = order.order_id
+        self.settle(cancel, fate.outcome, fate.proof, now, code=fate.code, message=fate.message)
 
     def _finish_cancel_all(self, pending: Pending, now: Now) -> None:
-        self.settle(pending, Outcome.ACCEPTED, Event.SHOWN, now, message=self._cancel_alls.finish(pending))
+        self.settle(pending, Outcome.ACCEPTED, Event.SHOWN, now, message=self._cancel_alls.told(pending))
 
     def _until(self, doubt: _Doubt) -> float:
         """Return from when on a command can no longer land."""
         return (doubt.pending.written_at or doubt.inherited_at) + self._late_landing_s
 
-    def _looked_for_cancel(self, pending: Pending, order: Order | None, now: Now) -> None:
-        if order is not None and facts.shows_cancel(order, pending, self._since_ms(pending)):
-            pending.order_id = order.order_id
-            self.settle(pending, Outcome.ACCEPTED, Event.SHOWN, now, message=f"its answer was lost; {order.state}")
-        elif order is not None and order.over:
-            self._give_up(pending, now, f"the order had ended as {order.state}")
-        elif pending.too_early is not None and not self.place_in_flight(pending.client_order_id):
-            code, words = pending.too_early
-            self.settle(pending, Outcome.REJECTED, Event.ACKED, now, code=code, message=words)
-
     def _shown(self, pending: Pending, order_id: str, now: Now) -> None:
         if pending.state is State.UNKNOWN:
             pending.order_id = order_id or None
-            self.settle(pending, Outcome.ACCEPTED, Event.SHOWN, now)
+            quantity = pending.shown_qty
+            text = None if quantity is None else f"its answer was lost; the order's quantity is {quantity}"
+            self.settle(pending, Outcome.ACCEPTED, Event.SHOWN, now, message=text)
         else:
             pending.step(Event.SHOWN)
 
     def _give_up(self, pending: Pending, now: Now, message: str) -> None:
         self.settle(pending, Outcome.NOT_FOUND, Event.GIVEN_UP, now, message=message)
         self._late.given_up(pending, self._since_ms(pending))
+        order = self._orders.find(None, pending.client_order_id)
+        if pending.action == PLACE and order is not None:
+            self._late.order_seen(order, now)
 
     def _question(self, doubt: _Doubt, *, last: bool) -> StatusQuery:
         pending = doubt.pending
+        order = self._orders.find_current(pending.order_id, pending.client_order_id)
         return StatusQuery(
             pending.offset,
             pending.action,
             pending.order_id,
-            pending.client_order_id,
+            pending.client_order_id or (order.client_order_id if order is not None else None),
             pending.args.get("sym"),
             self._since_ms(pending),
             self._until(doubt),
@@ -238,13 +284,15 @@ class Doubts:
 
     def _since_ms(self, pending: Pending) -> int:
         """Return the venue's earliest time at which what a command asked for can have happened."""
-        since_ms = pending.timestamp_ms if pending.sent_at_ms is None else pending.sent_at_ms
+        sent_at_ms = None if pending.maybe_sent_before else pending.sent_at_ms
+        since_ms = pending.timestamp_ms if sent_at_ms is None else sent_at_ms
         return since_ms - self._skew_bound_ms
 
-    def _place_in_doubt_below(self, cancel_all: Pending) -> bool:
+    def _may_land_below(self, cancel_all: Pending) -> bool:
+        """Whether an order may yet be made by a place or replace in doubt that came before a cancel_orders."""
         return any(
-            doubt.pending.action == PLACE
+            doubt.pending.action in {PLACE, REPLACE}
             and doubt.pending.offset < cancel_all.offset
-            and in_scope(cancel_all.exchange, doubt.pending.exchange)
+            and (doubt.pending.exchange is None or in_scope(cancel_all.exchange, doubt.pending.exchange))
             for doubt in self._doubts.values()
         )

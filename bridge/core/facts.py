@@ -1,29 +1,54 @@
 """What a snapshot of an order proves about a command in doubt."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from bridge.contract.pushes import TradePush
 from bridge.core.command import Pending
 from bridge.core.orders import Order, milliseconds, same_number
 
 
-def is_of(order: Order, pending: Pending, since_ms: int, replaces: Iterable[Pending] = ()) -> bool:
+def is_of(order: Order, place: Pending, since_ms: int, replaces: Iterable[Pending] = ()) -> bool:
     """Whether an order of the right clientOrderId is what a place asked for, or what one of the `replaces` made of it.
+
+    Its quantity may be another than asked for, rounded to the lot or amended by a person, if nobody else can have made
+    an order of that name. What a push leaves out contradicts nothing, but its age has to be known of a name that others
+    may use.
+    """
+    if not may_be_of(order, place, since_ms):
+        return False
+    if place.names_own_order:
+        return True
+    return bool(order.created_ms) and _has_quantity(order, place, replaces)
+
+
+def may_be_of(order: Order, place: Pending, since_ms: int) -> bool:
+    """Whether an order of the right clientOrderId has the symbol and side that a place asked for.
 
     One that was known before the write, or that is older than `since_ms`, is somebody else's.
     """
-    args, before = pending.args, pending.before
-    if (
-        order.sym != args["sym"]
-        or (before is not None and order.order_id == before.order_id)
-        or order.side != args["side"]
-        or order.created_ms < since_ms
-    ):
-        return False
-    if "orderQty" not in args or order.order_qty is None:
+    args, before = place.args, place.before
+    return (
+        order.sym in {None, args["sym"]}
+        and order.side in {None, args["side"]}
+        and (before is None or order.order_id != before.order_id)
+        and (not order.created_ms or order.created_ms >= since_ms)
+    )
+
+
+def other_quantity(order: Order, place: Pending) -> str | None:
+    """Return the quantity of an order, where a place asked for another."""
+    if order.order_qty is None or _has_quantity(order, place):
+        return None
+    return order.order_qty
+
+
+def _has_quantity(order: Order, place: Pending, replaces: Iterable[Pending] = ()) -> bool:
+    asked = place.args.get("orderQty")
+    if asked is None or order.order_qty is None:
         return True
-    asked = [args["orderQty"], *(replace.args.get("replaceQty", args["orderQty"]) for replace in replaces)]
-    return any(same_number(order.order_qty, quantity) for quantity in asked)
+    quantities = [asked, *(replace.args.get("replaceQty", asked) for replace in replaces)]
+    return any(same_number(order.order_qty, quantity) for quantity in quantities)
 
 
 def is_trade_of(trade: TradePush, pending: Pending, since_ms: int) -> bool:
@@ -32,29 +57,48 @@ def is_trade_of(trade: TradePush, pending: Pending, since_ms: int) -> bool:
     return (trade.sym, trade.side) == (args["sym"], args["side"]) and milliseconds(trade.create_at) >= since_ms
 
 
-def shows_replace(order: Order, pending: Pending, since_ms: int) -> bool:
+def shows_replace(order: Order, replace: Pending, since_ms: int) -> bool:
     """Whether an order shows that the venue took this replace: its values, or that it failed at the exchange.
 
     Only a change after `since_ms` counts, and only one against what was known before the write: values that stood
-    there already prove nothing.
+    there already prove nothing, nor does the failure of a replace that was under way already.
     """
-    before = pending.before
+    before = replace.before
     if order.updated_ms < since_ms or (before is not None and order.updated_ms <= before.updated_ms):
         return False
-    if _has_values(order, pending.args) and not (before is not None and _has_values(before, pending.args)):
+    if _has_values(order, replace) and not (before is not None and _has_values(before, replace)):
         return True
-    return order.action == "AMEND_FAILED" and (before is None or before.action != "AMEND_FAILED")
+    under_way = before is not None and before.action in {"AMEND_PENDING", "AMEND_FAILED"}
+    return order.action == "AMEND_FAILED" and not under_way
 
 
-def shows_cancel(order: Order, pending: Pending, since_ms: int) -> bool:
-    """Whether an order shows that the venue took this cancel: it ended as cancelled, or the cancel failed."""
-    before = pending.before
-    if order.updated_ms < since_ms or (before is not None and before.over):
+def shows_cancel(order: Order, cancel: Pending, since_ms: int) -> bool:
+    """Whether an order shows that it was cancelled after this cancel was written."""
+    return order.cancelled and _changed_since(order, cancel, since_ms)
+
+
+def shows_cancel_failed(order: Order, cancel: Pending, since_ms: int) -> bool:
+    """Whether an order that lives shows that the venue took this cancel and the exchange did not."""
+    before = cancel.before
+    under_way = before is not None and before.action in {"CANCEL_PENDING", "CANCEL_FAILED"}
+    return order.action == "CANCEL_FAILED" and not under_way and _changed_since(order, cancel, since_ms)
+
+
+def _changed_since(order: Order, cancel: Pending, since_ms: int) -> bool:
+    return order.updated_ms >= since_ms and not (cancel.before is not None and cancel.before.over)
+
+
+def _has_values(order: Order, replace: Pending) -> bool:
+    """Whether an order has the price and quantity of a replace; a successor may have only what was left of that."""
+    price, quantity, before = replace.args.get("replacePrice"), replace.args.get("replaceQty"), replace.before
+    if price is not None and not (order.limit_price is not None and same_number(order.limit_price, price)):
         return False
-    failed = order.action == "CANCEL_FAILED" and (before is None or before.action != "CANCEL_FAILED")
-    return failed or order.cancelled
-
-
-def _has_values(order: Order, args: dict[str, str]) -> bool:
-    wanted = ((args.get("replaceQty"), order.order_qty), (args.get("replacePrice"), order.limit_price))
-    return all(want is None or (shown is not None and same_number(shown, want)) for want, shown in wanted)
+    if quantity is None:
+        return True
+    if order.order_qty is None:
+        return False
+    if same_number(order.order_qty, quantity):
+        return True
+    if before is None or before.order_id == order.order_id:
+        return False
+    return same_number(order.order_qty, str(Decimal(quantity) - before.progress.executed))

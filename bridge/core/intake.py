@@ -179,6 +179,7 @@ class Intake:
             self._inherit(admitted, now)
             return
         if past is Past.READ and admitted.action == CANCEL:
+            admitted.maybe_sent_before = True
             self._take_slot_of_earlier_owner(admitted, ("earlier owner", admitted.offset), now)
         holder = self._memory.order_offset(admitted.client_order_id or "")
         if admitted.action in {PLACE, REPLACE} and self._memory.full:
@@ -265,6 +266,7 @@ class Intake:
         pending.order = known or pending.client_order_id or pending.order_id
 
     def _inherit(self, pending: Pending, now: Now) -> None:
+        pending.maybe_sent_before = True
         self._replies.inherited(pending, now)
         self._claims.claimed.add(pending.offset)
         self._take_slot_of_earlier_owner(pending, pending.offset, now)

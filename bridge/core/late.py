@@ -30,11 +30,11 @@ class _GivenUp(Struct):
 class LateLandings:
     """What was given up, and is watched for."""
 
-    def __init__(self, replies: Replies, own_cancels: OwnCancels, *, cancel: bool, landing_s: float) -> None:
+    def __init__(self, replies: Replies, own_cancels: OwnCancels, *, cancel: bool, rest_lag_s: float) -> None:
         self._replies = replies
         self._own_cancels = own_cancels
         self._cancel = cancel
-        self._landing_ms = int(landing_s * 1000)
+        self._rest_lag_ms = int(rest_lag_s * 1000)
         self._places: dict[str, _GivenUp] = {}
         self._replaces: dict[str, _GivenUp] = {}
 
@@ -52,8 +52,8 @@ class LateLandings:
             if result.action == PLACE and result.outcome is Outcome.ACCEPTED:
                 self.named_anew(result.client_order_id)
             elif result.outcome is Outcome.NOT_FOUND and result.action == PLACE and result.client_order_id is not None:
-                since_ms = (result.sent_at or result.answered_at - self._landing_ms) - self._landing_ms
-                given_up = _GivenUp(result.command_id, since_ms)
+                # The last look found no order of it. What was there to be found then was known not to be its order.
+                given_up = _GivenUp(result.command_id, result.answered_at - self._rest_lag_ms)
                 _remember(self._places, result.client_order_id, given_up)
 
     def named_anew(self, client_order_id: str | None) -> None:
@@ -70,6 +70,10 @@ class LateLandings:
             self._landed(place, PLACE, order, now)
             if self._cancel and not order.over and order.order_id:
                 self._own_cancels.want(order.order_id)
+        elif place is not None and _may_be_of(order, place):
+            # Of a name that others may use too, with another quantity: perhaps somebody else's, so it is left alone.
+            del self._places[order.client_order_id or ""]
+            self._landed(place, PLACE, order, now)
         replace = self._replaces.get(order.order_id)
         if replace is not None and replace.pending is not None:
             if facts.shows_replace(order, replace.pending, replace.since_ms):
@@ -83,7 +87,7 @@ class LateLandings:
             given_up.pending.step(Event.LANDED_LATE)
         text = (
             f"{action} of command {given_up.command_id} was answered not_found, and order {order.order_id} "
-            f"(clientOrderId {order.client_order_id}) shows it after all, as {order.state}"
+            f"(clientOrderId {order.client_order_id}, quantity {order.order_qty}) shows it after all, as {order.state}"
         )
         self._replies.alarm(Alarm.LATE_LANDED, text, now)
 
@@ -92,6 +96,13 @@ def _is_of(order: Order, place: _GivenUp) -> bool:
     if place.pending is None:
         return order.created_ms >= place.since_ms
     return facts.is_of(order, place.pending, place.since_ms)
+
+
+def _may_be_of(order: Order, place: _GivenUp) -> bool:
+    """Whether all but its quantity is right. An order whose age is not told may be from before the write."""
+    return (
+        place.pending is not None and bool(order.created_ms) and facts.may_be_of(order, place.pending, place.since_ms)
+    )
 
 
 def _remember(watched: dict[str, _GivenUp], name: str, given_up: _GivenUp) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from bridge.contract.pushes import OrderPush
+from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Alarm, Cause, RecoveryComplete, SessionLost, SessionOpened
 from bridge.contract.topics import Stream
 from bridge.core.element import READ, UNREADABLE
@@ -25,6 +25,7 @@ class Listening:
         replies: Replies,
         orders: Orders,
         on_order: Callable[[OrderPush, Now], None],
+        on_trade: Callable[[TradePush, Now], None],
         terms: Terms,
         *,
         epoch: int,
@@ -36,7 +37,7 @@ class Listening:
         self.skew_bound_s = terms.skew_bound_s
         self._gaps = GapLedger(durable_until_ms)
         self._standing = Standing(terms.horizon_s)
-        self._router = Router(self._standing, on_order, self._trade_conflict)
+        self._router = Router(self._standing, on_order, on_trade, self._trade_conflict)
         self.recovery = Recovery(
             self._router,
             self._standing,

@@ -4,6 +4,7 @@ from collections import deque
 from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from bridge.contract.pushes import OrderPush, Text
@@ -12,6 +13,8 @@ TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "CANCELED", "REJECT", "REJEC
 """States that an order never leaves, with the spellings that were seen (LTP docs, Enum Definitions)."""
 CANCELLED: Final = frozenset({"CANCELLED", "CANCELED"})
 _OVER_REMEMBERED_MAX: Final = 100_000
+_AMENDED_REMEMBERED_MAX: Final = 100_000
+_REST_LAG_MS: Final = 35_000
 _TIME_DIGITS_MAX: Final = 15
 _TIME_MAX_MS: Final = 253_402_300_799_999
 
@@ -79,6 +82,13 @@ class Order(Struct, frozen=True, gc=False):
         return self.state in CANCELLED
 
     @property
+    def surely_complete(self) -> bool:
+        """Whether it ended in a way that no other end can follow: not cancelled, nor filled with a part."""
+        if not self.over or self.cancelled:
+            return False
+        return self.state != "FILLED" or self.order_qty is None or not _is_part(self.progress.executed, self.order_qty)
+
+    @property
     def known_ms(self) -> int:
         """When it last showed itself, or was acked."""
         return max(self.updated_ms, self.created_ms)
@@ -97,6 +107,13 @@ def same_number(one: str, other: str) -> bool:
         return one == other
 
 
+def _is_part(executed: Decimal, quantity: str) -> bool:
+    try:
+        return 0 < executed < Decimal(quantity)
+    except InvalidOperation:
+        return False
+
+
 def milliseconds(text: Text | None) -> int:
     """Read one of the venue's times; 0 when it has none, or one that is no time in ms before the year 10000."""
     digits = "" if text is None else str(text)
@@ -106,18 +123,55 @@ def milliseconds(text: Text | None) -> int:
 
 
 class Orders:
-    """Orders by both of their names. Orders that are over are forgotten, the oldest first."""
+    """Orders by both of their names. Orders that are over are forgotten, the oldest first.
+
+    A replace may end an order and open another under its clientOrderId (LTP docs, Replace Order). The other is then
+    its successor: what is asked of the first goes to that.
+    """
 
     def __init__(self) -> None:
         self._by_order_id: dict[str, Order] = {}
         self._by_client_order_id: dict[str, str] = {}
         self._over: deque[str] = deque()
+        self._amended_ms: dict[str, int] = {}
+        """When an order was last asked, or seen, to be replaced."""
+        self._successors: dict[str, str] = {}
+        self._made_by_replace: set[str] = set()
 
     def find(self, order_id: str | None, client_order_id: str | None) -> Order | None:
         """Return the order of either name; the orderId wins, as at the venue."""
         if order_id is None and client_order_id is not None:
             order_id = self._by_client_order_id.get(client_order_id)
         return self._by_order_id.get(order_id) if order_id is not None else None
+
+    def find_present(self, order_id: str | None, client_order_id: str | None) -> Order | None:
+        """Return what the order of either name is now: itself, or the one that replaces have made of it."""
+        if order_id is None and client_order_id is not None:
+            order_id = self._by_client_order_id.get(client_order_id)
+        return self._by_order_id.get(self.present_id(order_id)) if order_id is not None else None
+
+    def find_current(self, order_id: str | None, client_order_id: str | None) -> Order | None:
+        """Return the order that a command of these names is about, as it is now.
+
+        One that was cancelled is not it while another one lives under its clientOrderId.
+        """
+        order = self.find_present(order_id, client_order_id)
+        if order is not None and not order.cancelled:
+            return order
+        named = self.find(None, order.client_order_id if order is not None else client_order_id)
+        return named if named is not None and not named.over else order
+
+    def present_id(self, order_id: str) -> str:
+        """Return the orderId that an order has now."""
+        passed = set()
+        while order_id in self._successors and order_id not in passed:
+            passed.add(order_id)
+            order_id = self._successors[order_id]
+        return order_id
+
+    def is_successor(self, order_id: str) -> bool:
+        """Whether a replace made this order of another one."""
+        return order_id in self._made_by_replace
 
     def live(self) -> list[Order]:
         """Return the orders that were seen or acked and are not known to be over."""
@@ -127,49 +181,115 @@ class Orders:
         """Learn the two names of an order from an ack, if it has both."""
         if not order_id or not client_order_id:
             return
-        self._by_client_order_id[client_order_id] = order_id
-        if order_id not in self._by_order_id:
+        named, known = self.find(None, client_order_id), order_id in self._by_order_id
+        if not known:
             self._by_order_id[order_id] = Order(
                 order_id, client_order_id, sym, None, None, None, "", "", NOTHING, created_ms=at_ms
             )
+        if not known or named is None or named.over:
+            self._by_client_order_id[client_order_id] = order_id
+
+    def amended(self, order_id: str | None, at_ms: int) -> None:
+        """Note that an order is asked to be replaced: it may come back under another orderId."""
+        if order_id:
+            self._amended_ms[order_id] = max(at_ms, self._amended_ms.pop(order_id, 0))
+            if len(self._amended_ms) > _AMENDED_REMEMBERED_MAX:
+                del self._amended_ms[next(iter(self._amended_ms))]
+
+    def succeeded(self, order_id: str | None, by: str | None) -> None:
+        """Note that a replace has given an order another orderId."""
+        if order_id and by and self.present_id(by) != order_id:
+            self._successors[order_id] = by
+            self._made_by_replace.add(by)
+
+    def is_final(self, order: Order, now_ms: int) -> bool:
+        """Whether an order is over for good: one that was cancelled may come back under another orderId, replaced."""
+        return order.over and (order.surely_complete or order.updated_ms < now_ms - _REST_LAG_MS)
+
+    def may_come_back(self, order: Order, now_ms: int) -> bool:
+        """Whether an order that was cancelled may have been replaced, by one that has not shown itself yet."""
+        if order.updated_ms < now_ms - _REST_LAG_MS:
+            return False
+        amended_ms = self._amended_ms.get(order.order_id, 0)
+        return order.action.startswith("AMEND") or (amended_ms > 0 and order.updated_ms < amended_ms + _REST_LAG_MS)
 
     def seen(self, push: OrderPush) -> Order:
-        """Learn from a snapshot. What is over stays over, and an older snapshot changes nothing.
+        """Learn from a snapshot. What is over stays over, and an older snapshot changes nothing but what was not known.
 
-        A refused order may have no orderId (LTP docs, Query Order); such a row is answered with and not kept.
+        A refused order may have no orderId (LTP docs, Query Order); such a row is answered with and not kept. A push
+        may tell few of the fields: what never changes is kept from the others.
         """
         order_id = str(push.order_id)
-        shown = progress(push)
         known = self._by_order_id.get(order_id)
-        if known is not None and (known.over or shown < known.progress):
-            return known
-        order = Order(
-            order_id=order_id,
-            client_order_id=push.client_order_id or None,
-            sym=push.sym,
-            side=push.side,
-            order_qty=None if push.order_qty is None else str(push.order_qty),
-            limit_price=None if push.limit_price is None else str(push.limit_price),
-            state=push.order_state.upper(),
-            action=(push.action or "").upper(),
-            progress=shown,
-            created_ms=milliseconds(push.create_at),
-        )
-        if not order_id:
+        order = _read(push, known)
+        if not order_id or order is known:
             return order
+        if order.action.startswith("AMEND"):
+            self.amended(order_id, order.updated_ms)
         self._by_order_id[order_id] = order
         if order.client_order_id:
-            # A replace may end one order and open another under the same clientOrderId: the name stays with the live.
-            named = self.find(None, order.client_order_id)
-            if not order.over or named is None or named.over:
-                self._by_client_order_id[order.client_order_id] = order_id
-        if order.over:
+            self._give_name(order.client_order_id, order)
+        if order.over and (known is None or not known.over):
             self._over.append(order_id)
             if len(self._over) > _OVER_REMEMBERED_MAX:
                 self._forget(self._over.popleft())
         return order
 
+    def _give_name(self, client_order_id: str, order: Order) -> None:
+        """Let a clientOrderId stand on the order that lives, and learn which order succeeds another one."""
+        named = self.find(None, client_order_id)
+        if named is None or named.over or (not order.over and order.created_ms >= named.created_ms):
+            self._by_client_order_id[client_order_id] = order.order_id
+        if named is None or named.order_id == order.order_id:
+            return
+        for one, other in ((named, order), (order, named)):
+            if one.cancelled and not other.cancelled and self._was_amended(one, other):
+                self.succeeded(one.order_id, other.order_id)
+
+    def _was_amended(self, order: Order, other: Order) -> bool:
+        """Whether a replace was under way when an order was cancelled, as far as the two that may be one tell."""
+        amended_ms = max(self._amended_ms.get(one.order_id, 0) for one in (order, other))
+        return amended_ms > 0 and order.updated_ms < amended_ms + _REST_LAG_MS
+
     def _forget(self, order_id: str) -> None:
         order = self._by_order_id.pop(order_id, None)
+        self._amended_ms.pop(order_id, None)
+        self._successors.pop(order_id, None)
+        self._made_by_replace.discard(order_id)
         if order and order.client_order_id and self._by_client_order_id.get(order.client_order_id) == order_id:
             del self._by_client_order_id[order.client_order_id]
+
+
+def _read(push: OrderPush, known: Order | None) -> Order:
+    """Return what is known of an order after a snapshot of it."""
+    order = Order(
+        order_id=str(push.order_id),
+        client_order_id=push.client_order_id or None,
+        sym=push.sym,
+        side=push.side,
+        order_qty=None if push.order_qty is None else str(push.order_qty),
+        limit_price=None if push.limit_price is None else str(push.limit_price),
+        state=push.order_state.upper(),
+        action=(push.action or "").upper(),
+        progress=progress(push),
+        created_ms=milliseconds(push.create_at),
+    )
+    if known is None:
+        return order
+    newer, older = (order, known) if known.progress <= order.progress else (known, order)
+    if newer is known and None not in _lasting(known) and known.created_ms:
+        return known
+    merged = msgspec.structs.replace(
+        newer,
+        client_order_id=newer.client_order_id or older.client_order_id,
+        sym=newer.sym or older.sym,
+        side=newer.side or older.side,
+        order_qty=older.order_qty if newer.order_qty is None else newer.order_qty,
+        limit_price=older.limit_price if newer.limit_price is None else newer.limit_price,
+        created_ms=newer.created_ms or older.created_ms,
+    )
+    return known if merged == known else merged
+
+
+def _lasting(order: Order) -> tuple[str | None, ...]:
+    return order.client_order_id, order.sym, order.side, order.order_qty, order.limit_price

@@ -170,6 +170,7 @@ class Replies:
             client_order_id=pending.client_order_id,
             body_digest=pending.digest,
             sent_at=pending.sent_at_ms,
+            order_qty=pending.shown_qty,
         )
 
     def _publish(

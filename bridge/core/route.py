@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from bridge.contract.pushes import OrderPush
+from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.element import NOWHERE, READ, UNREADABLE, Element
 from bridge.core.now import Now
@@ -37,10 +37,12 @@ class Router:
         self,
         standing: Standing,
         on_order: Callable[[OrderPush, Now], None],
+        on_trade: Callable[[TradePush, Now], None],
         on_conflict: Callable[[str, Now], None],
     ) -> None:
         self._standing = standing
         self._on_order = on_order
+        self._on_trade = on_trade
         self._on_conflict = on_conflict
         self._trades: dict[str, tuple[str, ...]] = {}
         self._conflicts: set[tuple[str, tuple[str, ...]]] = set()
@@ -66,6 +68,8 @@ class Router:
             records += self.publish(element, now)
             if element.order is not None:
                 self._on_order(element.order, now)
+            if element.trade is not None:
+                self._on_trade(element.trade, now)
         if not readable or not records:
             records.append(self._unrecognized(push.frame, push.channel, now))
         return records

@@ -7,7 +7,7 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome
 from bridge.contract.session import Alarm
 from bridge.core.alarms import ActiveAlarms
-from bridge.core.answers import ORDER_NOT_FOUND, RATE_CODES, Verdict, verdict
+from bridge.core.answers import ORDER_STATE_CODES, RATE_CODES, Verdict, verdict
 from bridge.core.command import Pending
 from bridge.core.doubts import Doubts
 from bridge.core.lanes import Lanes
@@ -57,7 +57,6 @@ class Settling:
         """Await the answer to a request."""
         self._requests[request_id] = (pending, token)
         self._awaited[request_id] = pending
-        pending.too_early = None
         self._doubts.written(pending)
 
     def inherited(self, pending: Pending, now: Now) -> None:
@@ -79,12 +78,17 @@ class Settling:
         if pending.state in OVER:
             pending.step(Event.ACKED)
             return True
+        proof = verdict(answer.code)
+        pending.refused += proof is Verdict.REFUSED
         if answer.code in RATE_CODES and self._is_deferred(pending, now):
             self._defer(pending, answer, now)
             return True
-        proof = verdict(answer.code)
-        if proof is Verdict.REFUSED and self._too_early(pending, answer):
-            pending.too_early = (answer.code, answer.message)
+        if (
+            proof is Verdict.REFUSED
+            and pending.action == CANCEL
+            and not self._is_refused_for_good(pending, answer.code)
+        ):
+            pending.refusal = (answer.code, answer.message)
             proof = Verdict.IN_DOUBT
         if proof is Verdict.IN_DOUBT:
             self._doubt(pending, now, code=answer.code, message=answer.message)
@@ -132,15 +136,13 @@ class Settling:
         overdue = pending.written_at + self._ack_timeout_s if pending is not None else float("inf")
         return min(overdue, self._repeats[0][0]) if self._repeats else overdue
 
-    def _too_early(self, pending: Pending, answer: Answer) -> bool:
-        """Whether the venue may not know an order yet that is on its way: a cancel then goes out again."""
-        return (
-            pending.action == CANCEL
-            and answer.code == ORDER_NOT_FOUND
-            and self._doubts.place_in_flight(pending.client_order_id)
-        )
+    def _is_refused_for_good(self, cancel: Pending, code: int) -> bool:
+        """Whether a refusal ends a cancel: it says nothing about other requests of it, nor about an order to come."""
+        return cancel.is_refused and not (code in ORDER_STATE_CODES and self._doubts.may_be_on_its_way(cancel))
 
     def _learn(self, pending: Pending, answer: Answer, now: Now) -> None:
+        if pending.action == REPLACE and answer.order_id is not None and answer.order_id != pending.order_id:
+            self._orders.succeeded(pending.order_id, answer.order_id)
         pending.order_id = answer.order_id or pending.order_id
         pending.client_order_id = pending.client_order_id or answer.client_order_id
         if pending.action in {PLACE, REPLACE}:

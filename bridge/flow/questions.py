@@ -7,8 +7,9 @@ from typing import Final
 
 import structlog
 
-from bridge.contract.commands import CANCEL_ALL, PLACE, REPLACE
+from bridge.contract.commands import CANCEL_ALL, PLACE
 from bridge.core.account import Account
+from bridge.core.answers import KINDS, CodeKind
 from bridge.core.status_queries import StatusQuery
 from bridge.errors import VenueError, VenueRefused
 from bridge.flow.events import Events
@@ -21,6 +22,8 @@ _PAUSE_S: Final = 1.0
 _SWEPT_MAX: Final = 50
 _LOOKED_UP_MAX: Final = 5
 """Look-ups of unknown orders between two rounds of questions about what is in doubt."""
+_REFUSED_S: Final = 60.0
+"""So long a refusal to speak of an order may pass, before the lists are asked for instead."""
 
 
 class Questions:
@@ -47,6 +50,8 @@ class Questions:
         """From when on, on the clock that never steps, unknown orders are looked up again."""
         self._searched: dict[str, tuple[float, int]] = {}
         """When, on the clock that never steps, a symbol was last searched, and back to which Unix ms."""
+        self._refused_at: dict[int, float] = {}
+        """Since when, on that clock, the venue refuses to speak of the order of a command."""
 
     def ask(self) -> None:
         """Look at once whether something is to be asked."""
@@ -86,31 +91,57 @@ class Questions:
     async def _ask(self, question: StatusQuery) -> bool:
         """Ask about one command; False when the venue does not answer.
 
-        One that the venue refuses to speak of stays in doubt, and holds up no other.
+        One that the venue refuses to speak of holds up no other, and is looked for in the lists at last.
         """
+        refused_s = self._clock().mono - self._refused_at.get(question.offset, inf)
         try:
             if question.action == CANCEL_ALL:
                 await self.open_orders()
+            elif question.last and refused_s >= _REFUSED_S:
+                await self._ask_for_lists(question)
             else:
                 await self._ask_for_order(question)
             if question.last and question.action == PLACE and question.offset in self._account.doubts:
                 await self._search(question)
         except VenueRefused as error:
+            self._refused_at.setdefault(question.offset, self._clock().mono)
             self._log.error("question.refused", offset=question.offset, detail=str(error))
             return True
         except VenueError as error:
             self._log.warning("question.failed", offset=question.offset, detail=str(error))
             return False
+        self._refused_at.pop(question.offset, None)
         self._account.doubts.looked(question, self._clock())
         self._say()
         return True
 
     async def _ask_for_order(self, question: StatusQuery) -> None:
         """Ask by orderId, and by clientOrderId: a replace may have given the order another orderId."""
+        by_id = None
         if question.order_id is not None:
-            self._take(await self._rest.order(order_id=question.order_id))
-        if question.client_order_id is not None and (question.order_id is None or question.action == REPLACE):
-            self._take(await self._rest.order(client_order_id=question.client_order_id))
+            by_id = await self._order(order_id=question.order_id)
+        name = question.client_order_id or (by_id.order.client_order_id if by_id is not None else None)
+        # Both before either is taken in: the end of one order proves nothing while another has its name.
+        if name:
+            self._take(await self._order(client_order_id=name))
+        self._take(by_id)
+
+    async def _order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
+        """Ask for one order; None too when the venue says that no order can have this name."""
+        try:
+            return await self._rest.order(order_id=order_id, client_order_id=client_order_id)
+        except VenueRefused as error:
+            if KINDS.get(error.code) is CodeKind.ORDER:
+                return None
+            raise
+
+    async def _ask_for_lists(self, question: StatusQuery) -> None:
+        """Ask for all that is open, over and executed, because the venue does not speak of the one order."""
+        await self.open_orders()
+        for row in await self._rest.history(question.sym, question.since_ms):
+            self._take(row)
+        for found in await self._rest.executions(question.sym, question.since_ms):
+            self._account.trade_row(found.trade, self._clock())
 
     async def _search(self, question: StatusQuery) -> None:
         """Look through what is over and what was executed, once for all places of a symbol that can land no more."""
@@ -123,7 +154,7 @@ class Questions:
             for row in await self._rest.history(sym, since_ms):
                 self._take(row)
             for found in await self._rest.executions(sym, since_ms):
-                self._account.doubts.trade_seen(found.trade, self._clock())
+                self._account.trade_row(found.trade, self._clock())
         except VenueRefused as error:  # such as a symbol that there is not: then nothing of it can be there
             self._log.error("search.refused", sym=sym, detail=str(error))
         self._searched[sym] = (asked_at, since_ms)

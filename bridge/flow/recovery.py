@@ -233,7 +233,7 @@ class Recovery:
         async for rows in self._in_parts(self._rest.executions, sweep.since_ms):
             self._judge.take(sweep, Stream.TRADES, [row.raw for row in rows], self._clock())
             for row in rows:
-                self._account.doubts.trade_seen(row.trade, self._clock())
+                self._account.trade_row(row.trade, self._clock())
             await self._durable()
 
     async def _in_parts(self, ask: _Ask[Row], since_ms: int) -> AsyncIterator[Sequence[Row]]:

@@ -1,6 +1,6 @@
 """A cancel_orders whose answer was lost: finished by single cancels, and nothing newer is touched."""
 
-from one_account import BTC, ETH_ON_OKX, START, OneAccount, cancel_all, order_push, place
+from one_account import BTC, ETH_ON_OKX, START, OneAccount, cancel_all, order_push, place, replace
 
 from bridge.contract.commands import CANCEL
 from bridge.contract.pushes import OrderPush
@@ -256,3 +256,36 @@ def test_a_rate_rejection_of_a_cancel_of_our_own_halves_the_class() -> None:
     one.send_own_cancels()
     _acked(one, 100429)
     assert one.alarms() == ["rate_rejected"]
+
+
+def test_an_order_that_ended_is_counted_although_the_repeat_was_refused() -> None:
+    """The answer to the first single cancel was lost; the second was told that the order is over."""
+    one = OneAccount()
+    _cancel_all_in_doubt(one)
+    one.ask(_order("", "11", createAt=_OLD))
+    one.send_own_cancels()
+    one.renew(5)
+    assert one.send_own_cancels() == ["11"]
+    _acked(one, 401117)
+    one.account.order_row(_order("", "11", createAt=_OLD, orderState="CANCELLED"), one.now)
+    one.renew(10)
+    one.ask()
+    assert "cancelling 1 orders" in (one.results()[-1].message or "")
+
+
+def test_a_replace_in_doubt_below_it_is_waited_for() -> None:
+    """It may open another order after the list was made."""
+    one = OneAccount()
+    one.account.order_row(_order("mine", "11", createAt=_OLD, limitPrice="100"), one.now)
+    one.offer(replace("r", clientOrderId="mine"))
+    one.send()
+    one.answer(0, 60009)
+    _cancel_all_in_doubt(one)
+    one.account.order_row(_order("mine", "11", createAt=_OLD, orderState="CANCELLED"), one.now)
+    one.ask()
+    assert one.results()[-1].outcome == "unknown"
+    at = str(one.now.wall_ms)
+    one.account.order_row(_order("mine", "22", createAt=_OLD, updateAt=at, limitPrice="101"), one.now)
+    one.wait(0.6)
+    one.ask(_order("mine", "22", createAt=_OLD, updateAt=at, limitPrice="101"))
+    assert one.send_own_cancels() == ["22"]

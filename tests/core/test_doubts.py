@@ -7,8 +7,10 @@ import pytest
 from one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, place, replace, trade_push
 
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
+from bridge.contract.pushes import OrderPush
 from bridge.contract.topics import Stream
 from bridge.core.intake import Past
+from bridge.core.traffic import Push
 
 _OTHER_ID = "2" * 16
 
@@ -347,3 +349,80 @@ def test_questions_are_part_of_what_is_due_next() -> None:
     assert [question.action for question in one.account.doubts.all()] == [REPLACE]
     one.wait(0.5)
     assert one.account.wake_at(one.now) > one.now.mono
+
+
+# Few fields, other quantities, executions
+
+
+def _told_little(state: str, **fields: str) -> OrderPush:
+    """Show an order with the few fields that the documents promise."""
+    row = {"orderId": ORDER_ID, "clientOrderId": "p", "sym": BTC, "orderState": state, "executedQty": "0"}
+    return msgspec.convert(row | {"updateAt": str(START.wall_ms + 5)} | fields, OrderPush)
+
+
+@pytest.mark.parametrize("state", ["OPEN", "PARTIALLY_FILLED", "CANCELLED"])
+def test_a_push_of_few_fields_settles_the_place_whose_name_nobody_else_uses(state: str) -> None:
+    """What it leaves out contradicts nothing."""
+    one = OneAccount()
+    one.offer(place("p"))
+    one.send()
+    one.account.order_row(_told_little(state), one.now)
+    one.renew(5)
+    assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
+
+
+def test_a_name_that_others_use_too_needs_the_age_of_its_order() -> None:
+    """It may be somebody else's, from before; the row that tells all settles it though the push was newer."""
+    one = OneAccount()
+    one.offer(place("c1", clientOrderId="p"))
+    one.send()
+    one.account.order_row(_told_little("CANCELLED"), one.now)
+    one.renew(5)
+    assert one.outcomes() == [(0, "unknown")]
+    one.ask(order_push("p", orderState="CANCELLED"))
+    assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
+
+
+@pytest.mark.parametrize("shown", ["0.4", "0.6", "much"])
+def test_another_quantity_is_told_in_the_result(shown: str) -> None:
+    """Rounded to the lot or amended by a person: nobody else makes an order of that name, so it is ours."""
+    one = _in_doubt(place("p"))
+    one.ask(order_push("p", orderQty=shown))
+    result = one.results()[-1]
+    assert (result.outcome, result.order_qty, result.order_id) == ("accepted", shown, ORDER_ID)
+    assert result.message == f"its answer was lost; the order's quantity is {shown}"
+
+
+def test_the_quantity_that_was_asked_for_needs_no_telling() -> None:
+    """However many zeros the venue writes."""
+    one = _in_doubt(place("p"))
+    one.ask(order_push("p", orderQty="0.500"))
+    assert one.results()[-1].outcome == "accepted"
+    assert one.results()[-1].order_qty is None
+
+
+def test_another_quantity_under_a_name_of_the_callers_is_an_alarm() -> None:
+    """Another program may use that name: it is neither taken for ours nor ended, and somebody has to look."""
+    one = _in_doubt(place("c1", clientOrderId="mine"))
+    row = order_push("mine", orderQty="0.4", updateAt=_at(one))
+    for _ in range(121):
+        one.renew(1)
+        one.ask(row)
+    assert one.outcomes() == [(0, "unknown"), (0, "not_found")]
+    assert one.alarms() == ["late_landed"]
+    assert one.send_own_cancels() == []
+
+
+@pytest.mark.parametrize("before_the_doubt", [True, False])
+def test_an_execution_that_is_pushed_settles_its_place(before_the_doubt: bool) -> None:  # noqa: FBT001
+    """As one from REST does; one that came before the doubt ends it where it begins."""
+    one = OneAccount()
+    one.offer(place("p"))
+    one.send()
+    if not before_the_doubt:
+        one.renew(5)
+    data = msgspec.json.encode(trade_push("p"))
+    one.account.received(Push("Trades", data, b'{"channel":"Trades","data":' + data + b"}"), one.now)
+    one.renew(5)
+    assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
+    assert one.results()[-1].order_id == ORDER_ID

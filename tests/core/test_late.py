@@ -109,3 +109,35 @@ def test_what_was_given_up_is_forgotten_at_last(monkeypatch: pytest.MonkeyPatch)
     for name in ("p", "q"):
         one.account.order_row(order_push(name, orderId=name), one.now)
     assert one.send_own_cancels() == ["q"]
+
+
+@pytest.mark.parametrize("created_s", [-60, 0, 60])
+def test_an_order_that_was_there_when_an_earlier_owner_gave_up_is_somebody_elses(created_s: int) -> None:
+    """Its last look had found the order, and known that it was not that of the place: the next owner lets it live."""
+    foreign = order_push("p", side="SELL", createAt=str(START.wall_ms + created_s * 1000))
+    first = OneAccount()
+    first.offer(place("p"))
+    first.send()
+    first.renew(60)
+    for _ in range(61):
+        first.account.order_row(foreign, first.now)
+        first.renew(1)
+        first.ask()
+    assert first.outcomes() == [(0, "unknown"), (0, "not_found")]
+    assert first.alarms() == []
+    second = OneAccount(epoch=2)
+    second.now = first.now
+    second.account.restore([(result, first.now.wall_ms) for result in first.results()], second.now)
+    second.account.order_row(foreign, second.now)
+    assert second.alarms() == []
+    assert second.send_own_cancels() == []
+
+
+def test_an_order_of_unknown_age_under_a_name_of_the_callers_raises_no_alarm() -> None:
+    """It may be older than the place; the row that tells its age comes."""
+    one = _given_up(place("c1", clientOrderId="mine"))
+    one.account.order_row(order_push("mine", createAt=""), one.now)
+    assert one.alarms() == []
+    one.account.order_row(order_push("mine", orderQty="7"), one.now)
+    assert one.alarms() == ["late_landed"]
+    assert one.send_own_cancels() == []

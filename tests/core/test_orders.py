@@ -3,6 +3,7 @@
 import pytest
 from one_account import ORDER_ID, START, order_push
 
+from bridge.contract.pushes import OrderPush
 from bridge.core import orders as room
 from bridge.core.orders import NOTHING, TERMINAL, Orders, Progress, milliseconds, progress, same_number
 
@@ -147,3 +148,64 @@ def test_what_an_order_knows_of_its_time() -> None:
     assert (seen.updated_ms, seen.known_ms, orders.live()) == (START.wall_ms + 5, START.wall_ms + 5, [seen])
     assert orders.seen(order_push("mine", orderState="canceled")).cancelled
     assert orders.live() == []
+
+
+def test_the_last_of_two_ends_counts() -> None:
+    """An order that was filled with a part and then cancelled is cancelled, and is forgotten once."""
+    orders = Orders()
+    part = orders.seen(order_push("mine", orderState="FILLED", executedQty="0.2"))
+    assert not part.surely_complete
+    ended = orders.seen(order_push("mine", orderState="CANCELLED", executedQty="0.2"))
+    assert (ended.state, orders.find(None, "mine")) == ("CANCELLED", ended)
+    assert orders.seen(order_push("mine", orderState="FILLED", updateAt="1")) is ended
+
+
+@pytest.mark.parametrize(
+    ("executed", "quantity", "complete"), [("0.5", "0.50", True), ("0", "0.5", True), ("0.2", "much", True)]
+)
+def test_an_order_that_was_filled_is_complete(executed: str, quantity: str, complete: bool) -> None:  # noqa: FBT001
+    """Unless what was executed is surely a part of what was asked for."""
+    order = Orders().seen(order_push("mine", orderState="FILLED", executedQty=executed, orderQty=quantity))
+    assert order.surely_complete == complete
+
+
+def test_a_push_of_few_fields_takes_nothing_away() -> None:
+    """What it does not tell is kept, and an older row may tell what the newer push did not."""
+    orders = Orders()
+    little = OrderPush(ORDER_ID, "OPEN", update_at=str(START.wall_ms + 5))
+    assert orders.seen(little).created_ms == 0
+    told = orders.seen(order_push("mine", limitPrice="100"))
+    assert (told.client_order_id, told.side, told.order_qty, told.limit_price) == ("mine", "BUY", "0.50", "100")
+    assert (told.updated_ms, told.created_ms) == (START.wall_ms + 5, START.wall_ms)
+    again = orders.seen(OrderPush(ORDER_ID, "FILLED", update_at=str(START.wall_ms + 6)))
+    assert (again.side, again.created_ms, again.state) == ("BUY", START.wall_ms, "FILLED")
+
+
+def test_a_name_goes_to_the_younger_of_two_that_live() -> None:
+    """A late snapshot of the older one does not take it back, nor does an ack of the older one."""
+    orders = Orders()
+    orders.seen(order_push("mine"))
+    younger = orders.seen(order_push("mine", orderId="2" * 16, createAt=str(START.wall_ms + 1)))
+    orders.seen(order_push("mine", executedQty="0.1"))
+    orders.acked(ORDER_ID, "mine", None, 7)
+    assert orders.find(None, "mine") is younger
+
+
+def test_what_was_amended_is_forgotten_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory is bounded."""
+    monkeypatch.setattr(room, "_AMENDED_REMEMBERED_MAX", 1)
+    orders = Orders()
+    for order_id in (None, "1", "2", "1"):
+        orders.amended(order_id, START.wall_ms)
+    ended = [orders.seen(order_push("", orderId=order_id, orderState="CANCELLED")) for order_id in ("1", "2")]
+    assert [orders.may_come_back(order, START.wall_ms) for order in ended] == [True, False]
+
+
+def test_an_order_that_was_made_of_itself_has_no_other_id() -> None:
+    """Ids that lead back to where they began lead nowhere."""
+    orders = Orders()
+    orders.succeeded("1", "2")
+    orders.succeeded("2", "1")
+    orders.succeeded("3", "3")
+    orders.succeeded(None, "4")
+    assert [orders.present_id(order_id) for order_id in ("1", "2", "3")] == ["2", "2", "3"]

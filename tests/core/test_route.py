@@ -16,7 +16,7 @@ from bridge.core.standing import Standing
 from bridge.core.traffic import Outgoing, Push, Unreadable
 
 if TYPE_CHECKING:
-    from bridge.contract.pushes import OrderPush
+    from bridge.contract.pushes import OrderPush, TradePush
 
 NOW = Now(10.0, 1_795_000_000_123)
 ORDER = {"orderId": "1703213979730000", "orderState": "OPEN", "executedQty": "0.50", "updateAt": "1795000000000"}
@@ -35,9 +35,13 @@ class Routed:
 
     def __init__(self) -> None:
         self.orders: list[OrderPush] = []
+        self.trades: list[TradePush] = []
         self.conflicts: list[str] = []
         self.router = Router(
-            Standing(3600), lambda push, _: self.orders.append(push), lambda detail, _: self.conflicts.append(detail)
+            Standing(3600),
+            lambda push, _: self.orders.append(push),
+            lambda push, _: self.trades.append(push),
+            lambda detail, _: self.conflicts.append(detail),
         )
 
     def push(self, channel: str, data: Any) -> list[Outgoing]:  # noqa: ANN401 - any JSON, or bytes

@@ -1,11 +1,13 @@
 """Asking the venue what became of commands: over REST, until there is a fact, and without holding anything up."""
 
-from one_account import ORDER_ID, cancel_all, order_push, place, replace, trade_push
+import pytest
+from one_account import ORDER_ID, cancel, cancel_all, order_push, place, replace, trade_push
 from outside import Outside, Row, until
 
 from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.errors import VenueRefused, VenueUnreachable
+from bridge.flow import questions
 
 
 def _stamped(name: str, **fields: str) -> Row:
@@ -143,3 +145,42 @@ async def test_a_lookup_that_is_refused_holds_no_other_up() -> None:
         outside.group.write(replace("r1", clientOrderId="odd"), replace("r2", clientOrderId="mine"))
         await until(lambda: outside.topics.outcomes("r2") == ["accepted"])
         assert outside.topics.outcomes("r1") == []
+
+
+async def test_a_name_that_no_order_can_have_holds_nothing_up() -> None:
+    """The venue refuses to speak of such an orderId: there is no such order, and the cancel has an end."""
+    outside = Outside(late_landing_s=0.4)
+    outside.venue.answer = None
+    outside.venue.order_trouble = VenueRefused(401082, "invalid orderId")
+    async with outside.running():
+        outside.group.write(cancel("c", orderId=ORDER_ID) | {"validUntil": clock().wall_ms + 500})
+        await until(lambda: outside.topics.outcomes("c") == ["unknown", "not_found"], 30)
+        await until(lambda: outside.group.committed.offset == 1, 30)
+
+
+async def test_a_question_that_is_refused_for_long_is_answered_by_the_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is open, over and executed tells as much as the order itself, which the venue does not speak of."""
+    monkeypatch.setattr(questions, "_REFUSED_S", 0.5)
+    outside = Outside(late_landing_s=0.4)
+    outside.venue.answer = None
+    outside.venue.order_trouble = VenueRefused(2003, "not with this key")
+    async with outside.running():
+        outside.venue.trades = [trade_push("p2", createAt=str(clock().wall_ms))]
+        outside.venue.ended = [_stamped("p1", orderState="CANCELLED")]
+        outside.group.write(place("p1"), place("p2"), place("p3"))
+        await until(lambda: outside.topics.outcomes("p1") == ["unknown", "accepted"], 30)
+        await until(lambda: outside.topics.outcomes("p2") == ["unknown", "accepted"], 30)
+        await until(lambda: outside.topics.outcomes("p3") == ["unknown", "not_found"], 30)
+
+
+async def test_a_cancel_is_asked_about_by_both_names() -> None:
+    """The clientOrderId is learned from the row, and stands on another order by now: the cancel goes on."""
+    outside = Outside(late_landing_s=0.4)
+    outside.venue.answer = None
+    outside.venue.orders[ORDER_ID] = _stamped("mine", orderState="CANCELLED")
+    outside.venue.orders["mine"] = _stamped("mine", orderId="7" * 16)
+    async with outside.running():
+        outside.group.write(cancel("c", orderId=ORDER_ID) | {"validUntil": clock().wall_ms + 500})
+        await until(lambda: outside.topics.outcomes("c") == ["unknown", "not_found"], 30)
+    assert {ORDER_ID, "mine"} <= set(outside.venue.asked)
+    assert "7" * 16 in (outside.topics.results("c")[-1].message or "")
