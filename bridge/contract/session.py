@@ -37,6 +37,10 @@ class Alarm(OpenWord):
         "rate_rejected",
         "The venue refused a request for its rate; that limit is halved, and climbs back while none is refused.",
     )
+    COMMITS_SLOW = (
+        "commits_slow",
+        "Kafka acknowledges offset commits after `lease_s`: cancels go out, all else waits and is not answered.",
+    )
     ID_CONFLICT = "id_conflict", "A commandId was used again with another body, which is a dead letter."
     TRADE_CONFLICT = "trade_conflict", "Two trades of one venue identity differ; both are published."
     CLAIMS_UNREADABLE = (

@@ -7,6 +7,7 @@ from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.results import Outcome, Result
 from bridge.contract.session import (
+    Alarm,
     Cause,
     OwnerAcquired,
     OwnerReleased,
@@ -33,6 +34,10 @@ from bridge.core.traffic import Answer, Outgoing, Received
 from bridge.core.windows import Windows
 
 _ACKS_OF_LATE_MS = 60_000
+_COMMITS_SLOW = (
+    "Kafka acknowledges offset commits more slowly than lease_s: places, replaces and cancel_orders wait or expire, "
+    "and nothing new is answered; single cancels go out. Look at the brokers, or raise lease_s"
+)
 
 
 class Account:
@@ -173,7 +178,7 @@ class Account:
 
     def next_own_cancel(self, now: Now, *, ready: bool) -> tuple[str, dict[str, str]] | None:
         """Return id and arguments of a cancel that the bridge sends of its own accord, if one is to be written now."""
-        return self.own_cancels.next(now) if ready and self.sending.has_lease(now) else None
+        return self.own_cancels.next(now) if ready and self.sending.cancels_pass(now) else None
 
     def recovery_complete(self, endpoint: str, open_orders: int, sweep: Sweep, took_ms: int, now: Now) -> None:
         """Note that what REST knows has been published once, and that every command may go."""
@@ -190,9 +195,18 @@ class Account:
     def tick(self, now: Now) -> None:
         """Do what is due: expiry, overdue answers, states that were published long ago."""
         self.sending.tick(now)
+        self._watch_commits(now)
         self.intake.tick(now)
         self.settling.tick(now)
         self.listening.tick(now)
+
+    def _watch_commits(self, now: Now) -> None:
+        """Tell while commits are acknowledged so slowly that there is no lease."""
+        slow = self.sending.commits_are_slow
+        if slow:
+            self.alarms.raise_alarm(Alarm.COMMITS_SLOW, _COMMITS_SLOW, now)
+        elif slow is False:
+            self.alarms.clear_alarm(Alarm.COMMITS_SLOW, "commits are acknowledged within lease_s again", now)
 
     def wake_at(self, now: Now) -> float:
         """Return when something is due next, on the clock that never steps."""

@@ -3,6 +3,7 @@
 from collections import deque
 from enum import StrEnum
 from heapq import heappop, heappush
+from itertools import islice
 
 import msgspec
 
@@ -77,9 +78,10 @@ class Intake:
         self._orders = orders
         self._sending = sending
         self._settling = settling
-        self._held: deque[CommandRecord] = deque()
+        self._held: dict[int, CommandRecord] = {}
+        self._unjudged: deque[int] = deque()
+        """Of those, the ones of which it is not known yet whether they may go ahead."""
         self._held_bytes = 0
-        self._read_to = 0
         self._deadlines: list[tuple[float, int, Pending]] = []
         self._lookups = lookups
 
@@ -93,24 +95,32 @@ class Intake:
     def offer(self, record: CommandRecord, now: Now, past: Past = Past.NEW) -> None:
         """Take in a record of the commands topic; one that was taken in before is passed over.
 
-        A new one is held back while there is no lease: what the bridge answers by itself is the owner's to say.
+        A new one is held back while there is no lease: what the bridge answers by itself is the owner's to say. A
+        cancel that needs no such answer goes ahead.
         """
+        if record.offset < self._claims.next_offset:
+            return
+        if past is not Past.ANSWERED:
+            self._claims.opened(record.offset)
+        self._claims.passed(record.end - 1)
         if past is Past.NEW and (self._held or not self._sending.has_lease(now)):
-            self._held.append(record)
+            self._held[record.offset] = record
             self._held_bytes += len(record.value or b"")
+            self._unjudged.append(record.offset)
+            self._let_cancels_ahead(now)
         else:
             self._take_in(record, now, past)
 
     def read_to(self, offset: int) -> None:
         """Note that the topic holds no other command below an offset: control records and holes are nothing to do."""
-        self._read_to = offset
-        if not self._held:
-            self._claims.passed(offset - 1)
+        self._claims.passed(offset - 1)
 
     def tick(self, now: Now) -> None:
         """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon."""
+        self._let_cancels_ahead(now)
         if self._sending.has_lease(now):
-            self._take_in_held(now)
+            for offset in list(islice(self._held, _HELD_AT_ONCE)):
+                self._take_in(self._take_from_held(offset), now, Past.NEW)
             self._expire(now)
         self._memory.forget(now.wall_ms)
 
@@ -147,27 +157,44 @@ class Intake:
                 self._end(pending, Outcome.DENIED, now, reason=Reason.UNKNOWN_ORDER, message=text)
         return True
 
-    def _take_in_held(self, now: Now) -> None:
-        for _ in range(min(len(self._held), _HELD_AT_ONCE)):
-            record = self._held.popleft()
-            self._held_bytes -= len(record.value or b"")
-            self._take_in(record, now, Past.NEW)
-        if not self._held:
-            self._claims.passed(self._read_to - 1)
+    def _take_from_held(self, offset: int) -> CommandRecord:
+        record = self._held.pop(offset)
+        self._held_bytes -= len(record.value or b"")
+        return record
+
+    def _let_cancels_ahead(self, now: Now) -> None:
+        """Take in the cancels among what is held back that need not wait."""
+        for _ in range(_HELD_AT_ONCE):
+            if not self._unjudged or not self._sending.cancels_pass(now):
+                return
+            offset = self._unjudged.popleft()
+            if offset in self._held and self._goes_ahead(self._held[offset], now):
+                self._take_in(self._take_from_held(offset), now, Past.NEW)
+
+    def _goes_ahead(self, record: CommandRecord, now: Now) -> bool:
+        """Whether a record is a cancel that may go now, and of which the bridge has nothing to say by itself.
+
+        Its order is at the venue, so that nothing that is held back can be its place.
+        """
+        cancel = admit(record, now, self._rules)
+        if not isinstance(cancel, Pending) or cancel.action != CANCEL or self._memory.find(cancel.command_id):
+            return False
+        self._name_order(cancel)
+        order = self._orders.find(cancel.order_id, cancel.client_order_id)
+        if cancel.order_id is None or (order is not None and order.over):
+            return False
+        if self._lanes.unsent_replaces(cancel.order or ""):
+            return False
+        return self._slot_free_at(cancel, now) < cancel.deadline
 
     def _take_in(self, record: CommandRecord, now: Now, past: Past) -> None:
-        if record.offset < self._claims.next_offset:
-            return
         # What an earlier owner may have sent must not be denied because a limit has changed since.
         rules = self._rules.loosened() if past is Past.CLAIMED else self._rules
         admitted = admit(record, now, rules)
         if past is Past.ANSWERED:
-            self._claims.passed(record.end - 1)
             if isinstance(admitted, Pending):
                 self._answered_before(admitted, now)
             return
-        self._claims.opened(record.offset)
-        self._claims.passed(record.end - 1)
         if isinstance(admitted, Refusal):
             if admitted.command_id is None or self._is_first(admitted.command_id, admitted.digest, None, record, now):
                 self._replies.refuse(record, admitted, now)
@@ -284,8 +311,7 @@ class Intake:
             text = "its place had not been sent and was removed"
             self._replies.last_word(pending, Outcome.SUPERSEDED, now, message=text)
             return
-        waiting = self._lanes.waiting(pending.action)
-        free_at = self._windows[pending.action].free_at(waiting, now.mono)
+        waiting, free_at = self._lanes.waiting(pending.action), self._slot_free_at(pending, now)
         retry_after_ms = max(1, int((free_at - now.mono) * 1000))
         if free_at >= pending.deadline:
             self._deny(pending, Reason.OVER_BUDGET, now, retry_after_ms=retry_after_ms)
@@ -295,6 +321,10 @@ class Intake:
             return
         heappush(self._deadlines, (pending.deadline, pending.offset, pending))
         self._lanes.add(pending)
+
+    def _slot_free_at(self, pending: Pending, now: Now) -> float:
+        """Estimate when a command gets a slot; `now` when at once."""
+        return max(now.mono, self._windows[pending.action].free_at(self._lanes.waiting(pending.action), now.mono))
 
     def _clear_the_way(self, pending: Pending, now: Now) -> bool:
         """Let a cancel end what waits before it; whether that was the place of its order.

@@ -23,6 +23,11 @@ _LOOK_AGAIN_S = 0.005
 _JUMP_S = 1.0
 """A longer pause between two ticks means that this process was frozen or its machine asleep."""
 
+_SLOW_TOLD = 2
+"""So many commits in a row that were acknowledged after their lease are no accident."""
+_PROMPT_TOLD = 5
+"""So many in a row that were not end it."""
+
 
 class Commit(Struct, frozen=True):
     """One commit to hand over: the whole state, and which commands it claims."""
@@ -62,17 +67,37 @@ class Sending:
         self._commit: Commit | None = None
         self._next_commit_at = 0.0
         self._last_tick: float | None = None
-        self._jumped = False
+        self._jumped_at = -inf
+        self._cancels_until = 0.0
+        self._slow, self._prompt = 0, 0
 
     def tick(self, now: Now) -> None:
         """Notice a jump of the clock that counts suspend: until the next stored commit nothing is certain."""
         if self._last_tick is not None and now.mono - self._last_tick > _JUMP_S:
-            self._jumped = True
+            self._jumped_at = now.mono
         self._last_tick = now.mono
 
     def has_lease(self, now: Now) -> bool:
         """Whether a commit handed over less than a lease ago has been acknowledged."""
         return now.mono < self._lease_until
+
+    def cancels_pass(self, now: Now) -> bool:
+        """Whether cancels may be written, which are safe to repeat.
+
+        With a lease; or for as long after a slow commit was acknowledged; or while a commit is under way that was
+        handed over within that time: the brokers are slow, or out of reach.
+        """
+        until = max(self._lease_until, self._cancels_until)
+        if self.has_lease(now) or self._jumped_at < now.mono < self._cancels_until:
+            return True
+        return self._commit is not None and self._jumped_at <= self._commit.handed_over < until
+
+    @property
+    def commits_are_slow(self) -> bool | None:
+        """Whether commits outlast the lease, or do not any more; None while neither has been so for long enough."""
+        if self._slow >= _SLOW_TOLD:
+            return True
+        return False if self._prompt >= _PROMPT_TOLD else None
 
     def last_commit(self, now: Now, durable_until_ms: int, *, released: bool) -> Commit:
         """Return the commit with which a term ends in good order."""
@@ -99,11 +124,14 @@ class Sending:
         self._commit = Commit(watermark, metadata, tuple(batch), now.mono)
         return self._commit
 
-    def commit_stored(self) -> list[Pending]:
+    def commit_stored(self, now: Now) -> list[Pending]:
         """Note that the commit under way is acknowledged; return what it claims and may now try the gate."""
         commit = self._end_commit()
         self._lease_until = commit.handed_over + self._lease_s
-        self._jumped = False
+        # The next is handed over at once if this one was slow. One from before a jump says nothing of the time after.
+        self._cancels_until = now.mono + self._lease_s if commit.handed_over >= self._jumped_at else self._lease_until
+        slow = now.mono > self._lease_until
+        self._slow, self._prompt = (self._slow + 1, 0) if slow else (0, self._prompt + 1)
         stored = []
         for pending in commit.claimed:
             pending.step(Event.CLAIM_STORED)
@@ -135,7 +163,7 @@ class Sending:
     def next_cancel(self, now: Now, *, ready: bool) -> Pending | None:
         """Return the cancel to write now, if any. It is safe to repeat and needs no claim."""
         self.tick(now)
-        if not ready or not self._cancels_pass(now):
+        if not ready or not self.cancels_pass(now):
             return None
         pending = self._lanes.head(CANCEL)
         while pending is not None and now.mono >= pending.deadline:  # answered as soon as there is a lease
@@ -188,13 +216,6 @@ class Sending:
             return None
         self._lanes.take_repeat()
         return repeat
-
-    def _cancels_pass(self, now: Now) -> bool:
-        """With a lease; or while the broker has been out of reach since before it ran out."""
-        if self.has_lease(now):
-            return True
-        unanswered = self._commit is not None and self._commit.handed_over < self._lease_until
-        return unanswered and not self._jumped
 
     def _claim(self, now: Now) -> list[Pending]:
         batch: list[Pending] = []

@@ -145,7 +145,7 @@ class Commands:
             self._account.sending.commit_dropped()
             return
         self.stored_at = commit.handed_over
-        for pending in self._account.sending.commit_stored():
+        for pending in self._account.sending.commit_stored(self._clock()):
             now = self._clock()
             if self._account.sending.gate(pending, now, ready=self._ready(now)):
                 await self._write(pending, now)

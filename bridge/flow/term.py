@@ -95,8 +95,9 @@ class Term:
 
     @property
     def ready(self) -> bool:
-        """Whether the session is live and swept, and Kafka acknowledges commits."""
-        return self._account.recovered and self._is_surely_owner()
+        """Whether the session is live and swept, and Kafka acknowledges commits in time."""
+        slow = self._account.alarms.is_active(Alarm.COMMITS_SLOW)
+        return self._account.recovered and self._is_surely_owner() and not slow
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end in good order.

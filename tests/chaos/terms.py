@@ -104,6 +104,7 @@ def alarms_have_a_cause(session: list[Record], ledger: Ledger, done: list[Entry]
     wire = any(one["kind"] == "wire" for one in done)
     refused = any(one["kind"] == "rest" for one in done)
     possible: dict[str, Any] = {
+        "commits_slow": True,  # the machine may be busy, or the brokers
         "rate_rejected": ledger.limited or ledger.faults["shrink_limit"],
         "login_stopped": ledger.faults["reject_login"],
         # What waited in a dead wire may still arrive.

@@ -136,7 +136,7 @@ class Interleavings(RuleBasedStateMachine):
             self.take_over()
             return
         self.lease_until = self.commit.handed_over + 2
-        self.commit, self.claimed = None, self.claimed + self.one.account.sending.commit_stored()
+        self.commit, self.claimed = None, self.claimed + self.one.account.sending.commit_stored(self.one.now)
 
     @precondition(lambda self: self.commit is not None)
     @rule()

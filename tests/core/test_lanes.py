@@ -65,7 +65,7 @@ def test_a_cancel_that_comes_between_claim_and_gate_closes_the_gate() -> None:
     one = OneAccount()
     one.offer(place("p"))
     one.hand_over()
-    (pending,) = one.account.sending.commit_stored()
+    (pending,) = one.account.sending.commit_stored(one.now)
     one.offer(cancel("c", clientOrderId="p"))
     assert not one.account.sending.gate(pending, one.now, ready=True)
     assert one.outcomes() == [(0, "superseded"), (1, "superseded")]

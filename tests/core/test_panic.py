@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from one_account import ORDER_ID, OneAccount, cancel, cancel_all, place, replace
+from one_account import ORDER_ID, OneAccount, cancel, cancel_all, order_push, place, replace
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.answers import RATE_CODES
@@ -246,3 +246,103 @@ def test_a_halved_limit_leaves_the_reserve_and_climbs_back() -> None:
     assert one.cleared() == ["rate_rejected"]
     offsets = [one.offer(cancel(f"d{n}", orderId=f"{n:016d}")) for n in range(20)]
     assert one.send_cancels() == offsets
+
+
+def _commit_slowly(one: OneAccount, times: int, *, took_s: float = 2.5) -> None:
+    """Let commits take longer than the lease, and cancels go whenever they may."""
+    for _ in range(times):
+        assert one.hand_over() is not None
+        for _ in range(10):
+            one.wait(took_s / 10)
+            one.send_cancels()
+        one.stored()
+
+
+def test_slow_commits_mute_no_cancel() -> None:
+    """Without a lease nothing is claimed or answered by the bridge; a cancel of an order at the venue goes out."""
+    one = OneAccount()
+    one.wait(1)
+    _commit_slowly(one, 2)
+    held = [one.offer(b"nonsense"), one.offer(place("p")), one.offer(cancel("late", clientOrderId="p"))]
+    swift = one.offer(cancel("c", orderId=ORDER_ID))
+    _commit_slowly(one, 1)
+    assert [written.offset for written in one.written] == [swift]
+    one.answer(swift)
+    assert one.outcomes() == [(swift, "accepted")]
+    assert not one.dead_letters()
+    _commit_slowly(one, 1)
+    assert one.committed()[0] == held[0], "what is held back holds the offset"
+    one.wait(0.1)
+    assert [outcome for _, outcome in one.outcomes()] == ["accepted", "superseded", "superseded"]
+    assert len(one.dead_letters()) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        cancel("c", clientOrderId="unknown"),
+        cancel("c", clientOrderId="over"),
+        cancel("c", clientOrderId="replaced"),
+        cancel("seen", orderId=ORDER_ID),
+        cancel("c", orderId=ORDER_ID) | {"validUntil": 1_795_000_000_000},
+        replace("c", orderId=ORDER_ID),
+        cancel_all("c"),
+    ],
+)
+def test_what_needs_an_answer_of_the_bridge_waits_for_the_lease(body: dict[str, object]) -> None:
+    """A repeat, one that supersedes or has expired, one whose place may be held back: only the owner may speak."""
+    one = OneAccount()
+    one.account.order_row(order_push("over", orderState="CANCELLED", orderId="2" * 16), one.now)
+    one.account.order_row(order_push("replaced", orderId="3" * 16), one.now)
+    one.offer(cancel("seen", orderId="4" * 16))
+    one.offer(replace("r", orderId="3" * 16))
+    one.send_cancels()
+    one.wait(1)
+    _commit_slowly(one, 1)
+    one.drain()
+    before = one.results()
+    one.offer(body)
+    assert one.send_cancels() == []
+    assert one.results() == before
+
+
+def test_a_cancel_waits_while_it_is_not_sure_that_this_process_ran() -> None:
+    """An answer to a commit from before a jump of the clock vouches for nothing after it."""
+    one = OneAccount()
+    one.wait(1)
+    assert one.hand_over() is not None
+    one.wait(600)
+    one.stored()
+    one.offer(cancel("c", orderId=ORDER_ID))
+    assert one.send_cancels() == []
+    assert one.hand_over() is not None
+    assert one.send_cancels() == []
+    one.wait(0.1)
+    one.stored()
+    one.wait(0.1)
+    assert len(one.send_cancels()) == 1
+
+
+def test_commits_that_outlast_the_lease_raise_the_alarm_until_they_do_not() -> None:
+    """Two in a row are no accident; one in between is."""
+    one = OneAccount()
+    one.wait(1)
+    _commit_slowly(one, 1)
+    assert one.alarms() == []
+    _commit_slowly(one, 1)
+    one.wait(0)
+    assert one.alarms() == ["commits_slow"]
+    one.renew(3)
+    assert one.cleared() == []
+    one.renew(4)
+    assert one.cleared() == ["commits_slow"]
+
+
+def test_cancels_of_the_bridges_own_go_out_over_slow_commits() -> None:
+    """They are as safe to repeat as a caller's."""
+    one = OneAccount()
+    one.wait(1)
+    _commit_slowly(one, 2)
+    one.account.own_cancels.want(ORDER_ID)
+    assert one.hand_over() is not None
+    assert one.send_own_cancels() == [ORDER_ID]

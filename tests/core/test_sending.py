@@ -1,7 +1,7 @@
 """Claims, the lease and the gate: nothing is written before it may be, and nothing is lost when it may not."""
 
 import pytest
-from one_account import ORDER_ID, OneAccount, cancel, cancel_all, order_push, place, replace
+from one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.claims import METADATA_BYTES_MAX, decode
@@ -100,7 +100,7 @@ def test_a_dropped_commit_lets_its_claims_wait_again_in_order() -> None:
 def test_a_commit_that_was_never_handed_over_cannot_end() -> None:
     """Being told of an answer to nothing is a mistake of ours."""
     with pytest.raises(AssertionError, match="never handed over"):
-        OneAccount().account.sending.commit_stored()
+        OneAccount().account.sending.commit_stored(START)
 
 
 def test_urgency_decides_between_orders() -> None:

@@ -118,6 +118,23 @@ async def test_a_stop_waits_for_the_commit_under_way() -> None:
     assert outside.venue.written == []
 
 
+async def test_commits_that_outlast_the_lease_are_told_and_mute_no_cancel() -> None:
+    """The account is not ready and says why, a cancel is answered, and all goes on when the brokers are well again."""
+    outside = Outside(lease_s=0.1)
+    async with outside.running():
+        outside.group.slow_s = 0.2
+        await until(lambda: outside.topics.session_events("alarm.raised"), deadline_s=30)
+        assert not outside.flow.ready
+        assert [alarm["alarm"] for alarm in outside.topics.session_events("alarm.raised")] == ["commits_slow"]
+        outside.group.write(place("p1") | {"validUntil": clock().wall_ms + 600_000}, cancel("c1", orderId=ORDER_ID))
+        await until(lambda: outside.topics.outcomes("c1") == ["accepted"], deadline_s=30)
+        assert outside.topics.outcomes("p1") == []
+        outside.group.slow_s = 0
+        await until(lambda: outside.topics.outcomes("p1") == ["accepted"], deadline_s=30)
+        await until(lambda: outside.flow.ready, deadline_s=30)
+        assert [alarm["alarm"] for alarm in outside.topics.session_events("alarm.cleared")] == ["commits_slow"]
+
+
 async def test_a_stop_with_brokers_away_keeps_to_its_deadline() -> None:
     """When neither records nor commits get through, the stop is over within its deadline all the same."""
     outside = Outside()

@@ -164,7 +164,7 @@ class OneAccount:
     def stored(self, *, ready: bool = True) -> list[int]:
         """Let the commit be acknowledged, and write what passes the gate; return the offsets."""
         sending = self.account.sending
-        return [self.write(p) for p in sending.commit_stored() if sending.gate(p, self.now, ready=ready)]
+        return [self.write(p) for p in sending.commit_stored(self.now) if sending.gate(p, self.now, ready=ready)]
 
     def send(self, *, ready: bool = True) -> list[int]:
         """Write the cancels, commit what is due and write what it claims; return the offsets."""
