@@ -21,19 +21,20 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.account import Account
 from bridge.core.admit import Rules
 from bridge.core.backoff import full_jitter
+from bridge.core.claims import key_fingerprint
 from bridge.core.now import Now
 from bridge.core.terms import Terms
 from bridge.core.traffic import Outgoing
-from bridge.errors import ClusterUnreachable, ConfigError, TopicsUnfit
+from bridge.errors import BridgeError, ClusterUnreachable, ConfigError, TopicsUnfit
 from bridge.flow import ports
 from bridge.flow.account import AccountFlow, unless
-from bridge.flow.takeover import Takeover
+from bridge.flow.takeover import Identity, Takeover
 from bridge.flow.term import Parts
 from bridge.kafka.cluster import assert_fast
 from bridge.kafka.membership import Membership
 from bridge.kafka.preflight import check_topics
 from bridge.kafka.publisher import Publisher
-from bridge.kafka.tail import TailRecord, read_tail
+from bridge.kafka.tail import TailRecord, read_last, read_tail
 from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session
 from bridge.ltp.wire import encode_action
@@ -146,6 +147,20 @@ class AccountParts:
     async def _read_tail(self, topic: str, since_ms: int, take: Callable[[list[TailRecord]], None]) -> None:
         await read_tail(self._settings.kafka, topic, take, since_ms=since_ms)
 
+    async def _read_last(self, topic: str, take: Callable[[list[TailRecord]], None]) -> int:
+        return await read_last(self._settings.kafka, topic, take)
+
+    async def _read_holdings(self) -> list[bytes]:
+        """Return the balances and positions that the venue shows to the account's API key."""
+        return [*await self._rest.assets(), *await self._rest.positions()]
+
+    def _key_fingerprint(self) -> str:
+        """Return a digest of the API key that is in its file now; empty where it cannot be read at this moment."""
+        try:
+            return key_fingerprint(self._account.api_key.get_secret_value())
+        except (OSError, ValueError, BridgeError):
+            return ""
+
     async def _take_over(self, membership: ports.Membership) -> Account:
         gc.unfreeze()
         gc.collect()  # the term before this one
@@ -157,9 +172,11 @@ class AccountParts:
                 self._name,
                 self._instance,
                 terms(self._settings),
+                identity=Identity(self._settings.environment, self._key_fingerprint(), self._read_holdings),
                 membership=membership,
                 publisher=self.publisher,
                 read_tail=self._read_tail,
+                read_last=self._read_last,
                 clock=clock,
                 executions_since_ms=None if since is None else int(since.timestamp() * 1000),
                 commit_timeout_s=self._settings.timing.session_timeout_s,
@@ -177,6 +194,7 @@ class AccountParts:
             open_session=self._session,
             encode=encode_action,
             clock=clock,
+            key_fingerprint=self._key_fingerprint,
         )
 
     def _session(self, listener: ports.Listener, other_login_at: float) -> Session:

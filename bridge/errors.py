@@ -10,6 +10,8 @@ BridgeError
     ├── TopicsUnfit      a topic is missing or configured so that the promise cannot be kept
     ├── ClusterUnreachable  no broker answers
     ├── OffsetLost       the commands that come next are not in the topic any more
+    ├── ForeignOwner     the account belongs to another environment or another API key
+    ├── ForeignMember    a consumer that is no bridge has the partition
     ├── CommitInterrupted   a rebalance ended a commit; it is made again
     └── TermEnded        this process no longer, or no longer surely, owns the account
 
@@ -85,6 +87,16 @@ class TopicsUnfit(KafkaTrouble):
 
 class ClusterUnreachable(KafkaTrouble):
     """No broker answered in time."""
+
+    retryable = True
+
+
+class ForeignOwner(KafkaTrouble):
+    """The group or its topics belong to another environment, or to an account with another API key."""
+
+
+class ForeignMember(KafkaTrouble):
+    """A consumer that is no bridge is in the account's group and has, or may get, its partition."""
 
     retryable = True
 

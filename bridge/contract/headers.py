@@ -133,6 +133,20 @@ def event_headers(
     return headers
 
 
+_NUMBER_DIGITS_MAX: Final = 18
+EPOCH_MAX: Final = 10**15
+"""Beyond any number of terms, and any clock in seconds: a higher one was not written by a bridge."""
+
+
 def number(content: bytes | None) -> int:
-    """Read a header that holds a number; -1 where there is none, or something else."""
-    return int(content) if content is not None and content.isdigit() else -1
+    """Read a header that holds a number of at most 18 digits; -1 where there is none, or something else."""
+    if content is None or len(content) > SEQUENCE_DIGITS or not content.isdigit():
+        return -1
+    digits = content.lstrip(b"0")
+    return int(digits or b"0") if len(digits) <= _NUMBER_DIGITS_MAX else -1
+
+
+def epoch(content: bytes | None) -> int:
+    """Read the header `ce_epoch`; -1 where there is none that a bridge may have written."""
+    found = number(content)
+    return found if found <= EPOCH_MAX else -1

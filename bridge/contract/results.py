@@ -145,9 +145,17 @@ class Result(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     ) = None
 
 
-class Takeover(Struct, frozen=True, rename="camel"):
+class Takeover(Struct, frozen=True, rename="camel", omit_defaults=True):
     """An owner begins its term; results of a lower epoch that follow are void. Key: the account."""
 
     epoch: Epoch
     instance: Annotated[str, Meta(description="The process that owns the account: host name and process id.")]
     at: Annotated[UnixMs, Meta(description="When the bridge said it, Unix milliseconds.")]
+    environment: Annotated[str, Meta(description="The environment of its settings.")] | None = None
+    key_fingerprint: (
+        Annotated[
+            str,
+            Meta(description="A short digest of the API key, from which the key cannot be told; it names the account."),
+        ]
+        | None
+    ) = None

@@ -47,6 +47,10 @@ class Alarm(OpenWord):
         "claims_unreadable",
         "The group's commit does not hold what the bridge wrote there; everything without a result is in doubt.",
     )
+    FOREIGN_OWNER = (
+        "foreign_owner",
+        "A process of another environment, or with another API key, wanted the account; it has stopped.",
+    )
     OFFSET_LOST = "offset_lost", "The topic does not hold the command that comes next: retention removed it."
     RECORD_TOO_LARGE = "record_too_large", "An event is larger than its topic takes and was not published."
     LATE_LANDED = "late_landed", "An order shows itself that was answered `not_found`."

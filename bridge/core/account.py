@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from math import inf
 
+from msgspec import structs
+
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.results import Outcome, Result
@@ -14,7 +16,7 @@ from bridge.contract.session import (
 )
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.alarms import ActiveAlarms
-from bridge.core.claims import Claims
+from bridge.core.claims import UNKNOWN_ORIGIN, Claims, Origin
 from bridge.core.doubts import Doubts
 from bridge.core.intake import Intake
 from bridge.core.lanes import Lanes
@@ -46,6 +48,7 @@ class Account:
     `intake` takes commands, `sending` lets them go, `settling` takes their answers, `doubts` finds out what became of
     those without one; `listening` hears the venue; `replies.outbox` is what to publish. A term begins at the committed
     offset `start` with the epoch that was committed for it. Below `doubtful_below` everything counts as claimed.
+    Every commit names its `origin`.
     """
 
     def __init__(
@@ -58,12 +61,13 @@ class Account:
         start: int,
         durable_until_ms: int,
         doubtful_below: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
         other_login_at: float = -inf,
     ) -> None:
         self.epoch = epoch
         self.other_login_at = other_login_at
         """When, on the clock that never steps, a predecessor may last have logged in; before all time without one."""
-        self._claims = Claims(start, doubtful_below=doubtful_below)
+        self._claims = Claims(start, doubtful_below=doubtful_below, origin=origin)
         self._orders = Orders()
         self._memory = Memory(terms.horizon_s, terms.memory_bytes_max)
         self._lanes = Lanes()
@@ -89,11 +93,9 @@ class Account:
         self.own_cancels = OwnCancels(self._windows, epoch=epoch)
         lag_s = terms.rest_lag_s + terms.skew_bound_s
         self._late = LateLandings(self.replies, self.own_cancels, cancel=terms.cancel_late_landings, rest_lag_s=lag_s)
+        known = (self.replies, self._lanes, self._orders, self._memory)
         self.doubts = Doubts(
-            self.replies,
-            self._lanes,
-            self._orders,
-            self._memory,
+            *known,
             own_cancels=self.own_cancels,
             late=self._late,
             late_landing_s=terms.late_landing_s,
@@ -117,6 +119,17 @@ class Account:
         )
         self.recovered = False
         """Whether places may go: logged in, and what was live or in doubt has been asked for."""
+
+    @property
+    def origin(self) -> Origin:
+        """What the commits of this term say about whose they are."""
+        return self._claims.origin
+
+    def key_accepted(self, fingerprint: str) -> None:
+        """Note with which API key the venue has let us log in, for the commits to name; empty where it is not known."""
+        self._claims.origin = structs.replace(
+            self._claims.origin, key_fingerprint=fingerprint or self.origin.key_fingerprint
+        )
 
     def restore(self, results: list[tuple[Result, int]], now: Now) -> None:
         """Remember what earlier owners answered: results with their record timestamps, oldest first."""

@@ -74,6 +74,15 @@ _identity: Final = msgspec.json.Decoder(_Identity)
 _ACTIONS: Final = frozenset({contract.PLACE, contract.REPLACE, contract.CANCEL, contract.CANCEL_ALL})
 
 
+def command_id_of(value: bytes | None) -> str | None:
+    """Return the commandId that a record is answered under; None where there is none, or it is none."""
+    try:
+        command_id = _identity.decode(value or b"").command_id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return command_id if isinstance(command_id, str) else None
+
+
 def _refuse(value: bytes, reason: Reason, message: str) -> Refusal:
     """Refuse under the commandId if one can be read, else as a dead letter."""
     try:

@@ -3,25 +3,52 @@
 Everything below the offset has its result durable. The metadata names the owner's term, up to when events are
 durable, and which commands at or above the offset are claimed: they may have been written to the venue. Where the
 claims of an earlier owner were lost, it says instead below which offset every command counts as claimed, so that the
-loss is not forgotten by the next takeover and needs no room.
+loss is not forgotten by the next takeover and needs no room. It also names what it is about: the offset it was made
+at, the topic's id, and whose account it is; copied to another place it says nothing.
 """
 
 import base64
 import binascii
 import re
 from collections.abc import Iterable
+from hashlib import blake2b
 from heapq import heappop, heappush
 from typing import Final
 
 from msgspec import Struct
 
+from bridge.contract.headers import EPOCH_MAX
+
 METADATA_BYTES_MAX: Final = 4096
 """Kafka's `offset.metadata.max.bytes`."""
 
-_TAG: Final = "ltpb1"
-_METADATA: Final = re.compile(rf"{_TAG}:([0-9]{{1,18}}):([0-9]{{1,18}}):([0-9]{{1,18}}):([01]):([A-Za-z0-9_-]*)")
+_TAG: Final = "ltpb2"
+_NUMBER: Final = "([0-9]{1,19})"
+_WORD: Final = "([A-Za-z0-9_-]*)"
+_METADATA: Final = re.compile(rf"{_TAG}:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_NUMBER}:{_WORD}:{_WORD}:{_WORD}:{_WORD}")
+_METADATA_1: Final = re.compile(rf"ltpb1:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_WORD}")
+"""What versions wrote that did not name the offset, the topic and the account."""
 _MORE: Final = 0x80
 """The bit that says that another byte of the number follows."""
+
+
+class Origin(Struct, frozen=True):
+    """For whom and about which log a commit was made: the environment, a digest of the API key, the topic's id.
+
+    Each is empty where it is not known; what is not known contradicts nothing.
+    """
+
+    environment: str = ""
+    key_fingerprint: str = ""
+    topic_id: str = ""
+
+
+UNKNOWN_ORIGIN: Final = Origin()
+
+
+def key_fingerprint(api_key: str) -> str:
+    """Return a short digest of an API key, from which the key cannot be told: it is long and random."""
+    return blake2b(api_key.encode(), digest_size=6, person=b"ltp-bridge-key").hexdigest()
 
 
 class Stored(Struct, frozen=True):
@@ -37,6 +64,7 @@ class Stored(Struct, frozen=True):
     doubtful_below: int = 0
     released: bool = False
     """Whether the owner has ended in good order: it does nothing any more, and its last login was long enough ago."""
+    origin: Origin = UNKNOWN_ORIGIN
 
 
 def encode(stored: Stored, watermark: int) -> str:
@@ -50,16 +78,39 @@ def encode(stored: Stored, watermark: int) -> str:
             delta >>= 7
         packed.append(delta)
     coded = base64.urlsafe_b64encode(packed).decode().rstrip("=")
-    return f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.doubtful_below}:{stored.released:d}:{coded}"
+    origin = stored.origin
+    return (
+        f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.doubtful_below}:{stored.released:d}:{watermark}"
+        f":{origin.topic_id}:{origin.environment}:{origin.key_fingerprint}:{coded}"
+    )
 
 
 def decode(metadata: str, watermark: int) -> Stored | None:
-    """Read the metadata of a commit at `watermark`; None when it is not ours."""
+    """Read the metadata of a commit at `watermark`; None when it is not ours, or was made at another offset.
+
+    A tool that mirrors a group copies the metadata to the offset that it has worked out for the other cluster, where
+    the claims would name other commands.
+    """
+    origin = UNKNOWN_ORIGIN
     parts = _METADATA.fullmatch(metadata)
-    if parts is None:
+    if parts is not None:
+        if int(parts[5]) != watermark:
+            return None
+        origin = Origin(parts[7], parts[8], parts[6])
+    else:
+        parts = _METADATA_1.fullmatch(metadata)
+    if parts is None or int(parts[1]) > EPOCH_MAX:
         return None
+    claimed = _unpack(parts[parts.lastindex or 0], watermark)
+    if claimed is None:
+        return None
+    return Stored(int(parts[1]), int(parts[2]), claimed, int(parts[3]), parts[4] == "1", origin)
+
+
+def _unpack(coded: str, watermark: int) -> tuple[int, ...] | None:
+    """Return the offsets that were packed; None where the text ends within a number, or is no text of ours."""
     try:
-        packed = base64.urlsafe_b64decode(parts[5] + "=" * (-len(parts[5]) % 4))
+        packed = base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))
     except binascii.Error:
         return None
     claimed, offset, delta, shift = [], watermark, 0, 0
@@ -70,15 +121,14 @@ def decode(metadata: str, watermark: int) -> Stored | None:
             offset += delta
             claimed.append(offset)
             delta = shift = 0
-    if shift:
-        return None
-    return Stored(int(parts[1]), int(parts[2]), tuple(claimed), int(parts[3]), parts[4] == "1")
+    return None if shift else tuple(claimed)
 
 
 class Claims:
     """Which offsets are open, which of them claimed, and where the watermark stands."""
 
-    def __init__(self, start: int, *, doubtful_below: int = 0) -> None:
+    def __init__(self, start: int, *, doubtful_below: int = 0, origin: Origin = UNKNOWN_ORIGIN) -> None:
+        self.origin = origin
         self.next_offset = start
         self._doubtful_below = doubtful_below
         self.claimed: set[int] = set()
@@ -114,4 +164,4 @@ class Claims:
         """Return what a commit would say now, with `more` offsets claimed."""
         doubtful_below = self._doubtful_below if self.watermark < self._doubtful_below else 0
         claimed = (offset for offset in self.claimed.union(more) if offset >= doubtful_below)
-        return Stored(epoch, durable_until_ms, tuple(sorted(claimed)), doubtful_below, released)
+        return Stored(epoch, durable_until_ms, tuple(sorted(claimed)), doubtful_below, released, self.origin)

@@ -10,7 +10,7 @@ from bridge.contract.results import Outcome, Reason, Result, Takeover
 from bridge.contract.session import Alarm, AlarmRaised, SessionEvent
 from bridge.contract.topics import Stream
 from bridge.core.admit import Refusal, short
-from bridge.core.claims import Claims
+from bridge.core.claims import UNKNOWN_ORIGIN, Claims, Origin
 from bridge.core.command import Pending
 from bridge.core.life import Event, State
 from bridge.core.memory import Memory, Repeat
@@ -128,13 +128,20 @@ class Replies:
             )
         )
 
-    def takeover(self, epoch: int, instance: str, now: Now) -> None:
-        """Publish the record with which a term begins."""
+    def takeover(self, epoch: int, instance: str, now: Now, origin: Origin = UNKNOWN_ORIGIN) -> None:
+        """Publish the record with which a term begins; `origin` says for whom it is."""
+        takeover = Takeover(
+            epoch=epoch,
+            instance=instance,
+            at=now.wall_ms,
+            environment=origin.environment or None,
+            key_fingerprint=origin.key_fingerprint or None,
+        )
         self.outbox.append(
             Outgoing(
                 stream=Stream.RESULTS,
                 key=self._account,
-                value=_encode(Takeover(epoch=epoch, instance=instance, at=now.wall_ms)),
+                value=_encode(takeover),
                 time_ms=now.wall_ms,
                 event_id=f"takeover:{epoch}",
                 event_type=names.TAKEOVER_TYPE,

@@ -10,7 +10,7 @@ import structlog
 from bridge.core.account import Account
 from bridge.core.backoff import full_jitter
 from bridge.core.traffic import Outgoing
-from bridge.errors import BridgeError, LoginRefused, OffsetLost
+from bridge.errors import BridgeError, ForeignOwner, LoginRefused, OffsetLost
 from bridge.flow.ports import Membership
 from bridge.flow.term import Parts, Term
 
@@ -73,7 +73,7 @@ class AccountFlow:
             began = asyncio.get_running_loop().time()
             try:
                 await self._one_term(stop)
-            except (LoginRefused, OffsetLost) as error:
+            except (LoginRefused, OffsetLost, ForeignOwner) as error:
                 self.phase, self.detail = Phase.STOPPED, str(error)
                 self._log.error("account.stopped", reason=type(error).__name__, detail=str(error))
                 return

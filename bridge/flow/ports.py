@@ -6,6 +6,7 @@ from typing import Protocol
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.replay import TopicRecord
 from bridge.core.skew import Skew
 from bridge.core.traffic import CommandRecord, Outgoing, Received
 
@@ -197,6 +198,9 @@ class Membership(Protocol):
     def resume(self) -> None:
         """Read again."""
 
+    async def topic_id(self) -> str:
+        """Return the id of the commands topic, which it gets anew when it is made again; empty where none is told."""
+
     async def begin_offset(self) -> int:
         """Return the first offset that the topic still holds."""
 
@@ -207,29 +211,7 @@ class Membership(Protocol):
         """Leave the group, so that another member takes over at once."""
 
 
-class TailRecord(Protocol):
-    """A record read from the end of a topic."""
-
-    @property
-    def offset(self) -> int:
-        """Its offset."""
-
-    @property
-    def timestamp_ms(self) -> int:
-        """Unix ms."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The key."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The value."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """The headers; one may have no content."""
-
-
-ReadTail = Callable[[str, int, Callable[[Sequence[TailRecord]], None]], Awaitable[None]]
+ReadTail = Callable[[str, int, Callable[[Sequence[TopicRecord]], None]], Awaitable[None]]
 """Topic and Unix ms: hands over the records from then on to the topic's present end, a small part at a time."""
+ReadLast = Callable[[str, Callable[[Sequence[TopicRecord]], None]], Awaitable[int]]
+"""Topic: hands over its last records, a small number; returns its end offset, 0 where it never held any."""

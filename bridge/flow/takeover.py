@@ -2,28 +2,56 @@
 
 Commit the next epoch first, so that the coordinator fences whoever held the last; then say so on `results`; only
 then read what was answered, because nothing of an older epoch behind that record counts; and read every command
-there is before anything is sent.
+there is before anything is sent. A takeover may read for long, and polls meanwhile: the group puts out a member that
+does not.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from math import inf
+from typing import Any, TypeVar
 
 import structlog
+from msgspec import Struct, structs
 
 from bridge.contract.session import Alarm
-from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
+from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.account import Account
-from bridge.core.claims import Stored, decode, encode
+from bridge.core.claims import Origin, Stored, encode
 from bridge.core.intake import Past
+from bridge.core.replay import ReplayedResults, TopicRecord, portfolios_in
+from bridge.core.takeover_plan import (
+    Beginning,
+    begin_without_claims,
+    clamp,
+    in_words,
+    key_has_changed,
+    other_environment,
+    other_portfolio,
+    read_commit,
+)
 from bridge.core.terms import Terms
-from bridge.errors import ClusterUnreachable, OffsetLost
-from bridge.flow.past import Answered, Heard, States
-from bridge.flow.ports import Clock, Membership, Publisher, ReadTail, TailRecord
+from bridge.errors import ClusterUnreachable, ForeignOwner, OffsetLost
+from bridge.flow.ports import Clock, Membership, Publisher, ReadLast, ReadTail
+from bridge.flow.replay import TopicReplay
 from bridge.flow.together import together
 from bridge.flow.turn import Turn
 
 _log = structlog.get_logger()
 _POLL_S = 0.5
+
+_Result = TypeVar("_Result")
+
+
+class Identity(Struct, frozen=True):
+    """Whose account it is: the environment, a digest of the API key, and how to ask the venue what the key is of.
+
+    `read_holdings` returns the balances and positions of the key, as the pushes of them would say.
+    """
+
+    environment: str
+    key_fingerprint: str
+    read_holdings: Callable[[], Awaitable[Sequence[bytes]]]
 
 
 class Takeover:
@@ -36,9 +64,11 @@ class Takeover:
         instance: str,
         terms: Terms,
         *,
+        identity: Identity,
         membership: Membership,
         publisher: Publisher,
         read_tail: ReadTail,
+        read_last: ReadLast,
         clock: Clock,
         commit_timeout_s: float,
         executions_since_ms: int | None,
@@ -47,9 +77,10 @@ class Takeover:
         self._name = name
         self._instance = instance
         self._terms = terms
+        self._identity = identity
         self._membership = membership
         self._publisher = publisher
-        self._read_tail = read_tail
+        self._topics = TopicReplay(prefix, name, read_tail, read_last)
         self._clock = clock
         self._commit_timeout_s = commit_timeout_s
         self._executions_since_ms = executions_since_ms
@@ -57,103 +88,129 @@ class Takeover:
     async def run(self) -> Account:
         """Take over; the account that comes back may send as soon as its session is live.
 
-        Raises TermEnded when the partition is lost on the way, ClusterUnreachable when the brokers do not answer, and
-        OffsetLost, after an alarm, when the topic does not hold what comes next.
+        Raises TermEnded when the partition is lost on the way, ClusterUnreachable when the brokers do not answer;
+        and, after an alarm, OffsetLost when the topic does not hold what comes next, and ForeignOwner when the account
+        is another's.
         """
-        committed = await self._membership.committed()
-        offset, stored = committed.offset, None
-        if offset is not None:
-            stored = decode(committed.metadata, offset)
-        readable = stored is not None
-        if stored is None:
-            seen = await self._answers(since_ms=0)
-            heard = await self._heard(since_ms=0)
-            readable = offset is None and seen.epoch == heard.epoch == 0
-            offset = await self._membership.begin_offset() if offset is None else offset
-            stored = Stored(seen.epoch, 0, (), 0)
-            if not readable:
-                # A term that was cut off before it announced itself left no trace on `results`, and may still do so:
-                # in seconds since 1970, the clock is ahead of any number of terms.
-                now_ms = self._clock().wall_ms
-                epoch = max(seen.epoch, heard.epoch, now_ms // 1000)
-                # Nor is it known up to when events are durable. At the last login they were, but for its open gaps.
-                durable_ms = heard.last_login_ms or now_ms - int(self._terms.horizon_s * 1000)
-                stored = Stored(epoch, durable_ms, (), await self._membership.end_offset())
-        offset = offset or 0
-        epoch = stored.epoch + 1
-        fenced = Stored(epoch, stored.durable_until_ms, stored.claimed, stored.doubtful_below)
-        await self._membership.commit(offset, encode(fenced, offset), self._commit_timeout_s)
-        self._membership.set_epoch(epoch)
-        account = Account(
-            self._prefix,
-            self._name,
-            self._terms,
-            epoch=epoch,
-            start=offset,
-            durable_until_ms=stored.durable_until_ms,
-            doubtful_below=stored.doubtful_below,
-            other_login_at=-inf if epoch == 1 or stored.released else self._clock().mono,
-        )
-        self._publisher.begin_epoch(epoch)
-        account.replies.takeover(epoch, self._instance, self._clock())
+        topic_id = await self._membership.topic_id()
+        own = Origin(self._identity.environment, self._identity.key_fingerprint, topic_id)
+        begin = await self._while_polling(self._find_beginning(topic_id))
+        foreign = await self._while_polling(self._find_foreign_owner(begin.stored, own))
+        account = await self._fence(begin, begin.stored.origin if foreign is not None else own)
+        if foreign is not None:
+            account.replies.alarm(Alarm.FOREIGN_OWNER, foreign, self._clock())
+            await self._flush(account)
+            raise ForeignOwner(foreign)
+        account.replies.takeover(account.epoch, self._instance, self._clock(), own)
         await self._flush(account)
         try:
-            since_ms = await self._since_ms(offset)
-            answers = await self._answers(0 if stored.doubtful_below > offset else since_ms, account)
-            states = (self._states(stream, since_ms, account) for stream in STATE_STREAMS)
-            durable_ms = stored.durable_until_ms
-            await together(*states, self._trades(durable_ms, account), self._gaps(min(since_ms, durable_ms), account))
-            await self._read_commands(account, offset, stored, answers)
+            await self._remember(account, begin)
         except OffsetLost as error:
             account.replies.alarm(Alarm.OFFSET_LOST, str(error), self._clock())
             await self._flush(account)
             raise
         await self._flush(account)
         account.begin(self._instance, self._clock(), self._executions_since_ms)
-        _log.info("account.remembered", account=self._name, answered=len(answers.offsets), since_ms=since_ms)
         return account
 
-    async def _since_ms(self, start: int) -> int:
-        """Return from when on answers matter: one horizon back, or longer where a command in doubt holds the offset."""
-        since_ms = self._clock().wall_ms - int(self._terms.horizon_s * 1000)
+    async def _find_beginning(self, topic_id: str) -> Beginning:
+        """Find where to begin: by the group's commit, or by what the topics tell where that says nothing."""
+        committed = await self._membership.committed()
+        end = await self._membership.end_offset()
+        found = read_commit(committed.offset, committed.metadata, topic_id)
+        if isinstance(found, Beginning):
+            return Beginning(found.offset, clamp(found.stored, max(end, found.offset)))
+        remains = await self._topics.remains()
+        return begin_without_claims(
+            remains,
+            found,
+            was_committed=committed.offset is not None,
+            begin=await self._membership.begin_offset(),
+            end=end,
+            now_ms=self._clock().wall_ms,
+            horizon_ms=int(self._terms.horizon_s * 1000),
+        )
+
+    async def _find_foreign_owner(self, stored: Stored, own: Origin) -> str | None:
+        """Return whose the account is where it is not ours; a new API key of the same portfolio is ours."""
+        why = other_environment(stored, own)
+        if why is not None or not key_has_changed(stored, own):
+            return why
+        ours = frozenset(portfolios_in(await self._identity.read_holdings()))
+        why = other_portfolio(stored, own, await self._topics.portfolios(), ours)
+        if why is None:
+            _log.info("account.key_changed", account=self._name, fingerprint=own.key_fingerprint)
+        return why
+
+    async def _fence(self, begin: Beginning, origin: Origin) -> Account:
+        """Commit the next epoch: from then on the coordinator refuses what predecessors commit."""
+        stored = begin.stored
+        epoch = stored.epoch + 1
+        account = Account(
+            self._prefix,
+            self._name,
+            self._terms,
+            epoch=epoch,
+            start=begin.offset,
+            durable_until_ms=stored.durable_until_ms,
+            doubtful_below=stored.doubtful_below,
+            # Until the venue has taken our key, it is not known to be this account's.
+            origin=structs.replace(origin, key_fingerprint=stored.origin.key_fingerprint),
+            other_login_at=-inf if begin.is_first or stored.released else self._clock().mono,
+        )
+        fenced = Stored(epoch, stored.durable_until_ms, stored.claimed, stored.doubtful_below, origin=account.origin)
+        await self._membership.commit(begin.offset, encode(fenced, begin.offset), self._commit_timeout_s)
+        self._membership.set_epoch(epoch)
+        self._publisher.begin_epoch(epoch)
+        return account
+
+    async def _remember(self, account: Account, begin: Beginning) -> None:
+        """Read what the topics tell of the time before, and then every command there is."""
+        now_ms, horizon_ms = self._clock().wall_ms, int(self._terms.horizon_s * 1000)
+        durable_ms, in_doubt = begin.stored.durable_until_ms, begin.stored.doubtful_below > begin.offset
+        since_ms = await self._answers_since_ms(begin.offset, now_ms - horizon_ms)
+        # While nobody owned the account, no state was published again.
+        states_since_ms = min(since_ms, durable_ms - horizon_ms) if durable_ms else since_ms
+        answers = await self._while_polling(self._answers(account, begin.offset, 0 if in_doubt else since_ms))
+        states = (self._states(stream, states_since_ms, account) for stream in STATE_STREAMS)
+        gaps = self._gaps(min(since_ms, durable_ms), account)
+        await self._while_polling(together(*states, self._trades(durable_ms, account), gaps))
+        self._membership.resume()
+        await self._read_commands(account, begin, answers, answers.complete_since_ms(now_ms - horizon_ms))
+        _log.info("account.remembered", account=self._name, answered=answers.count, since_ms=since_ms)
+
+    async def _answers_since_ms(self, start: int, since_ms: int) -> int:
+        """Return from when on answers matter: `since_ms`, or earlier where a command in doubt holds the offset."""
         self._membership.seek(start)
         end = await self._membership.end_offset()
         while self._membership.position < end:
             for record in await self._membership.poll(_POLL_S):
+                self._membership.pause()
                 return min(since_ms, record.timestamp_ms - int(self._terms.skew_bound_s * 1000))
+        self._membership.pause()
         return since_ms
 
-    async def _answers(self, since_ms: int, account: Account | None = None) -> Answered:
-        """Read what was answered; the account, if there is one yet, remembers it. It may be much."""
-        answered = Answered()
+    async def _answers(self, account: Account, from_offset: int, since_ms: int) -> ReplayedResults:
+        """Read what was answered, and let the account remember it. It may be much."""
+        answers = ReplayedResults(from_offset)
 
-        def take(records: Sequence[TailRecord]) -> None:
-            results = answered.results(records)
-            if account is not None:
-                account.restore(results, self._clock())
+        def take(records: Sequence[TopicRecord]) -> None:
+            account.restore(answers.take_results(records, own_epoch=account.epoch), self._clock())
 
-        await self._read_tail(topic_name(self._prefix, self._name, Stream.RESULTS), since_ms, take)
-        letters = topic_name(self._prefix, self._name, Stream.DEAD_LETTERS)
-        await self._read_tail(letters, since_ms, answered.dead_letters)
-        return answered
+        await self._topics.read(Stream.RESULTS, since_ms, take)
+        await self._topics.read(Stream.DEAD_LETTERS, since_ms, answers.take_dead_letters)
+        return answers
 
     async def _states(self, stream: Stream, since_ms: int, account: Account) -> None:
-        """Read what stands on a state topic: it tells everything within one horizon."""
-        states = States()
-        await self._read_tail(topic_name(self._prefix, self._name, stream), since_ms, states.take)
+        """Let the account remember what stands on a state topic."""
+        states = await self._topics.states(stream, since_ms)
         for value, published_ms in states.last.values():
             account.listening.remember(stream, value, published_ms)
 
-    async def _heard(self, since_ms: int) -> Heard:
-        """Read what earlier owners said of their sessions and gaps."""
-        heard = Heard()
-        await self._read_tail(topic_name(self._prefix, self._name, Stream.SESSION), since_ms, heard.take)
-        return heard
-
     async def _gaps(self, since_ms: int, account: Account) -> None:
         """Take on the gaps that earlier owners left open."""
-        heard = await self._heard(since_ms)
-        account.listening.inherit(heard.left_open)
+        session = await self._topics.session(since_ms)
+        account.listening.inherit(session.left_open)
 
     async def _trades(self, durable_until_ms: int, account: Account) -> None:
         """Read which trades have been published of the time that REST will be asked about."""
@@ -161,11 +218,11 @@ class Takeover:
             durable_until_ms or self._executions_since_ms or self._clock().wall_ms
         )
 
-        def take(records: Sequence[TailRecord]) -> None:
+        def take(records: Sequence[TopicRecord]) -> None:
             for record in records:
                 account.listening.remember(Stream.TRADES, record.value or b"", record.timestamp_ms)
 
-        await self._read_tail(topic_name(self._prefix, self._name, Stream.TRADES), since_ms, take)
+        await self._topics.read(Stream.TRADES, since_ms, take)
 
     async def _flush(self, account: Account) -> None:
         for record in account.drain():
@@ -173,31 +230,57 @@ class Takeover:
         if not await self._publisher.flush(self._commit_timeout_s):
             raise ClusterUnreachable("records of the takeover did not become durable in time")
 
-    async def _read_commands(self, account: Account, start: int, stored: Stored, answers: Answered) -> None:
-        """Read every command there is. Where claims were lost, whatever has no result counts as claimed."""
+    async def _read_commands(
+        self, account: Account, begin: Beginning, answers: ReplayedResults, complete_since_ms: int
+    ) -> None:
+        """Read every command there is. Where claims were lost, whatever has no result counts as claimed.
+
+        Unless it is so old that its result may have been removed: nobody can tell any more what was answered.
+        """
+        stored = begin.stored
         claimed = frozenset(stored.claimed)
-        self._membership.seek(start)
+        self._membership.seek(begin.offset)
         end = await self._membership.end_offset()
-        passed_over = 0
+        passed_over = in_doubt = 0
         while self._membership.position < end:
             turn = Turn(self._clock)
             for record in await self._membership.poll(_POLL_S):
                 if turn.over:
                     await turn.rest()
+                lost = record.offset < stored.doubtful_below
                 past = Past.READ
-                if record.offset in answers.offsets:
+                if answers.has_answer(record):
                     past = Past.ANSWERED
-                elif record.offset in claimed or record.offset < stored.doubtful_below:
-                    past = Past.CLAIMED
-                lost = past is Past.CLAIMED and record.offset < stored.doubtful_below
-                if lost and record.timestamp_ms < answers.trimmed_ms:
+                elif (lost or begin.is_first) and record.timestamp_ms < complete_since_ms:
                     passed_over += 1
                     past = Past.ANSWERED
+                elif lost or record.offset in claimed:
+                    in_doubt += lost
+                    past = Past.CLAIMED
                 account.intake.offer(record, self._clock(), past)
             account.intake.read_to(self._membership.position)
             for record_out in account.drain():
                 self._publisher.publish(record_out)
-        if stored.doubtful_below > start:
-            detail = f"the group's commit held no claims of ours; {passed_over} commands were passed over"
+        if stored.doubtful_below > begin.offset or passed_over:
+            detail = in_words(begin, in_doubt, passed_over)
             account.replies.alarm(Alarm.CLAIMS_UNREADABLE, detail, self._clock())
-            _log.warning("claims.unreadable", account=self._name, passed_over=passed_over)
+            _log.warning("claims.unreadable", account=self._name, passed_over=passed_over, in_doubt=in_doubt)
+
+    async def _while_polling(self, step: Coroutine[Any, Any, _Result]) -> _Result:
+        """Take a step that may take long; raises TermEnded as soon as the partition is lost."""
+        taking = asyncio.create_task(step)
+        polling = asyncio.create_task(self._keep_polling())
+        try:
+            await asyncio.wait([taking, polling], return_when=asyncio.FIRST_COMPLETED)
+            if polling.done():
+                polling.result()
+            return await taking
+        finally:
+            for task in (taking, polling):
+                task.cancel()
+            await asyncio.gather(taking, polling, return_exceptions=True)
+
+    async def _keep_polling(self) -> None:
+        """Poll for nothing: the reading of commands has not begun, or rests."""
+        while True:
+            await self._membership.poll(_POLL_S)

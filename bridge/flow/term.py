@@ -38,6 +38,8 @@ class Parts(Struct, frozen=True):
     """Takes who is told, and when a predecessor may last have logged in."""
     encode: EncodeAction
     clock: Clock
+    key_fingerprint: Callable[[], str]
+    """A digest of the API key that is in its file now; empty where it cannot be read."""
 
 
 class Term:
@@ -199,6 +201,7 @@ class Term:
         self._commands.wake()
 
     def _logged_in(self, endpoint: str) -> None:
+        self._account.key_accepted(self._parts.key_fingerprint())
         self._recovery.begin(endpoint)
 
 

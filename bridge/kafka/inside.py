@@ -18,6 +18,7 @@ from aiokafka import errors as kafka_errors
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
@@ -112,6 +113,27 @@ async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition
     if partition not in found:
         return None
     return found[partition].offset, found[partition].metadata or ""
+
+
+async def ask_any_broker(consumer: AIOKafkaConsumer, request: object) -> Any:  # noqa: ANN401 - aiokafka has no types
+    """Send a request that any broker answers. Raises KafkaError; NotImplementedError for one no broker understands."""
+    client = consumer._client
+    node = client.get_random_node()
+    if node is None:
+        raise kafka_errors.NodeNotReadyError("no broker is known yet")
+    return await client.send(node, request)
+
+
+async def group_state(consumer: AIOKafkaConsumer) -> str:
+    """Ask the coordinator for the state of the group, as far as it is one of the classic protocol."""
+    coordinator = consumer._coordinator
+    await coordinator.ensure_coordinator_known()
+    request = DescribeGroupsRequest([coordinator.group_id])
+    response = await consumer._client.send(coordinator.coordinator_id, request, group=ConnectionGroup.COORDINATION)
+    error, _, state, *_ = response.groups[0]
+    if error:
+        raise kafka_errors.for_code(error)
+    return str(state)
 
 
 def fetch_position(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:

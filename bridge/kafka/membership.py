@@ -17,12 +17,14 @@ from msgspec import Struct
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.core.traffic import CommandRecord
-from bridge.errors import ClusterUnreachable, CommitInterrupted, KafkaTrouble, TermEnded
+from bridge.errors import ClusterUnreachable, CommitInterrupted, ForeignMember, KafkaTrouble, OffsetLost, TermEnded
 from bridge.kafka import inside
 from bridge.kafka.assignor import KeepOwner
 from bridge.kafka.cluster import ask, likely_cause, member_options, require_one_partition, require_topic
 from bridge.kafka.commits import CommitAttempts
+from bridge.kafka.group_watch import GroupWatch, topic_id
 from bridge.kafka.intake import Intake
+from bridge.kafka.ownership import Ownership
 from bridge.kafka.rebootstrap import follow_bootstrap_servers
 
 _LEAVE_TIMEOUT_S: Final = 5.0
@@ -67,15 +69,13 @@ class Membership:
         self._begin()
 
     def _begin(self) -> None:
-        self._assigned: inside.Generation | None = None
-        self._held: inside.Generation | None = None
-        self._joined = False
-        self._over: str | None = None
-        self._epoch = 0
-        self._epoch_member_id = ""
+        self._ownership = Ownership()
         self._turn: asyncio.Future[None] | None = None
         self._intake: Intake | None = None
         self._commits: CommitAttempts | None = None
+        self._watch_group: GroupWatch | None = None
+        self.is_classic = True
+        """Whether the group is of the classic protocol: False while a consumer of the new one is in it."""
 
     async def join(self) -> None:
         """Join the group; returns once it has formed, with the partition or without (a hot standby).
@@ -100,8 +100,11 @@ class Membership:
                 inside.decode_fetches_within_bounds(consumer)
                 await require_topic(consumer, self._partition.topic)
                 consumer.subscribe([self._partition.topic], listener=_Listener(self))
-                while not self._joined:
+                while not self._ownership.has_joined:
                     await self._watch()
+            self._watch_group = GroupWatch(
+                consumer, self._partition.topic, on_remade=self._remade, on_protocol=self._protocol_seen
+            )
         except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
             await self.leave()
             raise ClusterUnreachable(
@@ -113,19 +116,28 @@ class Membership:
             raise
 
     async def wait_owned(self) -> None:
-        """Wait until the partition is ours. A standby waits here: it is what keeps it a member."""
+        """Wait until the partition is ours. A standby waits here: it is what keeps it a member.
+
+        Raises ForeignMember where a consumer that is no bridge is in the group: it may have the partition for ever.
+        """
         while not self.owned:
             self._require_membership()
+            if not self.is_classic:
+                raise ForeignMember(
+                    f"a consumer of the new group protocol (KIP-848) is in the group {self._group} and has the "
+                    "account's partition, or may get it: no command is read; stop it, or give it a group of its own"
+                )
             await self._watch()
 
     @property
     def owned(self) -> bool:
         """Whether the partition is assigned to us at this moment; False while a rebalance runs."""
+        ownership = self._ownership
         return (
-            self._over is None
+            ownership.over is None
             and self._consumer is not None
-            and self._assigned is not None
-            and self._assigned == inside.current_generation(self._consumer)
+            and ownership.assigned_in is not None
+            and ownership.assigned_in == inside.current_generation(self._consumer)
         )
 
     @property
@@ -135,14 +147,15 @@ class Membership:
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the group, from its next rebalance on, which epoch we own: the highest keeps the partition."""
-        self._epoch = epoch
-        self._epoch_member_id = inside.current_generation(self._consumer).member_id if self._consumer else ""
+        self._ownership.set_epoch(epoch, self._member_id)
 
     def _owned_epoch(self) -> int:
-        """Return the epoch for the join that is being sent: none for a member that was put out meanwhile."""
+        return self._ownership.epoch_told(self._member_id)
+
+    @property
+    def _member_id(self) -> str:
         # The library may still be joining when this member has left already.
-        member_id = inside.current_generation(self._consumer).member_id if self._consumer is not None else ""
-        return self._epoch if self._over is None and member_id and member_id == self._epoch_member_id else 0
+        return inside.current_generation(self._consumer).member_id if self._consumer is not None else ""
 
     async def committed(self) -> Committed:
         """Ask the coordinator for what the group has committed. Raises ClusterUnreachable, KafkaTrouble."""
@@ -159,11 +172,12 @@ class Membership:
         the broker refuses what is committed.
         """
         _, _, commits = self._require_membership()
-        if self._assigned is None and self._held is not None:
+        assigned_in = self._ownership.assigned_in
+        if assigned_in is None and self._ownership.was_held:
             raise CommitInterrupted("a rebalance is running; nothing was sent")
-        if self._assigned is None or not self.owned:
+        if assigned_in is None or not self.owned:
             raise TermEnded("the partition is not ours; nothing can be committed")
-        await commits.commit(self._assigned, offset, metadata, timeout_s)
+        await commits.commit(assigned_in, offset, metadata, timeout_s)
 
     async def poll(self, timeout_s: float) -> list[CommandRecord]:
         """Return the records that have arrived, in the order of their offsets, each offset once.
@@ -180,10 +194,15 @@ class Membership:
         self._turn = asyncio.get_running_loop().create_future()
         try:
             records = await intake.poll(timeout_s, self._turn)
+        except OffsetLost:
+            if self._watch_group is not None and await self._watch_group.is_remade():
+                self._remade()
+            self._require_membership()
+            raise
         except kafka_errors.GroupAuthorizationFailedError as error:
             raise KafkaTrouble(f"the group {self._group} is refused to this principal; grant it Read") from error
         except kafka_errors.KafkaError as error:
-            if not self._joined and not error.retriable:
+            if not self._ownership.has_joined and not error.retriable:
                 raise KafkaTrouble(f"the group {self._group} could not be joined: {error!r}") from error
             raise TermEnded(f"the consumer failed: {error!r}") from error
         self._require_membership()
@@ -211,6 +230,17 @@ class Membership:
         _, intake, _ = self._require_membership()
         intake.resume()
 
+    async def topic_id(self) -> str:
+        """Return the id of the commands topic, empty where the brokers tell none; from now on another ends the term.
+
+        Raises ClusterUnreachable, KafkaTrouble.
+        """
+        consumer, _, _ = self._require_membership()
+        found = await ask(topic_id(consumer, self._partition.topic), self._partition.topic)
+        if self._watch_group is not None:
+            self._watch_group.expect(found)
+        return found
+
     async def begin_offset(self) -> int:
         """Return the first offset that the log holds. Raises ClusterUnreachable, KafkaTrouble."""
         consumer, _, _ = self._require_membership()
@@ -224,8 +254,12 @@ class Membership:
     async def leave(self) -> None:
         """Leave the group, so that a standby takes over at once. Never hangs, and may be called at any time."""
         consumer, self._consumer = self._consumer, None
-        self._assigned, self._over = None, "this member has left the group"
+        self._ownership.revoke()
+        self._ownership.over = TermEnded("this member has left the group")
         self._wake()
+        watch, self._watch_group = self._watch_group, None
+        if watch is not None:
+            await watch.end()
         if consumer is None or self._commits is None or self._intake is None:
             return
         try:
@@ -235,11 +269,22 @@ class Membership:
             self._intake.end()
 
     def _require_membership(self) -> tuple[AIOKafkaConsumer, Intake, CommitAttempts]:
-        if self._over is not None:
-            raise TermEnded(self._over)
+        if self._ownership.over is not None:
+            raise self._ownership.over
         if self._consumer is None or self._intake is None or self._commits is None:
             raise TermEnded("this member has not joined the group")
         return self._consumer, self._intake, self._commits
+
+    def _remade(self) -> None:
+        """End the term: the offsets that it knows name other commands, or none."""
+        self._ownership.over = TermEnded(f"{self._partition.topic} was deleted and made again")
+        self._wake()
+
+    def _protocol_seen(self, is_classic: bool) -> None:  # noqa: FBT001 - it is the news itself
+        if self.is_classic and not is_classic:
+            log.error("membership.foreign_protocol", account=self._account, group=self._group)
+        self.is_classic = is_classic
+        self._wake()
 
     def _wake(self) -> None:
         if self._turn is not None and not self._turn.done():
@@ -247,7 +292,7 @@ class Membership:
 
     async def revoked(self) -> None:
         """End the commit and stop owning; called by the client, which waits for it before it joins again."""
-        was_ours, self._assigned = self._assigned is not None, None
+        was_ours = self._ownership.revoke()
         if self._intake is not None and self._commits is not None:
             self._intake.revoked()
             await self._commits.interrupt()
@@ -256,29 +301,15 @@ class Membership:
 
     def assigned(self, partitions: set[TopicPartition]) -> None:
         """Take, keep or lose the partition; called by the client after every rebalance."""
-        if self._consumer is None or self._intake is None or self._over is not None:
+        if self._consumer is None or self._intake is None or self._ownership.over is not None:
             return
-        self._joined = True
-        generation = inside.current_generation(self._consumer)
+        self._ownership.has_joined = True
         if self._partition not in partitions:
-            if self._held is not None:
-                self._over = "the partition was given to another member"
-        elif self._held is not None and not self._continues(self._held, generation):
-            self._over = "another member may have owned the account since this one was last assigned it"
-        else:
-            self._held = self._assigned = generation
+            self._ownership.lose()
+        elif self._ownership.assign(inside.current_generation(self._consumer)):
             self._intake.assigned()
             self._call(self._on_assigned)
         self._wake()
-
-    def _continues(self, before: inside.Generation, now: inside.Generation) -> bool:
-        """Tell whether nobody else can have been assigned the partition between the two generations.
-
-        A member that was put out comes back under another id. A generation that we were in and whose outcome we
-        never saw cannot have gone to a lower epoch than the one we told it.
-        """
-        told_epoch = self._epoch > 0 and self._epoch_member_id == now.member_id
-        return now.member_id == before.member_id and (now.number == before.number + 1 or told_epoch)
 
     def _call(self, callback: Callable[[], None]) -> None:
         """Call back; a failure ends the membership, because the client would only log it and go on."""
@@ -286,7 +317,7 @@ class Membership:
             callback()
         except Exception as error:
             log.exception("membership.callback_failed", account=self._account)
-            self._over = f"a callback failed: {error!r}"
+            self._ownership.over = TermEnded(f"a callback failed: {error!r}")
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka publishes no types

@@ -1,8 +1,8 @@
 """Reading a topic from a point in time to its end, without a group: what a new owner must know."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
@@ -21,6 +21,10 @@ _FETCH_BYTES: Final = 8 * 1024 * 1024
 _STOP_TIMEOUT_S: Final = 2.0
 _LOST_TRIES: Final = 3
 _RECORDS_AT_ONCE: Final = 500
+_LAST_RECORDS: Final = 500
+"""Offsets before the end that tell the highest epoch: what a predecessor flushed late stands behind it."""
+
+_Result = TypeVar("_Result")
 
 
 class TailRecord(Struct, frozen=True, gc=False):
@@ -43,6 +47,36 @@ async def read_tail(kafka: Kafka, topic: str, take: Take, *, since_ms: int) -> N
     its heartbeats over it. Raises ClusterUnreachable when nothing moves for 10 s, KafkaTrouble when the topic
     does not exist, has several partitions, or is refused.
     """
+
+    async def read(consumer: AIOKafkaConsumer, partition: TopicPartition, deadline: asyncio.Timeout) -> None:
+        end = await _end_offset(consumer, partition)
+        begin = await _first_offset(consumer, partition, since_ms)
+        await _read(consumer, partition, take, (end if begin is None else begin, end), deadline)
+
+    await _with_reader(kafka, topic, read)
+
+
+async def read_last(kafka: Kafka, topic: str, take: Take) -> int:
+    """Read the last records, a small number at most; returns the end offset, 0 where the topic never held a record.
+
+    Raises as `read_tail` does.
+    """
+
+    async def read(consumer: AIOKafkaConsumer, partition: TopicPartition, deadline: asyncio.Timeout) -> int:
+        end = await _end_offset(consumer, partition)
+        begin = await _first_offset(consumer, partition, 0) or 0
+        await _read(consumer, partition, take, (max(begin, end - _LAST_RECORDS), end), deadline)
+        return end
+
+    return await _with_reader(kafka, topic, read)
+
+
+async def _with_reader(
+    kafka: Kafka,
+    topic: str,
+    read: Callable[[AIOKafkaConsumer, TopicPartition, asyncio.Timeout], Awaitable[_Result]],
+) -> _Result:
+    """Read with a consumer that belongs to no group; once more where retention has removed what was to be read."""
     consumer = AIOKafkaConsumer(
         topic,
         **client_options(kafka),
@@ -60,7 +94,7 @@ async def read_tail(kafka: Kafka, topic: str, take: Take, *, since_ms: int) -> N
             require_one_partition(consumer, topic)
             for _ in range(_LOST_TRIES):
                 try:
-                    return await _read(consumer, TopicPartition(topic, 0), take, since_ms, deadline)
+                    return await read(consumer, TopicPartition(topic, 0), deadline)
                 except kafka_errors.OffsetOutOfRangeError:
                     continue  # retention removed the beginning after it was looked up
         raise KafkaTrouble(f"{topic} loses its oldest records faster than they can be read; raise its retention")
@@ -79,17 +113,10 @@ async def read_tail(kafka: Kafka, topic: str, take: Take, *, since_ms: int) -> N
 
 
 async def _read(
-    consumer: AIOKafkaConsumer,
-    partition: TopicPartition,
-    take: Take,
-    since_ms: int,
-    deadline: asyncio.Timeout,
+    consumer: AIOKafkaConsumer, partition: TopicPartition, take: Take, span: tuple[int, int], deadline: asyncio.Timeout
 ) -> None:
-    begin = await _first_offset(consumer, partition, since_ms)
-    end: int = (await consumer.end_offsets([partition]))[partition]
-    begin = end if begin is None else begin
-    consumer.seek(partition, begin)
-    position = begin
+    position, end = span
+    consumer.seek(partition, position)
     # The position, not the last record, says where we are: the log may end in control records or holes.
     while position < end:
         found = await inside.fetch_records(consumer, partition, _FETCH_MS, max_records=_RECORDS_AT_ONCE)
@@ -99,6 +126,11 @@ async def _read(
         if reached is not None and reached > position:
             position = reached
             deadline.reschedule(asyncio.get_running_loop().time() + _STALL_S)
+
+
+async def _end_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
+    end: int = (await consumer.end_offsets([partition]))[partition]
+    return end
 
 
 async def _first_offset(consumer: AIOKafkaConsumer, partition: TopicPartition, since_ms: int) -> int | None:

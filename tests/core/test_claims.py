@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.contract.headers import EPOCH_MAX
 from bridge.core.claims import METADATA_BYTES_MAX, Claims, Stored, decode, encode
 
 _numbers = st.integers(0, 10**18 - 1)
@@ -12,7 +13,7 @@ _numbers = st.integers(0, 10**18 - 1)
 @given(
     watermark=st.integers(0, 1 << 62),
     steps=st.lists(st.integers(1, 1 << 40), max_size=40),
-    epoch=_numbers,
+    epoch=st.integers(0, EPOCH_MAX),
     durable_until_ms=_numbers,
     doubtful_below=_numbers,
     released=st.booleans(),

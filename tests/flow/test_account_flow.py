@@ -8,7 +8,7 @@ from one_account import place
 from outside import Committed, Outside, until
 
 from bridge.contract.session import Cause
-from bridge.core.claims import Stored, decode, encode
+from bridge.core.claims import Origin, Stored, decode, encode
 from bridge.errors import KafkaTrouble, LoginRefused, TermEnded
 from bridge.flow.account import Phase
 
@@ -164,7 +164,8 @@ async def test_a_good_end_leaves_everything_committed() -> None:
         await until(lambda: outside.topics.outcomes("p2") == ["accepted"])
     stored = decode(outside.group.committed.metadata, outside.group.committed.offset or 0)
     first, gap = outside.topics.session_events("gap.opened")
-    assert (outside.group.committed.offset, stored) == (2, Stored(1, first["fromMs"], (), released=True))
+    origin = Origin("sandbox", "key-1", "topic-1")
+    assert (outside.group.committed.offset, stored) == (2, Stored(1, first["fromMs"], (), released=True, origin=origin))
     assert (first["cause"], gap["cause"]) == ("first_start", "stopped")
     assert [event["epoch"] for event in outside.topics.session_events("owner.released")] == [1]
 

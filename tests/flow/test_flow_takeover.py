@@ -10,8 +10,8 @@ from bridge.contract import headers as names
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.claims import Stored, decode, encode
-from bridge.core.traffic import Outgoing
-from bridge.flow.past import Answered
+from bridge.core.replay import ReplayedResults
+from bridge.core.traffic import CommandRecord, Outgoing
 
 RESULT = Result(command_id="a", command_offset=3, outcome=Outcome.ACCEPTED, answered_at=1, action="place_order")
 
@@ -36,11 +36,14 @@ def test_what_counts_as_an_answer() -> None:
         tail(b"not JSON", epoch=b"2"),
     ]
     letter = Tail(7, b"?", [(names.ERROR_OFFSET, b"9")])
-    answered = Answered()
-    found = [*answered.results(records[:3]), *answered.results(records[3:])]
-    answered.dead_letters([letter])
+    answered = ReplayedResults()
+    found = [*answered.take_results(records[:3]), *answered.take_results(records[3:])]
+    answered.take_dead_letters([letter])
     assert found == [(RESULT, 7), (doubt, 7)]
-    assert (answered.offsets, answered.epoch, answered.trimmed_ms) == ({3, 9}, 3, 0)
+    asked = [CommandRecord(offset, 7, b"", b'{"commandId": "a"}', ()) for offset in range(9)]
+    assert [3] == [record.offset for record in asked if answered.has_answer(record)]
+    assert answered.has_answer(CommandRecord(9, 7, b"", b"?", ()))
+    assert (answered.count, answered.epoch, answered.complete_since_ms(1)) == (2, 3, 0)
 
 
 async def test_the_first_start_of_all() -> None:
@@ -110,7 +113,7 @@ async def test_commands_older_than_what_results_still_hold_are_passed_over(*, tr
     outside.topics.first_offset = 1000 * trimmed
     outside.group.write(place("p0"))
     late = msgspec.structs.replace(RESULT, command_id="p9", command_offset=9)
-    outside.topics.begin_epoch(3)
+    outside.topics.begin_epoch(1)
     outside.topics.publish(Outgoing(Stream.RESULTS, b"p9", msgspec.json.encode(late), clock().wall_ms))
     outside.topics.release()
     outside.group.log[0] = msgspec.structs.replace(outside.group.log[0], timestamp_ms=5)

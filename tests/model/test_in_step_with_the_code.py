@@ -12,8 +12,8 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
+from bridge.core.replay import ReplayedResults
 from bridge.core.traffic import CommandRecord
-from bridge.flow.past import Answered
 
 from .lives import saved_by
 from .protocol import published
@@ -31,6 +31,11 @@ def body_of(trial: Trial, offset: int) -> dict[str, object]:
     if action == CANCEL:
         return cancel(f"c{offset}", clientOrderId=f"o{of}")
     return cancel_all(f"c{offset}") if action == CANCEL_ALL else replace(f"c{offset}", orderId=ORDER_ID)
+
+
+def command_record(trial: Trial, offset: int) -> CommandRecord:
+    """Return a command of a trial as its record."""
+    return CommandRecord(offset, START.wall_ms, b"key", msgspec.json.encode(body_of(trial, offset)), ())
 
 
 def result_of(trial: Trial, offset: int, outcome: Outcome) -> Result:
@@ -58,10 +63,11 @@ def test_readers_take_the_same_records() -> None:
         world = first(trial)
         for epoch, said in log:
             world = published(trial, world, epoch, said)
-        answered = Answered()
-        results = answered.results([record_of(trial, epoch, said) for epoch, said in log])
+        answered = ReplayedResults()
+        results = answered.take_results([record_of(trial, epoch, said) for epoch, said in log])
         last = {result.command_offset: result.outcome for result, _ in results}
-        assert (answered.epoch, answered.offsets) == (world.top, set(last))
+        known = {offset for offset in (0, 1) if answered.has_answer(command_record(trial, offset))}
+        assert (answered.epoch, known) == (world.top, set(last))
         assert world.answers == (last.get(0), last.get(1))
 
 
@@ -75,9 +81,7 @@ def account_after(trial: Trial, reading: Reading) -> Account:
     answers = [(offset, outcome) for offset, outcome in enumerate(outcomes) if outcome is not None]
     account.restore([(result_of(trial, *answer), START.wall_ms) for answer in answers], START)
     for offset in range(begin, topic):
-        value = msgspec.json.encode(body_of(trial, offset))
-        record = CommandRecord(offset, START.wall_ms, b"key", value, ())
-        account.intake.offer(record, START, past_of(term, offset, outcomes))
+        account.intake.offer(command_record(trial, offset), START, past_of(term, offset, outcomes))
     return account
 
 

@@ -19,6 +19,8 @@ from bridge.contract.results import Result
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
+from bridge.core.claims import decode
+from bridge.core.claims import encode as encode_stored
 from bridge.core.now import Now
 from bridge.core.traffic import Answer, CommandRecord, Outgoing, Received
 from bridge.errors import (
@@ -34,7 +36,7 @@ from bridge.errors import (
 from bridge.flow.account import AccountFlow, Phase
 from bridge.flow.ports import Listener
 from bridge.flow.ports import Membership as MembershipPort
-from bridge.flow.takeover import Takeover
+from bridge.flow.takeover import Identity, Takeover
 from bridge.flow.term import Parts
 
 if TYPE_CHECKING:
@@ -136,10 +138,24 @@ class Topics:
 
     async def read_tail(self, topic: str, since_ms: int, take: Callable[[list[Tail]], None]) -> None:
         """Read a topic back from a point in time on, one record at a time."""
-        of_topic = [(epoch, one) for epoch, one in self.durable if topic.endswith("." + one.stream.value)]
-        for offset, (epoch, one) in enumerate(of_topic, self.first_offset):
-            if one.time_ms >= since_ms:
-                take([Tail(one.time_ms, one.value, [*one.headers, *_ours(epoch, one)], offset, one.key)])
+        for record in self.read_back(Stream(topic.rsplit(".", 1)[1])):
+            if record.timestamp_ms >= since_ms:
+                take([record])
+
+    def read_back(self, stream: Stream) -> list[Tail]:
+        """Return the durable records of a stream, as a reader finds them."""
+        of_stream = [(epoch, one) for epoch, one in self.durable if one.stream is stream]
+        return [
+            Tail(one.time_ms, one.value, [*one.headers, *_ours(epoch, one)], offset, one.key)
+            for offset, (epoch, one) in enumerate(of_stream, self.first_offset)
+        ]
+
+    async def read_last(self, topic: str, take: Callable[[list[Tail]], None]) -> int:
+        """Read the end of a topic."""
+        found: list[Tail] = []
+        await self.read_tail(topic, 0, found.extend)
+        take(found)
+        return self.first_offset + len(found)
 
     def said(self) -> list[Outgoing]:
         """Return everything that was published, durable or not."""
@@ -173,6 +189,7 @@ class Group:
         self.begin = 0
         self.committed = Committed(None, "")
         self.commits: list[int] = []
+        self.topic_id = "topic-1"
         self.trouble: KafkaTrouble | None = None
         self.refusal: KafkaTrouble | None = None
         self.slow_s = 0.0
@@ -186,6 +203,17 @@ class Group:
             value = json.dumps(body).encode() if isinstance(body, dict) else body
             self.log.append(CommandRecord(self.begin + len(self.log), clock().wall_ms, b"key", value, ()))
 
+    def commit(self, offset: int | None, metadata: str = "") -> None:
+        """Set what is committed, as a tool may."""
+        self.committed = Committed(offset, metadata)
+
+    def make_topic_again(self) -> None:
+        """Delete the commands topic and make it again; Kafka removes the group's offset with it."""
+        self.log.clear()
+        self.begin = 0
+        self.topic_id += "-again"
+        self.committed = Committed(None, "")
+
     def give_away(self) -> None:
         """Give the partition to another member for good."""
         self.trouble = TermEnded("given to another member")
@@ -198,7 +226,7 @@ class Member:
         self._group = group
         self._changed = changed
         self.owned = False
-        self.position = 0
+        self.position = -1
         self.epoch = 0
         self.paused: list[bool] = []
 
@@ -237,13 +265,19 @@ class Member:
     async def poll(self, timeout_s: float) -> list[CommandRecord]:
         """Return new records."""
         with contextlib.suppress(AssertionError):
-            await until(lambda: self._group.trouble or self.position < self.end, min(timeout_s, 0.05))
+            await until(lambda: self._group.trouble or self._may_read(), min(timeout_s, 0.05))
         self._raise()
+        if not self._may_read():
+            return []
         if self.position < self._group.begin:
             raise OffsetLost("commands", self.position, self._group.begin, self.end)
         found = self._group.log[self.position - self._group.begin :]
         self.position = self.end
         return found
+
+    def _may_read(self) -> bool:
+        resting = bool(self.paused) and self.paused[-1]
+        return 0 <= self.position < self.end and not resting
 
     @property
     def end(self) -> int:
@@ -261,6 +295,10 @@ class Member:
     def resume(self) -> None:
         """Note it."""
         self.paused.append(False)
+
+    async def topic_id(self) -> str:
+        """Return the id of the commands topic."""
+        return self._group.topic_id
 
     async def begin_offset(self) -> int:
         """Return the first offset."""
@@ -467,6 +505,8 @@ class Outside:
         self.venue = Venue()
         self.members: list[Member] = []
         self.executions_since_ms: int | None = None
+        self.key = "key-1"
+        self.environment = "sandbox"
         self.started = asyncio.Event()
         self.started.set()
         self.terms: Terms = msgspec.structs.replace(
@@ -505,15 +545,20 @@ class Outside:
         self.members.append(Member(self.group, wake))
         return self.member
 
+    async def _holdings(self) -> list[bytes]:
+        return [*self.venue.balances, *self.venue.holdings]
+
     async def _take_over(self, member: MembershipPort) -> Account:
         return await Takeover(
             "ltp",
             "main",
             "here:1",
             self.terms,
+            identity=Identity(self.environment, self.key, self._holdings),
             membership=member,
             publisher=self.topics,
             read_tail=self.topics.read_tail,
+            read_last=self.topics.read_last,
             clock=clock,
             commit_timeout_s=COMMIT_TIMEOUT_S,
             executions_since_ms=self.executions_since_ms,
@@ -527,7 +572,27 @@ class Outside:
             open_session=self.venue.opened,
             encode=encode,
             clock=clock,
+            key_fingerprint=lambda: self.key,
         )
+
+    def let_pass(self, seconds: float) -> None:
+        """Make everything older by so much, as if nobody had been there for so long."""
+        ms = int(seconds * 1000)
+        older = [(epoch, msgspec.structs.replace(one, time_ms=one.time_ms - ms)) for epoch, one in self.topics.durable]
+        self.topics.durable = older
+        self.group.log[:] = [msgspec.structs.replace(one, timestamp_ms=one.timestamp_ms - ms) for one in self.group.log]
+        stored = decode(self.group.committed.metadata, self.group.committed.offset or 0)
+        if stored is not None:
+            durable_ms = stored.durable_until_ms
+            before = msgspec.structs.replace(stored, durable_until_ms=durable_ms and durable_ms - ms)
+            self.group.commit(self.group.committed.offset or 0, encode_stored(before, self.group.committed.offset or 0))
+
+    def lose_records(self, *streams: Stream, trimmed: bool = True) -> None:
+        """Remove all records of some topics: by retention, or, not `trimmed`, as if the topic had been made again."""
+        before = len(self.topics.durable)
+        self.topics.durable = [(epoch, one) for epoch, one in self.topics.durable if one.stream not in streams]
+        if trimmed:
+            self.topics.first_offset += before - len(self.topics.durable)
 
     @contextlib.asynccontextmanager
     async def running(self, *, ready: bool = True) -> AsyncIterator[asyncio.Task[None]]:

@@ -1,0 +1,250 @@
+"""Replaying the topics: what `results`, `dead-letters`, `session` and the state topics tell of earlier owners.
+
+Anybody with Write on a topic, or a corrupt disk, may have put anything there: whatever the bytes, a record that cannot
+be read is passed over, and nothing here raises.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from typing import Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from bridge.contract import headers as names
+from bridge.contract.results import Result, Takeover
+from bridge.contract.session import GapClosed, GapOpened, SessionEvent, SessionOpened
+from bridge.contract.topics import Stream
+from bridge.core.admit import command_id_of
+from bridge.core.claims import Origin
+from bridge.core.gaps import Gap
+from bridge.core.traffic import CommandRecord
+
+UNREADABLE_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading the bytes of a record as JSON may raise."""
+TIME_MS_MAX: Final = 10**14
+"""No event is later than that (the year 5138): a time that was written to be more is none."""
+
+_decode_session = msgspec.json.Decoder(SessionEvent).decode
+_decode_result = msgspec.json.Decoder(Result).decode
+_decode_takeover = msgspec.json.Decoder(Takeover).decode
+
+
+class TopicRecord(Protocol):
+    """A record as it was read from a topic."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset."""
+
+    @property
+    def timestamp_ms(self) -> int:
+        """Unix ms."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """The headers; one may have no content."""
+
+
+class StaleEpochs:
+    """Drops records with a lower epoch than one before them: a predecessor's producer was still flushing."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        """The highest so far."""
+
+    def dropped_from(self, records: Iterable[TopicRecord]) -> Iterator[tuple[TopicRecord, bytes | None, bytes | None]]:
+        """Yield each record that counts, with its value and its `ce_type`."""
+        for record in records:
+            headers = dict(record.headers)
+            epoch = names.epoch(headers.get(names.EPOCH))
+            if epoch >= self.epoch:
+                self.epoch = epoch
+                yield record, record.value, headers.get(names.TYPE)
+
+
+class TopicEnd(Struct):
+    """What the last records of a topic tell: the highest epoch among them, and when the newest was written, Unix ms."""
+
+    epoch: int = 0
+    newest_ms: int = 0
+
+    def take(self, records: Iterable[TopicRecord]) -> None:
+        """Take records in."""
+        for record in records:
+            self.epoch = max(self.epoch, names.epoch(dict(record.headers).get(names.EPOCH)))
+            self.newest_ms = max(self.newest_ms, record.timestamp_ms)
+
+
+class ReplayedResults:
+    """The answers on `results` and `dead-letters`, read piece by piece: which commands have their terminal one.
+
+    A command is known by its commandId and its offset: where the topic was made again, or copied from another
+    cluster, one number stands for several commands. Offsets below `from_offset` are not looked at.
+    """
+
+    def __init__(self, from_offset: int = 0) -> None:
+        self._from_offset = from_offset
+        self._stale = StaleEpochs()
+        self._command_ids: dict[int, str] = {}
+        self._dead_letters: dict[int, bytes] = {}
+        self._oldest: TopicRecord | None = None
+        self._begun_by = 0
+        self.owner: Origin | None = None
+        """For whom the last owner that announced itself wrote; None where none has said so."""
+
+    @property
+    def epoch(self) -> int:
+        """The highest epoch on `results`; 0 without one."""
+        return self._stale.epoch
+
+    @property
+    def count(self) -> int:
+        """How many commands are known to be answered."""
+        return len(self._command_ids) + len(self._dead_letters)
+
+    def take_results(self, records: Sequence[TopicRecord], *, own_epoch: int | None = None) -> list[tuple[Result, int]]:
+        """Return the results among records of `results`, with their timestamps in ms; void ones are left out.
+
+        What the reader itself has written, in `own_epoch`, tells nothing of the time before it.
+        """
+        found: list[tuple[Result, int]] = []
+        for record, value, kind in self._stale.dropped_from(records):
+            if self._stale.epoch == own_epoch:
+                continue
+            if self._oldest is None:
+                self._oldest, self._begun_by = record, self._stale.epoch
+            result = self._read(value, kind)
+            if result is None:
+                continue
+            found.append((result, record.timestamp_ms))
+            if result.outcome.terminal and result.command_offset >= self._from_offset:
+                self._command_ids[result.command_offset] = result.command_id
+        return found
+
+    def _read(self, value: bytes | None, kind: bytes | None) -> Result | None:
+        try:
+            if kind == names.TAKEOVER_TYPE:
+                takeover = _decode_takeover(value or b"")
+                if takeover.environment is not None:
+                    self.owner = Origin(takeover.environment, takeover.key_fingerprint or "")
+            elif kind == names.EVENT_TYPES[Stream.RESULTS]:
+                return _decode_result(value or b"")
+        except UNREADABLE_JSON:
+            pass
+        return None
+
+    def take_dead_letters(self, records: Sequence[TopicRecord]) -> None:
+        """Note which records of `commands` became dead letters."""
+        for record in records:
+            offset = names.number(dict(record.headers).get(names.ERROR_OFFSET))
+            if offset >= self._from_offset:
+                self._dead_letters[offset] = _digest(record.value)
+
+    def has_answer(self, record: CommandRecord) -> bool:
+        """Whether this very record of `commands` has been answered."""
+        command_id = self._command_ids.get(record.offset)
+        if command_id is not None and command_id == command_id_of(record.value):
+            return True
+        letter = self._dead_letters.get(record.offset)
+        # A record that was too large for a letter is quoted without its value.
+        return letter is not None and letter in {_digest(record.value), _EMPTY}
+
+    def complete_since_ms(self, horizon_ms: int) -> int:
+        """Return from when on every answer is still there, Unix ms; `horizon_ms` is one horizon ago.
+
+        Retention keeps at least one horizon. Whether anything stood before the oldest record is known only where that
+        is the first that the topic ever held, written by the first owner of all.
+        """
+        if self._oldest is None:
+            return horizon_ms
+        if self._oldest.offset == 0 and self._begun_by <= 1:
+            return 0
+        return min(self._oldest.timestamp_ms, horizon_ms)
+
+
+def _digest(value: bytes | None) -> bytes:
+    return b"" if value is None else blake2b(value, digest_size=16).digest()
+
+
+_EMPTY: Final = _digest(b"")
+
+
+class ReplayedStates:
+    """The last state of every key that earlier owners published on one topic, read piece by piece."""
+
+    def __init__(self) -> None:
+        self._stale = StaleEpochs()
+        self.last: dict[bytes, tuple[bytes, int]] = {}
+        """Value and timestamp in ms of the last record of each key, the oldest first."""
+
+    def take(self, records: Sequence[TopicRecord]) -> None:
+        """Take records in; void ones are left out, and a tombstone ends its key."""
+        for record, value, _ in self._stale.dropped_from(records):
+            key = record.key or b""
+            self.last.pop(key, None)
+            if value is not None:
+                self.last[key] = value, record.timestamp_ms
+
+
+class ReplayedSession:
+    """What earlier owners said on `session`: the gaps they left open, and their last login, read piece by piece."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Gap] = {}
+        self.last_login_ms = 0
+        self._epoch = 0
+
+    @property
+    def left_open(self) -> Iterable[Gap]:
+        """The gaps that were not closed, the oldest first."""
+        return self._open.values()
+
+    def take(self, records: Sequence[TopicRecord]) -> None:
+        """Take records of `session` in; what is not a session event is none."""
+        for record in records:
+            try:
+                event = _decode_session(record.value or b"")
+            except UNREADABLE_JSON:
+                continue
+            epoch = names.epoch(dict(record.headers).get(names.EPOCH))
+            # An owner that was put out may still have been flushing.
+            void, self._epoch = epoch < self._epoch, max(epoch, self._epoch)
+            if isinstance(event, GapOpened) and 0 < event.from_ms < TIME_MS_MAX:
+                self._open[event.gap_id] = Gap(event.gap_id, event.from_ms, event.cause)
+            elif isinstance(event, GapClosed):
+                self._open.pop(event.gap_id, None)
+            elif isinstance(event, SessionOpened) and not void and 0 < event.at < TIME_MS_MAX:
+                self.last_login_ms = event.at
+                for gap in self._open.values():
+                    gap.to_ms = gap.to_ms or event.at
+
+
+class _OfPortfolio(Struct, rename="camel"):
+    """Which of the venue's portfolios an order, balance or position belongs to."""
+
+    portfolio_id: str | int | None = None
+
+
+_decode_portfolio = msgspec.json.Decoder(_OfPortfolio).decode
+
+
+def portfolios_in(values: Iterable[bytes]) -> set[str]:
+    """Return the portfolios that orders, balances and positions name; one that names none tells nothing."""
+    found = set()
+    for value in values:
+        try:
+            portfolio_id = _decode_portfolio(value).portfolio_id
+        except UNREADABLE_JSON:
+            continue
+        if portfolio_id:
+            found.add(str(portfolio_id))
+    return found

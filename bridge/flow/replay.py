@@ -1,0 +1,78 @@
+"""Reading an account's topics for what earlier owners left there."""
+
+from collections.abc import Callable, Sequence
+
+from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
+from bridge.core.claims import Origin
+from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates, TopicEnd, TopicRecord, portfolios_in
+from bridge.core.takeover_plan import Remains
+from bridge.flow.ports import ReadLast, ReadTail
+from bridge.flow.together import together
+
+_TOLD: tuple[Stream, ...] = (
+    *(Stream.RESULTS, Stream.DEAD_LETTERS, Stream.SESSION, Stream.TRADES),
+    *sorted(STATE_STREAMS),
+)
+"""Every topic that an owner reads: their epochs and times tell of the owners before it."""
+
+
+class TopicReplay:
+    """The topics of one account, read from a point in time to their end."""
+
+    def __init__(self, prefix: str, name: str, read_tail: ReadTail, read_last: ReadLast) -> None:
+        self._prefix = prefix
+        self._name = name
+        self._read_tail = read_tail
+        self._read_last = read_last
+
+    async def read(self, stream: Stream, since_ms: int, take: Callable[[Sequence[TopicRecord]], None]) -> None:
+        """Hand over the records of a stream since `since_ms` (all with 0), a small part at a time."""
+        await self._read_tail(topic_name(self._prefix, self._name, stream), max(since_ms, 0), take)
+
+    async def states(self, stream: Stream, since_ms: int) -> ReplayedStates:
+        """Return what stands on a state topic: within one horizon every state is published again."""
+        states = ReplayedStates()
+        await self.read(stream, since_ms, states.take)
+        return states
+
+    async def session(self, since_ms: int) -> ReplayedSession:
+        """Return what earlier owners said of their sessions and gaps."""
+        session = ReplayedSession()
+        await self.read(Stream.SESSION, since_ms, session.take)
+        return session
+
+    async def owner_on_results(self) -> Origin | None:
+        """Return for whom the last owner wrote that announced itself on `results`, where it says so."""
+        results = ReplayedResults()
+        await self.read(Stream.RESULTS, 0, lambda records: _drop(results.take_results(records)))
+        return results.owner
+
+    async def remains(self) -> Remains:
+        """Return what all topics together tell of earlier owners."""
+        ends = await together(*(self._end(stream) for stream in _TOLD))
+        if not any(was_written for _, was_written in ends):
+            return Remains((), was_written=False)
+        session = await self.session(0)
+        return Remains(
+            tuple(end for end, _ in ends),
+            was_written=True,
+            last_login_ms=session.last_login_ms,
+            owner=await self.owner_on_results(),
+        )
+
+    async def _end(self, stream: Stream) -> tuple[TopicEnd, bool]:
+        end = TopicEnd()
+        end_offset = await self._read_last(topic_name(self._prefix, self._name, stream), end.take)
+        return end, end_offset > 0
+
+    async def portfolios(self) -> frozenset[str]:
+        """Return the venue's portfolios that the state topics are about."""
+        found: set[str] = set()
+        for stream in sorted(STATE_STREAMS):
+            states = await self.states(stream, 0)
+            found |= portfolios_in(value for value, _ in states.last.values())
+        return frozenset(found)
+
+
+def _drop(_: object) -> None:
+    """Need nothing of it."""

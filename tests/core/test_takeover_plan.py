@@ -1,0 +1,129 @@
+"""Where a takeover begins, and whose the account is."""
+
+import pytest
+
+from bridge.core.claims import Origin, Stored, encode, key_fingerprint
+from bridge.core.recovery import ARCHIVE_MS
+from bridge.core.replay import TopicEnd
+from bridge.core.takeover_plan import (
+    Beginning,
+    Remains,
+    begin_without_claims,
+    clamp,
+    in_words,
+    key_has_changed,
+    other_environment,
+    other_portfolio,
+    read_commit,
+)
+
+NOW_MS = 1_795_000_000_000
+HOUR_MS = 3_600_000
+OURS = Origin("production", "aa", "topic")
+
+
+def begin(remains: Remains, *, was_committed: bool = False) -> Beginning:
+    """Begin without claims on a log from 5 to 9."""
+    return begin_without_claims(
+        remains, "why", was_committed=was_committed, begin=5, end=9, now_ms=NOW_MS, horizon_ms=HOUR_MS
+    )
+
+
+def test_a_commit_about_this_log_is_believed() -> None:
+    """Offset, topic and text fit; a topic's id that one side does not know contradicts nothing."""
+    stored = Stored(3, 7, (5,), origin=OURS)
+    assert Beginning(4, stored) == read_commit(4, encode(stored, 4), "topic")
+    assert Beginning(4, stored) == read_commit(4, encode(stored, 4), "")
+    old = Stored(3, 7, (5,))
+    assert Beginning(4, old) == read_commit(4, encode(old, 4), "topic")
+
+
+@pytest.mark.parametrize(
+    ("offset", "metadata", "topic_id", "why"),
+    [
+        (None, "", "topic", "no offset any more"),
+        (4, "", "topic", "set by a tool"),
+        (3, encode(Stored(3, 7, (5,), origin=OURS), 4), "topic", "a mirror"),
+        (4, encode(Stored(3, 7, (5,), origin=OURS), 4), "another", "made again"),
+    ],
+)
+def test_a_commit_about_another_log_is_not(offset: int | None, metadata: str, topic_id: str, why: str) -> None:
+    """Missing, foreign, copied to another offset, or about a topic that was made again: the reason is told."""
+    found = read_commit(offset, metadata, topic_id)
+    assert isinstance(found, str)
+    assert why in found
+
+
+def test_nobody_was_here_before() -> None:
+    """Where no topic ever held a record and the group never committed, nothing is in doubt; the epoch is the first."""
+    found = begin(Remains((), was_written=False))
+    assert (found.offset, found.stored, found.why_in_doubt, found.is_first) == (5, Stored(0, 0, ()), "", True)
+    assert "nobody has committed before: 0 commands" in in_words(found, 0, 2)
+
+
+def test_the_epoch_goes_on_from_the_highest_there_is() -> None:
+    """That of any topic, or the clock's: terms that left no trace cannot have come so far."""
+    ends = (TopicEnd(7, NOW_MS - 9), TopicEnd(NOW_MS, NOW_MS - 8), TopicEnd())
+    assert begin(Remains(ends, was_written=True)).stored.epoch == NOW_MS
+    found = begin(Remains(ends[:1], was_written=True))
+    assert (found.stored.epoch, found.stored.doubtful_below, found.why_in_doubt) == (NOW_MS // 1000, 9, "why")
+    assert begin(Remains((), was_written=False), was_committed=True).stored.epoch == NOW_MS // 1000
+
+
+@pytest.mark.parametrize(
+    ("remains", "durable_ms"),
+    [
+        (Remains((TopicEnd(1, NOW_MS - 5),), was_written=True, last_login_ms=NOW_MS - 500), NOW_MS - 500),
+        (Remains((TopicEnd(1, NOW_MS - 5),), was_written=True, last_login_ms=NOW_MS + 500), NOW_MS),
+        (Remains((TopicEnd(1, NOW_MS - 5), TopicEnd()), was_written=True), NOW_MS - 5 - HOUR_MS),
+        (Remains((TopicEnd(1, NOW_MS + 5),), was_written=True), NOW_MS - HOUR_MS),
+        (Remains((TopicEnd(), TopicEnd()), was_written=True), NOW_MS - ARCHIVE_MS),
+    ],
+    ids=["a login", "a login to come", "a record", "a record to come", "nothing"],
+)
+def test_the_gap_begins_where_somebody_surely_listened(remains: Remains, durable_ms: int) -> None:
+    """At the last login; else one horizon before the newest record; else as far back as the venue can be asked."""
+    assert begin(remains).stored.durable_until_ms == durable_ms
+
+
+def test_whose_the_account_is_stays_known_without_the_commit() -> None:
+    """What the last owner said of itself on `results` counts where the commit is lost."""
+    assert begin(Remains((), was_written=True, owner=OURS)).stored.origin == OURS
+    assert begin(Remains((), was_written=True)).stored.origin == Origin()
+
+
+def test_an_old_doubt_ends_with_the_log() -> None:
+    """Below an offset that no command has yet, nothing can have been claimed."""
+    assert Stored(1, 0, (), 9) == clamp(Stored(1, 0, (), 10**18), 9)
+    assert "an earlier owner's claims were lost: 3" in in_words(Beginning(0, Stored(1, 0, (), 9)), 3, 0)
+
+
+def test_another_environment_is_told() -> None:
+    """Two environments under one prefix and name: each is named. What is not known contradicts nothing."""
+    why = other_environment(Stored(1, 0, (), origin=Origin("staging")), OURS)
+    assert why is not None
+    assert ("'staging'" in why, "'production'" in why, "topic_prefix" in why) == (True, True, True)
+    assert other_environment(Stored(1, 0, (), origin=OURS), OURS) is None
+    assert other_environment(Stored(1, 0, ()), OURS) is None
+    assert other_environment(Stored(1, 0, (), origin=OURS), Origin()) is None
+
+
+def test_another_key_is_noticed() -> None:
+    """By its fingerprint, from which the key cannot be told."""
+    assert key_has_changed(Stored(1, 0, (), origin=Origin("production", "bb")), OURS)
+    assert not key_has_changed(Stored(1, 0, (), origin=OURS), OURS)
+    assert not key_has_changed(Stored(1, 0, ()), OURS)
+    assert not key_has_changed(Stored(1, 0, (), origin=OURS), Origin())
+    assert len(key_fingerprint("a-long-and-random-key")) == 12
+    assert key_fingerprint("one") != key_fingerprint("another")
+
+
+def test_a_key_of_the_same_portfolio_is_the_same_accounts() -> None:
+    """Keys are rotated; a key of another portfolio, or of nobody knows which, is another account's."""
+    stored = Stored(1, 0, (), origin=Origin("production", "bb"))
+    assert other_portfolio(stored, OURS, frozenset("12"), frozenset("2")) is None
+    assert other_portfolio(stored, OURS, frozenset(), frozenset("2")) is None
+    for ours, words in ((frozenset("3"), "of portfolio 3"), (frozenset(), "no balance or position")):
+        why = other_portfolio(stored, OURS, frozenset("12"), ours)
+        assert why is not None
+        assert (words in why, "1, 2" in why, "key bb" in why) == (True, True, True)
