@@ -7,13 +7,14 @@ from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.conn import collect_hosts
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from bridge.config import Kafka, Timing
 from bridge.config.files import UnusableFile
 from bridge.errors import ClusterUnreachable, ConfigError, KafkaTrouble, TopicsUnfit
+from bridge.kafka.credentials import LoginHeldBack, create_guarded_connection, guard_credentials
 
 CLIENT_ID: Final = "ltp-bridge"
 PROBE_TIMEOUT_MS: Final = 3000
@@ -47,6 +48,7 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
     Raises ConfigError when the TLS files or the password's file cannot be used.
     """
     calm_client_logs()
+    guard_credentials()
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap_servers,
         "client_id": CLIENT_ID,
@@ -148,10 +150,13 @@ async def likely_cause(kafka: Kafka) -> str:
 
 
 async def _connection_trouble(kafka: Kafka, host: str, port: int) -> str:
-    options = client_options(kafka)
+    try:
+        options = client_options(kafka)
+    except ConfigError as error:
+        return "; ".join(error.problems)
     del options["bootstrap_servers"]
     try:
-        connection = await create_conn(host, port, request_timeout_ms=PROBE_TIMEOUT_MS, **options)
+        connection = await create_guarded_connection(host, port, request_timeout_ms=PROBE_TIMEOUT_MS, **options)
     except (OSError, KafkaError) as error:
         return _diagnosis(kafka, error)
     connection.close()
@@ -162,6 +167,7 @@ async def _connection_trouble(kafka: Kafka, host: str, port: int) -> str:
 def _diagnosis(kafka: Kafka, error: OSError | KafkaError) -> str:
     listener = f"security_protocol is {kafka.security_protocol}, check what the listener speaks"
     diagnoses: tuple[tuple[type[Exception], str], ...] = (
+        (LoginHeldBack, str(error)),
         (ssl.SSLCertVerificationError, f"its certificate is not trusted ({error}); check ssl_ca_file, the host's name"),
         (ssl.SSLError, f"no TLS there; {listener}"),
         (TimeoutError, f"no answer; check the address and the network policy; {listener}"),

@@ -14,6 +14,7 @@ from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.errors import ClusterUnreachable, KafkaTrouble
 from bridge.kafka import inside
 from bridge.kafka.cluster import client_options, likely_cause
+from bridge.kafka.credentials import gate
 from bridge.kafka.topic_rules import Topic, problems_of, wanted_configs
 
 _REACH_S: Final = 10.0
@@ -114,10 +115,9 @@ async def reach_cluster(kafka: Kafka) -> AIOKafkaAdminClient:
                 await admin.start()
         except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
             await inside.within(admin.close(), _CLOSE_TIMEOUT_S)
-            if loop.time() + _RETRY_S >= until:
+            if loop.time() + _RETRY_S >= until or gate.describe_refusal() is not None:
                 raise ClusterUnreachable(
-                    f"no broker of {kafka.bootstrap_servers} answered within {_REACH_S:.0f} s: "
-                    f"{await likely_cause(kafka)}"
+                    f"no broker of {kafka.bootstrap_servers} gives access: {await likely_cause(kafka)}"
                 ) from error
             await asyncio.sleep(_RETRY_S)
         else:

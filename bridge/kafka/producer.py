@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka_errors
 
 from bridge.config import Kafka
+from bridge.errors import ConfigError
 from bridge.kafka import inside
 from bridge.kafka.cluster import client_options, likely_cause
 from bridge.kafka.rebootstrap import follow_bootstrap_servers
@@ -54,8 +55,14 @@ async def connect(kafka: Kafka, topics: Collection[str], trouble: Trouble) -> AI
     """Return a producer that knows the topics; tries until a broker answers."""
     retry_s = _RETRY_FIRST_S
     while True:
+        try:
+            options = client_options(kafka)
+        except ConfigError as error:  # a file of the settings was good at the start and will be again
+            trouble.tell("; ".join(error.problems))
+            await asyncio.sleep(_RETRY_LAST_S)
+            continue
         producer = AIOKafkaProducer(
-            **client_options(kafka),
+            **options,
             acks="all",
             enable_idempotence=True,
             linger_ms=0,

@@ -1,0 +1,121 @@
+"""A password that the brokers refuse is tried again after minutes only, whichever client asks.
+
+Every client of aiokafka connects on its own, several times a second while that fails, and to each broker; and a
+directory locks a user after a few refused passwords. aiokafka has no place of its own where that could be decided, so
+this module puts one before its `create_conn`, which all of its clients call. Written against 0.14.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import aiokafka.client
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.conn import create_conn as _create_conn
+from aiokafka.errors import AuthenticationFailedError, KafkaError, SaslAuthenticationFailed
+from msgspec import Struct
+
+WAITS_S: Final = (15.0, 120.0, 600.0, 900.0)
+"""After the first refusal, the second …; the last goes on. A broker that has just started may refuse the first."""
+_REFUSED: Final = (SaslAuthenticationFailed, AuthenticationFailedError)
+
+_Credentials = tuple[str, str]
+
+
+class LoginHeldBack(KafkaError):  # type: ignore[misc] # aiokafka publishes no types
+    """The brokers have refused this password, and it is not time to try it again; nothing was sent."""
+
+    def __str__(self) -> str:
+        """Return the words alone."""
+        return str(self.args[0])
+
+
+class _Refusals(Struct):
+    count: int
+    next_try_s: float
+    reason: str
+
+
+class CredentialGate:
+    """Remembers which user and password the brokers refuse. Another password is another try, at once."""
+
+    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic_s = monotonic_s
+        self._refused: dict[_Credentials, _Refusals] = {}
+        self._proven: set[_Credentials] = set()
+        self._turns: dict[_Credentials, asyncio.Lock] = {}
+
+    @contextlib.asynccontextmanager
+    async def turn(self, credentials: _Credentials) -> AsyncIterator[None]:
+        """Wait for a turn to try them: one at a time until they have been accepted. Raises LoginHeldBack."""
+        if credentials in self._proven:
+            yield
+            return
+        async with self._turns.setdefault(credentials, asyncio.Lock()):
+            self.require_turn(credentials)
+            yield
+
+    def require_turn(self, credentials: _Credentials) -> None:
+        """Raise LoginHeldBack unless these may be tried now."""
+        refused = self._refused.get(credentials)
+        if refused is None:
+            return
+        wait_s = refused.next_try_s - self._monotonic_s()
+        if wait_s > 0:
+            raise LoginHeldBack(_describe(refused, credentials[0], wait_s))
+
+    def note_refusal(self, credentials: _Credentials, reason: str) -> None:
+        """Hold the next try back, for longer each time."""
+        self._proven.discard(credentials)
+        count = self._refused[credentials].count + 1 if credentials in self._refused else 1
+        wait_s = WAITS_S[min(count, len(WAITS_S)) - 1]
+        self._refused[credentials] = _Refusals(count, self._monotonic_s() + wait_s, reason)
+
+    def note_success(self, credentials: _Credentials) -> None:
+        """Forget the refusals of these, and let every connection try them from now on."""
+        self._proven.add(credentials)
+        self._refused.pop(credentials, None)
+
+    def describe_refusal(self) -> str | None:
+        """Say what is held back and for how long; None while nothing is."""
+        now_s = self._monotonic_s()
+        held = [
+            _describe(refused, user, refused.next_try_s - now_s)
+            for (user, _), refused in self._refused.items()
+            if refused.next_try_s > now_s
+        ]
+        return held[-1] if held else None
+
+
+def _describe(refused: _Refusals, user: str, wait_s: float) -> str:
+    times = "once" if refused.count == 1 else f"{refused.count} times"
+    return (
+        f"the brokers refused the password of {user} {times} ({refused.reason}); it is tried again in {wait_s:.0f} s, "
+        "or as soon as kafka.sasl_password_file holds another: check that file and kafka.sasl_username"
+    )
+
+
+gate: Final = CredentialGate()
+"""One for the process: each of its clients has the same user."""
+
+
+async def create_guarded_connection(host: str, port: int, **options: Any) -> AIOKafkaConnection:  # noqa: ANN401 - passed on
+    """Connect as aiokafka does. Raises what it raises, and LoginHeldBack."""
+    if not options.get("sasl_mechanism"):
+        return await _create_conn(host, port, **options)
+    credentials = options["sasl_plain_username"], options["sasl_plain_password"]
+    async with gate.turn(credentials):
+        try:
+            connection = await _create_conn(host, port, **options)
+        except _REFUSED as error:
+            gate.note_refusal(credentials, str(error))
+            raise
+        gate.note_success(credentials)
+        return connection
+
+
+def guard_credentials() -> None:
+    """Put the gate before every connection that aiokafka makes in this process."""
+    aiokafka.client.create_conn = create_guarded_connection
