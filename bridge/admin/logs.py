@@ -8,6 +8,7 @@ from typing import Final, Literal, TextIO, cast
 import structlog
 
 from bridge.admin.lines import Lines
+from bridge.admin.repeats import RepeatLimit
 from bridge.terminal import escape_lines, escape_text
 
 LIBRARIES_AT_WARNING = ("aiohttp", "aiokafka", "asyncio", "kafka", "urllib3")
@@ -36,6 +37,7 @@ def _write_traceback(out: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
 def configure(level: str, style: Literal["auto", "json", "pretty"]) -> Lines:
     """Send everything that is logged to stdout; return what writes it."""
     lines = Lines(sys.stdout)
+    limit = RepeatLimit()
     pretty = style == "pretty" or (style == "auto" and sys.stdout.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -53,7 +55,7 @@ def configure(level: str, style: Literal["auto", "json", "pretty"]) -> Lines:
     )
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[*shared, *last],
+        processors=[limit, *shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", lines)),
         cache_logger_on_first_use=True,
@@ -64,6 +66,7 @@ def configure(level: str, style: Literal["auto", "json", "pretty"]) -> Lines:
     )
     sink = logging.StreamHandler(lines)
     sink.setFormatter(foreign)
+    sink.addFilter(limit)
     logging.basicConfig(handlers=[sink], level=threshold, force=True)
     for name in LIBRARIES_AT_WARNING:
         logging.getLogger(name).setLevel(logging.WARNING)

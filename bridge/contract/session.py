@@ -33,6 +33,10 @@ class Alarm(OpenWord):
     """What a person should look at; of what lasts, `alarm.cleared` tells the end."""
 
     LOGIN_STOPPED = "login_stopped", "The venue does not want this key: no further login is tried until a restart."
+    KEY_UNUSABLE = (
+        "key_unusable",
+        "A file of the key cannot be used: the one that was last usable is used until the file is mended.",
+    )
     RATE_REJECTED = (
         "rate_rejected",
         "The venue refused a request for its rate; that limit is halved, and climbs back while none is refused.",

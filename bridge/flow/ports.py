@@ -99,6 +99,10 @@ class VenueRest(Protocol):
     def skew(self) -> Skew | None:
         """What the last answer told of our clock and the venue's."""
 
+    @property
+    def key_problem(self) -> str | None:
+        """Which file of the key cannot be used now, and why; None when all can."""
+
     def prefer(self, endpoint: str) -> None:
         """Begin reading at the endpoint of this name, until it is silent."""
 

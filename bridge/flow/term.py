@@ -14,6 +14,7 @@ from bridge.core.traffic import Outgoing
 from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost
 from bridge.flow.commands import Commands
 from bridge.flow.events import Events
+from bridge.flow.key_files import KeyFileWatch
 from bridge.flow.ports import Clock, EncodeAction, Listener, Membership, Publisher, VenueRest, VenueSession
 from bridge.flow.questions import Questions
 from bridge.flow.recovery import Recovery
@@ -83,6 +84,7 @@ class Term:
             clock=parts.clock,
             wake=self.wake,
         )
+        self._key_files = KeyFileWatch(name, account, parts.rest, self._events, parts.clock)
         self._commands = Commands(
             account,
             membership=parts.membership,
@@ -113,6 +115,7 @@ class Term:
             "send": self._commands.send(),
             "recovery": self._recovery.run(),
             "questions": self._questions.run(),
+            "key": self._key_files.run(),
         }
         tasks = {what: asyncio.create_task(step, name=f"{self._name}:{what}") for what, step in work.items()}
         stopping = asyncio.create_task(stop.wait(), name=f"{self._name}:stop")

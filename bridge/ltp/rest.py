@@ -14,6 +14,7 @@ from bridge.core.answers import ORDER_NOT_FOUND
 from bridge.core.now import Now
 from bridge.core.skew import Skew
 from bridge.errors import ListTooLong, VenueError, VenueRefused, VenueUnreachable
+from bridge.ltp.keys import describe_key_problem
 from bridge.ltp.rest_get import NOT_UNDERSTOOD, Route, SignedGet
 from bridge.ltp.rest_pace import Family
 from bridge.ltp.rest_pages import AT_A_TIME, PAGE_SIZE, PAGES_MAX, READINGS_MAX, Listing, Page
@@ -76,6 +77,7 @@ class RestClient:
 
     def __init__(self, endpoints: Sequence[Endpoint], account: Account, clock: Callable[[], Now]) -> None:
         self._venue = SignedGet(endpoints, account, clock)
+        self._account = account
         self._clock = clock
         self.unreadable = 0
         """How many rows were passed over so far because they were not understood.
@@ -96,6 +98,11 @@ class RestClient:
     def skew(self) -> Skew | None:
         """What the last answer told of our clock and the venue's; None when it told nothing."""
         return self._venue.skew
+
+    @property
+    def key_problem(self) -> str | None:
+        """Which file of the key cannot be used now, and why; None when all can."""
+        return describe_key_problem(self._account)
 
     def prefer(self, endpoint: str) -> None:
         """Begin reading at the endpoint of this name, until it is silent."""

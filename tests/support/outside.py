@@ -354,6 +354,7 @@ class Venue:
         self.asked_between: list[tuple[int, int]] = []
         self.unreadable = 0
         self.skew = None
+        self.key_problem: str | None = None
         self.preferred = ""
 
     @property
