@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from outside import Outside, until
@@ -82,15 +83,7 @@ async def test_a_rotation_that_goes_wrong_ends_no_term(tmp_path: Path) -> None:
         made = out._parts
 
         def parts(member: Any) -> Parts:  # noqa: ANN401 - the group's member of the tests
-            usual = made(member)
-            return Parts(
-                membership=usual.membership,
-                publisher=usual.publisher,
-                rest=rest,
-                open_session=usual.open_session,
-                encode=usual.encode,
-                clock=usual.clock,
-            )
+            return msgspec.structs.replace(made(member), rest=rest)
 
         out.flow._parts = parts
         async with out.running():
