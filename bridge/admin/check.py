@@ -13,7 +13,7 @@ from bridge.config import Account, Endpoint, Settings
 from bridge.config.warnings import warnings_about
 from bridge.contract.session import Cause
 from bridge.core.now import Now
-from bridge.core.skew import Skew
+from bridge.core.skew import ClockReading
 from bridge.core.traffic import Received
 from bridge.errors import BridgeError, VenueUnreachable
 from bridge.kafka.cluster import assert_fast
@@ -48,7 +48,7 @@ class _FirstLogin:
     def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Pass over the end of the session that was only tried."""
 
-    def skew_measured(self, skew: Skew, now: Now) -> None:
+    def clock_read(self, reading: ClockReading, now: Now) -> None:
         """Pass over it: the session is not kept for long enough."""
 
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:

@@ -63,6 +63,13 @@ class Reason(OpenWord):
         "over_budget",
         "The rate limit would make it wait beyond its validity; try again after `retryAfterMs`.",
     )
+    CLOCK_UNSURE = (
+        "clock_unsure",
+        (
+            "The broker's clock, which decides what has expired, and the bridge's differ by more than `skew_bound_s`, "
+            "so nobody can tell whether it is still valid; see the alarm `broker_clock_skew`."
+        ),
+    )
     MEMORY_FULL = (
         "memory_full",
         (

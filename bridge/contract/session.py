@@ -59,6 +59,13 @@ class Alarm(OpenWord):
     RECORD_TOO_LARGE = "record_too_large", "An event is larger than its topic takes and was not published."
     LATE_LANDED = "late_landed", "An order shows itself that was answered `not_found`."
     CLOCK_SKEW = "clock_skew", "This machine's clock and the venue's differ by more than `skew_bound_s`."
+    BROKER_CLOCK_SKEW = (
+        "broker_clock_skew",
+        (
+            "The clock of the brokers that stamp `commands` and this machine's differ by more than `skew_bound_s`, or "
+            "contradict each other: places and replaces are denied with `clock_unsure`."
+        ),
+    )
     AUDIT_DISAGREES = (
         "audit_disagrees",
         "Whichever session listens, REST tells what is not pushed: it is published, and the session kept.",

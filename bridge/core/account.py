@@ -17,6 +17,7 @@ from bridge.contract.session import (
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.claims import UNKNOWN_ORIGIN, Claims, Origin
+from bridge.core.clocks import Clocks
 from bridge.core.doubts import Doubts
 from bridge.core.intake import Intake
 from bridge.core.lanes import Lanes
@@ -35,7 +36,7 @@ from bridge.core.terms import Terms
 from bridge.core.traffic import Answer, Outgoing, Received
 from bridge.core.windows import Windows
 
-_ACKS_OF_LATE_MS = 60_000
+_ACKS_OF_LATE_S = 60.0
 _COMMITS_SLOW = (
     "Kafka acknowledges offset commits more slowly than lease_s: places, replaces and cancel_orders wait or expire, "
     "and nothing new is answered; single cancels go out. Look at the brokers, or raise lease_s"
@@ -63,22 +64,21 @@ class Account:
         doubtful_below: int = 0,
         origin: Origin = UNKNOWN_ORIGIN,
         other_login_at: float = -inf,
+        now: Now,
     ) -> None:
         self.epoch = epoch
         self.other_login_at = other_login_at
         """When, on the clock that never steps, a predecessor may last have logged in; before all time without one."""
         self._claims = Claims(start, doubtful_below=doubtful_below, origin=origin)
-        self._orders = Orders()
         self._memory = Memory(terms.horizon_s, terms.memory_bytes_max)
         self._lanes = Lanes()
         self._windows = _windows(terms)
         lookups = OrderLookups()
         self.replies = Replies(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
         self.alarms = ActiveAlarms(self.replies.session)
-        on_push = (self.order_row, self.trade_row)
-        self.listening = Listening(
-            self.replies, self._orders, *on_push, terms, epoch=epoch, durable_until_ms=durable_until_ms
-        )
+        self.clocks = Clocks(self.alarms, now, skew_bound_s=terms.skew_bound_s, rest_lag_s=terms.rest_lag_s)
+        self._orders = Orders(self.clocks.rest_lag_ms)
+        self.listening = self._new_listening(terms, durable_until_ms)
         self.sending = Sending(
             self._lanes,
             self._windows,
@@ -91,22 +91,21 @@ class Account:
             inflight_max=terms.inflight_commands_max,
         )
         self.own_cancels = OwnCancels(self._windows, epoch=epoch)
-        lag_s = terms.rest_lag_s + terms.skew_bound_s
-        self._late = LateLandings(self.replies, self.own_cancels, cancel=terms.cancel_late_landings, rest_lag_s=lag_s)
+        self._late = LateLandings(
+            self.replies, self.own_cancels, cancel=terms.cancel_late_landings, rest_lag_ms=self.clocks.rest_lag_ms
+        )
         known = (self.replies, self._lanes, self._orders, self._memory)
         self.doubts = Doubts(
             *known,
             own_cancels=self.own_cancels,
             late=self._late,
+            clocks=self.clocks,
             late_landing_s=terms.late_landing_s,
-            skew_bound_s=terms.skew_bound_s,
         )
-        parts = (self.replies, self._lanes, self._windows, self._orders, self.doubts)
-        self.settling = Settling(*parts, alarms=self.alarms, ack_timeout_s=terms.ack_timeout_s)
+        self.settling = self._new_settling(terms)
         self.intake = Intake(
             terms.rules,
             terms.lane_commands_max,
-            terms.skew_bound_s,
             replies=self.replies,
             claims=self._claims,
             memory=self._memory,
@@ -116,6 +115,7 @@ class Account:
             lookups=lookups,
             sending=self.sending,
             settling=self.settling,
+            clocks=self.clocks,
         )
         self.recovered = False
         """Whether places may go: logged in, and what was live or in doubt has been asked for."""
@@ -131,20 +131,46 @@ class Account:
             self._claims.origin, key_fingerprint=fingerprint or self.origin.key_fingerprint
         )
 
+    def _new_listening(self, terms: Terms, durable_until_ms: int) -> Listening:
+        return Listening(
+            self.replies,
+            self._orders,
+            self.order_row,
+            self.trade_row,
+            terms,
+            clocks=self.clocks,
+            epoch=self.epoch,
+            durable_until_ms=durable_until_ms,
+        )
+
+    def _new_settling(self, terms: Terms) -> Settling:
+        return Settling(
+            self.replies,
+            self._lanes,
+            self._windows,
+            self._orders,
+            self.doubts,
+            alarms=self.alarms,
+            clocks=self.clocks,
+            ack_timeout_s=terms.ack_timeout_s,
+        )
+
     def restore(self, results: list[tuple[Result, int]], now: Now) -> None:
         """Remember what earlier owners answered: results with their record timestamps, oldest first."""
-        self._memory.restore(results)
-        self._windows.restore(results, now)
+        clocks = self.clocks
+        self._memory.restore((result, clocks.appended_boot_s(stamp_ms, now)) for result, stamp_ms in results)
+        self._windows.restore(results, clocks, now)
         self._late.restore(results)
         # Older orders have shown themselves on the orders topic, which is read too.
-        of_late_ms = now.wall_ms - _ACKS_OF_LATE_MS
         for result, timestamp_ms in results:
+            appended_boot_s = clocks.appended_boot_s(timestamp_ms, now)
+            dated_ms = clocks.venue.read_at(appended_boot_s).latest
             if result.outcome is Outcome.ACCEPTED and result.action == REPLACE:
-                self._orders.amended(result.order_id, timestamp_ms)
-            if timestamp_ms < of_late_ms:
+                self._orders.amended(result.order_id, dated_ms)
+            if appended_boot_s < now.mono - _ACKS_OF_LATE_S:
                 continue
             if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
-                self._orders.acked(result.order_id, result.client_order_id, None, timestamp_ms)
+                self._orders.acked(result.order_id, result.client_order_id, None, dated_ms)
 
     def begin(self, instance: str, now: Now, listen_from_ms: int | None = None) -> None:
         """Publish that this process owns the account; what was not durable before it is a gap.

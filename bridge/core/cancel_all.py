@@ -1,18 +1,15 @@
 """A cancel_orders whose answer was lost: the orders that it should have ended are cancelled one by one."""
 
 from collections.abc import Iterable
-from typing import Final
 
 from msgspec import Struct, field
 
+from bridge.core.clocks import Clocks
 from bridge.core.command import Pending, in_scope
 from bridge.core.memory import Memory
 from bridge.core.now import Now
 from bridge.core.orders import Order, Orders
 from bridge.core.own_cancels import OwnCancels
-
-REST_LAG_MS: Final = 35_000
-"""How far the venue's list of open orders may be behind the stream, clocks that differ included."""
 
 
 class _SingleCancels(Struct):
@@ -25,11 +22,11 @@ class _SingleCancels(Struct):
 class UnknownCancelAlls:
     """The single cancels that take the place of each cancel_orders in doubt, by the offset of its command."""
 
-    def __init__(self, orders: Orders, memory: Memory, own_cancels: OwnCancels, *, skew_bound_ms: int) -> None:
+    def __init__(self, orders: Orders, memory: Memory, own_cancels: OwnCancels, clocks: Clocks) -> None:
         self._orders = orders
         self._memory = memory
         self._own_cancels = own_cancels
-        self._skew_bound_ms = skew_bound_ms
+        self._clocks = clocks
         self._cancels: dict[int, _SingleCancels] = {}
 
     def end_older_orders(self, waiting: Iterable[Pending], listed: Iterable[Order], now: Now) -> list[Pending]:
@@ -38,7 +35,7 @@ class UnknownCancelAlls:
         `listed` is the venue's whole list. It may lag behind the stream, so orders that showed themselves of late and
         are not listed are ended too, once.
         """
-        of_late_ms = now.wall_ms - REST_LAG_MS
+        of_late_ms = self._clocks.rest_tells_until_ms(now)
         unlisted = (
             order
             for order in self._orders.live()
@@ -47,7 +44,8 @@ class UnknownCancelAlls:
         live = {order.order_id: order for order in (*unlisted, *listed) if not order.over}
         done = []
         for pending in waiting:
-            left = orders_to_end(pending, live.values(), self._memory, self._skew_bound_ms)
+            older_ms = self._clocks.surely_older_ms(pending.timestamp_ms)
+            left = orders_to_end(pending, live.values(), self._memory, older_ms)
             cancels = self._cancels.setdefault(pending.offset, _SingleCancels())
             cancels.left = tuple(order.order_id for order in left)
             cancels.older.update(cancels.left)
@@ -81,18 +79,21 @@ class UnknownCancelAlls:
         return self._own_cancels.judged.get(order_id, False) or (order is not None and order.cancelled)
 
 
-def orders_to_end(cancel_all: Pending, live: Iterable[Order], memory: Memory, skew_ms: int) -> list[Order]:
-    """Return the live orders of its scope that are older than its record, and no others: a new quote survives it."""
+def orders_to_end(cancel_all: Pending, live: Iterable[Order], memory: Memory, older_ms: int) -> list[Order]:
+    """Return the live orders of its scope that are older than its record, and no others: a new quote survives it.
+
+    What the venue dated before `older_ms` surely is.
+    """
     return [
         order
         for order in live
-        if in_scope(cancel_all.exchange, order.exchange) and _is_older(order, cancel_all, memory, skew_ms)
+        if in_scope(cancel_all.exchange, order.exchange) and _is_older(order, cancel_all, memory, older_ms)
     ]
 
 
-def _is_older(order: Order, cancel_all: Pending, memory: Memory, skew_ms: int) -> bool:
+def _is_older(order: Order, cancel_all: Pending, memory: Memory, older_ms: int) -> bool:
     """Compare ours by offset, whatever the clocks say; foreign ones by time, and only those surely older count."""
     ours = memory.order_offset(order.client_order_id or "")
     if ours is not None:
         return ours < cancel_all.offset
-    return order.created_ms < cancel_all.timestamp_ms - skew_ms
+    return order.created_ms < older_ms

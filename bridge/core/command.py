@@ -43,6 +43,8 @@ class Pending(Struct, eq=False):
     request_id: str | None = None
     written_at: float = 0.0
     sent_at_ms: int | None = None
+    first_written_boot_s: float | None = None
+    """When this owner first wrote it, on the clock that never steps; None where an earlier one may have before."""
     doubted_at_ms: int | None = None
     before: Order | None = None
     """What was known of its order when it was written."""

@@ -14,6 +14,7 @@ from bridge.contract.pushes import TradePush
 from bridge.contract.results import Outcome
 from bridge.core import facts
 from bridge.core.cancel_all import UnknownCancelAlls
+from bridge.core.clocks import Clocks
 from bridge.core.command import Pending, in_scope
 from bridge.core.commands_by_order import CommandsByOrder
 from bridge.core.lanes import Lanes
@@ -48,18 +49,17 @@ class Doubts:
         *,
         own_cancels: OwnCancels,
         late: LateLandings,
+        clocks: Clocks,
         late_landing_s: float,
-        skew_bound_s: float,
     ) -> None:
         self._replies = replies
         self._lanes = lanes
         self._orders = orders
         self._own_cancels = own_cancels
         self._late = late
+        self._clocks = clocks
         self._late_landing_s = late_landing_s
-        self._skew_bound_s = skew_bound_s
-        self._skew_bound_ms = int(skew_bound_s * 1000)
-        self._cancel_alls = UnknownCancelAlls(orders, memory, own_cancels, skew_bound_ms=self._skew_bound_ms)
+        self._cancel_alls = UnknownCancelAlls(orders, memory, own_cancels, clocks)
         self._doubts: dict[int, _Doubt] = {}
         self._schedule = QuerySchedule()
         self._places: dict[str, Pending] = {}
@@ -88,7 +88,7 @@ class Doubts:
         if pending.action == PLACE:
             self._late.named_anew(pending.client_order_id)
         elif pending.action == REPLACE:
-            self._orders.amended(pending.order_id, pending.sent_at_ms or 0)
+            self._orders.amended(pending.order_id, self._clocks.venue.read_at(pending.written_at).latest)
         self.watch(pending)
 
     def may_be_on_its_way(self, cancel: Pending) -> bool:
@@ -102,13 +102,13 @@ class Doubts:
         doubt = self._doubts.get(pending.offset)
         if doubt is None:
             # An earlier owner wrote it before now, and within its validity.
-            doubt = _Doubt(pending, inherited_at=min(now.mono, pending.deadline + self._skew_bound_s))
+            doubt = _Doubt(pending, inherited_at=self._clocks.last_write_boot_s(pending, now))
             self._doubts[pending.offset] = doubt
             # A cancel is repeated while it is valid; what became of it is asked for afterwards.
             first = max(now.mono, pending.deadline) if pending.action == CANCEL else now.mono
             self._schedule.ask_at(pending.offset, first)
             if pending.action == REPLACE:
-                self._orders.amended(pending.order_id, now.wall_ms)
+                self._orders.amended(pending.order_id, self._clocks.venue.read_at(now.mono).latest)
         if pending.refusal is not None and not doubt.contradicted:
             doubt.contradicted = True
             self._schedule.ask_at(pending.offset, now.mono)
@@ -207,7 +207,11 @@ class Doubts:
         order = self._orders.find_current(pending.order_id, pending.client_order_id)
         if pending.action == CANCEL:
             self._settle_cancel(pending, now, asked=True)
-        elif pending.action == REPLACE and order is not None and self._orders.is_final(order, now.wall_ms):
+        elif (
+            pending.action == REPLACE
+            and order is not None
+            and self._orders.is_final(order, self._clocks.rest_tells_until_ms(now))
+        ):
             text = f"the order ended as {order.state} without showing it"
             self._give_up(pending, now, text)
         if not question.last or pending.state is not State.UNKNOWN:
@@ -237,15 +241,23 @@ class Doubts:
         if cancel.state is not State.UNKNOWN or (cancel.refusal is None and not asked):
             return
         order = self._orders.find_current(cancel.order_id, cancel.client_order_id)
-        known = CancelledOrder(order, self._since_ms(cancel), asked, self.may_be_on_its_way(cancel))
+        known = CancelledOrder(
+            order,
+            since_ms=self._since_ms(cancel),
+            told_until_ms=self._clocks.rest_tells_until_ms(now),
+            asked=asked,
+            may_be_made=self.may_be_on_its_way(cancel),
+        )
         fate = fate_of_cancel(cancel, known, self._orders, now)
-        if fate is None:
+        if fate is None or (fate.outcome is Outcome.NOT_FOUND and not self._clocks.may_say_not_found(now)):
             return
         if order is not None:
             cancel.order_id = order.order_id
         self.settle(cancel, fate.outcome, fate.proof, now, code=fate.code, message=fate.message)
 
     def _finish_cancel_all(self, pending: Pending, now: Now) -> None:
+        if not self._clocks.venue.is_known:
+            return  # which orders are older is not known either
         self.settle(pending, Outcome.ACCEPTED, Event.SHOWN, now, message=self._cancel_alls.told(pending))
 
     def _until(self, doubt: _Doubt) -> float:
@@ -262,6 +274,8 @@ class Doubts:
             pending.step(Event.SHOWN)
 
     def _give_up(self, pending: Pending, now: Now, message: str) -> None:
+        if not self._clocks.may_say_not_found(now):
+            return
         self.settle(pending, Outcome.NOT_FOUND, Event.GIVEN_UP, now, message=message)
         self._late.given_up(pending, self._since_ms(pending))
         order = self._orders.find(None, pending.client_order_id)
@@ -284,9 +298,7 @@ class Doubts:
 
     def _since_ms(self, pending: Pending) -> int:
         """Return the venue's earliest time at which what a command asked for can have happened."""
-        sent_at_ms = None if pending.maybe_sent_before else pending.sent_at_ms
-        since_ms = pending.timestamp_ms if sent_at_ms is None else sent_at_ms
-        return since_ms - self._skew_bound_ms
+        return self._clocks.happened_since_ms(pending)
 
     def _may_land_below(self, cancel_all: Pending) -> bool:
         """Whether an order may yet be made by a place or replace in doubt that came before a cancel_orders."""

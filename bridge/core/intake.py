@@ -14,6 +14,7 @@ from bridge.contract.session import Alarm
 from bridge.core.admit import Refusal, Rules, admit
 from bridge.core.answered import short_digest
 from bridge.core.claims import Claims
+from bridge.core.clocks import Clocks
 from bridge.core.command import Pending
 from bridge.core.lanes import Lanes
 from bridge.core.life import UNSENT, State
@@ -25,6 +26,7 @@ from bridge.core.replies import Replies
 from bridge.core.sending import Sending
 from bridge.core.settling import Settling
 from bridge.core.traffic import CommandRecord
+from bridge.core.validity import judge_validity
 from bridge.core.windows import Windows
 
 _AT_ONCE = 500
@@ -55,7 +57,6 @@ class Intake:
         self,
         rules: Rules,
         lane_commands_max: int,
-        skew_bound_s: float,
         *,
         replies: Replies,
         claims: Claims,
@@ -66,10 +67,10 @@ class Intake:
         lookups: OrderLookups,
         sending: Sending,
         settling: Settling,
+        clocks: Clocks,
     ) -> None:
         self._rules = rules
         self._lane_max = lane_commands_max
-        self._skew_bound_s = skew_bound_s
         self._replies = replies
         self._claims = claims
         self._memory = memory
@@ -78,6 +79,7 @@ class Intake:
         self._orders = orders
         self._sending = sending
         self._settling = settling
+        self._clocks = clocks
         self._held: dict[int, CommandRecord] = {}
         self._unjudged: deque[int] = deque()
         """Of those, the ones of which it is not known yet whether they may go ahead."""
@@ -100,6 +102,7 @@ class Intake:
         """
         if record.offset < self._claims.next_offset:
             return
+        self._clocks.command_arrived(record.timestamp_ms, record.absent_boot_s, now)
         if past is not Past.ANSWERED:
             self._claims.opened(record.offset)
         self._claims.passed(record.end - 1)
@@ -122,7 +125,7 @@ class Intake:
             for offset in list(islice(self._held, _HELD_AT_ONCE)):
                 self._take_in(self._take_from_held(offset), now, Past.NEW)
             self._expire(now)
-        self._memory.forget(now.wall_ms)
+        self._memory.forget(now.mono)
 
     def wake_at(self, now: Now) -> float:
         """Return when the next command expires, or is to be taken in."""
@@ -176,7 +179,7 @@ class Intake:
 
         Its order is at the venue, so that nothing that is held back can be its place.
         """
-        cancel = admit(record, now, self._rules)
+        cancel = admit(record, self._clocks.by_broker(now), self._rules)
         if not isinstance(cancel, Pending) or cancel.action != CANCEL or self._memory.find(cancel.command_id):
             return False
         self._name_order(cancel)
@@ -190,7 +193,8 @@ class Intake:
     def _take_in(self, record: CommandRecord, now: Now, past: Past) -> None:
         # What an earlier owner may have sent must not be denied because a limit has changed since.
         rules = self._rules.loosened() if past is Past.CLAIMED else self._rules
-        admitted = admit(record, now, rules)
+        # What has expired is told by the clock that stamped it.
+        admitted = admit(record, self._clocks.by_broker(now), rules)
         if past is Past.ANSWERED:
             if isinstance(admitted, Pending):
                 self._answered_before(admitted, now)
@@ -216,8 +220,8 @@ class Intake:
                 f"clientOrderId {admitted.client_order_id} belongs to another command; give this one a name of its own"
             )
             self._deny(admitted, Reason.CLIENT_ORDER_ID_IN_USE, now, message=text)
-        elif now.mono >= admitted.deadline:
-            self._replies.last_word(admitted, Outcome.EXPIRED, now)
+        elif (invalid := judge_validity(admitted, self._clocks, now)) is not None:
+            self._replies.last_word(admitted, invalid.outcome, now, reason=invalid.reason, message=invalid.message)
         else:
             self._queue(admitted, now)
 
@@ -303,7 +307,7 @@ class Intake:
 
     def _take_slot_of_earlier_owner(self, pending: Pending, token: object, now: Now) -> None:
         """Hold the slot of a request that an earlier owner may have written: before now, and within its validity."""
-        written_at = min(now.mono, pending.deadline + self._skew_bound_s)
+        written_at = self._clocks.last_write_boot_s(pending, now)
         self._windows[pending.action].restore_unanswered(token, written_at, now.mono)
 
     def _queue(self, pending: Pending, now: Now) -> None:

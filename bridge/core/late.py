@@ -30,11 +30,11 @@ class _GivenUp(Struct):
 class LateLandings:
     """What was given up, and is watched for."""
 
-    def __init__(self, replies: Replies, own_cancels: OwnCancels, *, cancel: bool, rest_lag_s: float) -> None:
+    def __init__(self, replies: Replies, own_cancels: OwnCancels, *, cancel: bool, rest_lag_ms: int) -> None:
         self._replies = replies
         self._own_cancels = own_cancels
         self._cancel = cancel
-        self._rest_lag_ms = int(rest_lag_s * 1000)
+        self._rest_lag_ms = rest_lag_ms
         self._places: dict[str, _GivenUp] = {}
         self._replaces: dict[str, _GivenUp] = {}
 

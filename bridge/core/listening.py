@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Alarm, Cause, RecoveryComplete, SessionLost, SessionOpened
 from bridge.contract.topics import Stream
+from bridge.core.clocks import Clocks
 from bridge.core.element import READ, UNREADABLE
 from bridge.core.gaps import Gap, GapLedger, in_numbers
 from bridge.core.now import Now
@@ -28,13 +29,13 @@ class Listening:
         on_trade: Callable[[TradePush, Now], None],
         terms: Terms,
         *,
+        clocks: Clocks,
         epoch: int,
         durable_until_ms: int,
     ) -> None:
         self._replies = replies
         self._orders = orders
         self._epoch = epoch
-        self.skew_bound_s = terms.skew_bound_s
         self._gaps = GapLedger(durable_until_ms)
         self._standing = Standing(terms.horizon_s)
         self._router = Router(self._standing, on_order, on_trade, self._trade_conflict)
@@ -44,9 +45,9 @@ class Listening:
             orders,
             self._gaps,
             publish=replies.outbox.extend,
+            clocks=clocks,
             rest_lag_s=terms.rest_lag_s,
             audit_period_s=terms.audit_period_s,
-            skew_bound_s=terms.skew_bound_s,
         )
 
     def remember(self, stream: Stream, value: bytes, published_ms: int) -> None:

@@ -27,11 +27,13 @@ class CancelledOrder(Struct, frozen=True):
     """What is known of the order that a cancel is about.
 
     `asked`: the venue was just asked for it by both of its names. `may_be_made`: its place, or a replace of it, has no
-    last word. Nothing that the venue says happened before `since_ms` is the cancel's doing.
+    last word. Nothing that the venue says happened before `since_ms` is the cancel's doing, and everything from before
+    `told_until_ms` is known.
     """
 
     order: Order | None
     since_ms: int
+    told_until_ms: int
     asked: bool
     may_be_made: bool
 
@@ -44,8 +46,8 @@ def fate_of_cancel(cancel: Pending, known: CancelledOrder, orders: Orders, now: 
         return _fate_of_live(cancel, known) if known.asked and now.mono >= cancel.deadline else None
     if facts.shows_cancel(order, cancel, known.since_ms):
         told = known.asked or order.action == "CANCEL_COMPLETE"
-        return _taken(order) if told and not orders.may_come_back(order, now.wall_ms) else None
-    if not orders.is_final(order, now.wall_ms):
+        return _taken(order) if told and not orders.may_come_back(order, known.told_until_ms) else None
+    if not orders.is_final(order, known.told_until_ms):
         return None
     if cancel.refusal is not None:
         return _refused(cancel.refusal)

@@ -38,6 +38,7 @@ class Asked(Struct):
 class Memory:
     """Commands by commandId, and the order names in use, forgotten a horizon after their answer.
 
+    Ages are told by the clock that never steps: one wrong moment of the wall clock must forget nothing.
     What is remembered has a bound in bytes. Beyond it the answers to what was sent are remembered all the same: the
     venue's limits bound those. The refusals are not, and `full` says that places should be refused.
     """
@@ -46,7 +47,7 @@ class Memory:
         self._waiting: dict[str, Asked] = {}
         self._names: dict[str, int] = {}
         self._repeats = 0
-        self._answered = AnsweredCommands(int(horizon_s * 1000), bytes_max)
+        self._answered = AnsweredCommands(horizon_s, bytes_max)
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._answered)
@@ -88,16 +89,16 @@ class Memory:
         asked.repeats.append(repeat)
         self._repeats += 1
 
-    def answered(self, result: Result, at_ms: int) -> list[Repeat]:
+    def answered(self, result: Result, at_boot_s: float) -> list[Repeat]:
         """Note the terminal result of a command that waited; return its repeats, which get the same."""
         asked = self._waiting.pop(result.command_id)
         self._repeats -= len(asked.repeats)
         if not (self._answered.full and result.outcome.unsent):
-            self._answered.add(result, asked.digest, at_ms)
+            self._answered.add(result, asked.digest, at_boot_s)
         name = asked.client_order_id
         if name is not None and self._names.get(name) == asked.offset and not result.outcome.unsent:
             del self._names[name]
-            self._answered.name_order(name, asked.offset, at_ms)
+            self._answered.name_order(name, asked.offset, at_boot_s)
         return asked.repeats
 
     def release(self, client_order_id: str | None, offset: int) -> None:
@@ -105,18 +106,18 @@ class Memory:
         if client_order_id is not None and self._names.get(client_order_id) == offset:
             del self._names[client_order_id]
 
-    def restore(self, results: Iterable[tuple[Result, int]]) -> None:
-        """Remember what an earlier owner answered: results with their record timestamps, oldest first."""
-        for result, timestamp_ms in results:
+    def restore(self, results: Iterable[tuple[Result, float]]) -> None:
+        """Remember what an earlier owner answered: results and when they were appended, oldest first."""
+        for result, appended_boot_s in results:
             if not result.outcome.terminal or self._answered.find(result.command_id) is not None:
                 continue
             if result.outcome.unsent and self._answered.full:
                 continue
-            self._answered.add(result, short_digest(result.body_digest), timestamp_ms)
+            self._answered.add(result, short_digest(result.body_digest), appended_boot_s)
             name = result.client_order_id
             if result.action == PLACE and not result.outcome.unsent and name is not None:
-                self._answered.name_order(name, result.command_offset, timestamp_ms)
+                self._answered.name_order(name, result.command_offset, appended_boot_s)
 
-    def forget(self, wall_ms: int) -> None:
+    def forget(self, boot_s: float) -> None:
         """Drop what was answered more than a horizon ago."""
-        self._answered.forget(wall_ms)
+        self._answered.forget(boot_s)

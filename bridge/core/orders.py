@@ -14,7 +14,6 @@ TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "CANCELED", "REJECT", "REJEC
 CANCELLED: Final = frozenset({"CANCELLED", "CANCELED"})
 _OVER_REMEMBERED_MAX: Final = 100_000
 _AMENDED_REMEMBERED_MAX: Final = 100_000
-_REST_LAG_MS: Final = 35_000
 _TIME_DIGITS_MAX: Final = 15
 _TIME_MAX_MS: Final = 253_402_300_799_999
 
@@ -129,7 +128,9 @@ class Orders:
     its successor: what is asked of the first goes to that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rest_lag_ms: int = 0) -> None:
+        self._rest_lag_ms = rest_lag_ms
+        """So long what REST tells may be behind, and a replace under way."""
         self._by_order_id: dict[str, Order] = {}
         self._by_client_order_id: dict[str, str] = {}
         self._over: deque[str] = deque()
@@ -202,16 +203,21 @@ class Orders:
             self._successors[order_id] = by
             self._made_by_replace.add(by)
 
-    def is_final(self, order: Order, now_ms: int) -> bool:
-        """Whether an order is over for good: one that was cancelled may come back under another orderId, replaced."""
-        return order.over and (order.surely_complete or order.updated_ms < now_ms - _REST_LAG_MS)
+    def is_final(self, order: Order, told_until_ms: int) -> bool:
+        """Whether an order is over for good: one that was cancelled may come back under another orderId, replaced.
 
-    def may_come_back(self, order: Order, now_ms: int) -> bool:
+        What the venue dated before `told_until_ms` is all known.
+        """
+        return order.over and (order.surely_complete or order.updated_ms < told_until_ms)
+
+    def may_come_back(self, order: Order, told_until_ms: int) -> bool:
         """Whether an order that was cancelled may have been replaced, by one that has not shown itself yet."""
-        if order.updated_ms < now_ms - _REST_LAG_MS:
+        if order.updated_ms < told_until_ms:
             return False
         amended_ms = self._amended_ms.get(order.order_id, 0)
-        return order.action.startswith("AMEND") or (amended_ms > 0 and order.updated_ms < amended_ms + _REST_LAG_MS)
+        return order.action.startswith("AMEND") or (
+            amended_ms > 0 and order.updated_ms < amended_ms + self._rest_lag_ms
+        )
 
     def seen(self, push: OrderPush) -> Order:
         """Learn from a snapshot. What is over stays over, and an older snapshot changes nothing but what was not known.
@@ -249,7 +255,7 @@ class Orders:
     def _was_amended(self, order: Order, other: Order) -> bool:
         """Whether a replace was under way when an order was cancelled, as far as the two that may be one tell."""
         amended_ms = max(self._amended_ms.get(one.order_id, 0) for one in (order, other))
-        return amended_ms > 0 and order.updated_ms < amended_ms + _REST_LAG_MS
+        return amended_ms > 0 and order.updated_ms < amended_ms + self._rest_lag_ms
 
     def _forget(self, order_id: str) -> None:
         order = self._by_order_id.pop(order_id, None)

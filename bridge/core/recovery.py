@@ -16,12 +16,12 @@ from msgspec import Struct, field
 
 from bridge.contract.session import Lost
 from bridge.contract.topics import Stream
+from bridge.core.clocks import Clocks
 from bridge.core.element import NOWHERE, READ, UNREADABLE, Element
 from bridge.core.gaps import GapLedger
 from bridge.core.now import Now
 from bridge.core.orders import Order, Orders
 from bridge.core.route import Router
-from bridge.core.skew import Skew
 from bridge.core.standing import Standing
 from bridge.core.traffic import Outgoing
 
@@ -78,9 +78,9 @@ class Recovery:
         gaps: GapLedger,
         *,
         publish: Callable[[Iterable[Outgoing]], None],
+        clocks: Clocks,
         rest_lag_s: float,
         audit_period_s: float,
-        skew_bound_s: float,
     ) -> None:
         self._router = router
         self._standing = standing
@@ -90,8 +90,7 @@ class Recovery:
         self._rest_lag_s = rest_lag_s
         self._rest_lag_ms = int(rest_lag_s * 1000)
         self._audit_period_s = audit_period_s
-        bound_ms = int(skew_bound_s * 1000)
-        self._skew = Skew(-bound_ms, bound_ms)
+        self._venue = clocks.venue
         # What was muted on the last link and not found by then lies so far before its end.
         self._overlap_ms = _OVERLAP_MS + int((audit_period_s + rest_lag_s) * 1000)
         # An owner before this one would have found earlier what was missing.
@@ -110,7 +109,12 @@ class Recovery:
 
     @property
     def _login_ms(self) -> int:
-        return self._login.wall_ms if self._login is not None else 0
+        """The venue's time at the login, the latest that it may be; 0 before it."""
+        return self._venue.read_at(self._login.mono).latest if self._login is not None else 0
+
+    def _told_until_ms(self, sweep: Sweep) -> int:
+        """Return the venue's time up to which its REST had told, when a sweep began, what the stream had."""
+        return self._venue.read_at(sweep.began.mono).earliest - self._rest_lag_ms
 
     def sure_until_ms(self, live_until_ms: int) -> int:
         """Return how far the live stream may be trusted: audits in good order are never further behind than that."""
@@ -119,14 +123,6 @@ class Recovery:
     def overlapping(self, from_ms: int) -> int:
         """Return from when on rows are asked for when a gap begins at `from_ms`."""
         return from_ms - self._overlap_ms
-
-    def clocks_measured(self, skew: Skew) -> None:
-        """Learn by how much the venue's clock is ahead at most: what it dates after the login, the stream tells.
-
-        Slow answers tell little and take nothing from what quick ones told; one that contradicts them all is news.
-        """
-        low_ms, high_ms = max(self._skew.low_ms, skew.low_ms), min(self._skew.high_ms, skew.high_ms)
-        self._skew = Skew(low_ms, high_ms) if low_ms <= high_ms else skew
 
     def logged_in(self, now: Now) -> None:
         """Begin with a new session: a sweep is due at once."""
@@ -178,7 +174,8 @@ class Recovery:
         listed = self.take(sweep, stream, rows, now)
         if not whole or sweep.unreadable > unreadable:
             return
-        before_ms = sweep.began.wall_ms - self._rest_lag_ms
+        # A state is known since a time of ours, or where it was missed since one of the venue's.
+        before_ms = min(sweep.began.wall_ms - self._rest_lag_ms, self._told_until_ms(sweep))
         for element in self._standing.lacking(stream, frozenset(listed), before_ms):
             # A push that told no exchange stands under no key of the list.
             expected = element.empty or element.key.startswith(NOWHERE)
@@ -198,7 +195,7 @@ class Recovery:
 
     def unlisted(self, sweep: Sweep, listed: set[str]) -> list[Order]:
         """Return the orders that were live before, and that the list of open orders lacks."""
-        before_ms = sweep.began.wall_ms - self._rest_lag_ms if sweep.is_audit else self._login_ms
+        before_ms = self._told_until_ms(sweep) if sweep.is_audit else self._login_ms
         live = self._orders.live()
         return [order for order in live if order.order_id not in listed and order.known_ms <= before_ms]
 
@@ -278,7 +275,7 @@ class Recovery:
         if sweep.is_audit:
             self._look(sweep, element)
             return
-        if element.time_ms > self._login_ms - self._skew.low_ms:
+        if element.time_ms > self._login_ms:
             return  # the stream tells it, or an audit finds out
         missed = element.stream is Stream.TRADES or (self._standing.stands(element) and self._matters(element))
         self._publish(self._router.publish(element, now, recovered=True))
@@ -289,7 +286,7 @@ class Recovery:
         if not self._matters(element):
             return
         is_dated = element.stream is Stream.TRADES or self._standing.is_dated(element)
-        if is_dated and element.time_ms <= sweep.began.wall_ms - self._rest_lag_ms:
+        if is_dated and element.time_ms <= self._told_until_ms(sweep):
             sweep.missing.add(element.event_id or f"a change of {element.key}")
         elif element.stream is not Stream.TRADES and (not is_dated or self._standing.stands(element)):
             # A state that changes all the time is never old, however long nothing of it has been pushed.

@@ -56,7 +56,7 @@ class Replies:
         self._publish(result, pending.echo, lambda: self._recorded(pending, outcome), told)
         if outcome in {Outcome.DENIED, Outcome.EXPIRED} and pending.action in {CANCEL_ALL, REPLACE}:
             self._claims.refused.add(pending.offset)
-        for repeat in self._memory.answered(result, now.wall_ms):
+        for repeat in self._memory.answered(result, now.mono):
             self.again(result, repeat)
 
     def doubt(self, pending: Pending, now: Now, *, code: int | None = None, message: str | None = None) -> None:
@@ -98,7 +98,7 @@ class Replies:
         )
         told = LastWord(result, record.timestamp_ms)
         self._publish(result, names.echo(record.headers), lambda: self._claims.durable(record.offset), told)
-        self._memory.answered(result, now.wall_ms)
+        self._memory.answered(result, now.mono)
 
     def dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
         """Publish the original bytes of a record that cannot be answered under an id of its own."""

@@ -177,6 +177,8 @@ class Sending:
     def written(self, pending: Pending, now: Now) -> str:
         """Note that a command is being written; return the id of the request."""
         token = self.token(pending)
+        if pending.attempts == 0 and not pending.maybe_sent_before:
+            pending.first_written_boot_s = now.mono
         pending.attempts += 1
         pending.request_id = f"{self._epoch:x}x{pending.offset:x}x{pending.attempts:x}"
         pending.written_at = now.mono

@@ -8,6 +8,7 @@ from bridge.contract.results import Outcome
 from bridge.contract.session import Alarm
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.answers import ORDER_STATE_CODES, RATE_CODES, Verdict, verdict
+from bridge.core.clocks import Clocks
 from bridge.core.command import Pending
 from bridge.core.doubts import Doubts
 from bridge.core.lanes import Lanes
@@ -35,6 +36,7 @@ class Settling:
         doubts: Doubts,
         *,
         alarms: ActiveAlarms,
+        clocks: Clocks,
         ack_timeout_s: float,
     ) -> None:
         self._replies = replies
@@ -43,6 +45,7 @@ class Settling:
         self._orders = orders
         self._doubts = doubts
         self._alarms = alarms
+        self._clocks = clocks
         self._ack_timeout_s = ack_timeout_s
         self._requests: dict[str, tuple[Pending, object]] = {}
         self._awaited: dict[str, Pending] = {}
@@ -146,7 +149,8 @@ class Settling:
         pending.order_id = answer.order_id or pending.order_id
         pending.client_order_id = pending.client_order_id or answer.client_order_id
         if pending.action in {PLACE, REPLACE}:
-            self._orders.acked(pending.order_id, pending.client_order_id, pending.args.get("sym"), now.wall_ms)
+            acked_ms = self._clocks.venue.read_at(now.mono).latest
+            self._orders.acked(pending.order_id, pending.client_order_id, pending.args.get("sym"), acked_ms)
 
     def _doubt(self, pending: Pending, now: Now, *, code: int | None = None, message: str | None = None) -> None:
         self._replies.doubt(pending, now, code=code, message=message)

@@ -1,25 +1,15 @@
-"""How far this machine's clock is from the venue's, as far as one answer can tell."""
-
-from typing import Self
+"""How far this machine's clock is from another, as far as one answer can tell."""
 
 from msgspec import Struct
 
+from bridge.core.now import Now
+
 
 class Skew(Struct, frozen=True):
-    """Our clock minus the venue's lies between `low_ms` and `high_ms`."""
+    """This machine's wall clock minus another clock lies between `low_ms` and `high_ms`."""
 
     low_ms: int
     high_ms: int
-
-    @classmethod
-    def measured(cls, *, sent_ms: int, received_ms: int, server_ms: int, granularity_ms: int) -> Self:
-        """Measure from one answer: our clock before the question and at the answer, and the venue's stamp between them.
-
-        All are Unix ms; the stamp was cut down to a multiple of `granularity_ms`. Where our own clock stepped in
-        between, both of its readings count.
-        """
-        earlier, later = sorted((sent_ms, received_ms))
-        return cls(low_ms=earlier - server_ms - granularity_ms, high_ms=later - server_ms)
 
     def exceeds(self, bound_s: float) -> bool:
         """Whether the clocks certainly differ by more than `bound_s`."""
@@ -31,11 +21,44 @@ class Skew(Struct, frozen=True):
         bound_ms = bound_s * 1000
         return -bound_ms <= self.low_ms and self.high_ms <= bound_ms
 
-    def in_words(self) -> str:
-        """Say it to a person."""
+    def in_words(self, whose: str = "the venue's") -> str:
+        """Say it to a person; `whose` names the other clock."""
         low_s, high_s = self.low_ms / 1000, self.high_ms / 1000
         if low_s > 0:
-            return f"this machine's clock is {low_s:.1f} to {high_s:.1f} s ahead of the venue's"
+            return f"this machine's clock is {low_s:.1f} to {high_s:.1f} s ahead of {whose}"
         if high_s < 0:
-            return f"this machine's clock is {-high_s:.1f} to {-low_s:.1f} s behind the venue's"
-        return f"this machine's clock is at most {-low_s:.1f} s behind and {high_s:.1f} s ahead of the venue's"
+            return f"this machine's clock is {-high_s:.1f} to {-low_s:.1f} s behind {whose}"
+        return f"this machine's clock is at most {-low_s:.1f} s behind and {high_s:.1f} s ahead of {whose}"
+
+
+class ClockReading(Struct, frozen=True):
+    """One answer that tells the time: between `asked_boot_s` and `answered_boot_s` another clock read `read_ms`.
+
+    The reading was cut down to a multiple of `granularity_ms`. The other two are on our clock that never steps, so no
+    step of our wall clock on the way spoils it.
+    """
+
+    asked_boot_s: float
+    answered_boot_s: float
+    read_ms: int
+    granularity_ms: int = 1
+
+    @property
+    def offset_low_ms(self) -> float:
+        """By how much the other clock is ahead of our boot clock at the least."""
+        return self.read_ms - self.answered_boot_s * 1000
+
+    @property
+    def offset_high_ms(self) -> float:
+        """By how much the other clock is ahead of our boot clock at the most."""
+        return self.read_ms + self.granularity_ms - self.asked_boot_s * 1000
+
+    def skew(self, now: Now) -> Skew:
+        """Return how far our wall clock, as it stands now, is from the clock that was read."""
+        return skew_of(self.offset_low_ms, self.offset_high_ms, now)
+
+
+def skew_of(offset_low_ms: float, offset_high_ms: float, now: Now) -> Skew:
+    """Compare our wall clock with one that is so far ahead of our boot clock."""
+    wall_offset_ms = now.wall_ms - now.mono * 1000
+    return Skew(round(wall_offset_ms - offset_high_ms), round(wall_offset_ms - offset_low_ms))

@@ -1,6 +1,7 @@
 """What passes between the rooms: frames from the venue, records from and for Kafka."""
 
 from collections.abc import Callable
+from math import inf
 
 from msgspec import Struct
 
@@ -42,7 +43,8 @@ class CommandRecord(Struct, frozen=True):
     """A record of the `commands` topic. `timestamp_ms` is the broker's append time.
 
     `unreadable` says why nothing of it could be decoded; then it stands for every offset up to `last_offset`.
-    `transactional`: it came in a batch of a transaction, which may have been aborted.
+    `transactional`: it came in a batch of a transaction, which may have been aborted. `absent_boot_s` is when, on the
+    clock that never steps, the topic was last known not to hold it.
     """
 
     offset: int
@@ -53,6 +55,7 @@ class CommandRecord(Struct, frozen=True):
     last_offset: int = -1
     transactional: bool = False
     unreadable: str | None = None
+    absent_boot_s: float = -inf
 
     @property
     def end(self) -> int:

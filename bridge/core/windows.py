@@ -6,10 +6,8 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.contract.results import Result
 from bridge.core.ack_window import MARGIN_S, AckWindow
 from bridge.core.cancel_window import CancelWindow
+from bridge.core.clocks import Clocks
 from bridge.core.now import Now
-
-_ANSWER_TO_RECORD_S = 1.0
-"""A result's record is written at most this long before the ack it reports could count at the venue."""
 
 
 class Windows:
@@ -35,7 +33,7 @@ class Windows:
         """Use more of a limit that was halved after a window without a refusal; return what is whole again."""
         return [action for action, window in self._windows.items() if window.climb(now.mono)]
 
-    def restore(self, results: Iterable[tuple[Result, int]], now: Now) -> None:
+    def restore(self, results: Iterable[tuple[Result, int]], clocks: Clocks, now: Now) -> None:
         """Take the slots of requests that earlier owners wrote: results with their record timestamps in ms.
 
         Who settled a command need not be who wrote it, so a result without `sentAt` counts too; a repeat of one that
@@ -44,6 +42,6 @@ class Windows:
         for result, timestamp_ms in results:
             written = result.outcome.terminal and not result.outcome.unsent
             if written and result.action in self._windows and result.command_id not in self._restored:
-                acked_at = now.deadline(timestamp_ms) + _ANSWER_TO_RECORD_S
+                acked_at = clocks.ack_counted_boot_s(timestamp_ms, now)
                 if self._windows[result.action].restore_acked(acked_at, now.mono):
                     self._restored.add(result.command_id)

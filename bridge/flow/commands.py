@@ -64,6 +64,7 @@ class Commands:
         paused = False
         while True:
             records = await self._membership.poll(_POLL_S)
+            self._events.learn_broker_clock(self._clock())
             turn = Turn(self._clock)
             for record in records:
                 self._account.intake.offer(record, self._clock())
@@ -107,6 +108,7 @@ class Commands:
 
     async def _once(self) -> None:
         now = self._clock()
+        self._events.learn_broker_clock(now)
         self._account.tick(now)
         await self._write_cancels()
         await self._write_own_cancels()

@@ -9,7 +9,7 @@ import structlog
 from bridge.contract.session import Alarm, Cause
 from bridge.core.account import Account
 from bridge.core.now import Now
-from bridge.core.skew import Skew
+from bridge.core.skew import ClockReading
 from bridge.core.traffic import Answer, Outgoing, Received
 from bridge.flow.ports import Publisher, VenueSession
 
@@ -37,6 +37,7 @@ class Events:
         self._wake = wake
         self._on_login = on_login
         self._logged_in_ms = 0
+        self._broker_reading: ClockReading | None = None
         self.ended = asyncio.Event()
         """Set when a session has ended, or did not come about."""
         self.session: VenueSession | None = None
@@ -84,19 +85,17 @@ class Events:
         self._log.warning("session.attempt_failed", endpoint=endpoint, cause=cause.value, detail=detail)
         self.ended.set()
 
-    def skew_measured(self, skew: Skew, now: Now) -> None:
-        """Raise the alarm when the clocks certainly differ by too much; clear it when they certainly do not."""
-        self._account.listening.recovery.clocks_measured(skew)
-        bound_s = self._account.listening.skew_bound_s
-        alarms = self._account.alarms
-        if skew.exceeds(bound_s):
-            detail = f"{skew.in_words()}, and {bound_s:g} s is the most that may be; check NTP"
-            if alarms.raise_alarm(Alarm.CLOCK_SKEW, detail, now):
-                self._log.error("clock.skewed", detail=detail)
-                self.publish()
-        elif skew.within(bound_s) and alarms.clear_alarm(Alarm.CLOCK_SKEW, skew.in_words(), now):
-            self._log.info("clock.mended", detail=skew.in_words())
-            self.publish()
+    def clock_read(self, reading: ClockReading, now: Now) -> None:
+        """Compare the venue's clock with ours; an alarm tells when they part, and when they agree again."""
+        self._account.clocks.venue_read(reading, now)
+        self.publish()
+
+    def learn_broker_clock(self, now: Now) -> None:
+        """Compare the broker's clock with ours by what it has acknowledged last."""
+        reading = self._publisher.clock_reading
+        if reading is not None and reading is not self._broker_reading:
+            self._broker_reading = reading
+            self._account.clocks.broker_read(reading, now)
 
     def too_large(self, record: Outgoing, now: Now) -> None:
         """Raise the alarm for a record that no topic takes: its readers miss it."""

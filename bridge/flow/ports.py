@@ -7,7 +7,7 @@ from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.replay import TopicRecord
-from bridge.core.skew import Skew
+from bridge.core.skew import ClockReading
 from bridge.core.traffic import CommandRecord, Outgoing, Received
 
 Clock = Callable[[], Now]
@@ -30,8 +30,8 @@ class Listener(Protocol):
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Note a connection or login that did not come about."""
 
-    def skew_measured(self, skew: Skew, now: Now) -> None:
-        """Note how far this machine's clock is from the venue's."""
+    def clock_read(self, reading: ClockReading, now: Now) -> None:
+        """Note what the venue's clock read."""
 
 
 class VenueSession(Protocol):
@@ -96,8 +96,8 @@ class VenueRest(Protocol):
         """How many rows were passed over so far because they were not understood."""
 
     @property
-    def skew(self) -> Skew | None:
-        """What the last answer told of our clock and the venue's."""
+    def clock_reading(self) -> ClockReading | None:
+        """What the last answer told of the venue's clock."""
 
     @property
     def key_problem(self) -> str | None:
@@ -138,6 +138,10 @@ class Publisher(Protocol):
     @property
     def healthy(self) -> bool:
         """Whether records become durable in time."""
+
+    @property
+    def clock_reading(self) -> ClockReading | None:
+        """What the last acknowledgement told of the broker's clock."""
 
     def begin_epoch(self, epoch: int) -> None:
         """Stamp this epoch from now on; sequences begin at 1."""

@@ -111,6 +111,8 @@ class Questions:
             self._log.warning("question.failed", offset=question.offset, detail=str(error))
             return False
         self._refused_at.pop(question.offset, None)
+        if self._rest.clock_reading is not None:
+            self._events.clock_read(self._rest.clock_reading, self._clock())
         self._account.doubts.looked(question, self._clock())
         self._say()
         return True

@@ -134,8 +134,8 @@ class Recovery:
             self._states(sweep, Stream.ASSETS, self._rest.assets),
             self._states(sweep, Stream.POSITIONS, self._rest.positions),
         )
-        if self._rest.skew is not None:
-            self._events.skew_measured(self._rest.skew, self._clock())
+        if self._rest.clock_reading is not None:
+            self._events.clock_read(self._rest.clock_reading, self._clock())
         if not account.recovered:
             await self._questions.ask_all()
         sweep.unreadable += self._rest.unreadable - unreadable

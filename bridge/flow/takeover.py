@@ -18,6 +18,7 @@ from bridge.contract.session import Alarm
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.account import Account
 from bridge.core.claims import Origin, Stored, encode
+from bridge.core.clocks import UNMEASURED_MS
 from bridge.core.intake import Past
 from bridge.core.replay import ReplayedResults, TopicRecord, portfolios_in
 from bridge.core.takeover_plan import (
@@ -157,6 +158,7 @@ class Takeover:
             # Until the venue has taken our key, it is not known to be this account's.
             origin=structs.replace(origin, key_fingerprint=stored.origin.key_fingerprint),
             other_login_at=-inf if begin.is_first or stored.released else self._clock().mono,
+            now=self._clock(),
         )
         fenced = Stored(epoch, stored.durable_until_ms, stored.claimed, stored.doubtful_below, origin=account.origin)
         await self._membership.commit(begin.offset, encode(fenced, begin.offset), self._commit_timeout_s)
@@ -166,11 +168,13 @@ class Takeover:
 
     async def _remember(self, account: Account, begin: Beginning) -> None:
         """Read what the topics tell of the time before, and then every command there is."""
-        now_ms, horizon_ms = self._clock().wall_ms, int(self._terms.horizon_s * 1000)
+        # Commands and results are stamped by the brokers, whose clock the takeover record has told.
+        now_ms, horizon_ms = account.clocks.by_broker(self._clock()).wall_ms, int(self._terms.horizon_s * 1000)
         durable_ms, in_doubt = begin.stored.durable_until_ms, begin.stored.doubtful_below > begin.offset
         since_ms = await self._answers_since_ms(begin.offset, now_ms - horizon_ms)
         # While nobody owned the account, no state was published again.
         states_since_ms = min(since_ms, durable_ms - horizon_ms) if durable_ms else since_ms
+        states_since_ms -= UNMEASURED_MS  # these are stamped by the clocks of earlier owners
         answers = await self._while_polling(self._answers(account, begin.offset, 0 if in_doubt else since_ms))
         states = (self._states(stream, states_since_ms, account) for stream in STATE_STREAMS)
         gaps = self._gaps(min(since_ms, durable_ms), account)
@@ -198,7 +202,7 @@ class Takeover:
             account.restore(answers.take_results(records, own_epoch=account.epoch), self._clock())
 
         await self._topics.read(Stream.RESULTS, since_ms, take)
-        await self._topics.read(Stream.DEAD_LETTERS, since_ms, answers.take_dead_letters)
+        await self._topics.read(Stream.DEAD_LETTERS, since_ms - UNMEASURED_MS, answers.take_dead_letters)
         return answers
 
     async def _states(self, stream: Stream, since_ms: int, account: Account) -> None:
@@ -229,6 +233,8 @@ class Takeover:
             self._publisher.publish(record)
         if not await self._publisher.flush(self._commit_timeout_s):
             raise ClusterUnreachable("records of the takeover did not become durable in time")
+        if self._publisher.clock_reading is not None:
+            account.clocks.broker_read(self._publisher.clock_reading, self._clock())
 
     async def _read_commands(
         self, account: Account, begin: Beginning, answers: ReplayedResults, complete_since_ms: int

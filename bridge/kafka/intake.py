@@ -11,6 +11,7 @@ from bridge.core.traffic import CommandRecord
 from bridge.errors import OffsetLost
 from bridge.kafka import inside
 from bridge.kafka.batches import FetchedRecord
+from bridge.kafka.broker_clock import AbsenceWatch
 
 _FETCH_MS: Final = 200
 _RECORDS_AT_ONCE: Final = 500
@@ -33,6 +34,7 @@ class Intake:
         self._fetching: asyncio.Task[list[FetchedRecord]] | None = None
         self._reading = 0
         self._fetching_for = 0
+        self._absence = AbsenceWatch()
 
     @property
     def position(self) -> int:
@@ -44,6 +46,7 @@ class Intake:
     def seek(self, offset: int) -> None:
         """Go on at `offset`; what was fetched before is dropped."""
         self._next = offset
+        self._absence.forget()
         self._reading += 1
         self._restore()
 
@@ -113,12 +116,14 @@ class Intake:
         return self._take(found)
 
     def _take(self, found: list[FetchedRecord]) -> list[CommandRecord]:
-        records = [_command(record) for record in found if record.offset >= self._next]
+        absent_boot_s = self._absence.absent_boot_s
+        records = [_command(record, absent_boot_s) for record in found if record.offset >= self._next]
         if records:
             self._next = records[-1].last_offset + 1
         position = inside.fetch_position(self._consumer, self._partition)
         if self._next != _BEFORE_SEEK and position is not None:
             self._next = max(self._next, position)
+            self._absence.look(self._consumer, self._partition, self._next)
         return records
 
     async def _offset_lost(self) -> OffsetLost:
@@ -138,7 +143,7 @@ class Intake:
             self._fetching = None
 
 
-def _command(record: FetchedRecord) -> CommandRecord:
+def _command(record: FetchedRecord, absent_boot_s: float) -> CommandRecord:
     # Kafka allows a header without a value; the contract's are bytes.
     headers = tuple((name, value or b"") for name, value in record.headers)
     return CommandRecord(
@@ -150,4 +155,5 @@ def _command(record: FetchedRecord) -> CommandRecord:
         last_offset=record.last_offset,
         transactional=record.transactional,
         unreadable=record.unreadable,
+        absent_boot_s=absent_boot_s,
     )

@@ -20,8 +20,10 @@ from aiokafka import errors as kafka_errors
 from bridge.config import Kafka
 from bridge.contract.headers import source
 from bridge.contract.topics import Stream, topic_name
+from bridge.core.skew import ClockReading
 from bridge.core.traffic import Outgoing
 from bridge.kafka import inside
+from bridge.kafka.broker_clock import AppendClock, boot_s
 from bridge.kafka.cluster import assert_fast
 from bridge.kafka.lane import Lane, Numbered
 from bridge.kafka.producer import Trouble, connect, unknown_because, words
@@ -74,6 +76,7 @@ class Publisher:
         self._buffer_bytes_max = buffer_bytes_max
         self._on_oversize = on_oversize
         self._epoch = 0
+        self._append_clock = AppendClock()
         self._lanes: dict[Stream, Lane] = {
             stream: Lane(topic_name(kafka.topic_prefix, account, stream))
             for stream in Stream
@@ -105,6 +108,11 @@ class Publisher:
         now_s, now_ms = time.monotonic(), time.time_ns() // 1_000_000
         self._lanes[record.stream].add(record, epoch=self._epoch, now_s=now_s, now_ms=now_ms)
         self._work.set()
+
+    @property
+    def clock_reading(self) -> ClockReading | None:
+        """What the broker's clock read, by the last record that it stamped and acknowledged."""
+        return self._append_clock.reading
 
     @property
     def pending_bytes(self) -> int:
@@ -217,6 +225,7 @@ class Publisher:
         producer, record = self._producer, numbered.record
         if producer is None or numbered.durable:
             return
+        asked_boot_s = boot_s()
         try:
             future = await producer.send(
                 lane.topic,
@@ -229,6 +238,7 @@ class Publisher:
         except kafka_errors.MessageSizeTooLargeError:
             self._pass_over(lane, numbered)
             return
+        future.add_done_callback(partial(self._append_clock.acknowledged, asked_boot_s))
         future.add_done_callback(partial(self._answered, lane, numbered, producer))
 
     def _answered(

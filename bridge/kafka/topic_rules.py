@@ -16,6 +16,11 @@ _COMMANDS_RETENTION_MS: Final = _DAY_MS
 _BATCH_OVERHEAD_BYTES: Final = 512
 _RETENTION_BYTES: Final = 1 << 30
 _UNLIMITED: Final = -1
+_STAMPED: Final = {
+    Stream.COMMANDS: "expiry must not depend on a caller's clock",
+    Stream.RESULTS: "the broker's clock is measured by its answers, and a new owner must not read an earlier one's",
+}
+"""Topics whose records the broker stamps, and why."""
 COMMANDS_COMPRESSION: Final = "uncompressed"
 """The broker then decompresses each batch itself, and stores what it has read."""
 
@@ -41,8 +46,9 @@ def wanted_configs(stream: Stream, kafka: Kafka, timing: Timing) -> dict[str, st
         configs["retention.bytes"] = str(_UNLIMITED)
     if "compact" in CLEANUP[stream]:
         configs["delete.retention.ms"] = str(max(_DAY_MS, _ms(timing.horizon_s)))
-    if stream is Stream.COMMANDS:
+    if stream in _STAMPED:
         configs["message.timestamp.type"] = "LogAppendTime"
+    if stream is Stream.COMMANDS:
         configs["compression.type"] = COMMANDS_COMPRESSION
     return configs
 
@@ -93,6 +99,7 @@ def _log(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: Timing)
     cleanup = configs.get("cleanup.policy", "delete")
     if _parts(cleanup) != _parts(CLEANUP[stream]):
         yield f"cleanup.policy is {cleanup}, wanted {CLEANUP[stream]}; set it"
+    yield from _stamps(stream, configs)
     if stream is Stream.COMMANDS:
         yield from _commands(topic.name, configs, kafka)
         yield from _at_least("retention.ms", configs, _COMMANDS_RETENTION_MS, "24 h: a command must outlast a night")
@@ -111,13 +118,13 @@ def _log(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: Timing)
         yield from _at_least("retention.bytes", configs, _RETENTION_BYTES, "1 GiB: size must not cut the time short")
 
 
-def _commands(topic: str, configs: Mapping[str, str], kafka: Kafka) -> Iterator[str]:
+def _stamps(stream: Stream, configs: Mapping[str, str]) -> Iterator[str]:
     found = configs.get("message.timestamp.type", "CreateTime")
-    if found != "LogAppendTime":
-        yield (
-            f"message.timestamp.type is {found}, wanted LogAppendTime: expiry must not depend on a caller's clock; "
-            "set it"
-        )
+    if stream in _STAMPED and found != "LogAppendTime":
+        yield f"message.timestamp.type is {found}, wanted LogAppendTime: {_STAMPED[stream]}; set it"
+
+
+def _commands(topic: str, configs: Mapping[str, str], kafka: Kafka) -> Iterator[str]:
     compression = configs.get("compression.type", "producer")
     if compression != COMMANDS_COMPRESSION:
         yield (

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from bridge.config import Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
-from bridge.core.skew import Skew
+from bridge.core.skew import ClockReading
 from bridge.core.traffic import Received
 from bridge.ltp.connection import Connection, LinkEnded, connect
 from bridge.ltp.protocol import Conversation, LoggedIn, LoginDenied, Over
@@ -44,7 +44,7 @@ class Link:
         give_up_at: float,
         heard_ms: int,
         login: Callable[[Now], bytes],
-        tell: Callable[[LoggedIn | Skew | Received, Now], None],
+        tell: Callable[[LoggedIn | ClockReading | Received, Now], None],
     ) -> None:
         self._url = url
         self._tls = tls

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from bridge.contract.session import Cause
 from bridge.core.now import Now
-from bridge.core.skew import Skew
+from bridge.core.skew import ClockReading
 from bridge.core.traffic import Answer, Push, Received, Unreadable
 from bridge.ltp import codes, wire
 
@@ -40,7 +40,7 @@ class Over(Struct, frozen=True):
     detail: str
 
 
-Event = LoggedIn | LoginDenied | Over | Skew | Received
+Event = LoggedIn | LoginDenied | Over | ClockReading | Received
 
 
 class _Stage(Enum):
@@ -64,7 +64,6 @@ class Conversation:
         self._early: list[Event] = []
         self._ping_due = 0.0
         self._pinged_at: float | None = None
-        self._pinged_ms = 0
         self._text_pings = False
         self._other_style_at: float | None = None
 
@@ -105,9 +104,7 @@ class Conversation:
             case wire.Pong(as_text, server_ms):
                 if server_ms is not None and self._pinged_at is not None:
                     events.append(
-                        Skew.measured(
-                            sent_ms=self._pinged_ms, received_ms=now.wall_ms, server_ms=server_ms, granularity_ms=1
-                        )
+                        ClockReading(asked_boot_s=self._pinged_at, answered_boot_s=now.mono, read_ms=server_ms)
                     )
                 self._pinged_at = None
                 self._text_pings = as_text
@@ -157,7 +154,7 @@ class Conversation:
 
     def _ping(self, now: Now) -> None:
         """Ask for a pong. The documents disagree on the style, so half-way to the deadline the other one is tried."""
-        self._pinged_at, self._pinged_ms = now.mono, now.wall_ms
+        self._pinged_at = now.mono
         self._ping_due = now.mono + self._ping_interval_s
         self._other_style_at = now.mono + self._pong_deadline_s / 2
         self._outgoing.append(self._ping_frame(now, as_text=self._text_pings))

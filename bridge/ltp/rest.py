@@ -12,7 +12,7 @@ from msgspec import Raw, Struct, field
 from bridge.config import Account, Endpoint
 from bridge.core.answers import ORDER_NOT_FOUND
 from bridge.core.now import Now
-from bridge.core.skew import Skew
+from bridge.core.skew import ClockReading
 from bridge.errors import ListTooLong, VenueError, VenueRefused, VenueUnreachable
 from bridge.ltp.keys import describe_key_problem
 from bridge.ltp.rest_get import NOT_UNDERSTOOD, Route, SignedGet
@@ -95,9 +95,9 @@ class RestClient:
         await self._venue.__aexit__(kind, error, trace)
 
     @property
-    def skew(self) -> Skew | None:
-        """What the last answer told of our clock and the venue's; None when it told nothing."""
-        return self._venue.skew
+    def clock_reading(self) -> ClockReading | None:
+        """What the last answer told of the venue's clock; None when it told nothing."""
+        return self._venue.clock_reading
 
     @property
     def key_problem(self) -> str | None:

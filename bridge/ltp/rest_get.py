@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 
 from bridge.config import Account, Endpoint
 from bridge.core.now import Now
-from bridge.core.skew import Skew
+from bridge.core.skew import ClockReading
 from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.ltp import codes, wire
 from bridge.ltp.keys import read_keys
@@ -65,8 +65,8 @@ class SignedGet:
         self._account = account
         self._clock = clock
         self._pace = Pace(clock)
-        self.skew: Skew | None = None
-        """What the last answer told of the two clocks; None before the first, and when it did not say the time."""
+        self.clock_reading: ClockReading | None = None
+        """What the last answer told of the venue's clock; None before the first, and when it did not say the time."""
 
     async def __aenter__(self) -> Self:
         self._http = http_session(tls_context(), timeout=ClientTimeout())
@@ -128,10 +128,10 @@ class SignedGet:
                 "Content-Type": "application/json",
             }
             url = endpoint.rest_url + route.path
-            sent_ms = self._clock().wall_ms
+            asked_boot_s = self._clock().mono
             try:
                 async with self._http.get(url, params=params, headers=headers, timeout=within) as response:
-                    received_ms = self._clock().wall_ms
+                    answered_boot_s = self._clock().mono
                     body = await _body(route.path, response)
             except TimeoutError:
                 limits = f"no connection within {within.connect:g} s or no answer within {within.total:g} s"
@@ -144,7 +144,7 @@ class SignedGet:
             self._pace.refused(route.family)
             raise VenueUnreachable(f"GET {route.path}: HTTP {response.status}")
         code, envelope = _coded(route.path, response.status, body)
-        self.skew = _skew(response, sent_ms, received_ms)
+        self.clock_reading = _clock_reading(response, asked_boot_s, answered_boot_s)
         if code in _TOO_MANY_REQUESTS:
             self._pace.refused(route.family)
         return _data(route.path, code, envelope, secrets)
@@ -159,17 +159,15 @@ async def _body(path: str, response: ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _skew(response: ClientResponse, sent_ms: int, received_ms: int) -> Skew | None:
+def _clock_reading(response: ClientResponse, asked_boot_s: float, answered_boot_s: float) -> ClockReading | None:
     try:
         said = parsedate_to_datetime(response.headers.get("Date", ""))
     except ValueError:
         return None
     if said.tzinfo is None:
         return None
-    server_ms = int(said.timestamp()) * 1000
-    return Skew.measured(
-        sent_ms=sent_ms, received_ms=received_ms, server_ms=server_ms, granularity_ms=_DATE_GRANULARITY_MS
-    )
+    read_ms = int(said.timestamp()) * 1000
+    return ClockReading(asked_boot_s, answered_boot_s, read_ms, granularity_ms=_DATE_GRANULARITY_MS)
 
 
 def _coded(path: str, status: int, body: bytes) -> tuple[int, _Envelope]:

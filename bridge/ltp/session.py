@@ -13,7 +13,7 @@ from bridge.contract.session import Cause
 from bridge.core.backoff import full_jitter
 from bridge.core.endpoints import Endpoints
 from bridge.core.now import Now
-from bridge.core.skew import Skew
+from bridge.core.skew import ClockReading
 from bridge.core.traffic import Received
 from bridge.errors import LoginRefused, VenueUnreachable
 from bridge.ltp import codes, wire
@@ -47,7 +47,7 @@ class Listener(Protocol):
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Note a connection or login that did not come about."""
 
-    def skew_measured(self, skew: Skew, now: Now) -> None:
+    def clock_read(self, reading: ClockReading, now: Now) -> None:
         """Note how far this machine's clock is from the venue's."""
 
 
@@ -95,7 +95,7 @@ class Session:
         self._next_login_at = other_login_at + timing.login_spacing_s
         self._last_timestamp_s = 0
         self._secrets: tuple[str, ...] = ()
-        self._skew: Skew | None = None
+        self._clock_reading: ClockReading | None = None
 
     @property
     def logged_in(self) -> bool:
@@ -240,14 +240,14 @@ class Session:
         self._login_pending = False
         self._next_login_at = now.mono + self._timing.login_spacing_s
 
-    def _tell(self, event: LoggedIn | Skew | Received, now: Now) -> None:
+    def _tell(self, event: LoggedIn | ClockReading | Received, now: Now) -> None:
         match event:
             case LoggedIn():
                 self._login_answered(now)
                 self._listener.logged_in(self._endpoint.name, now)
-            case Skew():
-                self._skew = event
-                self._listener.skew_measured(event, now)
+            case ClockReading():
+                self._clock_reading = event
+                self._listener.clock_read(event, now)
             case _:
                 self._listener.received(event, now)
 
@@ -261,7 +261,8 @@ class Session:
         if ending.denied is None:
             return None
         code = ending.denied.code
-        advice = [codes.advice(code), self._skew.in_words() if self._skew is not None else ""]
+        read = self._clock_reading
+        advice = [codes.advice(code), read.skew(self._clock()).in_words() if read is not None else ""]
         reason = without_secrets(ending.denied.message, *self._secrets)
         return LoginRefused(code, reason, "; ".join(filter(None, advice)))
 

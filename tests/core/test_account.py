@@ -158,7 +158,7 @@ def test_claims_and_results_of_earlier_owners_take_slots() -> None:
 def test_what_has_cooled_takes_no_slot() -> None:
     """A result of more than a window ago was counted by the venue more than a window ago."""
     one = OneAccount(epoch=2, limits={PLACE: 1, REPLACE: 1, CANCEL: 1, CANCEL_ALL: 1})
-    one.wait(62)
+    one.wait(67)
     one.account.restore([(_result("a", 90, Outcome.ACCEPTED, action=PLACE)[0], START.wall_ms)], one.now)
     one.renew(1)
     offset = one.offer(place("p"))
@@ -185,7 +185,7 @@ def test_a_restored_name_is_taken_unless_it_was_never_sent() -> None:
 def test_lost_claims_stay_lost_for_the_next_owner() -> None:
     """Until everything below the mark is answered, each commit says that all of it counts as claimed."""
     one = OneAccount(epoch=2)
-    one.account = Account("ltp", "main", one.terms, epoch=2, start=0, durable_until_ms=0, doubtful_below=2)
+    one.account = Account("ltp", "main", one.terms, epoch=2, start=0, durable_until_ms=0, doubtful_below=2, now=one.now)
     one.offer(place("p0"), past=Past.CLAIMED)
     one.offer(place("p1"), past=Past.CLAIMED)
     assert one.committed() == (0, Stored(2, one.now.wall_ms, (), doubtful_below=2))
@@ -198,7 +198,7 @@ def test_lost_claims_stay_lost_for_the_next_owner() -> None:
 def test_a_predecessor_that_did_not_finish_leaves_a_gap() -> None:
     """From where its events were durable; until it is closed every commit carries that point."""
     one = OneAccount(live=False)
-    one.account = Account("ltp", "main", one.terms, epoch=3, start=0, durable_until_ms=1234)
+    one.account = Account("ltp", "main", one.terms, epoch=3, start=0, durable_until_ms=1234, now=one.now)
     one.account.begin("host:1", one.now)
     owner, gap = _events(one)
     assert (owner["type"], owner["epoch"], owner["instance"]) == ("owner.acquired", 3, "host:1")

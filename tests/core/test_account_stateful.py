@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bridge.core.sending import Commit
     from bridge.core.traffic import Outgoing
 
-_TERMS: dict[str, object] = {
+_TERMS: dict[str, Any] = {
     "inflight_commands_max": 4,
     "lane_commands_max": 5,
     "limits": dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), 6),

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from clock_readings import reading_of
 from one_account import START
 from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
@@ -67,7 +68,9 @@ def test_a_row_that_is_behind_what_was_published_is_not_published() -> None:
 
 def test_rows_from_after_the_login_are_left_to_the_stream() -> None:
     """Up to the difference of the clocks they are as from before it."""
-    one = OneRecovery().begin()
+    one = OneRecovery(read=False).begin()
+    now = one.now
+    one.account.clocks.venue_read(reading_of(Skew(-5000, 5000), now), now)
     one.sweep(trades=[trade(LOGIN_MS + 5000, "a"), trade(LOGIN_MS + 5001, "b")], assets=[asset(LOGIN_MS + 5001)])
     assert [record.event_id for record in one.records(Stream.TRADES)] == ["trade:OKX:OKX_PERP_ETH_USDT:17:a"]
     assert one.records(Stream.ASSETS) == []
@@ -250,8 +253,8 @@ def test_a_record_that_is_none_is_not_remembered() -> None:
 
 def test_what_the_venue_dates_after_the_login_is_the_streams_to_tell() -> None:
     """As exactly as the clocks are known: here the venue's is at most half a second ahead."""
-    one = OneRecovery().begin()
-    one.account.listening.recovery.clocks_measured(Skew(-500, 0))
+    one = OneRecovery(read=False).begin()
+    one.account.clocks.venue_read(reading_of(Skew(-500, 0), one.now), one.now)
     one.sweep(trades=[trade(LOGIN_MS + 400, "early"), trade(LOGIN_MS + 600, "late")])
     assert [record.value for record in one.records(Stream.TRADES)] == [raw(trade(LOGIN_MS + 400, "early"))]
 
@@ -287,8 +290,8 @@ def test_what_a_sweep_left_to_the_stream_is_asked_for_after_the_next_login() -> 
 def test_the_latest_word_on_the_clocks_counts() -> None:
     """A clock that was wrong for a moment must not hide what was missed ever after."""
     one = OneRecovery().begin()
-    one.recovery.clocks_measured(Skew(120_000, 120_001))
-    one.recovery.clocks_measured(Skew(-500, 0))
+    one.account.clocks.venue_read(reading_of(Skew(120_000, 120_001), one.now), one.now)
+    one.account.clocks.venue_read(reading_of(Skew(-500, 0), one.now), one.now)
     one.sweep(trades=[trade(LOGIN_MS - 60_000)])
     assert len(one.records(Stream.TRADES)) == 1
 
@@ -319,7 +322,7 @@ def test_where_no_audit_succeeds_a_successor_looks_further_back() -> None:
 def test_a_slow_answer_tells_nothing_new_of_the_clocks() -> None:
     """What a quick one told still holds: a row from after the login stays the stream's to tell."""
     one = OneRecovery().begin()
-    one.recovery.clocks_measured(Skew(-10, 10))
-    one.recovery.clocks_measured(Skew(-4000, 4000))
+    one.account.clocks.venue_read(reading_of(Skew(-10, 10), one.now), one.now)
+    one.account.clocks.venue_read(reading_of(Skew(-4000, 4000), one.now), one.now)
     one.sweep(trades=[trade(LOGIN_MS + 2000)])
     assert one.records(Stream.TRADES) == []

@@ -120,7 +120,7 @@ def test_an_order_seen_before_the_doubt_settles_it_at_once() -> None:
     [
         {"sym": "BINANCE_PERP_ETH_USDT"},
         {"side": "SELL"},
-        {"createAt": str(START.wall_ms - 5001)},
+        {"createAt": str(START.wall_ms - 5100)},
         {"clientOrderId": "q"},
         {"clientOrderId": ""},
     ],

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.skew import Skew
+from bridge.core.now import Now
+from bridge.core.skew import ClockReading, Skew
 
 MS = st.integers(0, 10**6)
+NOW = Now(1000.0, 10**12)
 
 
 @given(skew_ms=st.integers(-(10**6), 10**6), there_ms=MS, back_ms=MS, granularity_ms=st.sampled_from([1, 1000]))
@@ -14,21 +16,23 @@ def test_the_true_difference_lies_within_the_bounds(
     skew_ms: int, there_ms: int, back_ms: int, granularity_ms: int
 ) -> None:
     """However long the ways are and wherever in its second the venue stamped."""
-    sent_ms = 10**12
-    stamped_ms = sent_ms + there_ms - skew_ms
-    skew = Skew.measured(
-        sent_ms=sent_ms,
-        received_ms=sent_ms + there_ms + back_ms,
-        server_ms=stamped_ms - stamped_ms % granularity_ms,
-        granularity_ms=granularity_ms,
+    stamped_ms = NOW.wall_ms + there_ms - skew_ms
+    reading = ClockReading(
+        NOW.mono,
+        NOW.mono + (there_ms + back_ms) / 1000,
+        stamped_ms - stamped_ms % granularity_ms,
+        granularity_ms,
     )
+    skew = reading.skew(NOW)
     assert skew.low_ms <= skew_ms <= skew.high_ms
     assert there_ms + back_ms + granularity_ms == skew.high_ms - skew.low_ms
 
 
-def test_a_clock_that_steps_back_on_the_way_turns_nothing_round() -> None:
-    """Low stays below high."""
-    assert Skew(-3000, 5000) == Skew.measured(sent_ms=15_000, received_ms=8000, server_ms=10_000, granularity_ms=1000)
+def test_a_wall_clock_that_steps_on_the_way_changes_nothing_but_what_it_says_itself() -> None:
+    """A reading is bound to the clock that never steps: the same one tells how far each wall clock is off."""
+    reading = ClockReading(NOW.mono, NOW.mono + 0.5, NOW.wall_ms, 0)
+    assert reading.skew(NOW) == Skew(0, 500)
+    assert reading.skew(Now(NOW.mono + 9, NOW.wall_ms + 9000 - 7000)) == Skew(-7000, -6500)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The venue's clock and ours: what a term says when they differ."""
 
+from clock_readings import reading_of
 from outside import Outside, until
 
 from bridge.app import clock
@@ -13,7 +14,8 @@ async def test_the_alarm_comes_and_ends_once_for_each_time_the_clocks_part() -> 
         listener = outside.venue.session.listener
         behind, unsure, ahead = Skew(-9000, -8000), Skew(-6000, -4000), Skew(8000, 8100)
         for skew in (unsure, behind, behind, unsure, behind, Skew(-4000, 4000), unsure, ahead, ahead):
-            listener.skew_measured(skew, clock())
+            now = clock()
+            listener.clock_read(reading_of(skew, now), now)
         await until(lambda: len(outside.topics.session_events("alarm.raised")) == 2)
     first, second = outside.topics.session_events("alarm.raised")
     assert (first["alarm"], second["alarm"]) == ("clock_skew", "clock_skew")

@@ -11,10 +11,11 @@ from aiohttp import WSMessage, WSMsgType, web
 from listening import Notes, running
 from wire_proxy import Direction, WireProxy
 
+from bridge.app import clock
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
-from bridge.core.skew import Skew
+from bridge.core.skew import ClockReading
 from bridge.errors import LoginRefused
 from bridge.ltp.connection import FRAME_BYTES_MAX
 from bridge.ltp.session import Session
@@ -79,7 +80,7 @@ async def test_a_link_that_loses_without_a_word(
 ) -> None:
     """Whichever direction loses what is sent, and though pushes may go on, the missing pong ends the session."""
     async with WireProxy(await venue(lively)) as way, running(start(way.url)):
-        await notes.wait("skew_measured")
+        await notes.wait("clock_read")
         assert notes.of("lost") == []
         way.black_hole(*lost)
         assert (await notes.wait("lost"))[0] == (Cause.PONG_OVERDUE, "no pong within 1 s")
@@ -91,7 +92,7 @@ async def test_frames_that_come_byte_by_byte(venue: Venue, start: Start, notes: 
         way.slice()
         async with running(start(way.url)):
             await notes.wait("received", 10)
-            await notes.wait("skew_measured", 2)
+            await notes.wait("clock_read", 2)
     assert {getattr(push, "data", None) for push in notes.of("received")} == {b'{"n":1}'}
     assert notes.causes("lost") == [Cause.STOPPED]
 
@@ -160,6 +161,7 @@ async def test_a_pong_measures_the_clocks(venue: Venue, start: Start, notes: Not
     session = start(await venue(talk))
     with pytest.raises(LoginRefused, match=r"this machine's clock is 3600\.\d to 36\d\d\.\d s ahead of the venue's"):
         await asyncio.wait_for(session.run(), 10)
-    (skew,) = notes.of("skew_measured")
-    assert isinstance(skew, Skew)
+    (reading,) = notes.of("clock_read")
+    assert isinstance(reading, ClockReading)
+    skew = reading.skew(clock())
     assert skew.low_ms <= HOUR_MS <= skew.high_ms

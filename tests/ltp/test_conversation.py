@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bridge.contract.session import Cause
 from bridge.core.now import Now
-from bridge.core.skew import Skew
+from bridge.core.skew import ClockReading
 from bridge.core.traffic import Answer, Push, Unreadable
 from bridge.ltp.protocol import EARLY_FRAMES_MAX, Conversation, LoggedIn, LoginDenied, Over
 
@@ -103,7 +103,7 @@ def test_the_venues_time_in_a_pong_measures_the_clocks() -> None:
     """It stamped the pong between ping and pong, so the difference lies between two bounds."""
     conversation = live()
     conversation.tick(at(10))
-    assert conversation.receive(b'{"pong":1000000000000}', at(10.2)) == [Skew(-999_999_990_001, -999_999_989_800)]
+    assert conversation.receive(b'{"pong":1000000000000}', at(10.2)) == [ClockReading(10, 10.2, 1_000_000_000_000)]
 
 
 def test_a_pong_that_nobody_asked_for_measures_nothing() -> None:

@@ -10,7 +10,7 @@ import pytest
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
-from bridge.core.skew import Skew
+from bridge.core.skew import ClockReading
 from bridge.core.traffic import Answer, Push, Received
 from bridge.errors import LoginRefused, VenueRefused
 from bridge.ltp.rest import RestClient
@@ -62,7 +62,7 @@ class Inbox:
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Pass over it: what follows is what counts."""
 
-    def skew_measured(self, skew: Skew, now: Now) -> None:
+    def clock_read(self, reading: ClockReading, now: Now) -> None:
         """Pass over it: both read one clock."""
 
     async def take(self, kind: type[Received]) -> Received:

@@ -4,6 +4,7 @@ from itertools import product
 
 import msgspec
 import pytest
+from clock_readings import read_clocks
 from one_account import ORDER_ID, START, TERMS, cancel, cancel_all, place, replace, results_of
 from outside import Tail
 
@@ -76,8 +77,16 @@ def account_after(trial: Trial, reading: Reading) -> Account:
     term, topic, outcomes = reading
     begin = len(term.lives)
     account = Account(
-        "ltp", "main", TERMS, epoch=term.epoch, start=begin, durable_until_ms=0, doubtful_below=term.doubtful_below
+        "ltp",
+        "main",
+        TERMS,
+        epoch=term.epoch,
+        start=begin,
+        durable_until_ms=0,
+        doubtful_below=term.doubtful_below,
+        now=START,
     )
+    read_clocks(account, START)
     answers = [(offset, outcome) for offset, outcome in enumerate(outcomes) if outcome is not None]
     account.restore([(result_of(trial, *answer), START.wall_ms) for answer in answers], START)
     for offset in range(begin, topic):

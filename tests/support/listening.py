@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from bridge.contract.session import Cause
 from bridge.core.now import Now
-from bridge.core.skew import Skew
+from bridge.core.skew import ClockReading
 from bridge.core.traffic import Received
 from bridge.ltp.session import Session
 
@@ -37,9 +37,9 @@ class Notes:
         """Write it down."""
         self._note("attempt_failed", (cause, detail))
 
-    def skew_measured(self, skew: Skew, now: Now) -> None:
+    def clock_read(self, reading: ClockReading, now: Now) -> None:
         """Write it down."""
-        self._note("skew_measured", skew)
+        self._note("clock_read", reading)
 
     def _note(self, kind: str, what: object) -> None:
         self.events.append((kind, what))

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import msgspec
+from clock_readings import read_clocks
 from msgspec import Struct
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
@@ -117,10 +118,16 @@ class Written(Struct, frozen=True):
 class OneAccount:
     """An account that has a lease, and unless told otherwise a live session that is recovered."""
 
-    def __init__(self, *, epoch: int = 1, start: int = 0, live: bool = True, **terms: object) -> None:
+    def __init__(
+        self, *, epoch: int = 1, start: int = 0, live: bool = True, read: bool = True, **terms: object
+    ) -> None:
         self.now = START
         self.terms = msgspec.structs.replace(TERMS, **terms)
-        self.account = Account("ltp", "main", self.terms, epoch=epoch, start=start, durable_until_ms=0)
+        self.account = Account("ltp", "main", self.terms, epoch=epoch, start=start, durable_until_ms=0, now=self.now)
+        self.venue_ahead_ms = self.broker_ahead_ms = 0
+        self.reads = read
+        """Whether answers tell the others' clocks."""
+        self.read_clocks()
         self.next_offset = start
         self.said: list[Outgoing] = []
         self.written: list[Written] = []
@@ -128,9 +135,17 @@ class OneAccount:
             self.open_session()
             self.send()
 
+    def read_clocks(self) -> None:
+        """Let answers tell the venue's time, and acknowledgements the broker's."""
+        if self.reads:
+            read_clocks(
+                self.account, self.now, venue_ahead_ms=self.venue_ahead_ms, broker_ahead_ms=self.broker_ahead_ms
+            )
+
     def wait(self, seconds: float, *, tick: bool = True) -> None:
         """Let time pass on both clocks."""
         self.now = Now(self.now.mono + seconds, self.now.wall_ms + int(seconds * 1000))
+        self.read_clocks()
         if tick:
             self.account.tick(self.now)
 
@@ -153,7 +168,7 @@ class OneAccount:
         """Put a command on the topic and let it be read; bytes and None stay as they are."""
         value = json.dumps(body).encode() if isinstance(body, dict) else body
         offset, self.next_offset = self.next_offset, self.next_offset + 1
-        record = CommandRecord(offset, self.now.wall_ms, b"key", value, headers)
+        record = CommandRecord(offset, self.now.wall_ms + self.broker_ahead_ms, b"key", value, headers)
         self.account.intake.offer(record, self.now, past)
         return offset
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import msgspec
+from clock_readings import read_clocks
 from one_account import START, TERMS
 
 from bridge.contract.pushes import OrderPush
@@ -70,13 +71,19 @@ def raw(row: Row) -> bytes:
 class OneRecovery:
     """An account whose predecessor ended a minute before START, unless it is the very first.
 
-    Time passes only by `wait`. A sweep is told what REST says, and closes the gaps when it may.
+    Time passes only by `wait`. The clocks of others agree with ours, and are read all the time unless `read` is False.
+    A sweep is told what REST says, and closes the gaps when it may.
     """
 
-    def __init__(self, *, ended_ms: int = LOGIN_MS - 60_000, since_ms: int | None = None, **terms: object) -> None:
+    def __init__(
+        self, *, ended_ms: int = LOGIN_MS - 60_000, since_ms: int | None = None, read: bool = True, **terms: object
+    ) -> None:
         self.now = START
         self.terms = msgspec.structs.replace(TERMS, **terms)
-        self.account = Account("ltp", "main", self.terms, epoch=3, start=0, durable_until_ms=ended_ms)
+        self.account = Account("ltp", "main", self.terms, epoch=3, start=0, durable_until_ms=ended_ms, now=START)
+        self._reads_clocks = read
+        if read:
+            read_clocks(self.account, START)
         self.recovery = self.account.listening.recovery
         self.since_ms = since_ms
         self.said: list[Outgoing] = []
@@ -100,6 +107,8 @@ class OneRecovery:
     def wait(self, seconds: float) -> None:
         """Let time pass on both clocks."""
         self.now = Now(self.now.mono + seconds, self.now.wall_ms + int(seconds * 1000))
+        if self._reads_clocks:
+            read_clocks(self.account, self.now)
 
     def tick(self) -> list[Outgoing]:
         """Do what is due; return the records."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from clock_readings import reading_of
 from msgspec import Struct
 from one_account import TERMS
 
@@ -22,6 +23,7 @@ from bridge.core.account import Account
 from bridge.core.claims import decode
 from bridge.core.claims import encode as encode_stored
 from bridge.core.now import Now
+from bridge.core.skew import ClockReading, Skew
 from bridge.core.traffic import Answer, CommandRecord, Outgoing, Received
 from bridge.errors import (
     CommitInterrupted,
@@ -103,6 +105,9 @@ class Topics:
         self.healthy = True
         self.overfull = False
         self.first_offset = 0
+        self.ahead_ms = 0
+        """By how much the broker's clock is ahead of the account's."""
+        self.clock_reading: ClockReading | None = None
         self._epoch = 0
 
     def begin_epoch(self, epoch: int) -> None:
@@ -118,6 +123,7 @@ class Topics:
         while self.pending and not self.hold:
             epoch, record = self.pending.pop(0)
             self.durable.append((epoch, record))
+            self.clock_reading = reading_of(Skew(-self.ahead_ms - 1, -self.ahead_ms), clock())
             if record.when_durable is not None:
                 record.when_durable()
 
@@ -193,6 +199,8 @@ class Group:
         self.trouble: KafkaTrouble | None = None
         self.refusal: KafkaTrouble | None = None
         self.slow_s = 0.0
+        self.ahead_ms = 0
+        """By how much the clock that stamps commands is ahead of the account's."""
         self.given = asyncio.Event()
         self.given.set()
         self.left = 0
@@ -201,7 +209,9 @@ class Group:
         """Append commands."""
         for body in bodies:
             value = json.dumps(body).encode() if isinstance(body, dict) else body
-            self.log.append(CommandRecord(self.begin + len(self.log), clock().wall_ms, b"key", value, ()))
+            self.log.append(
+                CommandRecord(self.begin + len(self.log), clock().wall_ms + self.ahead_ms, b"key", value, ())
+            )
 
     def commit(self, offset: int | None, metadata: str = "") -> None:
         """Set what is committed, as a tool may."""
@@ -353,9 +363,16 @@ class Venue:
         self.longest_ms: int | None = None
         self.asked_between: list[tuple[int, int]] = []
         self.unreadable = 0
-        self.skew = None
+        self.ahead_ms = 0
+        """By how much its clock is ahead of the account's."""
         self.key_problem: str | None = None
         self.preferred = ""
+
+    @property
+    def clock_reading(self) -> ClockReading:
+        """Return what its answers tell of its clock."""
+        now = clock()
+        return reading_of(Skew(-self.ahead_ms - 1, -self.ahead_ms), now)
 
     @property
     def session(self) -> "Session":

@@ -1,0 +1,201 @@
+"""The clocks of others: the venue's dates its orders and rows, the broker's stamps the records of our topics.
+
+Neither is assumed to agree with ours, nor with the other. Each is compared with our boot clock, which never steps: a
+time of one of them becomes an instant of ours, or a time of another, only here, and as an interval.
+"""
+
+from math import ceil, floor, inf
+from typing import Final, NamedTuple
+
+from bridge.contract.session import Alarm
+from bridge.core.alarms import ActiveAlarms
+from bridge.core.command import Pending
+from bridge.core.now import Now
+from bridge.core.skew import ClockReading, Skew, skew_of
+
+UNMEASURED_MS: Final = 60_000
+"""What a clock that was never read may differ from ours: the venue answers nothing beyond it (LTP docs, code 7000)."""
+_DRIFT_MS_PER_S: Final = 0.2
+"""What a measurement loses with its age: two clocks part by 200 ppm at most."""
+_RESOLUTION_MS: Final = 2.0
+"""Times come in whole milliseconds: what contradicts by so little does not."""
+_VISIBLE_AFTER_MS: Final = 1000
+"""A record may be stamped so long before readers are shown it: its replicas must have it first."""
+_ACK_TO_RECORD_S: Final = 1.0
+"""A result's record is written at most this long before the ack it reports could count at the venue."""
+_VENUES: Final = "the venue's"
+_BROKERS: Final = "the broker's"
+
+
+class ReadMs(NamedTuple):
+    """What another clock reads at some instant of ours, Unix ms."""
+
+    earliest: int
+    latest: int
+
+
+class BootS(NamedTuple):
+    """When, on our boot clock, another clock reads some time."""
+
+    earliest: float
+    latest: float
+
+
+class MeasuredClock:
+    """A clock of another machine, by how much it is ahead of our boot clock: what every reading so far allows.
+
+    A slow answer tells little and takes nothing from what quick ones told; one that contradicts them all is news, and
+    counts alone: the clock was set, or is another one now. Before the first, it is assumed to be near our wall clock.
+    """
+
+    def __init__(self, now: Now) -> None:
+        wall_offset_ms = now.wall_ms - now.mono * 1000
+        self._low_ms = wall_offset_ms - UNMEASURED_MS
+        self._high_ms = wall_offset_ms + UNMEASURED_MS
+        self._learned_boot_s = now.mono
+        self.is_known = False
+        """Whether it has been read, so that no assumption bounds it."""
+
+    def learn(self, reading: ClockReading) -> None:
+        """Take in an answer that tells the time."""
+        self.narrow(reading.offset_low_ms, reading.offset_high_ms, reading.answered_boot_s)
+
+    def narrow(self, low_ms: float, high_ms: float, at_boot_s: float) -> None:
+        """Learn that the clock is ahead of our boot clock by `low_ms` at the least and `high_ms` at the most."""
+        known_low_ms, known_high_ms = self._offset_ms(at_boot_s)
+        both_low_ms, both_high_ms = max(known_low_ms, low_ms), min(known_high_ms, high_ms)
+        is_whole = low_ms > -inf and high_ms < inf
+        if both_low_ms <= both_high_ms + _RESOLUTION_MS and (self.is_known or not is_whole):
+            self._low_ms, self._high_ms = sorted((both_low_ms, both_high_ms))
+        else:
+            # What bounds it on one side says that it is not what it was; how far it is off is a guess.
+            self._low_ms = low_ms if low_ms > -inf else high_ms - 2 * UNMEASURED_MS
+            self._high_ms = high_ms if high_ms < inf else low_ms + 2 * UNMEASURED_MS
+            self.is_known = is_whole
+        self._learned_boot_s = at_boot_s
+
+    def read_at(self, boot_s: float) -> ReadMs:
+        """Return what it reads at an instant of ours."""
+        low_ms, high_ms = self._offset_ms(boot_s)
+        return ReadMs(floor(boot_s * 1000 + low_ms), ceil(boot_s * 1000 + high_ms))
+
+    def reaches(self, unix_ms: int) -> BootS:
+        """Return when, on our boot clock, it reads a time."""
+        low_ms, high_ms = self._offset_ms((unix_ms - self._low_ms) / 1000)
+        return BootS((unix_ms - high_ms) / 1000, (unix_ms - low_ms) / 1000)
+
+    def skew(self, now: Now) -> Skew:
+        """Return how far our wall clock is from it."""
+        return skew_of(*self._offset_ms(now.mono), now)
+
+    def is_within(self, bound_s: float, now: Now) -> bool:
+        """Whether it was read, and our wall clock certainly differs from it by no more than `bound_s`."""
+        return self.is_known and self.skew(now).within(bound_s)
+
+    def exceeds(self, bound_s: float, now: Now) -> bool:
+        """Whether it was read, and our wall clock certainly differs from it by more than `bound_s`."""
+        return self.is_known and self.skew(now).exceeds(bound_s)
+
+    def _offset_ms(self, boot_s: float) -> tuple[float, float]:
+        drift_ms = abs(boot_s - self._learned_boot_s) * _DRIFT_MS_PER_S
+        return self._low_ms - drift_ms, self._high_ms + drift_ms
+
+
+class Clocks:
+    """The venue's clock and the broker's, as one term has measured them, and what follows for what it may say."""
+
+    def __init__(self, alarms: ActiveAlarms, now: Now, *, skew_bound_s: float, rest_lag_s: float) -> None:
+        self.venue = MeasuredClock(now)
+        self.broker = MeasuredClock(now)
+        self._alarms = alarms
+        self._bound_s = skew_bound_s
+        self._bound_ms = int(skew_bound_s * 1000)
+        self.rest_lag_ms = int(rest_lag_s * 1000) + self._bound_ms
+        """How far what the venue's REST tells may be behind the stream, by clocks of the venue's that differ."""
+
+    def venue_read(self, reading: ClockReading, now: Now) -> None:
+        """Learn from an answer of the venue's that tells its time."""
+        self.venue.learn(reading)
+        self._compare(self.venue, Alarm.CLOCK_SKEW, _VENUES, now)
+
+    def broker_read(self, reading: ClockReading, now: Now) -> None:
+        """Learn from the append time that a broker acknowledged for a record of ours."""
+        self.broker.learn(reading)
+        self._compare(self.broker, Alarm.BROKER_CLOCK_SKEW, _BROKERS, now)
+
+    def command_arrived(self, timestamp_ms: int, absent_boot_s: float, now: Now) -> None:
+        """Learn from a command's append time: it was stamped before now, and after the topic was seen without it."""
+        if timestamp_ms <= 0:
+            return  # a record that could not be read
+        low_ms = timestamp_ms - now.mono * 1000
+        high_ms = timestamp_ms + 1 + _VISIBLE_AFTER_MS - absent_boot_s * 1000
+        self.broker.narrow(low_ms, high_ms, now.mono)
+        self._compare(self.broker, Alarm.BROKER_CLOCK_SKEW, _BROKERS, now)
+
+    def may_say_not_found(self, now: Now) -> bool:
+        """Whether the venue's clock has been read and is near enough to ours to say that something did not happen.
+
+        Where it is not, the alarm says why nothing is given up.
+        """
+        if not self.venue.is_known:
+            text = "no answer of the venue's has told its time, so no command is said to be not_found"
+            self._alarms.raise_alarm(Alarm.CLOCK_SKEW, text, now)
+        return self.venue.is_within(self._bound_s, now)
+
+    def trusts_broker(self, now: Now) -> bool:
+        """Whether the broker's clock has been read and is near enough to ours to let its stamps decide."""
+        return self.broker.is_within(self._bound_s, now)
+
+    def describe_broker(self, now: Now) -> str:
+        """Say to a person how far the broker's clock is from ours."""
+        if not self.broker.is_known:
+            return "what the broker stamps and when it comes contradict each other"
+        return self.broker.skew(now).in_words(_BROKERS)
+
+    def by_broker(self, now: Now) -> Now:
+        """Return this instant with the broker's time in place of ours, the latest that it may be."""
+        return Now(now.mono, self.broker.read_at(now.mono).latest)
+
+    def broker_error_s(self, now: Now) -> float:
+        """Return how far apart the earliest and the latest are that the broker's clock may read."""
+        read = self.broker.read_at(now.mono)
+        return (read.latest - read.earliest) / 1000
+
+    def appended_boot_s(self, timestamp_ms: int, now: Now) -> float:
+        """Return when, at the latest, a record was stamped on our boot clock."""
+        return min(self.broker.reaches(timestamp_ms).latest, now.mono)
+
+    def ack_counted_boot_s(self, result_timestamp_ms: int, now: Now) -> float:
+        """Return until when, at the latest, the request may have counted whose result was stamped so."""
+        latest = self.broker.reaches(result_timestamp_ms).latest
+        return min(latest + self._bound_s + _ACK_TO_RECORD_S, now.mono)
+
+    def last_write_boot_s(self, pending: Pending, now: Now) -> float:
+        """Return until when, at the latest, an earlier owner may have written a command: before now, while valid."""
+        return min(now.mono, pending.deadline + self.broker_error_s(now) + self._bound_s)
+
+    def happened_since_ms(self, pending: Pending) -> int:
+        """Return the earliest time that the venue may have dated what a command asked for."""
+        since_boot_s = pending.first_written_boot_s
+        if since_boot_s is None:
+            since_boot_s = self.broker.reaches(pending.timestamp_ms).earliest
+        return self.venue.read_at(since_boot_s).earliest - self._bound_ms
+
+    def surely_older_ms(self, timestamp_ms: int) -> int:
+        """Return the venue's time before which everything is surely older than a record of that append time."""
+        appended_boot_s = self.broker.reaches(timestamp_ms).earliest
+        return self.venue.read_at(appended_boot_s).earliest - self._bound_ms
+
+    def rest_tells_until_ms(self, now: Now) -> int:
+        """Return the venue's time up to which its REST surely tells what it has dated."""
+        return self.venue.read_at(now.mono).earliest - self.rest_lag_ms
+
+    def _compare(self, clock: MeasuredClock, alarm: Alarm, whose: str, now: Now) -> None:
+        skew = clock.skew(now)
+        if clock.exceeds(self._bound_s, now):
+            text = f"{skew.in_words(whose)}, and {self._bound_s:g} s is the most that may be; check NTP"
+            self._alarms.raise_alarm(alarm, text, now)
+        elif clock.is_within(self._bound_s, now):
+            self._alarms.clear_alarm(alarm, skew.in_words(whose), now)
+        elif not clock.is_known:
+            self._alarms.raise_alarm(alarm, self.describe_broker(now), now)
