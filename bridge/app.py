@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 import structlog
 
@@ -18,13 +18,14 @@ from bridge.config import Account as AccountSettings
 from bridge.config import Settings
 from bridge.config.warnings import warnings_about
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.contract.topics import Stream, topic_name
 from bridge.core.account import Account
 from bridge.core.admit import Rules
 from bridge.core.backoff import full_jitter
 from bridge.core.claims import key_fingerprint
 from bridge.core.now import Now
 from bridge.core.terms import Terms
-from bridge.core.traffic import Outgoing
+from bridge.core.traffic import CommandRecord, Outgoing
 from bridge.errors import BridgeError, ClusterUnreachable, ConfigError, TopicsUnfit
 from bridge.flow import ports
 from bridge.flow.account import AccountFlow, unless
@@ -34,7 +35,7 @@ from bridge.kafka.cluster import assert_fast
 from bridge.kafka.membership import Membership
 from bridge.kafka.preflight import check_topics
 from bridge.kafka.publisher import Publisher
-from bridge.kafka.tail import TailRecord, read_last, read_tail
+from bridge.kafka.tail import TailRecord, read_commands, read_last, read_tail
 from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session
 from bridge.ltp.wire import encode_action
@@ -195,7 +196,14 @@ class AccountParts:
             encode=encode_action,
             clock=clock,
             key_fingerprint=self._key_fingerprint,
+            read_commands=self._read_commands,
         )
+
+    async def _read_commands(
+        self, begin: int, end: int, take: Callable[[Sequence[CommandRecord]], Awaitable[None]]
+    ) -> None:
+        topic = topic_name(self._settings.kafka.topic_prefix, self._name, Stream.COMMANDS)
+        await read_commands(self._settings.kafka, topic, begin, end, take)
 
     def _session(self, listener: ports.Listener, other_login_at: float) -> Session:
         return Session(

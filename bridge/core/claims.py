@@ -18,6 +18,7 @@ from typing import Final
 from msgspec import Struct
 
 from bridge.contract.headers import EPOCH_MAX
+from bridge.core.deferred import DeferredOffsets
 
 METADATA_BYTES_MAX: Final = 4096
 """Kafka's `offset.metadata.max.bytes`."""
@@ -136,13 +137,17 @@ class Claims:
         """Commands that would have gone first and were refused, as long as a successor might not learn of it."""
         self._open: set[int] = set()
         self._heap: list[int] = []
+        self.deferred = DeferredOffsets()
+        """Commands that are answered later; none of them is below a watermark."""
 
     @property
     def watermark(self) -> int:
         """The lowest offset without a durable result."""
         while self._heap and self._heap[0] not in self._open:
             heappop(self._heap)
-        return self._heap[0] if self._heap else self.next_offset
+        lowest = self._heap[0] if self._heap else self.next_offset
+        span = self.deferred.span
+        return lowest if span is None else min(lowest, span[0])
 
     def opened(self, offset: int) -> None:
         """Note that a command was read."""
@@ -153,6 +158,11 @@ class Claims:
     def passed(self, offset: int) -> None:
         """Note that nothing needs to be done for an offset."""
         self.next_offset = max(self.next_offset, offset + 1)
+
+    def defer(self, offset: int, end: int) -> None:
+        """Note that a command was read, or several that nobody can read, and will be answered later."""
+        self.deferred.add(offset, end)
+        self.next_offset = max(self.next_offset, end)
 
     def durable(self, offset: int) -> None:
         """Note that a command's answer is durable."""

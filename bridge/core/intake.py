@@ -5,20 +5,17 @@ from enum import StrEnum
 from heapq import heappop, heappush
 from itertools import islice
 
-import msgspec
-
-from bridge.contract import headers as names
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.contract.results import Outcome, Reason, Result
-from bridge.contract.session import Alarm
+from bridge.contract.results import Outcome, Reason
 from bridge.core.admit import Refusal, Rules, admit
-from bridge.core.answered import short_digest
 from bridge.core.claims import Claims
 from bridge.core.clocks import Clocks
 from bridge.core.command import Pending
+from bridge.core.dedupe import Dedupe
+from bridge.core.deferred import may_be_cancel
 from bridge.core.lanes import Lanes
 from bridge.core.life import UNSENT, State
-from bridge.core.memory import Asked, Memory, Repeat
+from bridge.core.memory import Memory
 from bridge.core.now import Now
 from bridge.core.order_lookups import OrderLookups
 from bridge.core.orders import Orders
@@ -74,6 +71,7 @@ class Intake:
         self._replies = replies
         self._claims = claims
         self._memory = memory
+        self._dedupe = Dedupe(memory, replies)
         self._lanes = lanes
         self._windows = windows
         self._orders = orders
@@ -94,15 +92,20 @@ class Intake:
             return True
         return len(self._held) + self._lanes.waiting(CANCEL) + self._lanes.waiting(CANCEL_ALL) >= self._lane_max
 
-    def offer(self, record: CommandRecord, now: Now, past: Past = Past.NEW) -> None:
+    def offer(self, record: CommandRecord, now: Now, past: Past = Past.NEW, *, behind: float = 0) -> None:
         """Take in a record of the commands topic; one that was taken in before is passed over.
 
-        A new one is held back while there is no lease: what the bridge answers by itself is the owner's to say. A
-        cancel that needs no such answer goes ahead.
+        With more than a lane holds `behind` it, a place or replace is not even read: it will not be sent, and is
+        answered when what is behind it has been read. Another new one is held back while there is no lease: what the
+        bridge answers by itself is the owner's to say. A cancel that needs no such answer goes ahead.
         """
         if record.offset < self._claims.next_offset:
             return
         self._clocks.command_arrived(record.timestamp_ms, record.absent_boot_s, now)
+        if behind > self._lane_max and past in {Past.NEW, Past.READ} and not may_be_cancel(record):
+            self._claims.defer(record.offset, record.end)
+            return
+        self._claims.deferred.close()
         if past is not Past.ANSWERED:
             self._claims.opened(record.offset)
         self._claims.passed(record.end - 1)
@@ -111,8 +114,32 @@ class Intake:
             self._held_bytes += len(record.value or b"")
             self._unjudged.append(record.offset)
             self._let_cancels_ahead(now)
-        else:
+        elif past is not Past.ANSWERED or may_be_cancel(record):
             self._take_in(record, now, past)
+
+    @property
+    def deferred(self) -> tuple[int, int] | None:
+        """The first command that is to be answered later, and the offset after the last."""
+        return self._claims.deferred.span
+
+    def answer_deferred(self, record: CommandRecord, now: Now) -> None:
+        """Deny a command that was too far behind; the first call for it counts."""
+        if not self._claims.deferred.take(record.offset):
+            return
+        self._claims.opened(record.offset)
+        self._claims.deferred.drop_below(record.end)
+        admitted = admit(record, now, self._rules)
+        if isinstance(admitted, Refusal):
+            self._refuse(record, admitted, now)
+        elif self._dedupe.is_first(admitted.command_id, admitted.digest, admitted, record, now):
+            text = f"when it was read, more than {self._lane_max} commands were waiting behind it"
+            self._deny(admitted, Reason.LANE_FULL, now, message=text)
+            # A successor would defer it too, so nothing above has to wait until this answer is durable.
+            self._claims.refused.discard(record.offset)
+
+    def deferred_answered(self, below: int) -> None:
+        """Note that every deferred command below an offset has been read again; retention may have removed some."""
+        self._claims.deferred.drop_below(below)
 
     def read_to(self, offset: int) -> None:
         """Note that the topic holds no other command below an offset: control records and holes are nothing to do."""
@@ -190,6 +217,10 @@ class Intake:
             return False
         return self._slot_free_at(cancel, now) < cancel.deadline
 
+    def _refuse(self, record: CommandRecord, refusal: Refusal, now: Now) -> None:
+        if refusal.command_id is None or self._dedupe.is_first(refusal.command_id, refusal.digest, None, record, now):
+            self._replies.refuse(record, refusal, now)
+
     def _take_in(self, record: CommandRecord, now: Now, past: Past) -> None:
         # What an earlier owner may have sent must not be denied because a limit has changed since.
         rules = self._rules.loosened() if past is Past.CLAIMED else self._rules
@@ -200,10 +231,9 @@ class Intake:
                 self._answered_before(admitted, now)
             return
         if isinstance(admitted, Refusal):
-            if admitted.command_id is None or self._is_first(admitted.command_id, admitted.digest, None, record, now):
-                self._replies.refuse(record, admitted, now)
+            self._refuse(record, admitted, now)
             return
-        if not self._is_first(admitted.command_id, admitted.digest, admitted, record, now):
+        if not self._dedupe.is_first(admitted.command_id, admitted.digest, admitted, record, now):
             return
         self._name_order(admitted)
         if past is Past.CLAIMED:
@@ -224,33 +254,6 @@ class Intake:
             self._replies.last_word(admitted, invalid.outcome, now, reason=invalid.reason, message=invalid.message)
         else:
             self._queue(admitted, now)
-
-    def _is_first(
-        self, command_id: str, digest: str | None, pending: Pending | None, record: CommandRecord, now: Now
-    ) -> bool:
-        """Remember a commandId; one that was used before gets the same answer, or is a conflict."""
-        asked = self._memory.find(command_id)
-        if asked is None:
-            names_order = pending is not None and pending.action == PLACE
-            client_order_id = pending.client_order_id if pending is not None else None
-            self._memory.remember(
-                Asked(command_id, record.offset, short_digest(digest), client_order_id), names_order=names_order
-            )
-            return True
-        repeat = Repeat(record.offset, record.timestamp_ms, names.echo(record.headers))
-        if asked.digest != short_digest(digest):
-            text = f"commandId {command_id} was used at offset {asked.offset} with another body"
-            self._replies.dead_letter(record, Reason.ID_CONFLICT, text, now)
-            self._replies.alarm(Alarm.ID_CONFLICT, text, now)
-        elif asked.result is not None:
-            self._replies.again(_completed(asked.result, digest, pending), repeat)
-        elif self._memory.repeats_full:
-            self._replies.dead_letter(
-                record, Reason.MEMORY_FULL, "too many repeats wait for their command's answer", now
-            )
-        else:
-            self._memory.repeat(asked, repeat)
-        return False
 
     def _answered_before(self, pending: Pending, now: Now) -> None:
         """Let a cancel that reached the venue end what an earlier owner left waiting before it."""
@@ -377,14 +380,3 @@ class Intake:
     ) -> None:
         self._replies.last_word(pending, outcome, now, reason=reason, code=code, message=message)
         self._lanes.settled(pending)
-
-
-def _completed(result: Result, digest: str | None, pending: Pending | None) -> Result:
-    """Add to a remembered result what the repeat says again."""
-    action, name = (pending.action, pending.client_order_id) if pending is not None else (None, None)
-    return msgspec.structs.replace(
-        result,
-        body_digest=digest,
-        action=result.action or action,
-        client_order_id=result.client_order_id or name,
-    )

@@ -20,6 +20,8 @@ from bridge.flow.turn import Turn
 _log = structlog.get_logger()
 _TICK_S = 0.25
 _POLL_S = 0.5
+_ANSWER_BYTES_MAX = 16 * 1024 * 1024
+"""While more wait to become durable, places and replaces are put off; with twice as many nothing is read."""
 
 
 class Commands:
@@ -65,9 +67,11 @@ class Commands:
         while True:
             records = await self._membership.poll(_POLL_S)
             self._events.learn_broker_clock(self._clock())
+            answer_bytes = self._publisher.answer_bytes
+            end = inf if answer_bytes > _ANSWER_BYTES_MAX else self._membership.known_end
             turn = Turn(self._clock)
             for record in records:
-                self._account.intake.offer(record, self._clock())
+                self._account.intake.offer(record, self._clock(), behind=end - record.offset)
                 if turn.over:
                     self._events.publish()
                     self._wake.set()
@@ -76,7 +80,7 @@ class Commands:
             if records:
                 self._events.publish()
                 self._wake.set()
-            if self._account.intake.paused != paused:
+            if (self._account.intake.paused or answer_bytes > 2 * _ANSWER_BYTES_MAX) != paused:
                 paused = not paused
                 (self._membership.pause if paused else self._membership.resume)()
 

@@ -136,6 +136,10 @@ class Publisher(Protocol):
         """Whether more events wait than may be held in memory."""
 
     @property
+    def answer_bytes(self) -> int:
+        """What results and dead letters that are not durable take in memory."""
+
+    @property
     def healthy(self) -> bool:
         """Whether records become durable in time."""
 
@@ -178,6 +182,10 @@ class Membership(Protocol):
     @property
     def position(self) -> int:
         """The next offset to read."""
+
+    @property
+    def known_end(self) -> int:
+        """The offset behind the last record, as of the last fetch."""
 
     def set_epoch(self, epoch: int) -> None:
         """Say which term this member owns, so that a rebalance leaves the partition with it."""
@@ -223,3 +231,6 @@ ReadTail = Callable[[str, int, Callable[[Sequence[TopicRecord]], None]], Awaitab
 """Topic and Unix ms: hands over the records from then on to the topic's present end, a small part at a time."""
 ReadLast = Callable[[str, Callable[[Sequence[TopicRecord]], None]], Awaitable[int]]
 """Topic: hands over its last records, a small number; returns its end offset, 0 where it never held any."""
+
+ReadCommands = Callable[[int, int, Callable[[Sequence[CommandRecord]], Awaitable[None]]], Awaitable[None]]
+"""Begin and end: hands over the commands of these offsets, a small part at a time, each when the one before is done."""

@@ -263,7 +263,7 @@ class Takeover:
                 elif lost or record.offset in claimed:
                     in_doubt += lost
                     past = Past.CLAIMED
-                account.intake.offer(record, self._clock(), past)
+                account.intake.offer(record, self._clock(), past, behind=end - record.offset)
             account.intake.read_to(self._membership.position)
             for record_out in account.drain():
                 self._publisher.publish(record_out)

@@ -13,9 +13,19 @@ from bridge.core.account import Account
 from bridge.core.traffic import Outgoing
 from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost
 from bridge.flow.commands import Commands
+from bridge.flow.deferred import DeferredAnswers
 from bridge.flow.events import Events
 from bridge.flow.key_files import KeyFileWatch
-from bridge.flow.ports import Clock, EncodeAction, Listener, Membership, Publisher, VenueRest, VenueSession
+from bridge.flow.ports import (
+    Clock,
+    EncodeAction,
+    Listener,
+    Membership,
+    Publisher,
+    ReadCommands,
+    VenueRest,
+    VenueSession,
+)
 from bridge.flow.questions import Questions
 from bridge.flow.recovery import Recovery
 
@@ -41,6 +51,7 @@ class Parts(Struct, frozen=True):
     clock: Clock
     key_fingerprint: Callable[[], str]
     """A digest of the API key that is in its file now; empty where it cannot be read."""
+    read_commands: ReadCommands
 
 
 class Term:
@@ -97,6 +108,15 @@ class Term:
             ask=self._questions.ask,
         )
 
+        self._deferred = DeferredAnswers(
+            name,
+            account,
+            read_commands=parts.read_commands,
+            publisher=parts.publisher,
+            events=self._events,
+            clock=parts.clock,
+        )
+
     @property
     def ready(self) -> bool:
         """Whether the session is live and swept, and Kafka acknowledges commits in time."""
@@ -116,6 +136,7 @@ class Term:
             "recovery": self._recovery.run(),
             "questions": self._questions.run(),
             "key": self._key_files.run(),
+            "deferred": self._deferred.run(),
         }
         tasks = {what: asyncio.create_task(step, name=f"{self._name}:{what}") for what, step in work.items()}
         stopping = asyncio.create_task(stop.wait(), name=f"{self._name}:stop")

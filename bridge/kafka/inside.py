@@ -144,6 +144,14 @@ def fetch_position(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int
     return int(state.position) if state is not None and state.has_valid_position else None
 
 
+def known_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
+    """Return the end of the log as the last fetch told it; 0 before the first."""
+    subscription = consumer._subscription.subscription
+    assignment = subscription.assignment if subscription is not None else None
+    state = assignment.state_value(partition) if assignment is not None else None
+    return int(state.highwater or 0) if state is not None else 0
+
+
 class _FetchesKept:
     """The client as a fetcher uses it; keeps the bytes of the last fetch of each partition."""
 

@@ -117,7 +117,7 @@ class Intake:
 
     def _take(self, found: list[FetchedRecord]) -> list[CommandRecord]:
         absent_boot_s = self._absence.absent_boot_s
-        records = [_command(record, absent_boot_s) for record in found if record.offset >= self._next]
+        records = [command_record(record, absent_boot_s) for record in found if record.offset >= self._next]
         if records:
             self._next = records[-1].last_offset + 1
         position = inside.fetch_position(self._consumer, self._partition)
@@ -143,7 +143,8 @@ class Intake:
             self._fetching = None
 
 
-def _command(record: FetchedRecord, absent_boot_s: float) -> CommandRecord:
+def command_record(record: FetchedRecord, absent_boot_s: float) -> CommandRecord:
+    """Return a fetched record as one of the commands topic."""
     # Kafka allows a header without a value; the contract's are bytes.
     headers = tuple((name, value or b"") for name, value in record.headers)
     return CommandRecord(

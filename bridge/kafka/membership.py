@@ -215,6 +215,12 @@ class Membership:
         _, intake, _ = self._require_membership()
         return intake.position
 
+    @property
+    def known_end(self) -> int:
+        """The offset behind the last record, as of the last fetch; 0 before the first."""
+        consumer, _, _ = self._require_membership()
+        return inside.known_end(consumer, self._partition)
+
     def seek(self, offset: int) -> None:
         """Go on with the record at `offset`; the first call lets the reading begin."""
         _, intake, _ = self._require_membership()

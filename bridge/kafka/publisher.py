@@ -124,6 +124,11 @@ class Publisher:
         """Whether the venue's pushes that are not durable take more than `buffer_bytes_max`."""
         return sum(lane.event_bytes for lane in self._lanes.values()) > self._buffer_bytes_max
 
+    @property
+    def answer_bytes(self) -> int:
+        """What results and dead letters that are not durable take in memory, roughly."""
+        return sum(self._lanes[stream].pending_bytes for stream in (Stream.RESULTS, Stream.DEAD_LETTERS))
+
     def oldest_pending_ms(self) -> int | None:
         """Return the smallest `received_ms` of the records that are not durable; None when all are."""
         found = [lane.oldest_received_ms for lane in self._lanes.values()]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from typing import Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -9,10 +10,12 @@ from aiokafka import errors as kafka_errors
 from msgspec import Struct
 
 from bridge.config import Kafka
+from bridge.core.traffic import CommandRecord
 from bridge.errors import ClusterUnreachable, KafkaTrouble
 from bridge.kafka import inside
 from bridge.kafka.batches import FetchedRecord
 from bridge.kafka.cluster import client_options, likely_cause, require_one_partition
+from bridge.kafka.intake import command_record
 
 _STALL_S: Final = 10.0
 _REQUEST_TIMEOUT_MS: Final = 3000
@@ -38,6 +41,7 @@ class TailRecord(Struct, frozen=True, gc=False):
 
 
 Take = Callable[[list[TailRecord]], None]
+TakeCommands = Callable[[list[CommandRecord]], Awaitable[None]]
 
 
 async def read_tail(kafka: Kafka, topic: str, take: Take, *, since_ms: int) -> None:
@@ -69,6 +73,29 @@ async def read_last(kafka: Kafka, topic: str, take: Take) -> int:
         return end
 
     return await _with_reader(kafka, topic, read)
+
+
+async def read_commands(kafka: Kafka, topic: str, begin: int, end: int, take: TakeCommands) -> None:
+    """Read the commands from one offset up to another, a few at a time, each when the ones before are done with.
+
+    What retention has removed is passed over. Raises what `read_tail` raises.
+    """
+
+    async def read(consumer: AIOKafkaConsumer, partition: TopicPartition, deadline: asyncio.Timeout) -> None:
+        first: int = (await consumer.beginning_offsets([partition]))[partition]
+        position = max(begin, first)
+        consumer.seek(partition, position)
+        while position < end:
+            found = await inside.fetch_records(consumer, partition, _FETCH_MS, max_records=_RECORDS_AT_ONCE)
+            if found:
+                deadline.reschedule(None)  # whoever takes them may have to wait
+                await take([command_record(record, -inf) for record in found if record.offset < end])
+            reached = inside.fetch_position(consumer, partition)
+            if reached is not None and reached > position:
+                position = reached
+                deadline.reschedule(asyncio.get_running_loop().time() + _STALL_S)
+
+    await _with_reader(kafka, topic, read)
 
 
 async def _with_reader(

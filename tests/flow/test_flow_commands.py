@@ -232,3 +232,19 @@ async def test_a_page_of_large_records_does_not_keep_the_loop() -> None:
         measuring.cancel()
     assert outside.topics.outcomes("c299") == ["denied"]
     assert longest_s < 0.25
+
+
+async def test_a_cancel_behind_a_runaway_strategy_goes_first() -> None:
+    """Behind thousands of places, in the running and at a takeover, a cancel is written before any of them is read."""
+    outside = Outside(lane_commands_max=50, lease_s=5, commit_period_s=1)
+    outside.group.write(*(place(f"a{number}") for number in range(2000)), cancel("first", clientOrderId="theirs"))
+    async with outside.running():
+        await until(lambda: outside.topics.outcomes("first") == ["accepted"])
+        assert len(outside.topics.durable) < 1000
+        outside.group.write(*(place(f"b{number}") for number in range(2000)), cancel("second", clientOrderId="theirs"))
+        await until(lambda: outside.topics.outcomes("second") == ["accepted"])
+        assert outside.topics.outcomes("b0") == []
+        await until(lambda: len(outside.topics.durable) > 4000, 60)
+        await until(lambda: outside.group.committed.offset == 4002, 60)
+    assert outside.topics.outcomes("a0") == outside.topics.outcomes("b0") == ["denied"]
+    assert outside.topics.results("a0")[0].reason == "lane_full"

@@ -2,15 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream, topic_name
+from bridge.core.traffic import CommandRecord
 from bridge.errors import ClusterUnreachable, KafkaTrouble
-from bridge.kafka.tail import TailRecord, read_tail
+from bridge.kafka.tail import TailRecord, read_commands, read_tail
 
 MakeTopics = Callable[..., Awaitable[None]]
 Write = Callable[..., Awaitable[list[int]]]
@@ -103,3 +106,22 @@ async def test_unreachable_and_missing(kafka: Kafka, settings_for: Callable[...,
         await tail(settings_for("127.0.0.1:1"), "any", since_ms=0)
     with pytest.raises(KafkaTrouble, match="does not exist"):
         await tail(kafka, "missing", since_ms=0)
+
+
+async def test_commands_are_read_again_between_two_offsets(
+    kafka: Kafka, make_topics: MakeTopics, write: Write, admin_of: Callable[[Kafka], object]
+) -> None:
+    """From one offset up to another, each part when the one before is done with; what is no longer there is passed."""
+    topic = topic_name(kafka.topic_prefix, "main", Stream.COMMANDS)
+    await make_topics(kafka, Stream.COMMANDS)
+    await write(kafka, topic, *(b"%d" % number for number in range(1200)))
+    async with admin_of(kafka) as admin:  # type: ignore[attr-defined] # a fixture's context manager
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(100)})
+    taken: list[CommandRecord] = []
+
+    async def take(records: Sequence[CommandRecord]) -> None:
+        taken.extend(records)
+        await asyncio.sleep(0)
+
+    await read_commands(kafka, topic, 50, 1100, take)
+    assert [(number, b"%d" % number) for number in range(100, 1100)] == [(one.offset, one.value) for one in taken]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -132,6 +132,11 @@ class Topics:
         self.hold = False
         self._settle()
 
+    @property
+    def answer_bytes(self) -> int:
+        """Return what answers that are not durable take."""
+        return sum(len(one.value or b"") for _, one in self.pending)
+
     def oldest_pending_ms(self) -> int | None:
         """Return when the oldest event that is not durable was received."""
         return min((one.received_ms for _, one in self.pending if one.received_ms is not None), default=None)
@@ -224,6 +229,11 @@ class Group:
         self.topic_id += "-again"
         self.committed = Committed(None, "")
 
+    async def read_commands(self, begin: int, end: int, take: Callable[[list[CommandRecord]], Awaitable[None]]) -> None:
+        """Read commands again, one at a time."""
+        for record in self.log[begin - self.begin : end - self.begin]:
+            await take([record])
+
     def give_away(self) -> None:
         """Give the partition to another member for good."""
         self.trouble = TermEnded("given to another member")
@@ -293,6 +303,11 @@ class Member:
     def end(self) -> int:
         """The offset behind the last record."""
         return self._group.begin + len(self._group.log)
+
+    @property
+    def known_end(self) -> int:
+        """The offset behind the last record."""
+        return self.end
 
     def seek(self, offset: int) -> None:
         """Read from here on."""
@@ -591,6 +606,7 @@ class Outside:
             encode=encode,
             clock=clock,
             key_fingerprint=lambda: self.key,
+            read_commands=self.group.read_commands,
         )
 
     def let_pass(self, seconds: float) -> None:

@@ -1,0 +1,59 @@
+"""A commandId that was used before gets its answer again, or is a conflict."""
+
+import msgspec
+
+from bridge.contract import headers as names
+from bridge.contract.commands import PLACE
+from bridge.contract.results import Reason, Result
+from bridge.contract.session import Alarm
+from bridge.core.answered import short_digest
+from bridge.core.command import Pending
+from bridge.core.memory import Asked, Memory, Repeat
+from bridge.core.now import Now
+from bridge.core.replies import Replies
+from bridge.core.traffic import CommandRecord
+
+
+class Dedupe:
+    """Remembers what is asked for the first time, and answers what is asked again."""
+
+    def __init__(self, memory: Memory, replies: Replies) -> None:
+        self._memory = memory
+        self._replies = replies
+
+    def is_first(
+        self, command_id: str, digest: str | None, pending: Pending | None, record: CommandRecord, now: Now
+    ) -> bool:
+        """Remember a commandId; one that was used before gets the same answer, or is a conflict."""
+        asked = self._memory.find(command_id)
+        if asked is None:
+            names_order = pending is not None and pending.action == PLACE
+            client_order_id = pending.client_order_id if pending is not None else None
+            self._memory.remember(
+                Asked(command_id, record.offset, short_digest(digest), client_order_id), names_order=names_order
+            )
+            return True
+        repeat = Repeat(record.offset, record.timestamp_ms, names.echo(record.headers))
+        if asked.digest != short_digest(digest):
+            text = f"commandId {command_id} was used at offset {asked.offset} with another body"
+            self._replies.dead_letter(record, Reason.ID_CONFLICT, text, now)
+            self._replies.alarm(Alarm.ID_CONFLICT, text, now)
+        elif asked.result is not None:
+            self._replies.again(_completed(asked.result, digest, pending), repeat)
+        elif self._memory.repeats_full:
+            text = "too many repeats wait for the answer to their command"
+            self._replies.dead_letter(record, Reason.MEMORY_FULL, text, now)
+        else:
+            self._memory.repeat(asked, repeat)
+        return False
+
+
+def _completed(result: Result, digest: str | None, pending: Pending | None) -> Result:
+    """Add to a remembered result what the repeat says again."""
+    action, name = (pending.action, pending.client_order_id) if pending is not None else (None, None)
+    return msgspec.structs.replace(
+        result,
+        body_digest=digest,
+        action=result.action or action,
+        client_order_id=result.client_order_id or name,
+    )
