@@ -21,7 +21,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo examples test lint types imports pytest format lock schemas released image chart containers pace failover recovery \
+.PHONY: help setup demo examples test lint types imports pytest format lock schemas released image chart containers pace poison failover recovery \
 	crash chaos records validators clean
 
 help: ## list the targets
@@ -65,13 +65,16 @@ imports: $(READY) ## the rooms import only downwards
 	$(BIN)/lint-imports
 
 pytest: $(READY) ## every test, in two processes, each with a broker of its own
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report= -m "not pace" $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report= -m "not pace and not poison" $(ARGS)
 	@echo "coverage of the whole package, then of the pure rooms, which must be complete (complete files are not listed):"
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --fail-under=100 --include='bridge/core/*,bridge/contract/*'
 
 pace: $(READY) ## the long run at the venue's documented limits; takes minutes
 	$(BIN)/pytest -m pace $(ARGS)
+
+poison: $(READY) ## hostile batches, records and frames against a daemon in 512 MiB, by the hundred thousand; prints a table
+	$(BIN)/pytest -n 0 -s -m poison tests/daemon/test_poison.py $(ARGS)
 
 failover: $(READY) ## measure takeovers, and what standbys cost; takes minutes. ARGS="--takeovers 20 --results 200000"
 	PYTHONPATH=tests/support $(BIN)/python -m tests.failover $(ARGS)

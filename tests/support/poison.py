@@ -1,0 +1,180 @@
+"""The poison page: hostile batches, records, headers and frames, each with cancels before, during and after it."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from msgspec import Struct
+from raw_batches import (
+    ZSTD,
+    batch,
+    gzip_with_more_behind,
+    lz4_with_wrong_checksum,
+    produce,
+    record,
+    snappy_of_version_2,
+    zstd_bomb,
+)
+from rig import PLACE, Rig, Topic, command, until
+
+from bridge.contract.topics import Stream, group_name, topic_name
+from bridge.sandbox.venue.faults import Fault, FaultKind
+
+LIMIT_BYTES: Final = 512 * 1024 * 1024
+_UNKNOWN_ORDER: Final = {"orderId": "1703213979730000"}
+_DEEP: Final = "[" * 50_000
+
+
+class Line(Struct, frozen=True):
+    """One line of the page: how long each cancel took, in milliseconds, and the process's largest memory so far."""
+
+    pill: str
+    bytes_written: int
+    broker: str
+    before_ms: int
+    during_ms: int
+    after_ms: int
+    peak_mib: int
+
+
+def batches(scale: int) -> dict[str, Callable[[], list[bytes]]]:
+    """Name what is written, batch by batch; `scale` is how often what comes by the thousand comes."""
+    ok = record(0, b'{"commandId":"in-a-bad-batch","action":"cancel_orders","args":{"exchangeType":"ALL"}}')
+    return {
+        "gzip, bytes behind its end": lambda: [gzip_with_more_behind(ok)],
+        "lz4, wrong checksum": lambda: [lz4_with_wrong_checksum(ok)],
+        "snappy of version 2": lambda: [snappy_of_version_2(ok)],
+        "zstd, 1 GiB in 32 KB": lambda: [zstd_bomb(1024)],
+        "zstd, 256 MiB of zeros": lambda: [zstd_bomb(256, b"\0")],
+        "zstd, 15 MiB of spaces, 20 times": lambda: [zstd_bomb(15)] * 20,
+        "no zstd at all, but called so": lambda: [batch(b"no zstd", 1, attributes=ZSTD)],
+        "a header name that is no text": lambda: [batch(record(0, b"x", headers=[(b"\xff\xfe", b"x")]), 1)],
+        "400,000 headers in a record": lambda: [batch(record(0, b"x", headers=[(b"", None)] * 400_000), 1)],
+        "records without anything": lambda: [
+            batch(b"".join(record(delta, None) for delta in range(100)), 100) for _ in range(10 * scale)
+        ],
+        "JSON with a key of thousands twice": lambda: [
+            batch(b"".join(record(delta, _repeated_key()) for delta in range(10)), 10) for _ in range(10 * scale)
+        ],
+        "JSON nested deeply": lambda: [batch(record(0, b'{"commandId":"deep","x":' + _DEEP.encode()), 1)],
+        "a number of 60,000 digits": lambda: [
+            batch(record(0, b'{"commandId":"int","action":"cancel_orders","validUntil":' + b"9" * 60_000 + b"}"), 1)
+        ],
+        "a value of 900 KB": lambda: [batch(record(0, b'{"commandId":"' + b"cancel" * 150_000 + b'"}'), 1)],
+        "one commandId 1,000 times": lambda: [
+            batch(b"".join(record(delta, _place("the-same")) for delta in range(1000)), 1000)
+        ],
+        "a runaway strategy": lambda: [
+            batch(b"".join(record(delta, _place(uuid.uuid4().hex)) for delta in range(1000)), 1000)
+            for _ in range(20 * scale)
+        ],
+    }
+
+
+FRAMES: Final[dict[str, str]] = {
+    "an answer nested deeply": _DEEP,
+    "an answer with a number of 60,000 digits": '{"id":"x","event":"cancel_order","code":' + "9" * 60_000 + "}",
+    "an answer of 3 MB": '{"id":"' + "x" * 3_000_000 + '"}',
+    "an answer that is no JSON": "\x00\x1b[2J",
+}
+
+
+def _repeated_key() -> bytes:
+    keys = [f"k{number}" for number in range(6500)]
+    return (
+        '{"commandId":"' + uuid.uuid4().hex + '",' + ",".join(f'"{key}":0' for key in [*keys, keys[-1]]) + "}"
+    ).encode()
+
+
+def _place(command_id: str) -> bytes:
+    return json.dumps({"commandId": command_id, "action": "place_order", "args": PLACE}).encode()
+
+
+class Page:
+    """Writes pills to the commands of a rig whose daemon is a process, and measures what they cost others."""
+
+    def __init__(self, rig: Rig, pid: int, results: Topic, *, deadline_s: float) -> None:
+        self._rig = rig
+        self._pid = pid
+        self._results = results
+        self._deadline_s = deadline_s
+        self._topic = topic_name(rig.prefix, "main", Stream.COMMANDS)
+        self.lines: list[Line] = []
+
+    async def let_the_broker_take_everything(self) -> None:
+        """Give the topic the compression of a deployment from before the rule: what callers choose."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._rig.bootstrap)
+        await admin.start()
+        try:
+            configs = {"message.timestamp.type": "LogAppendTime", "compression.type": "producer"}
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, self._topic, configs)])
+        finally:
+            await admin.close()
+
+    async def take_batches(self, pill: str, written: list[bytes]) -> None:
+        """Write hostile batches between ordinary cancels."""
+        before_ms = await self.cancel()
+        codes = {(await produce(self._rig.bootstrap, self._topic, data))[0] for data in written}
+        broker = "takes it" if codes == {0} else f"refuses it ({', '.join(map(str, sorted(codes)))})"
+        await self._add(pill, sum(map(len, written)), broker, before_ms)
+
+    async def take_frame(self, pill: str, text: str) -> None:
+        """Let the venue answer a cancel with a hostile frame, between ordinary cancels."""
+        before_ms = await self.cancel()
+        self._rig.venue.faults.add(Fault(kind=FaultKind.REPLACE_ANSWER, action="cancel_order", text=text, times=1))
+        written = len(self._rig.written("cancel_order"))
+        await self._rig.send(command("cancel_order", _UNKNOWN_ORDER, valid_s=60))
+        await until(lambda: len(self._rig.written("cancel_order")) > written, self._deadline_s)
+        await self._add(pill, len(text), "-", before_ms)
+
+    async def _add(self, pill: str, size: int, broker: str, before_ms: int) -> None:
+        during_ms = await self.cancel()
+        after_ms = await self.cancel()
+        self.lines.append(Line(pill, size, broker, before_ms, during_ms, after_ms, self.peak_mib()))
+
+    async def cancel(self) -> int:
+        """Send a cancel, and return after how many milliseconds its answer was on the topic."""
+        one = command("cancel_order", _UNKNOWN_ORDER, valid_s=60)
+        begun = time.monotonic()
+        await self._rig.send(one)
+        await until(lambda: one["commandId"] in self._results.answered_ms, self._deadline_s, "the cancel's answer")
+        return int((time.monotonic() - begun) * 1000)
+
+    def peak_mib(self) -> int:
+        """Return the largest resident memory that the process has had."""
+        status = Path(f"/proc/{self._pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+    async def committed(self) -> int:
+        """Return the group's offset: below it everything has an answer."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._rig.bootstrap)
+        await admin.start()
+        try:
+            found = await admin.list_consumer_group_offsets(group_name(self._rig.prefix, "main"))
+        finally:
+            await admin.close()
+        offset: int = found[TopicPartition(self._topic, 0)].offset
+        return offset
+
+    async def end(self) -> int:
+        """Write one more record, and return its offset."""
+        async with AIOKafkaProducer(bootstrap_servers=self._rig.bootstrap) as producer:
+            sent = await producer.send_and_wait(self._topic, b"the last")
+        offset: int = sent.offset
+        return offset
+
+    def __str__(self) -> str:
+        """Return the page as a table."""
+        rows = [f"{'pill':42} {'bytes':>10}  {'broker':18} {'before':>7} {'during':>7} {'after':>7} {'peak':>5}"]
+        rows += [
+            f"{one.pill:42} {one.bytes_written:10}  {one.broker:18} {one.before_ms:4} ms {one.during_ms:4} ms "
+            f"{one.after_ms:4} ms {one.peak_mib:5}"
+            for one in self.lines
+        ]
+        return "\n".join(rows)
