@@ -190,7 +190,7 @@ class Client:
 
     def _hear_result(self, record: ConsumerRecord) -> None:
         headers = dict(record.headers)
-        epoch = names.number(headers.get(names.EPOCH))
+        epoch = names.epoch(headers.get(names.EPOCH))
         if epoch < self._epoch:
             return  # void: the producer of an owner that was put out was still flushing
         self._epoch = epoch
@@ -199,7 +199,7 @@ class Client:
         for submitted in self._asked(record):
             try:
                 result = _decode_result(record.value or b"")
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 submitted.fail(submitted.not_answered(f"its result cannot be read: {error}"))
             else:
                 submitted.hear(result.command_offset, result, headers)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.contract.headers import EPOCH_MAX
-from bridge.core.claims import METADATA_BYTES_MAX, Claims, Stored, decode, encode
+from bridge.core.claims import METADATA_BYTES_MAX, Claims, Origin, Stored, decode, encode
 
 _numbers = st.integers(0, 10**18 - 1)
 
@@ -108,3 +108,28 @@ def test_lost_claims_are_carried_until_the_watermark_has_passed_them() -> None:
     claims.durable(4)
     claims.durable(5)
     assert claims.stored(3, 0) == Stored(3, 0, (7,))
+
+
+ORIGIN = Origin("a" * 63, "0123456789ab", "T" * 22)
+
+
+def test_a_commit_names_what_it_is_about() -> None:
+    """Offset, topic, environment and key come back; at another offset, where a mirror puts it, it says nothing."""
+    stored = Stored(7, 1, (100, 103), origin=ORIGIN)
+    metadata = encode(stored, 100)
+    assert stored == decode(metadata, 100)
+    assert decode(metadata, 97) is None
+    claims = Claims(100, origin=ORIGIN)
+    assert claims.stored(7, 1).origin == ORIGIN
+
+
+def test_a_commit_of_the_version_before_is_read() -> None:
+    """In a rolling update; it does not say what it is about, which contradicts nothing."""
+    assert Stored(6, 5, (4, 6), 3, released=True) == decode("ltpb1:6:5:3:1:AAI", 4)
+
+
+def test_a_thousand_claims_fit_with_the_longest_names() -> None:
+    """4,096 bytes are all that a broker takes by default."""
+    claimed = tuple(range(10**12, 10**12 + 2_000_000, 2000))
+    stored = Stored(10**15, 1_795_000_000_000, claimed, 10**12, origin=ORIGIN)
+    assert len(encode(stored, 10**12 - 1_000_000).encode()) <= METADATA_BYTES_MAX

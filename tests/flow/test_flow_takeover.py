@@ -12,6 +12,7 @@ from bridge.contract.topics import Stream
 from bridge.core.claims import Stored, decode, encode
 from bridge.core.replay import ReplayedResults
 from bridge.core.traffic import CommandRecord, Outgoing
+from bridge.errors import ForeignMember
 
 RESULT = Result(command_id="a", command_offset=3, outcome=Outcome.ACCEPTED, answered_at=1, action="place_order")
 
@@ -136,3 +137,35 @@ async def test_a_takeover_that_cannot_be_recorded_is_made_again() -> None:
         outside.topics.release()
         await until(lambda: outside.trading)
     assert outside.member.epoch == 2
+
+
+async def test_a_takeover_that_reads_for_long_stays_a_member() -> None:
+    """It polls all the while: the group puts out who does not, and the next takeover too, without end."""
+    outside = Outside()
+    outside.topics.unread.clear()
+    async with outside.running(ready=False):
+        await until(lambda: outside.members and outside.member.polls > 3)
+        assert outside.venue.sessions == []
+        outside.topics.unread.set()
+        await until(lambda: outside.trading)
+
+
+async def test_a_takeover_ends_at_once_when_the_partition_is_lost() -> None:
+    """What it still reads is of no use to anybody."""
+    outside = Outside()
+    outside.topics.unread.clear()
+    async with outside.running(ready=False):
+        await until(lambda: outside.members and outside.member.polls > 0)
+        outside.group.give_away()
+        await until(lambda: outside.group.left == 1)
+
+
+async def test_a_foreign_consumer_is_told_and_waited_for() -> None:
+    """A standby that cannot get the partition says why in its state, is not ready, and goes on trying."""
+    outside = Outside()
+    outside.group.trouble = ForeignMember("a consumer of the new group protocol")
+    async with outside.running(ready=False):
+        await until(lambda: "new group protocol" in outside.flow.detail)
+        assert not outside.flow.ready
+        outside.group.trouble = None
+        await until(lambda: outside.trading)

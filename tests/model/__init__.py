@@ -27,13 +27,15 @@ up for a rebalance is sound because the new generation refuses it, and only then
 as it is falls under the mistake.
 
 What is not in it: rates and lanes that are full (any waiting command may be claimed or not, denied or not), the
-horizon and the retention of topics, dead letters, a commandId that is used again, orders after their ack, the
+horizon and the retention of topics, a topic that is made again (its commit says nothing, as one that a mirror copied:
+both begin alike), dead letters, a commandId that is used again, orders after their ack, the
 non-terminal `unknown`, and several partitions; nor that a group is deleted before its first owner has announced
 itself, whose epoch the next one would take again. Late landings at the venue count as sent or not at the moment of
 the write, since `not_found` is only said when nothing can land any more.
 
 Bounds: up to three commands and two to five takeovers, see `trials.py`. The model decides with the functions of the
-code: `core.claims` writes and reads the commit's metadata and moves the watermark, and `core.life` is asked for every
-step of a command. Where it decides for itself, tests hold it against the code: the reader's view against
-`flow.past.Answered`, and every takeover that is met against a real `core.account.Account`.
+code: `core.claims` writes and reads the commit's metadata and moves the watermark, `core.takeover_plan` says where a
+takeover begins, and `core.life` is asked for every step of a command. Where it decides for itself, tests hold it
+against the code: the reader's view against `core.replay.ReplayedResults`, and every takeover that is met against a
+real `core.account.Account`.
 """

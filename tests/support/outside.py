@@ -108,6 +108,9 @@ class Topics:
         self.ahead_ms = 0
         """By how much the broker's clock is ahead of the account's."""
         self.clock_reading: ClockReading | None = None
+        self.unread = asyncio.Event()
+        """Reading waits while it is cleared."""
+        self.unread.set()
         self._epoch = 0
 
     def begin_epoch(self, epoch: int) -> None:
@@ -149,6 +152,7 @@ class Topics:
 
     async def read_tail(self, topic: str, since_ms: int, take: Callable[[list[Tail]], None]) -> None:
         """Read a topic back from a point in time on, one record at a time."""
+        await self.unread.wait()
         for record in self.read_back(Stream(topic.rsplit(".", 1)[1])):
             if record.timestamp_ms >= since_ms:
                 take([record])
@@ -247,6 +251,7 @@ class Member:
         self._changed = changed
         self.owned = False
         self.position = -1
+        self.polls = 0
         self.epoch = 0
         self.paused: list[bool] = []
 
@@ -284,6 +289,7 @@ class Member:
 
     async def poll(self, timeout_s: float) -> list[CommandRecord]:
         """Return new records."""
+        self.polls += 1
         with contextlib.suppress(AssertionError):
             await until(lambda: self._group.trouble or self._may_read(), min(timeout_s, 0.05))
         self._raise()
