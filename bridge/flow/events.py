@@ -1,7 +1,8 @@
 """The events street: what the session brings goes through the account to the publisher, and nothing waits."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
@@ -87,7 +88,8 @@ class Events:
 
     def clock_read(self, reading: ClockReading, now: Now) -> None:
         """Compare the venue's clock with ours; an alarm tells when they part, and when they agree again."""
-        self._account.clocks.venue_read(reading, now)
+        with self._logging(Alarm.CLOCK_SKEW):
+            self._account.clocks.venue_read(reading, now)
         self.publish()
 
     def learn_broker_clock(self, now: Now) -> None:
@@ -95,7 +97,19 @@ class Events:
         reading = self._publisher.clock_reading
         if reading is not None and reading is not self._broker_reading:
             self._broker_reading = reading
-            self._account.clocks.broker_read(reading, now)
+            with self._logging(Alarm.BROKER_CLOCK_SKEW):
+                self._account.clocks.broker_read(reading, now)
+
+    @contextlib.contextmanager
+    def _logging(self, alarm: Alarm) -> Iterator[None]:
+        """Log that two clocks have parted, or agree again."""
+        alarms = self._account.alarms
+        before = alarms.is_active(alarm)
+        yield
+        if alarms.is_active(alarm) != before:
+            (self._log.info if before else self._log.error)(
+                "clock.mended" if before else "clock.skewed", alarm=alarm.value
+            )
 
     def too_large(self, record: Outgoing, now: Now) -> None:
         """Raise the alarm for a record that no topic takes: its readers miss it."""

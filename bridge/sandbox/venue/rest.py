@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from email.utils import formatdate
 from typing import Any, NamedTuple
 
 import msgspec
@@ -39,7 +40,13 @@ class RestSide:
         self._paths = {path for _, path in ACTS} | set(self._reads.routes)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request: record it, judge it, act, answer."""
+        """Answer one request, dated by the venue's own clock."""
+        response = await self._serve(request)
+        response.headers["Date"] = formatdate(self._floor.clock.wall_ms() / 1000, usegmt=True)
+        return response
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        """Record a request, judge it, act, answer."""
         body = await request.read()
         method, path = request.method, request.path
         self._floor.ledger.write(

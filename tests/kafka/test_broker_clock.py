@@ -1,0 +1,73 @@
+"""What a real broker tells of its clock."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from bridge.app import clock
+from bridge.config import Kafka
+from bridge.contract.topics import Stream
+from bridge.core.traffic import CommandRecord, Outgoing
+from bridge.kafka.membership import Membership
+from bridge.kafka.publisher import Publisher
+
+Members = Callable[..., Membership]
+MakeTopics = Callable[..., Awaitable[None]]
+Write = Callable[..., Awaitable[list[int]]]
+Until = Callable[..., Awaitable[None]]
+RESULT = Outgoing(Stream.RESULTS, b"key", b"{}", 1_700_000_000_000)
+STAMPED = {"message_timestamp_type": "LogAppendTime"}
+
+
+def _publisher(kafka: Kafka) -> Publisher:
+    return Publisher(kafka, environment="test", account="main", buffer_bytes_max=100_000)
+
+
+async def test_an_acknowledgement_tells_the_brokers_time(kafka: Kafka, make_topics: MakeTopics) -> None:
+    """Where the broker stamps: here it has our own clock, which lies within what is told."""
+    await make_topics(kafka, Stream.RESULTS, **STAMPED)
+    await make_topics(kafka, Stream.ORDERS)
+    publisher = _publisher(kafka)
+    await publisher.start()
+    try:
+        publisher.publish(Outgoing(Stream.ORDERS, b"key", b"{}", 1_700_000_000_000))
+        assert await publisher.flush(10)
+        before = publisher.clock_reading
+        publisher.publish(RESULT)
+        assert await publisher.flush(10)
+        reading = publisher.clock_reading
+    finally:
+        await publisher.stop(0)
+    assert before is None
+    assert reading is not None
+    skew = reading.skew(clock())
+    assert skew.low_ms - 5 <= 0 <= skew.high_ms + 5
+    assert skew.high_ms - skew.low_ms < 10_000
+
+
+async def test_a_command_is_told_from_when_on_it_may_be(
+    kafka: Kafka, make_topics: MakeTopics, member_of: Members, write: Write, until: Until
+) -> None:
+    """It was not there at the fetch before the one that found nothing; a backlog tells nothing of the kind."""
+    await make_topics(kafka, Stream.COMMANDS, **STAMPED)
+    owner = member_of(kafka)
+    await owner.join()
+    await owner.wait_owned()
+    topic = owner._partition.topic
+    await write(kafka, topic, b"old")
+    owner.seek(0)
+    records: list[CommandRecord] = []
+    async with asyncio.timeout(30):
+        while not records:
+            records += await owner.poll(0.5)
+        assert records[0].absent_boot_s == float("-inf")
+        before_s = clock().mono
+        assert owner._intake is not None
+        while owner._intake._absence.absent_boot_s < before_s:
+            await owner.poll(0.2)
+        await write(kafka, topic, b"new")
+        while len(records) < 2:
+            records += await owner.poll(0.5)
+    new, now = records[1], clock()
+    assert before_s <= new.absent_boot_s <= now.mono
+    appended_boot_s = now.mono + (new.timestamp_ms - now.wall_ms) / 1000
+    assert new.absent_boot_s <= appended_boot_s + 0.005
