@@ -3,8 +3,10 @@
 import asyncio
 import errno
 import logging
+import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +19,7 @@ from bridge.terminal import escape_lines, escape_text, print_exception
 _MARKET_STEP_S = 0.1
 """How often prices move in `sandbox`."""
 
+_DAY_S = 86_400.0
 _config = click.option(
     "--config",
     "path",
@@ -25,10 +28,21 @@ _config = click.option(
 )
 
 
+class _FiniteRange(click.FloatRange):
+    """A number between two bounds; click itself would let one pass that is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's
+        """Return the number. Raises click's error for anything else."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail("it must be a number", param, ctx)
+        return number
+
+
 class _Failure(click.ClickException):
     """What the command line tells of an error; files, brokers and the venue may have written parts of it."""
 
-    def __init__(self, error: BridgeError | OSError, taken: str = "") -> None:
+    def __init__(self, error: BridgeError | OSError | str, taken: str = "") -> None:
         """Take the error's text, or `taken` where another process has a port."""
         is_taken = taken and isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         super().__init__(taken if is_taken else str(error))
@@ -102,11 +116,11 @@ def sandbox_(ws_port: int, rest_port: int, seed: int, *, as_json: bool) -> None:
 
 
 @main.command("demo", short_help="Show both streets live on this machine.")
-@click.option("--seconds", type=click.FloatRange(min=1), help="End after so long; without it, at Ctrl-C.")
+@click.option("--seconds", type=_FiniteRange(1, _DAY_S), help="End after so long; without it, at Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Plain lines, and the result as JSON in the last of them.")
 @click.option("--cuts", type=click.IntRange(0, 1000), default=0, help="Cut the venue's connections so many times.")
 @click.option(
-    "--rate", type=click.FloatRange(0.1, 100), default=10, show_default=True, help="Commands per second of the desk."
+    "--rate", type=_FiniteRange(0.1, 100), default=10, show_default=True, help="Commands per second of the desk."
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same market and orders.")
 def demo_(seconds: float | None, cuts: int, rate: float, seed: int, *, as_json: bool) -> None:
@@ -135,5 +149,8 @@ def schema_export(folder: Path) -> None:
     """Write JSON Schemas, the AsyncAPI document and golden samples into FOLDER."""
     from bridge.contract.export.write import write  # noqa: PLC0415 - the daemon runs without what is published
 
-    for name in write(folder):
-        click.echo(escape_text(name))
+    try:
+        for name in write(folder):
+            click.echo(escape_text(name))
+    except OSError as error:
+        raise _Failure(f"{folder} cannot be written to ({error.strerror}); name a folder that can") from None

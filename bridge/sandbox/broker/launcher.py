@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Literal, Protocol
 
+from bridge.config.addresses import check_servers
 from bridge.sandbox.broker.cluster import BrokerError, Progress, wait_until_answers
 from bridge.sandbox.broker.container import ContainerBroker
 from bridge.sandbox.broker.embedded import EmbeddedBroker
@@ -115,8 +116,9 @@ async def _first_that_starts(progress: Progress, *, owned: bool) -> Broker:
 
 async def _given(bootstrap_servers: str) -> Broker:
     try:
+        bootstrap_servers = check_servers(bootstrap_servers)
         await wait_until_answers(bootstrap_servers, deadline_s=_GIVEN_DEADLINE_S)
-    except BrokerError as error:
+    except (BrokerError, ValueError) as error:
         raise BrokerError(
             f"{GIVEN} is set, but {error}. Start that broker, correct the variable, or unset it to have a "
             "broker started here."
