@@ -1,7 +1,7 @@
 # Python 3.11 or newer and make are all that a machine needs; `make help` lists the targets.
 
 # The first of these that is new enough; `make PYTHON=...` decides otherwise.
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
 VENV := .venv
 BIN := $(VENV)/bin

@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from functools import partial
 
 import structlog
 
@@ -105,6 +106,7 @@ class AccountParts:
         self._instance = instance
         self._rest = RestClient(settings.endpoints, account, clock)
         self._started = False
+        self._last_session: Session | None = None
         self.publisher = make_publisher(
             settings.kafka,
             environment=settings.environment,
@@ -120,7 +122,9 @@ class AccountParts:
             join=self._membership,
             take_over=self._take_over,
             parts=self._parts,
+            key_changed=self._key_changed,
             random=_random,
+            clock=clock,
             session_timeout_s=timing.session_timeout_s,
             stop_deadline_s=timing.stop_deadline_s,
         )
@@ -206,7 +210,7 @@ class AccountParts:
         await read_commands(self._settings.kafka, topic, begin, end, take)
 
     def _session(self, listener: ports.Listener, other_login_at: float) -> Session:
-        return Session(
+        self._last_session = Session(
             endpoints=self._settings.endpoints,
             account=self._account,
             timing=self._settings.timing,
@@ -215,12 +219,18 @@ class AccountParts:
             clock=clock,
             random=_random,
             probe=self._rest.probe,
+            check_key=self._rest.check_key,
             other_login_at=other_login_at,
         )
+        return self._last_session
+
+    async def _key_changed(self) -> None:
+        if self._last_session is not None:
+            await self._last_session.wait_for_new_key()
 
 
-async def _topics_fit(settings: Settings, stop: asyncio.Event) -> None:
-    """Wait for a broker and check the topics. Raises TopicsUnfit."""
+async def _topics_fit(settings: Settings, stop: asyncio.Event, flows: Sequence[AccountFlow]) -> None:
+    """Wait for a broker, which the accounts say meanwhile, and check the topics. Raises TopicsUnfit."""
     attempt = 0
     while not stop.is_set():
         checking = asyncio.ensure_future(check_topics(settings.kafka, settings.timing, settings.accounts))
@@ -229,6 +239,8 @@ async def _topics_fit(settings: Settings, stop: asyncio.Event) -> None:
                 return
         except ClusterUnreachable as error:
             _log.warning("kafka.unreachable", detail=str(error))
+            for flow in flows:
+                flow.wait_for_kafka(str(error))
             attempt += 1
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(full_jitter(attempt, _random(), base_s=0.5, cap_s=10, floor_s=0.2)):
@@ -270,6 +282,15 @@ def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
+def _look(flows: Sequence[AccountFlow]) -> dict[str, health.AccountHealth]:
+    """Tell how each account does, and what it lacks."""
+    told = {}
+    for flow in flows:
+        missing = [health.Lacking(one.what, one.since_ms, one.detail) for one in flow.missing()]
+        told[flow.name] = health.AccountHealth(not missing, flow.phase.value, flow.detail, missing)
+    return told
+
+
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run every account until `stop` is set, then stop in good order.
 
@@ -278,23 +299,19 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     assert_fast()
     gc.set_threshold(_GARBAGE_MIN)
     instance = f"{socket.gethostname()}:{os.getpid()}"
-    parts: list[AccountParts] = []
-
-    def look() -> dict[str, health.AccountHealth]:
-        flows = [part.flow for part in parts]
-        return {flow.name: health.AccountHealth(flow.ready, flow.phase.value, flow.detail) for flow in flows}
-
     management = settings.management
-    async with (
-        health.serve(management.host, management.port, look) as port,
-        _publishers(settings, instance) as make_publisher,
-    ):
+    async with contextlib.AsyncExitStack() as stack:
+        make_publisher = await stack.enter_async_context(_publishers(settings, instance))
+        parts = [
+            AccountParts(name, account, settings, instance, make_publisher)
+            for name, account in settings.accounts.items()
+        ]
+        pages = health.serve(management.host, management.port, partial(_look, [part.flow for part in parts]))
+        port = await stack.enter_async_context(pages)
         _log.info("bridge.started", version=__version__, instance=instance, management_port=port)
         for warning in warnings_about(settings):
             _log.warning("settings.warning", detail=warning)
-        await _topics_fit(settings, stop)
-        for name, account in settings.accounts.items():
-            parts.append(AccountParts(name, account, settings, instance, make_publisher))
+        await _topics_fit(settings, stop, [part.flow for part in parts])
         async with asyncio.TaskGroup() as group:
             for part in parts:
                 group.create_task(part.run(stop), name=f"account:{part.flow.name}")

@@ -41,3 +41,16 @@ def test_every_test_that_the_readme_names_is_there() -> None:
     assert len(named) > 10
     for path, test in named:
         assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
+
+
+def test_no_field_has_the_name_of_a_type_of_its_class() -> None:
+    """From Python 3.14 on a field called `list` is what `list` means in the annotations of its class."""
+    hidden = []
+    for room in ROOMS:
+        for owner in ast.walk(ast.parse(room.read_text(encoding="utf-8"))):
+            if isinstance(owner, ast.ClassDef):
+                fields = [one for one in owner.body if isinstance(one, ast.AnnAssign)]
+                names = {one.target.id for one in fields if isinstance(one.target, ast.Name)}
+                used = {node.id for one in fields for node in ast.walk(one.annotation) if isinstance(node, ast.Name)}
+                hidden += [f"{room.name}: {owner.name}.{name}" for name in names & used]
+    assert hidden == []

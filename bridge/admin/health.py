@@ -6,7 +6,7 @@ process unready, never dead: a restart would mend nothing.
 """
 
 import errno
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -18,12 +18,21 @@ from bridge.admin.bounded_server import serve_bounded
 from bridge.errors import ConfigError
 
 
+class Lacking(Struct, frozen=True):
+    """What an account lacks, since when (Unix ms) and why."""
+
+    what: str
+    since_ms: int
+    detail: str
+
+
 class AccountHealth(Struct, frozen=True):
-    """How one account does in this process."""
+    """How one account does in this process; it is ready when nothing is missing."""
 
     ready: bool
     phase: str
     detail: str = ""
+    missing: Sequence[Lacking] = ()
 
 
 Look = Callable[[], Mapping[str, AccountHealth]]

@@ -22,6 +22,7 @@ class Timing(Section):
     connect_timeout_s: Annotated[float, seconds(300)] = 10
     login_spacing_s: Annotated[float, seconds(60, least=1.1)] = 1.1
     reconnect_cap_s: Annotated[float, seconds(300)] = 5
+    login_give_up_s: Annotated[float, seconds(86_400)] = 120
     late_landing_s: Annotated[float, seconds(3600)] = 120
     rest_lag_s: Annotated[float, seconds(3600)] = 30
     skew_bound_s: Annotated[float, seconds(60)] = 5

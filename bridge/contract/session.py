@@ -27,12 +27,24 @@ class Cause(OpenWord):
     FAILED_BACK = "failed_back", "Ended by the bridge, to return to an endpoint that it prefers."
     OWNER_CHANGED = "owner_changed", "Another process had the account before; what it had not made durable is missing."
     STOPPED = "stopped", "The bridge was stopped, or gave the account up."
+    OWNERSHIP_LOST = (
+        "ownership_lost",
+        "Ended by the bridge: it no longer owns the account, or can no longer be sure that it does.",
+    )
+    BRIDGE_FAILED = "bridge_failed", "A mistake in the bridge ended the session; it begins anew by itself."
 
 
 class Alarm(OpenWord):
     """What a person should look at; of what lasts, `alarm.cleared` tells the end."""
 
-    LOGIN_STOPPED = "login_stopped", "The venue does not want this key: no further login is tried until a restart."
+    LOGIN_REFUSED = (
+        "login_refused",
+        "The venue refuses the login, or the connection for it (HTTP 418, 429, 503), which is tried again and again.",
+    )
+    LOGIN_STOPPED = (
+        "login_stopped",
+        "The venue's REST refuses this key as well: no login is tried until its file changes, or until a restart.",
+    )
     KEY_UNUSABLE = (
         "key_unusable",
         "A file of the key cannot be used: the one that was last usable is used until the file is mended.",

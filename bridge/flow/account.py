@@ -11,7 +11,8 @@ from bridge.core.account import Account
 from bridge.core.backoff import full_jitter
 from bridge.core.traffic import Outgoing
 from bridge.errors import BridgeError, ForeignOwner, LoginRefused, OffsetLost
-from bridge.flow.ports import Membership
+from bridge.flow.ports import Clock, Membership
+from bridge.flow.readiness import KAFKA, OPERATOR, TAKEOVER, Missing
 from bridge.flow.term import Parts, Term
 
 _log = structlog.get_logger()
@@ -41,7 +42,9 @@ class AccountFlow:
         join: Callable[[Callable[[], None]], Membership],
         take_over: Callable[[Membership], Awaitable[Account]],
         parts: Callable[[Membership], Parts],
+        key_changed: Callable[[], Awaitable[object]],
         random: Callable[[], float],
+        clock: Clock,
         session_timeout_s: float,
         stop_deadline_s: float,
     ) -> None:
@@ -53,18 +56,36 @@ class AccountFlow:
         self._join = join
         self._take_over = take_over
         self._parts = parts
+        self._key_changed = key_changed
         self._random = random
         self._session_timeout_s = session_timeout_s
         self._stop_deadline_s = stop_deadline_s
+        self._clock = clock
+        self._unready_since_ms = clock().wall_ms
         self._term: Term | None = None
         self._log = _log.bind(account=name)
 
     @property
     def ready(self) -> bool:
         """Whether this process does its part: as standby, or as owner with session and Kafka alive."""
-        if self.phase is Phase.OWNER:
-            return self._term is not None and self._term.ready
-        return self.phase is Phase.STANDBY
+        return not self.missing()
+
+    def missing(self) -> list[Missing]:
+        """Return what keeps this process from doing its part, since when and why; nothing when it does."""
+        since_ms = self._unready_since_ms
+        if self.phase is Phase.STANDBY:
+            return []
+        if self.phase is Phase.OWNER and self._term is not None:
+            return self._term.missing()
+        if self.phase is Phase.STOPPED:
+            return [Missing(OPERATOR, since_ms, self.detail)]
+        if self.phase is Phase.TAKING_OVER:
+            return [Missing(TAKEOVER, since_ms, self.detail or "what the predecessor left is being read")]
+        return [Missing(KAFKA, since_ms, self.detail or "the group is being joined")]
+
+    def wait_for_kafka(self, detail: str) -> None:
+        """Note why the account cannot begin yet."""
+        self.detail = detail
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, or until the account has to be given up."""
@@ -73,10 +94,14 @@ class AccountFlow:
             began = asyncio.get_running_loop().time()
             try:
                 await self._one_term(stop)
-            except (LoginRefused, OffsetLost, ForeignOwner) as error:
-                self.phase, self.detail = Phase.STOPPED, str(error)
-                self._log.error("account.stopped", reason=type(error).__name__, detail=str(error))
+            except (OffsetLost, ForeignOwner) as error:
+                self._give_up(error)
                 return
+            except LoginRefused as error:
+                self._give_up(error)
+                if await unless(stop, self._key_changed()):
+                    return
+                self._log.warning("account.resumed", detail="the files hold another key")
             except BridgeError as error:
                 self.detail = str(error)
                 tell = self._log.warning if error.retryable else self._log.error
@@ -89,6 +114,11 @@ class AccountFlow:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await stop.wait()
+
+    def _give_up(self, error: BridgeError) -> None:
+        self.phase, self.detail = Phase.STOPPED, str(error)
+        self._unready_since_ms = self._clock().wall_ms
+        self._log.error("account.stopped", reason=type(error).__name__, detail=str(error))
 
     def too_large(self, record: Outgoing) -> None:
         """Raise the alarm for a record that was not published because of its size."""
@@ -112,7 +142,7 @@ class AccountFlow:
             self._log.info("account.standby")
             if await unless(stop, membership.wait_owned()):
                 return
-            self.phase = Phase.TAKING_OVER
+            self.phase, self._unready_since_ms = Phase.TAKING_OVER, self._clock().wall_ms
             taking = asyncio.ensure_future(self._take_over(membership))
             if await unless(stop, taking):
                 return
@@ -130,6 +160,8 @@ class AccountFlow:
             await self._term.run(stop)
             self._log.info("account.released", epoch=account.epoch)
         finally:
+            if self.phase in {Phase.STANDBY, Phase.OWNER}:
+                self._unready_since_ms = self._clock().wall_ms
             self._term, self.phase = None, Phase.JOINING
             await membership.leave()
 

@@ -13,6 +13,7 @@ from bridge.core.now import Now
 from bridge.core.skew import ClockReading
 from bridge.core.traffic import Answer, Outgoing, Received
 from bridge.flow.ports import Publisher, VenueSession
+from bridge.flow.readiness import SESSION, Missing
 
 _log = structlog.get_logger()
 _NAME_CHARS_MAX = 200
@@ -31,6 +32,7 @@ class Events:
         *,
         wake: Callable[[], None],
         on_login: Callable[[str], None],
+        began_ms: int,
     ) -> None:
         self._log = _log.bind(account=name)
         self._account = account
@@ -39,10 +41,17 @@ class Events:
         self._on_login = on_login
         self._logged_in_ms = 0
         self._broker_reading: ClockReading | None = None
+        self.session_missing: Missing | None = Missing(SESSION, began_ms, "not logged in yet")
+        """Why there is no session, and since when; None while there is one."""
         self.ended = asyncio.Event()
         """Set when a session has ended, or did not come about."""
         self.session: VenueSession | None = None
         """Set once the session exists; it needs its listener first."""
+
+    @property
+    def logged_in_ms(self) -> int:
+        """When the last login was accepted, Unix ms; 0 before the first."""
+        return self._logged_in_ms
 
     def durable_until_ms(self) -> int:
         """Return up to when everything that the venue pushed is durable; 0 before the first login.
@@ -56,8 +65,10 @@ class Events:
 
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Begin the sweep of a new session."""
+        self._account.alarms.clear_alarm(Alarm.LOGIN_REFUSED, f"logged in at {endpoint}", now)
         self._log.info("session.logged_in", endpoint=endpoint)
         self._logged_in_ms = now.wall_ms
+        self.session_missing = None
         self._account.listening.logged_in(endpoint, now)
         self.publish()
         self._on_login(endpoint)
@@ -75,14 +86,20 @@ class Events:
     def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Open a gap from the last durable point."""
         self._log.warning("session.lost", endpoint=endpoint, cause=cause.value, detail=detail)
+        self.session_missing = Missing(SESSION, now.wall_ms, f"{endpoint}: {cause.value}: {detail}")
         self._account.session_lost(endpoint, cause, detail, self.durable_until_ms(), now)
         self.ended.set()
         self.publish()
         self._wake()
 
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
-        """Tell that a connection or login did not come about."""
-        del now
+        """Tell that a connection or login did not come about; a refused one is an alarm at once."""
+        if self.session_missing is not None:
+            since_ms = self.session_missing.since_ms
+            self.session_missing = Missing(SESSION, since_ms, f"{endpoint}: {cause.value}: {detail}")
+        if cause is Cause.LOGIN_REFUSED:
+            self._account.alarms.raise_alarm(Alarm.LOGIN_REFUSED, f"{endpoint}: {detail}", now)
+            self.publish()
         self._log.warning("session.attempt_failed", endpoint=endpoint, cause=cause.value, detail=detail)
         self.ended.set()
 

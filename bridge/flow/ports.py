@@ -147,6 +147,10 @@ class Publisher(Protocol):
     def clock_reading(self) -> ClockReading | None:
         """What the last acknowledgement told of the broker's clock."""
 
+    @property
+    def oldest_age_s(self) -> float:
+        """For how long the oldest record that is not durable has waited; 0 when all are."""
+
     def begin_epoch(self, epoch: int) -> None:
         """Stamp this epoch from now on; sequences begin at 1."""
 

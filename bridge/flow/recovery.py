@@ -70,6 +70,8 @@ class Recovery:
         self._endpoint = ""
         self._logged_in_at = 0.0
         self._failing_since = inf
+        self.trouble = ""
+        """Why the last sweep failed; empty when it did not."""
         self._risks_owed = False
         self._renewed: list[float] = []
         self._missed_at = -inf
@@ -111,6 +113,7 @@ class Recovery:
         try:
             await self._sweep()
         except VenueError as error:
+            self.trouble = str(error)
             refused = isinstance(error, VenueRefused)
             (self._log.error if refused else self._log.warning)("sweep.failed", detail=str(error))
             now = self._clock()
@@ -119,7 +122,7 @@ class Recovery:
                 self._account.alarms.raise_alarm(Alarm.RECOVERY_STALLED, str(error), now)
                 self._events.publish()
             return False
-        self._failing_since = inf
+        self._failing_since, self.trouble = inf, ""
         told = "the venue has answered every question of a sweep"
         if self._account.alarms.clear_alarm(Alarm.RECOVERY_STALLED, told, self._clock()):
             self._events.publish()

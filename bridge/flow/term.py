@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from math import inf
 from typing import Any
 
 import structlog
 from msgspec import Struct
 
-from bridge.contract.session import Alarm
+from bridge.contract.session import Alarm, Cause
 from bridge.core.account import Account
+from bridge.core.now import Now
 from bridge.core.traffic import Outgoing
 from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost
 from bridge.flow.commands import Commands
@@ -27,6 +29,7 @@ from bridge.flow.ports import (
     VenueSession,
 )
 from bridge.flow.questions import Questions
+from bridge.flow.readiness import COMMITS, PUBLISHING, SESSION, SWEEP, Missing
 from bridge.flow.recovery import Recovery
 
 _log = structlog.get_logger()
@@ -73,7 +76,10 @@ class Term:
         self._parts = parts
         self._session_timeout_s = session_timeout_s
         self._stop_deadline_s = stop_deadline_s
-        self._events = Events(name, account, parts.publisher, wake=self.wake, on_login=self._logged_in)
+        self._began_ms = parts.clock().wall_ms
+        self._events = Events(
+            name, account, parts.publisher, wake=self.wake, on_login=self._logged_in, began_ms=self._began_ms
+        )
         self.session = parts.open_session(self._events, account.other_login_at)
         self._events.session = self.session
         self._questions = Questions(
@@ -117,11 +123,38 @@ class Term:
             clock=parts.clock,
         )
 
-    @property
-    def ready(self) -> bool:
-        """Whether the session is live and swept, and Kafka acknowledges commits in time."""
-        slow = self._account.alarms.is_active(Alarm.COMMITS_SLOW)
-        return self._account.recovered and self._is_surely_owner() and not slow
+    def missing(self) -> list[Missing]:
+        """Return what keeps the account from doing its part: session, sweep, commits, or records that wait."""
+        now, account = self._parts.clock(), self._account
+        found = [self._missing_commits(now), self._missing_publishing(now), self._missing_session()]
+        if self._events.session_missing is None and not account.recovered:
+            why = self._recovery.trouble or "the venue's REST is being asked what it knows"
+            found.append(Missing(SWEEP, self._events.logged_in_ms, why))
+        return [one for one in found if one is not None]
+
+    def _missing_commits(self, now: Now) -> Missing | None:
+        slow = next((one for one in self._account.alarms.active() if one.alarm is Alarm.COMMITS_SLOW), None)
+        if not self._is_surely_owner():
+            stored_ms = now.wall_ms - int((now.mono - self._commands.stored_at) * 1000) if self._has_committed() else 0
+            return Missing(COMMITS, max(stored_ms, self._began_ms), "Kafka acknowledges no offset commit")
+        return None if slow is None else Missing(COMMITS, slow.since_ms, slow.detail)
+
+    def _has_committed(self) -> bool:
+        return self._commands.stored_at > -inf
+
+    def _missing_publishing(self, now: Now) -> Missing | None:
+        publisher = self._parts.publisher
+        if publisher.healthy:
+            return None
+        since_ms = now.wall_ms - int(publisher.oldest_age_s * 1000)
+        return Missing(PUBLISHING, since_ms, "records wait for Kafka's acknowledgement; the log says why")
+
+    def _missing_session(self) -> Missing | None:
+        missing = self._events.session_missing
+        if missing is not None and self._parts.publisher.overfull:
+            why = "no login while more events wait for Kafka than may be held in memory"
+            return Missing(SESSION, missing.since_ms, why)
+        return missing
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then end in good order.
@@ -144,12 +177,18 @@ class Term:
             await asyncio.wait([*tasks.values(), stopping], return_when=asyncio.FIRST_COMPLETED)
             for task in tasks.values():
                 _raise_failure(task)
-            await self._end(tasks)
+            await self._end(tasks, "the bridge was stopped")
         except (LoginRefused, OffsetLost) as error:
             alarm = Alarm.LOGIN_STOPPED if isinstance(error, LoginRefused) else Alarm.OFFSET_LOST
             self._account.replies.alarm(alarm, str(error), self._parts.clock())
             with contextlib.suppress(KafkaTrouble):  # the reason to give up is the other one
-                await self._end(tasks)
+                await self._end(tasks, f"the account is given up: {error}")
+            raise
+        except KafkaTrouble as error:
+            self.session.drop(Cause.OWNERSHIP_LOST, str(error))
+            raise
+        except Exception as error:
+            self.session.drop(Cause.BRIDGE_FAILED, f"a mistake: {type(error).__name__}")
             raise
         finally:
             await _cancel(*tasks.values(), stopping)
@@ -191,7 +230,7 @@ class Term:
         finally:
             await _cancel(running)
 
-    async def _end(self, tasks: dict[str, asyncio.Task[None]]) -> None:
+    async def _end(self, tasks: dict[str, asyncio.Task[None]], why: str) -> None:
         """Stop in good order.
 
         Intake stops. Nothing new is written; what was written settles, to a deadline. The session closes. Everything
@@ -204,6 +243,7 @@ class Term:
         while self._account.settling.awaited and asyncio.get_running_loop().time() < deadline:
             await asyncio.wait([send], timeout=_LOOK_S)
             _raise_failure(send)
+        self.session.drop(Cause.STOPPED, why)
         await _cancel(tasks["session"])
         self._commands.end()
         await asyncio.wait([send], timeout=self._stop_deadline_s * _COMMIT_SHARE)

@@ -137,9 +137,11 @@ class Publisher:
     @property
     def healthy(self) -> bool:
         """Whether a broker has been reached, and no record waits longer than 5 s for its acknowledgement."""
-        return self._feeding is not None and self._oldest_age_s() < STUCK_AFTER_S
+        return self._feeding is not None and self.oldest_age_s < STUCK_AFTER_S
 
-    def _oldest_age_s(self) -> float:
+    @property
+    def oldest_age_s(self) -> float:
+        """For how long the oldest record that is not durable has waited; 0 when all are."""
         oldest = [lane.oldest for lane in self._lanes.values()]
         queued = min((numbered.queued_at_s for numbered in oldest if numbered is not None), default=None)
         return 0.0 if queued is None else time.monotonic() - queued

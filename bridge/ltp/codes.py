@@ -13,7 +13,6 @@ LOGIN_INVALID: Final = 4000
 """The session is no longer logged in."""
 
 _PASSING: Final = frozenset({CodeKind.VENUE_TROUBLE, CodeKind.NOT_READY, CodeKind.TOO_OFTEN, CodeKind.LOGGED_OUT})
-_LOGIN_HOPELESS: Final = frozenset({CodeKind.KEY, CodeKind.MALFORMED, CodeKind.GENERAL})
 
 _CLOCK: Final = "check this machine's clock (NTP): the venue allows 60 s"
 _PAIR: Final = "check that key and secret belong together and to this environment, and this machine's clock"
@@ -48,9 +47,9 @@ def is_out_of_service(code: int) -> bool:
     return KINDS.get(code) is CodeKind.VENUE_TROUBLE
 
 
-def login_is_hopeless(code: int) -> bool:
-    """Whether logging in again cannot mend this refusal; unknown codes are taken as passing."""
-    return KINDS.get(code) in _LOGIN_HOPELESS
+def names_the_key(code: int) -> bool:
+    """Whether a refusal is about the key, its owner or its rights, which asking again does not mend."""
+    return KINDS.get(code) is CodeKind.KEY
 
 
 def advice(code: int) -> str:

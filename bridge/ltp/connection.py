@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 import struct
+import time
 from collections.abc import AsyncIterator
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from aiohttp import (
@@ -31,15 +34,24 @@ from bridge.ltp.network import http_session
 FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
 """No frame of the venue's comes near it; but one that is too large costs the session."""
 UNSENT_BYTES_MAX: Final = 1024 * 1024
+_NOT_NOW: Final = {418: 30.0, 429: 30.0, 503: 1.0}
+"""Answers to a handshake that ask for patience, and for how much where they do not say it."""
+_HOLD_OFF_LEAST_S: Final = 1.0
+_HOLD_OFF_MAX_S: Final = 900.0
+"""However long a proxy on the way asks for."""
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class LinkEnded(VenueUnreachable):
-    """The connection ended or never began. `detail` is text for people."""
+    """The connection ended or never began. `detail` is text for people.
 
-    def __init__(self, cause: Cause, detail: str) -> None:
+    `hold_off_s` is for how long the venue wants no further attempt.
+    """
+
+    def __init__(self, cause: Cause, detail: str, hold_off_s: float = 0.0) -> None:
         self.cause = cause
         self.detail = detail
+        self.hold_off_s = hold_off_s
         super().__init__(detail)
 
 
@@ -61,12 +73,16 @@ class Connection:
     def __init__(self, opened: _Socket) -> None:
         self._socket = opened
         self._transport = opened.transport
+        # Asked for now: a TLS transport that has been closed by both ends fails at every question but is_closing().
+        self._below = self._transport.get_extra_info("socket")
         # aiohttp waits inside a write once this much is unsent; `write` ends the connection before that.
         self._transport.set_write_buffer_limits(high=2 * UNSENT_BYTES_MAX)
 
     @property
     def unsent_bytes(self) -> int:
-        """How much of what was written has not gone to the network."""
+        """How much of what was written has not gone to the network, and may still."""
+        if self._transport.is_closing():
+            return 0
         # Over TLS asyncio counts only what TLS itself holds back, not what waits in the transport below it.
         below = getattr(getattr(self._transport, "_ssl_protocol", None), "_transport", None)
         waiting = below.get_write_buffer_size() if below is not None else 0
@@ -74,8 +90,8 @@ class Connection:
 
     @property
     def write_buffer_empty(self) -> bool:
-        """Whether everything written has gone to the network."""
-        return self.unsent_bytes == 0
+        """Whether the connection is open and everything written has gone to the network."""
+        return not self._transport.is_closing() and self.unsent_bytes == 0
 
     def write(self, frame: bytes) -> None:
         """Hand one text frame to the transport before returning.
@@ -102,7 +118,11 @@ class Connection:
 
     async def receive(self) -> bytes:
         """Wait for the next frame. Raises LinkEnded when there will be none."""
-        message = await self._socket.receive()
+        try:
+            message = await self._socket.receive()
+        except (ClientError, OSError) as error:
+            # aiohttp answers a ping by itself, and cannot where the venue has closed right behind it.
+            raise LinkEnded(Cause.LINK_FAILED, f"the link was cut: {error}") from None
         if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
             return bytes(message.data)
         if message.type is WSMsgType.CLOSE:
@@ -117,10 +137,9 @@ class Connection:
 
     def abort(self) -> None:
         """End the connection now. What was not sent is thrown away, so that it cannot arrive later."""
-        below = self._transport.get_extra_info("socket")
-        if below is not None:
+        if self._below is not None:
             with contextlib.suppress(OSError):
-                below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                self._below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._transport.abort()
 
     def release(self) -> None:
@@ -137,8 +156,7 @@ async def _open(http: ClientSession, url: str, timeout_s: float) -> _Socket:
     except TimeoutError:
         raise LinkEnded(Cause.LINK_FAILED, f"no connection to {host} within {timeout_s:.3g} s") from None
     except WSServerHandshakeError as error:
-        detail = f"{host} answered the WebSocket handshake with HTTP {error.status}"
-        raise LinkEnded(Cause.LINK_FAILED, detail) from None
+        raise _refused_handshake(host, error) from None
     except ClientSSLError as error:
         detail = f"TLS with {host} failed, nothing was sent: {error}; check the address and the CA certificates"
         raise LinkEnded(Cause.TLS_FAILED, detail) from None
@@ -149,6 +167,28 @@ async def _open(http: ClientSession, url: str, timeout_s: float) -> _Socket:
     if not isinstance(opened, _Socket):
         raise TypeError("aiohttp made another kind of socket than it was told to")
     return opened
+
+
+def _refused_handshake(host: str | None, error: WSServerHandshakeError) -> LinkEnded:
+    detail = f"{host} answered the WebSocket handshake with HTTP {error.status}"
+    if error.status not in _NOT_NOW:
+        return LinkEnded(Cause.LINK_FAILED, detail)
+    said = error.headers.get("Retry-After", "") if error.headers is not None else ""
+    asked_s = retry_after_s(said, time.time())
+    hold_off_s = _NOT_NOW[error.status] if asked_s is None else asked_s
+    hold_off_s = min(max(hold_off_s, _HOLD_OFF_LEAST_S), _HOLD_OFF_MAX_S)
+    return LinkEnded(Cause.LOGIN_REFUSED, f"{detail}; no further attempt there for {hold_off_s:.3g} s", hold_off_s)
+
+
+def retry_after_s(said: str, now_s: float) -> float | None:
+    """Read the header Retry-After, a number of seconds or a date; None when it says nothing that can be followed."""
+    if re.fullmatch(r"[0-9]{1,9}", said.strip(), re.ASCII):
+        return float(said)
+    try:
+        at = parsedate_to_datetime(said)
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, at.timestamp() - now_s) if at.tzinfo is not None else None
 
 
 @contextlib.asynccontextmanager

@@ -19,11 +19,15 @@ LOGIN_DEADLINE_S: Final = 10.0
 
 
 class Ending(NamedTuple):
-    """Why a link ended; `denied` is the venue's answer when it refused the login."""
+    """Why a link ended; `denied` is the venue's answer when it refused the login.
+
+    `hold_off_s` is for how long the venue wants no further attempt at this endpoint.
+    """
 
     cause: Cause
     detail: str
     denied: LoginDenied | None = None
+    hold_off_s: float = 0.0
 
 
 class Link:
@@ -114,7 +118,7 @@ class Link:
                 while self.ending is None:
                     self._take(await connection.receive())
         except LinkEnded as error:
-            self.end(Ending(error.cause, error.detail))
+            self.end(Ending(error.cause, error.detail, hold_off_s=error.hold_off_s))
         finally:
             if self._timer is not None:
                 self._timer.cancel()

@@ -20,6 +20,8 @@ from bridge.ltp import codes, wire
 FRESH_S: Final = 1.0
 """A ping unanswered, or due, for longer than this leaves the link's health in doubt."""
 EARLY_FRAMES_MAX: Final = 1000
+EARLY_BYTES_MAX: Final = 16 * 1024 * 1024
+"""What may come before the answer to the login."""
 
 
 class LoggedIn(Struct, frozen=True):
@@ -62,6 +64,7 @@ class Conversation:
         self._login_deadline_s = login_deadline_s
         self._login_due = now.mono + login_deadline_s
         self._early: list[Event] = []
+        self._early_bytes = 0
         self._ping_due = 0.0
         self._pinged_at: float | None = None
         self._text_pings = False
@@ -96,6 +99,7 @@ class Conversation:
         """Take in one frame."""
         frame = wire.decode(raw)
         if self._stage is _Stage.LOGIN:
+            self._early_bytes += len(raw)
             return self._before_login(frame, now)
         if self._stage is _Stage.OVER:
             return []
@@ -148,8 +152,9 @@ class Conversation:
             case Push() | Unreadable():
                 # Undocumented, but a push may overtake the answer; it is told after the login, not lost.
                 self._early.append(frame)
-                if len(self._early) > EARLY_FRAMES_MAX:
-                    return [self._end(Cause.PROTOCOL_ERROR, f"{EARLY_FRAMES_MAX} frames and no answer to the login")]
+                if len(self._early) > EARLY_FRAMES_MAX or self._early_bytes > EARLY_BYTES_MAX:
+                    told = f"{len(self._early)} frames, {self._early_bytes} bytes, and no answer to the login"
+                    return [self._end(Cause.PROTOCOL_ERROR, told)]
                 return []
 
     def _ping(self, now: Now) -> None:

@@ -11,9 +11,11 @@ from msgspec import Raw, Struct, field
 
 from bridge.config import Account, Endpoint
 from bridge.core.answers import ORDER_NOT_FOUND
+from bridge.core.login_refusals import KeyCheck
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
 from bridge.errors import ListTooLong, VenueError, VenueRefused, VenueUnreachable
+from bridge.ltp import codes
 from bridge.ltp.keys import describe_key_problem
 from bridge.ltp.rest_get import NOT_UNDERSTOOD, Route, SignedGet
 from bridge.ltp.rest_pace import Family
@@ -117,6 +119,17 @@ class RestClient:
             return False
         return True
 
+    async def check_key(self) -> KeyCheck:
+        """Ask a signed question and say what its answer means for the key, within PROBE_TIMEOUT_S."""
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await self._venue.get(_ACCOUNT)
+        except VenueRefused as error:
+            return KeyCheck.REFUSED if codes.names_the_key(error.code) else KeyCheck.UNTOLD
+        except (VenueError, TimeoutError):
+            return KeyCheck.UNTOLD
+        return KeyCheck.TAKEN
+
     async def account(self) -> list[AccountRisk]:
         """Ask for the state of each exchange account, for people to look at."""
         return _read(_ACCOUNT, await self._venue.get(_ACCOUNT), list[AccountRisk])
@@ -208,7 +221,7 @@ class RestClient:
             paging = {"page": str(number), "pageSize": str(PAGE_SIZE)}
             page = _read(route, await self._venue.get(route, {**params, **paging}), Page)
             listing.page(page.total)
-            for count, raw in enumerate(map(bytes, page.list or ()), 1):
+            for count, raw in enumerate(map(bytes, page.rows or ()), 1):
                 listing.take(raw, _understood(route, raw, kind.read))
                 if count % AT_A_TIME == 0:
                     await asyncio.sleep(0)

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Annotated, Any, Final, Generic, TypeVar
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 
 from bridge.ltp import wire
 from bridge.ltp.rows import Row
@@ -23,7 +23,7 @@ class Page(Struct, rename="camel"):
     """One page of a list. `page_num` is the number of pages, 0 or 1 when there is nothing."""
 
     page_num: Count
-    list: list[Raw] | None
+    rows: list[Raw] | None = field(name="list")
     total_size: Any = None
 
     @property
@@ -33,7 +33,7 @@ class Page(Struct, rename="camel"):
 
     def is_last(self, number: int) -> bool:
         """Whether no page follows. A short page alone proves nothing: the venue may give fewer rows than asked for."""
-        return not self.list or number >= int(self.page_num)
+        return not self.rows or number >= int(self.page_num)
 
 
 class Listing(Generic[R]):

@@ -6,12 +6,13 @@ There is never more than one, so no command can go to two endpoints: a change of
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.backoff import full_jitter
 from bridge.core.endpoints import Endpoints
+from bridge.core.login_refusals import KeyCheck, LoginRefusals
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
 from bridge.core.traffic import Received
@@ -20,41 +21,27 @@ from bridge.ltp import codes, wire
 from bridge.ltp.connection import LinkEnded
 from bridge.ltp.keys import read_keys
 from bridge.ltp.link import Ending, Link
+from bridge.ltp.listener import Listener
 from bridge.ltp.network import tls_context
 from bridge.ltp.protocol import LoggedIn
 from bridge.ltp.signing import login_signature, without_secrets
 
 BACKOFF_BASE_S: Final = 0.5
+_LOOK_S: Final = 1.0
+"""How often the files of the key are looked at while no login is tried."""
 STABLE_S: Final = 60.0
 """A session that lived this long makes earlier failures forgotten: the next attempt comes quickly."""
 
 Probe = Callable[[str], Awaitable[bool]]
 """Whether the endpoint of that name answers. It does not raise, and it ends in time."""
-
-
-class Listener(Protocol):
-    """Who is told. The callbacks return at once; what they raise ends the session and comes out of `run`."""
-
-    def logged_in(self, endpoint: str, now: Now) -> None:
-        """Note that the venue accepted the login."""
-
-    def received(self, event: Received, now: Now) -> None:
-        """Take one frame of the logged-in session."""
-
-    def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
-        """Note the end of a logged-in session; called once for each."""
-
-    def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
-        """Note a connection or login that did not come about."""
-
-    def clock_read(self, reading: ClockReading, now: Now) -> None:
-        """Note how far this machine's clock is from the venue's."""
+CheckKey = Callable[[], Awaitable[KeyCheck]]
+"""What the venue's REST says about the account's key. It does not raise, and it ends in time."""
 
 
 class Session:
     """The session of one account, at one of the endpoints, the first of which is preferred.
 
-    Without a `probe` it stays where it is while that goes well.
+    Without a `probe` it stays where it is while that goes well; without a `check_key` no refusal of a login is final.
 
     `other_login_at` is when somebody else may last have logged in with the same key; ours keep their distance from it.
 
@@ -72,6 +59,7 @@ class Session:
         clock: Callable[[], Now],
         random: Callable[[], float],
         probe: Probe | None = None,
+        check_key: CheckKey | None = None,
         other_login_at: float = -math.inf,
     ) -> None:
         self._endpoints = endpoints
@@ -83,9 +71,11 @@ class Session:
             failback_period_s=timing.failback_period_s,
         )
         self._probe = probe
+        self._check_key = check_key
         self._account = account
         self._timing = timing
-        self._login_attempts_max = login_attempts_max
+        self._refusals = LoginRefusals(proven_max=login_attempts_max, proven_for_s=timing.login_give_up_s)
+        self._held_off_until: dict[str, float] = {}
         self._listener = listener
         self._clock = clock
         self._random = random
@@ -94,6 +84,7 @@ class Session:
         self._login_pending = False
         self._next_login_at = other_login_at + timing.login_spacing_s
         self._last_timestamp_s = 0
+        self._keys: tuple[str, str] | None = None
         self._secrets: tuple[str, ...] = ()
         self._clock_reading: ClockReading | None = None
 
@@ -132,8 +123,8 @@ class Session:
     async def run(self) -> None:
         """Keep the session until cancelled.
 
-        Raises LoginRefused when the venue has refused `login_attempts_max` logins in a row for a reason that another
-        attempt cannot mend.
+        Raises LoginRefused when the venue's REST has refused the key as well, at `login_attempts_max` refused logins
+        in a row and for `login_give_up_s`.
         """
         work = [asyncio.create_task(self._keep())]
         if self._probe is not None and len(self._endpoints) > 1:
@@ -146,25 +137,45 @@ class Session:
             await asyncio.gather(*work, return_exceptions=True)
 
     async def _keep(self) -> None:
-        refusals = attempt = 0
+        attempt = 0
         self._choice.resume()
         await self._sleep_until(self._next_login_at)
         while True:
             lived_s, ending = await self._one_life()
             if lived_s is not None:
-                refusals = 0
+                self._refusals.logged_in()
                 attempt = 0 if lived_s >= STABLE_S else attempt
             refusal = self._refusal(ending)
-            if refusal is not None and codes.login_is_hopeless(refusal.code):
-                refusals += 1
-                if refusals >= self._login_attempts_max:
-                    raise refusal
+            if refusal is not None and not codes.is_out_of_service(refusal.code):
+                await self._wait_after(refusal)
+                continue
             cap_s = self._timing.reconnect_cap_s
             delay_s = full_jitter(attempt, self._random(), base_s=BACKOFF_BASE_S, cap_s=cap_s, floor_s=0)
             if self._changes_endpoint(lived_s, ending):
                 delay_s = 0.0  # it is the other one that earned the wait
             attempt += 1
             await self._sleep_until(max(self._clock().mono + delay_s, self._next_login_at))
+
+    async def _wait_after(self, refusal: LoginRefused) -> None:
+        """Wait for the next login after a refused one, or for a new key. Raises `refusal` when it is final."""
+        self._choice.refused()
+        check = KeyCheck.UNTOLD if self._check_key is None else await self._check_key()
+        now = self._clock()
+        if self._refusals.refused(check, now):
+            raise refusal
+        until = max(now.mono + self._refusals.wait_s(self._random()), self._next_login_at)
+        await self._sleep_until(until, unless=self._key_changed)
+        await self._sleep_until(self._next_login_at)
+
+    async def wait_for_new_key(self) -> None:
+        """Return when the account's files hold another key than the last login used."""
+        await self._sleep_until(math.inf, unless=self._key_changed)
+
+    def _key_changed(self) -> bool:
+        try:
+            return read_keys(self._account) != self._keys
+        except VenueUnreachable:
+            return False  # it is being replaced
 
     def _changes_endpoint(self, lived_s: float | None, ending: Ending) -> bool:
         """Draw from an ending what it says about the endpoint. Returns whether the next attempt is due at once."""
@@ -175,8 +186,10 @@ class Session:
         if lived_s is not None:
             self._choice.lost(lived_s, now)
             return False
-        if ending.cause is Cause.LOGIN_REFUSED and not (ending.denied and codes.is_out_of_service(ending.denied.code)):
-            self._choice.refused()
+        if ending.hold_off_s:
+            self._held_off_until[self._endpoint.name] = now.mono + ending.hold_off_s
+        elif ending.cause is Cause.LOGIN_REFUSED and ending.denied is None:
+            self._choice.refused()  # the key could not be read, which is no fault of the endpoint's
             return False
         return self._choice.failed(now)
 
@@ -194,8 +207,7 @@ class Session:
 
     async def _one_life(self) -> tuple[float | None, Ending]:
         """Live through one link. Returns for how long it was logged in, None if it never was, and how it ended."""
-        give_up_at = self._choice.attempt(self._clock())
-        self._endpoint = self._endpoints[self._choice.current]
+        give_up_at = await self._choose_endpoint()
         self._link = link = Link(
             self._endpoint.ws_url,
             tls=self._tls,
@@ -212,6 +224,10 @@ class Session:
             if link.opened_at is not None:
                 self._tell_lost(link.ending or Ending(Cause.STOPPED, "the session was stopped"))
             raise
+        except Exception as error:
+            if link.opened_at is not None:
+                self._tell_lost(link.ending or Ending(Cause.BRIDGE_FAILED, f"a mistake: {type(error).__name__}"))
+            raise
         finally:
             if self._login_pending:
                 self._login_answered(self._clock())
@@ -221,6 +237,16 @@ class Session:
         detail = without_secrets(ending.detail, *self._secrets) if refusal is None else str(refusal)
         self._listener.attempt_failed(self._endpoint.name, ending.cause, detail, self._clock())
         return None, ending
+
+    async def _choose_endpoint(self) -> float:
+        """Choose where the next attempt is made, and wait while none is wanted there; return when to give it up."""
+        while True:
+            give_up_at = self._choice.attempt(self._clock())
+            self._endpoint = self._endpoints[self._choice.current]
+            free_at = self._held_off_until.get(self._endpoint.name, -math.inf)
+            if free_at <= self._clock().mono:
+                return give_up_at
+            await self._sleep_until(min(free_at, give_up_at))
 
     def _login_frame(self, now: Now) -> bytes:
         try:
@@ -233,6 +259,7 @@ class Session:
         self._last_timestamp_s = timestamp_s
         self._login_pending = True
         sign = login_signature(secret, timestamp_s)
+        self._keys = (key, secret)
         self._secrets = (key, secret, sign)
         return wire.encode_login(key, timestamp_s, sign)
 
@@ -266,6 +293,8 @@ class Session:
         reason = without_secrets(ending.denied.message, *self._secrets)
         return LoginRefused(code, reason, "; ".join(filter(None, advice)))
 
-    async def _sleep_until(self, mono: float) -> None:
-        while (left_s := mono - self._clock().mono) > 0:  # noqa: ASYNC110 - a sleep may end early by our clock
-            await asyncio.sleep(left_s)
+    async def _sleep_until(self, mono: float, *, unless: Callable[[], bool] | None = None) -> None:
+        while (left_s := mono - self._clock().mono) > 0:  # a sleep may end early by our clock
+            if unless is not None and unless():
+                return
+            await asyncio.sleep(left_s if unless is None else min(left_s, _LOOK_S))

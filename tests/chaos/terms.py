@@ -106,6 +106,7 @@ def alarms_have_a_cause(session: list[Record], ledger: Ledger, done: list[Entry]
     possible: dict[str, Any] = {
         "commits_slow": True,  # the machine may be busy, or the brokers
         "rate_rejected": ledger.limited or ledger.faults["shrink_limit"],
+        "login_refused": ledger.limited or ledger.faults["reject_login"] or ledger.faults["refuse_connection"],
         "login_stopped": ledger.faults["reject_login"],
         # What waited in a dead wire may still arrive.
         "late_landed": wire or ledger.faults["hold_request"],

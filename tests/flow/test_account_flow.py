@@ -4,12 +4,14 @@ import asyncio
 from math import inf
 
 import msgspec
+import pytest
 from one_account import place
 from outside import Committed, Outside, until
 
+from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.core.claims import Origin, Stored, decode, encode
-from bridge.errors import KafkaTrouble, LoginRefused, TermEnded
+from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost, TermEnded
 from bridge.flow.account import Phase
 
 
@@ -84,29 +86,46 @@ async def test_a_late_acknowledgement_of_an_older_term_changes_nothing() -> None
     assert len(outside.venue.actions("place_order")) == 1
 
 
-async def test_a_refused_key_stops_the_account() -> None:
-    """A login that is hopeless is told by an alarm, the group is left, and nobody tries again."""
+async def test_a_refused_key_stops_the_account_until_its_file_changes() -> None:
+    """A key that is refused for good is told by an alarm, and the group is left; another key begins anew."""
     outside = Outside()
     outside.venue.refusal = LoginRefused(60009, "bad key")
-    async with outside.running(ready=False) as running:
-        await asyncio.wait_for(asyncio.shield(running), 5)
-        assert outside.flow.phase is Phase.STOPPED
+    async with outside.running(ready=False):
+        await until(lambda: outside.flow.phase is Phase.STOPPED)
         assert "60009" in outside.flow.detail
         assert not outside.flow.ready
-    assert [alarm["alarm"] for alarm in outside.topics.session_events("alarm.raised")] == ["login_stopped"]
-    assert len(outside.topics.session_events("owner.released")) == 1
-    assert (len(outside.members), outside.group.left) == (1, 1)
+        assert [alarm["alarm"] for alarm in outside.topics.session_events("alarm.raised")] == ["login_stopped"]
+        assert len(outside.topics.session_events("owner.released")) == 1
+        assert (len(outside.members), outside.group.left) == (1, 1)
+        outside.venue.refusal = None
+        outside.new_key.set()
+        await until(lambda: outside.trading)
+    assert [event["epoch"] for event in outside.topics.session_events("owner.acquired")] == [1, 2]
+
+
+async def test_a_refused_login_is_an_alarm_at_once_and_ends_with_the_next_that_is_taken() -> None:
+    """However often it is refused in between."""
+    outside = Outside()
+    async with outside.running():
+        session = outside.venue.session
+        for _ in range(3):
+            session.listener.attempt_failed("here", Cause.LOGIN_REFUSED, "60009 no", clock())
+        (raised,) = outside.topics.session_events("alarm.raised")
+        assert (raised["alarm"], raised["detail"]) == ("login_refused", "here: 60009 no")
+        session.drop(Cause.LINK_FAILED, "cut")
+        await until(lambda: outside.topics.session_events("alarm.cleared"))
+    (cleared,) = outside.topics.session_events("alarm.cleared")
+    assert (cleared["alarm"], cleared["since"]) == ("login_refused", raised["at"])
 
 
 async def test_a_refused_key_stops_the_account_although_kafka_is_in_trouble_too() -> None:
     """The last commit of an account that is given up may fail; the account stays given up."""
     outside = Outside()
-    async with outside.running() as running:
+    async with outside.running():
         outside.venue.refusal = LoginRefused(60009, "bad key")
         outside.group.slow_s = 30
         outside.venue.session.drop(Cause.LINK_FAILED, "cut")
-        await asyncio.wait_for(asyncio.shield(running), 8)
-        assert outside.flow.phase is Phase.STOPPED
+        await until(lambda: outside.flow.phase is Phase.STOPPED, 20)
 
 
 async def test_a_mistake_of_ours_ends_the_term_and_no_more() -> None:
@@ -119,6 +138,27 @@ async def test_a_mistake_of_ours_ends_the_term_and_no_more() -> None:
         outside.venue.refusal = None
         await until(lambda: outside.trading)
     assert len(outside.members) > 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cause", "detail"),
+    [
+        (TermEnded("given to another member"), "ownership_lost", "given to another member"),
+        (ZeroDivisionError(), "bridge_failed", "a mistake: ZeroDivisionError"),
+        (OffsetLost("commands", 3, 7, 9), "stopped", "the account is given up: commands does not hold offset 3"),
+    ],
+)
+async def test_a_session_that_nobody_stopped_is_told_with_its_true_cause(
+    trouble: Exception, cause: str, detail: str
+) -> None:
+    """What ended the term ended the session too, and its readers want to know why."""
+    outside = Outside()
+    async with outside.running():
+        outside.group.trouble = trouble  # type: ignore[assignment] # any error may come out of a library
+        await until(lambda: outside.topics.session_events("session.lost"))
+        outside.group.trouble = None
+    lost = outside.topics.session_events("session.lost")[0]
+    assert (lost["cause"], lost["detail"][: len(detail)]) == (cause, detail)
 
 
 async def test_a_group_that_refuses_us_is_tried_again() -> None:

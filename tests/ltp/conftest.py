@@ -94,7 +94,15 @@ def account(tmp_path: Path) -> Account:
 @pytest.fixture
 def timing() -> Timing:
     """Return durations that a test can wait for. The settings would not allow so short a login spacing."""
-    return Timing().model_copy(update={"login_spacing_s": 0.05, "reconnect_cap_s": 0.1, "connect_timeout_s": 2.0})
+    quick = {"login_spacing_s": 0.05, "reconnect_cap_s": 0.1, "connect_timeout_s": 2.0, "login_give_up_s": 0.1}
+    return Timing().model_copy(update=quick)
+
+
+@pytest.fixture(autouse=True)
+def _quick_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a tenth of a second after a refused login, not for half a minute."""
+    monkeypatch.setattr("bridge.core.login_refusals.WAIT_FIRST_S", 0.1)
+    monkeypatch.setattr("bridge.core.login_refusals.WAIT_LAST_S", 0.1)
 
 
 @pytest.fixture

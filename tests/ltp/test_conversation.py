@@ -8,7 +8,7 @@ from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
 from bridge.core.traffic import Answer, Push, Unreadable
-from bridge.ltp.protocol import EARLY_FRAMES_MAX, Conversation, LoggedIn, LoginDenied, Over
+from bridge.ltp.protocol import EARLY_BYTES_MAX, EARLY_FRAMES_MAX, Conversation, LoggedIn, LoginDenied, Over
 
 ACCEPTED = b'{"id":null,"event":"login","code":0,"msg":"","data":null}'
 PUSH = b'{"channel":"Orders","data":{}}'
@@ -72,10 +72,17 @@ def test_a_push_that_overtakes_the_answer_is_told_after_the_login() -> None:
     assert [LoggedIn(), Push("Orders", b"{}", PUSH)] == conversation.receive(ACCEPTED, at(2))
 
 
-def test_frames_before_the_login_are_bounded() -> None:
-    """A peer that never answers the login cannot fill the memory."""
+@pytest.mark.parametrize(
+    ("frames", "frame"),
+    [
+        (EARLY_FRAMES_MAX + 1, PUSH),
+        (3, b'{"channel":"Orders","data":"' + b"x" * (EARLY_BYTES_MAX // 3) + b'"}'),
+    ],
+)
+def test_frames_before_the_login_are_bounded(frames: int, frame: bytes) -> None:
+    """A peer that never answers the login cannot fill the memory, with many frames or with a few large ones."""
     conversation = begun()
-    events = [event for _ in range(EARLY_FRAMES_MAX + 1) for event in conversation.receive(PUSH, at(1))]
+    events = [event for _ in range(frames) for event in conversation.receive(frame, at(1))]
     assert [event.cause for event in events if isinstance(event, Over)] == [Cause.PROTOCOL_ERROR]
 
 

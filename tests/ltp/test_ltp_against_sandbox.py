@@ -9,12 +9,13 @@ import pytest
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
+from bridge.core.login_refusals import KeyCheck
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
 from bridge.core.traffic import Answer, Push, Received
 from bridge.errors import LoginRefused, VenueRefused
 from bridge.ltp.rest import RestClient
-from bridge.ltp.session import Session
+from bridge.ltp.session import CheckKey, Session
 from bridge.ltp.wire import encode_action
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import Dialect, VenueSettings
@@ -85,13 +86,16 @@ def keys(venue: Venue, folder: Path, secret: str | None = None) -> Account:
     return Account(api_key_file=folder / "key", api_secret_file=folder / "secret")
 
 
-def session(venue: Venue, account: Account, inbox: Inbox, clock: Callable[[], Now]) -> Session:
+def session(
+    venue: Venue, account: Account, inbox: Inbox, clock: Callable[[], Now], check_key: CheckKey | None = None
+) -> Session:
     """Make a session that pings every 0.2 s."""
     return Session(
         endpoints=[endpoint(venue)],
         account=account,
-        timing=Timing(ping_interval_s=0.2, pong_deadline_s=1.0),
+        timing=Timing(ping_interval_s=0.2, pong_deadline_s=1.0, login_give_up_s=0.1),
         login_attempts_max=2,
+        check_key=check_key,
         listener=inbox,
         clock=clock,
         random=random.random,
@@ -153,12 +157,13 @@ async def test_reading_goes_on_at_the_other_tier(tmp_path: Path, clock: Callable
 
 @pytest.mark.parametrize("dialect", [Dialect(), OLDER, Dialect(login_codes="specific")])
 async def test_a_wrong_secret(dialect: Dialect, tmp_path: Path, clock: Callable[[], Now]) -> None:
-    """Both doors refuse it with a code, and say what to do."""
-    async with asyncio.timeout(20), Venue(VenueSettings(dialect=dialect)) as venue:
+    """Both doors refuse it with a code, and say what to do; together that stops the session."""
+    async with asyncio.timeout(60), Venue(VenueSettings(dialect=dialect)) as venue:
         account = keys(venue, tmp_path, secret="sk-wrong")
-        with pytest.raises(LoginRefused, match="check that key and secret belong together"):
-            await session(venue, account, Inbox(), clock).run()
         async with RestClient((endpoint(venue),), account, clock) as rest:
+            assert await rest.check_key() is KeyCheck.REFUSED
+            with pytest.raises(LoginRefused, match="check that key and secret belong together"):
+                await session(venue, account, Inbox(), clock, rest.check_key).run()
             with pytest.raises(VenueRefused, match="check that key and secret belong together") as caught:
                 await rest.account()
     assert caught.value.code == 2000

@@ -1,11 +1,17 @@
 """A session that lives for ever, against small venues over real sockets."""
 
 import asyncio
+import base64
+import contextlib
+import hashlib
 import json
 import logging
+import re
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from aiohttp import WSMessage, WSMsgType, web
@@ -13,6 +19,7 @@ from listening import Notes, running
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
+from bridge.core.login_refusals import KeyCheck
 from bridge.core.now import Now
 from bridge.core.traffic import Push, Received, Unreadable
 from bridge.errors import LoginRefused, VenueUnreachable
@@ -24,6 +31,7 @@ Venue = Callable[[Talk], Awaitable[str]]
 Start = Callable[[str], Session]
 
 ACCEPTED = '{"id":null,"event":"login","code":0,"msg":"","data":null}'
+TLS = Path(__file__).parent / "tls"
 PUSH = '{"channel":"Orders","data":{"n":1}}'
 
 
@@ -128,28 +136,41 @@ async def test_a_loss_is_told_without_secrets(venue: Venue, start: Start, notes:
     )
 
 
-async def test_a_refused_key_stops_the_session(venue: Venue, start: Start, notes: Notes) -> None:
-    """After three refusals in a row it says what to do, and never says the key or the secret."""
+def checking(session: Session, check: KeyCheck) -> Session:
+    """Let REST say this about the key of a session."""
+
+    async def answer() -> KeyCheck:
+        return check
+
+    session._check_key = answer
+    return session
+
+
+async def test_a_key_that_rest_refuses_too_stops_the_session(venue: Venue, start: Start, notes: Notes) -> None:
+    """After three refusals in a row and some time it says what to do, and never says the key or the secret."""
 
     async def talk(ws: web.WebSocketResponse) -> None:
         await ws.receive()
         await ws.send_str('{"event":"error","code":"60009","msg":"Login failed for ak-test with sk-test-secret"}')
         await read_on(ws)
 
-    session = start(await venue(talk))
+    session = checking(start(await venue(talk)), KeyCheck.REFUSED)
     with pytest.raises(LoginRefused) as caught:
-        await asyncio.wait_for(session.run(), 5)
+        await asyncio.wait_for(session.run(), 20)
     assert caught.value.code == 60009
     assert "check that key and secret belong together" in str(caught.value)
-    assert len(notes.of("attempt_failed")) == 3
+    assert len(notes.of("attempt_failed")) >= 3
     told = f"{caught.value!r} {caught.value} {notes.events}"
     assert "ak-test" not in told
     assert "sk-test-secret" not in told
 
 
-@pytest.mark.parametrize("code", [601010, 601016, 4000, 100429, 123456])
-async def test_a_passing_refusal_is_tried_again(venue: Venue, start: Start, notes: Notes, code: int) -> None:
-    """Refusals that time may mend, and unknown ones, do not count towards the maximum."""
+@pytest.mark.parametrize("check", [KeyCheck.TAKEN, KeyCheck.UNTOLD])
+@pytest.mark.parametrize("code", [60009, 601009, 601010, 601016, 4000, 100429, 123456])
+async def test_a_refusal_that_rest_does_not_confirm_is_tried_again(
+    venue: Venue, start: Start, notes: Notes, code: int, check: KeyCheck
+) -> None:
+    """However often it comes and whatever its code: a login service that is sick refuses everybody."""
     refusals = iter(range(4))
 
     async def talk(ws: web.WebSocketResponse) -> None:
@@ -160,23 +181,70 @@ async def test_a_passing_refusal_is_tried_again(venue: Venue, start: Start, note
             await ws.send_str(json.dumps({"event": "login", "code": code, "msg": "no"}))
         await read_on(ws)
 
-    async with running(start(await venue(talk))):
+    async with running(checking(start(await venue(talk)), check)):
         await notes.wait("logged_in")
     assert len(notes.of("attempt_failed")) == 4
     if code == 601016:
         assert "check this machine's clock" in str(notes.of("attempt_failed")[0])
 
 
-async def test_a_success_forgets_earlier_refusals(venue: Venue, start: Start, notes: Notes) -> None:
+async def test_a_success_forgets_earlier_refusals(venue: Venue, start: Start, notes: Notes, timing: Timing) -> None:
     """Only refusals in a row stop the session."""
     answers = iter([60009, 60009, 0, 60009, 60009, 0])
+    object.__setattr__(timing, "login_give_up_s", 0.001)
 
     async def talk(ws: web.WebSocketResponse) -> None:
         await ws.receive()
         await ws.send_str(json.dumps({"event": "login", "code": next(answers, 0), "msg": ""}))
 
-    async with running(start(await venue(talk))):
+    async with running(checking(start(await venue(talk)), KeyCheck.REFUSED)):
         await notes.wait("logged_in", 2)
+
+
+async def test_another_key_in_the_file_is_tried_at_once(
+    venue: Venue, start: Start, notes: Notes, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rotated secret that arrives while the next login is a minute away does not wait for it."""
+    monkeypatch.setattr("bridge.core.login_refusals.WAIT_FIRST_S", 1e6)
+    monkeypatch.setattr("bridge.core.login_refusals.WAIT_LAST_S", 1e6)
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        key = json.loads((await ws.receive()).data)["args"]["apiKey"]
+        await ws.send_str(ACCEPTED if key == "ak-new" else '{"event":"login","code":60009,"msg":""}')
+        await read_on(ws)
+
+    session = start(await venue(talk))
+    async with running(session):
+        await notes.wait("attempt_failed")
+        account.api_key_file.write_text("ak-new")
+        await notes.wait("logged_in")
+        waiting = asyncio.create_task(session.wait_for_new_key())
+        account.api_key_file.write_text("ak-newer")
+        await asyncio.wait_for(waiting, 20)
+
+
+async def test_a_refused_handshake_is_not_repeated_before_its_time(
+    serve: Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]],
+    start: Start,
+    notes: Notes,
+) -> None:
+    """HTTP 429 with Retry-After: the next connection comes when it may, and the attempt is told as refused."""
+    asked: list[float] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            return web.Response(status=429, headers={"Retry-After": "2"})
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        await accept(ws)
+        return ws
+
+    async with running(start(f"ws://{await serve(answer)}/v1/private")):
+        await notes.wait("logged_in")
+    assert notes.causes("attempt_failed") == [Cause.LOGIN_REFUSED]
+    assert "HTTP 429; no further attempt there for 2 s" in str(notes.of("attempt_failed"))
+    assert asked[1] - asked[0] >= 2
 
 
 async def test_drop_ends_it_now(venue: Venue, start: Start, notes: Notes, clock: Callable[[], Now]) -> None:
@@ -359,3 +427,58 @@ async def test_no_log_of_any_library_holds_the_login(
         loop.set_debug(False)
     for secret in ("ak-test", "sk-test-secret", json.loads(logins[0])["args"]["sign"]):
         assert secret not in caplog.text
+
+
+async def test_a_ping_right_before_the_end_is_a_lost_link(
+    trusted: None, account: Account, timing: Timing, clock: Callable[[], Now], notes: Notes
+) -> None:
+    """The venue pings and closes in one breath, as in a deploy: the pong cannot be sent, and the session comes back."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        key = re.search(rb"(?i)sec-websocket-key: (\S+)", request)
+        assert key is not None
+        proof = base64.b64encode(hashlib.sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())  # noqa: S324
+        writer.write(b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+        writer.write(b"Sec-WebSocket-Accept: " + proof + b"\r\n\r\n")
+        await reader.read(4096)
+        writer.write(bytes([0x81, len(ACCEPTED)]) + ACCEPTED.encode())
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(bytes([0x89, 2]) + b"hb")
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(TLS / "localhost.pem", TLS / "localhost.key")
+    server = await asyncio.start_server(talk, "localhost", 0, ssl=tls)
+    url = f"wss://localhost:{server.sockets[0].getsockname()[1]}/v1/private"
+    session = Session(
+        endpoints=[Endpoint(name="T", ws_url=url, rest_url="https://localhost")],
+        account=account,
+        timing=timing,
+        login_attempts_max=3,
+        listener=notes,
+        clock=clock,
+        random=lambda: 0.5,
+    )
+    async with running(session):
+        await notes.wait("lost", 5)
+    assert set(notes.causes("lost")[:5]) == {Cause.LINK_FAILED}
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_mistake_is_the_cause_of_the_end_that_it_made(
+    venue: Venue, start: Start, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a session that a mistake of ours ends is told, as what it is."""
+
+    def fail(event: Received, now: Now) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(notes, "received", fail)
+    with pytest.raises(RuntimeError, match="a mistake"):
+        await asyncio.wait_for(start(await venue(accept)).run(), 5)
+    assert notes.of("lost") == [(Cause.BRIDGE_FAILED, "a mistake: RuntimeError")]

@@ -103,6 +103,7 @@ class Topics:
         self.pending: list[tuple[int, Outgoing]] = []
         self.hold = False
         self.healthy = True
+        self._begun_s = time.monotonic()
         self.overfull = False
         self.first_offset = 0
         self.ahead_ms = 0
@@ -112,6 +113,11 @@ class Topics:
         """Reading waits while it is cleared."""
         self.unread.set()
         self._epoch = 0
+
+    @property
+    def oldest_age_s(self) -> float:
+        """Say how long the oldest record waits: since the test began, if any does."""
+        return 0.0 if self.healthy else time.monotonic() - self._begun_s
 
     def begin_epoch(self, epoch: int) -> None:
         """Stamp this epoch from now on."""
@@ -360,6 +366,7 @@ class Venue:
     def __init__(self) -> None:
         self.answer: int | None = 200000
         self.refusal: Exception | None = None
+        self.away = ""
         self.open: list[Row] = []
         self.orders: dict[str, Row] = {}
         self.rest_trouble: VenueError | None = None
@@ -517,13 +524,19 @@ class Session:
         while True:
             if self._venue.refusal is not None:
                 raise self._venue.refusal
+            if self._venue.away:
+                self.listener.attempt_failed("here", Cause.LINK_FAILED, self._venue.away, clock())
+                await asyncio.sleep(0.01)
+                continue
             self._ended = asyncio.get_running_loop().create_future()
             self.logged_in, self.heard_ms = True, clock().wall_ms
             self.listener.logged_in("here", clock())
             cause, detail = Cause.STOPPED, "stopped"
             try:
-                cause, detail = await self._ended
+                await self._ended
             finally:
+                if self._ended.done() and not self._ended.cancelled():
+                    cause, detail = self._ended.result()
                 self.logged_in = False
                 self.listener.lost("here", cause, detail, clock())
             self.listener.attempt_failed("here", Cause.LINK_FAILED, "once more", clock())
@@ -546,6 +559,7 @@ class Outside:
         self.executions_since_ms: int | None = None
         self.key = "key-1"
         self.environment = "sandbox"
+        self.new_key = asyncio.Event()
         self.started = asyncio.Event()
         self.started.set()
         self.terms: Terms = msgspec.structs.replace(
@@ -558,7 +572,9 @@ class Outside:
             join=self._join,
             take_over=self._take_over,
             parts=self._parts,
+            key_changed=self.new_key.wait,
             random=lambda: 0.0,
+            clock=clock,
             session_timeout_s=COMMIT_TIMEOUT_S,
             stop_deadline_s=STOP_DEADLINE_S,
         )

@@ -1,0 +1,27 @@
+"""What an account lacks to do its part in this process: what it is, since when, and why."""
+
+from msgspec import Struct
+
+
+class Missing(Struct, frozen=True):
+    """One thing that is missing; `since_ms` is Unix ms, `detail` is text for people."""
+
+    what: str
+    since_ms: int
+    detail: str
+
+
+KAFKA = "kafka"
+"""No broker answers, or the group cannot be joined."""
+TAKEOVER = "takeover"
+"""What the predecessor left is being read."""
+SESSION = "session"
+"""There is no logged-in session with the venue."""
+SWEEP = "sweep"
+"""What the venue's REST knows has not been published since the login."""
+COMMITS = "commits"
+"""Kafka acknowledges no offset commits, or too slowly."""
+PUBLISHING = "publishing"
+"""Records do not become durable in time."""
+OPERATOR = "operator"
+"""The account is given up until a person looks at it."""
