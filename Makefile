@@ -21,7 +21,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo examples test lint types imports pytest format lock schemas released image chart containers pace poison failover recovery \
+.PHONY: help setup demo examples test lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
 	crash chaos records validators clean
 
 help: ## list the targets
@@ -81,6 +81,9 @@ failover: $(READY) ## measure takeovers, and what standbys cost; takes minutes. 
 
 recovery: $(READY) ## measure recoveries after cuts, and what limits them; takes minutes. ARGS="--cuts 50 --orders 1000 --delay-ms 100"
 	@PYTHONPATH=tests/support $(BIN)/python -m tests.recovery $(ARGS)
+
+panic: $(READY) ## measure how soon a cancel_orders is on the wire while the venue hangs; minutes. ARGS="--times 20 --queued 10000"
+	@PYTHONPATH=tests/support $(BIN)/python -m tests.panic $(ARGS)
 
 crash: $(READY) ## SIGKILL at every step of a command, on a real broker; 20 minutes. ARGS="--rounds N"
 	@$(BIN)/python -m tests.crash.run $(ARGS)

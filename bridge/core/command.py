@@ -48,6 +48,8 @@ class Pending(Struct, eq=False):
     doubted_at_ms: int | None = None
     before: Order | None = None
     """What was known of its order when it was written."""
+    superseded: bool = False
+    """A later cancel_orders ends it: it is not written, and answered as soon as there is time."""
     deferred: tuple[int, str] | None = None
     """Code and words of the venue's last answer, when that was that requests come too often."""
     maybe_sent_before: bool = False

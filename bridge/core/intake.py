@@ -28,6 +28,8 @@ from bridge.core.windows import Windows
 
 _AT_ONCE = 500
 """Commands that expire in one turn: thousands at once would hold up a cancel."""
+_ANSWERED_AT_ONCE = 100
+"""Commands that a cancel_orders has ended and that are answered in one turn: it is to go out meanwhile."""
 _HELD_AT_ONCE = 20
 """Commands that are taken in after a wait in one turn: each may be 64 KB of JSON."""
 _HELD_BYTES_MAX = 16 * 1024 * 1024
@@ -83,6 +85,7 @@ class Intake:
         """Of those, the ones of which it is not known yet whether they may go ahead."""
         self._held_bytes = 0
         self._deadlines: list[tuple[float, int, Pending]] = []
+        self._superseded: deque[Pending] = deque()
         self._lookups = lookups
 
     @property
@@ -151,6 +154,7 @@ class Intake:
         if self._sending.has_lease(now):
             for offset in list(islice(self._held, _HELD_AT_ONCE)):
                 self._take_in(self._take_from_held(offset), now, Past.NEW)
+            self._answer_superseded(now)
             self._expire(now)
         self._memory.forget(now.mono)
 
@@ -158,7 +162,7 @@ class Intake:
         """Return when the next command expires, or is to be taken in."""
         if not self._sending.has_lease(now):
             return float("inf")
-        if self._held:
+        if self._held or self._superseded:
             return now.mono
         return self._deadlines[0][0] if self._deadlines else float("inf")
 
@@ -336,12 +340,18 @@ class Intake:
     def _clear_the_way(self, pending: Pending, now: Now) -> bool:
         """Let a cancel end what waits before it; whether that was the place of its order.
 
-        Everything that waits was read before, so it stands at a lower offset. The results of what a cancel removed
-        come before its own.
+        Everything that waits was read before, so it stands at a lower offset. Thousands may wait before a
+        cancel_orders: they are ended at once and answered in parts, because it is not to wait for their answers.
         """
         if pending.action == CANCEL_ALL:
             for earlier in self._lanes.unsent_in_scope(pending.exchange or ""):
-                self._supersede(earlier, now)
+                if earlier.state is State.QUEUED:
+                    earlier.superseded = True
+                    self._lanes.discard(earlier)
+                    self._superseded.append(earlier)
+                else:
+                    self._supersede(earlier, now)
+            self._answer_superseded(now)
         elif pending.action == CANCEL and pending.order is not None:
             for earlier in self._lanes.unsent_replaces(pending.order):
                 self._supersede(earlier, now)
@@ -350,6 +360,12 @@ class Intake:
                 self._supersede(place, now)
                 return True
         return False
+
+    def _answer_superseded(self, now: Now) -> None:
+        for _ in range(min(len(self._superseded), _ANSWERED_AT_ONCE)):
+            pending = self._superseded.popleft()
+            if pending.state is State.QUEUED:
+                self._supersede(pending, now)
 
     def _supersede(self, pending: Pending, now: Now) -> None:
         self._sending.withdraw(pending)

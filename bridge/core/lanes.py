@@ -64,7 +64,7 @@ class Lanes:
     def head(self, action: str) -> Pending | None:
         """Return the next command of a lane and leave it there; what was decided meanwhile is passed over."""
         lane = self._lanes[action]
-        while lane and lane[0].state is not State.QUEUED:
+        while lane and (lane[0].state is not State.QUEUED or lane[0].superseded):
             lane.popleft()
         return lane[0] if lane else None
 
@@ -131,7 +131,7 @@ class Lanes:
 
     def unsent_in_scope(self, scope: str) -> list[Pending]:
         """Return the places and replaces that have not been written and that a cancel_orders of this scope ends."""
-        return [pending for pending in self._unsent() if in_scope(scope, pending.exchange)]
+        return [pending for pending in self._unsent() if in_scope(scope, pending.exchange) and not pending.superseded]
 
     def unsent_replaces(self, order: str) -> list[Pending]:
         """Return the replaces of an order that have not been written."""

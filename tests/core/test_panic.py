@@ -346,3 +346,38 @@ def test_cancels_of_the_bridges_own_go_out_over_slow_commits() -> None:
     one.account.own_cancels.want(ORDER_ID)
     assert one.hand_over() is not None
     assert one.send_own_cancels() == [ORDER_ID]
+
+
+def test_a_cancel_orders_does_not_wait_for_the_answers_to_what_it_ends() -> None:
+    """Ten thousand places wait before it: none goes any more, and they are answered in parts after it went out."""
+    one = OneAccount(limits=dict.fromkeys(VENUE, 200), lane_commands_max=20_000)
+    count = 1000
+    names = [one.offer(place(f"p{n}") | {"validUntil": one.now.wall_ms + 1_700_000}) for n in range(count)]
+    assert one.send() == names[:200]
+    panic = one.offer(cancel_all("panic"))
+    assert len(one.outcomes()) < count / 2
+    assert one.send() == [panic]
+    while len(one.outcomes()) < count - 200:
+        assert one.account.wake_at(one.now) <= one.now.mono
+        one.wait(0)
+    assert set(one.outcomes()) == {(offset, "superseded") for offset in names[200:]}
+    one.renew(130)
+    assert len(one.written) == 201
+
+
+def test_what_a_cancel_orders_has_ended_does_not_come_back_by_another_way() -> None:
+    """A place that is ended and not answered yet is met by a second cancel_orders, by its own cancel, by its end."""
+    one = OneAccount()
+    body = {"validUntil": one.now.wall_ms + 1_700_000}
+    for n in range(250):
+        one.offer(place(f"p{n}") | body)
+    one.offer(cancel_all("panic") | body)
+    assert len(one.outcomes()) == 100
+    one.offer(cancel_all("again") | body)
+    one.offer(cancel("c", clientOrderId="p249") | body)
+    while len(one.outcomes()) < 251:
+        one.wait(0)
+    outcomes = one.outcomes()
+    assert len({offset for offset, _ in outcomes}) == len(outcomes)
+    assert {outcome for _, outcome in outcomes} == {"superseded"}
+    assert one.written == []
