@@ -3,7 +3,6 @@
 from collections import deque
 from enum import StrEnum
 from heapq import heappop, heappush
-from itertools import islice
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome, Reason
@@ -13,6 +12,7 @@ from bridge.core.clocks import Clocks
 from bridge.core.command import Pending
 from bridge.core.dedupe import Dedupe
 from bridge.core.deferred import may_be_cancel
+from bridge.core.held_commands import HeldCommands
 from bridge.core.lanes import Lanes
 from bridge.core.life import UNSENT, State
 from bridge.core.memory import Memory
@@ -30,9 +30,6 @@ _AT_ONCE = 500
 """Commands that expire in one turn: thousands at once would hold up a cancel."""
 _ANSWERED_AT_ONCE = 100
 """Commands that a cancel_orders has ended and that are answered in one turn: it is to go out meanwhile."""
-_HELD_AT_ONCE = 20
-"""Commands that are taken in after a wait in one turn: each may be 64 KB of JSON."""
-_HELD_BYTES_MAX = 16 * 1024 * 1024
 _LOOK_AGAIN_S = 0.05
 """A command that expires while its claim is under way is answered when that has come back."""
 
@@ -80,10 +77,7 @@ class Intake:
         self._sending = sending
         self._settling = settling
         self._clocks = clocks
-        self._held: dict[int, CommandRecord] = {}
-        self._unjudged: deque[int] = deque()
-        """Of those, the ones of which it is not known yet whether they may go ahead."""
-        self._held_bytes = 0
+        self._held = HeldCommands()
         self._deadlines: list[tuple[float, int, Pending]] = []
         self._superseded: deque[Pending] = deque()
         self._lookups = lookups
@@ -91,7 +85,7 @@ class Intake:
     @property
     def paused(self) -> bool:
         """Whether so many cancels wait that reading should pause."""
-        if self._held_bytes >= _HELD_BYTES_MAX:
+        if self._held.too_large:
             return True
         return len(self._held) + self._lanes.waiting(CANCEL) + self._lanes.waiting(CANCEL_ALL) >= self._lane_max
 
@@ -113,9 +107,7 @@ class Intake:
             self._claims.opened(record.offset)
         self._claims.passed(record.end - 1)
         if past is Past.NEW and (self._held or not self._sending.has_lease(now)):
-            self._held[record.offset] = record
-            self._held_bytes += len(record.value or b"")
-            self._unjudged.append(record.offset)
+            self._held.hold(record)
             self._let_cancels_ahead(now)
         elif past is not Past.ANSWERED or may_be_cancel(record):
             self._take_in(record, now, past)
@@ -152,8 +144,9 @@ class Intake:
         """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon."""
         self._let_cancels_ahead(now)
         if self._sending.has_lease(now):
-            for offset in list(islice(self._held, _HELD_AT_ONCE)):
-                self._take_in(self._take_from_held(offset), now, Past.NEW)
+            for record in self._held.oldest():
+                self._held.take(record)
+                self._take_in(record, now, Past.NEW)
             self._answer_superseded(now)
             self._expire(now)
         self._memory.forget(now.mono)
@@ -191,19 +184,14 @@ class Intake:
                 self._end(pending, Outcome.DENIED, now, reason=Reason.UNKNOWN_ORDER, message=text)
         return True
 
-    def _take_from_held(self, offset: int) -> CommandRecord:
-        record = self._held.pop(offset)
-        self._held_bytes -= len(record.value or b"")
-        return record
-
     def _let_cancels_ahead(self, now: Now) -> None:
         """Take in the cancels among what is held back that need not wait."""
-        for _ in range(_HELD_AT_ONCE):
-            if not self._unjudged or not self._sending.cancels_pass(now):
-                return
-            offset = self._unjudged.popleft()
-            if offset in self._held and self._goes_ahead(self._held[offset], now):
-                self._take_in(self._take_from_held(offset), now, Past.NEW)
+        if not self._sending.cancels_pass(now):
+            return
+        for record in self._held.next_unjudged():
+            if self._goes_ahead(record, now):
+                self._held.take(record)
+                self._take_in(record, now, Past.NEW)
 
     def _goes_ahead(self, record: CommandRecord, now: Now) -> bool:
         """Whether a record is a cancel that may go now, and of which the bridge has nothing to say by itself.
