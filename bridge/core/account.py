@@ -172,6 +172,14 @@ class Account:
             if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
                 self._orders.acked(result.order_id, result.client_order_id, None, dated_ms)
 
+    def restore_extra_cancels(self, told: int, now: Now, *, in_good_order: bool) -> int:
+        """Take the slots of cancels that only the earlier owner's commits tell of; return how many ours is to tell of.
+
+        One that did not end in good order may have written some that no commit tells of.
+        """
+        self._windows.cancels.restore_extra(told, now.mono, in_good_order=in_good_order)
+        return self._windows.cancels.extra.to_tell(now.mono)[0]
+
     def begin(self, instance: str, now: Now, listen_from_ms: int | None = None) -> None:
         """Publish that this process owns the account; what was not durable before it is a gap.
 

@@ -9,6 +9,7 @@ holds a slot in one of them, so together they let no more pass than one window o
 from typing import Final
 
 from bridge.core.ack_window import AckWindow
+from bridge.core.extra_requests import ExtraRequests
 
 _KEPT: Final = 10
 """One slot in so many is kept for callers."""
@@ -26,6 +27,7 @@ class CancelWindow:
         self._common = AckWindow(slots - kept, late_landing_s=late_landing_s, cool_s=cool_s)
         self._kept = AckWindow(kept, late_landing_s=late_landing_s, cool_s=cool_s)
         self._both = (self._common, self._kept)
+        self.extra = ExtraRequests(max(1, kept), late_landing_s=late_landing_s, cool_s=cool_s)
 
     def restore_acked(self, at: float, now: float) -> bool:
         """Take the slot of a request of an earlier owner, acked at `at`; False when it has cooled."""
@@ -35,21 +37,38 @@ class CancelWindow:
         """Take the slot of a request of an earlier owner, written at `at` at the latest, whose answer is not known."""
         self._roomier(now).restore_unanswered(token, at, now)
 
+    def restore_extra(self, told: int, now: float, *, in_good_order: bool) -> None:
+        """Take the slots of requests of earlier owners of which at most commits tell. There were no more than fit."""
+        count = told if in_good_order else told + self.extra.untold_max
+        for number in range(min(count, self._common.full + self._kept.full // 2)):
+            token = ("extra of an earlier owner", number)
+            self._roomier(now).restore_unanswered(token, now, now)
+            self.extra.restore(token, now)
+
     def take(self, token: object, now: float) -> bool:
         """Take a slot for what a caller asks for."""
         return any(window.take(token, now) for window in self._both)
 
     def take_for_own(self, token: object, now: float) -> bool:
         """Take a slot for the first cancel that the bridge sends of its own accord for an order."""
-        return self._common.take(token, now)
+        if not self.extra.may_add() or not self._common.take(token, now):
+            return False
+        self.extra.add(token, now)
+        return True
+
+    def take_for_own_repeat(self, token: object, now: float) -> bool:
+        """Take a slot for another cancel of the bridge's own for the same order."""
+        return self._common.free(now) > self._left_by_repeats and self.take_for_own(token, now)
 
     def take_for_repeat(self, token: object, now: float) -> bool:
-        """Take a slot for a request that repeats one."""
-        return self._common.take(token, now, leave=self._left_by_repeats)
+        """Take a slot for a request that repeats a caller's; what it repeats is told of by no record any more."""
+        return self.extra.may_add() and self._common.take(token, now, leave=self._left_by_repeats)
 
     def take_for_deferred(self, token: object, now: float) -> bool:
         """Take a slot for a caller's cancel that the venue refused for its rate: of those that are kept, half."""
-        return self.take_for_repeat(token, now) or self._kept.take(token, now, leave=self._kept.full // 2)
+        if self.take_for_repeat(token, now):
+            return True
+        return self.extra.may_add() and self._kept.take(token, now, leave=self._kept.full // 2)
 
     def stretch(self, now: float) -> float:
         """Return how many times as long as usual a repeat is to wait; more than once from a window half full on."""
@@ -69,6 +88,7 @@ class CancelWindow:
 
     def acked(self, token: object, now: float) -> None:
         """Let a slot cool from now on: its request has been answered. Twice is once."""
+        self.extra.acked(token, now)
         for window in self._both:
             window.acked(token, now)
 

@@ -26,7 +26,9 @@ METADATA_BYTES_MAX: Final = 4096
 _TAG: Final = "ltpb2"
 _NUMBER: Final = "([0-9]{1,19})"
 _WORD: Final = "([A-Za-z0-9_-]*)"
-_METADATA: Final = re.compile(rf"{_TAG}:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_NUMBER}:{_WORD}:{_WORD}:{_WORD}:{_WORD}")
+_METADATA: Final = re.compile(
+    rf"{_TAG}:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_NUMBER}:{_WORD}:{_WORD}:{_WORD}:{_NUMBER}:{_WORD}"
+)
 _METADATA_1: Final = re.compile(rf"ltpb1:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_WORD}")
 """What versions wrote that did not name the offset, the topic and the account."""
 _MORE: Final = 0x80
@@ -66,6 +68,8 @@ class Stored(Struct, frozen=True):
     released: bool = False
     """Whether the owner has ended in good order: it does nothing any more, and its last login was long enough ago."""
     origin: Origin = UNKNOWN_ORIGIN
+    extra_cancels: int = 0
+    """How many requests to cancel may still be counted at the venue that no record tells of."""
 
 
 def encode(stored: Stored, watermark: int) -> str:
@@ -82,7 +86,8 @@ def encode(stored: Stored, watermark: int) -> str:
     origin = stored.origin
     return (
         f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.doubtful_below}:{stored.released:d}:{watermark}"
-        f":{origin.topic_id}:{origin.environment}:{origin.key_fingerprint}:{coded}"
+        f":{origin.topic_id}:{origin.environment}:{origin.key_fingerprint}"
+        f":{stored.extra_cancels}:{coded}"
     )
 
 
@@ -92,12 +97,12 @@ def decode(metadata: str, watermark: int) -> Stored | None:
     A tool that mirrors a group copies the metadata to the offset that it has worked out for the other cluster, where
     the claims would name other commands.
     """
-    origin = UNKNOWN_ORIGIN
+    origin, extra_cancels = UNKNOWN_ORIGIN, 0
     parts = _METADATA.fullmatch(metadata)
     if parts is not None:
         if int(parts[5]) != watermark:
             return None
-        origin = Origin(parts[7], parts[8], parts[6])
+        origin, extra_cancels = Origin(parts[7], parts[8], parts[6]), int(parts[9])
     else:
         parts = _METADATA_1.fullmatch(metadata)
     if parts is None or int(parts[1]) > EPOCH_MAX:
@@ -105,7 +110,7 @@ def decode(metadata: str, watermark: int) -> Stored | None:
     claimed = _unpack(parts[parts.lastindex or 0], watermark)
     if claimed is None:
         return None
-    return Stored(int(parts[1]), int(parts[2]), claimed, int(parts[3]), parts[4] == "1", origin)
+    return Stored(int(parts[1]), int(parts[2]), claimed, int(parts[3]), parts[4] == "1", origin, extra_cancels)
 
 
 def _unpack(coded: str, watermark: int) -> tuple[int, ...] | None:
@@ -170,8 +175,18 @@ class Claims:
         self.claimed.discard(offset)
         self.refused.discard(offset)
 
-    def stored(self, epoch: int, durable_until_ms: int, more: Iterable[int] = (), *, released: bool = False) -> Stored:
+    def stored(
+        self,
+        epoch: int,
+        durable_until_ms: int,
+        more: Iterable[int] = (),
+        *,
+        released: bool = False,
+        extra_cancels: int = 0,
+    ) -> Stored:
         """Return what a commit would say now, with `more` offsets claimed."""
         doubtful_below = self._doubtful_below if self.watermark < self._doubtful_below else 0
         claimed = (offset for offset in self.claimed.union(more) if offset >= doubtful_below)
-        return Stored(epoch, durable_until_ms, tuple(sorted(claimed)), doubtful_below, released, self.origin)
+        return Stored(
+            epoch, durable_until_ms, tuple(sorted(claimed)), doubtful_below, released, self.origin, extra_cancels
+        )

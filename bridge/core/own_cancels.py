@@ -53,7 +53,7 @@ class OwnCancels:
         request_id = f"{self._epoch:x}y{self._count:x}"
         if due is None:
             return None
-        take = self._window.take_for_repeat if due.attempts else self._window.take_for_own
+        take = self._window.take_for_own_repeat if due.attempts else self._window.take_for_own
         if not take(request_id, now.mono):
             return None
         self._count += 1

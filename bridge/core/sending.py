@@ -36,6 +36,7 @@ class Commit(Struct, frozen=True):
     metadata: str
     claimed: tuple[Pending, ...]
     handed_over: float
+    extra_noted: int = 0
 
 
 class Sending:
@@ -102,7 +103,8 @@ class Sending:
     def last_commit(self, now: Now, durable_until_ms: int, *, released: bool) -> Commit:
         """Return the commit with which a term ends in good order."""
         self.commit_dropped()
-        stored = self._claims.stored(self._epoch, durable_until_ms, released=released)
+        extra, _ = self._windows.cancels.extra.to_tell(now.mono)
+        stored = self._claims.stored(self._epoch, durable_until_ms, released=released, extra_cancels=extra)
         return Commit(self._claims.watermark, encode(stored, self._claims.watermark), (), now.mono)
 
     def next_commit(self, now: Now, durable_until_ms: int, *, may_claim: bool) -> Commit | None:
@@ -110,24 +112,27 @@ class Sending:
         if self._commit is not None:
             return None
         batch = self._claim(now) if may_claim else []
-        if not batch and now.mono < self._next_commit_at:
+        if not batch and now.mono < self._next_commit_at and not self._windows.cancels.extra.commit_wanted:
             return None
+        extra, noted = self._windows.cancels.extra.to_tell(now.mono)
         watermark = self._claims.watermark
         while True:
-            stored = self._claims.stored(self._epoch, durable_until_ms, (pending.offset for pending in batch))
+            claimed = (pending.offset for pending in batch)
+            stored = self._claims.stored(self._epoch, durable_until_ms, claimed, extra_cancels=extra)
             metadata = encode(stored, watermark)
             room = METADATA_BYTES_MAX - (_KEPT_BYTES if batch and batch[-1].action != CANCEL_ALL else 0)
             if len(metadata) <= room or not batch:
                 break
             self._put_back(batch.pop())
         self._next_commit_at = now.mono + self._commit_period_s
-        self._commit = Commit(watermark, metadata, tuple(batch), now.mono)
+        self._commit = Commit(watermark, metadata, tuple(batch), now.mono, noted)
         return self._commit
 
     def commit_stored(self, now: Now) -> list[Pending]:
         """Note that the commit under way is acknowledged; return what it claims and may now try the gate."""
         commit = self._end_commit()
         self._lease_until = commit.handed_over + self._lease_s
+        self._windows.cancels.extra.told(commit.extra_noted)
         # The next is handed over at once if this one was slow. One from before a jump says nothing of the time after.
         self._cancels_until = now.mono + self._lease_s if commit.handed_over >= self._jumped_at else self._lease_until
         slow = now.mono > self._lease_until
@@ -216,6 +221,8 @@ class Sending:
         take = window.take_for_deferred if repeat.state is State.QUEUED else window.take_for_repeat
         if not take(self.token(repeat), now.mono):
             return None
+        if repeat.attempts:
+            window.extra.add((repeat.offset, repeat.attempts - 1), repeat.written_at)
         self._lanes.take_repeat()
         return repeat
 

@@ -77,6 +77,9 @@ class Settling:
         pending, token = found
         self._awaited.pop(answer.request_id or "", None)
         self._windows[pending.action].acked(token, now.mono)
+        if pending.action == CANCEL and token != (pending.offset, pending.attempts - 1):
+            # The result will stand for this request, and no record for the last one.
+            self._windows.cancels.extra.add((pending.offset, pending.attempts - 1), pending.written_at)
         self.check_rate(pending.action, answer.code, now)
         if pending.state in OVER:
             pending.step(Event.ACKED)

@@ -160,7 +160,16 @@ class Takeover:
             other_login_at=-inf if begin.is_first or stored.released else self._clock().mono,
             now=self._clock(),
         )
-        fenced = Stored(epoch, stored.durable_until_ms, stored.claimed, stored.doubtful_below, origin=account.origin)
+        in_good_order = begin.is_first or stored.released
+        extra = account.restore_extra_cancels(stored.extra_cancels, self._clock(), in_good_order=in_good_order)
+        fenced = Stored(
+            epoch,
+            stored.durable_until_ms,
+            stored.claimed,
+            stored.doubtful_below,
+            origin=account.origin,
+            extra_cancels=extra,
+        )
         await self._membership.commit(begin.offset, encode(fenced, begin.offset), self._commit_timeout_s)
         self._membership.set_epoch(epoch)
         self._publisher.begin_epoch(epoch)

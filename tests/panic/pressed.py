@@ -91,7 +91,11 @@ class Hung:
 
     def repeats(self) -> int:
         """Count the cancels that the venue has read beyond the first of each order."""
-        return max(0, self._count("cancel_order") - self._crowd.repeated)
+        frames = [json.loads(entry.facts["text"]) for entry in self._rig.venue.ledger.entries(Kind.RECV)]
+        of_crowd = [
+            f for f in frames if f.get("action") == "cancel_order" and f["args"]["orderId"].startswith(_STRANGERS)
+        ]
+        return len(of_crowd) - self._crowd.repeated
 
     def limited(self) -> int:
         """Count the requests that the venue has refused for their rate."""

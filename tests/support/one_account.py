@@ -213,12 +213,18 @@ class OneAccount:
 
     def send_own_cancels(self, *, ready: bool = True) -> list[str]:
         """Write the cancels that the bridge sends of its own accord; return their orderIds."""
-        order_ids = []
-        while (own := self.account.next_own_cancel(self.now, ready=ready)) is not None:
+        order_ids: list[str] = []
+        while True:
+            own = self.account.next_own_cancel(self.now, ready=ready)
+            if own is None:
+                due = self.account.own_cancels.wake_at() <= self.now.mono
+                if not (ready and due and self.hand_over() is not None):
+                    return order_ids
+                self.stored(ready=ready)
+                continue
             request_id, args = own
             self.written.append(Written(request_id, -1, CANCEL, args))
             order_ids.append(args["orderId"])
-        return order_ids
 
     def ask(self, *rows: OrderPush) -> list[StatusQuery]:
         """Ask the venue what is due; `rows` are the orders that it shows, all of them open or asked for."""

@@ -1,0 +1,56 @@
+"""Requests that no record tells a successor of: cancels of the bridge's own, and all but one of a repeated cancel.
+
+A successor counts a command's result, or the command itself, as one request. The others hold slots too, so each commit
+tells how many there are. A few may be written before a commit tells of them; after a crash a successor assumes that
+they were.
+"""
+
+from collections import deque
+
+
+class ExtraRequests:
+    """Those of one class of action that may still be counted at the venue."""
+
+    def __init__(self, untold_max: int, *, late_landing_s: float, cool_s: float) -> None:
+        self.untold_max = untold_max
+        self._hold_s = late_landing_s + cool_s
+        self._cool_s = cool_s
+        self._unanswered: dict[object, float] = {}
+        self._cooling: deque[float] = deque()
+        self._noted = 0
+        self._told = 0
+        self.commit_wanted = False
+        """Whether a request waits for a commit that tells of those before it."""
+
+    def may_add(self) -> bool:
+        """Whether another may be written before a commit tells of it."""
+        if self._noted - self._told < self.untold_max:
+            return True
+        self.commit_wanted = True
+        return False
+
+    def add(self, token: object, written_at: float) -> None:
+        """Note a request, from which an answer may still come."""
+        self._noted += 1
+        self._unanswered[token] = written_at
+
+    def restore(self, token: object, written_at: float) -> None:
+        """Note a request of an earlier owner, of which a commit tells already."""
+        self._unanswered[token] = written_at
+
+    def acked(self, token: object, now: float) -> None:
+        """Note that a request was answered: it may be counted for a window from now on."""
+        if self._unanswered.pop(token, None) is not None:
+            self._cooling.append(now + self._cool_s)
+
+    def to_tell(self, now: float) -> tuple[int, int]:
+        """Return how many a commit is to tell of, and up to which one it does."""
+        while self._cooling and self._cooling[0] <= now:
+            self._cooling.popleft()
+        self._unanswered = {token: at for token, at in self._unanswered.items() if at + self._hold_s > now}
+        self.commit_wanted = False
+        return len(self._unanswered) + len(self._cooling), self._noted
+
+    def told(self, noted: int) -> None:
+        """Note that a commit which tells of so many is acknowledged."""
+        self._told = noted
