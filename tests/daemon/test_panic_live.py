@@ -5,7 +5,6 @@ from rig import Rig
 
 from tests.panic.pressed import CHANGES, WAIT_S, Crowd, hang_account
 
-
 _SOON_S = 20.0
 """Far below what the crowd would take; `make panic` holds it to a second."""
 

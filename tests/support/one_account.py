@@ -218,7 +218,8 @@ class OneAccount:
             own = self.account.next_own_cancel(self.now, ready=ready)
             if own is None:
                 due = self.account.own_cancels.wake_at() <= self.now.mono
-                if not (ready and due and self.hand_over() is not None):
+                told = ready and due and self.account.sending.has_lease(self.now)
+                if not told or self.hand_over() is None:
                     return order_ids
                 self.stored(ready=ready)
                 continue
