@@ -19,6 +19,8 @@ from msgspec import Struct
 
 BATCH_BYTES_MAX: Final = 16 * 1024 * 1024
 """A batch that is larger once decompressed is not decoded: the memory of one fetch is bounded by this."""
+FETCH_BYTES_MAX: Final = BATCH_BYTES_MAX
+"""A fetch ends when its records hold so much: a megabyte of it may be fifty batches that decompress to the bound."""
 HEADERS_MAX: Final = 1000
 """A record with more headers is not decoded: two bytes of a batch can be a header, which takes a hundred in memory."""
 
@@ -84,13 +86,18 @@ class FetchedRecords:
     def __init__(self, data: bytes, start: int, suspect: int | None = None) -> None:
         self.next_fetch_offset = start
         self.suspect = suspect
+        self._returned_bytes = 0
         self._records = self._read_batches(data)
 
     def __iter__(self) -> Iterator[FetchedRecord]:
         return self
 
     def __next__(self) -> FetchedRecord:
-        return next(self._records)
+        if self._returned_bytes >= FETCH_BYTES_MAX:
+            raise StopIteration  # the rest is fetched again
+        record = next(self._records)
+        self._returned_bytes += len(record.key or b"") + len(record.value or b"")
+        return record
 
     def _read_batches(self, data: bytes) -> Iterator[FetchedRecord]:
         view, at = memoryview(data), 0

@@ -189,3 +189,16 @@ def test_parts_of_a_record_are_held_to_its_end() -> None:
     first = varint(len(body)) + body
     records, _ = read(batch(first + record(1, b"1") + content(b""), 2))
     assert [True, False] == [one.unreadable is not None for one in records]
+
+
+def test_a_fetch_of_many_bombs_ends_at_the_bound() -> None:
+    """Fifty batches of 15 MiB each in one small fetch are returned two at a time, and none is lost."""
+    bomb = zstd_bomb(15)[8:]
+    data = b"".join(struct.pack(">q", base) + bomb for base in range(6))
+    offsets: list[int] = []
+    position = 0
+    while position < 6:
+        records, position = read(data, position)
+        assert len(records) <= 2
+        offsets += [one.offset for one in records]
+    assert offsets == list(range(6))
