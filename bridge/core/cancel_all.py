@@ -35,6 +35,9 @@ class UnknownCancelAlls:
         `listed` is the venue's whole list. It may lag behind the stream, so orders that showed themselves of late and
         are not listed are ended too, once.
         """
+        waiting = list(waiting)
+        if not waiting:
+            return []
         of_late_ms = self._clocks.rest_tells_until_ms(now)
         unlisted = (
             order

@@ -97,6 +97,11 @@ class Doubts:
         placed = place is not None and place.state in IN_FLIGHT
         return placed or bool(self._replaces.named(cancel.order_id, cancel.client_order_id))
 
+    def was_done(self, cancel: Pending) -> bool:
+        """Whether the order of a cancel shows what it asked for."""
+        order = self._orders.find_current(cancel.order_id, cancel.client_order_id)
+        return order is not None and facts.shows_cancel(order, cancel, self._since_ms(cancel))
+
     def add(self, pending: Pending, now: Now) -> None:
         """Ask about a command from now on. What is known already may settle it at once."""
         doubt = self._doubts.get(pending.offset)
@@ -173,8 +178,6 @@ class Doubts:
         """
         cancels = (doubt.pending for doubt in self._doubts.values() if doubt.pending.action == CANCEL_ALL)
         waiting = [pending for pending in cancels if pending.written_at <= asked_at]
-        if not waiting:
-            return
         for pending in self._cancel_alls.end_older_orders(waiting, listed, now):
             if not self._may_land_below(pending):
                 self._finish_cancel_all(pending, now)
@@ -212,8 +215,7 @@ class Doubts:
             and order is not None
             and self._orders.is_final(order, self._clocks.rest_tells_until_ms(now))
         ):
-            text = f"the order ended as {order.state} without showing it"
-            self._give_up(pending, now, text)
+            self._give_up(pending, now, f"the order ended as {order.state} without showing it")
         if not question.last or pending.state is not State.UNKNOWN:
             return
         if pending.action == CANCEL_ALL:

@@ -23,7 +23,7 @@ from bridge.core.replies import Replies
 from bridge.core.sending import Sending
 from bridge.core.settling import Settling
 from bridge.core.traffic import CommandRecord
-from bridge.core.validity import judge_validity
+from bridge.core.validity import NotValid, judge_validity
 from bridge.core.windows import Windows
 
 _AT_ONCE = 500
@@ -243,9 +243,16 @@ class Intake:
             )
             self._deny(admitted, Reason.CLIENT_ORDER_ID_IN_USE, now, message=text)
         elif (invalid := judge_validity(admitted, self._clocks, now)) is not None:
-            self._replies.last_word(admitted, invalid.outcome, now, reason=invalid.reason, message=invalid.message)
+            self._take_in_invalid(admitted, invalid, now)
         else:
             self._queue(admitted, now)
+
+    def _take_in_invalid(self, pending: Pending, invalid: NotValid, now: Now) -> None:
+        """Answer what may not be sent any more, unless its order shows that an earlier owner has written it."""
+        if pending.maybe_sent_before and self._settling.was_done(pending):
+            self._inherit(pending, now)
+        else:
+            self._replies.last_word(pending, invalid.outcome, now, reason=invalid.reason, message=invalid.message)
 
     def _answered_before(self, pending: Pending, now: Now) -> None:
         """Let a cancel that reached the venue end what an earlier owner left waiting before it."""

@@ -43,8 +43,9 @@ class LateLandings:
         given_up = _GivenUp(pending.command_id, since_ms, pending)
         if pending.action == PLACE and pending.client_order_id is not None:
             _remember(self._places, pending.client_order_id, given_up)
-        elif pending.action == REPLACE and pending.order_id is not None:
-            _remember(self._replaces, pending.order_id, given_up)
+        elif pending.action == REPLACE:
+            for name in filter(None, (pending.order_id, pending.client_order_id)):
+                _remember(self._replaces, name, given_up)
 
     def restore(self, results: Iterable[tuple[Result, int]]) -> None:
         """Watch for the places that earlier owners gave up."""
@@ -74,13 +75,18 @@ class LateLandings:
             # Of a name that others may use too, with another quantity: perhaps somebody else's, so it is left alone.
             del self._places[order.client_order_id or ""]
             self._landed(place, PLACE, order, now)
-        replace = self._replaces.get(order.order_id)
+        replace = self._replaces.get(order.order_id) or self._replaces.get(order.client_order_id or "")
         if replace is not None and replace.pending is not None:
             if facts.shows_replace(order, replace.pending, replace.since_ms):
-                del self._replaces[order.order_id]
+                self._forget_replace(replace.pending)
                 self._landed(replace, REPLACE, order, now)
-            elif order.over:
-                del self._replaces[order.order_id]
+            elif order.surely_complete:
+                self._forget_replace(replace.pending)
+
+    def _forget_replace(self, replace: Pending) -> None:
+        """Watch no longer for a replace, under either name of its order."""
+        for name in (replace.order_id, replace.client_order_id):
+            self._replaces.pop(name or "", None)
 
     def _landed(self, given_up: _GivenUp, action: str, order: Order, now: Now) -> None:
         if given_up.pending is not None:

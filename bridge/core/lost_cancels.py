@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from bridge.contract.results import Outcome
 from bridge.core import facts
+from bridge.core.answers import ORDER_NOT_FOUND
 from bridge.core.command import Pending
 from bridge.core.life import Event
 from bridge.core.now import Now
@@ -42,8 +43,7 @@ def fate_of_cancel(cancel: Pending, known: CancelledOrder, orders: Orders, now: 
     """Return the last word about a cancel in doubt; None while nothing proves it, or proves it for good."""
     order = known.order
     if order is None or not order.over:
-        # While it is valid, the next repeat says more.
-        return _fate_of_live(cancel, known) if known.asked and now.mono >= cancel.deadline else None
+        return _fate_of_live(cancel, known, now) if known.asked else None
     if facts.shows_cancel(order, cancel, known.since_ms):
         told = known.asked or order.action == "CANCEL_COMPLETE"
         return _taken(order) if told and not orders.may_come_back(order, known.told_until_ms) else None
@@ -55,12 +55,16 @@ def fate_of_cancel(cancel: Pending, known: CancelledOrder, orders: Orders, now: 
     return CancelFate(Outcome.NOT_FOUND, Event.GIVEN_UP, text) if known.asked else None
 
 
-def _fate_of_live(cancel: Pending, known: CancelledOrder) -> CancelFate | None:
-    if known.order is not None and facts.shows_cancel_failed(known.order, cancel, known.since_ms):
-        return _taken(known.order)
-    if cancel.refusal is not None and cancel.is_refused and not known.may_be_made:
-        return _refused(cancel.refusal)
-    return None
+def _fate_of_live(cancel: Pending, known: CancelledOrder, now: Now) -> CancelFate | None:
+    """Return what is said of a cancel whose order is not over, or not known. While it is valid, a repeat says more."""
+    valid, order, refusal = now.mono < cancel.deadline, known.order, cancel.refusal
+    if not valid and order is not None and facts.shows_cancel_failed(order, cancel, known.since_ms):
+        return _taken(order)
+    if refusal is None or known.may_be_made:
+        return None
+    # No trace of the order: whoever else may have written the cancel found none either.
+    nowhere = order is None and refusal[0] == ORDER_NOT_FOUND and cancel.refused == cancel.attempts
+    return _refused(refusal) if nowhere or (cancel.is_refused and not valid) else None
 
 
 def _taken(order: Order) -> CancelFate:

@@ -69,6 +69,10 @@ class Settling:
         if pending.action == CANCEL and pending.state is State.UNKNOWN:
             self._lanes.repeat(pending)
 
+    def was_done(self, cancel: Pending) -> bool:
+        """Whether the order of a cancel shows what it asked for: an earlier owner may have written it."""
+        return self._doubts.was_done(cancel)
+
     def answered(self, answer: Answer, now: Now) -> bool:
         """Match an answer to its request; False when it names none of ours."""
         found = self._requests.pop(answer.request_id, None) if answer.request_id is not None else None

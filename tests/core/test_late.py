@@ -141,3 +141,14 @@ def test_an_order_of_unknown_age_under_a_name_of_the_callers_raises_no_alarm() -
     one.account.order_row(order_push("mine", orderQty="7"), one.now)
     assert one.alarms() == ["late_landed"]
     assert one.send_own_cancels() == []
+
+
+def test_a_replace_that_lands_late_as_another_order_is_told() -> None:
+    """It gives the order another orderId, under the same clientOrderId; the end of the first proves nothing."""
+    one = _given_up(replace("r", orderId=ORDER_ID), shown=True)
+    at = str(one.now.wall_ms)
+    one.account.order_row(order_push("mine", orderState="CANCELLED", limitPrice="100", updateAt=at), one.now)
+    one.account.order_row(order_push("mine", orderId="2" * 16, limitPrice="101", updateAt=at), one.now)
+    one.account.order_row(order_push("mine", orderId="2" * 16, limitPrice="101", executedQty="0.1"), one.now)
+    assert one.alarms() == ["late_landed"]
+    assert not one.account._late._replaces

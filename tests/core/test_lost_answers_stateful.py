@@ -84,7 +84,8 @@ class _Venue:
         """Do what a request asks for, or refuse it; `anew`: a replace ends the order and opens another."""
         args, now = written.args, one.now
         if written.action == PLACE:
-            code, order = (401009, None) if self.named(args["clientOrderId"]) else (200000, self._open(args, now.wall_ms))
+            used = self.named(args["clientOrderId"])
+            code, order = (401009, None) if used else (200000, self._open(args, now.wall_ms))
         else:
             order = self._find(args)
             code = 401018 if order is None else 200000 if order.live else 401117
@@ -178,7 +179,7 @@ class LostAnswers(RuleBasedStateMachine):
         """Hold a last word against what the venue did and what it may yet do."""
         offset, body = result.command_offset, self.topic[result.command_offset][1]
         taken = offset in self.venue.taken
-        of_order = self.venue.named(result.client_order_id or "")
+        of_order = self.venue.named(result.client_order_id or self.venue.orders[body["args"]["orderId"]].name)
         lives, ends = [order for order in of_order if order.live], {order.state for order in of_order}
         if result.outcome is Outcome.ACCEPTED:
             if body["action"] != CANCEL or result.code is not None:

@@ -356,3 +356,30 @@ def test_a_push_without_a_quantity_shows_no_replace_of_it() -> None:
     at = str(one.now.wall_ms)
     one.account.order_row(OrderPush(ORDER_ID, "OPEN", update_at=at), one.now)
     assert one.outcomes() == [(0, "unknown")]
+
+
+# Cancels that an earlier owner may have written
+
+
+def test_no_trace_of_the_order_lets_the_refusal_stand_whoever_wrote_the_cancel() -> None:
+    """The venue says twice, to the request and to the question, that it knows no such order."""
+    one = OneAccount(epoch=2)
+    one.offer(cancel("c", clientOrderId="mine"), past=Past.READ)
+    one.send()
+    one.answer(0, 401018, "not found")
+    assert one.outcomes() == [(0, "unknown")]
+    one.ask()
+    assert one.outcomes() == [(0, "unknown"), (0, "rejected")]
+
+
+@pytest.mark.parametrize(("state", "outcomes"), [("CANCELLED", ["unknown", "accepted"]), ("OPEN", ["expired"])])
+def test_a_cancel_that_expired_between_two_owners_is_not_called_unsent_where_it_was_done(
+    state: str, outcomes: list[str]
+) -> None:
+    """Its order was cancelled after its record: the earlier owner had written it."""
+    one = OneAccount(epoch=2)
+    _show(one, orderState=state)
+    body = {**cancel("c", clientOrderId="mine"), "validUntil": START.wall_ms - 1}
+    one.offer(body, past=Past.READ)
+    one.ask(order_push("mine", orderState=state, updateAt=str(one.now.wall_ms)))
+    assert [outcome for _, outcome in one.outcomes()] == outcomes
