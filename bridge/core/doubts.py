@@ -122,9 +122,10 @@ class Doubts:
         elif pending.action == CANCEL:
             self._settle_cancel(pending, now, asked=False)
         else:
-            order = self._orders.find(pending.order_id, pending.client_order_id)
-            if order is not None and order.updated_ms:
-                self.order_seen(order, now)
+            for name in ((pending.order_id, None), (None, pending.client_order_id)):
+                order = self._orders.find(*name)
+                if order is not None and order.updated_ms:
+                    self.order_seen(order, now)
 
     def settle(
         self,

@@ -64,7 +64,8 @@ def shows_replace(order: Order, replace: Pending, since_ms: int) -> bool:
     there already prove nothing, nor does the failure of a replace that was under way already.
     """
     before = replace.before
-    if order.updated_ms < since_ms or (before is not None and order.updated_ms <= before.updated_ms):
+    known = before is not None and before.order_id == order.order_id and order.updated_ms <= before.updated_ms
+    if known or order.updated_ms < since_ms:
         return False
     if _has_values(order, replace) and not (before is not None and _has_values(before, replace)):
         return True

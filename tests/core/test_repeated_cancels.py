@@ -383,3 +383,14 @@ def test_a_cancel_that_expired_between_two_owners_is_not_called_unsent_where_it_
     one.offer(body, past=Past.READ)
     one.ask(order_push("mine", orderState=state, updateAt=str(one.now.wall_ms)))
     assert [outcome for _, outcome in one.outcomes()] == outcomes
+
+
+def test_the_order_that_a_replace_opens_may_show_itself_within_the_same_millisecond() -> None:
+    """It is another order: its time is not compared with that of the one before."""
+    one = OneAccount()
+    _show(one, limitPrice="100")
+    one.offer(replace("r", "101", clientOrderId="mine"))
+    one.send()
+    _show(one, orderId=_NEXT_ID, limitPrice="101")
+    one.renew(6)
+    assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
