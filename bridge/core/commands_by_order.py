@@ -32,5 +32,10 @@ class CommandsByOrder:
         return list(found.values())
 
     def of(self, order: Order) -> list[Pending]:
-        """Return the commands of an order, each once."""
-        return self.named(order.order_id, order.client_order_id)
+        """Return the commands of an order, each once; those that named it by orderId alone learn its clientOrderId."""
+        found = self.named(order.order_id, order.client_order_id)
+        for pending in found:
+            if pending.client_order_id is None and order.client_order_id is not None:
+                pending.client_order_id = order.client_order_id
+                self.add(pending)
+        return found

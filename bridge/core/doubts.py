@@ -122,10 +122,14 @@ class Doubts:
         elif pending.action == CANCEL:
             self._settle_cancel(pending, now, asked=False)
         else:
-            for name in ((pending.order_id, None), (None, pending.client_order_id)):
-                order = self._orders.find(*name)
-                if order is not None and order.updated_ms:
-                    self.order_seen(order, now)
+            self._look_under_both_names(pending, now)
+
+    def _look_under_both_names(self, pending: Pending, now: Now) -> None:
+        """Let what is known already settle a command: a replace may have given its order another orderId."""
+        for order_id, client_order_id in ((pending.order_id, None), (None, pending.client_order_id)):
+            order = self._orders.find(order_id, client_order_id)
+            if order is not None and order.updated_ms and pending.state is State.UNKNOWN:
+                self.order_seen(order, now)
 
     def settle(
         self,
@@ -208,6 +212,10 @@ class Doubts:
         if doubt is None:
             return
         pending = doubt.pending
+        if pending.action == REPLACE:
+            self._look_under_both_names(pending, now)
+        if pending.state is not State.UNKNOWN:
+            return
         order = self._orders.find_current(pending.order_id, pending.client_order_id)
         if pending.action == CANCEL:
             self._settle_cancel(pending, now, asked=True)

@@ -244,7 +244,7 @@ class Orders:
     def _give_name(self, client_order_id: str, order: Order) -> None:
         """Let a clientOrderId stand on the order that lives, and learn which order succeeds another one."""
         named = self.find(None, client_order_id)
-        if named is None or named.over or (not order.over and order.created_ms >= named.created_ms):
+        if named is None or (not order.over, order.created_ms) >= (not named.over, named.created_ms):
             self._by_client_order_id[client_order_id] = order.order_id
         if named is None or named.order_id == order.order_id:
             return

@@ -394,3 +394,18 @@ def test_the_order_that_a_replace_opens_may_show_itself_within_the_same_millisec
     _show(one, orderId=_NEXT_ID, limitPrice="101")
     one.renew(6)
     assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
+
+
+@pytest.mark.parametrize("state", ["OPEN", "FILLED"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_replace_by_order_id_alone_learns_the_other_name_of_its_order(first: int, state: str) -> None:
+    """Nothing was known of the order; its row tells the clientOrderId, under which the replace has opened another."""
+    one = _replace_in_doubt(replacePrice="101")
+    at = str(one.now.wall_ms)
+    rows = [
+        order_push("mine", orderState="CANCELLED", limitPrice="100", updateAt=at),
+        order_push("mine", orderId=_NEXT_ID, orderState=state, limitPrice="101", createAt=at, updateAt=at),
+    ]
+    one.ask(rows[first], rows[1 - first])
+    assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
+    assert (one.results()[-1].order_id, one.results()[-1].client_order_id) == (_NEXT_ID, "mine")
