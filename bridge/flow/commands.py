@@ -20,6 +20,7 @@ from bridge.flow.turn import Turn
 _log = structlog.get_logger()
 _TICK_S = 0.25
 _POLL_S = 0.5
+_CAUGHT_UP_RECORDS = 500
 _ANSWER_BYTES_MAX = 16 * 1024 * 1024
 """While more wait to become durable, places and replaces are put off; with twice as many nothing is read."""
 
@@ -54,6 +55,8 @@ class Commands:
         self._ending = False
         self.stored_at = -inf
         """When the last commit that was acknowledged had been handed over, on the clock that never steps."""
+        self.caught_up = True
+        """Whether hardly anything is left to read: only then is there time for what was put off."""
         self.closing = False
         """Whether nothing new is to be written any more."""
 
@@ -77,6 +80,7 @@ class Commands:
                     self._wake.set()
                     await turn.rest()
             self._account.intake.read_to(self._membership.position)
+            self.caught_up = self._membership.known_end - self._membership.position <= _CAUGHT_UP_RECORDS
             if records:
                 self._events.publish()
                 self._wake.set()

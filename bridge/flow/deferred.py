@@ -1,7 +1,7 @@
 """Answers to the commands that were put off: read again, behind everything that is more urgent."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -28,6 +28,7 @@ class DeferredAnswers:
         account: Account,
         *,
         read_commands: ReadCommands,
+        has_time: Callable[[], bool],
         publisher: Publisher,
         events: Events,
         clock: Clock,
@@ -35,6 +36,7 @@ class DeferredAnswers:
         self._name = name
         self._account = account
         self._read_commands = read_commands
+        self._has_time = has_time
         self._publisher = publisher
         self._events = events
         self._clock = clock
@@ -69,4 +71,5 @@ class DeferredAnswers:
 
     def _may_answer(self) -> bool:
         """Whether the answer is this owner's to give, and can be held until it is durable."""
-        return self._account.sending.has_lease(self._clock()) and self._publisher.answer_bytes <= _ANSWER_BYTES_MAX
+        has_lease = self._account.sending.has_lease(self._clock())
+        return has_lease and self._has_time() and self._publisher.answer_bytes <= _ANSWER_BYTES_MAX

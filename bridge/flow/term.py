@@ -118,6 +118,7 @@ class Term:
             name,
             account,
             read_commands=parts.read_commands,
+            has_time=lambda: self._commands.caught_up,
             publisher=parts.publisher,
             events=self._events,
             clock=parts.clock,

@@ -248,3 +248,16 @@ async def test_a_cancel_behind_a_runaway_strategy_goes_first() -> None:
         await until(lambda: outside.group.committed.offset == 4002, 60)
     assert outside.topics.outcomes("a0") == outside.topics.outcomes("b0") == ["denied"]
     assert outside.topics.results("a0")[0].reason == "lane_full"
+
+
+async def test_what_was_put_off_is_answered_when_nothing_else_is_left_to_read() -> None:
+    """While the reading is far behind, the answers to what it put off would take its time; cancels go meanwhile."""
+    outside = Outside(lane_commands_max=50, lease_s=5, commit_period_s=1)
+    async with outside.running():
+        outside.group.unread = 10_000
+        outside.group.write(place("p1"), cancel("c1", clientOrderId="theirs"))
+        await until(lambda: outside.topics.outcomes("c1") == ["accepted"])
+        await asyncio.sleep(0.6)
+        assert outside.topics.outcomes("p1") == []
+        outside.group.unread = 0
+        await until(lambda: outside.topics.outcomes("p1") == ["denied"])

@@ -219,6 +219,8 @@ class Group:
         self.given = asyncio.Event()
         self.given.set()
         self.left = 0
+        self.unread = 0
+        """More records than have come are on the topic."""
 
     def write(self, *bodies: dict[str, Any] | bytes | None) -> None:
         """Append commands."""
@@ -319,7 +321,7 @@ class Member:
     @property
     def known_end(self) -> int:
         """The offset behind the last record."""
-        return self.end
+        return self.end + self._group.unread
 
     def seek(self, offset: int) -> None:
         """Read from here on."""
