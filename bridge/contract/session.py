@@ -61,7 +61,7 @@ class Alarm(OpenWord):
     TRADE_CONFLICT = "trade_conflict", "Two trades of one venue identity differ; both are published."
     CLAIMS_UNREADABLE = (
         "claims_unreadable",
-        "The group's commit does not hold what the bridge wrote there; everything without a result is in doubt.",
+        "The group's commit says nothing of this log: what has no result is in doubt, or too old to tell.",
     )
     FOREIGN_OWNER = (
         "foreign_owner",

@@ -25,6 +25,9 @@ UNREADABLE_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionErro
 TIME_MS_MAX: Final = 10**14
 """No event is later than that (the year 5138): a time that was written to be more is none."""
 
+_NUMBER_MAX: Final = 2**63 - 1
+_RESULT_BYTES_MAX: Final = 32_768
+
 _decode_session = msgspec.json.Decoder(SessionEvent).decode
 _decode_result = msgspec.json.Decoder(Result).decode
 _decode_takeover = msgspec.json.Decoder(Takeover).decode
@@ -136,8 +139,9 @@ class ReplayedResults:
                 takeover = _decode_takeover(value or b"")
                 if takeover.environment is not None:
                     self.owner = Origin(takeover.environment, takeover.key_fingerprint or "")
-            elif kind == names.EVENT_TYPES[Stream.RESULTS]:
-                return _decode_result(value or b"")
+            elif kind == names.EVENT_TYPES[Stream.RESULTS] and len(value or b"") <= _RESULT_BYTES_MAX:
+                result = _decode_result(value or b"")
+                return result if _may_be_ours(result) else None
         except UNREADABLE_JSON:
             pass
         return None
@@ -169,6 +173,13 @@ class ReplayedResults:
         if self._oldest.offset == 0 and self._begun_by <= 1:
             return 0
         return min(self._oldest.timestamp_ms, horizon_ms)
+
+
+def _may_be_ours(result: Result) -> bool:
+    """Whether a bridge can have written the numbers of a result."""
+    counts = (result.command_offset, result.retry_after_ms or 0, abs(result.code or 0))
+    times_ms = (result.answered_at, result.sent_at or 0)
+    return all(0 <= one <= _NUMBER_MAX for one in counts) and all(0 <= one < TIME_MS_MAX for one in times_ms)
 
 
 def _digest(value: bytes | None) -> bytes:

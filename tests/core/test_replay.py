@@ -1,8 +1,10 @@
 """What the topics tell of earlier owners, whatever bytes stand there."""
 
 import json
+from typing import Any
 
 import msgspec
+import pytest
 from outside import Tail
 
 from bridge.contract import headers as names
@@ -130,3 +132,20 @@ def test_portfolios_are_read_where_they_are_named() -> None:
         b'{"portfolioId": []}',
     ]
     assert portfolios_in(values) == {"12", "13"}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"command_offset": -1},
+        {"command_offset": 2**63},
+        {"retry_after_ms": 10**40},
+        {"code": -(10**40)},
+        {"answered_at": 10**14},
+        {"sent_at": -1},
+        {"message": "x" * 33_000},
+    ],
+)
+def test_a_result_that_no_bridge_can_have_written_is_none(odd: dict[str, Any]) -> None:
+    """What is remembered of it could not be kept, and would end the takeover."""
+    assert ReplayedResults().take_results([result_record(msgspec.structs.replace(ACCEPTED, **odd))]) == []

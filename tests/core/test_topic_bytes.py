@@ -66,7 +66,9 @@ ODD_VALUES = st.one_of(
     st.integers(-(10**40), 10**40),
     st.floats(),
     st.text(max_size=20),
-    st.sampled_from(["9" * 5000, "\ud7ff", "\x00", "1e999", "-0", "٣", [[[]]], {}, {"a": None}, 10**400, "x" * 3000]),
+    st.sampled_from(
+        ["9" * 5000, "\ud7ff", "\x00", "1e999", "-0", "٣", [[[]]], {}, {"a": None}, 10**400, -1, 2**63, "x" * 70_000]
+    ),
 )
 ODD_HEADERS = st.one_of(
     st.none(),
@@ -77,9 +79,9 @@ ODD_HEADERS = st.one_of(
 
 
 @st.composite
-def changed(draw: st.DrawFn) -> bytes:
+def changed(draw: st.DrawFn, *seeds: dict[str, Any]) -> bytes:
     """Draw one of our own records with some fields changed, and now and then its bytes."""
-    body = dict(draw(st.sampled_from(SEEDS)))
+    body = dict(draw(st.sampled_from(seeds)))
     for name in draw(st.lists(st.sampled_from(sorted(body)), max_size=3)):
         body[name] = draw(ODD_VALUES)
     value = json.dumps(body).encode()
@@ -90,7 +92,7 @@ def changed(draw: st.DrawFn) -> bytes:
 VALUES = st.one_of(
     st.none(),
     st.binary(max_size=60),
-    changed(),
+    changed(*SEEDS),
     st.sampled_from([b"[" * 100_000, b'{"a":' * 50_000, b"9" * 5000, b"\xff\xfe", b"null", b'"\\ud800"', b"1e99999"]),
 )
 
@@ -137,6 +139,21 @@ def test_a_replay_passes_over_what_it_cannot_read(found: list[Tail]) -> None:
             False,
         }
     one.account.begin("here", one.now)
+    one.wait(1)
+    one.account.tick(one.now)
+    one.drain()
+
+
+@given(
+    changed(RESULT, {**RESULT, "outcome": "denied", "reason": "lane_full", "retryAfterMs": 5}), st.integers(-1, 2**62)
+)
+def test_what_a_result_says_can_be_remembered(value: bytes, at_ms: int) -> None:
+    """What no bridge has written is no result; every other one is remembered, and the account runs on."""
+    one = OneAccount()
+    headers = [(names.EPOCH, b"1"), (names.TYPE, b"ltp.result.v1")]
+    one.account.restore(ReplayedResults().take_results([Tail(at_ms, value, headers)]), one.now)
+    one.offer(place("a"))
+    one.send()
     one.wait(1)
     one.account.tick(one.now)
     one.drain()
