@@ -105,23 +105,45 @@ class Batch:
         patience_s = 3 * self._timing["session_timeout_s"] + _SLOW_S
         if not await self._until(lambda: self._answered(one["commandId"] for one in scene.setting), patience_s):
             self._report.surprises.append(f"{scenario}: its orders were not answered within {patience_s:g} s")
-        if scene.fault is not None:
-            await self._venue.fault(scene.fault)
-        await self._broker.send(scene.scene())
+        for fault in scene.faults:
+            await self._venue.fault(fault)
+        sent = scene.scene()
+        await self._broker.send(sent)
         patience_s += self._timing["late_landing_s"] + self._timing["ack_timeout_s"]
         for mark in scenario.kills:
             if not await self._until(lambda mark=mark: self._daemons.is_marked(mark), patience_s):  # type: ignore[misc]
                 self._report.unreached.append(str(scenario))
                 self._say(f"{self._report.name} {scenario}: not reached")
                 break
+        if scenario.upheaval is not None:
+            await self._upset(scenario.upheaval)
+            await self._broker.send([*scene.setting, *sent])
         await self._broker.send(scene.aftermath())
         self._say(f"{self._report.name} {scenario} ({time.monotonic() - began:.1f} s)")
 
+    async def _upset(self, upheaval: str) -> None:
+        """Let something happen to Kafka while no daemon runs.
+
+        A topic that is made again takes with it what was not answered: that everything is, is waited for first.
+        """
+        if upheaval == "commands.recreated":
+            await self._until_all_answered()
+        async with self._daemons.held_down():
+            if upheaval == "commands.recreated":
+                await self._broker.delete_commands()
+            else:
+                await self._broker.delete_group()
+        recovered = self._broker.recoveries
+        await self._broker.until_topics()
+        await self._until(lambda: self._broker.recoveries > recovered, 3 * self._timing["session_timeout_s"] + _SLOW_S)
+
+    async def _until_all_answered(self) -> None:
+        patience_s = 3 * self._timing["session_timeout_s"] + self._timing["late_landing_s"] + 2 * _SLOW_S
+        await self._broker.until_committed(await self._broker.end(), patience_s)
+
     async def _come_to_rest(self) -> None:
         """Wait until every command has its last word and the state is committed, and stop the daemons."""
-        end = await self._broker.end()
-        patience_s = 3 * self._timing["session_timeout_s"] + self._timing["late_landing_s"] + 2 * _SLOW_S
-        await self._broker.until_committed(end, patience_s)
+        await self._until_all_answered()
         try:
             await self._daemons.stop()
         except TimeoutError:
@@ -134,6 +156,7 @@ class Batch:
             "ledger": list(lines),
             "committed": await self._broker.committed(),
             "end": await self._broker.end(),
+            "incarnations": self._broker.incarnations,
         }
 
     def _answered(self, command_ids: Iterable[str]) -> bool:

@@ -6,7 +6,8 @@ It shares no code with the bridge and knows what a reader of the contract knows,
 - `commands`, `results`, `dead-letters`, `session`, `orders`: `offset`, `timestamp`, `headers` and `value` of each
   record;
 - `ledger`: the lines of the venue's ledger;
-- `committed`: offset and metadata that the group has committed at the end; `end`: where `commands` ends.
+- `committed`: offset and metadata that the group has committed at the end; `end`: where `commands` ends;
+- `incarnations`, and for each command its `incarnation`: the topics that had the name of `commands` (incarnations.py).
 
 A violation names its rule, why it is broken, and the smallest witness: ids, offsets, epochs.
 """
@@ -17,7 +18,8 @@ from typing import Any
 
 from tests.crash import rules
 from tests.crash.answers import Answer, Command, read_answers, read_commands, without_void
-from tests.crash.ledger import SUCCESS, Ledger
+from tests.crash.incarnations import number_offsets_through
+from tests.crash.ledger import SUCCESS, Entry, Ledger, is_over
 
 Violation = dict[str, Any]
 
@@ -27,6 +29,7 @@ _DEAD_LETTER_OFFSET = "__connect.errors.offset"
 
 def check(history: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
     """Return every violation, and what was counted on the way."""
+    history = number_offsets_through(history)
     ledger = Ledger(history["ledger"])
     commands = read_commands(history["commands"])
     valid = without_void(history["results"])
@@ -129,6 +132,21 @@ def _lie(command: Command, answer: Answer, ledger: Ledger) -> str | None:
         return f"{answer.outcome}, but it reached the venue"
     if answer.outcome == "not_found" and SUCCESS in codes:
         return "not_found, but the venue accepted it"
+    return (
+        _lie_about_a_cancel(answer, ledger.order_named(command.args), codes)
+        if command.action == "cancel_order"
+        else None
+    )
+
+
+def _lie_about_a_cancel(answer: Answer, order: Entry | None, codes: list[int]) -> str | None:
+    """Hold the answer to a cancel_order against the order that has its name in the end."""
+    if order is None:
+        return None
+    if answer.outcome == "rejected" and SUCCESS in codes and order["orderState"] == "CANCELLED":
+        return f"rejected, but the venue had accepted it, and {order['orderId']} is cancelled"
+    if answer.outcome == "accepted" and not is_over(order):
+        return f"accepted, but {order['orderId']}, which has the name, is still open"
     return None
 
 
@@ -168,14 +186,14 @@ def _survivors(command: Command, ledger: Ledger) -> list[str]:
     """Return the open orders of a cancel_orders' scope whose place is older than it."""
     scope = command.args.get("exchangeType", "ALL")
     older = {
-        ledger.order_ids.get(request.args.get("clientOrderId", ""))
+        request.args.get("clientOrderId", "")
         for request in ledger.requests
         if request.action == "place_order" and request.offset < command.offset
     }
     return [
         row["orderId"]
         for row in ledger.open_orders()
-        if row["orderId"] in older and scope in {"ALL", row["sym"].split("_")[0]}
+        if row["clientOrderId"] in older and scope in {"ALL", row["sym"].split("_")[0]}
     ]
 
 

@@ -83,13 +83,25 @@ class Ledger:
         client_order_id = args.get("clientOrderId", "")
         return args.get("orderId") or self.order_ids.get(client_order_id) or client_order_id or None
 
+    def order_named(self, args: dict[str, str]) -> Entry | None:
+        """Return the last snapshot of the order that a request's name stands on in the end: the one that came last."""
+        if args.get("orderId"):
+            return self._orders.get(args["orderId"])
+        named = [row for row in self._orders.values() if row["clientOrderId"] == args.get("clientOrderId")]
+        return named[-1] if named else None
+
     def open_orders(self) -> list[Entry]:
         """Return the last snapshot of each order that has not ended."""
-        return [row for row in self._orders.values() if row["orderState"] not in _OVER]
+        return [row for row in self._orders.values() if not is_over(row)]
 
     def knows(self, order_id: str) -> bool:
         """Tell whether there ever was an order of this id."""
         return order_id in self._orders
+
+
+def is_over(order: Entry) -> bool:
+    """Tell whether an order has ended, from a snapshot of it."""
+    return order["orderState"] in _OVER
 
 
 def _frame(text: str) -> Entry:

@@ -39,28 +39,39 @@ TAKEOVER_STEPS = {
     "takeover.doubt": "asking about what is in doubt",
 }
 ACTIONS = ("place_order", "replace_order", "cancel_order", "cancel_orders")
+OF_ONE_ORDER = ("replace_order", "cancel_order")
+"""The actions that name an order which is there already."""
 ANSWERS = {
     "ack": "the venue accepts",
     "reject": "the venue refuses",
     "dropped": "the venue acts, its answer is lost",
     "unheard": "the request never reaches the venue's desk",
     "late": "the venue acts seconds later, when somebody else owns the account",
+    "renewed": "a replace of its order was carried out by another order under the same clientOrderId",
 }
+UPHEAVALS = {
+    "offsets.expired": "the group and its committed offset are deleted while no daemon runs",
+    "commands.recreated": "the commands topic is deleted and made again, and what was sent is sent again",
+}
+"""What happens to Kafka once the daemon has died."""
 BEFORE_A_TAKEOVER = ("claim.known", "written", "answered")
 """Where the owner dies whose successor then dies in its takeover: each leaves the command claimed."""
+
+_Cell = tuple[str, str, str, str | None, str | None]
 
 _TARGET = re.compile(r"die\.([0-9]+)\.([a-z.]+)(?:\+([a-z.]+))?")
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One command over which a daemon dies, and with `takeover` its successor too."""
+    """One command over which a daemon dies, with `takeover` its successor too, and with `upheaval` Kafka changes."""
 
     number: int
     action: str
     answer: str
     step: str
     takeover: str | None = None
+    upheaval: str | None = None
 
     @property
     def command_id(self) -> str:
@@ -74,7 +85,8 @@ class Scenario:
         return tuple(mark(self.number, step) for step in steps)
 
     def __str__(self) -> str:
-        step = self.step if self.takeover is None else f"{self.step}, then {self.takeover}"
+        then = self.takeover or self.upheaval
+        step = self.step if then is None else f"{self.step}, then {then}"
         return f"{self.number}: {self.action}, {self.answer}, {step}"
 
 
@@ -92,17 +104,21 @@ def read_target(command_id: object) -> tuple[int, str, str | None] | None:
 def matrix(seed: int) -> list[Scenario]:
     """Return every scenario, in an order that the seed decides.
 
-    That the venue acts late makes a difference only when its request was written and nobody waits for the answer.
+    That the venue acts late makes a difference only when its request was written and nobody waits for the answer; an
+    order can be renewed only where the command names it; what happens to Kafka matters where a command is in doubt.
     """
     dice = random.Random(seed)  # noqa: S311 - a plan that can be had again, no secret
-    cells: list[tuple[str, str, str, str | None]] = []
+    cells: list[_Cell] = []
     for action in ACTIONS:
         for answer in ANSWERS:
-            if answer == "late":
-                cells += [(action, answer, "written", step) for step in (None, *TAKEOVER_STEPS)]
+            if answer == "renewed" and action not in OF_ONE_ORDER:
                 continue
-            cells += [(action, answer, step, None) for step in STEPS]
-            cells += [(action, answer, dice.choice(BEFORE_A_TAKEOVER), step) for step in TAKEOVER_STEPS]
+            if answer == "late":
+                cells += [(action, answer, "written", step, None) for step in (None, *TAKEOVER_STEPS)]
+                continue
+            cells += [(action, answer, step, None, None) for step in STEPS]
+            cells += [(action, answer, dice.choice(BEFORE_A_TAKEOVER), step, None) for step in TAKEOVER_STEPS]
+            cells += [(action, answer, dice.choice(BEFORE_A_TAKEOVER), None, upheaval) for upheaval in UPHEAVALS]
     dice.shuffle(cells)
     return _numbered(cells)
 
@@ -118,12 +134,12 @@ def sample(seed: int, count: int) -> list[Scenario]:
         chosen.append(best)
         for what in _facets(best):
             seen[what] = seen.get(what, 0) + 1
-    return _numbered((one.action, one.answer, one.step, one.takeover) for one in chosen)
+    return _numbered((one.action, one.answer, one.step, one.takeover, one.upheaval) for one in chosen)
 
 
 def _facets(scenario: Scenario) -> list[str]:
-    return [scenario.action, scenario.answer, scenario.takeover or scenario.step]
+    return [scenario.action, scenario.answer, scenario.takeover or scenario.upheaval or scenario.step]
 
 
-def _numbered(cells: Iterable[tuple[str, str, str, str | None]]) -> list[Scenario]:
+def _numbered(cells: Iterable[_Cell]) -> list[Scenario]:
     return [Scenario(number, *cell) for number, cell in enumerate(cells, 1)]

@@ -90,6 +90,8 @@ class Daemons:
         self.surprises: list[str] = []
         """How a daemon ended that was not killed."""
         self._stopping = False
+        self._may_run = asyncio.Event()
+        self._may_run.set()
         self._keeping: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -137,6 +139,21 @@ class Daemons:
         marks = [path for path in self._marks.iterdir() if not path.name.startswith("wanted.")]
         return sorted(path.stat().st_mtime * 1000 for path in marks)
 
+    @contextlib.asynccontextmanager
+    async def held_down(self) -> AsyncIterator[None]:
+        """Kill every daemon, and start none for the length of the block."""
+        self._may_run.clear()
+        try:
+            while self._running:
+                for process in list(self._running):
+                    with contextlib.suppress(ProcessLookupError):
+                        process.kill()
+                    await process.wait()
+                await asyncio.sleep(0)  # the task that keeps it takes note
+            yield
+        finally:
+            self._may_run.set()
+
     async def stop(self) -> None:
         """Stop the daemons in good order."""
         self._stopping = True
@@ -147,6 +164,7 @@ class Daemons:
 
     async def _keep(self) -> None:
         while not self._stopping and len(self.surprises) < _SURPRISES_MAX:
+            await self._may_run.wait()
             process = await self._start()
             self._running.append(process)
             code = await process.wait()

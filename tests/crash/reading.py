@@ -8,12 +8,14 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import DeleteGroupsRequest
 
 Record = dict[str, Any]
 
 STREAMS = ("commands", "results", "dead-letters", "session", "orders")
 _LOOK_S = 0.05
 _TOPICS_DEADLINE_S = 60.0
+_UPHEAVAL_DEADLINE_S = 30.0
 
 
 class Broker:
@@ -27,6 +29,9 @@ class Broker:
         self._reading: asyncio.Task[None]
         self.results: list[Record] = []
         self.session: list[Record] = []
+        self.incarnations = [0]
+        """For each `commands` topic that there has been, the epoch that the first owner to read it has at least."""
+        self._commands_before: list[Record] = []
 
     async def __aenter__(self) -> Self:
         self._producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", linger_ms=0)
@@ -42,6 +47,11 @@ class Broker:
             await self._reading
         await self._reader.stop()
         await self._producer.stop()
+
+    @property
+    def recoveries(self) -> int:
+        """How often an owner has said that it is recovered."""
+        return sum(record["value"]["type"] == "recovery.complete" for record in self.session)
 
     async def until_topics(self) -> None:
         """Wait until a daemon has made the topics."""
@@ -66,8 +76,8 @@ class Broker:
             found = await admin.list_consumer_group_offsets(self._group)
         finally:
             await admin.close()
-        (entry,) = found.values()
-        return {"offset": entry.offset, "metadata": entry.metadata}
+        entry = next(iter(found.values()), None)
+        return {"offset": entry.offset, "metadata": entry.metadata} if entry else {"offset": -1, "metadata": ""}
 
     async def until_committed(self, offset: int, patience_s: float) -> None:
         """Wait until the group has committed an offset, or patience is over."""
@@ -82,7 +92,42 @@ class Broker:
 
     async def everything(self) -> dict[str, list[Record]]:
         """Read every topic from its beginning to its end."""
-        return {stream: await read_topic(self._bootstrap, self._topic(stream)) for stream in STREAMS}
+        topics = {stream: await read_topic(self._bootstrap, self._topic(stream)) for stream in STREAMS}
+        return {**topics, "commands": self._commands_before + self._of_this_incarnation(topics["commands"])}
+
+    async def delete_group(self) -> None:
+        """Delete the group and with it the committed offset, as seven idle days do; no member may live any more."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await admin.start()
+        try:
+            async with asyncio.timeout(_UPHEAVAL_DEADLINE_S):
+                while True:
+                    node = await admin.find_coordinator(self._group)
+                    answer = await admin._send_request_to_node(node, DeleteGroupsRequest([self._group]))
+                    if all(code == 0 for _, code in answer.results):
+                        return
+                    await asyncio.sleep(_LOOK_S)  # a killed member is in the group until its session times out
+        finally:
+            await admin.close()
+
+    async def delete_commands(self) -> None:
+        """Delete `commands`, which the next daemon makes again; what was on it is kept for the checker."""
+        topic = self._topic("commands")
+        self._commands_before += self._of_this_incarnation(await read_topic(self._bootstrap, topic))
+        told = await read_topic(self._bootstrap, self._topic("results"))
+        self.incarnations.append(1 + max(int(record["headers"].get("ce_epoch", 0)) for record in told))
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await admin.start()
+        try:
+            await admin.delete_topics([topic])
+            async with asyncio.timeout(_UPHEAVAL_DEADLINE_S):
+                while topic in await admin.list_topics():  # noqa: ASYNC110 - a broker has no event for it
+                    await asyncio.sleep(_LOOK_S)
+        finally:
+            await admin.close()
+
+    def _of_this_incarnation(self, commands: list[Record]) -> list[Record]:
+        return [{**record, "incarnation": len(self.incarnations) - 1} for record in commands]
 
     async def _read(self) -> None:
         kept = {self._topic("results"): self.results, self._topic("session"): self.session}

@@ -27,25 +27,35 @@ class Scene:
         """The orders that are there before; their results are waited for."""
 
     @property
-    def fault(self) -> dict[str, Any] | None:
-        """What the venue does wrong with the target, once; None where it answers by itself."""
+    def faults(self) -> list[dict[str, Any]]:
+        """What the venue does otherwise than simply carrying out the target, each once."""
         action, answer = self._scenario.action, self._scenario.answer
         wrong: dict[str, dict[str, Any]] = {
             "dropped": {"kind": "drop_answer"},
             "unheard": {"kind": "hold_request"},
             "late": {"kind": "hold_request", "delay_s": _LATE_S},
         }
+        if answer == "renewed":
+            return self._renewal()
         if action == "cancel_orders":
             wrong["reject"] = {"kind": "shrink_limit", "limit": 0}
         if answer not in wrong:
-            return None
+            return []
         mentioned = {
             "place_order": f'"{self._name("target")}"',
             "replace_order": f'"{self._price}"',
             "cancel_order": f'"{self._name("first")}"',
             "cancel_orders": "",
         }
-        return {**wrong[answer], "action": action, "mentions": mentioned[action]}
+        return [{**wrong[answer], "action": action, "mentions": mentioned[action]}]
+
+    def _renewal(self) -> list[dict[str, Any]]:
+        """Let another order take the first one's place, and one request about it be lost."""
+        renewed = {"kind": "replace_by_new_order", "action": "replace_order", "mentions": f'"{self._price}"'}
+        if self._scenario.action == "replace_order":
+            return [renewed]
+        kind = self._dice.choice(("drop_answer", "hold_request"))
+        return [renewed, {"kind": kind, "action": "cancel_order", "mentions": f'"{self._name("first")}"'}]
 
     def target(self) -> Command:
         """Return the command over which a daemon dies."""
@@ -71,6 +81,9 @@ class Scene:
             around.append(self._place("hasty", valid_s=self._dice.uniform(0.2, 1.5)))
         if self._dice.random() < 0.1:
             around.append(b"no command")
+        if self._scenario.answer == "renewed" and self._scenario.action == "cancel_order":
+            args = self._named("first") | {"replacePrice": self._price}
+            around.insert(0, self._command("replace_order", args, role="first.renewed"))
         return around
 
     def aftermath(self) -> list[Command | bytes]:

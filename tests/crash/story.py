@@ -18,6 +18,8 @@ class Story:
         self.orders: list[dict[str, Any]] = []
         self.ledger: list[dict[str, Any]] = []
         self.committed = {"offset": 0, "metadata": "ltpb1:2:0:0:1:"}
+        self._incarnations = [0]
+        self._commands_before = 0
         self._now_s = 1_000.0
         self._sequence = 0
 
@@ -31,7 +33,8 @@ class Story:
             "orders": self.orders,
             "ledger": self.ledger,
             "committed": self.committed,
-            "end": len(self.commands),
+            "end": len(self.commands) - self._commands_before,
+            "incarnations": self._incarnations,
         }
 
     @property
@@ -54,28 +57,35 @@ class Story:
         """Log in on a connection that has the number of its owner."""
         self._line("LOGIN", connection=epoch, api_key="k", code=0)
 
+    def make_commands_again(self, lowest_epoch: int) -> None:
+        """Begin another topic of commands, which owners from `lowest_epoch` on read."""
+        self._incarnations.append(lowest_epoch)
+        self._commands_before = len(self.commands)
+
     def command(self, command_id: str, action: str, args: dict[str, str] | None = None, valid_s: float = 60) -> int:
-        """Append a command; return its offset."""
+        """Append a command; return its number, which is its offset on the first topic."""
         until = self.now_ms + int(valid_s * 1000)
         return self.raw({"commandId": command_id, "action": action, "validUntil": until, "args": args or {}})
 
     def raw(self, value: dict[str, Any] | None) -> int:
         """Append any record to `commands`; None stands for bytes that are no JSON."""
         self._record(self.commands, 0, value)
-        self.committed["offset"] = len(self.commands)
+        self.commands[-1]["offset"] -= self._commands_before
+        self.commands[-1]["incarnation"] = len(self._incarnations) - 1
+        self.committed["offset"] = len(self.commands) - self._commands_before
         return len(self.commands) - 1
 
     def request(
         self,
         epoch: int,
-        offset: int,
+        number: int,
         code: int | None = SUCCESS,
         *,
         attempt: int = 1,
         args: dict[str, str] | None = None,
     ) -> None:
         """Let the request of a command arrive; with a code the venue decides it."""
-        body = self.commands[offset]["value"]
+        body, offset = self.commands[number]["value"], self.commands[number]["offset"]
         frame = {"id": f"{epoch:x}x{offset:x}x{attempt:x}", "action": body["action"], "args": args or body["args"]}
         self.frame(epoch, frame, code)
 
@@ -96,16 +106,16 @@ class Story:
             client_order_id=name,
         )
 
-    def order(self, name: str, state: str) -> None:
+    def order(self, name: str, state: str, order_id: str | None = None) -> None:
         """Let the venue push an order, and the topic have it."""
-        row = {"orderId": f"id-{name}", "clientOrderId": name, "orderState": state, "sym": SYM}
+        row = {"orderId": order_id or f"id-{name}", "clientOrderId": name, "orderState": state, "sym": SYM}
         self._line("EVENT")
         self.ledger[-1]["event"] = {"channel": "Orders", "payload": json.dumps(row)}
         self._record(self.orders, 1, row)
 
-    def result(self, epoch: int, offset: int, outcome: str, code: int | None = None, reason: str | None = None) -> None:
+    def result(self, epoch: int, number: int, outcome: str, code: int | None = None, reason: str | None = None) -> None:
         """Answer a command."""
-        command_id = self.commands[offset]["value"]["commandId"]
+        command_id, offset = self.commands[number]["value"]["commandId"], self.commands[number]["offset"]
         value = {"commandId": command_id, "commandOffset": offset, "outcome": outcome, "answeredAt": self.now_ms}
         more = {"code": code, "reason": reason}
         self._record(self.results, epoch, value | {name: said for name, said in more.items() if said is not None})

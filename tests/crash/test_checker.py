@@ -149,6 +149,35 @@ def test_untrue_results_are_found() -> None:
         assert "true" in rules(answered(quiet_day(), offset, outcome, code))
 
 
+def test_a_rejected_cancel_that_cancelled_is_found() -> None:
+    """A repeat may be refused because the first request was carried out: then the cancel was accepted."""
+    story = quiet_day()
+    story.request(2, CANCEL, 401117, attempt=2)
+    assert rules(answered(story, CANCEL, "rejected", 401117)) == {"true"}
+
+
+def test_an_accepted_cancel_whose_order_lives_on_is_found() -> None:
+    """The order that has the name in the end counts, not one that had it before."""
+    story = quiet_day()
+    story.order("a", "OPEN", order_id="id-a-2")
+    assert rules(story) == {"true"}
+    story.order("a", "CANCELLED", order_id="id-a-2")
+    assert rules(story) == set()
+
+
+def test_offsets_of_two_topics_are_told_apart() -> None:
+    """A topic that was made again has the old offsets: the epoch of an answer or request says which topic is meant."""
+    story = quiet_day()
+    story.make_commands_again(lowest_epoch=3)
+    story.owner(3)
+    again = story.command("again", "place_order", order_args("again"))
+    story.request(3, again)
+    story.result(3, again, "accepted", 200000)
+    assert rules(story) == set()
+    story.request(3, again, attempt=2)
+    assert rules(story) == {"sent once"}
+
+
 def test_excuses_that_cannot_be_true_are_found() -> None:
     """Expired too early, an unknown order that the venue has, a clientOrderId in use that nobody else uses."""
     story = quiet_day()
