@@ -83,6 +83,17 @@ class Ledger:
         client_order_id = args.get("clientOrderId", "")
         return args.get("orderId") or self.order_ids.get(client_order_id) or client_order_id or None
 
+    def placed_by(self) -> dict[str, int]:
+        """Return for each order the offset of the place that asked for it, or for the order that it replaced."""
+        places = {
+            request.args.get("clientOrderId", ""): request.offset
+            for request in self.requests
+            if request.action == "place_order"
+        }
+        names = {row["orderId"]: row["clientOrderId"] for row in self._orders.values()}
+        names |= {order_id: name for name, order_id in self.order_ids.items()}
+        return {order_id: places[name] for order_id, name in names.items() if name in places}
+
     def order_named(self, args: dict[str, str]) -> Entry | None:
         """Return the last snapshot of the order that a request's name stands on in the end: the one that came last."""
         if args.get("orderId"):

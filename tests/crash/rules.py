@@ -74,11 +74,7 @@ def own_cancels(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violat
 
     Nothing lands late in these histories, so there is no other reason for it.
     """
-    placed = {
-        ledger.order_ids.get(request.args.get("clientOrderId", "")): request.offset
-        for request in ledger.requests
-        if request.action == "place_order"
-    }
+    placed = ledger.placed_by()
     sweeps = [one.offset for one in commands.values() if one.kind == "first" and one.action == "cancel_orders"]
     for request in ledger.requests:
         order_id = request.args.get("orderId")
