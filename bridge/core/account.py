@@ -180,6 +180,10 @@ class Account:
         self._windows.cancels.restore_extra(told, now.mono, in_good_order=in_good_order)
         return self._windows.cancels.extra.to_tell(now.mono)[0]
 
+    def forget_offsets(self, command_ids: Iterable[str], now: Now) -> None:
+        """Note which answered commands stand at no offset of `commands` as it is now."""
+        self._memory.forget_offsets(command_ids, now.mono)
+
     def begin(self, instance: str, now: Now, listen_from_ms: int | None = None) -> None:
         """Publish that this process owns the account; what was not durable before it is a gap.
 

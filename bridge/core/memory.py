@@ -11,6 +11,8 @@ from bridge.core.answered import AnsweredCommands, short_digest
 
 _REPEATS_MAX = 10_000
 """Repeats of commands that are not answered yet, of all together."""
+_OF_ANOTHER_TOPIC = -1
+"""Stands for an offset that compares with none of this topic: lower than all."""
 
 
 class Repeat(Struct, frozen=True):
@@ -117,6 +119,14 @@ class Memory:
             name = result.client_order_id
             if result.action == PLACE and not result.outcome.unsent and name is not None:
                 self._answered.name_order(name, result.command_offset, appended_boot_s)
+
+    def forget_offsets(self, command_ids: Iterable[str], boot_s: float) -> None:
+        """Take the orders of answered commands for older than all that is on `commands` now: it is another topic."""
+        for command_id in command_ids:
+            answered = self._answered.find(command_id)
+            name = answered.result.client_order_id if answered is not None else None
+            if name is not None and self._answered.order_offset(name) is not None:
+                self._answered.name_order(name, _OF_ANOTHER_TOPIC, boot_s)
 
     def forget(self, boot_s: float) -> None:
         """Drop what was answered more than a horizon ago."""

@@ -99,6 +99,8 @@ class ReplayedResults:
         self._stale = StaleEpochs()
         self._command_ids: dict[int, str] = {}
         self._dead_letters: dict[int, bytes] = {}
+        self._matched: set[int] = set()
+        self._replaced: list[str] = []
         self._oldest: TopicRecord | None = None
         self._begun_by = 0
         self.owner: Origin | None = None
@@ -130,6 +132,9 @@ class ReplayedResults:
                 continue
             found.append((result, record.timestamp_ms))
             if result.outcome.terminal and result.command_offset >= self._from_offset:
+                before = self._command_ids.get(result.command_offset, result.command_id)
+                if before != result.command_id:
+                    self._replaced.append(before)
                 self._command_ids[result.command_offset] = result.command_id
         return found
 
@@ -157,10 +162,19 @@ class ReplayedResults:
         """Whether this very record of `commands` has been answered."""
         command_id = self._command_ids.get(record.offset)
         if command_id is not None and command_id == command_id_of(record.value):
+            self._matched.add(record.offset)
             return True
         letter = self._dead_letters.get(record.offset)
         # A record that was too large for a letter is quoted without its value.
         return letter is not None and letter in {_digest(record.value), _EMPTY}
+
+    def answered_elsewhere(self) -> list[str]:
+        """Return the commandIds of answers whose offsets were not those of any record that was asked about.
+
+        They were answered from a topic that had this name before, or from another cluster's.
+        """
+        unmatched = (command_id for offset, command_id in self._command_ids.items() if offset not in self._matched)
+        return [*self._replaced, *unmatched]
 
     def complete_since_ms(self, horizon_ms: int) -> int:
         """Return from when on every answer is still there, Unix ms; `horizon_ms` is one horizon ago.

@@ -276,6 +276,7 @@ class Takeover:
             account.intake.read_to(self._membership.position)
             for record_out in account.drain():
                 self._publisher.publish(record_out)
+        account.forget_offsets(answers.answered_elsewhere(), self._clock())
         if stored.doubtful_below > begin.offset or passed_over:
             detail = in_words(begin, in_doubt, passed_over)
             account.replies.alarm(Alarm.CLAIMS_UNREADABLE, detail, self._clock())

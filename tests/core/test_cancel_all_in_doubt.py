@@ -188,6 +188,28 @@ def test_a_claimed_cancel_orders_is_finished_by_the_next_owner() -> None:
     assert one.outcomes() == [(2, "unknown"), (1, "superseded"), (2, "accepted")]
 
 
+def test_an_order_of_an_earlier_topic_is_older_than_every_command_of_this_one() -> None:
+    """Where `commands` was made again its offsets begin anew: those of earlier results compare with none of them."""
+    one = OneAccount(epoch=2)
+    answered = Result("old", 500, Outcome.ACCEPTED, START.wall_ms, action="place_order", client_order_id="old")
+    one.account.restore([(answered, START.wall_ms)], one.now)
+    one.offer(cancel_all("ca"), past=Past.CLAIMED)
+    one.account.forget_offsets(["old", "never answered"], one.now)
+    one.ask(_order("old", "11"))
+    assert one.send_own_cancels() == ["11"]
+
+
+def test_an_order_whose_place_is_read_again_keeps_its_turn() -> None:
+    """A place that was answered and stands behind a cancel_orders in doubt is newer than it."""
+    one = OneAccount(epoch=2)
+    answered = Result("new", 1, Outcome.ACCEPTED, START.wall_ms, action="place_order", client_order_id="new")
+    one.account.restore([(answered, START.wall_ms)], one.now)
+    one.offer(cancel_all("ca"), past=Past.CLAIMED)
+    one.offer(place("new"), past=Past.ANSWERED)
+    one.ask(_order("new", "22"))
+    assert one.send_own_cancels() == []
+
+
 # Cancels of our own
 
 

@@ -47,6 +47,18 @@ def test_a_command_is_answered_under_its_id_and_offset() -> None:
     assert not answers.has_answer(command(3, "a"))
 
 
+def test_answers_from_another_topic_are_told_apart() -> None:
+    """An answer whose offset holds another command, or none, was to a command that stood on another topic."""
+    answers = ReplayedResults()
+    for offset, command_id in ((3, "before"), (3, "now"), (9, "beyond"), (4, "now too")):
+        answers.take_results(
+            [result_record(msgspec.structs.replace(ACCEPTED, command_offset=offset, command_id=command_id))]
+        )
+    for offset, command_id in ((3, "now"), (4, "now too"), (5, "new")):
+        answers.has_answer(command(offset, command_id))
+    assert ["before", "beyond"] == answers.answered_elsewhere()
+
+
 def test_a_dead_letter_answers_the_record_that_it_quotes() -> None:
     """Another record at its offset has no answer; one whose value was too large for a letter is known by its offset."""
     answers = ReplayedResults(from_offset=1)

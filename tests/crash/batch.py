@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,7 @@ def _takeovers_s(died_at_ms: list[float], session: list[Record]) -> list[float]:
     """Return for each death how long the account was without a session, until the next one was open."""
     opened = [record["value"]["at"] for record in session if record["value"]["type"] == "recovery.complete"]
     found = []
-    for at, following in zip(died_at_ms, [*died_at_ms[1:], float("inf")], strict=True):
+    for at, following in pairwise([*died_at_ms, float("inf")]):
         until = next((one for one in opened if at < one <= following), None)
         if until is not None:
             found.append((until - at) / 1000)

@@ -50,7 +50,7 @@ def _reading(death: Death) -> None:
         for record in records:
             death.at("polled", command_id_of(record.value))
 
-    def offered(_: object, record: CommandRecord, *__: object) -> None:
+    def offered(_: object, record: CommandRecord, *__: object, **___: object) -> None:
         command_id = command_id_of(record.value)
         if isinstance(command_id, str) and death.is_target(command_id):
             death.offsets[record.offset] = command_id
