@@ -41,7 +41,7 @@ class Command:
 class Answer:
     """One valid record of `results` about a command."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, term_began_ms: int) -> None:
         value = record["value"]
         self.at = int(record["offset"])
         self.epoch = epoch_of(record)
@@ -51,6 +51,7 @@ class Answer:
         self.code = value.get("code")
         self.reason = value.get("reason")
         self.answered_ms = int(value["answeredAt"])
+        self.term_began_ms = term_began_ms
 
     @property
     def is_last(self) -> bool:
@@ -100,5 +101,11 @@ def without_void(records: list[Record]) -> list[Record]:
 
 
 def read_answers(valid: list[Record]) -> list[Answer]:
-    """Return the answers among the valid records of `results`; the others are takeovers."""
-    return [Answer(record) for record in valid if isinstance(record["value"], dict) and "outcome" in record["value"]]
+    """Return the answers among the valid records of `results`; the others are takeovers, with which a term begins."""
+    answers, term_began_ms = [], 0
+    for record in valid:
+        if isinstance(record["value"], dict) and "outcome" in record["value"]:
+            answers.append(Answer(record, term_began_ms))
+        else:
+            term_began_ms = int(record["timestamp"])
+    return answers

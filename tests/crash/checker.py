@@ -19,7 +19,7 @@ from typing import Any
 from tests.crash import rules
 from tests.crash.answers import Answer, Command, read_answers, read_commands, without_void
 from tests.crash.incarnations import number_offsets_through
-from tests.crash.ledger import SUCCESS, Entry, Ledger, is_over
+from tests.crash.ledger import SUCCESS, Ledger, is_over
 
 Violation = dict[str, Any]
 
@@ -121,29 +121,43 @@ def _lie(command: Command, answer: Answer, ledger: Ledger) -> str | None:
     """Say in what an answer is untrue; None when it is true."""
     codes = ledger.codes(command.offset)
     if answer.outcome == "accepted" and SUCCESS not in codes:
-        if command.action != "cancel_orders":
-            return "accepted, but the venue never accepted it"
-        survivors = _survivors(command, ledger)
-        if survivors:
-            return f"accepted, but orders older than it are still open: {survivors[:3]}"
+        return _lie_of_acceptance(command, answer, ledger)
     if answer.outcome == "rejected" and answer.code not in codes:
         return f"rejected with {answer.code}, which the venue never said to it"
     if answer.outcome in _UNSENT and command.action != "cancel_order" and ledger.of_offset.get(command.offset):
         return f"{answer.outcome}, but it reached the venue"
     if answer.outcome == "not_found" and SUCCESS in codes:
         return "not_found, but the venue accepted it"
-    return (
-        _lie_about_a_cancel(answer, ledger.order_named(command.args), codes)
-        if command.action == "cancel_order"
-        else None
-    )
+    return _lie_about_a_cancel(command, answer, ledger)
 
 
-def _lie_about_a_cancel(answer: Answer, order: Entry | None, codes: list[int]) -> str | None:
-    """Hold the answer to a cancel_order against the order that has its name in the end."""
-    if order is None:
+def _lie_of_acceptance(command: Command, answer: Answer, ledger: Ledger) -> str | None:
+    """Hold against its effect what counts as accepted although the venue never said so."""
+    survivors = _survivors(command, ledger)
+    if command.action == "cancel_orders" and survivors:
+        return f"accepted, but orders older than it are still open: {survivors[:3]}"
+    if command.action == "cancel_orders" or _may_have_cancelled(command, answer, ledger):
         return None
-    if answer.outcome == "rejected" and SUCCESS in codes and order["orderState"] == "CANCELLED":
+    return "accepted, but the venue never accepted it"
+
+
+def _may_have_cancelled(command: Command, answer: Answer, ledger: Ledger) -> bool:
+    """Whether the owner must take a cancel for carried out: its predecessor had read it, and the order is cancelled.
+
+    A cancel is written without a claim, so that no successor can know whether it was.
+    """
+    if command.action != "cancel_order" or answer.term_began_ms <= command.timestamp_ms:
+        return False
+    order = ledger.order_named(command.args)
+    return order is not None and order["orderState"] == "CANCELLED"
+
+
+def _lie_about_a_cancel(command: Command, answer: Answer, ledger: Ledger) -> str | None:
+    """Hold the answer to a cancel_order against the order that has its name in the end."""
+    order = ledger.order_named(command.args)
+    if command.action != "cancel_order" or order is None:
+        return None
+    if answer.outcome == "rejected" and SUCCESS in ledger.codes(command.offset) and order["orderState"] == "CANCELLED":
         return f"rejected, but the venue had accepted it, and {order['orderId']} is cancelled"
     if answer.outcome == "accepted" and not is_over(order):
         return f"accepted, but {order['orderId']}, which has the name, is still open"

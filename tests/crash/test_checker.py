@@ -156,6 +156,21 @@ def test_a_rejected_cancel_that_cancelled_is_found() -> None:
     assert rules(answered(story, CANCEL, "rejected", 401117)) == {"true"}
 
 
+def test_a_cancel_that_an_earlier_owner_may_have_sent_is_accepted_with_its_order_cancelled() -> None:
+    """Nobody can know that it was not sent; one that the owner itself read must have been."""
+    for heir in (True, False):
+        story = quiet_day()
+        story.order("b2", "CANCELLED")
+        if not heir:
+            story.owner(3)
+        cancel = story.command("cancel b2", "cancel_order", {"clientOrderId": "b2"})
+        if heir:
+            story.owner(3)
+        story.request(3, cancel, 401117)
+        story.result(3, cancel, "accepted")
+        assert rules(story) == (set() if heir else {"true"})
+
+
 def test_an_accepted_cancel_whose_order_lives_on_is_found() -> None:
     """The order that has the name in the end counts, not one that had it before."""
     story = quiet_day()
