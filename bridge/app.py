@@ -86,6 +86,7 @@ def terms(settings: Settings) -> Terms:
         horizon_s=timing.horizon_s,
         cancel_late_landings=limits.late_landings == "cancel",
         memory_bytes_max=limits.memory_bytes_max,
+        cancel_all_by_single_cancels=limits.cancel_orders == "single_cancels",
     )
 
 

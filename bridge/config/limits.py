@@ -30,3 +30,6 @@ class Limits(Section):
     login_attempts_max: Annotated[int, Field(ge=1, le=100)] = 3
     late_landings: Literal["cancel", "report"] = "cancel"
     """What is done about an order that shows itself after `not_found`."""
+    cancel_orders: Literal["single_cancels", "venue_message"] = "single_cancels"
+    """How a cancel_orders is carried out: by cancels of this account's open orders, one after the other, or by the
+    venue's own message, which is quicker and may reach every portfolio of the user."""

@@ -5,7 +5,7 @@ from math import inf
 
 from msgspec import structs
 
-from bridge.contract.commands import CANCEL, PLACE, REPLACE
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.results import Outcome, Result
 from bridge.contract.session import (
@@ -18,6 +18,7 @@ from bridge.contract.topics import Stream, topic_name
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.claims import UNKNOWN_ORIGIN, Claims, Origin
 from bridge.core.clocks import Clocks
+from bridge.core.command import Pending
 from bridge.core.doubts import Doubts
 from bridge.core.intake import Intake
 from bridge.core.lanes import Lanes
@@ -117,6 +118,7 @@ class Account:
             settling=self.settling,
             clocks=self.clocks,
         )
+        self._single_cancels = terms.cancel_all_by_single_cancels
         self.recovered = False
         """Whether places may go: logged in, and what was live or in doubt has been asked for."""
 
@@ -230,6 +232,14 @@ class Account:
     def next_own_cancel(self, now: Now, *, ready: bool) -> tuple[str, dict[str, str]] | None:
         """Return id and arguments of a cancel that the bridge sends of its own accord, if one is to be written now."""
         return self.own_cancels.next(now) if ready and self.sending.cancels_pass(now) else None
+
+    def carry_out_by_single_cancels(self, pending: Pending, now: Now) -> bool:
+        """Begin a claimed cancel_orders without a message of its own, where that is the policy; False if it is not."""
+        if pending.action != CANCEL_ALL or not self._single_cancels:
+            return False
+        self.sending.begin_single_cancels(pending, now)
+        self.settling.begin_single_cancels(pending, now)
+        return True
 
     def recovery_complete(self, endpoint: str, open_orders: int, sweep: Sweep, took_ms: int, now: Now) -> None:
         """Note that what REST knows has been published once, and that every command may go."""

@@ -1,6 +1,12 @@
-"""A cancel_orders whose answer was lost: the orders that it should have ended are cancelled one by one."""
+"""A cancel_orders by single cancels: of the orders of this account that are open and older, one after the other.
+
+So each is carried out, unless `limits.cancel_orders` has the venue's own message for it, which may reach every
+portfolio of the user (LTP docs, Cancel All: said of REST, and of the WebSocket nothing); and so is each finished whose
+answer was lost.
+"""
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct, field
 
@@ -11,16 +17,23 @@ from bridge.core.now import Now
 from bridge.core.orders import Order, Orders
 from bridge.core.own_cancels import OwnCancels
 
+_LEFT_IN_PEACE_S: Final = 35.0
+"""So long an order is not cancelled again whose cancel the venue has answered: its list may lag, and so may a push."""
+
 
 class _SingleCancels(Struct):
+    command: Pending
+    answer_was_lost: bool = True
     older: set[str] = field(default_factory=set)
     """The orders that were to be ended for a cancel_orders."""
-    left: tuple[str, ...] = ()
+    left: set[str] = field(default_factory=set)
     """Those that are still open."""
+    is_listed: bool = False
+    """Whether the venue has told its whole list since the command was begun."""
 
 
-class UnknownCancelAlls:
-    """The single cancels that take the place of each cancel_orders in doubt, by the offset of its command."""
+class CancelAlls:
+    """The single cancels of each cancel_orders that has no answer yet, by the offset of its command."""
 
     def __init__(self, orders: Orders, memory: Memory, own_cancels: OwnCancels, clocks: Clocks) -> None:
         self._orders = orders
@@ -29,11 +42,29 @@ class UnknownCancelAlls:
         self._clocks = clocks
         self._cancels: dict[int, _SingleCancels] = {}
 
+    def begin(self, cancel_all: Pending) -> None:
+        """Carry a cancel_orders out: what is known to be open is cancelled at once, whoever made it and whenever."""
+        cancels = _SingleCancels(cancel_all, answer_was_lost=False)
+        self._cancels[cancel_all.offset] = cancels
+        in_scope_now = (order for order in self._orders.live() if in_scope(cancel_all.exchange, order.exchange))
+        for order in in_scope_now:
+            if not _is_newer_of_ours(order, cancel_all, self._memory):
+                self._end(order.order_id, cancels)
+
+    def order_seen(self, order: Order) -> list[Pending]:
+        """Cancel an order that shows itself and is older; return what the end of an order has finished."""
+        for cancels in self._cancels.values():
+            if order.over:
+                cancels.left.discard(order.order_id)
+            elif self._is_to_end(order, cancels) and order.order_id not in self._own_cancels.judged:
+                self._end(order.order_id, cancels)
+        return [cancels.command for cancels in self._cancels.values() if cancels.is_listed and not cancels.left]
+
     def end_older_orders(self, waiting: Iterable[Pending], listed: Iterable[Order], now: Now) -> list[Pending]:
-        """Cancel what each cancel_orders in doubt should have ended; return those of which nothing is left.
+        """Cancel what each of these should have ended; return those of which nothing is left.
 
         `listed` is the venue's whole list. It may lag behind the stream, so orders that showed themselves of late and
-        are not listed are ended too, once.
+        are not listed are ended too, once; and one whose cancel the venue has answered of late is left in peace.
         """
         waiting = list(waiting)
         if not waiting:
@@ -47,31 +78,32 @@ class UnknownCancelAlls:
         live = {order.order_id: order for order in (*unlisted, *listed) if not order.over}
         done = []
         for pending in waiting:
-            older_ms = self._clocks.surely_older_ms(pending.timestamp_ms)
-            left = orders_to_end(pending, live.values(), self._memory, older_ms)
-            cancels = self._cancels.setdefault(pending.offset, _SingleCancels())
-            cancels.left = tuple(order.order_id for order in left)
-            cancels.older.update(cancels.left)
-            for order_id in cancels.left:
-                self._own_cancels.want(order_id)
+            cancels = self._cancels.setdefault(pending.offset, _SingleCancels(pending))
+            cancels.is_listed = True
+            left = [order_id for order_id, order in live.items() if self._is_to_end(order, cancels)]
+            cancels.left = set(left)
+            for order_id in left:
+                if not self._own_cancels.answered_since(order_id, now.mono - _LEFT_IN_PEACE_S):
+                    self._end(order_id, cancels)
             if not left:
                 done.append(pending)
         return done
 
     def all_answered(self, cancel_all: Pending) -> bool:
         """Whether the venue has said something definitive about every order that is still open."""
-        cancels = self._cancels.get(cancel_all.offset, _SingleCancels())
-        return all(order_id in self._own_cancels.judged for order_id in cancels.left)
+        cancels = self._cancels.get(cancel_all.offset)
+        return cancels is None or all(order_id in self._own_cancels.judged for order_id in cancels.left)
 
     def forget(self, cancel_all: Pending) -> None:
         """Keep nothing of a command that has its last word."""
-        self._cancels.pop(cancel_all.offset, None)
+        if self._cancels.pop(cancel_all.offset, None) is not None and not self._cancels:
+            self._own_cancels.forget_answers()
 
     def told(self, cancel_all: Pending) -> str:
         """Return in words what became of the orders of a cancel_orders."""
-        cancels = self._cancels.get(cancel_all.offset, _SingleCancels())
-        cancelled = sum(self._is_cancelled(order_id) for order_id in cancels.older)
-        text = f"its answer was lost; finished by cancelling {cancelled} orders one by one"
+        cancels = self._cancels.get(cancel_all.offset, _SingleCancels(cancel_all))
+        text = f"cancelling {sum(map(self._is_cancelled, cancels.older))} orders one by one"
+        text = f"its answer was lost; finished by {text}" if cancels.answer_was_lost else f"done by {text}"
         if cancels.left:
             text += f"; {len(cancels.left)} are still open, see their order's last state"
         return text
@@ -81,17 +113,17 @@ class UnknownCancelAlls:
         order = self._orders.find(order_id, None)
         return self._own_cancels.judged.get(order_id, False) or (order is not None and order.cancelled)
 
+    def _end(self, order_id: str, cancels: _SingleCancels) -> None:
+        cancels.older.add(order_id)
+        cancels.left.add(order_id)
+        self._own_cancels.want(order_id)
 
-def orders_to_end(cancel_all: Pending, live: Iterable[Order], memory: Memory, older_ms: int) -> list[Order]:
-    """Return the live orders of its scope that are older than its record, and no others: a new quote survives it.
-
-    What the venue dated before `older_ms` surely is.
-    """
-    return [
-        order
-        for order in live
-        if in_scope(cancel_all.exchange, order.exchange) and _is_older(order, cancel_all, memory, older_ms)
-    ]
+    def _is_to_end(self, order: Order, cancels: _SingleCancels) -> bool:
+        """Whether an order is of the scope and older than the record, and so is no new quote."""
+        if not in_scope(cancels.command.exchange, order.exchange):
+            return False
+        older_ms = self._clocks.surely_older_ms(cancels.command.timestamp_ms)
+        return order.order_id in cancels.older or _is_older(order, cancels.command, self._memory, older_ms)
 
 
 def _is_older(order: Order, cancel_all: Pending, memory: Memory, older_ms: int) -> bool:
@@ -100,3 +132,8 @@ def _is_older(order: Order, cancel_all: Pending, memory: Memory, older_ms: int) 
     if ours is not None:
         return ours < cancel_all.offset
     return order.created_ms < older_ms
+
+
+def _is_newer_of_ours(order: Order, cancel_all: Pending, memory: Memory) -> bool:
+    ours = memory.order_offset(order.client_order_id or "")
+    return ours is not None and ours > cancel_all.offset

@@ -39,3 +39,7 @@ class CommandsByOrder:
                 pending.client_order_id = order.client_order_id
                 self.add(pending)
         return found
+
+    def all(self) -> list[Pending]:
+        """Return every command, each once."""
+        return self.named(*self._by_name)

@@ -13,7 +13,7 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.pushes import TradePush
 from bridge.contract.results import Outcome
 from bridge.core import facts
-from bridge.core.cancel_all import UnknownCancelAlls
+from bridge.core.cancel_all import CancelAlls
 from bridge.core.clocks import Clocks
 from bridge.core.command import Pending, in_scope
 from bridge.core.commands_by_order import CommandsByOrder
@@ -59,7 +59,7 @@ class Doubts:
         self._late = late
         self._clocks = clocks
         self._late_landing_s = late_landing_s
-        self._cancel_alls = UnknownCancelAlls(orders, memory, own_cancels, clocks)
+        self._cancel_alls = CancelAlls(orders, memory, own_cancels, clocks)
         self._doubts: dict[int, _Doubt] = {}
         self._schedule = QuerySchedule()
         self._places: dict[str, Pending] = {}
@@ -91,6 +91,11 @@ class Doubts:
             self._orders.amended(pending.order_id, self._clocks.venue.read_at(pending.written_at).latest)
         self.watch(pending)
 
+    def begin_single_cancels(self, cancel_all: Pending, now: Now) -> None:
+        """Carry a cancel_orders out by single cancels, and ask for what else is open."""
+        self._cancel_alls.begin(cancel_all)
+        self.add(cancel_all, now)
+
     def may_be_on_its_way(self, cancel: Pending) -> bool:
         """Whether the order of a cancel may be made just now: its place or a replace of it has no last word."""
         place = self._places.get(cancel.client_order_id or "")
@@ -111,7 +116,7 @@ class Doubts:
             self._doubts[pending.offset] = doubt
             # A cancel is repeated while it is valid; what became of it is asked for afterwards.
             first = max(now.mono, pending.deadline) if pending.action == CANCEL else now.mono
-            self._schedule.ask_at(pending.offset, first)
+            self._schedule.ask_at(pending.offset, first, is_urgent=pending.action == CANCEL_ALL)
             if pending.action == REPLACE:
                 self._orders.amended(pending.order_id, self._clocks.venue.read_at(now.mono).latest)
         if pending.refusal is not None and not doubt.contradicted:
@@ -168,6 +173,8 @@ class Doubts:
         for cancel in self._cancels.of(order):
             self._settle_cancel(cancel, now, asked=False)
         self._late.order_seen(order, now)
+        for cancel_all in self._cancel_alls.order_seen(order):
+            self._finish_cancel_all(cancel_all, now)
 
     def trade_seen(self, trade: TradePush, now: Now) -> None:
         """Let an execution, from the stream or from REST, settle the place that it is of."""
@@ -184,8 +191,7 @@ class Doubts:
         cancels = (doubt.pending for doubt in self._doubts.values() if doubt.pending.action == CANCEL_ALL)
         waiting = [pending for pending in cancels if pending.written_at <= asked_at]
         for pending in self._cancel_alls.end_older_orders(waiting, listed, now):
-            if not self._may_land_below(pending):
-                self._finish_cancel_all(pending, now)
+            self._finish_cancel_all(pending, now)
 
     def all(self) -> list[StatusQuery]:
         """Return what to ask about every command in doubt."""
@@ -230,7 +236,7 @@ class Doubts:
         if pending.action == CANCEL_ALL:
             # A single cancel is safe to repeat: there is no hurry to give this up.
             if self._cancel_alls.all_answered(pending):
-                self._finish_cancel_all(pending, now)
+                self._settle_cancel_all(pending, now)
         elif pending.action == PLACE or order is None:
             self._give_up(pending, now, f"the venue knew nothing of it {self._late_landing_s:g} s after it was written")
         elif not order.over:
@@ -267,9 +273,15 @@ class Doubts:
         self.settle(cancel, fate.outcome, fate.proof, now, code=fate.code, message=fate.message)
 
     def _finish_cancel_all(self, pending: Pending, now: Now) -> None:
+        """Settle a cancel_orders of which nothing is left, unless what came before it may yet make an order."""
+        if not self._may_land_below(pending):
+            self._settle_cancel_all(pending, now)
+
+    def _settle_cancel_all(self, pending: Pending, now: Now) -> None:
         if not self._clocks.venue.is_known:
             return  # which orders are older is not known either
-        self.settle(pending, Outcome.ACCEPTED, Event.SHOWN, now, message=self._cancel_alls.told(pending))
+        by = Event.ACKED if pending.state is State.SENT else Event.SHOWN
+        self.settle(pending, Outcome.ACCEPTED, by, now, message=self._cancel_alls.told(pending))
 
     def _until(self, doubt: _Doubt) -> float:
         """Return from when on a command can no longer land."""
@@ -312,10 +324,10 @@ class Doubts:
         return self._clocks.happened_since_ms(pending)
 
     def _may_land_below(self, cancel_all: Pending) -> bool:
-        """Whether an order may yet be made by a place or replace in doubt that came before a cancel_orders."""
+        """Whether an order may yet be made by a place or replace in flight that came before a cancel_orders."""
         return any(
-            doubt.pending.action in {PLACE, REPLACE}
-            and doubt.pending.offset < cancel_all.offset
-            and (doubt.pending.exchange is None or in_scope(cancel_all.exchange, doubt.pending.exchange))
-            for doubt in self._doubts.values()
+            pending.state in IN_FLIGHT
+            and pending.offset < cancel_all.offset
+            and (pending.exchange is None or in_scope(cancel_all.exchange, pending.exchange))
+            for pending in (*self._places.values(), *self._replaces.all())
         )

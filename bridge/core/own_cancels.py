@@ -1,4 +1,4 @@
-"""Cancels that the bridge sends of its own accord: for a cancel_orders in doubt, and for orders that land late.
+"""Cancels that the bridge sends of its own accord: for a cancel_orders, and for orders that land late.
 
 They belong to no command and are answered to nobody. Each names one orderId, and is repeated until the venue gives a
 definitive answer or the order is seen to be over.
@@ -34,6 +34,7 @@ class OwnCancels:
         self._count = 0
         self._wanted: dict[str, OwnCancel] = {}
         self._requests: dict[str, OwnCancel] = {}
+        self._answered_at: dict[str, float] = {}
         self.judged: dict[str, bool] = {}
         """The orders of which the venue has said something definitive, and whether it took the cancel."""
 
@@ -41,6 +42,15 @@ class OwnCancels:
         """Ask for the end of an order, unless that was asked for already."""
         if order_id not in self._wanted:
             self._wanted[order_id] = OwnCancel(order_id)
+
+    def answered_since(self, order_id: str, since_boot_s: float) -> bool:
+        """Whether the venue has said something definitive about the cancel of an order since then."""
+        return self._answered_at.get(order_id, since_boot_s) > since_boot_s
+
+    def forget_answers(self) -> None:
+        """Forget what the venue has said: nobody waits for the end of these orders any more."""
+        self.judged.clear()
+        self._answered_at.clear()
 
     def over(self, order_id: str) -> None:
         """Note that an order has ended."""
@@ -72,6 +82,7 @@ class OwnCancels:
         proof = verdict(answer.code)
         if proof is not Verdict.IN_DOUBT and answer.code not in RATE_CODES:
             self._wanted.pop(asked.order_id, None)
+            self._answered_at[asked.order_id] = now.mono
             self.judged[asked.order_id] = proof is Verdict.TAKEN or self.judged.get(asked.order_id, False)
         return True
 

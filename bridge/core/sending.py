@@ -192,6 +192,13 @@ class Sending:
         self._windows[pending.action].written(token, now.mono)
         return pending.request_id
 
+    def begin_single_cancels(self, cancel_all: Pending, now: Now) -> None:
+        """Note that a cancel_orders is carried out by single cancels from now on: no request of its own goes out."""
+        self._windows[cancel_all.action].unwritten(self.token(cancel_all))
+        cancel_all.written_at = now.mono
+        cancel_all.sent_at_ms = now.wall_ms
+        cancel_all.step(Event.WRITTEN)
+
     def withdraw(self, pending: Pending) -> None:
         """Take a command out that will certainly not be written."""
         if pending.state is State.QUEUED:

@@ -62,6 +62,11 @@ class Settling:
         self._awaited[request_id] = pending
         self._doubts.written(pending)
 
+    def begin_single_cancels(self, cancel_all: Pending, now: Now) -> None:
+        """Carry a cancel_orders out by single cancels; it is in doubt when they take as long as an answer may."""
+        self._awaited[f"{cancel_all.offset}"] = cancel_all
+        self._doubts.begin_single_cancels(cancel_all, now)
+
     def inherited(self, pending: Pending, now: Now) -> None:
         """Take over a command that an earlier owner claimed and left without a result."""
         self._doubts.watch(pending)

@@ -32,6 +32,7 @@ class StatusQuery(Struct, frozen=True):
 class _Schedule(Struct):
     next_at: float = inf
     pause_s: float = _PAUSE_FIRST_S
+    is_urgent: bool = False
 
 
 class QuerySchedule:
@@ -40,10 +41,11 @@ class QuerySchedule:
     def __init__(self) -> None:
         self._schedules: dict[int, _Schedule] = {}
         self._due: list[tuple[float, int]] = []
+        self._urgent: list[tuple[float, int]] = []
 
-    def ask_at(self, offset: int, at_boot_s: float) -> None:
-        """Plan a query about the command at `offset`, unless an earlier one is planned."""
-        schedule = self._schedules.setdefault(offset, _Schedule())
+    def ask_at(self, offset: int, at_boot_s: float, *, is_urgent: bool = False) -> None:
+        """Plan a query about the command at `offset`, unless an earlier one is planned. What is urgent comes first."""
+        schedule = self._schedules.setdefault(offset, _Schedule(is_urgent=is_urgent))
         if at_boot_s < schedule.next_at:
             self._plan(offset, schedule, at_boot_s)
 
@@ -57,8 +59,8 @@ class QuerySchedule:
         `until` returns from when on a command can no longer land.
         """
         offsets: list[int] = []
-        while len(offsets) < _AT_ONCE and self._due and self._due[0][0] <= now_boot_s:
-            at, offset = heappop(self._due)
+        while len(offsets) < _AT_ONCE and (due := self._next_due(now_boot_s)) is not None:
+            at, offset = due
             schedule = self._schedules.get(offset)
             if schedule is None or schedule.next_at != at:
                 continue
@@ -70,8 +72,14 @@ class QuerySchedule:
 
     def wake_at(self) -> float:
         """Return when the next query is due."""
-        return self._due[0][0] if self._due else inf
+        return min(plans[0][0] if plans else inf for plans in (self._urgent, self._due))
+
+    def _next_due(self, now_boot_s: float) -> tuple[float, int] | None:
+        for plans in (self._urgent, self._due):
+            if plans and plans[0][0] <= now_boot_s:
+                return heappop(plans)
+        return None
 
     def _plan(self, offset: int, schedule: _Schedule, at_boot_s: float) -> None:
         schedule.next_at = at_boot_s
-        heappush(self._due, (at_boot_s, offset))
+        heappush(self._urgent if schedule.is_urgent else self._due, (at_boot_s, offset))

@@ -24,3 +24,4 @@ class Terms(Struct, frozen=True):
     horizon_s: float
     cancel_late_landings: bool
     memory_bytes_max: int
+    cancel_all_by_single_cancels: bool

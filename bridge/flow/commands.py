@@ -157,7 +157,12 @@ class Commands:
         self.stored_at = commit.handed_over
         for pending in self._account.sending.commit_stored(self._clock()):
             now = self._clock()
-            if self._account.sending.gate(pending, now, ready=self._ready(now)):
+            if not self._account.sending.gate(pending, now, ready=self._ready(now)):
+                continue
+            if self._account.carry_out_by_single_cancels(pending, now):
+                self._ask()
+                await self._write_own_cancels()
+            else:
                 await self._write(pending, now)
 
     async def _write_cancels(self) -> None:
@@ -173,8 +178,8 @@ class Commands:
     async def _write_own_cancels(self) -> None:
         while True:
             now = self._clock()
-            ready = self._session.ready_to_write(now) and not self.closing
-            own = self._account.next_own_cancel(now, ready=ready)
+            # At the end too: the cancel_orders that they are for has been begun.
+            own = self._account.next_own_cancel(now, ready=self._session.ready_to_write(now))
             if own is None:
                 return
             try:

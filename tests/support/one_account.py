@@ -52,6 +52,7 @@ TERMS = Terms(
     horizon_s=3600,
     cancel_late_landings=True,
     memory_bytes_max=64 * 1024 * 1024,
+    cancel_all_by_single_cancels=False,
 )
 
 
@@ -179,7 +180,8 @@ class OneAccount:
     def stored(self, *, ready: bool = True) -> list[int]:
         """Let the commit be acknowledged, and write what passes the gate; return the offsets."""
         sending = self.account.sending
-        return [self.write(p) for p in sending.commit_stored(self.now) if sending.gate(p, self.now, ready=ready)]
+        passed = (p for p in sending.commit_stored(self.now) if sending.gate(p, self.now, ready=ready))
+        return [self.write(p) for p in passed if not self.account.carry_out_by_single_cancels(p, self.now)]
 
     def send(self, *, ready: bool = True) -> list[int]:
         """Write the cancels, commit what is due and write what it claims; return the offsets."""
