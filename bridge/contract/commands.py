@@ -19,7 +19,8 @@ CommandId = Annotated[
     str,
     Meta(
         pattern=r"^[!-~]{1,128}$(?!\n)",
-        description="The caller's name for the command, unique for ever: 1 to 128 printable ASCII characters.",
+        description="The caller's name for the command, unique for ever: 1 to 128 printable ASCII characters. Make a "
+        "fresh one for each; one that was used brings its answer again (`repeated`), and nothing is done.",
     ),
 ]
 ClientOrderId = Annotated[
@@ -90,7 +91,12 @@ TriggerType = Annotated[
 ]
 Scope = Annotated[
     Literal["BINANCE", "OKX", "EDX", "ALL"],
-    Meta(title="Scope", description="Whose orders are cancelled; it must be said. ALL is every exchange."),
+    Meta(
+        title="Scope",
+        description="On which exchange open orders are cancelled; it must be said. ALL is every exchange. The orders "
+        "of this account alone, unless the bridge is set to use the venue's own message (`limits.cancel_orders`), "
+        "which may reach every portfolio of the user (LTP docs, Cancel All).",
+    ),
 ]
 
 
@@ -192,7 +198,7 @@ class CancelOrder(
 class CancelOrders(
     Struct, frozen=True, forbid_unknown_fields=True, rename="camel", tag_field="action", tag="cancel_orders"
 ):
-    """Cancel every order of a scope."""
+    """Cancel every open order of a scope that is older than this command."""
 
     command_id: CommandId
     args: CancelOrdersArgs

@@ -77,6 +77,10 @@ class Reason(OpenWord):
             "remembered, so the same commandId may be submitted again, later."
         ),
     )
+    TRANSACTIONAL = (
+        "transactional",
+        "Written in a Kafka transaction, which may be aborted after the bridge has read it; write it without one.",
+    )
     TOO_LARGE = "too_large", "Larger than a command may be, or than the claims can hold."
     NO_COMMAND_ID = "no_command_id", "Dead letters only: nothing to answer under."
     NOT_JSON = "not_json", "Dead letters only: the value is not a JSON object in UTF-8."
@@ -150,6 +154,13 @@ class Result(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
         ]
         | None
     ) = None
+    repeated: Annotated[
+        bool,
+        Meta(
+            description="True where the commandId had been used before for the same command: this is the answer to "
+            "that one, and nothing was done for this record. What is to be done anew needs a fresh commandId."
+        ),
+    ] = False
 
 
 class Takeover(Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -20,6 +20,10 @@ _DECODER: Final = msgspec.json.Decoder(contract.Command)
 _COMMAND_ID: Final = re.compile(r"[!-~]{1,128}")
 _SPOT_OR_MARGIN: Final = re.compile(r"[A-Z]+_(SPOT|MARGIN)_")
 _MESSAGE_CHARACTERS_MAX: Final = 300
+_TRANSACTIONAL: Final = (
+    "it was written in a Kafka transaction, which may be aborted after the bridge has read it; "
+    "write commands without one, under a fresh commandId"
+)
 
 
 class Refusal(Struct, frozen=True):
@@ -39,10 +43,11 @@ class Rules(Struct, frozen=True):
     validity_default_cancel_s: float
     validity_max_s: float
     command_bytes_max: int
+    takes_transactional: bool = False
 
     def loosened(self) -> "Rules":
         """Return these rules without limits, for what an earlier owner let through under rules of its own."""
-        return msgspec.structs.replace(self, validity_max_s=1e12, command_bytes_max=1 << 31)
+        return msgspec.structs.replace(self, validity_max_s=1e12, command_bytes_max=1 << 31, takes_transactional=True)
 
 
 class _RepeatedKeyError(ValueError):
@@ -210,6 +215,8 @@ def _command(command: contract.Command, record: CommandRecord, now: Now, rules: 
     wrong = valid_until if isinstance(valid_until, str) else _contradiction(command)
     if wrong is not None or isinstance(valid_until, str):
         return Refusal(Reason.BAD_VALUE, str(wrong), command.command_id, action, digest=digest)
+    if record.transactional and not rules.takes_transactional:
+        return Refusal(Reason.TRANSACTIONAL, _TRANSACTIONAL, command.command_id, action, digest=digest)
     pending = Pending(
         offset=record.offset,
         timestamp_ms=record.timestamp_ms,

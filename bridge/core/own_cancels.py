@@ -22,7 +22,6 @@ class OwnCancel(Struct, eq=False):
 
     order_id: str
     next_at: float = 0.0
-    attempts: int = 0
 
 
 class OwnCancels:
@@ -32,7 +31,9 @@ class OwnCancels:
         self._window = windows.cancels
         self._epoch = epoch
         self._count = 0
-        self._wanted: dict[str, OwnCancel] = {}
+        self._unwritten: dict[str, OwnCancel] = {}
+        self._written: dict[str, OwnCancel] = {}
+        """Written before and still wanted, the longest ago first."""
         self._requests: dict[str, OwnCancel] = {}
         self._answered_at: dict[str, float] = {}
         self.judged: dict[str, bool] = {}
@@ -40,8 +41,8 @@ class OwnCancels:
 
     def want(self, order_id: str) -> None:
         """Ask for the end of an order, unless that was asked for already."""
-        if order_id not in self._wanted:
-            self._wanted[order_id] = OwnCancel(order_id)
+        if order_id not in self._unwritten and order_id not in self._written:
+            self._unwritten[order_id] = OwnCancel(order_id)
 
     def answered_since(self, order_id: str, since_boot_s: float) -> bool:
         """Whether the venue has said something definitive about the cancel of an order since then."""
@@ -54,21 +55,22 @@ class OwnCancels:
 
     def over(self, order_id: str) -> None:
         """Note that an order has ended."""
-        self._wanted.pop(order_id, None)
+        self._unwritten.pop(order_id, None)
+        self._written.pop(order_id, None)
 
     def next(self, now: Now) -> tuple[str, dict[str, str]] | None:
         """Return id and arguments of the request to write now, if any."""
-        all_due = [wanted for wanted in self._wanted.values() if wanted.next_at <= now.mono]
-        due = next((wanted for wanted in all_due if not wanted.attempts), all_due[0] if all_due else None)
-        request_id = f"{self._epoch:x}y{self._count:x}"
+        due = next(iter(self._unwritten.values()), None)
+        take = self._window.take_for_own
         if due is None:
-            return None
-        take = self._window.take_for_own_repeat if due.attempts else self._window.take_for_own
-        if not take(request_id, now.mono):
+            due = next((wanted for wanted in self._written.values() if wanted.next_at <= now.mono), None)
+            take = self._window.take_for_own_repeat
+        request_id = f"{self._epoch:x}y{self._count:x}"
+        if due is None or not take(request_id, now.mono):
             return None
         self._count += 1
-        due.attempts += 1
-        self._wanted[due.order_id] = self._wanted.pop(due.order_id)  # the others come first now
+        self.over(due.order_id)
+        self._written[due.order_id] = due  # the others come first now
         due.next_at = now.mono + _REPEAT_S * self._window.stretch(now.mono)
         self._requests[request_id] = due
         return request_id, {"orderId": due.order_id}
@@ -81,7 +83,7 @@ class OwnCancels:
         self._window.acked(answer.request_id, now.mono)
         proof = verdict(answer.code)
         if proof is not Verdict.IN_DOUBT and answer.code not in RATE_CODES:
-            self._wanted.pop(asked.order_id, None)
+            self.over(asked.order_id)
             self._answered_at[asked.order_id] = now.mono
             self.judged[asked.order_id] = proof is Verdict.TAKEN or self.judged.get(asked.order_id, False)
         return True
@@ -89,9 +91,11 @@ class OwnCancels:
     def link_lost(self) -> None:
         """Await no answers any more; what is still wanted goes out over the next link."""
         self._requests.clear()
-        for wanted in self._wanted.values():
+        for wanted in self._written.values():
             wanted.next_at = 0.0
 
     def wake_at(self) -> float:
         """Return when the next cancel is due."""
-        return min((wanted.next_at for wanted in self._wanted.values()), default=float("inf"))
+        if self._unwritten:
+            return 0.0
+        return min((wanted.next_at for wanted in self._written.values()), default=float("inf"))

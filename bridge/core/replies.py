@@ -77,7 +77,7 @@ class Replies:
 
     def again(self, result: Result, repeat: Repeat) -> None:
         """Answer a command that was submitted again with its first outcome."""
-        copy = msgspec.structs.replace(result, command_offset=repeat.offset)
+        copy = msgspec.structs.replace(result, command_offset=repeat.offset, repeated=True)
         told = LastWord(copy, repeat.timestamp_ms, again=True)
         self._publish(copy, repeat.echo, lambda: self._claims.durable(repeat.offset), told)
 

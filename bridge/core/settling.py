@@ -54,7 +54,7 @@ class Settling:
     @property
     def awaited(self) -> int:
         """How many answers are awaited."""
-        return len(self._awaited)
+        return sum(pending.state not in OVER for pending in self._awaited.values())
 
     def written(self, pending: Pending, request_id: str, token: object) -> None:
         """Await the answer to a request."""

@@ -71,6 +71,7 @@ func (t *topic) counts(offset int64, epoch, sequence int) bool {
 type value struct {
 	OrderState, Sym, Side, Outcome, OrderID string
 	Quantity                                json.Number
+	Repeated                                bool
 	trace                                   string
 }
 
@@ -168,6 +169,9 @@ func ask(ctx context.Context, action string, args map[string]string) string {
 	fmt.Printf("%s  %s\n", action, result.Outcome)
 	if result.Outcome != "accepted" || result.trace != trace {
 		log.Fatalf("BROKEN  %s was not accepted, or not under traceparent %s: %+v", action, trace, result)
+	}
+	if result.Repeated { // this commandId was used before: nothing was done for us
+		log.Fatalf("BROKEN  %s has a commandId that is not fresh: %+v", action, result)
 	}
 	return result.OrderID
 }

@@ -95,6 +95,8 @@ async def ask(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, action: st
     print(f"{action}  {result['outcome']}")
     if result["outcome"] != "accepted" or traced != trace:
         raise SystemExit(f"BROKEN  {action} was not accepted, or not under traceparent {trace!r}: {result} {traced!r}")
+    if result.get("repeated"):  # this commandId was used before: that one is answered, and nothing was done for us
+        raise SystemExit(f"BROKEN  {action} has a commandId that is not fresh: {result}")
     return result["orderId"]
 
 

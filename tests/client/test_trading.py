@@ -113,6 +113,7 @@ async def test_a_command_is_submitted_again_after_a_restart(client: Client, rig:
         result = await again.result()
     assert (result.order_id, result.outcome) == (first.order_id, Outcome.ACCEPTED)
     assert result.command_offset == again.offset > first.command_offset
+    assert (first.repeated, result.repeated) == (False, True)
     assert placed(rig) == 1
 
 

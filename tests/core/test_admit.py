@@ -117,6 +117,20 @@ def test_what_is_no_command_is_refused_for_its_reason(
     assert (refusal.digest is None) == (command_id is None)
 
 
+def test_what_was_written_in_a_transaction_is_refused() -> None:
+    """It may be aborted yet, and that is not waited for; what an earlier owner claimed is admitted, to be asked about.
+
+    Its digest is that of the same command outside a transaction, so that one is a repeat and no conflict.
+    """
+    record = CommandRecord(7, START.wall_ms, None, json.dumps(GOOD).encode(), (), transactional=True)
+    refusal = admit(record, START, RULES)
+    admitted = _admit(json.dumps(GOOD).encode())
+    assert isinstance(refusal, Refusal)
+    assert isinstance(admitted, Pending)
+    assert (refusal.reason, refusal.command_id, refusal.digest) == ("transactional", "c-1", admitted.digest)
+    assert isinstance(admit(record, START, RULES.loosened()), Pending)
+
+
 def test_a_refusal_says_the_action_if_it_is_one() -> None:
     """The action stands in the answer when it is known, whatever else is wrong."""
     assert _admit(_raw("1")).action == "place_order"

@@ -49,6 +49,7 @@ def test_the_same_command_again_gets_the_first_answer() -> None:
     assert one.outcomes() == [(0, "accepted"), (1, "accepted"), (2, "accepted")]
     assert [record.headers for record in one.said if record.key == b"p"] == [[], [("traceparent", b"00-1")], []]
     assert len({record.event_id for record in one.said if record.key == b"p"}) == 1
+    assert [result.repeated for result in one.results()] == [False, True, True]
     assert _nothing_is_left(one)
 
 

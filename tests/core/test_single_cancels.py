@@ -11,9 +11,9 @@ MANY = 1000
 _OF_LATE = str(START.wall_ms - 1000)
 
 
-def _account(**terms: object) -> OneAccount:
+def _account(*, epoch: int = 1) -> OneAccount:
     limits = {"place_order": 5000, "replace_order": 300, "cancel_order": 1200, "cancel_orders": 1200}
-    return OneAccount(**{"cancel_all_by_single_cancels": True, "limits": limits, **terms})
+    return OneAccount(epoch=epoch, cancel_all_by_single_cancels=True, limits=limits)
 
 
 def _shown(one: OneAccount, order_id: str, name: str = "", **fields: str) -> OrderPush:
@@ -60,6 +60,7 @@ def test_orders_end_one_by_one_and_the_answer_comes_once() -> None:
     assert one.outcomes()[1:] == [(offset, "accepted")]
     assert _last(one) == ("accepted", "done by cancelling 2 orders one by one")
     assert one.results()[-1].sent_at == START.wall_ms
+    assert one.account.settling.awaited == 0
     assert one.account.doubts.all() == []
     again = one.offer(cancel_all("ca", "BINANCE"))
     assert one.outcomes()[2:] == [(again, "accepted")]

@@ -39,6 +39,9 @@ min_insync_replicas = 1
 [management]
 port = 0
 
+[limits]
+cancel_orders = "venue_message"  # it has a write and an ack of its own to die at
+
 [timing]
 {timing}
 """

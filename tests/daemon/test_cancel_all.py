@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import victim
@@ -22,9 +23,11 @@ OPENING = 2 * QUOTES
 """So many pushes tell that the quotes are open: NEW and OPEN of each."""
 MINUTE_S = 60
 WRITTEN = "written"
+_ACTIONS = {"venue_message": "cancel_orders", "single_cancels": "cancel_order"}
+"""What is written for a cancel_orders."""
 
 
-async def _quote_again(rig: Rig, clock: AheadClock, point: str) -> None:
+async def _quote_again(rig: Rig, clock: AheadClock, point: str, limits: Limits) -> None:
     """Let an owner die at a point of its cancel_orders, quote again, and let another owner end it."""
     clock.ahead_s -= MINUTE_S
     rig.venue.inject.foreign_action("main", "place_order", PLACE)
@@ -32,18 +35,19 @@ async def _quote_again(rig: Rig, clock: AheadClock, point: str) -> None:
     old = [command("place_order", PLACE) for _ in range(QUOTES)]
     away, quote = command("cancel_orders", {"exchangeType": "BINANCE"}), command("place_order", PLACE)
     portfolio = rig.venue.keys["main"].portfolio_id
-    async with rig.daemon_process(point if point != WRITTEN else "", timing=TIMING) as owner:
+    written = _ACTIONS[limits.cancel_orders]
+    async with rig.daemon_process(point if point != WRITTEN else "", timing=TIMING, limits=limits) as owner:
         results = await rig.topic(Stream.RESULTS)
         offsets = await rig.send(*old)
         for one in old:
             assert (await results.result(one))["outcome"] == "accepted"
         offsets += await rig.send(away)
         if point == WRITTEN:
-            await until(lambda: rig.venue.ledger.received("cancel_orders", portfolio) != [], what="the write")
+            await until(lambda: rig.venue.ledger.received(written, portfolio) != [], what="the write")
             owner.send_signal(signal.SIGKILL)
         assert await owner.wait() == -signal.SIGKILL
     offsets += await rig.send(quote)
-    async with rig.daemon(rig.settings(timing=TIMING)):
+    async with rig.daemon(rig.settings(timing=TIMING, limits=limits)):
         assert (await results.result(quote))["outcome"] == "accepted"
         assert (await results.result(away))["outcome"] == "accepted"
         live = (await results.result(quote))["orderId"]
@@ -51,26 +55,39 @@ async def _quote_again(rig: Rig, clock: AheadClock, point: str) -> None:
     assert lies(rig, results, dict(zip(offsets, [*old, away, quote], strict=True))) == []
 
 
-async def _with_clocks_apart(bootstrap: str, folder: Path, point: str, ahead_s: float) -> None:
+async def _with_clocks_apart(bootstrap: str, folder: Path, point: str, ahead_s: float, limits: Limits) -> None:
     clock = AheadClock(ahead_s)
     async with Venue(VenueSettings(), clock) as venue, Rig(bootstrap, venue, folder) as rig:
         if point == WRITTEN:
-            venue.faults.add(Fault(kind=FaultKind.DROP_ANSWER, action="cancel_orders"))
+            venue.faults.add(Fault(kind=FaultKind.DROP_ANSWER, action=_ACTIONS[limits.cancel_orders], times=None))
             # The first owner must not be able to publish that its quotes ended: nobody has seen it.
             venue.faults.add(Fault(kind=FaultKind.MUTE_PUSH, channel="Orders", connection=1, after=OPENING, times=None))
-        await _quote_again(rig, clock, point)
+        await _quote_again(rig, clock, point, limits)
 
 
-@pytest.mark.parametrize("point", [victim.BEFORE_CLAIM, victim.CLAIMED, WRITTEN])
-async def test_the_new_quote_survives(bootstrap: str, tmp_path: Path, point: str) -> None:
+@pytest.mark.parametrize(
+    ("policy", "point"),
+    [
+        ("venue_message", victim.BEFORE_CLAIM),
+        ("venue_message", victim.CLAIMED),
+        ("venue_message", WRITTEN),
+        ("single_cancels", victim.CLAIMED),
+    ],
+)
+async def test_the_new_quote_survives(
+    bootstrap: str, tmp_path: Path, policy: Literal["single_cancels", "venue_message"], point: str
+) -> None:
     """Killed before the claim, after it, or after the write whose answer is lost; with the venue's clock 2 s off too.
 
     What is older than the cancel_orders ends: ours, and somebody else's of a minute before.
     """
+    limits = Limits(cancel_orders=policy)
     folders = {ahead_s: tmp_path / str(ahead_s) for ahead_s in (-2, 0, 2)}
     for folder in folders.values():
         folder.mkdir()
-    await asyncio.gather(*(_with_clocks_apart(bootstrap, folders[ahead_s], point, ahead_s) for ahead_s in folders))
+    await asyncio.gather(
+        *(_with_clocks_apart(bootstrap, folders[ahead_s], point, ahead_s, limits) for ahead_s in folders)
+    )
 
 
 async def test_a_place_that_a_cancel_removed_stays_removed(rig: Rig) -> None:

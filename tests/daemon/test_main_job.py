@@ -1,9 +1,13 @@
 """Both streets from end to end: commands to the venue and back, pushes to their topics."""
 
+from typing import Literal
+
+import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
 from cloudevents.core.formats.json import JSONFormat
 from rig import PLACE, Rig, Topic, command, until
 
+from bridge.config import Limits
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.ledger import Event
 
@@ -17,9 +21,21 @@ CHANNELS = {
 MARKET = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "MARKET", "orderQty": "0.01"}
 
 
-async def test_all_four_actions_are_answered_by_the_venue(rig: Rig) -> None:
-    """Place, replace, cancel and cancel_orders are accepted, and the ledger has each exactly once."""
-    async with rig.daemon():
+@pytest.mark.parametrize(
+    ("policy", "cancels"),
+    [
+        ("single_cancels", {"cancel_order": 2, "cancel_orders": 0}),
+        ("venue_message", {"cancel_order": 1, "cancel_orders": 1}),
+    ],
+)
+async def test_all_four_actions_are_answered_by_the_venue(
+    rig: Rig, policy: Literal["single_cancels", "venue_message"], cancels: dict[str, int]
+) -> None:
+    """Place, replace, cancel and cancel_orders are accepted, and the ledger has each exactly once.
+
+    A cancel_orders goes out as cancels of what is open, unless the venue's own message is wanted.
+    """
+    async with rig.daemon(rig.settings(limits=Limits(cancel_orders=policy))):
         results = await rig.topic(Stream.RESULTS)
         first, second = command("place_order", PLACE), command("place_order", PLACE)
         await rig.send(first, second)
@@ -38,7 +54,8 @@ async def test_all_four_actions_are_answered_by_the_venue(rig: Rig) -> None:
         for action in ("place_order", "replace_order", "cancel_order", "cancel_orders")
     }
     assert outcomes == ["accepted"] * 3
-    assert received == {"place_order": 2, "replace_order": 1, "cancel_order": 1, "cancel_orders": 1}
+    assert received == {"place_order": 2, "replace_order": 1, **cancels}
+    assert rig.venue.portfolio().open_orders == {}
     assert rig.venue.portfolio().open_orders == {}
 
 

@@ -23,7 +23,7 @@ from bridge.ltp.session import Session
 BEFORE_CLAIM: Final = "before_claim"
 """A cancel_orders is to be claimed, and the commit that claims it is not sent."""
 CLAIMED: Final = "claimed"
-"""A cancel_orders is claimed, the gate is passed, and nothing is written."""
+"""A cancel_orders is claimed, the gate is passed, and nothing is written, nor a single cancel for it."""
 BETWEEN_RESULTS: Final = "between_results"
 """Of two `superseded` results the first is durable, the second never reaches Kafka."""
 
@@ -48,7 +48,7 @@ def _claimed() -> None:
     send = Session.send
 
     async def dying(self: Session, frame: bytes) -> None:
-        if b'"cancel_orders"' in frame:
+        if b'"cancel_order' in frame:
             _die()
         await send(self, frame)
 

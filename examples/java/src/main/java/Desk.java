@@ -139,6 +139,9 @@ public final class Desk {
     if (!outcome.equals("accepted") || !header(answer, "traceparent").equals(trace)) {
       throw new IllegalStateException(action + " was not accepted, or not under traceparent " + trace + ": " + answer);
     }
+    if (result.path("repeated").asBoolean()) { // this commandId was used before: nothing was done for us
+      throw new IllegalStateException(action + " has a commandId that is not fresh: " + answer);
+    }
     return text(result, "orderId");
   }
 
