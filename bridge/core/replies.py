@@ -1,6 +1,7 @@
 """What the bridge says: results, dead letters and session events, as records to publish."""
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -79,7 +80,7 @@ class Replies:
         """Answer a command that was submitted again with its first outcome."""
         copy = msgspec.structs.replace(result, command_offset=repeat.offset, repeated=True)
         told = LastWord(copy, repeat.timestamp_ms, again=True)
-        self._publish(copy, repeat.echo, lambda: self._claims.durable(repeat.offset), told)
+        self._publish(copy, repeat.echo, partial(self._claims.durable, repeat.offset), told)
 
     def refuse(self, record: CommandRecord, refusal: Refusal, now: Now) -> None:
         """Answer a record that is no command: under its own id if it has one, else as a dead letter."""
@@ -97,7 +98,7 @@ class Replies:
             body_digest=refusal.digest,
         )
         told = LastWord(result, record.timestamp_ms)
-        self._publish(result, names.echo(record.headers), lambda: self._claims.durable(record.offset), told)
+        self._publish(result, names.echo(record.headers), partial(self._claims.durable, record.offset), told)
         self._memory.answered(result, now.mono)
 
     def dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
@@ -124,7 +125,7 @@ class Replies:
                     (names.ERROR_MESSAGE, message.encode("utf-8", "replace")),
                     (names.ERROR_CODE, reason.value.encode()),
                 ],
-                when_durable=lambda: self._claims.durable(record.offset),
+                when_durable=partial(self._claims.durable, record.offset),
             )
         )
 

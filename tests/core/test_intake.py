@@ -1,6 +1,7 @@
 """Dedupe, and what the bridge answers by itself."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -343,3 +344,17 @@ def test_what_is_held_back_has_a_bound_in_bytes() -> None:
     while one.account.intake.wake_at(one.now) == one.now.mono:
         one.wait(0)
     assert not _paused(one)
+
+
+def test_a_dead_letter_that_waits_holds_no_value_that_was_left_out() -> None:
+    """Until it is durable it takes what is in it, and not the record that it stands for."""
+    one = OneAccount()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(10):
+            one.offer(bytes(2_000_000))
+        assert tracemalloc.get_traced_memory()[0] - before < 3_000_000
+    finally:
+        tracemalloc.stop()
+    assert len(one.dead_letters()) == 10
