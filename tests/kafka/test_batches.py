@@ -102,6 +102,7 @@ def test_offsets_before_the_start_are_passed() -> None:
         (batch(record(0, b"x", headers=[(b"n", b"")] * (HEADERS_MAX + 1)), 1), False),
         (batch(varint(8) + b"\x00" + varint(0) + varint(0) + varint(50) + b"1234", 1), False),
     ],
+    ids=itertools.count(),
 )
 def test_hostile_batches_stand_in_nobodys_way(*, data: bytes, readable: bool) -> None:
     """Each is read or told as unreadable, at its offset, and what comes after it is read."""
