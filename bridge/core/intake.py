@@ -319,6 +319,11 @@ class Intake:
             text = "its place had not been sent and was removed"
             self._replies.last_word(pending, Outcome.SUPERSEDED, now, message=text)
             return
+        if pending.maybe_sent_before:  # it may repeat what was written, and leaves room for what was not
+            heappush(self._deadlines, (pending.deadline, pending.offset, pending))
+            self._lanes.occupy(pending)
+            self._lanes.repeat(pending)
+            return
         waiting, free_at = self._lanes.waiting(pending.action), self._slot_free_at(pending, now)
         retry_after_ms = max(1, int((free_at - now.mono) * 1000))
         if free_at >= pending.deadline:

@@ -225,7 +225,7 @@ class Sending:
         repeat, window = self._lanes.head_repeat(now.mono), self._windows.cancels
         if repeat is None:
             return None
-        take = window.take_for_deferred if repeat.state is State.QUEUED else window.take_for_repeat
+        take = window.take_for_deferred if repeat.deferred is not None else window.take_for_repeat
         if not take(self.token(repeat), now.mono):
             return None
         if repeat.attempts:

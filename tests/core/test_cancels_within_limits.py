@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import Struct
-from one_account import OneAccount, cancel
+from one_account import START, OneAccount, cancel
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.claims import decode
@@ -184,6 +184,25 @@ def test_cancels_of_the_bridges_own_are_in_the_successors_window() -> None:
     assert two.send_cancels() == callers
     two.renew(185)
     assert two.send_own_cancels() == ["7" * 16]
+
+
+def test_new_cancels_go_ahead_of_those_that_an_earlier_owner_may_have_written() -> None:
+    """It repeated forty to a silent venue and died; the next one finds them all again, and a new one is not behind."""
+    one = OneAccount(limits=dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), SLOTS))
+    bodies = [cancel(f"old{number}", orderId=f"{number:016d}") for number in range(40)]
+    offsets = [one.offer(body | {"validUntil": one.now.wall_ms + 1_700_000}) for body in bodies]
+    one.renew(60)
+    one.wait(1)
+    commit = one.hand_over()
+    assert commit is not None
+    two = _successor(one, commit.metadata, commit.offset)
+    for body in bodies:
+        two.offer(body | {"validUntil": START.wall_ms + 1_700_000}, past=Past.READ)
+    two.send()
+    fresh = [two.offer(cancel(f"new{number}", orderId="8" * 16)) for number in range(SLOTS // 10)]
+    assert set(fresh) <= set(two.send_cancels())
+    two.renew(400)
+    assert set(offsets) <= {written.offset for written in two.written}
 
 
 def test_an_owner_that_ended_in_good_order_leaves_no_slot_taken_for_nothing() -> None:
