@@ -311,8 +311,6 @@ class Intake:
         """Hold the slot of a request that an earlier owner may have written: before now, and within its validity."""
         written_at = self._clocks.last_write_boot_s(pending, now)
         self._windows[pending.action].restore_unanswered(token, written_at, now.mono)
-        if pending.action == CANCEL:
-            self._windows.cancels.extra.restore(token, written_at)  # it may go out again
 
     def _queue(self, pending: Pending, now: Now) -> None:
         if self._clear_the_way(pending, now):

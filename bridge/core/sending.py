@@ -230,6 +230,8 @@ class Sending:
             return None
         if repeat.attempts:
             window.extra.add((repeat.offset, repeat.attempts - 1), repeat.written_at)
+        else:  # an earlier owner's, from before now
+            window.extra.add(("earlier owner", repeat.offset), now.mono)
         self._lanes.take_repeat()
         return repeat
 
