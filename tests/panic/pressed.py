@@ -17,8 +17,9 @@ VALID_S = 1_700.0
 WAIT_S = 120.0
 CHANGES: dict[str, Any] = {
     "timing": {"late_landing_s": 1200},
+    "limits": {"cancel_orders": "venue_message"},
 }
-"""Settings: the crowd stays in doubt for as long as a run lasts."""
+"""Settings: the crowd stays in doubt for as long as a run lasts; the venue's own message is what is looked for."""
 _STRANGERS = "9999"
 """How the orderIds begin whose cancels the venue does not answer."""
 
