@@ -87,15 +87,16 @@ class FetchedRecords:
         self.next_fetch_offset = start
         self.suspect = suspect
         self._returned_bytes = 0
-        self._records = self._read_batches(data)
+        self._records: Iterator[FetchedRecord] = self._read_batches(data)
 
     def __iter__(self) -> Iterator[FetchedRecord]:
         return self
 
     def __next__(self) -> FetchedRecord:
-        if self._returned_bytes >= FETCH_BYTES_MAX:
-            raise StopIteration  # the rest is fetched again
-        record = next(self._records)
+        record = next(self._records, None) if self._returned_bytes < FETCH_BYTES_MAX else None
+        if record is None:  # at its end, or at the bound: then the rest is fetched again
+            self._records = iter(())  # the generator and what it holds would live until a collection of garbage
+            raise StopIteration
         self._returned_bytes += len(record.key or b"") + len(record.value or b"")
         return record
 

@@ -1,5 +1,6 @@
 """Batches that a caller wrote: whatever they are, every offset is passed once, and memory and time have bounds."""
 
+import gc
 import gzip
 import itertools
 import struct
@@ -203,3 +204,19 @@ def test_a_fetch_of_many_bombs_ends_at_the_bound() -> None:
         assert len(records) <= 2
         offsets += [one.offset for one in records]
     assert offsets == list(range(6))
+
+
+def test_fetches_that_were_read_leave_nothing_behind() -> None:
+    """What a fetch held is let go at once, without a collection of garbage."""
+    bomb = zstd_bomb(15)[8:]
+    data = b"".join(struct.pack(">q", base) + bomb for base in range(8))
+    gc.disable()
+    tracemalloc.start()
+    try:
+        before, position = tracemalloc.get_traced_memory()[0], 0
+        while position < 8:
+            position = read(data, position)[1]
+        assert tracemalloc.get_traced_memory()[0] - before < batches.BATCH_BYTES_MAX
+    finally:
+        tracemalloc.stop()
+        gc.enable()
