@@ -58,6 +58,9 @@ class Pending(Struct, eq=False):
     """How many of its requests the venue has certainly refused."""
     refusal: tuple[int, str] | None = None
     """Code and words of the last refusal, while that does not prove what became of the command."""
+    failed: tuple[int, str, float] | None = None
+    """Code and words of the venue's answer that something failed, nobody says what, and when it came, on the clock that
+    never steps."""
     is_redirected: bool = False
     """Whether a replace has given its order another orderId than it names: `order_id`."""
     executed_as: str | None = None

@@ -119,7 +119,7 @@ class Doubts:
             self._schedule.ask_at(pending.offset, first, is_urgent=pending.action == CANCEL_ALL)
             if pending.action == REPLACE:
                 self._orders.amended(pending.order_id, self._clocks.venue.read_at(now.mono).latest)
-        if pending.refusal is not None and not doubt.contradicted:
+        if (pending.refusal is not None or pending.failed is not None) and not doubt.contradicted:
             doubt.contradicted = True
             self._schedule.ask_at(pending.offset, now.mono)
         if pending.executed_as is not None:
@@ -165,7 +165,12 @@ class Doubts:
         place = self._places.get(order.client_order_id or "")
         if place is not None and facts.is_of(order, place, self._since_ms(place), replaces):
             place.shown_qty = facts.other_quantity(order, place)
-            self._shown(place, order.order_id, now)
+            if place.failed is not None and order.refused and place.state is State.UNKNOWN:
+                code, words, _ = place.failed
+                place.order_id = order.order_id or None
+                self.settle(place, Outcome.REJECTED, Event.SHOWN, now, code=code, message=words)
+            else:
+                self._shown(place, order.order_id, now)
         for replace in replaces:
             if facts.shows_replace(order, replace, self._since_ms(replace)):
                 self._orders.succeeded(replace.order_id, order.order_id)
@@ -238,7 +243,8 @@ class Doubts:
             if self._cancel_alls.all_answered(pending):
                 self._settle_cancel_all(pending, now)
         elif pending.action == PLACE or order is None:
-            self._give_up(pending, now, f"the venue knew nothing of it {self._late_landing_s:g} s after it was written")
+            waited_s = round(self._until(doubt) - (pending.written_at or doubt.inherited_at), 1)
+            self._give_up(pending, now, f"the venue knew nothing of it {waited_s:g} s after it was written")
         elif not order.over:
             self._give_up(pending, now, f"order {order.order_id} lives on as {order.state} without showing it")
 
@@ -284,14 +290,23 @@ class Doubts:
         self.settle(pending, Outcome.ACCEPTED, by, now, message=self._cancel_alls.told(pending))
 
     def _until(self, doubt: _Doubt) -> float:
-        """Return from when on a command can no longer land."""
-        return (doubt.pending.written_at or doubt.inherited_at) + self._late_landing_s
+        """Return from when on a command can no longer land: the venue is through with one of which it says it failed.
+
+        What came of that, REST tells when it has caught up.
+        """
+        pending = doubt.pending
+        landed_boot_s = (pending.written_at or doubt.inherited_at) + self._late_landing_s
+        if pending.failed is None or pending.action not in {PLACE, REPLACE}:
+            return landed_boot_s
+        return min(landed_boot_s, pending.failed[2] + self._clocks.rest_lag_ms / 1000)
 
     def _shown(self, pending: Pending, order_id: str, now: Now) -> None:
         if pending.state is State.UNKNOWN:
             pending.order_id = order_id or None
             quantity = pending.shown_qty
             text = None if quantity is None else f"its answer was lost; the order's quantity is {quantity}"
+            if pending.failed is not None:
+                text = f"the venue said: {pending.failed[1]}; and it shows that it was done"
             self.settle(pending, Outcome.ACCEPTED, Event.SHOWN, now, message=text)
         else:
             pending.step(Event.SHOWN)
@@ -299,7 +314,9 @@ class Doubts:
     def _give_up(self, pending: Pending, now: Now, message: str) -> None:
         if not self._clocks.may_say_not_found(now):
             return
-        self.settle(pending, Outcome.NOT_FOUND, Event.GIVEN_UP, now, message=message)
+        code, words, _ = pending.failed or (None, "", 0.0)
+        message = f"{words}; {message}" if words else message
+        self.settle(pending, Outcome.NOT_FOUND, Event.GIVEN_UP, now, code=code, message=message)
         self._late.given_up(pending, self._since_ms(pending))
         order = self._orders.find(None, pending.client_order_id)
         if pending.action == PLACE and order is not None:

@@ -46,7 +46,7 @@ def fate_of_cancel(cancel: Pending, known: CancelledOrder, orders: Orders, now: 
         return _fate_of_live(cancel, known, now) if known.asked else None
     if facts.shows_cancel(order, cancel, known.since_ms):
         told = known.asked or order.action == "CANCEL_COMPLETE"
-        return _taken(order) if told and not orders.may_come_back(order, known.told_until_ms) else None
+        return _taken(cancel, order) if told and not orders.may_come_back(order, known.told_until_ms) else None
     if not orders.is_final(order, known.told_until_ms):
         return None
     if cancel.refusal is not None:
@@ -59,7 +59,7 @@ def _fate_of_live(cancel: Pending, known: CancelledOrder, now: Now) -> CancelFat
     """Return what is said of a cancel whose order is not over, or not known. While it is valid, a repeat says more."""
     valid, order, refusal = now.mono < cancel.deadline, known.order, cancel.refusal
     if not valid and order is not None and facts.shows_cancel_failed(order, cancel, known.since_ms):
-        return _taken(order)
+        return _taken(cancel, order)
     if refusal is None or known.may_be_made:
         return None
     # No trace of the order: whoever else may have written the cancel found none either.
@@ -67,8 +67,9 @@ def _fate_of_live(cancel: Pending, known: CancelledOrder, now: Now) -> CancelFat
     return _refused(refusal) if nowhere or (cancel.is_refused and not valid) else None
 
 
-def _taken(order: Order) -> CancelFate:
-    return CancelFate(Outcome.ACCEPTED, Event.SHOWN, f"its answer was lost; {order.state}")
+def _taken(cancel: Pending, order: Order) -> CancelFate:
+    said = "its answer was lost" if cancel.failed is None else f"the venue said: {cancel.failed[1]}"
+    return CancelFate(Outcome.ACCEPTED, Event.SHOWN, f"{said}; {order.state}")
 
 
 def _refused(refusal: tuple[int, str]) -> CancelFate:

@@ -12,6 +12,7 @@ from bridge.contract.pushes import OrderPush, Text
 TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "CANCELED", "REJECT", "REJECTED", "FAIL", "EXPIRED"})
 """States that an order never leaves, with the spellings that were seen (LTP docs, Enum Definitions)."""
 CANCELLED: Final = frozenset({"CANCELLED", "CANCELED"})
+REFUSED: Final = frozenset({"REJECT", "REJECTED", "FAIL"})
 _OVER_REMEMBERED_MAX: Final = 100_000
 _AMENDED_REMEMBERED_MAX: Final = 100_000
 _TIME_DIGITS_MAX: Final = 15
@@ -79,6 +80,11 @@ class Order(Struct, frozen=True, gc=False):
     def cancelled(self) -> bool:
         """Whether it ended as cancelled."""
         return self.state in CANCELLED
+
+    @property
+    def refused(self) -> bool:
+        """Whether it never was: refused by the exchange, or failed."""
+        return self.state in REFUSED
 
     @property
     def surely_complete(self) -> bool:

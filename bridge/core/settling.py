@@ -7,7 +7,7 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome
 from bridge.contract.session import Alarm
 from bridge.core.alarms import ActiveAlarms
-from bridge.core.answers import ORDER_STATE_CODES, RATE_CODES, Verdict, verdict
+from bridge.core.answers import KINDS, ORDER_STATE_CODES, RATE_CODES, CodeKind, Verdict, verdict
 from bridge.core.clocks import Clocks
 from bridge.core.command import Pending
 from bridge.core.doubts import Doubts
@@ -106,6 +106,8 @@ class Settling:
             pending.refusal = (answer.code, answer.message)
             proof = Verdict.IN_DOUBT
         if proof is Verdict.IN_DOUBT:
+            if KINDS.get(answer.code) is CodeKind.GENERAL:
+                pending.failed = (answer.code, answer.message, now.mono)
             self._doubt(pending, now, code=answer.code, message=answer.message)
             return True
         if proof is Verdict.TAKEN:
