@@ -16,12 +16,13 @@ import structlog
 from aiokafka import errors as kafka_errors
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
-from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.conn import collect_hosts
 from aiokafka.protocol.metadata import MetadataRequest
 
 from bridge.config import Kafka
 from bridge.errors import ConfigError
 from bridge.kafka.cluster import client_options
+from bridge.kafka.credentials import create_guarded_connection
 
 _KNOWN_BROKERS_S: Final = 3.0
 """How long the known brokers may take together: packets to an address that has gone are often not even refused."""
@@ -87,7 +88,8 @@ class _MetadataUpdate:
 
 
 async def _metadata_of(host: str, port: int, request: MetadataRequest, options: dict[str, Any]) -> Any:  # noqa: ANN401
-    connection = await create_conn(host, port, request_timeout_ms=int(_BOOTSTRAP_SERVER_S * 1000), **options)
+    timeout_ms = int(_BOOTSTRAP_SERVER_S * 1000)
+    connection = await create_guarded_connection(host, port, request_timeout_ms=timeout_ms, **options)
     try:
         return await connection.send(request)
     finally:

@@ -6,16 +6,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol import admin as protocol
 from rig import until
 
 from bridge.config import Kafka
 from bridge.errors import ClusterUnreachable
 from bridge.kafka import credentials
-from bridge.kafka.cluster import likely_cause
+from bridge.kafka.cluster import client_options, likely_cause
 from bridge.kafka.credentials import WAITS_S, CredentialGate, LoginHeldBack
 from bridge.kafka.preflight import reach_cluster
 from bridge.kafka.producer import Trouble, connect
+from bridge.kafka.rebootstrap import follow_bootstrap_servers
 from bridge.kafka.tail import read_tail
 
 VERSIONS, HANDSHAKE, AUTHENTICATE = 18, 17, 36
@@ -135,6 +137,21 @@ async def test_it_is_tried_again_after_minutes_or_when_its_file_changes(
     kafka.sasl_password_file.write_text("wrong-2")
     assert "it refused" in await likely_cause(kafka)
     assert broker[0].passwords[-1] == b"wrong-2"
+
+
+async def test_asking_the_bootstrap_servers_again_tries_no_refused_password(
+    broker: tuple[Refusing, str], kafka: Kafka, clock: Clock
+) -> None:
+    """A running client whose brokers are gone asks the bootstrap servers, and they have refused this password."""
+    with pytest.raises(ClusterUnreachable):
+        await reach_cluster(kafka)
+    client = AIOKafkaClient(**client_options(kafka))
+    follow_bootstrap_servers(client, kafka)
+    try:
+        assert not await client._metadata_update(client.cluster, [])
+    finally:
+        await client.close()
+    assert broker[0].passwords == [b"wrong-1"]
 
 
 async def test_unproven_credentials_are_tried_one_at_a_time() -> None:
