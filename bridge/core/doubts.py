@@ -15,18 +15,19 @@ from bridge.contract.results import Outcome
 from bridge.core import facts
 from bridge.core.cancel_all import CancelAlls
 from bridge.core.clocks import Clocks
-from bridge.core.command import Pending, in_scope
-from bridge.core.commands_by_order import CommandsByOrder
+from bridge.core.command import Pending
 from bridge.core.lanes import Lanes
 from bridge.core.late import LateLandings
-from bridge.core.life import IN_FLIGHT, Event, State
+from bridge.core.life import Event, State
 from bridge.core.lost_cancels import CancelledOrder, fate_of_cancel
 from bridge.core.memory import Memory
 from bridge.core.now import Now
+from bridge.core.order_names import follow_order
 from bridge.core.orders import Order, Orders
 from bridge.core.own_cancels import OwnCancels
 from bridge.core.replies import Replies
 from bridge.core.status_queries import QuerySchedule, StatusQuery
+from bridge.core.written_commands import WrittenCommands
 
 
 class _Doubt(Struct):
@@ -62,26 +63,15 @@ class Doubts:
         self._cancel_alls = CancelAlls(orders, memory, own_cancels, clocks)
         self._doubts: dict[int, _Doubt] = {}
         self._schedule = QuerySchedule()
-        self._places: dict[str, Pending] = {}
-        self._replaces = CommandsByOrder()
-        self._cancels = CommandsByOrder()
+        self.written_commands = WrittenCommands()
 
     def __contains__(self, offset: int) -> bool:
         return offset in self._doubts
 
-    def watch(self, pending: Pending) -> None:
-        """Note a command that may have been written: its order may show itself before the answer, or instead of it."""
-        if pending.action == PLACE and pending.client_order_id is not None:
-            self._places[pending.client_order_id] = pending
-        elif pending.action == REPLACE:
-            self._replaces.add(pending)
-        elif pending.action == CANCEL:
-            self._cancels.add(pending)
-
     def written(self, pending: Pending) -> None:
         """Note a command that is being written, and what is known of its order right before the first time."""
         if pending.action in {REPLACE, CANCEL}:
-            self._redirect(pending)
+            follow_order(pending, self._orders)
         if pending.attempts == 1 and not pending.maybe_sent_before:
             # What its order shows at a repeat may be the first request's doing.
             pending.before = self._orders.find(pending.order_id, pending.client_order_id)
@@ -89,18 +79,12 @@ class Doubts:
             self._late.named_anew(pending.client_order_id)
         elif pending.action == REPLACE:
             self._orders.amended(pending.order_id, self._clocks.venue.read_at(pending.written_at).latest)
-        self.watch(pending)
+        self.written_commands.add(pending)
 
     def begin_single_cancels(self, cancel_all: Pending, now: Now) -> None:
         """Carry a cancel_orders out by single cancels, and ask for what else is open."""
         self._cancel_alls.begin(cancel_all)
         self.add(cancel_all, now)
-
-    def may_be_on_its_way(self, cancel: Pending) -> bool:
-        """Whether the order of a cancel may be made just now: its place or a replace of it has no last word."""
-        place = self._places.get(cancel.client_order_id or "")
-        placed = place is not None and place.state in IN_FLIGHT
-        return placed or bool(self._replaces.named(cancel.order_id, cancel.client_order_id))
 
     def was_done(self, cancel: Pending) -> bool:
         """Whether the order of a cancel shows what it asked for."""
@@ -151,18 +135,17 @@ class Doubts:
         self._doubts.pop(pending.offset, None)
         self._schedule.forget(pending.offset)
         self._cancel_alls.forget(pending)
-        self._replaces.remove(pending)
-        self._cancels.remove(pending)
-        if pending.action == PLACE:
-            self._places.pop(pending.client_order_id or "", None)
+        self.written_commands.remove(pending)
         self._lanes.settled(pending)
 
     def order_seen(self, order: Order, now: Now) -> None:
         """Let a snapshot of an order, from the stream or from REST, settle what it proves."""
         if order.over:
             self._own_cancels.over(order.order_id)
-        replaces = self._replaces.of(order)
-        place = self._places.get(order.client_order_id or "")
+        replaces, place = (
+            self.written_commands.replaces_of(order),
+            self.written_commands.place_named(order.client_order_id),
+        )
         if place is not None and facts.is_of(order, place, self._since_ms(place), replaces):
             place.shown_qty = facts.other_quantity(order, place)
             if place.failed is not None and order.refused and place.state is State.UNKNOWN:
@@ -175,7 +158,7 @@ class Doubts:
             if facts.shows_replace(order, replace, self._since_ms(replace)):
                 self._orders.succeeded(replace.order_id, order.order_id)
                 self._shown(replace, order.order_id, now)
-        for cancel in self._cancels.of(order):
+        for cancel in self.written_commands.cancels_of(order):
             self._settle_cancel(cancel, now, asked=False)
         self._late.order_seen(order, now)
         for cancel_all in self._cancel_alls.order_seen(order):
@@ -183,7 +166,7 @@ class Doubts:
 
     def trade_seen(self, trade: TradePush, now: Now) -> None:
         """Let an execution, from the stream or from REST, settle the place that it is of."""
-        place = self._places.get(trade.client_order_id or "")
+        place = self.written_commands.place_named(trade.client_order_id)
         if place is not None and facts.is_trade_of(trade, place, self._since_ms(place)):
             place.executed_as = str(trade.order_id)
             self._shown(place, place.executed_as, now)
@@ -248,14 +231,6 @@ class Doubts:
         elif not order.over:
             self._give_up(pending, now, f"order {order.order_id} lives on as {order.state} without showing it")
 
-    def _redirect(self, pending: Pending) -> None:
-        """Let a command go to what replaces have made of its order."""
-        order_id = pending.order_id if "orderId" in pending.args else None
-        order = self._orders.find_present(order_id, pending.client_order_id)
-        if order is not None:
-            pending.order_id = order.order_id
-            pending.is_redirected = self._orders.is_successor(order.order_id) and not order.over
-
     def _settle_cancel(self, cancel: Pending, now: Now, *, asked: bool) -> None:
         """Settle a cancel by its order, if that proves anything.
 
@@ -269,7 +244,7 @@ class Doubts:
             since_ms=self._since_ms(cancel),
             told_until_ms=self._clocks.rest_tells_until_ms(now),
             asked=asked,
-            may_be_made=self.may_be_on_its_way(cancel),
+            may_be_made=self.written_commands.may_make_order_of(cancel),
         )
         fate = fate_of_cancel(cancel, known, self._orders, now)
         if fate is None or (fate.outcome is Outcome.NOT_FOUND and not self._clocks.may_say_not_found(now)):
@@ -280,7 +255,7 @@ class Doubts:
 
     def _finish_cancel_all(self, pending: Pending, now: Now) -> None:
         """Settle a cancel_orders of which nothing is left, unless what came before it may yet make an order."""
-        if not self._may_land_below(pending):
+        if not self.written_commands.may_make_order_below(pending):
             self._settle_cancel_all(pending, now)
 
     def _settle_cancel_all(self, pending: Pending, now: Now) -> None:
@@ -339,12 +314,3 @@ class Doubts:
     def _since_ms(self, pending: Pending) -> int:
         """Return the venue's earliest time at which what a command asked for can have happened."""
         return self._clocks.happened_since_ms(pending)
-
-    def _may_land_below(self, cancel_all: Pending) -> bool:
-        """Whether an order may yet be made by a place or replace in flight that came before a cancel_orders."""
-        return any(
-            pending.state in IN_FLIGHT
-            and pending.offset < cancel_all.offset
-            and (pending.exchange is None or in_scope(cancel_all.exchange, pending.exchange))
-            for pending in (*self._places.values(), *self._replaces.all())
-        )

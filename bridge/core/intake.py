@@ -1,8 +1,6 @@
 """From a record of the commands topic to a place in a lane, or straight to an answer."""
 
-from collections import deque
 from enum import StrEnum
-from heapq import heappop, heappush
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome, Reason
@@ -14,24 +12,18 @@ from bridge.core.dedupe import Dedupe
 from bridge.core.deferred import may_be_cancel
 from bridge.core.held_commands import HeldCommands
 from bridge.core.lanes import Lanes
-from bridge.core.life import UNSENT, State
 from bridge.core.memory import Memory
 from bridge.core.now import Now
 from bridge.core.order_lookups import OrderLookups
+from bridge.core.order_names import name_order
 from bridge.core.orders import Orders
 from bridge.core.replies import Replies
 from bridge.core.sending import Sending
 from bridge.core.settling import Settling
 from bridge.core.traffic import CommandRecord
+from bridge.core.unsent_commands import UnsentCommands
 from bridge.core.validity import NotValid, judge_validity
 from bridge.core.windows import Windows
-
-_AT_ONCE = 500
-"""Commands that expire in one turn: thousands at once would hold up a cancel."""
-_ANSWERED_AT_ONCE = 100
-"""Commands that a cancel_orders has ended and that are answered in one turn: it is to go out meanwhile."""
-_LOOK_AGAIN_S = 0.05
-"""A command that expires while its claim is under way is answered when that has come back."""
 
 
 class Past(StrEnum):
@@ -78,8 +70,7 @@ class Intake:
         self._settling = settling
         self._clocks = clocks
         self._held = HeldCommands()
-        self._deadlines: list[tuple[float, int, Pending]] = []
-        self._superseded: deque[Pending] = deque()
+        self._unsent = UnsentCommands(replies, lanes, sending)
         self._lookups = lookups
 
     @property
@@ -147,17 +138,14 @@ class Intake:
             for record in self._held.oldest():
                 self._held.take(record)
                 self._take_in(record, now, Past.NEW)
-            self._answer_superseded(now)
-            self._expire(now)
+            self._unsent.answer_due(now)
         self._memory.forget(now.mono)
 
     def wake_at(self, now: Now) -> float:
         """Return when the next command expires, or is to be taken in."""
         if not self._sending.has_lease(now):
             return float("inf")
-        if self._held or self._superseded:
-            return now.mono
-        return self._deadlines[0][0] if self._deadlines else float("inf")
+        return now.mono if self._held else self._unsent.wake_at(now)
 
     def lookups(self) -> list[str]:
         """Return the clientOrderIds of replaces that wait and whose order nobody here knows."""
@@ -181,7 +169,7 @@ class Intake:
                 self._lanes.put_back(pending)
             else:
                 text = f"neither the bridge nor the venue knows an order {client_order_id}"
-                self._end(pending, Outcome.DENIED, now, reason=Reason.UNKNOWN_ORDER, message=text)
+                self._unsent.end(pending, Outcome.DENIED, now, reason=Reason.UNKNOWN_ORDER, message=text)
         return True
 
     def _let_cancels_ahead(self, now: Now) -> None:
@@ -201,11 +189,10 @@ class Intake:
         cancel = admit(record, self._clocks.by_broker(now), self._rules)
         if not isinstance(cancel, Pending) or cancel.action != CANCEL or self._memory.find(cancel.command_id):
             return False
-        self._name_order(cancel)
+        name_order(cancel, self._orders, self._lanes)
         order = self._orders.find(cancel.order_id, cancel.client_order_id)
-        if cancel.order_id is None or (order is not None and order.over):
-            return False
-        if self._lanes.unsent_replaces(cancel.order or ""):
+        is_over = order is not None and order.over
+        if cancel.order_id is None or is_over or self._lanes.unsent_replaces(cancel.order or ""):
             return False
         return self._slot_free_at(cancel, now) < cancel.deadline
 
@@ -227,7 +214,7 @@ class Intake:
             return
         if not self._dedupe.is_first(admitted.command_id, admitted.digest, admitted, record, now):
             return
-        self._name_order(admitted)
+        name_order(admitted, self._orders, self._lanes)
         if past is Past.CLAIMED:
             self._inherit(admitted, now)
             return
@@ -238,9 +225,7 @@ class Intake:
         if admitted.action in {PLACE, REPLACE} and self._memory.full:
             self._deny(admitted, Reason.MEMORY_FULL, now)
         elif admitted.action == PLACE and holder != admitted.offset:
-            text = (
-                f"clientOrderId {admitted.client_order_id} belongs to another command; give this one a name of its own"
-            )
+            text = f"clientOrderId {admitted.client_order_id} belongs to another command; give this one its own"
             self._deny(admitted, Reason.CLIENT_ORDER_ID_IN_USE, now, message=text)
         elif (invalid := judge_validity(admitted, self._clocks, now)) is not None:
             self._take_in_invalid(admitted, invalid, now)
@@ -260,43 +245,8 @@ class Intake:
         if asked is None or asked.result is None or asked.offset != pending.offset:
             return  # submitted again, it was answered and not sent
         if not asked.result.outcome.unsent:
-            self._name_order(pending)
-            self._clear_the_way(pending, now)
-
-    def _expire(self, now: Now) -> None:
-        for _ in range(_AT_ONCE):
-            if not self._deadlines or self._deadlines[0][0] > now.mono:
-                return
-            _, _, pending = heappop(self._deadlines)
-            if pending.state is State.QUEUED:
-                self._sending.withdraw(pending)
-                self._end_unsent(pending, now)
-            elif pending.state in UNSENT:
-                heappush(self._deadlines, (now.mono + _LOOK_AGAIN_S, pending.offset, pending))
-
-    def _end_unsent(self, pending: Pending, now: Now) -> None:
-        """Answer what has expired in its lane; the venue has refused some of it for its rate as often as it went."""
-        if pending.deferred is None:
-            self._end(pending, Outcome.EXPIRED, now)
-            return
-        code, message = pending.deferred
-        self._end(pending, Outcome.REJECTED, now, code=code, message=message)
-
-    def _name_order(self, pending: Pending) -> None:
-        """Find the one name under which all commands of an order meet, and what else is known of it."""
-        if pending.action == PLACE:
-            pending.order = pending.client_order_id
-        if pending.action not in {REPLACE, CANCEL}:
-            return
-        order = self._orders.find(pending.order_id, pending.client_order_id)
-        if order is not None:
-            pending.order_id = pending.order_id or order.order_id
-            pending.client_order_id = pending.client_order_id or order.client_order_id
-            pending.exchange = order.exchange
-        if pending.exchange is None and pending.client_order_id is not None:
-            pending.exchange = self._lanes.exchange_of(pending.client_order_id)
-        known = order.client_order_id if order is not None else None
-        pending.order = known or pending.client_order_id or pending.order_id
+            name_order(pending, self._orders, self._lanes)
+            self._unsent.supersede_for(pending, now)
 
     def _inherit(self, pending: Pending, now: Now) -> None:
         pending.maybe_sent_before = True
@@ -305,7 +255,7 @@ class Intake:
         self._take_slot_of_earlier_owner(pending, pending.offset, now)
         self._lanes.occupy(pending)
         self._settling.inherited(pending, now)
-        self._clear_the_way(pending, now)
+        self._unsent.supersede_for(pending, now)
 
     def _take_slot_of_earlier_owner(self, pending: Pending, token: object, now: Now) -> None:
         """Hold the slot of a request that an earlier owner may have written: before now, and within its validity."""
@@ -313,12 +263,12 @@ class Intake:
         self._windows[pending.action].restore_unanswered(token, written_at, now.mono)
 
     def _queue(self, pending: Pending, now: Now) -> None:
-        if self._clear_the_way(pending, now):
+        if self._unsent.supersede_for(pending, now):
             text = "its place had not been sent and was removed"
             self._replies.last_word(pending, Outcome.SUPERSEDED, now, message=text)
             return
         if pending.maybe_sent_before:  # it may repeat what was written, and leaves room for what was not
-            heappush(self._deadlines, (pending.deadline, pending.offset, pending))
+            self._unsent.expire_at_deadline(pending)
             self._lanes.occupy(pending)
             self._lanes.repeat(pending)
             return
@@ -330,46 +280,12 @@ class Intake:
         if pending.action in {PLACE, REPLACE} and waiting >= self._lane_max:
             self._deny(pending, Reason.LANE_FULL, now, retry_after_ms=retry_after_ms)
             return
-        heappush(self._deadlines, (pending.deadline, pending.offset, pending))
+        self._unsent.expire_at_deadline(pending)
         self._lanes.add(pending)
 
     def _slot_free_at(self, pending: Pending, now: Now) -> float:
         """Estimate when a command gets a slot; `now` when at once."""
         return max(now.mono, self._windows[pending.action].free_at(self._lanes.waiting(pending.action), now.mono))
-
-    def _clear_the_way(self, pending: Pending, now: Now) -> bool:
-        """Let a cancel end what waits before it; whether that was the place of its order.
-
-        Everything that waits was read before, so it stands at a lower offset. Thousands may wait before a
-        cancel_orders: they are ended at once and answered in parts, because it is not to wait for their answers.
-        """
-        if pending.action == CANCEL_ALL:
-            for earlier in self._lanes.unsent_in_scope(pending.exchange or ""):
-                if earlier.state is State.QUEUED:
-                    earlier.superseded = True
-                    self._lanes.discard(earlier)
-                    self._superseded.append(earlier)
-                else:
-                    self._supersede(earlier, now)
-            self._answer_superseded(now)
-        elif pending.action == CANCEL and pending.order is not None:
-            for earlier in self._lanes.unsent_replaces(pending.order):
-                self._supersede(earlier, now)
-            place = self._lanes.unsent_place(pending.order)
-            if place is not None:
-                self._supersede(place, now)
-                return True
-        return False
-
-    def _answer_superseded(self, now: Now) -> None:
-        for _ in range(min(len(self._superseded), _ANSWERED_AT_ONCE)):
-            pending = self._superseded.popleft()
-            if pending.state is State.QUEUED:
-                self._supersede(pending, now)
-
-    def _supersede(self, pending: Pending, now: Now) -> None:
-        self._sending.withdraw(pending)
-        self._end(pending, Outcome.SUPERSEDED, now, message="a later cancel made it pointless")
 
     def _deny(
         self,
@@ -383,16 +299,3 @@ class Intake:
         self._replies.last_word(
             pending, Outcome.DENIED, now, reason=reason, message=message, retry_after_ms=retry_after_ms
         )
-
-    def _end(
-        self,
-        pending: Pending,
-        outcome: Outcome,
-        now: Now,
-        *,
-        reason: Reason | None = None,
-        code: int | None = None,
-        message: str | None = None,
-    ) -> None:
-        self._replies.last_word(pending, outcome, now, reason=reason, code=code, message=message)
-        self._lanes.settled(pending)

@@ -4,13 +4,14 @@ from math import inf
 
 from msgspec import Struct
 
-from bridge.contract.commands import CANCEL, CANCEL_ALL, REPLACE
+from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.core.claims import METADATA_BYTES_MAX, Claims, encode
 from bridge.core.command import SAFE_TO_REPEAT, Pending
 from bridge.core.lanes import CLAIM_LANES, Lanes
 from bridge.core.life import Event, State
 from bridge.core.now import Now
 from bridge.core.order_lookups import OrderLookups
+from bridge.core.order_names import has_order_id
 from bridge.core.orders import Orders
 from bridge.core.windows import Windows
 
@@ -246,7 +247,7 @@ class Sending:
             while room > 0 and (pending := self._lanes.head(action)) is not None:
                 if action != CANCEL_ALL and (pending.offset > refused or self._lanes.barred(pending)):
                     break
-                if not self._named(pending):
+                if not has_order_id(pending, self._orders):
                     self._lanes.set_aside(pending)
                     self._lookups.add(pending)
                     continue
@@ -257,17 +258,6 @@ class Sending:
                 batch.append(pending)
                 room -= 1
         return batch
-
-    def _named(self, pending: Pending) -> bool:
-        """Give a replace the orderId that the venue wants (LTP docs, Replace Order); False when it is not known.
-
-        Only now: the replace before it may have given the order another id.
-        """
-        if pending.action != REPLACE or "orderId" in pending.args:
-            return True
-        order = self._orders.find(None, pending.client_order_id)
-        pending.order_id = order.order_id if order is not None else pending.order_id
-        return pending.order_id is not None
 
     def _put_back(self, pending: Pending) -> None:
         self._windows[pending.action].unwritten(pending.offset)

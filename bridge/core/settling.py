@@ -69,7 +69,7 @@ class Settling:
 
     def inherited(self, pending: Pending, now: Now) -> None:
         """Take over a command that an earlier owner claimed and left without a result."""
-        self._doubts.watch(pending)
+        self._doubts.written_commands.add(pending)
         self._doubts.add(pending, now)
         if pending.action == CANCEL and pending.state is State.UNKNOWN:
             self._lanes.repeat(pending)
@@ -155,7 +155,9 @@ class Settling:
 
     def _is_refused_for_good(self, cancel: Pending, code: int) -> bool:
         """Whether a refusal ends a cancel: it says nothing about other requests of it, nor about an order to come."""
-        return cancel.is_refused and not (code in ORDER_STATE_CODES and self._doubts.may_be_on_its_way(cancel))
+        return cancel.is_refused and not (
+            code in ORDER_STATE_CODES and self._doubts.written_commands.may_make_order_of(cancel)
+        )
 
     def _learn(self, pending: Pending, answer: Answer, now: Now) -> None:
         if pending.action == REPLACE and answer.order_id is not None and answer.order_id != pending.order_id:
