@@ -33,6 +33,7 @@ from bridge.flow.account import AccountFlow, unless
 from bridge.flow.takeover import Identity, Takeover
 from bridge.flow.term import Parts
 from bridge.kafka.cluster import assert_fast
+from bridge.kafka.credentials import gate
 from bridge.kafka.membership import Membership
 from bridge.kafka.preflight import check_topics
 from bridge.kafka.publisher import Publisher
@@ -124,6 +125,7 @@ class AccountParts:
             take_over=self._take_over,
             parts=self._parts,
             key_changed=self._key_changed,
+            describe_refusal=gate.describe_refusal,
             random=_random,
             clock=clock,
             session_timeout_s=timing.session_timeout_s,

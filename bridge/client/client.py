@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Final, Self, Unpack
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from bridge.client.commands import (
     CancelTerms,
@@ -16,8 +16,9 @@ from bridge.client.commands import (
     place_order,
     replace_order,
 )
+from bridge.client.reader import AnswerReader
 from bridge.client.submitted import CommandRefused, NotAnswered, NotSent, Submitted, Unreachable
-from bridge.client.writer import Writer, end_within, words
+from bridge.client.writer import Writer, words
 from bridge.contract import headers as names
 from bridge.contract.commands import Command, Scope
 from bridge.contract.headers import Headers
@@ -30,14 +31,12 @@ LOOK_BACK_RECORDS: Final = 10_000
 An answer is void if a higher epoch came before it, perhaps before this client began. The last record does not tell the
 highest epoch: it may be void itself. Nor does a stretch of time: an owner that was frozen may wake days after it was
 put out, on a topic where nothing has happened since. What counts is how much it can still write after the last word of
-its successor: answers to what it had in flight (1,000 by default) and what its publisher held. So this many records,
-which take a fraction of a second, hold one that is not void.
+its successor: answers to what it had in flight (1,200 places and replaces by default, and the cancels of a minute) and
+what its publisher held. So this many records, which take a fraction of a second, hold one that is not void.
 """
 
 _START_S: Final = 10.0
 _REQUEST_MS: Final = 3000
-_POLL_MS: Final = 1000
-_RECORDS_PER_TURN: Final = 500
 _decode_result = msgspec.json.Decoder(Result).decode
 
 
@@ -67,7 +66,7 @@ class Client:
         self._epoch = -1
         self._closed: str | None = "it is not open: use `async with`"
         self._reading: asyncio.Task[None] | None = None
-        self._consumer: AIOKafkaConsumer
+        self._reader = AnswerReader(self._options, (self._results, self._letters))
 
     async def __aenter__(self) -> Self:
         try:
@@ -85,9 +84,7 @@ class Client:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait({self._reading})
-            # stop() may raise CancelledError half-way when brokers are away, and leave the connections.
-            await end_within(asyncio.ensure_future(self._consumer.stop()))
-            await end_within(asyncio.ensure_future(self._consumer._client.close()))  # noqa: SLF001
+            await self._reader.close()
 
     async def place(
         self, *, timeout_s: float | None = None, headers: Headers = (), **terms: Unpack[PlaceTerms]
@@ -153,8 +150,6 @@ class Client:
 
         So every answer to a command of this client, and every takeover since its append, is read.
         """
-        # Where retention has overtaken the reader, it goes on with what is left.
-        self._consumer = AIOKafkaConsumer(**self._options, enable_auto_commit=False, auto_offset_reset="earliest")
         caught_up = asyncio.Event()
         self._reading = asyncio.create_task(self._read(caught_up), name=f"answers from {self._results.topic}")
         waiting = asyncio.create_task(caught_up.wait())
@@ -168,18 +163,11 @@ class Client:
 
     async def _read(self, caught_up: asyncio.Event) -> None:
         try:
-            # Assigned, not subscribed: a subscription begins anew whenever a topic is away from the metadata.
-            self._consumer.assign([self._results, self._letters])
-            await self._consumer.start()
-            ends = await self._consumer.end_offsets([self._results, self._letters])
-            begins = await self._consumer.beginning_offsets([self._results])
-            end = ends[self._results]
-            self._consumer.seek(self._results, max(begins[self._results], end - LOOK_BACK_RECORDS))
-            self._consumer.seek(self._letters, ends[self._letters])
+            end = (await self._reader.start({self._results: LOOK_BACK_RECORDS}))[self._results]
             while True:
-                if await self._consumer.position(self._results) >= end:
+                if self._reader.position(self._results) >= end:
                     caught_up.set()
-                found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_RECORDS_PER_TURN)
+                found = await self._reader.read()
                 for record in found.get(self._results, ()):
                     self._hear_result(record)
                 for record in found.get(self._letters, ()):

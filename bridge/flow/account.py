@@ -12,7 +12,7 @@ from bridge.core.backoff import full_jitter
 from bridge.core.traffic import Outgoing
 from bridge.errors import BridgeError, ForeignOwner, LoginRefused, OffsetLost
 from bridge.flow.ports import Clock, Membership
-from bridge.flow.readiness import KAFKA, OPERATOR, TAKEOVER, Missing
+from bridge.flow.readiness import KAFKA, OPERATOR, TAKEOVER, Missing, explain_by_refusal
 from bridge.flow.term import Parts, Term
 
 _log = structlog.get_logger()
@@ -43,6 +43,7 @@ class AccountFlow:
         take_over: Callable[[Membership], Awaitable[Account]],
         parts: Callable[[Membership], Parts],
         key_changed: Callable[[], Awaitable[object]],
+        describe_refusal: Callable[[], str | None],
         random: Callable[[], float],
         clock: Clock,
         session_timeout_s: float,
@@ -57,6 +58,7 @@ class AccountFlow:
         self._take_over = take_over
         self._parts = parts
         self._key_changed = key_changed
+        self._describe_refusal = describe_refusal
         self._random = random
         self._session_timeout_s = session_timeout_s
         self._stop_deadline_s = stop_deadline_s
@@ -72,6 +74,9 @@ class AccountFlow:
 
     def missing(self) -> list[Missing]:
         """Return what keeps this process from doing its part, since when and why; nothing when it does."""
+        return explain_by_refusal(self._find_missing(), self._describe_refusal())
+
+    def _find_missing(self) -> list[Missing]:
         since_ms = self._unready_since_ms
         if self.phase is Phase.STANDBY:
             return []

@@ -1,6 +1,9 @@
 """What an account lacks to do its part in this process: what it is, since when, and why."""
 
-from msgspec import Struct
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct, structs
 
 
 class Missing(Struct, frozen=True):
@@ -25,3 +28,17 @@ PUBLISHING = "publishing"
 """Records do not become durable in time."""
 OPERATOR = "operator"
 """The account is given up until a person looks at it."""
+
+_NEEDS_KAFKA: Final = frozenset({KAFKA, TAKEOVER, COMMITS, PUBLISHING})
+
+
+def explain_by_refusal(missing: Iterable[Missing], refusal: str | None) -> list[Missing]:
+    """Return what is missing, with the brokers' refusal of our password as the reason wherever Kafka is needed."""
+    if refusal is None:
+        return list(missing)
+    return [
+        structs.replace(one, detail=refusal if one.what == KAFKA else f"{one.detail}: {refusal}")
+        if one.what in _NEEDS_KAFKA
+        else one
+        for one in missing
+    ]

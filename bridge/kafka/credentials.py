@@ -36,6 +36,8 @@ class _Refusals(Struct):
     count: int
     next_try_s: float
     reason: str
+    was_replaced: bool = False
+    """Whether another password of the user was accepted since: clients that still have this one will end."""
 
 
 class CredentialGate:
@@ -77,14 +79,16 @@ class CredentialGate:
         """Forget the refusals of these, and let every connection try them from now on."""
         self._proven.add(credentials)
         self._refused.pop(credentials, None)
+        for (user, _), refused in self._refused.items():
+            refused.was_replaced |= user == credentials[0]
 
     def describe_refusal(self) -> str | None:
-        """Say what is held back and for how long; None while nothing is."""
+        """Say what is held back and for how long; None while nothing is, or another password was accepted since."""
         now_s = self._monotonic_s()
         held = [
             _describe(refused, user, refused.next_try_s - now_s)
             for (user, _), refused in self._refused.items()
-            if refused.next_try_s > now_s
+            if refused.next_try_s > now_s and not refused.was_replaced
         ]
         return held[-1] if held else None
 

@@ -170,3 +170,23 @@ async def test_a_standby_lacks_nothing() -> None:
     async with outside.running(ready=False):
         await until(lambda: outside.flow.phase is Phase.STANDBY)
         assert outside.flow.missing() == []
+
+
+async def test_a_refused_password_is_the_reason_wherever_kafka_is_needed() -> None:
+    """Before the account begins and while it runs: what lacks a broker says why, and only that."""
+    outside = Outside()
+    _no_broker(outside)
+    outside.refusal = "the brokers refused the password of user once"
+    assert [(one.what, one.detail) for one in outside.flow.missing()] == [("kafka", outside.refusal)]
+    outside.refusal = None
+    outside.started.set()
+    async with outside.running():
+        outside.refusal = "the brokers refused the password of user once"
+        assert outside.flow.missing() == []
+        _set(outside, topics__healthy=False)
+        (missing,) = outside.flow.missing()
+        assert missing.detail.endswith(outside.refusal)
+        _set(outside, topics__healthy=True)
+        _cut(outside, venue__away="no route")
+        await until(lambda: _lacks(outside, "session", "no route"), 20)
+        assert not _lacks(outside, "session", outside.refusal)

@@ -179,3 +179,17 @@ async def test_unproven_credentials_are_tried_one_at_a_time() -> None:
     assert gate.describe_refusal() is None
     async with gate.turn(me), gate.turn(me):
         pass
+
+
+def test_a_password_that_was_replaced_is_no_reason_any_more() -> None:
+    """A client that still has the old one may be refused it, while the one in the file works."""
+    gate = CredentialGate(Clock())
+    gate.note_success(("user", "old"))
+    gate.note_refusal(("user", "old"), "no")
+    gate.note_refusal(("other", "password"), "no")
+    gate.note_success(("user", "new"))
+    assert "password of other" in str(gate.describe_refusal())
+    gate.note_success(("other", "password"))
+    assert gate.describe_refusal() is None
+    gate.note_refusal(("user", "new"), "no")
+    assert "password of user" in str(gate.describe_refusal())

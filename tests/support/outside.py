@@ -561,6 +561,7 @@ class Outside:
         self.executions_since_ms: int | None = None
         self.key = "key-1"
         self.environment = "sandbox"
+        self.refusal: str | None = None
         self.new_key = asyncio.Event()
         self.started = asyncio.Event()
         self.started.set()
@@ -575,6 +576,7 @@ class Outside:
             take_over=self._take_over,
             parts=self._parts,
             key_changed=self.new_key.wait,
+            describe_refusal=lambda: self.refusal,
             random=lambda: 0.0,
             clock=clock,
             session_timeout_s=COMMIT_TIMEOUT_S,

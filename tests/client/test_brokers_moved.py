@@ -1,0 +1,25 @@
+"""All brokers come back under other addresses behind the same bootstrap name: the client goes on."""
+
+import asyncio
+import contextlib
+
+from moving import MovingCluster
+from rig import Rig
+
+from bridge.client import Client, NotAnswered, NotSent, Submitted, cancel_orders
+from bridge.contract.topics import Stream
+
+
+async def test_answers_are_read_again_when_all_brokers_have_moved(rig: Rig) -> None:
+    """What the brokers confirm is answered, before they move and afterwards."""
+    async with MovingCluster(rig.bootstrap) as cluster, rig.daemon():
+        session = await rig.topic(Stream.SESSION)
+        await session.until(lambda values: any(v["type"] == "recovery.complete" for v in values))
+        async with asyncio.timeout(60), Client(cluster.bootstrap, prefix=rig.prefix, append_timeout_s=2) as client:
+            assert (await client.cancel_all("ALL")).outcome == "accepted"
+            await cluster.move()
+            again: Submitted | None = None
+            while again is None:
+                with contextlib.suppress(NotAnswered, NotSent):
+                    again = await client.submit(cancel_orders("ALL"))
+            assert (await again.result()).outcome == "accepted"
