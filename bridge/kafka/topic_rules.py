@@ -33,6 +33,13 @@ class Topic(Struct, frozen=True):
     replicas: Sequence[int]
 
 
+class _Problem(Struct, frozen=True):
+    """What is wrong with a topic, and the setting that mends it; empty where another setting is not enough."""
+
+    text: str
+    setting: str = ""
+
+
 def wanted_configs(stream: Stream, kafka: Kafka, timing: Timing) -> dict[str, str]:
     """Return the settings with which a missing topic is created."""
     retention_ms = str(max(_RETENTION_MS, _ms(timing.horizon_s)))
@@ -56,57 +63,71 @@ def wanted_configs(stream: Stream, kafka: Kafka, timing: Timing) -> dict[str, st
 def problems_of(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: Timing) -> list[str]:
     """Name everything about an existing topic that breaks the promise, and what to do about it."""
     return [
-        f"{topic.name}: {problem}"
+        f"{topic.name}: {problem.text}{_command(topic, problem.setting, kafka)}"
         for rule in (
             _partitions(topic),
             _replicas(topic, configs, kafka),
-            _log(topic, configs, kafka, timing),
+            _log(topic, configs, timing),
         )
         for problem in rule
     ]
 
 
-def _partitions(topic: Topic) -> Iterator[str]:
+def _command(topic: Topic, setting: str, kafka: Kafka) -> str:
+    if not setting:
+        return ""
+    return (
+        f": kafka-configs.sh --bootstrap-server {kafka.bootstrap_servers} --alter --entity-type topics "
+        f"--entity-name {topic.name} --add-config {setting}"
+    )
+
+
+def _partitions(topic: Topic) -> Iterator[_Problem]:
     if len(topic.replicas) != 1:
-        yield (
+        yield _Problem(
             f"partitions is {len(topic.replicas)}, wanted exactly 1: order and completeness are proved by one "
             "sequence; delete the topic and create it anew"
         )
 
 
-def _replicas(topic: Topic, configs: Mapping[str, str], kafka: Kafka) -> Iterator[str]:
+def _replicas(topic: Topic, configs: Mapping[str, str], kafka: Kafka) -> Iterator[_Problem]:
     replicas = min(topic.replicas, default=0)
     insync = int(configs.get("min.insync.replicas", "1"))
     if insync < kafka.min_insync_replicas:
-        yield (
+        yield _Problem(
             f"min.insync.replicas is {insync}, wanted at least {kafka.min_insync_replicas} "
-            "(kafka.min_insync_replicas): one broker's loss could lose what was acknowledged; raise it"
+            "(kafka.min_insync_replicas): one broker's loss could lose what was acknowledged; raise it",
+            f"min.insync.replicas={kafka.min_insync_replicas}",
         )
     if insync > replicas:
-        yield (
+        yield _Problem(
             f"min.insync.replicas is {insync}, wanted at most {replicas}, the number of its replicas: nothing could "
             "be written; lower it, or add replicas"
         )
     if configs.get("unclean.leader.election.enable", "false") != "false":
-        yield (
+        yield _Problem(
             "unclean.leader.election.enable is true, wanted false: a replica that missed records could become the "
-            "leader; turn it off"
+            "leader; turn it off",
+            "unclean.leader.election.enable=false",
         )
 
 
-def _log(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: Timing) -> Iterator[str]:
+def _log(topic: Topic, configs: Mapping[str, str], timing: Timing) -> Iterator[_Problem]:
     stream = topic.stream
     cleanup = configs.get("cleanup.policy", "delete")
     if _parts(cleanup) != _parts(CLEANUP[stream]):
-        yield f"cleanup.policy is {cleanup}, wanted {CLEANUP[stream]}; set it"
+        yield _Problem(
+            f"cleanup.policy is {cleanup}, wanted {CLEANUP[stream]}; set it", f"cleanup.policy=[{CLEANUP[stream]}]"
+        )
     yield from _stamps(stream, configs)
     if stream is Stream.COMMANDS:
-        yield from _commands(topic.name, configs, kafka)
+        yield from _commands(configs)
         yield from _at_least("retention.ms", configs, _COMMANDS_RETENTION_MS, "24 h: a command must outlast a night")
     elif int(configs.get("max.message.bytes", MAX_RECORD_BYTES * 2)) < MAX_RECORD_BYTES + _BATCH_OVERHEAD_BYTES:
-        yield (
+        yield _Problem(
             f"max.message.bytes is {configs['max.message.bytes']}, wanted at least "
-            f"{MAX_RECORD_BYTES + _BATCH_OVERHEAD_BYTES}: a large record would be refused; raise it"
+            f"{MAX_RECORD_BYTES + _BATCH_OVERHEAD_BYTES}: a large record would be refused; raise it",
+            f"max.message.bytes={MAX_RECORD_BYTES + _BATCH_OVERHEAD_BYTES}",
         )
     keeps_horizon = stream is Stream.RESULTS or stream in STATE_STREAMS
     if keeps_horizon and "delete" in _parts(cleanup):
@@ -118,33 +139,37 @@ def _log(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: Timing)
         yield from _at_least("retention.bytes", configs, _RETENTION_BYTES, "1 GiB: size must not cut the time short")
 
 
-def _stamps(stream: Stream, configs: Mapping[str, str]) -> Iterator[str]:
+def _stamps(stream: Stream, configs: Mapping[str, str]) -> Iterator[_Problem]:
     found = configs.get("message.timestamp.type", "CreateTime")
     if stream in _STAMPED and found != "LogAppendTime":
-        yield f"message.timestamp.type is {found}, wanted LogAppendTime: {_STAMPED[stream]}; set it"
+        yield _Problem(
+            f"message.timestamp.type is {found}, wanted LogAppendTime: {_STAMPED[stream]}; set it",
+            "message.timestamp.type=LogAppendTime",
+        )
 
 
-def _commands(topic: str, configs: Mapping[str, str], kafka: Kafka) -> Iterator[str]:
+def _commands(configs: Mapping[str, str]) -> Iterator[_Problem]:
     compression = configs.get("compression.type", "producer")
     if compression != COMMANDS_COMPRESSION:
-        yield (
+        yield _Problem(
             f"compression.type is {compression}, wanted {COMMANDS_COMPRESSION}: the broker must refuse a batch that "
             "cannot be decompressed, or only to more than it takes, before it stands in everybody's way; callers may "
-            f"go on compressing; set it: kafka-configs.sh --bootstrap-server {kafka.bootstrap_servers} --alter "
-            f"--entity-type topics --entity-name {topic} --add-config compression.type={COMMANDS_COMPRESSION}"
+            "go on compressing; set it",
+            f"compression.type={COMMANDS_COMPRESSION}",
         )
     bytes_max = int(configs.get("max.message.bytes", BATCH_BYTES_MAX))
     if bytes_max > BATCH_BYTES_MAX:
-        yield (
+        yield _Problem(
             f"max.message.bytes is {bytes_max}, wanted at most {BATCH_BYTES_MAX}: a larger batch would not be read, so "
-            "that the memory of one fetch has a bound; lower it"
+            "that the memory of one fetch has a bound; lower it",
+            f"max.message.bytes={BATCH_BYTES_MAX}",
         )
 
 
-def _at_least(setting: str, configs: Mapping[str, str], wanted: int, why: str) -> Iterator[str]:
+def _at_least(setting: str, configs: Mapping[str, str], wanted: int, why: str) -> Iterator[_Problem]:
     found = int(configs.get(setting, _UNLIMITED))
     if found != _UNLIMITED and found < wanted:
-        yield f"{setting} is {found}, wanted at least {wanted} ({why}); raise it"
+        yield _Problem(f"{setting} is {found}, wanted at least {wanted} ({why}); raise it", f"{setting}={wanted}")
 
 
 def _parts(policy: str) -> set[str]:

@@ -78,14 +78,31 @@ async def test_wrong_setting_is_named(
     assert problem.split("; ")[-1].split()[0] in {"set", "raise", "lower", "turn"}
 
 
-async def test_the_command_that_mends_the_compression_is_said(kafka: Kafka, timing: Timing) -> None:
+@pytest.mark.parametrize(
+    ("stream", "found", "mend"),
+    [
+        (Stream.COMMANDS, {"compression.type": "producer"}, "compression.type=uncompressed"),
+        (Stream.COMMANDS, {"max.message.bytes": "99999999"}, "max.message.bytes=16777216"),
+        (Stream.RESULTS, {"message.timestamp.type": "CreateTime"}, "message.timestamp.type=LogAppendTime"),
+        (Stream.RESULTS, {"min.insync.replicas": "0"}, "min.insync.replicas=1"),
+        (Stream.ORDERS, {"cleanup.policy": "compact"}, "cleanup.policy=[compact,delete]"),
+        (Stream.ORDERS, {"retention.ms": "1000"}, "retention.ms=3600000"),
+        (Stream.TRADES, {"unclean.leader.election.enable": "true"}, "unclean.leader.election.enable=false"),
+    ],
+)
+def test_the_command_that_mends_a_setting_is_said(
+    kafka: Kafka, timing: Timing, stream: Stream, found: dict[str, str], mend: str
+) -> None:
     """For an existing topic the words hold the whole command, with the cluster's address and the topic's name."""
-    configs = wanted_configs(Stream.COMMANDS, kafka, timing) | {"compression.type": "producer"}
-    (problem,) = problems_of(Topic("p.main.commands", Stream.COMMANDS, [1]), configs, kafka, timing)
+    configs = wanted_configs(stream, kafka, timing)
+    topic = Topic(f"p.main.{stream.value}", stream, [1])
+    (problem,) = problems_of(topic, configs | found, kafka, timing)
     assert problem.endswith(
-        f"set it: kafka-configs.sh --bootstrap-server {kafka.bootstrap_servers} --alter --entity-type topics "
-        "--entity-name p.main.commands --add-config compression.type=uncompressed"
+        f" it{' off' if 'unclean' in mend else ''}: kafka-configs.sh --bootstrap-server {kafka.bootstrap_servers} "
+        f"--alter --entity-type topics --entity-name {topic.name} --add-config {mend}"
     )
+    name, _, value = mend.partition("=")
+    assert problems_of(topic, configs | {name: value.strip("[]")}, kafka, timing) == []
 
 
 async def test_compacted_state_needs_no_retention(kafka: Kafka, timing: Timing, make_topics: MakeTopics) -> None:
