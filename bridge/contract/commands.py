@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bridge.contract.units import INT64
 
+_SORTED: Final = json.JSONEncoder(sort_keys=True)
 _ORDER_NAME: Final = re.compile(r"[a-z0-9]{1,32}")
 
 CommandId = Annotated[
@@ -232,7 +233,7 @@ def action_of(command: Command) -> str:
 
 def body_digest(action: str, args: dict[str, str]) -> str:
     """Name action and arguments, as given: what makes two commands of one commandId the same."""
-    return hashlib.sha256(json.dumps([action, args], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_SORTED.encode([action, args]).encode()).hexdigest()
 
 
 def in_words(message: str) -> str:

@@ -1,9 +1,7 @@
 """From a record to a command: schema, values, validity and the name of the order. Decides nothing about sending."""
 
 import hashlib
-import json
 import re
-from collections import Counter
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +12,7 @@ from bridge.contract import headers as names
 from bridge.contract.results import Reason
 from bridge.core.command import Pending
 from bridge.core.now import Now
+from bridge.core.repeated_keys import describe_repeated_key, repeats_command_id
 from bridge.core.traffic import CommandRecord
 
 _DECODER: Final = msgspec.json.Decoder(contract.Command)
@@ -50,18 +49,6 @@ class Rules(Struct, frozen=True):
         return msgspec.structs.replace(self, validity_max_s=1e12, command_bytes_max=1 << 31, takes_transactional=True)
 
 
-class _RepeatedKeyError(ValueError):
-    """A JSON object names a key twice."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        repeated = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
-        raise _RepeatedKeyError("commandId" if "commandId" in repeated else repeated[0])
-    return found
-
-
 def short(text: str) -> str:
     """Cut a text for people to size, so that an answer fits its record; what UTF-8 cannot say is replaced."""
     text = text.encode("utf-8", "replace").decode()
@@ -96,23 +83,15 @@ def _refuse(value: bytes, reason: Reason, message: str) -> Refusal:
         if reason is Reason.TOO_LARGE:
             return Refusal(reason, short(message))
         return Refusal(Reason.NOT_JSON, short(str(error)))
+    if repeats_command_id(value):
+        text = message if reason is Reason.TOO_LARGE else "the key 'commandId' stands twice"
+        return Refusal(Reason.NO_COMMAND_ID if reason is Reason.BAD_SCHEMA else reason, short(text))
     command_id, action = identity.command_id, identity.action
     if not isinstance(command_id, str) or not _COMMAND_ID.fullmatch(command_id):
         return Refusal(Reason.NO_COMMAND_ID if reason is Reason.BAD_SCHEMA else reason, short(message))
     known = isinstance(action, str) and action in _ACTIONS
     digest = hashlib.sha256(value).hexdigest()
     return Refusal(reason, short(message), command_id, action if known else None, digest)
-
-
-def _repeated_key(value: bytes) -> str | None:
-    """Return a key that an object names twice: which of the two was meant, nobody can say."""
-    try:
-        json.loads(value, object_pairs_hook=_unique, parse_int=str, parse_float=str)
-    except _RepeatedKeyError as error:
-        return str(error)
-    except (ValueError, RecursionError):
-        return None  # the decoder says better what is wrong
-    return None
 
 
 def _contradiction(command: contract.Command) -> str | None:
@@ -192,11 +171,6 @@ def admit(record: CommandRecord, now: Now, rules: Rules) -> Pending | Refusal:  
     if len(value) > rules.command_bytes_max:
         text = f"{len(value)} bytes; a command has at most {rules.command_bytes_max}"
         return _refuse(value, Reason.TOO_LARGE, text)
-    twice = _repeated_key(value)
-    if twice == "commandId":
-        return Refusal(Reason.NO_COMMAND_ID, "the key 'commandId' stands twice")
-    if twice is not None:
-        return _refuse(value, Reason.BAD_SCHEMA, f"the key '{twice}' stands twice")
     try:
         command = _DECODER.decode(value)
     except msgspec.ValidationError as error:
@@ -204,11 +178,28 @@ def admit(record: CommandRecord, now: Now, rules: Rules) -> Pending | Refusal:  
         return _refuse(value, Reason.BAD_SCHEMA if is_object else Reason.NOT_JSON, contract.in_words(str(error)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Refusal(Reason.NOT_JSON, short(str(error)))
-    return _command(command, record, now, rules)
-
-
-def _command(command: contract.Command, record: CommandRecord, now: Now, rules: Rules) -> Pending | Refusal:
     args = _strings(command.args)
+    keys = 3 + (command.valid_until is not UNSET)
+    twice = describe_repeated_key(value, keys + 2 + 2 * len(args))
+    if twice is not None:
+        return _refuse(value, Reason.BAD_SCHEMA, twice)
+    return _command(command, args, record, now, rules)
+
+
+def is_cancel(value: bytes) -> bool:
+    """Whether a value is a cancel by its form. It costs little, whatever the value is."""
+    if b"cancel" not in value and b"\\u00" not in value:
+        return False  # JSON can write a letter in no other way
+    try:
+        command = _DECODER.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return isinstance(command, contract.CancelOrder | contract.CancelOrders)
+
+
+def _command(
+    command: contract.Command, args: dict[str, str], record: CommandRecord, now: Now, rules: Rules
+) -> Pending | Refusal:
     action = contract.action_of(command)
     digest = contract.body_digest(action, args)
     valid_until = _valid_until_ms(command, record, rules)

@@ -112,6 +112,7 @@ class Clocks:
         self._bound_ms = int(skew_bound_s * 1000)
         self.rest_lag_ms = int(rest_lag_s * 1000) + self._bound_ms
         """How far what the venue's REST tells may be behind the stream, by clocks of the venue's that differ."""
+        self._told_by_command = (0, -inf)
 
     def venue_read(self, reading: ClockReading, now: Now) -> None:
         """Learn from an answer of the venue's that tells its time."""
@@ -125,8 +126,10 @@ class Clocks:
 
     def command_arrived(self, timestamp_ms: int, absent_boot_s: float, now: Now) -> None:
         """Learn from a command's append time: it was stamped before now, and after the topic was seen without it."""
-        if timestamp_ms <= 0:
-            return  # a record that could not be read
+        told = (timestamp_ms, absent_boot_s)
+        if timestamp_ms <= 0 or told == self._told_by_command:
+            return  # it could not be read; or it came later than one that says the same, and tells less
+        self._told_by_command = told
         low_ms = timestamp_ms - now.mono * 1000
         high_ms = timestamp_ms + 1 + _VISIBLE_AFTER_MS - absent_boot_s * 1000
         self.broker.narrow(low_ms, high_ms, now.mono)

@@ -5,6 +5,7 @@ A place that a runaway strategy wrote costs nothing but its offset until the can
 
 from collections import deque
 
+from bridge.core.admit import is_cancel
 from bridge.core.traffic import CommandRecord
 
 
@@ -49,5 +50,5 @@ class DeferredOffsets:
 
 
 def may_be_cancel(record: CommandRecord) -> bool:
-    """Whether a record could be a cancel, told without reading it; where JSON could hide the word, it may be one."""
-    return record.value is not None and (b"cancel" in record.value or b"\\" in record.value)
+    """Whether a record could be a cancel: what has not the form of one is none, whatever words stand in it."""
+    return record.value is not None and is_cancel(record.value)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -222,13 +223,78 @@ def test_what_cannot_be_decoded_is_refused_by_its_offsets() -> None:
         assert (refusal.reason, refusal.message) == (Reason.UNREADABLE, f"{words}: its checksum is wrong")
 
 
-def test_a_key_that_stands_twice_among_thousands_is_found_in_no_time() -> None:
-    """A hundred records of 64 KB whose last key of thousands stands twice cost a little each, not a second each."""
-    keys = [f"k{number}" for number in range(6500)]
-    value = ("{" + ",".join(f'"{key}":0' for key in [*keys, keys[-1]]) + "}").encode()
-    begun = time.perf_counter()
-    for _ in range(100):
-        refusal = _admit(value)
+_KEYS = [f"k{number}" for number in range(6500)]
+_HOSTILE = {
+    "unknown keys, one twice": '{"commandId":"c-1",' + ",".join(f'"{key}":0' for key in [*_KEYS, "k1"]) + "}",
+    "a known key thousands of times": '{"commandId":"c-1",' + '"action":"cancel_orders",' * 2500
+    + '"args":{"exchangeType":"ALL"}}',
+    "thousands of objects": '{"commandId":"c-1","x":[' + "{}," * 21_000 + "{}]}",
+    "thousands of numbers": '{"commandId":"c-1","x":[' + "0," * 32_000 + "0]}",
+    "escapes": '{"commandId":"c-1","x":"' + r"\u0063" * 10_000 + '"}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", _HOSTILE.values(), ids=_HOSTILE)
+def test_a_hostile_record_costs_no_more_than_its_bytes(value: str) -> None:
+    """A hundred records of 64 KB cost less than one look at every key of them in Python would."""
+    data = value.encode()
+    begun = time.thread_time()
+    for _ in range(20):
+        json.loads(data, object_pairs_hook=lambda pairs: Counter(name for name, _ in pairs), parse_int=str)
+    exact_s = time.thread_time() - begun
+    begun = time.thread_time()
+    for _ in range(20):
+        refusal = _admit(data)
         assert isinstance(refusal, Refusal)
-        assert "the key 'k6499' stands twice" in refusal.message
-    assert time.perf_counter() - begun < 20
+        assert (refusal.reason, refusal.command_id) == (SCHEMA, "c-1")
+    assert time.thread_time() - begun < max(exact_s, 0.1)
+
+
+def test_too_many_keys_are_counted_and_not_looked_at() -> None:
+    """A command that repeats a known key by the thousand is refused in words that are true."""
+    refusal = _admit(_HOSTILE["a known key thousands of times"].encode())
+    assert isinstance(refusal, Refusal)
+    assert refusal.message == "keys stand twice: it has 10010 quotation marks, more than any command"
+
+
+@pytest.mark.parametrize("padding", ["", " " * 5000], ids=["short", "long"])
+@pytest.mark.parametrize("again", ["commandId", r"command\u0049d", r"\u0063ommandI\u0064", r"co\u006D\u006dandId"])
+def test_a_command_id_that_stands_twice_answers_nothing(again: str, padding: str) -> None:
+    """However it is written and whatever else is wrong, such a record is a dead letter, whichever id was meant."""
+    for rest in ('"action":"cancel_orders","args":{"exchangeType":"ALL"}', '"x":1', '"action":"buy","x":"cancel"'):
+        refusal = _admit(('{"commandId":"a",' + padding + f'"{again}" : "b",{rest}}}').encode())
+        assert isinstance(refusal, Refusal)
+        assert (refusal.reason, refusal.command_id) == (NO_ID, None)
+        assert "'commandId' stands twice" in refusal.message
+    long = _admit(('{"commandId":"a",' + " " * 70_000 + f'"{again}":"b"}}').encode())
+    assert isinstance(long, Refusal)
+    assert (long.reason, long.command_id) == (TOO_LARGE, None)
+
+
+def test_the_word_command_id_in_a_text_is_no_key() -> None:
+    """What only speaks of a commandId is answered under the one it has, short or long."""
+    for padding in ("", "x" * 5000):
+        value = json.dumps({"commandId": "c-1", "note": f'commandId "commandId": \u0063 {padding}', "y": "commandId"})
+        refusal = _admit(value.encode())
+        assert isinstance(refusal, Refusal)
+        assert (refusal.reason, refusal.command_id) == (SCHEMA, "c-1")
+
+
+_GOOD_ONES = [GOOD, cancel("c-1", orderId=ORDER_ID), cancel_all("c-1"), replace("c-1", orderId=ORDER_ID)]
+
+
+@given(st.sampled_from(_GOOD_ONES), st.data())
+def test_a_key_is_found_twice_exactly_where_it_stands_twice(body: dict[str, Any], data: st.DataObject) -> None:
+    """However a command is written, with escapes or without: counting tells the same as looking."""
+    body = body | {
+        "commandId": data.draw(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))[:128]
+    }
+    if data.draw(st.booleans()):
+        body["validUntil"] = START.wall_ms + 1000
+    text = json.dumps(body, indent=data.draw(st.none() | st.integers(0, 400)))
+    assert isinstance(_admit(text.encode()), Pending)
+    key, value = data.draw(st.sampled_from([(key, value) for key, value in body.items() if key != "args"]))
+    written = data.draw(st.sampled_from([key, "".join(f"\\u{ord(letter):04x}" for letter in key)]))
+    twice = _admit(f'{text[:-1]},"{written}":{json.dumps(value)}}}'.encode())
+    assert isinstance(twice, Refusal)
+    assert f"the key '{key}' stands twice" in twice.message

@@ -137,12 +137,38 @@ def test_what_comes_again_is_put_off_once() -> None:
     assert one.outcomes() == [(0, "denied")]
 
 
-def test_what_may_be_a_cancel_is_told_without_parsing() -> None:
-    """Only what surely is none may be put off; JSON can write a word in several ways."""
-    hidden = b'{"action":"c\\u0061ncel_orders"}'
-    values = [b'{"action":"cancel_order"}', hidden, b'{"action":"place_order"}', b"", None]
-    records = [CommandRecord(0, START.wall_ms, None, value, ()) for value in values]
-    assert [may_be_cancel(record) for record in records] == [True, True, False, False, False]
+def test_what_may_be_a_cancel_is_told_by_its_form() -> None:
+    """Only what surely is none may be put off; JSON can write a word in several ways, and words are no cancel."""
+    hidden = b'{"commandId":"h","action":"c\\u0061ncel_orders","args":{"exchangeType":"ALL"}}'
+    cancels = [msgspec.json.encode(cancel("c")), msgspec.json.encode(cancel_all("a")), hidden]
+    others = [
+        b'{"commandId":"x","action":"cancel_order"}',
+        msgspec.json.encode(place("cancel_orders")),
+        msgspec.json.encode(place("p") | {"note": "cancel"}),
+        b'{"note":"\\u0063","action":"place_order"}',
+        b"cancel",
+        b"\\u00ff\xff",
+        b"[" * 50_000 + b"cancel",
+        b"",
+        None,
+    ]
+    for values, expected in ((cancels, True), (others, False)):
+        for value in values:
+            assert may_be_cancel(CommandRecord(0, START.wall_ms, None, value, ())) is expected, value
+
+
+def test_a_flood_that_speaks_of_cancels_is_put_off() -> None:
+    """Neither the word nor a backslash makes a record a cancel: the one behind them goes first."""
+    one = Runaway()
+    for number in range(20):
+        one.read(place(f"cancel-{number}"))
+        one.read(b'{"commandId":"x","action":"cancel_orders","args":{"exchangeType":"\\u0041LL","x":1}}')
+    panic = one.read(cancel_all("panic"))
+    one.send()
+    one.send()
+    assert {written.offset for written in one.written} == {panic}
+    assert one.outcomes() == []
+    assert _span(one) == (0, panic)
 
 
 @given(st.lists(st.sampled_from(["add", "close", "hole"]), max_size=30), st.data())
