@@ -290,7 +290,7 @@ def _look(flows: Sequence[AccountFlow]) -> dict[str, health.AccountHealth]:
     told = {}
     for flow in flows:
         missing = [health.Lacking(one.what, one.since_ms, one.detail) for one in flow.missing()]
-        told[flow.name] = health.AccountHealth(not missing, flow.phase.value, flow.detail, missing)
+        told[flow.name] = health.AccountHealth(not missing, flow.phase.value, flow.describe(), missing)
     return told
 
 

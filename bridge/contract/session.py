@@ -78,6 +78,10 @@ class Alarm(OpenWord):
             "contradict each other: places and replaces are denied with `clock_unsure`."
         ),
     )
+    COMMANDS_BEHIND = (
+        "commands_behind",
+        "Commands are read more than a second after their append, or not at all meanwhile: cancels wait as well.",
+    )
     AUDIT_DISAGREES = (
         "audit_disagrees",
         "Whichever session listens, REST tells what is not pushed: it is published, and the session kept.",

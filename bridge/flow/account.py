@@ -88,6 +88,10 @@ class AccountFlow:
             return [Missing(TAKEOVER, since_ms, self.detail or "what the predecessor left is being read")]
         return [Missing(KAFKA, since_ms, self.detail or "the group is being joined")]
 
+    def describe(self) -> str:
+        """Say to a person what there is to know, whether or not something is missing."""
+        return self.detail or (self._term.detail if self._term is not None else "")
+
     def wait_for_kafka(self, detail: str) -> None:
         """Note why the account cannot begin yet."""
         self.detail = detail

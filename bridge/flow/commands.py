@@ -8,9 +8,11 @@ from math import inf
 import structlog
 
 from bridge.contract.commands import CANCEL
+from bridge.contract.session import Alarm
 from bridge.core.account import Account
 from bridge.core.command import Pending, wire_args
 from bridge.core.now import Now
+from bridge.core.reading_delay import ReadingDelay
 from bridge.core.sending import Commit
 from bridge.errors import CommitInterrupted, VenueUnreachable
 from bridge.flow.events import Events
@@ -50,6 +52,7 @@ class Commands:
         self._encode = encode
         self._commit_timeout_s = commit_timeout_s
         self._ask = ask
+        self._delay = ReadingDelay(account.alarms, account.clocks)
         self._wake = asyncio.Event()
         self._commit: tuple[Commit, asyncio.Task[None]] | None = None
         self._ending = False
@@ -74,14 +77,19 @@ class Commands:
             end = inf if answer_bytes > _ANSWER_BYTES_MAX else self._membership.known_end
             turn = Turn(self._clock)
             for record in records:
-                self._account.intake.offer(record, self._clock(), behind=end - record.offset)
+                now = self._clock()
+                self._account.intake.offer(record, now, behind=end - record.offset)
+                self._delay.record_read(record.timestamp_ms, now)
                 if turn.over:
                     self._events.publish()
                     self._wake.set()
                     await turn.rest()
             self._account.intake.read_to(self._membership.position)
-            self.caught_up = self._membership.known_end - self._membership.position <= _CAUGHT_UP_RECORDS
-            if records:
+            left = self._membership.known_end - self._membership.position
+            self.caught_up = left <= _CAUGHT_UP_RECORDS
+            told = self._account.alarms.is_active(Alarm.COMMANDS_BEHIND)
+            self._delay.page_read(self._clock(), left=left, rests=paused)
+            if records or self._account.alarms.is_active(Alarm.COMMANDS_BEHIND) != told:
                 self._events.publish()
                 self._wake.set()
             if (self._account.intake.paused or answer_bytes > 2 * _ANSWER_BYTES_MAX) != paused:

@@ -133,6 +133,12 @@ class Term:
             found.append(Missing(SWEEP, self._events.logged_in_ms, why))
         return [one for one in found if one is not None]
 
+    @property
+    def detail(self) -> str:
+        """What a person should know of an account that does its part all the same."""
+        active = self._account.alarms.active()
+        return next((one.detail for one in active if one.alarm is Alarm.COMMANDS_BEHIND), "")
+
     def _missing_commits(self, now: Now) -> Missing | None:
         slow = next((one for one in self._account.alarms.active() if one.alarm is Alarm.COMMITS_SLOW), None)
         if not self._is_surely_owner():

@@ -105,6 +105,7 @@ def alarms_have_a_cause(session: list[Record], ledger: Ledger, done: list[Entry]
     refused = any(one["kind"] == "rest" for one in done)
     possible: dict[str, Any] = {
         "commits_slow": True,  # the machine may be busy, or the brokers
+        "commands_behind": True,  # the same
         "rate_rejected": ledger.limited or ledger.faults["shrink_limit"],
         "login_refused": ledger.limited or ledger.faults["reject_login"] or ledger.faults["refuse_connection"],
         "login_stopped": ledger.faults["reject_login"],

@@ -100,7 +100,8 @@ async def test_a_refusal_later_than_all_doubt_changes_nothing(rig: Rig) -> None:
         sent |= await _send(rig, after)
         await results.result(after)
     assert _outcomes(results, refused) == ["unknown", "not_found"]
-    assert [v for v in session.values if v["type"] == "alarm.raised"] == []
+    raised = [v["alarm"] for v in session.values if v["type"] == "alarm.raised"]
+    assert [alarm for alarm in raised if alarm != "commands_behind"] == []  # the machine may be busy
     assert lies(rig, results, sent) == []
 
 

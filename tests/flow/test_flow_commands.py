@@ -262,3 +262,21 @@ async def test_what_was_put_off_is_answered_when_nothing_else_is_left_to_read() 
         assert outside.topics.outcomes("p1") == []
         outside.group.unread = 0
         await until(lambda: outside.topics.outcomes("p1") == ["denied"])
+
+
+async def test_commands_that_are_read_late_are_told_until_they_are_not() -> None:
+    """What was appended long ago raises the alarm, `/readyz` says so in words and stays ready; then it ends."""
+    outside = Outside(lease_s=5, commit_period_s=1)
+    async with outside.running():
+        outside.group.write(cancel("c1", clientOrderId="theirs"))
+        await until(lambda: outside.topics.outcomes("c1") == ["accepted"])
+        outside.group.ahead_ms = -4000
+        outside.group.unread = 10
+        outside.group.write(cancel("c2", clientOrderId="theirs"))
+        await until(lambda: outside.topics.session_events("alarm.raised"))
+        assert [alarm["alarm"] for alarm in outside.topics.session_events("alarm.raised")] == ["commands_behind"]
+        assert outside.flow.ready
+        assert "after its append" in outside.flow.describe()
+        outside.group.unread = 0
+        await until(lambda: outside.topics.session_events("alarm.cleared"))
+        assert outside.flow.describe() == ""

@@ -23,10 +23,26 @@ from raw_batches import (
 )
 from rig import PLACE, Rig, Topic, command, until
 
+from bridge.contract.session import Alarm
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.sandbox.venue.faults import Fault, FaultKind
 
 LIMIT_BYTES: Final = 512 * 1024 * 1024
+ANSWERED_WITHIN_MS: Final = 3000
+"""A second on a machine that has nothing else to do, and as much again and more on one that has. Else the alarm."""
+SHORT: Final = (
+    "lz4, wrong checksum",
+    "zstd, 1 GiB in 32 KB",
+    "zstd, 15 MiB of spaces, again and again",
+    "400,000 headers in a record",
+    "records without anything",
+    "JSON with a key of thousands twice",
+    "JSON that speaks of a cancel",
+    "a runaway strategy",
+    "an answer nested deeply",
+    "an answer that is no JSON",
+)
+"""One of each kind."""
 _UNKNOWN_ORDER: Final = {"orderId": "1703213979730000"}
 _DEEP: Final = "[" * 50_000
 
@@ -40,11 +56,13 @@ class Line(Struct, frozen=True):
     before_ms: int
     during_ms: int
     after_ms: int
+    is_told: bool
+    """Whether the account said meanwhile that commands are read late."""
     peak_mib: int
 
 
 def batches(scale: int) -> dict[str, Callable[[], list[bytes]]]:
-    """Name what is written, batch by batch; `scale` is how often what comes by the thousand comes."""
+    """Name what is written, batch by batch; `scale` is how often what comes by the hundred comes."""
     ok = record(0, b'{"commandId":"in-a-bad-batch","action":"cancel_orders","args":{"exchangeType":"ALL"}}')
     return {
         "gzip, bytes behind its end": lambda: [gzip_with_more_behind(ok)],
@@ -52,27 +70,31 @@ def batches(scale: int) -> dict[str, Callable[[], list[bytes]]]:
         "snappy of version 2": lambda: [snappy_of_version_2(ok)],
         "zstd, 1 GiB in 32 KB": lambda: [zstd_bomb(1024)],
         "zstd, 256 MiB of zeros": lambda: [zstd_bomb(256, b"\0")],
-        "zstd, 15 MiB of spaces, 20 times": lambda: [zstd_bomb(15)] * 20,
+        "zstd, 15 MiB of spaces, again and again": lambda: [zstd_bomb(15)] * min(20, 4 * scale),
         "no zstd at all, but called so": lambda: [batch(b"no zstd", 1, attributes=ZSTD)],
         "a header name that is no text": lambda: [batch(record(0, b"x", headers=[(b"\xff\xfe", b"x")]), 1)],
         "400,000 headers in a record": lambda: [batch(record(0, b"x", headers=[(b"", None)] * 400_000), 1)],
         "records without anything": lambda: [
-            batch(b"".join(record(delta, None) for delta in range(100)), 100) for _ in range(10 * scale)
+            batch(b"".join(record(delta, None) for delta in range(100)), 100) for _ in range(2 * scale)
         ],
         "JSON with a key of thousands twice": lambda: [
-            batch(b"".join(record(delta, _repeated_key()) for delta in range(10)), 10) for _ in range(10 * scale)
+            batch(b"".join(record(delta, _repeated_key()) for delta in range(10)), 10) for _ in range(2 * scale)
         ],
         "JSON nested deeply": lambda: [batch(record(0, b'{"commandId":"deep","x":' + _DEEP.encode()), 1)],
         "a number of 60,000 digits": lambda: [
             batch(record(0, b'{"commandId":"int","action":"cancel_orders","validUntil":' + b"9" * 60_000 + b"}"), 1)
         ],
         "a value of 900 KB": lambda: [batch(record(0, b'{"commandId":"' + b"cancel" * 150_000 + b'"}'), 1)],
+        "JSON that speaks of a cancel": lambda: [
+            batch(b"".join(record(delta, _repeated_key(b"cancel\\u0020")) for delta in range(10)), 10)
+            for _ in range(2 * scale)
+        ],
         "one commandId 1,000 times": lambda: [
             batch(b"".join(record(delta, _place("the-same")) for delta in range(1000)), 1000)
         ],
         "a runaway strategy": lambda: [
             batch(b"".join(record(delta, _place(uuid.uuid4().hex)) for delta in range(1000)), 1000)
-            for _ in range(20 * scale)
+            for _ in range(4 * scale)
         ],
     }
 
@@ -85,11 +107,10 @@ FRAMES: Final[dict[str, str]] = {
 }
 
 
-def _repeated_key() -> bytes:
+def _repeated_key(text: bytes = b"") -> bytes:
     keys = [f"k{number}" for number in range(6500)]
-    return (
-        '{"commandId":"' + uuid.uuid4().hex + '",' + ",".join(f'"{key}":0' for key in [*keys, keys[-1]]) + "}"
-    ).encode()
+    pairs = ",".join(f'"{key}":0' for key in [*keys, keys[-1]])
+    return b'{"commandId":"%b",%b,"x":"%b"}' % (uuid.uuid4().hex.encode(), pairs.encode(), text)
 
 
 def _place(command_id: str) -> bytes:
@@ -99,10 +120,11 @@ def _place(command_id: str) -> bytes:
 class Page:
     """Writes pills to the commands of a rig whose daemon is a process, and measures what they cost others."""
 
-    def __init__(self, rig: Rig, pid: int, results: Topic, *, deadline_s: float) -> None:
+    def __init__(self, rig: Rig, pid: int, results: Topic, session: Topic, *, deadline_s: float) -> None:
         self._rig = rig
         self._pid = pid
         self._results = results
+        self._session = session
         self._deadline_s = deadline_s
         self._topic = topic_name(rig.prefix, "main", Stream.COMMANDS)
         self.lines: list[Line] = []
@@ -134,17 +156,28 @@ class Page:
         await self._add(pill, len(text), "-", before_ms)
 
     async def _add(self, pill: str, size: int, broker: str, before_ms: int) -> None:
+        told = self._alarms()
         during_ms = await self.cancel()
+        if during_ms > ANSWERED_WITHIN_MS:
+            await until(lambda: self._alarms() > told, 30, f"an alarm for {pill}, whose cancel took {during_ms} ms")
+        is_told = self._alarms() > told
+        await until(lambda: self._alarms() == 0 or self._alarms("alarm.cleared") == self._alarms(), self._deadline_s)
         after_ms = await self.cancel()
-        self.lines.append(Line(pill, size, broker, before_ms, during_ms, after_ms, self.peak_mib()))
+        assert after_ms <= ANSWERED_WITHIN_MS, f"after {pill}"
+        self.lines.append(Line(pill, size, broker, before_ms, during_ms, after_ms, is_told, self.peak_mib()))
+
+    def _alarms(self, kind: str = "alarm.raised") -> int:
+        """Return how often the account has said that commands are read late, or that they are no more."""
+        return sum(v["type"] == kind and v["alarm"] == Alarm.COMMANDS_BEHIND for v in self._session.values)
 
     async def cancel(self) -> int:
-        """Send a cancel, and return after how many milliseconds its answer was on the topic."""
-        one = command("cancel_order", _UNKNOWN_ORDER, valid_s=60)
-        begun = time.monotonic()
+        """Send a cancel, and return after how many milliseconds its answer was appended, by the broker."""
+        one = command("cancel_order", _UNKNOWN_ORDER, valid_s=600)
+        key, begun_ms = one["commandId"].encode(), time.time_ns() // 1_000_000
         await self._rig.send(one)
         await until(lambda: one["commandId"] in self._results.answered_ms, self._deadline_s, "the cancel's answer")
-        return int((time.monotonic() - begun) * 1000)
+        answered_ms: int = next(one.timestamp for one in reversed(self._results.records) if one.key == key)
+        return answered_ms - begun_ms
 
     def peak_mib(self) -> int:
         """Return the largest resident memory that the process has had."""
@@ -171,10 +204,10 @@ class Page:
 
     def __str__(self) -> str:
         """Return the page as a table."""
-        rows = [f"{'pill':42} {'bytes':>10}  {'broker':18} {'before':>7} {'during':>7} {'after':>7} {'peak':>5}"]
+        rows = [f"{'pill':42} {'bytes':>10}  {'broker':18} {'before':>7} {'during':>7} {'after':>7} alarm {'peak':>5}"]
         rows += [
             f"{one.pill:42} {one.bytes_written:10}  {one.broker:18} {one.before_ms:4} ms {one.during_ms:4} ms "
-            f"{one.after_ms:4} ms {one.peak_mib:5}"
+            f"{one.after_ms:4} ms {'told' if one.is_told else '-':>5} {one.peak_mib:5}"
             for one in self.lines
         ]
         return "\n".join(rows)
