@@ -161,6 +161,13 @@ class AnsweredCommands:
         packed = self._find(_key(b"order:", client_order_id))
         return None if packed is None else int(_OFFSET.unpack(packed)[0])
 
+    def names_order_at(self, client_order_id: str, at: float) -> bool:
+        """Whether a clientOrderId was surely used by a command that was remembered at that time, or has been since."""
+        key = _key(b"order:", client_order_id)
+        number = int.from_bytes(key, "little")
+        found = next((one for one in reversed(self._segments) if one.find(key, number) is not None), None)
+        return found is not None and found.first_at >= at - self._horizon
+
     def forget(self, at: float) -> None:
         """Drop what is older than the horizon."""
         while self._segments and self._segments[0].newest_at < at - self._horizon:

@@ -103,7 +103,8 @@ class CancelAlls:
         """Return in words what became of the orders of a cancel_orders."""
         cancels = self._cancels.get(cancel_all.offset, _SingleCancels(cancel_all))
         text = f"cancelling {sum(map(self._is_cancelled, cancels.older))} orders one by one"
-        text = f"its answer was lost; finished by {text}" if cancels.answer_was_lost else f"done by {text}"
+        why = "its answer was lost" if cancel_all.deferred is None else "it was refused for its rate"
+        text = f"{why}; finished by {text}" if cancels.answer_was_lost else f"done by {text}"
         if cancels.left:
             text += f"; {len(cancels.left)} are still open, see their order's last state"
         return text

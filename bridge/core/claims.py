@@ -154,6 +154,10 @@ class Claims:
         span = self.deferred.span
         return lowest if span is None else min(lowest, span[0])
 
+    def is_doubtful(self, offset: int) -> bool:
+        """Whether a command counts as claimed only because the record of the claims was lost."""
+        return offset < self._doubtful_below
+
     def opened(self, offset: int) -> None:
         """Note that a command was read."""
         self._open.add(offset)

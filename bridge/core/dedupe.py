@@ -22,11 +22,21 @@ class Dedupe:
         self._replies = replies
 
     def is_first(
-        self, command_id: str, digest: str | None, pending: Pending | None, record: CommandRecord, now: Now
+        self,
+        command_id: str,
+        digest: str | None,
+        pending: Pending | None,
+        record: CommandRecord,
+        now: Now,
+        *,
+        is_claimed: bool = False,
     ) -> bool:
-        """Remember a commandId; one that was used before gets the same answer, or is a conflict."""
+        """Remember a commandId; one that was used before gets the same answer, or is a conflict.
+
+        `is_claimed`: an earlier owner claimed it, so it had forgotten the refusal of any before it.
+        """
         asked = self._memory.find(command_id)
-        if asked is None:
+        if asked is None or (is_claimed and asked.result is not None and asked.result.outcome.unsent):
             names_order = pending is not None and pending.action == PLACE
             client_order_id = pending.client_order_id if pending is not None else None
             self._memory.remember(

@@ -15,7 +15,7 @@ from bridge.contract.results import Outcome
 from bridge.core import facts
 from bridge.core.cancel_all import CancelAlls
 from bridge.core.clocks import Clocks
-from bridge.core.command import Pending
+from bridge.core.command import Pending, in_scope
 from bridge.core.lanes import Lanes
 from bridge.core.late import LateLandings
 from bridge.core.life import Event, State
@@ -255,7 +255,11 @@ class Doubts:
 
     def _finish_cancel_all(self, pending: Pending, now: Now) -> None:
         """Settle a cancel_orders of which nothing is left, unless what came before it may yet make an order."""
-        if not self.written_commands.may_make_order_below(pending):
+        coming_back = self._orders.coming_back(self._clocks.rest_tells_until_ms(now))
+        if not self.written_commands.may_make_order_below(pending) and not any(
+            in_scope(pending.exchange, order.exchange) and not self._own_cancels.judged.get(order.order_id)
+            for order in coming_back
+        ):
             self._settle_cancel_all(pending, now)
 
     def _settle_cancel_all(self, pending: Pending, now: Now) -> None:

@@ -70,7 +70,7 @@ class Intake:
         self._settling = settling
         self._clocks = clocks
         self._held = HeldCommands()
-        self._unsent = UnsentCommands(replies, lanes, sending)
+        self._unsent = UnsentCommands(replies, lanes, sending, settling)
         self._lookups = lookups
 
     @property
@@ -212,11 +212,15 @@ class Intake:
         if isinstance(admitted, Refusal):
             self._refuse(record, admitted, now)
             return
-        if not self._dedupe.is_first(admitted.command_id, admitted.digest, admitted, record, now):
+        is_claimed = past is Past.CLAIMED and not self._claims.is_doubtful(record.offset)
+        command_id, digest = admitted.command_id, admitted.digest
+        if not self._dedupe.is_first(command_id, digest, admitted, record, now, is_claimed=is_claimed):
+            if is_claimed:
+                self._doubt_what_was_put_off(admitted, now)
             return
         name_order(admitted, self._orders, self._lanes)
         if past is Past.CLAIMED:
-            self._inherit(admitted, now)
+            self._take_in_claimed(admitted, now)
             return
         if past is Past.READ and admitted.action == CANCEL:
             admitted.maybe_sent_before = True
@@ -225,12 +229,38 @@ class Intake:
         if admitted.action in {PLACE, REPLACE} and self._memory.full:
             self._deny(admitted, Reason.MEMORY_FULL, now)
         elif admitted.action == PLACE and holder != admitted.offset:
-            text = f"clientOrderId {admitted.client_order_id} belongs to another command; give this one its own"
-            self._deny(admitted, Reason.CLIENT_ORDER_ID_IN_USE, now, message=text)
+            self._deny_used_name(admitted, now)
         elif (invalid := judge_validity(admitted, self._clocks, now)) is not None:
             self._take_in_invalid(admitted, invalid, now)
         else:
             self._queue(admitted, now)
+
+    def _take_in_claimed(self, pending: Pending, now: Now) -> None:
+        """Take over what an earlier owner may have written: all without a result, where its claims were lost.
+
+        But a place whose clientOrderId was in use then was not written, as far as that is known.
+        """
+        if pending.action == PLACE and self._claims.is_doubtful(pending.offset):
+            appended_boot_s = self._clocks.appended_boot_s(pending.timestamp_ms, now)
+            if self._memory.name_was_used(pending.client_order_id or "", pending.offset, appended_boot_s):
+                self._deny_used_name(pending, now)
+                return
+        self._inherit(pending, now)
+
+    def _doubt_what_was_put_off(self, claimed: Pending, now: Now) -> None:
+        """Doubt the earlier command of the same commandId: an owner that had put it off has written the claimed one."""
+        name_order(claimed, self._orders, self._lanes)
+        place = self._lanes.unsent_place(claimed.client_order_id or "") if claimed.action == PLACE else None
+        unsent = self._lanes.unsent_replaces(claimed.order or "") if place is None else [place]
+        for earlier in (one for one in unsent if one.command_id == claimed.command_id):
+            self._sending.withdraw(earlier)
+            earlier.deadline = claimed.deadline  # it was written while that one was valid
+            self._take_slot_of_earlier_owner(earlier, earlier.offset, now)
+            self._settling.inherited(earlier, now)
+
+    def _deny_used_name(self, place: Pending, now: Now) -> None:
+        text = f"clientOrderId {place.client_order_id} belongs to another command; give this one a name of its own"
+        self._deny(place, Reason.CLIENT_ORDER_ID_IN_USE, now, message=text)
 
     def _take_in_invalid(self, pending: Pending, invalid: NotValid, now: Now) -> None:
         """Answer what may not be sent any more, unless its order shows that an earlier owner has written it."""
@@ -249,9 +279,6 @@ class Intake:
             self._unsent.supersede_for(pending, now)
 
     def _inherit(self, pending: Pending, now: Now) -> None:
-        pending.maybe_sent_before = True
-        self._replies.inherited(pending, now)
-        self._claims.claimed.add(pending.offset)
         self._take_slot_of_earlier_owner(pending, pending.offset, now)
         self._lanes.occupy(pending)
         self._settling.inherited(pending, now)

@@ -80,6 +80,12 @@ class Memory:
         offset = self._names.get(client_order_id)
         return offset if offset is not None else self._answered.order_offset(client_order_id)
 
+    def name_was_used(self, client_order_id: str, offset: int, at_boot_s: float) -> bool:
+        """Whether every owner at that time knew another command than the one at `offset` to use a clientOrderId."""
+        if client_order_id in self._names:
+            return self._names[client_order_id] != offset
+        return self._answered.names_order_at(client_order_id, at_boot_s)
+
     def remember(self, asked: Asked, *, names_order: bool) -> None:
         """Remember a command; `names_order` when it is a place, whose clientOrderId is then taken if it is free."""
         self._waiting[asked.command_id] = asked
@@ -111,7 +117,11 @@ class Memory:
     def restore(self, results: Iterable[tuple[Result, float]]) -> None:
         """Remember what an earlier owner answered: results and when they were appended, oldest first."""
         for result, appended_boot_s in results:
-            if not result.outcome.terminal or self._answered.find(result.command_id) is not None:
+            known = self._answered.find(result.command_id)
+            # A refusal may have been forgotten, and what was refused carried out then.
+            if known is not None and (result.outcome.unsent or not known.result.outcome.unsent):
+                continue
+            if not result.outcome.terminal:
                 continue
             if result.outcome.unsent and self._answered.full:
                 continue

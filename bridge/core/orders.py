@@ -144,6 +144,8 @@ class Orders:
         """When an order was last asked, or seen, to be replaced."""
         self._successors: dict[str, str] = {}
         self._made_by_replace: set[str] = set()
+        self._may_be_replaced: dict[str, None] = {}
+        """Orders that were cancelled while a replace was under way, and that no other is known to go on with."""
 
     def find(self, order_id: str | None, client_order_id: str | None) -> Order | None:
         """Return the order of either name; the orderId wins, as at the venue."""
@@ -208,6 +210,7 @@ class Orders:
         if order_id and by and self.present_id(by) != order_id:
             self._successors[order_id] = by
             self._made_by_replace.add(by)
+            self._may_be_replaced.pop(order_id, None)
 
     def is_final(self, order: Order, told_until_ms: int) -> bool:
         """Whether an order is over for good: one that was cancelled may come back under another orderId, replaced.
@@ -225,6 +228,13 @@ class Orders:
             amended_ms > 0 and order.updated_ms < amended_ms + self._rest_lag_ms
         )
 
+    def coming_back(self, told_until_ms: int) -> list[Order]:
+        """Return the orders that a replace has perhaps ended, and whose successor has not shown itself yet."""
+        orders = [self._by_order_id[order_id] for order_id in self._may_be_replaced]
+        returning = [order for order in orders if self.may_come_back(order, told_until_ms)]
+        self._may_be_replaced = dict.fromkeys(order.order_id for order in returning)
+        return returning
+
     def seen(self, push: OrderPush) -> Order:
         """Learn from a snapshot. What is over stays over, and an older snapshot changes nothing but what was not known.
 
@@ -239,6 +249,9 @@ class Orders:
         if order.action.startswith("AMEND"):
             self.amended(order_id, order.updated_ms)
         self._by_order_id[order_id] = order
+        is_cancel = order.action.startswith("CANCEL")
+        if order.cancelled and not is_cancel and order_id not in self._successors and self.may_come_back(order, 0):
+            self._may_be_replaced[order_id] = None
         if order.client_order_id:
             self._give_name(order.client_order_id, order)
         if order.over and (known is None or not known.over):
@@ -268,6 +281,7 @@ class Orders:
         self._amended_ms.pop(order_id, None)
         self._successors.pop(order_id, None)
         self._made_by_replace.discard(order_id)
+        self._may_be_replaced.pop(order_id, None)
         if order and order.client_order_id and self._by_client_order_id.get(order.client_order_id) == order_id:
             del self._by_client_order_id[order.client_order_id]
 

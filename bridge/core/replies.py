@@ -72,6 +72,7 @@ class Replies:
     def inherited(self, pending: Pending, now: Now) -> None:
         """Publish that an earlier owner may have sent a command, and that its fate is not known yet."""
         pending.step(Event.INHERITED)
+        self._claims.claimed.add(pending.offset)
         pending.doubted_at_ms = now.wall_ms
         text = "claimed by an earlier owner, which left no result"
         self._publish(self._result(pending, Outcome.UNKNOWN, now, None, text), pending.echo)

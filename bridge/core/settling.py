@@ -50,6 +50,8 @@ class Settling:
         self._requests: dict[str, tuple[Pending, object]] = {}
         self._awaited: dict[str, Pending] = {}
         self._repeats: list[tuple[float, int, Pending]] = []
+        self._newest_written = -1
+        """The highest offset of the places and replaces that were written."""
 
     @property
     def awaited(self) -> int:
@@ -60,6 +62,8 @@ class Settling:
         """Await the answer to a request."""
         self._requests[request_id] = (pending, token)
         self._awaited[request_id] = pending
+        if pending.action in {PLACE, REPLACE}:
+            self._newest_written = max(self._newest_written, pending.offset)
         self._doubts.written(pending)
 
     def begin_single_cancels(self, cancel_all: Pending, now: Now) -> None:
@@ -68,7 +72,9 @@ class Settling:
         self._doubts.begin_single_cancels(cancel_all, now)
 
     def inherited(self, pending: Pending, now: Now) -> None:
-        """Take over a command that an earlier owner claimed and left without a result."""
+        """Take over a command that an earlier owner may have written and left without a result."""
+        pending.maybe_sent_before = True
+        self._replies.inherited(pending, now)
         self._doubts.written_commands.add(pending)
         self._doubts.add(pending, now)
         if pending.action == CANCEL and pending.state is State.UNKNOWN:
@@ -183,9 +189,15 @@ class Settling:
         return pending.action in {CANCEL, CANCEL_ALL} and (valid or pending.state is State.UNKNOWN)
 
     def _defer(self, pending: Pending, answer: Answer, now: Now) -> None:
-        """Let a cancel go out again while it is valid. A cancel_orders in doubt is finished by single cancels."""
-        pending.step(Event.DEFERRED)
+        """Let a cancel go out again while it is valid. A cancel_orders in doubt is finished by single cancels.
+
+        So is one after which a newer place or replace was written: its message would end that too.
+        """
         pending.deferred = (answer.code, answer.message)
+        if pending.action == CANCEL_ALL and pending.state is State.SENT and pending.offset < self._newest_written:
+            self._doubt(pending, now, code=answer.code, message=answer.message)
+            return
+        pending.step(Event.DEFERRED)
         if pending.action == CANCEL_ALL and pending.state is State.QUEUED:
             self._lanes.bar_again(pending)
         if now.mono < pending.deadline and (pending.action == CANCEL or pending.state is State.QUEUED):

@@ -13,6 +13,7 @@ from bridge.core.life import UNSENT, State
 from bridge.core.now import Now
 from bridge.core.replies import Replies
 from bridge.core.sending import Sending
+from bridge.core.settling import Settling
 
 _EXPIRED_AT_ONCE: Final = 500
 """Commands that expire in one turn: thousands at once would hold up a cancel."""
@@ -25,10 +26,11 @@ _LOOK_AGAIN_S: Final = 0.05
 class UnsentCommands:
     """Ends and answers commands that were taken in and have not been written."""
 
-    def __init__(self, replies: Replies, lanes: Lanes, sending: Sending) -> None:
+    def __init__(self, replies: Replies, lanes: Lanes, sending: Sending, settling: Settling) -> None:
         self._replies = replies
         self._lanes = lanes
         self._sending = sending
+        self._settling = settling
         self._deadlines: list[tuple[float, int, Pending]] = []
         self._superseded: deque[Pending] = deque()
 
@@ -97,12 +99,17 @@ class UnsentCommands:
                 heappush(self._deadlines, (now.mono + _LOOK_AGAIN_S, pending.offset, pending))
 
     def _end_expired(self, pending: Pending, now: Now) -> None:
-        """Answer what has expired in its lane: as rejected, where the venue refused it for its rate before."""
-        if pending.deferred is None:
+        """Answer what has expired in its lane: as rejected, where the venue refused it for its rate before.
+
+        A cancel that an earlier owner may have written is judged by its order, where that was cancelled.
+        """
+        if pending.maybe_sent_before and self._settling.was_done(pending):
+            self._settling.inherited(pending, now)
+        elif pending.deferred is None:
             self.end(pending, Outcome.EXPIRED, now)
-            return
-        code, message = pending.deferred
-        self.end(pending, Outcome.REJECTED, now, code=code, message=message)
+        else:
+            code, message = pending.deferred
+            self.end(pending, Outcome.REJECTED, now, code=code, message=message)
 
     def _answer_superseded(self, now: Now) -> None:
         for _ in range(min(len(self._superseded), _SUPERSEDED_AT_ONCE)):

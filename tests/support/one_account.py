@@ -120,11 +120,25 @@ class OneAccount:
     """An account that has a lease, and unless told otherwise a live session that is recovered."""
 
     def __init__(
-        self, *, epoch: int = 1, start: int = 0, live: bool = True, read: bool = True, **terms: object
+        self,
+        *,
+        epoch: int = 1,
+        start: int = 0,
+        doubtful_below: int = 0,
+        live: bool = True,
+        read: bool = True,
+        **terms: object,
     ) -> None:
         self.now = START
         self.terms = msgspec.structs.replace(TERMS, **terms)
-        self.account = Account("ltp", "main", self.terms, epoch=epoch, start=start, durable_until_ms=0, now=self.now)
+        self.account = Account(
+            *("ltp", "main", self.terms),
+            epoch=epoch,
+            start=start,
+            durable_until_ms=0,
+            doubtful_below=doubtful_below,
+            now=self.now,
+        )
         self.venue_ahead_ms = self.broker_ahead_ms = 0
         self.reads = read
         """Whether answers tell the others' clocks."""
@@ -132,6 +146,8 @@ class OneAccount:
         self.next_offset = start
         self.said: list[Outgoing] = []
         self.written: list[Written] = []
+        self.last_commit: Commit | None = None
+        """The last that was handed over."""
         if live:
             self.open_session()
             self.send()
@@ -175,7 +191,9 @@ class OneAccount:
 
     def hand_over(self) -> Commit | None:
         """Take the commit that is due, if one is."""
-        return self.account.next_commit(self.now, self.now.wall_ms, recording=True)
+        commit = self.account.next_commit(self.now, self.now.wall_ms, recording=True)
+        self.last_commit = commit or self.last_commit
+        return commit
 
     def stored(self, *, ready: bool = True) -> list[int]:
         """Let the commit be acknowledged, and write what passes the gate; return the offsets."""

@@ -1,0 +1,146 @@
+"""What only several rare things at once bring about: each of these was untrue or harmful before."""
+
+import json
+
+import pytest
+from one_account import START, OneAccount, cancel, cancel_all, order_push, place, replace
+
+from bridge.contract.commands import CANCEL_ALL, PLACE
+from bridge.contract.pushes import OrderPush
+from bridge.contract.results import Outcome, Result
+from bridge.core.intake import Past
+from bridge.core.memory import Memory
+from bridge.core.traffic import CommandRecord
+
+
+def test_of_two_places_of_one_name_without_a_result_the_second_was_never_sent() -> None:
+    """With the claims lost both count as claimed; the order of that name is the first one's, and only its."""
+    one = OneAccount(epoch=2, doubtful_below=2)
+    first = one.offer(place("p1", clientOrderId="x"), past=Past.CLAIMED)
+    second = one.offer(place("p2", clientOrderId="x"), past=Past.CLAIMED)
+    at = str(one.now.wall_ms)
+    one.ask(order_push("x", createAt=at, updateAt=at))
+    assert one.outcomes() == [(first, "unknown"), (second, "denied"), (first, "accepted")]
+
+
+@pytest.mark.parametrize(("hours", "last"), [(0, "denied"), (3, "unknown")])
+def test_a_name_that_was_in_use_has_kept_a_place_from_being_sent(hours: int, last: str) -> None:
+    """The first is answered, the second has no result: it was denied, unless the first was forgotten by then."""
+    one = OneAccount(epoch=2, start=5, doubtful_below=6)
+    one.wait(hours * 3600)
+    answered = Result("p1", 1, Outcome.ACCEPTED, START.wall_ms, action=PLACE, client_order_id="x")
+    one.account.restore([(answered, START.wall_ms)], one.now)
+    second = one.offer(place("p2", clientOrderId="x"), past=Past.CLAIMED)
+    assert one.outcomes() == [(second, last)]
+
+
+def test_an_answer_to_what_was_sent_outlives_a_refusal_that_was_forgotten() -> None:
+    """A full memory forgets refusals, so the same commandId may be carried out later; that is its last word then."""
+    refused = Result("p", 1, Outcome.DENIED, 1, action=PLACE, client_order_id="x")
+    accepted = Result("p", 7, Outcome.ACCEPTED, 2, action=PLACE, client_order_id="x")
+    memory = Memory(3600, 1 << 20)
+    memory.restore([(refused, 1.0), (accepted, 2.0)])
+    asked = memory.find("p")
+    assert asked is not None
+    assert asked.result is not None
+    assert asked.result.outcome is Outcome.ACCEPTED
+    assert memory.order_offset("x") == 7
+
+
+def test_a_refused_cancel_orders_is_not_written_again_over_a_newer_order() -> None:
+    """Once a place that came after it has been written, its message would end that too: single cancels finish it."""
+    one = OneAccount()
+    old = one.offer(place("old", clientOrderId="old"))
+    one.wait(1)
+    one.send()
+    one.answer(old, order_id="1", client_order_id="old")
+    one.wait(1)
+    everything = one.offer(cancel_all("a"))
+    one.send()
+    one.wait(1)
+    new = one.offer(place("new", clientOrderId="new"))
+    assert one.send() == [new]
+    one.answer(everything, 429, "too often")
+    one.renew(10)
+    assert [written.offset for written in one.written if written.action == CANCEL_ALL] == [everything]
+    at = str(one.now.wall_ms)
+    one.answer(new, order_id="2", client_order_id="new")
+    one.ask(order_push("new", orderId="2", createAt=at, updateAt=at))
+    one.ask(order_push("old", orderId="1", createAt="5"))
+    assert one.send_own_cancels() == ["1"]
+
+
+def test_a_cancel_orders_waits_for_an_order_that_a_replace_is_about_to_open() -> None:
+    """A replace was acked and has ended its order; the one that goes on with it is shown later, and is ended too."""
+    one = OneAccount(cancel_all_by_single_cancels=True)
+    placed = one.offer(place("p", clientOrderId="x"))
+    one.wait(1)
+    one.send()
+    one.answer(placed, order_id="1", client_order_id="x")
+    one.account.order_row(_row(one, "1", "OPEN"), one.now)
+    replaced = one.offer(replace("r", clientOrderId="x"))
+    one.wait(1)
+    one.send()
+    one.answer(replaced, order_id="1", client_order_id="x")
+    one.account.order_row(_row(one, "1", "CANCELLED"), one.now)
+    one.wait(1)
+    everything = one.offer(cancel_all("a"))
+    one.wait(1)
+    one.send()
+    one.ask()
+    assert (everything, "accepted") not in one.outcomes()
+    one.renew(2)
+    one.account.order_row(_row(one, "2", "OPEN"), one.now)
+    assert one.send_own_cancels() == ["2"]
+    one.account.order_row(_row(one, "2", "CANCELLED", action="CANCEL_COMPLETE"), one.now)
+    one.renew(60)
+    one.ask()
+    assert one.outcomes()[-1] == (everything, "accepted")
+
+
+def _row(one: OneAccount, order_id: str, state: str, *, action: str = "") -> OrderPush:
+    at = str(one.now.wall_ms)
+    return order_push("x", orderId=order_id, orderState=state, action=action, createAt=at, updateAt=at)
+
+
+def test_a_cancel_that_was_perhaps_sent_and_expires_in_its_lane_is_judged_by_its_order() -> None:
+    """An earlier owner has written it and its order is cancelled: it is not called expired, which means unsent."""
+    one = OneAccount(epoch=2, live=False)
+    one.send()
+    one.account.order_row(_row(one, "1", "OPEN"), one.now)
+    asked = one.offer({**cancel("c", clientOrderId="x"), "validUntil": one.now.wall_ms + 3000}, past=Past.READ)
+    one.wait(1)
+    one.account.order_row(_row(one, "1", "CANCELLED", action="CANCEL_COMPLETE"), one.now)
+    for _ in range(4):
+        one.wait(1)
+        one.hand_over() and one.stored(ready=False)
+    one.renew(40)
+    one.ask()
+    assert one.outcomes() == [(asked, "unknown"), (asked, "accepted")]
+
+
+def _record(one: OneAccount, offset: int, body: dict[str, object]) -> CommandRecord:
+    return CommandRecord(offset, one.now.wall_ms, b"k", json.dumps(body).encode(), ())
+
+
+def test_a_command_that_was_put_off_and_sent_under_its_repeat_is_not_sent_again() -> None:
+    """The predecessor put the first off, and sent the second of the same commandId; this owner puts nothing off."""
+    one = OneAccount(epoch=2)
+    one.account.intake.offer(_record(one, 0, place("p")), one.now, Past.READ)
+    one.account.intake.offer(_record(one, 1, place("p")), one.now, Past.CLAIMED)
+    one.wait(1)
+    assert one.send() == []
+    at = str(one.now.wall_ms)
+    one.ask(order_push(one.results()[0].client_order_id or "", createAt=at, updateAt=at))
+    assert one.outcomes() == [(0, "unknown"), (0, "accepted"), (1, "accepted")]
+
+
+def test_a_command_whose_refusal_was_forgotten_and_that_was_sent_is_in_doubt() -> None:
+    """A full memory forgets refusals; what a claim names was carried out, whatever was said of its commandId before."""
+    one = OneAccount(epoch=2, start=5)
+    refused = Result(command_id="p", command_offset=1, outcome=Outcome.DENIED, answered_at=one.now.wall_ms)
+    one.account.restore([(refused, one.now.wall_ms)], one.now)
+    claimed = one.offer(place("p"), past=Past.CLAIMED)
+    at = str(one.now.wall_ms)
+    one.ask(order_push(one.results()[0].client_order_id or "", createAt=at, updateAt=at))
+    assert one.outcomes() == [(claimed, "unknown"), (claimed, "accepted")]

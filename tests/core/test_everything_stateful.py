@@ -1,0 +1,614 @@
+"""All that can go wrong at once: what is said is true and said once, and nothing is written twice or ended too much.
+
+Commits get lost, results are durable late, links break, requests, answers and pushes get lost or come late, the rate is
+refused, the owner changes, its clock is off, its commits are lost with the group. The venue here knows the truth.
+"""
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from msgspec import Struct
+from one_account import OneAccount, Written, cancel, cancel_all, order_push, place, replace, results_of
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.contract.pushes import OrderPush
+from bridge.contract.results import Outcome, Result
+from bridge.contract.topics import Stream
+from bridge.core.claims import Stored, decode
+from bridge.core.intake import Past
+from bridge.core.now import Now
+from bridge.core.orders import TERMINAL
+from bridge.core.traffic import Answer, CommandRecord
+
+if TYPE_CHECKING:
+    from bridge.core.command import Pending
+    from bridge.core.sending import Commit
+    from bridge.core.traffic import Outgoing
+
+_NAMES = ("x", "y", "z")
+_MOST = st.integers(0, 4).map(lambda n: n > 0)
+_SELDOM = st.integers(0, 4).map(lambda n: n == 0)
+_ON_THE_WAY_S = 50.0
+_OPENS_WITHIN_S = 20.0
+_LANE_MAX = 6
+
+
+class Order(Struct):
+    """One order at the venue; `made_by` is the commandId of its place."""
+
+    order_id: str
+    name: str
+    price: str
+    created_ms: int
+    updated_ms: int
+    made_by: str
+    state: str = "OPEN"
+    action: str = ""
+    executed: str = "0"
+
+    @property
+    def live(self) -> bool:
+        """Whether it is not over."""
+        return self.state not in TERMINAL
+
+    def push(self) -> OrderPush:
+        """Show it."""
+        return order_push(
+            self.name,
+            orderId=self.order_id,
+            orderState=self.state,
+            action=self.action,
+            limitPrice=self.price,
+            executedQty=self.executed,
+            createAt=str(self.created_ms),
+            updateAt=str(self.updated_ms),
+        )
+
+
+class Everything(RuleBasedStateMachine):
+    """Topics, group and venue outlive the owner; all else is its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.true = Now(1000.0, 1_795_000_000_000)
+        self.venue_off_ms = self.broker_off_ms = self.owner_off_ms = 0
+        self.single = False
+        self.topic: list[CommandRecord] = []
+        self.bodies: dict[str, dict[str, Any]] = {}
+        self.log: list[tuple[Result, int]] = []
+        self.dead: dict[int, bytes | None] = {}
+        self.first_offsets: dict[str, int] = {}
+        self.stored: Stored | None = Stored(0, 0, ())
+        self.committed_at = 0
+        self.epoch = 0
+        self.orders: dict[str, Order] = {}
+        self.opening: list[tuple[float, Order]] = []
+        self.taken: set[str] = set()
+        self.pushes: list[OrderPush] = []
+        self.shown: dict[str, OrderPush] = {}
+        self.on_the_way: list[tuple[float, Written, str | None]] = []
+        self.answers: list[Answer] = []
+        self.written_ids: list[str] = []
+        self.said: dict[str, Result] = {}
+        self.ids = itertools.count(1)
+
+    @initialize(
+        single=st.booleans(),
+        venue=st.sampled_from([0, 0, -2500, 2500]),
+        broker=st.sampled_from([0, 0, -2500, 2500]),
+    )
+    def begin(self, *, single: bool, venue: int, broker: int) -> None:
+        """Begin."""
+        self.single, self.venue_off_ms, self.broker_off_ms = single, venue, broker
+        self.one = OneAccount(live=False)
+        self.take_over(0)
+
+    # The venue
+
+    @property
+    def venue_ms(self) -> int:
+        """What the venue's clock reads."""
+        return self.true.wall_ms + self.venue_off_ms
+
+    @property
+    def stamp_ms(self) -> int:
+        """What the broker's clock reads."""
+        return self.true.wall_ms + self.broker_off_ms
+
+    def named(self, name: str) -> list[Order]:
+        """Return the orders of a name, and those about to be opened."""
+        return [order for order in (*self.orders.values(), *(one for _, one in self.opening)) if order.name == name]
+
+    def change(self, order: Order, **fields: str) -> None:
+        """Change an order and push it."""
+        order.updated_ms = max(self.venue_ms, order.updated_ms + 1)
+        for field, value in fields.items():
+            setattr(order, field, value)
+        self.pushes.append(order.push())
+
+    def do(self, written: Written, command_id: str | None, *, anew: bool, rate: bool) -> Answer:
+        """Do what a request asks for, or refuse it."""
+        args = written.args
+        order: Order | None = None
+        if rate:
+            return Answer(written.request_id, written.action, 429, "too often", None, None)
+        if written.action == PLACE:
+            code = 401009 if self.named(args["clientOrderId"]) else 200000
+            if code == 200000:
+                assert command_id is not None
+                number = f"{next(self.ids):016}"
+                at = self.venue_ms
+                order = Order(number, args["clientOrderId"], args["limitPrice"], at, at, command_id)
+                self.orders[number] = order
+                self.pushes.append(order.push())
+        elif written.action == CANCEL_ALL:
+            code = 200000
+            for one in self.orders.values():
+                if one.live:
+                    self.change(one, state="CANCELLED", action="CANCEL_COMPLETE")
+        else:
+            if "orderId" in args:
+                order = self.orders.get(args["orderId"])
+            else:
+                order = next((o for o in reversed(self.orders.values()) if o.name == args["clientOrderId"]), None)
+            code = 401018 if order is None else 200000 if order.live else 401117
+            if order is not None and order.live:
+                if command_id is None:
+                    self.check_own_cancel(order)
+                self.end_or_amend(written, order, anew=anew)
+        if code == 200000 and command_id is not None:
+            self.taken.add(command_id)
+        names = (order.order_id, order.name) if order is not None and code == 200000 else (None, None)
+        return Answer(written.request_id, written.action, code, "as the venue says", *names)
+
+    def end_or_amend(self, written: Written, order: Order, *, anew: bool) -> None:
+        """Cancel or replace."""
+        if written.action == CANCEL:
+            self.change(order, state="CANCELLED", action="CANCEL_COMPLETE")
+        elif not anew:
+            self.change(order, price=written.args["replacePrice"], action="AMEND_COMPLETED")
+        else:
+            self.change(order, state="CANCELLED", action="")
+            successor = Order(f"{next(self.ids):016}", order.name, written.args["replacePrice"], 0, 0, order.made_by)
+            self.opening.append((self.true.mono, successor))
+
+    def open_oldest(self) -> None:
+        """Open the order that a replace has been about to open for the longest time."""
+        _, order = self.opening.pop(0)
+        order.created_ms = order.updated_ms = self.venue_ms
+        self.orders[order.order_id] = order
+        self.pushes.append(order.push())
+
+    def check_own_cancel(self, order: Order) -> None:
+        """Hold an own cancel that ends an order against what allows it."""
+        said = self.said.get(order.made_by)
+        if said is not None and said.outcome is Outcome.NOT_FOUND:
+            return
+        made_at = self.first_offsets[order.made_by]
+        newer = [
+            self.first_offsets[command_id] > made_at
+            for command_id, body in self.bodies.items()
+            if body["action"] == CANCEL_ALL
+        ]
+        assert any(newer), "the bridge ended an order that no cancel_orders is about"
+
+    # The owner
+
+    def set_clock(self) -> None:
+        """Let the owner's clocks go on."""
+        one = self.one
+        one.now = Now(self.true.mono, self.true.wall_ms + self.owner_off_ms)
+        one.venue_ahead_ms = self.venue_off_ms - self.owner_off_ms
+        one.broker_ahead_ms = self.broker_off_ms - self.owner_off_ms
+        one.read_clocks()
+
+    def take_over(self, off_ms: int) -> None:
+        """Begin a new owner's term from what is stored and durable."""
+        stored, start = self.stored, self.committed_at
+        end = len(self.topic)
+        lost = stored is None
+        if stored is None:
+            stored, start = Stored(self.epoch, 0, (), end), 0
+        self.epoch = stored.epoch + 1
+        self.owner_off_ms = off_ms
+        self.one = OneAccount(
+            epoch=self.epoch,
+            start=start,
+            live=False,
+            lane_commands_max=_LANE_MAX,
+            cancel_all_by_single_cancels=self.single,
+            doubtful_below=stored.doubtful_below,
+            limits=dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), 40),
+        )
+        account = self.one.account
+        self.set_clock()
+        extra = account.restore_extra_cancels(stored.extra_cancels, self.one.now, in_good_order=stored.released)
+        self.stored = Stored(
+            self.epoch, stored.durable_until_ms, stored.claimed, stored.doubtful_below, extra_cancels=extra
+        )
+        self.committed_at = start
+        self.commit: Commit | None = None
+        self.claimed: list[Pending] = []
+        self.unpublished: list[Outgoing] = []
+        self.answers = []
+        account.restore(self.log, self.one.now)
+        for push in self.shown.values():
+            account.listening.remember(Stream.ORDERS, msgspec.json.encode(push), self.one.now.wall_ms)
+        answered = self.answered()
+        for record in self.topic[start:]:
+            past = Past.READ
+            if record.offset in answered:
+                past = Past.ANSWERED
+            elif record.offset < stored.doubtful_below or record.offset in stored.claimed:
+                past = Past.CLAIMED
+            account.intake.offer(record, self.one.now, past, behind=end - record.offset)
+        gone = [r.command_id for r, _ in self.log if r.command_offset not in answered or not self.same(r)]
+        if lost:
+            account.forget_offsets(gone, self.one.now)
+        self.one.next_offset = end
+        self.one.open_session()
+        self.collect()
+
+    def same(self, result: Result) -> bool:
+        """Whether a result is of the record at its offset."""
+        if result.command_offset >= len(self.topic):
+            return False
+        value = self.topic[result.command_offset].value
+        return bool(json.loads(value or b"{}")["commandId"] == result.command_id)
+
+    def answered(self) -> set[int]:
+        """Return the offsets of records that have a durable last word."""
+        terminal = {r.command_offset for r, _ in self.log if r.outcome.terminal and self.same(r)}
+        letters = {
+            offset
+            for offset, value in self.dead.items()
+            if offset < len(self.topic) and self.topic[offset].value == value
+        }
+        return terminal | letters
+
+    def collect(self) -> None:
+        """Take what the owner says, hold it against the truth, and let it wait for the brokers."""
+        said = self.one.account.drain()
+        self.unpublished += said
+        for result in results_of(said):
+            if result.outcome.terminal:
+                self.judge(result)
+
+    def judge(self, result: Result) -> None:
+        """Hold a last word against what the venue did and what it may yet do."""
+        command_id = result.command_id
+        body = self.bodies[command_id]
+        before = self.said.get(command_id)
+        self.said[command_id] = result
+        if result.repeated and before is not None:
+            assert before.outcome is result.outcome, f"first {before.outcome}, repeated {result.outcome}"
+            return
+        taken, action = command_id in self.taken, body["action"]
+        flying = [w for _, w, whose in self.on_the_way if whose == command_id]
+        if result.outcome.unsent and not (action == CANCEL and command_id not in self.taken):
+            assert command_id not in self.written_ids, f"{result.outcome} and written"
+        name = result.client_order_id or body["args"].get("clientOrderId")
+        if name is None and "orderId" in body["args"]:
+            name = self.orders[body["args"]["orderId"]].name
+        of_order = self.named(name) if name else []
+        lives, ends = [o for o in of_order if o.live], {o.state for o in of_order}
+        if result.outcome is Outcome.ACCEPTED:
+            if action == CANCEL_ALL:
+                self.judge_cancel_all(result)
+            elif action != CANCEL or result.code is not None:
+                assert taken, "accepted and not taken"
+            else:
+                assert not lives, "a cancel accepted while its order lives"
+                assert "CANCELLED" in ends, "a cancel accepted that cancelled nothing"
+        elif result.outcome in {Outcome.REJECTED, Outcome.NOT_FOUND}:
+            if action == PLACE:
+                assert not taken, f"a place {result.outcome} that was done"
+            elif action == CANCEL:
+                assert not taken or "FILLED" in ends, f"a cancel {result.outcome} that was done"
+            elif action == REPLACE and taken:
+                assert not lives, "a replace that was taken is given up while its order lives"
+            if result.outcome is Outcome.NOT_FOUND and (lives or action == PLACE):
+                assert not flying, "given up while a request of it is on its way"
+
+    def judge_cancel_all(self, result: Result) -> None:
+        """Nothing of ours that is older may live on, if single cancels have ended it."""
+        if result.code is not None:
+            assert result.command_id in self.taken
+            return
+        if "still open" in (result.message or ""):
+            return
+        at = self.first_offsets[result.command_id]
+        lives = [
+            order
+            for order in (*self.orders.values(), *(one for _, one in self.opening))
+            if order.live and self.first_offsets[order.made_by] < at
+        ]
+        assert not lives, f"a cancel_orders is done while {lives[0].order_id} lives"
+
+    def note_written(self, before: int) -> None:
+        """Let requests be on their way."""
+        for written in self.one.written[before:]:
+            command_id = None
+            if written.offset >= 0:
+                command_id = json.loads(self.topic[written.offset].value or b"")["commandId"]
+                if written.action in {PLACE, REPLACE}:
+                    assert command_id not in self.written_ids, "written twice"
+                if written.action == CANCEL_ALL:
+                    self.check_cancel_all_written(command_id)
+                self.written_ids.append(command_id)
+            self.on_the_way.append((self.true.mono, written, command_id))
+
+    def check_cancel_all_written(self, command_id: str) -> None:
+        """Let no message that ends everything be written after an order that came after it."""
+        at = self.first_offsets[command_id]
+        newer = [
+            one for one in self.written_ids if self.bodies[one]["action"] == PLACE and self.first_offsets[one] > at
+        ]
+        assert not newer, "a cancel_orders was written after a place that is newer"
+
+    def write(self) -> None:
+        """Write the cancels that may go."""
+        before = len(self.one.written)
+        self.one.send_cancels(ready=self.one.account.recovered)
+        while self.one.account.recovered:
+            own = self.one.account.next_own_cancel(self.one.now, ready=True)
+            if own is None:
+                break
+            self.one.written.append(Written(own[0], -1, CANCEL, own[1]))
+        self.note_written(before)
+        self.collect()
+
+    # Callers
+
+    def offer(self, body: dict[str, Any]) -> None:
+        """Append to the topic and let the owner read it."""
+        value = json.dumps(body).encode()
+        offset = len(self.topic)
+        record = CommandRecord(offset, self.stamp_ms, b"key", value, ())
+        self.topic.append(record)
+        self.bodies.setdefault(body["commandId"], body)
+        self.first_offsets.setdefault(body["commandId"], offset)
+        self.one.account.intake.offer(record, self.one.now)
+        self.one.next_offset = offset + 1
+        self.collect()
+
+    def valid(self, body: dict[str, Any], valid_s: float) -> dict[str, Any]:
+        """Let a command be valid for so long."""
+        return {**body, "validUntil": self.stamp_ms + int(valid_s * 1000)}
+
+    @rule(name=st.sampled_from([None, *_NAMES]), valid_s=st.sampled_from([3, 10, 60]))
+    def place(self, name: str | None, valid_s: int) -> None:
+        """Place, under a name that may be in use or under its own."""
+        args = {} if name is None else {"clientOrderId": name}
+        self.offer(self.valid(place(f"p{next(self.ids)}", **args), valid_s))
+
+    @rule(name=st.sampled_from(_NAMES), valid_s=st.sampled_from([10, 60]))
+    def replace(self, name: str, valid_s: int) -> None:
+        """Replace by name, with a price that no other has."""
+        number = next(self.ids)
+        self.offer(self.valid(replace(f"r{number}", str(1000 + number), clientOrderId=name), valid_s))
+
+    @rule(name=st.sampled_from(_NAMES), valid_s=st.sampled_from([4, 60]))
+    def cancel(self, name: str, valid_s: int) -> None:
+        """Cancel by name."""
+        self.offer(self.valid(cancel(f"c{next(self.ids)}", clientOrderId=name), valid_s))
+
+    @precondition(lambda self: self.orders)
+    @rule(which=st.integers(0, 9), replaces=st.booleans())
+    def by_order_id(self, which: int, *, replaces: bool) -> None:
+        """Cancel or replace by an orderId that the order may not have any more."""
+        order_id = list(self.orders)[which % len(self.orders)]
+        number = next(self.ids)
+        body = replace(f"r{number}", str(1000 + number), orderId=order_id)
+        self.offer(body if replaces else cancel(f"c{number}", orderId=order_id))
+
+    @rule(valid_s=st.sampled_from([4, 60]))
+    def cancel_all(self, valid_s: int) -> None:
+        """Cancel everything."""
+        self.offer(self.valid(cancel_all(f"a{next(self.ids)}"), valid_s))
+
+    @precondition(lambda self: self.bodies)
+    @rule(which=st.integers(0, 99))
+    def repeat(self, which: int) -> None:
+        """Submit a command again."""
+        self.offer(list(self.bodies.values())[which % len(self.bodies)])
+
+    @rule(count=st.integers(4, 10), bad_luck=_SELDOM)
+    def burst(self, count: int, *, bad_luck: bool) -> None:
+        """Submit many places that the owner reads in one go, and so puts some of them off."""
+        if not bad_luck:
+            return
+        begin = len(self.topic)
+        for _ in range(count):
+            body = place(f"p{next(self.ids)}")
+            value = json.dumps(body).encode()
+            self.topic.append(CommandRecord(len(self.topic), self.stamp_ms, b"key", value, ()))
+            self.bodies[body["commandId"]] = body
+            self.first_offsets[body["commandId"]] = len(self.topic) - 1
+        for record in self.topic[begin:]:
+            self.one.account.intake.offer(record, self.one.now, behind=len(self.topic) - record.offset)
+        self.one.next_offset = len(self.topic)
+        self.collect()
+
+    @precondition(lambda self: self.one.account.intake.deferred)
+    @rule()
+    def answer_put_off(self) -> None:
+        """Answer what was put off."""
+        span = self.one.account.intake.deferred
+        if span is None or not self.one.account.sending.has_lease(self.one.now):
+            return
+        for record in self.topic[span[0] : span[1]]:
+            self.one.account.intake.answer_deferred(record, self.one.now)
+        self.one.account.intake.deferred_answered(span[1])
+        self.collect()
+
+    # Commits and results
+
+    @rule(fate=st.sampled_from(["stored"] * 6 + ["dropped", "lost", "late"]))
+    def commit_once(self, fate: str) -> None:
+        """Hand over the commit that is due and let it be stored, given up, or stored without an answer."""
+        one = self.one
+        commit = one.account.next_commit(one.now, one.now.wall_ms, recording=True)
+        if commit is None:
+            self.write()
+            return
+        assert set(range(commit.offset)) <= self.answered(), "the watermark passed an unanswered command"
+        if fate == "dropped":
+            one.account.sending.commit_dropped()
+            return
+        stored = decode(commit.metadata, commit.offset)
+        assert stored is not None
+        self.stored, self.committed_at = stored, commit.offset
+        if fate == "lost":
+            self.take_over(self.owner_off_ms)
+            return
+        if fate == "late":
+            self.pass_time(3)
+        for pending in one.account.sending.commit_stored(one.now):
+            if one.account.sending.gate(pending, one.now, ready=one.account.recovered):
+                assert pending.offset in stored.claimed or pending.offset < stored.doubtful_below
+                if not one.account.carry_out_by_single_cancels(pending, one.now):
+                    before = len(one.written)
+                    one.write(pending)
+                    self.note_written(before)
+        self.write()
+
+    @rule(count=st.integers(1, 30))
+    def results_become_durable(self, count: int) -> None:
+        """Let the brokers acknowledge the oldest records."""
+        durable, self.unpublished = self.unpublished[:count], self.unpublished[count:]
+        for record in durable:
+            for result in results_of([record]):
+                self.log.append((result, self.stamp_ms))
+            if record.stream is Stream.DEAD_LETTERS:
+                self.dead[int(dict(record.headers)["__connect.errors.offset"])] = record.value
+            if record.when_durable is not None:
+                record.when_durable()
+
+    # What reaches whom
+
+    @precondition(lambda self: self.on_the_way)
+    @rule(which=st.sampled_from([0, 0, 0, 1, 5]), arrives=_MOST, answered=_MOST, anew=st.booleans(), rate=_SELDOM)
+    def request_arrives(self, which: int, *, arrives: bool, answered: bool, anew: bool, rate: bool) -> None:
+        """Let a request reach the venue, or get lost; its answer may get lost too."""
+        _, written, command_id = self.on_the_way.pop(which % len(self.on_the_way))
+        if arrives:
+            answer = self.do(written, command_id, anew=anew, rate=rate)
+            if answered:
+                self.answers.append(answer)
+
+    @precondition(lambda self: self.answers)
+    @rule(which=st.integers(0, 9))
+    def answer_arrives(self, which: int) -> None:
+        """Let an answer reach the owner, in any order."""
+        self.one.account.received(self.answers.pop(which % len(self.answers)), self.one.now)
+        self.collect()
+
+    @precondition(lambda self: self.pushes)
+    @rule(arrives=_MOST)
+    def push_arrives(self, *, arrives: bool) -> None:
+        """Let the oldest push reach the owner, or get lost."""
+        push = self.pushes.pop(0)
+        if arrives:
+            self.shown[str(push.order_id)] = push
+            self.one.account.order_row(push, self.one.now)
+            self.collect()
+
+    @precondition(lambda self: self.opening)
+    @rule()
+    def replace_opens(self) -> None:
+        """Open the order that goes on with one that a replace has ended."""
+        self.open_oldest()
+
+    @precondition(lambda self: any(order.live for order in self.orders.values()))
+    @rule(which=st.integers(0, 9))
+    def fill(self, which: int) -> None:
+        """Fill an order."""
+        live = [order for order in self.orders.values() if order.live]
+        self.change(live[which % len(live)], state="FILLED", executed="0.5", action="")
+
+    @rule()
+    def ask(self) -> None:
+        """Ask the venue about what is in doubt."""
+        self.one.ask(*(order.push() for order in self.orders.values()))
+        self.collect()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass."""
+        self.true = Now(self.true.mono + seconds, self.true.wall_ms + int(seconds * 1000))
+        self.set_clock()
+        self.on_the_way = [one for one in self.on_the_way if one[0] > self.true.mono - _ON_THE_WAY_S]
+        while self.opening and self.opening[0][0] < self.true.mono - _OPENS_WITHIN_S:
+            self.open_oldest()
+        self.one.account.tick(self.one.now)
+        for name in self.one.account.intake.lookups():
+            self.one.account.intake.looked_up(name, self.one.now)
+        self.collect()
+
+    @rule(seconds=st.sampled_from([0.2, 1, 1, 6, 30]))
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and the lease be kept for the most part."""
+        for _ in range(max(1, int(seconds))):
+            self.pass_time(min(seconds, 1))
+            self.commit_once("stored")
+
+    @rule(bad_luck=_SELDOM)
+    def lose_session(self, *, bad_luck: bool) -> None:
+        """Cut the link: no answer comes over another."""
+        if bad_luck:
+            self.answers = []
+            self.one.lose_session()
+            self.one.open_session()
+            self.collect()
+
+    @rule(bad_luck=_SELDOM, off_ms=st.sampled_from([0, -2000, 2000]))
+    def crash(self, off_ms: int, *, bad_luck: bool) -> None:
+        """Lose the owner; what it had not made durable is lost."""
+        if bad_luck:
+            self.take_over(off_ms)
+
+    @rule(bad_luck=_SELDOM)
+    def lose_the_commit(self, *, bad_luck: bool) -> None:
+        """Lose the group's offset with the owner."""
+        if bad_luck:
+            self.results_become_durable(1000)
+            self.stored = None
+            self.take_over(self.owner_off_ms)
+
+    def teardown(self) -> None:
+        """Let everything end: each command gets a last word, and it is the only one."""
+        if not hasattr(self, "one"):
+            return
+        while self.opening:
+            self.open_oldest()
+        while self.pushes:
+            self.push_arrives(arrives=True)
+        for _ in range(700):
+            if self.answered() == set(range(len(self.topic))) and not self.one.account.alarms.active():
+                break
+            self.pass_time(1)
+            self.commit_once("stored")
+            while self.on_the_way:
+                self.request_arrives(0, arrives=True, answered=True, anew=False, rate=False)
+            while self.answers:
+                self.answer_arrives(0)
+            while self.pushes:
+                self.push_arrives(arrives=True)
+            self.answer_put_off()
+            self.ask()
+            self.results_become_durable(1000)
+        assert self.answered() == set(range(len(self.topic))), "a command without a last word"
+        assert not self.one.account.alarms.active(), "an alarm that never clears"
+        first: dict[str, str] = {}
+        for result, _ in self.log:
+            if result.outcome.terminal:
+                assert first.setdefault(result.command_id, result.outcome) == result.outcome, "two last words"
+
+
+Everything.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TestEverything = Everything.TestCase
