@@ -267,6 +267,7 @@ class Intake:
         if pending.maybe_sent_before and self._settling.was_done(pending):
             self._inherit(pending, now)
         else:
+            self._settling.answered_unsent(pending, now)
             self._replies.last_word(pending, invalid.outcome, now, reason=invalid.reason, message=invalid.message)
 
     def _answered_before(self, pending: Pending, now: Now) -> None:
@@ -277,6 +278,11 @@ class Intake:
         if not asked.result.outcome.unsent:
             name_order(pending, self._orders, self._lanes)
             self._unsent.supersede_for(pending, now)
+        elif asked.result.outcome is Outcome.EXPIRED and pending.action == CANCEL:
+            # One that is not sure to be unwritten is said to be so; no commit has told of that yet.
+            pending.maybe_sent_before = True
+            self._take_slot_of_earlier_owner(pending, ("earlier owner", pending.offset), now)
+            self._settling.answered_unsent(pending, now)
 
     def _inherit(self, pending: Pending, now: Now) -> None:
         self._take_slot_of_earlier_owner(pending, pending.offset, now)

@@ -80,6 +80,12 @@ class Settling:
         if pending.action == CANCEL and pending.state is State.UNKNOWN:
             self._lanes.repeat(pending)
 
+    def answered_unsent(self, pending: Pending, now: Now) -> None:
+        """Let commits tell of a cancel that an earlier owner may have written: no result will stand for it."""
+        if pending.maybe_sent_before:
+            written_at = self._clocks.last_write_boot_s(pending, now)
+            self._windows.cancels.extra.restore(("earlier owner", pending.offset), written_at)
+
     def was_done(self, cancel: Pending) -> bool:
         """Whether the order of a cancel shows what it asked for: an earlier owner may have written it."""
         return self._doubts.was_done(cancel)

@@ -106,6 +106,7 @@ class UnsentCommands:
         if pending.maybe_sent_before and self._settling.was_done(pending):
             self._settling.inherited(pending, now)
         elif pending.deferred is None:
+            self._settling.answered_unsent(pending, now)
             self.end(pending, Outcome.EXPIRED, now)
         else:
             code, message = pending.deferred

@@ -179,12 +179,19 @@ _AHEAD = [Step(32.0, 30_000, _SLOTS)]
 _OWN = [Step(61.0, None, 0, own=_SLOTS), Step(61.0, None, 0, own=_SLOTS), Step(1.0, -30_000, _SLOTS)]
 _REPEATED = [Step(61.0, None, 8, answered=0), Step(6.0, None, 0), Step(1.0, 0, _SLOTS)]
 
+_EXPIRED = [
+    *(Step(0.1, None, 0, answered=0), Step(0.1, None, 0, answered=0), Step(29.0, None, 5, answered=0)),
+    *(Step(45.0, 0, 0, answered=0), Step(20.0, None, 0, answered=0), Step(0.1, 0, 7, answered=0)),
+]
+"""A cancel that the second owner does not write again, and answers as expired, was written by the first."""
+
 
 @settings(max_examples=60, deadline=None)
 @example(steps=_AHEAD, broker_off_ms=0)
 @example(steps=[Step(31.0, 0, _SLOTS)], broker_off_ms=-30_000)
 @example(steps=_OWN, broker_off_ms=30_000)
 @example(steps=_REPEATED, broker_off_ms=-30_000)
+@example(steps=_EXPIRED, broker_off_ms=0)
 @given(steps=_STEPS, broker_off_ms=st.integers(-30_000, 30_000))
 def test_over_takeovers_the_venue_counts_no_more_than_the_limit(steps: list[Step], broker_off_ms: int) -> None:
     """In any 60 s, whoever owns the account, and however far its clock and the broker's are off."""

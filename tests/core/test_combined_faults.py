@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from one_account import START, OneAccount, cancel, cancel_all, order_push, place, replace
+from one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
-from bridge.contract.commands import CANCEL_ALL, PLACE
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
 from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
 from bridge.core.intake import Past
@@ -144,3 +144,12 @@ def test_a_command_whose_refusal_was_forgotten_and_that_was_sent_is_in_doubt() -
     at = str(one.now.wall_ms)
     one.ask(order_push(one.results()[0].client_order_id or "", createAt=at, updateAt=at))
     assert one.outcomes() == [(claimed, "unknown"), (claimed, "accepted")]
+
+
+def test_a_cancel_that_was_said_to_have_expired_counts_until_a_commit_tells_of_it() -> None:
+    """The last owner only had not written it; the one before may have, and the commit is from before that answer."""
+    one = OneAccount(epoch=3)
+    said = Result("c", 0, Outcome.EXPIRED, one.now.wall_ms, action=CANCEL)
+    one.account.restore([(said, one.now.wall_ms)], one.now)
+    one.offer(cancel("c", orderId=ORDER_ID), past=Past.ANSWERED)
+    assert one.committed()[1].extra_cancels == 1
