@@ -20,12 +20,13 @@ _STEPS: Final = 8
 class AckWindow:
     """Slots of one class of action. Tokens are the caller's names for requests."""
 
-    def __init__(self, slots: int, *, late_landing_s: float, cool_s: float = WINDOW_S) -> None:
+    def __init__(self, slots: int, *, late_landing_s: float, cool_s: float = WINDOW_S, clean_windows: int = 1) -> None:
         self.full = slots
         self.slots = slots
         """How many may be held now; `full`, except for a while after the venue refused one for its rate."""
         self._late_landing_s = late_landing_s
         self._cool_s = cool_s
+        self._climb_s = clean_windows * cool_s
         self._halved_at = -inf
         self._refused_at = -inf
         self._live: dict[object, float] = {}
@@ -86,11 +87,11 @@ class AckWindow:
         return True
 
     def climb(self, now: float) -> bool:
-        """Use an eighth of the slots more for every window without a refusal; True when all are used again."""
-        clean = int((now - self._refused_at) / self._cool_s) if self.slots < self.full else 0
+        """Use an eighth of the slots more after `clean_windows` without a refusal; True when all are used again."""
+        clean = int((now - self._refused_at) / self._climb_s) if self.slots < self.full else 0
         if clean < 1:
             return False
-        self._refused_at += clean * self._cool_s
+        self._refused_at += clean * self._climb_s
         self.slots = min(self.full, self.slots + clean * max(1, self.full // _STEPS))
         return self.slots == self.full
 

@@ -114,14 +114,20 @@ class Intake:
             return
         self._claims.opened(record.offset)
         self._claims.deferred.drop_below(record.end)
-        admitted = admit(record, now, self._rules)
+        admitted = admit(record, self._clocks.by_broker(now), self._rules)
         if isinstance(admitted, Refusal):
             self._refuse(record, admitted, now)
-        elif self._dedupe.is_first(admitted.command_id, admitted.digest, admitted, record, now):
+            return
+        if not self._dedupe.is_first(admitted.command_id, admitted.digest, admitted, record, now):
+            return
+        invalid = judge_validity(admitted, self._clocks, now)
+        if invalid is not None and invalid.outcome is Outcome.EXPIRED:
+            self._replies.last_word(admitted, Outcome.EXPIRED, now)
+        else:
             text = f"when it was read, more than {self._lane_max} commands were waiting behind it"
             self._deny(admitted, Reason.LANE_FULL, now, message=text)
-            # A successor would defer it too, so nothing above has to wait until this answer is durable.
-            self._claims.refused.discard(record.offset)
+        # A successor would defer it too, so nothing above has to wait until this answer is durable.
+        self._claims.refused.discard(record.offset)
 
     def deferred_answered(self, below: int) -> None:
         """Note that every deferred command below an offset has been read again; retention may have removed some."""

@@ -43,6 +43,10 @@ LIMITS: Final = {
     Family.ACCOUNT: Limit(2, 1),  # LTP docs, Query Account
 }
 
+_CLEAN_WINDOWS: Final = 30
+"""Windows without a refusal before more is asked at once. A list begins anew at each refusal: one of so many pages has
+been read by then, even at one page a window."""
+
 
 class _Line:
     """Those who wait for one limit."""
@@ -54,6 +58,7 @@ class _Line:
             max(1, limit.requests * BUDGET_PERCENT // 100),
             late_landing_s=inf,  # every slot is given back when its request has ended, however it ended
             cool_s=self.cool_s,
+            clean_windows=_CLEAN_WINDOWS,
         )
         self.closed_until = -inf
 

@@ -76,6 +76,15 @@ def test_places_far_behind_are_put_off_and_the_cancels_between_them_go() -> None
     assert one.committed()[0] == len(one.log)
 
 
+def test_what_has_expired_by_then_is_told_so() -> None:
+    """A command from before a long outage had no chance: it is expired, however much stands behind it."""
+    one = Runaway()
+    old = one.read(place("old") | {"validUntil": one.now.wall_ms - 3_600_000})
+    fresh = one.read(place("fresh"))
+    one.answer_deferred()
+    assert one.outcomes() == [(old, "expired"), (fresh, "denied")]
+
+
 def test_a_deferred_replace_holds_up_no_claim() -> None:
     """Its refusal need not be durable before others are claimed: a successor would put it off too."""
     one = Runaway()

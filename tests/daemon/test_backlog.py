@@ -38,7 +38,7 @@ async def test_what_expired_while_nobody_ran_is_answered_at_full_speed(rig: Rig)
     fresh = [command("place_order", PLACE, valid_s=300) for _ in range(STALE // FRESH_EVERY)]
     for turn, one in enumerate(fresh):
         await rig.send(*stale[turn * FRESH_EVERY : (turn + 1) * FRESH_EVERY], one)
-    async with rig.daemon_process(unread=True):
+    async with rig.daemon_process(unread=True, limits={"lane_commands_max": 2 * STALE}):
         results = await rig.topic(Stream.RESULTS)
         await results.until(lambda _: len(results.answered_ms) == len(stale) + len(fresh), 120)
     answers = {v["commandId"]: v["outcome"] for v in results.values if "commandId" in v}

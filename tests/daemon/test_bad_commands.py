@@ -97,7 +97,7 @@ async def test_a_command_submitted_again(rig: Rig) -> None:
         await until(lambda: len(dead.records) == 1)
     one, two = results.results_of(place)
     assert (one["commandOffset"], two["commandOffset"]) == (first, again)
-    assert {**one, "commandOffset": 0} == {**two, "commandOffset": 0}
+    assert {**one, "commandOffset": 0, "repeated": True} == {**two, "commandOffset": 0}
     assert dict(dead.records[0].headers)["error_code"] == b"id_conflict"
     portfolio = rig.venue.keys["main"].portfolio_id
     assert len(rig.venue.ledger.received("place_order", portfolio)) == 1
