@@ -60,7 +60,7 @@ def _reading(death: Death) -> None:
         if pending.action == CANCEL and death.is_target(pending.command_id):
             death.cancels.add(pending.command_id)
 
-    def slot(taken: bool, _: object, token: object, *__: object) -> None:  # noqa: FBT001 - what the method returns
+    def slot(taken: bool, _: object, token: object, *__: object, **___: object) -> None:  # noqa: FBT001 - what the method returns
         offset = token[0] if isinstance(token, tuple) else token
         if taken and isinstance(offset, int):
             death.at("slot", death.offsets.get(offset))

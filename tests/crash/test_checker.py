@@ -59,6 +59,18 @@ def test_a_cancel_may_arrive_twice() -> None:
     assert rules(story) == set()
 
 
+def test_a_cancel_orders_may_arrive_again_that_came_too_often() -> None:
+    """The first time it did nothing; a place that is refused for its rate comes no second time."""
+    for action, expected in (("cancel_orders", set()), ("place_order", {"sent once"})):
+        story = quiet_day()
+        args = {"exchangeType": "EDX"} if action == "cancel_orders" else order_args("d")
+        asked = story.command("asked", action, args)
+        story.request(2, asked, 100429)
+        story.request(2, asked, attempt=2)
+        story.result(2, asked, "accepted", 200000)
+        assert rules(story) == expected
+
+
 def test_a_place_that_arrives_twice_under_other_request_ids_is_found() -> None:
     """The clientOrderId tells, whatever the daemon calls its request."""
     story = quiet_day()
