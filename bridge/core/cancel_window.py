@@ -13,6 +13,9 @@ from bridge.core.extra_requests import ExtraRequests
 
 _KEPT: Final = 10
 """One slot in so many is kept for callers."""
+_UNTOLD_MAX: Final = 20
+"""So many extra requests may be written before a commit tells of them. After a crash so many are taken as written, and
+owners that die one after the other must not fill the window with what they never wrote."""
 _LEFT_BY_REPEATS: Final = 4
 """One of the common slots in so many is left free by repeats."""
 _SLOWEST: Final = 50.0
@@ -27,7 +30,7 @@ class CancelWindow:
         self._common = AckWindow(slots - kept, late_landing_s=late_landing_s, cool_s=cool_s)
         self._kept = AckWindow(kept, late_landing_s=late_landing_s, cool_s=cool_s)
         self._both = (self._common, self._kept)
-        self.extra = ExtraRequests(max(1, kept), late_landing_s=late_landing_s, cool_s=cool_s)
+        self.extra = ExtraRequests(min(max(1, kept), _UNTOLD_MAX), late_landing_s=late_landing_s, cool_s=cool_s)
 
     def restore_acked(self, at: float, now: float) -> bool:
         """Take the slot of a request of an earlier owner, acked at `at`; False when it has cooled."""
