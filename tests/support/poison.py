@@ -56,8 +56,8 @@ class Line(Struct, frozen=True):
     before_ms: int
     during_ms: int
     after_ms: int
-    is_told: bool
-    """Whether the account said meanwhile that commands are read late."""
+    told: str
+    """What the account said meanwhile why cancels take longer."""
     peak_mib: int
 
 
@@ -141,34 +141,40 @@ class Page:
 
     async def take_batches(self, pill: str, written: list[bytes]) -> None:
         """Write hostile batches between ordinary cancels."""
-        before_ms = await self.cancel()
+        before_ms, since = await self.cancel(), len(self._session.values)
         codes = {(await produce(self._rig.bootstrap, self._topic, data))[0] for data in written}
         broker = "takes it" if codes == {0} else f"refuses it ({', '.join(map(str, sorted(codes)))})"
-        await self._add(pill, sum(map(len, written)), broker, before_ms)
+        await self._add(pill, sum(map(len, written)), broker, before_ms, since)
 
     async def take_frame(self, pill: str, text: str) -> None:
         """Let the venue answer a cancel with a hostile frame, between ordinary cancels."""
-        before_ms = await self.cancel()
+        before_ms, since = await self.cancel(), len(self._session.values)
         self._rig.venue.faults.add(Fault(kind=FaultKind.REPLACE_ANSWER, action="cancel_order", text=text, times=1))
         written = len(self._rig.written("cancel_order"))
         await self._rig.send(command("cancel_order", _UNKNOWN_ORDER, valid_s=60))
         await until(lambda: len(self._rig.written("cancel_order")) > written, self._deadline_s)
-        await self._add(pill, len(text), "-", before_ms)
+        await self._add(pill, len(text), "-", before_ms, since)
 
-    async def _add(self, pill: str, size: int, broker: str, before_ms: int) -> None:
-        told = self._alarms()
+    async def _add(self, pill: str, size: int, broker: str, before_ms: int, since: int) -> None:
         during_ms = await self.cancel()
         if during_ms > ANSWERED_WITHIN_MS:
-            await until(lambda: self._alarms() > told, 30, f"an alarm for {pill}, whose cancel took {during_ms} ms")
-        is_told = self._alarms() > told
-        await until(lambda: self._alarms() == 0 or self._alarms("alarm.cleared") == self._alarms(), self._deadline_s)
+            what = f"a word of the account on {pill}, whose cancel took {during_ms} ms,"
+            await until(lambda: self._reason(since) != "-", 30, what)
+        reason = self._reason(since)
+        await until(self._is_well, self._deadline_s, "the end of what the account has told")
         after_ms = await self.cancel()
         assert after_ms <= ANSWERED_WITHIN_MS, f"after {pill}"
-        self.lines.append(Line(pill, size, broker, before_ms, during_ms, after_ms, is_told, self.peak_mib()))
+        self.lines.append(Line(pill, size, broker, before_ms, during_ms, after_ms, reason, self.peak_mib()))
 
-    def _alarms(self, kind: str = "alarm.raised") -> int:
-        """Return how often the account has said that commands are read late, or that they are no more."""
-        return sum(v["type"] == kind and v["alarm"] == Alarm.COMMANDS_BEHIND for v in self._session.values)
+    def _reason(self, since: int) -> str:
+        """Return what the account has said since a session event why a cancel takes longer."""
+        told = {v.get("alarm", v["type"]) for v in self._session.values[since:]}
+        return ", ".join(sorted(told & {Alarm.COMMANDS_BEHIND.value, "session.lost"})) or "-"
+
+    def _is_well(self) -> bool:
+        behind = [v["type"] for v in self._session.values if v.get("alarm") == Alarm.COMMANDS_BEHIND]
+        session = [v["type"] for v in self._session.values if v["type"] in {"session.opened", "session.lost"}]
+        return behind[-1:] != ["alarm.raised"] and session[-1:] == ["session.opened"]
 
     async def cancel(self) -> int:
         """Send a cancel, and return after how many milliseconds its answer was appended, by the broker."""
@@ -204,10 +210,10 @@ class Page:
 
     def __str__(self) -> str:
         """Return the page as a table."""
-        rows = [f"{'pill':42} {'bytes':>10}  {'broker':18} {'before':>7} {'during':>7} {'after':>7} alarm {'peak':>5}"]
+        rows = [f"{'pill':42} {'bytes':>10}  {'broker':18} {'before':>7} {'during':>7} {'after':>7} {'peak':>5}  told"]
         rows += [
             f"{one.pill:42} {one.bytes_written:10}  {one.broker:18} {one.before_ms:4} ms {one.during_ms:4} ms "
-            f"{one.after_ms:4} ms {'told' if one.is_told else '-':>5} {one.peak_mib:5}"
+            f"{one.after_ms:4} ms {one.peak_mib:5}  {one.told}"
             for one in self.lines
         ]
         return "\n".join(rows)
