@@ -18,7 +18,7 @@ from bridge.contract.topics import Stream, topic_name
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.venue import Venue
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 _VICTIM = Path(__file__).with_name("victim.py")
 
 PLACE: dict[str, str] = {
