@@ -10,6 +10,7 @@ from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
 from bridge.core.intake import Past
 from bridge.core.memory import Memory
+from bridge.core.orders import Orders
 from bridge.core.traffic import CommandRecord
 
 
@@ -153,3 +154,44 @@ def test_a_cancel_that_was_said_to_have_expired_counts_until_a_commit_tells_of_i
     one.account.restore([(said, one.now.wall_ms)], one.now)
     one.offer(cancel("c", orderId=ORDER_ID), past=Past.ANSWERED)
     assert one.committed()[1].extra_cancels == 1
+
+
+def test_an_answered_record_that_was_no_command_changes_nothing() -> None:
+    """It could have been a cancel by its bytes; its answer is durable, and nothing is said again."""
+    one = OneAccount(epoch=2)
+    offset = one.offer(b'{"commandId": "c", "action": "cancel_order"}', past=Past.ANSWERED)
+    assert one.results() == []
+    assert one.committed()[0] == offset + 1
+
+
+def test_a_place_that_is_being_claimed_is_ended_by_a_cancel_orders() -> None:
+    """Its commit is under way; when that is stored the place has its answer and is not written."""
+    one = OneAccount()
+    placed = one.offer(place("p"))
+    one.wait(1)
+    assert one.hand_over() is not None
+    one.offer(cancel_all("a"))
+    assert one.stored() == []
+    assert one.outcomes() == [(placed, "superseded")]
+
+
+def test_a_cancel_that_expired_while_commits_were_slow_is_not_written() -> None:
+    """Without a lease it has no answer yet; another one behind it goes."""
+    one = OneAccount()
+    one.wait(1)
+    assert one.hand_over() is not None
+    one.offer({**cancel("c1", orderId=ORDER_ID), "validUntil": one.now.wall_ms + 1500})
+    later = one.offer(cancel("c2", orderId=ORDER_ID[::-1]))
+    for _ in range(3):
+        one.wait(0.6)
+    assert one.send_cancels() == [later]
+
+
+def test_an_old_snapshot_changes_nothing_of_an_order_of_which_all_is_known() -> None:
+    """The newer one stands, whichever comes last."""
+    one = OneAccount()
+    at = one.now.wall_ms
+    newer = order_push("x", limitPrice="100", createAt=str(at), updateAt=str(at + 2))
+    orders = Orders()
+    known = orders.seen(newer)
+    assert orders.seen(order_push("x", limitPrice="99", createAt=str(at), updateAt=str(at + 1))) is known
