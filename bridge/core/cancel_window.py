@@ -50,7 +50,7 @@ class CancelWindow:
 
     def take(self, token: object, now: float) -> bool:
         """Take a slot for what a caller asks for."""
-        return any(window.take(token, now) for window in self._both)
+        return self._common.take(token, now) or self._kept.take(token, now, leave=self._overfull(now))
 
     def take_for_own(self, token: object, now: float) -> bool:
         """Take a slot for the first cancel that the bridge sends of its own accord for an order."""
@@ -71,7 +71,8 @@ class CancelWindow:
         """Take a slot for a caller's cancel that the venue refused for its rate: of those that are kept, half."""
         if self.take_for_repeat(token, now):
             return True
-        return self.extra.may_add() and self._kept.take(token, now, leave=self._kept.full // 2)
+        leave = self._kept.full // 2 + self._overfull(now)
+        return self.extra.may_add() and self._kept.take(token, now, leave=leave)
 
     def stretch(self, now: float) -> float:
         """Return how many times as long as usual a repeat is to wait; more than once from a window half full on."""
@@ -105,7 +106,7 @@ class CancelWindow:
 
     def free_at(self, ahead: int, now: float) -> float:
         """Estimate when a caller's request with `ahead` others waiting before it gets a slot; `now` when at once."""
-        kept = max(0, self._kept.free(now))
+        kept = max(0, self._kept.free(now) - self._overfull(now))
         return now if ahead < kept else self._common.free_at(ahead - kept, now)
 
     def next_free(self, now: float) -> float:
@@ -115,6 +116,10 @@ class CancelWindow:
     @property
     def _left_by_repeats(self) -> int:
         return self._common.slots // _LEFT_BY_REPEATS
+
+    def _overfull(self, now: float) -> int:
+        """Count what the common slots hold beyond all of them, of earlier owners: it takes slots that are kept."""
+        return max(0, self._common.slots - self._common.free(now) - self._common.full)
 
     def _roomier(self, now: float) -> AckWindow:
         """Return the part that an earlier owner's request fits into."""

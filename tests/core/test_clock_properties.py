@@ -185,6 +185,12 @@ _EXPIRED = [
 ]
 """A cancel that the second owner does not write again, and answers as expired, was written by the first."""
 
+_OVERFULL = [
+    *(Step(55.0, None, 0, answered=0), Step(0.1, None, 18, answered=0), Step(6.0, None, 7, answered=0)),
+    *(Step(0.1, 0, 0, answered=0), Step(31.0, None, 10, answered=0)),
+]
+"""An owner finds more that may have been written than there are slots, while answered ones hold those that are kept."""
+
 
 @settings(max_examples=60, deadline=None)
 @example(steps=_AHEAD, broker_off_ms=0)
@@ -192,6 +198,7 @@ _EXPIRED = [
 @example(steps=_OWN, broker_off_ms=30_000)
 @example(steps=_REPEATED, broker_off_ms=-30_000)
 @example(steps=_EXPIRED, broker_off_ms=0)
+@example(steps=_OVERFULL, broker_off_ms=0)
 @given(steps=_STEPS, broker_off_ms=st.integers(-30_000, 30_000))
 def test_over_takeovers_the_venue_counts_no_more_than_the_limit(steps: list[Step], broker_off_ms: int) -> None:
     """In any 60 s, whoever owns the account, and however far its clock and the broker's are off."""
