@@ -14,7 +14,7 @@ from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 TIMING = Timing(session_timeout_s=3, heartbeat_s=0.3, rebalance_timeout_s=3, lease_s=1, commit_period_s=0.4)
-_CLAIM = re.compile(rb"ltpb1:\d+:\d+:\d+:[A-Za-z0-9_-]+")
+_CLAIM = re.compile(rb"ltpb2:\d+:\d+:\d+:[01]:\d+:[A-Za-z0-9_-]*:[A-Za-z0-9_-]*:[A-Za-z0-9_-]*:\d+:[A-Za-z0-9_-]+")
 """A commit's metadata with at least one claimed offset."""
 
 

@@ -76,8 +76,11 @@ async def test_frozen_broker_is_silent_until_resumed(own_broker: Broker) -> None
 
 
 _OWNER = """
-import asyncio, json
+import asyncio, json, signal
 from bridge.sandbox.broker.embedded import EmbeddedBroker
+
+# A job that a shell has put in the background ignores it, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def own():
     broker = await EmbeddedBroker.start(lambda text: None)
@@ -104,7 +107,7 @@ async def test_nothing_stays_when_the_owner_ends(number: signal.Signals) -> None
     remains = [Path(started["folder"]), Path("/proc") / str(started["pid"])]
     assert all(map(Path.exists, remains))
     owner.send_signal(number)
-    await owner.wait()
+    await asyncio.wait_for(owner.wait(), _DEADLINE_S)
     await _until(lambda: not any(map(Path.exists, remains)))
 
 
