@@ -11,6 +11,8 @@ from bridge.core.answered import AnsweredCommands, short_digest
 
 _REPEATS_MAX = 10_000
 """Repeats of commands that are not answered yet, of all together."""
+_DOUBTED_MAX = 10_000
+"""Commands of which an earlier owner said `unknown`; of more than these it is said once more."""
 _OF_ANOTHER_TOPIC = -1
 """Stands for an offset that compares with none of this topic: lower than all."""
 
@@ -49,6 +51,8 @@ class Memory:
         self._waiting: dict[str, Asked] = {}
         self._names: dict[str, int] = {}
         self._repeats = 0
+        self._doubted: dict[str, tuple[int, int]] = {}
+        """Offset and time of the `unknown` that earlier owners published, by commandId; those with no last word."""
         self._answered = AnsweredCommands(horizon_s, bytes_max)
 
     def __len__(self) -> int:
@@ -122,13 +126,21 @@ class Memory:
             if known is not None and (result.outcome.unsent or not known.result.outcome.unsent):
                 continue
             if not result.outcome.terminal:
+                if len(self._doubted) < _DOUBTED_MAX:
+                    self._doubted[result.command_id] = result.command_offset, result.answered_at
                 continue
+            self._doubted.pop(result.command_id, None)
             if result.outcome.unsent and self._answered.full:
                 continue
             self._answered.add(result, short_digest(result.body_digest), appended_boot_s)
             name = result.client_order_id
             if result.action == PLACE and not result.outcome.unsent and name is not None:
                 self._answered.name_order(name, result.command_offset, appended_boot_s)
+
+    def doubted_at_ms(self, command_id: str, offset: int) -> int | None:
+        """Return when an earlier owner published that the fate of the command at an offset is unknown, Unix ms."""
+        of, at_ms = self._doubted.get(command_id, (None, 0))
+        return at_ms if of == offset else None
 
     def forget_offsets(self, command_ids: Iterable[str], boot_s: float) -> None:
         """Take the orders of answered commands for older than all that is on `commands` now: it is another topic."""

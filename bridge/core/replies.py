@@ -70,9 +70,12 @@ class Replies:
             self._publish(result, pending.echo)
 
     def inherited(self, pending: Pending, now: Now) -> None:
-        """Publish that an earlier owner may have sent a command, and that its fate is not known yet."""
+        """Publish that an earlier owner may have sent a command, and that its fate is not known yet; if none has."""
         pending.step(Event.INHERITED)
         self._claims.claimed.add(pending.offset)
+        pending.doubted_at_ms = self._memory.doubted_at_ms(pending.command_id, pending.offset)
+        if pending.doubted_at_ms is not None:
+            return
         pending.doubted_at_ms = now.wall_ms
         text = "claimed by an earlier owner, which left no result"
         self._publish(self._result(pending, Outcome.UNKNOWN, now, None, text), pending.echo)

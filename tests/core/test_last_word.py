@@ -1,7 +1,11 @@
 """What last words tell beside themselves: when a command was asked for and first doubted, and whether it came again."""
 
+import pytest
 from one_account import ORDER_ID, START, OneAccount, order_push, place
 
+from bridge.contract.commands import PLACE
+from bridge.contract.results import Outcome, Result
+from bridge.core import memory
 from bridge.core.intake import Past
 from bridge.core.traffic import LastWord
 
@@ -56,6 +60,22 @@ def test_an_inherited_command_tells_when_it_was_taken_over() -> None:
     assert _times([unknown, last]) == [None, (0, 0, False)]
     assert last is not None
     assert last.result.sent_at is None
+
+def test_what_an_earlier_owner_has_called_unknown_is_not_called_so_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`unknown` is said once of a command, whoever owns it; its last word tells when. One of many is said twice."""
+    monkeypatch.setattr(memory, "_DOUBTED_MAX", 2)
+    doubted = [
+        *(Result("p", 0, Outcome.UNKNOWN, START.wall_ms - 700, PLACE), Result("q", 1, Outcome.UNKNOWN, 1, PLACE)),
+        *(Result("q", 1, Outcome.ACCEPTED, 2, PLACE), Result("r", 9, Outcome.UNKNOWN, 1, PLACE)),
+        Result("s", 3, Outcome.UNKNOWN, 1, PLACE),
+    ]
+    one = OneAccount(epoch=2, live=False)
+    one.account.restore([(result, START.wall_ms) for result in doubted], one.now)
+    for command_id in ("p", "new", "r", "s"):
+        one.offer(place(command_id), past=Past.CLAIMED)
+    assert one.outcomes() == [(1, "unknown"), (2, "unknown"), (3, "unknown")]
+    one.account.order_row(order_push("p", orderId=ORDER_ID), one.now)
+    assert _times(_told(one)) == [(0, -700, False)]
 
 
 def test_a_command_that_comes_again_tells_so() -> None:

@@ -101,8 +101,8 @@ def _fact(record: Record) -> object:
     if record.stream == "trades":
         return row.get("side"), *(Decimal(str(row.get(name))) for name in ("quantity", "price"))
     if record.stream == "results":
-        # A command that was submitted again brings the same result again, for its own offset.
-        return {name: value for name, value in row.items() if name != "commandOffset"}
+        # A command that was submitted again brings the same result again, for its own offset and marked so.
+        return {name: value for name, value in row.items() if name not in {"commandOffset", "repeated"}}
     return record.offset
 
 
