@@ -12,20 +12,19 @@ import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from msgspec import Struct
-from one_account import OneAccount, Written, cancel, cancel_all, order_push, place, replace, results_of
+from one_account import OneAccount, Written, cancel, cancel_all, place, replace, results_of
+from true_venue import TrueOrder, TrueVenue
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.claims import Stored, decode
 from bridge.core.intake import Past
 from bridge.core.now import Now
-from bridge.core.orders import TERMINAL
 from bridge.core.traffic import Answer, CommandRecord
 
 if TYPE_CHECKING:
+    from bridge.contract.pushes import OrderPush
     from bridge.core.command import Pending
     from bridge.core.sending import Commit
     from bridge.core.traffic import Outgoing
@@ -36,38 +35,6 @@ _SELDOM = st.integers(0, 4).map(lambda n: n == 0)
 _ON_THE_WAY_S = 50.0
 _OPENS_WITHIN_S = 20.0
 _LANE_MAX = 6
-
-
-class Order(Struct):
-    """One order at the venue; `made_by` is the commandId of its place."""
-
-    order_id: str
-    name: str
-    price: str
-    created_ms: int
-    updated_ms: int
-    made_by: str
-    state: str = "OPEN"
-    action: str = ""
-    executed: str = "0"
-
-    @property
-    def live(self) -> bool:
-        """Whether it is not over."""
-        return self.state not in TERMINAL
-
-    def push(self) -> OrderPush:
-        """Show it."""
-        return order_push(
-            self.name,
-            orderId=self.order_id,
-            orderState=self.state,
-            action=self.action,
-            limitPrice=self.price,
-            executedQty=self.executed,
-            createAt=str(self.created_ms),
-            updateAt=str(self.updated_ms),
-        )
 
 
 class Everything(RuleBasedStateMachine):
@@ -86,10 +53,7 @@ class Everything(RuleBasedStateMachine):
         self.stored: Stored | None = Stored(0, 0, ())
         self.committed_at = 0
         self.epoch = 0
-        self.orders: dict[str, Order] = {}
-        self.opening: list[tuple[float, Order]] = []
-        self.taken: set[str] = set()
-        self.pushes: list[OrderPush] = []
+        self.venue = TrueVenue()
         self.shown: dict[str, OrderPush] = {}
         self.on_the_way: list[tuple[float, Written, str | None]] = []
         self.answers: list[Answer] = []
@@ -120,76 +84,27 @@ class Everything(RuleBasedStateMachine):
         """What the broker's clock reads."""
         return self.true.wall_ms + self.broker_off_ms
 
-    def named(self, name: str) -> list[Order]:
-        """Return the orders of a name, and those about to be opened."""
-        return [order for order in (*self.orders.values(), *(one for _, one in self.opening)) if order.name == name]
+    @property
+    def venue_now(self) -> Now:
+        """The time at the venue."""
+        return Now(self.true.mono, self.venue_ms)
 
-    def change(self, order: Order, **fields: str) -> None:
-        """Change an order and push it."""
-        order.updated_ms = max(self.venue_ms, order.updated_ms + 1)
-        for field, value in fields.items():
-            setattr(order, field, value)
-        self.pushes.append(order.push())
-
-    def do(self, written: Written, command_id: str | None, *, anew: bool, rate: bool) -> Answer:
-        """Do what a request asks for, or refuse it."""
-        args = written.args
-        order: Order | None = None
+    def carry_out(self, written: Written, command_id: str | None, *, anew: bool, rate: bool) -> Answer:
+        """Let the venue do what a request asks for, or refuse it."""
         if rate:
             return Answer(written.request_id, written.action, 429, "too often", None, None)
-        if written.action == PLACE:
-            code = 401009 if self.named(args["clientOrderId"]) else 200000
-            if code == 200000:
-                assert command_id is not None
-                number = f"{next(self.ids):016}"
-                at = self.venue_ms
-                order = Order(number, args["clientOrderId"], args["limitPrice"], at, at, command_id)
-                self.orders[number] = order
-                self.pushes.append(order.push())
-        elif written.action == CANCEL_ALL:
-            code = 200000
-            for one in self.orders.values():
-                if one.live:
-                    self.change(one, state="CANCELLED", action="CANCEL_COMPLETE")
-        else:
-            if "orderId" in args:
-                order = self.orders.get(args["orderId"])
-            else:
-                order = next((o for o in reversed(self.orders.values()) if o.name == args["clientOrderId"]), None)
-            code = 401018 if order is None else 200000 if order.live else 401117
+        if command_id is None:
+            order = self.venue.find(written.args)
             if order is not None and order.live:
-                if command_id is None:
-                    self.check_own_cancel(order)
-                self.end_or_amend(written, order, anew=anew)
-        if code == 200000 and command_id is not None:
-            self.taken.add(command_id)
-        names = (order.order_id, order.name) if order is not None and code == 200000 else (None, None)
-        return Answer(written.request_id, written.action, code, "as the venue says", *names)
+                self.check_own_cancel(order)
+        return self.venue.carry_out(written, command_id, self.venue_now, anew=anew)
 
-    def end_or_amend(self, written: Written, order: Order, *, anew: bool) -> None:
-        """Cancel or replace."""
-        if written.action == CANCEL:
-            self.change(order, state="CANCELLED", action="CANCEL_COMPLETE")
-        elif not anew:
-            self.change(order, price=written.args["replacePrice"], action="AMEND_COMPLETED")
-        else:
-            self.change(order, state="CANCELLED", action="")
-            successor = Order(f"{next(self.ids):016}", order.name, written.args["replacePrice"], 0, 0, order.made_by)
-            self.opening.append((self.true.mono, successor))
-
-    def open_oldest(self) -> None:
-        """Open the order that a replace has been about to open for the longest time."""
-        _, order = self.opening.pop(0)
-        order.created_ms = order.updated_ms = self.venue_ms
-        self.orders[order.order_id] = order
-        self.pushes.append(order.push())
-
-    def check_own_cancel(self, order: Order) -> None:
+    def check_own_cancel(self, order: TrueOrder) -> None:
         """Hold an own cancel that ends an order against what allows it."""
-        said = self.said.get(order.made_by)
+        said = self.said.get(str(order.made_by))
         if said is not None and said.outcome is Outcome.NOT_FOUND:
             return
-        made_at = self.first_offsets[order.made_by]
+        made_at = self.first_offsets[str(order.made_by)]
         newer = [
             self.first_offsets[command_id] > made_at
             for command_id, body in self.bodies.items()
@@ -288,14 +203,14 @@ class Everything(RuleBasedStateMachine):
         if result.repeated and before is not None:
             assert before.outcome is result.outcome, f"first {before.outcome}, repeated {result.outcome}"
             return
-        taken, action = command_id in self.taken, body["action"]
+        taken, action = command_id in self.venue.taken, body["action"]
         flying = [w for _, w, whose in self.on_the_way if whose == command_id]
-        if result.outcome.unsent and not (action == CANCEL and command_id not in self.taken):
+        if result.outcome.unsent and not (action == CANCEL and command_id not in self.venue.taken):
             assert command_id not in self.written_ids, f"{result.outcome} and written"
         name = result.client_order_id or body["args"].get("clientOrderId")
         if name is None and "orderId" in body["args"]:
-            name = self.orders[body["args"]["orderId"]].name
-        of_order = self.named(name) if name else []
+            name = self.venue.orders[body["args"]["orderId"]].name
+        of_order = self.venue.named(name) if name else []
         lives, ends = [o for o in of_order if o.live], {o.state for o in of_order}
         if result.outcome is Outcome.ACCEPTED:
             if action == CANCEL_ALL:
@@ -318,16 +233,12 @@ class Everything(RuleBasedStateMachine):
     def judge_cancel_all(self, result: Result) -> None:
         """Nothing of ours that is older may live on, if single cancels have ended it."""
         if result.code is not None:
-            assert result.command_id in self.taken
+            assert result.command_id in self.venue.taken
             return
         if "still open" in (result.message or ""):
             return
         at = self.first_offsets[result.command_id]
-        lives = [
-            order
-            for order in (*self.orders.values(), *(one for _, one in self.opening))
-            if order.live and self.first_offsets[order.made_by] < at
-        ]
+        lives = [order for order in self.venue.all() if order.live and self.first_offsets[str(order.made_by)] < at]
         assert not lives, f"a cancel_orders is done while {lives[0].order_id} lives"
 
     def note_written(self, before: int) -> None:
@@ -398,11 +309,11 @@ class Everything(RuleBasedStateMachine):
         """Cancel by name."""
         self.offer(self.valid(cancel(f"c{next(self.ids)}", clientOrderId=name), valid_s))
 
-    @precondition(lambda self: self.orders)
+    @precondition(lambda self: self.venue.orders)
     @rule(which=st.integers(0, 9), replaces=st.booleans())
     def by_order_id(self, which: int, *, replaces: bool) -> None:
         """Cancel or replace by an orderId that the order may not have any more."""
-        order_id = list(self.orders)[which % len(self.orders)]
+        order_id = list(self.venue.orders)[which % len(self.venue.orders)]
         number = next(self.ids)
         body = replace(f"r{number}", str(1000 + number), orderId=order_id)
         self.offer(body if replaces else cancel(f"c{number}", orderId=order_id))
@@ -498,7 +409,7 @@ class Everything(RuleBasedStateMachine):
         """Let a request reach the venue, or get lost; its answer may get lost too."""
         _, written, command_id = self.on_the_way.pop(which % len(self.on_the_way))
         if arrives:
-            answer = self.do(written, command_id, anew=anew, rate=rate)
+            answer = self.carry_out(written, command_id, anew=anew, rate=rate)
             if answered:
                 self.answers.append(answer)
 
@@ -509,33 +420,33 @@ class Everything(RuleBasedStateMachine):
         self.one.account.received(self.answers.pop(which % len(self.answers)), self.one.now)
         self.collect()
 
-    @precondition(lambda self: self.pushes)
+    @precondition(lambda self: self.venue.pushes)
     @rule(arrives=_MOST)
     def push_arrives(self, *, arrives: bool) -> None:
         """Let the oldest push reach the owner, or get lost."""
-        push = self.pushes.pop(0)
+        push = self.venue.pushes.pop(0)
         if arrives:
             self.shown[str(push.order_id)] = push
             self.one.account.order_row(push, self.one.now)
             self.collect()
 
-    @precondition(lambda self: self.opening)
+    @precondition(lambda self: self.venue.opening)
     @rule()
     def replace_opens(self) -> None:
         """Open the order that goes on with one that a replace has ended."""
-        self.open_oldest()
+        self.venue.open_oldest(self.venue_ms)
 
-    @precondition(lambda self: any(order.live for order in self.orders.values()))
+    @precondition(lambda self: self.venue.live())
     @rule(which=st.integers(0, 9))
     def fill(self, which: int) -> None:
         """Fill an order."""
-        live = [order for order in self.orders.values() if order.live]
-        self.change(live[which % len(live)], state="FILLED", executed="0.5", action="")
+        live = self.venue.live()
+        self.venue.change(live[which % len(live)], self.venue_ms, state="FILLED", executed="0.5", action="")
 
     @rule()
     def ask(self) -> None:
         """Ask the venue about what is in doubt."""
-        self.one.ask(*(order.push() for order in self.orders.values()))
+        self.one.ask(*(order.push() for order in self.venue.orders.values()))
         self.collect()
 
     def pass_time(self, seconds: float) -> None:
@@ -543,8 +454,8 @@ class Everything(RuleBasedStateMachine):
         self.true = Now(self.true.mono + seconds, self.true.wall_ms + int(seconds * 1000))
         self.set_clock()
         self.on_the_way = [one for one in self.on_the_way if one[0] > self.true.mono - _ON_THE_WAY_S]
-        while self.opening and self.opening[0][0] < self.true.mono - _OPENS_WITHIN_S:
-            self.open_oldest()
+        while self.venue.opening and self.venue.opening[0][0] < self.true.mono - _OPENS_WITHIN_S:
+            self.venue.open_oldest(self.venue_ms)
         self.one.account.tick(self.one.now)
         for name in self.one.account.intake.lookups():
             self.one.account.intake.looked_up(name, self.one.now)
@@ -584,9 +495,9 @@ class Everything(RuleBasedStateMachine):
         """Let everything end: each command gets a last word, and it is the only one."""
         if not hasattr(self, "one"):
             return
-        while self.opening:
-            self.open_oldest()
-        while self.pushes:
+        while self.venue.opening:
+            self.venue.open_oldest(self.venue_ms)
+        while self.venue.pushes:
             self.push_arrives(arrives=True)
         for _ in range(700):
             if self.answered() == set(range(len(self.topic))) and not self.one.account.alarms.active():
@@ -597,7 +508,7 @@ class Everything(RuleBasedStateMachine):
                 self.request_arrives(0, arrives=True, answered=True, anew=False, rate=False)
             while self.answers:
                 self.answer_arrives(0)
-            while self.pushes:
+            while self.venue.pushes:
                 self.push_arrives(arrives=True)
             self.answer_put_off()
             self.ask()

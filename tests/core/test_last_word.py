@@ -61,6 +61,7 @@ def test_an_inherited_command_tells_when_it_was_taken_over() -> None:
     assert last is not None
     assert last.result.sent_at is None
 
+
 def test_what_an_earlier_owner_has_called_unknown_is_not_called_so_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """`unknown` is said once of a command, whoever owns it; its last word tells when. One of many is said twice."""
     monkeypatch.setattr(memory, "_DOUBTED_MAX", 2)

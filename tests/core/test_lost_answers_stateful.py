@@ -4,24 +4,24 @@ The venue here knows the truth: which request it took, and what became of each o
 whom, in which order, and when the owner changes.
 """
 
-import itertools
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from msgspec import Struct
-from one_account import OneAccount, Written, cancel, order_push, place, replace, results_of
+from one_account import OneAccount, Written, cancel, place, replace, results_of
+from true_venue import TrueVenue
 
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
-from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.intake import Past
-from bridge.core.orders import TERMINAL
 from bridge.core.traffic import Answer, CommandRecord
+
+if TYPE_CHECKING:
+    from bridge.contract.pushes import OrderPush
 
 _NAMES = ("x", "y")
 _MOST = st.integers(0, 4).map(lambda n: n > 0)
@@ -31,110 +31,12 @@ _OPENS_WITHIN_S = 20.0
 """A replace opens the other order within this time after it ended the first; the bridge allows 35 s."""
 
 
-class _Order(Struct):
-    order_id: str
-    name: str
-    price: str
-    created_ms: int
-    updated_ms: int
-    state: str = "OPEN"
-    action: str = ""
-    executed: str = "0"
-
-    @property
-    def live(self) -> bool:
-        return self.state not in TERMINAL
-
-    def push(self) -> OrderPush:
-        return order_push(
-            self.name,
-            orderId=self.order_id,
-            orderState=self.state,
-            action=self.action,
-            limitPrice=self.price,
-            executedQty=self.executed,
-            createAt=str(self.created_ms),
-            updateAt=str(self.updated_ms),
-        )
-
-
-class _Venue:
-    """Orders, and which requests were taken."""
-
-    def __init__(self) -> None:
-        self.orders: dict[str, _Order] = {}
-        self.opening: list[tuple[float, _Order]] = []
-        """Since when a replace is about to open an order."""
-        self.taken: set[int] = set()
-        """The offsets of commands of which a request was taken."""
-        self.pushes: list[OrderPush] = []
-        self._ids = itertools.count(1)
-
-    def named(self, name: str) -> list[_Order]:
-        return [order for order in (*self.orders.values(), *(one for _, one in self.opening)) if order.name == name]
-
-    def change(self, order: _Order, at_ms: int, **fields: str) -> None:
-        """Change an order and push it."""
-        order.updated_ms = max(at_ms, order.updated_ms + 1)
-        for field, value in fields.items():
-            setattr(order, field, value)
-        self.pushes.append(order.push())
-
-    def take(self, written: Written, one: OneAccount, *, anew: bool) -> Answer:
-        """Do what a request asks for, or refuse it; `anew`: a replace ends the order and opens another."""
-        args, now = written.args, one.now
-        if written.action == PLACE:
-            used = self.named(args["clientOrderId"])
-            code, order = (401009, None) if used else (200000, self._open(args, now.wall_ms))
-        else:
-            order = self._find(args)
-            code = 401018 if order is None else 200000 if order.live else 401117
-            if order is not None and order.live:
-                order = self._end_or_amend(written, order, one, anew=anew)
-        if code == 200000:
-            self.taken.add(written.offset)
-        names = (order.order_id, order.name) if order is not None and code == 200000 else (None, None)
-        return Answer(written.request_id, written.action, code, "as the venue says", *names)
-
-    def _find(self, args: dict[str, str]) -> _Order | None:
-        if "orderId" in args:
-            return self.orders.get(args["orderId"])
-        of_name = [order for order in self.orders.values() if order.name == args["clientOrderId"]]
-        return of_name[-1] if of_name else None
-
-    def _open(self, args: dict[str, str], at_ms: int) -> _Order:
-        order = _Order(f"{next(self._ids):016}", args["clientOrderId"], args["limitPrice"], at_ms, at_ms)
-        self.orders[order.order_id] = order
-        self.pushes.append(order.push())
-        return order
-
-    def _end_or_amend(self, written: Written, order: _Order, one: OneAccount, *, anew: bool) -> _Order:
-        if written.action == CANCEL:
-            self.change(order, one.now.wall_ms, state="CANCELLED", action="CANCEL_COMPLETE")
-            return order
-        price = written.args["replacePrice"]
-        if not anew:
-            self.change(order, one.now.wall_ms, price=price, action="AMEND_COMPLETED")
-            return order
-        self.change(order, one.now.wall_ms, state="CANCELLED", action="")
-        successor = _Order(f"{next(self._ids):016}", order.name, price, 0, 0)
-        self.opening.append((one.now.mono, successor))
-        return order
-
-    def open(self, at_ms: int) -> None:
-        """Open the order that a replace has been about to open for the longest time."""
-        _, order = self.opening.pop(0)
-        order.created_ms = order.updated_ms = at_ms
-        self.orders[order.order_id] = order
-        self.pushes.append(order.push())
-
-
 class LostAnswers(RuleBasedStateMachine):
     """The topic, the results and the venue outlive the owner."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.venue = _Venue()
+        self.venue = TrueVenue()
         self.topic: list[tuple[CommandRecord, dict[str, Any]]] = []
         self.log: list[tuple[Result, int]] = []
         self.shown: dict[str, OrderPush] = {}
@@ -234,7 +136,7 @@ class LostAnswers(RuleBasedStateMachine):
         """Let a request reach the venue, or get lost; its answer may get lost too."""
         _, written = self.on_the_way.pop(which % len(self.on_the_way))
         if arrives:
-            answer = self.venue.take(written, self.one, anew=anew)
+            answer = self.venue.carry_out(written, written.offset, self.one.now, anew=anew)
             if answered:
                 self.answers.append(answer)
 
@@ -259,13 +161,13 @@ class LostAnswers(RuleBasedStateMachine):
     @rule()
     def replace_opens(self) -> None:
         """Open the order that goes on with one that a replace has ended."""
-        self.venue.open(self.one.now.wall_ms)
+        self.venue.open_oldest(self.one.now.wall_ms)
 
-    @precondition(lambda self: any(order.live for order in self.venue.orders.values()))
+    @precondition(lambda self: self.venue.live())
     @rule(which=st.integers(0, 9))
     def fill(self, which: int) -> None:
         """Fill an order."""
-        live = [order for order in self.venue.orders.values() if order.live]
+        live = self.venue.live()
         self.venue.change(live[which % len(live)], self.one.now.wall_ms, state="FILLED", executed="0.5", action="")
 
     @rule()
@@ -282,7 +184,7 @@ class LostAnswers(RuleBasedStateMachine):
             mono = self.one.now.mono
             self.on_the_way = [one for one in self.on_the_way if one[0] > mono - _ON_THE_WAY_S]
             while self.venue.opening and self.venue.opening[0][0] < mono - _OPENS_WITHIN_S:
-                self.venue.open(self.one.now.wall_ms)
+                self.venue.open_oldest(self.one.now.wall_ms)
             self.go_on()
             for name in self.one.account.intake.lookups():
                 self.one.account.intake.looked_up(name, self.one.now)
@@ -305,7 +207,7 @@ class LostAnswers(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Let everything end: each command that was written gets a last word."""
         while self.venue.opening:
-            self.venue.open(self.one.now.wall_ms)
+            self.venue.open_oldest(self.one.now.wall_ms)
         for _ in range(400):
             self.wait(1)
             self.ask()
