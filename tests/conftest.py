@@ -11,6 +11,7 @@ from bridge.sandbox.broker.launcher import Broker, BrokerError, start_broker
 
 # How fast examples are made says something about the machine, and nothing about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", settings.get_profile("any machine"), max_examples=10_000)
 settings.load_profile("any machine")
 
 

@@ -35,9 +35,10 @@ def _require_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _EXACT: Final = json.JSONDecoder(object_pairs_hook=_require_unique, parse_int=str, parse_float=str)
 
 
-def _find_repeated_key(text: str) -> str | None:
+def _find_repeated_key(value: bytes) -> str | None:
     try:
-        _EXACT.decode(text)
+        # The decoder of commands passes over keys that no command has, whatever bytes they are.
+        _EXACT.decode(value.decode(errors="replace"))
     except _RepeatedKeyError as error:
         return str(error)
     except (ValueError, RecursionError):
@@ -50,7 +51,7 @@ def repeats_command_id(value: bytes) -> bool:
     if value.count(b"commandId") <= 1 and b"\\u00" not in value:
         return False
     if len(value) <= _EXACT_BYTES_MAX:
-        return _find_repeated_key(value.decode()) == _COMMAND_ID
+        return _find_repeated_key(value) == _COMMAND_ID
     found = _COMMAND_ID_KEY.finditer(value)
     return next(found, None) is not None and next(found, None) is not None
 
@@ -65,5 +66,5 @@ def describe_repeated_key(value: bytes, strings: int) -> str | None:
         return None
     if quotes > QUOTES_MAX:
         return f"keys stand twice: it has {quotes} quotation marks, more than any command"
-    repeated = _find_repeated_key(value.decode())
+    repeated = _find_repeated_key(value)
     return None if repeated is None else f"the key '{repeated}' stands twice"

@@ -38,6 +38,7 @@ def _raw(value: str) -> bytes:
     return json.dumps(GOOD).replace('"0.5"', value).encode()
 
 
+_ODD = rb'{"commandId":"c-1","action":"x","%b":"\u0020%b"}'
 _REFUSED: list[tuple[str, dict[str, Any] | bytes | None, Reason, str, str | None]] = [
     ("a tombstone", None, TOMBSTONE, "no value", None),
     ("nothing", b"", NOT_JSON, "truncated", None),
@@ -46,6 +47,8 @@ _REFUSED: list[tuple[str, dict[str, Any] | bytes | None, Reason, str, str | None
     ("a string", b'"c-1"', NOT_JSON, "object", None),
     ("UTF-16", json.dumps(GOOD).encode("utf-16"), NOT_JSON, "", None),
     ("no UTF-8", b'{"commandId":"\xff"}', NOT_JSON, "utf-8", None),
+    ("no UTF-8 in an unknown key", _ODD % (b"\x80", b""), SCHEMA, "$.action", "c-1"),
+    ("no UTF-8 in an unknown value", _ODD % (b"x", b"\x80"), SCHEMA, "$.action", "c-1"),
     ("NaN", _raw("NaN"), NOT_JSON, "malformed", None),
     ("Infinity", _raw("Infinity"), NOT_JSON, "malformed", None),
     ("a lone surrogate", _raw(r'"\ud800"'), NOT_JSON, "surrogate", None),

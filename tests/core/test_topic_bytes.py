@@ -1,7 +1,7 @@
 """Whatever bytes stand on a topic, no decoder of it raises anything but what its reader expects.
 
-Anybody with Write on a topic, or a corrupt disk, may put them there. A short search; give it more with
-HYPOTHESIS_PROFILE or `--hypothesis-seed`.
+Anybody with Write on a topic, or a corrupt disk, may put them there. A short search; `--hypothesis-profile long` makes
+it a hundred times as long.
 """
 
 import json
