@@ -257,7 +257,7 @@ class Account:
         """Do what is due: expiry, overdue answers, states that were published long ago."""
         self.sending.tick(now)
         self._watch_commits(now)
-        self.intake.tick(now)
+        self.intake.tick(now, recovered=self.recovered)
         self.settling.tick(now)
         self.listening.tick(now)
 

@@ -86,6 +86,10 @@ class Doubts:
         self._cancel_alls.begin(cancel_all)
         self.add(cancel_all, now)
 
+    def lands_until(self, pending: Pending, now: Now) -> float:
+        """Return until when the venue may carry out what an earlier owner may have written."""
+        return self._clocks.last_write_boot_s(pending, now) + self._late_landing_s
+
     def was_done(self, cancel: Pending) -> bool:
         """Whether the order of a cancel shows what it asked for."""
         order = self._orders.find_current(cancel.order_id, cancel.client_order_id)

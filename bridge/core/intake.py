@@ -137,14 +137,17 @@ class Intake:
         """Note that the topic holds no other command below an offset: control records and holes are nothing to do."""
         self._claims.passed(offset - 1)
 
-    def tick(self, now: Now) -> None:
-        """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon."""
+    def tick(self, now: Now, *, recovered: bool) -> None:
+        """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon.
+
+        `recovered`: the venue's REST has told of the time before this owner.
+        """
         self._let_cancels_ahead(now)
         if self._sending.has_lease(now):
             for record in self._held.oldest():
                 self._held.take(record)
                 self._take_in(record, now, Past.NEW)
-            self._unsent.answer_due(now)
+            self._unsent.answer_due(now, recovered=recovered)
         self._memory.forget(now.mono)
 
     def wake_at(self, now: Now) -> float:
@@ -269,9 +272,9 @@ class Intake:
         self._deny(place, Reason.CLIENT_ORDER_ID_IN_USE, now, message=text)
 
     def _take_in_invalid(self, pending: Pending, invalid: NotValid, now: Now) -> None:
-        """Answer what may not be sent any more, unless its order shows that an earlier owner has written it."""
-        if pending.maybe_sent_before and self._settling.was_done(pending):
-            self._inherit(pending, now)
+        """Answer what may not be sent any more; what an earlier owner may have written, when its fate is known."""
+        if pending.maybe_sent_before and invalid.outcome is Outcome.EXPIRED:
+            self._unsent.expire_earlier_cancel(pending, now)
         else:
             self._settling.answered_unsent(pending, now)
             self._replies.last_word(pending, invalid.outcome, now, reason=invalid.reason, message=invalid.message)

@@ -268,7 +268,8 @@ class Orders:
         if named is None or named.order_id == order.order_id:
             return
         for one, other in ((named, order), (order, named)):
-            if one.cancelled and not other.cancelled and self._was_amended(one, other):
+            comes_after = not other.cancelled or one.created_ms < other.created_ms
+            if one.cancelled and comes_after and self._was_amended(one, other):
                 self.succeeded(one.order_id, other.order_id)
 
     def _was_amended(self, order: Order, other: Order) -> bool:

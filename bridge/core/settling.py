@@ -86,6 +86,10 @@ class Settling:
             written_at = self._clocks.last_write_boot_s(pending, now)
             self._windows.cancels.extra.restore(("earlier owner", pending.offset), written_at)
 
+    def lands_until(self, cancel: Pending, now: Now) -> float:
+        """Return until when the venue may carry out a cancel that an earlier owner may have written."""
+        return self._doubts.lands_until(cancel, now)
+
     def was_done(self, cancel: Pending) -> bool:
         """Whether the order of a cancel shows what it asked for: an earlier owner may have written it."""
         return self._doubts.was_done(cancel)

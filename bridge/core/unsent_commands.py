@@ -8,6 +8,7 @@ from typing import Final
 from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.contract.results import Outcome, Reason
 from bridge.core.command import Pending
+from bridge.core.earlier_cancels import EarlierCancels
 from bridge.core.lanes import Lanes
 from bridge.core.life import UNSENT, State
 from bridge.core.now import Now
@@ -33,15 +34,25 @@ class UnsentCommands:
         self._settling = settling
         self._deadlines: list[tuple[float, int, Pending]] = []
         self._superseded: deque[Pending] = deque()
+        self._earlier_cancels = EarlierCancels(settling.was_done)
 
     def expire_at_deadline(self, pending: Pending) -> None:
         """Let a command end when its validity passes, unless it has been written by then."""
         heappush(self._deadlines, (pending.deadline, pending.offset, pending))
 
-    def answer_due(self, now: Now) -> None:
-        """Answer some of what a cancel_orders has ended, and some of what has expired."""
+    def expire_earlier_cancel(self, cancel: Pending, now: Now) -> None:
+        """Let an expired cancel that an earlier owner may have written be answered when its fate is known."""
+        self._earlier_cancels.add(cancel, self._settling.lands_until(cancel, now), now)
+
+    def answer_due(self, now: Now, *, recovered: bool) -> None:
+        """Answer some of what a cancel_orders has ended, and some of what has expired.
+
+        `recovered`: the venue's REST has told of the time before this owner.
+        """
         self._answer_superseded(now)
         self._answer_expired(now)
+        for cancel, was_done in self._earlier_cancels.pop_judged(now, recovered=recovered):
+            self._answer_earlier_cancel(cancel, now, was_done=was_done)
 
     def wake_at(self, now: Now) -> float:
         """Return when the next command is to be answered."""
@@ -99,18 +110,24 @@ class UnsentCommands:
                 heappush(self._deadlines, (now.mono + _LOOK_AGAIN_S, pending.offset, pending))
 
     def _end_expired(self, pending: Pending, now: Now) -> None:
-        """Answer what has expired in its lane: as rejected, where the venue refused it for its rate before.
-
-        A cancel that an earlier owner may have written is judged by its order, where that was cancelled.
-        """
-        if pending.maybe_sent_before and self._settling.was_done(pending):
-            self._settling.inherited(pending, now)
+        """Answer what has expired in its lane: as rejected, where the venue refused it for its rate before."""
+        if pending.maybe_sent_before:
+            self.expire_earlier_cancel(pending, now)
         elif pending.deferred is None:
-            self._settling.answered_unsent(pending, now)
             self.end(pending, Outcome.EXPIRED, now)
         else:
             code, message = pending.deferred
             self.end(pending, Outcome.REJECTED, now, code=code, message=message)
+
+    def _answer_earlier_cancel(self, cancel: Pending, now: Now, *, was_done: bool) -> None:
+        if was_done:
+            self._settling.inherited(cancel, now)
+        elif cancel.deferred is None:
+            self._settling.answered_unsent(cancel, now)
+            self.end(cancel, Outcome.EXPIRED, now)
+        else:
+            code, message = cancel.deferred
+            self.end(cancel, Outcome.REJECTED, now, code=code, message=message)
 
     def _answer_superseded(self, now: Now) -> None:
         for _ in range(min(len(self._superseded), _SUPERSEDED_AT_ONCE)):

@@ -50,6 +50,8 @@ class Everything(RuleBasedStateMachine):
         self.log: list[tuple[Result, int]] = []
         self.dead: dict[int, bytes | None] = {}
         self.first_offsets: dict[str, int] = {}
+        self.placed_at: dict[str, int] = {}
+        """By commandId, the offset of the record that was written: what was put off may go at its repeat."""
         self.stored: Stored | None = Stored(0, 0, ())
         self.committed_at = 0
         self.epoch = 0
@@ -104,7 +106,7 @@ class Everything(RuleBasedStateMachine):
         said = self.said.get(str(order.made_by))
         if said is not None and said.outcome is Outcome.NOT_FOUND:
             return
-        made_at = self.first_offsets[str(order.made_by)]
+        made_at = self.placed_at[str(order.made_by)]
         newer = [
             self.first_offsets[command_id] > made_at
             for command_id, body in self.bodies.items()
@@ -238,7 +240,7 @@ class Everything(RuleBasedStateMachine):
         if "still open" in (result.message or ""):
             return
         at = self.first_offsets[result.command_id]
-        lives = [order for order in self.venue.all() if order.live and self.first_offsets[str(order.made_by)] < at]
+        lives = [order for order in self.venue.all() if order.live and self.placed_at[str(order.made_by)] < at]
         assert not lives, f"a cancel_orders is done while {lives[0].order_id} lives"
 
     def note_written(self, before: int) -> None:
@@ -249,6 +251,7 @@ class Everything(RuleBasedStateMachine):
                 command_id = json.loads(self.topic[written.offset].value or b"")["commandId"]
                 if written.action in {PLACE, REPLACE}:
                     assert command_id not in self.written_ids, "written twice"
+                    self.placed_at[command_id] = written.offset
                 if written.action == CANCEL_ALL:
                     self.check_cancel_all_written(command_id)
                 self.written_ids.append(command_id)
@@ -257,9 +260,7 @@ class Everything(RuleBasedStateMachine):
     def check_cancel_all_written(self, command_id: str) -> None:
         """Let no message that ends everything be written after an order that came after it."""
         at = self.first_offsets[command_id]
-        newer = [
-            one for one in self.written_ids if self.bodies[one]["action"] == PLACE and self.first_offsets[one] > at
-        ]
+        newer = [one for one in self.written_ids if self.bodies[one]["action"] == PLACE and self.placed_at[one] > at]
         assert not newer, "a cancel_orders was written after a place that is newer"
 
     def write(self) -> None:

@@ -232,6 +232,29 @@ def test_a_cancel_follows_its_order_through_a_replace(name: dict[str, str]) -> N
     assert one.results()[-1].order_id == _NEXT_ID
 
 
+def test_a_cancel_after_the_end_of_the_first_order_is_done_by_the_end_of_the_next() -> None:
+    """The replace's answer is lost too: what was over before the cancel is another order than the one it ended."""
+    one = OneAccount()
+    _show(one, limitPrice="100")
+    one.offer(replace("r", clientOrderId="mine"))
+    one.send()
+    one.wait(0.01)
+    _show(one, orderState="CANCELLED")
+    one.offer(cancel("c", clientOrderId="mine"))
+    one.send_cancels()
+    one.wait(0.01)
+    opened_ms = str(one.now.wall_ms)
+    one.wait(0.01)
+    ended = order_push(
+        "mine", orderId=_NEXT_ID, orderState="CANCELLED", createAt=opened_ms, updateAt=str(one.now.wall_ms)
+    )
+    one.renew(61)
+    one.ask(ended)
+    one.renew(61)
+    one.ask(ended)
+    assert (1, "accepted") in one.outcomes()
+
+
 def test_an_end_that_a_replace_may_have_made_is_waited_out() -> None:
     """The successor shows itself later than the end of the first, and may be behind by as much as REST is."""
     one = _replaced_by_us(clientOrderId="mine")
@@ -376,13 +399,28 @@ def test_no_trace_of_the_order_lets_the_refusal_stand_whoever_wrote_the_cancel()
 def test_a_cancel_that_expired_between_two_owners_is_not_called_unsent_where_it_was_done(
     state: str, outcomes: list[str]
 ) -> None:
-    """Its order was cancelled after its record: the earlier owner had written it."""
+    """Its order was cancelled after its record: the earlier owner had written it. Until it can land no more, it may."""
     one = OneAccount(epoch=2)
-    _show(one, orderState=state)
+    _show(one)
     body = {**cancel("c", clientOrderId="mine"), "validUntil": START.wall_ms - 1}
     one.offer(body, past=Past.READ)
-    one.ask(order_push("mine", orderState=state, updateAt=str(one.now.wall_ms)))
+    one.renew(115)
+    assert one.outcomes() == []
+    _show(one, orderState=state, action="CANCEL_COMPLETE")
+    one.renew(15)
+    one.ask()
     assert [outcome for _, outcome in one.outcomes()] == outcomes
+
+
+def test_while_the_venue_is_away_no_cancel_of_an_earlier_owner_is_called_unsent() -> None:
+    """Its order may have been cancelled, and nobody has told; the sweep after the next login does."""
+    one = OneAccount(epoch=2, live=False)
+    one.offer({**cancel("c", clientOrderId="mine"), "validUntil": START.wall_ms - 1}, past=Past.READ)
+    one.renew(300)
+    assert one.outcomes() == []
+    one.open_session()
+    one.renew(6)
+    assert one.outcomes() == [(0, "expired")]
 
 
 def test_the_order_that_a_replace_opens_may_show_itself_within_the_same_millisecond() -> None:
