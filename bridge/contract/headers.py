@@ -1,7 +1,7 @@
 """Record headers: CloudEvents 1.0 in binary mode, its sequence extension, and the bridge's own."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -55,6 +55,9 @@ ERROR_MESSAGE: Final = "__connect.errors.exception.message"
 ERROR_CODE: Final = "error_code"
 """Why a command is a dead letter; the `__connect.errors.*` names are those of Kafka Connect."""
 
+_OVERHEAD_BYTES: Final = 150
+"""What one header takes in memory beside its name and content: a tuple and two objects."""
+
 _SPECVERSION = ("ce_specversion", b"1.0")
 _JSON = ("content-type", b"application/json")
 _BYTES = ("content-type", b"application/octet-stream")
@@ -96,6 +99,11 @@ def echo(headers: Headers) -> Headers:
         if name in ECHOED and 0 < len(content) <= HEADER_BYTES_MAX and (name[:3] != "ce_" or _is_string(content)):
             found.setdefault(name, content)
     return list(found.items())
+
+
+def memory_bytes(headers: Iterable[tuple[str, bytes | None]]) -> int:
+    """Return what headers take in memory, roughly: most of a short one is not its bytes."""
+    return sum(len(name) + len(content or b"") + _OVERHEAD_BYTES for name, content in headers)
 
 
 def event_headers(

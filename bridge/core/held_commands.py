@@ -30,13 +30,13 @@ class HeldCommands:
     def hold(self, record: CommandRecord) -> None:
         """Hold a record back."""
         self._records[record.offset] = record
-        self._bytes += len(record.value or b"")
+        self._bytes += record.size_bytes
         self._unjudged.append(record.offset)
 
     def take(self, record: CommandRecord) -> None:
         """Let a record go."""
         del self._records[record.offset]
-        self._bytes -= len(record.value or b"")
+        self._bytes -= record.size_bytes
 
     def oldest(self) -> list[CommandRecord]:
         """Return the records to take in now that there is a lease."""

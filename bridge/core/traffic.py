@@ -5,7 +5,7 @@ from math import inf
 
 from msgspec import Struct
 
-from bridge.contract.headers import Headers
+from bridge.contract.headers import Headers, memory_bytes
 from bridge.contract.results import Result
 from bridge.contract.topics import Stream
 
@@ -61,6 +61,11 @@ class CommandRecord(Struct, frozen=True):
     def end(self) -> int:
         """The offset that comes next."""
         return max(self.offset, self.last_offset) + 1
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory, roughly."""
+        return len(self.key or b"") + len(self.value or b"") + memory_bytes(self.headers)
 
 
 class LastWord(Struct, frozen=True, gc=False):

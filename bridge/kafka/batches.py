@@ -18,9 +18,7 @@ from aiokafka.record.util import calc_crc32c
 from msgspec import Struct
 
 BATCH_BYTES_MAX: Final = 16 * 1024 * 1024
-"""A batch that is larger once decompressed is not decoded: the memory of one fetch is bounded by this."""
-FETCH_BYTES_MAX: Final = BATCH_BYTES_MAX
-"""A fetch ends when its records hold so much: a megabyte of it may be fifty batches that decompress to the bound."""
+"""A batch that is larger once decompressed is not decoded."""
 HEADERS_MAX: Final = 1000
 """A record with more headers is not decoded: two bytes of a batch can be a header, which takes a hundred in memory."""
 
@@ -76,31 +74,19 @@ class _Batch(Struct, frozen=True):
     codec: int
 
 
-class FetchedRecords:
-    """Iterates the records of one fetch from an offset on; `next_fetch_offset` is the one to fetch next.
+class BatchReader:
+    """Reads the batches of one fetch, and knows how far it has come: `next_offset` is the one to fetch next.
 
     `suspect` is the base offset of a batch whose checksum was wrong when it was fetched before. A wrong checksum ends
     the fetch the first time, because the wire may be to blame; the second time the batch is unreadable.
     """
 
-    def __init__(self, data: bytes, start: int, suspect: int | None = None) -> None:
-        self.next_fetch_offset = start
+    def __init__(self, start: int, suspect: int | None) -> None:
+        self.next_offset = start
         self.suspect = suspect
-        self._returned_bytes = 0
-        self._records: Iterator[FetchedRecord] = self._read_batches(data)
 
-    def __iter__(self) -> Iterator[FetchedRecord]:
-        return self
-
-    def __next__(self) -> FetchedRecord:
-        record = next(self._records, None) if self._returned_bytes < FETCH_BYTES_MAX else None
-        if record is None:  # at its end, or at the bound: then the rest is fetched again
-            self._records = iter(())  # the generator and what it holds would live until a collection of garbage
-            raise StopIteration
-        self._returned_bytes += len(record.key or b"") + len(record.value or b"")
-        return record
-
-    def _read_batches(self, data: bytes) -> Iterator[FetchedRecord]:
+    def read_batches(self, data: bytes) -> Iterator[FetchedRecord]:
+        """Yield the records of the batches in `data`."""
         view, at = memoryview(data), 0
         while len(data) - at >= _HEADER.size:
             base, length, _, magic, crc = _HEADER.unpack_from(data, at)[:5]
@@ -129,21 +115,21 @@ class FetchedRecords:
                 yield from self._read_records(batch, raw)
             except UndecodableError as error:
                 yield from self._pass_over(last, str(error), max_ms)
-        self.next_fetch_offset = max(self.next_fetch_offset, last + 1)
+        self.next_offset = max(self.next_offset, last + 1)
 
     def _read_records(self, batch: _Batch, raw: bytes) -> Iterator[FetchedRecord]:
         payload = _decompress(batch.codec, memoryview(raw)[_HEADER.size :])
         ordinary = _decode_ordinary(batch, raw, payload)
         for record in _decode_each(batch, payload) if ordinary is None else ordinary:
-            if record.offset < self.next_fetch_offset:
+            if record.offset < self.next_offset:
                 continue  # a batch is always fetched whole
             if record.offset > batch.last:
                 raise UndecodableError("a record's offset is beyond its batch")
-            self.next_fetch_offset = record.offset + 1
+            self.next_offset = record.offset + 1
             yield record
 
     def _pass_over(self, last: int, why: str, timestamp_ms: int = 0) -> Iterator[FetchedRecord]:
-        first, self.next_fetch_offset = self.next_fetch_offset, max(self.next_fetch_offset, last + 1)
+        first, self.next_offset = self.next_offset, max(self.next_offset, last + 1)
         if first <= last:
             yield FetchedRecord(first, last, timestamp_ms, unreadable=why[:_WHY_CHARACTERS_MAX])
 

@@ -1,4 +1,4 @@
-"""The only place, with rebootstrap.py, that looks inside aiokafka (written against 0.14), and why each look is needed.
+"""The only place, with fetches.py and rebootstrap.py, that looks inside aiokafka (written against 0.14), and why.
 
 - `commit()` retries for ever and with whatever generation the member has by then; a claim must belong to one
   generation, so the request is built and sent here.
@@ -17,13 +17,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka import errors as kafka_errors
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
-from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest
-from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
-from bridge.kafka.batches import FetchedRecord, FetchedRecords
+from bridge.kafka.fetches import forget_fetches
 
 _CLOSE_TIMEOUT_S: Final = 2.0
 _RETRY_BACKOFF_S: Final = 0.05
@@ -136,83 +134,6 @@ async def group_state(consumer: AIOKafkaConsumer) -> str:
     return str(state)
 
 
-def fetch_position(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
-    """Return the offset that would be fetched next: past control batches and what compaction removed."""
-    subscription = consumer._subscription.subscription
-    assignment = subscription.assignment if subscription is not None else None
-    state = assignment.state_value(partition) if assignment is not None else None
-    return int(state.position) if state is not None and state.has_valid_position else None
-
-
-def known_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
-    """Return the end of the log as the last fetch told it; 0 before the first."""
-    subscription = consumer._subscription.subscription
-    assignment = subscription.assignment if subscription is not None else None
-    state = assignment.state_value(partition) if assignment is not None else None
-    return int(state.highwater or 0) if state is not None else 0
-
-
-class _FetchesKept:
-    """The client as a fetcher uses it; keeps the bytes of the last fetch of each partition."""
-
-    def __init__(self, client: AIOKafkaClient) -> None:
-        self._client = client
-        self.data: dict[TopicPartition, bytes] = {}
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the client has
-        return getattr(self._client, name)
-
-    async def send(self, node_id: int, request: Any) -> Any:  # noqa: ANN401 - the client publishes no types
-        response = await self._client.send(node_id, request)
-        if isinstance(request, FetchRequest):
-            self.data = {
-                TopicPartition(topic, partition[0]): partition[-1]
-                for topic, partitions in response.topics
-                for partition in partitions
-            }
-        return response
-
-
-def decode_fetches_within_bounds(consumer: AIOKafkaConsumer) -> None:
-    """Let a started consumer return FetchedRecord (batches.py) in place of its own records.
-
-    aiokafka decompresses a batch whatever its size, and fails for ever at the first that it cannot decode: one such
-    batch would stop everything behind it.
-    """
-    fetcher = consumer._fetcher
-    kept = fetcher._client = _FetchesKept(fetcher._client)
-    process = fetcher._proc_fetch_request
-    last: dict[TopicPartition, FetchedRecords] = {}
-
-    async def process_fetch(assignment: Any, node_id: int, request: Any) -> bool:  # noqa: ANN401 - see above
-        has_new: bool = await process(assignment, node_id, request)
-        for partition, data in kept.data.items():
-            result = fetcher._records.get(partition)
-            if isinstance(result, FetchResult) and not isinstance(result._partition_records, FetchedRecords):
-                before = last.get(partition)
-                start = result._partition_records.next_fetch_offset
-                records = FetchedRecords(data, start, before.suspect if before is not None else None)
-                result._partition_records = last[partition] = records
-        kept.data = {}
-        return has_new
-
-    fetcher._proc_fetch_request = process_fetch
-
-
-async def fetch_records(
-    consumer: AIOKafkaConsumer, partition: TopicPartition, timeout_ms: int, max_records: int | None = None
-) -> list[FetchedRecord]:
-    """Return what has arrived, in order, from a consumer that decodes its fetches within bounds."""
-    try:
-        found = await consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
-    except Exception:
-        # After an error the client counts the fetch as running for ever, and would never find us idle.
-        consumer._subscription._fetch_count = 0
-        raise
-    records: list[FetchedRecord] = found.get(partition, [])
-    return records
-
-
 def known_partitions(producer: AIOKafkaProducer, topic: str) -> Collection[int] | None:
     """Return the topic's partitions without waiting; None when the cluster has not named the topic."""
     partitions: set[int] | None = producer.client.cluster.partitions_for_topic(topic)
@@ -275,6 +196,7 @@ async def end_consumer(consumer: AIOKafkaConsumer, timeout_s: float) -> None:
     finally:
         consumer._closed = True
         await _end_within(_tasks_of(consumer), _CLOSE_TIMEOUT_S)
+        forget_fetches(consumer)
         await _release_metadata_waiters(consumer._client)
         await within(consumer._client.close(), _CLOSE_TIMEOUT_S)
 

@@ -9,7 +9,7 @@ from aiokafka import errors as kafka_errors
 
 from bridge.core.traffic import CommandRecord
 from bridge.errors import OffsetLost
-from bridge.kafka import inside
+from bridge.kafka import fetches
 from bridge.kafka.batches import FetchedRecord
 from bridge.kafka.broker_clock import AbsenceWatch
 
@@ -95,7 +95,7 @@ class Intake:
         if self._fetching is None:
             self._fetching_for = self._reading
             self._fetching = asyncio.create_task(
-                inside.fetch_records(self._consumer, self._partition, _FETCH_MS, _RECORDS_AT_ONCE),
+                fetches.fetch_records(self._consumer, self._partition, _FETCH_MS, _RECORDS_AT_ONCE),
                 name="fetch commands",
             )
         fetching = self._fetching
@@ -120,7 +120,7 @@ class Intake:
         records = [command_record(record, absent_boot_s) for record in found if record.offset >= self._next]
         if records:
             self._next = records[-1].last_offset + 1
-        position = inside.fetch_position(self._consumer, self._partition)
+        position = fetches.fetch_position(self._consumer, self._partition)
         if self._next != _BEFORE_SEEK and position is not None:
             self._next = max(self._next, position)
             self._absence.look(self._consumer, self._partition, self._next)

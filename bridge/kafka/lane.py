@@ -4,11 +4,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from bridge.contract.headers import EVENT_TYPES, event_headers
+from bridge.contract.headers import EVENT_TYPES, event_headers, memory_bytes
 from bridge.core.traffic import Outgoing
 
 _RECORD_OVERHEAD_BYTES: Final = 512
-"""What a queued record takes in memory beside its key and value, roughly."""
+"""What a queued record takes in memory beside its key, value and headers of its own, roughly."""
 
 
 class Numbered:
@@ -22,7 +22,9 @@ class Numbered:
         self.sequence = sequence
         self.queued_at_s = queued_at_s
         self.queued_ms = queued_ms
-        self.size_bytes = len(record.key) + len(record.value or b"") + _RECORD_OVERHEAD_BYTES
+        self.size_bytes = (
+            len(record.key) + len(record.value or b"") + memory_bytes(record.headers) + _RECORD_OVERHEAD_BYTES
+        )
         self.durable = False
 
     def headers(self, source: bytes) -> list[tuple[str, bytes]]:

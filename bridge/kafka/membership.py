@@ -18,7 +18,7 @@ from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.core.traffic import CommandRecord
 from bridge.errors import ClusterUnreachable, CommitInterrupted, ForeignMember, KafkaTrouble, OffsetLost, TermEnded
-from bridge.kafka import inside
+from bridge.kafka import fetches, inside
 from bridge.kafka.assignor import KeepOwner
 from bridge.kafka.cluster import ask, likely_cause, member_options, require_one_partition, require_topic
 from bridge.kafka.commits import CommitAttempts
@@ -97,7 +97,7 @@ class Membership:
         try:
             async with asyncio.timeout(bound_s):
                 await consumer.start()
-                inside.decode_fetches_within_bounds(consumer)
+                fetches.decode_fetches_within_bounds(consumer)
                 await require_topic(consumer, self._partition.topic)
                 consumer.subscribe([self._partition.topic], listener=_Listener(self))
                 while not self._ownership.has_joined:
@@ -219,7 +219,7 @@ class Membership:
     def known_end(self) -> int:
         """The offset behind the last record, as of the last fetch; 0 before the first."""
         consumer, _, _ = self._require_membership()
-        return inside.known_end(consumer, self._partition)
+        return fetches.known_end(consumer, self._partition)
 
     def seek(self, offset: int) -> None:
         """Go on with the record at `offset`; the first call lets the reading begin."""

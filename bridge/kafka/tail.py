@@ -12,7 +12,7 @@ from msgspec import Struct
 from bridge.config import Kafka
 from bridge.core.traffic import CommandRecord
 from bridge.errors import ClusterUnreachable, KafkaTrouble
-from bridge.kafka import inside
+from bridge.kafka import fetches, inside
 from bridge.kafka.batches import FetchedRecord
 from bridge.kafka.cluster import client_options, likely_cause, require_one_partition
 from bridge.kafka.intake import command_record
@@ -20,7 +20,8 @@ from bridge.kafka.intake import command_record
 _STALL_S: Final = 10.0
 _REQUEST_TIMEOUT_MS: Final = 3000
 _FETCH_MS: Final = 250
-_FETCH_BYTES: Final = 8 * 1024 * 1024
+_FETCH_BYTES: Final = 2 * 1024 * 1024
+"""It is in memory up to four times while it arrives and is taken apart, and a takeover reads several topics at once."""
 _STOP_TIMEOUT_S: Final = 2.0
 _LOST_TRIES: Final = 3
 _RECORDS_AT_ONCE: Final = 500
@@ -86,11 +87,11 @@ async def read_commands(kafka: Kafka, topic: str, begin: int, end: int, take: Ta
         position = max(begin, first)
         consumer.seek(partition, position)
         while position < end:
-            found = await inside.fetch_records(consumer, partition, _FETCH_MS, max_records=_RECORDS_AT_ONCE)
+            found = await fetches.fetch_records(consumer, partition, _FETCH_MS, max_records=_RECORDS_AT_ONCE)
             if found:
                 deadline.reschedule(None)  # whoever takes them may have to wait
                 await take([command_record(record, -inf) for record in found if record.offset < end])
-            reached = inside.fetch_position(consumer, partition)
+            reached = fetches.fetch_position(consumer, partition)
             if reached is not None and reached > position:
                 position = reached
                 deadline.reschedule(asyncio.get_running_loop().time() + _STALL_S)
@@ -117,7 +118,7 @@ async def _with_reader(
     try:
         async with asyncio.timeout(_STALL_S) as deadline:
             await consumer.start()
-            inside.decode_fetches_within_bounds(consumer)
+            fetches.decode_fetches_within_bounds(consumer)
             require_one_partition(consumer, topic)
             for _ in range(_LOST_TRIES):
                 try:
@@ -146,10 +147,10 @@ async def _read(
     consumer.seek(partition, position)
     # The position, not the last record, says where we are: the log may end in control records or holes.
     while position < end:
-        found = await inside.fetch_records(consumer, partition, _FETCH_MS, max_records=_RECORDS_AT_ONCE)
+        found = await fetches.fetch_records(consumer, partition, _FETCH_MS, max_records=_RECORDS_AT_ONCE)
         take([_tail_record(record) for record in found if record.offset < end])
         await asyncio.sleep(0)
-        reached = inside.fetch_position(consumer, partition)
+        reached = fetches.fetch_position(consumer, partition)
         if reached is not None and reached > position:
             position = reached
             deadline.reschedule(asyncio.get_running_loop().time() + _STALL_S)

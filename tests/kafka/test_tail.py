@@ -1,7 +1,9 @@
 """Reading a topic's tail: all of it, from a time on, up to an offset, and past what is no record."""
 
 import asyncio
+import gc
 import time
+import tracemalloc
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 
@@ -17,6 +19,7 @@ from bridge.kafka.tail import TailRecord, read_commands, read_tail
 
 MakeTopics = Callable[..., Awaitable[None]]
 Write = Callable[..., Awaitable[list[int]]]
+MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -76,6 +79,22 @@ async def test_many_records(kafka: Kafka, topic: str, write: Write) -> None:
     values = [bytes([number % 256]) * 90_000 for number in range(150)]
     await write(kafka, topic, *values)
     assert values == [one.value for one in await tail(kafka, topic, since_ms=0)]
+
+
+async def test_fetches_that_were_read_are_let_go_of(kafka: Kafka, topic: str, write: Write) -> None:
+    """Without a collection of garbage, which hundreds of fetches may not bring: their bytes are not in a circle."""
+    await write(kafka, topic, *(bytes(900_000) for _ in range(40)))
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        await read_tail(kafka, topic, lambda _: None, since_ms=0)
+        left, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert left < 2 * MIB
+    assert peak < 16 * MIB
 
 
 async def test_others_run_while_much_is_read(kafka: Kafka, topic: str, write: Write) -> None:
