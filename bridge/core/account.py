@@ -192,6 +192,7 @@ class Account:
         The very first owner has nothing before it, unless past executions are wanted from `listen_from_ms` on.
         """
         self.replies.session(OwnerAcquired(at=now.wall_ms, epoch=self.epoch, instance=instance))
+        self.alarms.repeat()
         self.listening.begin(now, listen_from_ms)
 
     def end(self, instance: str, now: Now) -> None:

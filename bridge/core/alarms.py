@@ -43,6 +43,11 @@ class ActiveAlarms:
         self._publish(AlarmCleared(at=now.wall_ms, alarm=alarm, detail=detail, since=ended.since_ms, subject=subject))
         return True
 
+    def repeat(self) -> None:
+        """Publish once more what lasts: whoever drops an earlier owner's alarms at `owner.acquired` dropped these."""
+        for one in self.active():
+            self._publish(AlarmRaised(at=one.since_ms, alarm=one.alarm, detail=one.detail, subject=one.subject))
+
     def is_active(self, alarm: Alarm, subject: str = "") -> bool:
         """Whether a condition has been told and lasts."""
         return (alarm, subject) in self._active

@@ -1,4 +1,4 @@
-"""How long a command waits on its topic before it is read, by the broker's clock; an alarm tells while that is long.
+"""How long a command waits on its topic before it is read; an alarm tells while that is long.
 
 A cancel that is written now waits as long as one that was read now has waited.
 """
@@ -11,8 +11,11 @@ from bridge.core.clocks import Clocks
 from bridge.core.now import Now
 
 DELAY_MAX_S: Final = 1.0
-_SHORT_AGAIN_S: Final = 0.5
 _BEHIND: Final = "so long do others wait as well, cancels among them, until what is before them has been read"
+_UNREAD: Final = (
+    "not all commands that were on the topic a second ago have been read; "
+    "those that are written now, cancels among them, wait until they have been"
+)
 _RESTS: Final = (
     "nothing is read while so many commands wait for a free slot, for the lease, or for Kafka to take their answers; "
     "those that are written now, cancels among them, are read later"
@@ -20,31 +23,42 @@ _RESTS: Final = (
 
 
 class ReadingDelay:
-    """Watches the reading of one term."""
+    """Watches the reading of one takeover or term."""
 
     def __init__(self, alarms: ActiveAlarms, clocks: Clocks) -> None:
         self._alarms = alarms
         self._clocks = clocks
         self._rests_since_boot_s: float | None = None
+        self._known_end = 0
+        """What was there, of all that there is, at `_known_boot_s`, and was not read then."""
+        self._known_boot_s = 0.0
 
     def record_read(self, timestamp_ms: int, now: Now) -> None:
-        """Note when a record was read; what the broker's clock leaves open counts for the bridge."""
+        """Note when a record was read, by the broker's clock; what that leaves open counts for the bridge."""
         if timestamp_ms <= 0:
             return  # it could not be read
         waited_s = now.mono - self._clocks.appended_boot_s(timestamp_ms, now)
         if waited_s > DELAY_MAX_S:
             text = f"a command was read {waited_s:.1f} s after its append; {_BEHIND}"
             self._alarms.raise_alarm(Alarm.COMMANDS_BEHIND, text, now)
-        elif waited_s < _SHORT_AGAIN_S and self._rests_since_boot_s is None:
-            self._alarms.clear_alarm(Alarm.COMMANDS_BEHIND, "commands are read at once again", now)
 
-    def page_read(self, now: Now, *, left: int, rests: bool) -> None:
-        """Note how many records are known to be left, and whether reading rests until something has gone."""
-        if not rests:
-            self._rests_since_boot_s = None
-            if left <= 0:
-                self._alarms.clear_alarm(Alarm.COMMANDS_BEHIND, "every command has been read", now)
+    def position_reached(self, position: int, end: int, now: Now, *, rests: bool = False) -> None:
+        """Note the offset to read next, the topic's end as far as it is known, and whether reading rests.
+
+        It asks no clock but ours: what was there a second ago and has not been read has waited for a second.
+        """
+        if rests:
+            self._note_rest(now)
             return
+        self._rests_since_boot_s = None
+        if position >= end:
+            self._alarms.clear_alarm(Alarm.COMMANDS_BEHIND, "every command has been read", now)
+        if position >= self._known_end:
+            self._known_end, self._known_boot_s = end, now.mono
+        elif now.mono - self._known_boot_s > DELAY_MAX_S:
+            self._alarms.raise_alarm(Alarm.COMMANDS_BEHIND, _UNREAD, now)
+
+    def _note_rest(self, now: Now) -> None:
         if self._rests_since_boot_s is None:
             self._rests_since_boot_s = now.mono
         elif now.mono - self._rests_since_boot_s > DELAY_MAX_S:

@@ -88,7 +88,9 @@ class Commands:
             left = self._membership.known_end - self._membership.position
             self.caught_up = left <= _CAUGHT_UP_RECORDS
             told = self._account.alarms.is_active(Alarm.COMMANDS_BEHIND)
-            self._delay.page_read(self._clock(), left=left, rests=paused)
+            self._delay.position_reached(
+                self._membership.position, self._membership.known_end, self._clock(), rests=paused
+            )
             if records or self._account.alarms.is_active(Alarm.COMMANDS_BEHIND) != told:
                 self._events.publish()
                 self._wake.set()

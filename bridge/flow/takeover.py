@@ -6,10 +6,8 @@ there is before anything is sent. A takeover may read for long, and polls meanwh
 does not.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from math import inf
-from typing import Any, TypeVar
 
 import structlog
 from msgspec import Struct, structs
@@ -20,6 +18,7 @@ from bridge.core.account import Account
 from bridge.core.claims import Origin, Stored, encode
 from bridge.core.clocks import UNMEASURED_MS
 from bridge.core.intake import Past
+from bridge.core.reading_delay import ReadingDelay
 from bridge.core.replay import ReplayedResults, TopicRecord, portfolios_in
 from bridge.core.takeover_plan import (
     Beginning,
@@ -33,15 +32,13 @@ from bridge.core.takeover_plan import (
 )
 from bridge.core.terms import Terms
 from bridge.errors import ClusterUnreachable, ForeignOwner, OffsetLost
+from bridge.flow.polling import POLL_S, while_polling
 from bridge.flow.ports import Clock, Membership, Publisher, ReadLast, ReadTail
 from bridge.flow.replay import TopicReplay
 from bridge.flow.together import together
 from bridge.flow.turn import Turn
 
 _log = structlog.get_logger()
-_POLL_S = 0.5
-
-_Result = TypeVar("_Result")
 
 
 class Identity(Struct, frozen=True):
@@ -95,8 +92,8 @@ class Takeover:
         """
         topic_id = await self._membership.topic_id()
         own = Origin(self._identity.environment, self._identity.key_fingerprint, topic_id)
-        begin = await self._while_polling(self._find_beginning(topic_id))
-        foreign = await self._while_polling(self._find_foreign_owner(begin.stored, own))
+        begin = await while_polling(self._membership, self._find_beginning(topic_id))
+        foreign = await while_polling(self._membership, self._find_foreign_owner(begin.stored, own))
         account = await self._fence(begin, begin.stored.origin if foreign is not None else own)
         if foreign is not None:
             account.replies.alarm(Alarm.FOREIGN_OWNER, foreign, self._clock())
@@ -180,24 +177,31 @@ class Takeover:
         # Commands and results are stamped by the brokers, whose clock the takeover record has told.
         now_ms, horizon_ms = account.clocks.by_broker(self._clock()).wall_ms, int(self._terms.horizon_s * 1000)
         durable_ms, in_doubt = begin.stored.durable_until_ms, begin.stored.doubtful_below > begin.offset
-        since_ms = await self._answers_since_ms(begin.offset, now_ms - horizon_ms)
+        end, delay = await self._membership.end_offset(), ReadingDelay(account.alarms, account.clocks)
+
+        def tell_delay(position: int = begin.offset, end: int = end) -> None:
+            delay.position_reached(position, end, self._clock())
+            self._publish(account)
+
+        since_ms = await self._answers_since_ms(begin.offset, end, now_ms - horizon_ms)
         # While nobody owned the account, no state was published again.
         states_since_ms = min(since_ms, durable_ms - horizon_ms) if durable_ms else since_ms
         states_since_ms -= UNMEASURED_MS  # these are stamped by the clocks of earlier owners
-        answers = await self._while_polling(self._answers(account, begin.offset, 0 if in_doubt else since_ms))
+        answers = await while_polling(
+            self._membership, self._answers(account, begin.offset, 0 if in_doubt else since_ms), tell_delay
+        )
         states = (self._states(stream, states_since_ms, account) for stream in STATE_STREAMS)
         gaps = self._gaps(min(since_ms, durable_ms), account)
-        await self._while_polling(together(*states, self._trades(durable_ms, account), gaps))
+        await while_polling(self._membership, together(*states, self._trades(durable_ms, account), gaps), tell_delay)
         self._membership.resume()
-        await self._read_commands(account, begin, answers, answers.complete_since_ms(now_ms - horizon_ms))
+        await self._read_commands(account, begin, answers, answers.complete_since_ms(now_ms - horizon_ms), tell_delay)
         _log.info("account.remembered", account=self._name, answered=answers.count, since_ms=since_ms)
 
-    async def _answers_since_ms(self, start: int, since_ms: int) -> int:
+    async def _answers_since_ms(self, start: int, end: int, since_ms: int) -> int:
         """Return from when on answers matter: `since_ms`, or earlier where a command in doubt holds the offset."""
         self._membership.seek(start)
-        end = await self._membership.end_offset()
         while self._membership.position < end:
-            for record in await self._membership.poll(_POLL_S):
+            for record in await self._membership.poll(POLL_S):
                 self._membership.pause()
                 return min(since_ms, record.timestamp_ms - int(self._terms.skew_bound_s * 1000))
         self._membership.pause()
@@ -237,16 +241,24 @@ class Takeover:
 
         await self._topics.read(Stream.TRADES, since_ms, take)
 
-    async def _flush(self, account: Account) -> None:
+    def _publish(self, account: Account) -> None:
         for record in account.drain():
             self._publisher.publish(record)
+
+    async def _flush(self, account: Account) -> None:
+        self._publish(account)
         if not await self._publisher.flush(self._commit_timeout_s):
             raise ClusterUnreachable("records of the takeover did not become durable in time")
         if self._publisher.clock_reading is not None:
             account.clocks.broker_read(self._publisher.clock_reading, self._clock())
 
     async def _read_commands(
-        self, account: Account, begin: Beginning, answers: ReplayedResults, complete_since_ms: int
+        self,
+        account: Account,
+        begin: Beginning,
+        answers: ReplayedResults,
+        complete_since_ms: int,
+        tell_delay: Callable[[int, int], None],
     ) -> None:
         """Read every command there is. Where claims were lost, whatever has no result counts as claimed.
 
@@ -259,7 +271,7 @@ class Takeover:
         passed_over = in_doubt = 0
         while self._membership.position < end:
             turn = Turn(self._clock)
-            for record in await self._membership.poll(_POLL_S):
+            for record in await self._membership.poll(POLL_S):
                 if turn.over:
                     await turn.rest()
                 lost = record.offset < stored.doubtful_below
@@ -274,29 +286,9 @@ class Takeover:
                     past = Past.CLAIMED
                 account.intake.offer(record, self._clock(), past, behind=end - record.offset)
             account.intake.read_to(self._membership.position)
-            for record_out in account.drain():
-                self._publisher.publish(record_out)
+            tell_delay(self._membership.position, end)
         account.forget_offsets(answers.answered_elsewhere(), self._clock())
         if stored.doubtful_below > begin.offset or passed_over:
             detail = in_words(begin, in_doubt, passed_over)
             account.replies.alarm(Alarm.CLAIMS_UNREADABLE, detail, self._clock())
             _log.warning("claims.unreadable", account=self._name, passed_over=passed_over, in_doubt=in_doubt)
-
-    async def _while_polling(self, step: Coroutine[Any, Any, _Result]) -> _Result:
-        """Take a step that may take long; raises TermEnded as soon as the partition is lost."""
-        taking = asyncio.create_task(step)
-        polling = asyncio.create_task(self._keep_polling())
-        try:
-            await asyncio.wait([taking, polling], return_when=asyncio.FIRST_COMPLETED)
-            if polling.done():
-                polling.result()
-            return await taking
-        finally:
-            for task in (taking, polling):
-                task.cancel()
-            await asyncio.gather(taking, polling, return_exceptions=True)
-
-    async def _keep_polling(self) -> None:
-        """Poll for nothing: the reading of commands has not begun, or rests."""
-        while True:
-            await self._membership.poll(_POLL_S)

@@ -1,6 +1,10 @@
 """Alarms that last: each is told once when it begins and once when it ends."""
 
+import msgspec
+from one_account import OneAccount
+
 from bridge.contract.session import Alarm, AlarmCleared, AlarmRaised, SessionEvent
+from bridge.contract.topics import Stream
 from bridge.core.alarms import ActiveAlarm, ActiveAlarms
 from bridge.core.now import Now
 
@@ -41,3 +45,26 @@ def test_each_subject_of_an_alarm_has_a_beginning_and_an_end_of_its_own() -> Non
     assert alarms.is_active(Alarm.RATE_REJECTED, "cancel_order")
     assert alarms.active() == [ActiveAlarm(Alarm.RATE_REJECTED, "cancel_order", "429", 3_000)]
     assert told[-1] == AlarmCleared(6_000, Alarm.RATE_REJECTED, "room again", 1_000, "place_order")
+
+
+def test_what_lasts_is_told_again() -> None:
+    """As it was told when it began; what has ended is not."""
+    told: list[SessionEvent] = []
+    alarms = ActiveAlarms(told.append)
+    alarms.raise_alarm(Alarm.CLOCK_SKEW, "7 s", BEGIN)
+    alarms.raise_alarm(Alarm.RATE_REJECTED, "429", LATER, "cancel_order")
+    alarms.clear_alarm(Alarm.CLOCK_SKEW, "mended", LATER)
+    alarms.repeat()
+    assert told[3:] == [told[1]]
+
+
+def test_what_a_takeover_found_is_told_again_behind_its_end() -> None:
+    """Readers take `owner.acquired` for the end of an earlier owner's alarms; this owner's last."""
+    one = OneAccount(epoch=2)
+    one.drain()
+    one.account.alarms.raise_alarm(Alarm.BROKER_CLOCK_SKEW, "9 s", one.now)
+    one.account.begin("this one", one.now)
+    events = [msgspec.json.decode(record.value or b"") for record in one.drain() if record.stream is Stream.SESSION]
+    told = [(event["type"], event.get("alarm")) for event in events]
+    raised = ("alarm.raised", "broker_clock_skew")
+    assert told[:3] == [raised, ("owner.acquired", None), raised]

@@ -1,4 +1,4 @@
-"""Commands that are read late: told while it lasts, by the broker's clock and never by a guess."""
+"""Commands that are read late: told while it lasts, and never by a guess."""
 
 from one_account import START
 
@@ -40,42 +40,50 @@ def _at(at_s: float) -> Now:
 
 
 def test_what_is_read_late_is_told_once_and_its_end_too() -> None:
-    """More than a second after its append by the broker's clock; it ends when one is read in half a second."""
+    """More than a second after its append by the broker's clock; it ends when everything has been read."""
     one = _Reading()
     one.read(0, 0.5)
     one.read(0, 0.99)
     assert one.told == []
     one.read(0, 2)
     one.read(0.5, 4)
-    one.read(3.3, 4)
+    one.delay.position_reached(2, 7, _at(4))
     assert one.kinds() == ["AlarmRaised"]
     assert "2.0 s after its append" in getattr(one.told[0], "detail", "")
-    one.read(4, 4.2)
-    one.read(4, 4.3)
+    one.delay.position_reached(7, 7, _at(4.1))
+    one.delay.position_reached(7, 7, _at(4.2))
     assert one.kinds() == ["AlarmRaised", "AlarmCleared"]
 
 
-def test_with_nothing_left_to_read_it_has_ended() -> None:
-    """No further command need come."""
-    one = _Reading()
-    one.read(0, 2)
-    one.delay.page_read(_at(2), left=5, rests=False)
+def test_what_was_there_a_second_ago_and_is_unread_is_told() -> None:
+    """It needs no clock of the broker's; however much comes behind it, what was there first is what counts."""
+    one = _Reading(is_measured=False)
+    one.delay.position_reached(0, 10, _at(0))
+    one.delay.position_reached(4, 50, _at(0.9))
+    one.delay.position_reached(10, 90, _at(1.1))
+    one.delay.position_reached(60, 95, _at(2))
+    one.delay.position_reached(89, 99, _at(2.1))
+    assert one.told == []
+    one.delay.position_reached(89, 99, _at(2.2))
+    one.delay.position_reached(89, 99, _at(3))
     assert one.kinds() == ["AlarmRaised"]
-    one.delay.page_read(_at(3), left=0, rests=False)
+    one.delay.position_reached(98, 99, _at(3.1))
+    assert one.kinds() == ["AlarmRaised"]
+    one.delay.position_reached(99, 99, _at(3.2))
     assert one.kinds() == ["AlarmRaised", "AlarmCleared"]
 
 
 def test_reading_that_rests_is_told_after_a_second() -> None:
     """Nothing is read meanwhile, so that no record could tell; what was read before it ends nothing."""
     one = _Reading()
-    one.delay.page_read(_at(0), left=0, rests=True)
-    one.delay.page_read(_at(0.9), left=0, rests=True)
+    one.delay.position_reached(3, 3, _at(0), rests=True)
+    one.delay.position_reached(3, 3, _at(0.9), rests=True)
     assert one.told == []
-    one.delay.page_read(_at(1.1), left=0, rests=True)
+    one.delay.position_reached(3, 3, _at(1.1), rests=True)
     one.read(1, 1.2)
     assert one.kinds() == ["AlarmRaised"]
-    one.delay.page_read(_at(2), left=0, rests=False)
-    one.delay.page_read(_at(3), left=0, rests=True)
+    one.delay.position_reached(3, 3, _at(2))
+    one.delay.position_reached(3, 3, _at(3), rests=True)
     assert one.kinds() == ["AlarmRaised", "AlarmCleared"]
 
 

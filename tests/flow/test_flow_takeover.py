@@ -150,6 +150,26 @@ async def test_a_takeover_that_reads_for_long_stays_a_member() -> None:
         await until(lambda: outside.trading)
 
 
+async def test_a_takeover_that_reads_for_long_says_that_commands_wait() -> None:
+    """Before it owns the account: what is on the topic is read last. Where nothing waits it says nothing."""
+    outside = Outside()
+    async with outside.running():
+        await until(lambda: outside.trading)
+    for waiting in ([], [place("p1")]):
+        said, members = len(outside.topics.session_events()), len(outside.members)
+        outside.group.write(*waiting)
+        outside.topics.unread.clear()
+        async with outside.running(ready=False):
+            await until(lambda: len(outside.members) > members and outside.member.polls > 40)  # two seconds  # noqa: B023
+            outside.topics.unread.set()
+            await until(lambda: outside.trading)
+        told = [(event["type"], event.get("alarm")) for event in outside.topics.session_events()[said:]]
+        begins = told.index(("owner.acquired", None))
+        behind = [("alarm.raised", "commands_behind"), ("alarm.cleared", "commands_behind")]
+        assert told[:begins] == (behind if waiting else [])
+    assert outside.topics.outcomes("p1") == ["accepted"]
+
+
 async def test_a_takeover_ends_at_once_when_the_partition_is_lost() -> None:
     """What it still reads is of no use to anybody."""
     outside = Outside()

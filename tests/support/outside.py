@@ -191,10 +191,10 @@ class Topics:
         """Return the outcomes of a command."""
         return [result.outcome.value for result in self.results(command_id)]
 
-    def session_events(self, kind: str) -> list[dict[str, Any]]:
-        """Return the session events of a type."""
+    def session_events(self, kind: str = "") -> list[dict[str, Any]]:
+        """Return the session events of a type, or all."""
         events = [json.loads(one.value or b"") for one in self.said() if one.stream is Stream.SESSION]
-        return [event for event in events if event["type"] == kind]
+        return [event for event in events if kind in {"", event["type"]}]
 
 
 def _ours(epoch: int, record: Outgoing) -> Headers:
