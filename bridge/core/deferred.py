@@ -4,9 +4,13 @@ A place that a runaway strategy wrote costs nothing but its offset until the can
 """
 
 from collections import deque
+from typing import Final
 
 from bridge.core.admit import is_cancel
 from bridge.core.traffic import CommandRecord
+
+_ORDINARY_BYTES: Final = 1024
+"""A command is shorter."""
 
 
 class DeferredOffsets:
@@ -47,6 +51,11 @@ class DeferredOffsets:
             if end > offset:
                 self._ranges.appendleft((offset, end))
         self._growing = self._growing and bool(self._ranges)
+
+
+def behind_max(record: CommandRecord, lane_commands_max: int) -> int:
+    """Return how many records may be behind one that is not put off: one of n KiB takes the time and room of n."""
+    return lane_commands_max // (1 + len(record.value or b"") // _ORDINARY_BYTES)
 
 
 def may_be_cancel(record: CommandRecord) -> bool:

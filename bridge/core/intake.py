@@ -9,7 +9,7 @@ from bridge.core.claims import Claims
 from bridge.core.clocks import Clocks
 from bridge.core.command import Pending
 from bridge.core.dedupe import Dedupe
-from bridge.core.deferred import may_be_cancel
+from bridge.core.deferred import behind_max, may_be_cancel
 from bridge.core.held_commands import HeldCommands
 from bridge.core.lanes import Lanes
 from bridge.core.memory import Memory
@@ -83,14 +83,15 @@ class Intake:
     def offer(self, record: CommandRecord, now: Now, past: Past = Past.NEW, *, behind: float = 0) -> None:
         """Take in a record of the commands topic; one that was taken in before is passed over.
 
-        With more than a lane holds `behind` it, a place or replace is not even read: it will not be sent, and is
-        answered when what is behind it has been read. Another new one is held back while there is no lease: what the
-        bridge answers by itself is the owner's to say. A cancel that needs no such answer goes ahead.
+        With more than a lane holds `behind` it, fewer where it is large, a place or replace is not even read: it will
+        not be sent, and is answered when what is behind it has been read. Another new one is held back while there is
+        no lease: what the bridge answers by itself is the owner's to say. A cancel that needs no such answer goes
+        ahead.
         """
         if record.offset < self._claims.next_offset:
             return
         self._clocks.command_arrived(record.timestamp_ms, record.absent_boot_s, now)
-        if behind > self._lane_max and past in {Past.NEW, Past.READ} and not may_be_cancel(record):
+        if behind > behind_max(record, self._lane_max) and past in {Past.NEW, Past.READ} and not may_be_cancel(record):
             self._claims.defer(record.offset, record.end)
             return
         self._claims.deferred.close()
@@ -124,7 +125,8 @@ class Intake:
         if invalid is not None and invalid.outcome is Outcome.EXPIRED:
             self._replies.last_word(admitted, Outcome.EXPIRED, now)
         else:
-            text = f"when it was read, more than {self._lane_max} commands were waiting behind it"
+            most = behind_max(record, self._lane_max)
+            text = f"when it was read, more than {most} commands were waiting behind it"
             self._deny(admitted, Reason.LANE_FULL, now, message=text)
         # A successor would defer it too, so nothing above has to wait until this answer is durable.
         self._claims.refused.discard(record.offset)

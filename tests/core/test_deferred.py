@@ -1,6 +1,7 @@
 """Commands that are too far behind to be sent: put off as offsets, answered later, and in no cancel's way."""
 
 import itertools
+import json
 
 import msgspec
 from hypothesis import given
@@ -178,6 +179,22 @@ def test_a_flood_that_speaks_of_cancels_is_put_off() -> None:
     assert {written.offset for written in one.written} == {panic}
     assert one.outcomes() == []
     assert _span(one) == (0, panic)
+
+
+def test_large_records_are_put_off_sooner() -> None:
+    """One of two KiB counts for three, and its refusal says how many were behind it."""
+    one = Runaway()
+    large = json.dumps(place("large")) + " " * 2048
+    put_off = one.read(large.encode(), behind=2)
+    ordinary = one.read(place("ordinary"), behind=LANE)
+    alone = one.read(large.replace("large", "alone").encode(), behind=1)
+    one.send()
+    assert {written.offset for written in one.written} == {ordinary, alone}
+    assert _span(one) == (put_off, ordinary)
+    one.answer_deferred()
+    (result,) = one.results()
+    assert (result.command_id, result.reason) == ("large", Reason.LANE_FULL)
+    assert "more than 1 commands were waiting behind it" in (result.message or "")
 
 
 @given(st.lists(st.sampled_from(["add", "close", "hole"]), max_size=30), st.data())
