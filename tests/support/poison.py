@@ -1,9 +1,11 @@
 """The poison page: hostile batches, records, headers and frames, each with cancels before, during and after it."""
 
 import json
+import re
 import time
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +25,15 @@ from raw_batches import (
 )
 from rig import PLACE, Rig, Topic, command, until
 
+from bridge.contract.headers import ECHOED, ERROR_MESSAGE, ERROR_OFFSET, HEADER_BYTES_MAX, ID
 from bridge.contract.session import Alarm
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.sandbox.venue.faults import Fault, FaultKind
 
 LIMIT_BYTES: Final = 512 * 1024 * 1024
+"""What the chart gives a container."""
+PEAK_MIB_MAX: Final = 256
+"""Half of it: the rest is for other accounts, and for a venue that is busy as well."""
 ANSWERED_WITHIN_MS: Final = 3000
 """A second on a machine that has nothing else to do, and as much again and more on one that has. Else the alarm."""
 SHORT: Final = (
@@ -38,6 +44,7 @@ SHORT: Final = (
     "records without anything",
     "JSON with a key of thousands twice",
     "JSON that speaks of a cancel",
+    "places with long headers",
     "a runaway strategy",
     "an answer nested deeply",
     "an answer that is no JSON",
@@ -45,6 +52,8 @@ SHORT: Final = (
 """One of each kind."""
 _UNKNOWN_ORDER: Final = {"orderId": "1703213979730000"}
 _DEEP: Final = "[" * 50_000
+_LONG: Final = [(name.encode(), b"x" * HEADER_BYTES_MAX) for name in sorted(ECHOED)]
+_UNREADABLE: Final = re.compile(r"offsets (\d+) to (\d+) cannot be read")
 
 
 class Line(Struct, frozen=True):
@@ -92,11 +101,24 @@ def batches(scale: int) -> dict[str, Callable[[], list[bytes]]]:
         "one commandId 1,000 times": lambda: [
             batch(b"".join(record(delta, _place("the-same")) for delta in range(1000)), 1000)
         ],
-        "a runaway strategy": lambda: [
-            batch(b"".join(record(delta, _place(uuid.uuid4().hex)) for delta in range(1000)), 1000)
-            for _ in range(4 * scale)
+        "places with long headers": lambda: [
+            batch(b"".join(record(delta, _place(uuid.uuid4().hex), headers=_LONG) for delta in range(100)), 100)
+            for _ in range(2 * scale)
         ],
+        "a thousand headers each": lambda: [
+            batch(b"".join(record(delta, b"x", headers=[(b"", None)] * 1000) for delta in range(400)), 400)
+            for _ in range(scale // 10)
+        ],
+        "a runaway strategy": lambda: runaway(4 * scale),
     }
+
+
+def runaway(thousands: int) -> list[bytes]:
+    """Return so many thousand places, as a strategy that has lost its mind writes them."""
+    return [
+        batch(b"".join(record(delta, _place(uuid.uuid4().hex)) for delta in range(1000)), 1000)
+        for _ in range(thousands)
+    ]
 
 
 FRAMES: Final[dict[str, str]] = {
@@ -120,10 +142,13 @@ def _place(command_id: str) -> bytes:
 class Page:
     """Writes pills to the commands of a rig whose daemon is a process, and measures what they cost others."""
 
-    def __init__(self, rig: Rig, pid: int, results: Topic, session: Topic, *, deadline_s: float) -> None:
+    def __init__(
+        self, rig: Rig, pid: int, *, results: Topic, letters: Topic, session: Topic, deadline_s: float
+    ) -> None:
         self._rig = rig
         self._pid = pid
         self._results = results
+        self._letters = letters
         self._session = session
         self._deadline_s = deadline_s
         self._topic = topic_name(rig.prefix, "main", Stream.COMMANDS)
@@ -142,9 +167,17 @@ class Page:
     async def take_batches(self, pill: str, written: list[bytes]) -> None:
         """Write hostile batches between ordinary cancels."""
         before_ms, since = await self.cancel(), len(self._session.values)
-        codes = {(await produce(self._rig.bootstrap, self._topic, data))[0] for data in written}
-        broker = "takes it" if codes == {0} else f"refuses it ({', '.join(map(str, sorted(codes)))})"
+        await self._add(pill, sum(map(len, written)), await self._write(written), before_ms, since)
+
+    async def take_over(self, pill: str, written: list[bytes], next_owner: Callable[[], Awaitable[int]]) -> None:
+        """Write batches and let another process own the account, which returns its id."""
+        before_ms, since = await self.cancel(), len(self._session.values)
+        broker, self._pid = await self._write(written), await next_owner()
         await self._add(pill, sum(map(len, written)), broker, before_ms, since)
+
+    async def _write(self, written: list[bytes]) -> str:
+        codes = {(await produce(self._rig.bootstrap, self._topic, data))[0] for data in written}
+        return "takes it" if codes == {0} else f"refuses it ({', '.join(map(str, sorted(codes)))})"
 
     async def take_frame(self, pill: str, text: str) -> None:
         """Let the venue answer a cancel with a hostile frame, between ordinary cancels."""
@@ -172,8 +205,10 @@ class Page:
         return ", ".join(sorted(told & {Alarm.COMMANDS_BEHIND.value, "session.lost"})) or "-"
 
     def _is_well(self) -> bool:
-        behind = [v["type"] for v in self._session.values if v.get("alarm") == Alarm.COMMANDS_BEHIND]
-        session = [v["type"] for v in self._session.values if v["type"] in {"session.opened", "session.lost"}]
+        valid = self._session.valid()
+        of_owner = [value for epoch, value in valid if epoch == valid[-1][0]]  # its alarms end with an owner
+        behind = [v["type"] for v in of_owner if v.get("alarm") == Alarm.COMMANDS_BEHIND]
+        session = [v["type"] for v in of_owner if v["type"] in {"session.opened", "session.lost"}]
         return behind[-1:] != ["alarm.raised"] and session[-1:] == ["session.opened"]
 
     async def cancel(self) -> int:
@@ -200,6 +235,27 @@ class Page:
             await admin.close()
         offset: int = found[TopicPartition(self._topic, 0)].offset
         return offset
+
+    async def every_command_is_answered(self, last: int) -> None:
+        """Wait until each offset up to one has its answer, and require that it has one only."""
+        numbers = range(last + 1)
+        await until(lambda: len(set(self._answered())) > last, self._deadline_s, "an answer to each command")
+        answers = Counter(self._answered())
+        assert [offset for offset in numbers if answers[offset] != 1] == []
+
+    def _answered(self) -> Iterator[int]:
+        """Yield the offset of each terminal result and dead letter; the same record once more is the same answer."""
+        seen = set()
+        for answer, value in zip(self._results.records, self._results.values, strict=False):
+            offset, ce_id = value.get("commandOffset"), dict(answer.headers)[ID]
+            if offset is not None and value["outcome"] != "unknown" and (ce_id, offset) not in seen:
+                seen.add((ce_id, offset))
+                yield offset
+        letters = (dict(record.headers) for record in self._letters.records)
+        for headers in {headers[ID]: headers for headers in letters}.values():
+            offset = int(headers[ERROR_OFFSET])
+            span = _UNREADABLE.search(headers[ERROR_MESSAGE].decode())
+            yield from range(offset, int(span[2]) + 1) if span else (offset,)
 
     async def end(self) -> int:
         """Write one more record, and return its offset."""
