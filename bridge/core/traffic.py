@@ -40,7 +40,7 @@ Received = Push | Answer | Unreadable
 
 
 class CommandRecord(Struct, frozen=True):
-    """A record of the `commands` topic. `timestamp_ms` is the broker's append time.
+    """A record of the `commands` topic. `timestamp_ms` is the broker's append time; `headers` those to carry back.
 
     `unreadable` says why nothing of it could be decoded; then it stands for every offset up to `last_offset`.
     `transactional`: it came in a batch of a transaction, which may have been aborted. `absent_boot_s` is when, on the

@@ -7,6 +7,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
 
+from bridge.contract.headers import ECHOED, echo
 from bridge.core.traffic import CommandRecord
 from bridge.errors import OffsetLost
 from bridge.kafka import fetches
@@ -144,9 +145,11 @@ class Intake:
 
 
 def command_record(record: FetchedRecord, absent_boot_s: float) -> CommandRecord:
-    """Return a fetched record as one of the commands topic."""
-    # Kafka allows a header without a value; the contract's are bytes.
-    headers = tuple((name, value or b"") for name, value in record.headers)
+    """Return a fetched record as one of the commands topic, with those of its headers that answers carry back.
+
+    It may wait for long, and may have a mebibyte of others.
+    """
+    headers = echo([(name, value or b"") for name, value in record.headers if name in ECHOED])
     return CommandRecord(
         record.offset,
         record.timestamp,

@@ -142,6 +142,16 @@ async def test_what_cannot_be_decoded_blocks_nothing(owner: Membership, kafka: K
     assert [2, 6, 7] == [one.offset for one in records if one.unreadable]
 
 
+async def test_only_headers_that_answers_carry_back_are_kept(owner: Membership, kafka: Kafka, write: Write) -> None:
+    """A command may wait for long, and a caller may give it a mebibyte of headers; an empty one is none."""
+    owner.seek(0)
+    many = [("x", b"1")] * 400
+    headers = [*many, ("traceparent", b"2"), ("correlation_id", b""), *many]
+    await write(kafka, owner._partition.topic, b"{}", headers=headers)
+    (found,) = await read(owner, 1)
+    assert [("traceparent", b"2")] == found.headers
+
+
 async def test_a_record_of_a_transaction_says_so(owner: Membership, kafka: Kafka, write: Write) -> None:
     """Whether a record came in a transaction is told, because it may have been aborted."""
     topic = owner._partition.topic

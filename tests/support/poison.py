@@ -154,12 +154,12 @@ class Page:
         self._topic = topic_name(rig.prefix, "main", Stream.COMMANDS)
         self.lines: list[Line] = []
 
-    async def let_the_broker_take_everything(self) -> None:
-        """Give the topic the compression of a deployment from before the rule: what callers choose."""
+    async def set_compression(self, kind: str) -> None:
+        """Change the topic's compression: with `producer`, as before there was a rule, a broker takes nearly all."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._rig.bootstrap)
         await admin.start()
         try:
-            configs = {"message.timestamp.type": "LogAppendTime", "compression.type": "producer"}
+            configs = {"message.timestamp.type": "LogAppendTime", "compression.type": kind}
             await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, self._topic, configs)])
         finally:
             await admin.close()
