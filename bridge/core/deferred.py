@@ -54,8 +54,8 @@ class DeferredOffsets:
 
 
 def behind_max(record: CommandRecord, lane_commands_max: int) -> int:
-    """Return how many records may be behind one that is not put off: one of n KiB takes the time and room of n."""
-    return lane_commands_max // (1 + len(record.value or b"") // _ORDINARY_BYTES)
+    """Return how many records, itself too, may be left where one is not put off: n KiB take the time and room of n."""
+    return max(1, lane_commands_max // (1 + len(record.value or b"") // _ORDINARY_BYTES))
 
 
 def may_be_cancel(record: CommandRecord) -> bool:

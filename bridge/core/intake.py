@@ -126,7 +126,7 @@ class Intake:
             self._replies.last_word(admitted, Outcome.EXPIRED, now)
         else:
             most = behind_max(record, self._lane_max)
-            text = f"when it was read, more than {most} commands were waiting behind it"
+            text = f"when it was read, more than {most} commands were waiting behind it, or too many answers for Kafka"
             self._deny(admitted, Reason.LANE_FULL, now, message=text)
         # A successor would defer it too, so nothing above has to wait until this answer is durable.
         self._claims.refused.discard(record.offset)

@@ -187,7 +187,7 @@ def test_large_records_are_put_off_sooner() -> None:
     large = json.dumps(place("large")) + " " * 2048
     put_off = one.read(large.encode(), behind=2)
     ordinary = one.read(place("ordinary"), behind=LANE)
-    alone = one.read(large.replace("large", "alone").encode(), behind=1)
+    alone = one.read((large.replace("large", "alone") + " " * 10_000).encode(), behind=1)
     one.send()
     assert {written.offset for written in one.written} == {ordinary, alone}
     assert _span(one) == (put_off, ordinary)
