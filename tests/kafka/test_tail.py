@@ -82,19 +82,29 @@ async def test_many_records(kafka: Kafka, topic: str, write: Write) -> None:
 
 
 async def test_fetches_that_were_read_are_let_go_of(kafka: Kafka, topic: str, write: Write) -> None:
-    """Without a collection of garbage, which hundreds of fetches may not bring: their bytes are not in a circle."""
-    await write(kafka, topic, *(bytes(900_000) for _ in range(40)))
+    """Without a collection of garbage, which hundreds of fetches may not bring: their bytes are not in a circle.
+
+    Nor is what an ended reader had fetched and not read.
+    """
+    await write(kafka, topic, *(bytes(2_000) for _ in range(1000)), *(bytes(900_000) for _ in range(40)))
+
+    async def take(_: Sequence[CommandRecord]) -> None:
+        pass
+
     gc.collect()
     gc.disable()
     tracemalloc.start()
     try:
         await read_tail(kafka, topic, lambda _: None, since_ms=0)
         left, peak = tracemalloc.get_traced_memory()
+        await read_commands(kafka, topic, 0, 100, take)
+        left_unread = tracemalloc.get_traced_memory()[0] - left
     finally:
         tracemalloc.stop()
         gc.enable()
     assert left < 2 * MIB
     assert peak < 16 * MIB
+    assert left_unread < MIB
 
 
 async def test_others_run_while_much_is_read(kafka: Kafka, topic: str, write: Write) -> None:
