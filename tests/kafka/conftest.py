@@ -64,7 +64,7 @@ def make_topics() -> MakeTopics:
 
 
 async def _until_led(admin: AIOKafkaAdminClient, names: list[str]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while any(  # noqa: ASYNC110 - a broker has no event to wait for
             topic["error_code"] or any(one["leader"] < 0 for one in topic["partitions"])
             for topic in await admin.describe_topics(names)

@@ -95,7 +95,7 @@ async def test_the_new_generation_refuses_a_commit_that_was_on_its_way(
     await until(lambda: owner.owned)
     proxy.hold(lambda kind, _: kind == OFFSET_COMMIT)
     commit = asyncio.create_task(owner.commit(0, "late claims of epoch 1", 10))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await other.wait_owned()
     await other.commit(0, "claims of epoch 2", 5)
     proxy.release()

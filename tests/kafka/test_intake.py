@@ -42,7 +42,7 @@ async def owner(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> Me
 async def read(owner: Membership, count: int) -> list[CommandRecord]:
     """Poll until so many records have come."""
     records: list[CommandRecord] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(records) < count:
             records += await owner.poll(1)
     return records
@@ -115,7 +115,7 @@ async def test_tombstones_and_control_records(owner: Membership, kafka: Kafka, w
     await write(kafka, topic, None, headers=[("a", b"1")])
     await write(kafka, topic, b"in a transaction", transactional_id=topic)
     assert [(0, None), (1, b"in a transaction")] == [(one.offset, one.value) for one in await read(owner, 2)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while owner.position < 3:
             assert [] == await owner.poll(0.1)
     assert 3 == owner.position == await owner.end_offset()

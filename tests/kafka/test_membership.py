@@ -129,7 +129,7 @@ async def test_frozen_owner_is_replaced(kafka: Kafka, make_topics: MakeTopics, m
     await owner.poll(0.3)
     assert owner._consumer is not None
     owner._consumer._coordinator._heartbeat_task.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await standby.wait_owned()
     with pytest.raises(TermEnded):
         await owner.commit(0, "zombie", 5)

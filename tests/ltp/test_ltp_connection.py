@@ -84,7 +84,7 @@ async def test_an_oversize_frame_ends_the_connection(venue: Venue) -> None:
         await ws.send_str("x" * (FRAME_BYTES_MAX + 1))
         await asyncio.Event().wait()
 
-    async with asyncio.timeout(5), connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+    async with asyncio.timeout(30), connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
         assert len(await connection.receive()) == FRAME_BYTES_MAX - 1
         ending = await _ending(connection)
     assert ending.cause == Cause.PROTOCOL_ERROR

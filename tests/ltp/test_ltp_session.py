@@ -361,7 +361,7 @@ async def test_a_venue_that_knows_only_text_pings(
                 await (ws.send_bytes(b"pong") if binary else ws.send_str("PONG"))
                 pongs.release()
 
-    async with running(start(await venue(talk))), asyncio.timeout(5):
+    async with running(start(await venue(talk))), asyncio.timeout(30):
         for _ in range(5):
             await pongs.acquire()
         assert notes.of("lost") == []

@@ -58,7 +58,7 @@ class Notes:
         """Return when things of one kind were told."""
         return [when for (noted, _), when in zip(self.events, self.times, strict=True) if noted == kind]
 
-    async def wait(self, kind: str, count: int = 1, deadline_s: float = 10) -> list[object]:
+    async def wait(self, kind: str, count: int = 1, deadline_s: float = 30) -> list[object]:
         """Wait until it was told that often."""
         async with asyncio.timeout(deadline_s):
             while len(self.of(kind)) < count:

@@ -48,7 +48,7 @@ STOP_DEADLINE_S = 4.0
 COMMIT_TIMEOUT_S = 1.0
 
 
-async def until(holds: Callable[[], object], deadline_s: float = 5.0) -> None:
+async def until(holds: Callable[[], object], deadline_s: float = 30.0) -> None:
     """Wait until a condition holds; fail at the deadline."""
     end = time.monotonic() + deadline_s
     while not holds():
