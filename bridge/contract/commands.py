@@ -91,12 +91,13 @@ TriggerType = Annotated[
     Literal["LAST_PRICE", "MARK_PRICE"], Meta(title="TriggerType", description="Which price the trigger looks at.")
 ]
 Scope = Annotated[
-    Literal["BINANCE", "OKX", "EDX", "ALL"],
+    str,
     Meta(
-        title="Scope",
-        description="On which exchange open orders are cancelled; it must be said. ALL is every exchange. The orders "
-        "of this account alone, unless the bridge is set to use the venue's own message (`limits.cancel_orders`), "
-        "which may reach every portfolio of the user (LTP docs, Cancel All).",
+        pattern=r"^[A-Z0-9]{1,20}$(?!\n)",
+        description="The name of an exchange in capitals, such as BINANCE, OKX or EDX, or ALL for every one; it must "
+        "be said. Which exchanges there are, the venue decides: of one where nothing is open, nothing is cancelled. "
+        "The orders of this account alone, unless the bridge is set to use the venue's own message "
+        "(`limits.cancel_orders`), which may reach every portfolio of the user (LTP docs, Cancel All).",
     ),
 ]
 
@@ -213,7 +214,7 @@ REPLACE: Final = "replace_order"
 CANCEL: Final = "cancel_order"
 CANCEL_ALL: Final = "cancel_orders"
 
-_FORMATS = (CommandId, ClientOrderId, OrderId, Symbol, Positive, NotNegative)
+_FORMATS = (CommandId, ClientOrderId, OrderId, Symbol, Positive, NotNegative, Scope)
 MEANINGS: Final[dict[str, str]] = {
     str(meta.pattern): str(meta.description) for kind in _FORMATS for meta in get_args(kind)[1:]
 }

@@ -76,6 +76,7 @@ def test_a_market_buy_of_spot_goes_by_its_amount(sym: str) -> None:
         cancel("c-1", clientOrderId="a1"),
         cancel("c-1", clientOrderId="a1", orderId=ORDER_ID),
         cancel_all("c-1", "EDX"),
+        cancel_all("c-1", "NEWEST2"),
     ],
 )
 def test_commands_of_the_contract_are_taken(body: dict[str, Any]) -> None:
@@ -115,7 +116,8 @@ def test_commands_of_the_contract_are_taken(body: dict[str, Any]) -> None:
         {**replace("c-1"), "args": {"orderId": ORDER_ID}},
         cancel("c-1"),
         cancel("c-1", orderId=5),  # type: ignore[arg-type] # the mistake that is tried
-        cancel_all("c-1", "KRAKEN"),
+        cancel_all("c-1", "kraken"),
+        cancel_all("c-1", ""),
     ],
 )
 def test_what_is_no_command_is_denied(body: Any) -> None:  # noqa: ANN401 - any JSON

@@ -89,7 +89,7 @@ _REFUSED: list[tuple[str, dict[str, Any] | bytes | None, Reason, str, str | None
     ("33 characters", _with(clientOrderId="a" * 33), SCHEMA, "$.args.clientOrderId", "c-1"),
     ("15 digits", cancel("c-1", orderId="1" * 15), SCHEMA, "$.args.orderId", "c-1"),
     ("no scope", b'{"commandId":"c-1","action":"cancel_orders","args":{}}', SCHEMA, "exchangeType", "c-1"),
-    ("a strange scope", cancel_all("c-1", "KRAKEN"), SCHEMA, "$.args.exchangeType", "c-1"),
+    ("a strange scope", cancel_all("c-1", "kraken"), SCHEMA, "$.args.exchangeType", "c-1"),
     ("a validity of text", GOOD | {"validUntil": "1"}, SCHEMA, "$.validUntil", "c-1"),
     ("a negative validity", GOOD | {"validUntil": -1}, SCHEMA, "$.validUntil", "c-1"),
     ("a validity of 5000 digits", ENDLESS, SCHEMA, "$.validUntil", "c-1"),

@@ -67,6 +67,24 @@ def test_orders_end_one_by_one_and_the_answer_comes_once() -> None:
     assert [written.action for written in one.written] == ["place_order", CANCEL, CANCEL]
 
 
+def test_an_exchange_that_no_document_names_has_its_orders_ended() -> None:
+    """The venue decides which there are; of one where nothing is open, nothing is cancelled, and the answer says so."""
+    one = _account()
+    rows = [_shown(one, "11", sym="NEWEST2_PERP_BTC_USDT", createAt=_OF_LATE), _shown(one, "12", createAt=_OF_LATE)]
+    one.offer(cancel_all("ca", "NEWEST2"))
+    one.send()
+    assert one.send_own_cancels() == ["11"]
+    one.ask(*rows)
+    _answered(one)
+    _shown(one, "11", sym="NEWEST2_PERP_BTC_USDT", orderState="CANCELLED", updateAt=str(START.wall_ms + 1))
+    assert _last(one) == ("accepted", "done by cancelling 1 orders one by one")
+    one.offer(cancel_all("none", "NEWEST3"))
+    one.send()
+    one.ask(rows[1])
+    assert _last(one) == ("accepted", "done by cancelling 0 orders one by one")
+    assert one.send_own_cancels() == []
+
+
 def test_what_comes_after_it_survives() -> None:
     """A place behind it goes at once and lives, and so does what somebody else placed afterwards."""
     one = _account()

@@ -99,7 +99,7 @@ def _refused() -> Iterator[tuple[str, Mapping[str, object], dict[str, object]]]:
     yield "cancel_order", {}, {}
     yield "cancel_order", {"orderId": "12"}, {}
     yield "cancel_orders", {}, {}
-    yield "cancel_orders", {"exchangeType": "KRAKEN"}, {}
+    yield "cancel_orders", {"exchangeType": "kraken"}, {}
 
 
 def _allowed() -> Iterator[tuple[str, Mapping[str, object]]]:
