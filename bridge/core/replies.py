@@ -20,6 +20,8 @@ from bridge.core.traffic import CommandRecord, LastWord, Outgoing
 
 _REFUSAL_CLASS = f"{Refusal.__module__}.{Refusal.__name__}".encode()
 _encode = msgspec.json.Encoder().encode
+_NAME_CHARS_MAX = 128
+"""What is longer is no name or quantity of an order, whatever a row of the venue's says; the answer has none then."""
 _DEAD_LETTER_BYTES_MAX = 900_000
 """Above this the value is left out, and so is a longer key: with headers they might not fit. The offset remains."""
 
@@ -178,11 +180,11 @@ class Replies:
             action=pending.action,
             code=code,
             message=short(message) if message else None,
-            order_id=pending.order_id,
-            client_order_id=pending.client_order_id,
+            order_id=_name(pending.order_id),
+            client_order_id=_name(pending.client_order_id),
             body_digest=pending.digest,
             sent_at=pending.sent_at_ms,
-            order_qty=pending.shown_qty,
+            order_qty=_name(pending.shown_qty),
         )
 
     def _publish(
@@ -206,3 +208,8 @@ class Replies:
                 told=told,
             )
         )
+
+
+def _name(text: str | None) -> str | None:
+    """Return what names an order or its quantity; None when it is too long to be that."""
+    return text if text is None or len(text) <= _NAME_CHARS_MAX else None

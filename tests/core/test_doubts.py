@@ -393,6 +393,28 @@ def test_another_quantity_is_told_in_the_result(shown: str) -> None:
     assert result.message == f"its answer was lost; the order's quantity is {shown}"
 
 
+@pytest.mark.parametrize(("field", "said"), [("orderId", "order_id"), ("orderQty", "order_qty")])
+def test_what_is_too_long_to_be_a_name_or_a_quantity_is_not_said(field: str, said: str) -> None:
+    """A row of 66,000 digits is remembered and published like any other: the place it settles is answered once."""
+    one = _in_doubt(place("p"))
+    one.ask(order_push("p", **{field: "1" * 66_000}))
+    result = one.results()[-1]
+    assert (result.outcome, getattr(result, said)) == ("accepted", None)
+    one.offer(place("p"))
+    assert one.results()[-1].repeated
+
+
+def test_a_name_too_long_for_an_order_is_not_said_of_its_cancel() -> None:
+    """Whatever the row says that told the bridge of the order."""
+    one = OneAccount()
+    one.account.order_row(order_push("n" * 66_000), one.now)
+    offset = one.offer(cancel("c", orderId=ORDER_ID))
+    one.send()
+    one.answer(offset)
+    result = one.results()[-1]
+    assert (result.outcome, result.order_id, result.client_order_id) == ("accepted", ORDER_ID, None)
+
+
 def test_the_quantity_that_was_asked_for_needs_no_telling() -> None:
     """However many zeros the venue writes."""
     one = _in_doubt(place("p"))
