@@ -1,6 +1,7 @@
 """Watching what a member is not told by the client: the topic made again, the group changed to another protocol."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -29,7 +30,7 @@ async def topic_id(consumer: AIOKafkaConsumer, topic: str) -> str:
 
 
 class GroupWatch:
-    """Looks every few seconds, and says what has changed.
+    """Looks at once and then every few seconds, and says what has changed.
 
     `on_remade` is called when the topic is not the one any more whose id `expect` was told: the offsets that this
     member knows name other commands now. `on_protocol` is called with whether the group is of the classic protocol:
@@ -68,15 +69,12 @@ class GroupWatch:
 
     async def _watch(self) -> None:
         while True:
+            with contextlib.suppress(*_NO_ANSWER):
+                async with asyncio.timeout(_ASK_TIMEOUT_S):
+                    self._on_protocol(await inside.group_state(self._consumer) != _NOT_CLASSIC)
             await asyncio.sleep(_PERIOD_S)
             if await self.is_remade():
                 self._on_remade()
-            try:
-                async with asyncio.timeout(_ASK_TIMEOUT_S):
-                    state = await inside.group_state(self._consumer)
-            except _NO_ANSWER:
-                continue
-            self._on_protocol(state != _NOT_CLASSIC)
 
     async def end(self) -> None:
         """Look no more."""

@@ -287,7 +287,9 @@ class Membership:
         self._wake()
 
     def _protocol_seen(self, is_classic: bool) -> None:  # noqa: FBT001 - it is the news itself
-        if self.is_classic and not is_classic:
+        if is_classic == self.is_classic:
+            return
+        if not is_classic:
             log.error("membership.foreign_protocol", account=self._account, group=self._group)
         self.is_classic = is_classic
         self._wake()

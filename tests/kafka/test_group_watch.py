@@ -125,9 +125,13 @@ async def test_the_last_records_and_the_end(kafka: Kafka, make_topics: MakeTopic
 
 
 async def test_a_standby_says_that_a_consumer_of_the_new_protocol_has_the_partition(
-    kafka: Kafka, make_topics: MakeTopics, member_of: Members
+    kafka: Kafka, make_topics: MakeTopics, member_of: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The broker assigns by its own rules then; the bridge would wait as a standby for ever, and ready."""
+    """The broker assigns by its own rules then; the bridge would wait as a standby for ever, and ready.
+
+    It looks as soon as it has joined: whoever asks while it tries again and again is to be told.
+    """
+    monkeypatch.setattr(group_watch, "_PERIOD_S", 3600.0)
     await make_topics(kafka, Stream.COMMANDS)
     topic, group = (topic_name(kafka.topic_prefix, "main", Stream.COMMANDS), group_name(kafka.topic_prefix, "main"))
     async with kafka_tool.foreign_consumer(kafka.bootstrap_servers, topic, group):
