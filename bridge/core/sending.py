@@ -167,7 +167,7 @@ class Sending:
         return False
 
     def next_cancel(self, now: Now, *, ready: bool) -> Pending | None:
-        """Return the cancel to write now, if any. It is safe to repeat and needs no claim."""
+        """Return the cancel to write now for the first time, if any. It is safe to repeat and needs no claim."""
         self.tick(now)
         if not ready or not self.cancels_pass(now):
             return None
@@ -178,7 +178,24 @@ class Sending:
         if pending is not None and self._windows.cancels.take(self.token(pending), now.mono):
             self._lanes.take(pending)
             return pending
-        return self._next_repeat(now)
+        return None
+
+    def next_repeat(self, now: Now, *, ready: bool) -> Pending | None:
+        """Return the cancel to repeat now, if any: after new ones and those that the bridge sends of its own accord."""
+        if not ready or not self.cancels_pass(now):
+            return None
+        repeat, window = self._lanes.head_repeat(now.mono), self._windows.cancels
+        if repeat is None:
+            return None
+        take = window.take_for_deferred if repeat.deferred is not None else window.take_for_repeat
+        if not take(self.token(repeat), now.mono):
+            return None
+        if repeat.attempts:
+            window.extra.add((repeat.offset, repeat.attempts - 1), repeat.written_at)
+        else:  # an earlier owner's, from before now
+            window.extra.add(("earlier owner", repeat.offset), now.mono)
+        self._lanes.take_repeat()
+        return repeat
 
     def written(self, pending: Pending, now: Now) -> str:
         """Note that a command is being written; return the id of the request."""
@@ -221,20 +238,6 @@ class Sending:
         ]
         soon = [now.mono + _LOOK_AGAIN_S] if self._claims.refused else []
         return min([self._next_commit_at, *soon, *(at for at in free if at > now.mono)])
-
-    def _next_repeat(self, now: Now) -> Pending | None:
-        repeat, window = self._lanes.head_repeat(now.mono), self._windows.cancels
-        if repeat is None:
-            return None
-        take = window.take_for_deferred if repeat.deferred is not None else window.take_for_repeat
-        if not take(self.token(repeat), now.mono):
-            return None
-        if repeat.attempts:
-            window.extra.add((repeat.offset, repeat.attempts - 1), repeat.written_at)
-        else:  # an earlier owner's, from before now
-            window.extra.add(("earlier owner", repeat.offset), now.mono)
-        self._lanes.take_repeat()
-        return repeat
 
     def _claim(self, now: Now) -> list[Pending]:
         batch: list[Pending] = []

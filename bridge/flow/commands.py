@@ -128,8 +128,9 @@ class Commands:
         now = self._clock()
         self._events.learn_broker_clock(now)
         self._account.tick(now)
-        await self._write_cancels()
+        await self._write_cancels(self._account.sending.next_cancel)
         await self._write_own_cancels()
+        await self._write_cancels(self._account.sending.next_repeat)
         if self._commit is not None and self._commit[1].done():
             await self._commit_ended(*self._commit)
         if self._commit is None and self._membership.owned and not self._ending:
@@ -175,12 +176,10 @@ class Commands:
             else:
                 await self._write(pending, now)
 
-    async def _write_cancels(self) -> None:
+    async def _write_cancels(self, next_due: Callable[..., Pending | None]) -> None:
         while True:
             now = self._clock()
-            pending = self._account.sending.next_cancel(
-                now, ready=self._session.ready_to_write(now) and not self.closing
-            )
+            pending = next_due(now, ready=self._session.ready_to_write(now) and not self.closing)
             if pending is None:
                 return
             await self._write(pending, now)

@@ -211,8 +211,9 @@ class OneAccount:
     def send_cancels(self, *, ready: bool = True) -> list[int]:
         """Write every cancel that may go; return the offsets."""
         offsets = []
-        while (pending := self.account.sending.next_cancel(self.now, ready=ready)) is not None:
-            offsets.append(self.write(pending))
+        for next_due in (self.account.sending.next_cancel, self.account.sending.next_repeat):
+            while (pending := next_due(self.now, ready=ready)) is not None:
+                offsets.append(self.write(pending))
         return offsets
 
     def write(self, pending: Pending) -> int:
