@@ -1,9 +1,10 @@
 """The slots of cancels, shared so that a caller's new cancel finds one.
 
-A tenth is kept for what callers ask for. Cancels of the bridge's own use the others; so do repeats, which leave a
-quarter of them free and wait longer the fuller the window is. The tenth stays whole when the venue refuses requests for
-their rate and the others are halved: what was refused goes out again from it. Both parts are ack windows, and a request
-holds a slot in one of them, so together they let no more pass than one window of all slots would.
+A tenth is kept for what callers ask for. Cancels of the bridge's own, which carry out a cancel_orders, have half of it
+when the others are used up. Repeats have the others only: they leave a quarter of them free and wait longer the fuller
+the window is. The tenth stays whole when the venue refuses requests for their rate and the others are halved: what was
+refused goes out again from that half. Both parts are ack windows, and a request holds a slot in one of them, so
+together they let no more pass than one window of all slots would.
 """
 
 from typing import Final
@@ -54,7 +55,7 @@ class CancelWindow:
 
     def take_for_own(self, token: object, now: float) -> bool:
         """Take a slot for the first cancel that the bridge sends of its own accord for an order."""
-        if not self.extra.may_add() or not self._common.take(token, now):
+        if not self.extra.may_add() or not (self._common.take(token, now) or self._take_of_kept_half(token, now)):
             return False
         self.extra.add(token, now)
         return True
@@ -68,11 +69,8 @@ class CancelWindow:
         return self.extra.may_add() and self._common.take(token, now, leave=self._left_by_repeats)
 
     def take_for_deferred(self, token: object, now: float) -> bool:
-        """Take a slot for a caller's cancel that the venue refused for its rate: of those that are kept, half."""
-        if self.take_for_repeat(token, now):
-            return True
-        leave = self._kept.full // 2 + self._overfull(now)
-        return self.extra.may_add() and self._kept.take(token, now, leave=leave)
+        """Take a slot for a caller's cancel that the venue refused for its rate."""
+        return self.take_for_repeat(token, now) or (self.extra.may_add() and self._take_of_kept_half(token, now))
 
     def stretch(self, now: float) -> float:
         """Return how many times as long as usual a repeat is to wait; more than once from a window half full on."""
@@ -112,6 +110,9 @@ class CancelWindow:
     def next_free(self, now: float) -> float:
         """Return when the next slot comes free by itself; `now` when one is free."""
         return min(window.next_free(now) for window in self._both if window.full)
+
+    def _take_of_kept_half(self, token: object, now: float) -> bool:
+        return self._kept.take(token, now, leave=self._kept.full // 2 + self._overfull(now))
 
     @property
     def _left_by_repeats(self) -> int:

@@ -21,6 +21,7 @@ class OwnCancel(Struct, eq=False):
     """One order to end."""
 
     order_id: str
+    written_at: float = 0.0
     next_at: float = 0.0
 
 
@@ -43,6 +44,13 @@ class OwnCancels:
         """Ask for the end of an order, unless that was asked for already."""
         if order_id not in self._unwritten and order_id not in self._written:
             self._unwritten[order_id] = OwnCancel(order_id)
+
+    def want_at_once(self, order_id: str, now: Now) -> None:
+        """Ask for the end of an order; where that was asked for a while ago, its cancel goes out once more."""
+        wanted = self._written.get(order_id)
+        if wanted is not None and wanted.written_at + _REPEAT_S <= now.mono:
+            self._unwritten[order_id] = self._written.pop(order_id)
+        self.want(order_id)
 
     def answered_since(self, order_id: str, since_boot_s: float) -> bool:
         """Whether the venue has said something definitive about the cancel of an order since then."""
@@ -71,6 +79,7 @@ class OwnCancels:
         self._count += 1
         self.over(due.order_id)
         self._written[due.order_id] = due  # the others come first now
+        due.written_at = now.mono
         due.next_at = now.mono + _REPEAT_S * self._window.stretch(now.mono)
         self._requests[request_id] = due
         return request_id, {"orderId": due.order_id}

@@ -207,16 +207,16 @@ def test_a_refused_repeat_says_nothing_of_the_request_before_it() -> None:
     assert len(one.written) == 2
 
 
-def test_a_tenth_of_the_slots_is_given_to_nothing_but_callers_cancels() -> None:
-    """Two thousand orders to end in doubt take what they may; a caller's cancel still goes at once."""
+def test_half_of_the_kept_slots_is_given_to_nothing_but_callers_cancels() -> None:
+    """Two thousand orders to end take what they may; a caller's cancel still goes at once."""
     one = _venue_sized()
     for n in range(2000):
         one.account.own_cancels.want(f"{n:016d}")
     sent = one.send_own_cancels()
     one.renew(1)
     sent += one.send_own_cancels()
-    assert len(sent) == 1140 - 114
-    fresh = [one.offer(cancel(f"c{n}", orderId=ORDER_ID)) for n in range(114)]
+    assert len(sent) == 1140 - 57
+    fresh = [one.offer(cancel(f"c{n}", orderId=ORDER_ID)) for n in range(57)]
     assert one.send_cancels() == fresh
 
 

@@ -1,6 +1,6 @@
 """A cancel_orders that is carried out by single cancels: the orders of this account alone, and one true answer."""
 
-from one_account import BTC, ETH_ON_OKX, START, OneAccount, cancel_all, order_push, place, replace
+from one_account import BTC, ETH_ON_OKX, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.contract.pushes import OrderPush
@@ -254,3 +254,39 @@ def test_the_venues_list_is_asked_for_first() -> None:
     one.offer(cancel_all("ca"))
     one.send()
     assert one.ask()[0].action == CANCEL_ALL
+
+
+def test_a_second_press_sends_what_has_no_answer_once_more() -> None:
+    """Repeats wait for minutes where the window is full; whoever presses again does not, unless it is at once."""
+    one = _account()
+    for number in range(900):
+        one.offer(cancel(f"c{number}", orderId=f"9{number:015d}"))
+    one.send()
+    _shown(one, "11")
+    one.offer(cancel_all("first"))
+    one.send()
+    assert one.send_own_cancels() == ["11"]
+    one.renew(4)
+    one.offer(cancel_all("second"))
+    one.send()
+    assert one.send_own_cancels() == []
+    one.renew(60)
+    assert one.send_own_cancels() == []
+    one.offer(cancel_all("third"))
+    one.send()
+    assert one.send_own_cancels() == ["11"]
+
+
+def test_a_halved_limit_leaves_slots_for_orders_to_end() -> None:
+    """The venue has refused a cancel for its rate, with most of the slots held; half of those that are kept remain."""
+    one = _account()
+    offsets = [one.offer(cancel(f"c{number}", orderId=f"9{number:015d}")) for number in range(700)]
+    one.send()
+    one.answer(offsets[0], 429)
+    for number in range(100, 200):
+        _shown(one, f"{number}")
+    one.offer(cancel_all("ca"))
+    one.send()
+    assert len(one.send_own_cancels()) == 60
+    fresh = [one.offer(cancel(f"fresh{number}", orderId=f"8{number:015d}")) for number in range(60)]
+    assert one.send_cancels() == fresh
