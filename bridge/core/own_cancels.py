@@ -23,6 +23,8 @@ class OwnCancel(Struct, eq=False):
     order_id: str
     written_at: float = 0.0
     next_at: float = 0.0
+    had_no_effect: bool = False
+    """Whether the last request was refused for its rate: then the next one is like a first one."""
 
 
 class OwnCancels:
@@ -68,8 +70,7 @@ class OwnCancels:
 
     def next(self, now: Now) -> tuple[str, dict[str, str]] | None:
         """Return id and arguments of the request to write now, if any."""
-        due = next(iter(self._unwritten.values()), None)
-        take = self._window.take_for_own
+        due, take = self._first_due(now), self._window.take_for_own
         if due is None:
             due = next((wanted for wanted in self._written.values() if wanted.next_at <= now.mono), None)
             take = self._window.take_for_own_repeat
@@ -79,6 +80,7 @@ class OwnCancels:
         self._count += 1
         self.over(due.order_id)
         self._written[due.order_id] = due  # the others come first now
+        due.had_no_effect = False
         due.written_at = now.mono
         due.next_at = now.mono + _REPEAT_S * self._window.stretch(now.mono)
         self._requests[request_id] = due
@@ -91,11 +93,18 @@ class OwnCancels:
             return False
         self._window.acked(answer.request_id, now.mono)
         proof = verdict(answer.code)
-        if proof is not Verdict.IN_DOUBT and answer.code not in RATE_CODES:
+        if answer.code in RATE_CODES:
+            asked.had_no_effect, asked.next_at = True, now.mono + _REPEAT_S
+        elif proof is not Verdict.IN_DOUBT:
             self.over(asked.order_id)
             self._answered_at[asked.order_id] = now.mono
             self.judged[asked.order_id] = proof is Verdict.TAKEN or self.judged.get(asked.order_id, False)
         return True
+
+    def _first_due(self, now: Now) -> OwnCancel | None:
+        """Return an order of which no request can have had an effect, if one is due."""
+        refused = (one for one in self._written.values() if one.had_no_effect and one.next_at <= now.mono)
+        return next(iter(self._unwritten.values()), None) or next(refused, None)
 
     def link_lost(self) -> None:
         """Await no answers any more; what is still wanted goes out over the next link."""

@@ -290,3 +290,20 @@ def test_a_halved_limit_leaves_slots_for_orders_to_end() -> None:
     assert len(one.send_own_cancels()) == 60
     fresh = [one.offer(cancel(f"fresh{number}", orderId=f"8{number:015d}")) for number in range(60)]
     assert one.send_cancels() == fresh
+
+
+def test_a_single_cancel_that_is_refused_for_its_rate_goes_out_again_in_seconds() -> None:
+    """It had no effect, so it is no repeat: it waits neither for minutes nor for a window with room for repeats."""
+    one = _account()
+    for number in range(900):
+        one.offer(cancel(f"c{number}", orderId=f"9{number:015d}"))
+    one.send()
+    _shown(one, "11")
+    one.offer(cancel_all("ca"))
+    one.send()
+    assert one.send_own_cancels() == ["11"]
+    _answered(one, 429)
+    one.renew(4)
+    assert one.send_own_cancels() == []
+    one.renew(1)
+    assert one.send_own_cancels() == ["11"]
