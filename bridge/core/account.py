@@ -174,8 +174,10 @@ class Account:
             if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
                 self._orders.acked(result.order_id, result.client_order_id, None, dated_ms)
 
-    def restore_extra_cancels(self, told: int, now: Now, *, in_good_order: bool) -> int:
-        """Take the slots of cancels that only the earlier owner's commits tell of; return how many ours is to tell of.
+    def restore_extra_cancels(
+        self, told: Iterable[tuple[int, int]], now: Now, *, in_good_order: bool
+    ) -> tuple[tuple[int, int], ...]:
+        """Take the slots of cancels that only the earlier owner's commits tell of; return what ours is to tell of.
 
         One that did not end in good order may have written some that no commit tells of.
         """

@@ -7,6 +7,7 @@ refused goes out again from that half. Both parts are ack windows, and a request
 together they let no more pass than one window of all slots would.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from bridge.core.ack_window import AckWindow
@@ -41,13 +42,14 @@ class CancelWindow:
         """Take the slot of a request of an earlier owner, written at `at` at the latest, whose answer is not known."""
         self._roomier(now).restore_unanswered(token, at, now)
 
-    def restore_extra(self, told: int, now: float, *, in_good_order: bool) -> None:
+    def restore_extra(self, told: Iterable[tuple[int, int]], now: float, *, in_good_order: bool) -> None:
         """Take the slots of requests of earlier owners of which at most commits tell. There were no more than fit."""
-        count = told if in_good_order else told + self.extra.untold_max
-        for number in range(min(count, self._common.full + self._kept.full // 2)):
+        written_at = [self.extra.written_at(for_s, now) for for_s, count in told for _ in range(count)]
+        written_at += [now] * (0 if in_good_order else self.extra.untold_max)
+        for number, at in enumerate(written_at[-(self._common.full + self._kept.full // 2) :]):
             token = ("extra of an earlier owner", number)
-            self._roomier(now).restore_unanswered(token, now, now)
-            self.extra.restore(token, now)
+            self._roomier(now).restore_unanswered(token, at, now)
+            self.extra.restore(token, at)
 
     def take(self, token: object, now: float) -> bool:
         """Take a slot for what a caller asks for."""

@@ -10,9 +10,10 @@ at, the topic's id, and whose account it is; copied to another place it says not
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from heapq import heappop, heappush
+from itertools import accumulate, pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -27,7 +28,7 @@ _TAG: Final = "ltpb2"
 _NUMBER: Final = "([0-9]{1,19})"
 _WORD: Final = "([A-Za-z0-9_-]*)"
 _METADATA: Final = re.compile(
-    rf"{_TAG}:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_NUMBER}:{_WORD}:{_WORD}:{_WORD}:{_NUMBER}:{_WORD}"
+    rf"{_TAG}:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_NUMBER}:{_WORD}:{_WORD}:{_WORD}:{_WORD}:{_WORD}"
 )
 _METADATA_1: Final = re.compile(rf"ltpb1:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_WORD}")
 """What versions wrote that did not name the offset, the topic and the account."""
@@ -68,26 +69,18 @@ class Stored(Struct, frozen=True):
     released: bool = False
     """Whether the owner has ended in good order: it does nothing any more, and its last login was long enough ago."""
     origin: Origin = UNKNOWN_ORIGIN
-    extra_cancels: int = 0
-    """How many requests to cancel may still be counted at the venue that no record tells of."""
+    extra_cancels: tuple[tuple[int, int], ...] = ()
+    """For how many seconds yet so many requests to cancel may be counted at the venue of which no record tells."""
 
 
 def encode(stored: Stored, watermark: int) -> str:
     """Write the metadata of a commit at `watermark`; the claimed offsets are sorted and at or above it."""
-    packed = bytearray()
-    previous = watermark
-    for offset in stored.claimed:
-        delta, previous = offset - previous, offset
-        while delta >= _MORE:
-            packed.append(delta % _MORE | _MORE)
-            delta >>= 7
-        packed.append(delta)
-    coded = base64.urlsafe_b64encode(packed).decode().rstrip("=")
     origin = stored.origin
+    extra = (number for pair in _differences(stored.extra_cancels) for number in pair)
     return (
         f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.doubtful_below}:{stored.released:d}:{watermark}"
         f":{origin.topic_id}:{origin.environment}:{origin.key_fingerprint}"
-        f":{stored.extra_cancels}:{coded}"
+        f":{_pack(extra)}:{_pack(after - before for before, after in pairwise((watermark, *stored.claimed)))}"
     )
 
 
@@ -97,37 +90,58 @@ def decode(metadata: str, watermark: int) -> Stored | None:
     A tool that mirrors a group copies the metadata to the offset that it has worked out for the other cluster, where
     the claims would name other commands.
     """
-    origin, extra_cancels = UNKNOWN_ORIGIN, 0
+    origin, packed_extra = UNKNOWN_ORIGIN, ""
     parts = _METADATA.fullmatch(metadata)
     if parts is not None:
         if int(parts[5]) != watermark:
             return None
-        origin, extra_cancels = Origin(parts[7], parts[8], parts[6]), int(parts[9])
+        origin, packed_extra = Origin(parts[7], parts[8], parts[6]), parts[9]
     else:
         parts = _METADATA_1.fullmatch(metadata)
     if parts is None or int(parts[1]) > EPOCH_MAX:
         return None
-    claimed = _unpack(parts[parts.lastindex or 0], watermark)
-    if claimed is None:
+    deltas, extra = _unpack(parts[parts.lastindex or 0]), _unpack(packed_extra)
+    if deltas is None or extra is None or len(extra) % 2:
         return None
+    claimed = tuple(accumulate(deltas, initial=watermark))[1:]
+    extra_cancels = tuple(zip(accumulate(extra[::2]), extra[1::2], strict=True))
     return Stored(int(parts[1]), int(parts[2]), claimed, int(parts[3]), parts[4] == "1", origin, extra_cancels)
 
 
-def _unpack(coded: str, watermark: int) -> tuple[int, ...] | None:
-    """Return the offsets that were packed; None where the text ends within a number, or is no text of ours."""
+def _differences(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Return pairs with the first number of each as what it is above that of the one before."""
+    before = 0
+    for number, count in pairs:
+        yield number - before, count
+        before = number
+
+
+def _pack(numbers: Iterable[int]) -> str:
+    """Write numbers of no certain size, the smaller the shorter."""
+    packed = bytearray()
+    for number in numbers:
+        left = number
+        while left >= _MORE:
+            packed.append(left % _MORE | _MORE)
+            left >>= 7
+        packed.append(left)
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def _unpack(coded: str) -> list[int] | None:
+    """Return the numbers that were packed; None where the text ends within one, or is no text of ours."""
     try:
         packed = base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))
     except binascii.Error:
         return None
-    claimed, offset, delta, shift = [], watermark, 0, 0
+    numbers, number, shift = [], 0, 0
     for byte in packed:
-        delta |= (byte % _MORE) << shift
+        number |= (byte % _MORE) << shift
         shift += 7
         if byte < _MORE:
-            offset += delta
-            claimed.append(offset)
-            delta = shift = 0
-    return None if shift else tuple(claimed)
+            numbers.append(number)
+            number = shift = 0
+    return None if shift else numbers
 
 
 class Claims:
@@ -186,7 +200,7 @@ class Claims:
         more: Iterable[int] = (),
         *,
         released: bool = False,
-        extra_cancels: int = 0,
+        extra_cancels: tuple[tuple[int, int], ...] = (),
     ) -> Stored:
         """Return what a commit would say now, with `more` offsets claimed."""
         doubtful_below = self._doubtful_below if self.watermark < self._doubtful_below else 0

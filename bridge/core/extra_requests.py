@@ -1,11 +1,16 @@
 """Requests that no record tells a successor of: cancels of the bridge's own, and all but one of a repeated cancel.
 
 A successor counts a command's result, or the command itself, as one request. The others hold slots too, so each commit
-tells how many there are. A few may be written before a commit tells of them; after a crash a successor assumes that
-they were.
+tells how many there are, and for how long yet: owners that die one after the other pass them on, and none is to begin
+anew with each. A few may be written before a commit tells of them; after a crash a successor assumes that they were.
 """
 
-from collections import deque
+from collections import Counter, deque
+from math import ceil
+from typing import Final
+
+_STEPS_MAX: Final = 180
+"""A commit has little room, so what it tells is rounded up to one of so many steps at most."""
 
 
 class ExtraRequests:
@@ -35,7 +40,7 @@ class ExtraRequests:
         self._unanswered[token] = written_at
 
     def restore(self, token: object, written_at: float) -> None:
-        """Note a request of an earlier owner, of which a commit tells already."""
+        """Note a request of an earlier owner, of which a commit tells already, written then at the latest."""
         self._unanswered[token] = written_at
 
     def acked(self, token: object, now: float) -> None:
@@ -43,13 +48,20 @@ class ExtraRequests:
         if self._unanswered.pop(token, None) is not None:
             self._cooling.append(now + self._cool_s)
 
-    def to_tell(self, now: float) -> tuple[int, int]:
-        """Return how many a commit is to tell of, and up to which one it does."""
+    def written_at(self, counted_for_s: int, now: float) -> float:
+        """Return when a request was written at the latest that may be counted for so many seconds yet."""
+        return min(now, now + counted_for_s - self._hold_s)
+
+    def to_tell(self, now: float) -> tuple[tuple[tuple[int, int], ...], int]:
+        """Return what a commit is to tell, and up to which request it does: for how many seconds yet how many count."""
         while self._cooling and self._cooling[0] <= now:
             self._cooling.popleft()
         self._unanswered = {token: at for token, at in self._unanswered.items() if at + self._hold_s > now}
         self.commit_wanted = False
-        return len(self._unanswered) + len(self._cooling), self._noted
+        ends = (*(at + self._hold_s for at in self._unanswered.values()), *self._cooling)
+        step_s = ceil(self._hold_s / _STEPS_MAX)
+        counts = Counter(step_s * ceil((end - now) / step_s) for end in ends)
+        return tuple(sorted(counts.items())), self._noted
 
     def told(self, noted: int) -> None:
         """Note that a commit which tells of so many is acknowledged."""

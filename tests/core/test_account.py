@@ -30,6 +30,9 @@ from bridge.core.intake import Past
 from bridge.core.now import Now
 from bridge.core.traffic import CommandRecord, Push, Unreadable
 
+_ONE_FOR_180_S = ((180, 1),)
+"""What a commit tells of one request without an answer a second after its write."""
+
 
 def _result(command_id: str, offset: int, outcome: Outcome, **more: Any) -> tuple[Result, int]:  # noqa: ANN401 - any field
     return Result(command_id, offset, outcome, START.wall_ms, **more), START.wall_ms - 1000
@@ -90,7 +93,7 @@ def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
         one.answer(offset)
     terminal = [offset for offset, outcome in one.outcomes() if outcome != "unknown"]
     assert sorted(terminal) == [101, 102, 103, 105, 106, 108, 109, 110, 112]
-    assert one.committed() == (113, Stored(7, first_gap_ms, (), extra_cancels=1))
+    assert one.committed() == (113, Stored(7, first_gap_ms, (), extra_cancels=_ONE_FOR_180_S))
     assert one.said[0].event_type == b"ltp.takeover.v1"
 
 
@@ -111,7 +114,7 @@ def test_an_inherited_cancel_goes_out_again() -> None:
     assert one.send() == [0]
     one.answer(0)
     assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
-    assert one.committed() == (1, Stored(2, one.now.wall_ms, (), extra_cancels=1))
+    assert one.committed() == (1, Stored(2, one.now.wall_ms, (), extra_cancels=_ONE_FOR_180_S))
 
 
 def test_what_may_have_been_sent_is_not_denied_for_a_limit_of_today() -> None:

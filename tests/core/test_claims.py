@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from bridge.contract.headers import EPOCH_MAX
 from bridge.core.claims import METADATA_BYTES_MAX, Claims, Origin, Stored, decode, encode
@@ -36,6 +37,15 @@ def test_a_thousand_claims_fit() -> None:
     assert decode(metadata, 10**12 - 1_000_000) == Stored(10**9, 1_795_000_000_000, claimed)
 
 
+def test_what_no_record_tells_of_fits_beside_the_claims() -> None:
+    """Twelve hundred claims, and for every second of three minutes how many cancels may count until then."""
+    extra = tuple((second, 9) for second in range(1, 181))
+    stored = Stored(10**9, 1_795_000_000_000, tuple(range(1200)), origin=Origin("production", "f" * 12, "t" * 22))
+    metadata = encode(structs.replace(stored, extra_cancels=extra), 0)
+    assert len(metadata.encode()) <= METADATA_BYTES_MAX - 512
+    assert decode(metadata, 0) == structs.replace(stored, extra_cancels=extra)
+
+
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -56,6 +66,8 @@ def test_a_thousand_claims_fit() -> None:
         "ltpb1:1:2:3:0:A=A=",
         "ltpb1:1:2:3:0:+/AA",
         "ltpb1:1:2:3:0:gA",
+        "ltpb2:1:2:3:0:5::::AQEB:AA",
+        "ltpb2:1:2:3:0:5::::gA:AA",
     ],
 )
 def test_what_we_did_not_write_is_not_read(metadata: str) -> None:

@@ -111,5 +111,5 @@ def test_takeovers_make_the_same_of_what_they_find(trial: Trial) -> None:
         saved = decode(commit.metadata, commit.offset)
         assert saved is not None
         # Cancels that the account may repeat are told of; the model knows no rate limits.
-        assert committed == Saved(commit.offset, encode(structs.replace(saved, extra_cancels=0), commit.offset))
+        assert committed == Saved(commit.offset, encode(structs.replace(saved, extra_cancels=()), commit.offset))
     assert len(readings) > 10
