@@ -33,6 +33,10 @@ DEFAULTS = {"session_timeout_s": 6, "rebalance_timeout_s": 6, "ack_timeout_s": 5
 _LOOK_S = 0.02
 _SLOW_S = 20.0
 """What everything may take longer on a busy machine."""
+_COMES_BACK_S = 35.0
+"""So long a replace in doubt waits after the end of its order: a step after the watermark waits with it."""
+_WINDOW_S = 61.0
+"""So long a cancel in doubt may wait for a slot: owners that die every few seconds leave few for repeats."""
 
 Say = Callable[[str], None]
 
@@ -46,6 +50,7 @@ class Report:
     at_defaults: bool
     """Whether the daemons ran with their own numbers; they then mostly wait."""
     scenarios: list[Scenario]
+    """All with one policy."""
     unreached: list[str] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
     violations: list[dict[str, Any]] = field(default_factory=list)
@@ -81,7 +86,12 @@ class Batch:
         prefix = f"c{uuid.uuid4().hex[:10]}"
         async with exchange(self._folder, self._seed) as self._venue, Broker(bootstrap, prefix) as self._broker:
             async with Daemons.kept(
-                self._folder, venue=self._venue, bootstrap=bootstrap, prefix=prefix, timing=self._timing
+                self._folder,
+                venue=self._venue,
+                bootstrap=bootstrap,
+                prefix=prefix,
+                policy=self._report.scenarios[0].policy,
+                timing=self._timing,
             ) as self._daemons:
                 await self._broker.until_topics()
                 for scenario in self._report.scenarios:
@@ -110,7 +120,7 @@ class Batch:
             await self._venue.fault(fault)
         sent = scene.scene()
         await self._broker.send(sent)
-        patience_s += self._timing["late_landing_s"] + self._timing["ack_timeout_s"]
+        patience_s += self._timing["late_landing_s"] + self._timing["ack_timeout_s"] + _COMES_BACK_S
         for mark in scenario.kills:
             if not await self._until(lambda mark=mark: self._daemons.is_marked(mark), patience_s):  # type: ignore[misc]
                 self._report.unreached.append(str(scenario))
@@ -139,7 +149,9 @@ class Batch:
         await self._until(lambda: self._broker.recoveries > recovered, 3 * self._timing["session_timeout_s"] + _SLOW_S)
 
     async def _until_all_answered(self) -> None:
-        patience_s = 3 * self._timing["session_timeout_s"] + self._timing["late_landing_s"] + 2 * _SLOW_S
+        patience_s = (
+            3 * self._timing["session_timeout_s"] + 2 * self._timing["late_landing_s"] + _WINDOW_S + 2 * _SLOW_S
+        )
         await self._broker.until_committed(await self._broker.end(), patience_s)
 
     async def _come_to_rest(self) -> None:

@@ -24,6 +24,8 @@ class Death:
         """The ids of their requests, as far as this process wrote them."""
         self.cancels: set[str] = set()
         """Those of them that are a cancel_order and reached a lane of this process."""
+        self.begun: str | None = None
+        """The last of them that is a cancel_orders which this process carries out by single cancels."""
 
     @staticmethod
     def is_target(command_id: object) -> bool:

@@ -16,6 +16,7 @@ from bridge.core.doubts import Doubts
 from bridge.core.intake import Intake, Past
 from bridge.core.lanes import Lanes
 from bridge.core.life import State
+from bridge.core.own_cancels import OwnCancels
 from bridge.core.replies import Replies
 from bridge.core.sending import Commit, Sending
 from bridge.core.settling import Settling
@@ -41,6 +42,7 @@ def watch(death: Death) -> None:
     _reading(death)
     _claiming(death)
     _writing(death)
+    _cancelling_singly(death)
     _answering(death)
     _taking_over(death)
 
@@ -144,8 +146,23 @@ def _writing(death: Death) -> None:
 
     wrap(Sending, "gate", after=passed)
     wrap(Sending, "next_cancel", after=picked)
+    wrap(Sending, "next_repeat", after=picked)
     wrap(Sending, "written", after=named)
     wrap(Session, "send", before=repeating, after=lambda _, __, frame: death.at("written", about(frame)))
+
+
+def _cancelling_singly(death: Death) -> None:
+    """Take the single cancels for a cancel_orders for its request, and their answers for its answer."""
+
+    def begun(_: object, cancel_all: Pending, __: object) -> None:
+        death.begun = cancel_all.command_id if death.is_target(cancel_all.command_id) else None
+
+    def own(request: tuple[str, dict[str, str]] | None, *_: object) -> None:
+        if request is not None and death.begun is not None:
+            death.requests[request[0]] = death.begun
+
+    wrap(Sending, "begin_single_cancels", before=begun)
+    wrap(OwnCancels, "next", after=own)
 
 
 def _ended(record: Outgoing) -> str | None:
@@ -188,6 +205,7 @@ def _answering(death: Death) -> None:
             death.die("result.produced", command_id)
 
     wrap(Settling, "answered", before=answered)
+    wrap(OwnCancels, "answered", before=answered)
     wrap(Replies, "doubt", before=doubted)
     Publisher.publish = said  # type: ignore[method-assign] # that is what this file is for
     Publisher._send = produced  # type: ignore[method-assign] # as above

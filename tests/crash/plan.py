@@ -6,7 +6,7 @@ account is to die over it, so that every daemon is started alike and it does not
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 STEPS = {
@@ -38,6 +38,8 @@ TAKEOVER_STEPS = {
     "takeover.login": "logged in, not swept",
     "takeover.doubt": "asking about what is in doubt",
 }
+POLICIES = ("single_cancels", "venue_message")
+"""How the daemons carry out a cancel_orders."""
 ACTIONS = ("place_order", "replace_order", "cancel_order", "cancel_orders")
 OF_ONE_ORDER = ("replace_order", "cancel_order")
 """The actions that name an order which is there already."""
@@ -57,7 +59,7 @@ UPHEAVALS = {
 BEFORE_A_TAKEOVER = ("claim.known", "written", "answered")
 """Where the owner dies whose successor then dies in its takeover: each leaves the command claimed."""
 
-_Cell = tuple[str, str, str, str | None, str | None]
+_Cell = tuple[str, str, str, str, str | None, str | None]
 
 _TARGET = re.compile(r"die\.([0-9]+)\.([a-z.]+)(?:\+([a-z.]+))?")
 
@@ -67,6 +69,7 @@ class Scenario:
     """One command over which a daemon dies, with `takeover` its successor too, and with `upheaval` Kafka changes."""
 
     number: int
+    policy: str
     action: str
     answer: str
     step: str
@@ -87,7 +90,7 @@ class Scenario:
     def __str__(self) -> str:
         then = self.takeover or self.upheaval
         step = self.step if then is None else f"{self.step}, then {then}"
-        return f"{self.number}: {self.action}, {self.answer}, {step}"
+        return f"{self.number}: {self.action}, {self.answer}, {step} ({self.policy})"
 
 
 def mark(number: int, step: str) -> str:
@@ -102,7 +105,7 @@ def read_target(command_id: object) -> tuple[int, str, str | None] | None:
 
 
 def matrix(seed: int) -> list[Scenario]:
-    """Return every scenario, in an order that the seed decides.
+    """Return every scenario, in an order that the seed decides: of a cancel_orders with each policy, else with one.
 
     That the venue acts late makes a difference only when its request was written and nobody waits for the answer; an
     order can be renewed only where the command names it; what happens to Kafka matters where a command is in doubt.
@@ -113,14 +116,23 @@ def matrix(seed: int) -> list[Scenario]:
         for answer in ANSWERS:
             if answer == "renewed" and action not in OF_ONE_ORDER:
                 continue
-            if answer == "late":
-                cells += [(action, answer, "written", step, None) for step in (None, *TAKEOVER_STEPS)]
-                continue
-            cells += [(action, answer, step, None, None) for step in STEPS]
-            cells += [(action, answer, dice.choice(BEFORE_A_TAKEOVER), step, None) for step in TAKEOVER_STEPS]
-            cells += [(action, answer, dice.choice(BEFORE_A_TAKEOVER), None, upheaval) for upheaval in UPHEAVALS]
+            for cell in _cells(action, answer, dice):
+                policies = POLICIES if action == "cancel_orders" else (dice.choice(POLICIES),)
+                cells += [(policy, *cell) for policy in policies]
     dice.shuffle(cells)
     return _numbered(cells)
+
+
+def _cells(action: str, answer: str, dice: random.Random) -> Iterator[tuple[str, str, str, str | None, str | None]]:
+    """Return where to die over one action with one answer, and what happens then."""
+    if answer == "late":
+        yield from ((action, answer, "written", step, None) for step in (None, *TAKEOVER_STEPS))
+        return
+    yield from ((action, answer, step, None, None) for step in STEPS)
+    for step in TAKEOVER_STEPS:
+        yield action, answer, dice.choice(BEFORE_A_TAKEOVER), step, None
+    for upheaval in UPHEAVALS:
+        yield action, answer, dice.choice(BEFORE_A_TAKEOVER), None, upheaval
 
 
 def sample(seed: int, count: int) -> list[Scenario]:
@@ -134,11 +146,11 @@ def sample(seed: int, count: int) -> list[Scenario]:
         chosen.append(best)
         for what in _facets(best):
             seen[what] = seen.get(what, 0) + 1
-    return _numbered((one.action, one.answer, one.step, one.takeover, one.upheaval) for one in chosen)
+    return _numbered((one.policy, one.action, one.answer, one.step, one.takeover, one.upheaval) for one in chosen)
 
 
 def _facets(scenario: Scenario) -> list[str]:
-    return [scenario.action, scenario.answer, scenario.takeover or scenario.upheaval or scenario.step]
+    return [scenario.policy, scenario.action, scenario.answer, scenario.takeover or scenario.upheaval or scenario.step]
 
 
 def _numbered(cells: Iterable[_Cell]) -> list[Scenario]:

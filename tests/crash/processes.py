@@ -40,7 +40,7 @@ min_insync_replicas = 1
 port = 0
 
 [limits]
-cancel_orders = "venue_message"  # it has a write and an ack of its own to die at
+cancel_orders = "{policy}"
 
 [timing]
 {timing}
@@ -100,7 +100,7 @@ class Daemons:
     @classmethod
     @contextlib.asynccontextmanager
     async def kept(
-        cls, folder: Path, *, venue: Exchange, bootstrap: str, prefix: str, timing: Mapping[str, float]
+        cls, folder: Path, *, venue: Exchange, bootstrap: str, prefix: str, policy: str, timing: Mapping[str, float]
     ) -> AsyncIterator["Daemons"]:
         """Keep daemons for the length of the block; they are killed at its end if they still run."""
         (folder / "api-key").write_text(venue.facts["key"])
@@ -109,7 +109,9 @@ class Daemons:
         marks.mkdir()
         lines = "\n".join(f"{name} = {value}" for name, value in timing.items())
         (folder / "bridge.toml").write_text(
-            _CONFIG.format(folder=folder, bootstrap=bootstrap, prefix=prefix, timing=lines, **venue.facts)
+            _CONFIG.format(
+                folder=folder, bootstrap=bootstrap, prefix=prefix, policy=policy, timing=lines, **venue.facts
+            )
         )
         daemons = cls(folder, marks)
         daemons._keeping = [asyncio.create_task(daemons._keep()) for _ in range(_KEPT)]

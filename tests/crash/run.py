@@ -62,15 +62,26 @@ def _batches(options: argparse.Namespace, folder: Path, seed: int) -> list[Batch
     else:
         scenarios = [one for one in plan.matrix(seed) if options.only in str(one)]
     size = min(_BATCH, -(-len(scenarios) // _STREAMS))
-    pieces = [scenarios[at : at + size] for at in range(0, len(scenarios), size)]
+    pieces = [group[at : at + size] for group in _by_policy(scenarios).values() for at in range(0, len(group), size)]
     batches = [
         Batch(f"batch {number}", folder / f"batch-{number}", piece, timing=dict(SHORTENED), seed=seed, say=_say)
         for number, piece in enumerate(pieces, 1)
     ]
     if options.scenarios is None and not options.only:
-        slow = plan.sample(seed, _AT_DEFAULTS)
-        batches.insert(0, Batch("defaults", folder / "defaults", slow, timing=dict(DEFAULTS), seed=seed, say=_say))
+        for policy, slow in _by_policy(plan.sample(seed, _AT_DEFAULTS)).items():
+            name = f"defaults, {policy}"
+            batches.insert(
+                0, Batch(name, folder / f"defaults-{policy}", slow, timing=dict(DEFAULTS), seed=seed, say=_say)
+            )
     return batches
+
+
+def _by_policy(scenarios: Iterable[Scenario]) -> dict[str, list[Scenario]]:
+    """Group scenarios: a batch has one policy, which stands in its daemons' settings."""
+    groups: dict[str, list[Scenario]] = {}
+    for one in scenarios:
+        groups.setdefault(one.policy, []).append(one)
+    return groups
 
 
 async def _side_by_side(batches: list[Batch], bootstrap: str) -> list[Report]:
@@ -111,6 +122,7 @@ def _result(seed: int, rounds: int, reports: list[Report], seconds: float) -> di
         "outcomes": _summed(report.facts.get("outcomes", {}) for report in reports),
         "sent": _summed(report.facts.get("sent", {}) for report in reports),
         "worst_lateness_ms": max((report.facts.get("worst_lateness_ms", 0) for report in reports), default=0),
+        "by_policy": dict(sorted(Counter(one.policy for one in played).items())),
         "by_step": dict(sorted(Counter(_steps(played)).items())),
         "by_action": dict(sorted(Counter(one.action for one in played).items())),
         "by_answer": dict(sorted(Counter(one.answer for one in played).items())),

@@ -47,6 +47,9 @@ class Scene:
             "cancel_order": f'"{self._name("first")}"',
             "cancel_orders": "",
         }
+        if action == "cancel_orders" and self._scenario.policy == "single_cancels":
+            # What the bridge cancels of its own accord it names by orderId; the commands here name clientOrderIds.
+            return [{**wrong[answer], "action": "cancel_order", "mentions": '"orderId"'}]
         return [{**wrong[answer], "action": action, "mentions": mentioned[action]}]
 
     def _renewal(self) -> list[dict[str, Any]]:
