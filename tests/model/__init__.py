@@ -2,9 +2,10 @@
 
 What is in it: owners that come one after the other, every one of them with a takeover, lanes, claims, a lease and a
 buffer of results; the group's coordinator with one stored offset and its metadata; the results log as a reader sees
-it who leaves void records out; the venue; a tool that resets the group's offset. Every order of these is tried: a
-commit that arrives late or never, an acknowledgement that comes after the partition is lost, a buffer that is flushed
-under the eyes of the successor, a write that the venue never saw, a rebalance that the owner survives.
+it who leaves void records out; the venue; a tool that resets the group's offset, or a topic that is deleted and made
+again; commands that are put off and answered later. Every order of these is tried: a commit that arrives late or
+never, an acknowledgement that comes after the partition is lost, a buffer that is flushed under the eyes of the
+successor, a write that the venue never saw, a rebalance that the owner survives.
 
 How it is kept small, and why nothing is lost by it:
 
@@ -27,11 +28,10 @@ up for a rebalance is sound because the new generation refuses it, and only then
 as it is falls under the mistake.
 
 What is not in it: rates and lanes that are full (any waiting command may be claimed or not, denied or not), the
-horizon and the retention of topics, a topic that is made again (its commit says nothing, as one that a mirror copied:
-both begin alike), dead letters, a commandId that is used again, orders after their ack, the
-non-terminal `unknown`, and several partitions; nor that a group is deleted before its first owner has announced
-itself, whose epoch the next one would take again. Late landings at the venue count as sent or not at the moment of
-the write, since `not_found` is only said when nothing can land any more.
+horizon and the retention of topics, an owner that lives on after its topic was made again, dead letters, a commandId
+that is used again, orders after their ack, the non-terminal `unknown`, and several partitions; nor that a group is
+deleted before its first owner has announced itself, whose epoch the next one would take again. Late landings at the
+venue count as sent or not at the moment of the write, since `not_found` is only said when nothing can land any more.
 
 Bounds: up to three commands and two to five takeovers, see `trials.py`. The model decides with the functions of the
 code: `core.claims` writes and reads the commit's metadata and moves the watermark, `core.takeover_plan` says where a

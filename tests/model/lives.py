@@ -4,32 +4,41 @@ from functools import cache
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome
-from bridge.core.claims import Claims, encode
+from bridge.core.claims import Claims, Origin, Stored, encode
 from bridge.core.intake import Past
 from bridge.core.life import OVER, UNSENT, Event, State, step
 
 from .trials import Command, Mistake, Saved, Trial
-from .world import Said, Term, put
+from .world import DEFERRED, Lives, Said, Term, put
+
+
+def saved_by(term: Term, lives: Lives, more: tuple[int, ...] = ()) -> Saved:
+    """Return what a commit of a term says, as the code writes it; it claims `more` than was claimed before."""
+    said = Stored(
+        term.epoch, 0, tuple(sorted(term.claimed)), term.doubtful_below, origin=Origin(topic_id=term.topic_id)
+    )
+    return _saved_by(said, lives, more)
 
 
 @cache
-def saved_by(
-    lives: tuple[State, ...], claimed: frozenset[int], doubtful_below: int, epoch: int, more: tuple[int, ...]
-) -> Saved:
-    """Return what a commit says, as the code writes it."""
-    claims = Claims(0, doubtful_below=doubtful_below)
+def _saved_by(said: Stored, lives: Lives, more: tuple[int, ...]) -> Saved:
+    claims = Claims(0, doubtful_below=said.doubtful_below, origin=said.origin)
     for offset, state in enumerate(lives):
-        if state is State.RECORDED:
+        if state is DEFERRED:
+            claims.deferred.close()
+            claims.defer(offset, offset + 1)
+        elif state is State.RECORDED:
             claims.passed(offset)
         else:
             claims.opened(offset)
-    claims.claimed.update(claimed)
-    return Saved(claims.watermark, encode(claims.stored(epoch, 0, more), claims.watermark))
+    claims.claimed.update(said.claimed)
+    return Saved(claims.watermark, encode(claims.stored(said.epoch, 0, more), claims.watermark))
 
 
 def after(term: Term, offset: int, *events: Event) -> Term:
     """Let something happen to a command. Raises LifeError for what the code's table does not hold."""
     state = term.lives[offset]
+    assert state is not DEFERRED
     for event in events:
         state = step(state, event)
     return term._replace(lives=put(term.lives, offset, state))
@@ -40,14 +49,23 @@ def answered(term: Term, offset: int, outcome: Outcome, *events: Event) -> Term:
     return after(term, offset, *events)._replace(outbox=(*term.outbox, Said(offset, outcome)))
 
 
+def deferred_answered(term: Term, offset: int) -> Term:
+    """Deny a command that was put off."""
+    taken = answered(term._replace(lives=put(term.lives, offset, State.QUEUED)), offset, Outcome.DENIED, Event.DECIDED)
+    *earlier, said = taken.outbox
+    return taken._replace(outbox=(*earlier, said._replace(put_off=True)))
+
+
 def recorded(term: Term, said: Said) -> Term:
     """Note that a last word is durable: its claim is over."""
     return after(term, said.offset, Event.RECORDED)._replace(claimed=term.claimed - {said.offset})
 
 
-def taken_in(trial: Trial, term: Term, past: Past, outcome: Outcome | None = None) -> Term:
+def taken_in(trial: Trial, term: Term, topic: int, past: Past, outcome: Outcome | None = None) -> Term:
     """Take the next command in; `outcome` is the durable one of a command that was answered before."""
     offset = len(term.lives)
+    if _is_put_off(trial, offset, topic, past):
+        return term._replace(lives=(*term.lives, DEFERRED))
     if past is Past.ANSWERED:
         term = term._replace(lives=(*term.lives, State.RECORDED))
         return term if outcome is None or outcome.unsent else _way_cleared(trial, term, offset, past)
@@ -59,6 +77,16 @@ def taken_in(trial: Trial, term: Term, past: Past, outcome: Outcome | None = Non
     if command.action == CANCEL and command.of is not None and term.lives[command.of] in UNSENT:
         return _removed_with_its_place(trial, cleared, offset)
     return cleared
+
+
+def _is_put_off(trial: Trial, offset: int, topic: int, past: Past) -> bool:
+    """Whether a command is put off that was read with so many in the log: that only grows, so a successor does too."""
+    if trial.behind_max is None or topic - offset <= trial.behind_max:
+        return False
+    if past is Past.READ and trial.mistake is Mistake.DEFERRED_FORGOTTEN:
+        return False
+    may_have_been_sent = past is Past.CLAIMED and trial.mistake is not Mistake.CLAIMED_DEFERRED
+    return trial.commands[offset].action in {PLACE, REPLACE} and not may_have_been_sent and past is not Past.ANSWERED
 
 
 def _inherited(trial: Trial, term: Term, offset: int) -> Term:
@@ -108,16 +136,17 @@ def may_be_claimed(trial: Trial, term: Term, offset: int) -> bool:
 def _is_refused_first(trial: Trial, said: Said, offset: int) -> bool:
     """Whether an earlier command was refused that would have gone first, and the refusal may still be lost.
 
-    A successor that does not see it decides anew, perhaps otherwise, and sends the earlier one after the later one.
+    A successor that does not see it decides anew, perhaps otherwise, and sends the earlier one after the later one;
+    but what was put off it puts off too.
     """
-    if said.outcome is not Outcome.DENIED or trial.mistake is Mistake.CLAIMS_ABOVE_REFUSAL:
+    if said.put_off or said.outcome is not Outcome.DENIED or trial.mistake is Mistake.CLAIMS_ABOVE_REFUSAL:
         return False
     return said.offset < offset and _precedes(trial.commands[said.offset], trial.commands[offset])
 
 
-def _goes_first(trial: Trial, earlier: Command, state: State, later: Command) -> bool:
+def _goes_first(trial: Trial, earlier: Command, state: State | None, later: Command) -> bool:
     """Whether a command has to wait for an earlier one that was not written, or, of the same order, not answered."""
-    if not _precedes(earlier, later):
+    if state is DEFERRED or not _precedes(earlier, later):
         return False
     if earlier.action == CANCEL_ALL:
         return state in UNSENT and trial.mistake is not Mistake.REQUOTE_FIRST

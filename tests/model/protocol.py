@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
+from bridge.contract.results import Outcome
+
 from .promises import broken_by_commit, broken_by_result, broken_by_write
 from .takeover import begun, read, stored_in
 from .term import interrupted, moves
@@ -57,7 +59,14 @@ def _predecessor_steps(trial: Trial, world: World, index: int, term: Term) -> It
 def _moves(trial: Trial, world: World, term: Term, *, owned: bool) -> Iterator[Move]:
     yield from moves(trial, term, world.topic, world.venue, owned=owned)
     if term.phase is Phase.READING:
-        yield from read(trial, term, world.topic, world.answers)
+        yield from read(trial, term, world.topic, _known(trial, world))
+
+
+def _known(trial: Trial, world: World) -> tuple[Outcome | None, ...]:
+    """Return the answers that a takeover finds: by a planted mistake also those of the topic before."""
+    if trial.mistake is not Mistake.ANSWERED_BY_OFFSET:
+        return world.answers
+    return tuple(now or before for now, before in zip(world.answers, world.old_answers, strict=True))
 
 
 def _is_idle(world: World, before: Term, after: Term) -> bool:
@@ -108,7 +117,7 @@ def _coordinator_steps(trial: Trial, world: World, owner: Term) -> Iterator[Step
     """Let a commit arrive; or a standby join or leave: the owner gives its commit up, and keeps the partition."""
     for saved, arrived in _arrivals(trial, world, owner):
         stored = arrived._replace(saved=saved)
-        words = f"the coordinator stores {saved.offset}, {stored_in(saved)}"
+        words = f"the coordinator stores {saved.offset}, {stored_in(saved, world.topic_id)}"
         yield words, stored._replace(broken=broken_by_commit(stored))
     if owner.phase is not Phase.FENCING and (owner.commit is not None or world.strays):
         yield "a rebalance leaves the partition where it is", world._replace(owner=interrupted(owner), strays=())
@@ -133,7 +142,7 @@ def _is_over(owner: Term) -> bool:
 
 
 def _takeovers(trial: Trial, world: World) -> Iterator[Step]:
-    """Assign the partition anew; before that, a tool may have reset what is stored."""
+    """Assign the partition anew; before that, a tool may have reset what is stored, or the topic was made again."""
     put_out = () if world.owner is None else (_put_out(trial, world.owner),)
     predecessors = (*world.predecessors, *put_out)
     vacant = world._replace(predecessors=predecessors, strays=(), takeovers=world.takeovers + 1)
@@ -142,6 +151,28 @@ def _takeovers(trial: Trial, world: World) -> Iterator[Step]:
         vacant = vacant._replace(saved=trial.reset, reset=True)
         taken = _without_spent(trial, vacant._replace(owner=begun(trial, vacant)))
         yield "a tool resets the offset, a standby takes over", taken
+    if trial.made_again and not world.reset:
+        yield from _made_again(trial, vacant)
+
+
+def _made_again(trial: Trial, vacant: World) -> Iterator[Step]:
+    """Delete the topic and make it again: other commands stand at the offsets, and some before a standby takes over.
+
+    What predecessors still do is about the commands that are gone, so they are left out.
+    """
+    count = len(trial.commands)
+    for present in range(count + 1):
+        again = vacant._replace(
+            topic=present,
+            topic_id="second",
+            predecessors=(),
+            reset=True,
+            answers=(None,) * count,
+            old_answers=vacant.answers,
+            venue=(Written.NEVER,) * count,
+        )
+        words = f"the topic is made again and holds {present} commands, a standby takes over"
+        yield words, again._replace(owner=begun(trial, again))
 
 
 def _put_out(trial: Trial, owner: Term) -> Term:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from bridge.contract.commands import CANCEL_ALL, PLACE
 from bridge.contract.results import Outcome
-from bridge.core.claims import Stored, encode
+from bridge.core.claims import Origin, Stored, encode
 from bridge.core.intake import Past
 from bridge.core.life import Event, State
 from bridge.core.replay import TopicEnd
@@ -24,9 +24,9 @@ CLOCK: Final = 1000
 
 
 @cache
-def stored_in(saved: Saved) -> Stored | None:
-    """Return what the code reads in a commit."""
-    found = read_commit(saved.offset, saved.metadata, "")
+def stored_in(saved: Saved, topic_id: str) -> Stored | None:
+    """Return what the code reads in a commit, about the topic of an id."""
+    found = read_commit(saved.offset, saved.metadata, topic_id)
     return found.stored if isinstance(found, Beginning) else None
 
 
@@ -35,10 +35,11 @@ def begun(trial: Trial, world: World) -> Term:
     found = beginning(trial, world)
     offset, stored = found.offset, found.stored
     doubtful_below = 0 if trial.mistake is Mistake.DOUBTFUL_FORGOTTEN else stored.doubtful_below
-    fence = Stored(stored.epoch + 1, 0, stored.claimed, doubtful_below)
+    fence = Stored(stored.epoch + 1, 0, stored.claimed, doubtful_below, origin=Origin(topic_id=world.topic_id))
     term = Term(
         phase=Phase.FENCING,
         epoch=fence.epoch,
+        topic_id=world.topic_id,
         lives=(State.RECORDED,) * offset,
         claimed=frozenset(() if trial.mistake is Mistake.EMPTY_METADATA else stored.claimed),
         doubtful_below=stored.doubtful_below,
@@ -56,7 +57,7 @@ def beginning(trial: Trial, world: World) -> Beginning:
     offset, metadata = world.saved
     if trial.mistake is Mistake.TRUSTS_COPY and offset is not None:
         metadata = re.sub(r"^((?:[^:]*:){5})[0-9]+", rf"\g<1>{offset}", metadata)
-    found = read_commit(offset, metadata, "")
+    found = read_commit(offset, metadata, "" if trial.mistake is Mistake.TRUSTS_OLD_TOPIC else world.topic_id)
     if isinstance(found, Beginning):
         return found
     remains = Remains((TopicEnd(world.top),), was_written=world.top > 0)
@@ -93,7 +94,7 @@ def taken_over(
     """Take every command in; None where one that should be denied has been superseded."""
     after = term._replace(phase=Phase.ACTING, claimed=frozenset())
     for offset in range(len(term.lives), topic):
-        after = taken_in(trial, after, past_of(term, offset, answers), answers[offset])
+        after = taken_in(trial, after, topic, past_of(term, offset, answers), answers[offset])
         if offset in denied:
             if after.lives[offset] is not State.QUEUED:
                 return None

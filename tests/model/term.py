@@ -13,9 +13,9 @@ from bridge.contract.results import Outcome
 from bridge.core.intake import Past
 from bridge.core.life import IN_FLIGHT, Event, State
 
-from .lives import after, answered, may_be_claimed, recorded, saved_by, taken_in
+from .lives import after, answered, deferred_answered, may_be_claimed, recorded, saved_by, taken_in
 from .trials import Mistake, Trial
-from .world import TAKEOVER, Commit, Move, Phase, Term, Write, Written, without
+from .world import DEFERRED, TAKEOVER, Commit, Lives, Move, Phase, Term, Write, Written, without
 
 _Venue = tuple[Written, ...]
 
@@ -33,6 +33,7 @@ def moves(trial: Trial, term: Term, topic: int, venue: _Venue, *, owned: bool) -
         _settles(trial, term, venue),
         _reads(trial, term, topic),
         _decides(term),
+        _answers_deferred(term),
         _time(term),
     )
     if owned or trial.mistake is Mistake.STALE_COMMIT:
@@ -162,7 +163,7 @@ def _time(term: Term) -> Iterator[Move]:
 def _reads(trial: Trial, term: Term, topic: int) -> Iterator[Move]:
     """Take a new command in; not without a lease, because it may have to be answered."""
     if term.phase is Phase.ACTING and term.lease and len(term.lives) < topic:
-        yield Move(f"it reads {len(term.lives)}", taken_in(trial, term, Past.NEW))
+        yield Move(f"it reads {len(term.lives)}", taken_in(trial, term, topic, Past.NEW))
 
 
 def _decides(term: Term) -> Iterator[Move]:
@@ -170,6 +171,13 @@ def _decides(term: Term) -> Iterator[Move]:
     for offset, state in enumerate(term.lives):
         if state is State.QUEUED and term.lease:
             yield Move(f"it denies {offset}", answered(term, offset, Outcome.DENIED, Event.DECIDED))
+
+
+def _answers_deferred(term: Term) -> Iterator[Move]:
+    """Answer the first of what was put off, when there is time. That is for the owner to say as well."""
+    if term.phase is Phase.ACTING and term.lease and DEFERRED in term.lives:
+        offset = term.lives.index(DEFERRED)
+        yield Move(f"it answers {offset}, which was put off", deferred_answered(term, offset))
 
 
 def _commits(trial: Trial, term: Term) -> Iterator[Move]:
@@ -185,16 +193,17 @@ def _commits(trial: Trial, term: Term) -> Iterator[Move]:
                 claiming = after(claiming, offset, Event.CLAIM_ASKED)
         if any(claiming.lives[offset] is not State.CLAIMING for offset in claims):
             continue  # one of them has to wait for another
-        saved = saved_by(_passed(trial, term), term.claimed, term.doubtful_below, term.epoch, claims)
+        saved = saved_by(term, _passed(trial, term), claims)
         commit = Commit(saved, claims, stored=False, young=True)
         yield Move(f"it commits {saved.offset}, claims {list(claims)}", claiming._replace(commit=commit))
 
 
-def _passed(trial: Trial, term: Term) -> tuple[State, ...]:
+def _passed(trial: Trial, term: Term) -> Lives:
     """Return the lives as the watermark sees them."""
-    if trial.mistake is not Mistake.EARLY_WATERMARK:
+    early = {Mistake.EARLY_WATERMARK: State.ANSWERED, Mistake.DEFERRED_PASSED: DEFERRED}
+    if trial.mistake not in early:
         return term.lives
-    return tuple(State.RECORDED if state is State.ANSWERED else state for state in term.lives)
+    return tuple(State.RECORDED if state is early[trial.mistake] else state for state in term.lives)
 
 
 def _gives_up_waiting(term: Term) -> Iterator[Move]:

@@ -5,10 +5,13 @@ import pytest
 from .search import Search, report_of
 from .trials import (
     CANCELLED_PLACE,
+    MADE_AGAIN,
     OFFSETS_COPIED,
     OFFSETS_MOVED,
     OFFSETS_RESET,
     ONE_PLACE,
+    PUT_OFF,
+    REPLACE_PUT_OFF,
     REQUOTE,
     SOUND,
     TWO_PLACES,
@@ -47,6 +50,11 @@ PLANTED = [
     (Mistake.EPOCH_FROM_RESULTS, OFFSETS_RESET, TWICE_DENIED),
     (Mistake.TRUSTS_OFFSET, OFFSETS_MOVED, WATERMARK),
     (Mistake.TRUSTS_COPY, OFFSETS_COPIED, WATERMARK),
+    (Mistake.DEFERRED_PASSED, PUT_OFF, WATERMARK),
+    (Mistake.DEFERRED_FORGOTTEN, REPLACE_PUT_OFF, "the replaces of an order were sent out of turn"),
+    (Mistake.CLAIMED_DEFERRED, PUT_OFF, "denied but sent"),
+    (Mistake.TRUSTS_OLD_TOPIC, MADE_AGAIN, WATERMARK),
+    (Mistake.ANSWERED_BY_OFFSET, MADE_AGAIN, WATERMARK),
 ]
 
 
@@ -86,6 +94,11 @@ def test_every_mistake_is_planted() -> None:
         ("a place and its cancel", "owner 3: the cancel 1 is written"),
         ("place, cancel_orders, place", "owner 2: 0 superseded is durable"),
         ("place, cancel_orders, place", "owner 2: 2 is written"),
+        ("two places, the first put off", "owner 2: it answers 0, which was put off"),
+        ("two places, the first put off", "owner 1: 1 is written"),
+        ("place, cancel_orders, place, the first put off", "owner 1: 1 is written"),
+        ("two places, the topic made again", "the topic is made again and holds 2 commands, a standby takes over"),
+        ("two places, the topic made again", "owner 1001: 1 turns out not_found"),
         ("two places, offsets reset", "the coordinator stores 1, Stored(epoch=1003, durable_until_ms=0, claimed=()"),
     ],
 )

@@ -14,7 +14,7 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
-from bridge.core.claims import decode, encode
+from bridge.core.claims import Origin, decode, encode
 from bridge.core.replay import ReplayedResults
 from bridge.core.traffic import CommandRecord
 
@@ -81,18 +81,20 @@ def account_after(trial: Trial, reading: Reading) -> Account:
     account = Account(
         "ltp",
         "main",
-        TERMS,
+        structs.replace(TERMS, lane_commands_max=trial.behind_max or TERMS.lane_commands_max),
         epoch=term.epoch,
         start=begin,
         durable_until_ms=0,
         doubtful_below=term.doubtful_below,
+        origin=Origin(topic_id=term.topic_id),
         now=START,
     )
     read_clocks(account, START)
     answers = [(offset, outcome) for offset, outcome in enumerate(outcomes) if outcome is not None]
     account.restore([(result_of(trial, *answer), START.wall_ms) for answer in answers], START)
     for offset in range(begin, topic):
-        account.intake.offer(command_record(trial, offset), START, past_of(term, offset, outcomes))
+        record, past = command_record(trial, offset), past_of(term, offset, outcomes)
+        account.intake.offer(record, START, past, behind=topic - offset)
     return account
 
 
@@ -107,7 +109,7 @@ def test_takeovers_make_the_same_of_what_they_find(trial: Trial) -> None:
         commit = account.sending.next_commit(START, 0, may_claim=False)
         assert commit is not None
         assert list(term.outbox) == said
-        committed = saved_by(term.lives, term.claimed, term.doubtful_below, term.epoch, ())
+        committed = saved_by(term, term.lives)
         saved = decode(commit.metadata, commit.offset)
         assert saved is not None
         # Cancels that the account may repeat are told of; the model knows no rate limits.

@@ -43,6 +43,11 @@ class Mistake(StrEnum):
     DOUBTFUL_FORGOTTEN = "that claims were lost is not told to the next owner"
     EPOCH_FROM_RESULTS = "after the metadata was lost the epoch goes on from the highest on results"
     TRUSTS_OFFSET = "after the metadata was lost a takeover begins at the offset that a tool has set"
+    DEFERRED_PASSED = "the watermark does not wait for what was put off"
+    DEFERRED_FORGOTTEN = "a takeover takes in what its predecessor has put off"
+    CLAIMED_DEFERRED = "a takeover puts off what its predecessor has claimed"
+    TRUSTS_OLD_TOPIC = "a commit about a topic that was made again since is read as if it were about the new one"
+    ANSWERED_BY_OFFSET = "a result from before the topic was made again answers what stands at its offset now"
     TRUSTS_COPY = "claims that were copied to another offset are read as if they had been made there"
 
 
@@ -66,14 +71,17 @@ class Saved(NamedTuple):
 class Trial(NamedTuple):
     """Commands and how many of them are there from the start, bounds, and what is done wrong.
 
-    `reset`: what a tool may once set the group's offset to. `keep_spent`: predecessors that cannot change anything
-    any more stay in the model.
+    `reset`: what a tool may once set the group's offset to. `made_again`: whether the topic may once be deleted and
+    made again, with other commands on it. `behind_max`: with more behind it, itself counted, a place or replace is put
+    off. `keep_spent`: predecessors that cannot change anything any more stay in the model.
     """
 
     commands: tuple[Command, ...]
     present: int
     takeovers: int = TAKEOVERS
     reset: Saved | None = None
+    made_again: bool = False
+    behind_max: int | None = None
     mistake: Mistake | None = None
     keep_spent: bool = False
 
@@ -91,6 +99,10 @@ OFFSETS_COPIED: Final = Trial((_PLACE, _PLACE), present=2, takeovers=2, reset=Sa
 OFFSETS_RESET: Final = Trial((_PLACE, _PLACE), present=1, reset=Saved(0, ""))
 RESET_AND_CANCEL_ORDERS: Final = Trial((_PLACE, _CANCEL_ORDERS), present=1, reset=Saved(0, ""))
 RESET_AND_CANCEL: Final = Trial((_PLACE, Command(CANCEL, of=0)), present=1, reset=Saved(0, ""))
+MADE_AGAIN: Final = Trial((_PLACE, _PLACE), present=1, takeovers=2, made_again=True)
+PUT_OFF: Final = Trial((_PLACE, _PLACE), present=1, behind_max=1)
+REPLACE_PUT_OFF: Final = TWO_REPLACES._replace(present=0, behind_max=1)
+PUT_OFF_AND_CANCEL_ORDERS: Final = REQUOTE._replace(behind_max=1)
 ONE_PLACE: Final = Trial((_PLACE,), present=1, takeovers=5)
 
 SOUND: Final = {
@@ -103,6 +115,10 @@ SOUND: Final = {
     "two places, a commit copied to another offset": OFFSETS_COPIED,
     "place, cancel_orders, offsets reset": RESET_AND_CANCEL_ORDERS,
     "a place and its cancel, offsets reset": RESET_AND_CANCEL,
+    "two places, the topic made again": MADE_AGAIN,
+    "two places, the first put off": PUT_OFF,
+    "two replaces of an order, the first put off": REPLACE_PUT_OFF,
+    "place, cancel_orders, place, the first put off": PUT_OFF_AND_CANCEL_ORDERS,
     "one place, many takeovers": ONE_PLACE,
 }
 

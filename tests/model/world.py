@@ -36,25 +36,34 @@ class Commit(NamedTuple):
 
 
 class Said(NamedTuple):
-    """A record for `results`: a terminal result, or the takeover record, which answers nothing."""
+    """A record for `results`: a terminal result, or the takeover record, which answers nothing.
+
+    `put_off`: whether it is the answer to a command that was put off.
+    """
 
     offset: int
     outcome: Outcome | None
+    put_off: bool = False
 
 
 TAKEOVER: Final = Said(-1, None)
+DEFERRED: Final = None
+"""In place of its state: a command that was read and put off, to be answered later."""
+Lives = tuple[State | None, ...]
 
 
 class Term(NamedTuple):
     """One term of ownership, as it sees itself.
 
-    `lives` holds every command that was read; what was answered before this term counts as recorded. `claimed` are
+    `topic_id` is of the topic that it reads. `lives` holds every command that was read; what was answered before this
+    term counts as recorded. `claimed` are
     the claims that the next commit repeats; `outbox` is what is said and not durable, oldest first.
     """
 
     phase: Phase
     epoch: int
-    lives: tuple[State, ...]
+    topic_id: str
+    lives: Lives
     claimed: frozenset[int]
     doubtful_below: int
     commit: Commit | None
@@ -74,12 +83,14 @@ class Written(IntEnum):
 class World(NamedTuple):
     """One state of everything.
 
-    `topic` counts the commands that are in the log. `strays` are commits of this generation that nobody waits for.
-    `top` and `answers` are what a reader of `results` knows: the highest epoch, and the terminal result of each
-    command. `broken` says which promise was broken on the way here.
+    `topic` counts the commands that are in the log, and `topic_id` tells it from one that it was before. `strays` are
+    commits of this generation that nobody waits for. `top` and `answers` are what a reader of `results` knows: the
+    highest epoch, and the terminal result of each command; `old_answers` are those of the topic before. `broken` says
+    which promise was broken on the way here.
     """
 
     topic: int
+    topic_id: str
     saved: Saved
     strays: tuple[Saved, ...]
     owner: Term | None
@@ -88,6 +99,7 @@ class World(NamedTuple):
     reset: bool
     top: int
     answers: tuple[Outcome | None, ...]
+    old_answers: tuple[Outcome | None, ...]
     venue: tuple[Written, ...]
     broken: str
 
@@ -115,6 +127,7 @@ def first(trial: Trial) -> World:
     count = len(trial.commands)
     return World(
         topic=trial.present,
+        topic_id="first" if trial.made_again else "",
         saved=Saved(None, ""),
         strays=(),
         owner=None,
@@ -123,6 +136,7 @@ def first(trial: Trial) -> World:
         reset=False,
         top=0,
         answers=(None,) * count,
+        old_answers=(None,) * count,
         venue=(Written.NEVER,) * count,
         broken="",
     )
