@@ -42,7 +42,7 @@ class CancelAlls:
         self._clocks = clocks
         self._cancels: dict[int, _SingleCancels] = {}
 
-    def begin(self, cancel_all: Pending, now: Now) -> None:
+    def begin(self, cancel_all: Pending) -> None:
         """Carry a cancel_orders out: what is known to be open is cancelled at once, whoever made it and whenever.
 
         Once more too, where an earlier one has asked for it and the venue has not answered: somebody has pressed again.
@@ -52,7 +52,7 @@ class CancelAlls:
         in_scope_now = (order for order in self._orders.live() if in_scope(cancel_all.exchange, order.exchange))
         for order in in_scope_now:
             if not _is_newer_of_ours(order, cancel_all, self._memory):
-                self._own_cancels.want_at_once(order.order_id, now)
+                self._own_cancels.want_at_once(order.order_id)
                 self._end(order.order_id, cancels)
 
     def order_seen(self, order: Order) -> list[Pending]:

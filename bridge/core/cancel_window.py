@@ -55,16 +55,17 @@ class CancelWindow:
         """Take a slot for what a caller asks for."""
         return self._common.take(token, now) or self._kept.take(token, now, leave=self._overfull(now))
 
-    def take_for_own(self, token: object, now: float) -> bool:
-        """Take a slot for the first cancel that the bridge sends of its own accord for an order."""
-        if not self.extra.may_add() or not (self._common.take(token, now) or self._take_of_kept_half(token, now)):
+    def take_for_own(self, token: object, now: float, *, waiting: int) -> bool:
+        """Take a slot for the first cancel that the bridge sends of its own accord for an order; others are waiting."""
+        ahead = min(waiting, max(0, self._common.free(now)))
+        if not self.extra.may_add(ahead) or not (self._common.take(token, now) or self._take_of_kept_half(token, now)):
             return False
         self.extra.add(token, now)
         return True
 
-    def take_for_own_repeat(self, token: object, now: float) -> bool:
+    def take_for_own_repeat(self, token: object, now: float, *, waiting: int) -> bool:
         """Take a slot for another cancel of the bridge's own for the same order."""
-        return self._common.free(now) > self._left_by_repeats and self.take_for_own(token, now)
+        return self._common.free(now) > self._left_by_repeats and self.take_for_own(token, now, waiting=waiting)
 
     def take_for_repeat(self, token: object, now: float) -> bool:
         """Take a slot for a request that repeats a caller's; what it repeats is told of by no record any more."""

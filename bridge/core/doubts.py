@@ -83,7 +83,7 @@ class Doubts:
 
     def begin_single_cancels(self, cancel_all: Pending, now: Now) -> None:
         """Carry a cancel_orders out by single cancels, and ask for what else is open."""
-        self._cancel_alls.begin(cancel_all, now)
+        self._cancel_alls.begin(cancel_all)
         self.add(cancel_all, now)
 
     def lands_until(self, pending: Pending, now: Now) -> float:

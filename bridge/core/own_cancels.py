@@ -23,8 +23,12 @@ class OwnCancel(Struct, eq=False):
     order_id: str
     written_at: float = 0.0
     next_at: float = 0.0
-    had_no_effect: bool = False
-    """Whether the last request was refused for its rate: then the next one is like a first one."""
+    is_like_first: bool = False
+    """Whether the next request is no mere repeat: the last one had no effect, or somebody has asked again."""
+
+    def hurry(self, since_boot_s: float) -> None:
+        """Let it go out like a first one, so soon after that time."""
+        self.is_like_first, self.next_at = True, since_boot_s + _REPEAT_S
 
 
 class OwnCancels:
@@ -47,11 +51,11 @@ class OwnCancels:
         if order_id not in self._unwritten and order_id not in self._written:
             self._unwritten[order_id] = OwnCancel(order_id)
 
-    def want_at_once(self, order_id: str, now: Now) -> None:
-        """Ask for the end of an order; where that was asked for a while ago, its cancel goes out once more."""
+    def want_at_once(self, order_id: str) -> None:
+        """Ask for the end of an order; where that was asked for before, its cancel goes out once more, within 5 s."""
         wanted = self._written.get(order_id)
-        if wanted is not None and wanted.written_at + _REPEAT_S <= now.mono:
-            self._unwritten[order_id] = self._written.pop(order_id)
+        if wanted is not None:
+            wanted.hurry(wanted.written_at)
         self.want(order_id)
 
     def answered_since(self, order_id: str, since_boot_s: float) -> bool:
@@ -75,12 +79,12 @@ class OwnCancels:
             due = next((wanted for wanted in self._written.values() if wanted.next_at <= now.mono), None)
             take = self._window.take_for_own_repeat
         request_id = f"{self._epoch:x}y{self._count:x}"
-        if due is None or not take(request_id, now.mono):
+        if due is None or not take(request_id, now.mono, waiting=len(self._unwritten)):
             return None
         self._count += 1
         self.over(due.order_id)
         self._written[due.order_id] = due  # the others come first now
-        due.had_no_effect = False
+        due.is_like_first = False
         due.written_at = now.mono
         due.next_at = now.mono + _REPEAT_S * self._window.stretch(now.mono)
         self._requests[request_id] = due
@@ -94,7 +98,7 @@ class OwnCancels:
         self._window.acked(answer.request_id, now.mono)
         proof = verdict(answer.code)
         if answer.code in RATE_CODES:
-            asked.had_no_effect, asked.next_at = True, now.mono + _REPEAT_S
+            asked.hurry(now.mono)
         elif proof is not Verdict.IN_DOUBT:
             self.over(asked.order_id)
             self._answered_at[asked.order_id] = now.mono
@@ -102,9 +106,9 @@ class OwnCancels:
         return True
 
     def _first_due(self, now: Now) -> OwnCancel | None:
-        """Return an order of which no request can have had an effect, if one is due."""
-        refused = (one for one in self._written.values() if one.had_no_effect and one.next_at <= now.mono)
-        return next(iter(self._unwritten.values()), None) or next(refused, None)
+        """Return an order that was not cancelled yet, or is to be as if it was not; None when there is none now."""
+        again = (wanted for wanted in self._written.values() if wanted.is_like_first and wanted.next_at <= now.mono)
+        return next(iter(self._unwritten.values()), None) or next(again, None)
 
     def link_lost(self) -> None:
         """Await no answers any more; what is still wanted goes out over the next link."""

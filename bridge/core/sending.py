@@ -104,7 +104,7 @@ class Sending:
     def last_commit(self, now: Now, durable_until_ms: int, *, released: bool) -> Commit:
         """Return the commit with which a term ends in good order."""
         self.commit_dropped()
-        extra, _ = self._windows.cancels.extra.to_tell(now.mono)
+        extra, _ = self._windows.cancels.extra.to_tell(now.mono, is_last=True)
         stored = self._claims.stored(self._epoch, durable_until_ms, released=released, extra_cancels=extra)
         return Commit(self._claims.watermark, encode(stored, self._claims.watermark), (), now.mono)
 

@@ -129,9 +129,9 @@ class Run:
         for step in range(steps):
             for _ in range(self.rng.choice([0, 0, 0, 1])):
                 self.offer()
-            for _ in range(self.rng.choice([0, 0, 0, 20])):
+            for _ in range(self.rng.choice([0, 0, 0, 20, 60])):
                 own, order_id = self.one.account.own_cancels, f"{self.rng.randrange(300):016d}"
-                own.want_at_once(order_id, self.one.now) if self.rng.random() < 0.5 else own.want(order_id)
+                self.rng.choice([own.want, own.want_at_once])(order_id)
             self.write()
             for _ in range(self.rng.choice([0, 5, 20])):
                 if self.requests:
@@ -271,4 +271,4 @@ def test_a_new_cancel_finds_a_slot_unless_so_many_were_really_written(seed: int)
         ]
         went = any(written.offset == offset for written in one.written)
         assert went or len(held) >= SLOTS
-        assert sum(not request.first for request in held) <= SLOTS * 9 // 10
+        assert sum(not request.first for request in held) <= SLOTS * 19 // 20

@@ -203,6 +203,8 @@ def test_a_thousand_orders_end_within_the_window_of_cancels() -> None:
     offset = one.offer(cancel_all("ca"))
     one.send()
     assert len(one.send_own_cancels()) == MANY
+    assert one.last_commit is not None
+    assert one.last_commit.extra_noted == MANY, "the commit after the claim told of all that waited"
     one.ask(*rows)
     _answered(one)
     for number in range(10_000, 10_000 + MANY):
@@ -257,7 +259,7 @@ def test_the_venues_list_is_asked_for_first() -> None:
 
 
 def test_a_second_press_sends_what_has_no_answer_once_more() -> None:
-    """Repeats wait for minutes where the window is full; whoever presses again does not, unless it is at once."""
+    """Repeats wait for minutes where the window is full; who presses again does not, unless it is at once."""
     one = _account()
     for number in range(900):
         one.offer(cancel(f"c{number}", orderId=f"9{number:015d}"))
@@ -266,14 +268,13 @@ def test_a_second_press_sends_what_has_no_answer_once_more() -> None:
     one.offer(cancel_all("first"))
     one.send()
     assert one.send_own_cancels() == ["11"]
-    one.renew(4)
-    one.offer(cancel_all("second"))
-    one.send()
-    assert one.send_own_cancels() == []
     one.renew(60)
     assert one.send_own_cancels() == []
-    one.offer(cancel_all("third"))
-    one.send()
+    for press in ("second", "third"):
+        one.offer(cancel_all(press))
+        one.send()
+        assert one.send_own_cancels() == (["11"] if press == "second" else [])
+    one.renew(5)
     assert one.send_own_cancels() == ["11"]
 
 
