@@ -30,12 +30,17 @@ class Past(StrEnum):
     """What a takeover knows of a command from the time before it."""
 
     NEW = "new"
+    UNREAD = "unread"
+    """No earlier owner has read it."""
     READ = "read"
     """No trace of it; but a cancel needs no claim, so it may have been written."""
     CLAIMED = "claimed"
     """An earlier owner may have written it; no result is durable."""
     ANSWERED = "answered"
     """Its result is durable."""
+
+
+_UNCLAIMED = frozenset({Past.NEW, Past.UNREAD, Past.READ})
 
 
 class Intake:
@@ -91,7 +96,7 @@ class Intake:
         if record.offset < self._claims.next_offset:
             return
         self._clocks.command_arrived(record.timestamp_ms, record.absent_boot_s, now)
-        if behind > behind_max(record, self._lane_max) and past in {Past.NEW, Past.READ} and not may_be_cancel(record):
+        if behind > behind_max(record, self._lane_max) and past in _UNCLAIMED and not may_be_cancel(record):
             self._claims.defer(record.offset, record.end)
             return
         self._claims.deferred.close()

@@ -105,7 +105,10 @@ class Sending:
         """Return the commit with which a term ends in good order."""
         self.commit_dropped()
         extra, _ = self._windows.cancels.extra.to_tell(now.mono, is_last=True)
-        stored = self._claims.stored(self._epoch, durable_until_ms, released=released, extra_cancels=extra)
+        read_to = self._claims.next_offset
+        stored = self._claims.stored(
+            self._epoch, durable_until_ms, released=released, read_to=read_to, extra_cancels=extra
+        )
         return Commit(self._claims.watermark, encode(stored, self._claims.watermark), (), now.mono)
 
     def next_commit(self, now: Now, durable_until_ms: int, *, may_claim: bool) -> Commit | None:

@@ -32,6 +32,10 @@ class Beginning(Struct, frozen=True):
         """Whether nobody has owned the account before."""
         return self.stored.epoch == 0
 
+    def is_unread(self, offset: int) -> bool:
+        """Whether no earlier owner has read the command at an offset, and so none has written it."""
+        return self.is_first or 0 < self.stored.read_to <= offset
+
 
 def read_commit(offset: int | None, metadata: str, topic_id: str) -> Beginning | str:
     """Return where a takeover begins by the group's commit; else why the commit says nothing of this log."""

@@ -275,7 +275,7 @@ class Takeover:
                 if turn.over:
                     await turn.rest()
                 lost = record.offset < stored.doubtful_below
-                past = Past.READ
+                past = Past.UNREAD if begin.is_unread(record.offset) else Past.READ
                 if answers.has_answer(record):
                     past = Past.ANSWERED
                 elif (lost or begin.is_first) and record.timestamp_ms < complete_since_ms:

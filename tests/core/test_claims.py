@@ -18,13 +18,21 @@ _numbers = st.integers(0, 10**18 - 1)
     durable_until_ms=_numbers,
     doubtful_below=_numbers,
     released=st.booleans(),
+    read_to=_numbers,
 )
 def test_what_is_written_is_read(
-    watermark: int, steps: list[int], epoch: int, durable_until_ms: int, doubtful_below: int, *, released: bool
+    watermark: int,
+    steps: list[int],
+    epoch: int,
+    durable_until_ms: int,
+    doubtful_below: int,
+    *,
+    released: bool,
+    read_to: int,
 ) -> None:
     """Any set of claims at or above the watermark comes back as it was."""
     claimed = tuple(watermark - 1 + sum(steps[: count + 1]) for count in range(len(steps)))
-    stored = Stored(epoch, durable_until_ms, claimed, doubtful_below, released)
+    stored = Stored(epoch, durable_until_ms, claimed, doubtful_below, released, read_to)
     assert stored == decode(encode(stored, watermark), watermark)
 
 

@@ -19,7 +19,7 @@ def _venue_sized(*, live: bool = True) -> OneAccount:
 
 
 def _offer_old(one: OneAccount, count: int, past: Past, *, age_ms: int = HOUR_MS) -> None:
-    """Let a takeover read cancels that are older than their validity."""
+    """Let a takeover read cancels that are older than their validity, which is a minute."""
     for _ in range(count):
         value = json.dumps(cancel(f"old{one.next_offset}", orderId=ORDER_ID)).encode()
         record = CommandRecord(one.next_offset, one.now.wall_ms - age_ms, b"k", value, ())
@@ -49,6 +49,17 @@ def test_a_backlog_that_expired_long_ago_takes_no_slot(past: Past) -> None:
     one = _venue_sized(live=False)
     _offer_old(one, 1140, past)
     one.drain()
+    one.open_session()
+    one.send()
+    fresh = one.offer(cancel("fresh", orderId=ORDER_ID))
+    assert fresh in one.send()
+
+
+def test_a_backlog_that_nobody_has_read_takes_no_slot_and_expires_at_once() -> None:
+    """Written after the last owner had ended in good order, and over since a second: no owner can have sent it."""
+    one = _venue_sized(live=False)
+    _offer_old(one, 1140, Past.UNREAD, age_ms=61_000)
+    assert one.outcomes() == [(offset, "expired") for offset in range(1140)]
     one.open_session()
     one.send()
     fresh = one.offer(cancel("fresh", orderId=ORDER_ID))

@@ -127,3 +127,13 @@ def test_a_key_of_the_same_portfolio_is_the_same_accounts() -> None:
         why = other_portfolio(stored, OURS, frozenset("12"), ours)
         assert why is not None
         assert (words in why, "1, 2" in why, "key bb" in why) == (True, True, True)
+
+
+def test_what_nobody_has_read_is_told_by_an_owner_that_ended_in_good_order() -> None:
+    """It says how far it had read; one that died has not, and before the very first owner nobody has read anything."""
+    ended, died, nobody = (Beginning(4, stored) for stored in (Stored(3, 0, (), read_to=9), Stored(3, 0, ()), _NOTHING))
+    assert [ended.is_unread(offset) for offset in (8, 9, 10)] == [False, True, True]
+    assert [one.is_unread(10) for one in (died, nobody)] == [False, True]
+
+
+_NOTHING = Stored(0, 0, ())

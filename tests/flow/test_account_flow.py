@@ -205,7 +205,8 @@ async def test_a_good_end_leaves_everything_committed() -> None:
     stored = decode(outside.group.committed.metadata, outside.group.committed.offset or 0)
     first, gap = outside.topics.session_events("gap.opened")
     origin = Origin("sandbox", "key-1", "topic-1")
-    assert (outside.group.committed.offset, stored) == (2, Stored(1, first["fromMs"], (), released=True, origin=origin))
+    wanted = Stored(1, first["fromMs"], (), released=True, read_to=2, origin=origin)
+    assert (outside.group.committed.offset, stored) == (2, wanted)
     assert (first["cause"], gap["cause"]) == ("first_start", "stopped")
     assert [event["epoch"] for event in outside.topics.session_events("owner.released")] == [1]
 
