@@ -306,8 +306,11 @@ def _read(push: OrderPush, known: Order | None) -> Order:
     newer, older = (order, known) if known.progress <= order.progress else (known, order)
     if newer is known and None not in _lasting(known) and known.created_ms:
         return known
+    same_snapshot = (newer.state, newer.updated_ms) == (older.state, older.updated_ms)
     merged = msgspec.structs.replace(
         newer,
+        # The venue's history leaves it out.
+        action=newer.action or (older.action if same_snapshot else ""),
         client_order_id=newer.client_order_id or older.client_order_id,
         sym=newer.sym or older.sym,
         side=newer.side or older.side,

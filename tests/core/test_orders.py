@@ -209,3 +209,14 @@ def test_an_order_that_was_made_of_itself_has_no_other_id() -> None:
     orders.succeeded("3", "3")
     orders.succeeded(None, "4")
     assert [orders.present_id(order_id) for order_id in ("1", "2", "3")] == ["2", "2", "3"]
+
+
+def test_the_history_takes_no_action_away() -> None:
+    """Its rows have none. An order that a cancel has ended does not come back, although it was replaced before."""
+    orders = Orders(rest_lag_ms=30_000)
+    orders.seen(order_push("mine", action="AMEND_COMPLETED"))
+    assert orders.seen(order_push("mine", updateAt=str(START.wall_ms + 1))).action == ""
+    for action in ("CANCEL_COMPLETE", ""):
+        ended = order_push("mine", orderState="CANCELLED", action=action, updateAt=str(START.wall_ms + 2))
+        assert orders.seen(ended).action == "CANCEL_COMPLETE"
+    assert orders.coming_back(START.wall_ms - 35_000) == []
