@@ -14,14 +14,13 @@ _RECORD_OVERHEAD_BYTES: Final = 512
 class Numbered:
     """A record with its place in its topic: epoch and sequence never change, however often it is sent."""
 
-    __slots__ = ("durable", "epoch", "queued_at_s", "queued_ms", "record", "sequence", "size_bytes")
+    __slots__ = ("durable", "epoch", "queued_at_s", "record", "sequence", "size_bytes")
 
-    def __init__(self, record: Outgoing, *, epoch: int, sequence: int, queued_at_s: float, queued_ms: int) -> None:
+    def __init__(self, record: Outgoing, *, epoch: int, sequence: int, queued_at_s: float) -> None:
         self.record = record
         self.epoch = epoch
         self.sequence = sequence
         self.queued_at_s = queued_at_s
-        self.queued_ms = queued_ms
         self.size_bytes = (
             len(record.key) + len(record.value or b"") + memory_bytes(record.headers) + _RECORD_OVERHEAD_BYTES
         )
@@ -69,10 +68,10 @@ class Lane:
         """Let the next record be the first of its epoch."""
         self._sequence = 0
 
-    def add(self, record: Outgoing, *, epoch: int, now_s: float, now_ms: int) -> None:
+    def add(self, record: Outgoing, *, epoch: int, now_s: float) -> None:
         """Give the record its number and queue it."""
         self._sequence += 1
-        numbered = Numbered(record, epoch=epoch, sequence=self._sequence, queued_at_s=now_s, queued_ms=now_ms)
+        numbered = Numbered(record, epoch=epoch, sequence=self._sequence, queued_at_s=now_s)
         self.waiting.append(numbered)
         self.published += 1
         self.pending_bytes += numbered.size_bytes

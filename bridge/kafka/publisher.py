@@ -41,6 +41,7 @@ _HOLD_S: Final = 1.0
 _HOLD_UNAUTHORIZED_S: Final = 15.0
 _QUIET_WAIT_S: Final = 1.0
 _RENEW_STUCK_S: Final = 30.0
+_AHEAD_MAX_MS: Final = 30 * 60 * 1000
 
 log = structlog.get_logger(__name__)
 
@@ -105,8 +106,7 @@ class Publisher:
 
     def publish(self, record: Outgoing) -> None:
         """Queue a record; never waits and never fails for want of room (see `overfull`)."""
-        now_s, now_ms = time.monotonic(), time.time_ns() // 1_000_000
-        self._lanes[record.stream].add(record, epoch=self._epoch, now_s=now_s, now_ms=now_ms)
+        self._lanes[record.stream].add(record, epoch=self._epoch, now_s=time.monotonic())
         self._work.set()
 
     @property
@@ -239,7 +239,7 @@ class Publisher:
                 value=record.value,
                 key=record.key,
                 partition=0,
-                timestamp_ms=numbered.queued_ms,
+                timestamp_ms=self._stamp_ms(),
                 headers=numbered.headers(self._source),
             )
         except kafka_errors.MessageSizeTooLargeError:
@@ -247,6 +247,17 @@ class Publisher:
             return
         future.add_done_callback(partial(self._append_clock.acknowledged, asked_boot_s))
         future.add_done_callback(partial(self._answered, lane, numbered, producer))
+
+    def _stamp_ms(self) -> int:
+        """Return the timestamp of a record that is sent now, Unix ms: by our clock, and not far ahead of the broker's.
+
+        Brokers refuse what is an hour ahead of theirs (`message.timestamp.after.max.ms`), and with it what is behind.
+        """
+        now_ms = time.time_ns() // 1_000_000
+        reading = self._append_clock.reading
+        if reading is None:
+            return now_ms
+        return min(now_ms, int(reading.offset_high_ms + boot_s() * 1000) + _AHEAD_MAX_MS)
 
     def _answered(
         self, lane: Lane, numbered: Numbered, producer: AIOKafkaProducer, future: asyncio.Future[Any]

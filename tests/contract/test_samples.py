@@ -43,7 +43,7 @@ def _bytes(sample: dict[str, Any]) -> bytes | None:
 def _headers(record: Outgoing, sample: dict[str, Any]) -> dict[str, str]:
     """Write the headers of a record as the publisher does, at the sample's place on its topic."""
     sequence = int(sample["headers"]["ce_sequence"])
-    numbered = Numbered(record, epoch=EPOCH, sequence=sequence, queued_at_s=0.0, queued_ms=0)
+    numbered = Numbered(record, epoch=EPOCH, sequence=sequence, queued_at_s=0.0)
     return {name: content.decode() for name, content in numbered.headers(source("production", "main"))}
 
 

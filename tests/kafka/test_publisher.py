@@ -125,6 +125,26 @@ async def test_order_sequence_and_callbacks(
         assert list(range(1, 3001)) == [int(dict(record.headers)["ce_sequence"]) for record in records]
 
 
+async def test_a_clock_that_jumps_ahead_holds_no_record_up(
+    kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers, read_all: ReadAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ahead by 25 h, for one record or for good: brokers would refuse its timestamp, and with it all behind it."""
+    await make_topics(kafka, *(stream for stream in PUBLISHED if stream is not Stream.RESULTS))
+    await make_topics(kafka, Stream.RESULTS, message_timestamp_type="LogAppendTime")
+    publisher = await publisher_of(kafka)
+    publisher.publish(order(0, stream=Stream.RESULTS))
+    assert await publisher.flush(20)
+    right = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: right() + 25 * 3_600_000_000_000)
+    publisher.publish(order(1))
+    assert await publisher.flush(20)
+    monkeypatch.undo()
+    publisher.publish(order(2))
+    assert await publisher.flush(20)
+    ahead, now = await read_all(kafka, orders_of(kafka))
+    assert 0 < ahead.timestamp - now.timestamp <= 30 * 60 * 1000
+
+
 async def test_new_epoch_begins_at_one(
     kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers, read_all: ReadAll
 ) -> None:
