@@ -12,7 +12,7 @@ from bridge.contract.session import Alarm, AlarmRaised, SessionEvent
 from bridge.contract.topics import Stream
 from bridge.core.admit import Refusal, short
 from bridge.core.claims import UNKNOWN_ORIGIN, Claims, Origin
-from bridge.core.command import Pending
+from bridge.core.command import SAFE_TO_REPEAT, Pending
 from bridge.core.life import Event, State
 from bridge.core.memory import Memory, Repeat
 from bridge.core.now import Now
@@ -74,7 +74,8 @@ class Replies:
     def inherited(self, pending: Pending, now: Now) -> None:
         """Publish that an earlier owner may have sent a command, and that its fate is not known yet; if none has."""
         pending.step(Event.INHERITED)
-        self._claims.claimed.add(pending.offset)
+        if pending.action not in SAFE_TO_REPEAT:  # of those there may be more than fit into a commit
+            self._claims.claimed.add(pending.offset)
         pending.doubted_at_ms = self._memory.doubted_at_ms(pending.command_id, pending.offset)
         if pending.doubted_at_ms is not None:
             return

@@ -7,6 +7,7 @@ from one_account import ORDER_ID, START, OneAccount, cancel, order_push, place, 
 
 from bridge.contract.commands import CANCEL
 from bridge.contract.pushes import OrderPush
+from bridge.core.claims import METADATA_BYTES_MAX
 from bridge.core.intake import Past
 from bridge.core.traffic import Answer
 
@@ -410,6 +411,25 @@ def test_a_cancel_that_expired_between_two_owners_is_not_called_unsent_where_it_
     one.renew(15)
     one.ask()
     assert [outcome for _, outcome in one.outcomes()] == outcomes
+
+
+def test_any_number_of_cancels_that_an_earlier_owner_may_have_sent_fits_into_a_commit() -> None:
+    """Eight thousand name one order, which was cancelled then: none needs a claim, and none keeps a place back."""
+    one = OneAccount(epoch=2)
+    for number in range(8000):
+        one.offer(cancel(f"c{number}", orderId=ORDER_ID) | {"validUntil": START.wall_ms + 1}, past=Past.READ)
+    one.wait(1)
+    _show(one, orderState="CANCELLED", action="CANCEL_COMPLETE", updateAt=str(one.now.wall_ms))
+    one.renew(30)
+    assert [outcome for _, outcome in one.outcomes()] == ["unknown"] * 8000
+    offset = one.offer(place("p"))
+    one.renew(1)
+    assert one.written[-1].offset == offset
+    assert one.last_commit is not None
+    assert len(one.last_commit.metadata) <= METADATA_BYTES_MAX
+    while one.ask():
+        one.renew(1)
+    assert sum(outcome == "accepted" for _, outcome in one.outcomes()) == 8000
 
 
 def test_while_the_venue_is_away_no_cancel_of_an_earlier_owner_is_called_unsent() -> None:
