@@ -44,9 +44,12 @@ class CancelWindow:
 
     def restore_extra(self, told: Iterable[tuple[int, int]], now: float, *, in_good_order: bool) -> None:
         """Take the slots of requests of earlier owners of which at most commits tell. There were no more than fit."""
-        written_at = [self.extra.written_at(for_s, now) for for_s, count in told for _ in range(count)]
+        most = self._common.full + self._kept.full // 2
+        written_at: list[float] = []
+        for for_s, count in told:
+            written_at += [self.extra.written_at(for_s, now)] * min(count, most)
         written_at += [now] * (0 if in_good_order else self.extra.untold_max)
-        for number, at in enumerate(written_at[-(self._common.full + self._kept.full // 2) :]):
+        for number, at in enumerate(written_at[-most:]):
             token = ("extra of an earlier owner", number)
             self._roomier(now).restore_unanswered(token, at, now)
             self.extra.restore(token, at)

@@ -34,6 +34,8 @@ _METADATA_1: Final = re.compile(rf"ltpb1:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_
 """What versions wrote that did not name the offset, the topic and the account."""
 _MORE: Final = 0x80
 """The bit that says that another byte of the number follows."""
+_NUMBER_BITS: Final = 63
+"""An offset of Kafka's has no more, and so has no number of ours."""
 
 
 class Origin(Struct, frozen=True):
@@ -132,7 +134,7 @@ def _pack(numbers: Iterable[int]) -> str:
 
 
 def _unpack(coded: str) -> list[int] | None:
-    """Return the numbers that were packed; None where the text ends within one, or is no text of ours."""
+    """Return the numbers that were packed; None where the text ends within one, or one is too long to be ours."""
     try:
         packed = base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))
     except binascii.Error:
@@ -144,6 +146,8 @@ def _unpack(coded: str) -> list[int] | None:
         if byte < _MORE:
             numbers.append(number)
             number = shift = 0
+        elif shift >= _NUMBER_BITS:
+            return None
     return None if shift else numbers
 
 

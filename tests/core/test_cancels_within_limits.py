@@ -219,6 +219,17 @@ def test_an_owner_that_ended_in_good_order_leaves_no_slot_taken_for_nothing() ->
     assert two.send_cancels() == callers
 
 
+def test_a_commit_that_tells_of_more_than_can_be_fills_the_slots_and_no_more() -> None:
+    """Whoever has written it: of a million million requests there are as many as fit, and a caller has a slot left."""
+    one = OneAccount(limits=dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), SLOTS), live=False)
+    told = one.account.restore_extra_cancels(((10, 10**12), (181, 10**12)), one.now, in_good_order=True)
+    assert [count for _, count in told] == [SLOTS * 19 // 20]
+    one.open_session()
+    one.send()
+    one.offer(cancel("c", orderId="8" * 16))
+    assert len(one.send_cancels()) == 1
+
+
 def test_what_owners_may_have_written_ages_while_they_die_one_after_the_other() -> None:
     """A hundred owners live for five seconds each and write nothing; orders to end are not kept back for that."""
     slots = 1140

@@ -74,12 +74,17 @@ def test_what_no_record_tells_of_fits_beside_the_claims() -> None:
         "ltpb1:1:2:3:0:A=A=",
         "ltpb1:1:2:3:0:+/AA",
         "ltpb1:1:2:3:0:gA",
-        "ltpb2:1:2:3:0:5::::AQEB:AA",
-        "ltpb2:1:2:3:0:5::::gA:AA",
+        "ltpb2:1:2:3:0:0:5::::AQEB:AA",
+        "ltpb2:1:2:3:0:0:5::::gA:AA",
+        "ltpb2:1:2:3:0:0:5:::::gA",
+        "ltpb2:1:2:3:0:0:6:::::AA",
+        "ltpb2:1:2:3:0:0:5:::::gICAgICAgICAAQ",
+        "ltpb2:1:2:3:0:0:5::::gICAgICAgICAAQE:AA",
     ],
 )
 def test_what_we_did_not_write_is_not_read(metadata: str) -> None:
-    """A tool's, a stranger's or a cut text is no state of ours; the last one ends within a number."""
+    """A tool's, a stranger's or a cut text is no state of ours, nor is one with a number that no offset could be."""
+    assert decode("ltpb2:1:2:3:0:0:5::::AQE:AA", 5) == Stored(1, 2, (5,), 3, extra_cancels=((1, 1),))
     assert decode(metadata, 5) is None
 
 
