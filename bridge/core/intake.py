@@ -239,6 +239,9 @@ class Intake:
             self._take_in_claimed(admitted, now)
             return
         if past is Past.READ and admitted.action == CANCEL:
+            if self._memory.doubted_at_ms(command_id, admitted.offset) is not None:  # it has surely been written
+                self._inherit(admitted, now)
+                return
             admitted.maybe_sent_before = True
             self._take_slot_of_earlier_owner(admitted, ("earlier owner", admitted.offset), now)
         holder = self._memory.order_offset(admitted.client_order_id or "")

@@ -7,6 +7,7 @@ from one_account import ORDER_ID, START, OneAccount, cancel, order_push, place, 
 
 from bridge.contract.commands import CANCEL
 from bridge.contract.pushes import OrderPush
+from bridge.contract.results import Outcome, Result
 from bridge.core.claims import METADATA_BYTES_MAX
 from bridge.core.intake import Past
 from bridge.core.traffic import Answer
@@ -411,6 +412,30 @@ def test_a_cancel_that_expired_between_two_owners_is_not_called_unsent_where_it_
     one.renew(15)
     one.ask()
     assert [outcome for _, outcome in one.outcomes()] == outcomes
+
+
+@pytest.mark.parametrize("valid_s", [60, 0.1])
+@pytest.mark.parametrize(("state", "outcome"), [("CANCELLED", "accepted"), ("OPEN", "not_found")])
+def test_a_cancel_that_was_called_unknown_is_not_called_so_again_nor_unsent(
+    valid_s: float, state: str, outcome: str
+) -> None:
+    """The earlier owner has told that it was written. It goes out again while it is valid, and then is asked about."""
+    one = OneAccount(epoch=2, live=False)
+    told = Result("c", 0, Outcome.UNKNOWN, START.wall_ms, CANCEL)
+    one.account.restore([(told, START.wall_ms)], one.now)
+    one.offer(cancel("c", clientOrderId="mine") | {"validUntil": START.wall_ms + int(valid_s * 1000)}, past=Past.READ)
+    one.wait(1)
+    one.open_session()
+    one.send()
+    one.renew(10)
+    assert bool(one.written) == (valid_s == 60)
+    assert one.outcomes() == []
+    one.renew(60)
+    _show(one, orderState=state)
+    for _ in range(150):
+        one.renew(1)
+        one.ask()
+    assert one.outcomes() == [(0, outcome)]
 
 
 def test_any_number_of_cancels_that_an_earlier_owner_may_have_sent_fits_into_a_commit() -> None:
