@@ -21,6 +21,7 @@ from bridge.contract.topics import Stream
 from bridge.core.claims import Stored, decode
 from bridge.core.intake import Past
 from bridge.core.now import Now
+from bridge.core.takeover_plan import Beginning
 from bridge.core.traffic import Answer, CommandRecord
 
 if TYPE_CHECKING:
@@ -157,8 +158,9 @@ class Everything(RuleBasedStateMachine):
         for push in self.shown.values():
             account.listening.remember(Stream.ORDERS, msgspec.json.encode(push), self.one.now.wall_ms)
         answered = self.answered()
+        begin = Beginning(start, stored)
         for record in self.topic[start:]:
-            past = Past.READ
+            past = Past.UNREAD if begin.is_unread(record.offset) else Past.READ
             if record.offset in answered:
                 past = Past.ANSWERED
             elif record.offset < stored.doubtful_below or record.offset in stored.claimed:
@@ -277,16 +279,21 @@ class Everything(RuleBasedStateMachine):
 
     # Callers
 
-    def offer(self, body: dict[str, Any]) -> None:
-        """Append to the topic and let the owner read it."""
-        value = json.dumps(body).encode()
+    def append(self, body: dict[str, Any], *, padding: int = 0) -> CommandRecord:
+        """Append to the topic."""
+        value = json.dumps(body).encode() + b" " * padding
         offset = len(self.topic)
         record = CommandRecord(offset, self.stamp_ms, b"key", value, ())
         self.topic.append(record)
         self.bodies.setdefault(body["commandId"], body)
         self.first_offsets.setdefault(body["commandId"], offset)
+        return record
+
+    def offer(self, body: dict[str, Any]) -> None:
+        """Append to the topic and let the owner read it."""
+        record = self.append(body)
         self.one.account.intake.offer(record, self.one.now)
-        self.one.next_offset = offset + 1
+        self.one.next_offset = record.offset + 1
         self.collect()
 
     def valid(self, body: dict[str, Any], valid_s: float) -> dict[str, Any]:
@@ -330,18 +337,14 @@ class Everything(RuleBasedStateMachine):
         """Submit a command again."""
         self.offer(list(self.bodies.values())[which % len(self.bodies)])
 
-    @rule(count=st.integers(4, 10), bad_luck=_SELDOM)
-    def burst(self, count: int, *, bad_luck: bool) -> None:
-        """Submit many places that the owner reads in one go, and so puts some of them off."""
+    @rule(count=st.integers(2, 10), kib=st.sampled_from([0, 0, 2, 60]), bad_luck=_SELDOM)
+    def burst(self, count: int, kib: int, *, bad_luck: bool) -> None:
+        """Submit many places that the owner reads in one go, and so puts some of them off: of large ones more."""
         if not bad_luck:
             return
         begin = len(self.topic)
         for _ in range(count):
-            body = place(f"p{next(self.ids)}")
-            value = json.dumps(body).encode()
-            self.topic.append(CommandRecord(len(self.topic), self.stamp_ms, b"key", value, ()))
-            self.bodies[body["commandId"]] = body
-            self.first_offsets[body["commandId"]] = len(self.topic) - 1
+            self.append(place(f"p{next(self.ids)}"), padding=1024 * kib)
         for record in self.topic[begin:]:
             self.one.account.intake.offer(record, self.one.now, behind=len(self.topic) - record.offset)
         self.one.next_offset = len(self.topic)
@@ -478,6 +481,23 @@ class Everything(RuleBasedStateMachine):
             self.one.open_session()
             self.collect()
 
+    @rule(bad_luck=_SELDOM, flushed=_MOST, unread=st.integers(0, 3), off_ms=st.sampled_from([0, -2000, 2000]))
+    def stop(self, unread: int, off_ms: int, *, bad_luck: bool, flushed: bool) -> None:
+        """Stop the owner in good order; some commands come before there is another."""
+        if not bad_luck:
+            return
+        self.answers = []
+        self.one.lose_session()
+        self.collect()
+        if flushed:
+            self.results_become_durable(1000)
+        commit = self.one.account.last_commit(self.one.now, self.one.now.wall_ms, released=True)
+        self.stored, self.committed_at = decode(commit.metadata, commit.offset), commit.offset
+        assert self.stored is not None
+        for _ in range(unread):
+            self.append(self.valid(cancel(f"c{next(self.ids)}", clientOrderId=_NAMES[unread % len(_NAMES)]), 4))
+        self.take_over(off_ms)
+
     @rule(bad_luck=_SELDOM, off_ms=st.sampled_from([0, -2000, 2000]))
     def crash(self, off_ms: int, *, bad_luck: bool) -> None:
         """Lose the owner; what it had not made durable is lost."""
@@ -517,9 +537,15 @@ class Everything(RuleBasedStateMachine):
         assert self.answered() == set(range(len(self.topic))), "a command without a last word"
         assert not self.one.account.alarms.active(), "an alarm that never clears"
         first: dict[str, str] = {}
+        doubted: dict[str, set[int]] = {}
         for result, _ in self.log:
             if result.outcome.terminal:
                 assert first.setdefault(result.command_id, result.outcome) == result.outcome, "two last words"
+                assert not result.outcome.unsent or result.command_id not in doubted, "unknown, and then not sent"
+            else:
+                offsets = doubted.setdefault(result.command_id, set())
+                assert result.command_offset not in offsets, "unknown is said twice of one record"
+                offsets.add(result.command_offset)
 
 
 Everything.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
