@@ -69,6 +69,10 @@ class VenueUnreachable(VenueError):
     retryable = True
 
 
+class RowNotUnderstood(VenueUnreachable):
+    """The venue answered a question about one order with what is no order."""
+
+
 class ListTooLong(VenueUnreachable):
     """A list has more pages than are read at once: ask for a part of it."""
 

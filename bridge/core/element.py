@@ -4,7 +4,6 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from bridge.contract.pushes import (
@@ -17,10 +16,11 @@ from bridge.contract.pushes import (
     TradePush,
 )
 from bridge.contract.topics import Stream
+from bridge.core.odd_fields import UNREADABLE, decode_push
 from bridge.core.orders import NOTHING, Progress, milliseconds, progress
 
-UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-"""What reading bytes of the venue may raise."""
+__all__ = ["NOWHERE", "READ", "UNREADABLE", "Element", "number"]
+
 NOWHERE: Final = "UNKNOWN"
 """Part of a key for what a push does not say."""
 _MAGNITUDE_MAX: Final = 64
@@ -61,17 +61,9 @@ def number(text: Amount | None) -> str:
     return plain if value else "0"
 
 
-_decode_order = msgspec.json.Decoder(OrderPush).decode
-_decode_trade = msgspec.json.Decoder(TradePush).decode
-_decode_asset = msgspec.json.Decoder(AssetPush).decode
-_decode_position = msgspec.json.Decoder(PositionPush).decode
-_decode_margin_call = msgspec.json.Decoder(MarginCallPush).decode
-_decode_liquidation = msgspec.json.Decoder(LiquidationPush).decode
-
-
 def _order(value: bytes) -> Element:
     """Name a snapshot by orderId, state, executed quantity and time of change."""
-    push = _decode_order(value)
+    push, value = decode_push(value, OrderPush)
     executed = number(push.executed_qty)
     return Element(
         Stream.ORDERS,
@@ -87,7 +79,7 @@ def _order(value: bytes) -> Element:
 
 def _trade(value: bytes) -> Element:
     """Name a trade by its identity at the venue."""
-    push = _decode_trade(value)
+    push, value = decode_push(value, TradePush)
     exchange = push.exchange_type or push.sym.split("_", 1)[0]
     return Element(
         Stream.TRADES,
@@ -101,7 +93,7 @@ def _trade(value: bytes) -> Element:
 
 
 def _asset(value: bytes) -> Element:
-    push = _decode_asset(value)
+    push, value = decode_push(value, AssetPush)
     time_ms = milliseconds(push.update_at)
     meaning = (number(push.balance), number(push.frozen))
     return Element(
@@ -116,7 +108,7 @@ def _asset(value: bytes) -> Element:
 
 
 def _position(value: bytes) -> Element:
-    push = _decode_position(value)
+    push, value = decode_push(value, PositionPush)
     time_ms = milliseconds(push.update_at)
     side = push.position_side or "NONE"
     meaning = (number(push.position_qty), number(push.avg_price))
@@ -132,13 +124,13 @@ def _position(value: bytes) -> Element:
 
 
 def _margin_call(value: bytes) -> Element:
-    push = _decode_margin_call(value)
+    push, value = decode_push(value, MarginCallPush)
     time_ms = milliseconds(push.update_at) or milliseconds(push.create_at)
     return Element(Stream.MARGIN_CALLS, push.exchange_type or NOWHERE, value, time_ms)
 
 
 def _liquidation(value: bytes) -> Element:
-    push = _decode_liquidation(value)
+    push, value = decode_push(value, LiquidationPush)
     time_ms = milliseconds(push.update_at) or milliseconds(push.create_at)
     return Element(Stream.LIQUIDATIONS, str(push.liquidation_event_id), value, time_ms)
 

@@ -50,7 +50,8 @@ class Router:
     def route(self, push: Push, now: Now) -> list[Outgoing]:
         """Return the records of a push; a `data` array becomes one for each element.
 
-        What cannot be read goes to `unrecognized` as the whole frame, once, and the rest of it to its topic. A state
+        What cannot be read, or not as it came, goes to `unrecognized` as the whole frame, once, and what can be read of
+        it to its topic. A state
         older than what was published is followed by the newer one again: the last record of a key is the truth.
         """
         stream = _STREAMS.get(push.channel) or _STREAMS.get(push.channel.lower())
@@ -65,6 +66,7 @@ class Router:
             except UNREADABLE:
                 readable = False
                 continue
+            readable &= element.value == value
             records += self.publish(element, now)
             if element.order is not None:
                 self._on_order(element.order, now)

@@ -1,7 +1,8 @@
 """What passes between the rooms: frames from the venue, records from and for Kafka."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
+from typing import Self, TypeVar
 
 from msgspec import Struct
 
@@ -37,6 +38,22 @@ class Unreadable(Struct, frozen=True):
 
 
 Received = Push | Answer | Unreadable
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Rows(tuple[T_co, ...]):  # noqa: SLOT001 - a subclass of tuple may have none
+    """The rows of a list of the venue's REST that were understood.
+
+    Who concludes something from what is not in a list looks whether any of its rows were `unreadable`.
+    """
+
+    unreadable: int
+
+    def __new__(cls, rows: Iterable[T_co] = (), unreadable: int = 0) -> Self:
+        """Make it of the rows that were understood, and the number of the others."""
+        made = super().__new__(cls, rows)
+        made.unreadable = unreadable
+        return made
 
 
 class CommandRecord(Struct, frozen=True):

@@ -8,7 +8,7 @@ from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.replay import TopicRecord
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import CommandRecord, Outgoing, Received
+from bridge.core.traffic import CommandRecord, Outgoing, Received, Rows
 
 Clock = Callable[[], Now]
 EncodeAction = Callable[[str, str, Mapping[str, str]], bytes]
@@ -92,10 +92,6 @@ class VenueRest(Protocol):
     """
 
     @property
-    def unreadable(self) -> int:
-        """How many rows were passed over so far because they were not understood."""
-
-    @property
     def clock_reading(self) -> ClockReading | None:
         """What the last answer told of the venue's clock."""
 
@@ -106,25 +102,25 @@ class VenueRest(Protocol):
     def prefer(self, endpoint: str) -> None:
         """Begin reading at the endpoint of this name, until it is silent."""
 
-    async def open_orders(self) -> Sequence[OrderRow]:
+    async def open_orders(self) -> Rows[OrderRow]:
         """Return every open order."""
 
     async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
         """Return one order; None when the venue says that there is none."""
 
-    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Sequence[OrderRow]:
+    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[OrderRow]:
         """Return the orders of a symbol or of all that are over, created between two times; 90 days back at most."""
 
-    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Sequence[TradeRow]:
+    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[TradeRow]:
         """Return the executions of a symbol or of all between two times; 90 days back at most."""
 
-    async def assets(self) -> Sequence[bytes]:
+    async def assets(self) -> Rows[bytes]:
         """Return the balance of every coin, as the push of it would say."""
 
-    async def positions(self) -> Sequence[bytes]:
+    async def positions(self) -> Rows[bytes]:
         """Return every open position, as the push of it would say."""
 
-    async def account_risks(self) -> Sequence[bytes]:
+    async def account_risks(self) -> Rows[bytes]:
         """Return the risk of each exchange account, as a margin call would say."""
 
 

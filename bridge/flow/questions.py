@@ -11,7 +11,7 @@ from bridge.contract.commands import CANCEL_ALL, PLACE
 from bridge.core.account import Account
 from bridge.core.answers import KINDS, CodeKind
 from bridge.core.status_queries import StatusQuery
-from bridge.errors import VenueError, VenueRefused
+from bridge.errors import RowNotUnderstood, VenueError, VenueRefused
 from bridge.flow.events import Events
 from bridge.flow.ports import Clock, OrderRow, VenueRest
 
@@ -76,9 +76,16 @@ class Questions:
                 return
 
     async def open_orders(self) -> int:
-        """Ask for every open order, take them in, and return how many there are. Raises VenueError."""
+        """Ask for every open order, take them in, and return how many there are. Raises VenueError.
+
+        With a row that was not understood the list proves nothing to be over.
+        """
         asked_at = self._clock().mono
         rows = await self._rest.open_orders()
+        if rows.unreadable:
+            for row in rows:
+                self._take(row)
+            raise RowNotUnderstood(f"{rows.unreadable} rows of the open orders are not understood")
         self._account.open_orders([row.order for row in rows], asked_at, self._clock())
         return len(rows)
 

@@ -12,7 +12,8 @@ from bridge.contract.session import Alarm, Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
 from bridge.core.recovery import ARCHIVE_MS, Sweep, Verdict
-from bridge.errors import ListTooLong, VenueError, VenueRefused
+from bridge.core.traffic import Rows
+from bridge.errors import ListTooLong, RowNotUnderstood, VenueError, VenueRefused
 from bridge.flow.events import Events
 from bridge.flow.ports import Clock, OrderRow, Publisher, VenueRest, VenueSession
 from bridge.flow.questions import Questions
@@ -30,7 +31,7 @@ _RENEWALS_S: Final = 3600.0
 _DAY_MS: Final = 24 * 3600 * 1000
 _LEAST_MS: Final = 1000
 _ROWS: Final = 500
-_Ask = Callable[[str | None, int, int | None], Awaitable[Sequence[Row]]]
+_Ask = Callable[[str | None, int, int | None], Awaitable[Rows[Row]]]
 _ONE_BY_ONE_MAX: Final = 1000
 """More orders than these are looked for in the history's pages first, back to the oldest of them, within reason."""
 _SEARCHED_MS: Final = 7 * _DAY_MS
@@ -129,7 +130,7 @@ class Recovery:
         return True
 
     async def _sweep(self) -> None:
-        account, unreadable = self._account, self._rest.unreadable
+        account = self._account
         sweep = self._judge.begin(self._clock())
         open_orders, *_ = await together(
             self._orders(sweep),
@@ -141,7 +142,6 @@ class Recovery:
             self._events.clock_read(self._rest.clock_reading, self._clock())
         if not account.recovered:
             await self._questions.ask_all()
-        sweep.unreadable += self._rest.unreadable - unreadable
         await self._durable()
         if not self._is_current():
             return
@@ -187,8 +187,13 @@ class Recovery:
         account = self._account
         asked_at = self._clock().mono
         live = await self._rest.open_orders()
+        sweep.unreadable += live.unreadable
         listed = self._judge.take(sweep, Stream.ORDERS, [row.raw for row in live], self._clock())
-        account.open_orders([row.order for row in live], asked_at, self._clock())
+        if live.unreadable:
+            for row in live:
+                account.order_row(row.order, self._clock())
+        else:
+            account.open_orders([row.order for row in live], asked_at, self._clock())
         await self._durable()
         unlisted = self._judge.unlisted(sweep, listed)
         begin_ms = sweep.since_ms
@@ -196,7 +201,7 @@ class Recovery:
             oldest_ms = min([begin_ms, *(order.created_ms for order in unlisted if order.created_ms)])
             begin_ms = min(begin_ms, max(oldest_ms, self._clock().wall_ms - _SEARCHED_MS))
         singly: dict[str, OrderRow | None] = {}
-        async for rows in self._in_parts(self._rest.history, begin_ms):
+        async for rows in self._in_parts(sweep, self._rest.history, begin_ms):
             for row in rows:
                 listed.add(str(row.order.order_id))
                 if self._judge.is_news(Stream.ORDERS, row.raw) and len(singly) < _WHOLE_MAX and row.order.order_id:
@@ -218,7 +223,7 @@ class Recovery:
         whole = None
         try:
             whole = await self._rest.order(order_id=order_id)
-        except VenueRefused as error:
+        except (VenueRefused, RowNotUnderstood) as error:
             self._log.error("order.refused", order_id=order_id, detail=str(error))
             sweep.unreadable += row is None
         else:
@@ -233,13 +238,13 @@ class Recovery:
         self._account.order_row(row.order, self._clock())
 
     async def _trades(self, sweep: Sweep) -> None:
-        async for rows in self._in_parts(self._rest.executions, sweep.since_ms):
+        async for rows in self._in_parts(sweep, self._rest.executions, sweep.since_ms):
             self._judge.take(sweep, Stream.TRADES, [row.raw for row in rows], self._clock())
             for row in rows:
                 self._account.trade_row(row.trade, self._clock())
             await self._durable()
 
-    async def _in_parts(self, ask: _Ask[Row], since_ms: int) -> AsyncIterator[Sequence[Row]]:
+    async def _in_parts(self, sweep: Sweep, ask: _Ask[Row], since_ms: int) -> AsyncIterator[Sequence[Row]]:
         """Ask for what happened since a time, by the day or less, and yield a few rows at a time.
 
         What waits in memory has a bound, and no other work waits long for what is made of the rows.
@@ -255,17 +260,17 @@ class Recovery:
                     raise
                 size_ms //= 2
                 continue
+            sweep.unreadable += rows.unreadable
             for at in range(0, max(len(rows), 1), _ROWS):
                 yield rows[at : at + _ROWS]
                 await asyncio.sleep(0)
             begin_ms += size_ms
 
-    async def _states(self, sweep: Sweep, stream: Stream, ask: Callable[[], Awaitable[Sequence[bytes]]]) -> None:
+    async def _states(self, sweep: Sweep, stream: Stream, ask: Callable[[], Awaitable[Rows[bytes]]]) -> None:
         """Ask for everything of a stream. With a row that was not understood, the list proves nothing to be gone."""
-        unreadable = self._rest.unreadable
         rows = await ask()
-        whole = self._rest.unreadable == unreadable
-        self._judge.take_states(sweep, stream, rows, self._clock(), whole=whole)
+        sweep.unreadable += rows.unreadable
+        self._judge.take_states(sweep, stream, rows, self._clock(), whole=not rows.unreadable)
 
     async def _risks(self, sweep: Sweep) -> None:
         """Ask for the risk of the exchange accounts, once for a session that closes a gap. Nothing waits for it."""

@@ -14,7 +14,8 @@ from bridge.core.answers import ORDER_NOT_FOUND
 from bridge.core.login_refusals import KeyCheck
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
-from bridge.errors import ListTooLong, VenueError, VenueRefused, VenueUnreachable
+from bridge.core.traffic import Rows
+from bridge.errors import ListTooLong, RowNotUnderstood, VenueError, VenueRefused, VenueUnreachable
 from bridge.ltp import codes
 from bridge.ltp.keys import describe_key_problem
 from bridge.ltp.rest_get import NOT_UNDERSTOOD, Route, SignedGet
@@ -26,6 +27,8 @@ from bridge.ltp.rows import AssetRow, OrderRow, Row, TradeRow, read_position, re
 _log = structlog.get_logger()
 
 PROBE_TIMEOUT_S: Final = 5.0
+_NAMED_BYTES: Final = 300
+"""So much of a row that is not understood stands in the log."""
 
 _TRADING: Final = "/api/v1/trading"
 _ACCOUNT: Final = Route(f"{_TRADING}/account", Family.ACCOUNT)
@@ -69,7 +72,7 @@ class RestClient:
     """Signed reading of one account. Use it as a context manager; calls may run at the same time.
 
     Each raises VenueRefused for a coded answer that asking again does not change, and VenueUnreachable for everything
-    else that is not an answer. Rows are in the shape of the pushes.
+    else that is not an answer. Rows are in the shape of the pushes; a list tells how many were not understood.
 
     A list may change while its pages are read. It is read again until nothing of it can have been missed, at most
     READINGS_MAX times, and everything that was read is returned, of two rows of one thing the newer. So what is listed
@@ -81,11 +84,6 @@ class RestClient:
         self._venue = SignedGet(endpoints, account, clock)
         self._account = account
         self._clock = clock
-        self.unreadable = 0
-        """How many rows were passed over so far because they were not understood.
-
-        Who concludes something from what is not in a list looks whether this grew.
-        """
 
     async def __aenter__(self) -> Self:
         await self._venue.__aenter__()
@@ -134,31 +132,29 @@ class RestClient:
         """Ask for the state of each exchange account, for people to look at."""
         return _read(_ACCOUNT, await self._venue.get(_ACCOUNT), list[AccountRisk])
 
-    async def account_risks(self) -> list[bytes]:
+    async def account_risks(self) -> Rows[bytes]:
         """Ask for the risk of each exchange account, as `MarginCall` would tell it; the venue gives no time with it."""
         return await self._all(_ACCOUNT, read_risk)
 
-    async def positions(self) -> list[bytes]:
+    async def positions(self) -> Rows[bytes]:
         """Ask for every open position, as `Positions` would tell it."""
         return await self._all(_POSITIONS, read_position)
 
-    async def assets(self) -> list[bytes]:
+    async def assets(self) -> Rows[bytes]:
         """Ask for the balance of every coin, as `Assets` would tell it."""
         listing = await self._list(_ASSETS, {}, AssetRow)
-        return [row.raw for row in listing.rows.values()]
+        return Rows((row.raw for row in listing.rows.values()), len(listing.unreadable))
 
-    async def open_orders(self) -> list[OrderRow]:
-        """Ask for every open order of the portfolio.
-
-        A row that is not understood is VenueUnreachable: nobody may take an order for ended that is still open.
-        """
+    async def open_orders(self) -> Rows[OrderRow]:
+        """Ask for every open order of the portfolio."""
         listing = await self._list(_OPEN_ORDERS, {}, OrderRow)
-        if listing.unreadable:
-            raise VenueUnreachable(f"GET {_OPEN_ORDERS.path}: {len(listing.unreadable)} rows are not understood")
-        return list(listing.rows.values())
+        return Rows(listing.rows.values(), len(listing.unreadable))
 
     async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
-        """Ask for one order by either of its names; None when the venue says that there is none (401018)."""
+        """Ask for one order by either of its names; None when the venue says that there is none (401018).
+
+        Raises RowNotUnderstood where the answer is not understood.
+        """
         names = {"orderId": order_id, "clientOrderId": client_order_id}
         try:
             data = await self._venue.get(_ORDER, {name: value for name, value in names.items() if value is not None})
@@ -169,37 +165,38 @@ class RestClient:
         try:
             return OrderRow.read(data)
         except NOT_UNDERSTOOD as error:
-            raise VenueUnreachable(f"GET {_ORDER.path}: the answer is not understood: {error}") from None
+            raise RowNotUnderstood(f"GET {_ORDER.path}: the answer is not understood: {error}") from None
 
-    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> list[OrderRow]:
+    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[OrderRow]:
         """Ask for the orders that are over, of a symbol or of all, created between two Unix times in ms.
 
         It reaches back `rest_reach.ARCHIVE_REACH_MS`. The newest stand first, as the venue has them.
         """
         return await self._between((_HISTORY, _OLD_HISTORY), sym, begin_ms, end_ms, OrderRow)
 
-    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> list[TradeRow]:
+    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[TradeRow]:
         """Ask for the executions of a symbol or of all between two Unix times in ms, as `history` does."""
         return await self._between((_EXECUTIONS, _OLD_EXECUTIONS), sym, begin_ms, end_ms, TradeRow)
 
     async def _between(
         self, routes: tuple[Route, Route], sym: str | None, begin_ms: int, end_ms: int | None, kind: type[R]
-    ) -> list[R]:
+    ) -> Rows[R]:
         found: dict[Hashable, R] = {}
+        unreadable = 0
         of_sym = {} if sym is None else {"sym": sym}
         for span in spans(begin_ms, end_ms, self._clock().wall_ms):
             params = {**of_sym, "begin": str(span.begin_ms), "end": str(span.end_ms)}
             listing = await self._list(routes[span.archived], params, kind, only_grows=True)
+            unreadable += len(listing.unreadable)
             for key, row in listing.rows.items():
                 found.setdefault(key, row)
-        return list(found.values())
+        return Rows(found.values(), unreadable)
 
-    async def _all(self, route: Route, read: Callable[[bytes], T]) -> list[T]:
+    async def _all(self, route: Route, read: Callable[[bytes], T]) -> Rows[T]:
         """Ask for a list that comes at once."""
         raws = _read(route, await self._venue.get(route), list[Raw])
         rows = [_understood(route, bytes(raw), read) for raw in raws]
-        self.unreadable += rows.count(None)
-        return [row for row in rows if row is not None]
+        return Rows((row for row in rows if row is not None), rows.count(None))
 
     async def _list(
         self, route: Route, params: Mapping[str, str], kind: type[R], *, only_grows: bool = False
@@ -213,7 +210,6 @@ class RestClient:
                 break
         else:
             _log.warning("rest.list_kept_changing", path=route.path, readings=READINGS_MAX, rows=len(listing.rows))
-        self.unreadable += len(listing.unreadable)
         return listing
 
     async def _read_pages(self, route: Route, params: Mapping[str, str], kind: type[R], listing: Listing[R]) -> None:
@@ -234,5 +230,5 @@ def _understood(route: Route, raw: bytes, read: Callable[[bytes], T]) -> T | Non
     try:
         return read(raw)
     except NOT_UNDERSTOOD as error:
-        _log.warning("rest.row_not_understood", path=route.path, detail=str(error))
+        _log.warning("rest.row_not_understood", path=route.path, detail=str(error), row=raw[:_NAMED_BYTES])
         return None

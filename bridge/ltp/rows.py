@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bridge.contract.pushes import AssetPush, MarginCallPush, OrderPush, PositionPush, TradePush
+from bridge.core.odd_fields import decode_push
 from bridge.core.orders import milliseconds
 
 _Fields = dict[str, Raw]
@@ -165,8 +166,7 @@ class OrderRow(Struct, frozen=True):
     @classmethod
     def read(cls, row: bytes) -> Self:
         """Read an order."""
-        raw = order_as_pushed(row)
-        return cls(msgspec.json.decode(raw, type=OrderPush), raw)
+        return cls(*decode_push(order_as_pushed(row), OrderPush))
 
 
 class TradeRow(Struct, frozen=True):
@@ -189,8 +189,7 @@ class TradeRow(Struct, frozen=True):
     @classmethod
     def read(cls, row: bytes) -> Self:
         """Read an execution."""
-        raw = trade_as_pushed(row)
-        return cls(msgspec.json.decode(raw, type=TradePush), raw)
+        return cls(*decode_push(trade_as_pushed(row), TradePush))
 
 
 class AssetRow(Struct, frozen=True):
@@ -212,18 +211,14 @@ class AssetRow(Struct, frozen=True):
     @classmethod
     def read(cls, row: bytes) -> Self:
         """Read a balance."""
-        return cls(msgspec.json.decode(row, type=AssetPush), row)
+        return cls(*decode_push(row, AssetPush))
 
 
 def read_position(row: bytes) -> bytes:
     """Return a position's push. Raises what msgspec raises for what is not understood."""
-    raw = position_as_pushed(row)
-    msgspec.json.decode(raw, type=PositionPush)
-    return raw
+    return decode_push(position_as_pushed(row), PositionPush)[1]
 
 
 def read_risk(row: bytes) -> bytes:
     """Return an exchange account's risk as its push. Raises what msgspec raises for what is not understood."""
-    raw = risk_as_pushed(row)
-    msgspec.json.decode(raw, type=MarginCallPush)
-    return raw
+    return decode_push(risk_as_pushed(row), MarginCallPush)[1]

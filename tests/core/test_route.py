@@ -201,7 +201,7 @@ def test_an_unknown_channel_is_kept_whole() -> None:
         b"{}",
         b"5",
         b'{"orderId":null,"orderState":"OPEN"}',
-        b'{"orderId":"1","orderState":7}',
+        b'{"orderId":"1","orderState":null}',
         b'["text"]',
         b"[1,",
         b"[" * 50_000,

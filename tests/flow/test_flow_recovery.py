@@ -3,12 +3,13 @@
 import msgspec
 import pytest
 from one_account import order_push, trade_push
-from outside import Outside, until
+from outside import Outside, Row, until
 
 from bridge.app import clock
+from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause
 from bridge.core.traffic import Push
-from bridge.errors import VenueRefused, VenueUnreachable
+from bridge.errors import RowNotUnderstood, VenueRefused, VenueUnreachable
 
 HOUR_MS = 3_600_000
 REFUSED = VenueRefused(2003, "the key may not", "use another")
@@ -48,6 +49,17 @@ async def test_an_order_that_the_venue_refuses_to_speak_of_holds_no_other_up() -
         outside.venue.session.drop(Cause.LINK_FAILED, "cut")
         await until(lambda: len(outside.topics.session_events("gap.closed")) == 2)
     assert "unreadable_rows" in outside.topics.session_events("gap.closed")[-1]["lost"]
+
+
+async def test_a_row_that_cannot_be_read_holds_no_sweep_up() -> None:
+    """Places go, the gap closes and says so; only a whole list proves that something is over."""
+    outside = Outside(rest_lag_s=0.2)
+    outside.venue.open, outside.venue.unreadable = [Row(msgspec.convert(order_push("mine"), OrderPush))], 1
+    outside.venue.order_trouble = RowNotUnderstood("it is no order")
+    async with outside.running():
+        await outside.closed(1)
+    (closed,) = outside.topics.session_events("gap.closed")
+    assert "unreadable_rows" in closed["lost"]
 
 
 async def test_a_list_that_is_too_long_is_asked_for_in_parts() -> None:

@@ -88,7 +88,7 @@ async def test_history_and_executions_of_a_symbol(serve: Serve, client: Client, 
     async with client(await serve(noting(asked, answer))) as venue:
         orders = await venue.history(SYM, begin_ms)
         trades = await venue.executions(SYM, begin_ms, begin_ms + 5)
-        assert venue.unreadable == 2
+    assert (orders.unreadable, trades.unreadable) == (1, 1)
     assert [row.order.order_id for row in orders] == ["1", "2"]
     assert [(row.trade.transaction_id, row.trade.client_order_id) for row in trades] == [("7", "c"), ("8", "c")]
     assert [(one["path"], one["sym"], int(one["begin"]) - begin_ms, one["page"]) for one in asked] == [
@@ -104,7 +104,7 @@ async def test_what_is_older_is_asked_of_the_archive(serve: Serve, client: Clien
     async with client(await serve(noting(asked, paged([[TRADE % "7"]])))) as venue:
         trades = await venue.executions(None, 0)
         await venue.history(None, clock().wall_ms - 8 * DAY_MS)
-        assert await venue.history(None, 0, 1) == []
+        assert await venue.history(None, 0, 1) == ()
     assert [row.trade.transaction_id for row in trades] == ["7"]
     paths = ["executions/pageable", "archive/executions/pageable", "history/orders", "archive/history/orders"]
     assert paths == [one["path"] for one in asked]
@@ -117,15 +117,22 @@ async def test_what_is_older_is_asked_of_the_archive(serve: Serve, client: Clien
 async def test_no_open_orders(serve: Serve, client: Client, page_num: int) -> None:
     """The number of pages of an empty list may be 0 or 1."""
     async with client(await serve(paged([[]], page_num))) as venue:
-        assert await venue.open_orders() == []
+        assert await venue.open_orders() == ()
 
 
-@pytest.mark.parametrize("data", ["null", "{}", '""', '{"pageNum":1}', '{"pageNum":1,"list":[{"orderId":"1"}]}'])
+@pytest.mark.parametrize("data", ["null", "{}", '""', '{"pageNum":1}', '{"pageNum":1,"list":7}'])
 async def test_a_page_that_is_none_is_not_an_empty_one(serve: Serve, client: Client, data: str) -> None:
     """An answer that is not understood never reads as "there are no open orders"."""
     async with client(await serve(answering(lambda: ok(data)))) as venue:
         with pytest.raises(VenueUnreachable):
             await venue.open_orders()
+
+
+async def test_a_row_that_cannot_be_read_hides_no_other(serve: Serve, client: Client) -> None:
+    """But the list says that it is not all: nobody may take an order for ended that is still open."""
+    async with client(await serve(paged([[ROW % "1", '{"orderId":"2"}']], total=2))) as venue:
+        rows = await venue.open_orders()
+    assert ([row.order.order_id for row in rows], rows.unreadable) == (["1"], 1)
 
 
 async def test_pages_without_end_are_given_up(serve: Serve, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,8 +241,8 @@ async def test_assets_positions_and_risks(serve: Serve, client: Client) -> None:
 
     async with client(await serve(answer)) as venue:
         found = await asyncio.gather(venue.assets(), venue.positions(), venue.account_risks())
-        assert venue.unreadable == 3
-    assert [coin.encode()] == found[0]
+    assert [rows.unreadable for rows in found] == [1, 1, 1]
+    assert (coin.encode(),) == found[0]
     assert [{"sym": "OKX_PERP_BTC_USDT", "exchangeType": "OKX"}] == [json.loads(row) for row in found[1]]
     assert [{"exchangeType": "OKX", "updateAt": "1", "equity": "1.0"}] == [json.loads(row) for row in found[2]]
 

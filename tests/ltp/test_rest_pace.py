@@ -151,7 +151,7 @@ async def test_after_a_refusal_the_venue_is_left_alone(hurried: None, tmp_path: 
             await rest.executions(None, clock().wall_ms - 1000)
             with pytest.raises(VenueUnreachable, match="429"):
                 await rest.executions(None, clock().wall_ms - 1000)
-            assert await rest.executions(None, clock().wall_ms - 1000) == []
+            assert await rest.executions(None, clock().wall_ms - 1000) == ()
         assert len(venue.ledger.entries(Kind.LIMITED)) == 1
 
 

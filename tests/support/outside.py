@@ -24,7 +24,7 @@ from bridge.core.claims import decode
 from bridge.core.claims import encode as encode_stored
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading, Skew
-from bridge.core.traffic import Answer, CommandRecord, Outgoing, Received
+from bridge.core.traffic import Answer, CommandRecord, Outgoing, Received, Rows
 from bridge.errors import (
     CommitInterrupted,
     KafkaTrouble,
@@ -409,7 +409,7 @@ class Venue:
         """The latest session."""
         return self.sessions[-1]
 
-    async def open_orders(self) -> list[Row]:
+    async def open_orders(self) -> Rows[Row]:
         """Return every open order."""
         self.swept += 1
         interrupt, self.during_sweep = self.during_sweep, None
@@ -418,7 +418,7 @@ class Venue:
             await asyncio.sleep(0.02)
         if self.rest_trouble is not None:
             raise self.rest_trouble
-        return self.open
+        return Rows(self.open, self.unreadable)
 
     async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> Row | None:
         """Return one order."""
@@ -433,32 +433,32 @@ class Venue:
         """Write it down."""
         self.preferred = endpoint
 
-    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> list[Row]:
+    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[Row]:
         """Return what is over."""
         if sym is None:
-            return []
+            return Rows()
         self.searched.append(sym)
         if self.search_refusal is not None:
             raise self.search_refusal
-        return self.ended
+        return Rows(self.ended)
 
-    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> list[Fill]:
+    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[Fill]:
         """Return what was executed."""
         span = begin_ms, end_ms or clock().wall_ms
         self.asked_between.append(span)
         if self.longest_ms is not None and span[1] - span[0] > self.longest_ms:
             raise ListTooLong("more than 100 pages")
-        return [Fill(trade) for trade in self.trades]
+        return Rows(Fill(trade) for trade in self.trades)
 
-    async def assets(self) -> list[bytes]:
+    async def assets(self) -> Rows[bytes]:
         """Return the balances."""
-        return self.balances
+        return Rows(self.balances)
 
-    async def positions(self) -> list[bytes]:
+    async def positions(self) -> Rows[bytes]:
         """Return the positions."""
-        return self.holdings
+        return Rows(self.holdings)
 
-    async def account_risks(self) -> list[bytes]:
+    async def account_risks(self) -> Rows[bytes]:
         """Return the risk of each exchange account."""
         interrupt, self.during_risks = self.during_risks, None
         if interrupt is not None:
@@ -466,7 +466,7 @@ class Venue:
             await asyncio.sleep(0.02)
         if self.risks_trouble is not None:
             raise self.risks_trouble
-        return self.risks
+        return Rows(self.risks)
 
     def opened(self, listener: Listener, other_login_at: float) -> "Session":
         """Make a session."""

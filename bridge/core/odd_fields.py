@@ -1,0 +1,76 @@
+"""Pushes and rows whose fields have types that nobody documented: read as far as they say who and what they are about.
+
+The venue documents ids, decimals and times as text, and its own fixtures have numbers in their place. A field that no
+decision needs makes nothing unreadable.
+"""
+
+from decimal import Decimal, InvalidOperation
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from bridge.contract.pushes import AssetPush, LiquidationPush, MarginCallPush, OrderPush, PositionPush, TradePush
+
+UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What reading bytes of the venue may raise."""
+_DIGITS_MAX: Final = 40
+"""A longer number is no id, time or quantity, and stays as it was written."""
+_NEEDED: Final[dict[type[Struct], tuple[str, ...]]] = {
+    OrderPush: ("orderId", "orderState"),
+    TradePush: ("orderId", "sym"),
+    AssetPush: ("coin",),
+    PositionPush: ("sym",),
+    MarginCallPush: (),
+    LiquidationPush: ("liquidationEventId",),
+}
+"""What says who and what a push is about: without it there is nothing to publish it under."""
+_NULL: Final = Raw(b"null")
+_EMPTY: Final = Raw(b'""')
+
+_fields: Final = msgspec.json.Decoder(dict[str, Raw])
+P = TypeVar("P", bound=Struct)
+
+
+def decode_push(value: bytes, kind: type[P]) -> tuple[P, bytes]:
+    """Return what a push or row says, and its bytes: its own, unless a field had to be written as documented.
+
+    A number or truth where text belongs becomes that text; what is no single value is dropped. Raises one of UNREADABLE
+    where it does not tell what it is about, or is no JSON object.
+    """
+    try:
+        return msgspec.json.decode(value, type=kind), value
+    except msgspec.ValidationError:
+        mended = _as_documented(value, kind, _NEEDED[kind])
+    return msgspec.json.decode(mended, type=kind), mended
+
+
+def _as_documented(value: bytes, kind: type[Struct], needed: tuple[str, ...]) -> bytes:
+    fields = _fields.decode(value)
+    for known in msgspec.structs.fields(kind):
+        name = known.encode_name
+        if name not in fields and (name in needed or not known.required):
+            continue
+        try:
+            msgspec.json.decode(fields.get(name, _NULL), type=known.type)
+        except UNREADABLE:
+            text = _as_text(bytes(fields.get(name, _NULL)))
+            if text is not None:
+                fields[name] = Raw(msgspec.json.encode(text))
+            elif name not in needed:
+                fields[name] = _EMPTY if known.required else _NULL
+    return msgspec.json.encode(fields)
+
+
+def _as_text(token: bytes) -> str | None:
+    """Write a JSON number or truth as text; None for what is neither. A whole number has no point and no exponent."""
+    if token[:1] not in b"-0123456789tf":
+        return None
+    text = token.decode()
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    if text.lstrip("-").isdigit() or abs(number.adjusted()) > _DIGITS_MAX or number != number.to_integral_value():
+        return text
+    return format(number.to_integral_value(), "f")

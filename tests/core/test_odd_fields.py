@@ -1,0 +1,91 @@
+"""Fields of types that nobody documented: what is read of them, and what a push cannot be without."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from one_recovery import CHANNELS, LOGIN_MS, OneRecovery, order, raw, trade
+
+from bridge.contract.pushes import MarginCallPush, OrderPush, TradePush
+from bridge.contract.topics import Stream
+from bridge.core.element import READ
+from bridge.core.odd_fields import UNREADABLE, decode_push
+from bridge.core.traffic import Push
+
+
+def _fields(stream: Stream, row: dict[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(READ[stream](raw(row)).value)
+    return fields
+
+
+def test_what_is_as_documented_keeps_its_bytes() -> None:
+    """To the last space, and what nobody knows with it."""
+    value = b'{ "orderId": 17,"orderState":"OPEN", "new": [1.0] }'
+    assert decode_push(value, OrderPush)[1] is value
+
+
+@pytest.mark.parametrize(
+    ("token", "text"),
+    [
+        ("12345", "12345"),
+        ("-7", "-7"),
+        ("1.7E3", "1700"),
+        ("1795000000000.0", "1795000000000"),
+        ("1.5", "1.5"),
+        ("true", "true"),
+        ("1e400", "1e400"),
+        ("null", None),
+        ("[1]", None),
+        ("{}", None),
+    ],
+)
+def test_a_value_where_text_belongs_becomes_that_text(token: str, text: str | None) -> None:
+    """A whole number without point and exponent; what is no single value is not told."""
+    push, value = decode_push(f'{{"orderId":"1","orderState":"OPEN","side":{token},"x":1.0}}'.encode(), OrderPush)
+    assert push.side == text
+    assert b'"x":1.0' in value
+
+
+def test_times_and_ids_that_are_fractions_are_read() -> None:
+    """Some clients of the venue's own write every number in one way."""
+    row = _fields(Stream.ORDERS, order(LOGIN_MS) | {"updateAt": float(LOGIN_MS), "orderId": 1703213979730000.0})
+    assert (row["updateAt"], row["orderId"]) == (str(LOGIN_MS), "1703213979730000")
+
+
+@pytest.mark.parametrize("field", ["clientOrderId", "exchangeType", "side", "quantity", "price", "createAt"])
+@pytest.mark.parametrize("odd", [7, 1.5, True, None, [], {"a": 1}, "missing"])
+def test_a_fill_with_readable_ids_is_a_fill(field: str, odd: object) -> None:
+    """Whatever else of it is odd: it is on `trades`, and its frame is kept where it did not come as documented."""
+    row = {name: value for name, value in (trade(LOGIN_MS) | {field: odd}).items() if value != "missing"}
+    one = OneRecovery().begin()
+    one.account.received(Push(CHANNELS[Stream.TRADES], raw(row), b"whole"), one.now)
+    one.tick()
+    (fill,) = one.records(Stream.TRADES)
+    assert (fill.key, json.loads(fill.value or b"")["transactionId"]) == (b"17", "t-1")
+    msgspec.json.decode(fill.value or b"", type=TradePush)
+    assert [record.value for record in one.records(Stream.UNRECOGNIZED)] == [b"whole"] * (fill.value != raw(row))
+
+
+@pytest.mark.parametrize(
+    ("stream", "row"),
+    [
+        (Stream.ORDERS, {"orderId": None, "orderState": "OPEN"}),
+        (Stream.ORDERS, {"orderId": "1", "orderState": None}),
+        (Stream.ORDERS, {"orderId": "1"}),
+        (Stream.TRADES, trade(LOGIN_MS) | {"sym": []}),
+        (Stream.ASSETS, {"coin": None}),
+        (Stream.POSITIONS, {"sym": {}}),
+        (Stream.LIQUIDATIONS, {}),
+    ],
+)
+def test_what_does_not_say_what_it_is_about_cannot_be_read(stream: Stream, row: dict[str, Any]) -> None:
+    """There is nothing to publish it under."""
+    with pytest.raises(UNREADABLE):
+        READ[stream](raw(row))
+
+
+def test_a_margin_call_needs_nothing() -> None:
+    """No field of it is documented as always there."""
+    push, _ = decode_push(b'{"exchangeType":7,"accountStatus":[]}', MarginCallPush)
+    assert (push.exchange_type, push.account_status) == ("7", None)
