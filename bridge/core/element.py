@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from bridge.contract.pushes import (
@@ -16,10 +17,10 @@ from bridge.contract.pushes import (
     TradePush,
 )
 from bridge.contract.topics import Stream
-from bridge.core.odd_fields import UNREADABLE, decode_push
-from bridge.core.orders import NOTHING, Progress, milliseconds, progress
+from bridge.core.odd_fields import UNREADABLE, decode_push, has_id
+from bridge.core.orders import NOTHING, Progress, canonical_state, milliseconds, progress
 
-__all__ = ["NOWHERE", "READ", "UNREADABLE", "Element", "number"]
+__all__ = ["NOWHERE", "READ", "UNREADABLE", "Element", "differs", "number"]
 
 NOWHERE: Final = "UNKNOWN"
 """Part of a key for what a push does not say."""
@@ -27,11 +28,15 @@ _MAGNITUDE_MAX: Final = 64
 """Powers of ten; a number beyond them is no price or quantity, and writing it out could fill the memory."""
 
 
+Meaning = tuple[str | None, ...]
+
+
 class Element(Struct, frozen=True):
     """What one element says, and its own bytes.
 
     `time_ms` is the venue's time of the fact, 0 where it tells none. `meaning` is what makes one state of a key differ
-    from another for a reader; of a trade, what two of one name must agree in. `empty`: no quantity, no balance.
+    from another for a reader, None for what is not told; of a trade, what two of one name must agree in. `empty`: no
+    quantity, no balance. `identity` is what tells a trade from every other.
     """
 
     stream: Stream
@@ -39,8 +44,9 @@ class Element(Struct, frozen=True):
     value: bytes
     time_ms: int
     event_id: str | None = None
+    identity: str = ""
     progress: Progress = NOTHING
-    meaning: tuple[str, ...] = ()
+    meaning: Meaning = ()
     empty: bool = False
     order: OrderPush | None = None
     trade: TradePush | None = None
@@ -61,33 +67,64 @@ def number(text: Amount | None) -> str:
     return plain if value else "0"
 
 
+class _Holding(Struct, rename="camel"):
+    """What else its owner does to a balance or position; the venue is not known to push all of it."""
+
+    available: Any = None
+    debt: Any = None
+    borrow: Any = None
+    overdraw: Any = None
+    loan: Any = None
+    leverage: Any = None
+
+
+_holding: Final = msgspec.json.Decoder(_Holding)
+
+
+def _told(text: object) -> str | None:
+    """Write a decimal in one way; None where none is told."""
+    return number(text) if isinstance(text, str | int | float) and text != "" else None
+
+
+def differs(row: Meaning, known: Meaning) -> bool:
+    """Whether a row contradicts what is known, in what both of them tell; a text that it leaves empty does not."""
+    return any(here != there for here, there in zip(row, known, strict=True) if here and there is not None)
+
+
 def _order(value: bytes) -> Element:
-    """Name a snapshot by orderId, state, executed quantity and time of change."""
+    """Name a snapshot by orderId, state, executed quantity and time of change.
+
+    An action that is not told contradicts none: the history tells no action.
+    """
     push, value = decode_push(value, OrderPush)
-    executed = number(push.executed_qty)
+    executed, state = number(push.executed_qty), canonical_state(push.order_state)
     return Element(
         Stream.ORDERS,
         str(push.order_id),
         value,
         milliseconds(push.update_at),
-        event_id=f"order:{push.order_id}:{push.order_state}:{executed}:{push.update_at or 0}",
+        event_id=f"order:{push.order_id}:{state}:{executed}:{push.update_at or 0}",
         progress=progress(push),
-        meaning=(push.order_state, executed),
+        meaning=(state, executed, _told(push.order_qty), _told(push.limit_price), push.action and push.action.upper()),
         order=push,
     )
 
 
 def _trade(value: bytes) -> Element:
-    """Name a trade by its identity at the venue."""
+    """Name a trade by its identity at the venue; one that has none is told from others by all that it says."""
     push, value = decode_push(value, TradePush)
     exchange = push.exchange_type or push.sym.split("_", 1)[0]
+    identity = f"trade:{exchange}:{push.sym}:{push.order_id}:{push.transaction_id}"
+    meaning = (number(push.quantity), number(push.price), push.side.upper())
+    is_named = has_id(push)
     return Element(
         Stream.TRADES,
         str(push.order_id),
         value,
         milliseconds(push.create_at),
-        event_id=f"trade:{exchange}:{push.sym}:{push.order_id}:{push.transaction_id}",
-        meaning=(number(push.quantity), number(push.price), push.side),
+        event_id=identity if is_named else None,
+        identity=identity if is_named else ":".join((identity, str(push.create_at), *meaning)),
+        meaning=meaning,
         trade=push,
     )
 
@@ -95,7 +132,11 @@ def _trade(value: bytes) -> Element:
 def _asset(value: bytes) -> Element:
     push, value = decode_push(value, AssetPush)
     time_ms = milliseconds(push.update_at)
-    meaning = (number(push.balance), number(push.frozen))
+    held = _holding.decode(value)
+    # A loan is told only while there is one (LTP docs, change log), by whoever tells all of a balance.
+    loan = "0" if held.loan is None and held.debt is not None else held.loan
+    told = (push.balance, push.frozen, held.available, held.debt, held.borrow, held.overdraw, loan)
+    meaning = tuple(_told(amount) for amount in told)
     return Element(
         Stream.ASSETS,
         f"{push.exchange_type or NOWHERE}:{push.coin}",
@@ -103,7 +144,7 @@ def _asset(value: bytes) -> Element:
         time_ms,
         progress=NOTHING._replace(time_ms=time_ms),
         meaning=meaning,
-        empty=meaning == ("0", "0"),
+        empty=set(meaning) <= {"0", None},
     )
 
 
@@ -111,15 +152,16 @@ def _position(value: bytes) -> Element:
     push, value = decode_push(value, PositionPush)
     time_ms = milliseconds(push.update_at)
     side = push.position_side or "NONE"
-    meaning = (number(push.position_qty), number(push.avg_price))
+    quantity = number(push.position_qty)
+    price, leverage = _told(push.avg_price), _told(_holding.decode(value).leverage)
     return Element(
         Stream.POSITIONS,
         f"{push.sym}:{'NONE' if side == 'NET' else side}",
         value,
         time_ms,
         progress=NOTHING._replace(time_ms=time_ms),
-        meaning=meaning,
-        empty=meaning[0] == "0",
+        meaning=(quantity, price, leverage) if quantity != "0" else (quantity, None, None),
+        empty=quantity == "0",
     )
 
 

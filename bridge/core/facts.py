@@ -54,7 +54,7 @@ def _has_quantity(order: Order, place: Pending, replaces: Iterable[Pending] = ()
 def is_trade_of(trade: TradePush, pending: Pending, since_ms: int) -> bool:
     """Whether an execution of the right clientOrderId is of what a place asked for, and not older than `since_ms`."""
     args = pending.args
-    return (trade.sym, trade.side) == (args["sym"], args["side"]) and milliseconds(trade.create_at) >= since_ms
+    return (trade.sym, trade.side.upper()) == (args["sym"], args["side"]) and milliseconds(trade.create_at) >= since_ms
 
 
 def shows_replace(order: Order, replace: Pending, since_ms: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Alarm, Cause, RecoveryComplete, SessionLost, SessionOpened
 from bridge.contract.topics import Stream
-from bridge.core.clocks import Clocks
+from bridge.core.clocks import UNMEASURED_MS, Clocks, ReadMs
 from bridge.core.element import READ, UNREADABLE
 from bridge.core.gaps import Gap, GapLedger, in_numbers
 from bridge.core.now import Now
@@ -38,7 +38,8 @@ class Listening:
         self._epoch = epoch
         self._gaps = GapLedger(durable_until_ms)
         self._standing = Standing(terms.horizon_s)
-        self._router = Router(self._standing, on_order, on_trade, self._trade_conflict)
+        self._clocks = clocks
+        self._router = Router(self._standing, on_order, on_trade, self._trade_conflict, self._read_venue)
         self.recovery = Recovery(
             self._router,
             self._standing,
@@ -130,6 +131,11 @@ class Listening:
 
     def _open_gap(self, now: Now, from_ms: int, cause: Cause, detail: str) -> None:
         self._replies.session(self._gaps.open(now, self._epoch, from_ms, cause, detail))
+
+    def _read_venue(self, now: Now) -> ReadMs:
+        """Return what the venue's clock reads; before it was read, it is not much behind ours."""
+        venue = self._clocks.venue
+        return venue.read_at(now.mono) if venue.is_known else ReadMs(now.wall_ms, now.wall_ms + UNMEASURED_MS)
 
     def _trade_conflict(self, detail: str, now: Now) -> None:
         self._replies.alarm(Alarm.TRADE_CONFLICT, detail, now)

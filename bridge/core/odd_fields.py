@@ -45,6 +45,11 @@ def decode_push(value: bytes, kind: type[P]) -> tuple[P, bytes]:
     return msgspec.json.decode(mended, type=kind), mended
 
 
+def has_id(trade: TradePush) -> bool:
+    """Whether an execution has an id of its own: some that the venue makes by itself have "" or "0"."""
+    return bool(str(trade.transaction_id).strip().strip("0"))
+
+
 def _as_documented(value: bytes, kind: type[Struct], needed: tuple[str, ...]) -> bytes:
     fields = _fields.decode(value)
     for known in msgspec.structs.fields(kind):

@@ -9,10 +9,13 @@ from msgspec import Struct
 
 from bridge.contract.pushes import OrderPush, Text
 
-TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "CANCELED", "REJECT", "REJECTED", "FAIL", "EXPIRED"})
-"""States that an order never leaves, with the spellings that were seen (LTP docs, Enum Definitions)."""
-CANCELLED: Final = frozenset({"CANCELLED", "CANCELED"})
-REFUSED: Final = frozenset({"REJECT", "REJECTED", "FAIL"})
+TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "REJECT", "FAIL", "EXPIRED"})
+"""States that an order never leaves (LTP docs, Enum Definitions; EXPIRED was seen)."""
+LIVE: Final = frozenset({"NEW", "OPEN", "PARTIALLY_FILLED"})
+"""States of an order that may still be executed."""
+CANCELLED: Final = frozenset({"CANCELLED"})
+REFUSED: Final = frozenset({"REJECT", "FAIL"})
+_SYNONYMS: Final = {"CANCELED": "CANCELLED", "REJECTED": "REJECT", "FAILED": "FAIL"}
 _OVER_REMEMBERED_MAX: Final = 100_000
 _AMENDED_REMEMBERED_MAX: Final = 100_000
 _TIME_DIGITS_MAX: Final = 15
@@ -20,7 +23,13 @@ _TIME_MAX_MS: Final = 253_402_300_799_999
 
 
 _STAGES: Final = {"NEW": 0, "PARTIALLY_FILLED": 2}
-_LIVE: Final = 1
+_OTHER_STAGE: Final = 1
+
+
+def canonical_state(state: str) -> str:
+    """Write a state in one way: the venue's documents, REST and stream do not agree on case and spelling."""
+    upper = state.strip().upper()
+    return _SYNONYMS.get(upper, upper)
 
 
 class Progress(NamedTuple):
@@ -41,14 +50,14 @@ NOTHING: Final = Progress(over=False, executed=Decimal(0), time_ms=0, stage=0)
 
 def progress(push: OrderPush) -> Progress:
     """Tell how far an order's snapshot is. A state that nobody knows counts as live."""
-    state = push.order_state.upper()
+    state = canonical_state(push.order_state)
     try:
         executed = Decimal(str(push.executed_qty or 0))
     except InvalidOperation:
         executed = NOTHING.executed
     if not executed.is_finite():
         executed = NOTHING.executed
-    return Progress(state in TERMINAL, executed, milliseconds(push.update_at), _STAGES.get(state, _LIVE))
+    return Progress(state in TERMINAL, executed, milliseconds(push.update_at), _STAGES.get(state, _OTHER_STAGE))
 
 
 class Order(Struct, frozen=True, gc=False):
@@ -293,10 +302,10 @@ def _read(push: OrderPush, known: Order | None) -> Order:
         order_id=str(push.order_id),
         client_order_id=push.client_order_id or None,
         sym=push.sym,
-        side=push.side,
+        side=push.side.upper() if push.side else None,
         order_qty=None if push.order_qty is None else str(push.order_qty),
         limit_price=None if push.limit_price is None else str(push.limit_price),
-        state=push.order_state.upper(),
+        state=canonical_state(push.order_state),
         action=(push.action or "").upper(),
         progress=progress(push),
         created_ms=milliseconds(push.create_at),

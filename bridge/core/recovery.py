@@ -22,7 +22,7 @@ from bridge.core.gaps import GapLedger
 from bridge.core.now import Now
 from bridge.core.orders import Order, Orders
 from bridge.core.route import Router
-from bridge.core.standing import Standing
+from bridge.core.standing import News, Standing
 from bridge.core.traffic import Outgoing
 
 ARCHIVE_MS: Final = 90 * 24 * 3600 * 1000
@@ -47,6 +47,10 @@ class Sweep(Struct):
     """What an audit finds and was not pushed, and is older than REST may lag."""
     undated: set[str] = field(default_factory=set)
     """What it finds besides, and nothing tells how long it has been missing."""
+    absent: set[tuple[Stream, str]] = field(default_factory=set)
+    """Keys that a whole list lacks, which was not known before."""
+    disputed: dict[tuple[Stream, str, int], float] = field(default_factory=dict)
+    """States that REST tells otherwise and dates before what stands, and when a look first found them."""
     unreadable: int = 0
 
 
@@ -101,6 +105,9 @@ class Recovery:
         self._unreadable = False
         self._missing: dict[str, _Seen] = {}
         """What the last audit has found."""
+        self._absent: set[tuple[Stream, str]] = set()
+        self._disputed: dict[tuple[Stream, str, int], float] = {}
+        """What the last sweep has found of both."""
         self._looked_ms = 0
         self.audited_ms = 0
         """Up to when it is known that nothing is missing; 0 before that."""
@@ -129,7 +136,7 @@ class Recovery:
         self._gaps.logged_in(now)
         self._login = now
         self._sweeps = 0
-        self._missing = {}
+        self._missing, self._absent, self._disputed = {}, set(), {}
         self.sweep_at = now.mono
 
     def begin(self, now: Now) -> Sweep:
@@ -169,7 +176,10 @@ class Recovery:
         return keys
 
     def take_states(self, sweep: Sweep, stream: Stream, rows: Iterable[bytes], now: Now, *, whole: bool) -> None:
-        """Take a stream's states. When they are the whole list, what stands and is not in it is no more."""
+        """Take a stream's states. What stands and two whole lists in a row lack is no more.
+
+        One list may be empty for a moment, from a venue that is still loading.
+        """
         unreadable = sweep.unreadable
         listed = self.take(sweep, stream, rows, now)
         if not whole or sweep.unreadable > unreadable:
@@ -181,10 +191,12 @@ class Recovery:
             expected = element.empty or element.key.startswith(NOWHERE)
             if sweep.is_audit and not expected:
                 sweep.undated.add(f"the end of {element.key} since {self._standing.told_ms(element)}")
-                continue
-            self._publish([self._router.tombstone(element, now)])
-            if not expected:
-                self._count(sweep, stream, sweep.began.wall_ms, missed=False)
+            elif (stream, element.key) not in self._absent:
+                sweep.absent.add((stream, element.key))
+            else:
+                self._publish([self._router.tombstone(element, now)])
+                if not expected:
+                    self._count(sweep, stream, sweep.began.wall_ms, missed=False)
 
     def take_risks(self, sweep: Sweep, rows: Iterable[bytes], now: Now) -> None:
         """Publish the risk of every exchange account as it is now, in place of the margin calls of the gap."""
@@ -202,6 +214,7 @@ class Recovery:
     def end(self, sweep: Sweep, now: Now) -> Verdict:
         """Judge a sweep that is complete, and say when the next is due."""
         self._sweeps += 1
+        self._absent, self._disputed = sweep.absent, sweep.disputed
         if sweep.is_audit:
             return self._end_audit(sweep, now)
         login = self._login or now
@@ -213,7 +226,7 @@ class Recovery:
         if sweep.began.mono >= settled:
             self.sweep_at = now.mono + self._rest_lag_s * _SECOND_LOOK
             clean = not any(count for stream, count in sweep.found.items() if stream is not Stream.MARGIN_CALLS)
-            return Verdict.MAY_CLOSE if clean else Verdict.NOTHING
+            return Verdict.MAY_CLOSE if clean and not sweep.absent else Verdict.NOTHING
         pause_s = self._rest_lag_s * _FIRST_PAUSE * 2 ** (self._sweeps - 1)
         self.sweep_at = min(now.mono + pause_s, max(settled, now.mono))
         return Verdict.NOTHING
@@ -260,7 +273,7 @@ class Recovery:
     def _is_news(self, element: Element) -> bool:
         if element.stream is Stream.TRADES:
             return not self._router.is_known_trade(element)
-        return self._standing.is_news(element)
+        return self._standing.news(element) is not News.NOTHING
 
     def _is_past(self, sweep: Sweep, element: Element) -> bool:
         """Whether a fact was over before anything that a sweep is about: pages of a history may go back further."""
@@ -272,6 +285,9 @@ class Recovery:
             # A push of this coin told no exchange (it may); now it is known whose it was, and nothing was missed.
             self._publish(self._router.publish(element, now, recovered=True))
             return
+        if self._is_disputed(sweep, element):
+            self._dispute(sweep, element, now)
+            return
         if sweep.is_audit:
             self._look(sweep, element)
             return
@@ -280,6 +296,26 @@ class Recovery:
         missed = element.stream is Stream.TRADES or (self._standing.stands(element) and self._matters(element))
         self._publish(self._router.publish(element, now, recovered=True))
         self._count(sweep, element.stream, element.time_ms, missed=missed)
+
+    def _is_disputed(self, sweep: Sweep, element: Element) -> bool:
+        """Whether a row may be behind what stands: dated before it, or of no date and pushed since the login."""
+        if element.stream is Stream.TRADES:
+            return False
+        news = self._standing.news(element)
+        if news is News.UNDATED and not sweep.is_audit and self._login is not None:
+            return self._standing.told_ms(element) > self._login.wall_ms
+        return news is News.DISPUTED
+
+    def _dispute(self, sweep: Sweep, element: Element, now: Now) -> None:
+        """Let REST be right at last, whatever the dates say: told at every look for as long as it may lag.
+
+        Nothing of it was pushed meanwhile. No push was missed, so nothing but the state itself is published.
+        """
+        known = (element.stream, element.key, self._standing.told_ms(element))
+        since = sweep.disputed[known] = self._disputed.get(known, sweep.began.mono)
+        if since <= sweep.began.mono - self._rest_lag_s and known in self._disputed:
+            del sweep.disputed[known]
+            self._publish(self._router.publish(element, now, recovered=True))
 
     def _look(self, sweep: Sweep, element: Element) -> None:
         """Note what was not pushed: as missing where it is old enough, else for the time that nothing is pushed for."""

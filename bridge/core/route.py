@@ -7,7 +7,8 @@ import msgspec
 
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.topics import STATE_STREAMS, Stream
-from bridge.core.element import NOWHERE, READ, UNREADABLE, Element
+from bridge.core.clocks import ReadMs
+from bridge.core.element import NOWHERE, READ, UNREADABLE, Element, Meaning
 from bridge.core.now import Now
 from bridge.core.standing import Standing
 from bridge.core.traffic import Outgoing, Push, Unreadable
@@ -39,13 +40,15 @@ class Router:
         on_order: Callable[[OrderPush, Now], None],
         on_trade: Callable[[TradePush, Now], None],
         on_conflict: Callable[[str, Now], None],
+        read_venue: Callable[[Now], ReadMs] | None = None,
     ) -> None:
         self._standing = standing
         self._on_order = on_order
         self._on_trade = on_trade
         self._on_conflict = on_conflict
-        self._trades: dict[str, tuple[str, ...]] = {}
-        self._conflicts: set[tuple[str, tuple[str, ...]]] = set()
+        self._read_venue = read_venue or (lambda now: ReadMs(now.wall_ms, now.wall_ms))
+        self._trades: dict[str, Meaning] = {}
+        self._conflicts: set[tuple[str, Meaning]] = set()
 
     def route(self, push: Push, now: Now) -> list[Outgoing]:
         """Return the records of a push; a `data` array becomes one for each element.
@@ -82,7 +85,7 @@ class Router:
             return [_record(element, now, self._trade_id(element, now), recovered=recovered)]
         records = [_record(element, now, element.event_id, recovered=recovered)]
         if element.stream in STATE_STREAMS:
-            newer = self._standing.take(element, now.wall_ms, recovered=recovered)
+            newer = self._standing.take(element, now.wall_ms, None if recovered else self._read_venue(now))
             if newer is not None:
                 records.append(_record(newer.element, now, newer.element.event_id, recovered=newer.recovered))
         return records
@@ -96,12 +99,12 @@ class Router:
 
     def is_known_trade(self, element: Element) -> bool:
         """Whether a trade has been published, as it is or beside another one of its name."""
-        name = element.event_id or ""
+        name = element.identity
         return self._trades.get(name) == element.meaning or (name, element.meaning) in self._conflicts
 
     def remember_trade(self, element: Element) -> None:
         """Learn of a trade that an earlier owner published."""
-        name = element.event_id or ""
+        name = element.identity
         if self._trades.setdefault(name, element.meaning) != element.meaning:
             self._remember_conflict(name, element)
 
@@ -115,8 +118,8 @@ class Router:
         return Outgoing(element.stream, element.key.encode(), None, now.wall_ms, recovered=True)
 
     def _trade_id(self, element: Element, now: Now) -> str | None:
-        """Return a trade's name, or none where another trade has it."""
-        name = element.event_id or ""
+        """Return a trade's name, or none where it has none or another trade has it."""
+        name = element.identity
         known = self._trades.setdefault(name, element.meaning)
         if known != element.meaning:
             self._remember_conflict(name, element)
@@ -124,7 +127,7 @@ class Router:
             return None
         if len(self._trades) > _TRADES_REMEMBERED_MAX:
             del self._trades[next(iter(self._trades))]
-        return name
+        return element.event_id
 
     def _remember_conflict(self, name: str, element: Element) -> None:
         if len(self._conflicts) >= _CONFLICTS_REMEMBERED_MAX:

@@ -1,5 +1,6 @@
 """What stands on the state topics: of every key the newest state, which its last record there must be."""
 
+from enum import Enum, auto
 from itertools import islice
 from typing import Final
 
@@ -7,7 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from bridge.contract.topics import STATE_STREAMS, Stream
-from bridge.core.element import NOWHERE, Element
+from bridge.core.clocks import UNMEASURED_MS, ReadMs
+from bridge.core.element import NOWHERE, Element, differs
 
 _OVER_REMEMBERED_MAX: Final = 20_000
 _NAMES_REMEMBERED_MAX: Final = 200_000
@@ -22,13 +24,26 @@ class Stood(Struct, frozen=True):
     """The newest state of one key. `published_ms` is when it last went to its topic.
 
     `told_ms` is from when on the venue's every word knows it: when it was first published, and what was missed, when
-    it happened.
+    it happened. `dated_ms` is the venue's time of it: as it says, but no later than it came; where it says none, when
+    it came; 0 where neither is known.
     """
 
     element: Element
     published_ms: int
     told_ms: int
     recovered: bool
+    dated_ms: int
+
+
+class News(Enum):
+    """What a row of REST tells beside what stands."""
+
+    NOTHING = auto()
+    NEWER = auto()
+    UNDATED = auto()
+    """Something else, and no time says which came first."""
+    DISPUTED = auto()
+    """Something else, from before what stands."""
 
 
 class Standing:
@@ -42,42 +57,60 @@ class Standing:
         self._forgotten: dict[str, None] = {}
         """Orders whose end was published, and nothing else is known of."""
 
-    def take(self, element: Element, now_ms: int, *, recovered: bool = False) -> Stood | None:
-        """Let a state that is published now stand, unless a newer one does; return that, to be published again."""
+    def take(self, element: Element, now_ms: int, arrived: ReadMs | None = None) -> Stood | None:
+        """Let a state that is published now stand, unless a newer one does; return that, to be published again.
+
+        `arrived` is what the venue's clock reads when it is pushed, None for a row of REST, which was judged before.
+        """
         live = self._live[element.stream]
         known = live.pop(element.key, None) or self._over.get(element.key)
-        if known is not None and _is_older(element, known.element):
+        if arrived is None:
+            stood = Stood(element, now_ms, element.time_ms or now_ms, recovered=True, dated_ms=element.time_ms)
+        else:
+            stood = _pushed(element, now_ms, arrived)
+        if known is not None and _is_older(stood, known):
             self._stand(msgspec.structs.replace(known, published_ms=now_ms))
             return known
-        told_ms = element.time_ms if recovered and element.time_ms else now_ms
-        self._stand(Stood(element, now_ms, told_ms, recovered))
+        self._stand(stood)
         return None
 
     def remember(self, element: Element, published_ms: int) -> None:
         """Let a state stand that an earlier owner published, the earlier ones first."""
         self._live[element.stream].pop(element.key, None)
-        self._stand(Stood(element, published_ms, published_ms, recovered=False))
+        # The broker's clock and the venue's may differ.
+        self._stand(_pushed(element, published_ms, ReadMs(published_ms, published_ms + UNMEASURED_MS)))
 
     def forget(self, stream: Stream, key: str) -> None:
         """Let nothing of a key stand: its last record is a tombstone."""
         self._live[stream].pop(key, None)
 
-    def is_news(self, element: Element) -> bool:
-        """Whether a state that REST tells is newer than what stands."""
+    def news(self, element: Element) -> News:
+        """Say what a row of REST tells beside what stands."""
         known = self._known(element)
         if known is None:
-            return element.stream is not Stream.ORDERS or element.key not in self._forgotten
-        return _is_newer(element, known.element)
+            is_forgotten = element.stream is Stream.ORDERS and element.key in self._forgotten
+            return News.NOTHING if is_forgotten else News.NEWER
+        here, there = element.progress[:_WITHOUT_TIME], known.element.progress[:_WITHOUT_TIME]
+        if here != there:
+            return News.NEWER if there < here else News.NOTHING
+        if element.time_ms > known.dated_ms > 0 and element.stream is not Stream.ORDERS:
+            return News.NEWER
+        if not differs(element.meaning, known.element.meaning):
+            return News.NOTHING
+        if not element.time_ms or not known.dated_ms:
+            return News.UNDATED
+        is_newer = (known.dated_ms, known.element.progress.stage) <= (element.time_ms, element.progress.stage)
+        return News.NEWER if is_newer else News.DISPUTED
 
     def says_otherwise(self, element: Element) -> bool:
         """Whether a state means something else to a reader than what stands; a price may move what it says besides."""
         known = self._live[element.stream].get(element.key)
-        return not element.empty if known is None else element.meaning != known.element.meaning
+        return not element.empty if known is None else differs(element.meaning, known.element.meaning)
 
     def is_dated(self, element: Element) -> bool:
         """Whether times tell that a row of REST is not from before what stands."""
         known = self._live[element.stream].get(element.key)
-        return bool(element.time_ms and (known is None or known.element.time_ms))
+        return bool(element.time_ms and (known is None or known.dated_ms))
 
     def told_ms(self, element: Element) -> int:
         """Return since when what stands under the key of an element is known; 0 when nothing does."""
@@ -132,15 +165,20 @@ class Standing:
             self._live[element.stream][element.key] = stood
 
 
-def _is_newer(row: Element, other: Element) -> bool:
-    """Whether a row of REST comes after another state. Where their times do not tell, it does if it differs."""
-    compared = len(row.progress) if row.time_ms and other.time_ms else _WITHOUT_TIME
-    here, there = row.progress[:compared], other.progress[:compared]
-    return there < here or (there == here and row.meaning != other.meaning)
+def _pushed(element: Element, now_ms: int, arrived: ReadMs) -> Stood:
+    """Date a state that was pushed: one whose time is yet to come is as old as its arrival."""
+    dated_ms = arrived.earliest if not 0 < element.time_ms <= arrived.latest else element.time_ms
+    if element.time_ms > dated_ms:
+        element = msgspec.structs.replace(element, progress=element.progress._replace(time_ms=dated_ms))
+    return Stood(element, now_ms, now_ms, recovered=False, dated_ms=dated_ms)
 
 
-def _is_older(one: Element, other: Element) -> bool:
-    """Whether a state came before another. One without a time is taken in the order of its arrival."""
-    if not one.time_ms:
-        return one.progress[:_WITHOUT_TIME] < other.progress[:_WITHOUT_TIME]
-    return one.progress < other.progress
+def _is_older(one: Stood, other: Stood) -> bool:
+    """Whether a state came before another.
+
+    One without a time is taken in the order of its arrival, and so is a row that REST insists on.
+    """
+    here, there = one.element.progress, other.element.progress
+    if one.recovered or not one.element.time_ms:
+        return here[:_WITHOUT_TIME] < there[:_WITHOUT_TIME]
+    return here < there

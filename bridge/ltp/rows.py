@@ -177,9 +177,10 @@ class TradeRow(Struct, frozen=True):
 
     @property
     def key(self) -> Hashable:
-        """The venue's identity of the execution."""
+        """The venue's identity of the execution, and what tells two of one identity apart."""
         trade = self.trade
-        return trade.exchange_type, trade.sym, str(trade.order_id), str(trade.transaction_id)
+        of_order = trade.exchange_type, trade.sym, str(trade.order_id), str(trade.transaction_id)
+        return *of_order, str(trade.create_at), str(trade.quantity), str(trade.price), trade.side
 
     @property
     def updated_ms(self) -> int:

@@ -82,16 +82,16 @@ def test_every_trade_is_published_and_none_is_in_conflict(
     """Once or more by the stream, by REST only before that, and a successor that reads the topic brings none again."""
     one = OneRecovery().begin()
     for which, rest in steps:
-        _tell(one, Stream.TRADES, trade(_START_MS + which, f"{which}", quantity="0.5" if rest else "0.50"), rest=rest)
+        _tell(one, Stream.TRADES, trade(_START_MS + which, f"t{which}", quantity="0.5" if rest else "0.50"), rest=rest)
     names = Counter(record.event_id for record in one.records(Stream.TRADES))
-    assert set(names) == {f"trade:OKX:OKX_PERP_ETH_USDT:17:{which}" for which, _ in steps}
+    assert set(names) == {f"trade:OKX:OKX_PERP_ETH_USDT:17:t{which}" for which, _ in steps}
     assert max(Counter(r.event_id for r in one.records(Stream.TRADES) if r.recovered).values(), default=0) <= 1
     heir = OneRecovery()
     for record in one.records(Stream.TRADES):
         heir.account.listening.remember(Stream.TRADES, record.value or b"", LOGIN_MS)
-    heir.begin().sweep(trades=[trade(_START_MS + which, f"{which}") for which, _ in (*steps, *after)])
+    heir.begin().sweep(trades=[trade(_START_MS + which, f"t{which}") for which, _ in (*steps, *after)])
     brought = {record.event_id for record in heir.records(Stream.TRADES)}
-    assert brought == {f"trade:OKX:OKX_PERP_ETH_USDT:17:{which}" for which, _ in after} - set(names)
+    assert brought == {f"trade:OKX:OKX_PERP_ETH_USDT:17:t{which}" for which, _ in after} - set(names)
     assert one.events("alarm.raised") == heir.events("alarm.raised") == []
 
 
@@ -104,7 +104,7 @@ def test_a_successor_knows_what_stands_from_the_topic(life: list[Row], steps: li
     last = one.last(Stream.ORDERS)["17"]
     assert last is not None
     heir = OneRecovery()
-    heir.remember(Stream.ORDERS, last)
+    heir.remember(Stream.ORDERS, last, published_ms=LOGIN_MS)
     heir.begin().sweep(orders=life[: life.index(last) + 1])
     assert heir.records(Stream.ORDERS) == []
 

@@ -1,8 +1,10 @@
 """The same sweep on a healthy link: what REST knows for long and was not pushed was missed."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
-from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, trade
+from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause
@@ -29,17 +31,22 @@ def _at_audit(one: OneRecovery) -> OneRecovery:
         ("trades", trade(MUTED_MS)),
         ("assets", asset(MUTED_MS, "2")),
         ("assets", asset(MUTED_MS, "1", frozen="1")),
+        ("assets", asset(MUTED_MS, "1", debt="100")),
+        ("assets", asset(MUTED_MS, "1", available="0")),
+        ("assets", asset(MUTED_MS, "1", loan="3")),
+        ("orders", order(MUTED_MS) | {"limitPrice": "6", "action": "AMEND_FAILED"}),
         ("positions", position(MUTED_MS, "2")),
         ("positions", position(MUTED_MS, avgPrice="5")),
+        ("positions", position(MUTED_MS, leverage="2")),
         ("positions", position(MUTED_MS, sym="new")),
     ],
 )
 def test_what_was_not_pushed_is_found_by_the_second_look(stream: str, row: Row) -> None:
     """And not before: then the session is renewed, and what was missed is published."""
     one = OneRecovery().begin()
-    one.push(Stream.ORDERS, order(LOGIN_MS))
-    one.push(Stream.ASSETS, asset(LOGIN_MS))
-    one.push(Stream.POSITIONS, position(LOGIN_MS))
+    one.push(Stream.ORDERS, order(LOGIN_MS) | {"limitPrice": "6", "action": ""})
+    one.push(Stream.ASSETS, asset(LOGIN_MS, debt="0", available="1"))
+    one.push(Stream.POSITIONS, position(LOGIN_MS, avgPrice="4", leverage="1"))
     lists = {stream: [row, *([position(LOGIN_MS)] * (row.get("sym") == "new"))]}
     _at_audit(one.close())
     assert one.sweep(**lists) is Verdict.NOTHING
@@ -50,6 +57,38 @@ def test_what_was_not_pushed_is_found_by_the_second_look(stream: str, row: Row) 
     assert (opened["cause"], opened["fromMs"]) == (Cause.PUSHES_MISSED, LOGIN_MS)
     one.log_in().sweep(**lists)
     assert row in one.last(Stream(stream)).values()
+
+
+@pytest.mark.parametrize(("stream", "make"), [(Stream.ASSETS, asset), (Stream.POSITIONS, position)])
+@pytest.mark.parametrize("in_gap", [False, True])
+def test_what_rest_goes_on_telling_counts_whatever_its_date(
+    stream: Stream, make: Callable[[int, str], Row], *, in_gap: bool
+) -> None:
+    """Of two pushes the later one has the earlier date: the truth stands after `rest_lag_s`, and no session ends."""
+    one = OneRecovery().begin() if in_gap else OneRecovery().healthy()
+    pushed_ms = one.now.wall_ms
+    one.push(stream, make(pushed_ms, "1"), make(pushed_ms - 2, "2"))
+    truth = {stream.value: [make(pushed_ms - 2, "2")]}
+    for seconds in (1, 20, 9.9):
+        one.wait(seconds)
+        assert one.sweep(**truth) is not Verdict.MISSED
+        assert one.records(stream)[-1].value == raw(make(pushed_ms, "1"))
+    one.wait(20.1)
+    one.sweep(**truth)
+    assert one.records(stream)[-1].value == raw(make(pushed_ms - 2, "2"))
+    assert one.records(stream)[-1].recovered
+    assert len(one.events("session.lost")) == 0
+
+
+def test_a_state_that_is_pushed_again_is_in_no_dispute_with_what_rest_told_before() -> None:
+    """The time begins anew with every push, and with a look that does not find it."""
+    one = OneRecovery().healthy()
+    pushed_ms = one.now.wall_ms
+    for n in range(4):
+        one.push(Stream.ASSETS, asset(pushed_ms + n, "1"))
+        one.wait(20)
+        one.sweep(assets=[asset(pushed_ms - 1, "2")])
+    assert {raw(asset(pushed_ms - 1, "2"))}.isdisjoint(record.value for record in one.records(Stream.ASSETS))
 
 
 def test_what_is_younger_than_rest_may_lag_is_left_to_the_next_audit() -> None:
@@ -145,7 +184,9 @@ def test_an_audit_publishes_nothing_but_the_end_of_what_was_empty() -> None:
     one.push(Stream.ASSETS, asset(LOGIN_MS, "0"), asset(LOGIN_MS, "5", "BTC", exchangeType=None))
     _at_audit(one.close())
     said = len(one.said)
-    assert one.sweep(assets=[], trades=[trade(MUTED_MS)]) is Verdict.NOTHING
+    for trades in ([trade(MUTED_MS)], []):  # one list may be empty for a moment
+        assert one.said[said:] == []
+        assert one.sweep(assets=[], trades=trades) is Verdict.NOTHING
     assert [(record.key, record.value) for record in one.said[said:]] == [(b"OKX:USDT", None), (b"UNKNOWN:BTC", None)]
 
 
@@ -206,6 +247,8 @@ def test_an_end_is_missed_when_every_look_finds_it_for_as_long_as_rest_may_lag()
     )
     assert one.events("gap.opened")[-1]["fromMs"] == LOGIN_MS
     one.log_in().sweep(positions=[])
+    assert None not in one.last(Stream.POSITIONS).values()
+    one.sweep(positions=[])
     assert one.last(Stream.POSITIONS) == {"OKX_PERP_ETH_USDT:NONE": None}
 
 
@@ -239,14 +282,27 @@ def test_a_state_without_time_may_be_behind_what_was_just_pushed() -> None:
 
 
 def test_a_row_may_be_behind_a_push_without_time() -> None:
-    """That the row has a time, and an old one, tells nothing about which came first."""
+    """It is as old as its arrival: the row counts when every look finds it for as long as REST may lag."""
     one = _at_audit(OneRecovery().healthy())
     one.push(Stream.ASSETS, asset(0, "2"))
     for seconds in (0, 5, 24.9):
         one.wait(seconds)
         assert one.sweep(assets=[asset(LOGIN_MS, "1")]) is Verdict.NOTHING
+        assert one.last(Stream.ASSETS)["OKX:USDT"] == asset(0, "2")
     one.wait(0.1)
-    assert one.sweep(assets=[asset(LOGIN_MS, "1")]) is Verdict.MISSED
+    assert one.sweep(assets=[asset(LOGIN_MS, "1")]) is Verdict.NOTHING
+    assert one.last(Stream.ASSETS)["OKX:USDT"] == asset(LOGIN_MS, "1")
+
+
+def test_a_row_from_before_the_login_is_not_published_over_a_push_without_time() -> None:
+    """REST lags: what it tells at the first sweep may be behind the stream."""
+    one = OneRecovery().begin()
+    one.wait(0.5)
+    one.push(Stream.POSITIONS, position(0, "5"))
+    for row in (position(LOGIN_MS - 1000, "3"), position(0, "3"), position(LOGIN_MS + 400, "5")):
+        one.wait(1)
+        one.sweep(positions=[row])
+        assert one.last(Stream.POSITIONS)["OKX_PERP_ETH_USDT:NONE"] == position(0, "5")
 
 
 def test_a_push_without_time_is_no_older_than_its_row() -> None:

@@ -47,14 +47,21 @@ def test_a_number_is_written_out_up_to_a_length(text: str) -> None:
 @pytest.mark.parametrize(
     ("stream", "row", "meaning"),
     [
-        (Stream.ORDERS, order(T, "OPEN", "0.50"), ("OPEN", "0.5")),
+        (Stream.ORDERS, order(T, "Open", "0.50"), ("OPEN", "0.5", None, None, None)),
+        (
+            Stream.ORDERS,
+            order(T) | {"orderQty": "1.0", "limitPrice": 7, "action": "amend_failed"},
+            ("OPEN", "0", "1", "7", "AMEND_FAILED"),
+        ),
         (Stream.TRADES, trade(T, quantity="0.50", price="1.0"), ("0.5", "1", "BUY")),
-        (Stream.ASSETS, asset(T, "1.0", frozen="0.0"), ("1", "0")),
-        (Stream.POSITIONS, position(T, "-1.0", avgPrice="7.0"), ("-1", "7")),
-        (Stream.POSITIONS, position(T), ("1", "0")),
+        (Stream.ASSETS, asset(T, "1.0", frozen="0.0"), ("1", "0", *[None] * 5)),
+        (Stream.ASSETS, asset(T, "1", debt="2.0", loan=None), ("1", "0", None, "2", None, None, "0")),
+        (Stream.POSITIONS, position(T, "-1.0", avgPrice="7.0"), ("-1", "7", None)),
+        (Stream.POSITIONS, position(T, leverage="2"), ("1", None, "2")),
+        (Stream.POSITIONS, position(T, "0.0", avgPrice="7", leverage="2"), ("0", None, None)),
     ],
 )
-def test_meaning_is_what_a_reader_acts_upon(stream: Stream, row: Row, meaning: tuple[str, ...]) -> None:
+def test_meaning_is_what_a_reader_acts_upon(stream: Stream, row: Row, meaning: tuple[str | None, ...]) -> None:
     """By value: not how it is spelled, nor what else the row says."""
     assert READ[stream](raw(row)).meaning == READ[stream](raw(row | {"else": "7"})).meaning == meaning
 
@@ -65,6 +72,7 @@ def test_meaning_is_what_a_reader_acts_upon(stream: Stream, row: Row, meaning: t
         (Stream.ASSETS, asset(T, "0.00"), True),
         (Stream.ASSETS, asset(T, "0", frozen="1"), False),
         (Stream.ASSETS, asset(T, "-1"), False),
+        (Stream.ASSETS, asset(T, "0", debt="100"), False),
         (Stream.POSITIONS, position(T, "0.0", avgPrice="7"), True),
         (Stream.POSITIONS, position(T, "-1"), False),
         (Stream.ORDERS, order(T, "CANCELLED"), False),
@@ -91,6 +99,17 @@ def test_orders_and_trades_are_carried_along() -> None:
     element = READ[Stream.TRADES](raw(trade(T)))
     assert (element.trade is not None, element.order) == (True, None)
     assert element.time_ms == T
+
+
+@pytest.mark.parametrize("name", ["", "0", "00", 0, None])
+def test_an_execution_without_an_id_is_named_by_its_record(name: object) -> None:
+    """Two of them differ in what else they say; what REST says of one in another spelling is that one."""
+    one, later, spelled = (
+        READ[Stream.TRADES](raw(row | {"transactionId": name}))
+        for row in (trade(T), trade(T + 700), trade(T, quantity="0.50", side="buy"))
+    )
+    assert one.event_id is later.event_id is None
+    assert one.identity == spelled.identity != later.identity
 
 
 @pytest.mark.parametrize("stream", list(READ))

@@ -7,13 +7,15 @@ from one_recovery import LOGIN_MS, asset, order, position, raw
 
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core import standing as room
+from bridge.core.clocks import ReadMs
 from bridge.core.element import READ, Element
-from bridge.core.standing import Standing
+from bridge.core.standing import News, Standing
 
 if TYPE_CHECKING:
     from one_recovery import Row
 
 T = LOGIN_MS
+ARRIVED = ReadMs(T + 50, T + 50)
 HORIZON_S = 3600
 REFRESH_MS = 2_880_000
 
@@ -32,12 +34,12 @@ def test_an_older_state_gives_the_newer_one_back() -> None:
     standing, (new, filled, older) = _orders(
         order(T, "NEW"), order(T + 2, "FILLED", "1"), order(T + 1, "PARTIALLY_FILLED", "0.5")
     )
-    assert standing.take(new, T) is None
-    assert standing.take(filled, T) is None
-    again = standing.take(older, T)
+    assert standing.take(new, T, ARRIVED) is None
+    assert standing.take(filled, T, ARRIVED) is None
+    again = standing.take(older, T, ARRIVED)
     assert again is not None
     assert again.element is filled
-    assert standing.take(filled, T) is None
+    assert standing.take(filled, T, ARRIVED) is None
 
 
 @pytest.mark.parametrize(
@@ -46,8 +48,6 @@ def test_an_older_state_gives_the_newer_one_back() -> None:
         (order(T, "CANCELLED"), order(T + 9, "PARTIALLY_FILLED", "0.5")),
         (order(T, "PARTIALLY_FILLED", "0.6"), order(T + 9, "PARTIALLY_FILLED", "0.50")),
         (order(T + 1), order(T)),
-        (order(T), order(T, "NEW")),
-        (order(T, "PARTIALLY_FILLED"), order(T)),
         (order(T, "FILLED", "1"), order(0)),
         (order(0, "PARTIALLY_FILLED", "0.5"), order(0)),
     ],
@@ -55,9 +55,66 @@ def test_an_older_state_gives_the_newer_one_back() -> None:
 def test_over_then_executed_then_time_then_state_tell_the_newer(newer: "Row", older: "Row") -> None:
     """Whatever the time says: what is over stays over, and what was executed never falls."""
     standing, (one, other) = _orders(newer, older)
-    standing.take(one, T)
-    assert not standing.is_news(other)
-    assert standing.take(other, T) is not None
+    standing.take(one, T, ARRIVED)
+    assert standing.news(other) is News.NOTHING
+    assert standing.take(other, T, ARRIVED) is not None
+
+
+@pytest.mark.parametrize(
+    ("newer", "older"),
+    [
+        (order(T), order(T, "NEW")),
+        (order(T, "PARTIALLY_FILLED"), order(T)),
+        (order(T + 1), order(T) | {"orderState": "NEW"}),
+    ],
+)
+def test_a_row_that_says_otherwise_and_is_older_is_in_dispute(newer: "Row", older: "Row") -> None:
+    """A push of it is followed by the newer again; what REST goes on telling is more than a date."""
+    standing, (one, other) = _orders(newer, older)
+    standing.take(one, T, ARRIVED)
+    assert standing.news(other) is News.DISPUTED
+    assert standing.take(other, T, ARRIVED) is not None
+    assert standing.take(other, T) is None
+
+
+@pytest.mark.parametrize(
+    ("pushed", "row"),
+    [
+        ({}, {"updateAt": str(T + 800)}),
+        ({"orderState": "CANCELLED"}, {"orderState": "CANCELED"}),
+        ({"orderState": "Reject"}, {"orderState": "REJECTED", "updateAt": str(T + 1)}),
+        ({"limitPrice": "7.0"}, {"limitPrice": "7"}),
+        ({"limitPrice": "7"}, {"limitPrice": ""}),
+        ({"action": "CANCEL_COMPLETE"}, {"action": ""}),
+    ],
+)
+def test_one_state_in_two_spellings_is_one(pushed: dict[str, str], row: dict[str, str]) -> None:
+    """And so is one that REST wrote later, or leaves something out of."""
+    standing, (one, other) = _orders(order(T) | pushed, order(T) | pushed | row)
+    standing.take(one, T, ARRIVED)
+    assert standing.news(other) is News.NOTHING
+    assert "updateAt" in row or one.event_id == other.event_id
+
+
+def test_a_state_without_time_is_as_old_as_its_arrival() -> None:
+    """What REST dates before that may be behind it; what it dates later is newer."""
+    standing = Standing(HORIZON_S)
+    standing.take(_of(Stream.POSITIONS, position(0, "5")), T, ARRIVED)
+    rows = [position(ARRIVED.earliest - 1, "3"), position(ARRIVED.earliest + 1, "3"), position(0, "3")]
+    told = [standing.news(_of(Stream.POSITIONS, row)) for row in rows]
+    assert told == [News.DISPUTED, News.NEWER, News.UNDATED]
+
+
+def test_a_date_that_is_yet_to_come_is_not_believed() -> None:
+    """It would stand over everything that is pushed until then; a successor does not believe it either."""
+    for remembered in (False, True):
+        standing = Standing(HORIZON_S)
+        ahead = _of(Stream.ASSETS, asset(T + 3_600_000, "1"))
+        if remembered:
+            standing.remember(ahead, T)
+        else:
+            standing.take(ahead, T, ReadMs(T, T))
+        assert standing.take(_of(Stream.ASSETS, asset(T + 5, "2")), T + 5, ARRIVED) is None
 
 
 @pytest.mark.parametrize(("stream", "make"), [(Stream.ASSETS, asset), (Stream.POSITIONS, position)])
@@ -65,27 +122,31 @@ def test_without_a_time_the_order_of_arrival_tells(stream: Stream, make: type) -
     """The stream is in order: the later of two states without a time, or of one time, stands."""
     for at_ms in (0, T):
         standing = Standing(HORIZON_S)
-        standing.take(_of(stream, make(T, "1")), T)
-        assert standing.take(_of(stream, make(at_ms, "2")), T) is None
-        assert not standing.is_news(_of(stream, make(at_ms, "2")))
-        assert standing.is_news(_of(stream, make(at_ms, "3")))
+        standing.take(_of(stream, make(T, "1")), T, ARRIVED)
+        assert standing.take(_of(stream, make(at_ms, "2")), T, ARRIVED) is None
+        assert standing.news(_of(stream, make(at_ms, "2"))) is News.NOTHING
+        assert standing.news(_of(stream, make(at_ms, "3"))) is not News.NOTHING
 
 
 def test_a_row_with_a_time_is_news_after_a_push_without_one_if_it_differs() -> None:
-    """Nothing tells which came first; what was executed does."""
+    """It is as old as its arrival; what was executed tells without."""
     standing, (known, same, other, less) = _orders(
-        order(0, "PARTIALLY_FILLED", "0.5"), order(T, "PARTIALLY_FILLED", "0.50"), order(T, "OPEN", "0.5"), order(T)
+        order(0, "PARTIALLY_FILLED", "0.5"),
+        order(T, "PARTIALLY_FILLED", "0.50"),
+        order(T + 60, "OPEN", "0.5"),
+        order(T),
     )
-    standing.take(known, T)
-    assert [standing.is_news(row) for row in (same, other, less)] == [False, True, False]
+    standing.take(known, T, ARRIVED)
+    assert [standing.news(row) for row in (same, other, less)] == [News.NOTHING, News.NEWER, News.NOTHING]
 
 
 def test_a_row_is_news_when_it_is_newer_or_of_an_unknown_key() -> None:
     """A worse or an equal one is not."""
-    standing, (known, newer, other) = _orders(order(T), order(T + 1), order(T, order_id="18"))
-    assert standing.is_news(known)
-    standing.take(known, T)
-    assert [standing.is_news(element) for element in (known, newer, other)] == [False, True, True]
+    standing, (known, newer, other) = _orders(order(T, "NEW"), order(T + 1), order(T, order_id="18"))
+    assert standing.news(known) is News.NEWER
+    standing.take(known, T, ARRIVED)
+    told = [standing.news(element) for element in (known, newer, other)]
+    assert told == [News.NOTHING, News.NEWER, News.NEWER]
     assert [standing.stands(element) for element in (known, other)] == [True, False]
 
 
@@ -97,9 +158,9 @@ def test_orders_that_are_over_are_forgotten_the_oldest_first_but_their_names_are
     monkeypatch.setattr(room, "_NAMES_REMEMBERED_MAX", 1)
     standing, ended = _orders(*(order(T, "FILLED", "1", f"{n}") for n in range(4)))
     for element in ended:
-        standing.take(element, T)
+        standing.take(element, T, ARRIVED)
     assert [standing.stands(element) for element in ended] == [False, False, True, True]
-    assert [standing.is_news(element) for element in ended] == [True, False, False, False]
+    assert [standing.news(element) is News.NEWER for element in ended] == [True, False, False, False]
 
 
 @pytest.mark.parametrize("stream", sorted(STATE_STREAMS))
@@ -107,7 +168,7 @@ def test_every_live_state_is_due_before_its_last_record_leaves_the_horizon(strea
     """Not before, once, as it stands, and again one such time later."""
     standing = Standing(HORIZON_S)
     row = {Stream.ORDERS: order(T), Stream.ASSETS: asset(T), Stream.POSITIONS: position(T)}[stream]
-    standing.take(_of(stream, row), T, recovered=True)
+    standing.take(_of(stream, row), T)
     assert standing.due(T + REFRESH_MS - 1) == []
     for now_ms in (T + REFRESH_MS, T + 2 * REFRESH_MS):
         assert [(stood.element.value, stood.recovered) for stood in standing.due(now_ms)] == [(raw(row), True)]
@@ -117,10 +178,10 @@ def test_every_live_state_is_due_before_its_last_record_leaves_the_horizon(strea
 def test_what_is_over_or_gone_is_not_due() -> None:
     """Only what lives has to be found in the last hour."""
     standing, (live, over) = _orders(order(T), order(T, "FILLED", "1"))
-    standing.take(live, T)
-    standing.take(over, T)
+    standing.take(live, T, ARRIVED)
+    standing.take(over, T, ARRIVED)
     held = _of(Stream.ASSETS, asset(T))
-    standing.take(held, T)
+    standing.take(held, T, ARRIVED)
     standing.forget(Stream.ASSETS, held.key)
     assert standing.due(T + HORIZON_S * 1000) == []
 
@@ -131,9 +192,9 @@ def test_a_state_that_was_published_meanwhile_is_due_later() -> None:
         *(order(T, order_id=name) for name in "123"), order(T - 1, order_id="1")
     )
     for element in (one, two, three):
-        standing.take(element, T)
-    standing.take(two, T + 1)
-    standing.take(older, T + 2)
+        standing.take(element, T, ARRIVED)
+    standing.take(two, T + 1, ARRIVED)
+    standing.take(older, T + 2, ARRIVED)
     due = [[stood.element for stood in standing.due(T + REFRESH_MS + ms)] for ms in range(3)]
     assert due == [[three], [two], [one]]
 
@@ -143,7 +204,7 @@ def test_only_so_many_are_published_again_at_once(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(room, "_REFRESHED_AT_ONCE", 2)
     standing, live = _orders(*(order(T, order_id=f"{n}") for n in range(5)))
     for element in live:
-        standing.take(element, T)
+        standing.take(element, T, ARRIVED)
     now_ms = T + REFRESH_MS
     assert [len(standing.due(now_ms)) for _ in range(4)] == [2, 2, 1, 0]
 
@@ -161,9 +222,9 @@ def test_a_full_list_tells_what_is_gone() -> None:
     """Of that stream, and of what was told before a time; when it was published again does not matter."""
     standing = Standing(HORIZON_S)
     for name, told_ms in (("a", T), ("b", T), ("c", T + 1)):
-        standing.take(_of(Stream.POSITIONS, position(T, sym=name)), told_ms)
-    standing.take(_of(Stream.ASSETS, asset(T)), T)
-    standing.take(_of(Stream.POSITIONS, position(T - 9, sym="a")), T + 5)
+        standing.take(_of(Stream.POSITIONS, position(T, sym=name)), told_ms, ARRIVED)
+    standing.take(_of(Stream.ASSETS, asset(T)), T, ARRIVED)
+    standing.take(_of(Stream.POSITIONS, position(T - 9, sym="a")), T + 5, ARRIVED)
     gone = standing.lacking(Stream.POSITIONS, frozenset({"b:NONE"}), T)
     assert [element.key for element in gone] == ["a:NONE"]
 
@@ -171,7 +232,7 @@ def test_a_full_list_tells_what_is_gone() -> None:
 def test_a_state_means_something_else_by_quantity_and_not_by_spelling() -> None:
     """Nothing of a key that nobody was told of is as good as its state of nothing."""
     standing = Standing(HORIZON_S)
-    standing.take(_of(Stream.ASSETS, asset(T, "1")), T)
+    standing.take(_of(Stream.ASSETS, asset(T, "1")), T, ARRIVED)
     rows = (asset(T, "1.0"), asset(T, "2"), asset(T, "1", frozen="1"), asset(T, "1", "BTC"), asset(T, "0", "BTC"))
     told = [standing.says_otherwise(_of(Stream.ASSETS, row)) for row in rows]
     assert told == [False, True, True, True, False]
