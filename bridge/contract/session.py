@@ -70,6 +70,10 @@ class Alarm(OpenWord):
     OFFSET_LOST = "offset_lost", "The topic does not hold the command that comes next: retention removed it."
     RECORD_TOO_LARGE = "record_too_large", "An event is larger than its topic takes and was not published."
     LATE_LANDED = "late_landed", "An order shows itself that was answered `not_found`."
+    ORDER_END_UNTOLD = (
+        "order_end_untold",
+        "Orders are in no list of the venue's and no answer tells how they ended: their last record says EXPIRED.",
+    )
     CLOCK_SKEW = "clock_skew", "This machine's clock and the venue's differ by more than `skew_bound_s`."
     BROKER_CLOCK_SKEW = (
         "broker_clock_skew",

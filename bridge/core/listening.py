@@ -9,6 +9,7 @@ from bridge.core.clocks import UNMEASURED_MS, Clocks, ReadMs
 from bridge.core.element import READ, UNREADABLE
 from bridge.core.gaps import Gap, GapLedger, in_numbers
 from bridge.core.now import Now
+from bridge.core.order_ends import find_refused
 from bridge.core.orders import Orders
 from bridge.core.recovery import Recovery, Sweep
 from bridge.core.replies import Replies
@@ -39,7 +40,14 @@ class Listening:
         self._gaps = GapLedger(durable_until_ms)
         self._standing = Standing(terms.horizon_s)
         self._clocks = clocks
-        self._router = Router(self._standing, on_order, on_trade, self._trade_conflict, self._read_venue)
+        self._router = Router(
+            self._standing,
+            on_order,
+            on_trade,
+            self._trade_conflict,
+            read_venue=self._read_venue,
+            name=lambda element: find_refused(element, orders),
+        )
         self.recovery = Recovery(
             self._router,
             self._standing,
@@ -100,6 +108,12 @@ class Listening:
                 at=now.wall_ms, endpoint=endpoint, open_orders=open_orders, recovered=recovered, took_ms=took_ms
             )
         )
+
+    def swept(self, sweep: Sweep, now: Now) -> None:
+        """Tell of the orders whose end the venue has not told."""
+        untold = self.recovery.untold(sweep)
+        if untold:
+            self._replies.alarm(Alarm.ORDER_END_UNTOLD, untold, now)
 
     def close_gaps(self, sweep: Sweep, now: Now) -> None:
         """Note that a sweep brought nothing more, and that everything before it is durable."""

@@ -14,12 +14,14 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct, field
 
+from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Lost
 from bridge.contract.topics import Stream
 from bridge.core.clocks import Clocks
 from bridge.core.element import NOWHERE, READ, UNREADABLE, Element
 from bridge.core.gaps import GapLedger
 from bridge.core.now import Now
+from bridge.core.order_ends import UntoldEnds, end_untold, find_refused
 from bridge.core.orders import Order, Orders
 from bridge.core.route import Router
 from bridge.core.standing import News, Standing
@@ -52,6 +54,8 @@ class Sweep(Struct):
     disputed: dict[tuple[Stream, str, int], float] = field(default_factory=dict)
     """States that REST tells otherwise and dates before what stands, and when a look first found them."""
     unreadable: int = 0
+    untold: list[str] = field(default_factory=list)
+    """Orders that are over without a word of the venue's."""
 
 
 class _Seen(NamedTuple):
@@ -108,6 +112,7 @@ class Recovery:
         self._absent: set[tuple[Stream, str]] = set()
         self._disputed: dict[tuple[Stream, str, int], float] = {}
         """What the last sweep has found of both."""
+        self._untold_ends = UntoldEnds(rest_lag_s)
         self._looked_ms = 0
         self.audited_ms = 0
         """Up to when it is known that nothing is missing; 0 before that."""
@@ -141,6 +146,7 @@ class Recovery:
 
     def begin(self, now: Now) -> Sweep:
         """Begin a sweep."""
+        self._untold_ends.begin()
         since_ms = self._gaps.since_ms(self._overlap_ms)
         audited_ms = max(self.audited_ms - self._rest_lag_ms - _OVERLAP_MS, self._gaps.first_ms)
         if since_ms is None:
@@ -163,6 +169,7 @@ class Recovery:
         for row in rows:
             try:
                 element = READ[stream](row)
+                element = find_refused(element, self._orders)
             except UNREADABLE:
                 sweep.unreadable += 1
                 continue
@@ -206,10 +213,29 @@ class Recovery:
             self._count(sweep, Stream.MARGIN_CALLS, now.wall_ms, missed=False)
 
     def unlisted(self, sweep: Sweep, listed: set[str]) -> list[Order]:
-        """Return the orders that were live before, and that the list of open orders lacks."""
+        """Return the orders that were live before, and that the list of open orders lacks.
+
+        One whose end is known, by an answer of REST, and was not pushed lives on for readers until it is published.
+        """
         before_ms = self._told_until_ms(sweep) if sweep.is_audit else self._login_ms
-        live = self._orders.live()
+        standing = (self._orders.find(order_id, None) for order_id in self._standing.live_orders())
+        live = self._orders.live() + [order for order in standing if order is not None and order.over]
         return [order for order in live if order.order_id not in listed and order.known_ms <= before_ms]
+
+    def unaccounted(self, sweep: Sweep, order_id: str, word: str, now: Now) -> OrderPush | None:
+        """Note that a whole list of open orders lacks one, and what state the venue tells of it; empty for none.
+
+        Return its end, once that is sure without a word of the venue's.
+        """
+        order = self._orders.find(order_id, None)
+        if order is None or order.over or not self._untold_ends.is_over(order_id, word, sweep.began):
+            return None
+        element = end_untold(order, self._standing.last(Stream.ORDERS, order_id))
+        sweep.untold.append(f"{order_id} ({word or 'not told'})")
+        self._publish(self._router.publish(element, now, recovered=True))
+        if not sweep.is_audit:
+            self._count(sweep, Stream.ORDERS, sweep.began.wall_ms, missed=False)
+        return element.order
 
     def end(self, sweep: Sweep, now: Now) -> Verdict:
         """Judge a sweep that is complete, and say when the next is due."""
@@ -248,6 +274,13 @@ class Recovery:
         named = ", ".join(sorted(self._missing)[:_NAMED_MAX])
         more = len(self._missing) - _NAMED_MAX
         return f"REST knows what was not pushed: {named}" + (f" and {more} more" if more > 0 else "")
+
+    @staticmethod
+    def untold(sweep: Sweep) -> str:
+        """Name some of the orders that are over without a word; empty without any."""
+        more = len(sweep.untold) - _NAMED_MAX
+        named = ", ".join(sweep.untold[:_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
+        return f"no list of the venue has these orders, and no answer their end: {named}" if named else ""
 
     def _end_audit(self, sweep: Sweep, now: Now) -> Verdict:
         began_ms, seen = sweep.began.wall_ms, self._missing

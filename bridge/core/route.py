@@ -40,12 +40,15 @@ class Router:
         on_order: Callable[[OrderPush, Now], None],
         on_trade: Callable[[TradePush, Now], None],
         on_conflict: Callable[[str, Now], None],
+        *,
         read_venue: Callable[[Now], ReadMs] | None = None,
+        name: Callable[[Element], Element] = lambda element: element,
     ) -> None:
         self._standing = standing
         self._on_order = on_order
         self._on_trade = on_trade
         self._on_conflict = on_conflict
+        self._name = name
         self._read_venue = read_venue or (lambda now: ReadMs(now.wall_ms, now.wall_ms))
         self._trades: dict[str, Meaning] = {}
         self._conflicts: set[tuple[str, Meaning]] = set()
@@ -70,6 +73,7 @@ class Router:
                 readable = False
                 continue
             readable &= element.value == value
+            element = self._name(element)
             records += self.publish(element, now)
             if element.order is not None:
                 self._on_order(element.order, now)

@@ -117,6 +117,15 @@ class Standing:
         known = self._known(element)
         return known.told_ms if known is not None else 0
 
+    def last(self, stream: Stream, key: str) -> bytes | None:
+        """Return what stands under a key."""
+        known = self._live[stream].get(key)
+        return known.element.value if known is not None else None
+
+    def live_orders(self) -> list[str]:
+        """Return the orders that live for readers."""
+        return list(self._live[Stream.ORDERS])
+
     def stands(self, element: Element) -> bool:
         """Whether anything stands under the key of an element."""
         return self._known(element) is not None

@@ -11,6 +11,7 @@ import structlog
 from bridge.contract.session import Alarm, Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
+from bridge.core.order_ends import name_row
 from bridge.core.recovery import ARCHIVE_MS, Sweep, Verdict
 from bridge.core.traffic import Rows
 from bridge.errors import ListTooLong, RowNotUnderstood, VenueError, VenueRefused
@@ -146,6 +147,7 @@ class Recovery:
         if not self._is_current():
             return
         verdict = self._judge.end(sweep, self._clock())
+        account.listening.swept(sweep, self._clock())
         if not account.recovered:
             self._complete(sweep, open_orders)
             self._events.publish()
@@ -211,31 +213,37 @@ class Recovery:
             await self._durable()
         names = [*singly.items(), *((order.order_id, None) for order in self._judge.unlisted(sweep, listed))]
         for some in (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)):
-            await together(*(self._order(sweep, order_id, row) for order_id, row in some))
+            await together(*(self._order(sweep, order_id, row, whole=not live.unreadable) for order_id, row in some))
             await self._durable()
         return len(live)
 
-    async def _order(self, sweep: Sweep, order_id: str, row: OrderRow | None) -> None:
+    async def _order(self, sweep: Sweep, order_id: str, row: OrderRow | None, *, whole: bool) -> None:
         """Ask for one order; `row` is what the history tells of it, which leaves out what was last done to it.
 
-        One that the venue refuses to speak of holds up no other.
+        One that the venue refuses to speak of holds up no other. `whole`: the list of open orders, which lacks it, is.
         """
-        whole = None
+        told = None
         try:
-            whole = await self._rest.order(order_id=order_id)
+            told = await self._rest.order(order_id=order_id)
         except (VenueRefused, RowNotUnderstood) as error:
             self._log.error("order.refused", order_id=order_id, detail=str(error))
             sweep.unreadable += row is None
         else:
-            if whole is None:
+            if told is None:
                 self._log.warning("order.unknown_to_venue", order_id=order_id)
-        for one in (whole, row):
+        for one in (told, row):
             if one is not None:
-                self._take(sweep, one)
+                self._take(sweep, one, order_id)
+        if whole and row is None:
+            now = self._clock()
+            ended = self._judge.unaccounted(sweep, order_id, told.order.order_state if told is not None else "", now)
+            if ended is not None:
+                self._account.order_row(ended, now)
 
-    def _take(self, sweep: Sweep, row: OrderRow) -> None:
-        self._judge.take(sweep, Stream.ORDERS, [row.raw], self._clock())
-        self._account.order_row(row.order, self._clock())
+    def _take(self, sweep: Sweep, row: OrderRow, order_id: str = "") -> None:
+        push, raw = name_row(row.order, row.raw, order_id)
+        self._judge.take(sweep, Stream.ORDERS, [raw], self._clock())
+        self._account.order_row(push, self._clock())
 
     async def _trades(self, sweep: Sweep) -> None:
         async for rows in self._in_parts(sweep, self._rest.executions, sweep.since_ms):

@@ -5,9 +5,7 @@ of the channels. Every value keeps the venue's own text, and a field that nobody
 and the push has not is dropped, and what the two write differently is written as the push writes it.
 """
 
-import re
 from collections.abc import Hashable, Iterable
-from decimal import Context, Decimal
 from typing import Final, Protocol, Self
 
 import msgspec
@@ -38,8 +36,6 @@ _ORDER_AMOUNTS: Final = (
 _FEE_SPLIT: Final = ("fee", "feeCoin", "rebate", "rebateCoin")
 _TRADE_ONLY_REST: Final = ("algoOrderId", "tradeSource")
 _TRADE_TEXTS: Final = ("clientOrderId", "tradingFeeCoin")
-_PLAIN: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
-_EXACT: Final = Context(prec=100)
 
 _fields: Final = msgspec.json.Decoder(_Fields)
 
@@ -88,31 +84,20 @@ def order_as_pushed(row: bytes) -> bytes:
 def trade_as_pushed(row: bytes) -> bytes:
     """Turn an execution into the `Trades` push of it.
 
-    The venue has announced that `tradingFee` will go. Without it, it is made of fee and rebate, negative for a rebate.
-    Where that is not possible, the two stay as they are.
+    The venue has announced that `tradingFee` will go. Without it the split stays as it is; where nothing is rebated, it
+    is the fee. What part of a rebate an execution is paid, nobody has documented: then there is none.
     """
     fields = _fields.decode(row)
     _drop(fields, _TRADE_ONLY_REST)
-    net = None if _text(fields, "tradingFee") else _net_fee(fields)
-    if net is not None:
-        fields["tradingFee"] = _quoted(net)
     if _text(fields, "tradingFee"):
         if not _text(fields, "tradingFeeCoin"):
             fields["tradingFeeCoin"] = _quoted(_text(fields, "feeCoin") or _text(fields, "rebateCoin"))
         _drop(fields, _FEE_SPLIT)
+    elif _text(fields, "fee") and not _text(fields, "rebate").strip("0."):
+        fields["tradingFee"], fields["tradingFeeCoin"] = fields["fee"], _quoted(_text(fields, "feeCoin"))
+        _number_to_text(fields, ("tradingFee",))
     _fill(fields, _TRADE_TEXTS, _EMPTY)
     return msgspec.json.encode(fields)
-
-
-def _net_fee(fields: _Fields) -> str | None:
-    """Return fee less rebate, to the last digit; None where they are missing, no numbers, or in different coins."""
-    amounts = [_text(fields, name) for name in ("fee", "rebate")]
-    if not any(amounts) or not all(_PLAIN.fullmatch(amount or "0") for amount in amounts):
-        return None
-    fee, rebate = (Decimal(amount or "0") for amount in amounts)
-    if fee and rebate and _text(fields, "feeCoin") != _text(fields, "rebateCoin"):
-        return None
-    return format(_EXACT.subtract(fee, rebate), "f")
 
 
 def position_as_pushed(row: bytes) -> bytes:

@@ -117,13 +117,17 @@ async def test_every_execution_is_as_it_was_pushed(venue: Venue, rest: RestClien
     assert fees == {True, False}
 
 
-async def test_an_execution_without_the_fee_that_will_go_is_as_it_was_pushed(venue: Venue) -> None:
-    """The push's fee is fee less rebate."""
+async def test_an_execution_without_the_fee_that_will_go_keeps_its_split(venue: Venue) -> None:
+    """Its fee is the push's where nothing is rebated; else only the split tells."""
     pushed = _shapes(trade.payload for trade in venue.ledger.trades(venue.portfolio().portfolio_id))
     rows = [rest_execution(trade) for trade in venue.portfolio().trades]
-    for row in rows:
-        del row["tradingFee"], row["tradingFeeCoin"]
-    assert pushed == _shapes(trade_as_pushed(json.dumps(row).encode()) for row in rows)
+    gone = ("tradingFee", "tradingFeeCoin")
+    for push, row in zip(pushed, rows, strict=True):
+        split = {name: row[name] for name in ("fee", "feeCoin", "rebate", "rebateCoin")}
+        bare = {name: value for name, value in row.items() if name not in gone}
+        lost = gone if Decimal(str(row["rebate"])) else ()
+        told = {name: value for name, value in push.items() if name not in lost}
+        assert told | split == json.loads(trade_as_pushed(json.dumps(bare).encode()))
 
 
 async def test_every_balance_is_as_it_was_pushed(venue: Venue, rest: RestClient) -> None:

@@ -1,0 +1,145 @@
+"""Orders whose end the venue does not name: each has a last record that is over, and nobody asks about it for ever."""
+
+import json
+
+import pytest
+from one_recovery import OneRecovery, Row, order
+
+from bridge.contract.topics import Stream
+from bridge.core.order_ends import name_row
+from bridge.core.recovery import Verdict
+
+SYM = "OKX_PERP_ETH_USDT"
+
+
+def _look(one: OneRecovery, word: str) -> list[str]:
+    """Let an audit's whole lists lack every order; return which it asks for, of which REST tells that state."""
+    sweep = one.recovery.begin(one.now)
+    asked = [found.order_id for found in one.recovery.unlisted(sweep, set())]
+    for order_id in asked:
+        ended = one.recovery.unaccounted(sweep, order_id, word, one.now)
+        if ended is not None:
+            one.account.order_row(ended, one.now)
+    one.account.listening.swept(sweep, one.now)
+    one.end(sweep)
+    return asked
+
+
+def _refusal(client_order_id: str) -> Row:
+    return order(0, "REJECT") | {"orderId": "", "clientOrderId": client_order_id}
+
+
+@pytest.mark.parametrize(("state", "word"), [("NEW", ""), ("PARTIALLY_CANCELLED", "PARTIALLY_CANCELLED")])
+def test_what_two_whole_lists_lack_is_over_whatever_its_word(state: str, word: str) -> None:
+    """Not before REST must know it; its last record says so, it is asked for no more, and somebody is told once."""
+    one = OneRecovery().healthy()
+    one.push(Stream.ORDERS, *(order(one.now.wall_ms, state, "0.4", f"{n}") for n in range(5)))
+    for seconds in (60, 29, 1):
+        one.wait(seconds)
+        assert len(_look(one, word)) == 5
+    one.wait(60)
+    assert _look(one, word) == []
+    last = one.last(Stream.ORDERS)
+    assert [(row or {})["orderState"] for row in last.values()] == ["EXPIRED"] * 5
+    assert [(row or {})["executedQty"] for row in last.values()] == ["0.4"] * 5
+    (alarm,) = one.events("alarm.raised")
+    assert alarm["alarm"] == "order_end_untold"
+    assert alarm["detail"].endswith(
+        f"0 ({word or 'not told'}), 1 ({word or 'not told'}), 2 ({word or 'not told'}) and 2 more"
+    )
+    one.wait(3600)
+    assert [record for record in one.tick() if record.stream is Stream.ORDERS] == []
+
+
+def test_an_end_that_only_a_question_told_is_asked_for_until_it_is_published() -> None:
+    """The history's pages may not reach it; the first look alone proves nothing, and the second must find it too."""
+    one = OneRecovery().healthy()
+    one.push(Stream.ORDERS, order(one.now.wall_ms))
+    end = order(one.now.wall_ms + 5000, "CANCELLED")
+    for verdict in (Verdict.NOTHING, Verdict.MISSED):
+        one.wait(60)
+        sweep = one.recovery.begin(one.now)
+        assert [found.order_id for found in one.recovery.unlisted(sweep, set())] == ["17"]
+        one.take(sweep, Stream.ORDERS, end)
+        assert one.end(sweep) is verdict
+    one.log_in().sweep(orders=[end])
+    assert one.last(Stream.ORDERS)["17"] == end
+    assert one.recovery.unlisted(one.recovery.begin(one.now), set()) == []
+
+
+def test_one_look_that_finds_it_begins_anew() -> None:
+    """A list that lacked it for a moment proves nothing."""
+    one = OneRecovery().healthy()
+    one.push(Stream.ORDERS, order(one.now.wall_ms))
+    for word in ("", "OPEN", "", "open"):
+        one.wait(60)
+        assert _look(one, word) == ["17"]
+    assert one.last(Stream.ORDERS)["17"] == json.loads(one.records(Stream.ORDERS)[0].value or b"")
+
+
+def test_an_order_that_was_only_acked_ends_under_what_is_known_of_it() -> None:
+    """Nothing of it was ever pushed. In a gap it counts as recovered."""
+    one = OneRecovery().begin()
+    one.account._orders.acked("9", "mine", SYM, one.now.wall_ms - 1000)
+    for _ in range(2):
+        assert _look(one, "") == ["9"]
+        one.wait(30)
+    assert one.last(Stream.ORDERS)["9"] == {
+        "orderId": "9",
+        "clientOrderId": "mine",
+        "sym": SYM,
+        "orderState": "EXPIRED",
+    }
+    one.sweep()
+    one.sweep()
+    assert one.events("gap.closed")[0]["recovered"]["orders"] == 1
+
+
+def test_what_is_over_or_unknown_by_now_is_not_ended_again() -> None:
+    """Its push came while it was asked for."""
+    one = OneRecovery().healthy()
+    one.push(Stream.ORDERS, order(one.now.wall_ms, "FILLED", "1"))
+    sweep = one.recovery.begin(one.now)
+    assert [one.recovery.unaccounted(sweep, name, "", one.now) for name in ("17", "18")] == [None, None]
+    assert one.recovery.untold(sweep) == ""
+
+
+@pytest.mark.parametrize("by_rest", [False, True])
+def test_a_refusal_without_an_order_id_is_of_the_order_of_its_name(*, by_rest: bool) -> None:
+    """One that was acked, or is new: its end stands under its orderId."""
+    one = OneRecovery().healthy()
+    for order_id, name in (("7", "acked"), ("8", "new")):
+        one.account._orders.acked(order_id, name, SYM, one.now.wall_ms)
+    one.push(Stream.ORDERS, order(one.now.wall_ms, "NEW", order_id="8") | {"clientOrderId": "new"})
+    for name in ("acked", "new"):
+        if by_rest:
+            one.recovery.take(
+                one.recovery.begin(one.now), Stream.ORDERS, [json.dumps(_refusal(name)).encode()], one.now
+            )
+        else:
+            one.push(Stream.ORDERS, _refusal(name))
+    if not by_rest:
+        last = one.last(Stream.ORDERS)
+        assert {key: (row or {})["orderState"] for key, row in last.items()} == {"7": "REJECT", "8": "REJECT"}
+        assert one.account._orders.live() == []
+
+
+@pytest.mark.parametrize("row", [{"orderState": "OPEN"}, {"orderState": "FILLED"}, {"clientOrderId": "another"}])
+def test_a_refusal_is_not_of_an_order_that_the_exchange_has_taken(row: Row) -> None:
+    """It is of another one of that name, which has no orderId."""
+    one = OneRecovery().healthy()
+    one.push(Stream.ORDERS, order(one.now.wall_ms) | {"clientOrderId": "mine"} | row)
+    one.push(Stream.ORDERS, _refusal("mine"), order(0, "REJECT") | {"orderId": ""})
+    assert (one.last(Stream.ORDERS)["17"] or {})["orderState"] == row.get("orderState", "OPEN")
+
+
+def test_a_row_without_an_order_id_is_of_the_order_that_was_asked_for() -> None:
+    """Only then: what has an id keeps it, and so do the bytes."""
+    one = OneRecovery()
+    pushes = []
+    one.account.listening._router._on_order = lambda push, _: pushes.append(push)
+    one.push(Stream.ORDERS, _refusal("mine"), order(0))
+    nameless, named = pushes
+    assert json.loads(name_row(nameless, json.dumps(_refusal("mine")).encode(), "17")[1])["orderId"] == "17"
+    assert name_row(named, b"its own", "18") == (named, b"its own")
+    assert name_row(nameless, b"its own", "") == (nameless, b"its own")
