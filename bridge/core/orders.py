@@ -2,6 +2,7 @@
 
 from collections import deque
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ REFUSED: Final = frozenset({"REJECT", "FAIL"})
 _SYNONYMS: Final = {"CANCELED": "CANCELLED", "REJECTED": "REJECT", "FAILED": "FAIL"}
 _OVER_REMEMBERED_MAX: Final = 100_000
 _AMENDED_REMEMBERED_MAX: Final = 100_000
+_UNSHOWN_REMEMBERED_MAX: Final = 10_000
 _TIME_DIGITS_MAX: Final = 15
 _TIME_MAX_MS: Final = 253_402_300_799_999
 
@@ -149,6 +151,8 @@ class Orders:
         self._by_order_id: dict[str, Order] = {}
         self._by_client_order_id: dict[str, str] = {}
         self._over: deque[str] = deque()
+        self._unshown: dict[str, int] = {}
+        """Orders that were acked and have not shown themselves, and when; the oldest first."""
         self._amended_ms: dict[str, int] = {}
         """When an order was last asked, or seen, to be replaced."""
         self._successors: dict[str, str] = {}
@@ -204,8 +208,19 @@ class Orders:
             self._by_order_id[order_id] = Order(
                 order_id, client_order_id, sym, None, None, None, "", "", NOTHING, created_ms=at_ms
             )
+            self._unshown[order_id] = at_ms
+            if len(self._unshown) > _UNSHOWN_REMEMBERED_MAX:
+                del self._unshown[next(iter(self._unshown))]
         if not known or named is None or named.over:
             self._by_client_order_id[client_order_id] = order_id
+
+    def pop_unshown(self, acked_before_ms: int, orders_max: int) -> list[str]:
+        """Return some orders that were acked before a time of the venue's and have not shown themselves; each once."""
+        first = list(islice(self._unshown.items(), orders_max))
+        overdue = [order_id for order_id, acked_ms in first if acked_ms <= acked_before_ms]
+        for order_id in overdue:
+            del self._unshown[order_id]
+        return overdue
 
     def amended(self, order_id: str | None, at_ms: int) -> None:
         """Note that an order is asked to be replaced: it may come back under another orderId."""
@@ -251,6 +266,7 @@ class Orders:
         may tell few of the fields: what never changes is kept from the others.
         """
         order_id = str(push.order_id)
+        self._unshown.pop(order_id, None)
         known = self._by_order_id.get(order_id)
         order = _read(push, known)
         if not order_id or order is known:

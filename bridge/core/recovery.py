@@ -34,6 +34,9 @@ _FIRST_PAUSE: Final = 1 / 8
 _SECOND_LOOK: Final = 1 / 6
 """Pauses, as parts of `rest_lag_s`: after the first sweep of a session, doubled each time; before a second look."""
 _NAMED_MAX: Final = 3
+_PUSH_OVERDUE_MS: Final = 3000
+"""An accepted order shows itself within so long, or is asked for."""
+_OVERDUE_MAX: Final = 10
 _AUDITS_LATE_MS: Final = 30_000
 """By so much an audit may be late, for the venue's own limits."""
 
@@ -113,6 +116,8 @@ class Recovery:
         self._disputed: dict[tuple[Stream, str, int], float] = {}
         """What the last sweep has found of both."""
         self._untold_ends = UntoldEnds(rest_lag_s)
+        self._unpushed: dict[str, int] = {}
+        """Orders that were asked for because their push was overdue, and the venue's time of that."""
         self._looked_ms = 0
         self.audited_ms = 0
         """Up to when it is known that nothing is missing; 0 before that."""
@@ -142,6 +147,7 @@ class Recovery:
         self._login = now
         self._sweeps = 0
         self._missing, self._absent, self._disputed = {}, set(), {}
+        self._unpushed.clear()
         self.sweep_at = now.mono
 
     def begin(self, now: Now) -> Sweep:
@@ -150,7 +156,7 @@ class Recovery:
         since_ms = self._gaps.since_ms(self._overlap_ms)
         audited_ms = max(self.audited_ms - self._rest_lag_ms - _OVERLAP_MS, self._gaps.first_ms)
         if since_ms is None:
-            return Sweep(now, audited_ms, is_audit=True)
+            return self._begin_audit(Sweep(now, audited_ms, is_audit=True))
         if self.audited_ms:
             # Audits may have failed for long before the link was lost, and what was muted then is before the overlap.
             since_ms = min(since_ms, audited_ms)
@@ -158,6 +164,24 @@ class Recovery:
             since_ms = now.wall_ms - self._overlap_ms  # the clock was set back since the gap began
         # What a whole sweep was told, it need not be told again: REST lags by `rest_lag_s` at most.
         return Sweep(now, max(since_ms, self._swept_ms), is_audit=False)
+
+    def _begin_audit(self, sweep: Sweep) -> Sweep:
+        """Count as missing what had to be asked for and was not pushed since, once REST must know what was pushed."""
+        self._unpushed = {key: ms for key, ms in self._unpushed.items() if self._standing.is_recovered(key)}
+        told_ms = self._told_until_ms(sweep)
+        sweep.missing |= {f"a push of {key}" for key, asked_ms in self._unpushed.items() if asked_ms <= told_ms}
+        return sweep
+
+    def overdue(self, now: Now) -> list[str]:
+        """Return some acked orders of which a push is overdue, to be asked for; each once."""
+        return self._orders.pop_unshown(self._venue.read_at(now.mono).earliest - _PUSH_OVERDUE_MS, _OVERDUE_MAX)
+
+    def take_overdue(self, row: bytes, now: Now) -> None:
+        """Publish what REST tells of an order whose push is overdue, unless that has come meanwhile."""
+        element = READ[Stream.ORDERS](row)
+        if self._standing.news(element) is News.NEWER:
+            self._publish(self._router.publish(element, now, recovered=True))
+            self._unpushed[element.key] = self._venue.read_at(now.mono).latest
 
     def is_news(self, stream: Stream, row: bytes) -> bool:
         """Whether a row, which was understood before, tells more than what was published."""

@@ -122,6 +122,11 @@ class Standing:
         known = self._live[stream].get(key)
         return known.element.value if known is not None else None
 
+    def is_recovered(self, order_id: str) -> bool:
+        """Whether what stands of an order came from REST, and nothing of it was pushed since."""
+        known = self._live[Stream.ORDERS].get(order_id) or self._over.get(order_id)
+        return known is not None and known.recovered
+
     def live_orders(self) -> list[str]:
         """Return the orders that live for readers."""
         return list(self._live[Stream.ORDERS])

@@ -40,6 +40,7 @@ _AT_ONCE: Final = 10
 _WHOLE_MAX: Final = 500
 """So many of the orders that ended in a gap are asked for whole; of more, the history's rows must do."""
 _FLUSH_S: Final = 5.0
+_OVERDUE_LOOK_S: Final = 1.0
 
 
 class Recovery:
@@ -95,7 +96,7 @@ class Recovery:
             while self._is_current():
                 if await self._swept():
                     retry_s = _RETRY_FIRST_S
-                    await self._wait(self._judge.sweep_at - self._clock().mono)
+                    await self._wait_for_sweep()
                 else:
                     await self._wait(retry_s)
                     retry_s = min(2 * retry_s, _RETRY_LAST_S)
@@ -103,6 +104,26 @@ class Recovery:
     def _is_current(self) -> bool:
         """Whether the session that is swept for still lives."""
         return self._session.logged_in and not self._login.is_set()
+
+    async def _wait_for_sweep(self) -> None:
+        """Wait until the next sweep is due, and ask meanwhile for orders whose push is overdue."""
+        while self._is_current() and (left_s := self._judge.sweep_at - self._clock().mono) > 0:
+            for order_id in self._judge.overdue(self._clock()):
+                await self._ask_for_overdue(order_id)
+            await self._wait(min(left_s, _OVERDUE_LOOK_S))
+
+    async def _ask_for_overdue(self, order_id: str) -> None:
+        """Ask for one order that was acked and not pushed. Where nothing is told, the audits go on looking."""
+        try:
+            row = await self._rest.order(order_id=order_id)
+        except VenueError as error:
+            self._log.warning("order.overdue", order_id=order_id, detail=str(error))
+            return
+        if row is not None and self._is_current():
+            push, raw = name_row(row.order, row.raw, order_id)
+            self._judge.take_overdue(raw, self._clock())
+            self._account.order_row(push, self._clock())
+            self._events.publish()
 
     async def _wait(self, time_s: float) -> None:
         """Wait, but let no new login wait for what concerned the one before it."""

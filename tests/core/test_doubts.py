@@ -279,7 +279,7 @@ def test_a_cancel_is_asked_about_when_it_is_no_longer_repeated() -> None:
     ("fields", "outcome", "words"),
     [
         ({"orderState": "CANCELLED"}, "accepted", "its answer was lost; CANCELLED"),
-        ({"orderState": "CANCELED"}, "accepted", "its answer was lost; CANCELED"),
+        ({"orderState": "CANCELED"}, "accepted", "its answer was lost; CANCELLED"),
         ({"action": "CANCEL_FAILED"}, "accepted", "its answer was lost; OPEN"),
         ({"orderState": "FILLED"}, "not_found", "the order had ended as FILLED"),
     ],

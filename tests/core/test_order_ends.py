@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from one_recovery import OneRecovery, Row, order
+from one_recovery import OneRecovery, Row, order, raw
 
 from bridge.contract.topics import Stream
 from bridge.core.order_ends import name_row
@@ -143,3 +143,53 @@ def test_a_row_without_an_order_id_is_of_the_order_that_was_asked_for() -> None:
     assert json.loads(name_row(nameless, json.dumps(_refusal("mine")).encode(), "17")[1])["orderId"] == "17"
     assert name_row(named, b"its own", "18") == (named, b"its own")
     assert name_row(nameless, b"its own", "") == (nameless, b"its own")
+
+
+def test_a_push_that_is_overdue_is_asked_for_once() -> None:
+    """Three seconds after the ack, unless the order has shown itself; so many at a time."""
+    one = OneRecovery().healthy()
+    for n in range(12):
+        one.account._orders.acked(f"{n}", f"name{n}", SYM, one.now.wall_ms)
+    one.push(Stream.ORDERS, order(one.now.wall_ms, order_id="3"))
+    one.wait(2.9)
+    assert one.recovery.overdue(one.now) == []
+    one.wait(0.2)
+    assert one.recovery.overdue(one.now) == [f"{n}" for n in (0, 1, 2, 4, 5, 6, 7, 8, 9, 10)]
+    assert [one.recovery.overdue(one.now) for _ in range(2)] == [["11"], []]
+
+
+def test_what_rest_tells_of_an_overdue_push_is_published_and_missed_if_no_push_comes() -> None:
+    """At once; the audits want the push all the same, because others may be missing with it."""
+    one = OneRecovery().healthy()
+    row = order(one.now.wall_ms)
+    one.wait(3)
+    for _ in range(2):
+        one.recovery.take_overdue(raw(row), one.now)
+    one.tick()
+    assert [(record.value, record.recovered) for record in one.records(Stream.ORDERS)] == [(raw(row), True)]
+    verdicts = []
+    for seconds in (20, 20, 5):
+        one.wait(seconds)
+        verdicts.append(one.sweep(orders=[row]))
+    assert verdicts == [Verdict.NOTHING, Verdict.NOTHING, Verdict.MISSED]
+
+
+@pytest.mark.parametrize("state", ["OPEN", "FILLED"])
+def test_a_push_that_comes_late_was_not_missed(state: str) -> None:
+    """It is published too, and nothing is said."""
+    one = OneRecovery().healthy()
+    one.recovery.take_overdue(raw(order(one.now.wall_ms, "NEW")), one.now)
+    one.push(Stream.ORDERS, order(one.now.wall_ms + 1, state))
+    for _ in range(3):
+        one.wait(60)
+        assert one.sweep() is Verdict.NOTHING
+
+
+def test_so_many_orders_await_their_push_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mute stream must not fill the memory."""
+    monkeypatch.setattr("bridge.core.orders._UNSHOWN_REMEMBERED_MAX", 2)
+    one = OneRecovery().healthy()
+    for n in range(4):
+        one.account._orders.acked(f"{n}", f"name{n}", SYM, one.now.wall_ms)
+    one.wait(4)
+    assert one.recovery.overdue(one.now) == ["2", "3"]

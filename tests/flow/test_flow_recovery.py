@@ -2,12 +2,13 @@
 
 import msgspec
 import pytest
-from one_account import order_push, trade_push
+from one_account import order_push, place, trade_push
 from outside import Outside, Row, until
 
 from bridge.app import clock
 from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause
+from bridge.contract.topics import Stream
 from bridge.core.traffic import Push
 from bridge.errors import RowNotUnderstood, VenueRefused, VenueUnreachable
 
@@ -60,6 +61,23 @@ async def test_a_row_that_cannot_be_read_holds_no_sweep_up() -> None:
         await outside.closed(1)
     (closed,) = outside.topics.session_events("gap.closed")
     assert "unreadable_rows" in closed["lost"]
+
+
+async def test_an_order_whose_push_is_overdue_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What REST tells of it is on `orders`; a venue that does not answer is not asked again."""
+    monkeypatch.setattr("bridge.core.recovery._PUSH_OVERDUE_MS", 0)
+    monkeypatch.setattr("bridge.flow.recovery._OVERDUE_LOOK_S", 0.02)
+    outside = Outside(rest_lag_s=0.1, audit_period_s=60)
+    async with outside.running():
+        await outside.closed(1)
+        outside.venue.order_trouble = VenueUnreachable("away")
+        outside.group.write(place("p1"))
+        await until(lambda: "91" in outside.venue.asked)
+        outside.venue.order_trouble = None
+        outside.venue.orders["92"] = Row(msgspec.convert(order_push("mine", orderId="92"), OrderPush))
+        outside.group.write(place("p2"))
+        await until(lambda: any(record.stream is Stream.ORDERS for record in outside.topics.said()))
+    assert outside.venue.asked.count("91") == outside.venue.asked.count("92") == 1
 
 
 async def test_a_list_that_is_too_long_is_asked_for_in_parts() -> None:
