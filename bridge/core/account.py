@@ -29,10 +29,10 @@ from bridge.core.now import Now
 from bridge.core.order_lookups import OrderLookups
 from bridge.core.orders import Orders
 from bridge.core.own_cancels import OwnCancels
-from bridge.core.recovery import Sweep
 from bridge.core.replies import Replies
 from bridge.core.sending import Commit, Sending
 from bridge.core.settling import Settling
+from bridge.core.sweep import Sweep
 from bridge.core.terms import Terms
 from bridge.core.traffic import Answer, Outgoing, Received
 from bridge.core.windows import Windows

@@ -11,10 +11,11 @@ from bridge.core.gaps import Gap, GapLedger, in_numbers
 from bridge.core.now import Now
 from bridge.core.order_ends import find_refused
 from bridge.core.orders import Orders
-from bridge.core.recovery import Recovery, Sweep
+from bridge.core.recovery import Recovery
 from bridge.core.replies import Replies
 from bridge.core.route import Router
 from bridge.core.standing import Standing
+from bridge.core.sweep import Sweep, name_some
 from bridge.core.terms import Terms
 from bridge.core.traffic import Push, Unreadable
 
@@ -111,9 +112,9 @@ class Listening:
 
     def swept(self, sweep: Sweep, now: Now) -> None:
         """Tell of the orders whose end the venue has not told."""
-        untold = self.recovery.untold(sweep)
-        if untold:
-            self._replies.alarm(Alarm.ORDER_END_UNTOLD, untold, now)
+        if sweep.untold:
+            text = f"no list of the venue has these orders, and no answer their end: {name_some(sweep.untold)}"
+            self._replies.alarm(Alarm.ORDER_END_UNTOLD, text, now)
 
     def close_gaps(self, sweep: Sweep, now: Now) -> None:
         """Note that a sweep brought nothing more, and that everything before it is durable."""

@@ -7,12 +7,8 @@ if the next sweep finds it missing still. What has no time, such as an end, must
 what changes all the time, with nothing pushed in between.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable
-from enum import Enum, auto
 from typing import Final, NamedTuple
-
-from msgspec import Struct, field
 
 from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Lost
@@ -23,42 +19,18 @@ from bridge.core.gaps import GapLedger
 from bridge.core.now import Now
 from bridge.core.order_ends import UntoldEnds, end_untold, find_refused
 from bridge.core.orders import Order, Orders
+from bridge.core.overdue import OverduePushes
 from bridge.core.route import Router
 from bridge.core.standing import News, Standing
+from bridge.core.sweep import ARCHIVE_MS, Sweep, Verdict, name_some
 from bridge.core.traffic import Outgoing
 
-ARCHIVE_MS: Final = 90 * 24 * 3600 * 1000
-"""How far back the venue knows executions (LTP docs, Query Archive Executions)."""
 _OVERLAP_MS: Final = 60_000
 _FIRST_PAUSE: Final = 1 / 8
 _SECOND_LOOK: Final = 1 / 6
 """Pauses, as parts of `rest_lag_s`: after the first sweep of a session, doubled each time; before a second look."""
-_NAMED_MAX: Final = 3
-_PUSH_OVERDUE_MS: Final = 3000
-"""An accepted order shows itself within so long, or is asked for."""
-_OVERDUE_MAX: Final = 10
 _AUDITS_LATE_MS: Final = 30_000
 """By so much an audit may be late, for the venue's own limits."""
-
-
-class Sweep(Struct):
-    """One sweep: when it began, from when on executions and ended orders matter to it, and what it has found."""
-
-    began: Now
-    since_ms: int
-    is_audit: bool
-    found: Counter[Stream] = field(default_factory=Counter)
-    missing: set[str] = field(default_factory=set)
-    """What an audit finds and was not pushed, and is older than REST may lag."""
-    undated: set[str] = field(default_factory=set)
-    """What it finds besides, and nothing tells how long it has been missing."""
-    absent: set[tuple[Stream, str]] = field(default_factory=set)
-    """Keys that a whole list lacks, which was not known before."""
-    disputed: dict[tuple[Stream, str, int], float] = field(default_factory=dict)
-    """States that REST tells otherwise and dates before what stands, and when a look first found them."""
-    unreadable: int = 0
-    untold: list[str] = field(default_factory=list)
-    """Orders that are over without a word of the venue's."""
 
 
 class _Seen(NamedTuple):
@@ -66,16 +38,6 @@ class _Seen(NamedTuple):
 
     since_ms: int
     before_ms: int
-
-
-class Verdict(Enum):
-    """What follows from a sweep."""
-
-    NOTHING = auto()
-    MAY_CLOSE = auto()
-    """Once everything that was recovered is durable, the gaps may close."""
-    MISSED = auto()
-    """Pushes were missed on a link that seemed alive."""
 
 
 class Recovery:
@@ -116,8 +78,7 @@ class Recovery:
         self._disputed: dict[tuple[Stream, str, int], float] = {}
         """What the last sweep has found of both."""
         self._untold_ends = UntoldEnds(rest_lag_s)
-        self._unpushed: dict[str, int] = {}
-        """Orders that were asked for because their push was overdue, and the venue's time of that."""
+        self.overdue = OverduePushes(orders, standing, router, publish, self._venue)
         self._looked_ms = 0
         self.audited_ms = 0
         """Up to when it is known that nothing is missing; 0 before that."""
@@ -147,7 +108,7 @@ class Recovery:
         self._login = now
         self._sweeps = 0
         self._missing, self._absent, self._disputed = {}, set(), {}
-        self._unpushed.clear()
+        self.overdue.logged_in()
         self.sweep_at = now.mono
 
     def begin(self, now: Now) -> Sweep:
@@ -156,7 +117,9 @@ class Recovery:
         since_ms = self._gaps.since_ms(self._overlap_ms)
         audited_ms = max(self.audited_ms - self._rest_lag_ms - _OVERLAP_MS, self._gaps.first_ms)
         if since_ms is None:
-            return self._begin_audit(Sweep(now, audited_ms, is_audit=True))
+            audit = Sweep(now, audited_ms, is_audit=True)
+            audit.missing |= self.overdue.not_pushed(self._told_until_ms(audit))
+            return audit
         if self.audited_ms:
             # Audits may have failed for long before the link was lost, and what was muted then is before the overlap.
             since_ms = min(since_ms, audited_ms)
@@ -164,24 +127,6 @@ class Recovery:
             since_ms = now.wall_ms - self._overlap_ms  # the clock was set back since the gap began
         # What a whole sweep was told, it need not be told again: REST lags by `rest_lag_s` at most.
         return Sweep(now, max(since_ms, self._swept_ms), is_audit=False)
-
-    def _begin_audit(self, sweep: Sweep) -> Sweep:
-        """Count as missing what had to be asked for and was not pushed since, once REST must know what was pushed."""
-        self._unpushed = {key: ms for key, ms in self._unpushed.items() if self._standing.is_recovered(key)}
-        told_ms = self._told_until_ms(sweep)
-        sweep.missing |= {f"a push of {key}" for key, asked_ms in self._unpushed.items() if asked_ms <= told_ms}
-        return sweep
-
-    def overdue(self, now: Now) -> list[str]:
-        """Return some acked orders of which a push is overdue, to be asked for; each once."""
-        return self._orders.pop_unshown(self._venue.read_at(now.mono).earliest - _PUSH_OVERDUE_MS, _OVERDUE_MAX)
-
-    def take_overdue(self, row: bytes, now: Now) -> None:
-        """Publish what REST tells of an order whose push is overdue, unless that has come meanwhile."""
-        element = READ[Stream.ORDERS](row)
-        if self._standing.news(element) is News.NEWER:
-            self._publish(self._router.publish(element, now, recovered=True))
-            self._unpushed[element.key] = self._venue.read_at(now.mono).latest
 
     def is_news(self, stream: Stream, row: bytes) -> bool:
         """Whether a row, which was understood before, tells more than what was published."""
@@ -295,16 +240,7 @@ class Recovery:
 
     def missing(self) -> str:
         """Name some of what the last audit missed."""
-        named = ", ".join(sorted(self._missing)[:_NAMED_MAX])
-        more = len(self._missing) - _NAMED_MAX
-        return f"REST knows what was not pushed: {named}" + (f" and {more} more" if more > 0 else "")
-
-    @staticmethod
-    def untold(sweep: Sweep) -> str:
-        """Name some of the orders that are over without a word; empty without any."""
-        more = len(sweep.untold) - _NAMED_MAX
-        named = ", ".join(sweep.untold[:_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
-        return f"no list of the venue has these orders, and no answer their end: {named}" if named else ""
+        return f"REST knows what was not pushed: {name_some(sorted(self._missing))}"
 
     def _end_audit(self, sweep: Sweep, now: Now) -> Verdict:
         began_ms, seen = sweep.began.wall_ms, self._missing

@@ -11,8 +11,8 @@ from typing import Final
 from msgspec import Struct, structs
 
 from bridge.core.claims import UNKNOWN_ORIGIN, Origin, Stored, decode
-from bridge.core.recovery import ARCHIVE_MS
 from bridge.core.replay import TopicEnd
+from bridge.core.sweep import ARCHIVE_MS
 
 _NAMED_MAX: Final = 3
 

@@ -12,7 +12,7 @@ from bridge.contract.session import Alarm, Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
 from bridge.core.order_ends import name_row
-from bridge.core.recovery import ARCHIVE_MS, Sweep, Verdict
+from bridge.core.sweep import ARCHIVE_MS, Sweep, Verdict
 from bridge.core.traffic import Rows
 from bridge.errors import ListTooLong, RowNotUnderstood, VenueError, VenueRefused
 from bridge.flow.events import Events
@@ -108,7 +108,7 @@ class Recovery:
     async def _wait_for_sweep(self) -> None:
         """Wait until the next sweep is due, and ask meanwhile for orders whose push is overdue."""
         while self._is_current() and (left_s := self._judge.sweep_at - self._clock().mono) > 0:
-            for order_id in self._judge.overdue(self._clock()):
+            for order_id in self._judge.overdue.pop(self._clock()):
                 await self._ask_for_overdue(order_id)
             await self._wait(min(left_s, _OVERDUE_LOOK_S))
 
@@ -121,7 +121,7 @@ class Recovery:
             return
         if row is not None and self._is_current():
             push, raw = name_row(row.order, row.raw, order_id)
-            self._judge.take_overdue(raw, self._clock())
+            self._judge.overdue.take(raw, self._clock())
             self._account.order_row(push, self._clock())
             self._events.publish()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 from bridge.contract.topics import Stream
-from bridge.core.recovery import Verdict
+from bridge.core.sweep import Verdict
 
 if TYPE_CHECKING:
     from bridge.core.traffic import Outgoing

@@ -9,7 +9,7 @@ from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw
 from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
-from bridge.core.recovery import Verdict
+from bridge.core.sweep import Verdict
 
 AUDIT_S = 60.0
 MUTED_MS = LOGIN_MS + 40_000

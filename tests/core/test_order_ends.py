@@ -7,7 +7,7 @@ from one_recovery import OneRecovery, Row, order, raw
 
 from bridge.contract.topics import Stream
 from bridge.core.order_ends import name_row
-from bridge.core.recovery import Verdict
+from bridge.core.sweep import Verdict
 
 SYM = "OKX_PERP_ETH_USDT"
 
@@ -101,7 +101,7 @@ def test_what_is_over_or_unknown_by_now_is_not_ended_again() -> None:
     one.push(Stream.ORDERS, order(one.now.wall_ms, "FILLED", "1"))
     sweep = one.recovery.begin(one.now)
     assert [one.recovery.unaccounted(sweep, name, "", one.now) for name in ("17", "18")] == [None, None]
-    assert one.recovery.untold(sweep) == ""
+    assert sweep.untold == []
 
 
 @pytest.mark.parametrize("by_rest", [False, True])
@@ -152,10 +152,10 @@ def test_a_push_that_is_overdue_is_asked_for_once() -> None:
         one.account._orders.acked(f"{n}", f"name{n}", SYM, one.now.wall_ms)
     one.push(Stream.ORDERS, order(one.now.wall_ms, order_id="3"))
     one.wait(2.9)
-    assert one.recovery.overdue(one.now) == []
+    assert one.recovery.overdue.pop(one.now) == []
     one.wait(0.2)
-    assert one.recovery.overdue(one.now) == [f"{n}" for n in (0, 1, 2, 4, 5, 6, 7, 8, 9, 10)]
-    assert [one.recovery.overdue(one.now) for _ in range(2)] == [["11"], []]
+    assert one.recovery.overdue.pop(one.now) == [f"{n}" for n in (0, 1, 2, 4, 5, 6, 7, 8, 9, 10)]
+    assert [one.recovery.overdue.pop(one.now) for _ in range(2)] == [["11"], []]
 
 
 def test_what_rest_tells_of_an_overdue_push_is_published_and_missed_if_no_push_comes() -> None:
@@ -164,7 +164,7 @@ def test_what_rest_tells_of_an_overdue_push_is_published_and_missed_if_no_push_c
     row = order(one.now.wall_ms)
     one.wait(3)
     for _ in range(2):
-        one.recovery.take_overdue(raw(row), one.now)
+        one.recovery.overdue.take(raw(row), one.now)
     one.tick()
     assert [(record.value, record.recovered) for record in one.records(Stream.ORDERS)] == [(raw(row), True)]
     verdicts = []
@@ -178,7 +178,7 @@ def test_what_rest_tells_of_an_overdue_push_is_published_and_missed_if_no_push_c
 def test_a_push_that_comes_late_was_not_missed(state: str) -> None:
     """It is published too, and nothing is said."""
     one = OneRecovery().healthy()
-    one.recovery.take_overdue(raw(order(one.now.wall_ms, "NEW")), one.now)
+    one.recovery.overdue.take(raw(order(one.now.wall_ms, "NEW")), one.now)
     one.push(Stream.ORDERS, order(one.now.wall_ms + 1, state))
     for _ in range(3):
         one.wait(60)
@@ -192,4 +192,4 @@ def test_so_many_orders_await_their_push_and_no_more(monkeypatch: pytest.MonkeyP
     for n in range(4):
         one.account._orders.acked(f"{n}", f"name{n}", SYM, one.now.wall_ms)
     one.wait(4)
-    assert one.recovery.overdue(one.now) == ["2", "3"]
+    assert one.recovery.overdue.pop(one.now) == ["2", "3"]

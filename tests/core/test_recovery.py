@@ -11,8 +11,8 @@ from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw
 from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause, Lost
 from bridge.contract.topics import Stream
-from bridge.core.recovery import ARCHIVE_MS, Verdict
 from bridge.core.skew import Skew
+from bridge.core.sweep import ARCHIVE_MS, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,7 @@
 from one_recovery import LOGIN_MS, OneRecovery, Row, asset, position
 
 from bridge.contract.topics import Stream
-from bridge.core.recovery import Verdict
+from bridge.core.sweep import Verdict
 
 BEFORE_MS = LOGIN_MS - 100_000
 """Before the gap, and within the overlap."""

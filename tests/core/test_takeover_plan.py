@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.core.claims import Origin, Stored, encode, key_fingerprint
-from bridge.core.recovery import ARCHIVE_MS
 from bridge.core.replay import TopicEnd
+from bridge.core.sweep import ARCHIVE_MS
 from bridge.core.takeover_plan import (
     Beginning,
     Remains,

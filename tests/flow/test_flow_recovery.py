@@ -65,7 +65,7 @@ async def test_a_row_that_cannot_be_read_holds_no_sweep_up() -> None:
 
 async def test_an_order_whose_push_is_overdue_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """What REST tells of it is on `orders`; a venue that does not answer is not asked again."""
-    monkeypatch.setattr("bridge.core.recovery._PUSH_OVERDUE_MS", 0)
+    monkeypatch.setattr("bridge.core.overdue._OVERDUE_MS", 0)
     monkeypatch.setattr("bridge.flow.recovery._OVERDUE_LOOK_S", 0.02)
     outside = Outside(rest_lag_s=0.1, audit_period_s=60)
     async with outside.running():

@@ -11,7 +11,7 @@ from bridge.contract.pushes import OrderPush
 from bridge.contract.topics import Stream
 from bridge.core.element import READ
 from bridge.core.orders import TERMINAL
-from bridge.core.recovery import Sweep, Verdict
+from bridge.core.sweep import Sweep, Verdict
 
 HOUR_MS = 3_600_000
 _BEFORE_MS = 300_000

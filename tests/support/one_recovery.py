@@ -13,7 +13,7 @@ from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
 from bridge.core.now import Now
-from bridge.core.recovery import Sweep, Verdict
+from bridge.core.sweep import Sweep, Verdict
 from bridge.core.traffic import Outgoing, Push
 
 CHANNELS = {
