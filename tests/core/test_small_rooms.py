@@ -7,6 +7,7 @@ from bridge.contract.session import Cause
 from bridge.core.backoff import full_jitter
 from bridge.core.gaps import GapLedger
 from bridge.core.now import Now
+from bridge.core.traffic import Rows
 
 NOW = Now(1.0, 50_000)
 
@@ -33,3 +34,9 @@ def test_the_oldest_open_gap_bounds_what_is_durable() -> None:
     assert [first.gap_id, second.gap_id] == ["3-1", "3-2"]
     assert (first.at, first.from_ms, first.cause, first.detail) == (50_000, 5000, Cause.LINK_FAILED, "cut")
     assert gaps.durable_until_ms(9000) == 4000
+
+
+def test_rows_say_how_many_were_not_understood() -> None:
+    """They are those that were."""
+    rows = Rows(["a", "b"], 1)
+    assert (rows, rows.unreadable, Rows().unreadable) == (("a", "b"), 1, 0)
