@@ -38,6 +38,7 @@ from bridge.kafka.membership import Membership
 from bridge.kafka.preflight import check_topics
 from bridge.kafka.publisher import Publisher
 from bridge.kafka.tail import TailRecord, read_commands, read_last, read_tail
+from bridge.ltp.failover import begin_choice
 from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session
 from bridge.ltp.wire import encode_action
@@ -107,6 +108,7 @@ class AccountParts:
         self._settings = settings
         self._instance = instance
         self._rest = RestClient(settings.endpoints, account, clock)
+        self._choice = begin_choice(settings.endpoints, settings.timing)
         self._started = False
         self._last_session: Session | None = None
         self.publisher = make_publisher(
@@ -221,6 +223,7 @@ class AccountParts:
             listener=listener,
             clock=clock,
             random=_random,
+            choice=self._choice,
             probe=self._rest.probe,
             check_key=self._rest.check_key,
             other_login_at=other_login_at,

@@ -19,7 +19,7 @@ PROBES: Final = 10
 
 
 class Endpoints:
-    """Decides for one session. Begins at the preferred endpoint."""
+    """Decides for the sessions of one account, in all terms of this process. Begins at the preferred endpoint."""
 
     def __init__(
         self, count: int, *, failover_after_s: float, failback_stable_s: float, failback_period_s: float
@@ -36,11 +36,20 @@ class Endpoints:
         self._failed_back_at = -math.inf
         self._good_since: float | None = None
         self._probed_at = -math.inf
+        self._free_at = [-math.inf] * count
 
     def resume(self) -> None:
-        """Begin to seek a session after there was none by intention: the turn begins with the first attempt."""
-        self._failures = 0
+        """Begin to seek a session after there was none for a while: the turn begins with the first attempt."""
         self._turn_began = None
+
+    @property
+    def free_at(self) -> float:
+        """From when on an attempt at `current` is wanted there, on the clock that never steps."""
+        return self._free_at[self.current]
+
+    def hold_off(self, time_s: float, now: Now) -> None:
+        """Take in that `current` wants no further attempt for so long."""
+        self._free_at[self.current] = now.mono + time_s
 
     def attempt(self, now: Now) -> float:
         """Begin an attempt at `current`, which a turn that is over has moved on; return when to give it up."""
@@ -58,6 +67,7 @@ class Endpoints:
 
     def refused(self) -> None:
         """Take in that the endpoint answered, and refused the login for the key's sake: it is well."""
+        self._failures = 0
         self.resume()
 
     def lost(self, lived_s: float, now: Now) -> None:

@@ -8,13 +8,11 @@ import ssl
 import struct
 import time
 from collections.abc import AsyncIterator
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from aiohttp import (
     ClientConnectionResetError,
     ClientConnectorDNSError,
-    ClientError,
     ClientSession,
     ClientSSLError,
     ClientTimeout,
@@ -29,6 +27,7 @@ from yarl import URL
 
 from bridge.contract.session import Cause
 from bridge.errors import VenueUnreachable
+from bridge.ltp.http_date import parse_http_date
 from bridge.ltp.network import http_session
 
 FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -70,7 +69,9 @@ class _Socket(ClientWebSocketResponse[bool]):
 class Connection:
     """An open WebSocket. Made by `connect`."""
 
-    def __init__(self, opened: _Socket) -> None:
+    def __init__(self, opened: ClientWebSocketResponse[bool]) -> None:
+        if not isinstance(opened, _Socket):
+            raise TypeError("aiohttp made another kind of socket than it was told to")
         self._socket = opened
         self._transport = opened.transport
         # Asked for now: a TLS transport that has been closed by both ends fails at every question but is_closing().
@@ -120,9 +121,8 @@ class Connection:
         """Wait for the next frame. Raises LinkEnded when there will be none."""
         try:
             message = await self._socket.receive()
-        except (ClientError, OSError) as error:
-            # aiohttp answers a ping by itself, and cannot where the venue has closed right behind it.
-            raise LinkEnded(Cause.LINK_FAILED, f"the link was cut: {error}") from None
+        except Exception as error:  # noqa: BLE001 - aiohttp answers a ping by itself, and fails variously after a close
+            raise LinkEnded(Cause.LINK_FAILED, f"the link was cut: {_in_words(error)}") from None
         if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
             return bytes(message.data)
         if message.type is WSMsgType.CLOSE:
@@ -148,11 +148,12 @@ class Connection:
         self._socket.release()
 
 
-async def _open(http: ClientSession, url: str, timeout_s: float) -> _Socket:
+async def _open(http: ClientSession, url: str, timeout_s: float) -> Connection:
     host = URL(url).host
     try:
         async with asyncio.timeout(timeout_s):
             opened = await http.ws_connect(url, compress=0, max_msg_size=FRAME_BYTES_MAX, decode_text=False)
+        return Connection(opened)
     except TimeoutError:
         raise LinkEnded(Cause.LINK_FAILED, f"no connection to {host} within {timeout_s:.3g} s") from None
     except WSServerHandshakeError as error:
@@ -162,11 +163,12 @@ async def _open(http: ClientSession, url: str, timeout_s: float) -> _Socket:
         raise LinkEnded(Cause.TLS_FAILED, detail) from None
     except ClientConnectorDNSError as error:
         raise LinkEnded(Cause.NAME_NOT_RESOLVED, f"no connection to {host}: {error.os_error}") from None
-    except (ClientError, OSError, VenueUnreachable) as error:
-        raise LinkEnded(Cause.LINK_FAILED, f"no connection to {host}: {error}") from None
-    if not isinstance(opened, _Socket):
-        raise TypeError("aiohttp made another kind of socket than it was told to")
-    return opened
+    except Exception as error:  # noqa: BLE001 - aiohttp asserts that nobody closes while it sets a connection up
+        raise LinkEnded(Cause.LINK_FAILED, f"no connection to {host}: {_in_words(error)}") from None
+
+
+def _in_words(error: Exception) -> str:
+    return str(error) or f"it ended meanwhile ({type(error).__name__})"
 
 
 def _refused_handshake(host: str | None, error: WSServerHandshakeError) -> LinkEnded:
@@ -184,18 +186,15 @@ def retry_after_s(said: str, now_s: float) -> float | None:
     """Read the header Retry-After, a number of seconds or a date; None when it says nothing that can be followed."""
     if re.fullmatch(r"[0-9]{1,9}", said.strip(), re.ASCII):
         return float(said)
-    try:
-        at = parsedate_to_datetime(said)
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, at.timestamp() - now_s) if at.tzinfo is not None else None
+    at_s = parse_http_date(said)
+    return None if at_s is None else max(0.0, at_s - now_s)
 
 
 @contextlib.asynccontextmanager
 async def connect(url: str, *, tls: ssl.SSLContext, timeout_s: float) -> AsyncIterator[Connection]:
     """Open a WebSocket and abort it at the end. Raises LinkEnded when it does not open within `timeout_s`."""
     async with http_session(tls, timeout=ClientTimeout(total=None), socket_class=_Socket) as http:
-        connection = Connection(await _open(http, url, timeout_s))
+        connection = await _open(http, url, timeout_s)
         try:
             yield connection
         finally:

@@ -1,7 +1,6 @@
 """Signed GETs (LTP docs, Authentication): at one endpoint as long as it answers, and never more often than allowed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -15,6 +14,7 @@ from bridge.core.now import Now
 from bridge.core.skew import ClockReading
 from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.ltp import codes, wire
+from bridge.ltp.http_date import parse_http_date
 from bridge.ltp.keys import read_keys
 from bridge.ltp.network import http_session, tls_context
 from bridge.ltp.rest_pace import Family, Pace
@@ -160,14 +160,10 @@ async def _body(path: str, response: ClientResponse) -> bytes:
 
 
 def _clock_reading(response: ClientResponse, asked_boot_s: float, answered_boot_s: float) -> ClockReading | None:
-    try:
-        said = parsedate_to_datetime(response.headers.get("Date", ""))
-    except ValueError:
+    read_s = parse_http_date(response.headers.get("Date", ""))
+    if read_s is None:
         return None
-    if said.tzinfo is None:
-        return None
-    read_ms = int(said.timestamp()) * 1000
-    return ClockReading(asked_boot_s, answered_boot_s, read_ms, granularity_ms=_DATE_GRANULARITY_MS)
+    return ClockReading(asked_boot_s, answered_boot_s, read_s * 1000, granularity_ms=_DATE_GRANULARITY_MS)
 
 
 def _coded(path: str, status: int, body: bytes) -> tuple[int, _Envelope]:

@@ -19,6 +19,7 @@ from bridge.core.traffic import Received
 from bridge.errors import LoginRefused, VenueUnreachable
 from bridge.ltp import codes, wire
 from bridge.ltp.connection import LinkEnded
+from bridge.ltp.failover import Probe, begin_choice, wait_for_preferred
 from bridge.ltp.keys import read_keys
 from bridge.ltp.link import Ending, Link
 from bridge.ltp.listener import Listener
@@ -32,8 +33,6 @@ _LOOK_S: Final = 1.0
 STABLE_S: Final = 60.0
 """A session that lived this long makes earlier failures forgotten: the next attempt comes quickly."""
 
-Probe = Callable[[str], Awaitable[bool]]
-"""Whether the endpoint of that name answers. It does not raise, and it ends in time."""
 CheckKey = Callable[[], Awaitable[KeyCheck]]
 """What the venue's REST says about the account's key. It does not raise, and it ends in time."""
 
@@ -42,6 +41,8 @@ class Session:
     """The session of one account, at one of the endpoints, the first of which is preferred.
 
     Without a `probe` it stays where it is while that goes well; without a `check_key` no refusal of a login is final.
+
+    `choice` is what the sessions before this one have learned of the endpoints.
 
     `other_login_at` is when somebody else may last have logged in with the same key; ours keep their distance from it.
 
@@ -58,24 +59,19 @@ class Session:
         listener: Listener,
         clock: Callable[[], Now],
         random: Callable[[], float],
+        choice: Endpoints | None = None,
         probe: Probe | None = None,
         check_key: CheckKey | None = None,
         other_login_at: float = -math.inf,
     ) -> None:
         self._endpoints = endpoints
         self._endpoint = endpoints[0]
-        self._choice = Endpoints(
-            len(endpoints),
-            failover_after_s=timing.failover_after_s,
-            failback_stable_s=timing.failback_stable_s,
-            failback_period_s=timing.failback_period_s,
-        )
+        self._choice = choice or begin_choice(endpoints, timing)
         self._probe = probe
         self._check_key = check_key
         self._account = account
         self._timing = timing
         self._refusals = LoginRefusals(proven_max=login_attempts_max, proven_for_s=timing.login_give_up_s)
-        self._held_off_until: dict[str, float] = {}
         self._listener = listener
         self._clock = clock
         self._random = random
@@ -187,23 +183,19 @@ class Session:
             self._choice.lost(lived_s, now)
             return False
         if ending.hold_off_s:
-            self._held_off_until[self._endpoint.name] = now.mono + ending.hold_off_s
+            self._choice.hold_off(ending.hold_off_s, now)
         elif ending.cause is Cause.LOGIN_REFUSED and ending.denied is None:
             self._choice.refused()  # the key could not be read, which is no fault of the endpoint's
             return False
         return self._choice.failed(now)
 
     async def _watch_preferred(self, probe: Probe) -> None:
-        """Probe the preferred endpoint while the session is at another, and end that session when it may go back."""
+        """End a session that is not at the preferred endpoint when it may go back."""
+        preferred = self._endpoints[0]
         while True:
-            await asyncio.sleep(self._choice.probe_period_s)
-            if self._choice.current == 0:
-                continue
-            preferred = self._endpoints[0].name
-            asked = self._clock()
-            good = await probe(preferred)
-            if self._choice.probed(asked, self._clock(), good=good) and self.logged_in:
-                self.drop(Cause.FAILED_BACK, f"{preferred} has been well for {self._timing.failback_stable_s:g} s")
+            await wait_for_preferred(preferred, self._choice, probe, tls=self._tls, clock=self._clock)
+            if self.logged_in:
+                self.drop(Cause.FAILED_BACK, f"{preferred.name} has been well for {self._timing.failback_stable_s:g} s")
 
     async def _one_life(self) -> tuple[float | None, Ending]:
         """Live through one link. Returns for how long it was logged in, None if it never was, and how it ended."""
@@ -225,8 +217,9 @@ class Session:
                 self._tell_lost(link.ending or Ending(Cause.STOPPED, "the session was stopped"))
             raise
         except Exception as error:
-            if link.opened_at is not None:
-                self._tell_lost(link.ending or Ending(Cause.BRIDGE_FAILED, f"a mistake: {type(error).__name__}"))
+            ending = link.ending or Ending(Cause.BRIDGE_FAILED, f"a mistake: {type(error).__name__}")
+            lived_s = None if link.opened_at is None else self._tell_lost(ending) - link.opened_at
+            self._changes_endpoint(lived_s, ending)  # the term after this one is to begin where that does not happen
             raise
         finally:
             if self._login_pending:
@@ -243,10 +236,9 @@ class Session:
         while True:
             give_up_at = self._choice.attempt(self._clock())
             self._endpoint = self._endpoints[self._choice.current]
-            free_at = self._held_off_until.get(self._endpoint.name, -math.inf)
-            if free_at <= self._clock().mono:
+            if self._choice.free_at <= self._clock().mono:
                 return give_up_at
-            await self._sleep_until(min(free_at, give_up_at))
+            await self._sleep_until(min(self._choice.free_at, give_up_at))
 
     def _login_frame(self, now: Now) -> bytes:
         try:

@@ -1,5 +1,6 @@
 """From one endpoint to the next and back, with the sandbox's two tiers over real sockets."""
 
+import asyncio
 import random
 import socket
 import time
@@ -16,7 +17,8 @@ from wire_proxy import WireProxy
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
-from bridge.ltp.session import Probe, Session
+from bridge.ltp.failover import Probe
+from bridge.ltp.session import Session
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind, Ledger
 from bridge.sandbox.venue.settings import VenueSettings
@@ -193,3 +195,29 @@ async def test_a_tier_that_flaps(tmp_path: Path) -> None:
         assert all(later - earlier >= TIMING.failback_period_s for earlier, later in pairwise(back))
         assert no_two_at_once(venue.ledger)
         assert min(venue.ledger.login_gaps_s(venue.keys["main"].api_key)) >= 1
+
+
+async def test_a_tier_whose_rest_alone_is_well(
+    serve: Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]], tmp_path: Path
+) -> None:
+    """A session is not ended for an endpoint that takes no WebSocket, however well its REST answers."""
+    notes, refused = Notes(), 0
+
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        nonlocal refused
+        refused += 1
+        return web.Response(status=503)
+
+    async def probe(_: str) -> bool:
+        return True
+
+    async with Venue(TIERS) as venue:
+        ends = [end(venue, "az4", f"ws://{await serve(refuse)}/v1/private"), end(venue, "ha")]
+        async with running(session(ends, account(venue, tmp_path), notes, probe)):
+            await notes.wait("logged_in")
+            before, since = refused, time.monotonic()
+            while refused < before + 15 or time.monotonic() - since < TIMING.failback_stable_s:
+                assert time.monotonic() - since < 30
+                await asyncio.sleep(0.05)
+    assert notes.of("logged_in") == ["ha"]
+    assert notes.causes("lost") == [Cause.STOPPED]
