@@ -117,6 +117,9 @@ class Questions:
         except VenueError as error:
             self._log.warning("question.failed", offset=question.offset, detail=str(error))
             return False
+        except Exception:  # noqa: BLE001 - an answer that is too much for us holds up one command, not the account
+            self._log.exception("question.crashed", offset=question.offset)
+            return False
         self._refused_at.pop(question.offset, None)
         if self._rest.clock_reading is not None:
             self._events.clock_read(self._rest.clock_reading, self._clock())
@@ -177,8 +180,9 @@ class Questions:
             await asyncio.sleep(_SPACING_S)
             try:
                 self._take(await self._rest.order(client_order_id=client_order_id))
-            except VenueError as error:  # it waits until it expires
-                self._log.warning("lookup.failed", client_order_id=client_order_id, detail=str(error))
+            except Exception as error:  # noqa: BLE001 - it waits until it expires, whatever was wrong with the answer
+                tell = self._log.warning if isinstance(error, VenueError) else self._log.exception
+                tell("lookup.failed", client_order_id=client_order_id, detail=str(error))
                 intake.lookup_failed(client_order_id)
                 self._look_up_at = self._clock().mono + _PAUSE_S
                 return

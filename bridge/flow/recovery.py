@@ -14,7 +14,7 @@ from bridge.core.account import Account
 from bridge.core.order_ends import name_row
 from bridge.core.sweep import ARCHIVE_MS, Sweep, Verdict
 from bridge.core.traffic import Rows
-from bridge.errors import ListTooLong, RowNotUnderstood, VenueError, VenueRefused
+from bridge.errors import KafkaTrouble, ListTooLong, RowNotUnderstood, VenueError, VenueRefused
 from bridge.flow.events import Events
 from bridge.flow.ports import Clock, OrderRow, Publisher, VenueRest, VenueSession
 from bridge.flow.questions import Questions
@@ -132,24 +132,33 @@ class Recovery:
                 await self._login.wait()
 
     async def _swept(self) -> bool:
-        """Sweep once; False when the venue did not tell everything."""
+        """Sweep once; False when the venue did not tell everything, or what it told was too much for us."""
         try:
             await self._sweep()
+        except KafkaTrouble:
+            raise
         except VenueError as error:
-            self.trouble = str(error)
             refused = isinstance(error, VenueRefused)
             (self._log.error if refused else self._log.warning)("sweep.failed", detail=str(error))
-            now = self._clock()
-            self._failing_since = min(self._failing_since, now.mono)
-            if refused or now.mono - self._failing_since >= _STALLED_S:
-                self._account.alarms.raise_alarm(Alarm.RECOVERY_STALLED, str(error), now)
-                self._events.publish()
+            self._failed(str(error), stalled=refused)
+            return False
+        except Exception as error:  # noqa: BLE001 - the next term would ask the same, and end by the same answer
+            self._log.exception("sweep.crashed")
+            self._failed(f"a mistake in the bridge: {type(error).__name__}", stalled=True)
             return False
         self._failing_since, self.trouble = inf, ""
         told = "the venue has answered every question of a sweep"
         if self._account.alarms.clear_alarm(Alarm.RECOVERY_STALLED, told, self._clock()):
             self._events.publish()
         return True
+
+    def _failed(self, why: str, *, stalled: bool) -> None:
+        """Note that a sweep failed; `stalled` is one that fails until somebody does something about it."""
+        now, self.trouble = self._clock(), why
+        self._failing_since = min(self._failing_since, now.mono)
+        if stalled or now.mono - self._failing_since >= _STALLED_S:
+            self._account.alarms.raise_alarm(Alarm.RECOVERY_STALLED, why, now)
+            self._events.publish()
 
     async def _sweep(self) -> None:
         account = self._account

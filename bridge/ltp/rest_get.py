@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 import structlog
-from aiohttp import ClientError, ClientResponse, ClientTimeout
+from aiohttp import ClientResponse, ClientTimeout
 from msgspec import Raw, Struct
 
 from bridge.config import Account, Endpoint
@@ -138,8 +138,9 @@ class SignedGet:
                 raise _Silent(f"GET {route.path}: {limits}") from None
             except VenueUnreachable as error:
                 raise _Silent(str(error)) from None
-            except (ClientError, OSError) as error:
-                raise _Silent(f"GET {route.path}: {without_secrets(str(error), *secrets)}") from None
+            except Exception as error:  # noqa: BLE001 - whatever the library makes of what came back, it is no answer
+                told = without_secrets(str(error), *secrets) or type(error).__name__
+                raise _Silent(f"GET {route.path}: {told}") from None
         if response.status in _TOO_MANY_REQUESTS:
             self._pace.refused(route.family)
             raise VenueUnreachable(f"GET {route.path}: HTTP {response.status}")

@@ -31,6 +31,23 @@ async def test_a_sweep_that_is_refused_raises_one_alarm() -> None:
     assert cleared["since"] == raised["at"]
 
 
+async def test_a_sweep_that_is_too_much_for_us_ends_no_term() -> None:
+    """It is told at once and made again, and the next one that goes well opens the way for places."""
+    outside = Outside()
+    outside.venue.rest_trouble = OverflowError("a date of the venue's")
+    async with outside.running(ready=False):
+        await until(lambda: outside.venue.swept == 2)
+        assert not outside.trading
+        (missing,) = outside.flow.missing()
+        assert missing.detail == "a mistake in the bridge: OverflowError"
+        outside.venue.rest_trouble = None
+        await until(lambda: outside.trading)
+    assert len(outside.members) == 1
+    (raised,) = outside.topics.session_events("alarm.raised")
+    (cleared,) = outside.topics.session_events("alarm.cleared")
+    assert (raised["alarm"], cleared["alarm"]) == ("recovery_stalled", "recovery_stalled")
+
+
 async def test_risks_that_are_refused_hold_nothing_up() -> None:
     """A key of another level may trade, and not ask for them."""
     outside = Outside()

@@ -36,6 +36,21 @@ async def test_silence_is_asked_about_until_the_order_shows() -> None:
     assert len(outside.venue.actions("place_order")) == 1
 
 
+async def test_an_answer_that_is_too_much_for_us_ends_no_term() -> None:
+    """It is asked again about what is in doubt; a replace of an order nobody knows waits, and cancels go."""
+    outside = Outside(late_landing_s=30)
+    outside.venue.answer = None
+    async with outside.running():
+        outside.venue.order_trouble = OverflowError("a date of the venue's")
+        outside.group.write(place("p"), replace("r", clientOrderId="nobody"))
+        await until(lambda: outside.venue.asked.count("p") >= 2 and "nobody" in outside.venue.asked)
+        assert outside.topics.outcomes("p") == ["unknown"]
+        outside.venue.order_trouble = None
+        outside.venue.orders["p"] = _stamped("p")
+        await until(lambda: outside.topics.outcomes("p") == ["unknown", "accepted"])
+    assert len(outside.members) == 1
+
+
 async def test_unknown_orders_to_look_up_do_not_hold_up_what_is_in_doubt() -> None:
     """A place is settled while most of the look-ups, which came before it, are still to come."""
     outside = Outside()

@@ -232,7 +232,17 @@ async def test_clocks_that_agree_are_found_to_agree(serve: Serve, client: Client
     assert skew.low_ms <= 0 <= skew.high_ms
 
 
-@pytest.mark.parametrize("date", ["yesterday", "", "Tue, 01 Jul 2025 00:00:00 -0000"])
+@pytest.mark.parametrize(
+    "date",
+    [
+        "yesterday",
+        "",
+        "Tue, 01 Jul 2025 00:00:00 -0000",
+        "Sun, 06 Nov 1994 08:49:37 -99999999999999",
+        "Sun, 31 Feb 2025 00:00:00 GMT",
+        "Sun, 06 Nov 0000 08:49:37 GMT",
+    ],
+)
 async def test_a_time_that_is_none_tells_nothing(serve: Serve, client: Client, date: str) -> None:
     """Nor does it hinder the answer."""
 

@@ -371,8 +371,8 @@ class Venue:
         self.away = ""
         self.open: list[Row] = []
         self.orders: dict[str, Row] = {}
-        self.rest_trouble: VenueError | None = None
-        self.order_trouble: VenueError | None = None
+        self.rest_trouble: Exception | None = None
+        self.order_trouble: Exception | None = None
         self.ended: list[Row] = []
         self.trades: list[TradePush] = []
         self.asked: list[str] = []
