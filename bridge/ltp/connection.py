@@ -30,8 +30,9 @@ from bridge.errors import VenueUnreachable
 from bridge.ltp.http_date import parse_http_date
 from bridge.ltp.network import http_session
 
-FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
-"""No frame of the venue's comes near it; but one that is too large costs the session."""
+FRAME_BYTES_MAX: Final = 1024 * 1024
+"""No frame of the venue's comes near it; but one that is too large costs the session. In memory its elements may take a
+hundred times as much, and splitting them holds everything else up."""
 UNSENT_BYTES_MAX: Final = 1024 * 1024
 _NOT_NOW: Final = {418: 30.0, 429: 30.0, 503: 1.0}
 """Answers to a handshake that ask for patience, and for how much where they do not say it."""

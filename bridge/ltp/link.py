@@ -117,6 +117,7 @@ class Link:
                     self._begin(connection)
                 while self.ending is None:
                     self._take(await connection.receive())
+                    await asyncio.sleep(0)  # tens of thousands may be buffered: whatever else waits has its turn
         except LinkEnded as error:
             self.end(Ending(error.cause, error.detail, hold_off_s=error.hold_off_s))
         finally:

@@ -20,7 +20,7 @@ from bridge.ltp import codes, wire
 FRESH_S: Final = 1.0
 """A ping unanswered, or due, for longer than this leaves the link's health in doubt."""
 EARLY_FRAMES_MAX: Final = 1000
-EARLY_BYTES_MAX: Final = 16 * 1024 * 1024
+EARLY_BYTES_MAX: Final = 1024 * 1024
 """What may come before the answer to the login."""
 
 

@@ -20,7 +20,7 @@ from bridge.ltp import codes
 from bridge.ltp.keys import describe_key_problem
 from bridge.ltp.rest_get import NOT_UNDERSTOOD, Route, SignedGet
 from bridge.ltp.rest_pace import Family
-from bridge.ltp.rest_pages import AT_A_TIME, PAGE_SIZE, PAGES_MAX, READINGS_MAX, Listing, Page
+from bridge.ltp.rest_pages import AT_A_TIME, LIST_BYTES_MAX, PAGE_SIZE, PAGES_MAX, READINGS_MAX, ROWS_MAX, Listing, Page
 from bridge.ltp.rest_reach import spans
 from bridge.ltp.rows import AssetRow, OrderRow, Row, TradeRow, read_position, read_risk
 
@@ -195,6 +195,7 @@ class RestClient:
     async def _all(self, route: Route, read: Callable[[bytes], T]) -> Rows[T]:
         """Ask for a list that comes at once."""
         raws = _read(route, await self._venue.get(route), list[Raw])
+        _check_count(route, raws)
         rows = [_understood(route, bytes(raw), read) for raw in raws]
         return Rows((row for row in rows if row is not None), rows.count(None))
 
@@ -216,14 +217,22 @@ class RestClient:
         for number in range(1, PAGES_MAX + 1):
             paging = {"page": str(number), "pageSize": str(PAGE_SIZE)}
             page = _read(route, await self._venue.get(route, {**params, **paging}), Page)
+            _check_count(route, page.rows or ())
             listing.page(page.total)
             for count, raw in enumerate(map(bytes, page.rows or ()), 1):
+                if listing.size_bytes > LIST_BYTES_MAX:
+                    raise ListTooLong(f"GET {route.path}: a list of more than {LIST_BYTES_MAX} bytes")
                 listing.take(raw, _understood(route, raw, kind.read))
                 if count % AT_A_TIME == 0:
                     await asyncio.sleep(0)
             if page.is_last(number):
                 return
         raise ListTooLong(f"GET {route.path}: more than {PAGES_MAX} pages")
+
+
+def _check_count(route: Route, rows: Sequence[Raw]) -> None:
+    if len(rows) > ROWS_MAX:
+        raise VenueUnreachable(f"GET {route.path}: {len(rows)} rows in one answer, which nobody asked for")
 
 
 def _understood(route: Route, raw: bytes, read: Callable[[bytes], T]) -> T | None:

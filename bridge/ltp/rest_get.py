@@ -24,7 +24,8 @@ _log = structlog.get_logger()
 
 TOTAL_TIMEOUT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 5.0
-ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
+ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
+"""A page of 1,000 rows has a quarter of it."""
 _OK: Final = range(200, 300)
 _SERVER_FAULT: Final = 500
 _TOO_MANY_REQUESTS: Final = frozenset({429, 100_429})

@@ -14,6 +14,10 @@ Count = int | Annotated[str, Meta(pattern=r"^[0-9]{1,9}$")]
 
 PAGE_SIZE: Final = 1000
 PAGES_MAX: Final = 100
+ROWS_MAX: Final = 10_000
+"""So many rows may stand in one answer."""
+LIST_BYTES_MAX: Final = 16 * 1024 * 1024
+"""So much the rows of one reading may be; in memory they take several times as much."""
 READINGS_MAX: Final = 3
 AT_A_TIME: Final = 100
 """Rows; then whoever else waits has a turn: a long list must not hold the session up."""
@@ -42,6 +46,8 @@ class Listing(Generic[R]):
     def __init__(self) -> None:
         self.rows: dict[object, R] = {}
         self.unreadable: set[bytes] = set()
+        self.size_bytes = 0
+        """What the rows of this reading are as bytes."""
         self._met: set[object] = set()
         self._totals: list[int] = []
 
@@ -49,6 +55,7 @@ class Listing(Generic[R]):
         """Begin another reading."""
         self._met.clear()
         self._totals.clear()
+        self.size_bytes = 0
 
     def page(self, total: int | None) -> None:
         """Note that a page said how many rows there are; None where it did not."""
@@ -57,6 +64,7 @@ class Listing(Generic[R]):
 
     def take(self, raw: bytes, row: R | None) -> None:
         """Take a row; None is one that was not understood. Of two that are as new the later one counts."""
+        self.size_bytes += len(raw)
         if row is None:
             self._met.add(raw)
             self.unreadable.add(raw)

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 from aiohttp import WSMessage, WSMsgType, web
 from listening import Notes, running
+from raw_venue import frame, log_in, raw_venue
 from wire_proxy import Direction, WireProxy
 
 from bridge.app import clock
@@ -17,6 +18,7 @@ from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
+from bridge.core.traffic import Received
 from bridge.ltp.connection import FRAME_BYTES_MAX
 from bridge.ltp.session import Session
 
@@ -166,3 +168,25 @@ async def test_a_pong_measures_the_clocks(venue: Venue, start: Start, notes: Not
     assert isinstance(reading, ClockReading)
     skew = reading.skew(clock())
     assert skew.low_ms <= HOUR_MS <= skew.high_ms
+
+
+async def test_a_flood_of_small_frames_lets_others_have_their_turn(start: Start, notes: Notes) -> None:
+    """Thousands come in one read of the socket; between any two of them runs whatever else is ready to run."""
+    turns, turn_of = 0, []
+    take = notes.received
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await log_in(reader, writer)
+        writer.write(frame(b"{}") * 20_000)
+        await reader.read()
+
+    def received(event: Received, now: Now) -> None:
+        turn_of.append(turns)
+        take(event, now)
+
+    notes.received = received  # type: ignore[method-assign] # it notes the turn as well
+    async with raw_venue(flood) as url, running(start(url)) as session:
+        while len(turn_of) < 20_000 and not session.done():
+            turns += 1
+            await asyncio.sleep(0)
+    assert len(set(turn_of)) == 20_000

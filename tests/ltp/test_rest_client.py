@@ -10,7 +10,7 @@ from small_rest import Answer, Serve, answering, endpoint, noting, ok, page, pag
 
 from bridge.config import Account
 from bridge.core.now import Now
-from bridge.errors import VenueRefused, VenueUnreachable
+from bridge.errors import ListTooLong, VenueRefused, VenueUnreachable
 from bridge.ltp import rest
 from bridge.ltp.rest import AccountRisk, RestClient
 
@@ -74,6 +74,32 @@ async def test_open_orders_of_all_pages(serve: Serve, client: Client, page_num: 
     assert [row.order.order_id for row in rows] == ["1", "2", "3", "4"]
     assert PUSHED % b"1" == rows[0].raw
     assert len(asked) == min(4, int(str(page_num)))
+
+
+async def test_more_rows_than_anybody_asked_for(serve: Serve, client: Client) -> None:
+    """An answer of two million noughts is small as bytes, and would not be as rows: none of it is read."""
+    noughts = "[" + "0," * 2_000_000 + "0]"
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return ok(noughts if "position" in request.path else f'{{"pageNum":1,"list":{noughts}}}')
+
+    async with client(await serve(answer)) as venue:
+        for ask in (venue.positions, venue.open_orders, venue.assets):
+            with pytest.raises(VenueUnreachable, match="2000001 rows in one answer"):
+                await ask()
+
+
+async def test_a_list_that_is_too_large_is_to_be_asked_for_in_parts(
+    serve: Serve, client: Client, clock: Callable[[], Now], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts are the bytes of all its pages, not how many rows or pages they are."""
+    monkeypatch.setattr(rest, "LIST_BYTES_MAX", 3 * len(TRADE))
+    pages = [[TRADE % number for number in "123"], [TRADE % number for number in "45"]]
+    async with client(await serve(paged(pages))) as venue:
+        with pytest.raises(ListTooLong, match="a list of more than"):
+            await venue.executions(SYM, clock().wall_ms - DAY_MS)
+        monkeypatch.setattr(rest, "LIST_BYTES_MAX", 6 * len(TRADE))
+        assert len(await venue.executions(SYM, clock().wall_ms - DAY_MS)) == 5
 
 
 async def test_history_and_executions_of_a_symbol(serve: Serve, client: Client, clock: Callable[[], Now]) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import tracemalloc
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -135,6 +137,24 @@ async def test_an_endless_answer_is_cut(serve: Serve, client: Client, monkeypatc
     async with client(await serve(answering(lambda: ok(f'"{"x" * 2000}"')))) as venue:
         with pytest.raises(VenueUnreachable, match="more than 1000 bytes"):
             await venue.get(X)
+
+
+async def test_an_answer_that_is_blown_up_is_cut(serve: Serve, client: Client) -> None:
+    """A few kilobytes may unpack to gigabytes; no more of it is unpacked than fits, and nothing else waits for it."""
+    pack = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    bomb = b"".join(pack.compress(bytes(1 << 20)) for _ in range(256)) + pack.flush()
+
+    def answer() -> web.Response:
+        return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+
+    async with client(await serve(answering(answer))) as venue:
+        tracemalloc.start()
+        try:
+            with pytest.raises(VenueUnreachable, match=f"more than {rest_get.ANSWER_BYTES_MAX} bytes"):
+                await venue.get(X)
+            assert tracemalloc.get_traced_memory()[1] < 6 * rest_get.ANSWER_BYTES_MAX
+        finally:
+            tracemalloc.stop()
 
 
 async def test_an_unreadable_key_file_is_told(serve: Serve, client: Client, account: Account) -> None:

@@ -48,6 +48,9 @@ SHORT: Final = (
     "a runaway strategy",
     "an answer nested deeply",
     "an answer that is no JSON",
+    "a push of 500,000 noughts",
+    "a push of 50,000 balances",
+    "a push of 700,000 balances",
 )
 """One of each kind."""
 _UNKNOWN_ORDER: Final = {"orderId": "1703213979730000"}
@@ -121,11 +124,18 @@ def runaway(thousands: int) -> list[bytes]:
     ]
 
 
+def _balances(count: int) -> str:
+    return '{"channel":"Assets","data":[' + ",".join(f'{{"coin":"{number:07}"}}' for number in range(count)) + "]}"
+
+
 FRAMES: Final[dict[str, str]] = {
     "an answer nested deeply": _DEEP,
     "an answer with a number of 60,000 digits": '{"id":"x","event":"cancel_order","code":' + "9" * 60_000 + "}",
     "an answer of 3 MB": '{"id":"' + "x" * 3_000_000 + '"}',
     "an answer that is no JSON": "\x00\x1b[2J",
+    "a push of 500,000 noughts": '{"channel":"Orders","data":[' + "0," * 500_000 + "0]}",
+    "a push of 50,000 balances": _balances(50_000),
+    "a push of 700,000 balances": _balances(700_000),
 }
 
 
