@@ -39,6 +39,7 @@ from bridge.kafka.preflight import check_topics
 from bridge.kafka.publisher import Publisher
 from bridge.kafka.tail import TailRecord, read_commands, read_last, read_tail
 from bridge.ltp.failover import begin_choice
+from bridge.ltp.network import way_to_venue
 from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session
 from bridge.ltp.wire import encode_action
@@ -107,7 +108,8 @@ class AccountParts:
         self._account = account
         self._settings = settings
         self._instance = instance
-        self._rest = RestClient(settings.endpoints, account, clock)
+        self._way = way_to_venue(settings.venue)
+        self._rest = RestClient(settings.endpoints, account, clock, self._way)
         self._choice = begin_choice(settings.endpoints, settings.timing)
         self._started = False
         self._last_session: Session | None = None
@@ -223,6 +225,7 @@ class AccountParts:
             listener=listener,
             clock=clock,
             random=_random,
+            way=self._way,
             choice=self._choice,
             probe=self._rest.probe,
             check_key=self._rest.check_key,

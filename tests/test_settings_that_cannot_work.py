@@ -188,6 +188,24 @@ def test_brokers_in_every_form_that_works(servers: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("venue", "line"),
+    [
+        ('proxy_url = "http://proxy:3128/"', ""),
+        ('proxy_url = "https://proxy:3128"', "venue.proxy_url: must be an HTTP proxy such as http://proxy:3128"),
+        ('proxy_url = "http://proxy:3128/way"', "venue.proxy_url: must be an HTTP proxy"),
+        ('proxy_url = "http://me:canary@proxy:3128"', "venue.proxy_url: must hold no user and no password"),
+        ('ca_file = "{folder}/pem"', "venue.ca_file: the file that it names holds no certificate that can be read"),
+        ('ca_file = "{folder}/key"', "venue.ca_file: the file that it names is not in the PEM form"),
+        ('ca_file = "{folder}/none"', "venue.ca_file: the file that it names does not exist"),
+    ],
+)
+def test_ways_to_the_venue(folder: Path, venue: str, line: str) -> None:
+    """A proxy is an HTTP proxy without a password, and a file of authorities holds certificates."""
+    told = problems(folder, rest=f"[venue]\n{venue}")
+    assert told.startswith(line) if line else told == ""
+
+
+@pytest.mark.parametrize(
     ("kafka", "line"),
     [
         ('sasl_username = "b"\nsasl_password_file = "{folder}/password"', "kafka.sasl_username: is not used while"),

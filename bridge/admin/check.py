@@ -19,6 +19,7 @@ from bridge.errors import BridgeError, VenueUnreachable
 from bridge.kafka.cluster import assert_fast
 from bridge.kafka.owners import find_owners
 from bridge.kafka.preflight import broker_facts, check_topics
+from bridge.ltp.network import way_to_venue
 from bridge.ltp.rest import AccountRisk, RestClient
 from bridge.ltp.session import Session
 from bridge.terminal import EscapingConsole, escape_text
@@ -71,6 +72,7 @@ async def _log_in(
         listener=listener,
         clock=clock,
         random=lambda: 0.0,
+        way=way_to_venue(settings.venue),
         other_login_at=last_login_boot_s,
     )
     running = asyncio.create_task(session.run(), name="check:login")
@@ -155,7 +157,7 @@ class _Check:
             self._console.print(_risk_table(risks))
 
     async def _read_risks(self, endpoint: Endpoint, account: Account, tries: int) -> list[AccountRisk]:
-        async with RestClient((endpoint,), account, self._clock) as rest:
+        async with RestClient((endpoint,), account, self._clock, way_to_venue(self._settings.venue)) as rest:
             for _ in range(tries - 1):
                 with contextlib.suppress(VenueUnreachable):
                     return await rest.account()

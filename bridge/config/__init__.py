@@ -5,7 +5,7 @@ from bridge.config.limits import Limits
 from bridge.config.process import Log, Management, Tracing
 from bridge.config.settings import Settings, load
 from bridge.config.timing import Timing
-from bridge.config.venue import AZ4, HA, Account, Endpoint
+from bridge.config.venue import AZ4, HA, Account, Endpoint, VenueAccess
 
 __all__ = [
     "AZ4",
@@ -19,5 +19,6 @@ __all__ = [
     "Settings",
     "Timing",
     "Tracing",
+    "VenueAccess",
     "load",
 ]

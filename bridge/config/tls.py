@@ -1,4 +1,4 @@
-"""TLS towards Kafka: the files that settings name, and what is made of them."""
+"""TLS: the files that settings name, and what is made of them."""
 
 import ssl
 from pathlib import Path
@@ -32,6 +32,16 @@ def check_pem(path: Path) -> Path:
     """Check that a file can be read and holds something in the PEM form. Raises ValueError."""
     if b"-----BEGIN" not in read_file(path, PEM_BYTES_MAX):
         raise ValueError("the file that it names is not in the PEM form (-----BEGIN …)")
+    return path
+
+
+def check_ca(path: Path) -> Path:
+    """Check that a file holds certificates to trust. Raises ValueError."""
+    check_pem(path)
+    try:
+        ssl.create_default_context(cafile=path)
+    except (ssl.SSLError, OSError) as error:
+        raise ValueError(f"the file that it names holds no certificate that can be read ({_reason(error)})") from None
     return path
 
 

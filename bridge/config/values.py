@@ -42,8 +42,16 @@ def _check_url(url: str, *, secure: str, plain: str, path: bool) -> str:
     return url.rstrip("/")
 
 
+def _check_proxy(url: str) -> str:
+    address = parse_url(url)
+    if address.scheme != "http" or address.path:
+        raise ValueError("must be an HTTP proxy such as http://proxy:3128; what goes through it is TLS all the same")
+    return url.rstrip("/")
+
+
 WebSocketUrl = Annotated[str, AfterValidator(partial(_check_url, secure="wss", plain="ws", path=True))]
 RestUrl = Annotated[str, AfterValidator(partial(_check_url, secure="https", plain="http", path=False))]
+ProxyUrl = Annotated[str, AfterValidator(_check_proxy)]
 Servers = Annotated[str, AfterValidator(check_servers)]
 ListenHost = Annotated[str, AfterValidator(check_host)]
 

@@ -1,13 +1,15 @@
 """Settings of the venue: its endpoints, and the accounts with their keys."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, field_validator, model_validator
 
 from bridge.config.files import UnusableFile, read_secret
 from bridge.config.section import Section
-from bridge.config.values import RestUrl, SecretFile, WebSocketUrl
+from bridge.config.tls import check_ca
+from bridge.config.values import ProxyUrl, RestUrl, SecretFile, WebSocketUrl
 
 _OLDEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -18,6 +20,15 @@ class Endpoint(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
     ws_url: WebSocketUrl
     rest_url: RestUrl
+
+
+class VenueAccess(Section):
+    """How the venue is reached from here; directly, and trusting this machine's authorities, where nothing is said."""
+
+    proxy_url: ProxyUrl | None = None
+    """An HTTP proxy that connects us (CONNECT), for REST and WebSocket."""
+    ca_file: Annotated[Path, AfterValidator(check_ca)] | None = None
+    """Whose certificates are trusted in place of the public authorities'."""
 
 
 AZ4: Final = Endpoint(

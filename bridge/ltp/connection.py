@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import re
 import socket
-import ssl
 import struct
 import time
 from collections.abc import AsyncIterator
@@ -28,7 +27,7 @@ from yarl import URL
 from bridge.contract.session import Cause
 from bridge.errors import VenueUnreachable
 from bridge.ltp.http_date import parse_http_date
-from bridge.ltp.network import http_session
+from bridge.ltp.network import Way, http_session
 
 FRAME_BYTES_MAX: Final = 1024 * 1024
 """No frame of the venue's comes near it; but one that is too large costs the session. In memory its elements may take a
@@ -192,9 +191,9 @@ def retry_after_s(said: str, now_s: float) -> float | None:
 
 
 @contextlib.asynccontextmanager
-async def connect(url: str, *, tls: ssl.SSLContext, timeout_s: float) -> AsyncIterator[Connection]:
+async def connect(url: str, *, way: Way, timeout_s: float) -> AsyncIterator[Connection]:
     """Open a WebSocket and abort it at the end. Raises LinkEnded when it does not open within `timeout_s`."""
-    async with http_session(tls, timeout=ClientTimeout(total=None), socket_class=_Socket) as http:
+    async with http_session(way, timeout=ClientTimeout(total=None), socket_class=_Socket) as http:
         connection = await _open(http, url, timeout_s)
         try:
             yield connection

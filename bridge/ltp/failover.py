@@ -1,7 +1,6 @@
 """The choice among endpoints: how it begins, and what is tried at the preferred one before the session goes back."""
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -11,6 +10,7 @@ from bridge.config import Endpoint, Timing
 from bridge.core.endpoints import Endpoints
 from bridge.core.now import Now
 from bridge.ltp.connection import LinkEnded, connect
+from bridge.ltp.network import Way
 
 _log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ def begin_choice(endpoints: Sequence[Endpoint], timing: Timing) -> Endpoints:
 
 
 async def wait_for_preferred(
-    preferred: Endpoint, choice: Endpoints, probe: Probe, *, tls: ssl.SSLContext, clock: Callable[[], Now]
+    preferred: Endpoint, choice: Endpoints, probe: Probe, *, way: Way, clock: Callable[[], Now]
 ) -> None:
     """Probe the preferred endpoint while the session is at another, and return when it may go back.
 
@@ -44,15 +44,15 @@ async def wait_for_preferred(
         if choice.current == 0:
             continue
         asked = clock()
-        good = await probe(preferred.name) and await takes_websockets(preferred, tls)
+        good = await probe(preferred.name) and await takes_websockets(preferred, way)
         if choice.probed(asked, clock(), good=good):
             return
 
 
-async def takes_websockets(endpoint: Endpoint, tls: ssl.SSLContext) -> bool:
+async def takes_websockets(endpoint: Endpoint, way: Way) -> bool:
     """Whether a WebSocket opens at an endpoint and stays open for a moment; nobody logs in on it."""
     try:
-        async with connect(endpoint.ws_url, tls=tls, timeout_s=PROBE_TIMEOUT_S) as connection:
+        async with connect(endpoint.ws_url, way=way, timeout_s=PROBE_TIMEOUT_S) as connection:
             async with asyncio.timeout(STAYS_OPEN_S):
                 await connection.receive()
     except TimeoutError:

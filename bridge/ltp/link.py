@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import math
-import ssl
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -13,6 +12,7 @@ from bridge.core.now import Now
 from bridge.core.skew import ClockReading
 from bridge.core.traffic import Received
 from bridge.ltp.connection import Connection, LinkEnded, connect
+from bridge.ltp.network import Way
 from bridge.ltp.protocol import Conversation, LoggedIn, LoginDenied, Over
 
 LOGIN_DEADLINE_S: Final = 10.0
@@ -42,7 +42,7 @@ class Link:
         self,
         url: str,
         *,
-        tls: ssl.SSLContext,
+        way: Way,
         timing: Timing,
         clock: Callable[[], Now],
         give_up_at: float,
@@ -51,7 +51,7 @@ class Link:
         tell: Callable[[LoggedIn | ClockReading | Received, Now], None],
     ) -> None:
         self._url = url
-        self._tls = tls
+        self._way = way
         self._timing = timing
         self._clock = clock
         self._give_up_at = give_up_at
@@ -112,7 +112,7 @@ class Link:
         """Connect, log in and read until the end."""
         timeout_s = min(self._timing.connect_timeout_s, self._give_up_at - self._clock().mono)
         try:
-            async with connect(self._url, tls=self._tls, timeout_s=timeout_s) as connection:
+            async with connect(self._url, way=self._way, timeout_s=timeout_s) as connection:
                 if self.ending is None:
                     self._begin(connection)
                 while self.ending is None:

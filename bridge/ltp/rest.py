@@ -18,6 +18,7 @@ from bridge.core.traffic import Rows
 from bridge.errors import ListTooLong, RowNotUnderstood, VenueError, VenueRefused, VenueUnreachable
 from bridge.ltp import codes
 from bridge.ltp.keys import describe_key_problem
+from bridge.ltp.network import Way
 from bridge.ltp.rest_get import NOT_UNDERSTOOD, Route, SignedGet
 from bridge.ltp.rest_pace import Family
 from bridge.ltp.rest_pages import AT_A_TIME, LIST_BYTES_MAX, PAGE_SIZE, PAGES_MAX, READINGS_MAX, ROWS_MAX, Listing, Page
@@ -80,8 +81,10 @@ class RestClient:
     some moment of the call, but may be gone.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], account: Account, clock: Callable[[], Now]) -> None:
-        self._venue = SignedGet(endpoints, account, clock)
+    def __init__(
+        self, endpoints: Sequence[Endpoint], account: Account, clock: Callable[[], Now], way: Way | None = None
+    ) -> None:
+        self._venue = SignedGet(endpoints, account, clock, way)
         self._account = account
         self._clock = clock
 

@@ -16,7 +16,7 @@ from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.ltp import codes, wire
 from bridge.ltp.http_date import parse_http_date
 from bridge.ltp.keys import read_keys
-from bridge.ltp.network import http_session, tls_context
+from bridge.ltp.network import Way, http_session, way_to_venue
 from bridge.ltp.rest_pace import Family, Pace
 from bridge.ltp.signing import rest_signature, without_secrets
 
@@ -59,18 +59,21 @@ class SignedGet:
     else that is not an answer: time-outs, 5xx, rate limits, and what cannot be understood.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], account: Account, clock: Callable[[], Now]) -> None:
+    def __init__(
+        self, endpoints: Sequence[Endpoint], account: Account, clock: Callable[[], Now], way: Way | None = None
+    ) -> None:
         self._endpoints = tuple(endpoints)
         self._named = {endpoint.name: endpoint for endpoint in endpoints}
         self._endpoint = self._endpoints[0]
         self._account = account
         self._clock = clock
+        self._way = way or way_to_venue()
         self._pace = Pace(clock)
         self.clock_reading: ClockReading | None = None
         """What the last answer told of the venue's clock; None before the first, and when it did not say the time."""
 
     async def __aenter__(self) -> Self:
-        self._http = http_session(tls_context(), timeout=ClientTimeout())
+        self._http = http_session(self._way, timeout=ClientTimeout())
         return self
 
     async def __aexit__(

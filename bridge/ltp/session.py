@@ -23,7 +23,7 @@ from bridge.ltp.failover import Probe, begin_choice, wait_for_preferred
 from bridge.ltp.keys import read_keys
 from bridge.ltp.link import Ending, Link
 from bridge.ltp.listener import Listener
-from bridge.ltp.network import tls_context
+from bridge.ltp.network import Way, way_to_venue
 from bridge.ltp.protocol import LoggedIn
 from bridge.ltp.signing import login_signature, without_secrets
 
@@ -59,6 +59,7 @@ class Session:
         listener: Listener,
         clock: Callable[[], Now],
         random: Callable[[], float],
+        way: Way | None = None,
         choice: Endpoints | None = None,
         probe: Probe | None = None,
         check_key: CheckKey | None = None,
@@ -75,7 +76,7 @@ class Session:
         self._listener = listener
         self._clock = clock
         self._random = random
-        self._tls = tls_context()
+        self._way = way or way_to_venue()
         self._link: Link | None = None
         self._login_pending = False
         self._next_login_at = other_login_at + timing.login_spacing_s
@@ -193,7 +194,7 @@ class Session:
         """End a session that is not at the preferred endpoint when it may go back."""
         preferred = self._endpoints[0]
         while True:
-            await wait_for_preferred(preferred, self._choice, probe, tls=self._tls, clock=self._clock)
+            await wait_for_preferred(preferred, self._choice, probe, way=self._way, clock=self._clock)
             if self.logged_in:
                 self.drop(Cause.FAILED_BACK, f"{preferred.name} has been well for {self._timing.failback_stable_s:g} s")
 
@@ -202,7 +203,7 @@ class Session:
         give_up_at = await self._choose_endpoint()
         self._link = link = Link(
             self._endpoint.ws_url,
-            tls=self._tls,
+            way=self._way,
             timing=self._timing,
             clock=self._clock,
             give_up_at=give_up_at,

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from bridge.contract.session import Cause
 from bridge.ltp.connection import FRAME_BYTES_MAX, UNSENT_BYTES_MAX, Connection, LinkEnded, connect
-from bridge.ltp.network import tls_context
+from bridge.ltp.network import way_to_venue
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 Venue = Callable[[Talk], Awaitable[str]]
@@ -33,7 +33,7 @@ async def _ending(connection: Connection) -> LinkEnded:
 
 async def _no_connection(url: str, timeout_s: float = 5) -> LinkEnded:
     with pytest.raises(LinkEnded) as caught:
-        async with connect(url, tls=tls_context(), timeout_s=timeout_s):
+        async with connect(url, way=way_to_venue(), timeout_s=timeout_s):
             pass
     return caught.value
 
@@ -47,7 +47,7 @@ async def test_frames_arrive_as_bytes_text_or_binary(venue: Venue) -> None:
         await ws.send_bytes(b"pong")
         await ws.receive()
 
-    async with connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+    async with connect(await venue(talk), way=way_to_venue(), timeout_s=5) as connection:
         assert await connection.receive() == '{"a": "é"}'.encode()
         assert await connection.receive() == b"pong"
 
@@ -58,7 +58,7 @@ async def test_a_farewell_is_told_with_its_code_and_reason(venue: Venue) -> None
     async def talk(ws: web.WebSocketResponse) -> None:
         await ws.close(code=1001, message=b"maintenance")
 
-    async with connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+    async with connect(await venue(talk), way=way_to_venue(), timeout_s=5) as connection:
         ending = await _ending(connection)
     assert ending.cause == Cause.CLOSED_BY_VENUE
     assert ending.detail == "the venue closed the connection with code 1001 maintenance"
@@ -72,7 +72,7 @@ async def test_a_cut_link_is_told_apart_from_a_farewell(venue: Venue, how: str) 
         transport = ws._req.transport  # type: ignore[union-attr] # there is one while the handshake's request is served
         getattr(transport, how)()
 
-    async with connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+    async with connect(await venue(talk), way=way_to_venue(), timeout_s=5) as connection:
         assert (await _ending(connection)).cause == Cause.LINK_FAILED
 
 
@@ -84,7 +84,7 @@ async def test_an_oversize_frame_ends_the_connection(venue: Venue) -> None:
         await ws.send_str("x" * (FRAME_BYTES_MAX + 1))
         await asyncio.Event().wait()
 
-    async with asyncio.timeout(30), connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+    async with asyncio.timeout(30), connect(await venue(talk), way=way_to_venue(), timeout_s=5) as connection:
         assert len(await connection.receive()) == FRAME_BYTES_MAX - 1
         ending = await _ending(connection)
     assert ending.cause == Cause.PROTOCOL_ERROR
@@ -100,7 +100,7 @@ async def test_what_is_not_websocket_ends_the_connection(venue: Venue) -> None:
         transport.write(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
         await ws.receive()
 
-    async with connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+    async with connect(await venue(talk), way=way_to_venue(), timeout_s=5) as connection:
         ending = await _ending(connection)
     assert Cause.PROTOCOL_ERROR == ending.cause
     assert ending.detail.startswith("not WebSocket: ")
@@ -143,7 +143,7 @@ async def test_a_frame_is_with_the_kernel_when_write_returns() -> None:
         got.put(bytes(byte ^ mask[i % 4] for i, byte in enumerate(frame[6:])))
 
     with blocking_venue(talk) as url:
-        async with connect(url, tls=tls_context(), timeout_s=5) as connection:
+        async with connect(url, way=way_to_venue(), timeout_s=5) as connection:
             connection.write(b'{"a":1}')
             assert got.get(timeout=5) == b'{"a":1}'  # blocks the loop, on purpose
             assert connection.write_buffer_empty
@@ -165,7 +165,7 @@ async def test_what_was_not_sent_is_thrown_away() -> None:
             ends.put("a farewell after all of it")
 
     with blocking_venue(talk) as url:
-        async with connect(url, tls=tls_context(), timeout_s=5) as connection:
+        async with connect(url, way=way_to_venue(), timeout_s=5) as connection:
             while connection.write_buffer_empty:
                 connection.write(b"x" * 65_536)
         resume.set()
@@ -179,7 +179,7 @@ async def test_the_kernel_holds_nothing_back(venue: Venue) -> None:
     async def talk(ws: web.WebSocketResponse) -> None:
         await ws.receive()
 
-    async with connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+    async with connect(await venue(talk), way=way_to_venue(), timeout_s=5) as connection:
         made = connection._transport.get_extra_info("socket")
         options = (socket.TCP_NODELAY, socket.TCP_NOTSENT_LOWAT, socket.TCP_USER_TIMEOUT)
         assert [made.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [1, 1, 15_000]
@@ -199,7 +199,7 @@ async def test_a_venue_that_does_not_read_is_seen(venue: Venue, tls_venue: TlsVe
         await done.wait()
 
     url = f"wss://localhost:{await tls_venue(talk)}/v1/private" if secure else await venue(talk)
-    async with connect(url, tls=tls_context(), timeout_s=5) as connection:
+    async with connect(url, way=way_to_venue(), timeout_s=5) as connection:
         await connection.receive()
         below = connection._transport._ssl_protocol._transport if secure else connection._transport  # type: ignore[attr-defined] # asyncio's own
         for _ in range(100_000):
@@ -220,7 +220,7 @@ async def test_nothing_is_written_to_an_ended_connection(venue: Venue) -> None:
     async def talk(ws: web.WebSocketResponse) -> None:
         await ws.receive()
 
-    async with connect(await venue(talk), tls=tls_context(), timeout_s=5) as connection:
+    async with connect(await venue(talk), way=way_to_venue(), timeout_s=5) as connection:
         connection.abort()
         with pytest.raises(LinkEnded):
             connection.write(b"late")
@@ -236,9 +236,9 @@ async def test_tls_speaks_http_1_1_at_tls_1_2_or_newer(tls_venue: TlsVenue) -> N
         tls = ws.get_extra_info("ssl_object")
         seen.put_nowait((tls.selected_alpn_protocol(), tls.version()))
 
-    async with connect(f"wss://localhost:{await tls_venue(talk)}/", tls=tls_context(), timeout_s=5):
+    async with connect(f"wss://localhost:{await tls_venue(talk)}/", way=way_to_venue(), timeout_s=5):
         assert await asyncio.wait_for(seen.get(), 5) == ("http/1.1", "TLSv1.3")
-    assert tls_context().minimum_version == ssl.TLSVersion.TLSv1_2
+    assert way_to_venue().tls.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 async def test_an_unknown_certificate_is_refused(tls_venue: TlsVenue) -> None:

@@ -13,7 +13,7 @@ from bridge.contract.session import Cause
 from bridge.ltp import names
 from bridge.ltp.connection import LinkEnded, connect
 from bridge.ltp.names import Names
-from bridge.ltp.network import tls_context
+from bridge.ltp.network import way_to_venue
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 LOCAL = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
@@ -49,7 +49,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> NameService:
 
 async def hear(url: str) -> bytes:
     """Connect, and return the first frame."""
-    async with connect(url, tls=tls_context(), timeout_s=5) as connection:
+    async with connect(url, way=way_to_venue(), timeout_s=5) as connection:
         return await connection.receive()
 
 

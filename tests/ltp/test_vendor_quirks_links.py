@@ -13,7 +13,7 @@ from listening import Notes, running
 from bridge.config import AZ4, HA, Account, Endpoint, Kafka, Settings, Timing
 from bridge.core.now import Now
 from bridge.ltp.connection import connect
-from bridge.ltp.network import tls_context
+from bridge.ltp.network import way_to_venue
 from bridge.ltp.session import Session
 from bridge.sandbox.venue.ledger import Entry, Kind
 from bridge.sandbox.venue.settings import Dialect, VenueSettings
@@ -136,5 +136,5 @@ async def test_the_handshake_asks_for_http_1_1(tls_venue: Callable[[Talk], Await
     async def talk(ws: web.WebSocketResponse) -> None:
         spoken.put_nowait(ws.get_extra_info("ssl_object").selected_alpn_protocol())
 
-    async with connect(f"wss://localhost:{await tls_venue(talk)}/", tls=tls_context(), timeout_s=10):
+    async with connect(f"wss://localhost:{await tls_venue(talk)}/", way=way_to_venue(), timeout_s=10):
         assert await asyncio.wait_for(spoken.get(), 10) == protocol

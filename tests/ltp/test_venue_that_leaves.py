@@ -18,7 +18,7 @@ from bridge.core.now import Now
 from bridge.core.traffic import Received
 from bridge.ltp.connection import LinkEnded, connect
 from bridge.ltp.failover import begin_choice, takes_websockets
-from bridge.ltp.network import tls_context
+from bridge.ltp.network import way_to_venue
 from bridge.ltp.session import Session
 from bridge.sandbox.venue.venue import Venue
 
@@ -67,7 +67,7 @@ async def test_a_venue_that_hangs_up_right_behind_the_handshake(*, secure: bool)
     async with raw_venue(leave, server_tls() if secure else None) as url:
         for _ in range(TRIES):
             with pytest.raises(LinkEnded) as caught:
-                async with connect(url, tls=tls_context(), timeout_s=5) as connection:
+                async with connect(url, way=way_to_venue(), timeout_s=5) as connection:
                     await connection.receive()
             assert caught.value.cause is Cause.LINK_FAILED
             assert caught.value.detail.strip()
@@ -104,7 +104,7 @@ async def test_whatever_the_library_raises_is_the_end_of_the_link(monkeypatch: p
     async with raw_venue(stay) as url:
         monkeypatch.setattr(whose, step, AsyncMock(side_effect=AssertionError))
         with pytest.raises(LinkEnded, match="it ended meanwhile") as caught:
-            async with connect(url, tls=tls_context(), timeout_s=5) as connection:
+            async with connect(url, way=way_to_venue(), timeout_s=5) as connection:
                 await connection.receive()
     assert caught.value.cause is Cause.LINK_FAILED
 
@@ -144,4 +144,4 @@ async def test_only_an_endpoint_that_takes_websockets_is_gone_back_to(serve: Ser
     async with Venue() as venue, raw_venue(leave) as leaving:
         urls = [venue.ws_url, f"ws://{await serve(refuse)}/v1/private", leaving]
         ends = [Endpoint(name="T", ws_url=url, rest_url="http://localhost") for url in urls]
-        assert [await takes_websockets(end, tls_context()) for end in ends] == [True, False, False]
+        assert [await takes_websockets(end, way_to_venue()) for end in ends] == [True, False, False]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from types import TracebackType
 from typing import Self
 
@@ -37,11 +38,17 @@ class Tier(msgspec.Struct, frozen=True):
 
 
 class Venue:
-    """`async with Venue(settings) as venue:` runs one on 127.0.0.1; what it did is in `venue.ledger`."""
+    """`async with Venue(settings) as venue:` runs one on 127.0.0.1; what it did is in `venue.ledger`.
 
-    def __init__(self, settings: VenueSettings | None = None, clock: Clock | None = None) -> None:
+    With `tls` it speaks TLS, and its URLs name `localhost`.
+    """
+
+    def __init__(
+        self, settings: VenueSettings | None = None, clock: Clock | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.settings = settings if settings is not None else VenueSettings()
         self.clock = clock if clock is not None else SystemClock()
+        self._tls = tls
         self._floor = Floor(self.settings, self.clock)
         self.inject = Injection(self._floor)
         self.tiers: dict[str, Tier] = {}
@@ -155,10 +162,11 @@ class Venue:
         sockets.router.add_get(PATH, PrivateSocket(self._floor, name).serve)
         rest.router.add_route("*", "/{path:.*}", RestSide(self._floor, name).serve)
         async with contextlib.AsyncExitStack() as opening:
-            ws_port = await _listen(opening, sockets, ws_port)
-            rest_port = await _listen(opening, rest, rest_port)
+            ws_port = await _listen(opening, sockets, ws_port, self._tls)
+            rest_port = await _listen(opening, rest, rest_port, self._tls)
             self._running[name] = opening.pop_all()
-        self.tiers[name] = Tier(name, f"ws://{HOST}:{ws_port}{PATH}", f"http://{HOST}:{rest_port}")
+        secure, host = ("", HOST) if self._tls is None else ("s", "localhost")
+        self.tiers[name] = Tier(name, f"ws{secure}://{host}:{ws_port}{PATH}", f"http{secure}://{host}:{rest_port}")
 
     async def _step_for_ever(self) -> None:
         while True:
@@ -190,12 +198,14 @@ class Venue:
             await self.close_tier(name)
 
 
-async def _listen(stack: contextlib.AsyncExitStack, application: web.Application, port: int) -> int:
+async def _listen(
+    stack: contextlib.AsyncExitStack, application: web.Application, port: int, tls: ssl.SSLContext | None
+) -> int:
     """Serve an application on 127.0.0.1 and return the port."""
     runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, HOST, port).start()
+    await web.TCPSite(runner, HOST, port, ssl_context=tls).start()
     return int(runner.addresses[0][1])
 
 
