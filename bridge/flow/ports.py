@@ -99,6 +99,10 @@ class VenueRest(Protocol):
     def key_problem(self) -> str | None:
         """Which file of the key cannot be used now, and why; None when all can."""
 
+    @property
+    def slowed_limits(self) -> Sequence[str]:
+        """The limits of which less is used than before the venue refused a request for its rate."""
+
     def prefer(self, endpoint: str) -> None:
         """Begin reading at the endpoint of this name, until it is silent."""
 

@@ -31,6 +31,7 @@ from bridge.flow.ports import (
 from bridge.flow.questions import Questions
 from bridge.flow.readiness import COMMITS, PUBLISHING, SESSION, SWEEP, Missing
 from bridge.flow.recovery import Recovery
+from bridge.flow.rest_limits import RestLimitWatch
 
 _log = structlog.get_logger()
 _LOOK_S = 0.05
@@ -102,6 +103,7 @@ class Term:
             wake=self.wake,
         )
         self._key_files = KeyFileWatch(name, account, parts.rest, self._events, parts.clock)
+        self._rest_limits = RestLimitWatch(name, account, parts.rest, self._events, parts.clock)
         self._commands = Commands(
             account,
             membership=parts.membership,
@@ -176,6 +178,7 @@ class Term:
             "recovery": self._recovery.run(),
             "questions": self._questions.run(),
             "key": self._key_files.run(),
+            "limits": self._rest_limits.run(),
             "deferred": self._deferred.run(),
         }
         tasks = {what: asyncio.create_task(step, name=f"{self._name}:{what}") for what, step in work.items()}

@@ -107,6 +107,11 @@ class RestClient:
         """Which file of the key cannot be used now, and why; None when all can."""
         return describe_key_problem(self._account)
 
+    @property
+    def slowed_limits(self) -> list[str]:
+        """Name the limits of which less is used than before the venue refused a request for its rate."""
+        return self._venue.slowed_limits
+
     def prefer(self, endpoint: str) -> None:
         """Begin reading at the endpoint of this name, until it is silent."""
         self._venue.prefer(endpoint)

@@ -85,6 +85,11 @@ class SignedGet:
         """Ask the endpoint of this name first from now on."""
         self._endpoint = self._named[name]
 
+    @property
+    def slowed_limits(self) -> list[str]:
+        """Name the limits of which less is used than before the venue refused a request for its rate."""
+        return self._pace.slowed_limits
+
     async def get(self, route: Route, params: Mapping[str, str] | None = None) -> bytes:
         """Ask, and return the bytes of the answer's `data`.
 

@@ -82,6 +82,18 @@ class Pace:
         self._sleep = sleep
         self._lines = {family: _Line(limit) for family, limit in LIMITS.items()}
 
+    @property
+    def slowed_limits(self) -> list[str]:
+        """Name the limits of which less is used than before the venue refused a request for its rate."""
+        now = self._clock().mono
+        for line in self._lines.values():
+            line.window.climb(now)
+        return [
+            f"rest_{family.name.lower()}"
+            for family, line in self._lines.items()
+            if line.window.slots < line.window.full
+        ]
+
     @asynccontextmanager
     async def slot(self, family: Family) -> AsyncIterator[None]:
         """Wait for a slot, and hold it until a full window after the request's end."""

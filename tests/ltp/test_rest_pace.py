@@ -122,7 +122,9 @@ async def test_refusals_now_and_then_leave_the_budget_whole() -> None:
     hand = Hand()
     for _ in range(14):
         hand.pace.refused(Family.EXECUTIONS)
+        assert hand.pace.slowed_limits == ["rest_executions"]
         hand.mono += 86_400
+    assert hand.pace.slowed_limits == []
     await asyncio.gather(*(hand.ask(str(n)) for n in range(4)))
     assert len({at for _, at in hand.asked}) == 1
 

@@ -396,6 +396,7 @@ class Venue:
         self.ahead_ms = 0
         """By how much its clock is ahead of the account's."""
         self.key_problem: str | None = None
+        self.slowed_limits: list[str] = []
         self.preferred = ""
 
     @property

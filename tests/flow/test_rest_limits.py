@@ -1,0 +1,23 @@
+"""Limits of REST that the venue refused for their rate: told, and told again when they are whole."""
+
+import pytest
+from outside import Outside, until
+
+from bridge.flow import rest_limits
+
+
+async def test_each_limit_is_told_for_as_long_as_it_is_slowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name, once; its end does not speak for another that lasts."""
+    monkeypatch.setattr(rest_limits, "_LOOK_S", 0.02)
+    out = Outside()
+    async with out.running():
+        out.venue.slowed_limits = ["rest_executions", "rest_history"]
+        await until(lambda: len(out.topics.session_events("alarm.raised")) == 2)
+        out.venue.slowed_limits = ["rest_history"]
+        await until(lambda: out.topics.session_events("alarm.cleared"))
+        out.venue.slowed_limits = []
+        await until(lambda: len(out.topics.session_events("alarm.cleared")) == 2)
+    raised, cleared = (out.topics.session_events(kind) for kind in ("alarm.raised", "alarm.cleared"))
+    assert {one["alarm"] for one in [*raised, *cleared]} == {"rate_rejected"}
+    assert {one["subject"] for one in raised} == {"rest_executions", "rest_history"}
+    assert [one["subject"] for one in cleared] == ["rest_executions", "rest_history"]
