@@ -54,6 +54,7 @@ class _OrderNames(Struct, rename="camel"):
 _CODE_DIGITS_MAX: Final = 18
 _NAME_CHARS_MAX: Final = 128
 """What is longer is no id: the venue's have 16 digits, those of callers 32 characters at most."""
+_TEXT_CHARS_MAX: Final = 1000
 _TIME_MS_MIN: Final = 10**12
 """The year 2001. What is less is no time in ms."""
 _NOT_READABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
@@ -71,8 +72,8 @@ def number(code: object) -> int | None:
 
 
 def text(*candidates: object) -> str:
-    """Return the first text that is there."""
-    return next((str(candidate) for candidate in candidates if candidate is not None), "")
+    """Return the first text that is there, as much of it as anybody reads: it goes into logs, alarms and results."""
+    return next((str(candidate)[:_TEXT_CHARS_MAX] for candidate in candidates if candidate is not None), "")
 
 
 def _name(value: object) -> str | None:
@@ -123,7 +124,7 @@ def _frame(envelope: _Envelope, raw: bytes) -> Frame:
             return Push(envelope.channel, bytes(envelope.data), raw)
         return Unreadable(raw, "a push without data")
     if envelope.event is not None:
-        return _answer(envelope, envelope.event, raw)
+        return _answer(envelope, text(envelope.event), raw)
     if envelope.pong is not UNSET:
         said = number(envelope.pong)
         return Pong(as_text=False, server_ms=said if said is not None and said >= _TIME_MS_MIN else None)

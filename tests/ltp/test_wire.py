@@ -165,3 +165,11 @@ def test_what_we_say() -> None:
     action = {"id": "c-3", "action": "cancel_order", "args": {"clientOrderId": "c0a81f0001"}}
     assert action == json.loads(encode_action("c-3", "cancel_order", {"clientOrderId": "c0a81f0001"}))
     assert json.loads(encode_ping(1769050973831)) == {"ping": 1769050973831}
+
+
+def test_words_of_the_venue_are_cut_to_what_anybody_reads() -> None:
+    """They go into alarms and logs, where a megabyte of them would hide the rest."""
+    words = b"x" * 900_000
+    assert decode(b'{"event":"login","code":1,"msg":"' + words + b'"}') == LoginAnswer(1, "x" * 1000)
+    answer = decode(b'{"event":"' + words + b'","code":1,"message":"' + words + b'"}')
+    assert answer == Answer(None, "x" * 1000, 1, "x" * 1000, None, None)
