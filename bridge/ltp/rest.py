@@ -229,7 +229,7 @@ class RestClient:
             listing.page(page.total)
             for count, raw in enumerate(map(bytes, page.rows or ()), 1):
                 if listing.size_bytes > LIST_BYTES_MAX:
-                    raise ListTooLong(f"GET {route.path}: a list of more than {LIST_BYTES_MAX} bytes")
+                    raise ListTooLong(f"GET {route.path}: a list that takes more than {LIST_BYTES_MAX} bytes")
                 listing.take(raw, _understood(route, raw, kind.read))
                 if count % AT_A_TIME == 0:
                     await asyncio.sleep(0)

@@ -16,8 +16,10 @@ PAGE_SIZE: Final = 1000
 PAGES_MAX: Final = 100
 ROWS_MAX: Final = 10_000
 """So many rows may stand in one answer."""
-LIST_BYTES_MAX: Final = 16 * 1024 * 1024
-"""So much the rows of one reading may be; in memory they take several times as much."""
+LIST_BYTES_MAX: Final = 32 * 1024 * 1024
+"""So much the rows of one reading may be, each with ROW_BYTES; in memory long rows take twice as much."""
+ROW_BYTES: Final = 512
+"""What a row takes in memory beside its own bytes, roughly."""
 READINGS_MAX: Final = 3
 AT_A_TIME: Final = 100
 """Rows; then whoever else waits has a turn: a long list must not hold the session up."""
@@ -47,7 +49,7 @@ class Listing(Generic[R]):
         self.rows: dict[object, R] = {}
         self.unreadable: set[bytes] = set()
         self.size_bytes = 0
-        """What the rows of this reading are as bytes."""
+        """What the rows of this reading take, roughly."""
         self._met: set[object] = set()
         self._totals: list[int] = []
 
@@ -64,7 +66,7 @@ class Listing(Generic[R]):
 
     def take(self, raw: bytes, row: R | None) -> None:
         """Take a row; None is one that was not understood. Of two that are as new the later one counts."""
-        self.size_bytes += len(raw)
+        self.size_bytes += len(raw) + ROW_BYTES
         if row is None:
             self._met.add(raw)
             self.unreadable.add(raw)

@@ -13,6 +13,7 @@ from bridge.core.now import Now
 from bridge.errors import ListTooLong, VenueRefused, VenueUnreachable
 from bridge.ltp import rest
 from bridge.ltp.rest import AccountRisk, RestClient
+from bridge.ltp.rest_pages import ROW_BYTES
 
 Client = Callable[..., RestClient]
 
@@ -93,12 +94,12 @@ async def test_a_list_that_is_too_large_is_to_be_asked_for_in_parts(
     serve: Serve, client: Client, clock: Callable[[], Now], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What counts are the bytes of all its pages, not how many rows or pages they are."""
-    monkeypatch.setattr(rest, "LIST_BYTES_MAX", 3 * len(TRADE))
+    monkeypatch.setattr(rest, "LIST_BYTES_MAX", 3 * (len(TRADE) + ROW_BYTES))
     pages = [[TRADE % number for number in "123"], [TRADE % number for number in "45"]]
     async with client(await serve(paged(pages))) as venue:
-        with pytest.raises(ListTooLong, match="a list of more than"):
+        with pytest.raises(ListTooLong, match="a list that takes more than"):
             await venue.executions(SYM, clock().wall_ms - DAY_MS)
-        monkeypatch.setattr(rest, "LIST_BYTES_MAX", 6 * len(TRADE))
+        monkeypatch.setattr(rest, "LIST_BYTES_MAX", 6 * (len(TRADE) + ROW_BYTES))
         assert len(await venue.executions(SYM, clock().wall_ms - DAY_MS)) == 5
 
 
