@@ -85,6 +85,26 @@ def test_a_refused_login_moves_nothing() -> None:
     assert ends.current == 0
 
 
+def test_failures_before_a_pause_count_after_it() -> None:
+    """A term that ended by a mistake at an endpoint is one; after the second the next term begins at the other."""
+    ends = choice()
+    for second in (0, 100):
+        ends.resume()
+        ends.attempt(at(second))
+        ends.failed(at(second))
+    assert ends.current == 1
+
+
+def test_each_endpoint_is_left_alone_for_as_long_as_it_asked() -> None:
+    """And no other for its sake."""
+    ends = choice()
+    ends.hold_off(30, at(5))
+    assert ends.free_at == 35
+    ends.failed(at(5))
+    ends.failed(at(5))
+    assert ends.free_at == float("-inf")
+
+
 def test_sessions_that_do_not_live_are_failures() -> None:
     """An endpoint that accepts logins and drops them is left; one session that lived for longer is forgiven."""
     ends = choice()
