@@ -16,6 +16,8 @@ from bridge.ltp.network import Way
 from bridge.ltp.protocol import Conversation, LoggedIn, LoginDenied, Over
 
 LOGIN_DEADLINE_S: Final = 10.0
+TURN_S: Final = 0.02
+"""So long frames that are buffered are taken one after the other, before whatever else waits has its turn."""
 
 
 class Ending(NamedTuple):
@@ -115,9 +117,12 @@ class Link:
             async with connect(self._url, way=self._way, timeout_s=timeout_s) as connection:
                 if self.ending is None:
                     self._begin(connection)
+                turn_began_s = self._clock().mono
                 while self.ending is None:
                     self._take(await connection.receive())
-                    await asyncio.sleep(0)  # tens of thousands may be buffered: whatever else waits has its turn
+                    if self._clock().mono - turn_began_s >= TURN_S:  # tens of thousands may be buffered
+                        await asyncio.sleep(0)
+                        turn_began_s = self._clock().mono
         except LinkEnded as error:
             self.end(Ending(error.cause, error.detail, hold_off_s=error.hold_off_s))
         finally:
