@@ -492,3 +492,25 @@ def test_a_replace_by_order_id_alone_learns_the_other_name_of_its_order(first: i
     one.ask(rows[first], rows[1 - first])
     assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
     assert (one.results()[-1].order_id, one.results()[-1].client_order_id) == (_NEXT_ID, "mine")
+
+
+def test_an_earlier_owners_cancel_that_expires_refused_for_its_rate_is_rejected_when_it_can_land_no_more() -> None:
+    """The refusal is about this owner's request; the order tells of the earlier one's, and lives on."""
+    one = OneAccount(epoch=2)
+    _show(one)
+    one.offer(cancel("c", clientOrderId="mine") | {"validUntil": START.wall_ms + 1000}, past=Past.READ)
+    one.send()
+    one.answer(0, 429, "too often")
+    one.renew(115)
+    assert one.outcomes() == []
+    one.renew(20)
+    assert _last(one) == ("rejected", 429, "too often")
+
+
+def test_a_cancel_that_was_refused_before_is_nothing_to_a_successor() -> None:
+    """It names no order, so no owner has sent it; its denial is durable."""
+    one = OneAccount(epoch=2)
+    one.offer(cancel("c"), past=Past.ANSWERED)
+    one.renew(1)
+    assert (one.outcomes(), one.written) == ([], [])
+    assert one.committed()[0] == 1
