@@ -301,3 +301,12 @@ def test_a_key_is_found_twice_exactly_where_it_stands_twice(body: dict[str, Any]
     twice = _admit(f'{text[:-1]},"{written}":{json.dumps(value)}}}'.encode())
     assert isinstance(twice, Refusal)
     assert f"the key '{key}' stands twice" in twice.message
+
+
+def test_nesting_at_the_edge_of_what_can_be_read_is_refused() -> None:
+    """Two decoders look at a record, and one of them gives up before the other."""
+    for depth in range(900, 1100):
+        nested = b"[" * depth + b"]" * depth
+        refusal = _admit(rb'{"commandId":"c-1","action":"x","\u0020":' + nested + b"}")
+        assert isinstance(refusal, Refusal)
+        assert refusal.reason in {SCHEMA, NOT_JSON}

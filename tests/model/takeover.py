@@ -56,7 +56,7 @@ def beginning(trial: Trial, world: World) -> Beginning:
     """Return where a takeover begins, as the code finds it: by the commit, or by what `results` tells without it."""
     offset, metadata = world.saved
     if trial.mistake is Mistake.TRUSTS_COPY and offset is not None:
-        metadata = re.sub(r"^((?:[^:]*:){5})[0-9]+", rf"\g<1>{offset}", metadata)
+        metadata = re.sub(r"^((?:[^:]*:){6})[0-9]+", rf"\g<1>{offset}", metadata)
     found = read_commit(offset, metadata, "" if trial.mistake is Mistake.TRUSTS_OLD_TOPIC else world.topic_id)
     if isinstance(found, Beginning):
         return found
