@@ -142,11 +142,12 @@ def _lie_of_acceptance(command: Command, answer: Answer, ledger: Ledger) -> str 
 
 
 def _may_have_cancelled(command: Command, answer: Answer, ledger: Ledger) -> bool:
-    """Whether the owner must take a cancel for carried out: its predecessor had read it, and the order is cancelled.
+    """Whether the owner must take a cancel for carried out: the order is cancelled, and a request may have done it.
 
-    A cancel is written without a claim, so that no successor can know whether it was.
+    It may be a predecessor's, because a cancel is written without a claim; or one of its own that had no answer.
     """
-    if command.action != "cancel_order" or answer.term_began_ms <= command.timestamp_ms:
+    unanswered = any(not request.codes for request in ledger.of_offset.get(command.offset, ()))
+    if command.action != "cancel_order" or not (unanswered or answer.term_began_ms > command.timestamp_ms):
         return False
     order = ledger.order_named(command.args)
     return order is not None and order["orderState"] == "CANCELLED"

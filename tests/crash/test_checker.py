@@ -183,6 +183,19 @@ def test_a_cancel_that_an_earlier_owner_may_have_sent_is_accepted_with_its_order
         assert rules(story) == (set() if heir else {"true"})
 
 
+def test_a_cancel_whose_first_request_had_no_answer_is_accepted_with_its_order_cancelled() -> None:
+    """Nobody can know that the venue had not heard it, and somebody else has cancelled the order."""
+    for heard in (True, False):
+        story = quiet_day()
+        story.order("b2", "CANCELLED")
+        story.owner(3)
+        cancel = story.command("cancel b2", "cancel_order", {"clientOrderId": "b2"})
+        story.request(3, cancel, 401117 if heard else None)
+        story.request(3, cancel, 401117, attempt=2)
+        story.result(3, cancel, "accepted")
+        assert rules(story) == ({"true"} if heard else set())
+
+
 def test_an_accepted_cancel_whose_order_lives_on_is_found() -> None:
     """The order that has the name in the end counts, not one that had it before."""
     story = quiet_day()
