@@ -28,7 +28,7 @@ _TAG: Final = "ltpb2"
 _NUMBER: Final = "([0-9]{1,19})"
 _WORD: Final = "([A-Za-z0-9_-]*)"
 _METADATA: Final = re.compile(
-    rf"{_TAG}:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_NUMBER}:{_NUMBER}:{_WORD}:{_WORD}:{_WORD}:{_WORD}:{_WORD}"
+    rf"{_TAG}:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):([0-9]{{0,19}}):{_NUMBER}:{_WORD}:{_WORD}:{_WORD}:{_WORD}:{_WORD}"
 )
 _METADATA_1: Final = re.compile(rf"ltpb1:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_WORD}")
 """What versions wrote that did not name the offset, the topic and the account."""
@@ -70,8 +70,8 @@ class Stored(Struct, frozen=True):
     doubtful_below: int = 0
     released: bool = False
     """Whether the owner has ended in good order: it does nothing any more, and its last login was long enough ago."""
-    read_to: int = 0
-    """The first offset that the owner had not read when it ended in good order; 0 where it has not said so."""
+    read_to: int | None = None
+    """The first offset that the owner had not read when it ended in good order; None where it has not said so."""
     origin: Origin = UNKNOWN_ORIGIN
     extra_cancels: tuple[tuple[int, int], ...] = ()
     """For how many seconds yet so many requests to cancel may be counted at the venue of which no record tells."""
@@ -79,10 +79,10 @@ class Stored(Struct, frozen=True):
 
 def encode(stored: Stored, watermark: int) -> str:
     """Write the metadata of a commit at `watermark`; the claimed offsets are sorted and at or above it."""
-    origin = stored.origin
+    origin, read_to = stored.origin, "" if stored.read_to is None else stored.read_to
     extra = (number for pair in _differences(stored.extra_cancels) for number in pair)
     return (
-        f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.doubtful_below}:{stored.released:d}:{stored.read_to}"
+        f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.doubtful_below}:{stored.released:d}:{read_to}"
         f":{watermark}:{origin.topic_id}:{origin.environment}:{origin.key_fingerprint}"
         f":{_pack(extra)}:{_pack(after - before for before, after in pairwise((watermark, *stored.claimed)))}"
     )
@@ -94,12 +94,12 @@ def decode(metadata: str, watermark: int) -> Stored | None:
     A tool that mirrors a group copies the metadata to the offset that it has worked out for the other cluster, where
     the claims would name other commands.
     """
-    origin, packed_extra, read_to = UNKNOWN_ORIGIN, "", 0
+    origin, packed_extra, read_to = UNKNOWN_ORIGIN, "", ""
     parts = _METADATA.fullmatch(metadata)
     if parts is not None:
         if int(parts[6]) != watermark:
             return None
-        origin, packed_extra, read_to = Origin(parts[8], parts[9], parts[7]), parts[10], int(parts[5])
+        origin, packed_extra, read_to = Origin(parts[8], parts[9], parts[7]), parts[10], parts[5]
     else:
         parts = _METADATA_1.fullmatch(metadata)
     if parts is None or int(parts[1]) > EPOCH_MAX:
@@ -110,7 +110,16 @@ def decode(metadata: str, watermark: int) -> Stored | None:
     claimed = tuple(accumulate(deltas, initial=watermark))[1:]
     extra_cancels = tuple(zip(accumulate(extra[::2]), extra[1::2], strict=True))
     epoch, durable_until_ms, doubtful_below, released = int(parts[1]), int(parts[2]), int(parts[3]), parts[4] == "1"
-    return Stored(epoch, durable_until_ms, claimed, doubtful_below, released, read_to, origin, extra_cancels)
+    return Stored(
+        epoch,
+        durable_until_ms,
+        claimed,
+        doubtful_below,
+        released,
+        int(read_to) if read_to else None,
+        origin,
+        extra_cancels,
+    )
 
 
 def _differences(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -207,7 +216,7 @@ class Claims:
         more: Iterable[int] = (),
         *,
         released: bool = False,
-        read_to: int = 0,
+        read_to: int | None = None,
         extra_cancels: tuple[tuple[int, int], ...] = (),
     ) -> Stored:
         """Return what a commit would say now, with `more` offsets claimed."""

@@ -34,7 +34,8 @@ class Beginning(Struct, frozen=True):
 
     def is_unread(self, offset: int) -> bool:
         """Whether no earlier owner has read the command at an offset, and so none has written it."""
-        return self.is_first or 0 < self.stored.read_to <= offset
+        read_to = self.stored.read_to
+        return self.is_first or (read_to is not None and read_to <= offset)
 
 
 def read_commit(offset: int | None, metadata: str, topic_id: str) -> Beginning | str:

@@ -131,8 +131,10 @@ def test_a_key_of_the_same_portfolio_is_the_same_accounts() -> None:
 
 def test_what_nobody_has_read_is_told_by_an_owner_that_ended_in_good_order() -> None:
     """It says how far it had read; one that died has not, and before the very first owner nobody has read anything."""
-    ended, died, nobody = (Beginning(4, stored) for stored in (Stored(3, 0, (), read_to=9), Stored(3, 0, ()), _NOTHING))
+    told = (Stored(3, 0, (), read_to=9), Stored(3, 0, (), read_to=0), Stored(3, 0, ()), _NOTHING)
+    ended, idle, died, nobody = (Beginning(0, stored) for stored in told)
     assert [ended.is_unread(offset) for offset in (8, 9, 10)] == [False, True, True]
+    assert idle.is_unread(0)
     assert [one.is_unread(10) for one in (died, nobody)] == [False, True]
 
 
