@@ -1,4 +1,4 @@
-"""Pushes and rows whose fields have types that nobody documented: read as far as they say who and what they are about.
+"""Reading pushes and rows whose fields have undocumented types, as long as the fields that name the subject are there.
 
 The venue documents ids, decimals and times as text, and its own fixtures have numbers in their place. A field that no
 decision needs makes nothing unreadable.
@@ -28,7 +28,8 @@ _NEEDED: Final[dict[type[Struct], tuple[str, ...]]] = {
 _NULL: Final = Raw(b"null")
 _EMPTY: Final = Raw(b'""')
 
-_fields: Final = msgspec.json.Decoder(dict[str, Raw])
+decode_fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+"""Read a JSON object and leave each value as it was written; it raises one of UNREADABLE."""
 P = TypeVar("P", bound=Struct)
 
 
@@ -51,7 +52,7 @@ def has_id(trade: TradePush) -> bool:
 
 
 def _as_documented(value: bytes, kind: type[Struct], needed: tuple[str, ...]) -> bytes:
-    fields = _fields.decode(value)
+    fields = decode_fields(value)
     for known in msgspec.structs.fields(kind):
         name = known.encode_name
         if name not in fields and (name in needed or not known.required):

@@ -9,16 +9,15 @@ from bridge.contract.pushes import OrderPush
 from bridge.contract.topics import Stream
 from bridge.core.element import READ, Element
 from bridge.core.now import Now
+from bridge.core.odd_fields import decode_fields
 from bridge.core.orders import LIVE, TERMINAL, Order, Orders, canonical_state
 
 _UNTOLD: Final = "EXPIRED"
 """The state of an order that is over and that no list and no answer names."""
 
-_fields: Final = msgspec.json.Decoder(dict[str, Raw])
-
 
 def _with_fields(value: bytes, **texts: str) -> Element:
-    fields = _fields.decode(value)
+    fields = decode_fields(value)
     fields |= {name: Raw(msgspec.json.encode(text)) for name, text in texts.items()}
     return READ[Stream.ORDERS](msgspec.json.encode(fields))
 
@@ -57,7 +56,7 @@ class UntoldEnds:
         self._since, self._found = self._found, {}
 
     def is_over(self, order_id: str, word: str, began: Now) -> bool:
-        """Whether an order is over, whatever its state is called: two lists lacked it, as far apart as REST may lag.
+        """Return whether an order is over because two lists, as far apart as REST may lag, did not contain it.
 
         One that the venue calls live is not; one that it calls over needs no such proof.
         """

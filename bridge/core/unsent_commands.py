@@ -47,7 +47,7 @@ class UnsentCommands:
     def answer_due(self, now: Now, *, recovered: bool) -> None:
         """Answer some of what a cancel_orders has ended, and some of what has expired.
 
-        `recovered`: the venue's REST has told of the time before this owner.
+        `recovered` says that the first REST sweep of this owner is complete.
         """
         self._answer_superseded(now)
         self._answer_expired(now)
@@ -110,24 +110,26 @@ class UnsentCommands:
                 heappush(self._deadlines, (now.mono + _LOOK_AGAIN_S, pending.offset, pending))
 
     def _end_expired(self, pending: Pending, now: Now) -> None:
-        """Answer what has expired in its lane: as rejected, where the venue refused it for its rate before."""
+        """Answer a command that has expired in its lane; a cancel of an earlier owner waits until its fate is known."""
         if pending.maybe_sent_before:
             self.expire_earlier_cancel(pending, now)
-        elif pending.deferred is None:
-            self.end(pending, Outcome.EXPIRED, now)
         else:
-            code, message = pending.deferred
-            self.end(pending, Outcome.REJECTED, now, code=code, message=message)
+            self._publish_expired(pending, now)
 
     def _answer_earlier_cancel(self, cancel: Pending, now: Now, *, was_done: bool) -> None:
         if was_done:
             self._settling.inherited(cancel, now)
-        elif cancel.deferred is None:
-            self._settling.answered_unsent(cancel, now)
-            self.end(cancel, Outcome.EXPIRED, now)
         else:
-            code, message = cancel.deferred
-            self.end(cancel, Outcome.REJECTED, now, code=code, message=message)
+            self._publish_expired(cancel, now)
+
+    def _publish_expired(self, pending: Pending, now: Now) -> None:
+        """Answer an expired command: as rejected where the venue refused it for its rate before."""
+        if pending.deferred is None:
+            self._settling.answered_unsent(pending, now)
+            self.end(pending, Outcome.EXPIRED, now)
+        else:
+            code, message = pending.deferred
+            self.end(pending, Outcome.REJECTED, now, code=code, message=message)
 
     def _answer_superseded(self, now: Now) -> None:
         for _ in range(min(len(self._superseded), _SUPERSEDED_AT_ONCE)):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bridge.contract.pushes import AssetPush, MarginCallPush, OrderPush, PositionPush, TradePush
-from bridge.core.odd_fields import decode_push
+from bridge.core.odd_fields import decode_fields, decode_push
 from bridge.core.orders import milliseconds
 
 _Fields = dict[str, Raw]
@@ -36,8 +36,6 @@ _ORDER_AMOUNTS: Final = (
 _FEE_SPLIT: Final = ("fee", "feeCoin", "rebate", "rebateCoin")
 _TRADE_ONLY_REST: Final = ("algoOrderId", "tradeSource")
 _TRADE_TEXTS: Final = ("clientOrderId", "tradingFeeCoin")
-
-_fields: Final = msgspec.json.Decoder(_Fields)
 
 
 def _text(fields: _Fields, name: str) -> str:
@@ -71,7 +69,7 @@ def _number_to_text(fields: _Fields, names: Iterable[str]) -> None:
 
 def order_as_pushed(row: bytes) -> bytes:
     """Turn an order of `/order`, `/orders` or the histories into the `Orders` push of it."""
-    fields = _fields.decode(row)
+    fields = decode_fields(row)
     _drop(fields, _ORDER_ONLY_REST)
     for name in _ORDER_NOT_IN_HISTORY:
         fields.setdefault(name, _EMPTY)
@@ -87,7 +85,7 @@ def trade_as_pushed(row: bytes) -> bytes:
     The venue has announced that `tradingFee` will go. Without it the split stays as it is; where nothing is rebated, it
     is the fee. What part of a rebate an execution is paid, nobody has documented: then there is none.
     """
-    fields = _fields.decode(row)
+    fields = decode_fields(row)
     _drop(fields, _TRADE_ONLY_REST)
     if _text(fields, "tradingFee"):
         if not _text(fields, "tradingFeeCoin"):
@@ -102,7 +100,7 @@ def trade_as_pushed(row: bytes) -> bytes:
 
 def position_as_pushed(row: bytes) -> bytes:
     """Turn a position into the `Positions` push of it; REST leaves its exchange to the symbol."""
-    fields = _fields.decode(row)
+    fields = decode_fields(row)
     _drop(fields, ("tpslOrder",))
     if not _text(fields, "exchangeType"):
         fields["exchangeType"] = _quoted(_text(fields, "sym").split("_", 1)[0])
@@ -111,7 +109,7 @@ def position_as_pushed(row: bytes) -> bytes:
 
 def risk_as_pushed(row: bytes) -> bytes:
     """Turn an exchange account's risk into a `MarginCall` push of it, whose ids and times are text."""
-    fields = _fields.decode(row)
+    fields = decode_fields(row)
     _number_to_text(fields, ("portfolioId", "userId", "createAt", "updateAt"))
     return msgspec.json.encode(fields)
 
