@@ -183,11 +183,11 @@ def admit(record: CommandRecord, now: Now, rules: Rules) -> Pending | Refusal:  
     twice = describe_repeated_key(value, keys + 2 + 2 * len(args))
     if twice is not None:
         return _refuse(value, Reason.BAD_SCHEMA, twice)
-    return _command(command, args, record, now, rules)
+    return _build_pending(command, args, record, now, rules)
 
 
 def is_cancel(value: bytes) -> bool:
-    """Whether a value is a cancel by its form. It costs little, whatever the value is."""
+    """Return whether a value has the form of a cancel. The check is cheap for every value."""
     if b"cancel" not in value and b"\\u00" not in value:
         return False  # JSON can write a letter in no other way
     try:
@@ -197,7 +197,7 @@ def is_cancel(value: bytes) -> bool:
     return isinstance(command, contract.CancelOrder | contract.CancelOrders)
 
 
-def _command(
+def _build_pending(
     command: contract.Command, args: dict[str, str], record: CommandRecord, now: Now, rules: Rules
 ) -> Pending | Refusal:
     action = contract.action_of(command)

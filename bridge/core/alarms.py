@@ -44,7 +44,7 @@ class ActiveAlarms:
         return True
 
     def repeat(self) -> None:
-        """Publish once more what lasts: whoever drops an earlier owner's alarms at `owner.acquired` dropped these."""
+        """Publish every active alarm again: a reader that drops alarms at `owner.acquired` has dropped these too."""
         for one in self.active():
             self._publish(AlarmRaised(at=one.since_ms, alarm=one.alarm, detail=one.detail, subject=one.subject))
 

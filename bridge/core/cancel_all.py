@@ -43,9 +43,9 @@ class CancelAlls:
         self._cancels: dict[int, _SingleCancels] = {}
 
     def begin(self, cancel_all: Pending) -> None:
-        """Carry a cancel_orders out: what is known to be open is cancelled at once, whoever made it and whenever.
+        """Carry a cancel_orders out: cancel at once every order that is known to be open, and not newer than it.
 
-        Once more too, where an earlier one has asked for it and the venue has not answered: somebody has pressed again.
+        An order whose cancel for an earlier cancel_orders has no answer is cancelled once more.
         """
         cancels = _SingleCancels(cancel_all, answer_was_lost=False)
         self._cancels[cancel_all.offset] = cancels

@@ -56,7 +56,7 @@ class CancelWindow:
 
     def take(self, token: object, now: float) -> bool:
         """Take a slot for what a caller asks for."""
-        return self._common.take(token, now) or self._kept.take(token, now, leave=self._overfull(now))
+        return self._common.take(token, now) or self._kept.take(token, now, leave=self._count_overflow(now))
 
     def take_for_own(self, token: object, now: float, *, waiting: int) -> bool:
         """Take a slot for the first cancel that the bridge sends of its own accord for an order; others are waiting."""
@@ -110,7 +110,7 @@ class CancelWindow:
 
     def free_at(self, ahead: int, now: float) -> float:
         """Estimate when a caller's request with `ahead` others waiting before it gets a slot; `now` when at once."""
-        kept = max(0, self._kept.free(now) - self._overfull(now))
+        kept = max(0, self._kept.free(now) - self._count_overflow(now))
         return now if ahead < kept else self._common.free_at(ahead - kept, now)
 
     def next_free(self, now: float) -> float:
@@ -118,13 +118,13 @@ class CancelWindow:
         return min(window.next_free(now) for window in self._both if window.full)
 
     def _take_of_kept_half(self, token: object, now: float) -> bool:
-        return self._kept.take(token, now, leave=self._kept.full // 2 + self._overfull(now))
+        return self._kept.take(token, now, leave=self._kept.full // 2 + self._count_overflow(now))
 
     @property
     def _left_by_repeats(self) -> int:
         return self._common.slots // _LEFT_BY_REPEATS
 
-    def _overfull(self, now: float) -> int:
+    def _count_overflow(self, now: float) -> int:
         """Count what the common slots hold beyond all of them, of earlier owners: it takes slots that are kept."""
         return max(0, self._common.slots - self._common.free(now) - self._common.full)
 

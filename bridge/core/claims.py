@@ -80,11 +80,12 @@ class Stored(Struct, frozen=True):
 def encode(stored: Stored, watermark: int) -> str:
     """Write the metadata of a commit at `watermark`; the claimed offsets are sorted and at or above it."""
     origin, read_to = stored.origin, "" if stored.read_to is None else stored.read_to
-    extra = (number for pair in _differences(stored.extra_cancels) for number in pair)
+    deltas = (after - before for before, after in pairwise((watermark, *stored.claimed)))
+    extra = (number for pair in _subtract_previous(stored.extra_cancels) for number in pair)
     return (
         f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.doubtful_below}:{stored.released:d}:{read_to}"
         f":{watermark}:{origin.topic_id}:{origin.environment}:{origin.key_fingerprint}"
-        f":{_pack(extra)}:{_pack(after - before for before, after in pairwise((watermark, *stored.claimed)))}"
+        f":{_pack_numbers(extra)}:{_pack_numbers(deltas)}"
     )
 
 
@@ -104,7 +105,7 @@ def decode(metadata: str, watermark: int) -> Stored | None:
         parts = _METADATA_1.fullmatch(metadata)
     if parts is None or int(parts[1]) > EPOCH_MAX:
         return None
-    deltas, extra = _unpack(parts[parts.lastindex or 0]), _unpack(packed_extra)
+    deltas, extra = _unpack_numbers(parts[parts.lastindex or 0]), _unpack_numbers(packed_extra)
     if deltas is None or extra is None or len(extra) % 2:
         return None
     claimed = tuple(accumulate(deltas, initial=watermark))[1:]
@@ -122,7 +123,7 @@ def decode(metadata: str, watermark: int) -> Stored | None:
     )
 
 
-def _differences(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _subtract_previous(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Return pairs with the first number of each as what it is above that of the one before."""
     before = 0
     for number, count in pairs:
@@ -130,7 +131,7 @@ def _differences(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         before = number
 
 
-def _pack(numbers: Iterable[int]) -> str:
+def _pack_numbers(numbers: Iterable[int]) -> str:
     """Write numbers of no certain size, the smaller the shorter."""
     packed = bytearray()
     for number in numbers:
@@ -142,7 +143,7 @@ def _pack(numbers: Iterable[int]) -> str:
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def _unpack(coded: str) -> list[int] | None:
+def _unpack_numbers(coded: str) -> list[int] | None:
     """Return the numbers that were packed; None where the text ends within one, or one is too long to be ours."""
     try:
         packed = base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))

@@ -59,5 +59,5 @@ def behind_max(record: CommandRecord, lane_commands_max: int) -> int:
 
 
 def may_be_cancel(record: CommandRecord) -> bool:
-    """Whether a record could be a cancel: what has not the form of one is none, whatever words stand in it."""
+    """Return whether a record has the form of a cancel; the word alone does not count."""
     return record.value is not None and is_cancel(record.value)

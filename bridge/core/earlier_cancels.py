@@ -31,7 +31,7 @@ class EarlierCancels:
     def pop_judged(self, now: Now, *, recovered: bool) -> list[tuple[Pending, bool]]:
         """Return the cancels whose fate is known, and whether each was carried out.
 
-        `recovered`: the venue's REST has told of the time before this owner.
+        `recovered` says that the first REST sweep of this owner is complete.
         """
         judged = []
         for _ in range(min(len(self._waiting), _AT_ONCE)):

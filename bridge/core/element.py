@@ -81,7 +81,7 @@ class _Holding(Struct, rename="camel"):
 _holding: Final = msgspec.json.Decoder(_Holding)
 
 
-def _told(text: object) -> str | None:
+def _normalize_amount(text: object) -> str | None:
     """Write a decimal in one way; None where none is told."""
     return number(text) if isinstance(text, str | int | float) and text != "" else None
 
@@ -105,7 +105,13 @@ def _order(value: bytes) -> Element:
         milliseconds(push.update_at),
         event_id=f"order:{push.order_id}:{state}:{executed}:{push.update_at or 0}",
         progress=progress(push),
-        meaning=(state, executed, _told(push.order_qty), _told(push.limit_price), push.action and push.action.upper()),
+        meaning=(
+            state,
+            executed,
+            _normalize_amount(push.order_qty),
+            _normalize_amount(push.limit_price),
+            push.action and push.action.upper(),
+        ),
         order=push,
     )
 
@@ -133,10 +139,10 @@ def _asset(value: bytes) -> Element:
     push, value = decode_push(value, AssetPush)
     time_ms = milliseconds(push.update_at)
     held = _holding.decode(value)
-    # A loan is told only while there is one (LTP docs, change log), by whoever tells all of a balance.
+    # The venue tells a loan only while there is one (LTP docs, change log); who tells a debt tells all of a balance.
     loan = "0" if held.loan is None and held.debt is not None else held.loan
     told = (push.balance, push.frozen, held.available, held.debt, held.borrow, held.overdraw, loan)
-    meaning = tuple(_told(amount) for amount in told)
+    meaning = tuple(_normalize_amount(amount) for amount in told)
     return Element(
         Stream.ASSETS,
         f"{push.exchange_type or NOWHERE}:{push.coin}",
@@ -153,7 +159,7 @@ def _position(value: bytes) -> Element:
     time_ms = milliseconds(push.update_at)
     side = push.position_side or "NONE"
     quantity = number(push.position_qty)
-    price, leverage = _told(push.avg_price), _told(_holding.decode(value).leverage)
+    price, leverage = _normalize_amount(push.avg_price), _normalize_amount(_holding.decode(value).leverage)
     return Element(
         Stream.POSITIONS,
         f"{push.sym}:{'NONE' if side == 'NET' else side}",

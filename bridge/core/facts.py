@@ -80,17 +80,17 @@ def shows_cancel(order: Order, cancel: Pending, since_ms: int) -> bool:
 
 def shows_cancel_failed(order: Order, cancel: Pending, since_ms: int) -> bool:
     """Whether an order that lives shows that the venue took this cancel and the exchange did not."""
-    before = _before(cancel, order)
+    before = _find_snapshot_before(cancel, order)
     under_way = before is not None and before.action in {"CANCEL_PENDING", "CANCEL_FAILED"}
     return order.action == "CANCEL_FAILED" and not under_way and _changed_since(order, cancel, since_ms)
 
 
 def _changed_since(order: Order, cancel: Pending, since_ms: int) -> bool:
-    before = _before(cancel, order)
+    before = _find_snapshot_before(cancel, order)
     return order.updated_ms >= since_ms and not (before is not None and before.over)
 
 
-def _before(cancel: Pending, order: Order) -> Order | None:
+def _find_snapshot_before(cancel: Pending, order: Order) -> Order | None:
     """Return what was known of this very order before a cancel: a replace may have made it of another one since."""
     before = cancel.before
     return before if before is not None and before.order_id == order.order_id else None

@@ -147,7 +147,7 @@ class Intake:
     def tick(self, now: Now, *, recovered: bool) -> None:
         """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon.
 
-        `recovered`: the venue's REST has told of the time before this owner.
+        `recovered` says that the first REST sweep of this owner is complete.
         """
         self._let_cancels_ahead(now)
         if self._sending.has_lease(now):
@@ -298,7 +298,7 @@ class Intake:
             name_order(pending, self._orders, self._lanes)
             self._unsent.supersede_for(pending, now)
         elif asked.result.outcome is Outcome.EXPIRED and pending.action == CANCEL:
-            # One that is not sure to be unwritten is said to be so; no commit has told of that yet.
+            # The earlier owner may have written it, although its result says expired; no commit counts that request.
             pending.maybe_sent_before = True
             self._take_slot_of_earlier_owner(pending, ("earlier owner", pending.offset), now)
             self._settling.answered_unsent(pending, now)

@@ -12,7 +12,7 @@ from bridge.core.answered import AnsweredCommands, short_digest
 _REPEATS_MAX = 10_000
 """Repeats of commands that are not answered yet, of all together."""
 _DOUBTED_MAX = 10_000
-"""Commands of which an earlier owner said `unknown`; of more than these it is said once more."""
+"""Commands with an `unknown` of an earlier owner that are remembered; the others get a second `unknown`."""
 _OF_ANOTHER_TOPIC = -1
 """Stands for an offset that compares with none of this topic: lower than all."""
 

@@ -152,7 +152,7 @@ class Recovery:
         return keys
 
     def take_states(self, sweep: Sweep, stream: Stream, rows: Iterable[bytes], now: Now, *, whole: bool) -> None:
-        """Take a stream's states. What stands and two whole lists in a row lack is no more.
+        """Take the rows of a state stream; a published state that two whole lists in a row lack gets a tombstone.
 
         One list may be empty for a moment, from a venue that is still loading.
         """
@@ -279,7 +279,7 @@ class Recovery:
             self._publish(self._router.publish(element, now, recovered=True))
             return
         if self._is_disputed(sweep, element):
-            self._dispute(sweep, element, now)
+            self._publish_if_still_disputed(sweep, element, now)
             return
         if sweep.is_audit:
             self._look(sweep, element)
@@ -299,8 +299,8 @@ class Recovery:
             return self._standing.told_ms(element) > self._login.wall_ms
         return news is News.DISPUTED
 
-    def _dispute(self, sweep: Sweep, element: Element, now: Now) -> None:
-        """Let REST be right at last, whatever the dates say: told at every look for as long as it may lag.
+    def _publish_if_still_disputed(self, sweep: Sweep, element: Element, now: Now) -> None:
+        """Publish a disputed row when every sweep has shown it for as long as REST may lag.
 
         Nothing of it was pushed meanwhile. No push was missed, so nothing but the state itself is published.
         """

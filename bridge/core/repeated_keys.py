@@ -1,6 +1,6 @@
-"""Keys that stand twice in a JSON object: which of the two was meant, nobody can say.
+"""Finding keys that a JSON object repeats: it is not known which of the two values was meant.
 
-What is asked is asked of whatever a caller can write, so it costs little: what can be told by counting is counted, and
+Callers can write any bytes, so a check must be cheap: it counts where counting is enough, and
 an exact look is taken only at records of few strings.
 """
 
@@ -37,7 +37,7 @@ _EXACT: Final = json.JSONDecoder(object_pairs_hook=_require_unique, parse_int=st
 
 def _find_repeated_key(value: bytes) -> str | None:
     try:
-        # The decoder of commands passes over keys that no command has, whatever bytes they are.
+        # The command decoder skips unknown keys without checking that they are UTF-8.
         _EXACT.decode(value.decode(errors="replace"))
     except _RepeatedKeyError as error:
         return str(error)

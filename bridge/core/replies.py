@@ -181,11 +181,11 @@ class Replies:
             action=pending.action,
             code=code,
             message=short(message) if message else None,
-            order_id=_name(pending.order_id),
-            client_order_id=_name(pending.client_order_id),
+            order_id=_drop_if_too_long(pending.order_id),
+            client_order_id=_drop_if_too_long(pending.client_order_id),
             body_digest=pending.digest,
             sent_at=pending.sent_at_ms,
-            order_qty=_name(pending.shown_qty),
+            order_qty=_drop_if_too_long(pending.shown_qty),
         )
 
     def _publish(
@@ -211,6 +211,6 @@ class Replies:
         )
 
 
-def _name(text: str | None) -> str | None:
+def _drop_if_too_long(text: str | None) -> str | None:
     """Return what names an order or its quantity; None when it is too long to be that."""
     return text if text is None or len(text) <= _NAME_CHARS_MAX else None
