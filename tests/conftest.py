@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+import structlog
 from hypothesis import HealthCheck, settings
 
 from bridge.sandbox.broker.launcher import Broker, BrokerError, start_broker
@@ -13,6 +14,14 @@ from bridge.sandbox.broker.launcher import Broker, BrokerError, start_broker
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", settings.get_profile("any machine"), max_examples=10_000)
 settings.load_profile("any machine")
+
+# structlog's own default draws every local variable in a traceback: the event loop of a test stands still for a second.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def _tell(text: str) -> None:

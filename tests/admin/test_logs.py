@@ -15,10 +15,11 @@ def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Leave the logging of the other tests as it was."""
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)  # it would take pytest's own sinks away
     levels = {name: logging.getLogger(name).level for name in logs.LIBRARIES_AT_WARNING}
+    of_all_tests = structlog.get_config()
     yield
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**of_all_tests)
 
 
 def _fail() -> None:

@@ -38,8 +38,9 @@ async def test_a_sweep_that_is_too_much_for_us_ends_no_term() -> None:
     async with outside.running(ready=False):
         await until(lambda: outside.venue.swept == 2)
         assert not outside.trading
-        (missing,) = outside.flow.missing()
-        assert missing.detail == "a mistake in the bridge: OverflowError"
+        # On a slow machine a commit may be late too; that is another thing that is missing.
+        missing = {one.what: one.detail for one in outside.flow.missing()}
+        assert missing["sweep"] == "a mistake in the bridge: OverflowError"
         outside.venue.rest_trouble = None
         await until(lambda: outside.trading)
     assert len(outside.members) == 1
