@@ -6,8 +6,8 @@ and what was done to the wires. Its input is one recording as plain JSON:
 - `ledger`: the lines of the venue's ledger;
 - `topics`: the records of each stream (records.py): `offset`, `timestamp`, `key`, `headers` and `text`;
 - `timing`: the settings that say how soon something is noticed (gaps.py);
-- `done`: what was done and when, that the ledger cannot tell: `kind` (wire, kafka, mute, rest, death), `from_ms`,
-  `to_ms`;
+- `done`: what was done and when, that the ledger cannot tell: `kind` (wire, kafka, mute, rest, odd, redated, clock,
+  death), `from_ms`, `to_ms`, and of a clock by how much it was set wrong: `step_ms`;
 - `begin_ms`, `end_ms`: when the run began, and when everything was read.
 
 A violation names its rule, why it is broken, and the smallest witness: ids, offsets, times.
@@ -25,9 +25,10 @@ from tests.chaos.records import STREAMS, Record
 
 def check(recording: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
     """Return every violation, and what was counted on the way."""
-    ledger = Ledger(recording["ledger"])
+    done = recording["done"]
+    ledger = Ledger(recording["ledger"], max((one.get("step_ms", 0) for one in done), default=0))
     topics = {stream: [Record(stream, raw) for raw in recording["topics"][stream]] for stream in STREAMS}
-    timing, done = Timing(**recording["timing"]), recording["done"]
+    timing = Timing(**recording["timing"])
     begin_ms, end_ms = recording["begin_ms"], recording["end_ms"]
     session, gaps = topics["session"], listening.published_gaps(topics)
     outages = Outages(ledger, done, begin_ms)

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.chaos.ledger import Entry, Event, Ledger
 from tests.chaos.records import STATES, Record, last_of_each_key
+from tests.chaos.spelling import differences
 
 Violation = dict[str, Any]
 Topics = dict[str, list[Record]]
@@ -47,8 +48,8 @@ def trades_once(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
         names[identity].add(record.event_id)
         if identity_of.setdefault(record.event_id, identity) != identity:
             yield violation("trades", "an id that another trade has", record.witness(), event.witness())
-        if record.value != event.row:
-            why = f"another trade than was pushed: {_difference(event.row, record.row)}"
+        if wrong := differences(event.row, record, ledger):
+            why = f"another trade than was pushed: {wrong}"
             yield violation("trades", why, record.witness(), event.witness())
         elif not record.is_recovered and record.text != event.text:
             yield violation("trades", "a push whose bytes were changed", record.witness(), event.witness())
@@ -74,16 +75,18 @@ def nothing_invented(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
             if not record.is_recovered:
                 if record.text not in pushed:
                     yield violation("no invention", "a push that the venue never made", record.witness())
-            elif topic in STATES and not _was(topic, record, states.get(record.key, ())):
+            elif topic in STATES and not _was(topic, record, states.get(record.key, ()), ledger):
                 yield violation("no invention", "a recovered state that never was", record.witness())
 
 
-def _was(topic: str, record: Record, states: Iterable[Event]) -> bool:
+def _was(topic: str, record: Record, states: Iterable[Event], ledger: Ledger) -> bool:
     known = list(states)
     if not known:
         # What nothing has happened to was never pushed; an order always was.
         return topic != "orders"
-    return any(not _differences(topic, event.row, record) for event in known) or _is_from_before(topic, record, known)
+    if any(not _differences(topic, event.row, record, ledger) for event in known):
+        return True
+    return _is_from_before(topic, record, known)
 
 
 def _is_from_before(topic: str, record: Record, states: list[Event]) -> bool:
@@ -91,18 +94,12 @@ def _is_from_before(topic: str, record: Record, states: list[Event]) -> bool:
     return topic == "assets" and str(record.row.get("updateAt")) < str(states[0].row.get("updateAt"))
 
 
-def _differences(topic: str, row: dict[str, Any], record: Record) -> Entry:
+def _differences(topic: str, row: dict[str, Any], record: Record, ledger: Ledger) -> Entry:
     """Return in what a record differs from a push, prices aside."""
     passed_over = set(_MOVES_WITH_PRICES[topic])
     if record.is_recovered and topic == "orders":
         passed_over |= {name for name in _ONLY_PUSHED if not record.row.get(name)}
-    names = (row.keys() | record.row.keys()) - passed_over
-    return {name: [row.get(name), record.row.get(name)] for name in names if row.get(name) != record.row.get(name)}
-
-
-def _difference(wanted: dict[str, Any], found: dict[str, Any]) -> Entry:
-    names = sorted(wanted.keys() | found.keys())
-    return {name: [wanted.get(name), found.get(name)] for name in names if wanted.get(name) != found.get(name)}
+    return {name: both for name, both in differences(row, record, ledger).items() if name not in passed_over}
 
 
 def last_record_is_true(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
@@ -117,7 +114,7 @@ def last_record_is_true(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
             elif record.is_tombstone:
                 if topic != "positions" or event.row.get("positionQty") != "0":
                     yield violation("last record", "a tombstone of what is there", record.witness(), event.witness())
-            elif wrong := _differences(topic, event.row, record):
+            elif wrong := _differences(topic, event.row, record, ledger):
                 yield violation("last record", f"not the last state: {wrong}", record.witness(), event.witness())
         for key in last.keys() - final.keys():
             if topic == "orders" or not last[key].is_recovered:

@@ -9,6 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from bridge.sandbox.venue.faults import Fault, FaultKind, ScriptedFault
+from tests.chaos import odd_rows
 from tests.chaos.plan import MUTES, Step
 from tests.chaos.scene import TIERS, Scene, now_ms
 
@@ -24,6 +25,9 @@ _WAYS_TO_FAIL: Final = (
     Fault(kind=FaultKind.DELAY_ANSWER, action=_READS, delay_s=1.5, times=None),
     Fault(kind=FaultKind.CLOSE_BEFORE, action=_READS, times=None),
 )
+_BACK_S: Final = (0.002, 0.05)
+_STEPS_MS: Final = (-2000, -300, 300, 2000)
+"""Less than what the bridge takes two clocks to be apart (`skew_bound_s`), and what the venue lets pass."""
 
 
 class Faults:
@@ -53,6 +57,11 @@ class Faults:
             "killed_unwritten": self._killed_unwritten,
             "stopped": self._stopped,
             "frozen": self._frozen,
+            "spelled": lambda s: self._odd_rest(s, odd_rows.spell_otherwise),
+            "odd_rows": lambda s: self._odd_rest(s, odd_rows.OddRows(dice)),
+            "empty_once": self._empty_once,
+            "redated": self._redated,
+            "clock_steps": self._clock_steps,
         }
 
     async def do(self, step: Step) -> None:
@@ -173,6 +182,46 @@ class Faults:
         await asyncio.sleep(lasts_s)
         wire.resume()
         return int(wire.sliced["down"] > before)
+
+    async def _odd_rest(self, lasts_s: float, change: odd_rows.Change) -> int:
+        """Let REST tell odd rows while the session is cut, so that somebody asks."""
+        self._scene.wire.cut()
+        return await self._scripted(lasts_s, "odd", [Fault(kind=FaultKind.CHANGE_ROWS, times=None, change=change)])
+
+    async def _empty_once(self, lasts_s: float) -> int:
+        self._scene.wire.cut()
+        paths = ("orders", "position", "portfolio/assets")
+        return await self._scripted(
+            lasts_s,
+            "odd",
+            [
+                Fault(kind=FaultKind.CHANGE_ROWS, action=f"GET /api/v1/trading/{path}", change=odd_rows.tell_none)
+                for path in paths
+            ],
+        )
+
+    async def _redated(self, lasts_s: float) -> int:
+        """Date pushes of assets and positions back, and a few of them and REST's rows an hour ahead."""
+        back_s = self._dice.choice(_BACK_S)
+        back = [
+            Fault(kind=FaultKind.REDATE_PUSH, channel=channel, share=0.3, times=None, delay_s=back_s)
+            for channel in ("Assets", "Positions")
+        ]
+        ahead = Fault(kind=FaultKind.REDATE_PUSH, channel="Assets", delay_s=-3600)
+        rest = Fault(kind=FaultKind.CHANGE_ROWS, share=0.3, times=None, change=odd_rows.Redated(self._dice))
+        return await self._scripted(lasts_s, "redated", [ahead, *back, rest])
+
+    async def _clock_steps(self, lasts_s: float) -> int:
+        """Set the daemon's clock ahead and back, a few times."""
+        clock, began_ms = self._scene.clock, now_ms()
+        before = clock.wrong_readings
+        steps_ms = self._dice.sample(_STEPS_MS, 3)
+        for ahead_ms in steps_ms:
+            clock.set_ahead(ahead_ms)
+            await asyncio.sleep(lasts_s / len(steps_ms))
+        clock.set_ahead(0)
+        self._scene.did("clock", began_ms, step_ms=max(map(abs, steps_ms)))
+        return clock.wrong_readings - before
 
     async def _scripted(self, lasts_s: float, kind: str, faults: Sequence[Fault]) -> int:
         began_ms = now_ms()

@@ -117,6 +117,8 @@ class Outages:
         self.muted = _of_kind(done, "mute")
         self.late = _of_kind(done, "muddle")
         self.rest = _of_kind(done, "rest")
+        self.odd = merged([*_of_kind(done, "odd"), *_of_kind(done, "redated")])
+        self.space_ms = ledger.space_ms
         heard = [Stretch(one.login_ms, one.drop_ms) for one in ledger.sessions]
         cut = _of_kind(done, "wire")
         whole = Stretch(begin_ms, _FOR_EVER_MS)
@@ -125,19 +127,17 @@ class Outages:
 
     def excuses(self, timing: Timing) -> list[Stretch]:
         """Return where gaps may be."""
-        before = timing.before_ms
-        grown = [
-            Stretch(one.from_ms - before, one.to_ms + ALLOWANCE_MS) for one in (*self.deaf, *self.kafka, *self.late)
-        ]
+        before, after = timing.before_ms + self.space_ms, ALLOWANCE_MS + self.space_ms
+        grown = [Stretch(one.from_ms - before, one.to_ms + after) for one in (*self.deaf, *self.kafka, *self.late)]
         grown += [Stretch(one.to_ms, one.to_ms + _KAFKA_BACK_MS) for one in self.kafka]
         # A gap that the audit found begins no earlier than what the audit before could vouch for.
-        audit = timing.audit_ms + ALLOWANCE_MS
-        grown += [Stretch(one.from_ms - audit, one.to_ms + audit) for one in self.muted]
+        audit = timing.audit_ms + after
+        grown += [Stretch(one.from_ms - audit, one.to_ms + audit) for one in (*self.muted, *self.odd)]
         return merged(grown)
 
     def true_ms(self, until_ms: int) -> int:
         """Return for how long altogether nobody listened, or not everything could be heard or kept."""
-        everything = merged([*self.deaf, *self.kafka, *self.muted])
+        everything = merged([*self.deaf, *self.kafka, *self.muted, *self.odd])
         return sum(min(one.to_ms, until_ms) - one.from_ms for one in everything if one.from_ms < until_ms)
 
 

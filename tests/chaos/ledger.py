@@ -81,7 +81,9 @@ class Request:
 class Ledger:
     """What the checker looks up again and again."""
 
-    def __init__(self, entries: list[Entry]) -> None:
+    def __init__(self, entries: list[Entry], step_ms: int = 0) -> None:
+        self.space_ms = SPACE_MS + step_ms
+        """What a moment may differ by between this ledger and the bridge, whose clock was set `step_ms` wrong."""
         self.events: list[Event] = []
         self.sessions: list[Session] = []
         self.gated: list[Request] = []

@@ -23,6 +23,11 @@ FAULTS = {
     "killed_unwritten": "the daemon is killed while the brokers are away",
     "stopped": "the daemon is stopped in good order and started again",
     "frozen": "the daemon stands still for longer than its group waits for it",
+    "spelled": "REST spells states, sides and numbers otherwise than the pushes",
+    "odd_rows": "single REST rows are odd: a type that nobody documented, a field that is missing or null",
+    "empty_once": "each REST list is empty once, right after a login",
+    "redated": "pushes and REST rows are dated some milliseconds back, or an hour ahead",
+    "clock_steps": "the daemon's wall clock is set ahead, and back",
     "cut_again": "the connection is cut again while it is being recovered",
 }
 _TIMING = {

@@ -14,9 +14,11 @@ from wire_proxy import WireProxy
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, Limit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.chaos import stepped_clock
 from tests.chaos.daemons import Daemons
 from tests.chaos.plan import Plan
 from tests.chaos.records import STREAMS
+from tests.chaos.stepped_clock import SetClock
 from tests.crash.reading import read_topic
 
 TIERS = ("az4", "ha")
@@ -46,12 +48,15 @@ class Scene:
         self.rest_wires: dict[str, WireProxy] = {}
         self.rig: Rig
         self.daemons = Daemons(self._replica, 2 * plan.timing["stop_deadline_s"])
+        self.clock: SetClock
+        """The wall clock that every daemon of the run goes by."""
         self._bootstrap = bootstrap
         self._folder = folder
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
+        self.clock = SetClock(self._folder / "clock")
         enter = self._stack.enter_async_context
         try:
             await enter(self.venue)
@@ -81,7 +86,8 @@ class Scene:
             for name in TIERS
         ]
         kafka = self.rig.kafka(self.broker.bootstrap)
-        return replica(self.rig, timing=self.plan.timing, endpoints=endpoints, kafka=kafka)
+        program = (stepped_clock.__file__, str(self.clock.path))
+        return replica(self.rig, program=program, timing=self.plan.timing, endpoints=endpoints, kafka=kafka)
 
     @property
     def is_live(self) -> bool:
@@ -109,9 +115,9 @@ class Scene:
         with contextlib.suppress(AssertionError):
             await until(lambda: not self.is_live, deadline_s)
 
-    def did(self, kind: str, from_ms: int) -> None:
+    def did(self, kind: str, from_ms: int, **more: int) -> None:
         """Note what was done from a time until now."""
-        self.done.append({"kind": kind, "from_ms": from_ms, "to_ms": now_ms()})
+        self.done.append({"kind": kind, "from_ms": from_ms, "to_ms": now_ms(), **more})
 
     @property
     def is_calm(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.chaos.contents import Topics, Violation, violation
 from tests.chaos.gaps import Stretch, Timing
-from tests.chaos.ledger import SPACE_MS, Entry, Ledger, Session
+from tests.chaos.ledger import Entry, Ledger, Session
 from tests.chaos.records import Record
 
 _FOR_EVER_MS = 1 << 62
@@ -42,15 +42,16 @@ def recovered_after_login(
     While REST or the brokers failed nothing could be recovered or said, and what was said right before a SIGKILL may
     be lost with it.
     """
-    told = [record.row for record in session]
+    told, space_ms = [record.row for record in session], ledger.space_ms
     for one in ledger.sessions:
         until_ms = min(one.drop_ms, end_ms)
         if until_ms - one.login_ms - _hindered_ms(one, done, until_ms) < timing.recovery_s * 1000:
             continue
         if any(_died(at_ms, one) for at_ms in _deaths(done)) and until_ms - one.login_ms < _DIED_MS:
             continue
+        since_ms = one.login_ms - space_ms
         for kind in ("session.opened", "recovery.complete"):
-            if not any(row["type"] == kind and one.login_ms - SPACE_MS <= row["at"] <= until_ms for row in told):
+            if not any(row["type"] == kind and since_ms <= row["at"] <= until_ms + space_ms for row in told):
                 yield violation("recovery", f"no {kind} within {timing.recovery_s:g} s", one.witness())
 
 
@@ -77,14 +78,14 @@ def gated_until_recovered(session: list[Record], ledger: Ledger, done: list[Entr
         if own is None:
             yield violation("gate", f"{request.action} without a login", request.witness())
             continue
-        since_ms = own.login_ms - SPACE_MS
-        opened = [at for epoch, at in complete if epoch == request.epoch and since_ms <= at <= request.at_ms + SPACE_MS]
+        since_ms, until_ms = own.login_ms - ledger.space_ms, request.at_ms + ledger.space_ms
+        opened = [at for epoch, at in complete if epoch == request.epoch and since_ms <= at <= until_ms]
         if not opened:
             if not any(request.at_ms <= at_ms <= request.at_ms + _DIED_MS for at_ms in _deaths(done)):
                 why = f"{request.action} before recovery.complete"
                 yield violation("gate", why, request.witness(), own.witness())
             continue
-        written_ms = _written_ms(request.at_ms, done)
+        written_ms = _written_ms(request.at_ms, done) - ledger.space_ms
         if any(epoch == request.epoch and opened[0] <= at < written_ms for epoch, at in lost):
             yield violation("gate", f"{request.action} after session.lost", request.witness(), own.witness())
 
@@ -111,8 +112,11 @@ def alarms_have_a_cause(session: list[Record], ledger: Ledger, done: list[Entry]
         "login_stopped": ledger.faults["reject_login"],
         # What waited in a dead wire may still arrive.
         "late_landed": wire or ledger.faults["hold_request"],
-        "recovery_stalled": refused or ledger.limited,
-        "audit_disagrees": any(one["kind"] == "mute" for one in done),
+        "recovery_stalled": refused or ledger.limited or ledger.faults["change_rows"],
+        "audit_disagrees": any(one["kind"] in {"mute", "redated", "odd"} for one in done),
+        "order_end_untold": any(one["kind"] == "odd" for one in done),
+        "clock_skew": any(one["kind"] == "clock" for one in done),
+        "broker_clock_skew": any(one["kind"] == "clock" for one in done),
     }
     for record in session:
         if record.row.get("type") == "alarm.raised" and not possible.get(record.row["alarm"]):

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -188,17 +188,18 @@ class Rig:
         self,
         victim_of: str = "",
         *,
+        program: Sequence[str] = ("-m", "bridge"),
         unread: bool = False,
         **changes: Any,  # noqa: ANN401
     ) -> AsyncIterator[asyncio.subprocess.Process]:
         """Run `ltp-bridge run` as a process of its own; it is killed at the end of the block if it still runs.
 
-        `victim_of` names the point at which it kills itself (victim.py). `unread`: nobody reads its log, so it goes to
-        nowhere instead of a pipe, which would be full soon.
+        `victim_of` names the point at which it kills itself (victim.py), else `program` is what Python runs. `unread`:
+        nobody reads its log, so it goes to nowhere instead of a pipe, which would be full soon.
         """
         config = self._folder / f"bridge-{uuid.uuid4().hex[:6]}.toml"
         config.write_text(_toml(self.settings(**changes).model_dump(mode="json", exclude_none=True)))
-        what = (str(_VICTIM), victim_of) if victim_of else ("-m", "bridge")
+        what = (str(_VICTIM), victim_of) if victim_of else program
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, *what, "run", "--config", str(config)),
             stdout=asyncio.subprocess.DEVNULL if unread else asyncio.subprocess.PIPE,

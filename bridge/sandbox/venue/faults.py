@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,11 +33,13 @@ class FaultKind(StrEnum):
     REPLACE_BY_NEW_ORDER = "replace_by_new_order"
     LAG_READ = "lag_read"  # a REST read shows what was `delay_s` ago
     SHORT_PAGES = "short_pages"  # a REST page holds at most `limit` rows, and `pageNum` counts such pages
+    CHANGE_ROWS = "change_rows"  # a REST read tells its rows as `change` returns them
     SHIFT_PAGES = "shift_pages"  # after a REST page that is not the last, `between` is done (or a market step)
 
     MUTE_PUSH = "mute_push"  # the push never comes
     DELAY_PUSH = "delay_push"  # the push comes `delay_s` late; later ones overtake it
     DUPLICATE_PUSH = "duplicate_push"  # the push comes `copies` times
+    REDATE_PUSH = "redate_push"  # the push is dated `delay_s` early in `updateAt`; REST is not
     SWELL_PUSH = "swell_push"  # the frame of the push is filled up with blanks to `limit` bytes
     SWAP_PUSH = "swap_push"  # the push changes places with the next one (or comes `delay_s` late if none does)
 
@@ -75,6 +77,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None
     lands: bool = False
     between: Callable[[], object] | None = None
+    change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
