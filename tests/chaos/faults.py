@@ -1,12 +1,14 @@
 """What goes wrong: each fault is done to a scene, lasts, ends, and tells how often it bit."""
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal
 
 import msgspec
+from rig import until
 
 from bridge.sandbox.venue.faults import Fault, FaultKind, ScriptedFault
 from tests.chaos import odd_rows
@@ -227,6 +229,9 @@ class Faults:
         began_ms = now_ms()
         scripted = [self._scene.venue.faults.add(fault) for fault in faults]
         await asyncio.sleep(lasts_s)
+        if kind == "odd":  # until a session is back and has asked
+            with contextlib.suppress(AssertionError):
+                await until(lambda: any(one.bites for one in scripted), _AGAIN_S)
         for one in scripted:
             one.remove()
         self._scene.did(kind, began_ms)

@@ -157,5 +157,8 @@ class Scene:
 
 
 def recovery_s(plan: Plan) -> float:
-    """Return how long a first sweep may take: where REST is limited as documented, and pages shift, long."""
-    return 25.0 if plan.documented_limits else 12.0
+    """Return how long a first sweep may take: where REST is limited as documented, and pages shift, long.
+
+    The bridge asks for executions four times in ten seconds at most, and reads a list whose pages shift again.
+    """
+    return 25.0 if plan.documented_limits else 20.0

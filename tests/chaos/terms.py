@@ -86,7 +86,8 @@ def gated_until_recovered(session: list[Record], ledger: Ledger, done: list[Entr
                 yield violation("gate", why, request.witness(), own.witness())
             continue
         written_ms = _written_ms(request.at_ms, done) - ledger.space_ms
-        if any(epoch == request.epoch and opened[0] <= at < written_ms for epoch, at in lost):
+        own_ms = max(opened[0], own.login_ms + ledger.space_ms)
+        if any(epoch == request.epoch and own_ms <= at < written_ms for epoch, at in lost):
             yield violation("gate", f"{request.action} after session.lost", request.witness(), own.witness())
 
 
