@@ -7,7 +7,7 @@ and what was done to the wires. Its input is one recording as plain JSON:
 - `topics`: the records of each stream (records.py): `offset`, `timestamp`, `key`, `headers` and `text`;
 - `timing`: the settings that say how soon something is noticed (gaps.py);
 - `done`: what was done and when, that the ledger cannot tell: `kind` (wire, kafka, mute, rest, odd, redated, clock,
-  death), `from_ms`, `to_ms`, and of a clock by how much it was set wrong: `step_ms`;
+  deleted, death), `from_ms`, `to_ms`; by how much a clock was set wrong (`step_ms`), which `topic` was deleted;
 - `begin_ms`, `end_ms`: when the run began, and when everything was read.
 
 A violation names its rule, why it is broken, and the smallest witness: ids, offsets, times.
@@ -27,6 +27,9 @@ def check(recording: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
     """Return every violation, and what was counted on the way."""
     done = recording["done"]
     ledger = Ledger(recording["ledger"], max((one.get("step_ms", 0) for one in done), default=0))
+    deleted = [one for one in done if one["kind"] == "deleted"]
+    for one in deleted:
+        ledger.mark_deleted(one["topic"], one["to_ms"])
     topics = {stream: [Record(stream, raw) for raw in recording["topics"][stream]] for stream in STREAMS}
     timing = Timing(**recording["timing"])
     begin_ms, end_ms = recording["begin_ms"], recording["end_ms"]
@@ -42,7 +45,7 @@ def check(recording: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
         *listening.gaps_have_a_reason(gaps, logins_ms, outages, timing, begin_ms=begin_ms, end_ms=end_ms),
         *listening.gaps_end(session, gaps),
         *listening.closed_when_whole(topics, ledger, gaps),
-        *terms.numbers_are_contiguous(topics),
+        *terms.numbers_are_contiguous(topics, {one["topic"] for one in deleted}),
         *terms.recovered_after_login(session, ledger, timing, done, end_ms),
         *terms.gated_until_recovered(session, ledger, done),
         *terms.alarms_have_a_cause(session, ledger, done),

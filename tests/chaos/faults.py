@@ -27,6 +27,8 @@ _WAYS_TO_FAIL: Final = (
     Fault(kind=FaultKind.DELAY_ANSWER, action=_READS, delay_s=1.5, times=None),
     Fault(kind=FaultKind.CLOSE_BEFORE, action=_READS, times=None),
 )
+_DELETED: Final = ("orders", "trades", "assets", "positions", "margin-calls", "liquidations")
+"""What else there is would take away what the checker goes by."""
 _BACK_S: Final = (0.002, 0.05)
 _STEPS_MS: Final = (-2000, -300, 300, 2000)
 """Less than what the bridge takes two clocks to be apart (`skew_bound_s`), and what the venue lets pass."""
@@ -64,6 +66,7 @@ class Faults:
             "empty_once": self._empty_once,
             "redated": self._redated,
             "clock_steps": self._clock_steps,
+            "topic_deleted": self._topic_deleted,
         }
 
     async def do(self, step: Step) -> None:
@@ -254,6 +257,14 @@ class Faults:
         broker.release()
         self._scene.did("kafka", began_ms)
         return int(held > 0)
+
+    async def _topic_deleted(self, lasts_s: float) -> int:
+        topic, began_ms = self._dice.choice(_DELETED), now_ms()
+        await self._scene.delete_topic(topic)
+        await asyncio.sleep(lasts_s)
+        self._scene.did("kafka", began_ms)
+        self._scene.did("deleted", began_ms, topic=topic)
+        return 1
 
     async def _killed(self, lasts_s: float) -> int:
         return await self._kill_after(0, self._dice.choice((0, lasts_s / 2)))

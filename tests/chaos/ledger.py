@@ -36,6 +36,8 @@ class Event:
         self.held_on = 0
         """The connection on which a fault held it back."""
         self.is_muted = False
+        self.is_deleted = False
+        """Whether its topic may have been deleted, with its record, after it was published."""
         self.topic = TOPIC_OF[event["channel"]]
         self.channel = str(event["channel"])
         self.key = str(event["key"])
@@ -142,6 +144,11 @@ class Ledger:
             session = self._of_connection.get(event.held_on)
             if session is not None and event.number not in self.delivered:
                 event.until_ms = session.drop_ms
+
+    def mark_deleted(self, topic: str, until_ms: int) -> None:
+        """Note that a topic was deleted, with what had been pushed until then."""
+        for event in self.of_topic(topic):
+            event.is_deleted |= event.at_ms <= until_ms
 
     def session_of(self, connection: int) -> Session | None:
         """Return the session of a connection; None where it never logged in."""

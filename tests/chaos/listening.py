@@ -41,7 +41,7 @@ def unheard_lies_in_a_gap(topics: Topics, ledger: Ledger, gaps: dict[str, Gap], 
     lost = {event.number for event in missing}
     space_ms = ledger.space_ms
     for event in missing:
-        if _in_one(gaps, event, space_ms):
+        if event.is_deleted or _in_one(gaps, event, space_ms):
             continue
         known = [
             one for one in of_key[event.topic, event.key] if one.number not in lost or _in_one(gaps, one, space_ms)

@@ -28,6 +28,7 @@ FAULTS = {
     "empty_once": "each REST list is empty once, right after a login",
     "redated": "pushes and REST rows are dated some milliseconds back, or an hour ahead",
     "clock_steps": "the daemon's wall clock is set ahead, and back",
+    "topic_deleted": "somebody deletes a topic",
     "cut_again": "the connection is cut again while it is being recovered",
 }
 _TIMING = {

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from aiokafka.admin import AIOKafkaAdminClient
 from proxy import KafkaProxy
 from replica import Replica, replica
 from rig import Rig, until
@@ -115,7 +116,16 @@ class Scene:
         with contextlib.suppress(AssertionError):
             await until(lambda: not self.is_live, deadline_s)
 
-    def did(self, kind: str, from_ms: int, **more: int) -> None:
+    async def delete_topic(self, stream: str) -> None:
+        """Delete a topic of the account, as an operator may by mistake."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await admin.start()
+        try:
+            await admin.delete_topics([f"{self.rig.prefix}.main.{stream}"])
+        finally:
+            await admin.close()
+
+    def did(self, kind: str, from_ms: int, **more: object) -> None:
         """Note what was done from a time until now."""
         self.done.append({"kind": kind, "from_ms": from_ms, "to_ms": now_ms(), **more})
 

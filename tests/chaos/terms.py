@@ -17,13 +17,16 @@ _ON_ITS_WAY_MS = 1000
 """How long a request that was written in time may take to the venue."""
 
 
-def numbers_are_contiguous(topics: Topics) -> Iterator[Violation]:
-    """Want the sequence of a topic and epoch to begin at 1 and leave out none; a repeat is the same record."""
-    for records in topics.values():
+def numbers_are_contiguous(topics: Topics, deleted: set[str]) -> Iterator[Violation]:
+    """Want the sequence of a topic and epoch to begin at 1 and leave out none; a repeat is the same record.
+
+    A topic that was deleted may begin anywhere.
+    """
+    for topic, records in topics.items():
         top: dict[int, int] = {}
         ids: dict[tuple[int, int], str] = {}
         for record in records:
-            before = top.get(record.epoch, 0)
+            before = top.get(record.epoch, record.sequence - 1 if topic in deleted else 0)
             name = ids.setdefault((record.epoch, record.sequence), record.event_id)
             if record.sequence > before + 1:
                 yield violation("sequence", f"a hole after {before}: {record.sequence}", record.witness())
