@@ -225,3 +225,58 @@ def test_an_overtaken_snapshot_that_was_muted_is_nobodys_fault() -> None:
     story.line("FAULT", 4, fault="mute_push", channel="Orders")
     story.at(51).push("Orders", "o1", story.order("OPEN", "10"), "o1:51", heard=4)
     assert rules(story) == set()
+
+
+def _change_rows(story: Story) -> None:
+    """Let REST have told odd rows at some time."""
+    story.line("FAULT", fault="change_rows", action="GET")
+
+
+def test_what_odd_rows_spell_otherwise_is_no_lie() -> None:
+    """Where REST's rows were changed, a recovered trade may spell its numbers so; a pushed one may not."""
+    story = true_story()
+    _change_rows(story)
+    told = json.loads(story.topics["trades"][1]["text"])
+    _change(story, "trades", 1, quantity=float(told["quantity"]), clientOrderId=17)
+    assert rules(story) == set()
+    _change(story, "trades", 0, quantity=float(told["quantity"]))
+    assert "trades" in rules(story)
+
+
+def test_odd_rows_excuse_no_other_value() -> None:
+    """Another quantity is another trade, however odd REST's rows were."""
+    story = true_story()
+    _change_rows(story)
+    _change(story, "trades", 1, quantity="77")
+    assert "trades" in rules(story)
+
+
+def test_a_clock_that_was_set_wrong_moves_moments_by_no_more() -> None:
+    """A gap may seem to begin too late by as much as the clock was ahead."""
+    story = true_story()
+    _begun_late(story)
+    story.done.append({"kind": "clock", "from_ms": BEGIN_MS, "to_ms": BEGIN_MS + 60_000, "step_ms": 600})
+    assert rules(story) == set()
+    story.done[-1]["step_ms"] = 10
+    assert "in a gap" in rules(story)
+
+
+def test_what_stood_on_a_deleted_topic_may_be_missing() -> None:
+    """What was pushed before the topic was deleted; what came afterwards has to be there."""
+    story = true_story()
+    _without(story, "trades", 0)
+    deleted = {"kind": "deleted", "topic": "trades", "from_ms": story.now_ms, "to_ms": story.now_ms}
+    story.done.append(deleted)
+    assert rules(story) == set()
+    deleted["to_ms"] = BEGIN_MS
+    assert "trades" in rules(story)
+
+
+def test_a_live_state_stands_on_a_topic_that_was_made_again() -> None:
+    """An order that is over may be gone with the topic, a balance may not."""
+    story = true_story()
+    for topic in ("orders", "assets"):
+        story.topics[topic].clear()
+        story.done.append({"kind": "deleted", "topic": topic, "from_ms": story.now_ms, "to_ms": story.now_ms})
+    violations = check(story.recording())[0]
+    assert {(one["rule"], one["witness"][0]["channel"]) for one in violations} == {("last record", "Assets")}
