@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -122,7 +123,7 @@ class Daemons:
                 task.cancel()
             await asyncio.gather(*daemons._keeping, return_exceptions=True)
             for process in daemons._running:
-                process.kill()
+                _send(process, signal.SIGKILL)
                 await process.wait()
 
     @property
@@ -151,8 +152,7 @@ class Daemons:
         try:
             while self._running:
                 for process in list(self._running):
-                    with contextlib.suppress(ProcessLookupError):
-                        process.kill()
+                    _send(process, signal.SIGKILL)
                     await process.wait()
                 await asyncio.sleep(0)  # the task that keeps it takes note
             yield
@@ -163,7 +163,7 @@ class Daemons:
         """Stop the daemons in good order."""
         self._stopping = True
         for process in list(self._running):
-            process.send_signal(signal.SIGTERM)
+            _send(process, signal.SIGTERM)
         async with asyncio.timeout(_STOP_S):
             await asyncio.gather(*self._keeping)
 
@@ -184,3 +184,13 @@ class Daemons:
         command = (sys.executable, "-m", "tests.crash.victim", str(self._folder / "bridge.toml"), str(self._marks))
         with (self._folder / f"daemon-{self._started:04}.log").open("wb") as log:
             return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=log, stderr=log, cwd=_ROOT)
+
+
+def _send(process: Process, what: signal.Signals) -> None:
+    """Send a signal to a daemon that may have killed itself right now.
+
+    `Process.send_signal` looks first whether it lives, and would take its exit code away from the event loop.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, what)
