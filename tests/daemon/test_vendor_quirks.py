@@ -10,9 +10,10 @@ from truth import lies
 
 from bridge.config import Timing
 from bridge.contract.topics import Stream
+from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
-from bridge.sandbox.venue.settings import Dialect, VenueSettings
+from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 TIMING = Timing(ack_timeout_s=1, late_landing_s=3, rest_lag_s=2, audit_period_s=1, reconnect_cap_s=1.2)

@@ -17,8 +17,9 @@ from bridge.errors import LoginRefused, VenueRefused
 from bridge.ltp.rest import RestClient
 from bridge.ltp.session import CheckKey, Session
 from bridge.ltp.wire import encode_action
+from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.ledger import Kind
-from bridge.sandbox.venue.settings import Dialect, VenueSettings
+from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 OLDER = Dialect(

@@ -12,8 +12,9 @@ from bridge.config import Account, Endpoint
 from bridge.core.now import Now
 from bridge.ltp.rest import RestClient
 from bridge.ltp.rows import trade_as_pushed
+from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.rows import rest_execution
-from bridge.sandbox.venue.settings import AccountSettings, Dialect, VenueSettings
+from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 PERP = "BINANCE_PERP_BTC_USDT"
@@ -120,7 +121,7 @@ async def test_every_execution_is_as_it_was_pushed(venue: Venue, rest: RestClien
 async def test_an_execution_without_the_fee_that_will_go_keeps_its_split(venue: Venue) -> None:
     """Its fee is the push's where nothing is rebated; else only the split tells."""
     pushed = _shapes(trade.payload for trade in venue.ledger.trades(venue.portfolio().portfolio_id))
-    rows = [rest_execution(trade) for trade in venue.portfolio().trades]
+    rows = [rest_execution(trade, venue.settings.dialect) for trade in venue.portfolio().trades]
     gone = ("tradingFee", "tradingFeeCoin")
     for push, row in zip(pushed, rows, strict=True):
         split = {name: row[name] for name in ("fee", "feeCoin", "rebate", "rebateCoin")}

@@ -15,8 +15,9 @@ from bridge.core.now import Now
 from bridge.ltp.connection import connect
 from bridge.ltp.network import way_to_venue
 from bridge.ltp.session import Session
+from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.ledger import Entry, Kind
-from bridge.sandbox.venue.settings import Dialect, VenueSettings
+from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]

@@ -3,8 +3,8 @@
 import msgspec
 
 from bridge.sandbox.venue.codes import LOGIN_FAILED, LOGIN_SUCCESS, SUCCESS, TEXTS
-from bridge.sandbox.venue.desk import Outcome
-from bridge.sandbox.venue.settings import Dialect
+from bridge.sandbox.venue.dialects import Dialect
+from bridge.sandbox.venue.outcomes import Outcome
 
 _OLDER_TEXTS = {
     "place_order": "Place order failed.",
@@ -33,7 +33,8 @@ def action_answer(request_id: str | None, action: str, outcome: Outcome, dialect
     """Return an ack or a refusal. An ack means accepted by LTP, not executed (LTP docs, Place Order)."""
     if not outcome.is_success:
         return action_refused(request_id, action, outcome.code, outcome.message, dialect.action_failure)
-    answer: dict[str, object] = {"id": request_id, "event": action, "code": SUCCESS, "msg": outcome.message}
+    code: object = str(SUCCESS) if dialect.ack_code == "text" else SUCCESS
+    answer: dict[str, object] = {"id": request_id, "event": action, "code": code, "msg": outcome.message}
     if outcome.data is not None:
         answer["data"] = outcome.data
     return _json(answer)

@@ -20,12 +20,12 @@ TEXTS: dict[int, str] = {
     100018: "API key does not exist or is disabled",
     TOO_MANY_REQUESTS: "Too many requests",
     400000: "Invalid parameter",
-    400002: "Page size is too big",
-    400003: "Page number is too big",
+    400002: "Page size is not allowed",
+    400003: "Page number is not allowed",
     400004: "Start time must be before end time",
     400007: "Invalid limit",
     400010: "Exchange error",
-    401001: "clientOrderId must be shorter than 64 characters",
+    401001: "clientOrderId is too long",
     401002: "Invalid side",
     401003: "Invalid orderType",
     401004: "Invalid timeInForce",
@@ -34,6 +34,7 @@ TEXTS: dict[int, str] = {
     401007: "orderId must be 16 digits",
     401008: "orderId or clientOrderId is required",
     401009: "clientOrderId already exists",
+    401010: "Portfolio not found for this user",
     401011: "Symbol is not supported",
     401012: "Invalid price",
     401013: "Quantity precision is too fine",
@@ -45,7 +46,7 @@ TEXTS: dict[int, str] = {
     401021: "Invalid quoteOrderQty",
     401023: "Invalid exchange type",
     401025: "Quantity is above the maximum for limit orders",
-    401026: "Quantity is above the maximum for market orders",
+    401027: "Quantity is above the maximum for market orders",
     401039: "Invalid begin",
     401040: "Invalid end",
     401042: "MARKET does not support GTX",
@@ -66,16 +67,30 @@ TEXTS: dict[int, str] = {
     401076: "Insufficient balance for the replacement",
     401077: "Replacement quantity is below the executed quantity",
     401078: "Insufficient margin for the replacement",
+    401082: "Invalid orderId",
     401091: "positionSide is invalid for position mode BOTH",
     401093: "Nothing to close",
     401096: "Invalid positionSide",
+    401098: "Take-profit or stop-loss price is too fine",
+    401100: "Take-profit or stop-loss price is below the minimum",
+    401101: "An order that closes takes no take-profit and no stop-loss",
     401116: "Order is cancelling",
     401117: "Order is terminal",
     401118: "Account is liquidating",
     401122: "Quote precision is too fine",
     401128: "Price is outside the limit band",
-    401214: "Invalid take-profit or stop-loss parameter",
+    401214: "A take-profit or stop-loss trigger price is required",
+    401215: "Invalid tpTriggerPrice",
+    401216: "Invalid tpTriggerType",
+    401217: "Invalid tpPrice",
+    401218: "Invalid slTriggerPrice",
+    401219: "Invalid slTriggerType",
+    401220: "Invalid slPrice",
+    401243: "Take-profit and stop-loss are for perpetuals",
+    401246: "tpTriggerPrice is on the wrong side of the current price",
+    401247: "slTriggerPrice is on the wrong side of the current price",
     405001: "API key not found",
+    406010: "Duplicate clientOrderId",
     601001: "Invalid request parameters",
     601007: "API key not found",
     601008: "A required field is missing",
@@ -89,9 +104,9 @@ TEXTS: dict[int, str] = {
 
 
 class Refusal(Exception):
-    """The venue says no, with a documented code."""
+    """The venue says no, with a documented code; `text` where the code's own does not fit."""
 
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: int, text: str = "") -> None:
         self.code = code
-        self.text = TEXTS[code]
+        self.text = text or TEXTS[code]
         super().__init__(f"{code} {self.text}")

@@ -1,14 +1,15 @@
 """Decimal numbers as the venue reads and writes them: plain text, never binary floating point."""
 
 import re
-from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_UP, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_UP, Context, Decimal
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
 
-# Twelve places: the default context's 28 digits then keep sums of money exact up to 10^15.
-_QUANTUM = Decimal("1e-12")
-_PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,12})?", re.ASCII)
+# Eighteen places, as in the documented samples: the default context's 28 digits keep sums of money exact up to 10^10.
+_QUANTUM = Decimal("1e-18")
+_WIDE = Context(prec=60)
+_PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,18})?", re.ASCII)
 
 
 def parse(text: str) -> Decimal | None:
@@ -30,13 +31,18 @@ def eighteen_places(value: Decimal) -> str:
 
 
 def rounded(value: Decimal) -> Decimal:
-    """Round half to even at twelve places."""
-    return value.quantize(_QUANTUM, ROUND_HALF_EVEN)
+    """Round half to even at eighteen places."""
+    return value.quantize(_QUANTUM, ROUND_HALF_EVEN, _WIDE)
 
 
 def rounded_up(value: Decimal) -> Decimal:
-    """Round away from zero at twelve places: what is reserved is never too little."""
-    return value.quantize(_QUANTUM, ROUND_UP)
+    """Round away from zero at eighteen places: what is reserved is never too little."""
+    return value.quantize(_QUANTUM, ROUND_UP, _WIDE)
+
+
+def exact_product(value: Decimal, share: Decimal) -> Decimal:
+    """Multiply without rounding: a share of an amount has as many places as both together."""
+    return _WIDE.multiply(value, share)
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:

@@ -1,56 +1,30 @@
 """The venue's desk: takes the four order actions, says yes or no, and lets the matching core act on a yes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 from functools import partial
 
-from bridge.sandbox.venue.codes import SUCCESS, TEXTS, Refusal
+from bridge.sandbox.venue.batch_cancel import orders_in_scope
+from bridge.sandbox.venue.codes import Refusal
 from bridge.sandbox.venue.decimals import ZERO
 from bridge.sandbox.venue.ledger import Event
 from bridge.sandbox.venue.market import Market
 from bridge.sandbox.venue.matching import Matching
 from bridge.sandbox.venue.orders import REPLACEABLE, Action, Numbers, Order
+from bridge.sandbox.venue.outcomes import Outcome, Twist
 from bridge.sandbox.venue.portfolio import Portfolio, Risk
 from bridge.sandbox.venue.pushes import Pushes
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.validation import (
     PlaceTerms,
     ReplaceTerms,
-    read_exchange,
     read_order_id,
     read_place,
     read_replace,
     strings,
 )
 
-_Act = Callable[[Portfolio, Mapping[str, str], int, "Twist | None"], dict[str, object] | None]
-
-
-class Twist(StrEnum):
-    """What can go wrong at the exchange after the venue has said yes."""
-
-    REJECT_ORDER = "reject_order"  # the placed order ends in REJECT
-    FAIL_CANCEL = "fail_cancel"  # the cancel ends in CANCEL_FAILED, the order lives on
-    FAIL_AMEND = "fail_amend"  # the replace ends in AMEND_FAILED, the order lives on unchanged
-    KILL_ON_AMEND = "kill_on_amend"  # the replace fails and the order is gone (LTP docs, Replace Order)
-    REPLACE_BY_NEW_ORDER = "replace_by_new_order"  # the order ends, another opens under its clientOrderId
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The venue's answer to an action, and what it has to tell because of it."""
-
-    code: int = SUCCESS
-    message: str = TEXTS[SUCCESS]
-    data: dict[str, object] | None = None
-    events: list[Event] = field(default_factory=list)
-
-    @property
-    def is_success(self) -> bool:
-        """Tell whether the venue said yes."""
-        return self.code == SUCCESS
+_Act = Callable[[Portfolio, Mapping[str, str], int, Twist | None], dict[str, object] | None]
 
 
 class Desk:
@@ -87,13 +61,14 @@ class Desk:
         *,
         twist: Twist | None = None,
         origin: str = "DMA",
+        over_rest: bool = False,
     ) -> Outcome:
         """Do one action by its WebSocket name; `origin` becomes the orderType of a placed order."""
         actions: dict[str, _Act] = {
             "place_order": partial(self._place, origin=origin),
             "replace_order": self._replace,
             "cancel_order": self._cancel,
-            "cancel_orders": self._cancel_all,
+            "cancel_orders": partial(self._cancel_all, over_rest=over_rest),
         }
         try:
             answer = actions[action](portfolio, strings({} if args is None else args), now_ms, twist)
@@ -146,6 +121,7 @@ class Desk:
         terms = read_place(
             args,
             self.market,
+            self._settings.dialect,
             position_mode=portfolio.position_mode,
             price_band_share=self._settings.price_band_share,
         )
@@ -181,7 +157,7 @@ class Desk:
         known = portfolio.orders_by_client_id.get(client_order_id)
         forever = self._settings.dialect.client_order_id_unique == "forever"
         if known is not None and (forever or not known.is_terminal):
-            raise Refusal(401009)
+            raise Refusal(self._settings.dialect.duplicate_code)
 
     def _check_account(self, portfolio: Portfolio, terms: PlaceTerms) -> None:
         if portfolio.statuses.get(terms.instrument.exchange) == "LIQUIDATING" and not terms.reduce_only:
@@ -219,7 +195,9 @@ class Desk:
     def _find(self, portfolio: Portfolio, args: Mapping[str, str], *, by_client_id: bool) -> Order:
         if args.get("orderId"):
             order = portfolio.orders.get(read_order_id(args["orderId"]))
-        elif by_client_id and args.get("clientOrderId"):
+        elif args.get("clientOrderId"):
+            if not by_client_id:
+                raise Refusal(401082)
             order = portfolio.orders_by_client_id.get(args["clientOrderId"])
         else:
             raise Refusal(401008)
@@ -289,12 +267,10 @@ class Desk:
         else:
             self.matching.cancel(order, now_ms)
 
-    def _cancel_all(self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: Twist | None) -> None:
-        exchange = read_exchange(args.get("exchangeType", ""))
-        sym = args.get("sym", "") if self._settings.dialect.batch_cancel_honours_sym else ""
-        for order in list(portfolio.open_orders.values()):
-            in_scope = exchange in {"", order.instrument.exchange} and sym in {"", order.instrument.sym}
-            if not in_scope or order.action is Action.CANCEL_PENDING:
-                continue
+    def _cancel_all(
+        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: Twist | None, *, over_rest: bool
+    ) -> None:
+        dialect = self._settings.dialect
+        for order in orders_in_scope(self.portfolios, portfolio, args, dialect, over_rest=over_rest):
             self._begin_cancel(order, now_ms)
             self._later(self._settings.cancel_steps, now_ms, partial(self._cancelled, order, twist))

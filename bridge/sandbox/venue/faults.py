@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from bridge.sandbox.venue.desk import Twist
 from bridge.sandbox.venue.ledger import Kind, Ledger
+from bridge.sandbox.venue.outcomes import Twist
 
 
 class FaultKind(StrEnum):

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 from bridge.sandbox.venue.clock import Clock
 from bridge.sandbox.venue.codes import TEXTS, TOO_MANY_REQUESTS
-from bridge.sandbox.venue.desk import Desk, Outcome
+from bridge.sandbox.venue.desk import Desk
 from bridge.sandbox.venue.faults import FaultKind, Faults, Target
 from bridge.sandbox.venue.keys import Key, KeyRing
 from bridge.sandbox.venue.ledger import Entry, Event, Kind, Ledger
 from bridge.sandbox.venue.limits import Limits
+from bridge.sandbox.venue.outcomes import Outcome
 from bridge.sandbox.venue.past import Past, View
 from bridge.sandbox.venue.portfolio import Portfolio
 from bridge.sandbox.venue.pushes import redated
@@ -85,13 +86,19 @@ class Floor:
         target: Target,
         request_id: str | None = None,
         limit: str = "",
+        over_rest: bool = False,
     ) -> Ruling:
         """Count an action against its limit (by default the one of its name), judge it and do it."""
         if not self.count(limit or action, key, target):
             outcome = Outcome(code=TOO_MANY_REQUESTS, message=TEXTS[TOO_MANY_REQUESTS])
         else:
             outcome = self.desk.act(
-                self.portfolio(key), action, args, self.clock.wall_ms(), twist=self.faults.bite_twist(target)
+                self.portfolio(key),
+                action,
+                args,
+                self.clock.wall_ms(),
+                twist=self.faults.bite_twist(target),
+                over_rest=over_rest,
             )
         data = outcome.data or {}
         given = args if isinstance(args, dict) else {}

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from bridge.sandbox.venue.decimals import ZERO, rounded
-from bridge.sandbox.venue.desk import Outcome
 from bridge.sandbox.venue.floor import Floor
 from bridge.sandbox.venue.ledger import Event
 from bridge.sandbox.venue.market import Side
 from bridge.sandbox.venue.orders import Order, OrderState, Trade
+from bridge.sandbox.venue.outcomes import Outcome
 from bridge.sandbox.venue.portfolio import Portfolio, Risk
 from bridge.sandbox.venue.pushes import push, risk_row
 
@@ -27,7 +27,7 @@ class Injection:
         portfolio = self._portfolio(account)
         now = self._floor.clock.wall_ms()
         risk = Risk(portfolio, exchange, self._floor.desk.market)
-        row = {**risk_row(portfolio, risk, status), "updateAt": str(now), **fields}
+        row = {**risk_row(portfolio, risk, status, self._floor.settings.dialect), "updateAt": str(now), **fields}
         return self._tell(push(portfolio.portfolio_id, "MarginCall", row, key=exchange, identity=f"{exchange}:{now}"))
 
     def liquidation_position(

@@ -24,6 +24,9 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     contract_size: Decimal = Decimal(1)
     open_orders_max: int = 10_000
     leverage_max: int = 20
+    # What a new portfolio is given, and what the venue calls safe; spot and margin say 1.
+    default_leverage: int = 5
+    safe_leverage: int = 10
     maintenance_rate: Decimal = Decimal("0.005")
     # The synthetic market: what one price level offers, and how far one step may move, in ticks.
     level_qty: Decimal
@@ -42,6 +45,13 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     def is_perp(self) -> bool:
         """Tell whether the symbol is held as a position rather than as coins."""
         return self.business == "PERP"
+
+    @property
+    def original_symbol(self) -> str:
+        """The exchange's own name of the symbol (LTP docs, Get Symbol Information)."""
+        if self.exchange != "OKX":
+            return f"{self.base}{self.quote}"
+        return f"{self.base}-{self.quote}" + ("-SWAP" if self.is_perp else "")
 
     def notional(self, qty: Decimal, price: Decimal) -> Decimal:
         """Return the quote amount of a quantity."""
@@ -103,8 +113,13 @@ def _eth_contracts(sym: str) -> Instrument:
 CATALOGUE: tuple[Instrument, ...] = (
     _btc("BINANCE_PERP_BTC_USDT"),
     _btc("BINANCE_SPOT_BTC_USDT"),
+    _btc("BINANCE_MARGIN_BTC_USDT"),
     _eth("BINANCE_PERP_ETH_USDT"),
     _eth("BINANCE_SPOT_ETH_USDT"),
+    _eth("BINANCE_MARGIN_ETH_USDT"),
     _eth_contracts("OKX_PERP_ETH_USDT"),
+    _btc("OKX_SPOT_BTC_USDT"),
+    _eth("OKX_SPOT_ETH_USDT"),
+    _eth("OKX_MARGIN_ETH_USDT"),
     _eth("EDX_PERP_ETH_USDT"),
 )

@@ -202,6 +202,7 @@ class Matching:
             rpnl=rpnl,
             created_ms=now_ms,
             exec_type=exec_type,
+            order_rebate=order.rebate,
         )
         portfolio.trades.append(trade)
         self._pushes.order(order, now_ms)

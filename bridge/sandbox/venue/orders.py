@@ -45,6 +45,11 @@ class Action(StrEnum):
     AMEND_FAILED = "AMEND_FAILED"
 
 
+def closes_hedge(side: Side, position_side: PositionSide) -> bool:
+    """Tell whether this is the closing side of a hedged position."""
+    return side == {"LONG": "SELL", "SHORT": "BUY"}.get(position_side)
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Order:
     """One order. `qty` is None for a market buy by quote amount, `limit_price` None for a market order."""
@@ -96,8 +101,7 @@ class Order:
     @property
     def closes(self) -> bool:
         """Tell whether the order may only shrink a position: reduce-only, or the closing side of a hedged one."""
-        hedge_close = {"LONG": "SELL", "SHORT": "BUY"}.get(self.position_side)
-        return self.reduce_only or self.side == hedge_close
+        return self.reduce_only or closes_hedge(self.side, self.position_side)
 
     def succeeded_by(self, order_id: str, qty: Decimal, limit_price: Decimal, created_ms: int) -> "Order":
         """Return a new order with this one's clientOrderId and terms, but for quantity and price."""
@@ -136,6 +140,8 @@ class Trade:
     rpnl: Decimal
     created_ms: int
     exec_type: ExecType
+    # The rebates of its order up to this fill.
+    order_rebate: Decimal = ZERO
 
 
 class Numbers:

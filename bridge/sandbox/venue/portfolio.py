@@ -10,7 +10,7 @@ from bridge.sandbox.venue.instruments import Instrument
 from bridge.sandbox.venue.market import Market
 from bridge.sandbox.venue.orders import Numbers, Order, PositionSide, Trade
 
-NO_RISK = Decimal(999999)
+_NO_EQUITY = Decimal(999999)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,16 +91,16 @@ class Risk:
         self.opening_loss = rounded(max(ZERO, -self.upnl))
 
     @property
-    def uni_mmr(self) -> Decimal:
-        """Equity over maintenance margin; 999999 without positions."""
-        return rounded(self.equity / self.maintenance) if self.maintenance else NO_RISK
+    def uni_mmr(self) -> Decimal | None:
+        """Equity over maintenance margin; None without positions."""
+        return rounded(self.equity / self.maintenance) if self.maintenance else None
 
     @property
     def ratio(self) -> Decimal:
         """Maintenance margin over equity; at 1 the account is liquidated."""
         if not self.maintenance:
             return ZERO
-        return rounded(self.maintenance / self.equity) if self.equity > 0 else NO_RISK
+        return rounded(self.maintenance / self.equity) if self.equity > 0 else _NO_EQUITY
 
 
 class Portfolio:

@@ -1,17 +1,43 @@
 """Pushes as they stand on the wire, field by field (LTP docs, WebSocket Orders, Trades, Assets, Positions)."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 import msgspec
 
-from bridge.sandbox.venue.decimals import ZERO, plain, rounded
+from bridge.sandbox.venue.decimals import ZERO, exact_product, plain, rounded
+from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.ledger import Event
 from bridge.sandbox.venue.market import Market
 from bridge.sandbox.venue.orders import TPSL_FIELDS, Order, Trade
 from bridge.sandbox.venue.portfolio import Portfolio, Position, Risk, Wallet
-from bridge.sandbox.venue.settings import Dialect
 
-_SYNONYMS = {"REJECT": "REJECTED", "CANCELLED": "CANCELED"}
+_SPELLINGS = {
+    "official": {},
+    "rejected": {"REJECT": "REJECTED"},
+    "synonyms": {"REJECT": "REJECTED", "CANCELLED": "CANCELED"},
+}
+# All that the contest's pages show of a push.
+_BRIEF = {
+    "Orders": (
+        *(
+            "orderId",
+            "clientOrderId",
+            "sym",
+            "side",
+            "positionSide",
+            "orderType",
+            "orderState",
+            "orderQty",
+            "limitPrice",
+        ),
+        *("executedQty", "executedAvgPrice", "executedAmount", "fee", "feeCoin", "action"),
+    ),
+    "Positions": ("sym", "positionSide", "positionQty", "avgPrice", "unrealizedPNL", "leverage"),
+    "Assets": ("coin", "balance", "available", "frozen"),
+}
+# What a coin counts for as margin, of its value.
+_MARGIN_SHARE = Decimal("0.9999")
 
 
 def order_row(order: Order, dialect: Dialect) -> dict[str, object]:
@@ -43,14 +69,14 @@ def order_row(order: Order, dialect: Dialect) -> dict[str, object]:
         "feeCoin": order.instrument.quote if order.fee else "",
         "rebate": plain(order.rebate),
         "rebateCoin": order.instrument.quote if order.rebate else "",
-        "orderState": _SYNONYMS.get(state, state) if dialect.order_states == "synonyms" else state,
+        "orderState": _SPELLINGS[dialect.order_states].get(state, state),
         "updateAt": str(order.updated_ms),
         "createAt": str(order.created_ms),
         "borrowAmount": "0",
         "borrowAsset": "",
         "reason": order.reason,
         "leverage": str(order.leverage),
-        "positionSide": order.position_side,
+        "positionSide": _side(order.position_side, dialect),
         "reduceOnly": order.reduce_only,
         **{name: order.tpsl.get(name, "") for name in TPSL_FIELDS},
         "action": str(order.action),
@@ -60,8 +86,32 @@ def order_row(order: Order, dialect: Dialect) -> dict[str, object]:
     }
 
 
-def trade_row(trade: Trade) -> dict[str, object]:
-    """Return an execution; its fee is signed here, negative for a rebate."""
+def _side(side: str, dialect: Dialect) -> str:
+    return dialect.net_side if side == "NONE" else side
+
+
+def trading_fee(trade: Trade) -> dict[str, str]:
+    """Return an execution's fee in one: signed, negative for a rebate."""
+    return {
+        "tradingFee": plain(trade.fee),
+        "tradingFeeCoin": trade.order.instrument.quote if trade.fee else "",
+    }
+
+
+def split_fee(trade: Trade, dialect: Dialect) -> dict[str, str]:
+    """Return an execution's fee and rebate apart, neither of them negative."""
+    coin = trade.order.instrument.quote
+    rebate = trade.order_rebate if dialect.rebate == "order" else max(-trade.fee, ZERO)
+    return {
+        "fee": plain(max(trade.fee, ZERO)),
+        "feeCoin": coin if trade.fee > 0 else "",
+        "rebate": plain(rebate),
+        "rebateCoin": coin if rebate else "",
+    }
+
+
+def trade_row(trade: Trade, dialect: Dialect) -> dict[str, object]:
+    """Return an execution."""
     order = trade.order
     return {
         "transactionId": trade.transaction_id,
@@ -74,8 +124,7 @@ def trade_row(trade: Trade) -> dict[str, object]:
         "side": order.side,
         "quantity": plain(trade.qty),
         "price": plain(trade.price),
-        "tradingFee": plain(trade.fee),
-        "tradingFeeCoin": order.instrument.quote if trade.fee else "",
+        **(split_fee(trade, dialect) if dialect.trading_fee == "gone" else trading_fee(trade)),
         "rpnl": plain(trade.rpnl),
         "createAt": str(trade.created_ms),
         "execType": trade.exec_type,
@@ -104,7 +153,7 @@ def asset_row(portfolio: Portfolio, wallet: Wallet, market: Market) -> dict[str,
         "overdraw": "0",
         "virtualBorrow": "0",
         "indexPrice": plain(price),
-        "marginValue": value,
+        "marginValue": plain(exact_product(rounded(equity * price), _MARGIN_SHARE)),
         "upnl": plain(upnl),
         "debtMargin": "0",
         "perpMargin": plain(margin + (wallet.frozen if wallet.coin == "USDT" else ZERO)),
@@ -115,18 +164,18 @@ def asset_row(portfolio: Portfolio, wallet: Wallet, market: Market) -> dict[str,
     }
 
 
-def position_row(portfolio: Portfolio, position: Position, market: Market) -> dict[str, object]:
+def position_row(portfolio: Portfolio, position: Position, market: Market, dialect: Dialect) -> dict[str, object]:
     """Return a position; the quantity is signed when the side is NONE, a closed one says "0"."""
     mark = market[position.instrument.sym].price
     value = position.instrument.notional(abs(position.qty), mark)
     upnl = position.upnl(mark)
     coins = position.qty * position.instrument.contract_size
-    return {
+    row: dict[str, object] = {
         "positionId": position.position_id,
         "portfolioId": portfolio.portfolio_id,
         "exchangeType": position.instrument.exchange,
         "sym": position.instrument.sym,
-        "positionSide": position.side,
+        "positionSide": _side(position.side, dialect),
         "positionQty": plain(position.qty if position.side == "NONE" else abs(position.qty)),
         "positionValue": plain(value),
         "positionMargin": plain(position.margin),
@@ -142,8 +191,10 @@ def position_row(portfolio: Portfolio, position: Position, market: Market) -> di
         "fundingFee": "0",
         "createAt": str(position.created_ms),
         "updateAt": str(position.updated_ms),
-        "liqPrice": _liquidation_price(portfolio, position, market),
     }
+    if dialect.liq_price == "sent":
+        row["liqPrice"] = _liquidation_price(portfolio, position, market)
+    return row
 
 
 def _liquidation_price(portfolio: Portfolio, position: Position, market: Market) -> str | None:
@@ -156,7 +207,7 @@ def _liquidation_price(portfolio: Portfolio, position: Position, market: Market)
     return plain(price) if price > 0 else None
 
 
-def risk_row(portfolio: Portfolio, risk: Risk, status: str) -> dict[str, object]:
+def risk_row(portfolio: Portfolio, risk: Risk, status: str, dialect: Dialect) -> dict[str, object]:
     """Return an exchange account's risk, as the account endpoint and margin calls name it."""
     available = risk.equity - risk.frozen - risk.position_margin
     return {
@@ -165,7 +216,7 @@ def risk_row(portfolio: Portfolio, risk: Risk, status: str) -> dict[str, object]
         "equity": plain(risk.equity),
         "maintainMargin": plain(risk.maintenance),
         "positionValue": plain(risk.position_value),
-        "uniMMR": plain(risk.uni_mmr),
+        "uniMMR": dialect.no_risk if risk.uni_mmr is None else plain(risk.uni_mmr),
         "riskRatio": plain(risk.ratio),
         "accountStatus": status,
         "marginValue": plain(risk.equity),
@@ -178,6 +229,15 @@ def risk_row(portfolio: Portfolio, risk: Risk, status: str) -> dict[str, object]
         "upnl": plain(risk.upnl),
         "positionMode": portfolio.position_mode,
     }
+
+
+def _brief(channel: str, row: Mapping[str, object]) -> Mapping[str, object]:
+    """Leave what the contest's pages show; there the orderType is what is exchangeOrderType elsewhere."""
+    shown = _BRIEF.get(channel)
+    if shown is None:
+        return row
+    row = {**row, "orderType": row.get("exchangeOrderType", "")}
+    return {name: row[name] for name in shown}
 
 
 def push(portfolio_id: str, channel: str, row: object, *, key: str, identity: str, sym: str = "") -> Event:
@@ -224,7 +284,7 @@ class Pushes:
         order = trade.order
         sym = order.instrument.sym
         identity = f"{order.instrument.exchange}:{sym}:{order.order_id}:{trade.transaction_id}"
-        self._add("Trades", trade_row(trade), order.order_id, identity, sym)
+        self._add("Trades", trade_row(trade, self._dialect), order.order_id, identity, sym)
 
     def asset(self, portfolio: Portfolio, wallet: Wallet) -> None:
         """Tell a coin's balance."""
@@ -235,14 +295,16 @@ class Pushes:
     def position(self, portfolio: Portfolio, position: Position) -> None:
         """Tell a position."""
         key = f"{position.instrument.sym}:{position.side}"
-        row = position_row(portfolio, position, self._market)
+        row = position_row(portfolio, position, self._market, self._dialect)
         self._add("Positions", row, key, f"{key}:{position.updated_ms}")
 
     def margin_call(self, portfolio: Portfolio, risk: Risk, status: str, now_ms: int) -> None:
         """Tell that an account's risk has crossed a threshold."""
-        row = {**risk_row(portfolio, risk, status), "updateAt": str(now_ms)}
+        row = {**risk_row(portfolio, risk, status, self._dialect), "updateAt": str(now_ms)}
         self._add("MarginCall", row, risk.exchange, f"{risk.exchange}:{status}:{now_ms}")
 
     def _add(self, channel: str, row: Mapping[str, object], key: str, identity: str, sym: str = "") -> None:
         portfolio_id = str(row["portfolioId"])
+        if self._dialect.pushes == "brief":
+            row, sym = _brief(channel, row), ""
         self._made.append(push(portfolio_id, channel, row, key=key, identity=identity, sym=sym))

@@ -170,10 +170,10 @@ class RestSide:
             raise Refusal(TOO_MANY_REQUESTS)
 
     def _act(self, act: Act, key: Key, parameters: dict[str, str], target: Target) -> _Answer:
-        ruling = self._floor.act(key, act.action, parameters, target=target, limit=act.limit)
+        ruling = self._floor.act(key, act.action, parameters, target=target, limit=act.limit, over_rest=True)
         outcome = ruling.outcome
         if not outcome.is_success:
-            return self._refused(Refusal(outcome.code))
+            return self._refused(Refusal(outcome.code, outcome.message))
         code = self._floor.settings.dialect.rest_success_code
         return _Answer(act.status, code, "Success", outcome.data or {}, ruling.pushes)
 

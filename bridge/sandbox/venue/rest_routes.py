@@ -65,6 +65,7 @@ class Reads:
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
+        self._dialect = floor.settings.dialect
         self._pager = Pager(floor.settings.seed)
         self.routes: dict[str, Route] = {
             f"{BASE}/account": Route("rest_account", self._account),
@@ -74,9 +75,9 @@ class Reads:
             f"{BASE}/history/orders": Route("rest_history_orders", self._history, self._history_row),
             f"{BASE}/archive/history/orders": Route("rest_archive_orders", self._archived_orders, self._history_row),
             f"{BASE}/executions": Route("rest_executions", self._executions),
-            f"{BASE}/executions/pageable": Route("rest_executions", self._recent_trades, _execution_row),
+            f"{BASE}/executions/pageable": Route("rest_executions", self._recent_trades, self._execution_row),
             # Whether the archive counts with the rest of its family is not told: the stricter reading holds.
-            f"{BASE}/archive/executions/pageable": Route("rest_executions", self._archived_trades, _execution_row),
+            f"{BASE}/archive/executions/pageable": Route("rest_executions", self._archived_trades, self._execution_row),
             f"{BASE}/position": Route("rest_position", self._positions),
             f"{BASE}/sym/info": Route("rest_symbols", self._symbols),
         }
@@ -93,7 +94,7 @@ class Reads:
     def _account(self, portfolio: Portfolio, _: Parameters) -> list[Row]:
         desk = self._floor.desk
         risks = [Risk(portfolio, exchange, desk.market) for exchange in portfolio.exchanges]
-        return [rest_account(portfolio, risk, desk.status(risk)) for risk in risks]
+        return [rest_account(portfolio, risk, desk.status(risk), self._dialect) for risk in risks]
 
     def _assets(self, portfolio: Portfolio, parameters: Parameters) -> list[Wallet]:
         exchange = read_exchange(parameters.get("exchangeType", ""))
@@ -108,7 +109,7 @@ class Reads:
         return found[::-1]
 
     def _order_row(self, _: Portfolio, order: Order) -> Row:
-        return rest_order(order, self._floor.settings.dialect)
+        return rest_order(order, self._dialect)
 
     def _history(self, portfolio: Portfolio, parameters: Parameters) -> list[Order]:
         return self._ended_orders(portfolio, parameters, self._is_recent)
@@ -134,7 +135,7 @@ class Reads:
         return sorted(found, key=_age, reverse=True)
 
     def _history_row(self, _: Portfolio, order: Order) -> Row:
-        return rest_history_order(order, self._floor.settings.dialect)
+        return rest_history_order(order, self._dialect)
 
     def _order(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
         if parameters.get("orderId"):
@@ -145,7 +146,7 @@ class Reads:
             raise Refusal(401008)
         if order is None:
             raise Refusal(401018)
-        return rest_order(order, self._floor.settings.dialect)
+        return rest_order(order, self._dialect)
 
     def _recent_trades(self, portfolio: Portfolio, parameters: Parameters) -> list[Trade]:
         return self._found_trades(portfolio, parameters, self._is_recent)
@@ -166,14 +167,17 @@ class Reads:
             and window.holds(trade.order.instrument, trade.created_ms)
         ]
 
+    def _execution_row(self, _: Portfolio, trade: Trade) -> Row:
+        return rest_execution(trade, self._dialect)
+
     def _executions(self, portfolio: Portfolio, parameters: Parameters) -> list[Row]:
         limit = first_rows(parameters)
-        return [rest_execution(trade) for trade in self._recent_trades(portfolio, parameters)[:limit]]
+        return [rest_execution(trade, self._dialect) for trade in self._recent_trades(portfolio, parameters)[:limit]]
 
     def _positions(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
         window = Window({name: parameters.get(name, "") for name in ("sym", "exchange")})
         return [
-            rest_position(portfolio, position, self._floor.desk.market)
+            rest_position(portfolio, position, self._floor.desk.market, self._dialect)
             for position in portfolio.positions.values()
             if position.qty and window.holds(position.instrument, position.updated_ms)
         ]
@@ -196,7 +200,3 @@ class Reads:
 
 def _age(order: Order) -> tuple[int, str]:
     return order.created_ms, order.order_id
-
-
-def _execution_row(_: Portfolio, trade: Trade) -> Row:
-    return rest_execution(trade)

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from bridge.sandbox.venue.codes import Refusal
-from bridge.sandbox.venue.decimals import ZERO, eighteen_places, parse, plain
+from bridge.sandbox.venue.decimals import eighteen_places, parse, plain
+from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.instruments import BUSINESSES, EXCHANGES, Instrument
 from bridge.sandbox.venue.market import Market
 from bridge.sandbox.venue.orders import Order, Trade
 from bridge.sandbox.venue.portfolio import Portfolio, Position, Risk
-from bridge.sandbox.venue.pushes import order_row, position_row, risk_row, trade_row
-from bridge.sandbox.venue.settings import Dialect
+from bridge.sandbox.venue.pushes import order_row, position_row, risk_row, split_fee, trade_row, trading_fee
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -39,32 +39,27 @@ def rest_history_order(order: Order, dialect: Dialect) -> Row:
     return row
 
 
-def rest_execution(trade: Trade) -> Row:
-    """Return an execution: the signed fee, and beside it fee and rebate apart."""
-    row: Row = trade_row(trade)
-    coin = trade.order.instrument.quote
-    row.update(
-        fee=plain(max(trade.fee, ZERO)),
-        feeCoin=coin if trade.fee > 0 else "",
-        rebate=plain(max(-trade.fee, ZERO)),
-        rebateCoin=coin if trade.fee < 0 else "",
-        algoOrderId="0",
-        tradeSource="",
-    )
+def rest_execution(trade: Trade, dialect: Dialect) -> Row:
+    """Return an execution: fee and rebate apart, and beside them the signed fee until that goes."""
+    row: Row = trade_row(trade, dialect)
+    row.update(split_fee(trade, dialect), algoOrderId="0", tradeSource="")
+    if dialect.trading_fee != "sent":
+        for name in trading_fee(trade):
+            row.pop(name, None)
     return row
 
 
-def rest_position(portfolio: Portfolio, position: Position, market: Market) -> Row:
+def rest_position(portfolio: Portfolio, position: Position, market: Market, dialect: Dialect) -> Row:
     """Return a position; REST leaves its exchange to the symbol."""
-    row: Row = position_row(portfolio, position, market)
+    row: Row = position_row(portfolio, position, market, dialect)
     del row["exchangeType"]
     row["tpslOrder"] = []
     return row
 
 
-def rest_account(portfolio: Portfolio, risk: Risk, status: str) -> Row:
+def rest_account(portfolio: Portfolio, risk: Risk, status: str, dialect: Dialect) -> Row:
     """Return the risk of one exchange's account."""
-    row: Row = risk_row(portfolio, risk, status)
+    row: Row = risk_row(portfolio, risk, status, dialect)
     for name in _LONG_FIELDS:
         value = parse(row[name])
         # A negative sum is left as it stands; the documents show none.
@@ -73,10 +68,10 @@ def rest_account(portfolio: Portfolio, risk: Risk, status: str) -> Row:
 
 
 def rest_symbol(item: Instrument) -> Row:
-    """Return a symbol's rules."""
-    return {
+    """Return a symbol's rules; contractSize and liquidationFee are a perpetual's alone."""
+    row: Row = {
         "sym": item.sym,
-        "originalSymbol": f"{item.base}{item.quote}",
+        "originalSymbol": item.original_symbol,
         "state": "live",
         "pricePrecision": str(item.price_precision),
         "qtyPrecision": str(item.qty_precision),
@@ -87,10 +82,12 @@ def rest_symbol(item: Instrument) -> Row:
         "maxLimitSize": plain(item.max_limit_size),
         "maxMarketSize": plain(item.max_market_size),
         "maxNumOrders": str(item.open_orders_max),
-        "contractSize": plain(item.contract_size),
-        "defaultLeverage": str(item.leverage_max),
-        "liquidationFee": "0.0125",
+        "defaultLeverage": str(item.default_leverage if item.is_perp else 1),
+        "safeLeverage": str(item.safe_leverage if item.is_perp else 1),
     }
+    if item.is_perp:
+        row.update(contractSize=plain(item.contract_size), liquidationFee="0.012500")
+    return row
 
 
 class Window:
@@ -125,8 +122,8 @@ class Pager:
 
     def cut(self, found: Sequence[T], parameters: Mapping[str, str], rows_max: int) -> tuple[Sequence[T], Row]:
         """Return the page that is asked for and the answer around it, whose `list` the caller fills."""
-        size = min(rows_max, _count(parameters.get("pageSize", "") or str(PAGE_SIZE_MAX), PAGE_SIZE_MAX, 400002))
-        page = _count(parameters.get("page", "") or "1", _PAGE_MAX, 400003)
+        size = _count(parameters, "pageSize", PAGE_SIZE_MAX, PAGE_SIZE_MAX, 400002)
+        size, page = min(rows_max, size), _count(parameters, "page", 1, _PAGE_MAX, 400003)
         pages = -(-len(found) // size) if found else self._dice.randint(0, 1)
         head = {"page": page, "pageSize": size, "pageNum": pages, "totalSize": len(found)}
         return found[(page - 1) * size : page * size], head
@@ -134,7 +131,7 @@ class Pager:
 
 def first_rows(parameters: Mapping[str, str]) -> int:
     """Return the `limit` parameter of executions."""
-    return _count(parameters.get("limit", "") or str(PAGE_SIZE_MAX), PAGE_SIZE_MAX, 400007)
+    return _count(parameters, "limit", PAGE_SIZE_MAX, PAGE_SIZE_MAX, 400007)
 
 
 def _known(text: str, known: tuple[str, ...], code: int) -> str:
@@ -151,7 +148,8 @@ def _milliseconds(text: str, code: int) -> int | None:
     return int(text)
 
 
-def _count(text: str, most: int, code: int) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= most:
-        raise Refusal(code)
+def _count(parameters: Mapping[str, str], name: str, default: int, most: int, code: int) -> int:
+    text = parameters.get(name, "") or str(default)
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+        raise Refusal(code, f"{name} must be a whole number from 1 to {most}")
     return int(text)

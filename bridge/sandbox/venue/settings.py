@@ -1,4 +1,4 @@
-"""How a sandbox venue is set up: ports, accounts, market, limits, and which of the documented dialects it speaks."""
+"""How a sandbox venue is set up: where it listens, accounts, market, limits, and which dialect it speaks."""
 
 import hashlib
 from decimal import Decimal
@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.instruments import CATALOGUE, Instrument
 
 
@@ -40,27 +41,11 @@ DOCUMENTED_LIMITS: dict[str, Limit] = {
 }
 
 
-class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the documents disagree with each other: the default is the newest official word, the rest are switches."""
-
-    login_success: Literal["current", "brief", "string_code"] = "current"
-    login_failure: Literal["current", "older"] = "current"
-    login_codes: Literal["generic", "specific"] = "generic"
-    action_failure: Literal["current", "older"] = "current"
-    heartbeat: Literal["both", "json", "text"] = "both"
-    inactivity: Literal["both_silent", "client_silent"] = "both_silent"
-    order_states: Literal["official", "synonyms"] = "official"
-    replace_by_client_order_id: bool = False
-    batch_cancel_honours_sym: bool = False
-    client_order_id_unique: Literal["forever", "while_open"] = "forever"
-    rest_success_code: Literal[200, 200000] = 200000
-    rest_failure_status: Literal[200, 400] = 400
-
-
 def _balances() -> dict[str, dict[str, Decimal]]:
     return {
-        "BINANCE": {"USDT": Decimal(1_000_000), "BTC": Decimal(10), "ETH": Decimal(200)},
-        "OKX": {"USDT": Decimal(1_000_000)},
+        # As many places as the venue's own samples have: whoever reads them as a float finds out here.
+        "BINANCE": {"USDT": Decimal("1000000.970877268901446313"), "BTC": Decimal(10), "ETH": Decimal(200)},
+        "OKX": {"USDT": Decimal(1_000_000), "BTC": Decimal(10), "ETH": Decimal(200)},
         "EDX": {"USDT": Decimal(1_000_000)},
     }
 

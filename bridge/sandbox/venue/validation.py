@@ -9,14 +9,19 @@ import msgspec
 
 from bridge.sandbox.venue.codes import Refusal
 from bridge.sandbox.venue.decimals import ZERO, is_multiple, parse, places
+from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.instruments import EXCHANGES, Instrument
 from bridge.sandbox.venue.market import Market, Quotation, Side
-from bridge.sandbox.venue.orders import TPSL_FIELDS, Order, OrderType, PositionSide, TimeInForce
+from bridge.sandbox.venue.orders import Order, OrderType, PositionSide, TimeInForce, closes_hedge
+from bridge.sandbox.venue.tpsl import read_tpsl
 
 _ORDER_ID = re.compile(r"[0-9]{16}", re.ASCII)
-_CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9]+", re.ASCII)
-_CLIENT_ORDER_ID_CHARS = 64
-_TRIGGER_TYPES = frozenset({"", "LAST_PRICE", "MARK_PRICE"})
+# What a clientOrderId is made of, and how long it may be, by Dialect.client_order_ids.
+_CLIENT_ORDER_IDS = {
+    "place_page": (re.compile(r"[a-z0-9]+", re.ASCII), 32),
+    "error_codes": (re.compile(r"[A-Za-z0-9]+", re.ASCII), 63),
+    "contest": (re.compile(r"[A-Za-z0-9_-]+", re.ASCII), 40),
+}
 
 
 class PlaceTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,9 +57,11 @@ def strings(args: object) -> dict[str, str]:
     return cast("dict[str, str]", args)
 
 
-def read_place(args: Mapping[str, str], market: Market, *, position_mode: str, price_band_share: Decimal) -> PlaceTerms:
+def read_place(
+    args: Mapping[str, str], market: Market, dialect: Dialect, *, position_mode: str, price_band_share: Decimal
+) -> PlaceTerms:
     """Check a place request by itself; what depends on balances and other orders comes after."""
-    client_order_id = _client_order_id(args.get("clientOrderId", ""))
+    client_order_id = _client_order_id(args.get("clientOrderId", ""), dialect)
     quotation = market.find(_required(args, "sym"))
     if quotation is None:
         raise Refusal(401011)
@@ -69,6 +76,8 @@ def read_place(args: Mapping[str, str], market: Market, *, position_mode: str, p
     if not quote_qty and instrument.business == "SPOT" and (side, order_type) == ("BUY", "MARKET"):
         raise Refusal(401021)
     qty = None if quote_qty else read_qty(args.get("orderQty", ""), instrument, order_type)
+    position_side = _position_side(args.get("positionSide", ""), instrument, position_mode)
+    reduce_only = _reduce_only(args.get("reduceOnly", ""))
     terms = PlaceTerms(
         client_order_id=client_order_id,
         instrument=instrument,
@@ -78,9 +87,9 @@ def read_place(args: Mapping[str, str], market: Market, *, position_mode: str, p
         qty=qty,
         limit_price=limit_price,
         quote_qty=quote_qty,
-        reduce_only=_reduce_only(args.get("reduceOnly", "")),
-        position_side=_position_side(args.get("positionSide", ""), instrument, position_mode),
-        tpsl=_tpsl(args),
+        reduce_only=reduce_only,
+        position_side=position_side,
+        tpsl=read_tpsl(args, quotation, side, dialect, closes=reduce_only or closes_hedge(side, position_side)),
     )
     notional = quote_qty if qty is None else instrument.notional(qty, limit_price or quotation.price)
     if notional < instrument.min_notional and not terms.reduce_only:
@@ -134,7 +143,7 @@ def read_qty(text: str, instrument: Instrument, order_type: OrderType) -> Decima
     if order_type == "LIMIT" and qty > instrument.max_limit_size:
         raise Refusal(401025)
     if order_type == "MARKET" and qty > instrument.max_market_size:
-        raise Refusal(401026)
+        raise Refusal(401027)
     return qty
 
 
@@ -151,13 +160,14 @@ def _one_of(text: str, known: tuple[str, ...], code: int) -> str:
     return text
 
 
-def _client_order_id(text: str) -> str:
+def _client_order_id(text: str, dialect: Dialect) -> str:
     if not text:
         return ""
-    if not _CLIENT_ORDER_ID.fullmatch(text):
+    made_of, chars_max = _CLIENT_ORDER_IDS[dialect.client_order_ids]
+    if not made_of.fullmatch(text):
         raise Refusal(401051)
-    if len(text) >= _CLIENT_ORDER_ID_CHARS:
-        raise Refusal(401001)
+    if len(text) > chars_max:
+        raise Refusal(401001, f"clientOrderId is too long: {chars_max} characters at most")
     return text
 
 
@@ -200,7 +210,8 @@ def _quote_qty(text: str, instrument: Instrument, side: Side, order_type: OrderT
 
 
 def _reduce_only(text: str) -> bool:
-    return _one_of(text or "false", ("true", "false"), 401049) == "true"
+    # Python's own spelling of a boolean comes with a capital letter, and is taken.
+    return _one_of(text.lower() or "false", ("true", "false"), 401049) == "true"
 
 
 def _position_side(text: str, instrument: Instrument, position_mode: str) -> PositionSide:
@@ -211,11 +222,3 @@ def _position_side(text: str, instrument: Instrument, position_mode: str) -> Pos
     if not hedged and side != "NONE":
         raise Refusal(401096)
     return side
-
-
-def _tpsl(args: Mapping[str, str]) -> dict[str, str]:
-    given = {name: args[name] for name in TPSL_FIELDS if args.get(name)}
-    for name, text in given.items():
-        if text not in _TRIGGER_TYPES if name.endswith("Type") else parse(text) is None:
-            raise Refusal(401214)
-    return given

@@ -11,11 +11,11 @@ from aiohttp import WSMsgType, web
 from bridge.sandbox.venue import answers, login
 from bridge.sandbox.venue.codes import LOGGED_OUT, TEXTS
 from bridge.sandbox.venue.connection import Connection
-from bridge.sandbox.venue.desk import Outcome
 from bridge.sandbox.venue.faults import FaultKind, Target
 from bridge.sandbox.venue.floor import Floor
 from bridge.sandbox.venue.keys import Key
 from bridge.sandbox.venue.ledger import Entry, Kind
+from bridge.sandbox.venue.outcomes import Outcome
 
 PATH = "/v1/private"
 ACTIONS = frozenset({"place_order", "replace_order", "cancel_order", "cancel_orders"})

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.sandbox.venue.settings import AccountSettings, Dialect, VenueSettings
+from bridge.sandbox.venue.dialects import Dialect
+from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
+from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
-from bridge.sandbox.venue.settings import Dialect, VenueSettings
+from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from bridge.sandbox.venue.clock import HandClock
+from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.faults import Fault, FaultKind, ScriptedFault
 from bridge.sandbox.venue.ledger import Kind
-from bridge.sandbox.venue.settings import Dialect, Limit, VenueSettings
+from bridge.sandbox.venue.settings import Limit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:

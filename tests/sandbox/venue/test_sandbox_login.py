@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.ledger import Kind
-from bridge.sandbox.venue.settings import AccountSettings, Dialect, VenueSettings
+from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:

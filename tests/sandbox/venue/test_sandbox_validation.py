@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from bridge.sandbox.venue.clock import HandClock
-from bridge.sandbox.venue.desk import Outcome
+from bridge.sandbox.venue.outcomes import Outcome
+from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.instruments import CATALOGUE
-from bridge.sandbox.venue.settings import AccountSettings, Dialect, VenueSettings
+from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 NOW_MS = 1_763_977_805_203
@@ -75,17 +76,20 @@ REFUSED: list[tuple[dict[str, Any], int]] = [
     ({"orderQty": "0.0015"}, 401071),
     ({"limitPrice": "60000.15"}, 401075),
     ({"orderQty": "1001"}, 401025),
-    ({"orderType": "MARKET", "orderQty": "121"}, 401026),
+    ({"orderType": "MARKET", "orderQty": "121"}, 401027),
     ({"orderType": "MARKET", "timeInForce": "GTX"}, 401042),
     ({"timeInForce": "GTX", "limitPrice": "66000"}, 401052),
     ({"reduceOnly": True}, 401049),
     ({"reduceOnly": "yes"}, 401049),
     ({"reduceOnly": "true"}, 401048),
+    ({"reduceOnly": "True"}, 401048),
+    ({"reduceOnly": "TRUE"}, 401048),
     ({"positionSide": "LONG"}, 401096),
     ({"positionSide": "BOTH"}, 401096),
     ({"clientOrderId": "with-dash"}, 401051),
     ({"clientOrderId": "ünicode"}, 401051),
-    ({"clientOrderId": "x" * 64}, 401001),
+    ({"clientOrderId": "x" * 33}, 401001),
+    ({"clientOrderId": "Upper1"}, 401051),
     ({"quoteOrderQty": "100"}, 401021),
     ({"sym": SPOT, "orderType": "MARKET", "side": "SELL", "quoteOrderQty": "100"}, 401021),
     ({"sym": SPOT, "orderType": "MARKET", "limitPrice": "", "timeInForce": ""}, 401021),
@@ -94,8 +98,6 @@ REFUSED: list[tuple[dict[str, Any], int]] = [
     ({"sym": SPOT, "orderQty": "17"}, 401055),
     ({"sym": SPOT, "side": "SELL", "orderQty": "10.001"}, 401055),
     ({"sym": SPOT, "reduceOnly": "true"}, 401049),
-    ({"tpTriggerPrice": "high"}, 401214),
-    ({"tpTriggerType": "INDEX"}, 401214),
 ]
 
 
@@ -110,7 +112,7 @@ def test_place_is_refused(counter: Counter, changes: dict[str, Any], code: int) 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"clientOrderId": "x" * 63},
+        {"clientOrderId": "x" * 32},
         {"clientOrderId": ""},
         {"timeInForce": "GTX"},
         {"orderQty": "0.0010", "limitPrice": "50000.10"},
@@ -118,6 +120,10 @@ def test_place_is_refused(counter: Counter, changes: dict[str, Any], code: int) 
         {"sym": "EDX_PERP_ETH_USDT", "orderQty": "0.5", "limitPrice": "2000"},
         {"sym": SPOT, "orderType": "MARKET", "orderQty": "", "quoteOrderQty": "100.5"},
         {"orderType": "MARKET", "limitPrice": "", "timeInForce": ""},
+        {"reduceOnly": "False"},
+        {"sym": "BINANCE_MARGIN_BTC_USDT"},
+        {"sym": "BINANCE_MARGIN_BTC_USDT", "orderType": "MARKET", "limitPrice": ""},
+        {"sym": "OKX_SPOT_BTC_USDT", "side": "SELL", "limitPrice": "70000"},
         {"tpTriggerPrice": "70000", "tpTriggerType": "MARK_PRICE", "tpPrice": "0"},
     ],
 )
@@ -186,10 +192,13 @@ def test_replace_is_refused(counter: Counter, args: dict[str, str], code: int) -
     assert code == counter.act("replace_order", orderId=counter.placed(), **args).code
 
 
-def test_replace_needs_the_order_id(counter: Counter) -> None:
-    """By the official documents a replace names its order by orderId."""
-    counter.placed(clientOrderId="c1")
-    assert counter.act("replace_order", clientOrderId="c1", replaceQty="0.02").code == 401008
+def test_replace_by_client_order_id(counter: Counter) -> None:
+    """It is taken; a name that is not there is not found, and one of the two must be given."""
+    order_id = counter.placed(clientOrderId="c1")
+    outcome = counter.act("replace_order", clientOrderId="c1", replaceQty="0.02")
+    assert (outcome.code, outcome.data) == (200000, {"orderId": order_id, "orderState": "OPEN"})
+    assert counter.act("replace_order", clientOrderId="c2", replaceQty="0.02").code == 401018
+    assert counter.act("replace_order", replaceQty="0.02").code == 401008
 
 
 def test_spot_replace_needs_its_balance(counter: Counter) -> None:
