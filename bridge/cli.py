@@ -16,10 +16,9 @@ from bridge.config import Settings, load
 from bridge.errors import BridgeError
 from bridge.terminal import escape_lines, escape_text, print_exception
 
-_MARKET_STEP_S = 0.1
-"""How often prices move in `sandbox`."""
-
 _DAY_S = 86_400.0
+_PORT = click.IntRange(0, 65535)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _config = click.option(
     "--config",
     "path",
@@ -97,22 +96,63 @@ def check_(path: Path | None) -> None:
         sys.exit(1)
 
 
-@main.command("sandbox", short_help="Run a simulated venue on this machine.")
-@click.option("--json", "as_json", is_flag=True, help="Tell the addresses and the key as one line of JSON.")
-@click.option("--ws-port", type=click.IntRange(0, 65535), default=0, help="Port of the WebSocket; 0 takes a free one.")
-@click.option("--rest-port", type=click.IntRange(0, 65535), default=0, help="Port of REST; 0 takes a free one.")
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same market and key.")
-def sandbox_(ws_port: int, rest_port: int, seed: int, *, as_json: bool) -> None:
-    """Run a venue that speaks LTP's protocol on this machine, until Ctrl-C."""
-    from bridge.sandbox.venue import serve  # noqa: PLC0415 - the daemon runs without the sandbox
-    from bridge.sandbox.venue.settings import VenueSettings  # noqa: PLC0415 - as above
+@main.command("sandbox", short_help="Run a simulated venue, alone or with broker and daemon.")
+@click.option("--json", "as_json", is_flag=True, help="Tell addresses and keys as one line of JSON.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 in a pod.")
+@click.option(
+    "--ws-port", type=_PORT, help="Port of the WebSocket, 0 for a free one.  [default: 0; 7001 with --broker]"
+)
+@click.option("--rest-port", type=_PORT, help="Port of REST, 0 for a free one.  [default: 0; 7002 with --broker]")
+@click.option("--tls-cert", type=_FILE, help="PEM file of a certificate: the venue then speaks TLS.")
+@click.option("--tls-key", type=_FILE, help="PEM file of the certificate's key.")
+@click.option(
+    "--account",
+    "accounts",
+    multiple=True,
+    default=["main"],
+    show_default=True,
+    help="Name of an account, with a key and a portfolio of its own. May be repeated.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same market and keys.")
+@click.option(
+    "--dialect",
+    type=click.Choice(["documented", "observed", "older", "contest"]),
+    default="documented",
+    show_default=True,
+    help="Which of the venue's contradicting documents to follow; the README lists what each is.",
+)
+@click.option(
+    "--cancel-all-scope",
+    type=click.Choice(["portfolio", "rest", "user"]),
+    help="Orders of which portfolios a cancel-all ends: the key's; all over REST; all.  [default: the dialect's]",
+)
+@click.option(
+    "--trading-fee",
+    type=click.Choice(["sent", "pushed", "gone"]),
+    help="tradingFee in REST and pushes, in pushes alone, or nowhere.  [default: the dialect's]",
+)
+@click.option(
+    "--rebate",
+    type=click.Choice(["fill", "order"]),
+    help="A rebate over REST is the fill's, or the order's so far.  [default: the dialect's]",
+)
+@click.option("--broker", is_flag=True, help="Run a broker and the daemon too; needs the extra `demo`.")
+@click.option("--kafka-port", type=_PORT, help="With --broker: port of the broker.  [default: 9092]")
+@click.option("--management-port", type=_PORT, help="With --broker: management port of the daemon.  [default: 9090]")
+def sandbox_(**options: Any) -> None:  # noqa: ANN401 - click's
+    """Run a venue that speaks LTP's protocol, until Ctrl-C.
 
-    settings = VenueSettings(ws_port=ws_port, rest_port=rest_port, seed=seed, step_period_s=_MARKET_STEP_S)
+    With --broker it is a quiet development environment: broker, venue and daemon on fixed ports, nobody else trading.
+    """
+    from bridge.sandbox import launch  # noqa: PLC0415 - the daemon runs without the sandbox
+
     try:
-        asyncio.run(serve.serve(settings, as_json=as_json, out=sys.stdout))
-    except OSError as error:
-        ports = f"--ws-port {ws_port} or --rest-port {rest_port}"
-        raise _Failure(error, f"another process has the port of {ports}; 0 takes any free one") from None
+        sys.exit(asyncio.run(launch.run(launch.Options(**options), sys.stdout, sys.stderr)))
+    except launch.BadOptions as error:
+        raise click.UsageError(str(error)) from None
+    except (BridgeError, OSError) as error:
+        ports = "--ws-port, --rest-port or --host"
+        raise _Failure(error, f"another process has the port of {ports}; port 0 takes any free one") from None
 
 
 @main.command("demo", short_help="Show both streets live on this machine.")

@@ -77,6 +77,17 @@ def free_ports(count: int) -> list[int]:
     raise BrokerError("no free port on 127.0.0.1")
 
 
+def check_port_is_free(port: int) -> None:
+    """Raise BrokerError when something listens on this loopback port already; 0 stands for any free one."""
+    with socket.socket() as probe:
+        # A server may take a port again whose last connections still wait for their end.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BrokerError(f"Kafka cannot listen on port {port} of 127.0.0.1: {error.strerror}") from None
+
+
 async def wait_until_answers(
     bootstrap_servers: str, *, deadline_s: float, still_starting: Callable[[], Awaitable[None]] | None = None
 ) -> None:

@@ -50,8 +50,8 @@ class ContainerBroker:
         return f"127.0.0.1:{self._port}"
 
     @classmethod
-    async def start(cls, progress: Progress) -> Self:
-        """Start a container, pulling the image first where needed.
+    async def start(cls, progress: Progress, port: int = 0) -> Self:
+        """Start a container whose broker is on this port, or on any free one, pulling the image first where needed.
 
         Raises BrokerError when no engine answers or the container does not come up, and ImportError
         without the `demo` extra.
@@ -66,8 +66,8 @@ class ContainerBroker:
             start_new_session=True,
         )
         try:
-            container, port = await _finish(_run, label)
-            broker = cls(keeper, container, port)
+            container, taken_port = await _finish(_run, label, port)
+            broker = cls(keeper, container, taken_port)
             try:
                 await broker._wait_until_answers()
             except BrokerError as error:
@@ -153,7 +153,7 @@ def _connect(host: str) -> None:
             probe.connect(path)
 
 
-def _run(label: str) -> tuple[_Container, int]:
+def _run(label: str, wanted_port: int) -> tuple[_Container, int]:
     """Create and start the container; tried again when its port was taken in the meantime."""
     from testcontainers.core.config import testcontainers_config  # noqa: PLC0415 - of the optional extra
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - of the optional extra
@@ -161,7 +161,7 @@ def _run(label: str) -> tuple[_Container, int]:
     # Our keeper removes the container; a second image for that need not be pulled.
     testcontainers_config.ryuk_disabled = True
     for tries_left in reversed(range(_START_TRIES)):
-        (port,) = free_ports(1)
+        port = wanted_port or free_ports(1)[0]
         kafka = DockerContainer(IMAGE).with_kwargs(labels={_LABEL: label}).with_envs(**_environment(port))
         kafka.ports["9092/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment] # the engine's own form
         try:
@@ -186,9 +186,9 @@ def _environment(port: int) -> dict[str, str]:
     return {"CLUSTER_ID": CLUSTER_ID, **{names[name]: value for name, value in settings.items()}}
 
 
-async def _finish(step: Callable[[str], tuple[_Container, int]], label: str) -> tuple[_Container, int]:
+async def _finish(step: Callable[[str, int], tuple[_Container, int]], label: str, port: int) -> tuple[_Container, int]:
     """Run `step` in a thread to its end even when cancelled: the keeper must find what it creates."""
-    running = asyncio.ensure_future(asyncio.to_thread(step, label))
+    running = asyncio.ensure_future(asyncio.to_thread(step, label, port))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

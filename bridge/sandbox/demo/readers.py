@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from bridge.contract.topics import Stream, topic_name
+from bridge.sandbox.broker.launcher import Broker
 
 EVENTS: Final = (
     Stream.ORDERS,
@@ -149,14 +150,21 @@ async def read_topics(bootstrap_servers: str, prefix: str, account: str, tape: T
 
 
 @contextlib.asynccontextmanager
-async def topics_removed(bootstrap_servers: str, prefix: str, account: str) -> AsyncIterator[None]:
-    """Remove every topic of an account at the end of the block: the broker is somebody else's."""
+async def topics_of(broker: Broker, given_prefix: str, accounts: Sequence[str]) -> AsyncIterator[str]:
+    """Name the topics for the length of the block: "ltp" on a broker that was started here.
+
+    One that was given is somebody else's: there it is `given_prefix`, and the accounts' topics are removed at the end.
+    """
+    if broker.kind != "given":
+        yield "ltp"
+        return
     try:
-        yield
+        yield given_prefix
     finally:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
         await admin.start()
         try:
-            await admin.delete_topics([topic_name(prefix, account, stream) for stream in Stream])
+            names = [topic_name(given_prefix, account, stream) for account in accounts for stream in Stream]
+            await admin.delete_topics(names)
         finally:
             await admin.close()

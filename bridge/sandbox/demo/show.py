@@ -6,11 +6,8 @@ Everything it starts ends with it, whatever way it ends.
 import asyncio
 import contextlib
 import secrets
-import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from enum import Enum, auto
 from typing import Final
 
 import msgspec
@@ -19,13 +16,14 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from bridge.contract.topics import Stream, topic_name
-from bridge.sandbox.broker.launcher import Broker, start_broker
+from bridge.sandbox.broker.launcher import start_broker
 from bridge.sandbox.demo.check import Stopwatch
 from bridge.sandbox.demo.course import Course, Cut, DemoFailed
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.desk import TradingDesk
+from bridge.sandbox.demo.interruption import Interruption, Phase, interruptible
 from bridge.sandbox.demo.orders import Mix
-from bridge.sandbox.demo.readers import Tape, read_topics, topics_removed
+from bridge.sandbox.demo.readers import Tape, read_topics, topics_of
 from bridge.sandbox.demo.report import Facts, Report, as_json, print_report, report
 from bridge.sandbox.demo.scene import Scene
 from bridge.sandbox.demo.view import LiveView, PlainView, View
@@ -48,46 +46,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
 
 
-class _Phase(Enum):
-    SETTING_UP = auto()
-    TRADING = auto()
-    ENDING = auto()
-    TAKING_DOWN = auto()
-
-
-class _Interruption:
-    """What Ctrl-C, SIGTERM and a closed terminal mean: end in good order, asked twice end now, never leave half-way."""
-
-    def __init__(self, task: asyncio.Task[object]) -> None:
-        self.asked = asyncio.Event()
-        self.phase = _Phase.SETTING_UP
-        self._task = task
-        self._cancelled = False
-
-    def __call__(self) -> None:
-        if self.phase is _Phase.TRADING and not self.asked.is_set():
-            self.asked.set()
-        elif self.phase is not _Phase.TAKING_DOWN and not self._cancelled:
-            self._cancelled = True
-            self._task.cancel()
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[_Interruption]:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - only coroutines come here
-    interruption = _Interruption(task)
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, interruption)
-    try:
-        yield interruption
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-
 async def run(options: Options) -> int:
     """Run the demo; return the exit code: 0 when nothing is wrong, 1 when something is, 130 when it was broken off.
 
@@ -95,7 +53,7 @@ async def run(options: Options) -> int:
     """
     console = EscapingConsole(file=sys.stdout, soft_wrap=True)
     try:
-        with _interruptible() as interruption:
+        with interruptible() as interruption:
             made = await _Demo(options, console, interruption).run()
     except asyncio.CancelledError:
         console.print("broken off; everything is taken down")
@@ -119,7 +77,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 class _Demo:
     """One run, from set-up to verdict."""
 
-    def __init__(self, options: Options, console: Console, interruption: _Interruption) -> None:
+    def __init__(self, options: Options, console: Console, interruption: Interruption) -> None:
         self._options = options
         self._console = console
         self._interruption = interruption
@@ -134,11 +92,12 @@ class _Demo:
         async with start_broker(self._progress) as broker, Venue(settings) as venue:
             self._progress(f"Kafka ({broker.kind}) answers at {broker.bootstrap_servers}")
             self._progress(f"sandbox venue listens at {venue.ws_url} and {venue.rest_url}")
-            async with _prefix(broker) as prefix:
+            given = f"ltp-demo-{secrets.token_hex(4)}"
+            async with topics_of(broker, given, (_ACCOUNT,)) as prefix:
                 plan = DaemonPlan(
                     ws_url=venue.ws_url,
                     rest_url=venue.rest_url,
-                    key=venue.keys[_ACCOUNT],
+                    keys=(venue.keys[_ACCOUNT],),
                     bootstrap_servers=broker.bootstrap_servers,
                     topic_prefix=prefix,
                 )
@@ -146,7 +105,7 @@ class _Demo:
                     self._progress(f"daemon started (pid {daemon.pid})")
                     await daemon.until_ready()
                     made = await self._trade(broker.bootstrap_servers, venue, daemon, prefix)
-                    self._interruption.phase = _Phase.TAKING_DOWN
+                    self._interruption.phase = Phase.TAKING_DOWN
                     self._progress("taking everything down")
         if daemon.exit_code != 0:
             made.wrong.append(f"the daemon ended with exit {daemon.exit_code}; its log:\n{daemon.log_tail}")
@@ -201,21 +160,10 @@ class _Demo:
                     group.create_task(view.show(), name="demo:view"),
                     group.create_task(daemon.ended(), name="demo:daemon"),
                 ]
-                self._interruption.phase = _Phase.TRADING
+                self._interruption.phase = Phase.TRADING
                 cuts = await course.trade(self._interruption.asked)
-                self._interruption.phase = _Phase.ENDING
+                self._interruption.phase = Phase.ENDING
                 await course.close()
                 for task in background:
                     task.cancel()
         return cuts
-
-
-@contextlib.asynccontextmanager
-async def _prefix(broker: Broker) -> AsyncIterator[str]:
-    """Name the topics; on a broker that was given, under a name of the demo's own, and remove them afterwards."""
-    if broker.kind != "given":
-        yield "ltp"
-        return
-    prefix = f"ltp-demo-{secrets.token_hex(4)}"
-    async with topics_removed(broker.bootstrap_servers, prefix, _ACCOUNT):
-        yield prefix

@@ -2,20 +2,24 @@
 
 import asyncio
 import signal
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
 from typing import IO
 
 import msgspec
 
+from bridge.sandbox.venue.keys import Key
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 _STEP_PERIOD_S = 0.25
 
 
-async def serve(settings: VenueSettings, *, as_json: bool, out: IO[str]) -> None:
-    """Run a venue until SIGINT or SIGTERM, having told where it is and one key of its first account.
+async def serve(settings: VenueSettings, *, as_json: bool, out: IO[str], tls: ssl.SSLContext | None = None) -> None:
+    """Run a venue until SIGINT or SIGTERM, having told where it is and the key of each account.
 
-    The secret that is told is the sandbox's own. Where no step period is set prices move all the same, for
+    The secrets that are told are the sandbox's own. Where no step period is set prices move all the same, for
     nobody is there to move them by hand. Raises OSError when a port is taken.
     """
     if settings.step_period_s <= 0:
@@ -25,8 +29,9 @@ async def serve(settings: VenueSettings, *, as_json: bool, out: IO[str]) -> None
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        async with Venue(settings) as venue:
-            out.write(_announcement(venue, as_json=as_json))
+        async with Venue(settings, tls=tls) as venue:
+            facts = {"ws_url": venue.ws_url, "rest_url": venue.rest_url}
+            out.write(announcement("Sandbox venue is running; Ctrl-C ends it.", facts, venue.keys, as_json=as_json))
             out.flush()
             await stop.wait()
     finally:
@@ -34,15 +39,25 @@ async def serve(settings: VenueSettings, *, as_json: bool, out: IO[str]) -> None
             loop.remove_signal_handler(number)
 
 
-def _announcement(venue: Venue, *, as_json: bool) -> str:
-    key = next(iter(venue.keys))
-    facts = {
-        "ws_url": venue.ws_url,
-        "rest_url": venue.rest_url,
-        "api_key": key.api_key,
-        "api_secret": key.api_secret,
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return what the venue speaks TLS with. Raises OSError (SSLError too) for files that do not fit."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def announcement(title: str, facts: dict[str, str], keys: Iterable[Key], *, as_json: bool) -> str:
+    """Return what a person or a program is told of a sandbox that runs; the first account's key stands by itself."""
+    keys = list(keys)
+    accounts = {
+        key.name: {"api_key": key.api_key, "api_secret": key.api_secret, "portfolio_id": key.portfolio_id}
+        for key in keys
     }
     if as_json:
-        return msgspec.json.encode(facts).decode() + "\n"
-    lines = [f"  {name:<10}  {value}" for name, value in facts.items()]
-    return "\n".join(["Sandbox venue is running; Ctrl-C ends it.", *lines, ""])
+        first = {"api_key": keys[0].api_key, "api_secret": keys[0].api_secret}
+        return msgspec.json.encode({**facts, **first, "accounts": accounts}).decode() + "\n"
+    width = max(len(name) for name in (*facts, "portfolio_id"))
+    lines = [f"  {name:<{width}}  {value}" for name, value in facts.items()]
+    for name, account in accounts.items():
+        lines += [f"account {name}", *(f"  {name:<{width}}  {value}" for name, value in account.items())]
+    return "\n".join([title, *lines, ""])

@@ -67,6 +67,7 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
 class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a venue is started with. Port 0 lets the system choose."""
 
+    host: str = "127.0.0.1"
     ws_port: int = 0
     rest_port: int = 0
     # Each name is one pair of listeners over the same core, like LTP's AZ4 and HA; the ports above are the first's.

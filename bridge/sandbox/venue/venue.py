@@ -24,7 +24,6 @@ from bridge.sandbox.venue.rest import RestSide
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.websocket import PATH, PrivateSocket
 
-HOST = "127.0.0.1"
 _FIRST_PORTFOLIO = 1_000_000_000_000_001
 _SHUTDOWN_S = 1.0
 
@@ -38,9 +37,9 @@ class Tier(msgspec.Struct, frozen=True):
 
 
 class Venue:
-    """`async with Venue(settings) as venue:` runs one on 127.0.0.1; what it did is in `venue.ledger`.
+    """`async with Venue(settings) as venue:` runs one, on 127.0.0.1 by default; what it did is in `venue.ledger`.
 
-    With `tls` it speaks TLS, and its URLs name `localhost`.
+    With `tls` it speaks TLS; on this machine its URLs then name `localhost`, for the certificate's sake.
     """
 
     def __init__(
@@ -162,10 +161,10 @@ class Venue:
         sockets.router.add_get(PATH, PrivateSocket(self._floor, name).serve)
         rest.router.add_route("*", "/{path:.*}", RestSide(self._floor, name).serve)
         async with contextlib.AsyncExitStack() as opening:
-            ws_port = await _listen(opening, sockets, ws_port, self._tls)
-            rest_port = await _listen(opening, rest, rest_port, self._tls)
+            ws_port = await _listen(opening, sockets, (self.settings.host, ws_port), self._tls)
+            rest_port = await _listen(opening, rest, (self.settings.host, rest_port), self._tls)
             self._running[name] = opening.pop_all()
-        secure, host = ("", HOST) if self._tls is None else ("s", "localhost")
+        secure, host = "" if self._tls is None else "s", _name_in_urls(self.settings.host, secure=self._tls is not None)
         self.tiers[name] = Tier(name, f"ws{secure}://{host}:{ws_port}{PATH}", f"http{secure}://{host}:{rest_port}")
 
     async def _step_for_ever(self) -> None:
@@ -198,16 +197,23 @@ class Venue:
             await self.close_tier(name)
 
 
+def _name_in_urls(host: str, *, secure: bool) -> str:
+    """Name the host as this machine reaches it: every address of it is also its loopback."""
+    if host in {"", "0.0.0.0", "::", "127.0.0.1"}:  # noqa: S104 - asked for by whoever set it
+        return "localhost" if secure else "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
 async def _listen(
-    stack: contextlib.AsyncExitStack, application: web.Application, port: int, tls: ssl.SSLContext | None
+    stack: contextlib.AsyncExitStack, application: web.Application, at: tuple[str, int], tls: ssl.SSLContext | None
 ) -> int:
-    """Serve an application on 127.0.0.1 and return the port."""
+    """Serve an application at a host and port, and return the port."""
     runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, HOST, port, ssl_context=tls).start()
+    await web.TCPSite(runner, *at, ssl_context=tls).start()
     return int(runner.addresses[0][1])
 
 
 def _port(url: str) -> int:
-    return int(url.split(":")[2].split("/", maxsplit=1)[0])
+    return int(url.rpartition(":")[2].partition("/")[0])

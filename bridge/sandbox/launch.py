@@ -1,0 +1,116 @@
+"""What the command line asks of the sandbox: a venue alone, or one with broker and daemon."""
+
+import re
+from pathlib import Path
+from ssl import SSLContext
+from typing import IO, Final
+
+import msgspec
+
+from bridge.errors import BridgeError
+from bridge.sandbox.demo import environment
+from bridge.sandbox.venue import serve
+from bridge.sandbox.venue.dialects import DIALECTS, CancelAllScope, Dialect, Rebate, TradingFee
+from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
+
+_MARKET_STEP_S: Final = 0.1
+"""How often prices move."""
+_WS_PORT: Final = 7001
+_REST_PORT: Final = 7002
+_KAFKA_PORT: Final = 9092
+_MANAGEMENT_PORT: Final = 9090
+_ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+"""As the daemon names its accounts."""
+
+
+class BadOptions(BridgeError):
+    """Options that make no sense together, or an account's name that is none; the text says which."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says; None where it says nothing."""
+
+    as_json: bool
+    host: str
+    ws_port: int | None
+    rest_port: int | None
+    tls_cert: Path | None
+    tls_key: Path | None
+    accounts: tuple[str, ...]
+    seed: int
+    dialect: str
+    cancel_all_scope: CancelAllScope | None
+    trading_fee: TradingFee | None
+    rebate: Rebate | None
+    broker: bool
+    kafka_port: int | None
+    management_port: int | None
+
+
+async def run(options: Options, out: IO[str], progress: IO[str]) -> int:
+    """Run what is asked for until a signal; return the exit code.
+
+    Raises BadOptions, BridgeError when a part cannot be started, and OSError for a port that is taken or TLS files
+    that do not fit.
+    """
+    _check(options)
+    settings, tls = _venue_settings(options), _tls(options)
+    if not options.broker:
+        await serve.serve(settings, as_json=options.as_json, out=out, tls=tls)
+        return 0
+    asked = environment.Environment(
+        venue=settings,
+        kafka_port=_or(options.kafka_port, _KAFKA_PORT),
+        management_port=_or(options.management_port, _MANAGEMENT_PORT),
+        as_json=options.as_json,
+        out=out,
+        progress=progress,
+        ca_file=None if options.tls_cert is None else str(options.tls_cert.resolve()),
+        tls=tls,
+    )
+    return await environment.run(asked)
+
+
+def _check(options: Options) -> None:
+    for name in options.accounts:
+        if not _ACCOUNT.fullmatch(name):
+            raise BadOptions(f"--account {name}: a name has lower-case letters, digits and dashes, 32 at most")
+    if len(set(options.accounts)) < len(options.accounts):
+        raise BadOptions("--account: each account has a name of its own")
+    if (options.tls_cert is None) != (options.tls_key is None):
+        raise BadOptions("--tls-cert and --tls-key belong together")
+    if not options.broker and (options.kafka_port is not None or options.management_port is not None):
+        raise BadOptions("--kafka-port and --management-port go with --broker")
+
+
+def _venue_settings(options: Options) -> VenueSettings:
+    fixed = options.broker
+    return VenueSettings(
+        host=options.host,
+        ws_port=_or(options.ws_port, _WS_PORT if fixed else 0),
+        rest_port=_or(options.rest_port, _REST_PORT if fixed else 0),
+        seed=options.seed,
+        step_period_s=_MARKET_STEP_S,
+        accounts=tuple(AccountSettings(name=name) for name in options.accounts),
+        dialect=_dialect(options),
+    )
+
+
+def _dialect(options: Options) -> Dialect:
+    asked = {
+        "cancel_all_scope": options.cancel_all_scope,
+        "trading_fee": options.trading_fee,
+        "rebate": options.rebate,
+    }
+    switches = {name: value for name, value in asked.items() if value is not None}
+    return msgspec.structs.replace(DIALECTS[options.dialect], **switches)
+
+
+def _tls(options: Options) -> SSLContext | None:
+    if options.tls_cert is None or options.tls_key is None:
+        return None
+    return serve.tls_context(options.tls_cert, options.tls_key)
+
+
+def _or(port: int | None, default: int) -> int:
+    return default if port is None else port
