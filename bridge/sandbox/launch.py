@@ -54,7 +54,7 @@ async def run(options: Options, out: IO[str], progress: IO[str]) -> int:
     that do not fit.
     """
     _check(options)
-    settings, tls = _venue_settings(options), _tls(options)
+    settings, tls = venue_settings(options), _tls(options)
     if not options.broker:
         await serve.serve(settings, as_json=options.as_json, out=out, tls=tls)
         return 0
@@ -83,7 +83,8 @@ def _check(options: Options) -> None:
         raise BadOptions("--kafka-port and --management-port go with --broker")
 
 
-def _venue_settings(options: Options) -> VenueSettings:
+def venue_settings(options: Options) -> VenueSettings:
+    """Return what a venue is set up with: the dialect that is named, and the switches that go before it."""
     fixed = options.broker
     return VenueSettings(
         host=options.host,

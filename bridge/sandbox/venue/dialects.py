@@ -32,8 +32,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     inactivity: Literal["both_silent", "client_silent"] = "both_silent"
     # Enum Definitions: REJECT, CANCELLED. The contest's pages and the Java SDK: REJECTED. The CLI: CANCELED as well.
     order_states: Literal["official", "rejected", "synonyms"] = "official"
-    # The contest's pages show a few fields of Orders, Assets and Positions, no instId, and LIMIT as the orderType.
-    pushes: Literal["full", "brief"] = "full"
+    # The contest's pages show pushes without instId, and of an order LIMIT as its orderType, where others have DMA.
+    order_pushes: Literal["official", "contest"] = "official"
     # Without a hedge: NONE by the pages, NET by the default of the Java SDK.
     net_side: Literal["NONE", "NET"] = "NONE"
     # Without positions uniMMR is 999999 (Get Started) or 99999999 (the SDKs).
@@ -96,7 +96,7 @@ DIALECTS: Final = MappingProxyType(
             login_success="brief",
             heartbeat="text",
             order_states="rejected",
-            pushes="brief",
+            order_pushes="contest",
             client_order_ids="contest",
             duplicate_code=406010,
             trigger_types="contest",

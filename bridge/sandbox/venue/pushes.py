@@ -17,25 +17,6 @@ _SPELLINGS = {
     "rejected": {"REJECT": "REJECTED"},
     "synonyms": {"REJECT": "REJECTED", "CANCELLED": "CANCELED"},
 }
-# All that the contest's pages show of a push.
-_BRIEF = {
-    "Orders": (
-        *(
-            "orderId",
-            "clientOrderId",
-            "sym",
-            "side",
-            "positionSide",
-            "orderType",
-            "orderState",
-            "orderQty",
-            "limitPrice",
-        ),
-        *("executedQty", "executedAvgPrice", "executedAmount", "fee", "feeCoin", "action"),
-    ),
-    "Positions": ("sym", "positionSide", "positionQty", "avgPrice", "unrealizedPNL", "leverage"),
-    "Assets": ("coin", "balance", "available", "frozen"),
-}
 # What a coin counts for as margin, of its value.
 _MARGIN_SHARE = Decimal("0.9999")
 
@@ -231,15 +212,6 @@ def risk_row(portfolio: Portfolio, risk: Risk, status: str, dialect: Dialect) ->
     }
 
 
-def _brief(channel: str, row: Mapping[str, object]) -> Mapping[str, object]:
-    """Leave what the contest's pages show; there the orderType is what is exchangeOrderType elsewhere."""
-    shown = _BRIEF.get(channel)
-    if shown is None:
-        return row
-    row = {**row, "orderType": row.get("exchangeOrderType", "")}
-    return {name: row[name] for name in shown}
-
-
 def push(portfolio_id: str, channel: str, row: object, *, key: str, identity: str, sym: str = "") -> Event:
     """Put a row into its envelope; `instId` repeats the symbol where the documents show it."""
     payload = msgspec.json.encode(row)
@@ -277,7 +249,10 @@ class Pushes:
         """Stamp the order and tell its full snapshot."""
         order.touch(now_ms)
         identity = f"{order.order_id}:{order.state}:{plain(order.executed_qty)}:{order.updated_ms}"
-        self._add("Orders", order_row(order, self._dialect), order.order_id, identity, order.instrument.sym)
+        row = order_row(order, self._dialect)
+        if self._dialect.order_pushes == "contest":
+            row["orderType"] = order.order_type
+        self._add("Orders", row, order.order_id, identity, order.instrument.sym)
 
     def trade(self, trade: Trade) -> None:
         """Tell one execution."""
@@ -305,6 +280,6 @@ class Pushes:
 
     def _add(self, channel: str, row: Mapping[str, object], key: str, identity: str, sym: str = "") -> None:
         portfolio_id = str(row["portfolioId"])
-        if self._dialect.pushes == "brief":
-            row, sym = _brief(channel, row), ""
+        if self._dialect.order_pushes == "contest":
+            sym = ""
         self._made.append(push(portfolio_id, channel, row, key=key, identity=identity, sym=sym))

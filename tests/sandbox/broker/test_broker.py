@@ -77,13 +77,16 @@ async def test_frozen_broker_is_silent_until_resumed(own_broker: Broker) -> None
 
 _OWNER = """
 import asyncio, json, signal
+from bridge.sandbox.broker.cluster import free_ports
 from bridge.sandbox.broker.embedded import EmbeddedBroker
 
 # A job that a shell has put in the background ignores it, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def own():
-    broker = await EmbeddedBroker.start(lambda text: None)
+    (port,) = free_ports(1)
+    broker = await EmbeddedBroker.start(lambda text: None, port)
+    assert broker.bootstrap_servers == f"127.0.0.1:{port}"
     try:
         print(json.dumps({"folder": str(broker.folder), "pid": broker.pid}), flush=True)
         await asyncio.Event().wait()
@@ -96,7 +99,7 @@ asyncio.run(own())
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 async def test_nothing_stays_when_the_owner_ends(number: signal.Signals) -> None:
-    """However the process that started a broker ends, its Java process and its folder go with it."""
+    """However the process that started a broker on a port ends, its Java process and its folder go with it."""
     owner = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _OWNER),
         stdout=asyncio.subprocess.PIPE,
@@ -128,6 +131,15 @@ async def test_given_broker_is_used_and_never_touched(bootstrap: str, monkeypatc
         with pytest.raises(BrokerError, match="only one that was started here"):
             await given.kill()
     await wait_until_answers(bootstrap, deadline_s=_DEADLINE_S)
+
+
+async def test_a_port_that_is_taken_is_named(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is started."""
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    port = int(bootstrap.rpartition(":")[2])
+    with pytest.raises(BrokerError, match=f"cannot listen on port {port} of 127"):
+        async with start_broker(port=port):
+            pass
 
 
 async def test_without_any_broker_the_error_says_what_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:

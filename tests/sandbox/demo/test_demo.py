@@ -1,4 +1,4 @@
-"""The demo as a person starts it: what its JSON says, and that nothing stays behind whatever way it ends."""
+"""The demo and the quiet environment as a person starts them: what they tell, and that nothing of them stays behind."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+
+from bridge.client import Client
 
 _DEADLINE_S = 60.0
 
@@ -51,12 +55,12 @@ class Run:
 
 
 @contextlib.asynccontextmanager
-async def demo(tmp: Path, *options: str, bootstrap: str = "") -> AsyncIterator[Run]:
-    """Start the demo; at the end of the block it is killed if it still runs."""
+async def demo(tmp: Path, *options: str, bootstrap: str = "", name: str = "demo") -> AsyncIterator[Run]:
+    """Start the demo, or another command; at the end of the block it is killed if it still runs."""
     mark = f"DEMO_TEST={uuid.uuid4()}"
-    name, _, value = mark.partition("=")
-    environ = {**os.environ, name: value, "TMPDIR": str(tmp), "KAFKA_BOOTSTRAP_SERVERS": bootstrap}
-    command = (sys.executable, "-m", "bridge", "demo", *options)
+    marked, _, value = mark.partition("=")
+    environ = {**os.environ, marked: value, "TMPDIR": str(tmp), "KAFKA_BOOTSTRAP_SERVERS": bootstrap}
+    command = (sys.executable, "-m", "bridge", name, *options)
     process = await asyncio.create_subprocess_exec(*command, env=environ, stdout=PIPE, stderr=DEVNULL)
     try:
         yield Run(process, mark, tmp)
@@ -109,4 +113,61 @@ async def test_a_killed_demo_takes_everything_with_it(tmp_path: Path) -> None:
     async with demo(tmp_path, "--json") as run:
         await _until(lambda: run.runs("bridge run"))
         run.process.send_signal(signal.SIGKILL)
+        await _until(lambda: not run.remains())
+
+
+QUIET = ("--broker", "--json", "--ws-port", "0", "--rest-port", "0", "--management-port", "0")
+
+
+async def _told(run: Run) -> dict[str, Any]:
+    assert run.process.stdout is not None
+    async with asyncio.timeout(_DEADLINE_S):
+        told: dict[str, Any] = json.loads(await run.process.stdout.readline())
+    return told
+
+
+async def test_a_quiet_environment_trades_for_nobody_else(tmp_path: Path, bootstrap: str) -> None:
+    """Each account is ready and answers; what is on its topics is its caller's; and the broker keeps none of them."""
+    async with demo(
+        tmp_path, *QUIET, "--account", "one", "--account", "two", bootstrap=bootstrap, name="sandbox"
+    ) as run:
+        told = await _told(run)
+        assert (told["bootstrap_servers"], told["topic_prefix"]) == (bootstrap, "ltp-sandbox")
+        async with aiohttp.ClientSession() as http, http.get(told["ready_url"]) as answer:
+            assert sorted((await answer.json())["accounts"]) == ["one", "two"]
+        async with Client(bootstrap, prefix="ltp-sandbox", account="two") as client:
+            placed = await client.place(
+                sym="BINANCE_PERP_BTC_USDT",
+                side="BUY",
+                order_type="LIMIT",
+                order_qty="0.003",
+                limit_price="20000",
+                timeout_s=_DEADLINE_S,
+            )
+            assert placed.outcome == "accepted"
+        topics = [TopicPartition(f"ltp-sandbox.{name}.orders", 0) for name in ("one", "two")]
+        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+        await consumer.start()
+        consumer.assign(topics)
+        ends = await consumer.end_offsets(topics)
+        assert ends[topics[0]] == 0
+        assert json.loads((await consumer.getone(topics[1])).value)["orderId"] == placed.order_id
+        await consumer.stop()
+        run.process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(run.process.wait(), _DEADLINE_S) == 0
+        await _until(lambda: not run.remains())
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        assert [topic for topic in await admin.list_topics() if topic.startswith("ltp-sandbox")] == []
+    finally:
+        await admin.close()
+
+
+async def test_an_environment_that_is_broken_off_leaves_nothing(tmp_path: Path, bootstrap: str) -> None:
+    """A signal while it starts is enough."""
+    async with demo(tmp_path, *QUIET, bootstrap=bootstrap, name="sandbox") as run:
+        await _until(lambda: run.runs("bridge run"))
+        run.process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(run.process.wait(), _DEADLINE_S) == 130
         await _until(lambda: not run.remains())

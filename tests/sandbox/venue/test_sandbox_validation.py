@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from bridge.sandbox.venue.clock import HandClock
-from bridge.sandbox.venue.outcomes import Outcome
 from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.instruments import CATALOGUE
+from bridge.sandbox.venue.outcomes import Outcome
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 

@@ -163,16 +163,18 @@ async def test_sandbox_alone_prints_where_it_is() -> None:
 
 
 async def test_sandbox_alone_tells_a_person_too() -> None:
-    """Without JSON the same four facts are told, a line each."""
+    """Without JSON the same facts are told, a line each, and a key for each account."""
     out = _Told()
-    running = asyncio.create_task(serve(VenueSettings(), as_json=False, out=out))
+    settings = VenueSettings(accounts=(AccountSettings(name="one"), AccountSettings(name="two")))
+    running = asyncio.create_task(serve(settings, as_json=False, out=out))
     async with asyncio.timeout(30):
         await out.flushed.wait()
     os.kill(os.getpid(), signal.SIGTERM)
     await running
-    assert ["ws_url", "rest_url", "api_key", "api_secret"] == [
-        line.split()[0] for line in out.getvalue().splitlines()[1:]
-    ]
+    lines = [line.split() for line in out.getvalue().splitlines()[1:]]
+    key = ["api_key", "api_secret", "portfolio_id"]
+    assert [line[0] for line in lines] == ["ws_url", "rest_url", "account", *key, "account", *key]
+    assert [line[1] for line in lines if line[0] == "account"] == ["one", "two"]
 
 
 def test_settings_never_show_secrets() -> None:

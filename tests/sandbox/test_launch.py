@@ -1,0 +1,152 @@
+"""`ltp-bridge sandbox` as it is asked for: accounts, the host it listens on, TLS, and what makes no sense."""
+
+import asyncio
+import io
+import json
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from listening import Notes, running
+from raw_venue import CERTIFICATES
+
+from bridge.cli import main, sandbox_
+from bridge.config import Settings, Timing
+from bridge.core.now import Now
+from bridge.ltp.network import way_to_venue
+from bridge.ltp.rest import RestClient
+from bridge.ltp.session import Session
+from bridge.sandbox import launch
+from bridge.sandbox.venue.dialects import DIALECTS
+
+CERTIFICATE = CERTIFICATES / "localhost.pem"
+KEY = CERTIFICATES / "localhost.key"
+
+
+class Told(io.StringIO):
+    """Where the announcement goes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flushed = asyncio.Event()
+
+    def flush(self) -> None:
+        """Note that something has been told."""
+        self.flushed.set()
+
+
+def options(*words: str) -> launch.Options:
+    """Return what the command line makes of these words."""
+    context = sandbox_.make_context("sandbox", list(words))
+    return launch.Options(**context.params)
+
+
+async def told_by(asked: launch.Options, use: Callable[[dict[str, Any]], Awaitable[None]]) -> dict[str, Any]:
+    """Run a sandbox, give what it tells to `use`, and end it."""
+    out = Told()
+    task = asyncio.create_task(launch.run(asked, out, out))
+    async with asyncio.timeout(30):
+        flushed = asyncio.create_task(out.flushed.wait())
+        await asyncio.wait((task, flushed), return_when=asyncio.FIRST_COMPLETED)
+        flushed.cancel()
+        if not task.done():
+            facts: dict[str, Any] = json.loads(out.getvalue())
+            try:
+                await use(facts)
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+        assert await task == 0
+    return facts
+
+
+async def _nothing(_: dict[str, Any]) -> None:
+    """Be the use of one who only wants to be told."""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--account", "Main"], "--account Main"),
+        (["--account", "a", "--account", "a"], "--account"),
+        (["--tls-cert", str(CERTIFICATE)], "--tls-key"),
+        (["--kafka-port", "9092"], "--broker"),
+        (["--management-port", "0"], "--broker"),
+        (["--dialect", "newest"], "--dialect"),
+        (["--rebate", "both"], "--rebate"),
+        (["--tls-cert", "/nowhere", "--tls-key", "/nowhere"], "--tls-cert"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(words: list[str], said: str) -> None:
+    """In a sentence, before anything is started."""
+    outcome = CliRunner().invoke(main, ["sandbox", *words])
+    assert outcome.exit_code == 2
+    assert said in outcome.output
+    assert "Traceback" not in outcome.output
+
+
+def test_a_switch_goes_before_its_dialect() -> None:
+    """And all other switches stay as the dialect has them."""
+    asked = options("--dialect", "observed", "--cancel-all-scope", "portfolio", "--trading-fee", "gone")
+    wanted = msgspec.structs.replace(DIALECTS["observed"], cancel_all_scope="portfolio", trading_fee="gone")
+    assert launch.venue_settings(asked).dialect == wanted
+    assert launch.venue_settings(options()).dialect == DIALECTS["documented"]
+
+
+async def test_each_account_has_a_key_and_a_portfolio() -> None:
+    """The same seed gives the same keys; the first account's stands by itself, too."""
+    asked = options("--json", "--account", "one", "--account", "two")
+    first, again = await told_by(asked, _nothing), await told_by(asked, _nothing)
+    assert first["accounts"] == again["accounts"]
+    one, two = first["accounts"]["one"], first["accounts"]["two"]
+    assert {one[name] == two[name] for name in ("api_key", "api_secret", "portfolio_id")} == {False}
+    assert (first["api_key"], first["api_secret"]) == (one["api_key"], one["api_secret"])
+
+
+async def test_a_daemon_reaches_a_sandbox_of_another_machine(tmp_path: Path) -> None:
+    """It listens on every address and speaks TLS; settings take its address, and session and REST its certificate."""
+    asked = options("--json", "--host", "0.0.0.0", "--tls-cert", str(CERTIFICATE), "--tls-key", str(KEY))  # noqa: S104
+
+    async def use(facts: dict[str, Any]) -> None:
+        await _log_in(facts, tmp_path)
+
+    facts = await told_by(asked, use)
+    assert facts["ws_url"].startswith("wss://localhost:")
+    assert facts["rest_url"].startswith("https://localhost:")
+
+
+async def _log_in(facts: dict[str, Any], folder: Path) -> None:
+    (folder / "key").write_text(facts["api_key"])
+    (folder / "secret").write_text(facts["api_secret"])
+    settings = Settings.model_validate(
+        {
+            "environment": "sandbox",
+            "endpoints": [{"name": "SANDBOX", "ws_url": facts["ws_url"], "rest_url": facts["rest_url"]}],
+            "venue": {"ca_file": str(CERTIFICATE)},
+            "accounts": {"main": {"api_key_file": str(folder / "key"), "api_secret_file": str(folder / "secret")}},
+            "kafka": {"bootstrap_servers": "127.0.0.1:9092"},
+        }
+    )
+
+    def clock() -> Now:
+        return Now(time.monotonic(), time.time_ns() // 1_000_000)
+
+    notes, way = Notes(), way_to_venue(settings.venue)
+    session = Session(
+        endpoints=settings.endpoints,
+        account=settings.accounts["main"],
+        timing=Timing(),
+        login_attempts_max=1,
+        listener=notes,
+        clock=clock,
+        random=lambda: 0.5,
+        way=way,
+    )
+    async with running(session), RestClient(settings.endpoints, settings.accounts["main"], clock, way) as rest:
+        await notes.wait("logged_in")
+        assert {risk.exchange_type for risk in await rest.account()} == {"BINANCE", "OKX", "EDX"}
