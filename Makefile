@@ -21,7 +21,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo examples test lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
+.PHONY: help setup demo sandbox examples test lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
 	crash chaos records validators clean
 
 help: ## list the targets
@@ -46,6 +46,9 @@ $(READY): requirements-dev.txt pyproject.toml
 
 demo: $(READY) ## broker, sandbox and daemon live in the terminal; ARGS="--seconds 20 --json" ends by itself
 	@$(BRIDGE) demo $(ARGS)
+
+sandbox: $(READY) ## broker, sandbox and daemon on fixed ports, and nobody who trades; ARGS="--dialect observed"
+	@$(BRIDGE) sandbox --broker $(ARGS)
 
 examples: $(READY) ## the desks in Python, Java and Go against the demo, and over a log of traps; ARGS="python" runs one
 	@PYTHONPATH=tests/support $(BIN)/python -m tests.examples.run $(ARGS)
