@@ -53,9 +53,9 @@ class Resting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def short(sym: str) -> str:
-    """Shorten a symbol for the eye: BINANCE_PERP_BTC_USDT to BINANCE:BTC, a spot one with an `s`."""
+    """Shorten a symbol for the eye: BINANCE_PERP_BTC_USDT to BINANCE:BTC, of spot and margin with an `s` or `m`."""
     exchange, business, base, _ = sym.split("_")
-    return f"{exchange}:{base}" + ("s" if business == "SPOT" else "")
+    return f"{exchange}:{base}" + {"SPOT": "s", "MARGIN": "m"}.get(business, "")
 
 
 def draft(action: str, args: Mapping[str, object], text: str, *, valid_ms: int | None = None) -> Draft:

@@ -71,7 +71,6 @@ DIALECTS: Final = MappingProxyType(
         "observed": Dialect(
             login_codes="specific",
             heartbeat="text",
-            client_order_id_unique="while_open",
             cancel_all_scope="user",
             rebate="order",
         ),
