@@ -1,9 +1,12 @@
 """Daemons against the sandbox in each of its dialects: they say what is true, and see nothing wrong with the venue."""
 
 import asyncio
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator
 from rig import PLACE, Rig, Topic, command, until
 
 from bridge.config import Timing
@@ -17,6 +20,8 @@ SYM = PLACE["sym"]
 TIMING = Timing(ack_timeout_s=1, late_landing_s=3, rest_lag_s=1, audit_period_s=0.5, reconnect_cap_s=1.2)
 MARKET = {"sym": SYM, "side": "BUY", "orderType": "MARKET", "orderQty": "0.01"}
 WRONG_SIDE = {**PLACE, "tpTriggerPrice": "10000", "tpPrice": "0"}
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+SCHEMA_OF = {Stream.TRADES: "trade", Stream.ORDERS: "order", Stream.ASSETS: "asset", Stream.POSITIONS: "position"}
 SETS: dict[str, Dialect] = {
     **DIALECTS,
     "tradingFee pushed": Dialect(trading_fee="pushed", rebate="order"),
@@ -72,6 +77,17 @@ async def _trade(rig: Rig, results: Topic, session: Topic) -> list[dict[str, Any
     return [*said, refused]
 
 
+def _unlike_their_schema(topics: Mapping[Stream, Topic]) -> list[str]:
+    """Return what is wrong with the values of these topics by the published schemas."""
+    found = []
+    for stream, name in SCHEMA_OF.items():
+        validator = Draft202012Validator(json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8")))
+        values = [value for value in topics[stream].values if value is not None]
+        assert values
+        found += [f"{name}: {error.message}" for value in values for error in validator.iter_errors(value)]
+    return found
+
+
 async def _day(dialect: Dialect, bootstrap: str, folder: Path) -> list[object]:
     """Return what differs from what a day should be told as."""
     async with Venue(VenueSettings(dialect=dialect)) as venue, Rig(bootstrap, venue, folder) as rig:
@@ -88,13 +104,13 @@ async def _day(dialect: Dialect, bootstrap: str, folder: Path) -> list[object]:
         wrong += [one for one in session.values if one["type"] == "alarm.raised"]
         causes = [one["cause"] for one in session.values if one["type"] == "gap.opened"]
         wrong += [causes] * (causes[:2] != ["first_start", "link_failed"] or set(causes[2:]) - {"stopped"} != set())
-        return wrong + unrecognized.values
+        return wrong + unrecognized.values + _unlike_their_schema(topics)
 
 
 async def test_a_day_in_every_dialect(bootstrap: str, tmp_path: Path) -> None:
     """Orders live and end, REST gives back what a cut has cost, and is asked again and again: no word is wrong."""
     folders = [tmp_path / str(number) for number in range(len(SETS))]
     for folder in folders:
-        folder.mkdir()  # noqa: ASYNC240 - of a test's own
+        folder.mkdir()
     days = [_day(dialect, bootstrap, folder) for dialect, folder in zip(SETS.values(), folders, strict=True)]
     assert dict(zip(SETS, await asyncio.gather(*days), strict=True)) == {name: [] for name in SETS}
