@@ -45,11 +45,11 @@ class Options:
 async def play(bootstrap: str, options: Options, say: Callable[[str], None]) -> Records:
     """Play it; return every record of every topic. The topics are removed."""
     prefix = f"records-{secrets.token_hex(4)}"
-    async with topics_removed(bootstrap, prefix, _ACCOUNT), Venue(_venue(options)) as venue:
+    async with topics_removed(bootstrap, prefix, (_ACCOUNT,)), Venue(_venue(options)) as venue:
         plan = DaemonPlan(
             ws_url=venue.ws_url,
             rest_url=venue.rest_url,
-            key=venue.keys[_ACCOUNT],
+            keys=(venue.keys[_ACCOUNT],),
             bootstrap_servers=bootstrap,
             topic_prefix=prefix,
         )
@@ -73,7 +73,7 @@ async def _first_term(
 ) -> None:
     async with _desk(plan, Mix(venue.desk.market.quotations, options.seed)) as (desk, tape, readers, producer):
         # What is shown to people knows the demo's own pushes alone, so it is given none.
-        look = Look(Tape(), desk, Stopwatch(venue.ledger, plan.key.portfolio_id), "records")
+        look = Look(Tape(), desk, Stopwatch(venue.ledger, plan.keys[0].portfolio_id), "records")
         course = Course(
             venue=venue,
             account=_ACCOUNT,

@@ -158,13 +158,20 @@ async def topics_of(broker: Broker, given_prefix: str, accounts: Sequence[str]) 
     if broker.kind != "given":
         yield "ltp"
         return
-    try:
+    async with topics_removed(broker.bootstrap_servers, given_prefix, accounts):
         yield given_prefix
+
+
+@contextlib.asynccontextmanager
+async def topics_removed(bootstrap_servers: str, prefix: str, accounts: Sequence[str]) -> AsyncIterator[None]:
+    """Remove every topic of these accounts at the end of the block."""
+    try:
+        yield
     finally:
-        admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
         await admin.start()
         try:
-            names = [topic_name(given_prefix, account, stream) for account in accounts for stream in Stream]
+            names = [topic_name(prefix, account, stream) for account in accounts for stream in Stream]
             await admin.delete_topics(names)
         finally:
             await admin.close()
