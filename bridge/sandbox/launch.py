@@ -54,9 +54,9 @@ async def run(options: Options, out: IO[str], progress: IO[str]) -> int:
     that do not fit.
     """
     _check(options)
-    settings, tls = venue_settings(options), _tls(options)
+    settings = venue_settings(options)
     if not options.broker:
-        await serve.serve(settings, as_json=options.as_json, out=out, tls=tls)
+        await serve.serve(settings, as_json=options.as_json, out=out, tls=_tls(options))
         return 0
     asked = environment.Environment(
         venue=settings,
@@ -65,8 +65,6 @@ async def run(options: Options, out: IO[str], progress: IO[str]) -> int:
         as_json=options.as_json,
         out=out,
         progress=progress,
-        ca_file=None if options.tls_cert is None else str(options.tls_cert.resolve()),
-        tls=tls,
     )
     return await environment.run(asked)
 
@@ -79,6 +77,8 @@ def _check(options: Options) -> None:
         raise BadOptions("--account: each account has a name of its own")
     if (options.tls_cert is None) != (options.tls_key is None):
         raise BadOptions("--tls-cert and --tls-key belong together")
+    if options.broker and options.tls_cert is not None:
+        raise BadOptions("--tls-cert is for a venue alone; the daemon of --broker is on the same machine")
     if not options.broker and (options.kafka_port is not None or options.management_port is not None):
         raise BadOptions("--kafka-port and --management-port go with --broker")
 

@@ -76,6 +76,7 @@ async def _nothing(_: dict[str, Any]) -> None:
         (["--account", "a", "--account", "a"], "--account"),
         (["--tls-cert", str(CERTIFICATE)], "--tls-key"),
         (["--kafka-port", "9092"], "--broker"),
+        (["--broker", "--tls-cert", str(CERTIFICATE), "--tls-key", str(KEY)], "--tls-cert"),
         (["--management-port", "0"], "--broker"),
         (["--dialect", "newest"], "--dialect"),
         (["--rebate", "both"], "--rebate"),

@@ -49,9 +49,6 @@ min_insync_replicas = 1
 [management]
 port = {management_port}
 
-[venue]
-{venue}
-
 [log]
 format = "json"
 """
@@ -78,7 +75,6 @@ class DaemonPlan(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap_servers: str
     topic_prefix: str
     management_port: int = 0
-    ca_file: str | None = None
 
 
 class Daemon:
@@ -192,7 +188,6 @@ def _write_files(folder: Path, plan: DaemonPlan, management_port: int) -> Path:
         bootstrap_servers=plan.bootstrap_servers,
         topic_prefix=plan.topic_prefix,
         management_port=management_port,
-        venue="" if plan.ca_file is None else f'ca_file = "{plan.ca_file}"',
     )
     files = {"bridge.toml": config}
     for key in plan.keys:

@@ -4,7 +4,6 @@ Everything it starts ends with it, whatever way it ends.
 """
 
 import asyncio
-import ssl
 import time
 from typing import IO, Final
 
@@ -33,8 +32,6 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     # Where progress and the announcement are written; with `as_json` the announcement alone goes to `out`.
     out: IO[str]
     progress: IO[str]
-    ca_file: str | None = None
-    tls: ssl.SSLContext | None = None
 
 
 async def run(environment: Environment) -> int:
@@ -59,7 +56,7 @@ async def _run(environment: Environment, interruption: Interruption) -> None:
 
     names = tuple(account.name for account in environment.venue.accounts)
     async with (
-        Venue(environment.venue, tls=environment.tls) as venue,
+        Venue(environment.venue) as venue,
         start_broker(tell, port=environment.kafka_port) as broker,
         topics_of(broker, _GIVEN_PREFIX, names) as prefix,
     ):
@@ -70,7 +67,6 @@ async def _run(environment: Environment, interruption: Interruption) -> None:
             bootstrap_servers=broker.bootstrap_servers,
             topic_prefix=prefix,
             management_port=environment.management_port,
-            ca_file=environment.ca_file,
         )
         async with run_daemon(plan) as daemon:
             tell(f"daemon started (pid {daemon.pid})")
