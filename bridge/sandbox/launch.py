@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from ssl import SSLContext
+from ssl import SSLContext, SSLError
 from typing import IO, Final
 
 import msgspec
@@ -50,8 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 async def run(options: Options, out: IO[str], progress: IO[str]) -> int:
     """Run what is asked for until a signal; return the exit code.
 
-    Raises BadOptions, BridgeError when a part cannot be started, and OSError for a port that is taken or TLS files
-    that do not fit.
+    Raises BadOptions, BridgeError when a part cannot be started, and OSError for a port that is taken.
     """
     _check(options)
     settings = venue_settings(options)
@@ -110,7 +109,10 @@ def _dialect(options: Options) -> Dialect:
 def _tls(options: Options) -> SSLContext | None:
     if options.tls_cert is None or options.tls_key is None:
         return None
-    return serve.tls_context(options.tls_cert, options.tls_key)
+    try:
+        return serve.tls_context(options.tls_cert, options.tls_key)
+    except SSLError as error:
+        raise BadOptions(f"--tls-cert and --tls-key must be a PEM certificate and its own key ({error})") from None
 
 
 def _or(port: int | None, default: int) -> int:

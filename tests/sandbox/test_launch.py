@@ -75,6 +75,7 @@ async def _nothing(_: dict[str, Any]) -> None:
         (["--account", "Main"], "--account Main"),
         (["--account", "a", "--account", "a"], "--account"),
         (["--tls-cert", str(CERTIFICATE)], "--tls-key"),
+        (["--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)], "its own key"),
         (["--kafka-port", "9092"], "--broker"),
         (["--broker", "--tls-cert", str(CERTIFICATE), "--tls-key", str(KEY)], "--tls-cert"),
         (["--management-port", "0"], "--broker"),

@@ -40,7 +40,7 @@ async def serve(settings: VenueSettings, *, as_json: bool, out: IO[str], tls: ss
 
 
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return what the venue speaks TLS with. Raises OSError (SSLError too) for files that do not fit."""
+    """Return what the venue speaks TLS with. Raises SSLError for files that do not fit."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     return context
