@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from bridge.sandbox.venue.decimals import ZERO, exact_product, plain, rounded
-from bridge.sandbox.venue.dialects import Dialect
+from bridge.sandbox.venue.dialects import Dialect, Rebate
 from bridge.sandbox.venue.ledger import Event
 from bridge.sandbox.venue.market import Market
 from bridge.sandbox.venue.orders import TPSL_FIELDS, Order, Trade
@@ -79,15 +79,15 @@ def trading_fee(trade: Trade) -> dict[str, str]:
     }
 
 
-def split_fee(trade: Trade, dialect: Dialect) -> dict[str, str]:
-    """Return an execution's fee and rebate apart, neither of them negative."""
+def split_fee(trade: Trade, rebate: Rebate) -> dict[str, str]:
+    """Return an execution's fee, and the rebate of it or of its order so far, apart; neither is negative."""
     coin = trade.order.instrument.quote
-    rebate = trade.order_rebate if dialect.rebate == "order" else max(-trade.fee, ZERO)
+    rebated = trade.order_rebate if rebate == "order" else max(-trade.fee, ZERO)
     return {
         "fee": plain(max(trade.fee, ZERO)),
         "feeCoin": coin if trade.fee > 0 else "",
-        "rebate": plain(rebate),
-        "rebateCoin": coin if rebate else "",
+        "rebate": plain(rebated),
+        "rebateCoin": coin if rebated else "",
     }
 
 
@@ -105,7 +105,7 @@ def trade_row(trade: Trade, dialect: Dialect) -> dict[str, object]:
         "side": order.side,
         "quantity": plain(trade.qty),
         "price": plain(trade.price),
-        **(split_fee(trade, dialect) if dialect.trading_fee == "gone" else trading_fee(trade)),
+        **(split_fee(trade, "fill") if dialect.trading_fee == "gone" else trading_fee(trade)),
         "rpnl": plain(trade.rpnl),
         "createAt": str(trade.created_ms),
         "execType": trade.exec_type,

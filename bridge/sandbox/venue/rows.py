@@ -42,7 +42,7 @@ def rest_history_order(order: Order, dialect: Dialect) -> Row:
 def rest_execution(trade: Trade, dialect: Dialect) -> Row:
     """Return an execution: fee and rebate apart, and beside them the signed fee until that goes."""
     row: Row = trade_row(trade, dialect)
-    row.update(split_fee(trade, dialect), algoOrderId="0", tradeSource="")
+    row.update(split_fee(trade, dialect.rebate), algoOrderId="0", tradeSource="")
     if dialect.trading_fee != "sent":
         for name in trading_fee(trade):
             row.pop(name, None)
