@@ -90,6 +90,13 @@ class Alarm(OpenWord):
         "audit_disagrees",
         "Whichever session listens, REST tells what is not pushed: it is published, and the session kept.",
     )
+    UNDOCUMENTED = (
+        "undocumented",
+        (
+            "The venue sends what nobody documented: frames of a new shape, which are on `unrecognized`, or margin "
+            "calls with a new field or status. Each is told once; a new version of the bridge may be needed."
+        ),
+    )
     RECOVERY_STALLED = (
         "recovery_stalled",
         "The venue refuses a question, or has not answered for two minutes, without which no gap closes, nor an audit.",

@@ -143,6 +143,7 @@ class Account:
             clocks=self.clocks,
             epoch=self.epoch,
             durable_until_ms=durable_until_ms,
+            alarms=self.alarms,
         )
 
     def _new_settling(self, terms: Terms) -> Settling:
@@ -213,7 +214,11 @@ class Account:
             if self.own_cancels.answered(event, now):
                 self.settling.check_rate(CANCEL, event.code, now)
                 return True
-            return self.settling.answered(event, now)
+            if self.settling.answered(event, now):
+                return True
+            if event.push is None:
+                return False
+            event = event.push
         self.listening.received(event, now)
         return True
 

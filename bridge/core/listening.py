@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Alarm, Cause, RecoveryComplete, SessionLost, SessionOpened
 from bridge.contract.topics import Stream
+from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import UNMEASURED_MS, Clocks, ReadMs
 from bridge.core.element import READ, UNREADABLE
 from bridge.core.gaps import Gap, GapLedger, in_numbers
@@ -18,6 +19,7 @@ from bridge.core.standing import Standing
 from bridge.core.sweep import Sweep, name_some
 from bridge.core.terms import Terms
 from bridge.core.traffic import Push, Unreadable
+from bridge.core.undocumented import UndocumentedShapes
 
 
 class Listening:
@@ -34,6 +36,7 @@ class Listening:
         clocks: Clocks,
         epoch: int,
         durable_until_ms: int,
+        alarms: ActiveAlarms,
     ) -> None:
         self._replies = replies
         self._orders = orders
@@ -41,11 +44,14 @@ class Listening:
         self._gaps = GapLedger(durable_until_ms)
         self._standing = Standing(terms.horizon_s)
         self._clocks = clocks
+        shapes = UndocumentedShapes(alarms)
         self._router = Router(
             self._standing,
             on_order,
             on_trade,
             self._trade_conflict,
+            on_unrecognized=shapes.look_at_frame,
+            on_margin_call=shapes.look_at_margin_call,
             read_venue=self._read_venue,
             name=lambda element: find_refused(element, orders),
         )

@@ -1,5 +1,6 @@
 """From the venue's words to records: which topic, which key, which name. Values stay the venue's bytes."""
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -16,16 +17,26 @@ from bridge.core.traffic import Outgoing, Push, Unreadable
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _TRADES_REMEMBERED_MAX: Final = 200_000
 _CONFLICTS_REMEMBERED_MAX: Final = 10_000
+_CHANNEL_CHARS_MAX: Final = 100
 _STREAMS: Final = {
-    "orders": Stream.ORDERS,
-    "trades": Stream.TRADES,
-    "assets": Stream.ASSETS,
-    "positions": Stream.POSITIONS,
-    "margincall": Stream.MARGIN_CALLS,
-    "liquidationevent": Stream.LIQUIDATIONS,
-    "liquidationposition": Stream.LIQUIDATIONS,
-    "liquidationpositionbyuser": Stream.LIQUIDATIONS,
+    "Orders": Stream.ORDERS,
+    "Trades": Stream.TRADES,
+    "Assets": Stream.ASSETS,
+    "Positions": Stream.POSITIONS,
+    "MarginCall": Stream.MARGIN_CALLS,
+    "LiquidationEvent": Stream.LIQUIDATIONS,
+    "LiquidationPosition": Stream.LIQUIDATIONS,
+    "LiquidationPositionByUser": Stream.LIQUIDATIONS,
 }
+_NOT_IN_A_NAME: Final = re.compile(r"[\s_-]")
+
+
+def _plain_name(channel: str) -> str:
+    """Write a channel's name in one way: the venue's documents do not agree on case and number."""
+    return _NOT_IN_A_NAME.sub("", channel[:_CHANNEL_CHARS_MAX]).lower().removesuffix("s")
+
+
+_BY_PLAIN_NAME: Final = {_plain_name(channel): stream for channel, stream in _STREAMS.items()}
 
 
 class Router:
@@ -41,6 +52,8 @@ class Router:
         on_trade: Callable[[TradePush, Now], None],
         on_conflict: Callable[[str, Now], None],
         *,
+        on_unrecognized: Callable[[str, bytes, Now], None] = lambda *_: None,
+        on_margin_call: Callable[[bytes, Now], None] = lambda *_: None,
         read_venue: Callable[[Now], ReadMs] | None = None,
         name: Callable[[Element], Element] = lambda element: element,
     ) -> None:
@@ -48,6 +61,8 @@ class Router:
         self._on_order = on_order
         self._on_trade = on_trade
         self._on_conflict = on_conflict
+        self._on_unrecognized = on_unrecognized
+        self._on_margin_call = on_margin_call
         self._name = name
         self._read_venue = read_venue or (lambda now: ReadMs(now.wall_ms, now.wall_ms))
         self._trades: dict[str, Meaning] = {}
@@ -60,7 +75,7 @@ class Router:
         it to its topic. A state
         older than what was published is followed by the newer one again: the last record of a key is the truth.
         """
-        stream = _STREAMS.get(push.channel) or _STREAMS.get(push.channel.lower())
+        stream = _STREAMS.get(push.channel) or _BY_PLAIN_NAME.get(_plain_name(push.channel))
         if stream is None:
             return [self._unrecognized(push.frame, push.channel, now)]
         read = READ[stream]
@@ -88,6 +103,8 @@ class Router:
         if element.stream is Stream.TRADES:
             return [_record(element, now, self._trade_id(element, now), recovered=recovered)]
         records = [_record(element, now, element.event_id, recovered=recovered)]
+        if element.stream is Stream.MARGIN_CALLS:
+            self._on_margin_call(element.value, now)
         if element.stream in STATE_STREAMS:
             newer = self._standing.take(element, now.wall_ms, None if recovered else self._read_venue(now))
             if newer is not None:
@@ -138,8 +155,8 @@ class Router:
             self._conflicts.clear()
         self._conflicts.add((name, element.meaning))
 
-    @staticmethod
-    def _unrecognized(frame: bytes, channel: str, now: Now) -> Outgoing:
+    def _unrecognized(self, frame: bytes, channel: str, now: Now) -> Outgoing:
+        self._on_unrecognized(channel, frame, now)
         return Outgoing(
             stream=Stream.UNRECOGNIZED,
             key=channel.encode("utf-8", "replace"),

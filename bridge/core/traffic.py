@@ -20,7 +20,10 @@ class Push(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """The venue's answer to an action; `request_id` is None when the answer names none."""
+    """The venue's answer to an action; `request_id` is None when the answer names none.
+
+    `push` is what the frame is instead, where it names a channel too, if none of our requests has that id.
+    """
 
     request_id: str | None
     event: str
@@ -28,6 +31,7 @@ class Answer(Struct, frozen=True):
     message: str
     order_id: str | None
     client_order_id: str | None
+    push: Push | None = None
 
 
 class Unreadable(Struct, frozen=True):

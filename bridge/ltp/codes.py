@@ -37,6 +37,19 @@ _ADVICE: Final = {
 }
 
 
+def refuses(code: int) -> bool:
+    """Whether the venue documents a code, and not as a success."""
+    return code in KINDS and code not in SUCCESS
+
+
+def refuses_login(code: int) -> bool:
+    """Whether a code, in an answer to nobody's request before the login is answered, refuses the login.
+
+    What a code says of an order was asked by somebody else.
+    """
+    return code not in SUCCESS and code != 0 and KINDS.get(code) is not CodeKind.ORDER
+
+
 def may_pass(code: int) -> bool:
     """Whether the same question, asked again later, may be answered."""
     return KINDS.get(code) in _PASSING

@@ -146,16 +146,21 @@ class Conversation:
                 self._ping_due = now.mono + self._ping_interval_s
                 early, self._early = self._early, []
                 return [LoggedIn(), *early]
-            case wire.LoginAnswer(code, message) | Answer(code=code, message=message):
-                self._stage = _Stage.OVER
-                return [LoginDenied(code, message)]
-            case Push() | Unreadable():
-                # Undocumented, but a push may overtake the answer; it is told after the login, not lost.
+            case wire.LoginAnswer(code, message):
+                return [self._deny(code, message)]
+            case Answer(request_id=None, push=None, code=code, message=message) if codes.refuses_login(code):
+                return [self._deny(code, message)]
+            case Push() | Unreadable() | Answer():
+                # Undocumented, but a push or a greeting may come before the answer; it is told after the login.
                 self._early.append(frame)
                 if len(self._early) > EARLY_FRAMES_MAX or self._early_bytes > EARLY_BYTES_MAX:
                     told = f"{len(self._early)} frames, {self._early_bytes} bytes, and no answer to the login"
                     return [self._end(Cause.PROTOCOL_ERROR, told)]
                 return []
+
+    def _deny(self, code: int, message: str) -> LoginDenied:
+        self._stage = _Stage.OVER
+        return LoginDenied(code, message)
 
     def _ping(self, now: Now) -> None:
         """Ask for a pong. The documents disagree on the style, so half-way to the deadline the other one is tried."""

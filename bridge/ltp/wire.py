@@ -12,7 +12,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.traffic import Answer, Push, Unreadable
+from bridge.ltp import codes
 
 
 class LoginAnswer(Struct, frozen=True):
@@ -36,8 +38,8 @@ Frame = LoginAnswer | Pong | Push | Answer | Unreadable
 
 
 class _Envelope(Struct, gc=False):
-    channel: str | None = None
-    event: str | None = None
+    channel: Any = None
+    event: Any = None
     id: Any = None
     code: Any = None
     msg: Any = None
@@ -57,6 +59,11 @@ _NAME_CHARS_MAX: Final = 128
 _TEXT_CHARS_MAX: Final = 1000
 _TIME_MS_MIN: Final = 10**12
 """The year 2001. What is less is no time in ms."""
+_FLOAT_MAX: Final = 10**15
+"""A larger float may not be the whole number that was written."""
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_ANSWERED: Final = frozenset({"login", "error", PLACE, REPLACE, CANCEL, CANCEL_ALL})
+"""The events of answers that the venue documents (LTP docs, Place Order and the pages beside it)."""
 _NOT_READABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 _envelope: Final = msgspec.json.Decoder(_Envelope)
 _order_names: Final = msgspec.json.Decoder(_OrderNames)
@@ -66,6 +73,8 @@ def number(code: object) -> int | None:
     """Read a code that may be a number or a numeric string; None when it is neither."""
     if isinstance(code, int) and not isinstance(code, bool):
         return code if abs(code) < 10**_CODE_DIGITS_MAX else None
+    if isinstance(code, float):
+        return int(code) if code.is_integer() and abs(code) < _FLOAT_MAX else None
     if isinstance(code, str) and len(code) <= _CODE_DIGITS_MAX and code.isascii() and code.strip().isdigit():
         return int(code)
     return None
@@ -82,13 +91,7 @@ def _name(value: object) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= _NAME_CHARS_MAX else None
 
 
-def _answer(envelope: _Envelope, event: str, raw: bytes) -> LoginAnswer | Answer | Unreadable:
-    code = number(envelope.code)
-    message = text(envelope.msg, envelope.message)
-    if code is None:
-        return Unreadable(raw, f"an answer ({event}) without a numeric code: {message}")
-    if event.lower() == "login":
-        return LoginAnswer(code, message)
+def _answer(envelope: _Envelope, event: str, code: int, push: Push | None) -> Answer:
     names = _OrderNames()
     if isinstance(envelope.data, Raw):
         # null, "" or a list: an answer that names no order
@@ -98,9 +101,10 @@ def _answer(envelope: _Envelope, event: str, raw: bytes) -> LoginAnswer | Answer
         request_id=_name(envelope.id),
         event=event,
         code=code,
-        message=message,
+        message=text(envelope.msg, envelope.message),
         order_id=_name(names.order_id),
         client_order_id=_name(names.client_order_id),
+        push=push,
     )
 
 
@@ -109,26 +113,46 @@ def decode(raw: bytes) -> Frame:
 
     A push's `data` is the venue's bytes, neither parsed nor changed.
     """
-    if not raw.startswith(b"{") and raw.strip(b' \t\r\n"').lower() == b"pong":
-        return Pong(as_text=True)
+    if not raw.startswith(b"{"):
+        if raw.strip(b' \t\r\n"').lower() == b"pong":
+            return Pong(as_text=True)
+        return _frame_of(raw.removeprefix(_BYTE_ORDER_MARK), raw)
+    return _frame_of(raw, raw)
+
+
+def _frame_of(text_of_it: bytes, raw: bytes) -> Frame:
     try:
-        envelope = _envelope.decode(raw)
+        envelope = _envelope.decode(text_of_it)
     except _NOT_READABLE as error:
         return Unreadable(raw, f"not a frame of the venue's protocol: {error}")
-    return _frame(envelope, raw)
+    if envelope.code is None and isinstance(envelope.channel, str) and isinstance(envelope.data, Raw):
+        return Push(envelope.channel, bytes(envelope.data), raw)
+    return _coded_frame(envelope, raw)
 
 
-def _frame(envelope: _Envelope, raw: bytes) -> Frame:
-    if envelope.channel is not None and envelope.code is None:
-        if isinstance(envelope.data, Raw):
-            return Push(envelope.channel, bytes(envelope.data), raw)
-        return Unreadable(raw, "a push without data")
-    if envelope.event is not None:
-        return _answer(envelope, text(envelope.event), raw)
+def _coded_frame(envelope: _Envelope, raw: bytes) -> Frame:
+    """Tell a push that has a code or an event from an answer.
+
+    A push names a channel, and no request; an answer names its request, or has a documented event. What does both is
+    an answer if the request is ours, else the push that is in it; whose the request is, the account knows.
+    """
+    code, event = number(envelope.code), text(envelope.event)
+    push = None
+    if isinstance(envelope.channel, str) and isinstance(envelope.data, Raw):
+        push = Push(envelope.channel, bytes(envelope.data), raw)
+    if code is not None and event.lower() == "login":
+        return LoginAnswer(code, text(envelope.msg, envelope.message))
+    if code is not None and (_name(envelope.id) is not None or event.lower() in _ANSWERED):
+        holds_rows = push is not None and push.data[:1] in {b"{", b"["}
+        return _answer(envelope, event, code, push if holds_rows else None)
+    if push is not None:
+        return push
     if envelope.pong is not UNSET:
         said = number(envelope.pong)
         return Pong(as_text=False, server_ms=said if said is not None and said >= _TIME_MS_MIN else None)
-    return Unreadable(raw, "neither a push nor an answer nor a pong")
+    if code is not None and event and codes.refuses(code):
+        return _answer(envelope, event, code, None)
+    return Unreadable(raw, "neither a push nor an answer to a request nor a pong")
 
 
 def encode_login(api_key: str, timestamp_s: int, sign: str) -> bytes:

@@ -28,7 +28,7 @@ from bridge.core.admit import admit
 from bridge.core.claims import Stored, decode
 from bridge.core.intake import Past
 from bridge.core.now import Now
-from bridge.core.traffic import CommandRecord, Push, Unreadable
+from bridge.core.traffic import Answer, CommandRecord, Push, Unreadable
 
 _ONE_FOR_180_S = ((180, 1),)
 """What a commit tells of one request without an answer a second after its write."""
@@ -310,3 +310,18 @@ def test_a_commit_without_work_says_the_state(*, recording: bool) -> None:
     assert commit is not None
     assert (commit.offset, decode(commit.metadata, 5)) == (5, Stored(9, 42, ()))
     assert {PLACE, REPLACE, CANCEL, CANCEL_ALL} == set(one.terms.limits)
+
+
+def test_a_frame_that_is_answer_and_push_is_the_answer_only_to_a_request_of_ours() -> None:
+    """With our id it settles the command and is on no topic; with any other it is a push."""
+    one = OneAccount()
+    offset = one.offer(place("p"))
+    one.send()
+    data = json.dumps({"orderId": ORDER_ID, "orderState": "OPEN"}).encode()
+    push = Push("Orders", data, b"{}")
+    ours, another = one.written[-1].request_id, "1x2x3"
+    for request_id in (another, ours):
+        assert one.account.received(Answer(request_id, "place_order", 200000, "", ORDER_ID, "p", push), one.now)
+    assert not one.account.received(Answer(another, "place_order", 200000, "", None, None), one.now)
+    assert one.outcomes() == [(offset, "accepted")]
+    assert [record.value for record in one.said if record.stream is Stream.ORDERS] == [data]

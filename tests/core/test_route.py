@@ -60,6 +60,13 @@ def _one(channel: str, data: Any) -> Outgoing:  # noqa: ANN401 - any JSON
     [
         ("Orders", ORDER, Stream.ORDERS, b"1703213979730000"),
         ("orders", ORDER, Stream.ORDERS, b"1703213979730000"),
+        ("ORDERS", ORDER, Stream.ORDERS, b"1703213979730000"),
+        ("Order", ORDER, Stream.ORDERS, b"1703213979730000"),
+        (" Orders", ORDER, Stream.ORDERS, b"1703213979730000"),
+        ("trade", TRADE, Stream.TRADES, b"17"),
+        ("MarginCalls", {"exchangeType": "OKX"}, Stream.MARGIN_CALLS, b"OKX"),
+        ("margin_call", {"exchangeType": "OKX"}, Stream.MARGIN_CALLS, b"OKX"),
+        ("LIQUIDATION-EVENTS", {"liquidationEventId": 5}, Stream.LIQUIDATIONS, b"5"),
         ("Trades", TRADE, Stream.TRADES, b"17"),
         ("Assets", {"coin": "USDT", "exchangeType": "OKX"}, Stream.ASSETS, b"OKX:USDT"),
         ("Assets", {"coin": "USDT"}, Stream.ASSETS, b"UNKNOWN:USDT"),
@@ -74,7 +81,7 @@ def _one(channel: str, data: Any) -> Outgoing:  # noqa: ANN401 - any JSON
     ],
 )
 def test_each_channel_has_its_topic_and_key(channel: str, data: dict[str, Any], stream: Stream, key: bytes) -> None:
-    """However the channel's name is capitalised; a side of NET is none."""
+    """In any case, in the singular or plural; a side of NET is none."""
     record = _one(channel, data)
     assert (record.stream, record.key) == (stream, key)
     assert record.received_ms == NOW.wall_ms
@@ -187,10 +194,11 @@ def test_orders_are_told_of_in_their_sequence() -> None:
     assert [order.order_state for order in routed.orders] == ["OPEN", "FILLED"]
 
 
-def test_an_unknown_channel_is_kept_whole() -> None:
+@pytest.mark.parametrize("channel", ["Accounts", "Margin", "", "s", "OrderBook", "Trades" * 50])
+def test_an_unknown_channel_is_kept_whole(channel: str) -> None:
     """Its frame goes to `unrecognized`, under the channel's name."""
-    record = _one("Accounts", {"a": 1})
-    assert (record.stream, record.key, record.value) == (Stream.UNRECOGNIZED, b"Accounts", b'{"frame":{"a": 1}}')
+    record = _one(channel, {"a": 1})
+    assert (record.stream, record.key, record.value) == (Stream.UNRECOGNIZED, channel.encode(), b'{"frame":{"a": 1}}')
     assert not record.is_json
 
 

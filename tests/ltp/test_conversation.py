@@ -73,6 +73,34 @@ def test_a_push_that_overtakes_the_answer_is_told_after_the_login() -> None:
 
 
 @pytest.mark.parametrize(
+    "greeting",
+    [
+        b'{"event":"connected","code":0,"msg":"welcome"}',
+        b'{"event":"info","code":200000,"msg":"ok"}',
+        b'{"event":"error","code":401018,"msg":"The order was not found"}',
+        b'{"id":"1x2x3","event":"cancel_order","code":60009,"msg":"of the last session"}',
+        b'{"event":"error","code":0}',
+    ],
+)
+def test_a_coded_frame_that_is_no_answer_to_the_login_refuses_nothing(greeting: bytes) -> None:
+    """A greeting, or what is about somebody's order: it is told after the login, as what it is."""
+    conversation = begun()
+    assert conversation.receive(greeting, at(1)) == []
+    logged_in, told = conversation.receive(ACCEPTED, at(2))
+    assert logged_in == LoggedIn()
+    assert isinstance(told, Answer | Unreadable)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b'{"event":"login","code":0.0}', b'{"event":"Login","code":"0"}', b'\xef\xbb\xbf{"event":"login","code":0}'],
+)
+def test_a_login_that_is_accepted_in_another_spelling_is_accepted(raw: bytes) -> None:
+    """Whole numbers in any form, any case, and a mark of the byte order before it."""
+    assert begun().receive(raw, at(1)) == [LoggedIn()]
+
+
+@pytest.mark.parametrize(
     ("frames", "frame"),
     [
         (EARLY_FRAMES_MAX + 1, PUSH),

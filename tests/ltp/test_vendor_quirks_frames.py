@@ -62,7 +62,7 @@ def live() -> Conversation:
     ],
 )
 def test_the_answer_to_a_login(raw: bytes, expected: Event) -> None:
-    """Only the code 0 under the login's own name lets us in; every other coded answer is a refusal."""
+    """Only the code 0 under the login's own name lets us in; another code under it, or as an error, is a refusal."""
     assert begun().receive(raw, at(1)) == [expected]
 
 

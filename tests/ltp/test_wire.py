@@ -99,10 +99,68 @@ def test_the_data_of_a_push_is_the_venues_bytes(data: bytes) -> None:
     assert Push("Orders", data, raw) == decode(raw)
 
 
-def test_a_push_with_a_new_event_field_is_a_push() -> None:
-    """A push that gains a field does not turn into an answer."""
-    raw = b'{"channel":"Trades","event":"update","data":{"a":1}}'
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b'"event":"update"',
+        b'"event":1',
+        b'"event":{"type":"snapshot"}',
+        b'"code":0',
+        b'"code":200000,"msg":"Success"',
+        b'"code":{}',
+        b'"code":0,"event":"update"',
+        b'"code":null,"event":"place_order","id":"1x2x3"',
+        b'"id":"1x2x3"',
+        b'"code":0,"id":""',
+        b'"pong":1,"code":0',
+    ],
+)
+def test_a_push_that_gains_a_field_is_a_push(fields: bytes) -> None:
+    """It names a channel and no request; a code or an event beside it makes no answer of it."""
+    raw = b'{"channel":"Trades",' + fields + b',"data":{"a":1}}'
     assert Push("Trades", b'{"a":1}', raw) == decode(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "data"),
+    [
+        (
+            b'{"id":"1x2x3","event":"place_order","code":200000,"channel":"Orders","data":{"orderId":"5"}}',
+            b'{"orderId":"5"}',
+        ),
+        (b'{"id":"1x2x3","code":200000,"channel":"Orders","data":{"orderId":"5"}}', b'{"orderId":"5"}'),
+        (b'{"id":"1x2x3","event":"place_order","code":200000,"channel":"Orders","data":null}', None),
+        (b'{"id":"1x2x3","event":"place_order","code":200000,"channel":"Orders"}', None),
+        (b'{"id":"1x2x3","event":"place_order","code":200000,"channel":{"a":1},"data":{"orderId":"5"}}', None),
+        (b'{"id":"1x2x3","event":{"a":1},"code":200000,"data":{"orderId":"5"}}', None),
+        (b'{"id":"1x2x3","event":"update","code":200000,"data":{"orderId":"5"}}', None),
+        (b'{"id":"1x2x3","code":200000.0,"data":{"orderId":"5"}}', None),
+        (b'{"id":"1x2x3","event":"place_order","code":200000,"pong":1}', None),
+    ],
+)
+def test_an_answer_that_gains_a_field_is_an_answer(raw: bytes, data: bytes | None) -> None:
+    """It names a request. Where it names a channel as well, it is that push if the request is not ours."""
+    answer = decode(raw)
+    assert isinstance(answer, Answer)
+    assert (answer.request_id, answer.code) == ("1x2x3", 200000)
+    assert answer.push == (None if data is None else Push("Orders", data, raw))
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b'{"event":"login","code":0,"channel":"private","data":{}}', LoginAnswer(0, "")),
+        (b'{"event":"Login","code":0.0}', LoginAnswer(0, "")),
+        (b'\xef\xbb\xbf{"event":"login","code":"0"}', LoginAnswer(0, "")),
+        (b'\xef\xbb\xbf{"pong":1}', Pong(as_text=False)),
+        (b'{"event":"pong","pong":1,"code":0}', Pong(as_text=False)),
+        (b'{"event":"limit","code":601010,"msg":"too often"}', Answer(None, "limit", 601010, "too often", None, None)),
+        (b'{"channel":"Orders","event":"error","code":4000}', Answer(None, "error", 4000, "", None, None)),
+    ],
+)
+def test_odd_frames_that_are_understood(raw: bytes, expected: Frame) -> None:
+    """A login's answer stays one; a documented refusal counts under whatever event it comes."""
+    assert expected == decode(raw)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +175,15 @@ def test_a_push_with_a_new_event_field_is_a_push() -> None:
         b'{"data":{}}',
         b'{"channel":"Orders"}',
         b'{"channel":7,"data":{}}',
+        b'{"channel":"Orders","code":0}',
+        b'{"event":"connected","code":0,"msg":"welcome"}',
+        b'{"event":"info","code":200000,"msg":"ok"}',
+        b'{"event":"notice","code":123456}',
+        b'{"code":4000,"msg":"no event"}',
+        b'{"event":"place_order","code":0.5}',
+        b'{"event":"place_order","code":1e300}',
+        b"\xef\xbb\xbf",
+        b'[{"channel":"Orders","data":{}}]',
         b'{"event":"place_order","msg":"no code"}',
         b'{"event":"place_order","code":true}',
         b'{"event":"place_order","code":"9999999999999999999999999"}',
@@ -171,5 +238,5 @@ def test_words_of_the_venue_are_cut_to_what_anybody_reads() -> None:
     """They go into alarms and logs, where a megabyte of them would hide the rest."""
     words = b"x" * 900_000
     assert decode(b'{"event":"login","code":1,"msg":"' + words + b'"}') == LoginAnswer(1, "x" * 1000)
-    answer = decode(b'{"event":"' + words + b'","code":1,"message":"' + words + b'"}')
-    assert answer == Answer(None, "x" * 1000, 1, "x" * 1000, None, None)
+    answer = decode(b'{"id":"7","event":"' + words + b'","code":1,"message":"' + words + b'"}')
+    assert answer == Answer("7", "x" * 1000, 1, "x" * 1000, None, None)
