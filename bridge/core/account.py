@@ -79,7 +79,7 @@ class Account:
         self.alarms = ActiveAlarms(self.replies.session)
         self.clocks = Clocks(self.alarms, now, skew_bound_s=terms.skew_bound_s, rest_lag_s=terms.rest_lag_s)
         self._orders = Orders(self.clocks.rest_lag_ms)
-        self.listening = self._new_listening(terms, durable_until_ms)
+        self.listening = self._new_listening(terms, durable_until_ms, now)
         self.sending = Sending(
             self._lanes,
             self._windows,
@@ -133,7 +133,7 @@ class Account:
             self._claims.origin, key_fingerprint=fingerprint or self.origin.key_fingerprint
         )
 
-    def _new_listening(self, terms: Terms, durable_until_ms: int) -> Listening:
+    def _new_listening(self, terms: Terms, durable_until_ms: int, now: Now) -> Listening:
         return Listening(
             self.replies,
             self._orders,
@@ -144,6 +144,7 @@ class Account:
             epoch=self.epoch,
             durable_until_ms=durable_until_ms,
             alarms=self.alarms,
+            now=now,
         )
 
     def _new_settling(self, terms: Terms) -> Settling:
@@ -289,11 +290,11 @@ class Account:
         Nothing is claimed before the session is recovered, or while results and events cannot be recorded.
         """
         may_claim = self.recovered and recording
-        return self.sending.next_commit(now, self.listening.durable_until_ms(live_until_ms), may_claim=may_claim)
+        return self.sending.next_commit(now, self.listening.durable_until_ms(live_until_ms, now), may_claim=may_claim)
 
     def last_commit(self, now: Now, live_until_ms: int, *, released: bool) -> Commit:
         """Return the commit with which the term ends; `released`: the next owner may log in at once."""
-        return self.sending.last_commit(now, self.listening.durable_until_ms(live_until_ms), released=released)
+        return self.sending.last_commit(now, self.listening.durable_until_ms(live_until_ms, now), released=released)
 
 
 def _windows(terms: Terms) -> Windows:

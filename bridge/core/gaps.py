@@ -2,12 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
+import msgspec
 from msgspec import Struct, field
 
 from bridge.contract.session import Cause, GapClosed, GapOpened, Lost, Recovered
 from bridge.contract.topics import Stream
 from bridge.core.now import Now
+
+_STEP_MS: Final = 1000
+"""Two clocks are read one after the other, and one is slewed: what differs by less was not set."""
 
 
 class Gap(Struct):
@@ -19,6 +24,23 @@ class Gap(Struct):
     to_ms: int = 0
     """The login that ended it; 0 before it."""
     recovered: Counter[Stream] = field(default_factory=Counter)
+    from_boot_s: float | None = None
+    to_boot_s: float | None = None
+    """Both ends on the clock that never steps, where this owner saw them, and no row of the venue's has moved them."""
+
+    def start_ms(self, now: Now) -> int:
+        """Return its start in Unix ms by the wall clock as it is set now."""
+        return _as_set_now(self.from_ms, self.from_boot_s, now)
+
+    def end_ms(self, now: Now) -> int:
+        """Return the login that ended it in Unix ms by the wall clock as it is set now; 0 before it."""
+        return _as_set_now(self.to_ms, self.to_boot_s, now)
+
+
+def _as_set_now(unix_ms: int, boot_s: float | None, now: Now) -> int:
+    """Return a time as it was told, or by the wall clock as it is set now where that was set since."""
+    told_now_ms = unix_ms if boot_s is None else now.unix_ms(boot_s)
+    return told_now_ms if abs(told_now_ms - unix_ms) > _STEP_MS else unix_ms
 
 
 def in_numbers(counted: Counter[Stream]) -> Recovered:
@@ -36,8 +58,7 @@ class GapLedger:
     def __init__(self, durable_until_ms: int = 0) -> None:
         self.inherited_ms = durable_until_ms
         """Up to when the predecessor's events are durable; 0 without one."""
-        self.first_ms = 0
-        """From when on anybody listens, where this owner is the very first: what was before is nobody's; else 0."""
+        self._first: Gap | None = None
         self._open: list[Gap] = []
         self._opened = 0
 
@@ -51,45 +72,56 @@ class GapLedger:
         first of them: no audit has looked since, and what was recovered besides has died with its owner.
         """
         self._open += left
+        self._first = next((gap for gap in self._open if gap.cause is Cause.FIRST_START), self._first)
         ends = [gap.to_ms for gap in self._open if gap.to_ms]
-        if ends and self.start_ms <= self.inherited_ms:
+        if ends and min(gap.from_ms for gap in self._open) <= self.inherited_ms:
             self.inherited_ms = max(self.inherited_ms, min(ends))
 
-    @property
-    def start_ms(self) -> int:
-        """Where the oldest open gap begins; 0 without one."""
-        return min((gap.from_ms for gap in self._open), default=0)
+    def first_ms(self, now: Now) -> int:
+        """Return from when on anybody listens, as far as that is known: what was before is nobody's; else 0.
+
+        The very first owner knows it, and who closes its gap.
+        """
+        return self._first.start_ms(now) if self._first is not None else 0
+
+    def start_ms(self, now: Now) -> int:
+        """Return where the oldest open gap begins; 0 without one."""
+        return min((gap.start_ms(now) for gap in self._open), default=0)
 
     def open(self, now: Now, epoch: int, from_ms: int, cause: Cause, detail: str) -> GapOpened:
         """Open a gap that begins at `from_ms`."""
-        if cause is Cause.FIRST_START:
-            self.first_ms = from_ms
         self._opened += 1
-        gap = Gap(f"{epoch}-{self._opened}", from_ms, cause)
+        # What an earlier owner's clock or a setting says is a time, and no instant that this owner saw.
+        is_told = cause is Cause.OWNER_CHANGED or (cause is Cause.FIRST_START and from_ms < now.wall_ms)
+        gap = Gap(f"{epoch}-{self._opened}", from_ms, cause, from_boot_s=None if is_told else now.deadline(from_ms))
         self._open.append(gap)
+        if cause is Cause.FIRST_START:
+            self._first = msgspec.structs.replace(gap)
         return GapOpened(at=now.wall_ms, gap_id=gap.gap_id, from_ms=from_ms, cause=cause, detail=detail)
 
     def logged_in(self, now: Now) -> None:
         """Let every gap end here: from now on pushes arrive."""
         for gap in self._open:
-            gap.to_ms = gap.to_ms or now.wall_ms
+            if not gap.to_ms:
+                gap.to_ms, gap.to_boot_s = now.wall_ms, now.mono
 
-    def since_ms(self, overlap_ms: int) -> int | None:
+    def since_ms(self, overlap_ms: int, now: Now) -> int | None:
         """Return from when on rows matter: the earliest start, less the overlap; None without a gap."""
-        return max(self.start_ms - overlap_ms, self.first_ms) if self._open else None
+        return max(self.start_ms(now) - overlap_ms, self.first_ms(now)) if self._open else None
 
-    def credit(self, stream: Stream, time_ms: int, *, missed: bool, sure_ms: int) -> None:
+    def credit(self, stream: Stream, time_ms: int, now: Now, *, missed: bool, sure_ms: int) -> None:
         """Count a recovered row to the gap it fell into. One that was `missed` outside it makes the gap longer.
 
         Before all gaps, others may have been missed that were overtaken by then: back to `sure_ms`, up to when it is
         known that nothing is missing.
         """
-        gap = next((gap for gap in reversed(self._open) if gap.from_ms <= time_ms), self._open[0])
+        gap = next((gap for gap in reversed(self._open) if gap.start_ms(now) <= time_ms), self._open[0])
         gap.recovered[stream] += 1
         if missed and time_ms:
-            if time_ms < gap.from_ms:
-                gap.from_ms = min(time_ms, sure_ms)
-            gap.to_ms = max(gap.to_ms, time_ms)
+            if time_ms < gap.start_ms(now):
+                gap.from_ms, gap.from_boot_s = min(time_ms, sure_ms), None
+            if time_ms > gap.end_ms(now):
+                gap.to_ms, gap.to_boot_s = time_ms, None
 
     def close(self, now: Now, lost: tuple[Lost, ...]) -> list[GapClosed]:
         """Close every gap that is open: what can be given back has been."""
@@ -97,8 +129,8 @@ class GapLedger:
             GapClosed(
                 at=now.wall_ms,
                 gap_id=gap.gap_id,
-                from_ms=gap.from_ms,
-                to_ms=gap.to_ms,
+                from_ms=gap.start_ms(now),
+                to_ms=gap.end_ms(now),
                 cause=gap.cause,
                 recovered=in_numbers(gap.recovered),
                 lost=lost,
@@ -108,6 +140,6 @@ class GapLedger:
         self._open.clear()
         return closed
 
-    def durable_until_ms(self, live_until_ms: int) -> int:
+    def durable_until_ms(self, live_until_ms: int, now: Now) -> int:
         """Return the start of the oldest open gap, else the point up to which the live stream is durable."""
-        return self.start_ms if self._open else live_until_ms or self.inherited_ms
+        return self.start_ms(now) if self._open else live_until_ms or self.inherited_ms

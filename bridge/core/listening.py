@@ -37,7 +37,9 @@ class Listening:
         epoch: int,
         durable_until_ms: int,
         alarms: ActiveAlarms,
+        now: Now,
     ) -> None:
+        self._began = now
         self._replies = replies
         self._orders = orders
         self._epoch = epoch
@@ -75,7 +77,8 @@ class Listening:
         if element.trade is not None:
             self._router.remember_trade(element)
             return
-        self._standing.remember(element, published_ms)
+        age_ms = max(self._began.wall_ms - published_ms, 0)  # the clock of who published it may be ahead of ours
+        self._standing.remember(element, self._began.boot_ms - age_ms, published_ms)
         if element.order is not None:
             self._orders.seen(element.order)
 
@@ -122,9 +125,9 @@ class Listening:
             text = f"no list of the venue has these orders, and no answer their end: {name_some(sweep.untold)}"
             self._replies.alarm(Alarm.ORDER_END_UNTOLD, text, now)
 
-    def close_gaps(self, sweep: Sweep, now: Now) -> None:
+    def close_gaps(self, now: Now) -> None:
         """Note that a sweep brought nothing more, and that everything before it is durable."""
-        for closed in self._gaps.close(now, self.recovery.lost(sweep)):
+        for closed in self._gaps.close(now, self.recovery.lost(now)):
             self._replies.session(closed)
         self.recovery.closed(now)
 
@@ -135,20 +138,20 @@ class Listening:
         """
         self._replies.session(SessionLost(at=now.wall_ms, endpoint=endpoint, cause=cause, detail=detail))
         if cause is Cause.PUSHES_MISSED:
-            durable_ms = min(durable_ms, self.recovery.audited_ms)
+            durable_ms = min(durable_ms, self.recovery.audited_ms(now))
         self._open_gap(now, durable_ms, cause, detail)
 
     def missed(self, detail: str, now: Now) -> None:
         """Note that pushes were missed on a session that goes on: they are recovered as after a login."""
-        self._open_gap(now, self.recovery.audited_ms, Cause.PUSHES_MISSED, detail)
+        self._open_gap(now, self.recovery.audited_ms(now), Cause.PUSHES_MISSED, detail)
         self.recovery.logged_in(now)
 
-    def durable_until_ms(self, live_until_ms: int) -> int:
+    def durable_until_ms(self, live_until_ms: int, now: Now) -> int:
         """Return the start of the oldest open gap, else the point up to which the live stream is durable.
 
         Where audits have failed for long it is not sure that everything was pushed, and a successor has to look back.
         """
-        return self._gaps.durable_until_ms(min(live_until_ms, self.recovery.sure_until_ms(live_until_ms)))
+        return self._gaps.durable_until_ms(min(live_until_ms, self.recovery.sure_until_ms(live_until_ms, now)), now)
 
     def _open_gap(self, now: Now, from_ms: int, cause: Cause, detail: str) -> None:
         self._replies.session(self._gaps.open(now, self._epoch, from_ms, cause, detail))

@@ -1,5 +1,6 @@
 """Time as an argument."""
 
+from math import inf
 from typing import NamedTuple
 
 
@@ -12,6 +13,18 @@ class Now(NamedTuple):
 
     mono: float
     wall_ms: int
+
+    @property
+    def boot_ms(self) -> int:
+        """The instant in whole milliseconds on the clock that never steps."""
+        return round(self.mono * 1000)
+
+    def unix_ms(self, boot_s: float) -> int:
+        """Convert an instant into Unix time by the wall clock as it is set now; 0 for one before all time.
+
+        What is kept for longer than a moment is kept as an instant: a wall clock may be set in between.
+        """
+        return self.wall_ms + round((boot_s - self.mono) * 1000) if boot_s > -inf else 0
 
     def deadline(self, unix_ms: int) -> float:
         """Convert a Unix time into a deadline on the clock that never steps."""

@@ -8,6 +8,7 @@ what changes all the time, with nothing pushed in between.
 """
 
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Final, NamedTuple
 
 from bridge.contract.pushes import OrderPush
@@ -22,7 +23,7 @@ from bridge.core.orders import Order, Orders
 from bridge.core.overdue import OverduePushes
 from bridge.core.route import Router
 from bridge.core.standing import News, Standing
-from bridge.core.sweep import ARCHIVE_MS, Sweep, Verdict, name_some
+from bridge.core.sweep import ARCHIVE_REACH_MS, Sweep, Verdict, name_some
 from bridge.core.traffic import Outgoing
 
 _OVERLAP_MS: Final = 60_000
@@ -34,10 +35,10 @@ _AUDITS_LATE_MS: Final = 30_000
 
 
 class _Seen(NamedTuple):
-    """When an audit first found something, and when the one before it began."""
+    """When an audit first found something, and when the one before it began, on the clock that never steps."""
 
-    since_ms: int
-    before_ms: int
+    since_boot_s: float
+    before_boot_s: float
 
 
 class Recovery:
@@ -70,7 +71,7 @@ class Recovery:
         self._detection_ms = int((audit_period_s + 2 * rest_lag_s) * 1000)
         self._login: Now | None = None
         self._sweeps = 0
-        self._swept_ms = 0
+        self._swept_boot_s = -inf
         self._unreadable = False
         self._missing: dict[str, _Seen] = {}
         """What the last audit has found."""
@@ -79,9 +80,8 @@ class Recovery:
         """What the last sweep has found of both."""
         self._untold_ends = UntoldEnds(rest_lag_s)
         self.overdue = OverduePushes(orders, standing, router, publish, self._venue)
-        self._looked_ms = 0
-        self.audited_ms = 0
-        """Up to when it is known that nothing is missing; 0 before that."""
+        self._looked_boot_s = -inf
+        self._audited_boot_s = -inf
         self.sweep_at = 0.0
         """When the next sweep is due, on the clock that never steps."""
 
@@ -94,9 +94,14 @@ class Recovery:
         """Return the venue's time up to which its REST had told, when a sweep began, what the stream had."""
         return self._venue.read_at(sweep.began.mono).earliest - self._rest_lag_ms
 
-    def sure_until_ms(self, live_until_ms: int) -> int:
+    def audited_ms(self, now: Now) -> int:
+        """Return up to when it is known that nothing is missing, Unix ms; 0 before that."""
+        return now.unix_ms(self._audited_boot_s)
+
+    def sure_until_ms(self, live_until_ms: int, now: Now) -> int:
         """Return how far the live stream may be trusted: audits in good order are never further behind than that."""
-        return self.audited_ms + self._detection_ms + _AUDITS_LATE_MS if self.audited_ms else live_until_ms
+        audited_ms = self.audited_ms(now)
+        return audited_ms + self._detection_ms + _AUDITS_LATE_MS if audited_ms else live_until_ms
 
     def overlapping(self, from_ms: int) -> int:
         """Return from when on rows are asked for when a gap begins at `from_ms`."""
@@ -114,19 +119,19 @@ class Recovery:
     def begin(self, now: Now) -> Sweep:
         """Begin a sweep."""
         self._untold_ends.begin()
-        since_ms = self._gaps.since_ms(self._overlap_ms)
-        audited_ms = max(self.audited_ms - self._rest_lag_ms - _OVERLAP_MS, self._gaps.first_ms)
+        since_ms = self._gaps.since_ms(self._overlap_ms, now)
+        audited_ms = max(self.audited_ms(now) - self._rest_lag_ms - _OVERLAP_MS, self._gaps.first_ms(now))
         if since_ms is None:
             audit = Sweep(now, audited_ms, is_audit=True)
             audit.missing |= self.overdue.not_pushed(self._told_until_ms(audit))
             return audit
-        if self.audited_ms:
+        if self._audited_boot_s > -inf:
             # Audits may have failed for long before the link was lost, and what was muted then is before the overlap.
             since_ms = min(since_ms, audited_ms)
         if since_ms > now.wall_ms:
-            since_ms = now.wall_ms - self._overlap_ms  # the clock was set back since the gap began
+            since_ms = now.wall_ms - self._overlap_ms  # of an owner whose clock was ahead
         # What a whole sweep was told, it need not be told again: REST lags by `rest_lag_s` at most.
-        return Sweep(now, max(since_ms, self._swept_ms), is_audit=False)
+        return Sweep(now, max(since_ms, now.unix_ms(self._swept_boot_s)), is_audit=False)
 
     def is_news(self, stream: Stream, row: bytes) -> bool:
         """Whether a row, which was understood before, tells more than what was published."""
@@ -160,13 +165,12 @@ class Recovery:
         listed = self.take(sweep, stream, rows, now)
         if not whole or sweep.unreadable > unreadable:
             return
-        # A state is known since a time of ours, or where it was missed since one of the venue's.
-        before_ms = min(sweep.began.wall_ms - self._rest_lag_ms, self._told_until_ms(sweep))
-        for element in self._standing.lacking(stream, frozenset(listed), before_ms):
+        before_boot_ms = sweep.began.boot_ms - self._rest_lag_ms
+        for element in self._standing.lacking(stream, frozenset(listed), before_boot_ms):
             # A push that told no exchange stands under no key of the list.
             expected = element.empty or element.key.startswith(NOWHERE)
             if sweep.is_audit and not expected:
-                sweep.undated.add(f"the end of {element.key} since {self._standing.told_ms(element)}")
+                sweep.undated.add(f"the end of {element.key} since {self._standing.told_ms(element)} ms after boot")
             elif (stream, element.key) not in self._absent:
                 sweep.absent.add((stream, element.key))
             else:
@@ -214,8 +218,7 @@ class Recovery:
             return self._end_audit(sweep, now)
         login = self._login or now
         # What is from after the login was told, but left to the stream.
-        told_ms = min(sweep.began.wall_ms - self._rest_lag_ms, login.wall_ms)
-        self._swept_ms = told_ms - _OVERLAP_MS
+        self._swept_boot_s = min(sweep.began.mono - self._rest_lag_s, login.mono) - _OVERLAP_MS / 1000
         self._unreadable |= bool(sweep.unreadable)
         settled = login.mono + self._rest_lag_s
         if sweep.began.mono >= settled:
@@ -228,14 +231,14 @@ class Recovery:
 
     def closed(self, now: Now) -> None:
         """Note that the gaps are closed: what follows are audits, which begin where the sweeps looked no further."""
-        self.audited_ms = self._looked_ms = (self._login or now).wall_ms
+        self._audited_boot_s = self._looked_boot_s = (self._login or now).mono
         self._unreadable = False
         self.sweep_at = now.mono + self._audit_period_s
 
-    def lost(self, sweep: Sweep) -> tuple[Lost, ...]:
+    def lost(self, now: Now) -> tuple[Lost, ...]:
         """Name what cannot be given back."""
         always = (Lost.SNAPSHOTS_BETWEEN, Lost.MARGIN_CALLS, Lost.LIQUIDATIONS, Lost.UNRECOGNIZED)
-        is_old = self._gaps.start_ms < sweep.began.wall_ms - ARCHIVE_MS
+        is_old = 0 < self._gaps.start_ms(now) < now.wall_ms - ARCHIVE_REACH_MS
         return (*always, *([Lost.OLD_TRADES] * is_old), *([Lost.UNREADABLE_ROWS] * self._unreadable))
 
     def missing(self) -> str:
@@ -243,23 +246,23 @@ class Recovery:
         return f"REST knows what was not pushed: {name_some(sorted(self._missing))}"
 
     def _end_audit(self, sweep: Sweep, now: Now) -> Verdict:
-        began_ms, seen = sweep.began.wall_ms, self._missing
-        first = _Seen(began_ms, self._looked_ms)
+        began_boot_s, seen = sweep.began.mono, self._missing
+        first = _Seen(began_boot_s, self._looked_boot_s)
         self._missing = {name: seen.get(name, first) for name in sweep.missing | sweep.undated}
-        self._looked_ms = began_ms
+        self._looked_boot_s = began_boot_s
         confirmed = sweep.missing & seen.keys()
         again = sweep.undated & seen.keys()
-        confirmed |= {name for name in again if seen[name].since_ms <= began_ms - self._rest_lag_ms}
+        confirmed |= {name for name in again if seen[name].since_boot_s <= began_boot_s - self._rest_lag_s}
         if confirmed:
             self._missing = {name: self._missing[name] for name in confirmed}
-            self._swept_ms = 0  # a sweep before this one was not told of it
+            self._swept_boot_s = -inf  # a sweep before this one was not told of it
             return Verdict.MISSED
         if sweep.missing:
             self.sweep_at = now.mono + self._rest_lag_s * _SECOND_LOOK
             return Verdict.NOTHING
         # What this look was the first to find may have been missing since the look before it.
-        sure_ms = min([began_ms, *(found.before_ms for found in self._missing.values())]) - self._rest_lag_ms
-        self.audited_ms = max(sure_ms, self.audited_ms)
+        sure_boot_s = min([began_boot_s, *(found.before_boot_s for found in self._missing.values())]) - self._rest_lag_s
+        self._audited_boot_s = max(sure_boot_s, self._audited_boot_s)
         self.sweep_at = now.mono + self._audit_period_s
         return Verdict.NOTHING
 
@@ -296,7 +299,7 @@ class Recovery:
             return False
         news = self._standing.news(element)
         if news is News.UNDATED and not sweep.is_audit and self._login is not None:
-            return self._standing.told_ms(element) > self._login.wall_ms
+            return self._standing.told_ms(element) > self._login.boot_ms
         return news is News.DISPUTED
 
     def _publish_if_still_disputed(self, sweep: Sweep, element: Element, now: Now) -> None:
@@ -319,13 +322,14 @@ class Recovery:
             sweep.missing.add(element.event_id or f"a change of {element.key}")
         elif element.stream is not Stream.TRADES and (not is_dated or self._standing.stands(element)):
             # A state that changes all the time is never old, however long nothing of it has been pushed.
-            sweep.undated.add(f"a change of {element.key} since {self._standing.told_ms(element)}")
+            sweep.undated.add(f"a change of {element.key} since {self._standing.told_ms(element)} ms after boot")
 
     def _matters(self, element: Element) -> bool:
         """Whether a difference is one to a reader: what a balance is worth moves without a push."""
         return element.stream in {Stream.TRADES, Stream.ORDERS} or self._standing.says_otherwise(element)
 
     def _count(self, sweep: Sweep, stream: Stream, time_ms: int, *, missed: bool) -> None:
-        sure_ms = self.audited_ms or self._gaps.start_ms - self._detection_ms
-        self._gaps.credit(stream, time_ms, missed=missed, sure_ms=sure_ms)
+        now = sweep.began
+        sure_ms = self.audited_ms(now) or self._gaps.start_ms(now) - self._detection_ms
+        self._gaps.credit(stream, time_ms, now, missed=missed, sure_ms=sure_ms)
         sweep.found[stream] += 1

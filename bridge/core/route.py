@@ -106,7 +106,11 @@ class Router:
         if element.stream is Stream.MARGIN_CALLS:
             self._on_margin_call(element.value, now)
         if element.stream in STATE_STREAMS:
-            newer = self._standing.take(element, now.wall_ms, None if recovered else self._read_venue(now))
+            read = self._read_venue(now)
+            if recovered:
+                newer = self._standing.take(element, now.boot_ms, told_ms=_happened_ms(element, read, now))
+            else:
+                newer = self._standing.take(element, now.boot_ms, read)
             if newer is not None:
                 records.append(_record(newer.element, now, newer.element.event_id, recovered=newer.recovered))
         return records
@@ -115,7 +119,7 @@ class Router:
         """Return some of the states whose last record is nearly one horizon old, to be published again."""
         return [
             _record(stood.element, now, stood.element.event_id, recovered=stood.recovered)
-            for stood in self._standing.due(now.wall_ms)
+            for stood in self._standing.due(now.boot_ms)
         ]
 
     def is_known_trade(self, element: Element) -> bool:
@@ -163,7 +167,7 @@ class Router:
             value=frame,
             time_ms=now.wall_ms,
             is_json=False,
-            received_ms=now.wall_ms,
+            received_boot_s=now.mono,
         )
 
 
@@ -176,8 +180,14 @@ def _record(element: Element, now: Now, event_id: str | None, *, recovered: bool
         event_id=event_id,
         recovered=recovered,
         # A row can be asked for again, and until it is durable its gap is open: it is not the stream's to wait for.
-        received_ms=None if recovered else now.wall_ms,
+        received_boot_s=None if recovered else now.mono,
     )
+
+
+def _happened_ms(element: Element, read: ReadMs, now: Now) -> int:
+    """Return when, at the latest, a row's fact happened, in ms on the clock that never steps."""
+    age_ms = read.earliest - element.time_ms if element.time_ms else 0
+    return now.boot_ms - max(age_ms, 0)
 
 
 def _elements(data: bytes) -> list[bytes]:

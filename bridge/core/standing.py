@@ -24,8 +24,8 @@ class Stood(Struct, frozen=True):
     """The newest state of one key. `published_ms` is when it last went to its topic.
 
     `told_ms` is from when on the venue's every word knows it: when it was first published, and what was missed, when
-    it happened. `dated_ms` is the venue's time of it: as it says, but no later than it came; where it says none, when
-    it came; 0 where neither is known.
+    it happened. Both are on the clock that never steps. `dated_ms` is the venue's time of it: as it says, but no later
+    than it came; where it says none, when it came; 0 where neither is known.
     """
 
     element: Element
@@ -57,15 +57,20 @@ class Standing:
         self._forgotten: dict[str, None] = {}
         """Orders whose end was published, and nothing else is known of."""
 
-    def take(self, element: Element, now_ms: int, arrived: ReadMs | None = None) -> Stood | None:
+    def take(
+        self, element: Element, now_ms: int, arrived: ReadMs | None = None, told_ms: int | None = None
+    ) -> Stood | None:
         """Let a state that is published now stand, unless a newer one does; return that, to be published again.
 
-        `arrived` is what the venue's clock reads when it is pushed, None for a row of REST, which was judged before.
+        `arrived` is what the venue's clock reads when it is pushed, None for a row of REST, which was judged before,
+        and happened at `told_ms`.
         """
         live = self._live[element.stream]
         known = live.pop(element.key, None) or self._over.get(element.key)
         if arrived is None:
-            stood = Stood(element, now_ms, element.time_ms or now_ms, recovered=True, dated_ms=element.time_ms)
+            stood = Stood(
+                element, now_ms, now_ms if told_ms is None else told_ms, recovered=True, dated_ms=element.time_ms
+            )
         else:
             stood = _pushed(element, now_ms, arrived)
         if known is not None and _is_older(stood, known):
@@ -74,11 +79,11 @@ class Standing:
         self._stand(stood)
         return None
 
-    def remember(self, element: Element, published_ms: int) -> None:
-        """Let a state stand that an earlier owner published, the earlier ones first."""
+    def remember(self, element: Element, published_ms: int, stamped_ms: int) -> None:
+        """Let a state stand that an earlier owner published, the earlier ones first; `stamped_ms` is in Unix ms."""
         self._live[element.stream].pop(element.key, None)
         # The broker's clock and the venue's may differ.
-        self._stand(_pushed(element, published_ms, ReadMs(published_ms, published_ms + UNMEASURED_MS)))
+        self._stand(_pushed(element, published_ms, ReadMs(stamped_ms, stamped_ms + UNMEASURED_MS)))
 
     def forget(self, stream: Stream, key: str) -> None:
         """Let nothing of a key stand: its last record is a tombstone."""

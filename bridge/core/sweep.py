@@ -8,10 +8,12 @@ from typing import Final
 from msgspec import Struct, field
 
 from bridge.contract.topics import Stream
+from bridge.core.clocks import UNMEASURED_MS
 from bridge.core.now import Now
 
-ARCHIVE_MS: Final = 90 * 24 * 3600 * 1000
-"""How far back the venue knows executions (LTP docs, Query Archive Executions)."""
+ARCHIVE_REACH_MS: Final = 90 * 24 * 3600 * 1000 - UNMEASURED_MS
+"""How far back executions and orders are asked for, and no further. The venue knows 90 days by its own clock (LTP docs,
+Query Archive Executions), which may be ahead of ours, and refuses to speak of more."""
 _NAMED_MAX: Final = 3
 
 

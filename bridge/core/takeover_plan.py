@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from bridge.core.claims import UNKNOWN_ORIGIN, Origin, Stored, decode
 from bridge.core.replay import TopicEnd
-from bridge.core.sweep import ARCHIVE_MS
+from bridge.core.sweep import ARCHIVE_REACH_MS
 
 _NAMED_MAX: Final = 3
 
@@ -94,7 +94,7 @@ def _durable_until_ms(remains: Remains, now_ms: int, horizon_ms: int) -> int:
     newest_ms = max((one.newest_ms for one in remains.ends), default=0)
     if newest_ms:
         return min(newest_ms, now_ms) - horizon_ms
-    return now_ms - ARCHIVE_MS
+    return now_ms - ARCHIVE_REACH_MS
 
 
 def in_words(begin: Beginning, in_doubt: int, passed_over: int) -> str:
@@ -147,6 +147,13 @@ def _some(portfolios: frozenset[str]) -> str:
     return ", ".join(sorted(portfolios)[:_NAMED_MAX])
 
 
-def clamp(stored: Stored, end: int) -> Stored:
-    """Return what a commit says, without doubts about commands that do not exist yet: nobody can have claimed them."""
-    return structs.replace(stored, doubtful_below=min(stored.doubtful_below, end))
+def clamp(stored: Stored, end: int, now_ms: int, horizon_ms: int) -> Stored:
+    """Return what a commit says, without what cannot be.
+
+    Nobody can have claimed commands that do not exist yet. What is durable until a time to come was told by a clock
+    that was ahead of ours: then it is for one horizon back that nobody knows.
+    """
+    durable_until_ms = stored.durable_until_ms
+    if durable_until_ms > now_ms:
+        durable_until_ms = now_ms - horizon_ms
+    return structs.replace(stored, doubtful_below=min(stored.doubtful_below, end), durable_until_ms=durable_until_ms)

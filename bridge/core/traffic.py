@@ -106,7 +106,8 @@ class Outgoing(Struct, frozen=True):
 
     `event_id` None means that the event has no identity at the venue; `event_type` None is the stream's own.
     `headers` are added to the CloudEvents ones. `when_durable` is called once, when the brokers have acknowledged it.
-    `received_ms` is when the venue's push arrived; None for what the bridge says itself. `told` is of a last word.
+    `received_boot_s` is when, on the clock that never steps, the venue's push arrived; None for what the bridge says
+    itself. `told` is of a last word.
     """
 
     stream: Stream
@@ -118,6 +119,6 @@ class Outgoing(Struct, frozen=True):
     headers: Headers = ()
     recovered: bool = False
     is_json: bool = True
-    received_ms: int | None = None
+    received_boot_s: float | None = None
     when_durable: Callable[[], None] | None = None
     told: LastWord | None = None

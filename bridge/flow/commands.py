@@ -121,7 +121,8 @@ class Commands:
 
     async def commit_last(self, timeout_s: float, *, released: bool) -> None:
         """Commit the whole state once more, after the end of `send`. Raises what `Membership.commit` raises."""
-        commit = self._account.last_commit(self._clock(), self._events.durable_until_ms(), released=released)
+        now = self._clock()
+        commit = self._account.last_commit(now, self._events.durable_until_ms(now), released=released)
         await self._membership.commit(commit.offset, commit.metadata, timeout_s)
 
     async def _once(self) -> None:
@@ -149,7 +150,8 @@ class Commands:
 
     def _begin_commit(self) -> None:
         recording = self._publisher.healthy and not self._publisher.overfull and not self.closing
-        commit = self._account.next_commit(self._clock(), self._events.durable_until_ms(), recording=recording)
+        now = self._clock()
+        commit = self._account.next_commit(now, self._events.durable_until_ms(now), recording=recording)
         if commit is None:
             return
         attempt = self._membership.commit(commit.offset, commit.metadata, self._commit_timeout_s)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Final
 
 import structlog
@@ -17,7 +18,7 @@ from bridge.flow.readiness import SESSION, Missing
 
 _log = structlog.get_logger()
 _NAME_CHARS_MAX = 200
-ON_THE_WAY_MS: Final = 1000
+ON_THE_WAY_S: Final = 1.0
 """Longer than a frame takes from the venue on a link that is alive."""
 
 
@@ -40,6 +41,7 @@ class Events:
         self._wake = wake
         self._on_login = on_login
         self._logged_in_ms = 0
+        self._logged_in_boot_s = -inf
         self._broker_reading: ClockReading | None = None
         self.session_missing: Missing | None = Missing(SESSION, began_ms, "not logged in yet")
         """Why there is no session, and since when; None while there is one."""
@@ -53,21 +55,23 @@ class Events:
         """When the last login was accepted, Unix ms; 0 before the first."""
         return self._logged_in_ms
 
-    def durable_until_ms(self) -> int:
-        """Return up to when everything that the venue pushed is durable; 0 before the first login.
+    def durable_until_ms(self, now: Now) -> int:
+        """Return up to when, and not later than now, everything that was pushed is durable; 0 before the first login.
 
         What it pushed and was never received was made before the last frame arrived, by the time a frame takes.
         """
-        heard_ms = self.session.heard_ms if self.session is not None else 0
-        listened_ms = max(heard_ms - ON_THE_WAY_MS, self._logged_in_ms)
-        pending_ms = self._publisher.oldest_pending_ms()
-        return listened_ms if pending_ms is None else min(listened_ms, pending_ms - ON_THE_WAY_MS)
+        heard_boot_s = self.session.heard_boot_s if self.session is not None else -inf
+        until_boot_s = max(heard_boot_s - ON_THE_WAY_S, self._logged_in_boot_s)
+        pending_boot_s = self._publisher.oldest_pending_boot_s()
+        if pending_boot_s is not None:
+            until_boot_s = min(until_boot_s, pending_boot_s - ON_THE_WAY_S)
+        return now.unix_ms(until_boot_s)
 
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Begin the sweep of a new session."""
         self._account.alarms.clear_alarm(Alarm.LOGIN_REFUSED, f"logged in at {endpoint}", now)
         self._log.info("session.logged_in", endpoint=endpoint)
-        self._logged_in_ms = now.wall_ms
+        self._logged_in_ms, self._logged_in_boot_s = now.wall_ms, now.mono
         self.session_missing = None
         self._account.listening.logged_in(endpoint, now)
         self.publish()
@@ -87,7 +91,7 @@ class Events:
         """Open a gap from the last durable point."""
         self._log.warning("session.lost", endpoint=endpoint, cause=cause.value, detail=detail)
         self.session_missing = Missing(SESSION, now.wall_ms, f"{endpoint}: {cause.value}: {detail}")
-        self._account.session_lost(endpoint, cause, detail, self.durable_until_ms(), now)
+        self._account.session_lost(endpoint, cause, detail, self.durable_until_ms(now), now)
         self.ended.set()
         self.publish()
         self._wake()

@@ -42,8 +42,8 @@ class VenueSession(Protocol):
         """Whether the venue accepted the login and the session has not ended since."""
 
     @property
-    def heard_ms(self) -> int:
-        """Unix ms of the last frame, a pong included; 0 before the first."""
+    def heard_boot_s(self) -> float:
+        """When the last frame came, a pong included, on the clock that never steps; before all time without one."""
 
     def ready_to_write(self, now: Now) -> bool:
         """Whether a command may be written: logged in, pong fresh, nothing unsent."""
@@ -157,8 +157,8 @@ class Publisher(Protocol):
     def publish(self, record: Outgoing) -> None:
         """Queue a record."""
 
-    def oldest_pending_ms(self) -> int | None:
-        """Return when the oldest event that is not durable yet was received."""
+    def oldest_pending_boot_s(self) -> float | None:
+        """Return when, on the clock that never steps, the oldest event that is not durable yet was received."""
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until everything queued is durable; False when time ran out."""

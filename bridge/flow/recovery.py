@@ -12,7 +12,7 @@ from bridge.contract.session import Alarm, Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
 from bridge.core.order_ends import name_row
-from bridge.core.sweep import ARCHIVE_MS, Sweep, Verdict
+from bridge.core.sweep import ARCHIVE_REACH_MS, Sweep, Verdict
 from bridge.core.traffic import Rows
 from bridge.errors import KafkaTrouble, ListTooLong, RowNotUnderstood, VenueError, VenueRefused
 from bridge.flow.events import Events
@@ -185,7 +185,7 @@ class Recovery:
         if not self._is_current():
             return
         if verdict is Verdict.MAY_CLOSE:
-            account.listening.close_gaps(sweep, self._clock())
+            account.listening.close_gaps(self._clock())
             self._log.info("gaps.closed", since_ms=sweep.since_ms)
         elif verdict is Verdict.MISSED:
             self._missed()
@@ -288,7 +288,7 @@ class Recovery:
         What waits in memory has a bound, and no other work waits long for what is made of the rows.
         """
         now_ms = self._clock().wall_ms
-        begin_ms, size_ms = max(since_ms, now_ms - ARCHIVE_MS), _DAY_MS
+        begin_ms, size_ms = max(since_ms, now_ms - ARCHIVE_REACH_MS), _DAY_MS
         while begin_ms < now_ms:
             end_ms = begin_ms + size_ms if begin_ms + size_ms < now_ms else None
             try:

@@ -116,8 +116,9 @@ class Takeover:
         committed = await self._membership.committed()
         end = await self._membership.end_offset()
         found = read_commit(committed.offset, committed.metadata, topic_id)
+        now_ms, horizon_ms = self._clock().wall_ms, int(self._terms.horizon_s * 1000)
         if isinstance(found, Beginning):
-            return Beginning(found.offset, clamp(found.stored, max(end, found.offset)))
+            return Beginning(found.offset, clamp(found.stored, max(end, found.offset), now_ms, horizon_ms))
         remains = await self._topics.remains()
         return begin_without_claims(
             remains,
@@ -125,8 +126,8 @@ class Takeover:
             was_committed=committed.offset is not None,
             begin=await self._membership.begin_offset(),
             end=end,
-            now_ms=self._clock().wall_ms,
-            horizon_ms=int(self._terms.horizon_s * 1000),
+            now_ms=now_ms,
+            horizon_ms=horizon_ms,
         )
 
     async def _find_foreign_owner(self, stored: Stored, own: Origin) -> str | None:

@@ -62,7 +62,7 @@ class Lane:
         self.one_by_one = False
         self.failed = False
         self._sequence = 0
-        self._oldest_received: deque[int] = deque()
+        self._oldest_received: deque[float] = deque()
 
     def begin_epoch(self) -> None:
         """Let the next record be the first of its epoch."""
@@ -75,12 +75,12 @@ class Lane:
         self.waiting.append(numbered)
         self.published += 1
         self.pending_bytes += numbered.size_bytes
-        if record.received_ms is not None:
+        if record.received_boot_s is not None:
             self.event_bytes += numbered.size_bytes
             # The smallest of a moving window: what is larger and came before can never be the smallest again.
-            while self._oldest_received and self._oldest_received[-1] > record.received_ms:
+            while self._oldest_received and self._oldest_received[-1] > record.received_boot_s:
                 self._oldest_received.pop()
-            self._oldest_received.append(record.received_ms)
+            self._oldest_received.append(record.received_boot_s)
 
     def hand_over(self, now_s: float) -> Numbered:
         """Move the next waiting record to those that the producer holds."""
@@ -107,10 +107,10 @@ class Lane:
             self.handed_bytes -= first.size_bytes
             self.pending_bytes -= first.size_bytes
             self.settled += 1
-            received_ms = first.record.received_ms
-            if received_ms is not None:
+            received_boot_s = first.record.received_boot_s
+            if received_boot_s is not None:
                 self.event_bytes -= first.size_bytes
-                if self._oldest_received[0] == received_ms:
+                if self._oldest_received[0] == received_boot_s:
                     self._oldest_received.popleft()
             if first.record.when_durable is not None:
                 told(first.record.when_durable)
@@ -123,6 +123,6 @@ class Lane:
         return self.waiting[0] if self.waiting else None
 
     @property
-    def oldest_received_ms(self) -> int | None:
-        """The smallest `received_ms` of the records that are not durable."""
+    def oldest_received_boot_s(self) -> float | None:
+        """The smallest `received_boot_s` of the records that are not durable."""
         return self._oldest_received[0] if self._oldest_received else None

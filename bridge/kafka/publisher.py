@@ -129,10 +129,10 @@ class Publisher:
         """What results and dead letters that are not durable take in memory, roughly."""
         return sum(self._lanes[stream].pending_bytes for stream in (Stream.RESULTS, Stream.DEAD_LETTERS))
 
-    def oldest_pending_ms(self) -> int | None:
-        """Return the smallest `received_ms` of the records that are not durable; None when all are."""
-        found = [lane.oldest_received_ms for lane in self._lanes.values()]
-        return min((ms for ms in found if ms is not None), default=None)
+    def oldest_pending_boot_s(self) -> float | None:
+        """Return the smallest `received_boot_s` of the records that are not durable; None when all are."""
+        found = [lane.oldest_received_boot_s for lane in self._lanes.values()]
+        return min((at for at in found if at is not None), default=None)
 
     @property
     def healthy(self) -> bool:

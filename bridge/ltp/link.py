@@ -36,8 +36,8 @@ class Link:
     """Feeds a conversation from a connection and the connection from the conversation.
 
     Connection and login are given up at `give_up_at`, on the clock that never steps, or when they take too long each.
-    `login` makes the login frame when the connection is open; `heard_ms` is that of the links before this one; `tell`
-    is given what happened, and what it raises ends the link and comes out of `live`.
+    `login` makes the login frame when the connection is open; `heard_boot_s` is that of the links before this one;
+    `tell` is given what happened, and what it raises ends the link and comes out of `live`.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Link:
         timing: Timing,
         clock: Callable[[], Now],
         give_up_at: float,
-        heard_ms: int,
+        heard_boot_s: float,
         login: Callable[[Now], bytes],
         tell: Callable[[LoggedIn | ClockReading | Received, Now], None],
     ) -> None:
@@ -57,7 +57,7 @@ class Link:
         self._timing = timing
         self._clock = clock
         self._give_up_at = give_up_at
-        self._heard_ms = heard_ms
+        self._heard_boot_s = heard_boot_s
         self._opened_at: float | None = None
         self._login = login
         self._tell = tell
@@ -83,9 +83,9 @@ class Link:
         return self._opened_at
 
     @property
-    def heard_ms(self) -> int:
-        """Unix ms of the last frame, of this link or of those before it."""
-        return self._heard_ms
+    def heard_boot_s(self) -> float:
+        """When the last frame came, of this link or of those before it."""
+        return self._heard_boot_s
 
     def ready_to_write(self, now: Now) -> bool:
         """Whether a command may be written: logged in, pings answered, nothing unsent."""
@@ -161,7 +161,7 @@ class Link:
                 case _:
                     self._tell(event, now)
         # Only now: what nobody could be told was not heard, and belongs to the gap.
-        self._heard_ms = now.wall_ms
+        self._heard_boot_s = now.mono
         self._advance(self._conversation)
 
     def _advance(self, conversation: Conversation) -> None:

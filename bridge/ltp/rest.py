@@ -178,7 +178,7 @@ class RestClient:
     async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[OrderRow]:
         """Ask for the orders that are over, of a symbol or of all, created between two Unix times in ms.
 
-        It reaches back `rest_reach.ARCHIVE_REACH_MS`. The newest stand first, as the venue has them.
+        It reaches back `sweep.ARCHIVE_REACH_MS`. The newest stand first, as the venue has them.
         """
         return await self._between((_HISTORY, _OLD_HISTORY), sym, begin_ms, end_ms, OrderRow)
 

@@ -2,12 +2,11 @@
 
 from typing import Final, NamedTuple
 
+from bridge.core.clocks import UNMEASURED_MS
+from bridge.core.sweep import ARCHIVE_REACH_MS
+
 _DAY_MS: Final = 24 * 3600 * 1000
-CLOCKS_MS: Final = 60_000
-"""The most by which our clock and the venue's can differ: beyond it the venue answers nothing (code 7000)."""
-RECENT_REACH_MS: Final = 7 * _DAY_MS - CLOCKS_MS
-ARCHIVE_REACH_MS: Final = 90 * _DAY_MS - CLOCKS_MS
-"""What is older is asked for nowhere."""
+RECENT_REACH_MS: Final = 7 * _DAY_MS - UNMEASURED_MS
 _OVERLAP_MS: Final = 3600 * 1000
 """Both lists are asked for this much at their boundary: a row may move while we ask."""
 
@@ -26,7 +25,7 @@ def spans(begin_ms: int, end_ms: int | None, now_ms: int) -> list[Span]:
     An end is always asked for, so that rows of later do not shift the pages. Without one it lies ahead of our clock by
     as much as the venue's may: no row that is there when we ask may be missed.
     """
-    end_ms = now_ms + CLOCKS_MS if end_ms is None else end_ms
+    end_ms = now_ms + UNMEASURED_MS if end_ms is None else end_ms
     begin_ms = max(begin_ms, now_ms - ARCHIVE_REACH_MS)
     recent_ms = now_ms - RECENT_REACH_MS
     asked = [Span(archived=False, begin_ms=max(begin_ms, recent_ms), end_ms=end_ms)]

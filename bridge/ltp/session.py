@@ -91,9 +91,9 @@ class Session:
         return self._link is not None and self._link.logged_in
 
     @property
-    def heard_ms(self) -> int:
-        """Unix ms of the last frame, a pong included; 0 before the first."""
-        return self._link.heard_ms if self._link is not None else 0
+    def heard_boot_s(self) -> float:
+        """When the last frame came, a pong included, on the clock that never steps; before all time without one."""
+        return self._link.heard_boot_s if self._link is not None else -math.inf
 
     def ready_to_write(self, now: Now) -> bool:
         """Whether a command may be written: logged in, pings answered, nothing unsent."""
@@ -207,7 +207,7 @@ class Session:
             timing=self._timing,
             clock=self._clock,
             give_up_at=give_up_at,
-            heard_ms=self.heard_ms,
+            heard_boot_s=self.heard_boot_s,
             login=self._login_frame,
             tell=self._tell,
         )

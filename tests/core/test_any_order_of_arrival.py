@@ -138,6 +138,6 @@ def test_durable_until_is_never_beyond_an_open_gap(spans: list[tuple[float, bool
             one.log_in()
         elif one.sweep() is Verdict.MAY_CLOSE:
             starts.clear()
-        assert one.account.listening.durable_until_ms(one.now.wall_ms) == min(starts, default=one.now.wall_ms)
+        assert one.account.listening.durable_until_ms(one.now.wall_ms, one.now) == min(starts, default=one.now.wall_ms)
     opened = {event["gapId"] for event in one.events("gap.opened")}
     assert len(opened) - len(one.events("gap.closed")) == len(starts)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from one_account import START
 from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 from bridge.contract.pushes import OrderPush
@@ -175,7 +176,7 @@ def test_what_means_nothing_to_a_reader_was_not_missed(stream: str, row: Row) ->
     rows = [row for row in rows if stream == "orders" or (stream == "assets") == ("coin" in row)]
     for _ in range(3):
         assert one.sweep(**{stream: rows}) is Verdict.NOTHING
-    assert one.recovery.audited_ms == one.now.wall_ms - 30_000
+    assert one.recovery.audited_ms(one.now) == one.now.wall_ms - 30_000
 
 
 def test_an_audit_publishes_nothing_but_the_end_of_what_was_empty() -> None:
@@ -243,7 +244,8 @@ def test_an_end_is_missed_when_every_look_finds_it_for_as_long_as_rest_may_lag()
     one.wait(0.1)
     assert one.sweep(positions=[]) is Verdict.MISSED
     assert (
-        one.recovery.missing() == f"REST knows what was not pushed: the end of OKX_PERP_ETH_USDT:NONE since {LOGIN_MS}"
+        one.recovery.missing()
+        == f"REST knows what was not pushed: the end of OKX_PERP_ETH_USDT:NONE since {START.boot_ms} ms after boot"
     )
     assert one.events("gap.opened")[-1]["fromMs"] == LOGIN_MS
     one.log_in().sweep(positions=[])

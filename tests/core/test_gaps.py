@@ -55,15 +55,15 @@ def test_closing_tells_what_was_recovered_and_what_is_lost_and_forgets() -> None
     gaps = GapLedger()
     _open(gaps, T, Cause.BUFFER_FULL)
     gaps.logged_in(_later(10))
-    gaps.credit(Stream.TRADES, T + 1, missed=True, sure_ms=T)
-    gaps.credit(Stream.MARGIN_CALLS, T + 2, missed=False, sure_ms=T)
+    gaps.credit(Stream.TRADES, T + 1, START, missed=True, sure_ms=T)
+    gaps.credit(Stream.MARGIN_CALLS, T + 2, START, missed=False, sure_ms=T)
     (closed,) = gaps.close(_later(30), (Lost.LIQUIDATIONS,))
     assert (closed.at, closed.gap_id, closed.cause, closed.lost) == (
         *(T + 30, "7-1"),
         *(Cause.BUFFER_FULL, (Lost.LIQUIDATIONS,)),
     )
     assert closed.recovered == Recovered(trades=1, margin_calls=1)
-    assert (len(gaps), gaps.since_ms(0), gaps.close(_later(40), ())) == (0, None, [])
+    assert (len(gaps), gaps.since_ms(0, START), gaps.close(_later(40), ())) == (0, None, [])
 
 
 def test_counts_are_named_as_in_the_contract() -> None:
@@ -80,15 +80,15 @@ def test_durable_until_is_the_start_of_the_oldest_gap(starts: list[int], live: i
     for at in starts:
         _open(gaps, T + at)
         gaps.logged_in(START)
-    assert gaps.durable_until_ms(T + live) == T + min(starts)
+    assert gaps.durable_until_ms(T + live, START) == T + min(starts)
     gaps.close(START, ())
-    assert gaps.durable_until_ms(T + live) == T + live
+    assert gaps.durable_until_ms(T + live, START) == T + live
 
 
 def test_without_gap_and_stream_the_predecessor_is_believed() -> None:
     """Nothing was received, so what it made durable is all there is."""
-    assert GapLedger(T - 5).durable_until_ms(0) == T - 5
-    assert GapLedger(T - 5).durable_until_ms(T) == T
+    assert GapLedger(T - 5).durable_until_ms(0, START) == T - 5
+    assert GapLedger(T - 5).durable_until_ms(T, START) == T
 
 
 def test_a_missed_row_from_before_all_gaps_moves_the_first_back() -> None:
@@ -96,9 +96,9 @@ def test_a_missed_row_from_before_all_gaps_moves_the_first_back() -> None:
     gaps = GapLedger()
     _open(gaps, T)
     _open(gaps, T + 100)
-    gaps.credit(Stream.TRADES, T - 40, missed=True, sure_ms=T)
-    assert gaps.durable_until_ms(T + 500) == T - 40
-    assert gaps.since_ms(OVERLAP_MS) == T - 40 - OVERLAP_MS
+    gaps.credit(Stream.TRADES, T - 40, START, missed=True, sure_ms=T)
+    assert gaps.durable_until_ms(T + 500, START) == T - 40
+    assert gaps.since_ms(OVERLAP_MS, START) == T - 40 - OVERLAP_MS
     first, second = gaps.close(START, ())
     assert (first.from_ms, first.recovered, second.from_ms) == (T - 40, Recovered(trades=1), T + 100)
 
@@ -107,9 +107,9 @@ def test_before_a_missed_row_others_may_have_been_overtaken() -> None:
     """The gap begins where it was last known that nothing is missing, if that is earlier."""
     gaps = GapLedger()
     _open(gaps, T)
-    gaps.credit(Stream.ORDERS, T - 40, missed=True, sure_ms=T - 70)
-    gaps.credit(Stream.ORDERS, T - 90, missed=True, sure_ms=T - 70)
-    assert gaps.start_ms == T - 90
+    gaps.credit(Stream.ORDERS, T - 40, START, missed=True, sure_ms=T - 70)
+    gaps.credit(Stream.ORDERS, T - 90, START, missed=True, sure_ms=T - 70)
+    assert gaps.start_ms(START) == T - 90
 
 
 def test_gaps_that_were_left_open_are_closed_with_the_next_owners() -> None:
@@ -144,8 +144,8 @@ def test_a_missed_row_from_after_the_login_makes_the_gap_longer() -> None:
     gaps = GapLedger()
     _open(gaps, T)
     gaps.logged_in(_later(10))
-    gaps.credit(Stream.TRADES, T + 12, missed=True, sure_ms=T)
-    gaps.credit(Stream.ASSETS, T + 14, missed=False, sure_ms=T)
+    gaps.credit(Stream.TRADES, T + 12, START, missed=True, sure_ms=T)
+    gaps.credit(Stream.ASSETS, T + 14, START, missed=False, sure_ms=T)
     (closed,) = gaps.close(_later(30), ())
     assert (closed.from_ms, closed.to_ms) == (T, T + 12)
 
@@ -154,8 +154,8 @@ def test_what_was_not_missed_or_has_no_time_moves_nothing() -> None:
     """A balance that stood unpublished for years is no gap of years."""
     gaps = GapLedger()
     _open(gaps, T)
-    gaps.credit(Stream.ASSETS, T - 40, missed=False, sure_ms=T)
-    gaps.credit(Stream.ASSETS, 0, missed=True, sure_ms=T)
+    gaps.credit(Stream.ASSETS, T - 40, START, missed=False, sure_ms=T)
+    gaps.credit(Stream.ASSETS, 0, START, missed=True, sure_ms=T)
     (closed,) = gaps.close(START, ())
     assert (closed.from_ms, closed.recovered) == (T, Recovered(assets=2))
 
@@ -168,7 +168,7 @@ def test_a_row_counts_for_the_last_gap_that_began_before_it(starts: set[int], ro
     for at in ordered:
         _open(gaps, T + at)
     for row in rows:
-        gaps.credit(Stream.TRADES, T + row, missed=False, sure_ms=T)
+        gaps.credit(Stream.TRADES, T + row, START, missed=False, sure_ms=T)
     bounds = [-1000, *ordered[1:], 1000]
     expected = [sum(begin <= row < end for row in rows) for begin, end in pairwise(bounds)]
     assert [closed.recovered.trades for closed in gaps.close(START, ())] == expected
@@ -179,20 +179,20 @@ def test_rows_matter_from_the_overlap_before_the_oldest_gap() -> None:
     gaps = GapLedger()
     _open(gaps, T + 100)
     _open(gaps, T)
-    assert gaps.since_ms(OVERLAP_MS) == T - OVERLAP_MS
+    assert gaps.since_ms(OVERLAP_MS, START) == T - OVERLAP_MS
 
 
 def test_the_first_start_overlaps_with_nothing() -> None:
     """What was before it is nobody's: neither then, nor when a link is lost right afterwards."""
     gaps = GapLedger()
     _open(gaps, T, Cause.FIRST_START)
-    assert gaps.since_ms(OVERLAP_MS) == T
+    assert gaps.since_ms(OVERLAP_MS, START) == T
     _open(gaps, T + 100)
-    assert gaps.since_ms(OVERLAP_MS) == T
+    assert gaps.since_ms(OVERLAP_MS, START) == T
     gaps.close(START, ())
     _open(gaps, T + 200)
-    assert gaps.since_ms(OVERLAP_MS) == T
+    assert gaps.since_ms(OVERLAP_MS, START) == T
     _open(gaps, T + 2 * OVERLAP_MS)
     gaps.close(START, ())
     _open(gaps, T + 2 * OVERLAP_MS)
-    assert gaps.since_ms(OVERLAP_MS) == T + OVERLAP_MS
+    assert gaps.since_ms(OVERLAP_MS, START) == T + OVERLAP_MS

@@ -12,7 +12,7 @@ from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause, Lost
 from bridge.contract.topics import Stream
 from bridge.core.skew import Skew
-from bridge.core.sweep import ARCHIVE_MS, Verdict
+from bridge.core.sweep import ARCHIVE_REACH_MS, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def test_rows_that_were_missed_are_published_as_recovered() -> None:
         (Stream.ASSETS, b"OKX:USDT", None),
         (Stream.POSITIONS, b"OKX_PERP_ETH_USDT:NONE", None),
     ]
-    assert {(record.recovered, record.time_ms, record.received_ms) for record in records} == {(True, GAP_MS, None)}
+    assert {(record.recovered, record.time_ms, record.received_boot_s) for record in records} == {(True, GAP_MS, None)}
     assert records[0].value == raw(order(GAP_MS))
 
 
@@ -141,13 +141,13 @@ def test_what_a_successor_reads_is_what_its_first_sweep_asks_for() -> None:
 def test_what_cannot_be_given_back_is_named() -> None:
     """Always what REST does not tell; older executions and unreadable rows only where there are some."""
     one = OneRecovery().begin()
-    always = one.recovery.lost(one.recovery.begin(one.now))
+    always = one.recovery.lost(one.now)
     assert always == (Lost.SNAPSHOTS_BETWEEN, Lost.MARGIN_CALLS, Lost.LIQUIDATIONS, Lost.UNRECOGNIZED)
-    old = OneRecovery(ended_ms=LOGIN_MS - ARCHIVE_MS - 1).begin().recovery
+    old = OneRecovery(ended_ms=LOGIN_MS - ARCHIVE_REACH_MS - 1).begin().recovery
     sweep = old.begin(START)
     assert old.take(sweep, Stream.TRADES, [b"{}", b"no"], START) == set()
     old.end(sweep, START)
-    assert (sweep.unreadable, old.lost(sweep)) == (2, (*always, Lost.OLD_TRADES, Lost.UNREADABLE_ROWS))
+    assert (sweep.unreadable, old.lost(START)) == (2, (*always, Lost.OLD_TRADES, Lost.UNREADABLE_ROWS))
 
 
 @pytest.mark.parametrize(
@@ -314,9 +314,10 @@ def test_a_trade_that_an_audit_misses_is_asked_for_again() -> None:
 
 def test_where_no_audit_succeeds_a_successor_looks_further_back() -> None:
     """What is durable was received; that everything was pushed is sure only up to the last audit, and some time on."""
-    listening = OneRecovery().healthy().account.listening
-    assert listening.durable_until_ms(LOGIN_MS + 100_000) == LOGIN_MS + 100_000
-    assert listening.durable_until_ms(LOGIN_MS + 3_600_000) == LOGIN_MS + 150_000
+    one = OneRecovery().healthy()
+    listening = one.account.listening
+    assert listening.durable_until_ms(LOGIN_MS + 100_000, one.now) == LOGIN_MS + 100_000
+    assert listening.durable_until_ms(LOGIN_MS + 3_600_000, one.now) == LOGIN_MS + 150_000
 
 
 def test_a_slow_answer_tells_nothing_new_of_the_clocks() -> None:

@@ -111,7 +111,7 @@ def test_a_date_that_is_yet_to_come_is_not_believed() -> None:
         standing = Standing(HORIZON_S)
         ahead = _of(Stream.ASSETS, asset(T + 3_600_000, "1"))
         if remembered:
-            standing.remember(ahead, T)
+            standing.remember(ahead, T, T)
         else:
             standing.take(ahead, T, ReadMs(T, T))
         assert standing.take(_of(Stream.ASSETS, asset(T + 5, "2")), T + 5, ARRIVED) is None
@@ -212,8 +212,8 @@ def test_only_so_many_are_published_again_at_once(monkeypatch: pytest.MonkeyPatc
 def test_what_an_earlier_owner_published_stands_as_its_topic_ends() -> None:
     """The last record of a key, and due by the time of that record."""
     standing, (first, last) = _orders(order(T), order(T + 1))
-    standing.remember(first, T)
-    standing.remember(last, T + 5)
+    standing.remember(first, T, T)
+    standing.remember(last, T + 5, T + 5)
     assert standing.due(T + 5 + REFRESH_MS - 1) == []
     assert [stood.element for stood in standing.due(T + 5 + REFRESH_MS)] == [last]
 

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.core.claims import Origin, Stored, encode, key_fingerprint
 from bridge.core.replay import TopicEnd
-from bridge.core.sweep import ARCHIVE_MS
+from bridge.core.sweep import ARCHIVE_REACH_MS
 from bridge.core.takeover_plan import (
     Beginning,
     Remains,
@@ -77,7 +77,7 @@ def test_the_epoch_goes_on_from_the_highest_there_is() -> None:
         (Remains((TopicEnd(1, NOW_MS - 5),), was_written=True, last_login_ms=NOW_MS + 500), NOW_MS),
         (Remains((TopicEnd(1, NOW_MS - 5), TopicEnd()), was_written=True), NOW_MS - 5 - HOUR_MS),
         (Remains((TopicEnd(1, NOW_MS + 5),), was_written=True), NOW_MS - HOUR_MS),
-        (Remains((TopicEnd(), TopicEnd()), was_written=True), NOW_MS - ARCHIVE_MS),
+        (Remains((TopicEnd(), TopicEnd()), was_written=True), NOW_MS - ARCHIVE_REACH_MS),
     ],
     ids=["a login", "a login to come", "a record", "a record to come", "nothing"],
 )
@@ -94,8 +94,15 @@ def test_whose_the_account_is_stays_known_without_the_commit() -> None:
 
 def test_an_old_doubt_ends_with_the_log() -> None:
     """Below an offset that no command has yet, nothing can have been claimed."""
-    assert Stored(1, 0, (), 9) == clamp(Stored(1, 0, (), 10**18), 9)
+    assert Stored(1, 0, (), 9) == clamp(Stored(1, 0, (), 10**18), 9, NOW_MS, HOUR_MS)
     assert "an earlier owner's claims were lost: 3" in in_words(Beginning(0, Stored(1, 0, (), 9)), 3, 0)
+
+
+def test_what_is_durable_until_a_time_to_come_was_told_by_a_clock_that_was_ahead() -> None:
+    """Then nobody knows since when something is missing, and one horizon is looked back."""
+    told = (NOW_MS + 10_800_000, NOW_MS + 1, NOW_MS)
+    durable = [clamp(Stored(1, ms, ()), 0, NOW_MS, HOUR_MS).durable_until_ms for ms in told]
+    assert durable == [NOW_MS - HOUR_MS, NOW_MS - HOUR_MS, NOW_MS]
 
 
 def test_another_environment_is_told() -> None:

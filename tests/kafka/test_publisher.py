@@ -166,14 +166,14 @@ async def test_budget_and_oldest(kafka: Kafka, make_topics: MakeTopics, publishe
     await make_topics(kafka, *PUBLISHED)
     publisher = await publisher_of(kafka)
     publisher.publish(order(0, size=200_000))
-    assert (False, None) == (publisher.overfull, publisher.oldest_pending_ms())
-    publisher.publish(order(1, received_ms=500, size=60_000))
-    publisher.publish(order(2, received_ms=400, size=60_000, stream=Stream.TRADES))
-    publisher.publish(order(3, received_ms=450))
-    assert (True, 400) == (publisher.overfull, publisher.oldest_pending_ms())
+    assert (False, None) == (publisher.overfull, publisher.oldest_pending_boot_s())
+    publisher.publish(order(1, received_boot_s=500, size=60_000))
+    publisher.publish(order(2, received_boot_s=400, size=60_000, stream=Stream.TRADES))
+    publisher.publish(order(3, received_boot_s=450))
+    assert (True, 400) == (publisher.overfull, publisher.oldest_pending_boot_s())
     assert publisher.pending_bytes > 320_000
     assert await publisher.flush(5)
-    assert (False, 0, None) == (publisher.overfull, publisher.pending_bytes, publisher.oldest_pending_ms())
+    assert (False, 0, None) == (publisher.overfull, publisher.pending_bytes, publisher.oldest_pending_boot_s())
 
 
 async def test_oversize_record_harms_nothing(
@@ -280,7 +280,7 @@ async def test_killed_broker_loses_nothing(
     async def stream(count: int) -> None:
         nonlocal total
         for _ in range(count):
-            publisher.publish(order(total, size=300, received_ms=total))
+            publisher.publish(order(total, size=300, received_boot_s=total))
             total += 1
             if total % 20 == 0:
                 await asyncio.sleep(0.002)
@@ -292,7 +292,7 @@ async def test_killed_broker_loses_nothing(
     await stream(1500)
     await until(lambda: not publisher.healthy, 15)
     assert publisher.overfull
-    assert publisher.oldest_pending_ms() is not None
+    assert publisher.oldest_pending_boot_s() is not None
     await own_broker.restart()
     await stream(500)
     assert await publisher.flush(30)
@@ -332,7 +332,7 @@ async def test_ending_without_broker(
         begun = time.monotonic()
         await asyncio.gather(publisher.stop(0.5), member.leave())
         assert time.monotonic() - begun < 9
-        assert publisher.oldest_pending_ms() is None
+        assert publisher.oldest_pending_boot_s() is None
         assert publisher.pending_bytes > 0
         if recover is not None:
             await recover()

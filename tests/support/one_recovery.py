@@ -82,6 +82,7 @@ class OneRecovery:
         self.terms = msgspec.structs.replace(TERMS, **terms)
         self.account = Account("ltp", "main", self.terms, epoch=3, start=0, durable_until_ms=ended_ms, now=START)
         self._reads_clocks = read
+        self._venue_ahead_ms = 0
         if read:
             read_clocks(self.account, START)
         self.recovery = self.account.listening.recovery
@@ -108,7 +109,17 @@ class OneRecovery:
         """Let time pass on both clocks."""
         self.now = Now(self.now.mono + seconds, self.now.wall_ms + int(seconds * 1000))
         if self._reads_clocks:
-            read_clocks(self.account, self.now)
+            read_clocks(self.account, self.now, venue_ahead_ms=self._venue_ahead_ms)
+
+    def set_clock(self, ms: int) -> None:
+        """Set the wall clock by so much; the venue's goes on."""
+        self.now = Now(self.now.mono, self.now.wall_ms + ms)
+        self._venue_ahead_ms -= ms
+
+    @property
+    def venue_ms(self) -> int:
+        """What the venue's clock reads."""
+        return self.now.wall_ms + self._venue_ahead_ms
 
     def tick(self) -> list[Outgoing]:
         """Do what is due; return the records."""
@@ -158,7 +169,7 @@ class OneRecovery:
         """End a sweep, with what follows from it."""
         verdict = self.recovery.end(sweep, self.now)
         if verdict is Verdict.MAY_CLOSE:
-            self.account.listening.close_gaps(sweep, self.now)
+            self.account.listening.close_gaps(self.now)
         elif verdict is Verdict.MISSED:
             self.lose(Cause.PUSHES_MISSED)
         self._collect()

@@ -5,6 +5,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -146,9 +147,9 @@ class Topics:
         """Return what answers that are not durable take."""
         return sum(len(one.value or b"") for _, one in self.pending)
 
-    def oldest_pending_ms(self) -> int | None:
+    def oldest_pending_boot_s(self) -> float | None:
         """Return when the oldest event that is not durable was received."""
-        return min((one.received_ms for _, one in self.pending if one.received_ms is not None), default=None)
+        return min((one.received_boot_s for _, one in self.pending if one.received_boot_s is not None), default=None)
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until everything is durable, or the time is over."""
@@ -487,7 +488,7 @@ class Session:
         self._venue = venue
         self.listener = listener
         self.logged_in = False
-        self.heard_ms = 0
+        self.heard_boot_s = -inf
         self._ended: asyncio.Future[tuple[Cause, str]] | None = None
 
     def ready_to_write(self, now: Now) -> bool:
@@ -514,7 +515,7 @@ class Session:
 
     def heard(self, event: Received) -> None:
         """Let a frame arrive."""
-        self.heard_ms = clock().wall_ms
+        self.heard_boot_s = clock().mono
         self.listener.received(event, clock())
 
     def drop(self, cause: Cause, detail: str) -> None:
@@ -532,7 +533,7 @@ class Session:
                 await asyncio.sleep(0.01)
                 continue
             self._ended = asyncio.get_running_loop().create_future()
-            self.logged_in, self.heard_ms = True, clock().wall_ms
+            self.logged_in, self.heard_boot_s = True, clock().mono
             self.listener.logged_in("here", clock())
             cause, detail = Cause.STOPPED, "stopped"
             try:
