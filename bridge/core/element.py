@@ -51,6 +51,11 @@ class Element(Struct, frozen=True):
     order: OrderPush | None = None
     trade: TradePush | None = None
 
+    @property
+    def is_nameless(self) -> bool:
+        """Whether it tells no orderId of its order, as of one that was refused (LTP docs, Query Order)."""
+        return self.order is not None and not self.order.order_id
+
 
 def number(text: Amount | None) -> str:
     """Write a decimal in one way, so that `0.50` and `0.5` name the same fact; other text stays as it is."""
@@ -94,16 +99,18 @@ def differs(row: Meaning, known: Meaning) -> bool:
 def _order(value: bytes) -> Element:
     """Name a snapshot by orderId, state, executed quantity and time of change.
 
-    An action that is not told contradicts none: the history tells no action.
+    Without an orderId the clientOrderId stands in its place. An action that is not told contradicts none: the history
+    tells no action.
     """
     push, value = decode_push(value, OrderPush)
     executed, state = number(push.executed_qty), canonical_state(push.order_state)
+    name = str(push.order_id) or push.client_order_id
     return Element(
         Stream.ORDERS,
-        str(push.order_id),
+        name or NOWHERE,
         value,
         milliseconds(push.update_at),
-        event_id=f"order:{push.order_id}:{state}:{executed}:{push.update_at or 0}",
+        event_id=f"order:{name}:{state}:{executed}:{push.update_at or 0}" if name else None,
         progress=progress(push),
         meaning=(
             state,

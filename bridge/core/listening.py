@@ -77,6 +77,8 @@ class Listening:
         if element.trade is not None:
             self._router.remember_trade(element)
             return
+        if element.is_nameless:
+            return
         age_ms = max(self._began.wall_ms - published_ms, 0)  # the clock of who published it may be ahead of ours
         self._standing.remember(element, self._began.boot_ms - age_ms, published_ms)
         if element.order is not None:

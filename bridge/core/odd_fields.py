@@ -25,6 +25,7 @@ _NEEDED: Final[dict[type[Struct], tuple[str, ...]]] = {
     LiquidationPush: ("liquidationEventId",),
 }
 """What says who and what a push is about: without it there is nothing to publish it under."""
+_REPLACED: Final = "\ufffd".encode()
 _NULL: Final = Raw(b"null")
 _EMPTY: Final = Raw(b'""')
 
@@ -36,9 +37,11 @@ P = TypeVar("P", bound=Struct)
 def decode_push(value: bytes, kind: type[P]) -> tuple[P, bytes]:
     """Return what a push or row says, and its bytes: its own, unless a field had to be written as documented.
 
-    A number or truth where text belongs becomes that text; what is no single value is dropped. Raises one of UNREADABLE
-    where it does not tell what it is about, or is no JSON object.
+    A number or truth where text belongs becomes that text; what is no single value is dropped; bytes that are no text
+    become U+FFFD. Raises one of UNREADABLE where it does not tell what it is about, or is no JSON object.
     """
+    if not value.isascii():
+        value = _as_text_only(value, _NEEDED[kind])
     try:
         return msgspec.json.decode(value, type=kind), value
     except msgspec.ValidationError:
@@ -49,6 +52,19 @@ def decode_push(value: bytes, kind: type[P]) -> tuple[P, bytes]:
 def has_id(trade: TradePush) -> bool:
     """Whether an execution has an id of its own: some that the venue makes by itself have "" or "0"."""
     return bool(str(trade.transaction_id).strip().strip("0"))
+
+
+def _as_text_only(value: bytes, needed: tuple[str, ...]) -> bytes:
+    """Return bytes of JSON as UTF-8, which readers of a topic of JSON expect. Raises one of UNREADABLE."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        mended = value.decode(errors="replace").encode()
+        fields = decode_fields(mended)
+        if any(_REPLACED in bytes(fields.get(name, _NULL)) for name in needed):
+            raise  # what it is about cannot be told
+        return mended
+    return value
 
 
 def _as_documented(value: bytes, kind: type[Struct], needed: tuple[str, ...]) -> bytes:

@@ -35,7 +35,7 @@ def find_refused(element: Element, orders: Orders) -> Element:
 
     What rests or was executed cannot be refused any more: then it is of another order of that name.
     """
-    if element.key or element.order is None or not element.order.client_order_id:
+    if element.order is None or element.order.order_id or not element.order.client_order_id:
         return element
     named = orders.find(None, element.order.client_order_id)
     if named is None or named.over or named.state not in {"", "NEW"}:

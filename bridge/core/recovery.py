@@ -147,8 +147,8 @@ class Recovery:
             except UNREADABLE:
                 sweep.unreadable += 1
                 continue
-            if not element.key:
-                # A refused order may have no orderId (LTP docs, Query Order): nothing can stand under no name.
+            if element.is_nameless:
+                # Whether it was pushed under its orderId cannot be told.
                 sweep.unreadable += 1
                 continue
             keys.add(element.key)

@@ -105,7 +105,7 @@ class Router:
         records = [_record(element, now, element.event_id, recovered=recovered)]
         if element.stream is Stream.MARGIN_CALLS:
             self._on_margin_call(element.value, now)
-        if element.stream in STATE_STREAMS:
+        if element.stream in STATE_STREAMS and not element.is_nameless:
             read = self._read_venue(now)
             if recovered:
                 newer = self._standing.take(element, now.boot_ms, told_ms=_happened_ms(element, read, now))

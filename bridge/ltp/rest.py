@@ -151,12 +151,12 @@ class RestClient:
     async def assets(self) -> Rows[bytes]:
         """Ask for the balance of every coin, as `Assets` would tell it."""
         listing = await self._list(_ASSETS, {}, AssetRow)
-        return Rows((row.raw for row in listing.rows.values()), len(listing.unreadable))
+        return Rows((row.raw for row in listing.rows.values()), listing.unread)
 
     async def open_orders(self) -> Rows[OrderRow]:
         """Ask for every open order of the portfolio."""
         listing = await self._list(_OPEN_ORDERS, {}, OrderRow)
-        return Rows(listing.rows.values(), len(listing.unreadable))
+        return Rows(listing.rows.values(), listing.unread)
 
     async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
         """Ask for one order by either of its names; None when the venue says that there is none (401018).
@@ -195,7 +195,7 @@ class RestClient:
         for span in spans(begin_ms, end_ms, self._clock().wall_ms):
             params = {**of_sym, "begin": str(span.begin_ms), "end": str(span.end_ms)}
             listing = await self._list(routes[span.archived], params, kind, only_grows=True)
-            unreadable += len(listing.unreadable)
+            unreadable += listing.unread
             for key, row in listing.rows.items():
                 found.setdefault(key, row)
         return Rows(found.values(), unreadable)

@@ -52,11 +52,13 @@ class Listing(Generic[R]):
         """What the rows of this reading take, roughly."""
         self._met: set[object] = set()
         self._totals: list[int] = []
+        self._taken = 0
 
     def begin(self) -> None:
         """Begin another reading."""
         self._met.clear()
         self._totals.clear()
+        self._taken = 0
         self.size_bytes = 0
 
     def page(self, total: int | None) -> None:
@@ -67,6 +69,7 @@ class Listing(Generic[R]):
     def take(self, raw: bytes, row: R | None) -> None:
         """Take a row; None is one that was not understood. Of two that are as new the later one counts."""
         self.size_bytes += len(raw) + ROW_BYTES
+        self._taken += 1
         if row is None:
             self._met.add(raw)
             self.unreadable.add(raw)
@@ -76,16 +79,26 @@ class Listing(Generic[R]):
         if known is None or row.updated_ms >= known.updated_ms:
             self.rows[row.key] = row
 
+    @property
+    def _untold(self) -> int:
+        """How many rows fewer came than there are, by a count that was the same on every page."""
+        return max(0, self._totals[0] - self._taken) if len(set(self._totals)) == 1 else 0
+
+    @property
+    def unread(self) -> int:
+        """How many rows are not there: not understood, or counted by the venue and not listed in the last reading."""
+        return len(self.unreadable) + self._untold
+
     def is_whole(self, *, only_grows: bool) -> bool:
         """Whether this reading can have missed no row that was listed all the while, where the newest stand first.
 
         A row that is added pushes others to a later page, where they come twice. A row that goes pulls others to a page
         that was read already: then fewer were met than there should be, or their number changed. One page is one
-        moment.
+        moment, and has as many rows as it says there are.
         """
         totals, met = self._totals, len(self._met)
         if len(totals) <= 1:
-            return True
+            return not self._untold
         if only_grows:
             return met >= totals[0] and all(one <= other for one, other in pairwise(totals))
         return met >= totals[-1] and len(set(totals)) == 1

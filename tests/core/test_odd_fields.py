@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from one_recovery import CHANNELS, LOGIN_MS, OneRecovery, order, raw, trade
+from one_recovery import CHANNELS, LOGIN_MS, OneRecovery, asset, order, position, raw, trade
 
 from bridge.contract.pushes import MarginCallPush, OrderPush, TradePush
 from bridge.contract.topics import Stream
@@ -45,6 +45,36 @@ def test_a_value_where_text_belongs_becomes_that_text(token: str, text: str | No
     push, value = decode_push(f'{{"orderId":"1","orderState":"OPEN","side":{token},"x":1.0}}'.encode(), OrderPush)
     assert push.side == text
     assert b'"x":1.0' in value
+
+
+@pytest.mark.parametrize("stream", [Stream.ORDERS, Stream.TRADES, Stream.ASSETS, Stream.POSITIONS])
+@pytest.mark.parametrize("text", [b"\xff", b"\xed\xa0\x80", b"caf\xe9", "caf\u00e9".encode()])
+def test_what_is_published_as_json_is_utf_8(stream: Stream, text: bytes) -> None:
+    """Whatever bytes stand in a field that nobody reads, and the frame is kept whole beside it, as it came."""
+    makers = {Stream.ORDERS: order, Stream.TRADES: trade, Stream.ASSETS: asset, Stream.POSITIONS: position}
+    row = raw(makers[stream](LOGIN_MS) | {"reason": "?"}).replace(b"?", text)
+    one = OneRecovery().begin()
+    one.account.received(Push(CHANNELS[stream], row, b"whole"), one.now)
+    one.tick()
+    (record,) = one.records(stream)
+    assert json.loads((record.value or b"").decode())["reason"] == text.decode(errors="replace")
+    assert [record.value for record in one.records(Stream.UNRECOGNIZED)] == [b"whole"] * (record.value != row)
+    sweep = OneRecovery().begin()
+    sweep.recovery.take(sweep.recovery.begin(sweep.now), stream, [row], sweep.now)
+    assert [told.value for told in sweep.account.drain() if told.stream is stream] == [record.value]
+
+
+@pytest.mark.parametrize("name", ["orderId", "orderState"])
+def test_what_is_no_text_names_nothing(name: str) -> None:
+    """It is on `unrecognized` alone."""
+    row = raw(order(LOGIN_MS) | {name: "7?"}).replace(b"?", b"\xff")
+    one = OneRecovery().begin()
+    one.account.received(Push("Orders", row, b"whole"), one.now)
+    one.tick()
+    assert (one.records(Stream.ORDERS), [record.value for record in one.records(Stream.UNRECOGNIZED)]) == (
+        [],
+        [b"whole"],
+    )
 
 
 def test_times_and_ids_that_are_fractions_are_read() -> None:

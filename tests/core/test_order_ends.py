@@ -193,3 +193,20 @@ def test_so_many_orders_await_their_push_and_no_more(monkeypatch: pytest.MonkeyP
         one.account._orders.acked(f"{n}", f"name{n}", SYM, one.now.wall_ms)
     one.wait(4)
     assert one.recovery.overdue.pop(one.now) == ["2", "3"]
+
+
+def test_refusals_of_two_orders_that_are_not_named_are_two() -> None:
+    """Each under its clientOrderId: neither hides the other from a reader, or stands for the other."""
+    one = OneRecovery().healthy()
+    told = [one.push(Stream.ORDERS, _refusal(name) | {"updateAt": "1795000000000"})[0] for name in ("mine", "theirs")]
+    assert [(record.key, record.event_id) for record in told] == [
+        (b"mine", "order:mine:REJECT:0:1795000000000"),
+        (b"theirs", "order:theirs:REJECT:0:1795000000000"),
+    ]
+    nobody = _refusal("")
+    for _ in range(2):
+        (record,) = one.push(Stream.ORDERS, nobody)
+        assert (record.key, record.event_id) == (b"UNKNOWN", None)
+    one.remember(Stream.ORDERS, _refusal("remembered"))
+    one.wait(3600)
+    assert [record for record in one.tick() if record.stream is Stream.ORDERS] == []

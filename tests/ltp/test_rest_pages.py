@@ -70,13 +70,28 @@ def test_a_list_that_holds_still_is_whole() -> None:
     """Nothing is read twice for nothing, nor where the venue does not count."""
     assert _whole([7, 7, 7], 7)
     assert _whole([None, None], 5)
-    assert _whole([900], 5)
+    assert _whole([5], 5)
+    assert _whole([0], 5)
 
 
 def test_what_should_only_grow_and_shrinks_is_not_whole() -> None:
     """Then it is read again like any other."""
     assert not _whole([7, 6], 7, only_grows=True)
     assert not _whole([7, 7], 6, only_grows=True)
+
+
+def test_a_list_that_says_of_itself_that_there_is_more_is_not_whole() -> None:
+    """Nothing may be concluded from what it lacks: the rows that it does not show count as not understood."""
+    for only_grows in (False, True):
+        assert not _whole([423], 100, only_grows=only_grows)
+    listing = Listing[OrderRow]()
+    for totals, unread in (([423], 323), ([423, 423], 323), ([423, 424], 0), ([], 0), ([7], 0)):
+        listing.begin()
+        for total in totals:
+            listing.page(total)
+        for number in range(100):
+            listing.take(b"", _row(number))
+        assert listing.unread == unread
 
 
 def test_rows_that_are_none_were_met_too() -> None:
