@@ -4,7 +4,9 @@ Endpoints are numbers here: their places in the list, which is in order of prefe
 between attempts, and the spacing of logins.
 
 Each endpoint in its turn gets two attempts and its share of `failover_after_s`, so that all of them have been tried
-when that is over. A venue that answers but does not want the key is the same everywhere: that moves nothing.
+when that is over. A venue that answers but does not want the key is the same everywhere: that moves nothing. But an
+endpoint that was gone back to, and refuses the key that another one has just taken, is left at once, and gone back to
+ever more seldom: a probe does not log in, so it cannot tell.
 """
 
 import math
@@ -14,6 +16,8 @@ from bridge.core.now import Now
 
 ATTEMPTS_MAX: Final = 2
 """Failures in a row, after which the next endpoint is tried."""
+_DOUBLINGS_MAX: Final = 5
+"""The time between two returns grows to 32 times what is set: 8 h with the default of 15 minutes."""
 PROBES: Final = 10
 """How often the preferred endpoint is probed in the time that it has to answer for."""
 
@@ -34,6 +38,8 @@ class Endpoints:
         self._stable_s = failback_stable_s
         self._period_s = failback_period_s
         self._failed_back_at = -math.inf
+        self._is_returning = False
+        self._returns_refused = 0
         self._good_since: float | None = None
         self._probed_at = -math.inf
         self._free_at = [-math.inf] * count
@@ -70,8 +76,30 @@ class Endpoints:
         self._failures = 0
         self.resume()
 
+    @property
+    def is_returning(self) -> bool:
+        """Whether the preferred endpoint was gone back to, and no login was accepted there since."""
+        return self._is_returning
+
+    @property
+    def next_return_s(self) -> float:
+        """How long after a return that is refused now the next is made at the earliest; it doubles with each."""
+        return self._return_after_s(self._returns_refused + 1)
+
+    def return_refused(self, now: Now) -> bool:
+        """Take in that a login was refused. Returns whether that moved `current`, because it had been gone back to."""
+        if not self._is_returning:
+            return False
+        self._returns_refused += 1
+        return self._move(now)
+
+    def _return_after_s(self, refused: int) -> float:
+        return self._period_s * 2.0 ** min(refused, _DOUBLINGS_MAX)
+
     def lost(self, lived_s: float, now: Now) -> None:
         """Take in that a session ended. One that did not live for `failover_after_s` is no better than a failure."""
+        if self._is_returning:
+            self._is_returning, self._returns_refused = False, 0
         self._turn_began = now.mono
         self._failures = self._failures + 1 if lived_s < self._failover_after_s else 0
         if self._failures >= ATTEMPTS_MAX:
@@ -91,17 +119,19 @@ class Endpoints:
         return (
             self._good_since is not None
             and now.mono - self._good_since >= self._stable_s
-            and now.mono - self._failed_back_at >= self._period_s
+            and now.mono - self._failed_back_at >= self._return_after_s(self._returns_refused)
         )
 
     def fail_back(self, now: Now) -> None:
         """Go back to the preferred endpoint: the session at the other one was ended for it."""
         self.current = 0
+        self._is_returning = True
         self._failures = 0
         self._turn_began = self._failed_back_at = now.mono
 
     def _move(self, now: Now) -> bool:
         """Go to the next endpoint, round the list. Returns whether there is another."""
+        self._is_returning = False
         self._failures = 0
         self._turn_began = now.mono
         self._good_since = None

@@ -143,6 +143,9 @@ class Session:
                 self._refusals.logged_in()
                 attempt = 0 if lived_s >= STABLE_S else attempt
             refusal = self._refusal(ending)
+            if refusal is not None and self._choice.return_refused(self._clock()):
+                await self._sleep_until(self._next_login_at)
+                continue
             if refusal is not None and not codes.is_out_of_service(refusal.code):
                 await self._wait_after(refusal)
                 continue
@@ -229,6 +232,9 @@ class Session:
             return self._tell_lost(ending) - link.opened_at, ending
         refusal = self._refusal(ending)
         detail = without_secrets(ending.detail, *self._secrets) if refusal is None else str(refusal)
+        if refusal is not None and self._choice.is_returning:
+            wait_s = self._choice.next_return_s
+            detail += f"; another endpoint has taken the key, and is used; the next return is made in {wait_s:g} s"
         self._listener.attempt_failed(self._endpoint.name, ending.cause, detail, self._clock())
         return None, ending
 

@@ -1,5 +1,7 @@
 """Which endpoint is tried, and when the preferred one is gone back to."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -195,3 +197,41 @@ def test_whatever_flaps_going_back_is_rare(phases: list[tuple[int, int]]) -> Non
             assert now.mono >= down_at + 600
             assert now.mono >= returns[-1] + 900
             returns.append(minute * 60)
+
+
+def _return_at(ends: Endpoints, begin: float) -> float:
+    """Probe with success until it says to go back; go back then."""
+    second = begin
+    while not probe(ends, second, good=True):
+        second += 60
+    ends.fail_back(at(second))
+    return second
+
+
+def test_a_return_whose_login_is_refused_is_left_at_once_and_made_ever_more_seldom() -> None:
+    """The other endpoint took the same key a moment ago. The wait doubles, up to 32 times what is set."""
+    ends = moved()
+    returned_at = [_return_at(ends, 60)]
+    for _ in range(8):
+        now = returned_at[-1] + 1
+        assert ends.is_returning
+        promised_s = ends.next_return_s
+        assert (ends.return_refused(at(now)), ends.current, ends.is_returning) == (True, 1, False)
+        returned_at.append(_return_at(ends, now))
+        assert returned_at[-1] - returned_at[-2] >= promised_s
+    waits = [later - earlier for earlier, later in pairwise(returned_at)]
+    assert [900 * 2**n <= wait < 900 * 2**n + 60 for n, wait in enumerate(waits[:5], 1)] == [True] * 5
+    assert waits[5] < waits[4] + 60
+    assert waits[7] < 32 * 900 + 60
+
+
+def test_a_login_that_is_accepted_forgets_the_returns_that_were_refused() -> None:
+    """Only what comes after it counts."""
+    ends = moved()
+    returned_at = _return_at(ends, 60)
+    ends.return_refused(at(returned_at))
+    assert ends.next_return_s == 3600
+    returned_at = _return_at(ends, returned_at)
+    ends.lost(1000, at(returned_at + 1000))
+    now = at(returned_at + 1001)
+    assert (ends.is_returning, ends.return_refused(now), ends.next_return_s) == (False, False, 1800)

@@ -51,8 +51,13 @@ def test_a_value_where_text_belongs_becomes_that_text(token: str, text: str | No
 @pytest.mark.parametrize("text", [b"\xff", b"\xed\xa0\x80", b"caf\xe9", "caf\u00e9".encode()])
 def test_what_is_published_as_json_is_utf_8(stream: Stream, text: bytes) -> None:
     """Whatever bytes stand in a field that nobody reads, and the frame is kept whole beside it, as it came."""
-    makers = {Stream.ORDERS: order, Stream.TRADES: trade, Stream.ASSETS: asset, Stream.POSITIONS: position}
-    row = raw(makers[stream](LOGIN_MS) | {"reason": "?"}).replace(b"?", text)
+    rows = {
+        Stream.ORDERS: order(LOGIN_MS),
+        Stream.TRADES: trade(LOGIN_MS),
+        Stream.ASSETS: asset(LOGIN_MS),
+        Stream.POSITIONS: position(LOGIN_MS),
+    }
+    row = raw(rows[stream] | {"reason": "?"}).replace(b"?", text)
     one = OneRecovery().begin()
     one.account.received(Push(CHANNELS[stream], row, b"whole"), one.now)
     one.tick()

@@ -43,12 +43,14 @@ def account(venue: Venue, folder: Path, secret: str | None = None) -> Account:
     return Account(api_key_file=folder / "key", api_secret_file=folder / "secret")
 
 
-def session(ends: list[Endpoint], keys: Account, notes: Notes, probe: Probe | None = None) -> Session:
+def session(
+    ends: list[Endpoint], keys: Account, notes: Notes, probe: Probe | None = None, timing: Timing = TIMING
+) -> Session:
     """Make a session that fails over within 4 s, and back after 1 s, every 4 s at most."""
     return Session(
         endpoints=ends,
         account=keys,
-        timing=TIMING,
+        timing=timing,
         login_attempts_max=3,
         listener=notes,
         clock=lambda: Now(time.monotonic(), time.time_ns() // 1_000_000),
@@ -221,3 +223,33 @@ async def test_a_tier_whose_rest_alone_is_well(
                 await asyncio.sleep(0.05)
     assert notes.of("logged_in") == ["ha"]
     assert notes.causes("lost") == [Cause.STOPPED]
+
+
+async def test_a_tier_that_refuses_logins_is_gone_back_to_ever_more_seldom(tmp_path: Path) -> None:
+    """No probe logs in. The session is soon on the other tier, which takes the key; the next return is told."""
+    notes = Notes()
+    quick = TIMING.model_copy(update={"failback_stable_s": 0.3, "failback_period_s": 0.5})
+
+    async def probe(_: str) -> bool:
+        return True
+
+    async with Venue(TIERS) as venue:
+        venue.faults.add(Fault(kind=FaultKind.REJECT_LOGIN, tier="az4", code=50001, times=2))
+        ends = [end(venue, "az4"), end(venue, "ha")]
+        keys = account(venue, tmp_path)
+        async with running(session(ends, keys, notes, probe, quick)):
+            assert await notes.wait("logged_in") == ["ha"]
+            venue.faults.add(Fault(kind=FaultKind.REJECT_LOGIN, tier="az4", code=60009, times=None))
+            await notes.wait("logged_in", 4)
+        assert notes.of("logged_in") == ["ha"] * 4
+        back = [
+            when
+            for when, cause in zip(notes.times_of("lost"), notes.causes("lost"), strict=True)
+            if cause is Cause.FAILED_BACK
+        ]
+        assert [later - earlier >= 2.0**n for n, (earlier, later) in enumerate(pairwise(back))] == [True, True]
+        told = [what for what in notes.of("attempt_failed") if isinstance(what, tuple)]
+        refused = [detail for _, detail in told if "the next return" in detail]
+        waits = [detail.rpartition("the next return is made in ")[2] for detail in refused]
+        assert waits == [f"{wait_s} s" for wait_s in (1, 2, 4)]
+        assert min(venue.ledger.login_gaps_s(venue.keys["main"].api_key)) >= 1
