@@ -90,6 +90,10 @@ class Alarm(OpenWord):
         "audit_disagrees",
         "Whichever session listens, REST tells what is not pushed: it is published, and the session kept.",
     )
+    EXECUTIONS_SHORT = (
+        "executions_short",
+        "An order's executions, pushed and in REST, are less than was executed of it: some are missing at the venue.",
+    )
     UNDOCUMENTED = (
         "undocumented",
         (

@@ -8,6 +8,7 @@ from bridge.contract.topics import Stream
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import UNMEASURED_MS, Clocks, ReadMs
 from bridge.core.element import READ, UNREADABLE
+from bridge.core.fill_sums import FillSums, ShortOrder
 from bridge.core.gaps import Gap, GapLedger, in_numbers
 from bridge.core.now import Now
 from bridge.core.order_ends import find_refused
@@ -47,6 +48,7 @@ class Listening:
         self._standing = Standing(terms.horizon_s)
         self._clocks = clocks
         shapes = UndocumentedShapes(alarms)
+        self._fills = FillSums(orders, alarms, clocks.venue, terms.rest_lag_s)
         self._router = Router(
             self._standing,
             on_order,
@@ -54,6 +56,7 @@ class Listening:
             self._trade_conflict,
             on_unrecognized=shapes.look_at_frame,
             on_margin_call=shapes.look_at_margin_call,
+            fills=self._fills,
             read_venue=self._read_venue,
             name=lambda element: find_refused(element, orders),
         )
@@ -110,6 +113,7 @@ class Listening:
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Note that pushes arrive from now on; what was missed is to be asked for."""
         self.recovery.logged_in(now)
+        self._fills.logged_in(now)
         self._replies.session(SessionOpened(at=now.wall_ms, endpoint=endpoint))
 
     def complete(self, endpoint: str, open_orders: int, sweep: Sweep, took_ms: int, now: Now) -> None:
@@ -147,6 +151,22 @@ class Listening:
         """Note that pushes were missed on a session that goes on: they are recovered as after a login."""
         self._open_gap(now, self.recovery.audited_ms(now), Cause.PUSHES_MISSED, detail)
         self.recovery.logged_in(now)
+
+    def pop_short_orders(self, now: Now) -> list[ShortOrder]:
+        """Return some orders whose executions are to be asked for; while a gap is open, the sweeps ask for all."""
+        return [] if len(self._gaps) else self._fills.pop_short(now)
+
+    def take_executions(self, short: ShortOrder, rows: Iterable[bytes], now: Now) -> None:
+        """Publish which executions of an order REST tells and nobody pushed: that is a gap, and no session's end."""
+        told = [element for element in map(READ[Stream.TRADES], rows) if element.key == short.order_id]
+        missed = [element for element in told if not self._router.is_known_trade(element)]
+        if missed and not len(self._gaps):
+            self.missed(f"REST knows executions of order {short.order_id} that were not pushed", now)
+        for element in missed:
+            self._replies.outbox.extend(self._router.publish(element, now, recovered=True))
+            sure_ms = self.recovery.audited_ms(now)
+            self._gaps.credit(Stream.TRADES, element.time_ms, now, missed=True, sure_ms=sure_ms)
+        self._fills.judge(short, (element.trade for element in told if element.trade is not None), now)
 
     def durable_until_ms(self, live_until_ms: int, now: Now) -> int:
         """Return the start of the oldest open gap, else the point up to which the live stream is durable.

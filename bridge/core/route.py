@@ -10,6 +10,7 @@ from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.clocks import ReadMs
 from bridge.core.element import NOWHERE, READ, UNREADABLE, Element, Meaning
+from bridge.core.fill_sums import FillSums
 from bridge.core.now import Now
 from bridge.core.standing import Standing
 from bridge.core.traffic import Outgoing, Push, Unreadable
@@ -54,6 +55,7 @@ class Router:
         *,
         on_unrecognized: Callable[[str, bytes, Now], None] = lambda *_: None,
         on_margin_call: Callable[[bytes, Now], None] = lambda *_: None,
+        fills: FillSums | None = None,
         read_venue: Callable[[Now], ReadMs] | None = None,
         name: Callable[[Element], Element] = lambda element: element,
     ) -> None:
@@ -63,6 +65,7 @@ class Router:
         self._on_conflict = on_conflict
         self._on_unrecognized = on_unrecognized
         self._on_margin_call = on_margin_call
+        self._fills = fills
         self._name = name
         self._read_venue = read_venue or (lambda now: ReadMs(now.wall_ms, now.wall_ms))
         self._trades: dict[str, Meaning] = {}
@@ -100,12 +103,16 @@ class Router:
 
     def publish(self, element: Element, now: Now, *, recovered: bool = False) -> list[Outgoing]:
         """Return the record of an element, and with it whatever must follow on its topic."""
-        if element.stream is Stream.TRADES:
+        if element.trade is not None:
+            if self._fills is not None and (element.event_id is None or not self.is_known_trade(element)):
+                self._fills.trade_published(element.trade, now)
             return [_record(element, now, self._trade_id(element, now), recovered=recovered)]
         records = [_record(element, now, element.event_id, recovered=recovered)]
         if element.stream is Stream.MARGIN_CALLS:
             self._on_margin_call(element.value, now)
         if element.stream in STATE_STREAMS and not element.is_nameless:
+            if element.progress.over and self._fills is not None:
+                self._fills.order_published(element, now, was_over=self._standing.has_ended(element.key))
             read = self._read_venue(now)
             if recovered:
                 newer = self._standing.take(element, now.boot_ms, told_ms=_happened_ms(element, read, now))

@@ -132,6 +132,10 @@ class Standing:
         known = self._live[Stream.ORDERS].get(order_id) or self._over.get(order_id)
         return known is not None and known.recovered
 
+    def has_ended(self, order_id: str) -> bool:
+        """Whether the end of an order was published."""
+        return order_id in self._over or order_id in self._forgotten
+
     def live_orders(self) -> list[str]:
         """Return the orders that live for readers."""
         return list(self._live[Stream.ORDERS])

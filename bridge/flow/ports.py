@@ -118,6 +118,9 @@ class VenueRest(Protocol):
     async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[TradeRow]:
         """Return the executions of a symbol or of all between two times; 90 days back at most."""
 
+    async def executions_of(self, order_id: str, begin_ms: int) -> Rows[TradeRow]:
+        """Return the executions of one order since a time."""
+
     async def assets(self) -> Rows[bytes]:
         """Return the balance of every coin, as the push of it would say."""
 

@@ -11,6 +11,7 @@ import structlog
 from bridge.contract.session import Alarm, Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
+from bridge.core.fill_sums import ShortOrder
 from bridge.core.order_ends import name_row
 from bridge.core.sweep import ARCHIVE_REACH_MS, Sweep, Verdict
 from bridge.core.traffic import Rows
@@ -106,10 +107,12 @@ class Recovery:
         return self._session.logged_in and not self._login.is_set()
 
     async def _wait_for_sweep(self) -> None:
-        """Wait until the next sweep is due, and ask meanwhile for orders whose push is overdue."""
+        """Wait until the next sweep is due, and ask meanwhile for orders whose push, or executions, are overdue."""
         while self._is_current() and (left_s := self._judge.sweep_at - self._clock().mono) > 0:
             for order_id in self._judge.overdue.pop(self._clock()):
                 await self._ask_for_overdue(order_id)
+            for short in self._account.listening.pop_short_orders(self._clock()):
+                await self._ask_for_executions(short)
             await self._wait(min(left_s, _OVERDUE_LOOK_S))
 
     async def _ask_for_overdue(self, order_id: str) -> None:
@@ -123,6 +126,19 @@ class Recovery:
             push, raw = name_row(row.order, row.raw, order_id)
             self._judge.overdue.take(raw, self._clock())
             self._account.order_row(push, self._clock())
+            self._events.publish()
+
+    async def _ask_for_executions(self, short: ShortOrder) -> None:
+        """Ask for the executions of one order that ended with more than they add up to."""
+        try:
+            rows = await self._rest.executions_of(short.order_id, short.begin_ms)
+        except VenueError as error:
+            self._log.warning("executions.short", order_id=short.order_id, detail=str(error))
+            return
+        if self._is_current() and not rows.unreadable:
+            self._account.listening.take_executions(short, [row.raw for row in rows], self._clock())
+            for row in rows:
+                self._account.trade_row(row.trade, self._clock())
             self._events.publish()
 
     async def _wait(self, time_s: float) -> None:

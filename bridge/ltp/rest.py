@@ -180,20 +180,25 @@ class RestClient:
 
         It reaches back `sweep.ARCHIVE_REACH_MS`. The newest stand first, as the venue has them.
         """
-        return await self._between((_HISTORY, _OLD_HISTORY), sym, begin_ms, end_ms, OrderRow)
+        of_sym = {} if sym is None else {"sym": sym}
+        return await self._between((_HISTORY, _OLD_HISTORY), of_sym, begin_ms, end_ms, OrderRow)
 
     async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[TradeRow]:
         """Ask for the executions of a symbol or of all between two Unix times in ms, as `history` does."""
-        return await self._between((_EXECUTIONS, _OLD_EXECUTIONS), sym, begin_ms, end_ms, TradeRow)
+        of_sym = {} if sym is None else {"sym": sym}
+        return await self._between((_EXECUTIONS, _OLD_EXECUTIONS), of_sym, begin_ms, end_ms, TradeRow)
+
+    async def executions_of(self, order_id: str, begin_ms: int) -> Rows[TradeRow]:
+        """Ask for the executions of one order since a Unix time in ms."""
+        return await self._between((_EXECUTIONS, _OLD_EXECUTIONS), {"orderId": order_id}, begin_ms, None, TradeRow)
 
     async def _between(
-        self, routes: tuple[Route, Route], sym: str | None, begin_ms: int, end_ms: int | None, kind: type[R]
+        self, routes: tuple[Route, Route], of: Mapping[str, str], begin_ms: int, end_ms: int | None, kind: type[R]
     ) -> Rows[R]:
         found: dict[Hashable, R] = {}
         unreadable = 0
-        of_sym = {} if sym is None else {"sym": sym}
         for span in spans(begin_ms, end_ms, self._clock().wall_ms):
-            params = {**of_sym, "begin": str(span.begin_ms), "end": str(span.end_ms)}
+            params = {**of, "begin": str(span.begin_ms), "end": str(span.end_ms)}
             listing = await self._list(routes[span.archived], params, kind, only_grows=True)
             unreadable += listing.unread
             for key, row in listing.rows.items():

@@ -98,6 +98,29 @@ async def test_an_order_whose_push_is_overdue_is_asked_for(monkeypatch: pytest.M
     assert outside.venue.asked.count("91") == outside.venue.asked.count("92") == 1
 
 
+async def test_executions_that_an_order_lacks_are_asked_for_and_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once REST must know them, and in a gap; the session goes on. A venue that does not answer is asked again."""
+    monkeypatch.setattr("bridge.flow.recovery._OVERDUE_LOOK_S", 0.02)
+    outside = Outside(rest_lag_s=0.1, audit_period_s=60)
+    async with outside.running():
+        await outside.closed(1)
+        outside.venue.order_trouble = VenueUnreachable("away")
+        now_ms = str(clock().wall_ms + 1000)
+        ended = order_push("theirs", orderId="92", orderState="FILLED", executedQty="0.5", createAt=now_ms)
+        row = msgspec.json.encode(ended)
+        outside.venue.session.heard(Push("Orders", row, row))
+        await until(lambda: "executions of 92" in outside.venue.asked)
+        outside.venue.trades = [trade_push("theirs", orderId="92")]
+        outside.venue.order_trouble = None
+        await until(lambda: any(record.stream is Stream.TRADES for record in outside.topics.said()))
+        await outside.closed(2)
+    (fill,) = [record for record in outside.topics.said() if record.stream is Stream.TRADES]
+    assert (fill.key, fill.recovered) == (b"92", True)
+    gap = outside.topics.session_events("gap.closed")[-1]
+    assert (gap["cause"], gap["recovered"]["trades"]) == ("pushes_missed", 1)
+    assert [lost["cause"] for lost in outside.topics.session_events("session.lost")] == ["stopped"]
+
+
 async def test_a_list_that_is_too_long_is_asked_for_in_parts() -> None:
     """A day may hold more executions than one reading takes."""
     outside = Outside()

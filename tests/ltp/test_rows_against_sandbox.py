@@ -160,3 +160,16 @@ async def test_a_risk_is_as_a_margin_call_tells_it(venue: Venue, rest: RestClien
 def _same(one: object, other: object) -> bool:
     numbers = all(str(value).replace(".", "").removeprefix("-").isdigit() for value in (one, other))
     return Decimal(str(one)) == Decimal(str(other)) if numbers else one == other
+
+
+async def test_the_executions_of_an_order_add_up_to_what_was_executed(
+    venue: Venue, rest: RestClient, clock: Callable[[], Now]
+) -> None:
+    """Asked for by orderId, of each product: exactly, in the unit of the order."""
+    ended = [row.order for row in await rest.history(None, clock().wall_ms - HOUR_MS)]
+    executed = {str(order.order_id): Decimal(str(order.executed_qty)) for order in ended}
+    assert len([quantity for quantity in executed.values() if quantity]) >= 4
+    for order_id, quantity in executed.items():
+        rows = await rest.executions_of(order_id, clock().wall_ms - HOUR_MS)
+        assert {str(row.trade.order_id) for row in rows} <= {order_id}
+        assert sum((Decimal(str(row.trade.quantity)) for row in rows), Decimal(0)) == quantity

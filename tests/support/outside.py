@@ -452,6 +452,13 @@ class Venue:
             raise ListTooLong("more than 100 pages")
         return Rows(Fill(trade) for trade in self.trades)
 
+    async def executions_of(self, order_id: str, begin_ms: int) -> Rows[Fill]:
+        """Return what was executed of one order."""
+        self.asked.append(f"executions of {order_id}")
+        if self.order_trouble is not None:
+            raise self.order_trouble
+        return Rows(Fill(trade) for trade in self.trades if str(trade.order_id) == order_id)
+
     async def assets(self) -> Rows[bytes]:
         """Return the balances."""
         return Rows(self.balances)
