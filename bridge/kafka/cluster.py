@@ -14,7 +14,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from bridge.config import Kafka, Timing
 from bridge.config.files import UnusableFile
 from bridge.errors import ClusterUnreachable, ConfigError, KafkaTrouble, TopicsUnfit
-from bridge.kafka.credentials import LoginHeldBack, create_guarded_connection, guard_credentials
+from bridge.kafka.connections import create_connection, make_all_connections_here
+from bridge.kafka.credentials import LoginHeldBack
 
 CLIENT_ID: Final = "ltp-bridge"
 PROBE_TIMEOUT_MS: Final = 3000
@@ -48,7 +49,7 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
     Raises ConfigError when the TLS files or the password's file cannot be used.
     """
     calm_client_logs()
-    guard_credentials()
+    make_all_connections_here()
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap_servers,
         "client_id": CLIENT_ID,
@@ -156,7 +157,7 @@ async def _connection_trouble(kafka: Kafka, host: str, port: int) -> str:
         return "; ".join(error.problems)
     del options["bootstrap_servers"]
     try:
-        connection = await create_guarded_connection(host, port, request_timeout_ms=PROBE_TIMEOUT_MS, **options)
+        connection = await create_connection(host, port, request_timeout_ms=PROBE_TIMEOUT_MS, **options)
     except (OSError, KafkaError) as error:
         return _diagnosis(kafka, error)
     connection.close()

@@ -2,7 +2,7 @@
 
 Every client of aiokafka connects on its own, several times a second while that fails, and to each broker; and a
 directory locks a user after a few refused passwords. aiokafka has no place of its own where that could be decided, so
-this module puts one before its `create_conn`, which all of its clients call. Written against 0.14.
+this module puts one before its `create_conn`, which all of its clients call (`connections.py`). Written against 0.14.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
-import aiokafka.client
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.conn import create_conn as _create_conn
 from aiokafka.errors import AuthenticationFailedError, KafkaError, SaslAuthenticationFailed
@@ -118,8 +117,3 @@ async def create_guarded_connection(host: str, port: int, **options: Any) -> AIO
             raise
         gate.note_success(credentials)
         return connection
-
-
-def guard_credentials() -> None:
-    """Put the gate before every connection that aiokafka makes in this process."""
-    aiokafka.client.create_conn = create_guarded_connection

@@ -22,7 +22,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from bridge.config import Kafka
 from bridge.errors import ConfigError
 from bridge.kafka.cluster import client_options
-from bridge.kafka.credentials import create_guarded_connection
+from bridge.kafka.connections import create_connection
 
 _KNOWN_BROKERS_S: Final = 3.0
 """How long the known brokers may take together: packets to an address that has gone are often not even refused."""
@@ -89,7 +89,7 @@ class _MetadataUpdate:
 
 async def _metadata_of(host: str, port: int, request: MetadataRequest, options: dict[str, Any]) -> Any:  # noqa: ANN401
     timeout_ms = int(_BOOTSTRAP_SERVER_S * 1000)
-    connection = await create_guarded_connection(host, port, request_timeout_ms=timeout_ms, **options)
+    connection = await create_connection(host, port, request_timeout_ms=timeout_ms, **options)
     try:
         return await connection.send(request)
     finally:

@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import re
-import socket
-import struct
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -28,6 +26,7 @@ from bridge.contract.session import Cause
 from bridge.errors import VenueUnreachable
 from bridge.ltp.http_date import parse_http_date
 from bridge.ltp.network import Way, http_session
+from bridge.sockets import reset_on_close
 
 FRAME_BYTES_MAX: Final = 1024 * 1024
 """No frame of the venue's comes near it; but one that is too large costs the session. In memory its elements may take a
@@ -38,7 +37,6 @@ _NOT_NOW: Final = {418: 30.0, 429: 30.0, 503: 1.0}
 _HOLD_OFF_LEAST_S: Final = 1.0
 _HOLD_OFF_MAX_S: Final = 900.0
 """However long a proxy on the way asks for."""
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class LinkEnded(VenueUnreachable):
@@ -74,8 +72,9 @@ class Connection:
             raise TypeError("aiohttp made another kind of socket than it was told to")
         self._socket = opened
         self._transport = opened.transport
-        # Asked for now: a TLS transport that has been closed by both ends fails at every question but is_closing().
-        self._below = self._transport.get_extra_info("socket")
+        # Now, so that the end of the process is a reset as well; and a TLS transport that has been closed by both ends
+        # fails at every question but is_closing().
+        reset_on_close(self._transport.get_extra_info("socket"))
         # aiohttp waits inside a write once this much is unsent; `write` ends the connection before that.
         self._transport.set_write_buffer_limits(high=2 * UNSENT_BYTES_MAX)
 
@@ -137,9 +136,6 @@ class Connection:
 
     def abort(self) -> None:
         """End the connection now. What was not sent is thrown away, so that it cannot arrive later."""
-        if self._below is not None:
-            with contextlib.suppress(OSError):
-                self._below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._transport.abort()
 
     def release(self) -> None:

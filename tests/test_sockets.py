@@ -1,0 +1,104 @@
+"""Sockets that are given up: nothing of what they hold arrives later."""
+
+import asyncio
+import os
+import signal
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bridge.sockets import abort_on_close
+
+TLS = Path(__file__).parent / "ltp" / "tls"
+MORE_THAN_SOCKETS_HOLD = b"x" * 32_000_000
+DEADLINE_S = 20
+
+CHILD = """
+import socket, sys, time
+from bridge.sockets import reset_on_close
+below = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+reset_on_close(below)
+below.setblocking(False)
+try:
+    while True:
+        below.send(b"x" * 65536)
+except BlockingIOError:
+    print("full", flush=True)
+time.sleep(60)
+"""
+
+
+class DeafServer:
+    """Reads nothing of its one connection until it is told to."""
+
+    def __init__(self) -> None:
+        self._may_read = asyncio.Event()
+        self._ended = asyncio.get_running_loop().create_future()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Wait, and then read to the end."""
+        await self._may_read.wait()
+        try:
+            while await reader.read(1_000_000):
+                pass
+        except OSError as error:
+            self._ended.set_result(type(error))
+        else:
+            self._ended.set_result(None)
+        writer.close()
+
+    async def read_to_the_end(self) -> type[OSError] | None:
+        """Read what arrives, and return how it ended; None for a connection that was closed in order."""
+        self._may_read.set()
+        return await asyncio.wait_for(self._ended, DEADLINE_S)
+
+
+@asynccontextmanager
+async def deaf_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[DeafServer, int]]:
+    """Run a server, and return it with its port."""
+    server = DeafServer()
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield server, listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+
+
+def contexts(*, secure: bool) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
+    """Return what a server and its client speak TLS with; nothing where they do not."""
+    if not secure:
+        return None, None
+    of_server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    of_server.load_cert_chain(TLS / "localhost.pem", TLS / "localhost.key")
+    return of_server, ssl.create_default_context(cafile=TLS / "localhost.pem")
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+async def test_a_stream_that_is_closed_is_reset_and_sends_no_more(*, secure: bool) -> None:
+    """Whoever closes it, and though most of it is not sent yet: the other end gets a reset at once."""
+    of_server, of_client = contexts(secure=secure)
+    async with deaf_server(of_server) as (server, port):
+        _, writer = await asyncio.open_connection("localhost" if secure else "127.0.0.1", port, ssl=of_client)
+        abort_on_close(writer)
+        writer.write(MORE_THAN_SOCKETS_HOLD)
+        writer.close()
+        assert await server.read_to_the_end() is ConnectionResetError
+
+
+async def test_the_end_of_the_process_is_a_reset_as_well() -> None:
+    """Killed with full buffers: its kernel sends nothing more of them."""
+    async with deaf_server() as (server, port):
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", CHILD, str(port)), stdout=asyncio.subprocess.PIPE
+        )
+        assert child.stdout is not None
+        try:
+            assert await asyncio.wait_for(child.stdout.readline(), DEADLINE_S) == b"full\n"
+        finally:
+            os.kill(child.pid, signal.SIGKILL)
+            await child.wait()
+        assert await server.read_to_the_end() is ConnectionResetError
