@@ -5,8 +5,9 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from proxy import PRODUCE, KafkaProxy
 
-from bridge.client import Client, NotAnswered, NotSent, Unreachable, cancel_orders
+from bridge.client import Client, NotAnswered, NotSent, Unreachable, cancel_orders, place_order
 from bridge.contract.topics import Stream, topic_name
 from bridge.sandbox.broker.launcher import Broker
 
@@ -86,3 +87,21 @@ async def test_a_close_does_not_wait_for_a_broker_that_is_gone(own_broker: Broke
     with pytest.raises(NotAnswered, match="the client was closed"):
         await one.result()
     assert asyncio.all_tasks() <= before
+
+
+async def test_a_place_that_the_network_delivers_late_is_no_command_any_more(own_broker: Broker) -> None:
+    """A place that nobody confirmed arrives behind the cancel_orders that was to make sure: the broker refuses it."""
+    await make_topics(own_broker.bootstrap_servers)
+    async with KafkaProxy(own_broker.bootstrap_servers) as proxy, Client(proxy.bootstrap, append_timeout_s=1) as client:
+        proxy.hold_next(lambda kind, _: kind == PRODUCE)
+        with pytest.raises(NotAnswered):
+            await client.submit(
+                place_order(sym="BINANCE_PERP_BTC_USDT", side="BUY", order_type="MARKET", order_qty="1")
+            )
+        made_sure = await client.submit(cancel_orders("ALL"))
+        proxy.release()
+        async with asyncio.timeout(10):
+            while proxy.late == 0:  # noqa: ASYNC110 - a proxy has no event for it
+                await asyncio.sleep(0.01)
+        assert proxy.late_and_reset == 1
+        assert await commands_on(own_broker.bootstrap_servers) == [made_sure.command_id.encode()]

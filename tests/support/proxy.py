@@ -42,6 +42,10 @@ class KafkaProxy:
         """How many requests of each kind were passed on."""
         self.held = 0
         """How many requests wait here."""
+        self.late = 0
+        """How many requests were passed on when their client had given their connection up, and were answered."""
+        self.late_and_reset = 0
+        """How many of those connections their client had reset, not closed."""
         self.lost = 0
         """How many answers were lost here."""
         self.cut = 0
@@ -68,6 +72,14 @@ class KafkaProxy:
         self._holds = wanted
         self._open.clear()
 
+    def hold_next(self, wanted: Wanted, count: int = 1) -> None:
+        """Let the next such requests wait here until `release`, and nothing else but what follows on their connections.
+
+        They are passed on then whatever their client has done to the connection, as by a network that is slow.
+        """
+        left = iter(range(count))
+        self.hold(lambda kind, request: wanted(kind, request) and next(left, None) is not None)
+
     def release(self) -> None:
         """Pass on what waits, in its order."""
         self._holds = None
@@ -91,9 +103,10 @@ class KafkaProxy:
             broker, to_broker = await asyncio.open_connection(self._host, self._port)
             writers.append(to_broker)
             lost: set[int] = set()
+            late: dict[int, asyncio.Event] = {}
             pumps = [
-                asyncio.ensure_future(self._requests(client, to_broker, lost)),
-                asyncio.ensure_future(self._answers(broker, to_client, lost)),
+                asyncio.ensure_future(self._requests(client, to_broker, lost, late)),
+                asyncio.ensure_future(self._answers(broker, to_client, lost, late)),
             ]
             try:
                 await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -109,7 +122,13 @@ class KafkaProxy:
                 with contextlib.suppress(OSError, asyncio.CancelledError):
                     await writer.wait_closed()
 
-    async def _requests(self, client: asyncio.StreamReader, to_broker: asyncio.StreamWriter, lost: set[int]) -> None:
+    async def _requests(
+        self,
+        client: asyncio.StreamReader,
+        to_broker: asyncio.StreamWriter,
+        lost: set[int],
+        late: dict[int, asyncio.Event],
+    ) -> None:
         while True:
             request = await _frame(client)
             kind, _, correlation_id = _REQUEST.unpack_from(request)
@@ -123,17 +142,32 @@ class KafkaProxy:
                 self.held += 1
                 await self._open.wait()
                 self.held -= 1
+                if client.at_eof() or client.exception() is not None:
+                    late[correlation_id] = asyncio.Event()
             to_broker.write(_LENGTH.pack(len(request)) + request)
             self.passed[kind] += 1
             await to_broker.drain()
+            if correlation_id in late:
+                await late[correlation_id].wait()
+                self.late += 1
+                self.late_and_reset += isinstance(client.exception(), ConnectionResetError)
 
-    async def _answers(self, broker: asyncio.StreamReader, to_client: asyncio.StreamWriter, lost: set[int]) -> None:
+    async def _answers(
+        self,
+        broker: asyncio.StreamReader,
+        to_client: asyncio.StreamWriter,
+        lost: set[int],
+        late: dict[int, asyncio.Event],
+    ) -> None:
         address, own = (self._host.encode() + _LENGTH.pack(port) for port in (self._port, self._own_port))
         while True:
             answer = await _frame(broker)
             (correlation_id,) = _LENGTH.unpack_from(answer)
             if correlation_id in lost:
                 self.lost += 1
+                continue
+            if correlation_id in late:
+                late[correlation_id].set()
                 continue
             to_client.write(_LENGTH.pack(len(answer)) + answer.replace(address, own))
             await to_client.drain()
