@@ -30,6 +30,7 @@ from bridge.core.traffic import CommandRecord, Outgoing
 from bridge.errors import BridgeError, ClusterUnreachable, ConfigError, TopicsUnfit
 from bridge.flow import ports
 from bridge.flow.account import AccountFlow, unless
+from bridge.flow.replay import TopicReplay
 from bridge.flow.takeover import Identity, Takeover
 from bridge.flow.term import Parts
 from bridge.kafka.cluster import assert_fast
@@ -208,6 +209,7 @@ class AccountParts:
             clock=clock,
             key_fingerprint=self._key_fingerprint,
             read_commands=self._read_commands,
+            topics=TopicReplay(self._settings.kafka.topic_prefix, self._name, self._read_tail, self._read_last),
         )
 
     async def _read_commands(

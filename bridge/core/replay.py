@@ -4,9 +4,9 @@ Anybody with Write on a topic, or a corrupt disk, may have put anything there: w
 be read is passed over, and nothing here raises.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -18,7 +18,8 @@ from bridge.contract.topics import Stream
 from bridge.core.admit import command_id_of
 from bridge.core.claims import Origin
 from bridge.core.gaps import Gap
-from bridge.core.traffic import CommandRecord
+from bridge.core.late_records import Place, place_of
+from bridge.core.traffic import CommandRecord, TopicRecord
 
 UNREADABLE_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading the bytes of a record as JSON may raise."""
@@ -33,44 +34,36 @@ _decode_result = msgspec.json.Decoder(Result).decode
 _decode_takeover = msgspec.json.Decoder(Takeover).decode
 
 
-class TopicRecord(Protocol):
-    """A record as it was read from a topic."""
+class RecordsInOrder:
+    """Drops the records of a topic that were published before one that stands in front of them.
 
-    @property
-    def offset(self) -> int:
-        """Its offset."""
-
-    @property
-    def timestamp_ms(self) -> int:
-        """Unix ms."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The key."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The value."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """The headers; one may have no content."""
-
-
-class StaleEpochs:
-    """Drops records with a lower epoch than one before them: a predecessor's producer was still flushing."""
+    A predecessor's producer was still flushing, or the network has delivered late what had been sent again meanwhile.
+    """
 
     def __init__(self) -> None:
-        self.epoch = 0
-        """The highest so far."""
+        self._newest = Place(0, -1)
+        self.late_keys: set[bytes] = set()
+        """The keys of the records that were dropped."""
 
-    def dropped_from(self, records: Iterable[TopicRecord]) -> Iterator[tuple[TopicRecord, bytes | None, bytes | None]]:
+    @property
+    def epoch(self) -> int:
+        """The highest epoch so far."""
+        return self._newest.epoch
+
+    def take(self, records: Iterable[TopicRecord]) -> None:
+        """Take records in, for what came late among them."""
+        for _ in self.kept_of(records):
+            pass
+
+    def kept_of(self, records: Iterable[TopicRecord]) -> Iterator[tuple[TopicRecord, bytes | None, bytes | None]]:
         """Yield each record that counts, with its value and its `ce_type`."""
         for record in records:
             headers = dict(record.headers)
-            epoch = names.epoch(headers.get(names.EPOCH))
-            if epoch >= self.epoch:
-                self.epoch = epoch
+            place = place_of(headers)
+            if place.is_before(self._newest):
+                self.late_keys.add(record.key or b"")
+            else:
+                self._newest = place
                 yield record, record.value, headers.get(names.TYPE)
 
 
@@ -96,7 +89,7 @@ class ReplayedResults:
 
     def __init__(self, from_offset: int = 0) -> None:
         self._from_offset = from_offset
-        self._stale = StaleEpochs()
+        self._in_order = RecordsInOrder()
         self._command_ids: dict[int, str] = {}
         self._dead_letters: dict[int, bytes] = {}
         self._matched: set[int] = set()
@@ -109,7 +102,12 @@ class ReplayedResults:
     @property
     def epoch(self) -> int:
         """The highest epoch on `results`; 0 without one."""
-        return self._stale.epoch
+        return self._in_order.epoch
+
+    @property
+    def late_keys(self) -> Collection[bytes]:
+        """The keys of `results` under which something came late."""
+        return self._in_order.late_keys
 
     @property
     def count(self) -> int:
@@ -122,11 +120,11 @@ class ReplayedResults:
         What the reader itself has written, in `own_epoch`, tells nothing of the time before it.
         """
         found: list[tuple[Result, int]] = []
-        for record, value, kind in self._stale.dropped_from(records):
-            if self._stale.epoch == own_epoch:
+        for record, value, kind in self._in_order.kept_of(records):
+            if self._in_order.epoch == own_epoch:
                 continue
             if self._oldest is None:
-                self._oldest, self._begun_by = record, self._stale.epoch
+                self._oldest, self._begun_by = record, self._in_order.epoch
             result = self._read(value, kind)
             if result is None:
                 continue
@@ -207,13 +205,18 @@ class ReplayedStates:
     """The last state of every key that earlier owners published on one topic, read piece by piece."""
 
     def __init__(self) -> None:
-        self._stale = StaleEpochs()
+        self._in_order = RecordsInOrder()
         self.last: dict[bytes, tuple[bytes, int]] = {}
         """Value and timestamp in ms of the last record of each key, the oldest first."""
 
+    @property
+    def late_keys(self) -> Collection[bytes]:
+        """The keys under which something came late."""
+        return self._in_order.late_keys
+
     def take(self, records: Sequence[TopicRecord]) -> None:
-        """Take records in; void ones are left out, and a tombstone ends its key."""
-        for record, value, _ in self._stale.dropped_from(records):
+        """Take records in; late ones are left out, and a tombstone ends its key."""
+        for record, value, _ in self._in_order.kept_of(records):
             key = record.key or b""
             self.last.pop(key, None)
             if value is not None:
@@ -225,13 +228,20 @@ class ReplayedSession:
 
     def __init__(self) -> None:
         self._open: dict[str, Gap] = {}
+        self._closed: dict[str, TopicRecord] = {}
+        self._opened_again: set[str] = set()
         self.last_login_ms = 0
-        self._epoch = 0
+        self._newest = Place(0, -1)
 
     @property
     def left_open(self) -> Iterable[Gap]:
         """The gaps that were not closed, the oldest first."""
         return self._open.values()
+
+    @property
+    def overtaken(self) -> Iterable[TopicRecord]:
+        """The records that close a gap, of which `gap.opened` has come late, behind them."""
+        return [self._closed[gap_id] for gap_id in sorted(self._opened_again)]
 
     def take(self, records: Sequence[TopicRecord]) -> None:
         """Take records of `session` in; what is not a session event is none."""
@@ -240,17 +250,27 @@ class ReplayedSession:
                 event = _decode_session(record.value or b"")
             except UNREADABLE_JSON:
                 continue
-            epoch = names.epoch(dict(record.headers).get(names.EPOCH))
-            # An owner that was put out may still have been flushing.
-            void, self._epoch = epoch < self._epoch, max(epoch, self._epoch)
+            place = place_of(dict(record.headers))
+            is_late = place.is_before(self._newest)
+            if not is_late:
+                self._newest = place
             if isinstance(event, GapOpened) and 0 < event.from_ms < TIME_MS_MAX:
-                self._open[event.gap_id] = Gap(event.gap_id, event.from_ms, event.cause)
+                self._open_gap(event)
             elif isinstance(event, GapClosed):
                 self._open.pop(event.gap_id, None)
-            elif isinstance(event, SessionOpened) and not void and 0 < event.at < TIME_MS_MAX:
+                self._closed[event.gap_id] = record
+                self._opened_again.discard(event.gap_id)
+            elif isinstance(event, SessionOpened) and not is_late and 0 < event.at < TIME_MS_MAX:
                 self.last_login_ms = event.at
                 for gap in self._open.values():
                     gap.to_ms = gap.to_ms or event.at
+
+    def _open_gap(self, event: GapOpened) -> None:
+        """Take a gap as open, unless it was closed: then this has come late, and late or not, counts from any owner."""
+        if event.gap_id in self._closed:
+            self._opened_again.add(event.gap_id)
+        else:
+            self._open[event.gap_id] = Gap(event.gap_id, event.from_ms, event.cause)
 
 
 class _OfPortfolio(Struct, rename="camel"):

@@ -1,8 +1,8 @@
 """What passes between the rooms: frames from the venue, records from and for Kafka."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from msgspec import Struct
 
@@ -87,6 +87,30 @@ class CommandRecord(Struct, frozen=True):
     def size_bytes(self) -> int:
         """What it takes in memory, roughly."""
         return len(self.key or b"") + len(self.value or b"") + memory_bytes(self.headers)
+
+
+class TopicRecord(Protocol):
+    """A record as it was read from a topic."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset."""
+
+    @property
+    def timestamp_ms(self) -> int:
+        """Unix ms."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """The headers; one may have no content."""
 
 
 class LastWord(Struct, frozen=True, gc=False):

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from bridge.contract.session import Alarm, Cause
+from bridge.contract.topics import Stream
 from bridge.core.account import Account
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
@@ -49,6 +50,7 @@ class Events:
         """Set when a session has ended, or did not come about."""
         self.session: VenueSession | None = None
         """Set once the session exists; it needs its listener first."""
+        self._noted_keys: set[tuple[Stream, bytes]] | None = None
 
     @property
     def logged_in_ms(self) -> int:
@@ -145,6 +147,8 @@ class Events:
         What was said about one may let the next of its order go, so then it is looked for at once.
         """
         for record in self._account.drain():
+            if self._noted_keys is not None:
+                self._noted_keys.add((record.stream, record.key))
             self._publisher.publish(record)
         for result in self._account.replies.spoken:
             self._log.info(
@@ -160,3 +164,12 @@ class Events:
         if self._account.replies.spoken:
             self._account.replies.spoken.clear()
             self._wake()
+
+    @contextlib.contextmanager
+    def noting_keys(self) -> Iterator[set[tuple[Stream, bytes]]]:
+        """Note under which keys something is published during the block."""
+        self._noted_keys = noted = set[tuple[Stream, bytes]]()
+        try:
+            yield noted
+        finally:
+            self._noted_keys = None

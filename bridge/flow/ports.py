@@ -6,9 +6,8 @@ from typing import Protocol
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Cause
 from bridge.core.now import Now
-from bridge.core.replay import TopicRecord
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import CommandRecord, Outgoing, Received, Rows
+from bridge.core.traffic import CommandRecord, Outgoing, Received, Rows, TopicRecord
 
 Clock = Callable[[], Now]
 EncodeAction = Callable[[str, str, Mapping[str, str]], bytes]
@@ -153,6 +152,10 @@ class Publisher(Protocol):
     @property
     def oldest_age_s(self) -> float:
         """For how long the oldest record that is not durable has waited; 0 when all are."""
+
+    @property
+    def renewals(self) -> int:
+        """How often what had no acknowledgement was sent again by another producer."""
 
     def begin_epoch(self, epoch: int) -> None:
         """Stamp this epoch from now on; sequences begin at 1."""

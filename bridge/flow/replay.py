@@ -1,11 +1,20 @@
 """Reading an account's topics for what earlier owners left there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
 from bridge.core.claims import Origin
-from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates, TopicEnd, TopicRecord, portfolios_in
+from bridge.core.late_records import NewestOfKeys
+from bridge.core.replay import (
+    RecordsInOrder,
+    ReplayedResults,
+    ReplayedSession,
+    ReplayedStates,
+    TopicEnd,
+    portfolios_in,
+)
 from bridge.core.takeover_plan import Remains
+from bridge.core.traffic import TopicRecord
 from bridge.flow.ports import ReadLast, ReadTail
 from bridge.flow.together import together
 
@@ -34,6 +43,22 @@ class TopicReplay:
         states = ReplayedStates()
         await self.read(stream, since_ms, states.take)
         return states
+
+    async def overtaken(self, stream: Stream, since_ms: int, keys: Collection[bytes]) -> list[TopicRecord]:
+        """Return, of some keys, the newest record of each where an older one stands behind it."""
+        if not keys:
+            return []
+        newest = NewestOfKeys(keys)
+        await self.read(stream, since_ms, newest.take)
+        return list(newest.overtaken())
+
+    async def overtaken_since(self, stream: Stream, since_ms: int) -> list[TopicRecord]:
+        """Return the newest record of every key, or the end of every gap, that an older one stands behind."""
+        if stream is Stream.SESSION:
+            return list((await self.session(since_ms)).overtaken)
+        in_order = RecordsInOrder()
+        await self.read(stream, since_ms, in_order.take)
+        return await self.overtaken(stream, since_ms, in_order.late_keys)
 
     async def session(self, since_ms: int) -> ReplayedSession:
         """Return what earlier owners said of their sessions and gaps."""

@@ -18,8 +18,9 @@ from bridge.core.account import Account
 from bridge.core.claims import Origin, Stored, encode
 from bridge.core.clocks import UNMEASURED_MS
 from bridge.core.intake import Past
+from bridge.core.late_records import publish_again
 from bridge.core.reading_delay import ReadingDelay
-from bridge.core.replay import ReplayedResults, TopicRecord, portfolios_in
+from bridge.core.replay import ReplayedResults, portfolios_in
 from bridge.core.takeover_plan import (
     Beginning,
     begin_without_claims,
@@ -31,6 +32,7 @@ from bridge.core.takeover_plan import (
     read_commit,
 )
 from bridge.core.terms import Terms
+from bridge.core.traffic import TopicRecord
 from bridge.errors import ClusterUnreachable, ForeignOwner, OffsetLost
 from bridge.flow.polling import POLL_S, while_polling
 from bridge.flow.ports import Clock, Membership, Publisher, ReadLast, ReadTail
@@ -217,6 +219,8 @@ class Takeover:
 
         await self._topics.read(Stream.RESULTS, since_ms, take)
         await self._topics.read(Stream.DEAD_LETTERS, since_ms - UNMEASURED_MS, answers.take_dead_letters)
+        overtaken = await self._topics.overtaken(Stream.RESULTS, since_ms, answers.late_keys)
+        account.replies.outbox += [publish_again(Stream.RESULTS, record) for record in overtaken]
         return answers
 
     async def _states(self, stream: Stream, since_ms: int, account: Account) -> None:
@@ -224,11 +228,14 @@ class Takeover:
         states = await self._topics.states(stream, since_ms)
         for value, published_ms in states.last.values():
             account.listening.remember(stream, value, published_ms)
+        overtaken = await self._topics.overtaken(stream, since_ms, states.late_keys)
+        account.replies.outbox += [publish_again(stream, record) for record in overtaken]
 
     async def _gaps(self, since_ms: int, account: Account) -> None:
         """Take on the gaps that earlier owners left open."""
         session = await self._topics.session(since_ms)
         account.listening.inherit(session.left_open)
+        account.replies.outbox += [publish_again(Stream.SESSION, record) for record in session.overtaken]
 
     async def _trades(self, durable_until_ms: int, account: Account) -> None:
         """Read which trades have been published of the time that REST will be asked about."""

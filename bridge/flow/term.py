@@ -18,6 +18,7 @@ from bridge.flow.commands import Commands
 from bridge.flow.deferred import DeferredAnswers
 from bridge.flow.events import Events
 from bridge.flow.key_files import KeyFileWatch
+from bridge.flow.late_records import LATE_AFTER_S, LateRecordRepair
 from bridge.flow.ports import (
     Clock,
     EncodeAction,
@@ -31,6 +32,7 @@ from bridge.flow.ports import (
 from bridge.flow.questions import Questions
 from bridge.flow.readiness import COMMITS, PUBLISHING, SESSION, SWEEP, Missing
 from bridge.flow.recovery import Recovery
+from bridge.flow.replay import TopicReplay
 from bridge.flow.rest_limits import RestLimitWatch
 
 _log = structlog.get_logger()
@@ -56,6 +58,9 @@ class Parts(Struct, frozen=True):
     key_fingerprint: Callable[[], str]
     """A digest of the API key that is in its file now; empty where it cannot be read."""
     read_commands: ReadCommands
+    topics: TopicReplay
+    late_after_s: float = LATE_AFTER_S
+    """When, after a takeover or a renewal of the producer, nothing old can arrive any more."""
 
 
 class Term:
@@ -104,18 +109,7 @@ class Term:
         )
         self._key_files = KeyFileWatch(name, account, parts.rest, self._events, parts.clock)
         self._rest_limits = RestLimitWatch(name, account, parts.rest, self._events, parts.clock)
-        self._commands = Commands(
-            account,
-            membership=parts.membership,
-            session=self.session,
-            publisher=parts.publisher,
-            events=self._events,
-            clock=parts.clock,
-            encode=parts.encode,
-            commit_timeout_s=_OUTAGE_S,
-            ask=self._questions.ask,
-        )
-
+        self._commands = self._new_commands()
         self._deferred = DeferredAnswers(
             name,
             account,
@@ -124,6 +118,29 @@ class Term:
             publisher=parts.publisher,
             events=self._events,
             clock=parts.clock,
+        )
+        self._late_records = LateRecordRepair(
+            name,
+            account,
+            topics=parts.topics,
+            publisher=parts.publisher,
+            events=self._events,
+            clock=parts.clock,
+            late_after_s=parts.late_after_s,
+        )
+
+    def _new_commands(self) -> Commands:
+        parts = self._parts
+        return Commands(
+            self._account,
+            membership=parts.membership,
+            session=self.session,
+            publisher=parts.publisher,
+            events=self._events,
+            clock=parts.clock,
+            encode=parts.encode,
+            commit_timeout_s=_OUTAGE_S,
+            ask=self._questions.ask,
         )
 
     def missing(self) -> list[Missing]:
@@ -180,6 +197,7 @@ class Term:
             "key": self._key_files.run(),
             "limits": self._rest_limits.run(),
             "deferred": self._deferred.run(),
+            "late records": self._late_records.run(),
         }
         tasks = {what: asyncio.create_task(step, name=f"{self._name}:{what}") for what, step in work.items()}
         stopping = asyncio.create_task(stop.wait(), name=f"{self._name}:stop")

@@ -11,6 +11,7 @@ from aiokafka.structs import RecordMetadata
 from bridge.core.skew import ClockReading
 
 _LOG_APPEND_TIME: Final = 1
+_AHEAD_MAX_MS: Final = 30 * 60 * 1000
 
 
 def boot_s() -> float:
@@ -32,6 +33,16 @@ class AppendClock:
         stamped = future.result()
         if stamped.timestamp_type == _LOG_APPEND_TIME and stamped.timestamp is not None:
             self.reading = ClockReading(asked_boot_s, boot_s(), stamped.timestamp)
+
+    def stamp_ms(self) -> int:
+        """Return the timestamp of a record that is sent now, Unix ms: by our clock, not far ahead of the broker's.
+
+        Brokers refuse what is an hour ahead of theirs (`message.timestamp.after.max.ms`), and with it what is behind.
+        """
+        now_ms = time.time_ns() // 1_000_000
+        if self.reading is None:
+            return now_ms
+        return min(now_ms, int(self.reading.offset_high_ms + boot_s() * 1000) + _AHEAD_MAX_MS)
 
 
 class AbsenceWatch:

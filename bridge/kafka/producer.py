@@ -51,8 +51,10 @@ class Trouble:
             self._tell(f"no producer yet ({words(error)}): {await likely_cause(kafka)}")
 
 
-async def connect(kafka: Kafka, topics: Collection[str], trouble: Trouble) -> AIOKafkaProducer:
-    """Return a producer that knows the topics; tries until a broker answers."""
+async def connect(
+    kafka: Kafka, topics: Collection[str], trouble: Trouble, identity: inside.ProducerIdentity | None = None
+) -> AIOKafkaProducer:
+    """Return a producer that knows the topics, of the identity given or a new one; tries until a broker answers."""
     retry_s = _RETRY_FIRST_S
     while True:
         try:
@@ -73,6 +75,8 @@ async def connect(kafka: Kafka, topics: Collection[str], trouble: Trouble) -> AI
             metadata_max_age_ms=60_000,
         )
         follow_bootstrap_servers(producer.client, kafka)
+        if identity is not None:
+            inside.take_identity(producer, identity)
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 await producer.start()

@@ -2,8 +2,8 @@
 
 aiokafka's idempotent producer is useless after any failed batch (its sequence has moved on), and never gives up
 on brokers that are away. So the queue here is the truth and the producer is replaceable: on a failure it is
-abandoned, and what is not acknowledged goes through a new one, in order and under the same `ce_id`, epoch and
-sequence. A reader may then see a record twice; it never sees a hole.
+abandoned, and what is not acknowledged goes through the next one, in order and under the same `ce_id`, epoch and
+sequence. A reader may then see a record twice; it never sees a hole, nor an old record behind a newer one (renewal.py).
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from bridge.contract.headers import source
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.skew import ClockReading
 from bridge.core.traffic import Outgoing
-from bridge.kafka import inside
 from bridge.kafka.broker_clock import AppendClock, boot_s
 from bridge.kafka.cluster import assert_fast
 from bridge.kafka.lane import Lane, Numbered
-from bridge.kafka.producer import Trouble, connect, unknown_because, words
+from bridge.kafka.producer import Trouble, words
+from bridge.kafka.renewal import ProducerSuccession
 
 STUCK_AFTER_S: Final = 5.0
 """A record that waits longer for its acknowledgement makes the publisher unhealthy."""
@@ -35,13 +35,10 @@ STUCK_AFTER_S: Final = 5.0
 _WINDOW_BYTES: Final = 262_144
 _RECORDS_PER_TURN: Final = 200
 
-_RETRY_FIRST_S: Final = 0.1
-_RETRY_LAST_S: Final = 2.0
 _HOLD_S: Final = 1.0
 _HOLD_UNAUTHORIZED_S: Final = 15.0
 _QUIET_WAIT_S: Final = 1.0
 _RENEW_STUCK_S: Final = 30.0
-_AHEAD_MAX_MS: Final = 30 * 60 * 1000
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +56,7 @@ class Publisher:
 
     `on_oversize` is called with a record that is larger than brokers take; it is then done with, as if durable.
     `on_trouble` is told, in words, what keeps records from being published; the same words at most every 30 s.
+    A producer that gets no acknowledgement for `renew_after_s` is replaced.
     """
 
     def __init__(
@@ -70,12 +68,13 @@ class Publisher:
         buffer_bytes_max: int,
         on_oversize: Callable[[Outgoing], None] = _log_oversize,
         on_trouble: Callable[[str], None] = _log_trouble,
+        renew_after_s: float | None = None,
     ) -> None:
-        self._kafka = kafka
         self._account = account
         self._source = source(environment, account)
         self._buffer_bytes_max = buffer_bytes_max
         self._on_oversize = on_oversize
+        self._renew_after_s = _RENEW_STUCK_S if renew_after_s is None else renew_after_s
         self._epoch = 0
         self._append_clock = AppendClock()
         self._lanes: dict[Stream, Lane] = {
@@ -83,19 +82,16 @@ class Publisher:
             for stream in Stream
             if stream is not Stream.COMMANDS
         }
-        self._topics = [lane.topic for lane in self._lanes.values()]
-        self._producer: AIOKafkaProducer | None = None
         self._feeding: asyncio.Task[None] | None = None
         self._broken = False
-        self._retry_s = _RETRY_FIRST_S
-        self._work = asyncio.Event()
-        self._progress = asyncio.Event()
+        self._work, self._progress = asyncio.Event(), asyncio.Event()
         self._trouble = Trouble(partial(self._call, on_trouble))
+        self._producers = ProducerSuccession(kafka, [lane.topic for lane in self._lanes.values()], self._trouble)
 
     async def start(self) -> None:
         """Connect, again and again until a broker answers; what was published meanwhile is sent first."""
         assert_fast()
-        await self._connect()
+        await self._producers.begin()
         self._feeding = asyncio.create_task(self._feed(), name=f"publisher {self._account}")
 
     def begin_epoch(self, epoch: int) -> None:
@@ -146,6 +142,11 @@ class Publisher:
         queued = min((numbered.queued_at_s for numbered in oldest if numbered is not None), default=None)
         return 0.0 if queued is None else time.monotonic() - queued
 
+    @property
+    def renewals(self) -> int:
+        """How often a producer was given up, and what it had no acknowledgement for was sent by the next one."""
+        return self._producers.renewals
+
     async def flush(self, timeout_s: float) -> bool:
         """Wait until what was published before is durable; False when the time ran out first."""
         wanted = [(lane, lane.published) for lane in self._lanes.values()]
@@ -166,20 +167,20 @@ class Publisher:
             if feeding is not None:
                 feeding.cancel()
                 await asyncio.wait({feeding})
-            await self._abandon()
+            await self._producers.give_up()
 
     async def _feed(self) -> None:
         """Hand records to the producer, and renew it when it is of no more use."""
         while True:
             try:
-                if self._broken or self._producer is None:
+                if self._broken or self._producers.current is None:
                     await self._renew()
                 self._work.clear()
                 more = await self._feed_lanes()
                 if not more:
                     await self._wait_for_work()
                 if self._is_stuck():
-                    self._break(f"no acknowledgement for {_RENEW_STUCK_S:.0f} s")
+                    self._break(f"no acknowledgement for {self._renew_after_s:g} s")
             except Exception as error:  # noqa: BLE001 - whatever the client comes up with, a new one is the answer
                 self._break(words(error))
 
@@ -192,31 +193,22 @@ class Publisher:
                 await self._work.wait()
 
     def _is_stuck(self) -> bool:
-        since = time.monotonic() - _RENEW_STUCK_S
+        since = time.monotonic() - self._renew_after_s
         return any(lane.handed and lane.progress_at_s < since for lane in self._lanes.values())
 
     async def _feed_lanes(self) -> bool:
         """Give every lane its turn; True when one has more to hand over right now."""
         more = False
         for lane in self._lanes.values():
-            if lane.waiting and time.monotonic() >= lane.held_until_s and self._is_known(lane):
+            if not lane.waiting or time.monotonic() < lane.held_until_s:
+                continue
+            if self._producers.has_metadata(lane.topic):
                 more |= await self._feed_lane(lane)
+            else:
+                lane.held_until_s = time.monotonic() + _HOLD_S
         if more:
             await asyncio.sleep(0)
         return more
-
-    def _is_known(self, lane: Lane) -> bool:
-        """Check that `send` would not wait for the topic's metadata; if it would, ask and hold the lane."""
-        if self._producer is None:
-            return False
-        why = unknown_because(self._producer, lane.topic)
-        if why is None:
-            return True
-        lane.held_until_s = time.monotonic() + _HOLD_S
-        self._trouble.tell(why)
-        # The answer is not waited for: the lane is looked at again when it is held no more.
-        inside.learn_topics(self._producer, self._topics)
-        return False
 
     async def _feed_lane(self, lane: Lane) -> bool:
         for _ in range(_RECORDS_PER_TURN):
@@ -229,7 +221,7 @@ class Publisher:
         return True
 
     async def _send(self, lane: Lane, numbered: Numbered) -> None:
-        producer, record = self._producer, numbered.record
+        producer, record = self._producers.current, numbered.record
         if producer is None or numbered.durable:
             return
         asked_boot_s = boot_s()
@@ -239,7 +231,7 @@ class Publisher:
                 value=record.value,
                 key=record.key,
                 partition=0,
-                timestamp_ms=self._stamp_ms(),
+                timestamp_ms=self._append_clock.stamp_ms(),
                 headers=numbered.headers(self._source),
             )
         except kafka_errors.MessageSizeTooLargeError:
@@ -248,25 +240,14 @@ class Publisher:
         future.add_done_callback(partial(self._append_clock.acknowledged, asked_boot_s))
         future.add_done_callback(partial(self._answered, lane, numbered, producer))
 
-    def _stamp_ms(self) -> int:
-        """Return the timestamp of a record that is sent now, Unix ms: by our clock, and not far ahead of the broker's.
-
-        Brokers refuse what is an hour ahead of theirs (`message.timestamp.after.max.ms`), and with it what is behind.
-        """
-        now_ms = time.time_ns() // 1_000_000
-        reading = self._append_clock.reading
-        if reading is None:
-            return now_ms
-        return min(now_ms, int(reading.offset_high_ms + boot_s() * 1000) + _AHEAD_MAX_MS)
-
     def _answered(
         self, lane: Lane, numbered: Numbered, producer: AIOKafkaProducer, future: asyncio.Future[Any]
     ) -> None:
         error = asyncio.CancelledError() if future.cancelled() else future.exception()
-        if producer is not self._producer:
+        if producer is not self._producers.current:
             return  # of a producer that was given up; the record has been or will be sent by another one
         if error is None:
-            self._retry_s = _RETRY_FIRST_S
+            self._producers.proved_useful()
             self._settle(lane, numbered)
             if not lane.waiting:
                 lane.one_by_one = False
@@ -310,18 +291,9 @@ class Publisher:
                 while any(lane.handed and not lane.failed for lane in self._lanes.values()):
                     self._progress.clear()
                     await self._progress.wait()
-        await self._abandon()
+        await self._producers.give_up()
         for lane in self._lanes.values():
             lane.take_back()
-        await asyncio.sleep(self._retry_s)
-        self._retry_s = min(self._retry_s * 2, _RETRY_LAST_S)
+        await self._producers.wait_before_next()
         self._broken = False
-        await self._connect()
-
-    async def _abandon(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await inside.abandon_producer(producer)
-
-    async def _connect(self) -> None:
-        self._producer = await connect(self._kafka, self._topics, self._trouble)
+        await self._producers.begin()

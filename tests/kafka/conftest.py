@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, topic_name
 from bridge.kafka.membership import Membership
+from bridge.kafka.publisher import Publisher
 
 ACCOUNT = "main"
 
@@ -147,6 +148,24 @@ def until() -> Callable[..., Awaitable[None]]:
                 await asyncio.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+async def publisher_of() -> AsyncIterator[Callable[..., Awaitable[Publisher]]]:
+    """Return what makes started publishers, which are stopped when the test ends."""
+    publishers: list[Publisher] = []
+
+    async def make(kafka: Kafka, **more: object) -> Publisher:
+        values = {"environment": "test", "account": "main", "buffer_bytes_max": 100_000} | more
+        publisher = Publisher(kafka, **values)  # type: ignore[arg-type] # a test's own keywords
+        publishers.append(publisher)
+        await publisher.start()
+        publisher.begin_epoch(7)
+        return publisher
+
+    yield make
+    for publisher in publishers:
+        await publisher.stop(0)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
@@ -26,24 +26,6 @@ Until = Callable[..., Awaitable[None]]
 Publishers = Callable[..., Awaitable[Publisher]]
 
 PUBLISHED = [stream for stream in Stream if stream is not Stream.COMMANDS]
-
-
-@pytest.fixture
-async def publisher_of() -> AsyncIterator[Publishers]:
-    """Return what makes started publishers, which are stopped when the test ends."""
-    publishers: list[Publisher] = []
-
-    async def make(kafka: Kafka, **more: object) -> Publisher:
-        values = {"environment": "test", "account": "main", "buffer_bytes_max": 100_000} | more
-        publisher = Publisher(kafka, **values)  # type: ignore[arg-type] # a test's own keywords
-        publishers.append(publisher)
-        await publisher.start()
-        publisher.begin_epoch(7)
-        return publisher
-
-    yield make
-    for publisher in publishers:
-        await publisher.stop(0)
 
 
 def order(number: int, *, stream: Stream = Stream.ORDERS, size: int = 0, **more: object) -> Outgoing:
@@ -219,9 +201,9 @@ async def test_failed_producer_is_replaced(
     for number in range(2000):
         publisher.publish(order(number, size=300, when_durable=lambda number=number: told.append(number)))
         if number % 500 == 250:
-            await until(lambda: publisher._producer is not None and len(told) > 0)
-            assert publisher._producer is not None
-            publisher._producer._txn_manager.increment_sequence_number(TopicPartition(orders_of(kafka), 0), 5)
+            await until(lambda: publisher._producers.current is not None and len(told) > 0)
+            assert publisher._producers.current is not None
+            publisher._producers.current._txn_manager.increment_sequence_number(TopicPartition(orders_of(kafka), 0), 5)
     assert await publisher.flush(20)
     assert any("OutOfOrderSequenceNumber" in one for one in troubles)
     assert list(range(2000)) == told

@@ -37,8 +37,10 @@ from bridge.errors import (
     VenueUnreachable,
 )
 from bridge.flow.account import AccountFlow, Phase
+from bridge.flow.late_records import LATE_AFTER_S
 from bridge.flow.ports import Listener
 from bridge.flow.ports import Membership as MembershipPort
+from bridge.flow.replay import TopicReplay
 from bridge.flow.takeover import Identity, Takeover
 from bridge.flow.term import Parts
 
@@ -106,6 +108,7 @@ class Topics:
         self.healthy = True
         self._begun_s = time.monotonic()
         self.overfull = False
+        self.renewals = 0
         self.first_offset = 0
         self.ahead_ms = 0
         """By how much the broker's clock is ahead of the account's."""
@@ -167,10 +170,19 @@ class Topics:
     def read_back(self, stream: Stream) -> list[Tail]:
         """Return the durable records of a stream, as a reader finds them."""
         of_stream = [(epoch, one) for epoch, one in self.durable if one.stream is stream]
+        sequences: dict[int, dict[int, int]] = {}
+        """Of each epoch, the number of each record, which it keeps wherever it stands again."""
+        for epoch, one in of_stream:
+            of_epoch = sequences.setdefault(epoch, {})
+            of_epoch.setdefault(id(one), len(of_epoch) + 1)
         return [
-            Tail(one.time_ms, one.value, [*one.headers, *_ours(epoch, one)], offset, one.key)
+            Tail(one.time_ms, one.value, [*_ours(one, epoch, sequences[epoch][id(one)]), *one.headers], offset, one.key)
             for offset, (epoch, one) in enumerate(of_stream, self.first_offset)
         ]
+
+    def deliver_again(self, epoch: int, record: Outgoing) -> None:
+        """Let a record that is there stand behind all others as well, as one that the network kept back."""
+        self.durable.append((epoch, record))
 
     async def read_last(self, topic: str, take: Callable[[list[Tail]], None]) -> int:
         """Read the end of a topic."""
@@ -198,9 +210,18 @@ class Topics:
         return [event for event in events if kind in {"", event["type"]}]
 
 
-def _ours(epoch: int, record: Outgoing) -> Headers:
-    kind = record.event_type or names.EVENT_TYPES[record.stream]
-    return [(names.EPOCH, str(epoch).encode()), (names.TYPE, kind)]
+def _ours(record: Outgoing, epoch: int, sequence: int) -> Headers:
+    return names.event_headers(
+        event_id=record.event_id,
+        event_source=b"/ltp/test/main",
+        event_type=record.event_type or names.EVENT_TYPES[record.stream],
+        time_ms=record.time_ms,
+        subject=record.key,
+        epoch=epoch,
+        sequence=sequence,
+        recovered=record.recovered,
+        is_json=record.is_json,
+    )
 
 
 class Group:
@@ -568,6 +589,7 @@ class Outside:
         self.venue = Venue()
         self.members: list[Member] = []
         self.executions_since_ms: int | None = None
+        self.late_after_s = LATE_AFTER_S
         self.key = "key-1"
         self.environment = "sandbox"
         self.refusal: str | None = None
@@ -642,6 +664,8 @@ class Outside:
             clock=clock,
             key_fingerprint=lambda: self.key,
             read_commands=self.group.read_commands,
+            topics=TopicReplay("ltp", "main", self.topics.read_tail, self.topics.read_last),
+            late_after_s=self.late_after_s,
         )
 
     def let_pass(self, seconds: float) -> None:
