@@ -22,7 +22,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo sandbox examples test lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
-	crash chaos records validators clean
+	crash chaos outage records validators clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ crash: $(READY) ## SIGKILL at every step of a command, on a real broker; 20 minu
 
 chaos: $(READY) ## everything goes wrong that costs pushes, and nothing is missed in silence; 20 minutes. ARGS="--runs N --seed S"
 	@PYTHONPATH=tests/support $(BIN)/python -m tests.chaos.run $(ARGS)
+
+outage: $(READY) ## drop all packets to a real broker for 40 s, in network namespaces: the last record is the truth; Linux, root
+	@PYTHONPATH=tests/support $(BIN)/python -m tests.outage
 
 records: $(READY) ## hold every record of a real run against the published contract; minutes. ARGS="--seconds 120 --cuts 3"
 	@PYTHONPATH=tests/support $(BIN)/python -m tests.records $(ARGS)
