@@ -21,6 +21,8 @@ from bridge.core.orders import Orders, milliseconds
 SUMS_MAX: Final = 10_000
 """So many orders' sums are kept, the oldest forgotten first. One that was forgotten costs a question, and no more."""
 ENDED_MAX: Final = 1000
+PRODUCTS_MAX: Final = 50
+"""Of so many the alarm is told; the venue has nine."""
 _AT_ONCE: Final = 2
 """Few of the venue's questions for executions are left beside those of the sweeps."""
 _ASKED_MAX: Final = 3
@@ -37,15 +39,14 @@ class ShortOrder(Struct):
     order_id: str
     sym: str
     executed: Decimal
-    begin_ms: int
-    """From when on, by the venue's clock, its executions are asked for."""
+    created_ms: int
     due_boot_s: float
     asked: int = 0
 
     @property
-    def product(self) -> str:
-        """Exchange and business of its symbol: quantities may be in one unit here, and in another there."""
-        return "_".join(self.sym.split("_")[:2])[:_NAME_CHARS_MAX]
+    def begin_ms(self) -> int:
+        """From when on, by the venue's clock, its executions are asked for."""
+        return self.created_ms - _EARLIER_MS
 
 
 class FillSums:
@@ -59,6 +60,8 @@ class FillSums:
         self._since_boot_s: float | None = None
         self._sums: dict[str, Decimal] = {}
         self._short: dict[str, ShortOrder] = {}
+        self._missing: set[str] = set()
+        """Products of which REST lacks executions as well; it is not asked about each of their orders."""
 
     def logged_in(self, now: Now) -> None:
         """Note that executions are heard of from the first login on: pushed, or recovered."""
@@ -69,35 +72,33 @@ class FillSums:
         """Add an execution that is published for the first time."""
         order_id = str(trade.order_id)
         total = _EXACT.add(self._sums.get(order_id, _ZERO), _number(trade.quantity))
+        short = self._short.get(order_id)
+        if short is not None and not _is_less(total, short.executed):
+            self._adds_up(order_id, short.sym, now)
+            return
         self._sums[order_id] = total
         if len(self._sums) > SUMS_MAX:
             del self._sums[next(iter(self._sums))]
-        short = self._short.get(order_id)
-        if short is not None and not _is_less(total, short.executed):
-            self._adds_up(short, now)
 
     def order_published(self, element: Element, now: Now, *, was_over: bool) -> None:
         """Hold the executions of an order that is over against what was executed of it."""
         order_id, executed = element.key, element.progress.executed
-        short = self._short.get(order_id)
         if was_over:
+            short = self._short.get(order_id)
             if short is not None:
                 short.executed = max(short.executed, executed)
             return
-        created_ms = self._created_ms(element)
-        if not executed or not self._is_heard_of_since(created_ms):
-            self._sums.pop(order_id, None)
-            return
+        total = self._sums.get(order_id, _ZERO)
         sym = (element.order.sym if element.order is not None else None) or ""
-        short = ShortOrder(order_id, sym, executed, created_ms - _EARLIER_MS, now.mono + self._rest_lag_s)
-        if not _is_less(self._sums.get(order_id, _ZERO), executed):
-            self._adds_up(short, now)
-        elif self._alarms.is_active(Alarm.EXECUTIONS_SHORT, short.product):
-            self._sums.pop(order_id, None)  # REST has no more to tell of such orders, and would be asked about each
-        else:
-            self._short[order_id] = short
+        if not executed:
+            self._forget(order_id)
+        elif _is_less(total, executed):
+            created_ms = milliseconds(element.order.create_at) if element.order is not None else 0
+            self._short[order_id] = ShortOrder(order_id, sym, executed, created_ms, now.mono + self._rest_lag_s)
             if len(self._short) > ENDED_MAX:
                 self._forget(next(iter(self._short)))
+        else:
+            self._adds_up(order_id, sym, now)
 
     def pop_short(self, now: Now) -> list[ShortOrder]:
         """Return some orders that REST is to be asked about now; where it does not answer, they come again."""
@@ -105,9 +106,9 @@ class FillSums:
         for short in list(self._short.values()):
             if len(found) == _AT_ONCE or short.due_boot_s > now.mono:
                 break
-            self._short.pop(short.order_id)
-            if self._is_replaced(short.order_id) or short.asked == _ASKED_MAX:
-                self._sums.pop(short.order_id, None)
+            del self._short[short.order_id]
+            if short.asked == _ASKED_MAX or not self._may_be_judged(short):
+                self._forget(short.order_id)
                 continue
             short.asked += 1
             short.due_boot_s = now.mono + self._rest_lag_s
@@ -123,34 +124,44 @@ class FillSums:
         if self._short.get(short.order_id) is not short:
             return  # they were pushed meanwhile
         if not _is_less(total, short.executed):
-            self._adds_up(short, now)
+            self._adds_up(short.order_id, short.sym, now)
             return
         self._forget(short.order_id)
+        if len(self._missing) == PRODUCTS_MAX:
+            return
+        self._missing.add(_product(short.sym))
         name = f"order {short.order_id[:_NAME_CHARS_MAX]} of {short.sym[:_NAME_CHARS_MAX]}"
         text = f"{name}: {short.executed:f} was executed, and its executions in REST add up to {total:f}"
-        self._alarms.raise_alarm(Alarm.EXECUTIONS_SHORT, text, now, short.product)
+        self._alarms.raise_alarm(Alarm.EXECUTIONS_SHORT, text, now, _product(short.sym))
 
-    def _adds_up(self, short: ShortOrder, now: Now) -> None:
-        self._forget(short.order_id)
-        text = f"the executions of an order of {short.product} add up to what was executed of it"
-        self._alarms.clear_alarm(Alarm.EXECUTIONS_SHORT, text, now, short.product)
+    def _adds_up(self, order_id: str, sym: str, now: Now) -> None:
+        self._forget(order_id)
+        product = _product(sym) if self._missing else ""
+        if product in self._missing:
+            self._missing.discard(product)
+            text = f"the executions of an order of {product} add up to what was executed of it"
+            self._alarms.clear_alarm(Alarm.EXECUTIONS_SHORT, text, now, product)
 
     def _forget(self, order_id: str) -> None:
         self._sums.pop(order_id, None)
         self._short.pop(order_id, None)
 
-    def _is_heard_of_since(self, created_ms: int) -> bool:
-        """Whether all executions of an order of that age were heard of."""
-        return self._since_boot_s is not None and created_ms > self._venue.read_at(self._since_boot_s).latest
+    def _may_be_judged(self, short: ShortOrder) -> bool:
+        """Whether all executions of an order were heard of, under this orderId, and REST has more to tell of such."""
+        known = self._orders.find(short.order_id, None)
+        short.created_ms = short.created_ms or (known.created_ms if known is not None else 0)
+        is_heard_of = (
+            self._since_boot_s is not None and short.created_ms > self._venue.read_at(self._since_boot_s).latest
+        )
+        is_replaced = self._orders.is_successor(short.order_id) or (
+            self._orders.present_id(short.order_id) != short.order_id
+        )
+        return is_heard_of and not is_replaced and _product(short.sym) not in self._missing
 
-    def _created_ms(self, element: Element) -> int:
-        told_ms = milliseconds(element.order.create_at) if element.order is not None else 0
-        known = self._orders.find(element.key, None)
-        return told_ms or (known.created_ms if known is not None else 0)
 
-    def _is_replaced(self, order_id: str) -> bool:
-        """Whether a replace has given an order another orderId: under which of them its executions are is not told."""
-        return self._orders.is_successor(order_id) or self._orders.present_id(order_id) != order_id
+def _product(sym: str) -> str:
+    """Return exchange and business of a symbol: quantities may be in one unit here, and in another there."""
+    return "_".join(sym.split("_")[:2])[:_NAME_CHARS_MAX]
 
 
 def _number(amount: Amount) -> Decimal:

@@ -104,8 +104,6 @@ class Router:
     def publish(self, element: Element, now: Now, *, recovered: bool = False) -> list[Outgoing]:
         """Return the record of an element, and with it whatever must follow on its topic."""
         if element.trade is not None:
-            if self._fills is not None and (element.event_id is None or not self.is_known_trade(element)):
-                self._fills.trade_published(element.trade, now)
             return [_record(element, now, self._trade_id(element, now), recovered=recovered)]
         records = [_record(element, now, element.event_id, recovered=recovered)]
         if element.stream is Stream.MARGIN_CALLS:
@@ -150,9 +148,12 @@ class Router:
         return Outgoing(element.stream, element.key.encode(), None, now.wall_ms, recovered=True)
 
     def _trade_id(self, element: Element, now: Now) -> str | None:
-        """Return a trade's name, or none where it has none or another trade has it."""
+        """Return a trade's name, or none where it has none or another trade has it; add it to those of its order."""
         name = element.identity
         known = self._trades.setdefault(name, element.meaning)
+        is_first = known is element.meaning or element.event_id is None or not self.is_known_trade(element)
+        if is_first and element.trade is not None and self._fills is not None:
+            self._fills.trade_published(element.trade, now)
         if known != element.meaning:
             self._remember_conflict(name, element)
             self._on_conflict(f"{name} came with {element.meaning} after {known}", now)

@@ -168,7 +168,7 @@ def test_an_order_of_ours_is_dated_by_its_ack_where_its_push_is_not() -> None:
     one = _healthy()
     one.account._orders.acked("17", "mine", "OKX_PERP_ETH_USDT", one.now.wall_ms)
     one.push(Stream.ORDERS, _ended(one, createAt=None, sym=None))
-    assert [short.product for short in _short(one)] == [""]
+    assert [short.sym for short in _short(one)] == [""]
 
 
 def test_an_order_of_an_earlier_owner_is_not_judged() -> None:
@@ -253,9 +253,15 @@ def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None
     """The oldest is forgotten first."""
     monkeypatch.setattr(fill_sums, "SUMS_MAX", 2)
     monkeypatch.setattr(fill_sums, "ENDED_MAX", 2)
+    monkeypatch.setattr(fill_sums, "PRODUCTS_MAX", 1)
     one = _healthy()
     for name in "abc":
         one.push(Stream.TRADES, _fill(one, name, "0.5", name))
     assert set(one.account.listening._fills._sums) == {"b", "c"}
     one.push(Stream.ORDERS, *(_ended(one, order_id=name) for name in "abc"))
-    assert [short.order_id for short in _short(one)] == ["b", "c"]
+    asked = _short(one)
+    assert [short.order_id for short in asked] == ["b", "c"]
+    for number, short in enumerate(asked):
+        short.sym = f"OKX_{number}_ETH_USDT"
+        _tell(one, short)
+    assert [alarm["subject"] for alarm in _alarms(one)] == ["OKX_0"]
