@@ -26,6 +26,8 @@ PRODUCTS_MAX: Final = 50
 _AT_ONCE: Final = 2
 """Few of the venue's questions for executions are left beside those of the sweeps."""
 _ASKED_MAX: Final = 3
+_LACKED: Final = 2
+"""So many answers of REST prove that it has no more to tell."""
 _NAME_CHARS_MAX: Final = 64
 _EARLIER_MS: Final = 60_000
 """An execution may be dated so long before its order: the venue has more than one clock."""
@@ -42,6 +44,8 @@ class ShortOrder(Struct):
     created_ms: int
     due_boot_s: float
     asked: int = 0
+    lacked: int = 0
+    """In how many answers of REST executions were missing."""
 
     @property
     def begin_ms(self) -> int:
@@ -126,6 +130,9 @@ class FillSums:
         if not _is_less(total, short.executed):
             self._adds_up(short.order_id, short.sym, now)
             return
+        short.lacked += 1
+        if short.lacked < _LACKED:
+            return  # it is asked again: one list may be empty for a moment
         self._forget(short.order_id)
         if len(self._missing) == PRODUCTS_MAX:
             return

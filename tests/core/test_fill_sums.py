@@ -118,8 +118,11 @@ def test_what_rest_lacks_as_well_is_an_alarm_once_until_it_adds_up_again() -> No
     one = _healthy()
     one.push(Stream.TRADES, _fill(one, "a", "0.4"))
     one.push(Stream.ORDERS, _ended(one))
-    (short,) = _short(one)
-    _tell(one, short, _fill(one, "a", "0.4"))
+    for _ in range(2):
+        assert _alarms(one) == []
+        (short,) = _short(one)
+        _tell(one, short, _fill(one, "a", "0.4"))
+    assert _short(one) == []
     (alarm,) = _alarms(one)
     assert alarm["subject"] == "OKX_PERP"
     assert alarm["detail"] == (
@@ -133,6 +136,16 @@ def test_what_rest_lacks_as_well_is_an_alarm_once_until_it_adds_up_again() -> No
     one.push(Stream.TRADES, _fill(one, "c", "1", "19"))
     one.push(Stream.ORDERS, _ended(one, order_id="19"))
     assert [cleared["subject"] for cleared in _alarms(one, "alarm.cleared")] == ["OKX_PERP"]
+
+
+def test_a_list_that_is_empty_for_a_moment_is_no_alarm() -> None:
+    """The next answer tells them."""
+    one = _healthy()
+    one.push(Stream.ORDERS, _ended(one))
+    for rows in ([], [_fill(one, "muted", "1")]):
+        (short,) = _short(one)
+        _tell(one, short, *rows)
+    assert (_alarms(one), len(one.records(Stream.TRADES)), _short(one)) == ([], 1, [])
 
 
 def test_what_was_published_before_and_adds_up_in_rest_was_not_missed() -> None:
@@ -259,9 +272,10 @@ def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None
         one.push(Stream.TRADES, _fill(one, name, "0.5", name))
     assert set(one.account.listening._fills._sums) == {"b", "c"}
     one.push(Stream.ORDERS, *(_ended(one, order_id=name) for name in "abc"))
-    asked = _short(one)
-    assert [short.order_id for short in asked] == ["b", "c"]
-    for number, short in enumerate(asked):
-        short.sym = f"OKX_{number}_ETH_USDT"
-        _tell(one, short)
+    for _ in range(2):
+        asked = _short(one)
+        assert [short.order_id for short in asked] == ["b", "c"]
+        for number, short in enumerate(asked):
+            short.sym = f"OKX_{number}_ETH_USDT"
+            _tell(one, short)
     assert [alarm["subject"] for alarm in _alarms(one)] == ["OKX_0"]
