@@ -8,6 +8,8 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from msgspec import structs
+
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.backoff import full_jitter
@@ -15,7 +17,7 @@ from bridge.core.endpoints import Endpoints
 from bridge.core.login_refusals import KeyCheck, LoginRefusals
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Received
+from bridge.core.traffic import Received, Unreadable
 from bridge.errors import LoginRefused, VenueUnreachable
 from bridge.ltp import codes, wire
 from bridge.ltp.connection import LinkEnded
@@ -274,6 +276,11 @@ class Session:
             case ClockReading():
                 self._clock_reading = event
                 self._listener.clock_read(event, now)
+            case Unreadable(frame):
+                # It is published whole; but a peer may send back what it was sent.
+                for secret in self._secrets:
+                    frame = frame.replace(secret.encode(), b"***")
+                self._listener.received(structs.replace(event, frame=frame), now)
             case _:
                 self._listener.received(event, now)
 

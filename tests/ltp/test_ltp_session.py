@@ -137,6 +137,23 @@ async def test_a_loss_is_told_without_secrets(venue: Venue, start: Start, notes:
     )
 
 
+async def test_a_login_that_is_sent_back_is_passed_on_without_secrets(venue: Venue, start: Start, notes: Notes) -> None:
+    """What the bridge does not understand is published whole: a peer that echoes must not put the key on a topic."""
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        login = (await ws.receive()).data
+        for frame in (login, ACCEPTED, f"GET {login}"):
+            await ws.send_str(frame)
+        await read_on(ws)
+
+    async with running(start(await venue(talk))):
+        received = await notes.wait("received", 2)
+    for event in received:
+        assert isinstance(event, Unreadable)
+        assert b'"apiKey":"***"' in event.frame
+        assert b'"sign":"***"' in event.frame
+
+
 def checking(session: Session, check: KeyCheck) -> Session:
     """Let REST say this about the key of a session."""
 
