@@ -39,6 +39,7 @@ from bridge.kafka.membership import Membership
 from bridge.kafka.preflight import check_topics
 from bridge.kafka.publisher import Publisher
 from bridge.kafka.tail import TailRecord, read_commands, read_last, read_tail
+from bridge.kafka.topic_watch import TopicWatch
 from bridge.ltp.failover import begin_choice
 from bridge.ltp.network import way_to_venue
 from bridge.ltp.rest import RestClient
@@ -122,6 +123,7 @@ class AccountParts:
             on_oversize=self._too_large,
         )
         timing = settings.timing
+        self.topics = TopicWatch(settings.kafka, timing, name, on_unwritable=self.publisher.note_unwritable)
         self.flow = AccountFlow(
             name,
             instance,
@@ -129,6 +131,7 @@ class AccountParts:
             join=self._membership,
             take_over=self._take_over,
             parts=self._parts,
+            topics=self.topics,
             key_changed=self._key_changed,
             describe_refusal=gate.describe_refusal,
             random=_random,
@@ -140,9 +143,12 @@ class AccountParts:
     async def run(self, stop: asyncio.Event) -> None:
         """Run the account until `stop` is set or it has to be given up, then end its publisher."""
         async with self._rest:
+            watching = asyncio.create_task(self.topics.run(), name=f"topics:{self._name}")
             try:
                 await self.flow.run(stop)
             finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
                 await self.publisher.stop(self._settings.timing.stop_deadline_s * _PUBLISHER_SHARE)
 
     def _too_large(self, record: Outgoing) -> None:
@@ -210,6 +216,7 @@ class AccountParts:
             key_fingerprint=self._key_fingerprint,
             read_commands=self._read_commands,
             topics=TopicReplay(self._settings.kafka.topic_prefix, self._name, self._read_tail, self._read_last),
+            topic_watch=self.topics,
         )
 
     async def _read_commands(

@@ -105,6 +105,14 @@ class Alarm(OpenWord):
         "recovery_stalled",
         "The venue refuses a question, or has not answered for two minutes, without which no gap closes, nor an audit.",
     )
+    TOPIC_LOST = (
+        "topic_lost",
+        "A topic of the account was deleted, or is not as it must be: `subject` names it, `detail` says what is gone.",
+    )
+    GRANT_MISSING = (
+        "grant_missing",
+        "The bridge's principal may not do with a topic, `subject`, what it must; `detail` has the command.",
+    )
 
 
 class Lost(OpenWord):

@@ -34,6 +34,7 @@ from bridge.core.sending import Commit, Sending
 from bridge.core.settling import Settling
 from bridge.core.sweep import Sweep
 from bridge.core.terms import Terms
+from bridge.core.topic_losses import TopicLosses
 from bridge.core.traffic import Answer, Outgoing, Received
 from bridge.core.windows import Windows
 
@@ -80,6 +81,7 @@ class Account:
         self.clocks = Clocks(self.alarms, now, skew_bound_s=terms.skew_bound_s, rest_lag_s=terms.rest_lag_s)
         self._orders = Orders(self.clocks.rest_lag_ms)
         self.listening = self._new_listening(terms, durable_until_ms, now)
+        self.topic_losses = TopicLosses(self.alarms, self.replies, self.listening, self._claims, epoch)
         self.sending = Sending(
             self._lanes,
             self._windows,

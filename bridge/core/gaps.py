@@ -99,6 +99,13 @@ class GapLedger:
             self._first = msgspec.structs.replace(gap)
         return GapOpened(at=now.wall_ms, gap_id=gap.gap_id, from_ms=from_ms, cause=cause, detail=detail)
 
+    def open_again(self, now: Now) -> list[GapOpened]:
+        """Return every open gap as it stands, to be told once more under its name."""
+        return [
+            GapOpened(at=now.wall_ms, gap_id=gap.gap_id, from_ms=gap.from_ms, cause=gap.cause, detail="told once more")
+            for gap in self._open
+        ]
+
     def logged_in(self, now: Now) -> None:
         """Let every gap end here: from now on pushes arrive."""
         for gap in self._open:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from bridge.contract.pushes import OrderPush, TradePush
-from bridge.contract.session import Alarm, Cause, RecoveryComplete, SessionLost, SessionOpened
+from bridge.contract.session import Alarm, Cause, RecoveryComplete, SessionEvent, SessionLost, SessionOpened
 from bridge.contract.topics import Stream
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import UNMEASURED_MS, Clocks, ReadMs
@@ -49,6 +49,8 @@ class Listening:
         self._clocks = clocks
         shapes = UndocumentedShapes(alarms)
         self._fills = FillSums(orders, alarms, clocks.venue, terms.rest_lag_s)
+        self._session: list[SessionEvent] = []
+        """What was told of the session that lasts."""
         self._router = Router(
             self._standing,
             on_order,
@@ -71,8 +73,8 @@ class Listening:
             audit_period_s=terms.audit_period_s,
         )
 
-    def remember(self, stream: Stream, value: bytes, published_ms: int) -> None:
-        """Learn from a record that an earlier owner published; it settles nothing by itself."""
+    def remember(self, stream: Stream, value: bytes, published_ms: int, *, recovered: bool = False) -> None:
+        """Learn from a record that an earlier owner published, `recovered` or pushed; it settles nothing by itself."""
         try:
             element = READ[stream](value)
         except UNREADABLE:
@@ -83,7 +85,7 @@ class Listening:
         if element.is_nameless:
             return
         age_ms = max(self._began.wall_ms - published_ms, 0)  # the clock of who published it may be ahead of ours
-        self._standing.remember(element, self._began.boot_ms - age_ms, published_ms)
+        self._standing.remember(element, self._began.boot_ms - age_ms, published_ms, recovered=recovered)
         if element.order is not None:
             self._orders.seen(element.order)
 
@@ -114,12 +116,12 @@ class Listening:
         """Note that pushes arrive from now on; what was missed is to be asked for."""
         self.recovery.logged_in(now)
         self._fills.logged_in(now)
-        self._replies.session(SessionOpened(at=now.wall_ms, endpoint=endpoint))
+        self._tell_of_session(SessionOpened(at=now.wall_ms, endpoint=endpoint))
 
     def complete(self, endpoint: str, open_orders: int, sweep: Sweep, took_ms: int, now: Now) -> None:
         """Note that what REST knows has been published once."""
         recovered = in_numbers(sweep.found)
-        self._replies.session(
+        self._tell_of_session(
             RecoveryComplete(
                 at=now.wall_ms, endpoint=endpoint, open_orders=open_orders, recovered=recovered, took_ms=took_ms
             )
@@ -142,6 +144,7 @@ class Listening:
 
         Where pushes were missed on a link that seemed alive, it begins when nothing was missing for sure.
         """
+        self._session.clear()
         self._replies.session(SessionLost(at=now.wall_ms, endpoint=endpoint, cause=cause, detail=detail))
         if cause is Cause.PUSHES_MISSED:
             durable_ms = min(durable_ms, self.recovery.audited_ms(now))
@@ -174,6 +177,23 @@ class Listening:
         Where audits have failed for long it is not sure that everything was pushed, and a successor has to look back.
         """
         return self._gaps.durable_until_ms(min(live_until_ms, self.recovery.sure_until_ms(live_until_ms, now)), now)
+
+    def tell_states_again(self, stream: Stream, now: Now) -> None:
+        """Publish, little by little, everything that stands on a state topic: the topic was lost."""
+        self._standing.lose(stream, now.boot_ms)
+
+    def is_told_again(self, stream: Stream) -> bool:
+        """Whether everything that stands on a topic has been published since the topic was lost."""
+        return not self._standing.is_lost(stream)
+
+    def tell_session_again(self, now: Now) -> None:
+        """Tell the open gaps and the session that lasts once more: the topic was lost."""
+        for event in (*self._gaps.open_again(now), *self._session):
+            self._replies.session(event)
+
+    def _tell_of_session(self, event: SessionEvent) -> None:
+        self._session.append(event)
+        self._replies.session(event)
 
     def _open_gap(self, now: Now, from_ms: int, cause: Cause, detail: str) -> None:
         self._replies.session(self._gaps.open(now, self._epoch, from_ms, cause, detail))

@@ -208,6 +208,8 @@ class ReplayedStates:
         self._in_order = RecordsInOrder()
         self.last: dict[bytes, tuple[bytes, int]] = {}
         """Value and timestamp in ms of the last record of each key, the oldest first."""
+        self.recovered: set[bytes] = set()
+        """The keys whose last record was no push, but what REST told in its place."""
 
     @property
     def late_keys(self) -> Collection[bytes]:
@@ -219,8 +221,11 @@ class ReplayedStates:
         for record, value, _ in self._in_order.kept_of(records):
             key = record.key or b""
             self.last.pop(key, None)
+            self.recovered.discard(key)
             if value is not None:
                 self.last[key] = value, record.timestamp_ms
+                if dict(record.headers).get(names.RECOVERED) is not None:
+                    self.recovered.add(key)
 
 
 class ReplayedSession:

@@ -1,5 +1,6 @@
 """What stands on the state topics: of every key the newest state, which its last record there must be."""
 
+from collections import deque
 from enum import Enum, auto
 from itertools import islice
 from typing import Final
@@ -50,12 +51,15 @@ class Standing:
     """The newest states; orders that are over are kept too, the oldest forgotten first but for their names."""
 
     def __init__(self, horizon_s: float) -> None:
+        self._horizon_ms = int(horizon_s * 1000)
         self._refresh_ms = int(horizon_s * 1000 * _REFRESH_SHARE)
         # Those that were published longest ago come first.
         self._live: dict[Stream, dict[str, Stood]] = {stream: {} for stream in STATE_STREAMS}
         self._over: dict[str, Stood] = {}
         self._forgotten: dict[str, None] = {}
         """Orders whose end was published, and nothing else is known of."""
+        self._lost: dict[Stream, deque[str]] = {stream: deque() for stream in STATE_STREAMS}
+        """Keys whose last record is gone with its topic, and is to be published again."""
 
     def take(
         self, element: Element, now_ms: int, arrived: ReadMs | None = None, told_ms: int | None = None
@@ -79,11 +83,12 @@ class Standing:
         self._stand(stood)
         return None
 
-    def remember(self, element: Element, published_ms: int, stamped_ms: int) -> None:
+    def remember(self, element: Element, published_ms: int, stamped_ms: int, *, recovered: bool = False) -> None:
         """Let a state stand that an earlier owner published, the earlier ones first; `stamped_ms` is in Unix ms."""
         self._live[element.stream].pop(element.key, None)
         # The broker's clock and the venue's may differ.
-        self._stand(_pushed(element, published_ms, ReadMs(stamped_ms, stamped_ms + UNMEASURED_MS)))
+        stood = _pushed(element, published_ms, ReadMs(stamped_ms, stamped_ms + UNMEASURED_MS))
+        self._stand(msgspec.structs.replace(stood, recovered=recovered))
 
     def forget(self, stream: Stream, key: str) -> None:
         """Let nothing of a key stand: its last record is a tombstone."""
@@ -160,19 +165,38 @@ class Standing:
             if key not in listed and stood.told_ms <= before_ms
         ]
 
+    def lose(self, stream: Stream, now_ms: int) -> None:
+        """Let everything of a stream be published again, ended orders of the last horizon too: its topic was lost."""
+        over = (stood for stood in self._over.values() if stood.element.stream is stream)
+        recent = [stood.element.key for stood in over if stood.published_ms > now_ms - self._horizon_ms]
+        self._lost[stream] = deque([*self._live[stream], *recent])
+
+    def is_lost(self, stream: Stream) -> bool:
+        """Whether something of a stream is still to be published again."""
+        return bool(self._lost.get(stream))
+
     def due(self, now_ms: int) -> list[Stood]:
-        """Return some of what has to be published again, because its last record is nearly one horizon old."""
+        """Return some of what has to be published again.
+
+        Its last record is nearly one horizon old, or is gone with its topic.
+        """
         before_ms = now_ms - self._refresh_ms
-        found = []
+        found = [stood for stream in self._lost for stood in self._some_lost(stream)]
         for live in self._live.values():
             for stood in islice(live.values(), _REFRESHED_AT_ONCE):
                 if stood.published_ms > before_ms:
                     break
                 found.append(stood)
         for stood in found:
-            del self._live[stood.element.stream][stood.element.key]
+            self._live[stood.element.stream].pop(stood.element.key, None)
             self._stand(msgspec.structs.replace(stood, published_ms=now_ms))
         return found
+
+    def _some_lost(self, stream: Stream) -> list[Stood]:
+        lost = self._lost[stream]
+        keys = [lost.popleft() for _ in range(min(len(lost), _REFRESHED_AT_ONCE))]
+        stood = (self._live[stream].get(key) or self._over.get(key) for key in keys)
+        return [one for one in stood if one is not None]
 
     def _stand(self, stood: Stood) -> None:
         element = stood.element

@@ -11,8 +11,8 @@ from bridge.core.account import Account
 from bridge.core.backoff import full_jitter
 from bridge.core.traffic import Outgoing
 from bridge.errors import BridgeError, ForeignOwner, LoginRefused, OffsetLost
-from bridge.flow.ports import Clock, Membership
-from bridge.flow.readiness import KAFKA, OPERATOR, TAKEOVER, Missing, explain_by_refusal
+from bridge.flow.ports import Clock, Membership, Topics
+from bridge.flow.readiness import KAFKA, OPERATOR, TAKEOVER, TOPICS, Missing, explain_by_refusal
 from bridge.flow.term import Parts, Term
 
 _log = structlog.get_logger()
@@ -42,6 +42,7 @@ class AccountFlow:
         join: Callable[[Callable[[], None]], Membership],
         take_over: Callable[[Membership], Awaitable[Account]],
         parts: Callable[[Membership], Parts],
+        topics: Topics,
         key_changed: Callable[[], Awaitable[object]],
         describe_refusal: Callable[[], str | None],
         random: Callable[[], float],
@@ -57,6 +58,7 @@ class AccountFlow:
         self._join = join
         self._take_over = take_over
         self._parts = parts
+        self._topics = topics
         self._key_changed = key_changed
         self._describe_refusal = describe_refusal
         self._random = random
@@ -74,7 +76,12 @@ class AccountFlow:
 
     def missing(self) -> list[Missing]:
         """Return what keeps this process from doing its part, since when and why; nothing when it does."""
-        return explain_by_refusal(self._find_missing(), self._describe_refusal())
+        return explain_by_refusal([*self._find_missing(), *self._find_topics()], self._describe_refusal())
+
+    def _find_topics(self) -> list[Missing]:
+        lost = [(one.since_ms, one.problem) for one in self._topics.lost() if one.problem]
+        refused = [(one.since_ms, one.detail) for one in self._topics.missing_grants()]
+        return [Missing(TOPICS, since_ms, why) for since_ms, why in (*lost, *refused)]
 
     def _find_missing(self) -> list[Missing]:
         since_ms = self._unready_since_ms

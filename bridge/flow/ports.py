@@ -7,6 +7,7 @@ from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
+from bridge.core.topic_losses import LostTopic, MissingGrant
 from bridge.core.traffic import CommandRecord, Outgoing, Received, Rows, TopicRecord
 
 Clock = Callable[[], Now]
@@ -150,8 +151,12 @@ class Publisher(Protocol):
         """What the last acknowledgement told of the broker's clock."""
 
     @property
-    def oldest_age_s(self) -> float:
-        """For how long the oldest record that is not durable has waited; 0 when all are."""
+    def troubled_for_s(self) -> float:
+        """For how long the oldest record that is not durable has waited, or a topic been unwritable; 0 without any."""
+
+    @property
+    def troubles(self) -> Sequence[str]:
+        """What keeps records of which topic from being published, in words."""
 
     @property
     def renewals(self) -> int:
@@ -168,6 +173,19 @@ class Publisher(Protocol):
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until everything queued is durable; False when time ran out."""
+
+
+class Topics(Protocol):
+    """Whoever watches the account's topics."""
+
+    def lost(self) -> Sequence[LostTopic]:
+        """Return the topics that were lost, the mended ones too until `told` is called with them."""
+
+    def missing_grants(self) -> Sequence[MissingGrant]:
+        """Return what this process may not do with a topic, and must."""
+
+    def told(self, topic: str) -> None:
+        """Note that everything has been told of a lost topic that was mended."""
 
 
 class Committed(Protocol):

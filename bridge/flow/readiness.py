@@ -26,6 +26,8 @@ COMMITS = "commits"
 """Kafka acknowledges no offset commits, or too slowly."""
 PUBLISHING = "publishing"
 """Records do not become durable in time."""
+TOPICS = "topics"
+"""A topic is gone or is not as it must be, or a grant on it is missing."""
 OPERATOR = "operator"
 """The account is given up until a person looks at it."""
 

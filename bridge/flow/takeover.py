@@ -226,8 +226,8 @@ class Takeover:
     async def _states(self, stream: Stream, since_ms: int, account: Account) -> None:
         """Let the account remember what stands on a state topic."""
         states = await self._topics.states(stream, since_ms)
-        for value, published_ms in states.last.values():
-            account.listening.remember(stream, value, published_ms)
+        for key, (value, published_ms) in states.last.items():
+            account.listening.remember(stream, value, published_ms, recovered=key in states.recovered)
         overtaken = await self._topics.overtaken(stream, since_ms, states.late_keys)
         account.replies.outbox += [publish_again(stream, record) for record in overtaken]
 

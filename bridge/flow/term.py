@@ -26,6 +26,7 @@ from bridge.flow.ports import (
     Membership,
     Publisher,
     ReadCommands,
+    Topics,
     VenueRest,
     VenueSession,
 )
@@ -34,6 +35,7 @@ from bridge.flow.readiness import COMMITS, PUBLISHING, SESSION, SWEEP, Missing
 from bridge.flow.recovery import Recovery
 from bridge.flow.replay import TopicReplay
 from bridge.flow.rest_limits import RestLimitWatch
+from bridge.flow.topic_alarms import TopicAlarms
 
 _log = structlog.get_logger()
 _LOOK_S = 0.05
@@ -59,6 +61,7 @@ class Parts(Struct, frozen=True):
     """A digest of the API key that is in its file now; empty where it cannot be read."""
     read_commands: ReadCommands
     topics: TopicReplay
+    topic_watch: Topics
     late_after_s: float = LATE_AFTER_S
     """When, after a takeover or a renewal of the producer, nothing old can arrive any more."""
 
@@ -109,6 +112,7 @@ class Term:
         )
         self._key_files = KeyFileWatch(name, account, parts.rest, self._events, parts.clock)
         self._rest_limits = RestLimitWatch(name, account, parts.rest, self._events, parts.clock)
+        self._topic_alarms = TopicAlarms(instance, account, parts.topic_watch, self._events, parts.clock)
         self._commands = self._new_commands()
         self._deferred = DeferredAnswers(
             name,
@@ -172,8 +176,9 @@ class Term:
         publisher = self._parts.publisher
         if publisher.healthy:
             return None
-        since_ms = now.wall_ms - int(publisher.oldest_age_s * 1000)
-        return Missing(PUBLISHING, since_ms, "records wait for Kafka's acknowledgement; the log says why")
+        since_ms = now.wall_ms - int(publisher.troubled_for_s * 1000)
+        why = "; ".join(publisher.troubles) or "records wait for Kafka's acknowledgement; the log says why"
+        return Missing(PUBLISHING, since_ms, why)
 
     def _missing_session(self) -> Missing | None:
         missing = self._events.session_missing
@@ -196,6 +201,7 @@ class Term:
             "questions": self._questions.run(),
             "key": self._key_files.run(),
             "limits": self._rest_limits.run(),
+            "topics": self._topic_alarms.run(),
             "deferred": self._deferred.run(),
             "late records": self._late_records.run(),
         }

@@ -16,6 +16,7 @@ from bridge.config.files import UnusableFile
 from bridge.errors import ClusterUnreachable, ConfigError, KafkaTrouble, TopicsUnfit
 from bridge.kafka.connections import create_connection, make_all_connections_here
 from bridge.kafka.credentials import LoginHeldBack
+from bridge.kafka.inside import create_no_topics
 
 CLIENT_ID: Final = "ltp-bridge"
 PROBE_TIMEOUT_MS: Final = 3000
@@ -50,6 +51,7 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
     """
     calm_client_logs()
     make_all_connections_here()
+    create_no_topics()
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap_servers,
         "client_id": CLIENT_ID,

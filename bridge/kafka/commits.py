@@ -5,16 +5,21 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
 
+from bridge.config import Kafka
+from bridge.contract.topics import Stream
 from bridge.errors import CommitInterrupted, KafkaTrouble, TermEnded
 from bridge.kafka import inside
+from bridge.kafka.grants import Operation, describe_missing, describe_refused_group
 
 
 class CommitAttempts:
     """Sends one commit at a time and knows when the next one would not be safe."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, partition: TopicPartition, kafka: Kafka, group: str) -> None:
         self._consumer = consumer
         self._partition = partition
+        self._kafka = kafka
+        self._group = group
         self._attempt: asyncio.Task[None] | None = None
         self._interrupted = False
         self._unanswered: inside.Generation | None = None
@@ -60,10 +65,11 @@ class CommitAttempts:
                 "the claims do not fit into the commit's metadata; set the broker's offset.metadata.max.bytes "
                 "to 4096 or more"
             ) from error
-        if isinstance(error, kafka_errors.GroupAuthorizationFailedError | kafka_errors.TopicAuthorizationFailedError):
+        if isinstance(error, kafka_errors.GroupAuthorizationFailedError):
+            raise KafkaTrouble(describe_refused_group(self._kafka, self._group)) from error
+        if isinstance(error, kafka_errors.TopicAuthorizationFailedError):
             raise KafkaTrouble(
-                f"commits are refused to this principal ({type(error).__name__}); grant it Read on the group and "
-                f"on {self._partition.topic}"
+                describe_missing(self._kafka, self._partition.topic, Stream.COMMANDS, [Operation.READ])
             ) from error
         self._unanswered = generation
         raise TermEnded(f"the commit has no answer and may still arrive: {error!r}") from error

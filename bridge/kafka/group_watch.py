@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka_errors
 
 from bridge.kafka import inside
-from bridge.kafka.topic_ids import TopicIdRequest, topic_id_in
+from bridge.kafka.topic_metadata import describe_topics
 
 _PERIOD_S: Final = 5.0
 _ASK_TIMEOUT_S: Final = 5.0
@@ -23,10 +23,10 @@ log = structlog.get_logger(__name__)
 
 async def topic_id(consumer: AIOKafkaConsumer, topic: str) -> str:
     """Return the topic's id; empty where the brokers tell none. Raises KafkaError."""
-    try:
-        return topic_id_in(await inside.ask_any_broker(consumer, TopicIdRequest(topic)))
-    except (NotImplementedError, kafka_errors.IncompatibleBrokerVersion):
-        return ""
+    found = (await describe_topics(inside.client_of(consumer), [topic]))[topic]
+    if found.error is not kafka_errors.NoError:
+        raise found.error
+    return found.id
 
 
 class GroupWatch:

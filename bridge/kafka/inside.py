@@ -11,8 +11,10 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Collection, Coroutine
+from functools import partial
 from typing import Any, Final, NamedTuple
 
+import aiokafka.client
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka import errors as kafka_errors
 from aiokafka.admin import AIOKafkaAdminClient
@@ -56,6 +58,14 @@ class Generation(NamedTuple):
     number: int
 
 
+def create_no_topics() -> None:
+    """Let no client of this process bring a topic into being by asking for it, whatever the brokers allow.
+
+    They would make it with their defaults: a topic that was deleted would come back, silently and in another shape.
+    """
+    aiokafka.client.MetadataRequest = partial(MetadataRequest, allow_auto_topic_creation=False)
+
+
 def current_generation(consumer: AIOKafkaConsumer) -> Generation:
     """Return what the member would join, commit and send heartbeats with at this moment."""
     coordinator = consumer._coordinator
@@ -64,9 +74,9 @@ def current_generation(consumer: AIOKafkaConsumer) -> Generation:
     return Generation(coordinator.member_id, coordinator.generation)
 
 
-def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
-    """Return the client through which a consumer and its coordinator speak with the cluster."""
-    return consumer._client
+def client_of(owner: AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
+    """Return the client through which a consumer with its coordinator, or an admin client, speaks with the cluster."""
+    return owner._client
 
 
 def request_rejoin(consumer: AIOKafkaConsumer) -> None:
@@ -127,9 +137,8 @@ async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition
     return found[partition].offset, found[partition].metadata or ""
 
 
-async def ask_any_broker(consumer: AIOKafkaConsumer, request: object) -> Any:  # noqa: ANN401 - aiokafka has no types
+async def ask_any_broker(client: AIOKafkaClient, request: object) -> Any:  # noqa: ANN401 - aiokafka has no types
     """Send a request that any broker answers. Raises KafkaError; NotImplementedError for one no broker understands."""
-    client = consumer._client
     node = client.get_random_node()
     if node is None:
         raise kafka_errors.NodeNotReadyError("no broker is known yet")
@@ -164,14 +173,6 @@ def learn_topics(producer: AIOKafkaProducer, topics: Collection[str]) -> Awaitab
     producer.client.set_topics(topics)
     update: Awaitable[bool] = producer.client.force_metadata_update()
     return update
-
-
-async def topics_metadata(admin: AIOKafkaAdminClient, topics: Collection[str]) -> list[Any]:
-    """Ask for the topics' metadata without creating any, whatever auto.create.topics.enable says."""
-    request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
-    response = await admin._send_request(request)
-    found: list[Any] = response.to_object()["topics"]
-    return found
 
 
 def identity_of(producer: AIOKafkaProducer) -> ProducerIdentity:

@@ -7,6 +7,8 @@ from typing import Final
 from bridge.contract.headers import EVENT_TYPES, event_headers, memory_bytes
 from bridge.core.traffic import Outgoing
 
+_HOLD_FIRST_S: Final = 1.0
+_HOLD_LAST_S: Final = 60.0
 _RECORD_OVERHEAD_BYTES: Final = 512
 """What a queued record takes in memory beside its key, value and headers of its own, roughly."""
 
@@ -60,6 +62,13 @@ class Lane:
         self.settled = 0
         self.held_until_s = 0.0
         self.one_by_one = False
+        self.refusals = 0
+        """How often the broker has refused the topic since it last took a record."""
+        self.unwritable = ""
+        """Why nothing can be written to the topic, as somebody knows who watches it; empty where nothing is known."""
+        self.unwritable_since_s = 0.0
+        self.trouble = ""
+        """What went wrong last, since a record became durable."""
         self.failed = False
         self._sequence = 0
         self._oldest_received: deque[float] = deque()
@@ -98,10 +107,24 @@ class Lane:
         self.handed_bytes = 0
         self.failed = False
 
+    def refuse(self, now_s: float) -> None:
+        """Hold the topic after a refusal, for longer each time: every try costs the other topics a new producer."""
+        self.held_until_s = now_s + min(_HOLD_FIRST_S * 2**self.refusals, _HOLD_LAST_S)
+        self.refusals = min(self.refusals + 1, 10)
+
+    def set_unwritable(self, why: str, now_s: float) -> None:
+        """Learn why nothing can be written to the topic, or, with nothing to say, that something can again."""
+        if why and not self.unwritable:
+            self.unwritable_since_s = now_s
+        elif self.unwritable and not why:
+            self.held_until_s, self.refusals, self.trouble = 0.0, 0, ""
+        self.unwritable = why
+
     def settle(self, numbered: Numbered, now_s: float, told: Callable[[Callable[[], None]], None]) -> None:
         """Mark one record durable; `told` gets every `when_durable` whose turn has come, in order."""
         numbered.durable = True
         self.progress_at_s = now_s
+        self.refusals, self.trouble = 0, ""
         while self.handed and self.handed[0].durable:
             first = self.handed.popleft()
             self.handed_bytes -= first.size_bytes

@@ -22,6 +22,7 @@ from bridge.kafka import fetches, inside
 from bridge.kafka.assignor import KeepOwner
 from bridge.kafka.cluster import ask, likely_cause, member_options, require_one_partition, require_topic
 from bridge.kafka.commits import CommitAttempts
+from bridge.kafka.grants import describe_refused_group
 from bridge.kafka.group_watch import GroupWatch, topic_id
 from bridge.kafka.intake import Intake
 from bridge.kafka.ownership import Ownership
@@ -92,7 +93,7 @@ class Membership:
         )
         follow_bootstrap_servers(inside.client_of(consumer), self._kafka)
         self._intake = Intake(consumer, self._partition)
-        self._commits = CommitAttempts(consumer, self._partition)
+        self._commits = CommitAttempts(consumer, self._partition, self._kafka, self._group)
         bound_s = self._timing.rebalance_timeout_s + self._timing.session_timeout_s + _ANSWER_S
         try:
             async with asyncio.timeout(bound_s):
@@ -200,7 +201,7 @@ class Membership:
             self._require_membership()
             raise
         except kafka_errors.GroupAuthorizationFailedError as error:
-            raise KafkaTrouble(f"the group {self._group} is refused to this principal; grant it Read") from error
+            raise KafkaTrouble(describe_refused_group(self._kafka, self._group)) from error
         except kafka_errors.KafkaError as error:
             if not self._ownership.has_joined and not error.retriable:
                 raise KafkaTrouble(f"the group {self._group} could not be joined: {error!r}") from error

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import errors as kafka_errors
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from msgspec import Struct
 
@@ -15,19 +15,25 @@ from bridge.errors import ClusterUnreachable, KafkaTrouble
 from bridge.kafka import inside
 from bridge.kafka.cluster import client_options, likely_cause
 from bridge.kafka.credentials import gate
-from bridge.kafka.topic_rules import Topic, problems_of, wanted_configs
+from bridge.kafka.grants import (
+    Operation,
+    describe_missing,
+    describe_refused_group,
+    find_missing_on_group,
+    missing_on_topic,
+)
+from bridge.kafka.topic_making import create_topics, describe_when_led, read_configs
+from bridge.kafka.topic_metadata import TopicMetadata, describe_topics
+from bridge.kafka.topic_rules import Topic, problems_of
 
 _REACH_S: Final = 10.0
 _REQUEST_TIMEOUT_MS: Final = 5000
 _RETRY_S: Final = 0.25
-_APPEAR_S: Final = 5.0
 _CLOSE_TIMEOUT_S: Final = 2.0
 _METADATA_BYTES: Final = 4096
 
 _NO_ERROR: Final = 0
-_REFUSED: Final = kafka_errors.TopicAuthorizationFailedError.errno
-_MISSING: Final = kafka_errors.UnknownTopicOrPartitionError.errno
-_EXISTS: Final = kafka_errors.TopicAlreadyExistsError.errno
+_MISSING: Final = kafka_errors.UnknownTopicOrPartitionError
 
 
 class BrokerFacts(Struct, frozen=True):
@@ -66,29 +72,36 @@ async def _have(
     admin: AIOKafkaAdminClient, kafka: Kafka, timing: Timing, names: Mapping[str, Stream]
 ) -> tuple[list[Topic], list[str]]:
     """Return the topics that are there, after creating those that may be, and what is wrong with the others."""
-    found = await _describe(admin, names)
+    found = await describe_topics(inside.client_of(admin), names)
     problems: dict[str, str] = {}
     if kafka.create_topics:
-        missing = {topic: stream for topic, stream in names.items() if found[topic]["error_code"] == _MISSING}
-        problems = await _create(admin, kafka, timing, missing)
-        found = await _wait_for(admin, names, missing.keys() - problems.keys())
+        missing = {topic: stream for topic, stream in names.items() if found[topic].error is _MISSING}
+        problems = await create_topics(admin, kafka, timing, missing)
+        found = await describe_when_led(admin, names, missing.keys() - problems.keys())
     topics = []
     for topic, stream in names.items():
-        trouble = _trouble_with(kafka, found[topic])
+        one = found[topic]
+        lacking = missing_on_topic(one, stream)
+        trouble = describe_missing(kafka, topic, stream, lacking) if lacking else _trouble_with(kafka, one)
         if trouble is not None:
-            problems.setdefault(topic, f"{topic}: {trouble}")
-        else:
-            topics.append(Topic(topic, stream, [len(one["replicas"]) for one in found[topic]["partitions"]]))
+            problems.setdefault(topic, trouble)
+        if one.error is kafka_errors.NoError and Operation.DESCRIBE_CONFIGS not in lacking:
+            topics.append(Topic(topic, stream, one.replicas))
     return topics, list(problems.values())
 
 
 async def _problems_of_topics(
     admin: AIOKafkaAdminClient, kafka: Kafka, timing: Timing, topics: list[Topic]
 ) -> list[str]:
-    configs, problems = await _configs(admin, [topic.name for topic in topics])
+    configs, refused = await read_configs(admin, [topic.name for topic in topics])
+    problems = [
+        f"{topic}: its settings cannot be read ({kafka_errors.for_code(code).__name__}: {text}); grant this principal "
+        "DescribeConfigs"
+        for topic, (code, text) in refused.items()
+    ]
     for topic in topics:
         if topic.name in configs:
-            problems += problems_of(topic, configs[topic.name], kafka, timing)
+            problems += problems_of(topic, configs[topic.name].values, kafka, timing)
     return problems
 
 
@@ -124,73 +137,14 @@ async def reach_cluster(kafka: Kafka) -> AIOKafkaAdminClient:
             return admin
 
 
-async def _describe(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, Any]:
-    return {one["topic"]: one for one in await inside.topics_metadata(admin, list(names))}
-
-
-async def _wait_for(admin: AIOKafkaAdminClient, names: Iterable[str], created: Iterable[str]) -> dict[str, Any]:
-    """Describe the topics once those just created are known to the broker that is asked."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + _APPEAR_S
-    while True:
-        found = await _describe(admin, names)
-        if all(_is_led(found[topic]) for topic in created) or loop.time() > until:
-            return found
-        await asyncio.sleep(_RETRY_S)
-
-
-def _is_led(described: Mapping[str, Any]) -> bool:
-    return described["error_code"] == _NO_ERROR and all(one["leader"] >= 0 for one in described["partitions"])
-
-
-async def _create(
-    admin: AIOKafkaAdminClient, kafka: Kafka, timing: Timing, topics: Mapping[str, Stream]
-) -> dict[str, str]:
-    """Create the topics, and return the problem of each that could not be."""
-    if not topics:
-        return {}
-    response = await admin.create_topics(
-        [
-            NewTopic(topic, 1, kafka.replication_factor, topic_configs=wanted_configs(stream, kafka, timing))
-            for topic, stream in topics.items()
-        ]
-    )
-    return {
-        topic: f"{topic}: could not be created ({kafka_errors.for_code(code).__name__}: {text or 'no reason given'}); "
-        f"wanted 1 partition with replication_factor {kafka.replication_factor}: create it by hand, or correct "
-        "kafka.replication_factor or this principal's grants (Create)"
-        for topic, code, text in response.topic_errors
-        if code not in (_NO_ERROR, _EXISTS)
-    }
-
-
-def _trouble_with(kafka: Kafka, described: Mapping[str, Any]) -> str | None:
-    code = described["error_code"]
-    if code == _MISSING:
-        return "does not exist; create it" + ("" if kafka.create_topics else ", or set kafka.create_topics")
-    if code == _REFUSED:
-        return "is refused to this principal; grant it Describe, and Read or Write as the contract says"
-    if code != _NO_ERROR and not described["partitions"]:
-        return f"cannot be described ({kafka_errors.for_code(code).__name__}); look at the brokers"
+def _trouble_with(kafka: Kafka, found: TopicMetadata) -> str | None:
+    if found.error is _MISSING:
+        return f"{found.name}: does not exist; create it" + (
+            "" if kafka.create_topics else ", or set kafka.create_topics"
+        )
+    if found.error is not kafka_errors.NoError and not found.replicas:
+        return f"{found.name}: cannot be described ({found.error.__name__}); look at the brokers"
     return None
-
-
-async def _configs(admin: AIOKafkaAdminClient, topics: list[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
-    if not topics:
-        return {}, []
-    found: dict[str, dict[str, str]] = {}
-    refused: list[str] = []
-    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
-    for response in await admin.describe_configs(resources):
-        for code, text, _, topic, entries in response.resources:
-            if code == _NO_ERROR:
-                found[topic] = {entry[0]: entry[1] for entry in entries}
-            else:
-                refused.append(
-                    f"{topic}: its settings cannot be read ({kafka_errors.for_code(code).__name__}: {text}); "
-                    "grant this principal DescribeConfigs"
-                )
-    return found, refused
 
 
 async def _facts(admin: AIOKafkaAdminClient) -> BrokerFacts:
@@ -237,9 +191,11 @@ async def _problems_of_groups(admin: AIOKafkaAdminClient, kafka: Kafka, accounts
     for account in accounts:
         group = group_name(kafka.topic_prefix, account)
         try:
-            await admin.find_coordinator(group)
+            coordinator = await admin.find_coordinator(group)
+            trouble = await find_missing_on_group(inside.client_of(admin), coordinator, kafka, group)
         except kafka_errors.GroupAuthorizationFailedError:
-            problems.append(f"group {group}: is refused to this principal; grant it Read")
+            trouble = describe_refused_group(kafka, group)
         except (kafka_errors.GroupCoordinatorNotAvailableError, kafka_errors.NotCoordinatorForGroupError):
             continue  # a new cluster makes the topic of the offsets at the first question
+        problems += [trouble] if trouble is not None else []
     return problems

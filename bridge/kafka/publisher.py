@@ -9,7 +9,7 @@ sequence. A reader may then see a record twice; it never sees a hole, nor an old
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -36,7 +36,6 @@ _WINDOW_BYTES: Final = 262_144
 _RECORDS_PER_TURN: Final = 200
 
 _HOLD_S: Final = 1.0
-_HOLD_UNAUTHORIZED_S: Final = 15.0
 _QUIET_WAIT_S: Final = 1.0
 _RENEW_STUCK_S: Final = 30.0
 
@@ -132,15 +131,30 @@ class Publisher:
 
     @property
     def healthy(self) -> bool:
-        """Whether a broker has been reached, and no record waits longer than 5 s for its acknowledgement."""
-        return self._feeding is not None and self.oldest_age_s < STUCK_AFTER_S
+        """Whether a broker has been reached, and for 5 s at most a record has waited, or nothing could be written."""
+        return self._feeding is not None and self.troubled_for_s < STUCK_AFTER_S
 
     @property
-    def oldest_age_s(self) -> float:
-        """For how long the oldest record that is not durable has waited; 0 when all are."""
-        oldest = [lane.oldest for lane in self._lanes.values()]
-        queued = min((numbered.queued_at_s for numbered in oldest if numbered is not None), default=None)
-        return 0.0 if queued is None else time.monotonic() - queued
+    def troubled_for_s(self) -> float:
+        """For how long the oldest record that is not durable has waited, or a topic been unwritable; 0 without any."""
+        oldest = [lane.oldest.queued_at_s for lane in self._lanes.values() if lane.oldest is not None]
+        unwritable = [lane.unwritable_since_s for lane in self._lanes.values() if lane.unwritable]
+        since = min((*oldest, *unwritable), default=None)
+        return 0.0 if since is None else time.monotonic() - since
+
+    @property
+    def troubles(self) -> list[str]:
+        """What keeps records of which topic from being published, in words."""
+        return [told for lane in self._lanes.values() if (told := lane.unwritable or lane.trouble)]
+
+    def note_unwritable(self, topics: Mapping[str, str]) -> None:
+        """Hand over nothing to these topics, for the reasons given, and hand over again to all others."""
+        for lane in self._lanes.values():
+            lane.set_unwritable(topics.get(lane.topic, ""), time.monotonic())
+            if lane.unwritable and lane.handed and not lane.failed:
+                lane.failed = True  # aiokafka would look for the topic all the time
+                self._break(lane.unwritable)
+        self._work.set()
 
     @property
     def renewals(self) -> int:
@@ -200,7 +214,7 @@ class Publisher:
         """Give every lane its turn; True when one has more to hand over right now."""
         more = False
         for lane in self._lanes.values():
-            if not lane.waiting or time.monotonic() < lane.held_until_s:
+            if not lane.waiting or lane.unwritable or time.monotonic() < lane.held_until_s:
                 continue
             if self._producers.has_metadata(lane.topic):
                 more |= await self._feed_lane(lane)
@@ -214,7 +228,7 @@ class Publisher:
         for _ in range(_RECORDS_PER_TURN):
             if not lane.waiting or self._broken:
                 return False
-            window = 1 if lane.one_by_one else _WINDOW_BYTES
+            window = 1 if lane.one_by_one or lane.refusals else _WINDOW_BYTES
             if lane.handed and lane.handed_bytes + lane.waiting[0].size_bytes > window:
                 return False  # an acknowledgement wakes us
             await self._send(lane, lane.hand_over(time.monotonic()))
@@ -257,10 +271,10 @@ class Publisher:
             lane.failed = lane.one_by_one = True  # a batch was refused: find the record that is too large
             self._break(f"{lane.topic}: {words(error)}")
         else:
-            lane.failed = True
-            if isinstance(error, kafka_errors.TopicAuthorizationFailedError):
-                lane.held_until_s = time.monotonic() + _HOLD_UNAUTHORIZED_S
-            self._break(f"{lane.topic}: {words(error)}")
+            if isinstance(error, kafka_errors.TopicAuthorizationFailedError) and not lane.failed:
+                lane.refuse(time.monotonic())
+            lane.failed, lane.trouble = True, f"{lane.topic}: {words(error)}"
+            self._break(lane.trouble)
 
     def _pass_over(self, lane: Lane, numbered: Numbered) -> None:
         self._call(self._on_oversize, numbered.record)

@@ -64,7 +64,8 @@ class _MetadataUpdate:
         if time.monotonic() < self._not_before_s:
             return False
         try:
-            if await self._ask_bootstrap_servers(cluster, MetadataRequest(list(topics) if topics else None)):
+            request = MetadataRequest(list(topics) if topics else None, allow_auto_topic_creation=False)
+            if await self._ask_bootstrap_servers(cluster, request):
                 return True
         except ConfigError as error:  # certificates that are being replaced; they are read anew the next time
             log.warning("kafka.bootstrap_failed", detail=str(error))

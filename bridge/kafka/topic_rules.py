@@ -1,6 +1,6 @@
 """What a topic must be like: one function that wants it, one that finds what differs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -64,13 +64,39 @@ def problems_of(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: 
     """Name everything about an existing topic that breaks the promise, and what to do about it."""
     return [
         f"{topic.name}: {problem.text}{_command(topic, problem.setting, kafka)}"
-        for rule in (
-            _partitions(topic),
-            _replicas(topic, configs, kafka),
-            _log(topic, configs, timing),
-        )
-        for problem in rule
+        for problem in _find_problems(topic, configs, kafka, timing)
     ]
+
+
+def settings_that_mend(
+    topic: Topic, configs: Mapping[str, str], chosen: Collection[str], kafka: Kafka, timing: Timing
+) -> dict[str, str]:
+    """Return the settings that make a topic as it would have been created, but for those that somebody has `chosen`.
+
+    Of those only what breaks the promise. With too few replicas, min.insync.replicas would let nothing be written.
+    """
+    found = (problem.setting.partition("=") for problem in _find_problems(topic, configs, kafka, timing))
+    mend = {name: value.strip("[]") for name, _, value in found if name}
+    wanted = wanted_configs(topic.stream, kafka, timing)
+    if min(topic.replicas, default=0) < kafka.min_insync_replicas:
+        del wanted["min.insync.replicas"]
+    return {name: value for name, value in wanted.items() if name not in chosen} | mend
+
+
+def command_that_creates(topic: str, stream: Stream, kafka: Kafka, timing: Timing) -> str:
+    """Return the command with which a person makes a missing topic."""
+    configs = wanted_configs(stream, kafka, timing).items()
+    settings = " ".join(f"--config {name}={value}" for name, value in configs)
+    return (
+        f"kafka-topics.sh --bootstrap-server {kafka.bootstrap_servers} --create --topic {topic} --partitions 1 "
+        f"--replication-factor {kafka.replication_factor} {settings}"
+    )
+
+
+def _find_problems(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: Timing) -> Iterator[_Problem]:
+    yield from _partitions(topic)
+    yield from _replicas(topic, configs, kafka)
+    yield from _log(topic, configs, timing)
 
 
 def _command(topic: Topic, setting: str, kafka: Kafka) -> str:
@@ -93,11 +119,13 @@ def _partitions(topic: Topic) -> Iterator[_Problem]:
 def _replicas(topic: Topic, configs: Mapping[str, str], kafka: Kafka) -> Iterator[_Problem]:
     replicas = min(topic.replicas, default=0)
     insync = int(configs.get("min.insync.replicas", "1"))
-    if insync < kafka.min_insync_replicas:
+    wanted = kafka.min_insync_replicas
+    if insync < wanted:
+        lack = "" if replicas >= wanted else f"add replicas (it has {replicas}), then "
         yield _Problem(
-            f"min.insync.replicas is {insync}, wanted at least {kafka.min_insync_replicas} "
-            "(kafka.min_insync_replicas): one broker's loss could lose what was acknowledged; raise it",
-            f"min.insync.replicas={kafka.min_insync_replicas}",
+            f"min.insync.replicas is {insync}, wanted at least {wanted} (kafka.min_insync_replicas): one broker's loss "
+            f"could lose what was acknowledged; {lack}raise it",
+            "" if lack else f"min.insync.replicas={wanted}",
         )
     if insync > replicas:
         yield _Problem(

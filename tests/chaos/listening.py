@@ -147,6 +147,8 @@ def closed_when_whole(topics: Topics, ledger: Ledger, gaps: dict[str, Gap]) -> I
         closed_ms = gap.closed.queued_ms + ledger.space_ms
         for event in ledger.of_topic("trades"):
             there_ms = first.get(str(event.row["transactionId"]))
+            if event.is_deleted:
+                continue  # it may have been there, and what is there now is told once more
             if gap.from_ms <= event.at_ms <= gap.to_ms and there_ms is not None and there_ms > closed_ms:
                 late_ms = there_ms - gap.closed.queued_ms
                 why = f"closed {late_ms} ms before a trade of it was there"

@@ -120,6 +120,7 @@ def alarms_have_a_cause(session: list[Record], ledger: Ledger, done: list[Entry]
         "audit_disagrees": any(one["kind"] in {"mute", "redated", "odd"} for one in done),
         "executions_short": any(one["kind"] == "odd" for one in done),
         "order_end_untold": any(one["kind"] == "odd" for one in done),
+        "topic_lost": any(one["kind"] == "deleted" for one in done),
         "clock_skew": any(one["kind"] == "clock" for one in done),
         "broker_clock_skew": any(one["kind"] == "clock" for one in done),
     }

@@ -104,6 +104,18 @@ def test_the_end_of_a_topic_tells_the_highest_epoch() -> None:
     assert (end.epoch, end.newest_ms) == (9, 6)
 
 
+def test_of_a_state_it_is_known_whether_it_was_pushed() -> None:
+    """By its last record: what REST told may be followed by a push, or by its end."""
+    states = ReplayedStates()
+    pushed = [(names.EPOCH, b"1")]
+    recovered = [*pushed, (names.RECOVERED, b"true")]
+    for key, headers in ((b"a", recovered), (b"b", recovered), (b"b", pushed), (b"c", pushed), (b"c", recovered)):
+        states.take([Tail(5, b"1", headers, key=key)])
+    assert states.recovered == {b"a", b"c"}
+    states.take([Tail(6, None, recovered, key=b"a")])
+    assert states.recovered == {b"c"}
+
+
 def test_states_and_gaps_that_cannot_be_read_are_passed_over() -> None:
     """A tombstone ends its key; times that no clock shows open no gap and make no login."""
     states, session = ReplayedStates(), ReplayedSession()

@@ -236,3 +236,38 @@ def test_a_state_means_something_else_by_quantity_and_not_by_spelling() -> None:
     rows = (asset(T, "1.0"), asset(T, "2"), asset(T, "1", frozen="1"), asset(T, "1", "BTC"), asset(T, "0", "BTC"))
     told = [standing.says_otherwise(_of(Stream.ASSETS, row)) for row in rows]
     assert told == [False, True, True, True, False]
+
+
+def test_what_was_lost_with_its_topic_is_published_again() -> None:
+    """Everything that lives, and orders that ended within the last horizon; by and by, and each once."""
+    standing = Standing(HORIZON_S)
+    ended_long_ago, ended, live = (
+        _of(Stream.ORDERS, order(T, state, filled) | {"orderId": order_id})
+        for order_id, state, filled in (("1", "FILLED", "1"), ("2", "FILLED", "1"), ("3", "OPEN", "0"))
+    )
+    standing.take(ended_long_ago, T - 2 * HORIZON_S * 1000, ARRIVED)
+    standing.take(ended, T, ARRIVED)
+    standing.take(live, T, ARRIVED)
+    standing.take(_of(Stream.POSITIONS, position(T)), T, ARRIVED)
+    assert not standing.is_lost(Stream.ORDERS)
+    standing.lose(Stream.ORDERS, T)
+    assert standing.is_lost(Stream.ORDERS)
+    assert {stood.element.key for stood in standing.due(T)} == {"2", "3"}
+    assert not standing.is_lost(Stream.ORDERS)
+    assert standing.due(T) == []
+    assert standing.stands(ended)
+
+
+def test_what_was_lost_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else waits for it; what ends or goes meanwhile is not told as it was."""
+    monkeypatch.setattr(room, "_REFRESHED_AT_ONCE", 2)
+    standing = Standing(HORIZON_S)
+    elements = [_of(Stream.ASSETS, asset(T) | {"coin": coin}) for coin in ("A", "B", "C")]
+    for element in elements:
+        standing.take(element, T, ARRIVED)
+    standing.lose(Stream.ASSETS, T)
+    assert [stood.element.key for stood in standing.due(T)] == [element.key for element in elements[:2]]
+    standing.forget(Stream.ASSETS, elements[2].key)
+    assert standing.is_lost(Stream.ASSETS)
+    assert standing.due(T) == []
+    assert not standing.is_lost(Stream.ASSETS)

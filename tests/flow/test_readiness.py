@@ -105,6 +105,13 @@ RUNNING: list[tuple[str, Step, Step, str, str]] = [
         "wait for Kafka's acknowledgement",
     ),
     (
+        "a topic that takes no record",
+        lambda o: _set(o, topics__healthy=False, topics__why=["ltp.main.trades: lacks Write"]),
+        lambda o: _set(o, topics__healthy=True),
+        "publishing",
+        "ltp.main.trades: lacks Write",
+    ),
+    (
         "a key that is refused for good",
         lambda o: _cut(o, venue__refusal=LoginRefused(2000, "signature")),
         _rotate_the_key,

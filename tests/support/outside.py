@@ -25,6 +25,7 @@ from bridge.core.claims import decode
 from bridge.core.claims import encode as encode_stored
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading, Skew
+from bridge.core.topic_losses import LostTopic, MissingGrant
 from bridge.core.traffic import Answer, CommandRecord, Outgoing, Received, Rows
 from bridge.errors import (
     CommitInterrupted,
@@ -106,6 +107,7 @@ class Topics:
         self.pending: list[tuple[int, Outgoing]] = []
         self.hold = False
         self.healthy = True
+        self.why: list[str] = []
         self._begun_s = time.monotonic()
         self.overfull = False
         self.renewals = 0
@@ -119,9 +121,14 @@ class Topics:
         self._epoch = 0
 
     @property
-    def oldest_age_s(self) -> float:
+    def troubled_for_s(self) -> float:
         """Say how long the oldest record waits: since the test began, if any does."""
         return 0.0 if self.healthy else time.monotonic() - self._begun_s
+
+    @property
+    def troubles(self) -> list[str]:
+        """Say what keeps records from their topics."""
+        return [] if self.healthy else self.why
 
     def begin_epoch(self, epoch: int) -> None:
         """Stamp this epoch from now on."""
@@ -208,6 +215,31 @@ class Topics:
         """Return the session events of a type, or all."""
         events = [json.loads(one.value or b"") for one in self.said() if one.stream is Stream.SESSION]
         return [event for event in events if kind in {"", event["type"]}]
+
+
+class WatchedTopics:
+    """What is known to be wrong with the topics."""
+
+    def __init__(self) -> None:
+        self.losses: dict[str, LostTopic] = {}
+        self.grants: list[MissingGrant] = []
+
+    def lose(self, stream: Stream, problem: str = "", *, is_empty: bool = True) -> None:
+        """Lose a topic, or mend it, with no problem any more."""
+        topic = f"ltp.main.{stream.value}"
+        self.losses[topic] = LostTopic(topic, stream, clock().wall_ms, problem, is_empty)
+
+    def lost(self) -> list[LostTopic]:
+        """Return them."""
+        return list(self.losses.values())
+
+    def missing_grants(self) -> list[MissingGrant]:
+        """Return them."""
+        return self.grants
+
+    def told(self, topic: str) -> None:
+        """Forget one."""
+        del self.losses[topic]
 
 
 def _ours(record: Outgoing, epoch: int, sequence: int) -> Headers:
@@ -587,6 +619,7 @@ class Outside:
         self.topics = Topics()
         self.group = Group()
         self.venue = Venue()
+        self.watched = WatchedTopics()
         self.members: list[Member] = []
         self.executions_since_ms: int | None = None
         self.late_after_s = LATE_AFTER_S
@@ -606,6 +639,7 @@ class Outside:
             join=self._join,
             take_over=self._take_over,
             parts=self._parts,
+            topics=self.watched,
             key_changed=self.new_key.wait,
             describe_refusal=lambda: self.refusal,
             random=lambda: 0.0,
@@ -666,6 +700,7 @@ class Outside:
             read_commands=self.group.read_commands,
             topics=TopicReplay("ltp", "main", self.topics.read_tail, self.topics.read_last),
             late_after_s=self.late_after_s,
+            topic_watch=self.watched,
         )
 
     def let_pass(self, seconds: float) -> None:

@@ -193,20 +193,22 @@ class EmbeddedBroker:
             else:
                 return
 
-    def _write_settings(self, controller_port: int) -> None:
-        folder = self.folder
-        settings = {
+    def settings(self, controller_port: int) -> dict[str, str]:
+        """Return the broker's own settings."""
+        return {
             **SETTINGS,
             "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
             "listeners": f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{controller_port}",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._port}",
             "inter.broker.listener.name": "PLAINTEXT",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "log.dirs": str(folder / f"data-{self._port}"),
+            "log.dirs": str(self.folder / f"data-{self._port}"),
         }
-        text = "".join(f"{name}={value}\n" for name, value in settings.items())
-        (folder / "server.properties").write_text(text)
-        (folder / "log4j2.properties").write_text(_LOG4J)
+
+    def _write_settings(self, controller_port: int) -> None:
+        text = "".join(f"{name}={value}\n" for name, value in self.settings(controller_port).items())
+        (self.folder / "server.properties").write_text(text)
+        (self.folder / "log4j2.properties").write_text(_LOG4J)
 
     async def _format(self) -> None:
         settings = str(self.folder / "server.properties")

@@ -1,0 +1,141 @@
+"""The grants that the daemon needs, which of them are missing, and the command that gives each.
+
+Brokers tell what a principal may do with a topic or group as a bit field (KIP-430). One without an authorizer tells
+that everything may be done; an old one tells nothing, and then nothing is said to be missing.
+"""
+
+import shlex
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Any, ClassVar, Final
+
+from aiokafka import errors as kafka_errors
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.admin import DescribeGroupsResponse_v3
+from aiokafka.protocol.api import Request, RequestStruct
+from aiokafka.protocol.types import Array, Boolean, Schema, String
+
+from bridge.config import Kafka
+from bridge.contract.topics import Stream
+from bridge.kafka.topic_metadata import OPERATIONS_UNKNOWN, TopicMetadata
+
+
+class Operation(IntEnum):
+    """What may be done with a topic or a group: Kafka's AclOperation."""
+
+    READ = 3
+    WRITE = 4
+    DESCRIBE = 8
+    DESCRIBE_CONFIGS = 10
+
+    @property
+    def word(self) -> str:
+        """Kafka's own name, as its tools take it."""
+        return self.name.title().replace("_", "")
+
+
+READ_STREAMS: Final = frozenset(
+    {
+        *(Stream.COMMANDS, Stream.RESULTS, Stream.DEAD_LETTERS, Stream.SESSION, Stream.TRADES),
+        *(Stream.ORDERS, Stream.ASSETS, Stream.POSITIONS),
+    }
+)
+"""Topics that an owner reads: `commands`, and what a takeover must know of the owners before it."""
+GROUP_OPERATIONS: Final = (Operation.READ,)
+_READ_LATER: Final = READ_STREAMS - {Stream.COMMANDS}
+
+
+def operations_on(stream: Stream) -> tuple[Operation, ...]:
+    """Return what the daemon does with a stream's topic, and must be granted."""
+    return (
+        Operation.DESCRIBE,
+        Operation.DESCRIBE_CONFIGS,
+        *((Operation.READ,) if stream in READ_STREAMS else ()),
+        *((Operation.WRITE,) if stream is not Stream.COMMANDS else ()),
+    )
+
+
+def missing_on_topic(found: TopicMetadata, stream: Stream) -> list[Operation]:
+    """Return which operations on a topic are not granted; all where this principal may not even know of it."""
+    if found.error is kafka_errors.TopicAuthorizationFailedError:
+        return list(operations_on(stream))
+    return _missing(found.operations, operations_on(stream))
+
+
+def _missing(granted: int, needed: Iterable[Operation]) -> list[Operation]:
+    # Nobody describes what he may not: a field without Describe is no answer.
+    if not granted & 1 << Operation.DESCRIBE or granted == OPERATIONS_UNKNOWN:
+        return []
+    return [one for one in needed if not granted & 1 << one]
+
+
+def describe_missing(kafka: Kafka, topic: str, stream: Stream, missing: Iterable[Operation]) -> str:
+    """Say which operations on a topic are missing, what for, and the command that gives them."""
+    missing = tuple(missing)
+    reasons = {
+        Operation.WRITE: "nothing can be published there",
+        Operation.READ: "no command can be read" if stream not in _READ_LATER else "no takeover can end",
+        Operation.DESCRIBE_CONFIGS: "its settings cannot be checked",
+    }
+    why = ", and ".join(reason for operation, reason in reasons.items() if operation in missing)
+    return _sentence(kafka, topic, missing, why or "nothing can be known of it", f"--topic {shlex.quote(topic)}")
+
+
+def _sentence(kafka: Kafka, name: str, missing: Iterable[Operation], why: str, resource: str) -> str:
+    words = [one.word for one in missing]
+    return (
+        f"{name}: this principal lacks {' and '.join(words)}, so {why}; grant it: "
+        f"{command_that_grants(kafka, words, resource)}"
+    )
+
+
+def command_that_grants(kafka: Kafka, operations: Iterable[str], resource: str) -> str:
+    """Return the command that grants this principal operations on a resource, as `--topic NAME`."""
+    words = " ".join(f"--operation {one}" for one in operations)
+    return (
+        f"kafka-acls.sh --bootstrap-server {kafka.bootstrap_servers} --add --allow-principal "
+        f"{shlex.quote(_principal(kafka))} {words} {resource}"
+    )
+
+
+def _principal(kafka: Kafka) -> str:
+    if kafka.sasl_username is not None:
+        return f"User:{kafka.sasl_username}"
+    return "User:ANONYMOUS" if kafka.security_protocol == "PLAINTEXT" else "User:<subject of the client's certificate>"
+
+
+class _DescribeGroups(RequestStruct):  # type: ignore[misc] # aiokafka publishes no types
+    """Version 3, whose answer aiokafka 0.14 reads as if it were of version 2, without the operations."""
+
+    API_KEY = 15
+    API_VERSION = 3
+    RESPONSE_TYPE = DescribeGroupsResponse_v3
+    SCHEMA = Schema(("groups", Array(String("utf-8"))), ("include_authorized_operations", Boolean))
+
+
+class _GroupOperationsRequest(Request[_DescribeGroups]):  # type: ignore[misc] # as above
+    API_KEY: ClassVar[int] = _DescribeGroups.API_KEY
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+
+    def build(self, request_struct_class: type[_DescribeGroups]) -> Any:  # noqa: ANN401 - what aiokafka sends
+        return request_struct_class([self._group], True)  # noqa: FBT003 - aiokafka's signature
+
+
+async def find_missing_on_group(client: AIOKafkaClient, coordinator: int, kafka: Kafka, group: str) -> str | None:
+    """Ask the group's coordinator and say what is missing; None where nothing is. Raises KafkaError."""
+    try:
+        response = await client.send(coordinator, _GroupOperationsRequest(group))
+    except (NotImplementedError, kafka_errors.IncompatibleBrokerVersion):
+        return None
+    error_code, *_, granted = response.groups[0]
+    if error_code == kafka_errors.GroupAuthorizationFailedError.errno:
+        return describe_refused_group(kafka, group)
+    return describe_refused_group(kafka, group) if not error_code and _missing(granted, GROUP_OPERATIONS) else None
+
+
+def describe_refused_group(kafka: Kafka, group: str) -> str:
+    """Say that the group may not be joined, and the command that grants it."""
+    resource = f"--group {shlex.quote(group)}"
+    return _sentence(kafka, f"group {group}", GROUP_OPERATIONS, "no owner can be agreed upon", resource)

@@ -1,0 +1,207 @@
+"""Watching the topics of one account: whether each is there, is the same one, and grants us what we need.
+
+A topic that was deleted is made again where `kafka.create_topics` allows it, as at the start; one that somebody else
+made again, or a broker by itself with its defaults, is set right. Else it is said until a person has done so.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+import structlog
+from aiokafka import errors as kafka_errors
+from aiokafka.admin import AIOKafkaAdminClient
+from msgspec import structs
+
+from bridge.config import Kafka, Timing
+from bridge.contract.topics import Stream, topic_name
+from bridge.core.topic_losses import LostTopic, MissingGrant
+from bridge.errors import BridgeError
+from bridge.kafka import inside
+from bridge.kafka.grants import Operation, describe_missing, missing_on_topic
+from bridge.kafka.preflight import reach_cluster
+from bridge.kafka.topic_making import Configs, alter_configs, create_topics, describe_when_led, read_configs
+from bridge.kafka.topic_metadata import TopicMetadata, describe_topics
+from bridge.kafka.topic_rules import Topic, command_that_creates, problems_of, settings_that_mend
+
+_PERIOD_S: Final = 5.0
+_SOON_S: Final = 1.0
+"""How long it is to the next look while something is wrong; a topic counts as gone when two looks do not find it."""
+_TELL_WITHIN_S: Final = 60.0
+"""What was mended that long ago, and was told by nobody, belongs to another owner, which has told it."""
+_CLOSE_TIMEOUT_S: Final = 2.0
+_MISSING: Final = kafka_errors.UnknownTopicOrPartitionError
+_NO_ANSWER: Final = (kafka_errors.KafkaError, TimeoutError, OSError, BridgeError)
+
+log = structlog.get_logger(__name__)
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class TopicWatch:
+    """Looks at an account's topics every few seconds, and sooner while one is missing or not as it must be.
+
+    `on_unwritable` is called after each look with the topics to which nothing can be written, and why.
+    """
+
+    def __init__(
+        self, kafka: Kafka, timing: Timing, account: str, *, on_unwritable: Callable[[Mapping[str, str]], None]
+    ) -> None:
+        self._kafka = kafka
+        self._timing = timing
+        self._account = account
+        self._on_unwritable = on_unwritable
+        self._streams = {topic_name(kafka.topic_prefix, account, stream): stream for stream in Stream}
+        self._ids: dict[str, str] = {}
+        self._former_ids: set[str] = set()
+        self._absent: set[str] = set()
+        self._gone: set[str] = set()
+        self._lost: dict[str, LostTopic] = {}
+        self._mended_at_s: dict[str, float] = {}
+        self._grants: dict[str, MissingGrant] = {}
+        self._unwritable: dict[str, str] = {}
+        self._admin: AIOKafkaAdminClient | None = None
+
+    def lost(self) -> list[LostTopic]:
+        """Return the topics that were lost, the mended ones too until `told` is called with them."""
+        return list(self._lost.values())
+
+    def missing_grants(self) -> list[MissingGrant]:
+        """Return what this principal may not do and must."""
+        return list(self._grants.values())
+
+    def told(self, topic: str) -> None:
+        """Note that everything has been told of a lost topic that was mended."""
+        if topic in self._lost and not self._lost[topic].problem:
+            del self._lost[topic]
+
+    async def run(self) -> None:
+        """Look until cancelled. While no broker answers, nothing is known to have changed."""
+        try:
+            while True:
+                try:
+                    await self._look()
+                except _NO_ANSWER as error:
+                    log.debug("topics.unwatched", account=self._account, reason=repr(error))
+                    await self._close()
+                except Exception:  # nobody else would notice that it does not look any more
+                    log.exception("topics.look_failed", account=self._account)
+                    await self._close()
+                is_urgent = bool(self._absent) or any(one.problem for one in self._lost.values())
+                await asyncio.sleep(_SOON_S if is_urgent else _PERIOD_S)
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            await inside.within(admin.close(), _CLOSE_TIMEOUT_S)
+
+    async def _look(self) -> None:
+        if self._admin is None:
+            self._admin = await reach_cluster(self._kafka)
+        found = await describe_topics(inside.client_of(self._admin), self._streams)
+        absent = {topic for topic, one in found.items() if one.error is _MISSING}
+        gone, self._absent = absent & self._absent, absent
+        for topic in gone:
+            self._note_absence(topic)
+        self._gone |= gone
+        if gone and self._kafka.create_topics:
+            found = await self._create(self._admin, gone)
+        for topic, one in found.items():
+            if one.is_led:
+                self._note_id(topic, one.id)
+        await self._mend(self._admin, found)
+        self._note_grants(found)
+        self._forget_mended()
+        self._tell_unwritable(gone & {topic for topic, one in found.items() if not one.is_led})
+
+    def _lose(self, topic: str, problem: str) -> None:
+        before = self._lost.get(topic)
+        since_ms = before.since_ms if before is not None and before.problem else _wall_ms()
+        if before is None or not before.problem:
+            log.error("topic.lost", topic=topic, detail=problem)
+        self._lost[topic] = LostTopic(topic, self._streams[topic], since_ms, problem)
+        self._mended_at_s.pop(topic, None)
+
+    def _note_absence(self, topic: str) -> None:
+        command = command_that_creates(topic, self._streams[topic], self._kafka, self._timing)
+        self._lose(topic, f"{topic} does not exist any more; make it again: {command}")
+
+    async def _create(self, admin: AIOKafkaAdminClient, gone: Iterable[str]) -> dict[str, TopicMetadata]:
+        wanted = {topic: self._streams[topic] for topic in gone}
+        problems = await create_topics(admin, self._kafka, self._timing, wanted)
+        for topic, problem in problems.items():
+            self._lose(topic, f"it does not exist any more; {problem}")
+        made = wanted.keys() - problems.keys()
+        found = await describe_when_led(admin, self._streams, made)
+        self._absent -= {topic for topic in made if found[topic].is_led}
+        return found
+
+    def _note_id(self, topic: str, topic_id: str) -> None:
+        """Note which topic stands under a name: another one than before is empty, however soon it was made again."""
+        if topic_id in self._former_ids:
+            return  # by a broker that has not heard of the other one yet
+        before, self._ids[topic] = self._ids.get(topic, ""), topic_id
+        if before and before != topic_id:
+            self._former_ids.add(before)
+        is_same = bool(topic_id) and before == topic_id
+        if topic in self._gone:
+            self._gone.discard(topic)
+            self._lost[topic] = structs.replace(self._lost[topic], is_empty=not is_same)
+        elif before and not is_same:
+            self._lose(topic, f"{topic} was deleted and made again")
+
+    async def _mend(self, admin: AIOKafkaAdminClient, found: Mapping[str, TopicMetadata]) -> None:
+        """Hold lost topics that are there again to the rules, and set them right where that is allowed."""
+        there = [topic for topic, one in self._lost.items() if one.problem and found[topic].is_led]
+        # One whose settings may not be read is a missing grant.
+        configs, _ = await read_configs(admin, there)
+        for topic in there:
+            problem = ""
+            if topic in configs:
+                one = Topic(topic, self._streams[topic], found[topic].replicas)
+                problem = await self._set_right(admin, one, configs[topic])
+            self._lost[topic] = structs.replace(self._lost[topic], problem=problem)
+            if not problem:
+                self._mended_at_s[topic] = time.monotonic()
+                log.warning("topic.mended", topic=topic)
+
+    async def _set_right(self, admin: AIOKafkaAdminClient, topic: Topic, configs: Configs) -> str:
+        """Return what is wrong with a topic; where topics may be made, it is set right for the next look."""
+        wrong = problems_of(topic, configs.values, self._kafka, self._timing)
+        if wrong and self._kafka.create_topics:
+            settings = settings_that_mend(topic, configs.values, configs.own, self._kafka, self._timing)
+            why = await alter_configs(admin, topic.name, settings) if settings else None
+            if why is not None:
+                wrong.append(f"the bridge may not set it by itself ({why})")
+        return "; ".join(wrong)
+
+    def _note_grants(self, found: Mapping[str, TopicMetadata]) -> None:
+        before, self._grants, self._unwritable = self._grants, {}, {}
+        for topic, one in found.items():
+            stream = self._streams[topic]
+            missing = missing_on_topic(one, stream)
+            if not missing:
+                continue
+            detail = describe_missing(self._kafka, topic, stream, missing)
+            since_ms = before[topic].since_ms if topic in before else _wall_ms()
+            self._grants[topic] = MissingGrant(topic, since_ms, detail)
+            if Operation.WRITE in missing:
+                self._unwritable[topic] = detail
+        for topic in self._grants.keys() - before.keys():
+            log.error("grant.missing", topic=topic, detail=self._grants[topic].detail)
+        for topic in before.keys() - self._grants.keys():
+            log.info("grant.given", topic=topic)
+
+    def _forget_mended(self) -> None:
+        for topic, mended_at_s in list(self._mended_at_s.items()):
+            if mended_at_s < time.monotonic() - _TELL_WITHIN_S:
+                del self._mended_at_s[topic]
+                self.told(topic)
+
+    def _tell_unwritable(self, gone: Iterable[str]) -> None:
+        self._on_unwritable({**self._unwritable, **{topic: self._lost[topic].problem for topic in gone}})

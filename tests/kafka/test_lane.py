@@ -1,0 +1,33 @@
+"""One topic's records on their way: for how long a topic that refuses them is left alone."""
+
+import pytest
+
+from bridge.contract.topics import Stream
+from bridge.core.traffic import Outgoing
+from bridge.kafka.lane import Lane
+
+
+def test_a_topic_that_refuses_is_asked_ever_more_seldom() -> None:
+    """Up to a minute; a record that it takes ends that."""
+    lane = Lane("topic")
+    held_s = []
+    for _ in range(9):
+        lane.refuse(100.0)
+        held_s.append(lane.held_until_s - 100.0)
+    assert held_s == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    lane.add(Outgoing(Stream.ORDERS, b"k", b"1", 1), epoch=1, now_s=0.0)
+    lane.settle(lane.hand_over(0.0), 0.0, lambda told: told())
+    lane.refuse(100.0)
+    assert lane.held_until_s == pytest.approx(101.0)
+
+
+def test_a_topic_that_is_known_to_take_records_again_is_asked_at_once() -> None:
+    """Whatever it refused before; since when it took none is kept while the reason changes."""
+    lane = Lane("topic")
+    lane.refuse(100.0)
+    lane.trouble = "refused"
+    lane.set_unwritable("lacks Write", 100.0)
+    lane.set_unwritable("does not exist", 105.0)
+    assert (lane.unwritable, lane.unwritable_since_s) == ("does not exist", 100.0)
+    lane.set_unwritable("", 110.0)
+    assert (lane.unwritable, lane.held_until_s, lane.refusals, lane.trouble) == ("", 0.0, 0, "")

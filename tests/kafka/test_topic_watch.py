@@ -1,0 +1,251 @@
+"""Topics that are deleted, or made again by somebody else: noticed, said, and made right where that is allowed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import kafka_tool
+import pytest
+from aiokafka import ConsumerRecord
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from bridge.config import Kafka, Timing
+from bridge.contract.topics import Stream, topic_name
+from bridge.core.topic_losses import LostTopic
+from bridge.core.traffic import Outgoing
+from bridge.kafka import topic_watch
+from bridge.kafka.preflight import check_topics, reach_cluster
+from bridge.kafka.producer import Trouble, connect
+from bridge.kafka.publisher import Publisher
+from bridge.kafka.topic_making import Configs, read_configs
+from bridge.kafka.topic_watch import TopicWatch
+from bridge.sandbox.broker.embedded import EmbeddedBroker
+
+AdminOf = Callable[[Kafka], AbstractAsyncContextManager[AIOKafkaAdminClient]]
+MakeTopics = Callable[..., Awaitable[None]]
+ReadAll = Callable[[Kafka, str], Awaitable[list[ConsumerRecord]]]
+SettingsFor = Callable[..., Kafka]
+Until = Callable[..., Awaitable[None]]
+Delete = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look often, so that a test is short."""
+    monkeypatch.setattr(topic_watch, "_PERIOD_S", 0.2)
+    monkeypatch.setattr(topic_watch, "_SOON_S", 0.1)
+
+
+@pytest.fixture
+async def made(bootstrap: str, settings_for: SettingsFor, timing: Timing) -> Kafka:
+    """Return settings with which topics may be made, and have been."""
+    kafka = settings_for(bootstrap, create_topics=True)
+    assert await check_topics(kafka, timing, ["main"]) == []
+    return kafka
+
+
+@pytest.fixture
+def delete(admin_of: AdminOf) -> Delete:
+    """Return what deletes topics and waits until they are gone."""
+
+    async def gone(kafka: Kafka, *streams: Stream) -> None:
+        names = [topic_name(kafka.topic_prefix, "main", stream) for stream in streams]
+        async with admin_of(kafka) as admin:
+            await admin.delete_topics(names)
+
+    return gone
+
+
+@asynccontextmanager
+async def watched(kafka: Kafka, timing: Timing) -> AsyncIterator[tuple[TopicWatch, Publisher]]:
+    """Have a publisher of the account and a watch beside it, which has looked once."""
+    looks: list[Mapping[str, str]] = []
+    publisher = Publisher(kafka, environment="test", account="main", buffer_bytes_max=100_000)
+
+    def unwritable(topics: Mapping[str, str]) -> None:
+        looks.append(topics)
+        publisher.note_unwritable(topics)
+
+    watch = TopicWatch(kafka, timing, "main", on_unwritable=unwritable)
+    await publisher.start()
+    running = asyncio.create_task(watch.run())
+    try:
+        async with asyncio.timeout(20):
+            while not looks:  # noqa: ASYNC110 - a broker has no event to wait for
+                await asyncio.sleep(0.01)
+        yield watch, publisher
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await publisher.stop(0)
+
+
+def record(stream: Stream, value: bytes) -> Outgoing:
+    """Make a record."""
+    return Outgoing(stream, b"OKX:USDT", value, 1_700_000_000_000)
+
+
+async def configs_of(kafka: Kafka, stream: Stream) -> Configs:
+    """Return the settings of a topic."""
+    name = topic_name(kafka.topic_prefix, "main", stream)
+    admin = await reach_cluster(kafka)
+    try:
+        found, _ = await read_configs(admin, [name])
+    finally:
+        await admin.close()
+    return found[name]
+
+
+async def test_a_deleted_topic_is_made_again_as_it_was(
+    made: Kafka, timing: Timing, delete: Delete, until: Until, read_all: ReadAll
+) -> None:
+    """With its settings; what is published meanwhile and afterwards is on it, and no other topic waits."""
+    before = await configs_of(made, Stream.ASSETS)
+    async with watched(made, timing) as (watch, publisher):
+        publisher.publish(record(Stream.ASSETS, b"1"))
+        assert await publisher.flush(10)
+        await delete(made, Stream.ASSETS, Stream.LIQUIDATIONS)
+        await until(lambda: bool(watch.lost()), 20)  # before that it may still be written to what is being deleted
+        publisher.publish(record(Stream.ASSETS, b"2"))
+        publisher.publish(record(Stream.TRADES, b"2"))
+        await until(lambda: len(watch.lost()) == 2 and not any(one.problem for one in watch.lost()), 20)
+        assert await publisher.flush(20)
+        assert {(one.stream, one.is_empty) for one in watch.lost()} == {
+            (Stream.ASSETS, True),
+            (Stream.LIQUIDATIONS, True),
+        }
+        for one in watch.lost():
+            watch.told(one.topic)
+        assert watch.lost() == []
+    assert before == await configs_of(made, Stream.ASSETS)
+    assert await check_topics(made, timing, ["main"]) == []
+    assert [b"2"] == [one.value for one in await read_all(made, topic_name(made.topic_prefix, "main", Stream.ASSETS))]
+
+
+async def test_a_topic_that_a_broker_made_with_its_defaults_is_set_right(
+    made: Kafka, timing: Timing, delete: Delete, make_topics: MakeTopics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it would have been made, but for what somebody has chosen for it and breaks nothing."""
+    before = await configs_of(made, Stream.RESULTS)
+    monkeypatch.setattr(topic_watch, "_PERIOD_S", 3600)
+    async with watched(made, timing) as (watch, _):
+        await delete(made, Stream.RESULTS, Stream.ORDERS)
+        await _make_again(made, make_topics, Stream.RESULTS, {})
+        await _make_again(made, make_topics, Stream.ORDERS, {"retention_ms": "9999999999"})
+        told: set[str] = set()
+        async with asyncio.timeout(20):
+            while len(watch.lost()) < 2 or any(one.problem for one in watch.lost()):
+                await watch._look()  # the broker may not have heard of the new topics at the first
+                told |= {one.problem for one in watch.lost()}
+        assert {
+            name for one in told for name in ("cleanup.policy", "message.timestamp.type") if f"{name} is" in one
+        } == {
+            *("cleanup.policy", "message.timestamp.type"),
+        }
+    assert before == await configs_of(made, Stream.RESULTS)
+    orders = await configs_of(made, Stream.ORDERS)
+    assert (orders.values["retention.ms"], orders.values["cleanup.policy"]) == ("9999999999", "compact,delete")
+    assert await check_topics(made, timing, ["main"]) == []
+
+
+async def _make_again(kafka: Kafka, make_topics: MakeTopics, stream: Stream, configs: dict[str, str]) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await make_topics(kafka, stream, **configs)
+            except (AssertionError, UnknownTopicOrPartitionError):
+                await asyncio.sleep(0.1)
+
+
+async def test_a_topic_that_was_made_again_at_once_is_another_one(
+    made: Kafka, timing: Timing, delete: Delete, make_topics: MakeTopics, until: Until
+) -> None:
+    """Its id tells, however short the time without it; without the right to make topics it is said what is wrong."""
+    async with watched(made.model_copy(update={"create_topics": False}), timing) as (watch, publisher):
+        await delete(made, Stream.ASSETS)
+        await _make_again(made, make_topics, Stream.ASSETS, {})
+        await until(lambda: any("cleanup.policy is delete" in one.problem for one in watch.lost()), 20)
+        publisher.publish(record(Stream.ASSETS, b"1"))
+        assert await publisher.flush(20)
+        (lost,) = watch.lost()
+        watch.told(lost.topic)
+        assert watch.lost() == [lost]
+        await kafka_tool.run_told_command(lost.problem, made.bootstrap_servers)
+        await until(lambda: watch.lost()[0].problem == "", 20)
+        assert watch.lost()[0].since_ms == lost.since_ms
+
+
+async def test_without_the_right_to_make_topics_it_is_said_until_somebody_has(
+    made: Kafka, timing: Timing, delete: Delete, until: Until, read_all: ReadAll
+) -> None:
+    """With the command; its records wait and no others; once it has been run, they are there by themselves."""
+    async with watched(made.model_copy(update={"create_topics": False}), timing) as (watch, publisher):
+        await delete(made, Stream.ORDERS)
+        await until(lambda: bool(watch.lost()), 20)
+        publisher.publish(record(Stream.ORDERS, b"1"))
+        publisher.publish(record(Stream.ORDERS, b"2"))
+        (lost,) = watch.lost()
+        assert "does not exist any more; make it again: kafka-topics.sh" in lost.problem
+        await until(lambda: publisher.troubles == [lost.problem] and not publisher.healthy, 20)
+        published = []
+        publisher.publish(Outgoing(Stream.TRADES, b"k", b"1", 1, when_durable=lambda: published.append(1)))
+        await until(lambda: bool(published), 5)
+        await kafka_tool.run_told_command(lost.problem, made.bootstrap_servers)
+        assert await publisher.flush(20)
+        await until(lambda: publisher.healthy and watch.lost()[0].problem == "", 20)
+    name = topic_name(made.topic_prefix, "main", Stream.ORDERS)
+    assert [b"1", b"2"] == [one.value for one in await read_all(made, name)]
+    assert await check_topics(made, timing, ["main"]) == []
+
+
+async def test_what_cannot_be_made_again_is_said(
+    made: Kafka, timing: Timing, delete: Delete, make_topics: MakeTopics, until: Until
+) -> None:
+    """With the broker's reason; and no setting is tried that would let nothing be written."""
+    strict = made.model_copy(update={"replication_factor": 3, "min_insync_replicas": 2})
+    async with watched(strict, timing) as (watch, publisher):
+        await delete(made, Stream.SESSION)
+        await until(lambda: any("InvalidReplicationFactor" in one.problem for one in watch.lost()), 20)
+        await _make_again(made, make_topics, Stream.SESSION, {})
+        await until(lambda: any("add replicas (it has 1)" in one.problem for one in watch.lost()), 20)
+        publisher.publish(record(Stream.SESSION, b"1"))
+        assert await publisher.flush(20)
+    assert (await configs_of(made, Stream.SESSION)).values["min.insync.replicas"] == "1"
+
+
+def test_a_broker_that_lags_behind_loses_no_topic(kafka: Kafka, timing: Timing) -> None:
+    """One that still tells the id of the topic before has not heard of the other one yet."""
+    watch = TopicWatch(kafka, timing, "main", on_unwritable=print)
+    topic = topic_name(kafka.topic_prefix, "main", Stream.TRADES)
+    for topic_id in ("first", "second", "first", "second"):
+        watch._note_id(topic, topic_id)
+    (lost,) = watch.lost()
+    watch._lost[topic] = LostTopic(topic, Stream.TRADES, lost.since_ms, "")
+    for topic_id in ("first", "second"):
+        watch._note_id(topic, topic_id)
+    assert [one.problem for one in watch.lost()] == [""]
+
+
+class _AutoCreatingBroker(EmbeddedBroker):
+    """A broker that makes every topic that is asked for: Kafka's default."""
+
+    def settings(self, controller_port: int) -> dict[str, str]:
+        return {**super().settings(controller_port), "auto.create.topics.enable": "true"}
+
+
+async def test_no_topic_comes_into_being_because_we_ask_for_it(settings_for: SettingsFor, timing: Timing) -> None:
+    """A broker would make it with its own defaults, and nobody would notice that it had been deleted."""
+    broker = await _AutoCreatingBroker.start(print)
+    try:
+        kafka = settings_for(broker.bootstrap_servers)
+        names = {topic_name(kafka.topic_prefix, "main", stream) for stream in Stream}
+        producer = await connect(kafka, names, Trouble(print))
+        await producer.client.force_metadata_update()
+        await producer.stop()
+        assert len(await check_topics(kafka, timing, ["main"])) == len(Stream)
+        admin = await reach_cluster(kafka)
+        assert not names & set(await admin.list_topics())
+        await admin.close()
+    finally:
+        await broker.close()
