@@ -154,7 +154,7 @@ async def test_sandbox_alone_prints_where_it_is() -> None:
     assert process.stdout is not None
     async with asyncio.timeout(30):
         told = json.loads(await process.stdout.readline())
-        assert set(told) == {"ws_url", "rest_url", "api_key", "api_secret"}
+        assert set(told) == {"ws_url", "rest_url", "api_key", "api_secret", "accounts"}
         async with aiohttp.ClientSession() as session, session.ws_connect(told["ws_url"]) as socket:
             await socket.send_str("ping")
             assert await socket.receive_str() == "pong"
