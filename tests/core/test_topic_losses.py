@@ -1,6 +1,7 @@
 """Topics that are lost: told from the loss to the mending, and what stands is told again."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,11 @@ from bridge.core.topic_losses import GONE, LostTopic, MissingGrant
 from bridge.core.traffic import Outgoing, Push
 
 CHANNELS = {Stream.ORDERS: "Orders", Stream.ASSETS: "Assets", Stream.POSITIONS: "Positions"}
-ROWS = {Stream.ORDERS: order, Stream.ASSETS: asset, Stream.POSITIONS: position}
+ROWS: dict[Stream, Callable[..., dict[str, Any]]] = {
+    Stream.ORDERS: order,
+    Stream.ASSETS: asset,
+    Stream.POSITIONS: position,
+}
 
 
 def lost(stream: Stream, problem: str = "", *, is_empty: bool = True, since_ms: int = 1) -> LostTopic:

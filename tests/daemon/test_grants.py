@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -76,7 +77,7 @@ async def grants(secured: SecuredBroker) -> AsyncIterator[Grants]:
         yield Grants(admin)
 
 
-Granted = Callable[[str], Awaitable[Kafka]]
+Granted = Callable[..., Awaitable[Kafka]]
 
 
 @pytest.fixture
@@ -181,7 +182,7 @@ async def test_with_the_grants_of_the_table_everything_works(granted: Granted, r
         rig.venue.inject.liquidation_event("main")
         rig.venue.inject.frame("main", b"no JSON")
         for topic in topics.values():
-            await topic.until(lambda _, topic=topic: bool(topic.records))
+            await topic.until(lambda _: bool(topic.records))  # noqa: B023 - it is waited for at once
     async with rig.daemon(settings):
         place = command("place_order", PLACE)
         await rig.send(place)
@@ -268,9 +269,8 @@ async def test_a_refused_topic_holds_up_no_other(
         renewals = publisher.renewals
         for number in range(100):
             publisher.publish(Outgoing(Stream.TRADES, b"k", b"%d" % number, 1))
-            publisher.publish(
-                Outgoing(Stream.ORDERS, b"k", b"1", 1, when_durable=lambda one=number: durable.append(one))
-            )
+            note = partial(durable.append, number)
+            publisher.publish(Outgoing(Stream.ORDERS, b"k", b"1", 1, when_durable=note))
             await until(lambda: len(durable) == number + 1, 20)  # noqa: B023 - it is waited for at once
         assert publisher.renewals == renewals
         assert publisher.troubles
