@@ -22,7 +22,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo sandbox examples test lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
-	crash chaos outage records validators clean
+	day crash chaos outage records validators clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ failover: $(READY) ## measure takeovers, and what standbys cost; takes minutes. 
 
 recovery: $(READY) ## measure recoveries after cuts, and what limits them; takes minutes. ARGS="--cuts 50 --orders 1000 --delay-ms 100"
 	@PYTHONPATH=tests/support $(BIN)/python -m tests.recovery $(ARGS)
+
+day: $(READY) ## a day of 100,000 fills in virtual time: memory, and requests by the hour; minutes. ARGS="--hours 3 --open 20000"
+	@PYTHONPATH=tests/support $(BIN)/python -m tests.day $(ARGS)
 
 panic: $(READY) ## measure how soon a cancel_orders is on the wire while the venue hangs; minutes. ARGS="--times 20 --queued 10000"
 	@PYTHONPATH=tests/support $(BIN)/python -m tests.panic $(ARGS)

@@ -171,7 +171,8 @@ class AccountParts:
 
     async def _read_holdings(self) -> list[bytes]:
         """Return the balances and positions that the venue shows to the account's API key."""
-        return [*await self._rest.assets(), *await self._rest.positions()]
+        lists = (self._rest.assets(), self._rest.positions())
+        return [row for told in lists async for rows in told for row in rows]
 
     def _key_fingerprint(self) -> str:
         """Return a digest of the API key that is in its file now; empty where it cannot be read at this moment."""

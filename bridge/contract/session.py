@@ -74,6 +74,10 @@ class Alarm(OpenWord):
         "order_end_untold",
         "Orders are in no list of the venue's and no answer tells how they ended: their last record says EXPIRED.",
     )
+    PERHAPS_REPEATED = (
+        "perhaps_repeated",
+        "REST was asked about a time of more trades or ended orders than are remembered: some are published again.",
+    )
     CLOCK_SKEW = "clock_skew", "This machine's clock and the venue's differ by more than `skew_bound_s`."
     BROKER_CLOCK_SKEW = (
         "broker_clock_skew",

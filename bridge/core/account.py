@@ -233,11 +233,11 @@ class Account:
         """Learn from an execution, from the stream or from REST."""
         self.doubts.trade_seen(push, now)
 
-    def open_orders(self, rows: Iterable[OrderPush], asked_at: float, now: Now) -> None:
-        """Learn the venue's whole list of open orders, which was asked for at `asked_at`."""
-        listed = [self._orders.seen(row) for row in rows]
-        for order in listed:
-            self.doubts.order_seen(order, now)
+    def open_orders_listed(self, listed: Iterable[str], asked_at: float, now: Now) -> None:
+        """Learn the orderIds of the venue's whole list of open orders, which was asked for at `asked_at`.
+
+        Its rows were learnt from before.
+        """
         self.doubts.open_orders_seen(listed, asked_at, now)
 
     def next_own_cancel(self, now: Now, *, ready: bool) -> tuple[str, dict[str, str]] | None:
@@ -264,13 +264,14 @@ class Account:
         self.own_cancels.link_lost()
         self.listening.lost(endpoint, cause, detail, durable_ms, now)
 
-    def tick(self, now: Now) -> None:
-        """Do what is due: expiry, overdue answers, states that were published long ago."""
+    def tick(self, now: Now, *, recording: bool = True) -> None:
+        """Do what is due: expiry, overdue answers, and while records become durable, old states once more."""
         self.sending.tick(now)
         self._watch_commits(now)
         self.intake.tick(now, recovered=self.recovered)
         self.settling.tick(now)
-        self.listening.tick(now)
+        if recording:  # else the same states would wait for Kafka, once more in every horizon
+            self.listening.tick(now)
 
     def _watch_commits(self, now: Now) -> None:
         """Tell while commits are acknowledged so slowly that there is no lease."""

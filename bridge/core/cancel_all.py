@@ -64,11 +64,12 @@ class CancelAlls:
                 self._end(order.order_id, cancels)
         return [cancels.command for cancels in self._cancels.values() if cancels.is_listed and not cancels.left]
 
-    def end_older_orders(self, waiting: Iterable[Pending], listed: Iterable[Order], now: Now) -> list[Pending]:
+    def end_older_orders(self, waiting: Iterable[Pending], listed: Iterable[str], now: Now) -> list[Pending]:
         """Cancel what each of these should have ended; return those of which nothing is left.
 
-        `listed` is the venue's whole list. It may lag behind the stream, so orders that showed themselves of late and
-        are not listed are ended too, once; and one whose cancel the venue has answered of late is left in peace.
+        `listed` are the orderIds of the venue's whole list. It may lag behind the stream, so orders that showed
+        themselves of late and are not listed are ended too, once; and one whose cancel the venue has answered of late
+        is left in peace.
         """
         waiting = list(waiting)
         if not waiting:
@@ -79,7 +80,9 @@ class CancelAlls:
             for order in self._orders.live()
             if order.known_ms >= of_late_ms and order.order_id not in self._own_cancels.judged
         )
-        live = {order.order_id: order for order in (*unlisted, *listed) if not order.over}
+        known = (self._orders.find(order_id, None) for order_id in listed)
+        shown = (order for order in known if order is not None and not order.over)
+        live = {order.order_id: order for order in (*unlisted, *shown)}
         done = []
         for pending in waiting:
             cancels = self._cancels.setdefault(pending.offset, _SingleCancels(pending))

@@ -175,10 +175,10 @@ class Doubts:
             place.executed_as = str(trade.order_id)
             self._shown(place, place.executed_as, now)
 
-    def open_orders_seen(self, listed: Iterable[Order], asked_at: float, now: Now) -> None:
+    def open_orders_seen(self, listed: Iterable[str], asked_at: float, now: Now) -> None:
         """End one by one what a cancel_orders in doubt should have ended, and settle it when nothing is left.
 
-        `listed` is the venue's whole list, asked for at `asked_at`.
+        `listed` are the orderIds of the venue's whole list, asked for at `asked_at`.
         """
         cancels = (doubt.pending for doubt in self._doubts.values() if doubt.pending.action == CANCEL_ALL)
         waiting = [pending for pending in cancels if pending.written_at <= asked_at]

@@ -1,5 +1,6 @@
 """One element of a push, or one row that REST tells in its place: topic, key, name, time, and how far it is."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -28,10 +29,13 @@ _MAGNITUDE_MAX: Final = 64
 """Powers of ten; a number beyond them is no price or quantity, and writing it out could fill the memory."""
 
 
+_is_written_in_one_way: Final = re.compile(r"-?(?:[1-9][0-9]*(?:\.[0-9]*[1-9])?|0\.[0-9]*[1-9])|0", re.ASCII).fullmatch
+"""Whether a decimal is as `number` would write it: most are, and to take them apart is slow."""
+
 Meaning = tuple[str | None, ...]
 
 
-class Element(Struct, frozen=True):
+class Element(Struct, frozen=True, gc=False):
     """What one element says, and its own bytes.
 
     `time_ms` is the venue's time of the fact, 0 where it tells none. `meaning` is what makes one state of a key differ
@@ -61,6 +65,8 @@ def number(text: Amount | None) -> str:
     """Write a decimal in one way, so that `0.50` and `0.5` name the same fact; other text stays as it is."""
     if text is None or text == "":
         return "0"
+    if isinstance(text, str) and len(text) <= _MAGNITUDE_MAX and _is_written_in_one_way(text):
+        return text
     try:
         value = Decimal(str(text))
     except InvalidOperation:

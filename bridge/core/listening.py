@@ -80,7 +80,7 @@ class Listening:
         except UNREADABLE:
             return
         if element.trade is not None:
-            self._router.remember_trade(element)
+            self._router.remember_trade(element, published_ms)
             return
         if element.is_nameless:
             return
@@ -88,6 +88,10 @@ class Listening:
         self._standing.remember(element, self._began.boot_ms - age_ms, published_ms, recovered=recovered)
         if element.order is not None:
             self._orders.seen(element.order)
+
+    def forget(self, stream: Stream, key: bytes) -> None:
+        """Learn from a tombstone that an earlier owner published."""
+        self._standing.forget(stream, key.decode("utf-8", "replace"))
 
     def inherit(self, left: Iterable[Gap]) -> None:
         """Take on the gaps that earlier owners left open: they close with this one's."""
@@ -128,10 +132,16 @@ class Listening:
         )
 
     def swept(self, sweep: Sweep, now: Now) -> None:
-        """Tell of the orders whose end the venue has not told."""
+        """Tell of the orders whose end the venue has not told, and of what may be published twice."""
         if sweep.untold:
             text = f"no list of the venue has these orders, and no answer their end: {name_some(sweep.untold)}"
             self._replies.alarm(Alarm.ORDER_END_UNTOLD, text, now)
+        if sweep.perhaps_repeated:
+            text = (
+                f"{sweep.perhaps_repeated} trades or ends of orders were published from what REST tells, and may have "
+                f"been before, under the same ce_id: since {sweep.since_ms} more have come than are remembered"
+            )
+            self._replies.alarm(Alarm.PERHAPS_REPEATED, text, now)
 
     def close_gaps(self, now: Now) -> None:
         """Note that a sweep brought nothing more, and that everything before it is durable."""

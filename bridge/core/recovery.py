@@ -8,6 +8,7 @@ what changes all the time, with nothing pushed in between.
 """
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from math import inf
 from typing import Final, NamedTuple
 
@@ -156,17 +157,13 @@ class Recovery:
                 self._judge(sweep, element, now)
         return keys
 
-    def take_states(self, sweep: Sweep, stream: Stream, rows: Iterable[bytes], now: Now, *, whole: bool) -> None:
-        """Take the rows of a state stream; a published state that two whole lists in a row lack gets a tombstone.
+    def end_list(self, sweep: Sweep, stream: Stream, listed: AbstractSet[str], now: Now) -> None:
+        """Judge a state stream by the keys of its whole list: what two of them in a row lack gets a tombstone.
 
         One list may be empty for a moment, from a venue that is still loading.
         """
-        unreadable = sweep.unreadable
-        listed = self.take(sweep, stream, rows, now)
-        if not whole or sweep.unreadable > unreadable:
-            return
         before_boot_ms = sweep.began.boot_ms - self._rest_lag_ms
-        for element in self._standing.lacking(stream, frozenset(listed), before_boot_ms):
+        for element in self._standing.lacking(stream, listed, before_boot_ms):
             # A push that told no exchange stands under no key of the list.
             expected = element.empty or element.key.startswith(NOWHERE)
             if sweep.is_audit and not expected:
@@ -185,15 +182,18 @@ class Recovery:
             self._publish(self._router.publish(element, now, recovered=True))
             self._count(sweep, Stream.MARGIN_CALLS, now.wall_ms, missed=False)
 
-    def unlisted(self, sweep: Sweep, listed: set[str]) -> list[Order]:
+    def unlisted(self, sweep: Sweep, listed: AbstractSet[str]) -> list[Order]:
         """Return the orders that were live before, and that the list of open orders lacks.
 
         One whose end is known, by an answer of REST, and was not pushed lives on for readers until it is published.
         """
         before_ms = self._told_until_ms(sweep) if sweep.is_audit else self._login_ms
-        standing = (self._orders.find(order_id, None) for order_id in self._standing.live_orders())
-        live = self._orders.live() + [order for order in standing if order is not None and order.over]
-        return [order for order in live if order.order_id not in listed and order.known_ms <= before_ms]
+        live = [order for order in self._orders.live() if order.order_id not in listed]
+        for order_id in self._standing.live_orders():
+            order = self._orders.find(order_id, None) if order_id not in listed else None
+            if order is not None and order.over:
+                live.append(order)
+        return [order for order in live if order.known_ms <= before_ms]
 
     def unaccounted(self, sweep: Sweep, order_id: str, word: str, now: Now) -> OrderPush | None:
         """Note that a whole list of open orders lacks one, and what state the venue tells of it; empty for none.
@@ -290,6 +290,7 @@ class Recovery:
         if element.time_ms > self._login_ms:
             return  # the stream tells it, or an audit finds out
         missed = element.stream is Stream.TRADES or (self._standing.stands(element) and self._matters(element))
+        sweep.perhaps_repeated += self._may_be_forgotten(element)
         self._publish(self._router.publish(element, now, recovered=True))
         self._count(sweep, element.stream, element.time_ms, missed=missed)
 
@@ -319,10 +320,18 @@ class Recovery:
             return
         is_dated = element.stream is Stream.TRADES or self._standing.is_dated(element)
         if is_dated and element.time_ms <= self._told_until_ms(sweep):
-            sweep.missing.add(element.event_id or f"a change of {element.key}")
+            name = element.event_id or f"a change of {element.key}"
+            sweep.note_missing(f"{name}, perhaps pushed and forgotten" if self._may_be_forgotten(element) else name)
         elif element.stream is not Stream.TRADES and (not is_dated or self._standing.stands(element)):
             # A state that changes all the time is never old, however long nothing of it has been pushed.
             sweep.undated.add(f"a change of {element.key} since {self._standing.told_ms(element)} ms after boot")
+
+    def _may_be_forgotten(self, element: Element) -> bool:
+        """Whether what is not known may have been published all the same: more came since than is remembered."""
+        if element.stream is Stream.TRADES:
+            return 0 < element.time_ms <= self._router.trades_forgotten_ms
+        is_unknown_end = element.progress.over and not self._standing.stands(element)
+        return is_unknown_end and element.time_ms <= self._standing.ends_forgotten_ms
 
     def _matters(self, element: Element) -> bool:
         """Whether a difference is one to a reader: what a balance is worth moves without a push."""

@@ -28,6 +28,8 @@ TIME_MS_MAX: Final = 10**14
 
 _NUMBER_MAX: Final = 2**63 - 1
 _RESULT_BYTES_MAX: Final = 32_768
+_STATES_BYTES_MAX: Final = 4 * 1024 * 1024
+"""So much of the last states of a topic is held while it is read."""
 
 _decode_session = msgspec.json.Decoder(SessionEvent).decode
 _decode_result = msgspec.json.Decoder(Result).decode
@@ -202,14 +204,20 @@ _EMPTY: Final = _digest(b"")
 
 
 class ReplayedStates:
-    """The last state of every key that earlier owners published on one topic, read piece by piece."""
+    """The last state of every key that earlier owners published on one topic, read piece by piece.
+
+    Who reads much of a topic takes the oldest states out meanwhile, and forgets what of them `ended`.
+    """
 
     def __init__(self) -> None:
         self._in_order = RecordsInOrder()
+        self._bytes = 0
         self.last: dict[bytes, tuple[bytes, int]] = {}
         """Value and timestamp in ms of the last record of each key, the oldest first."""
         self.recovered: set[bytes] = set()
         """The keys whose last record was no push, but what REST told in its place."""
+        self.ended: list[bytes] = []
+        """The keys that tombstones have ended."""
 
     @property
     def late_keys(self) -> Collection[bytes]:
@@ -220,12 +228,31 @@ class ReplayedStates:
         """Take records in; late ones are left out, and a tombstone ends its key."""
         for record, value, _ in self._in_order.kept_of(records):
             key = record.key or b""
-            self.last.pop(key, None)
+            before = self.last.pop(key, None)
             self.recovered.discard(key)
-            if value is not None:
-                self.last[key] = value, record.timestamp_ms
-                if dict(record.headers).get(names.RECOVERED) is not None:
-                    self.recovered.add(key)
+            if before is not None:
+                self._bytes -= len(before[0])
+            if value is None:
+                self.ended.append(key)
+                continue
+            self.last[key] = value, record.timestamp_ms
+            self._bytes += len(value)
+            if dict(record.headers).get(names.RECOVERED) is not None:
+                self.recovered.add(key)
+
+    def pop_oldest(self, bytes_max: int = _STATES_BYTES_MAX) -> Iterator[tuple[bytes, int, bool]]:
+        """Take out the oldest states, and whether each was recovered, until the others have no more bytes than that."""
+        while self.last and self._bytes > bytes_max:
+            key = next(iter(self.last))
+            value, timestamp_ms = self.last.pop(key)
+            self._bytes -= len(value)
+            was_recovered = key in self.recovered
+            self.recovered.discard(key)
+            yield value, timestamp_ms, was_recovered
+
+    def pop_all(self) -> Iterator[tuple[bytes, int, bool]]:
+        """Take out every state."""
+        return self.pop_oldest(-1)
 
 
 class ReplayedSession:

@@ -9,14 +9,17 @@ import msgspec
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.clocks import ReadMs
-from bridge.core.element import NOWHERE, READ, UNREADABLE, Element, Meaning
+from bridge.core.element import NOWHERE, READ, UNREADABLE, Element
 from bridge.core.fill_sums import FillSums
 from bridge.core.now import Now
+from bridge.core.packed import RecentNumbers, digest
 from bridge.core.standing import Standing
 from bridge.core.traffic import Outgoing, Push, Unreadable
 
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_TRADES_REMEMBERED_MAX: Final = 200_000
+_TRADES_REMEMBERED_MAX: Final = 240_000
+"""The latest trades, by what the venue names them; a sweep asks for those since the last clean audit, and more."""
+_MEANING_MASK: Final = (1 << 32) - 1
 _CONFLICTS_REMEMBERED_MAX: Final = 10_000
 _CHANNEL_CHARS_MAX: Final = 100
 _STREAMS: Final = {
@@ -68,8 +71,9 @@ class Router:
         self._fills = fills
         self._name = name
         self._read_venue = read_venue or (lambda now: ReadMs(now.wall_ms, now.wall_ms))
-        self._trades: dict[str, Meaning] = {}
-        self._conflicts: set[tuple[str, Meaning]] = set()
+        self._trades = RecentNumbers(_TRADES_REMEMBERED_MAX, "I")
+        """What each says, by its name; both as digests."""
+        self._conflicts: set[int] = set()
 
     def route(self, push: Push, now: Now) -> list[Outgoing]:
         """Return the records of a push; a `data` array becomes one for each element.
@@ -104,7 +108,7 @@ class Router:
     def publish(self, element: Element, now: Now, *, recovered: bool = False) -> list[Outgoing]:
         """Return the record of an element, and with it whatever must follow on its topic."""
         if element.trade is not None:
-            return [_record(element, now, self._trade_id(element, now), recovered=recovered)]
+            return [_record(element, now, self._add_trade(element, element.trade, now), recovered=recovered)]
         records = [_record(element, now, element.event_id, recovered=recovered)]
         if element.stream is Stream.MARGIN_CALLS:
             self._on_margin_call(element.value, now)
@@ -129,14 +133,25 @@ class Router:
 
     def is_known_trade(self, element: Element) -> bool:
         """Whether a trade has been published, as it is or beside another one of its name."""
-        name = element.identity
-        return self._trades.get(name) == element.meaning or (name, element.meaning) in self._conflicts
+        return self._is_known(element, self._trades.get(digest(element.identity)))
 
-    def remember_trade(self, element: Element) -> None:
+    def _is_known(self, element: Element, meaning: int | None) -> bool:
+        """Whether a trade is known, where one of its name has this meaning, or none is known."""
+        return meaning == _meaning_of(element) or (bool(self._conflicts) and _with_meaning(element) in self._conflicts)
+
+    @property
+    def trades_forgotten_ms(self) -> int:
+        """The latest time of a trade that is no longer remembered; 0 when all are."""
+        return self._trades.forgotten_ms
+
+    def remember_trade(self, element: Element, published_ms: int) -> None:
         """Learn of a trade that an earlier owner published."""
-        name = element.identity
-        if self._trades.setdefault(name, element.meaning) != element.meaning:
-            self._remember_conflict(name, element)
+        name = digest(element.identity)
+        meaning = self._trades.get(name)
+        if meaning is None:
+            self._put_trade(name, element, published_ms)
+        elif meaning != _meaning_of(element):
+            self._remember_conflict(element)
 
     def unreadable(self, frame: Unreadable, now: Now) -> Outgoing:
         """Return the record of a frame that is not of the venue's protocol."""
@@ -147,25 +162,28 @@ class Router:
         self._standing.forget(element.stream, element.key)
         return Outgoing(element.stream, element.key.encode(), None, now.wall_ms, recovered=True)
 
-    def _trade_id(self, element: Element, now: Now) -> str | None:
-        """Return a trade's name, or none where it has none or another trade has it; add it to those of its order."""
-        name = element.identity
-        known = self._trades.setdefault(name, element.meaning)
-        is_first = known is element.meaning or element.event_id is None or not self.is_known_trade(element)
-        if is_first and element.trade is not None and self._fills is not None:
-            self._fills.trade_published(element.trade, now)
-        if known != element.meaning:
-            self._remember_conflict(name, element)
-            self._on_conflict(f"{name} came with {element.meaning} after {known}", now)
+    def _add_trade(self, element: Element, trade: TradePush, now: Now) -> str | None:
+        """Remember a trade; return its name, or none where it has none or another trade has it."""
+        name = digest(element.identity)
+        meaning = self._trades.get(name)
+        is_known = self._is_known(element, meaning)
+        if self._fills is not None and (element.event_id is None or not is_known):
+            self._fills.trade_published(trade, now)
+        if meaning is None:
+            self._put_trade(name, element, now.wall_ms)
+        elif meaning != _meaning_of(element):
+            self._remember_conflict(element)
+            self._on_conflict(f"{element.identity} came with {element.meaning}, and with something else before", now)
             return None
-        if len(self._trades) > _TRADES_REMEMBERED_MAX:
-            del self._trades[next(iter(self._trades))]
         return element.event_id
 
-    def _remember_conflict(self, name: str, element: Element) -> None:
+    def _put_trade(self, name: int, element: Element, now_ms: int) -> None:
+        self._trades.put(name, _meaning_of(element), min(element.time_ms or now_ms, now_ms))
+
+    def _remember_conflict(self, element: Element) -> None:
         if len(self._conflicts) >= _CONFLICTS_REMEMBERED_MAX:
             self._conflicts.clear()
-        self._conflicts.add((name, element.meaning))
+        self._conflicts.add(_with_meaning(element))
 
     def _unrecognized(self, frame: bytes, channel: str, now: Now) -> Outgoing:
         self._on_unrecognized(channel, frame, now)
@@ -177,6 +195,14 @@ class Router:
             is_json=False,
             received_boot_s=now.mono,
         )
+
+
+def _meaning_of(trade: Element) -> int:
+    return digest(trade.meaning) & _MEANING_MASK
+
+
+def _with_meaning(trade: Element) -> int:
+    return digest((trade.identity, *trade.meaning))
 
 
 def _record(element: Element, now: Now, event_id: str | None, *, recovered: bool) -> Outgoing:

@@ -1,6 +1,7 @@
 """What stands on the state topics: of every key the newest state, which its last record there must be."""
 
 from collections import deque
+from collections.abc import Set as AbstractSet
 from enum import Enum, auto
 from itertools import islice
 from typing import Final
@@ -11,9 +12,12 @@ from msgspec import Struct
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.clocks import UNMEASURED_MS, ReadMs
 from bridge.core.element import NOWHERE, Element, differs
+from bridge.core.packed import RecentNumbers, digest
 
-_OVER_REMEMBERED_MAX: Final = 20_000
-_NAMES_REMEMBERED_MAX: Final = 200_000
+_OVER_REMEMBERED_MAX: Final = 5000
+"""What ends in four minutes at the venue's limit for places; an audit looks back two and a half."""
+_OVER_BYTES_MAX: Final = 8 * 1024 * 1024
+_NAMES_REMEMBERED_MAX: Final = 240_000
 _REFRESH_SHARE: Final = 0.8
 """Of the horizon: so much before its end a state is published again."""
 _REFRESHED_AT_ONCE: Final = 200
@@ -21,7 +25,7 @@ _WITHOUT_TIME: Final = 2
 """So much of a progress needs no time: that an order is over, and what was executed."""
 
 
-class Stood(Struct, frozen=True):
+class Stood(Struct, frozen=True, gc=False):
     """The newest state of one key. `published_ms` is when it last went to its topic.
 
     `told_ms` is from when on the venue's every word knows it: when it was first published, and what was missed, when
@@ -56,7 +60,8 @@ class Standing:
         # Those that were published longest ago come first.
         self._live: dict[Stream, dict[str, Stood]] = {stream: {} for stream in STATE_STREAMS}
         self._over: dict[str, Stood] = {}
-        self._forgotten: dict[str, None] = {}
+        self._over_bytes = 0
+        self._forgotten = RecentNumbers(_NAMES_REMEMBERED_MAX, "B")
         """Orders whose end was published, and nothing else is known of."""
         self._lost: dict[Stream, deque[str]] = {stream: deque() for stream in STATE_STREAMS}
         """Keys whose last record is gone with its topic, and is to be published again."""
@@ -72,9 +77,8 @@ class Standing:
         live = self._live[element.stream]
         known = live.pop(element.key, None) or self._over.get(element.key)
         if arrived is None:
-            stood = Stood(
-                element, now_ms, now_ms if told_ms is None else told_ms, recovered=True, dated_ms=element.time_ms
-            )
+            known_ms = now_ms if told_ms is None else told_ms
+            stood = Stood(_kept(element), now_ms, known_ms, recovered=True, dated_ms=element.time_ms)
         else:
             stood = _pushed(element, now_ms, arrived)
         if known is not None and _is_older(stood, known):
@@ -98,7 +102,7 @@ class Standing:
         """Say what a row of REST tells beside what stands."""
         known = self._known(element)
         if known is None:
-            is_forgotten = element.stream is Stream.ORDERS and element.key in self._forgotten
+            is_forgotten = element.stream is Stream.ORDERS and self._is_forgotten(element.key)
             return News.NOTHING if is_forgotten else News.NEWER
         here, there = element.progress[:_WITHOUT_TIME], known.element.progress[:_WITHOUT_TIME]
         if here != there:
@@ -122,6 +126,11 @@ class Standing:
         known = self._live[element.stream].get(element.key)
         return bool(element.time_ms and (known is None or known.dated_ms))
 
+    @property
+    def ends_forgotten_ms(self) -> int:
+        """The latest time of an order's end of which not even the name is remembered; 0 when all are."""
+        return self._forgotten.forgotten_ms
+
     def told_ms(self, element: Element) -> int:
         """Return since when what stands under the key of an element is known; 0 when nothing does."""
         known = self._known(element)
@@ -139,7 +148,10 @@ class Standing:
 
     def has_ended(self, order_id: str) -> bool:
         """Whether the end of an order was published."""
-        return order_id in self._over or order_id in self._forgotten
+        return order_id in self._over or self._is_forgotten(order_id)
+
+    def _is_forgotten(self, order_id: str) -> bool:
+        return self._forgotten.get(digest(order_id)) is not None
 
     def live_orders(self) -> list[str]:
         """Return the orders that live for readers."""
@@ -157,7 +169,7 @@ class Standing:
         coin = key.partition(":")[2]
         return f"{NOWHERE}:{coin}" in self._live[Stream.ASSETS]
 
-    def lacking(self, stream: Stream, listed: frozenset[str], before_ms: int) -> list[Element]:
+    def lacking(self, stream: Stream, listed: AbstractSet[str], before_ms: int) -> list[Element]:
         """Return what was told before a time, and is missing in a full list of the stream's keys."""
         return [
             stood.element
@@ -200,16 +212,21 @@ class Standing:
 
     def _stand(self, stood: Stood) -> None:
         element = stood.element
-        if element.progress.over:
-            self._over[element.key] = stood
-            if len(self._over) > _OVER_REMEMBERED_MAX:
-                oldest = next(iter(self._over))
-                del self._over[oldest]
-                self._forgotten[oldest] = None
-                if len(self._forgotten) > _NAMES_REMEMBERED_MAX:
-                    del self._forgotten[next(iter(self._forgotten))]
-        else:
+        if not element.progress.over:
             self._live[element.stream][element.key] = stood
+            return
+        known = self._over.get(element.key)
+        self._over_bytes += len(element.value) - (len(known.element.value) if known is not None else 0)
+        self._over[element.key] = stood
+        while len(self._over) > _OVER_REMEMBERED_MAX or self._over_bytes > _OVER_BYTES_MAX:
+            oldest = self._over.pop(next(iter(self._over)))
+            self._over_bytes -= len(oldest.element.value)
+            self._forgotten.put(digest(oldest.element.key), 1, oldest.dated_ms)
+
+
+def _kept(element: Element) -> Element:
+    """Return what is kept of an element: its fields are in its bytes."""
+    return msgspec.structs.replace(element, order=None) if element.order is not None else element
 
 
 def _pushed(element: Element, now_ms: int, arrived: ReadMs) -> Stood:
@@ -217,7 +234,7 @@ def _pushed(element: Element, now_ms: int, arrived: ReadMs) -> Stood:
     dated_ms = arrived.earliest if not 0 < element.time_ms <= arrived.latest else element.time_ms
     if element.time_ms > dated_ms:
         element = msgspec.structs.replace(element, progress=element.progress._replace(time_ms=dated_ms))
-    return Stood(element, now_ms, now_ms, recovered=False, dated_ms=dated_ms)
+    return Stood(_kept(element), now_ms, now_ms, recovered=False, dated_ms=dated_ms)
 
 
 def _is_older(one: Stood, other: Stood) -> bool:

@@ -15,6 +15,8 @@ ARCHIVE_REACH_MS: Final = 90 * 24 * 3600 * 1000 - UNMEASURED_MS
 """How far back executions and orders are asked for, and no further. The venue knows 90 days by its own clock (LTP docs,
 Query Archive Executions), which may be ahead of ours, and refuses to speak of more."""
 _NAMED_MAX: Final = 3
+_MISSING_MAX: Final = 10_000
+"""So many names of what is missing are kept; a gap gives back what else there is."""
 
 
 class Sweep(Struct):
@@ -33,8 +35,15 @@ class Sweep(Struct):
     disputed: dict[tuple[Stream, str, int], float] = field(default_factory=dict)
     """States that REST tells otherwise and dates before what stands, and when a look first found them."""
     unreadable: int = 0
+    perhaps_repeated: int = 0
+    """What was published and may have been before: more had come since than is remembered."""
     untold: list[str] = field(default_factory=list)
     """Orders that are over without a word of the venue's."""
+
+    def note_missing(self, name: str) -> None:
+        """Note something that was not pushed."""
+        if len(self.missing) < _MISSING_MAX:
+            self.missing.add(name)
 
 
 class Verdict(Enum):

@@ -1,6 +1,6 @@
 """What flow needs of the venue and of Kafka. `app.py` fits the real parts in; tests fit others."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from bridge.contract.pushes import OrderPush, TradePush
@@ -88,7 +88,7 @@ class TradeRow(Protocol):
 class VenueRest(Protocol):
     """The venue's REST calls. Each raises VenueRefused, or VenueUnreachable where asking again may help.
 
-    They may run at the same time; each waits for its turn within the venue's limits.
+    They may run at the same time; each waits for its turn within the venue's limits. A list comes a few rows at a time.
     """
 
     @property
@@ -106,28 +106,28 @@ class VenueRest(Protocol):
     def prefer(self, endpoint: str) -> None:
         """Begin reading at the endpoint of this name, until it is silent."""
 
-    async def open_orders(self) -> Rows[OrderRow]:
+    def open_orders(self) -> AsyncIterator[Rows[OrderRow]]:
         """Return every open order."""
 
     async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
         """Return one order; None when the venue says that there is none."""
 
-    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[OrderRow]:
+    def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> AsyncIterator[Rows[OrderRow]]:
         """Return the orders of a symbol or of all that are over, created between two times; 90 days back at most."""
 
-    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[TradeRow]:
+    def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> AsyncIterator[Rows[TradeRow]]:
         """Return the executions of a symbol or of all between two times; 90 days back at most."""
 
-    async def executions_of(self, order_id: str, begin_ms: int) -> Rows[TradeRow]:
+    def executions_of(self, order_id: str, begin_ms: int) -> AsyncIterator[Rows[TradeRow]]:
         """Return the executions of one order since a time."""
 
-    async def assets(self) -> Rows[bytes]:
+    def assets(self) -> AsyncIterator[Rows[bytes]]:
         """Return the balance of every coin, as the push of it would say."""
 
-    async def positions(self) -> Rows[bytes]:
+    def positions(self) -> AsyncIterator[Rows[bytes]]:
         """Return every open position, as the push of it would say."""
 
-    async def account_risks(self) -> Rows[bytes]:
+    def account_risks(self) -> AsyncIterator[Rows[bytes]]:
         """Return the risk of each exchange account, as a margin call would say."""
 
 

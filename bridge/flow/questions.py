@@ -75,19 +75,23 @@ class Questions:
             if question.offset in self._account.doubts and not await self._ask(question):
                 return
 
-    async def open_orders(self) -> int:
-        """Ask for every open order, take them in, and return how many there are. Raises VenueError.
+    async def _ask_for_open_orders(self) -> None:
+        """Ask for every open order, and take them in. Raises VenueError.
 
         With a row that was not understood the list proves nothing to be over.
         """
         asked_at = self._clock().mono
-        rows = await self._rest.open_orders()
-        if rows.unreadable:
+        listed: set[str] = set()
+        unreadable = 0
+        async for rows in self._rest.open_orders():
+            unreadable += rows.unreadable
             for row in rows:
                 self._take(row)
-            raise RowNotUnderstood(f"{rows.unreadable} rows of the open orders are not understood")
-        self._account.open_orders([row.order for row in rows], asked_at, self._clock())
-        return len(rows)
+                listed.add(str(row.order.order_id))
+            self._events.publish()
+        if unreadable:
+            raise RowNotUnderstood(f"{unreadable} rows of the open orders are not understood")
+        self._account.open_orders_listed(listed, asked_at, self._clock())
 
     async def _ask_what_is_due(self) -> None:
         for question in self._account.doubts.due(self._clock()):
@@ -103,7 +107,7 @@ class Questions:
         refused_s = self._clock().mono - self._refused_at.get(question.offset, inf)
         try:
             if question.action == CANCEL_ALL:
-                await self.open_orders()
+                await self._ask_for_open_orders()
             elif question.last and refused_s >= _REFUSED_S:
                 await self._ask_for_lists(question)
             else:
@@ -149,11 +153,19 @@ class Questions:
 
     async def _ask_for_lists(self, question: StatusQuery) -> None:
         """Ask for all that is open, over and executed, because the venue does not speak of the one order."""
-        await self.open_orders()
-        for row in await self._rest.history(question.sym, question.since_ms):
-            self._take(row)
-        for found in await self._rest.executions(question.sym, question.since_ms):
-            self._account.trade_row(found.trade, self._clock())
+        await self._ask_for_open_orders()
+        await self._ask_for_past(question.sym, question.since_ms)
+
+    async def _ask_for_past(self, sym: str | None, since_ms: int) -> None:
+        """Ask for what is over and what was executed since a time, of a symbol or of all, and take it in."""
+        async for rows in self._rest.history(sym, since_ms):
+            for row in rows:
+                self._take(row)
+            self._events.publish()
+        async for executions in self._rest.executions(sym, since_ms):
+            for found in executions:
+                self._account.trade_row(found.trade, self._clock())
+            self._events.publish()
 
     async def _search(self, question: StatusQuery) -> None:
         """Look through what is over and what was executed, once for all places of a symbol that can land no more."""
@@ -163,10 +175,7 @@ class Questions:
             return
         asked_at, since_ms = self._clock().mono, self._account.doubts.oldest_ms(sym)
         try:
-            for row in await self._rest.history(sym, since_ms):
-                self._take(row)
-            for found in await self._rest.executions(sym, since_ms):
-                self._account.trade_row(found.trade, self._clock())
+            await self._ask_for_past(sym, since_ms)
         except VenueRefused as error:  # such as a symbol that there is not: then nothing of it can be there
             self._log.error("search.refused", sym=sym, detail=str(error))
         self._searched[sym] = (asked_at, since_ms)

@@ -1,5 +1,6 @@
 """Reading an account's topics for what earlier owners left there."""
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 
 from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
@@ -18,6 +19,10 @@ from bridge.core.traffic import TopicRecord
 from bridge.flow.ports import ReadLast, ReadTail
 from bridge.flow.together import together
 
+TakeState = Callable[[bytes, int, bool], None]
+"""Value, Unix ms, and whether REST told it in the place of a push."""
+_AT_A_TIME = 200
+"""States; then the others have their turn."""
 _TOLD: tuple[Stream, ...] = (
     *(Stream.RESULTS, Stream.DEAD_LETTERS, Stream.SESSION, Stream.TRADES),
     *sorted(STATE_STREAMS),
@@ -38,11 +43,34 @@ class TopicReplay:
         """Hand over the records of a stream since `since_ms` (all with 0), a small part at a time."""
         await self._read_tail(topic_name(self._prefix, self._name, stream), max(since_ms, 0), take)
 
-    async def states(self, stream: Stream, since_ms: int) -> ReplayedStates:
-        """Return what stands on a state topic: within one horizon every state is published again."""
+    async def states(
+        self,
+        stream: Stream,
+        since_ms: int,
+        remember: Callable[[bytes, int, bool], None],
+        forget: Callable[[bytes], None],
+    ) -> Collection[bytes]:
+        """Hand over what stands on a state topic: within one horizon it is published again.
+
+        What is handed over early may be followed by a newer state of its key, or by the key to `forget`. Returns the
+        keys under which something came late.
+        """
         states = ReplayedStates()
-        await self.read(stream, since_ms, states.take)
-        return states
+
+        def take(records: Sequence[TopicRecord]) -> None:
+            states.take(records)
+            for key in states.ended:
+                forget(key)
+            states.ended.clear()
+            for state in states.pop_oldest():
+                remember(*state)
+
+        await self.read(stream, since_ms, take)
+        for count, state in enumerate(states.pop_all(), 1):
+            remember(*state)
+            if count % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
+        return states.late_keys
 
     async def overtaken(self, stream: Stream, since_ms: int, keys: Collection[bytes]) -> list[TopicRecord]:
         """Return, of some keys, the newest record of each where an older one stands behind it."""
@@ -94,8 +122,7 @@ class TopicReplay:
         """Return the venue's portfolios that the state topics are about."""
         found: set[str] = set()
         for stream in sorted(STATE_STREAMS):
-            states = await self.states(stream, 0)
-            found |= portfolios_in(value for value, _ in states.last.values())
+            await self.states(stream, 0, lambda value, *_: found.update(portfolios_in([value])), _drop)
         return frozenset(found)
 
 

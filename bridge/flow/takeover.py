@@ -7,6 +7,7 @@ does not.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from math import inf
 
 import structlog
@@ -225,10 +226,13 @@ class Takeover:
 
     async def _states(self, stream: Stream, since_ms: int, account: Account) -> None:
         """Let the account remember what stands on a state topic."""
-        states = await self._topics.states(stream, since_ms)
-        for key, (value, published_ms) in states.last.items():
-            account.listening.remember(stream, value, published_ms, recovered=key in states.recovered)
-        overtaken = await self._topics.overtaken(stream, since_ms, states.late_keys)
+        listening = account.listening
+
+        def remember(value: bytes, published_ms: int, recovered: bool) -> None:  # noqa: FBT001 - it comes so
+            listening.remember(stream, value, published_ms, recovered=recovered)
+
+        late_keys = await self._topics.states(stream, since_ms, remember, partial(listening.forget, stream))
+        overtaken = await self._topics.overtaken(stream, since_ms, late_keys)
         account.replies.outbox += [publish_again(stream, record) for record in overtaken]
 
     async def _gaps(self, since_ms: int, account: Account) -> None:

@@ -1,7 +1,7 @@
 """What is asked of the venue's REST. Only reading."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -21,7 +21,7 @@ from bridge.ltp.keys import describe_key_problem
 from bridge.ltp.network import Way
 from bridge.ltp.rest_get import NOT_UNDERSTOOD, Route, SignedGet
 from bridge.ltp.rest_pace import Family
-from bridge.ltp.rest_pages import AT_A_TIME, LIST_BYTES_MAX, PAGE_SIZE, PAGES_MAX, READINGS_MAX, ROWS_MAX, Listing, Page
+from bridge.ltp.rest_pages import AT_A_TIME, LIST_ROWS_MAX, PAGE_SIZE, PAGES_MAX, READINGS_MAX, ROWS_MAX, Listing, Page
 from bridge.ltp.rest_reach import spans
 from bridge.ltp.rows import AssetRow, OrderRow, Row, TradeRow, read_position, read_risk
 
@@ -73,12 +73,13 @@ class RestClient:
     """Signed reading of one account. Use it as a context manager; calls may run at the same time.
 
     Each raises VenueRefused for a coded answer that asking again does not change, and VenueUnreachable for everything
-    else that is not an answer. Rows are in the shape of the pushes; a list tells how many were not understood.
+    else that is not an answer. Rows are in the shape of the pushes.
 
-    A list may change while its pages are read. It is read again until nothing of it can have been missed, at most
-    READINGS_MAX times, and everything that was read is returned, of two rows of one thing the newer. So what is listed
-    all the while is missed only if the list shrank in every one of the readings; and what is returned was listed at
-    some moment of the call, but may be gone.
+    A list is handed over as it comes, AT_A_TIME rows together with the number of those that were not understood, or
+    that the venue counts and does not list: no more of it than one answer is in memory. It may change while its pages
+    are read. So it is read again until nothing of it can have been missed, at most READINGS_MAX times; of one thing a
+    row comes again only if it is as new. What is listed all the while is missed only if the list shrank in every one
+    of the readings; and what comes was listed at some moment of the call, but may be gone.
     """
 
     def __init__(
@@ -140,23 +141,22 @@ class RestClient:
         """Ask for the state of each exchange account, for people to look at."""
         return _read(_ACCOUNT, await self._venue.get(_ACCOUNT), list[AccountRisk])
 
-    async def account_risks(self) -> Rows[bytes]:
+    def account_risks(self) -> AsyncIterator[Rows[bytes]]:
         """Ask for the risk of each exchange account, as `MarginCall` would tell it; the venue gives no time with it."""
-        return await self._all(_ACCOUNT, read_risk)
+        return self._all(_ACCOUNT, read_risk)
 
-    async def positions(self) -> Rows[bytes]:
+    def positions(self) -> AsyncIterator[Rows[bytes]]:
         """Ask for every open position, as `Positions` would tell it."""
-        return await self._all(_POSITIONS, read_position)
+        return self._all(_POSITIONS, read_position)
 
-    async def assets(self) -> Rows[bytes]:
+    async def assets(self) -> AsyncIterator[Rows[bytes]]:
         """Ask for the balance of every coin, as `Assets` would tell it."""
-        listing = await self._list(_ASSETS, {}, AssetRow)
-        return Rows((row.raw for row in listing.rows.values()), listing.unread)
+        async for rows in self._list(_ASSETS, {}, AssetRow):
+            yield Rows((row.raw for row in rows), rows.unreadable)
 
-    async def open_orders(self) -> Rows[OrderRow]:
+    def open_orders(self) -> AsyncIterator[Rows[OrderRow]]:
         """Ask for every open order of the portfolio."""
-        listing = await self._list(_OPEN_ORDERS, {}, OrderRow)
-        return Rows(listing.rows.values(), listing.unread)
+        return self._list(_OPEN_ORDERS, {}, OrderRow)
 
     async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
         """Ask for one order by either of its names; None when the venue says that there is none (401018).
@@ -175,72 +175,92 @@ class RestClient:
         except NOT_UNDERSTOOD as error:
             raise RowNotUnderstood(f"GET {_ORDER.path}: the answer is not understood: {error}") from None
 
-    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[OrderRow]:
+    def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> AsyncIterator[Rows[OrderRow]]:
         """Ask for the orders that are over, of a symbol or of all, created between two Unix times in ms.
 
-        It reaches back `sweep.ARCHIVE_REACH_MS`. The newest stand first, as the venue has them.
+        It reaches back `sweep.ARCHIVE_REACH_MS`. The newest stand first, as the venue has them. Raises ListTooLong,
+        before a row is handed over where the venue says how many pages and rows there are.
         """
         of_sym = {} if sym is None else {"sym": sym}
-        return await self._between((_HISTORY, _OLD_HISTORY), of_sym, begin_ms, end_ms, OrderRow)
+        return self._between((_HISTORY, _OLD_HISTORY), of_sym, begin_ms, end_ms, OrderRow)
 
-    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[TradeRow]:
+    def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> AsyncIterator[Rows[TradeRow]]:
         """Ask for the executions of a symbol or of all between two Unix times in ms, as `history` does."""
         of_sym = {} if sym is None else {"sym": sym}
-        return await self._between((_EXECUTIONS, _OLD_EXECUTIONS), of_sym, begin_ms, end_ms, TradeRow)
+        return self._between((_EXECUTIONS, _OLD_EXECUTIONS), of_sym, begin_ms, end_ms, TradeRow)
 
-    async def executions_of(self, order_id: str, begin_ms: int) -> Rows[TradeRow]:
+    def executions_of(self, order_id: str, begin_ms: int) -> AsyncIterator[Rows[TradeRow]]:
         """Ask for the executions of one order since a Unix time in ms."""
-        return await self._between((_EXECUTIONS, _OLD_EXECUTIONS), {"orderId": order_id}, begin_ms, None, TradeRow)
+        return self._between((_EXECUTIONS, _OLD_EXECUTIONS), {"orderId": order_id}, begin_ms, None, TradeRow)
 
     async def _between(
         self, routes: tuple[Route, Route], of: Mapping[str, str], begin_ms: int, end_ms: int | None, kind: type[R]
-    ) -> Rows[R]:
-        found: dict[Hashable, R] = {}
-        unreadable = 0
+    ) -> AsyncIterator[Rows[R]]:
         for span in spans(begin_ms, end_ms, self._clock().wall_ms):
             params = {**of, "begin": str(span.begin_ms), "end": str(span.end_ms)}
-            listing = await self._list(routes[span.archived], params, kind, only_grows=True)
-            unreadable += listing.unread
-            for key, row in listing.rows.items():
-                found.setdefault(key, row)
-        return Rows(found.values(), unreadable)
+            async for rows in self._list(routes[span.archived], params, kind, only_grows=True):
+                yield rows
 
-    async def _all(self, route: Route, read: Callable[[bytes], T]) -> Rows[T]:
+    async def _all(self, route: Route, read: Callable[[bytes], T]) -> AsyncIterator[Rows[T]]:
         """Ask for a list that comes at once."""
         raws = _read(route, await self._venue.get(route), list[Raw])
         _check_count(route, raws)
-        rows = [_understood(route, bytes(raw), read) for raw in raws]
-        return Rows((row for row in rows if row is not None), rows.count(None))
+        for some in _parts(raws):
+            rows = [_understood(route, bytes(raw), read) for raw in some]
+            yield Rows((row for row in rows if row is not None), rows.count(None))
+            await asyncio.sleep(0)
 
     async def _list(
         self, route: Route, params: Mapping[str, str], kind: type[R], *, only_grows: bool = False
-    ) -> Listing[R]:
+    ) -> AsyncIterator[Rows[R]]:
         """Ask for a list that comes in pages, as often as the class says."""
-        listing = Listing[R]()
+        listing = Listing()
         for _ in range(READINGS_MAX):
             listing.begin()
-            await self._read_pages(route, params, kind, listing)
+            async for rows in self._read_pages(route, params, kind, listing):
+                yield rows
             if listing.is_whole(only_grows=only_grows):
                 break
         else:
-            _log.warning("rest.list_kept_changing", path=route.path, readings=READINGS_MAX, rows=len(listing.rows))
-        return listing
+            _log.warning("rest.list_kept_changing", path=route.path, readings=READINGS_MAX)
+        if listing.untold:
+            yield Rows((), listing.untold)
 
-    async def _read_pages(self, route: Route, params: Mapping[str, str], kind: type[R], listing: Listing[R]) -> None:
+    async def _read_pages(
+        self, route: Route, params: Mapping[str, str], kind: type[R], listing: Listing
+    ) -> AsyncIterator[Rows[R]]:
+        count = 0
         for number in range(1, PAGES_MAX + 1):
             paging = {"page": str(number), "pageSize": str(PAGE_SIZE)}
             page = _read(route, await self._venue.get(route, {**params, **paging}), Page)
             _check_count(route, page.rows or ())
+            count += len(page.rows or ())
+            if count > LIST_ROWS_MAX or page.is_of_too_many:
+                break
             listing.page(page.total)
-            for count, raw in enumerate(map(bytes, page.rows or ()), 1):
-                if listing.size_bytes > LIST_BYTES_MAX:
-                    raise ListTooLong(f"GET {route.path}: a list that takes more than {LIST_BYTES_MAX} bytes")
-                listing.take(raw, _understood(route, raw, kind.read))
-                if count % AT_A_TIME == 0:
-                    await asyncio.sleep(0)
+            for some in _parts(page.rows or ()):
+                yield _take(route, some, kind, listing)
+                await asyncio.sleep(0)
             if page.is_last(number):
                 return
-        raise ListTooLong(f"GET {route.path}: more than {PAGES_MAX} pages")
+        raise ListTooLong(f"GET {route.path}: more than {PAGES_MAX} pages, or {LIST_ROWS_MAX} rows")
+
+
+def _parts(raws: Sequence[Raw]) -> Iterator[Sequence[Raw]]:
+    return (raws[at : at + AT_A_TIME] for at in range(0, len(raws), AT_A_TIME))
+
+
+def _take(route: Route, raws: Sequence[Raw], kind: type[R], listing: Listing) -> Rows[R]:
+    """Read some rows of a page, and leave out what was told before."""
+    found: list[R] = []
+    unreadable = 0
+    for raw in map(bytes, raws):
+        row = _understood(route, raw, kind.read)
+        if row is None:
+            unreadable += listing.meet_unreadable(raw)
+        elif listing.meet(row):
+            found.append(row)
+    return Rows(found, unreadable)
 
 
 def _check_count(route: Route, rows: Sequence[Raw]) -> None:

@@ -122,6 +122,10 @@ class Row(Protocol):
         """What it is a row of: of two with one key, the newer counts."""
 
     @property
+    def raw(self) -> bytes:
+        """What the push of it would say."""
+
+    @property
     def updated_ms(self) -> int:
         """When it was last changed; 0 where the row does not say."""
 

@@ -134,7 +134,7 @@ def test_a_list_that_was_asked_for_before_the_write_says_nothing() -> None:
     asked_at = one.now.mono
     one.wait(0.1)
     _cancel_all_in_doubt(one)
-    one.account.open_orders([], asked_at, one.now)
+    one.account.open_orders_listed([], asked_at, one.now)
     assert one.outcomes() == [(0, "unknown")]
 
 

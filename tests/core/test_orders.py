@@ -25,7 +25,7 @@ def test_what_is_over_stays_over(state: str) -> None:
     orders = Orders()
     over = orders.seen(order_push("mine", orderState=state.lower()))
     assert over.over
-    assert orders.seen(order_push("mine", updateAt=str(START.wall_ms + 1))) is over
+    assert orders.seen(order_push("mine", updateAt=str(START.wall_ms + 1))) == over
 
 
 def test_an_older_snapshot_changes_nothing() -> None:
@@ -90,7 +90,7 @@ def test_orders_that_are_over_are_forgotten_the_oldest_first(monkeypatch: pytest
     orders.seen(order_push("a", orderId="2", orderState="FILLED"))
     orders.seen(order_push("c", orderId="3", orderState="FILLED"))
     assert orders.find("1", None) is None
-    assert orders.find(None, "a") is orders.find("2", None) is not None
+    assert orders.find(None, "a") == orders.find("2", None) is not None
     orders.seen(order_push("d", orderId="4", orderState="FILLED"))
     assert orders.find(None, "a") is None
 
@@ -157,7 +157,7 @@ def test_the_last_of_two_ends_counts() -> None:
     assert not part.surely_complete
     ended = orders.seen(order_push("mine", orderState="CANCELLED", executedQty="0.2"))
     assert (ended.state, orders.find(None, "mine")) == ("CANCELLED", ended)
-    assert orders.seen(order_push("mine", orderState="FILLED", updateAt="1")) is ended
+    assert orders.seen(order_push("mine", orderState="FILLED", updateAt="1")) == ended
 
 
 @pytest.mark.parametrize(

@@ -327,3 +327,14 @@ def test_a_slow_answer_tells_nothing_new_of_the_clocks() -> None:
     one.account.clocks.venue_read(reading_of(Skew(-4000, 4000), one.now), one.now)
     one.sweep(trades=[trade(LOGIN_MS + 2000)])
     assert one.records(Stream.TRADES) == []
+
+
+def test_states_are_not_published_again_while_nothing_becomes_durable() -> None:
+    """They would wait in memory, once more in every horizon; afterwards each is, once."""
+    one = OneRecovery().healthy()
+    one.push(Stream.ORDERS, order(LOGIN_MS))
+    for _ in range(3):
+        one.wait(3600)
+        one.account.tick(one.now, recording=False)
+        assert [record for record in one.account.drain() if record.stream is Stream.ORDERS] == []
+    assert [record.key for record in one.tick() if record.stream is Stream.ORDERS] == [b"17"]

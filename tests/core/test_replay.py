@@ -116,12 +116,25 @@ def test_of_a_state_it_is_known_whether_it_was_pushed() -> None:
     assert states.recovered == {b"c"}
 
 
+def test_states_are_taken_out_while_a_topic_is_read() -> None:
+    """The oldest first, so that no more than so many bytes are held; each once."""
+    states = ReplayedStates()
+    written = [(b"a", 5), (b"b", 4), (b"a", 3)]
+    records = [Tail(n, bytes(size), [(names.EPOCH, b"2")], key=key) for n, (key, size) in enumerate(written)]
+    states.take(records)
+    assert list(states.pop_oldest(7)) == []
+    assert list(states.pop_oldest(6)) == [(bytes(4), 1, False)]
+    states.take(records[1:2])
+    assert list(states.pop_all()) == [(bytes(3), 2, False), (bytes(4), 1, False)]
+    assert list(states.pop_all()) == []
+
+
 def test_states_and_gaps_that_cannot_be_read_are_passed_over() -> None:
     """A tombstone ends its key; times that no clock shows open no gap and make no login."""
     states, session = ReplayedStates(), ReplayedSession()
     of_epoch = [(names.EPOCH, b"2")]
     states.take([Tail(5, b"1", of_epoch, key=b"k"), Tail(6, b"2", of_epoch), Tail(7, None, of_epoch, key=b"k")])
-    assert states.last == {b"": (b"2", 6)}
+    assert (states.last, states.ended) == ({b"": (b"2", 6)}, [b"k"])
     opened = {"type": "gap.opened", "at": 1, "gapId": "1-1", "fromMs": 5, "cause": "stopped", "detail": ""}
     login = {"type": "session.opened", "at": 9, "endpoint": "here"}
     events = [opened, {**opened, "gapId": "1-2", "fromMs": 10**30}, {**opened, "gapId": "1-3"}]

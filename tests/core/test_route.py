@@ -168,7 +168,7 @@ def test_a_conflict_is_known_to_the_rows_of_both(change: dict[str, str]) -> None
     routed, heir = Routed(), Routed()
     routed.push("Trades", [TRADE, TRADE | change])
     for element in (first, other):
-        heir.router.remember_trade(element)
+        heir.router.remember_trade(element, NOW.wall_ms)
     for router in (routed.router, heir.router):
         assert router.is_known_trade(first)
         assert router.is_known_trade(other)
@@ -177,13 +177,15 @@ def test_a_conflict_is_known_to_the_rows_of_both(change: dict[str, str]) -> None
 
 
 def test_trades_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest is forgotten first."""
-    monkeypatch.setattr(route, "_TRADES_REMEMBERED_MAX", 2)
+    """The oldest is forgotten first, and it is known until when what happened may be forgotten."""
+    monkeypatch.setattr(route, "_TRADES_REMEMBERED_MAX", 3)
     routed = Routed()
-    for n in range(3):
-        routed.push("Trades", TRADE | {"transactionId": n})
+    assert routed.router.trades_forgotten_ms == 0
+    for n in range(5):
+        routed.push("Trades", TRADE | {"transactionId": n, "createAt": str(1000 + n)})
+    assert routed.router.trades_forgotten_ms == 1000
     routed.push("Trades", TRADE | {"transactionId": 0, "price": "1"})
-    routed.push("Trades", TRADE | {"transactionId": 2, "price": "1"})
+    routed.push("Trades", TRADE | {"transactionId": 4, "price": "1"})
     assert len(routed.conflicts) == 1
 
 

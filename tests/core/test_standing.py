@@ -38,7 +38,7 @@ def test_an_older_state_gives_the_newer_one_back() -> None:
     assert standing.take(filled, T, ARRIVED) is None
     again = standing.take(older, T, ARRIVED)
     assert again is not None
-    assert again.element is filled
+    assert again.element.value == filled.value
     assert standing.take(filled, T, ARRIVED) is None
 
 
@@ -155,12 +155,30 @@ def test_orders_that_are_over_are_forgotten_the_oldest_first_but_their_names_are
 ) -> None:
     """Even these have an end."""
     monkeypatch.setattr(room, "_OVER_REMEMBERED_MAX", 2)
-    monkeypatch.setattr(room, "_NAMES_REMEMBERED_MAX", 1)
-    standing, ended = _orders(*(order(T, "FILLED", "1", f"{n}") for n in range(4)))
-    for element in ended:
+    monkeypatch.setattr(room, "_NAMES_REMEMBERED_MAX", 3)
+    standing, ended = _orders(*(order(T + n, "FILLED", "1", f"{n}") for n in range(7)))
+    for n, element in enumerate(ended):
+        assert standing.ends_forgotten_ms == 0
+        standing.take(element, T + n, ARRIVED)
+    assert [standing.stands(element) for element in ended] == [*[False] * 5, True, True]
+    assert [standing.news(element) is News.NEWER for element in ended] == [True, *[False] * 6]
+    assert standing.ends_forgotten_ms == T
+
+
+def test_ended_orders_are_kept_up_to_a_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state that is told once more counts once."""
+    standing, (small, large, last) = _orders(
+        *(
+            order(T, "FILLED", "1", name) | {"reason": reason}
+            for name, reason in (("1", ""), ("2", "x" * 900), ("3", ""))
+        )
+    )
+    monkeypatch.setattr(room, "_OVER_BYTES_MAX", len(small.value) + len(large.value))
+    for element in (small, large, large):
         standing.take(element, T, ARRIVED)
-    assert [standing.stands(element) for element in ended] == [False, False, True, True]
-    assert [standing.news(element) is News.NEWER for element in ended] == [True, False, False, False]
+    assert [standing.stands(element) for element in (small, large)] == [True, True]
+    standing.take(last, T, ARRIVED)
+    assert [standing.stands(element) for element in (small, large, last)] == [False, True, True]
 
 
 @pytest.mark.parametrize("stream", sorted(STATE_STREAMS))
@@ -195,8 +213,8 @@ def test_a_state_that_was_published_meanwhile_is_due_later() -> None:
         standing.take(element, T, ARRIVED)
     standing.take(two, T + 1, ARRIVED)
     standing.take(older, T + 2, ARRIVED)
-    due = [[stood.element for stood in standing.due(T + REFRESH_MS + ms)] for ms in range(3)]
-    assert due == [[three], [two], [one]]
+    due = [[stood.element.value for stood in standing.due(T + REFRESH_MS + ms)] for ms in range(3)]
+    assert due == [[three.value], [two.value], [one.value]]
 
 
 def test_only_so_many_are_published_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +233,7 @@ def test_what_an_earlier_owner_published_stands_as_its_topic_ends() -> None:
     standing.remember(first, T, T)
     standing.remember(last, T + 5, T + 5)
     assert standing.due(T + 5 + REFRESH_MS - 1) == []
-    assert [stood.element for stood in standing.due(T + 5 + REFRESH_MS)] == [last]
+    assert [stood.element.value for stood in standing.due(T + 5 + REFRESH_MS)] == [last.value]
 
 
 def test_a_full_list_tells_what_is_gone() -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 from listening import Notes, running
+from small_rest import read_all
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.topics import Stream
@@ -151,20 +152,24 @@ async def test_what_rest_tells_is_what_was_pushed(
         venue.settle_prices()
     await desk.ask("place_order", **MARKET, clientOrderId="taker")
     since_ms = clock().wall_ms - HOUR_MS
-    assert [row.order.client_order_id for row in await rest.open_orders()] == ["open"]
-    assert {row.order.client_order_id for row in await rest.history(None, since_ms)} == {"maker", "taker"}
+    assert [row.order.client_order_id for row in await read_all(rest.open_orders())] == ["open"]
+    assert {row.order.client_order_id for row in await read_all(rest.history(None, since_ms))} == {"maker", "taker"}
     named = await rest.order(client_order_id="open")
     assert named is not None
     assert await rest.order(client_order_id="nowhere") is None
-    trades = await rest.executions(None, since_ms)
+    trades = await read_all(rest.executions(None, since_ms))
     pushed = {one.identity: one for one in desk.elements(Stream.TRADES, "Trades")}
     assert pushed.keys() == {READ[Stream.TRADES](row.raw).identity for row in trades}
     assert {one.meaning for one in pushed.values()} == {READ[Stream.TRADES](row.raw).meaning for row in trades}
-    (position,) = await rest.positions()
+    (position,) = await read_all(rest.positions())
     assert READ[Stream.POSITIONS](position).key == f"{ORDER['sym']}:NONE"
     assert {one.key for one in desk.elements(Stream.POSITIONS, "Positions")} == {READ[Stream.POSITIONS](position).key}
-    assert "BINANCE:USDT" in {READ[Stream.ASSETS](row).key for row in await rest.assets()}
-    assert {READ[Stream.MARGIN_CALLS](row).key for row in await rest.account_risks()} == {"BINANCE", "OKX", "EDX"}
+    assert "BINANCE:USDT" in {READ[Stream.ASSETS](row).key for row in await read_all(rest.assets())}
+    assert {READ[Stream.MARGIN_CALLS](row).key for row in await read_all(rest.account_risks())} == {
+        "BINANCE",
+        "OKX",
+        "EDX",
+    }
 
 
 async def test_a_fee_that_is_told_is_the_fills_own(
@@ -179,7 +184,7 @@ async def test_a_fee_that_is_told_is_the_fills_own(
     await desk.ask("place_order", **MARKET, clientOrderId="taker")
     true = {trade.transaction_id: trade.fee for trade in venue.portfolio().trades}
     assert len(true) > 2
-    for row in await rest.executions(None, clock().wall_ms - HOUR_MS):
+    for row in await read_all(rest.executions(None, clock().wall_ms - HOUR_MS)):
         told = json.loads(row.raw)
         fee = true[told["transactionId"]]
         if "tradingFee" in told:

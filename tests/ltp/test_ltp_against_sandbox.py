@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small_rest import read_all
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
@@ -123,7 +124,7 @@ async def test_an_orders_way_and_a_cut(dialect: Dialect, tmp_path: Path, clock: 
         assert (event.frame, event.payload) == (push.frame, push.data)
 
         async with RestClient((endpoint(venue),), account, clock) as rest:
-            assert [row.order.client_order_id for row in await rest.open_orders()] == ["a1"]
+            assert [row.order.client_order_id for row in await read_all(rest.open_orders())] == ["a1"]
             found = await rest.order(client_order_id="a1")
             assert found is not None
             assert answer.order_id == found.order.order_id
@@ -143,15 +144,15 @@ async def test_reading_goes_on_at_the_other_tier(tmp_path: Path, clock: Callable
     async with asyncio.timeout(20), Venue(VenueSettings(tiers=("az4", "ha"))) as venue:
         tiers = [Endpoint(name=one.name, ws_url=one.ws_url, rest_url=one.rest_url) for one in venue.tiers.values()]
         async with RestClient(tiers, keys(venue, tmp_path), clock) as rest:
-            await rest.open_orders()
+            await read_all(rest.open_orders())
             await venue.close_tier("az4")
             assert not await rest.probe("az4")
-            await rest.open_orders()
+            await read_all(rest.open_orders())
             await venue.open_tier("az4")
             assert await rest.probe("az4")
-            await rest.open_orders()
+            await read_all(rest.open_orders())
             rest.prefer("az4")
-            await rest.open_orders()
+            await read_all(rest.open_orders())
         asked = [entry.facts["tier"] for entry in venue.ledger.entries(Kind.REST) if "orders" in entry.facts["path"]]
     assert asked == ["az4", "ha", "ha", "az4"]
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from aiohttp import web
-from small_rest import Answer, Serve, answering, endpoint, noting, ok, page, paged
+from small_rest import Answer, Serve, answering, endpoint, noting, ok, page, paged, read_all
 
 from bridge.config import Account
 from bridge.core.now import Now
 from bridge.errors import ListTooLong, VenueRefused, VenueUnreachable
-from bridge.ltp import rest
+from bridge.ltp import rest, rest_pages
 from bridge.ltp.rest import AccountRisk, RestClient
-from bridge.ltp.rest_pages import ROW_BYTES
+from bridge.ltp.rows import TradeRow
 
 Client = Callable[..., RestClient]
 
@@ -71,7 +71,7 @@ async def test_open_orders_of_all_pages(serve: Serve, client: Client, page_num: 
     pages = [[ROW % "1", ROW % "2"], [ROW % "2", ROW % "3"], [ROW % "4"]]
     asked: list[dict[str, str]] = []
     async with client(await serve(noting(asked, paged(pages, page_num, total or "")))) as venue:
-        rows = await venue.open_orders()
+        rows = await read_all(venue.open_orders())
     assert [row.order.order_id for row in rows] == ["1", "2", "3", "4"]
     assert PUSHED % b"1" == rows[0].raw
     assert len(asked) == min(4, int(str(page_num)))
@@ -87,20 +87,40 @@ async def test_more_rows_than_anybody_asked_for(serve: Serve, client: Client) ->
     async with client(await serve(answer)) as venue:
         for ask in (venue.positions, venue.open_orders, venue.assets):
             with pytest.raises(VenueUnreachable, match="2000001 rows in one answer"):
-                await ask()
+                await read_all(ask())
 
 
-async def test_a_list_that_is_too_large_is_to_be_asked_for_in_parts(
+async def test_a_list_that_is_too_long_is_to_be_asked_for_in_parts(
     serve: Serve, client: Client, clock: Callable[[], Now], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What counts are the bytes of all its pages, not how many rows or pages they are."""
-    monkeypatch.setattr(rest, "LIST_BYTES_MAX", 3 * (len(TRADE) + ROW_BYTES))
+    """After the first page where the venue says how long it is, else where it is."""
+    monkeypatch.setattr(rest_pages, "PAGES_MAX", 1)
+    for module in (rest, rest_pages):
+        monkeypatch.setattr(module, "LIST_ROWS_MAX", 4)
     pages = [[TRADE % number for number in "123"], [TRADE % number for number in "45"]]
-    async with client(await serve(paged(pages))) as venue:
-        with pytest.raises(ListTooLong, match="a list that takes more than"):
-            await venue.executions(SYM, clock().wall_ms - DAY_MS)
-        monkeypatch.setattr(rest, "LIST_BYTES_MAX", 6 * (len(TRADE) + ROW_BYTES))
-        assert len(await venue.executions(SYM, clock().wall_ms - DAY_MS)) == 5
+    for total, rows in ((5, 0), (None, 3)):
+        found: list[TradeRow] = []
+
+        async def read(venue: RestClient, found: list[TradeRow] = found) -> None:
+            async for some in venue.executions(SYM, clock().wall_ms - DAY_MS):
+                found += some
+
+        async with client(await serve(paged(pages, total=total or ""))) as venue:
+            with pytest.raises(ListTooLong, match="more than 100 pages, or 4 rows"):
+                await read(venue)
+        assert len(found) == rows
+    monkeypatch.setattr(rest, "LIST_ROWS_MAX", 5)
+    async with client(await serve(paged(pages, total=""))) as venue:
+        assert len(await read_all(venue.executions(SYM, clock().wall_ms - DAY_MS))) == 5
+
+
+async def test_rows_come_before_the_next_page_is_asked_for(serve: Serve, client: Client) -> None:
+    """No more of a list than one answer is in memory."""
+    asked: list[dict[str, str]] = []
+    pages = [[ROW % f"{number}" for number in range(150)], [ROW % "last"]]
+    async with client(await serve(noting(asked, paged(pages, total=151)))) as venue:
+        told = [(len(rows), len(asked)) async for rows in venue.open_orders()]
+    assert told == [(100, 1), (50, 1), (1, 2)]
 
 
 async def test_history_and_executions_of_a_symbol(serve: Serve, client: Client, clock: Callable[[], Now]) -> None:
@@ -113,8 +133,8 @@ async def test_history_and_executions_of_a_symbol(serve: Serve, client: Client, 
         return await paged(trades if "executions" in request.path else orders, total=3)(request)
 
     async with client(await serve(noting(asked, answer))) as venue:
-        orders = await venue.history(SYM, begin_ms)
-        trades = await venue.executions(SYM, begin_ms, begin_ms + 5)
+        orders = await read_all(venue.history(SYM, begin_ms))
+        trades = await read_all(venue.executions(SYM, begin_ms, begin_ms + 5))
     assert (orders.unreadable, trades.unreadable) == (1, 1)
     assert [row.order.order_id for row in orders] == ["1", "2"]
     assert [(row.trade.transaction_id, row.trade.client_order_id) for row in trades] == [("7", "c"), ("8", "c")]
@@ -126,13 +146,13 @@ async def test_history_and_executions_of_a_symbol(serve: Serve, client: Client, 
 
 
 async def test_what_is_older_is_asked_of_the_archive(serve: Serve, client: Client, clock: Callable[[], Now]) -> None:
-    """Both lists are asked around their boundary, nothing beyond 90 days; a row of both counts once."""
+    """Both lists are asked around their boundary, nothing beyond 90 days; a row of both comes twice."""
     asked: list[dict[str, str]] = []
     async with client(await serve(noting(asked, paged([[TRADE % "7"]])))) as venue:
-        trades = await venue.executions(None, 0)
-        await venue.history(None, clock().wall_ms - 8 * DAY_MS)
-        assert await venue.history(None, 0, 1) == ()
-    assert [row.trade.transaction_id for row in trades] == ["7"]
+        trades = await read_all(venue.executions(None, 0))
+        await read_all(venue.history(None, clock().wall_ms - 8 * DAY_MS))
+        assert await read_all(venue.history(None, 0, 1)) == ()
+    assert [row.trade.transaction_id for row in trades] == ["7", "7"]
     paths = ["executions/pageable", "archive/executions/pageable", "history/orders", "archive/history/orders"]
     assert paths == [one["path"] for one in asked]
     days = [(clock().wall_ms - int(one["begin"])) / DAY_MS for one in asked]
@@ -144,7 +164,7 @@ async def test_what_is_older_is_asked_of_the_archive(serve: Serve, client: Clien
 async def test_no_open_orders(serve: Serve, client: Client, page_num: int) -> None:
     """The number of pages of an empty list may be 0 or 1."""
     async with client(await serve(paged([[]], page_num))) as venue:
-        assert await venue.open_orders() == ()
+        assert await read_all(venue.open_orders()) == ()
 
 
 @pytest.mark.parametrize("data", ["null", "{}", '""', '{"pageNum":1}', '{"pageNum":1,"list":7}'])
@@ -152,13 +172,13 @@ async def test_a_page_that_is_none_is_not_an_empty_one(serve: Serve, client: Cli
     """An answer that is not understood never reads as "there are no open orders"."""
     async with client(await serve(answering(lambda: ok(data)))) as venue:
         with pytest.raises(VenueUnreachable):
-            await venue.open_orders()
+            await read_all(venue.open_orders())
 
 
 async def test_a_row_that_cannot_be_read_hides_no_other(serve: Serve, client: Client) -> None:
     """But the list says that it is not all: nobody may take an order for ended that is still open."""
     async with client(await serve(paged([[ROW % "1", '{"orderId":"2"}']], total=2))) as venue:
-        rows = await venue.open_orders()
+        rows = await read_all(venue.open_orders())
     assert ([row.order.order_id for row in rows], rows.unreadable) == (["1"], 1)
 
 
@@ -167,7 +187,7 @@ async def test_pages_without_end_are_given_up(serve: Serve, client: Client, monk
     monkeypatch.setattr(rest, "PAGES_MAX", 2)
     async with client(await serve(paged([[ROW % "1"], [ROW % "2"], [ROW % "3"]], 3))) as venue:
         with pytest.raises(VenueUnreachable, match="more than 2 pages"):
-            await venue.open_orders()
+            await read_all(venue.open_orders())
 
 
 @pytest.mark.parametrize(
@@ -185,7 +205,7 @@ async def test_a_list_that_changes_is_read_again(
     """Until it held still, three times at most; what was read in any of them counts."""
     asked: list[dict[str, str]] = []
     async with client(await serve(noting(asked, script(pages)))) as venue:
-        rows = await venue.open_orders()
+        rows = await read_all(venue.open_orders())
     assert list(found) == [row.order.order_id for row in rows]
     assert len(pages) == len(asked)
 
@@ -195,25 +215,25 @@ async def test_what_only_comes_hides_no_execution(serve: Serve, client: Client, 
     asked: list[dict[str, str]] = []
     answer = script([("43", 4), ("32", 5), ("1", 5)])
     async with client(await serve(noting(asked, answer))) as venue:
-        rows = await venue.history(None, clock().wall_ms - DAY_MS)
+        rows = await read_all(venue.history(None, clock().wall_ms - DAY_MS))
     assert [row.order.order_id for row in rows] == ["4", "3", "2", "1"]
     assert len(asked) == 3
 
 
 @pytest.mark.parametrize("newer_first", [True, False])
 async def test_of_two_rows_of_one_order_the_newer_counts(serve: Serve, client: Client, *, newer_first: bool) -> None:
-    """In whatever order they come."""
+    """The older one comes before it, or not at all."""
     row = '{"orderId":"1","orderState":"OPEN","updateAt":"%d"}'
     rows = [[row % 20], [row % 10]] if newer_first else [[row % 10], [row % 20]]
     async with client(await serve(paged(rows, total=1))) as venue:
-        (found,) = await venue.open_orders()
-    assert found.order.update_at == "20"
+        found = await read_all(venue.open_orders())
+    assert [row.order.update_at for row in found] == (["20"] if newer_first else ["10", "20"])
 
 
 async def test_a_long_page_is_read_to_its_end(serve: Serve, client: Client) -> None:
     """In parts, so that it holds nobody up."""
     async with client(await serve(paged([[ROW % number for number in range(250)]]))) as venue:
-        assert len(await venue.open_orders()) == 250
+        assert len(await read_all(venue.open_orders())) == 250
 
 
 async def test_one_order(serve: Serve, client: Client) -> None:
@@ -267,7 +287,7 @@ async def test_assets_positions_and_risks(serve: Serve, client: Client) -> None:
         return ok(f"[{risk},7]" if "account" in request.path else f"[{position},null]")
 
     async with client(await serve(answer)) as venue:
-        found = await asyncio.gather(venue.assets(), venue.positions(), venue.account_risks())
+        found = await asyncio.gather(*map(read_all, (venue.assets(), venue.positions(), venue.account_risks())))
     assert [rows.unreadable for rows in found] == [1, 1, 1]
     assert (coin.encode(),) == found[0]
     assert [{"sym": "OKX_PERP_BTC_USDT", "exchangeType": "OKX"}] == [json.loads(row) for row in found[1]]
@@ -278,7 +298,7 @@ async def test_what_is_no_list_is_not_an_empty_one(serve: Serve, client: Client)
     """Nobody may take every position for closed."""
     async with client(await serve(answering(lambda: ok("null")))) as venue:
         with pytest.raises(VenueUnreachable):
-            await venue.positions()
+            await read_all(venue.positions())
 
 
 async def test_a_probe_asks_one_endpoint_and_no_other(serve: Serve, client: Client) -> None:
@@ -289,7 +309,7 @@ async def test_a_probe_asks_one_endpoint_and_no_other(serve: Serve, client: Clie
     async with client(await serve(noting(asked, paged([[ROW % "1"]]))), away) as venue:
         assert [await venue.probe("B") for _ in range(3)] == [True, False, False]
         assert asked == []
-        await venue.open_orders()
+        await read_all(venue.open_orders())
     assert len(asked) == 1
 
 
@@ -313,7 +333,7 @@ async def test_reading_can_be_told_where_to_begin(serve: Serve, client: Client, 
     hosts = [await serve(paged([[]])), await serve(noting(asked, paged([[]])))]
     async with client(*hosts) as venue:
         venue.prefer("B")
-        await venue.open_orders()
+        await read_all(venue.open_orders())
         assert venue.clock_reading is not None
         assert not venue.clock_reading.skew(clock()).exceeds(60)
     assert len(asked) == 1

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small_rest import read_all
 
 from bridge.config import Account, Endpoint
 from bridge.core.now import Now
@@ -140,7 +141,7 @@ async def test_the_venue_never_has_to_refuse(hurried: None, tmp_path: Path, cloc
     async with asyncio.timeout(30), Venue() as venue:
         venue.limits.set("rest_executions", settings.Limit(5, 0.5))
         async with _client(venue, tmp_path, clock) as rest:
-            await asyncio.gather(*(rest.executions(None, clock().wall_ms - 1000) for _ in range(10)))
+            await asyncio.gather(*(read_all(rest.executions(None, clock().wall_ms - 1000)) for _ in range(10)))
         assert venue.ledger.entries(Kind.LIMITED) == []
         assert venue.ledger.busiest_window("rest_executions", venue.portfolio().portfolio_id, 0.5) == 4
 
@@ -150,10 +151,10 @@ async def test_after_a_refusal_the_venue_is_left_alone(hurried: None, tmp_path: 
     async with asyncio.timeout(30), Venue() as venue:
         venue.limits.set("rest_executions", settings.Limit(1, 0.5))
         async with _client(venue, tmp_path, clock) as rest:
-            await rest.executions(None, clock().wall_ms - 1000)
+            await read_all(rest.executions(None, clock().wall_ms - 1000))
             with pytest.raises(VenueUnreachable, match="429"):
-                await rest.executions(None, clock().wall_ms - 1000)
-            assert await rest.executions(None, clock().wall_ms - 1000) == ()
+                await read_all(rest.executions(None, clock().wall_ms - 1000))
+            assert await read_all(rest.executions(None, clock().wall_ms - 1000)) == ()
         assert len(venue.ledger.entries(Kind.LIMITED)) == 1
 
 

@@ -16,23 +16,25 @@ ADDED = st.tuples(st.just("add"), st.integers(0, 20))
 GONE = st.tuples(st.just("remove"), st.integers(0, 20))
 
 
-def _row(number: int, updated_ms: int = 0) -> OrderRow:
-    return OrderRow(OrderPush(order_id=number, order_state="OPEN", update_at=updated_ms), b"")
+def _row(number: int, updated_ms: int = 0, raw: bytes = b"") -> OrderRow:
+    return OrderRow(OrderPush(order_id=number, order_state="OPEN", update_at=updated_ms), raw)
 
 
-def _read(count: int, turns: list[list[tuple[str, int]]], *, on_top: bool) -> tuple[Listing[OrderRow], set[str]]:
-    """Read a list of so many rows, which changes after each page: what was read, and the names that never went."""
+def _read(count: int, turns: list[list[tuple[str, int]]], *, on_top: bool) -> tuple[Listing, set[str], set[str]]:
+    """Read a list of so many rows, which changes after each page: what was read, its names, and what never went."""
     rows, fresh = list(range(count)), iter(range(1000, 2000))
     lasting = set(rows)
-    listing = Listing[OrderRow]()
+    listing, found = Listing(), set[str]()
+    listing.begin()
     number = 1
     while True:
         page = rows[(number - 1) * SIZE : number * SIZE]
         listing.page(len(rows))
         for one in page:
-            listing.take(b"", _row(one))
+            listing.meet(_row(one))
+            found.add(str(one))
         if not page or number >= -(-len(rows) // SIZE):
-            return listing, set(map(str, lasting))
+            return listing, found, set(map(str, lasting))
         for what, where in turns.pop() if turns else []:
             if what == "add":
                 rows.insert(0 if on_top else where % (len(rows) + 1), next(fresh))
@@ -44,25 +46,26 @@ def _read(count: int, turns: list[list[tuple[str, int]]], *, on_top: bool) -> tu
 @given(st.integers(0, 15), st.lists(st.lists(ADDED | GONE, max_size=4), max_size=8))
 def test_a_whole_reading_misses_nothing_that_stayed(count: int, turns: list[list[tuple[str, int]]]) -> None:
     """Whatever comes on top and goes anywhere between two pages."""
-    listing, lasting = _read(count, turns, on_top=True)
+    listing, found, lasting = _read(count, turns, on_top=True)
     if listing.is_whole(only_grows=False):
-        assert lasting <= listing.rows.keys()
+        assert lasting <= found
 
 
 @given(st.integers(0, 15), st.lists(st.lists(ADDED, max_size=4), max_size=8))
 def test_a_list_that_only_grows_is_whole_at_once(count: int, turns: list[list[tuple[str, int]]]) -> None:
     """Wherever rows come in."""
-    listing, lasting = _read(count, turns, on_top=False)
+    listing, found, lasting = _read(count, turns, on_top=False)
     assert listing.is_whole(only_grows=True)
-    assert lasting <= listing.rows.keys()
+    assert lasting <= found
 
 
 def _whole(totals: list[int | None], met: int, *, only_grows: bool = False) -> bool:
-    listing = Listing[OrderRow]()
+    listing = Listing()
+    listing.begin()
     for total in totals:
         listing.page(total)
     for number in range(met):
-        listing.take(b"", _row(number))
+        listing.meet(_row(number))
     return listing.is_whole(only_grows=only_grows)
 
 
@@ -84,35 +87,44 @@ def test_a_list_that_says_of_itself_that_there_is_more_is_not_whole() -> None:
     """Nothing may be concluded from what it lacks: the rows that it does not show count as not understood."""
     for only_grows in (False, True):
         assert not _whole([423], 100, only_grows=only_grows)
-    listing = Listing[OrderRow]()
-    for totals, unread in (([423], 323), ([423, 423], 323), ([423, 424], 0), ([], 0), ([7], 0)):
+    listing = Listing()
+    for totals, untold in (([423], 323), ([423, 423], 323), ([423, 424], 0)):
         listing.begin()
         for total in totals:
             listing.page(total)
         for number in range(100):
-            listing.take(b"", _row(number))
-        assert listing.unread == unread
+            listing.meet(_row(number))
+        assert listing.untold == untold
+    for totals in ([], [7]):
+        again = Listing()
+        again.begin()
+        for total in totals:
+            again.page(total)
+        for number in range(10):
+            again.meet(_row(number))
+        assert again.untold == 0
 
 
 def test_rows_that_are_none_were_met_too() -> None:
     """They make no list incomplete, and each counts once."""
-    listing = Listing[OrderRow]()
+    listing, new = Listing(), []
     for _ in range(2):
         listing.begin()
-        for raw, row in ((b"1", _row(1)), (b"2", None), (b"3", None)):
+        for raw in (b"2", b"3", b"3"):
             listing.page(3)
-            listing.take(raw, row)
+            new.append(listing.meet_unreadable(raw))
+        listing.meet(_row(1))
         assert listing.is_whole(only_grows=False)
-    assert listing.unreadable == {b"2", b"3"}
+    assert new == [True, True, False, False, False, False]
 
 
 def test_of_two_rows_of_one_thing_the_newer_counts() -> None:
-    """In whichever reading it came."""
-    listing = Listing[OrderRow]()
-    for updated_ms in (5, 9, 7):
+    """In whichever reading it came; of two of one time the later one, unless it is the same."""
+    listing, told = Listing(), []
+    for updated_ms, raw in ((5, b"a"), (9, b"b"), (7, b"c"), (9, b"b"), (9, b"d")):
         listing.begin()
-        listing.take(b"", _row(1, updated_ms))
-    assert [9] == [row.updated_ms for row in listing.rows.values()]
+        told.append(listing.meet(_row(1, updated_ms, raw)))
+    assert told == [True, True, False, False, True]
 
 
 def _recent(begin_ms: int, end_ms: int) -> Span:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from small_rest import read_all
 
 from bridge.config import Account, Endpoint
 from bridge.core.now import Now
@@ -98,9 +99,9 @@ async def test_every_order_is_as_it_was_pushed(venue: Venue, rest: RestClient, c
     """Open or over, from the list and asked for by itself; only the history does not tell what was done to one."""
     pushed = _pushed(venue, "Orders")
     assert len({push["orderState"] for push in pushed.values()}) == 4
-    ended = await rest.history(None, clock().wall_ms - HOUR_MS)
+    ended = await read_all(rest.history(None, clock().wall_ms - HOUR_MS))
     asked = [await rest.order(order_id=order_id) for order_id in pushed]
-    for row in (*await rest.open_orders(), *asked):
+    for row in (*await read_all(rest.open_orders()), *asked):
         assert row is not None
         assert pushed[str(row.order.order_id)] == json.loads(row.raw)
     for row in ended:
@@ -112,7 +113,7 @@ async def test_every_execution_is_as_it_was_pushed(venue: Venue, rest: RestClien
     """Fees and rebates."""
     trades = venue.ledger.trades(venue.portfolio().portfolio_id)
     pushed = {str(push["transactionId"]): push for push in _shapes(trade.payload for trade in trades)}
-    rows = await rest.executions(None, clock().wall_ms - HOUR_MS)
+    rows = await read_all(rest.executions(None, clock().wall_ms - HOUR_MS))
     assert pushed == {str(row.trade.transaction_id): json.loads(row.raw) for row in rows}
     fees = {str(push["tradingFee"]).startswith("-") for push in pushed.values()}
     assert fees == {True, False}
@@ -134,7 +135,7 @@ async def test_an_execution_without_the_fee_that_will_go_keeps_its_split(venue: 
 async def test_every_balance_is_as_it_was_pushed(venue: Venue, rest: RestClient) -> None:
     """Of those that were; REST knows the untouched coins too."""
     pushed = _pushed(venue, "Assets")
-    shapes = {f"{row['exchangeType']}:{row['coin']}": row for row in _shapes(await rest.assets())}
+    shapes = {f"{row['exchangeType']}:{row['coin']}": row for row in _shapes(await read_all(rest.assets()))}
     assert pushed
     assert pushed == {key: shapes[key] for key in pushed}
     assert len(shapes) > len(pushed)
@@ -142,7 +143,7 @@ async def test_every_balance_is_as_it_was_pushed(venue: Venue, rest: RestClient)
 
 async def test_every_position_is_as_it_was_pushed(venue: Venue, rest: RestClient) -> None:
     """On each exchange."""
-    shapes = {f"{row['sym']}:{row['positionSide']}": row for row in _shapes(await rest.positions())}
+    shapes = {f"{row['sym']}:{row['positionSide']}": row for row in _shapes(await read_all(rest.positions()))}
     assert len(shapes) == 3
     assert _pushed(venue, "Positions") == shapes
 
@@ -152,7 +153,7 @@ async def test_a_risk_is_as_a_margin_call_tells_it(venue: Venue, rest: RestClien
     event = venue.inject.margin_call("main", status="NORMAL")
     push = json.loads(event.payload)
     del push["updateAt"]
-    (shape,) = (row for row in _shapes(await rest.account_risks()) if row["exchangeType"] == "BINANCE")
+    (shape,) = (row for row in _shapes(await read_all(rest.account_risks())) if row["exchangeType"] == "BINANCE")
     assert push.keys() == shape.keys()
     assert all(_same(push[name], shape[name]) for name in push)
 
@@ -166,10 +167,10 @@ async def test_the_executions_of_an_order_add_up_to_what_was_executed(
     venue: Venue, rest: RestClient, clock: Callable[[], Now]
 ) -> None:
     """Asked for by orderId, of each product: exactly, in the unit of the order."""
-    ended = [row.order for row in await rest.history(None, clock().wall_ms - HOUR_MS)]
+    ended = [row.order for row in await read_all(rest.history(None, clock().wall_ms - HOUR_MS))]
     executed = {str(order.order_id): Decimal(str(order.executed_qty)) for order in ended}
     assert len([quantity for quantity in executed.values() if quantity]) >= 4
     for order_id, quantity in executed.items():
-        rows = await rest.executions_of(order_id, clock().wall_ms - HOUR_MS)
+        rows = await read_all(rest.executions_of(order_id, clock().wall_ms - HOUR_MS))
         assert {str(row.trade.order_id) for row in rows} <= {order_id}
         assert sum((Decimal(str(row.trade.quantity)) for row in rows), Decimal(0)) == quantity

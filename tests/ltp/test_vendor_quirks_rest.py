@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_rest import Serve, answering, endpoint, ok, paged
+from small_rest import Serve, answering, endpoint, ok, paged, read_all
 
 from bridge.config import Account, Endpoint
 from bridge.core.now import Now
@@ -106,7 +106,9 @@ async def test_every_page_is_read_and_no_more(
     """`pageNum` is how many pages there are, not which one this is."""
     rows = [[ROW % one for one in page] for page in pages]
     async with RestClient([endpoint(await serve(paged(rows, page_num)))], account, clock) as rest:
-        assert [row.order.order_id for row in await rest.open_orders()] == [one for page in pages for one in page]
+        assert [row.order.order_id for row in await read_all(rest.open_orders())] == [
+            one for page in pages for one in page
+        ]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ async def test_both_lists_are_asked_by_age(tmp_path: Path, clock: Callable[[], N
     async with Venue(VenueSettings()) as venue, at(venue, tmp_path, clock) as rest:
         then_ms = clock().wall_ms - days * DAY_MS
         venue.inject.past_order("main", then_ms, fills_ms=[then_ms])
-        found = (await rest.history(None, 0), await rest.executions(None, 0))
+        found = (await read_all(rest.history(None, 0)), await read_all(rest.executions(None, 0)))
     assert [len(rows) for rows in found] == [known, known]
 
 
@@ -166,5 +168,5 @@ async def test_a_stricter_limit_is_learnt(
         answers: list[object] = []
         while not answers and len(venue.ledger.entries(Kind.LIMITED)) <= REFUSALS_MAX:
             with contextlib.suppress(VenueUnreachable):
-                answers.append(await rest.executions(None, 0))
+                answers.append(await read_all(rest.executions(None, 0)))
     assert answers == [()]

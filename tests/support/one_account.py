@@ -252,10 +252,10 @@ class OneAccount:
         """Ask the venue what is due; `rows` are the orders that it shows, all of them open or asked for."""
         questions = self.account.doubts.due(self.now)
         for question in questions:
-            if question.action == CANCEL_ALL:
-                self.account.open_orders(rows, self.now.mono, self.now)
             for row in rows:
                 self.account.order_row(row, self.now)
+            if question.action == CANCEL_ALL:
+                self.account.open_orders_listed([str(row.order_id) for row in rows], self.now.mono, self.now)
             self.account.doubts.looked(question, self.now)
         return questions
 

@@ -148,7 +148,7 @@ class OneHour:
         one.take(sweep, Stream.TRADES, *(row for row in executed if int(row["createAt"]) >= sweep.since_ms))
         for stream in (Stream.ASSETS, Stream.POSITIONS):
             rows = [raw(row) for row in self._shown(stream).values()]
-            one.recovery.take_states(sweep, stream, rows, one.now, whole=True)
+            one.recovery.end_list(sweep, stream, one.recovery.take(sweep, stream, rows, one.now), one.now)
         if one.end(sweep) is Verdict.MISSED:
             self.missed_at_ms.append(one.now.wall_ms)
             one.log_in()
@@ -157,7 +157,9 @@ class OneHour:
         one = self.one
         rows = [row for row in self._shown(Stream.ORDERS).values() if row["orderState"] not in TERMINAL]
         listed = one.recovery.take(sweep, Stream.ORDERS, [raw(row) for row in rows], one.now)
-        one.account.open_orders([msgspec.convert(row, OrderPush) for row in rows], one.now.mono, one.now)
+        for shown in rows:
+            one.account.order_row(msgspec.convert(shown, OrderPush), one.now)
+        one.account.open_orders_listed(listed, one.now.mono, one.now)
         ended = [row for row in self._shown(Stream.ORDERS).values() if row["orderState"] in TERMINAL]
         ended = [row for row in ended if int(row["updateAt"]) >= sweep.since_ms]
         one.take(sweep, Stream.ORDERS, *ended)

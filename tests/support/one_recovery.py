@@ -160,7 +160,8 @@ class OneRecovery:
         self.take(sweep, Stream.TRADES, *trades)
         for stream, rows in ((Stream.ASSETS, assets), (Stream.POSITIONS, positions)):
             if rows is not None:
-                recovery.take_states(sweep, stream, [raw(row) for row in rows], self.now, whole=True)
+                listed = recovery.take(sweep, stream, [raw(row) for row in rows], self.now)
+                recovery.end_list(sweep, stream, listed, self.now)
         recovery.take_risks(sweep, [raw(row) for row in risks], self.now)
         self._collect()
         return self.end(sweep)

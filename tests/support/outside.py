@@ -464,7 +464,7 @@ class Venue:
         """The latest session."""
         return self.sessions[-1]
 
-    async def open_orders(self) -> Rows[Row]:
+    async def open_orders(self) -> AsyncIterator[Rows[Row]]:
         """Return every open order."""
         self.swept += 1
         interrupt, self.during_sweep = self.during_sweep, None
@@ -473,7 +473,7 @@ class Venue:
             await asyncio.sleep(0.02)
         if self.rest_trouble is not None:
             raise self.rest_trouble
-        return Rows(self.open, self.unreadable)
+        yield Rows(self.open, self.unreadable)
 
     async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> Row | None:
         """Return one order."""
@@ -488,39 +488,39 @@ class Venue:
         """Write it down."""
         self.preferred = endpoint
 
-    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[Row]:
+    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> AsyncIterator[Rows[Row]]:
         """Return what is over."""
         if sym is None:
-            return Rows()
+            return
         self.searched.append(sym)
         if self.search_refusal is not None:
             raise self.search_refusal
-        return Rows(self.ended)
+        yield Rows(self.ended)
 
-    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> Rows[Fill]:
+    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> AsyncIterator[Rows[Fill]]:
         """Return what was executed."""
         span = begin_ms, end_ms or clock().wall_ms
         self.asked_between.append(span)
         if self.longest_ms is not None and span[1] - span[0] > self.longest_ms:
             raise ListTooLong("more than 100 pages")
-        return Rows(Fill(trade) for trade in self.trades)
+        yield Rows(Fill(trade) for trade in self.trades)
 
-    async def executions_of(self, order_id: str, begin_ms: int) -> Rows[Fill]:
+    async def executions_of(self, order_id: str, begin_ms: int) -> AsyncIterator[Rows[Fill]]:
         """Return what was executed of one order."""
         self.asked.append(f"executions of {order_id}")
         if self.order_trouble is not None:
             raise self.order_trouble
-        return Rows(Fill(trade) for trade in self.trades if str(trade.order_id) == order_id)
+        yield Rows(Fill(trade) for trade in self.trades if str(trade.order_id) == order_id)
 
-    async def assets(self) -> Rows[bytes]:
+    async def assets(self) -> AsyncIterator[Rows[bytes]]:
         """Return the balances."""
-        return Rows(self.balances)
+        yield Rows(self.balances)
 
-    async def positions(self) -> Rows[bytes]:
+    async def positions(self) -> AsyncIterator[Rows[bytes]]:
         """Return the positions."""
-        return Rows(self.holdings)
+        yield Rows(self.holdings)
 
-    async def account_risks(self) -> Rows[bytes]:
+    async def account_risks(self) -> AsyncIterator[Rows[bytes]]:
         """Return the risk of each exchange account."""
         interrupt, self.during_risks = self.during_risks, None
         if interrupt is not None:
@@ -528,7 +528,7 @@ class Venue:
             await asyncio.sleep(0.02)
         if self.risks_trouble is not None:
             raise self.risks_trouble
-        return Rows(self.risks)
+        yield Rows(self.risks)
 
     def opened(self, listener: Listener, other_login_at: float) -> "Session":
         """Make a session."""

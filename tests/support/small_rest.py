@@ -1,11 +1,15 @@
 """Small HTTP servers that answer as the venue's REST does, one request at a time."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from aiohttp import web
 
 from bridge.config import Endpoint
+from bridge.core.traffic import Rows
+
+T = TypeVar("T")
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Serve = Callable[[Answer], Awaitable[str]]
@@ -56,3 +60,9 @@ def noting(asked: list[dict[str, str]], answer: Answer) -> Answer:
         return await answer(request)
 
     return note
+
+
+async def read_all(told: AsyncIterator[Rows[T]]) -> Rows[T]:
+    """Read a list that comes a few rows at a time to its end."""
+    some = [rows async for rows in told]
+    return Rows((row for rows in some for row in rows), sum(rows.unreadable for rows in some))

@@ -25,6 +25,24 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{- /* What the process needs at the most, and what it asks for, in MiB; the README says what is in it. */ -}}
+{{- define "bridge.memoryLimit" -}}
+{{- $limits := .Values.settings.limits | default dict -}}
+{{- $answers := $limits.memory_bytes_max | default 67108864 | int64 -}}
+{{- $events := $limits.event_buffer_bytes_max | default 67108864 | int64 -}}
+{{- add 96 (mul (len .Values.accounts) (add 80 (div (add $answers $events) 1048576))) -}}
+{{- end -}}
+
+{{- define "bridge.memoryRequest" -}}
+{{- add 96 (mul (len .Values.accounts) 64) -}}
+{{- end -}}
+
+{{- define "bridge.resources" -}}
+{{- $limits := dict "memory" (printf "%sMi" (include "bridge.memoryLimit" .)) -}}
+{{- $requests := dict "memory" (printf "%sMi" (include "bridge.memoryRequest" .)) -}}
+{{- toYaml (mergeOverwrite (dict "limits" $limits "requests" $requests) (deepCopy (.Values.resources | default dict))) -}}
+{{- end -}}
+
 {{- /* The daemon's configuration file. A JSON string, number or boolean is also one of TOML. */ -}}
 {{- define "bridge.config" -}}
 environment = {{ .Values.settings.environment | toJson }}
