@@ -12,6 +12,7 @@ from rig import until
 
 from bridge.sandbox.venue.faults import Fault, FaultKind, ScriptedFault
 from tests.chaos import odd_rows
+from tests.chaos.broker_faults import BrokerFaults
 from tests.chaos.plan import MUTES, Step
 from tests.chaos.scene import TIERS, Scene, now_ms
 
@@ -27,8 +28,6 @@ _WAYS_TO_FAIL: Final = (
     Fault(kind=FaultKind.DELAY_ANSWER, action=_READS, delay_s=1.5, times=None),
     Fault(kind=FaultKind.CLOSE_BEFORE, action=_READS, times=None),
 )
-_DELETED: Final = ("orders", "trades", "assets", "positions", "margin-calls", "liquidations")
-"""What else there is would take away what the checker goes by."""
 _BACK_S: Final = (0.002, 0.05)
 _STEPS_MS: Final = (-2000, -300, 300, 2000)
 """Less than what the bridge takes two clocks to be apart (`skew_bound_s`), and what the venue lets pass."""
@@ -41,6 +40,7 @@ class Faults:
         self._scene = scene
         self._dice = dice
         self.bitten: Counter[str] = Counter()
+        brokers = BrokerFaults(scene, dice)
         self._kinds: dict[str, Callable[[float], Awaitable[int]]] = {
             "cut": self._cut,
             "cut_again": self._cut_again,
@@ -52,13 +52,13 @@ class Faults:
             "tiers_in_turn": self._tiers_in_turn,
             "muted": self._muted,
             "muddled": self._muddled,
-            "brokers_away": self._brokers_away,
-            "brokers_silent": self._brokers_silent,
+            "brokers_away": brokers.brokers_away,
+            "brokers_silent": brokers.brokers_silent,
             "rest_fails": self._rest_fails,
             "rest_silent": self._rest_silent,
             "sliced": self._sliced,
             "killed": self._killed,
-            "killed_unwritten": self._killed_unwritten,
+            "killed_unwritten": brokers.killed_unwritten,
             "stopped": self._stopped,
             "frozen": self._frozen,
             "spelled": lambda s: self._odd_rest(s, odd_rows.spell_otherwise),
@@ -66,7 +66,8 @@ class Faults:
             "empty_once": self._empty_once,
             "redated": self._redated,
             "clock_steps": self._clock_steps,
-            "topic_deleted": self._topic_deleted,
+            "topic_deleted": brokers.topic_deleted,
+            "late_produce": brokers.late_produce,
         }
 
     async def do(self, step: Step) -> None:
@@ -240,52 +241,8 @@ class Faults:
         self._scene.did(kind, began_ms)
         return sum(one.bites for one in scripted)
 
-    async def _brokers_away(self, lasts_s: float) -> int:
-        broker, began_ms = self._scene.broker, now_ms()
-        before = broker.cut
-        broker.cut_at(_every)
-        await asyncio.sleep(lasts_s)
-        broker.cut_at(None)
-        self._scene.did("kafka", began_ms)
-        return int(broker.cut > before)
-
-    async def _brokers_silent(self, lasts_s: float) -> int:
-        broker, began_ms = self._scene.broker, now_ms()
-        broker.hold(_every)
-        await asyncio.sleep(lasts_s)
-        held = broker.held
-        broker.release()
-        self._scene.did("kafka", began_ms)
-        return int(held > 0)
-
-    async def _topic_deleted(self, lasts_s: float) -> int:
-        topic, began_ms = self._dice.choice(_DELETED), now_ms()
-        await self._scene.delete_topic(topic)
-        await asyncio.sleep(lasts_s)
-        self._scene.did("kafka", began_ms)
-        self._scene.did("deleted", began_ms, topic=topic)
-        return 1
-
     async def _killed(self, lasts_s: float) -> int:
-        return await self._kill_after(0, self._dice.choice((0, lasts_s / 2)))
-
-    async def _killed_unwritten(self, lasts_s: float) -> int:
-        """Kill the daemon while what it received waits for the brokers."""
-        broker, began_ms = self._scene.broker, now_ms()
-        before = broker.cut
-        broker.cut_at(_every)
-        await self._kill_after(lasts_s, 0)
-        broker.cut_at(None)
-        self._scene.did("kafka", began_ms)
-        return int(broker.cut > before)
-
-    async def _kill_after(self, before_s: float, after_s: float) -> int:
-        await asyncio.sleep(before_s)
-        self._scene.did("death", now_ms())
-        await self._scene.daemons.kill()
-        await asyncio.sleep(after_s)
-        await self._scene.daemons.start()
-        return 1
+        return await self._scene.kill_daemon(0, self._dice.choice((0, lasts_s / 2)))
 
     async def _stopped(self, lasts_s: float) -> int:
         await self._scene.daemons.stop()
@@ -301,8 +258,3 @@ class Faults:
         owner.thaw()
         self._scene.did("wire", began_ms)
         return 1
-
-
-def _every(kind: int, request: bytes) -> bool:
-    """Mean every request to the brokers."""
-    return True

@@ -28,6 +28,7 @@ FAULTS = {
     "empty_once": "each REST list is empty once, right after a login",
     "redated": "pushes and REST rows are dated some milliseconds back, or an hour ahead",
     "clock_steps": "the daemon's wall clock is set ahead, and back",
+    "late_produce": "a request to write records reaches the brokers when its producer has been given up, or killed",
     "topic_deleted": "somebody deletes a topic",
     "cut_again": "the connection is cut again while it is being recovered",
 }

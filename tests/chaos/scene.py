@@ -1,5 +1,6 @@
 """What a run is made of: the venue behind wires, the brokers behind a proxy, the daemon as a process of its own."""
 
+import asyncio
 import contextlib
 import json
 import time
@@ -124,6 +125,15 @@ class Scene:
             await admin.delete_topics([f"{self.rig.prefix}.main.{stream}"])
         finally:
             await admin.close()
+
+    async def kill_daemon(self, before_s: float, after_s: float) -> int:
+        """Kill the owner after some seconds, and start another daemon after some more; return 1, for one death."""
+        await asyncio.sleep(before_s)
+        self.did("death", now_ms())
+        await self.daemons.kill()
+        await asyncio.sleep(after_s)
+        await self.daemons.start()
+        return 1
 
     def did(self, kind: str, from_ms: int, **more: object) -> None:
         """Note what was done from a time until now."""
