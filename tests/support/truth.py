@@ -65,12 +65,12 @@ def _fields(text: str) -> dict[str, Any]:
 def lies(rig: Rig, results: Topic, commands: dict[int, dict[str, Any]]) -> list[str]:
     """Return what is untrue of the answers to commands, by offset: nothing, if all is well."""
     received = requests(rig)
-    said, shown = _said(results), _prices(rig)
+    said, shown, cancelled = _said(results), _prices(rig), _cancelled(rig)
     found = [f"offset {offset}: the venue got a request that is no command's" for offset in received.keys() - commands]
     for offset, one in commands.items():
         of_one = received.get(offset, [])
         words = said.get(one["commandId"], [])
-        found += [f"offset {offset} {one['action']}: {lie}" for lie in _lies(one, of_one, words, shown)]
+        found += [f"offset {offset} {one['action']}: {lie}" for lie in _lies(one, of_one, words, shown, cancelled)]
     return found
 
 
@@ -94,8 +94,19 @@ def _prices(rig: Rig) -> set[tuple[str, str]]:
     return {(row["orderId"], row["limitPrice"]) for row in rows}
 
 
+def _cancelled(rig: Rig) -> set[str]:
+    """Return the orders that were cancelled, by both their names."""
+    events = (entry.event for entry in rig.venue.ledger.entries(Kind.EVENT))
+    rows = (json.loads(event.payload) for event in events if event is not None and event.channel == "Orders")
+    return {row[name] for row in rows if row["orderState"] == "CANCELLED" for name in ("orderId", "clientOrderId")}
+
+
 def _lies(
-    one: dict[str, Any], received: list[Request], said: list[dict[str, Any]], shown: set[tuple[str, str]]
+    one: dict[str, Any],
+    received: list[Request],
+    said: list[dict[str, Any]],
+    shown: set[tuple[str, str]],
+    cancelled: set[str],
 ) -> list[str]:
     outcomes = [value["outcome"] for value in said]
     if outcomes.count("unknown") != len(outcomes) - 1 or outcomes[-1:] == ["unknown"]:
@@ -104,7 +115,7 @@ def _lies(
     if len(received) > 1 and one["action"] != "cancel_order":
         found.append(f"received {len(received)} times")
     last = said[-1]
-    if not _is_true(one["action"], last, received, shown):
+    if not (_is_true(one["action"], last, received, shown) or _may_be_accepted(last, received, cancelled)):
         found.append(f"said {last['outcome']} {last.get('code')}, the venue's word is {received}")
     return found
 
@@ -134,3 +145,15 @@ def _is_true(action: str, last: dict[str, Any], received: list[Request], shown: 
         return _SUCCESS not in verdicts
     # Only a cancel_orders may be accepted without the venue's word: then it was finished by single cancels.
     return _SUCCESS in verdicts or action == "cancel_orders"
+
+
+def _may_be_accepted(last: dict[str, Any], received: list[Request], cancelled: set[str]) -> bool:
+    """Tell whether a cancel was answered by its effect: its answer was lost, and the order has been cancelled.
+
+    Where another cancel of that order did it, nobody but the venue can tell the two apart.
+    """
+    lost = any(len(request.answers) < len(request.verdicts) for request in received)
+    names = {name for request in received for name in request.args.values()}
+    is_cancel = all(request.action == "cancel_order" for request in received)
+    is_by_effect = last["outcome"] == "accepted" and last.get("code") is None
+    return is_by_effect and lost and is_cancel and bool(names & cancelled)
