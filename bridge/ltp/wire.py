@@ -133,7 +133,8 @@ def _frame_of(text_of_it: bytes, raw: bytes) -> Frame:
 def _coded_frame(envelope: _Envelope, raw: bytes) -> Frame:
     """Tell a push that has a code or an event from an answer.
 
-    A push names a channel, and no request; an answer names its request, or has a documented event. What does both is
+    A push names a channel, and no request; an answer has an event, and names its request where that is no documented
+    one. Without an event a code proves nothing, whatever request is named with it. What does both is
     an answer if the request is ours, else the push that is in it; whose the request is, the account knows.
     """
     code, event = number(envelope.code), text(envelope.event)
@@ -142,7 +143,8 @@ def _coded_frame(envelope: _Envelope, raw: bytes) -> Frame:
         push = Push(envelope.channel, bytes(envelope.data), raw)
     if code is not None and event.lower() == "login":
         return LoginAnswer(code, text(envelope.msg, envelope.message))
-    if code is not None and (_name(envelope.id) is not None or event.lower() in _ANSWERED):
+    is_answer = event.lower() in _ANSWERED or (event and _name(envelope.id) is not None)
+    if code is not None and is_answer:
         holds_rows = push is not None and push.data[:1] in {b"{", b"["}
         return _answer(envelope, event, code, push if holds_rows else None)
     if push is not None:
