@@ -31,8 +31,9 @@ from bridge.errors import BridgeError, ClusterUnreachable, ConfigError, TopicsUn
 from bridge.flow import ports
 from bridge.flow.account import AccountFlow, unless
 from bridge.flow.replay import TopicReplay
-from bridge.flow.takeover import Identity, Takeover
+from bridge.flow.takeover import Takeover
 from bridge.flow.term import Parts
+from bridge.flow.whose_account import Identity
 from bridge.kafka.cluster import assert_fast
 from bridge.kafka.credentials import gate
 from bridge.kafka.membership import Membership
@@ -163,6 +164,9 @@ class AccountParts:
     def _membership(self, wake: Callable[[], None]) -> Membership:
         return Membership(self._settings.kafka, self._settings.timing, self._name, on_revoked=wake, on_assigned=wake)
 
+    def _new_replay(self) -> TopicReplay:
+        return TopicReplay(self._settings.kafka.topic_prefix, self._name, self._read_tail, self._read_last)
+
     async def _read_tail(self, topic: str, since_ms: int, take: Callable[[list[TailRecord]], None]) -> None:
         await read_tail(self._settings.kafka, topic, take, since_ms=since_ms)
 
@@ -195,8 +199,7 @@ class AccountParts:
                 identity=Identity(self._settings.environment, self._key_fingerprint(), self._read_holdings),
                 membership=membership,
                 publisher=self.publisher,
-                read_tail=self._read_tail,
-                read_last=self._read_last,
+                topics=self._new_replay(),
                 clock=clock,
                 executions_since_ms=None if since is None else int(since.timestamp() * 1000),
                 commit_timeout_s=self._settings.timing.session_timeout_s,
@@ -216,7 +219,7 @@ class AccountParts:
             clock=clock,
             key_fingerprint=self._key_fingerprint,
             read_commands=self._read_commands,
-            topics=TopicReplay(self._settings.kafka.topic_prefix, self._name, self._read_tail, self._read_last),
+            topics=self._new_replay(),
             topic_watch=self.topics,
         )
 

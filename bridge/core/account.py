@@ -8,17 +8,13 @@ from msgspec import structs
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.results import Outcome, Result
-from bridge.contract.session import (
-    Alarm,
-    Cause,
-    OwnerAcquired,
-    OwnerReleased,
-)
+from bridge.contract.session import Cause, OwnerAcquired, OwnerReleased
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.claims import UNKNOWN_ORIGIN, Claims, Origin
 from bridge.core.clocks import Clocks
 from bridge.core.command import Pending
+from bridge.core.commit_delay import tell_commit_delay
 from bridge.core.doubts import Doubts
 from bridge.core.intake import Intake
 from bridge.core.lanes import Lanes
@@ -39,10 +35,6 @@ from bridge.core.traffic import Answer, Outgoing, Received
 from bridge.core.windows import Windows
 
 _ACKS_OF_LATE_S = 60.0
-_COMMITS_SLOW = (
-    "Kafka acknowledges offset commits more slowly than lease_s: places, replaces and cancel_orders wait or expire, "
-    "and nothing new is answered; single cancels go out. Look at the brokers, or raise lease_s"
-)
 
 
 class Account:
@@ -267,19 +259,11 @@ class Account:
     def tick(self, now: Now, *, recording: bool = True) -> None:
         """Do what is due: expiry, overdue answers, and while records become durable, old states once more."""
         self.sending.tick(now)
-        self._watch_commits(now)
+        tell_commit_delay(self.alarms, now, is_slow=self.sending.commits_are_slow)
         self.intake.tick(now, recovered=self.recovered)
         self.settling.tick(now)
         if recording:  # else the same states would wait for Kafka, once more in every horizon
             self.listening.tick(now)
-
-    def _watch_commits(self, now: Now) -> None:
-        """Tell while commits are acknowledged so slowly that there is no lease."""
-        slow = self.sending.commits_are_slow
-        if slow:
-            self.alarms.raise_alarm(Alarm.COMMITS_SLOW, _COMMITS_SLOW, now)
-        elif slow is False:
-            self.alarms.clear_alarm(Alarm.COMMITS_SLOW, "commits are acknowledged within lease_s again", now)
 
     def wake_at(self, now: Now) -> float:
         """Return when something is due next, on the clock that never steps."""

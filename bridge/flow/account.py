@@ -14,6 +14,7 @@ from bridge.errors import BridgeError, ForeignOwner, LoginRefused, OffsetLost
 from bridge.flow.ports import Clock, Membership, Topics
 from bridge.flow.readiness import KAFKA, OPERATOR, TAKEOVER, TOPICS, Missing, explain_by_refusal
 from bridge.flow.term import Parts, Term
+from bridge.flow.together import end_tasks
 
 _log = structlog.get_logger()
 
@@ -194,6 +195,4 @@ async def unless(stop: asyncio.Event, step: Awaitable[object]) -> bool:
             doing.result()
         return stop.is_set()
     finally:
-        for task in (doing, stopping):
-            task.cancel()
-        await asyncio.gather(doing, stopping, return_exceptions=True)
+        await end_tasks(doing, stopping)

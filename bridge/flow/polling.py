@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from bridge.flow.ports import Membership
+from bridge.flow.together import end_tasks
 
 POLL_S = 0.5
 
@@ -26,9 +27,7 @@ async def while_polling(
             polling.result()
         return await taking
     finally:
-        for task in (taking, polling):
-            task.cancel()
-        await asyncio.gather(taking, polling, return_exceptions=True)
+        await end_tasks(taking, polling)
 
 
 async def _keep_polling(membership: Membership, look: Callable[[], None]) -> None:

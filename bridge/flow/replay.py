@@ -47,7 +47,7 @@ class TopicReplay:
         self,
         stream: Stream,
         since_ms: int,
-        remember: Callable[[bytes, int, bool], None],
+        remember: TakeState,
         forget: Callable[[bytes], None],
     ) -> Collection[bytes]:
         """Hand over what stands on a state topic: within one horizon it is published again.

@@ -6,12 +6,12 @@ there is before anything is sent. A takeover may read for long, and polls meanwh
 does not.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
 
 import structlog
-from msgspec import Struct, structs
+from msgspec import structs
 
 from bridge.contract.session import Alarm
 from bridge.contract.topics import STATE_STREAMS, Stream
@@ -21,38 +21,25 @@ from bridge.core.clocks import UNMEASURED_MS
 from bridge.core.intake import Past
 from bridge.core.late_records import publish_again
 from bridge.core.reading_delay import ReadingDelay
-from bridge.core.replay import ReplayedResults, portfolios_in
+from bridge.core.replay import ReplayedResults
 from bridge.core.takeover_plan import (
     Beginning,
     begin_without_claims,
     clamp,
     in_words,
-    key_has_changed,
-    other_environment,
-    other_portfolio,
     read_commit,
 )
 from bridge.core.terms import Terms
 from bridge.core.traffic import TopicRecord
 from bridge.errors import ClusterUnreachable, ForeignOwner, OffsetLost
 from bridge.flow.polling import POLL_S, while_polling
-from bridge.flow.ports import Clock, Membership, Publisher, ReadLast, ReadTail
+from bridge.flow.ports import Clock, Membership, Publisher
 from bridge.flow.replay import TopicReplay
 from bridge.flow.together import together
 from bridge.flow.turn import Turn
+from bridge.flow.whose_account import Identity, find_foreign_owner
 
 _log = structlog.get_logger()
-
-
-class Identity(Struct, frozen=True):
-    """Whose account it is: the environment, a digest of the API key, and how to ask the venue what the key is of.
-
-    `read_holdings` returns the balances and positions of the key, as the pushes of them would say.
-    """
-
-    environment: str
-    key_fingerprint: str
-    read_holdings: Callable[[], Awaitable[Sequence[bytes]]]
 
 
 class Takeover:
@@ -68,8 +55,7 @@ class Takeover:
         identity: Identity,
         membership: Membership,
         publisher: Publisher,
-        read_tail: ReadTail,
-        read_last: ReadLast,
+        topics: TopicReplay,
         clock: Clock,
         commit_timeout_s: float,
         executions_since_ms: int | None,
@@ -81,7 +67,7 @@ class Takeover:
         self._identity = identity
         self._membership = membership
         self._publisher = publisher
-        self._topics = TopicReplay(prefix, name, read_tail, read_last)
+        self._topics = topics
         self._clock = clock
         self._commit_timeout_s = commit_timeout_s
         self._executions_since_ms = executions_since_ms
@@ -96,7 +82,10 @@ class Takeover:
         topic_id = await self._membership.topic_id()
         own = Origin(self._identity.environment, self._identity.key_fingerprint, topic_id)
         begin = await while_polling(self._membership, self._find_beginning(topic_id))
-        foreign = await while_polling(self._membership, self._find_foreign_owner(begin.stored, own))
+        foreign = await while_polling(
+            self._membership,
+            find_foreign_owner(self._name, begin.stored, own, topics=self._topics, identity=self._identity),
+        )
         account = await self._fence(begin, begin.stored.origin if foreign is not None else own)
         if foreign is not None:
             account.replies.alarm(Alarm.FOREIGN_OWNER, foreign, self._clock())
@@ -132,17 +121,6 @@ class Takeover:
             now_ms=now_ms,
             horizon_ms=horizon_ms,
         )
-
-    async def _find_foreign_owner(self, stored: Stored, own: Origin) -> str | None:
-        """Return whose the account is where it is not ours; a new API key of the same portfolio is ours."""
-        why = other_environment(stored, own)
-        if why is not None or not key_has_changed(stored, own):
-            return why
-        ours = frozenset(portfolios_in(await self._identity.read_holdings()))
-        why = other_portfolio(stored, own, await self._topics.portfolios(), ours)
-        if why is None:
-            _log.info("account.key_changed", account=self._name, fingerprint=own.key_fingerprint)
-        return why
 
     async def _fence(self, begin: Beginning, origin: Origin) -> Account:
         """Commit the next epoch: from then on the coordinator refuses what predecessors commit."""

@@ -35,6 +35,8 @@ from bridge.flow.readiness import COMMITS, PUBLISHING, SESSION, SWEEP, Missing
 from bridge.flow.recovery import Recovery
 from bridge.flow.replay import TopicReplay
 from bridge.flow.rest_limits import RestLimitWatch
+from bridge.flow.session_keeping import SessionKeeper
+from bridge.flow.together import end_tasks, raise_failure
 from bridge.flow.topic_alarms import TopicAlarms
 
 _log = structlog.get_logger()
@@ -83,7 +85,6 @@ class Term:
         self._instance = instance
         self._account = account
         self._parts = parts
-        self._session_timeout_s = session_timeout_s
         self._stop_deadline_s = stop_deadline_s
         self._began_ms = parts.clock().wall_ms
         self._events = Events(
@@ -114,6 +115,7 @@ class Term:
         self._rest_limits = RestLimitWatch(name, account, parts.rest, self._events, parts.clock)
         self._topic_alarms = TopicAlarms(instance, account, parts.topic_watch, self._events, parts.clock)
         self._commands = self._new_commands()
+        self._session_keeper = self._new_session_keeper(session_timeout_s)
         self._deferred = DeferredAnswers(
             name,
             account,
@@ -147,6 +149,17 @@ class Term:
             ask=self._questions.ask,
         )
 
+    def _new_session_keeper(self, session_timeout_s: float) -> SessionKeeper:
+        return SessionKeeper(
+            self._name,
+            self.session,
+            events=self._events,
+            commands=self._commands,
+            publisher=self._parts.publisher,
+            clock=self._parts.clock,
+            session_timeout_s=session_timeout_s,
+        )
+
     def missing(self) -> list[Missing]:
         """Return what keeps the account from doing its part: session, sweep, commits, or records that wait."""
         now, account = self._parts.clock(), self._account
@@ -164,7 +177,7 @@ class Term:
 
     def _missing_commits(self, now: Now) -> Missing | None:
         slow = next((one for one in self._account.alarms.active() if one.alarm is Alarm.COMMITS_SLOW), None)
-        if not self._is_surely_owner():
+        if not self._session_keeper.is_surely_owner():
             stored_ms = now.wall_ms - int((now.mono - self._commands.stored_at) * 1000) if self._has_committed() else 0
             return Missing(COMMITS, max(stored_ms, self._began_ms), "Kafka acknowledges no offset commit")
         return None if slow is None else Missing(COMMITS, slow.since_ms, slow.detail)
@@ -194,7 +207,7 @@ class Term:
         OffsetLost when the topic lacks what comes next: both after an alarm and an end in good order.
         """
         work: dict[str, Coroutine[Any, Any, None]] = {
-            "session": self._keep_session(),
+            "session": self._session_keeper.run(),
             "read": self._commands.read(),
             "send": self._commands.send(),
             "recovery": self._recovery.run(),
@@ -210,7 +223,7 @@ class Term:
         try:
             await asyncio.wait([*tasks.values(), stopping], return_when=asyncio.FIRST_COMPLETED)
             for task in tasks.values():
-                _raise_failure(task)
+                raise_failure(task)
             await self._end(tasks, "the bridge was stopped")
         except (LoginRefused, OffsetLost) as error:
             alarm = Alarm.LOGIN_STOPPED if isinstance(error, LoginRefused) else Alarm.OFFSET_LOST
@@ -225,44 +238,7 @@ class Term:
             self.session.drop(Cause.BRIDGE_FAILED, f"a mistake: {type(error).__name__}")
             raise
         finally:
-            await _cancel(*tasks.values(), stopping)
-
-    async def _keep_session(self) -> None:
-        """Keep the session while there may be one.
-
-        Without brokers an open session stays open, and its events wait in memory. None is opened, though, while more
-        wait than may, nor while it is not sure that nobody else owns the account and logs in with the same key.
-        """
-        while True:
-            while not self._may_log_in():  # noqa: ASYNC110 - neither the publisher nor the clock has an event for it
-                await asyncio.sleep(_LOOK_S)
-            await self._session_while_allowed()
-            _log.warning("session.held_back", account=self._name, overfull=self._parts.publisher.overfull)
-
-    def _may_log_in(self) -> bool:
-        return self._is_surely_owner() and not self._parts.publisher.overfull
-
-    def _is_surely_owner(self) -> bool:
-        """Whether the group cannot have put this member out: a commit was acknowledged within its session timeout."""
-        return self._parts.clock().mono - self._commands.stored_at < self._session_timeout_s
-
-    async def _session_while_allowed(self) -> None:
-        running = asyncio.create_task(self.session.run(), name=f"{self._name}:socket")
-        try:
-            while True:
-                self._events.ended.clear()
-                ended = asyncio.create_task(self._events.ended.wait(), name=f"{self._name}:ended")
-                # While a login may be made at any moment, whether it still may is looked at often.
-                look_s = None if self.session.logged_in else _LOOK_S
-                try:
-                    await asyncio.wait([running, ended], timeout=look_s, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    await _cancel(ended)
-                _raise_failure(running)
-                if not self.session.logged_in and not self._may_log_in():
-                    return
-        finally:
-            await _cancel(running)
+            await end_tasks(*tasks.values(), stopping)
 
     async def _end(self, tasks: dict[str, asyncio.Task[None]], why: str) -> None:
         """Stop in good order.
@@ -271,18 +247,18 @@ class Term:
         that was said becomes durable, the state is committed, and the caller leaves the group.
         """
         self._commands.closing = True
-        await _cancel(tasks["read"])
+        await end_tasks(tasks["read"])
         send = tasks["send"]
         deadline = asyncio.get_running_loop().time() + self._stop_deadline_s * _SETTLE_SHARE
         while self._account.settling.awaited and asyncio.get_running_loop().time() < deadline:
             await asyncio.wait([send], timeout=_LOOK_S)
-            _raise_failure(send)
+            raise_failure(send)
         self.session.drop(Cause.STOPPED, why)
-        await _cancel(tasks["session"])
+        await end_tasks(tasks["session"])
         self._commands.end()
         await asyncio.wait([send], timeout=self._stop_deadline_s * _COMMIT_SHARE)
-        _raise_failure(send)
-        await _cancel(send)
+        raise_failure(send)
+        await end_tasks(send)
         self._account.end(self._instance, self._parts.clock())
         self._events.publish()
         if not await self._parts.publisher.flush(self._stop_deadline_s * _FLUSH_SHARE):
@@ -301,15 +277,3 @@ class Term:
     def _logged_in(self, endpoint: str) -> None:
         self._account.key_accepted(self._parts.key_fingerprint())
         self._recovery.begin(endpoint)
-
-
-def _raise_failure(task: asyncio.Task[None]) -> None:
-    """Raise what a task ended with, if it has ended."""
-    if task.done() and not task.cancelled():
-        task.result()
-
-
-async def _cancel(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

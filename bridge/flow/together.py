@@ -1,4 +1,4 @@
-"""Steps side by side, whose first error is raised as it is."""
+"""Tasks side by side: the first error is raised as it is, and none of them is left behind."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -11,6 +11,17 @@ async def together(*steps: Coroutine[Any, Any, Any]) -> list[Any]:
     try:
         return await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(*tasks)
+
+
+async def end_tasks(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and wait for their end, whatever it is."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def raise_failure(task: asyncio.Future[Any]) -> None:
+    """Raise what a task ended with, if it has ended."""
+    if task.done() and not task.cancelled():
+        task.result()

@@ -42,8 +42,9 @@ from bridge.flow.late_records import LATE_AFTER_S
 from bridge.flow.ports import Listener
 from bridge.flow.ports import Membership as MembershipPort
 from bridge.flow.replay import TopicReplay
-from bridge.flow.takeover import Identity, Takeover
+from bridge.flow.takeover import Takeover
 from bridge.flow.term import Parts
+from bridge.flow.whose_account import Identity
 
 if TYPE_CHECKING:
     from bridge.core.terms import Terms
@@ -681,8 +682,7 @@ class Outside:
             identity=Identity(self.environment, self.key, self._holdings),
             membership=member,
             publisher=self.topics,
-            read_tail=self.topics.read_tail,
-            read_last=self.topics.read_last,
+            topics=TopicReplay("ltp", "main", self.topics.read_tail, self.topics.read_last),
             clock=clock,
             commit_timeout_s=COMMIT_TIMEOUT_S,
             executions_since_ms=self.executions_since_ms,

@@ -1,0 +1,38 @@
+"""Whose an account is: of one environment and one portfolio of the venue, and of nobody else."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from msgspec import Struct
+
+from bridge.core.claims import Origin, Stored
+from bridge.core.replay import portfolios_in
+from bridge.core.takeover_plan import key_has_changed, other_environment, other_portfolio
+from bridge.flow.replay import TopicReplay
+
+_log = structlog.get_logger()
+
+
+class Identity(Struct, frozen=True):
+    """Whom this process acts for: the environment, a digest of its API key, and what the venue shows to that key.
+
+    `read_holdings` returns the balances and positions of the key, as the pushes of them would say.
+    """
+
+    environment: str
+    key_fingerprint: str
+    read_holdings: Callable[[], Awaitable[Sequence[bytes]]]
+
+
+async def find_foreign_owner(
+    name: str, stored: Stored, own: Origin, *, topics: TopicReplay, identity: Identity
+) -> str | None:
+    """Return whose the account is where it is not ours; a new API key of the same portfolio is ours."""
+    why = other_environment(stored, own)
+    if why is not None or not key_has_changed(stored, own):
+        return why
+    ours = frozenset(portfolios_in(await identity.read_holdings()))
+    why = other_portfolio(stored, own, await topics.portfolios(), ours)
+    if why is None:
+        _log.info("account.key_changed", account=name, fingerprint=own.key_fingerprint)
+    return why
