@@ -119,22 +119,23 @@ def check_(path: Path | None) -> None:
     type=click.Choice(["documented", "observed", "older", "contest"]),
     default="documented",
     show_default=True,
-    help="Which of the venue's contradicting documents to follow; the README lists what each is.",
+    help="Which of the venue's documents, which contradict each other, to follow; the README lists the differences.",
 )
 @click.option(
     "--cancel-all-scope",
     type=click.Choice(["portfolio", "rest", "user"]),
-    help="Orders of which portfolios a cancel-all ends: the key's; all over REST; all.  [default: the dialect's]",
+    help="Whose orders a cancel-all ends: of the key's portfolio; over REST, of all portfolios; always of all.  "
+    "[default: the dialect's]",
 )
 @click.option(
     "--trading-fee",
     type=click.Choice(["sent", "pushed", "gone"]),
-    help="tradingFee in REST and pushes, in pushes alone, or nowhere.  [default: the dialect's]",
+    help="Where a fill has its tradingFee: over REST and pushed; pushed alone; nowhere.  [default: the dialect's]",
 )
 @click.option(
     "--rebate",
     type=click.Choice(["fill", "order"]),
-    help="A rebate over REST is the fill's, or the order's so far.  [default: the dialect's]",
+    help="What REST tells as a fill's rebate: its own, or all that its order has had.  [default: the dialect's]",
 )
 @click.option("--broker", is_flag=True, help="Run a broker and the daemon too; needs the extra `demo`.")
 @click.option("--kafka-port", type=_PORT, help="With --broker: port of the broker.  [default: 9092]")

@@ -99,7 +99,7 @@ class GapLedger:
             self._first = msgspec.structs.replace(gap)
         return GapOpened(at=now.wall_ms, gap_id=gap.gap_id, from_ms=from_ms, cause=cause, detail=detail)
 
-    def open_again(self, now: Now) -> list[GapOpened]:
+    def repeat_open_gaps(self, now: Now) -> list[GapOpened]:
         """Return every open gap as it stands, to be told once more under its name."""
         return [
             GapOpened(at=now.wall_ms, gap_id=gap.gap_id, from_ms=gap.from_ms, cause=gap.cause, detail="told once more")

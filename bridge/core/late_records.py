@@ -52,6 +52,39 @@ def place_of(headers: dict[str, bytes | None]) -> Place:
     return Place(names.epoch(headers.get(names.EPOCH)), names.number(headers.get(names.SEQUENCE)))
 
 
+class RecordsInOrder:
+    """Drops the records of a topic that were published before one that stands in front of them.
+
+    A predecessor's producer was still flushing, or the network has delivered late what had been sent again meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._newest = Place(0, -1)
+        self.late_keys: set[bytes] = set()
+        """The keys of the records that were dropped."""
+
+    @property
+    def epoch(self) -> int:
+        """The highest epoch so far."""
+        return self._newest.epoch
+
+    def take(self, records: Iterable[TopicRecord]) -> None:
+        """Take records in, only to learn which of them came late."""
+        for _ in self.drop_late(records):
+            pass
+
+    def drop_late(self, records: Iterable[TopicRecord]) -> Iterator[tuple[TopicRecord, bytes | None, bytes | None]]:
+        """Yield each record that counts, with its value and its `ce_type`."""
+        for record in records:
+            headers = dict(record.headers)
+            place = place_of(headers)
+            if place.is_before(self._newest):
+                self.late_keys.add(record.key or b"")
+            else:
+                self._newest = place
+                yield record, record.value, headers.get(names.TYPE)
+
+
 class NewestOfKeys:
     """Of some keys of a topic the newest record, and whether it is the last; read piece by piece."""
 

@@ -198,7 +198,7 @@ class Listening:
 
     def tell_session_again(self, now: Now) -> None:
         """Tell the open gaps and the session that lasts once more: the topic was lost."""
-        for event in (*self._gaps.open_again(now), *self._session):
+        for event in (*self._gaps.repeat_open_gaps(now), *self._session):
             self._replies.session(event)
 
     def _tell_of_session(self, event: SessionEvent) -> None:

@@ -18,7 +18,7 @@ from bridge.contract.topics import Stream
 from bridge.core.admit import command_id_of
 from bridge.core.claims import Origin
 from bridge.core.gaps import Gap
-from bridge.core.late_records import Place, place_of
+from bridge.core.late_records import Place, RecordsInOrder, place_of
 from bridge.core.traffic import CommandRecord, TopicRecord
 
 UNREADABLE_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -34,39 +34,6 @@ _STATES_BYTES_MAX: Final = 4 * 1024 * 1024
 _decode_session = msgspec.json.Decoder(SessionEvent).decode
 _decode_result = msgspec.json.Decoder(Result).decode
 _decode_takeover = msgspec.json.Decoder(Takeover).decode
-
-
-class RecordsInOrder:
-    """Drops the records of a topic that were published before one that stands in front of them.
-
-    A predecessor's producer was still flushing, or the network has delivered late what had been sent again meanwhile.
-    """
-
-    def __init__(self) -> None:
-        self._newest = Place(0, -1)
-        self.late_keys: set[bytes] = set()
-        """The keys of the records that were dropped."""
-
-    @property
-    def epoch(self) -> int:
-        """The highest epoch so far."""
-        return self._newest.epoch
-
-    def take(self, records: Iterable[TopicRecord]) -> None:
-        """Take records in, for what came late among them."""
-        for _ in self.kept_of(records):
-            pass
-
-    def kept_of(self, records: Iterable[TopicRecord]) -> Iterator[tuple[TopicRecord, bytes | None, bytes | None]]:
-        """Yield each record that counts, with its value and its `ce_type`."""
-        for record in records:
-            headers = dict(record.headers)
-            place = place_of(headers)
-            if place.is_before(self._newest):
-                self.late_keys.add(record.key or b"")
-            else:
-                self._newest = place
-                yield record, record.value, headers.get(names.TYPE)
 
 
 class TopicEnd(Struct):
@@ -122,7 +89,7 @@ class ReplayedResults:
         What the reader itself has written, in `own_epoch`, tells nothing of the time before it.
         """
         found: list[tuple[Result, int]] = []
-        for record, value, kind in self._in_order.kept_of(records):
+        for record, value, kind in self._in_order.drop_late(records):
             if self._in_order.epoch == own_epoch:
                 continue
             if self._oldest is None:
@@ -206,7 +173,7 @@ _EMPTY: Final = _digest(b"")
 class ReplayedStates:
     """The last state of every key that earlier owners published on one topic, read piece by piece.
 
-    Who reads much of a topic takes the oldest states out meanwhile, and forgets what of them `ended`.
+    While a long topic is read, its reader takes the oldest states out, and forgets those whose keys come in `ended`.
     """
 
     def __init__(self) -> None:
@@ -226,7 +193,7 @@ class ReplayedStates:
 
     def take(self, records: Sequence[TopicRecord]) -> None:
         """Take records in; late ones are left out, and a tombstone ends its key."""
-        for record, value, _ in self._in_order.kept_of(records):
+        for record, value, _ in self._in_order.drop_late(records):
             key = record.key or b""
             before = self.last.pop(key, None)
             self.recovered.discard(key)

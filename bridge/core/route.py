@@ -79,8 +79,8 @@ class Router:
         """Return the records of a push; a `data` array becomes one for each element.
 
         What cannot be read, or not as it came, goes to `unrecognized` as the whole frame, once, and what can be read of
-        it to its topic. A state
-        older than what was published is followed by the newer one again: the last record of a key is the truth.
+        it to its topic. A state that is older than what was published is followed by the newer one again: the last
+        record of a key is the truth.
         """
         stream = _STREAMS.get(push.channel) or _BY_PLAIN_NAME.get(_plain_name(push.channel))
         if stream is None:

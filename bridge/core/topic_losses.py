@@ -75,7 +75,7 @@ class TopicLosses:
         """Which topics' content has been told again, after which loss."""
         self._refused: set[str] = set()
 
-    def update(self, lost: Sequence[LostTopic], instance: str, now: Now) -> list[str]:
+    def tell_losses(self, lost: Sequence[LostTopic], instance: str, now: Now) -> list[str]:
         """Tell what is lost and what is there again; return the topics of which everything has been told."""
         return [one.topic for one in lost if self._tell(one, instance, now)]
 
@@ -102,7 +102,7 @@ class TopicLosses:
         elif stream is Stream.RESULTS:
             self._replies.takeover(self._epoch, instance, now, self._claims.origin)
 
-    def update_grants(self, missing: Sequence[MissingGrant], now: Now) -> None:
+    def tell_grants(self, missing: Sequence[MissingGrant], now: Now) -> None:
         """Tell what this principal may not do any more, and when it may again."""
         for one in missing:
             self._alarms.raise_alarm(Alarm.GRANT_MISSING, one.detail, now, one.topic)

@@ -60,10 +60,10 @@ class UndocumentedShapes:
 
     def look_at_frame(self, channel: str, frame: bytes, now: Now) -> None:
         """Tell of a frame that goes to `unrecognized`, unless one of its shape was told before."""
-        name = _word(channel)
+        name = _known_word(channel)
         if not self._may_tell(name):
             return
-        shape, sample = _draw_frame(frame)
+        shape, sample = _describe_frame(frame)
         self._tell(name, shape, f"channel {name}: {_ELSEWHERE}; such as {sample}", now)
 
     def look_at_margin_call(self, value: bytes, now: Now) -> None:
@@ -72,16 +72,16 @@ class UndocumentedShapes:
             return
         fields, (push, _) = decode_fields(value), decode_push(value, MarginCallPush)
         status = (push.account_status or "").strip().upper()
-        odd = [f"a new field {_field(name)}" for name in sorted(fields.keys() - MARGIN_CALL_FIELDS)[:_FIELDS_MAX]]
+        odd = [f"a new field {_known_field(name)}" for name in sorted(fields.keys() - MARGIN_CALL_FIELDS)[:_FIELDS_MAX]]
         if not status:
             odd.append("no accountStatus")
         elif status not in ACCOUNT_STATUSES:
-            odd.append(f"a new accountStatus {_word(status)}")
+            odd.append(f"a new accountStatus {_known_word(status)}")
         if not push.exchange_type:
             odd.append("no exchangeType")
         if odd:
             told = ", ".join(odd)[:_SAMPLE_CHARS_MAX]
-            self._tell(_MARGIN_CALL, told, f"a margin call has {told}; such as {_draw_frame(value)[1]}", now)
+            self._tell(_MARGIN_CALL, told, f"a margin call has {told}; such as {_describe_frame(value)[1]}", now)
 
     def _may_tell(self, name: str) -> bool:
         return self._told[name] < SHAPES_OF_ONE_CHANNEL_MAX and self._told.total() < SHAPES_MAX
@@ -92,7 +92,7 @@ class UndocumentedShapes:
             self._told[name] += 1
 
 
-def _draw_frame(frame: bytes) -> tuple[str, str]:
+def _describe_frame(frame: bytes) -> tuple[str, str]:
     """Return the shape of a frame, and a sample of it."""
     if len(frame) > _LOOKED_AT_BYTES_MAX:
         return "long", f"a frame of {len(frame)} bytes"
@@ -101,40 +101,40 @@ def _draw_frame(frame: bytes) -> tuple[str, str]:
     except UNREADABLE:
         begin = frame[:3].decode("ascii", "replace")
         return f"no JSON {begin!r}", f"{len(frame)} bytes that are no JSON and begin with {begin!r}"
-    return _draw(value, values=False), _draw(value, values=True)
+    return _describe_value(value, values=False), _describe_value(value, values=True)
 
 
-def _draw(value: object, *, values: bool) -> str:
+def _describe_value(value: object, *, values: bool) -> str:
     """Write what a value looks like: its fields and their types, or numbers and the venue's words in their place."""
-    return "".join(_parts(value, values=values, depth=0))[:_SAMPLE_CHARS_MAX]
+    return "".join(_describe_parts(value, values=values, depth=0))[:_SAMPLE_CHARS_MAX]
 
 
-def _parts(value: object, *, values: bool, depth: int, name: str = "") -> list[str]:
+def _describe_parts(value: object, *, values: bool, depth: int, name: str = "") -> list[str]:
     if isinstance(value, dict) and depth < _DEPTH_MAX:
         parts = ["{"]
         for field, one in sorted(value.items())[:_FIELDS_MAX]:
-            parts += [_field(field), ":", *_parts(one, values=values, depth=depth + 1, name=field), ","]
+            parts += [_known_field(field), ":", *_describe_parts(one, values=values, depth=depth + 1, name=field), ","]
         return [*parts, "}"]
     if isinstance(value, list) and depth < _DEPTH_MAX:
-        return ["[", *(_parts(value[0], values=values, depth=depth + 1) if value else ()), "]"]
-    return [_single(value, values=values and not _SECRET.search(name), is_word=name in _NAMING)]
+        return ["[", *(_describe_parts(value[0], values=values, depth=depth + 1) if value else ()), "]"]
+    return [_describe_single(value, values=values and not _SECRET.search(name), is_word=name in _NAMING)]
 
 
-def _single(value: object, *, values: bool, is_word: bool) -> str:
+def _describe_single(value: object, *, values: bool, is_word: bool) -> str:
     if value is None:
         return "null"
     if isinstance(value, str):
-        shown = _word(value) if is_word else "…"
+        shown = _known_word(value) if is_word else "…"
         return f'"{value if values and _NUMBER.fullmatch(value) else shown}"'
     if isinstance(value, dict | list) or not values:
         return type(value).__name__
     return str(value)[:_NUMBER_CHARS_MAX]
 
 
-def _word(text: str) -> str:
+def _known_word(text: str) -> str:
     """Return a word of the venue's; what does not look like one is left out."""
     return text if _WORD.fullmatch(text) else "…"
 
 
-def _field(name: str) -> str:
+def _known_field(name: str) -> str:
     return name if _FIELD.fullmatch(name) else "…"

@@ -11,7 +11,7 @@ from bridge.core.account import Account
 from bridge.core.backoff import full_jitter
 from bridge.core.traffic import Outgoing
 from bridge.errors import BridgeError, ForeignOwner, LoginRefused, OffsetLost
-from bridge.flow.ports import Clock, Membership, Topics
+from bridge.flow.ports import Clock, Membership, TopicWatch
 from bridge.flow.readiness import KAFKA, OPERATOR, TAKEOVER, TOPICS, Missing, explain_by_refusal
 from bridge.flow.term import Parts, Term
 from bridge.flow.together import end_tasks
@@ -43,7 +43,7 @@ class AccountFlow:
         join: Callable[[Callable[[], None]], Membership],
         take_over: Callable[[Membership], Awaitable[Account]],
         parts: Callable[[Membership], Parts],
-        topics: Topics,
+        topics: TopicWatch,
         key_changed: Callable[[], Awaitable[object]],
         describe_refusal: Callable[[], str | None],
         random: Callable[[], float],

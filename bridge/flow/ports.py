@@ -175,8 +175,8 @@ class Publisher(Protocol):
         """Wait until everything queued is durable; False when time ran out."""
 
 
-class Topics(Protocol):
-    """Whoever watches the account's topics."""
+class TopicWatch(Protocol):
+    """What is known of the account's topics at this moment."""
 
     def lost(self) -> Sequence[LostTopic]:
         """Return the topics that were lost, the mended ones too until `told` is called with them."""

@@ -5,9 +5,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
 from bridge.core.claims import Origin
-from bridge.core.late_records import NewestOfKeys
+from bridge.core.late_records import NewestOfKeys, RecordsInOrder
 from bridge.core.replay import (
-    RecordsInOrder,
     ReplayedResults,
     ReplayedSession,
     ReplayedStates,

@@ -26,7 +26,7 @@ from bridge.flow.ports import (
     Membership,
     Publisher,
     ReadCommands,
-    Topics,
+    TopicWatch,
     VenueRest,
     VenueSession,
 )
@@ -63,7 +63,7 @@ class Parts(Struct, frozen=True):
     """A digest of the API key that is in its file now; empty where it cannot be read."""
     read_commands: ReadCommands
     topics: TopicReplay
-    topic_watch: Topics
+    topic_watch: TopicWatch
     late_after_s: float = LATE_AFTER_S
     """When, after a takeover or a renewal of the producer, nothing old can arrive any more."""
 

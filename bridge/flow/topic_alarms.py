@@ -4,7 +4,7 @@ import asyncio
 
 from bridge.core.account import Account
 from bridge.flow.events import Events
-from bridge.flow.ports import Clock, Topics
+from bridge.flow.ports import Clock, TopicWatch
 
 _LOOK_S = 1.0
 
@@ -12,7 +12,7 @@ _LOOK_S = 1.0
 class TopicAlarms:
     """Has the account tell what is wrong with its topics, and tell again what was lost with one."""
 
-    def __init__(self, instance: str, account: Account, topics: Topics, events: Events, clock: Clock) -> None:
+    def __init__(self, instance: str, account: Account, topics: TopicWatch, events: Events, clock: Clock) -> None:
         self._instance = instance
         self._losses = account.topic_losses
         self._topics = topics
@@ -28,7 +28,7 @@ class TopicAlarms:
     def look_at_topics(self) -> None:
         """Raise or clear the alarm of each topic by what is known of it now."""
         now = self._clock()
-        for topic in self._losses.update(self._topics.lost(), self._instance, now):
+        for topic in self._losses.tell_losses(self._topics.lost(), self._instance, now):
             self._topics.told(topic)
-        self._losses.update_grants(self._topics.missing_grants(), now)
+        self._losses.tell_grants(self._topics.missing_grants(), now)
         self._events.publish()

@@ -205,7 +205,7 @@ class RestClient:
         """Ask for a list that comes at once."""
         raws = _read(route, await self._venue.get(route), list[Raw])
         _check_count(route, raws)
-        for some in _parts(raws):
+        for some in _split(raws):
             rows = [_understood(route, bytes(raw), read) for raw in some]
             yield Rows((row for row in rows if row is not None), rows.count(None))
             await asyncio.sleep(0)
@@ -223,8 +223,8 @@ class RestClient:
                 break
         else:
             _log.warning("rest.list_kept_changing", path=route.path, readings=READINGS_MAX)
-        if listing.untold:
-            yield Rows((), listing.untold)
+        if listing.missing:
+            yield Rows((), listing.missing)
 
     async def _read_pages(
         self, route: Route, params: Mapping[str, str], kind: type[R], listing: Listing
@@ -235,30 +235,30 @@ class RestClient:
             page = _read(route, await self._venue.get(route, {**params, **paging}), Page)
             _check_count(route, page.rows or ())
             count += len(page.rows or ())
-            if count > LIST_ROWS_MAX or page.is_of_too_many:
+            if count > LIST_ROWS_MAX or page.is_too_long:
                 break
             listing.page(page.total)
-            for some in _parts(page.rows or ()):
-                yield _take(route, some, kind, listing)
+            for some in _split(page.rows or ()):
+                yield _read_rows(route, some, kind, listing)
                 await asyncio.sleep(0)
             if page.is_last(number):
                 return
         raise ListTooLong(f"GET {route.path}: more than {PAGES_MAX} pages, or {LIST_ROWS_MAX} rows")
 
 
-def _parts(raws: Sequence[Raw]) -> Iterator[Sequence[Raw]]:
+def _split(raws: Sequence[Raw]) -> Iterator[Sequence[Raw]]:
     return (raws[at : at + AT_A_TIME] for at in range(0, len(raws), AT_A_TIME))
 
 
-def _take(route: Route, raws: Sequence[Raw], kind: type[R], listing: Listing) -> Rows[R]:
+def _read_rows(route: Route, raws: Sequence[Raw], kind: type[R], listing: Listing) -> Rows[R]:
     """Read some rows of a page, and leave out what was told before."""
     found: list[R] = []
     unreadable = 0
     for raw in map(bytes, raws):
         row = _understood(route, raw, kind.read)
         if row is None:
-            unreadable += listing.meet_unreadable(raw)
-        elif listing.meet(row):
+            unreadable += listing.note_unreadable(raw)
+        elif listing.note(row):
             found.append(row)
     return Rows(found, unreadable)
 

@@ -38,7 +38,7 @@ class Page(Struct, rename="camel"):
         return wire.number(self.total_size)
 
     @property
-    def is_of_too_many(self) -> bool:
+    def is_too_long(self) -> bool:
         """Whether it says twice that there are more rows than may be read."""
         return int(self.page_num) > PAGES_MAX and (self.total or 0) > LIST_ROWS_MAX
 
@@ -70,14 +70,14 @@ class Listing:
         if total is not None:
             self._totals.append(total)
 
-    def meet(self, row: Row) -> bool:
+    def note(self, row: Row) -> bool:
         """Note a row; return whether it tells more than those of the same thing before it.
 
         Of two that are as new the later one counts.
         """
         return self._is_news(digest(row.key), row.updated_ms << _BYTES_BITS | digest(row.raw) & _BYTES_MASK)
 
-    def meet_unreadable(self, raw: bytes) -> bool:
+    def note_unreadable(self, raw: bytes) -> bool:
         """Note a row that was not understood; return whether it is a new one."""
         return self._is_news(digest(raw), 0)
 
@@ -95,7 +95,7 @@ class Listing:
         return is_news
 
     @property
-    def untold(self) -> int:
+    def missing(self) -> int:
         """How many rows fewer came in this reading than there are, by a count that was the same on every page."""
         return max(0, self._totals[0] - self._taken) if len(set(self._totals)) == 1 else 0
 
@@ -108,7 +108,7 @@ class Listing:
         """
         totals, met = self._totals, self._met
         if len(totals) <= 1:
-            return not self.untold
+            return not self.missing
         if only_grows:
             return met >= totals[0] and all(one <= other for one, other in pairwise(totals))
         return met >= totals[-1] and len(set(totals)) == 1

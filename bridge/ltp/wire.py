@@ -116,21 +116,21 @@ def decode(raw: bytes) -> Frame:
     if not raw.startswith(b"{"):
         if raw.strip(b' \t\r\n"').lower() == b"pong":
             return Pong(as_text=True)
-        return _frame_of(raw.removeprefix(_BYTE_ORDER_MARK), raw)
-    return _frame_of(raw, raw)
+        return _read_frame(raw.removeprefix(_BYTE_ORDER_MARK), raw)
+    return _read_frame(raw, raw)
 
 
-def _frame_of(text_of_it: bytes, raw: bytes) -> Frame:
+def _read_frame(json_text: bytes, raw: bytes) -> Frame:
     try:
-        envelope = _envelope.decode(text_of_it)
+        envelope = _envelope.decode(json_text)
     except _NOT_READABLE as error:
         return Unreadable(raw, f"not a frame of the venue's protocol: {error}")
     if envelope.code is None and isinstance(envelope.channel, str) and isinstance(envelope.data, Raw):
         return Push(envelope.channel, bytes(envelope.data), raw)
-    return _coded_frame(envelope, raw)
+    return _read_coded_frame(envelope, raw)
 
 
-def _coded_frame(envelope: _Envelope, raw: bytes) -> Frame:
+def _read_coded_frame(envelope: _Envelope, raw: bytes) -> Frame:
     """Tell a push that has a code or an event from an answer.
 
     A push names a channel, and no request; an answer has an event, and names its request where that is no documented

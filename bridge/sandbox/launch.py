@@ -52,15 +52,15 @@ async def run(options: Options, out: IO[str], progress: IO[str]) -> int:
 
     Raises BadOptions, BridgeError when a part cannot be started, and OSError for a port that is taken.
     """
-    _check(options)
+    _check_options(options)
     settings = venue_settings(options)
     if not options.broker:
-        await serve.serve(settings, as_json=options.as_json, out=out, tls=_tls(options))
+        await serve.serve(settings, as_json=options.as_json, out=out, tls=_tls_context(options))
         return 0
     asked = environment.Environment(
         venue=settings,
-        kafka_port=_or(options.kafka_port, _KAFKA_PORT),
-        management_port=_or(options.management_port, _MANAGEMENT_PORT),
+        kafka_port=_port_or(options.kafka_port, _KAFKA_PORT),
+        management_port=_port_or(options.management_port, _MANAGEMENT_PORT),
         as_json=options.as_json,
         out=out,
         progress=progress,
@@ -68,7 +68,7 @@ async def run(options: Options, out: IO[str], progress: IO[str]) -> int:
     return await environment.run(asked)
 
 
-def _check(options: Options) -> None:
+def _check_options(options: Options) -> None:
     for name in options.accounts:
         if not _ACCOUNT.fullmatch(name):
             raise BadOptions(f"--account {name}: a name has lower-case letters, digits and dashes, 32 at most")
@@ -87,16 +87,16 @@ def venue_settings(options: Options) -> VenueSettings:
     fixed = options.broker
     return VenueSettings(
         host=options.host,
-        ws_port=_or(options.ws_port, _WS_PORT if fixed else 0),
-        rest_port=_or(options.rest_port, _REST_PORT if fixed else 0),
+        ws_port=_port_or(options.ws_port, _WS_PORT if fixed else 0),
+        rest_port=_port_or(options.rest_port, _REST_PORT if fixed else 0),
         seed=options.seed,
         step_period_s=_MARKET_STEP_S,
         accounts=tuple(AccountSettings(name=name) for name in options.accounts),
-        dialect=_dialect(options),
+        dialect=_choose_dialect(options),
     )
 
 
-def _dialect(options: Options) -> Dialect:
+def _choose_dialect(options: Options) -> Dialect:
     asked = {
         "cancel_all_scope": options.cancel_all_scope,
         "trading_fee": options.trading_fee,
@@ -106,7 +106,7 @@ def _dialect(options: Options) -> Dialect:
     return msgspec.structs.replace(DIALECTS[options.dialect], **switches)
 
 
-def _tls(options: Options) -> SSLContext | None:
+def _tls_context(options: Options) -> SSLContext | None:
     if options.tls_cert is None or options.tls_key is None:
         return None
     try:
@@ -115,5 +115,5 @@ def _tls(options: Options) -> SSLContext | None:
         raise BadOptions(f"--tls-cert and --tls-key must be a PEM certificate and its own key ({error})") from None
 
 
-def _or(port: int | None, default: int) -> int:
+def _port_or(port: int | None, default: int) -> int:
     return default if port is None else port

@@ -12,8 +12,8 @@ from outside import Tail
 from bridge.contract import headers as names
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
-from bridge.core.late_records import NewestOfKeys, Place, publish_again
-from bridge.core.replay import RecordsInOrder, ReplayedResults, ReplayedSession, ReplayedStates
+from bridge.core.late_records import NewestOfKeys, Place, RecordsInOrder, publish_again
+from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates
 from bridge.core.traffic import Outgoing, TopicRecord
 
 

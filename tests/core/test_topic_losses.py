@@ -28,7 +28,7 @@ def lost(stream: Stream, problem: str = "", *, is_empty: bool = True, since_ms: 
 
 def update(one: OneAccount, *topics: LostTopic) -> list[str]:
     """Tell the account, and return the last part of the names of what has been told to its end."""
-    return [name.rpartition(".")[2] for name in one.account.topic_losses.update(topics, "here:1", one.now)]
+    return [name.rpartition(".")[2] for name in one.account.topic_losses.tell_losses(topics, "here:1", one.now)]
 
 
 def push(one: OneAccount, stream: Stream, row: Any) -> None:  # noqa: ANN401 - JSON
@@ -134,7 +134,7 @@ def test_missing_grants_are_told_until_they_are_given() -> None:
     orders, trades = (MissingGrant(f"ltp.main.{name}", 1, f"lacks Write on {name}") for name in ("orders", "trades"))
     one.drain()
     for missing in ([orders, trades], [orders, trades], [trades], []):
-        losses.update_grants(missing, one.now)
+        losses.tell_grants(missing, one.now)
     told = [(event["type"], event["alarm"], event["subject"]) for event in events(one.drain())]
     assert told == [
         ("alarm.raised", "grant_missing", "ltp.main.orders"),

@@ -31,7 +31,7 @@ def _read(count: int, turns: list[list[tuple[str, int]]], *, on_top: bool) -> tu
         page = rows[(number - 1) * SIZE : number * SIZE]
         listing.page(len(rows))
         for one in page:
-            listing.meet(_row(one))
+            listing.note(_row(one))
             found.add(str(one))
         if not page or number >= -(-len(rows) // SIZE):
             return listing, found, set(map(str, lasting))
@@ -65,7 +65,7 @@ def _whole(totals: list[int | None], met: int, *, only_grows: bool = False) -> b
     for total in totals:
         listing.page(total)
     for number in range(met):
-        listing.meet(_row(number))
+        listing.note(_row(number))
     return listing.is_whole(only_grows=only_grows)
 
 
@@ -93,16 +93,16 @@ def test_a_list_that_says_of_itself_that_there_is_more_is_not_whole() -> None:
         for total in totals:
             listing.page(total)
         for number in range(100):
-            listing.meet(_row(number))
-        assert listing.untold == untold
+            listing.note(_row(number))
+        assert listing.missing == untold
     for totals in ([], [7]):
         again = Listing()
         again.begin()
         for total in totals:
             again.page(total)
         for number in range(10):
-            again.meet(_row(number))
-        assert again.untold == 0
+            again.note(_row(number))
+        assert again.missing == 0
 
 
 def test_rows_that_are_none_were_met_too() -> None:
@@ -112,8 +112,8 @@ def test_rows_that_are_none_were_met_too() -> None:
         listing.begin()
         for raw in (b"2", b"3", b"3"):
             listing.page(3)
-            new.append(listing.meet_unreadable(raw))
-        listing.meet(_row(1))
+            new.append(listing.note_unreadable(raw))
+        listing.note(_row(1))
         assert listing.is_whole(only_grows=False)
     assert new == [True, True, False, False, False, False]
 
@@ -123,7 +123,7 @@ def test_of_two_rows_of_one_thing_the_newer_counts() -> None:
     listing, told = Listing(), []
     for updated_ms, raw in ((5, b"a"), (9, b"b"), (7, b"c"), (9, b"b"), (9, b"d")):
         listing.begin()
-        told.append(listing.meet(_row(1, updated_ms, raw)))
+        told.append(listing.note(_row(1, updated_ms, raw)))
     assert told == [True, True, False, False, True]
 
 

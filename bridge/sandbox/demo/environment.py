@@ -12,8 +12,8 @@ import msgspec
 from bridge.sandbox.broker.launcher import start_broker
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.interruption import Interruption, Phase, interruptible
-from bridge.sandbox.demo.readers import topics_of
-from bridge.sandbox.venue.serve import announcement
+from bridge.sandbox.demo.readers import choose_prefix
+from bridge.sandbox.venue.serve import announce_sandbox
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
@@ -23,13 +23,12 @@ _INTERRUPTED: Final = 130
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says."""
+    """What is to be run. `out` gets the addresses and keys once all is ready, `progress` what happens until then."""
 
     venue: VenueSettings
     kafka_port: int
     management_port: int
     as_json: bool
-    # Where progress and the announcement are written; with `as_json` the announcement alone goes to `out`.
     out: IO[str]
     progress: IO[str]
 
@@ -58,7 +57,7 @@ async def _run(environment: Environment, interruption: Interruption) -> None:
     async with (
         Venue(environment.venue) as venue,
         start_broker(tell, port=environment.kafka_port) as broker,
-        topics_of(broker, _GIVEN_PREFIX, names) as prefix,
+        choose_prefix(broker, _GIVEN_PREFIX, names) as prefix,
     ):
         plan = DaemonPlan(
             ws_url=venue.ws_url,
@@ -79,9 +78,9 @@ async def _run(environment: Environment, interruption: Interruption) -> None:
                 "rest_url": venue.rest_url,
             }
             title = "Broker, sandbox venue and daemon are running; Ctrl-C ends them."
-            environment.out.write(announcement(title, facts, venue.keys, as_json=environment.as_json))
+            environment.out.write(announce_sandbox(title, facts, venue.keys, as_json=environment.as_json))
             environment.out.flush()
-            interruption.phase = Phase.TRADING
+            interruption.phase = Phase.RUNNING
             await _until_asked(interruption, daemon)
             interruption.phase = Phase.TAKING_DOWN
             tell("taking everything down")

@@ -11,7 +11,7 @@ class Phase(Enum):
     """How far a run has come."""
 
     SETTING_UP = auto()
-    TRADING = auto()
+    RUNNING = auto()
     ENDING = auto()
     TAKING_DOWN = auto()
 
@@ -27,7 +27,7 @@ class Interruption:
 
     def __call__(self) -> None:
         """Take a signal."""
-        if self.phase is Phase.TRADING and not self.asked.is_set():
+        if self.phase is Phase.RUNNING and not self.asked.is_set():
             self.asked.set()
         elif self.phase is not Phase.TAKING_DOWN and not self._cancelled:
             self._cancelled = True

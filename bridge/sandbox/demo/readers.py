@@ -150,7 +150,7 @@ async def read_topics(bootstrap_servers: str, prefix: str, account: str, tape: T
 
 
 @contextlib.asynccontextmanager
-async def topics_of(broker: Broker, given_prefix: str, accounts: Sequence[str]) -> AsyncIterator[str]:
+async def choose_prefix(broker: Broker, given_prefix: str, accounts: Sequence[str]) -> AsyncIterator[str]:
     """Name the topics for the length of the block: "ltp" on a broker that was started here.
 
     One that was given is somebody else's: there it is `given_prefix`, and the accounts' topics are removed at the end.

@@ -23,7 +23,7 @@ from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.desk import TradingDesk
 from bridge.sandbox.demo.interruption import Interruption, Phase, interruptible
 from bridge.sandbox.demo.orders import Mix
-from bridge.sandbox.demo.readers import Tape, read_topics, topics_of
+from bridge.sandbox.demo.readers import Tape, choose_prefix, read_topics
 from bridge.sandbox.demo.report import Facts, Report, as_json, print_report, report
 from bridge.sandbox.demo.scene import Scene
 from bridge.sandbox.demo.view import LiveView, PlainView, View
@@ -93,7 +93,7 @@ class _Demo:
             self._progress(f"Kafka ({broker.kind}) answers at {broker.bootstrap_servers}")
             self._progress(f"sandbox venue listens at {venue.ws_url} and {venue.rest_url}")
             given = f"ltp-demo-{secrets.token_hex(4)}"
-            async with topics_of(broker, given, (_ACCOUNT,)) as prefix:
+            async with choose_prefix(broker, given, (_ACCOUNT,)) as prefix:
                 plan = DaemonPlan(
                     ws_url=venue.ws_url,
                     rest_url=venue.rest_url,
@@ -160,7 +160,7 @@ class _Demo:
                     group.create_task(view.show(), name="demo:view"),
                     group.create_task(daemon.ended(), name="demo:daemon"),
                 ]
-                self._interruption.phase = Phase.TRADING
+                self._interruption.phase = Phase.RUNNING
                 cuts = await course.trade(self._interruption.asked)
                 self._interruption.phase = Phase.ENDING
                 await course.close()

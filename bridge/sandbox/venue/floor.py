@@ -13,7 +13,7 @@ from bridge.sandbox.venue.limits import Limits
 from bridge.sandbox.venue.outcomes import Outcome
 from bridge.sandbox.venue.past import Past, View
 from bridge.sandbox.venue.portfolio import Portfolio
-from bridge.sandbox.venue.pushes import redated
+from bridge.sandbox.venue.pushes import redate_push
 from bridge.sandbox.venue.settings import VenueSettings
 
 if TYPE_CHECKING:
@@ -116,16 +116,16 @@ class Floor:
 
     def record(self, events: list[Event]) -> list[Entry]:
         """Write pushes to the ledger; they are told afterwards."""
-        dated = [self._redated(event) for event in events]
+        dated = [self._redate(event) for event in events]
         entries = [self.ledger.write_event(event) for event in dated]
         for entry, event in zip(entries, dated, strict=True):
             self._pasts[event.portfolio_id].note(event, entry.wall_ms)
         return entries
 
-    def _redated(self, event: Event) -> Event:
+    def _redate(self, event: Event) -> Event:
         """Return a push with another `updateAt`, if the script wants it."""
         scripted = self.faults.bite(FaultKind.REDATE_PUSH, Target(channel=event.channel))
-        return event if scripted is None else redated(event, scripted.fault.delay_s)
+        return event if scripted is None else redate_push(event, scripted.fault.delay_s)
 
     def tell(self, pushes: list[Entry]) -> None:
         """Give pushes to every connection of their portfolio that is logged in for more than trading."""

@@ -222,7 +222,7 @@ def push(portfolio_id: str, channel: str, row: object, *, key: str, identity: st
     return Event(portfolio_id=portfolio_id, channel=channel, key=key, identity=identity, payload=payload, frame=frame)
 
 
-def redated(event: Event, early_s: float) -> Event:
+def redate_push(event: Event, early_s: float) -> Event:
     """Return the push with an `updateAt` that is so many seconds earlier; a push without one stays as it is."""
     row = msgspec.json.decode(event.payload, type=dict[str, object])
     if "updateAt" not in row:

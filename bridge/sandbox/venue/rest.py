@@ -141,10 +141,10 @@ class RestSide:
         view = floor.portfolio_before(key, lag.fault.delay_s) if lag else View(floor.portfolio(key), 0)
         short = floor.faults.bite(FaultKind.SHORT_PAGES, target) if route.row else None
         rows_max = max(1, short.fault.limit) if short else PAGE_SIZE_MAX
-        data = self._changed(self._reads.answer(route, view.portfolio, parameters, rows_max), target)
+        data = self._change_rows(self._reads.answer(route, view.portfolio, parameters, rows_max), target)
         return _Answer(200, floor.settings.dialect.rest_success_code, "Success", data, [], view.hidden)
 
-    def _changed(self, data: Any, target: Target) -> Any:  # noqa: ANN401 - JSON
+    def _change_rows(self, data: Any, target: Target) -> Any:  # noqa: ANN401 - JSON
         """Return the data of an answer as the script changes its rows, if it does."""
         scripted = self._floor.faults.bite(FaultKind.CHANGE_ROWS, target)
         change = scripted.fault.change if scripted else None

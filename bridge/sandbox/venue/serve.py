@@ -31,7 +31,7 @@ async def serve(settings: VenueSettings, *, as_json: bool, out: IO[str], tls: ss
     try:
         async with Venue(settings, tls=tls) as venue:
             facts = {"ws_url": venue.ws_url, "rest_url": venue.rest_url}
-            out.write(announcement("Sandbox venue is running; Ctrl-C ends it.", facts, venue.keys, as_json=as_json))
+            out.write(announce_sandbox("Sandbox venue is running; Ctrl-C ends it.", facts, venue.keys, as_json=as_json))
             out.flush()
             await stop.wait()
     finally:
@@ -46,7 +46,7 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def announcement(title: str, facts: dict[str, str], keys: Iterable[Key], *, as_json: bool) -> str:
+def announce_sandbox(title: str, facts: dict[str, str], keys: Iterable[Key], *, as_json: bool) -> str:
     """Return what a person or a program is told of a sandbox that runs; the first account's key stands by itself."""
     keys = list(keys)
     accounts = {
