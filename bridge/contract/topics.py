@@ -38,6 +38,12 @@ CLEANUP: Final[dict[Stream, str]] = {
 STATE_STREAMS: Final = frozenset({Stream.ORDERS, Stream.ASSETS, Stream.POSITIONS})
 """Topics whose last record of a key is the truth about it."""
 
+TAKEOVER_STREAMS: Final = (
+    *(Stream.RESULTS, Stream.DEAD_LETTERS, Stream.SESSION, Stream.TRADES),
+    *sorted(STATE_STREAMS),
+)
+"""Topics that an owner reads when it takes over: they tell of the owners before it."""
+
 
 def topic_name(prefix: str, account: str, stream: Stream) -> str:
     """Name the topic of one stream of one account: `{prefix}.{account}.{stream}`."""

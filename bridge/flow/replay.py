@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 
-from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
+from bridge.contract.topics import STATE_STREAMS, TAKEOVER_STREAMS, Stream, topic_name
 from bridge.core.claims import Origin
 from bridge.core.late_records import NewestOfKeys, RecordsInOrder
 from bridge.core.replay import (
@@ -22,11 +22,6 @@ TakeState = Callable[[bytes, int, bool], None]
 """Value, Unix ms, and whether REST told it in the place of a push."""
 _AT_A_TIME = 200
 """States; then the others have their turn."""
-_TOLD: tuple[Stream, ...] = (
-    *(Stream.RESULTS, Stream.DEAD_LETTERS, Stream.SESSION, Stream.TRADES),
-    *sorted(STATE_STREAMS),
-)
-"""Every topic that an owner reads: their epochs and times tell of the owners before it."""
 
 
 class TopicReplay:
@@ -101,7 +96,7 @@ class TopicReplay:
 
     async def remains(self) -> Remains:
         """Return what all topics together tell of earlier owners."""
-        ends = await together(*(self._end(stream) for stream in _TOLD))
+        ends = await together(*(self._end(stream) for stream in TAKEOVER_STREAMS))
         if not any(was_written for _, was_written in ends):
             return Remains((), was_written=False)
         session = await self.session(0)

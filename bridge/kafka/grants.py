@@ -16,7 +16,7 @@ from aiokafka.protocol.api import Request, RequestStruct
 from aiokafka.protocol.types import Array, Boolean, Schema, String
 
 from bridge.config import Kafka
-from bridge.contract.topics import Stream
+from bridge.contract.topics import TAKEOVER_STREAMS, Stream
 from bridge.kafka.topic_metadata import OPERATIONS_UNKNOWN, TopicMetadata
 
 
@@ -34,15 +34,8 @@ class Operation(IntEnum):
         return self.name.title().replace("_", "")
 
 
-READ_STREAMS: Final = frozenset(
-    {
-        *(Stream.COMMANDS, Stream.RESULTS, Stream.DEAD_LETTERS, Stream.SESSION, Stream.TRADES),
-        *(Stream.ORDERS, Stream.ASSETS, Stream.POSITIONS),
-    }
-)
-"""Topics that an owner reads: `commands`, and what a takeover must know of the owners before it."""
 GROUP_OPERATIONS: Final = (Operation.READ,)
-_READ_LATER: Final = READ_STREAMS - {Stream.COMMANDS}
+_READ: Final = frozenset({Stream.COMMANDS, *TAKEOVER_STREAMS})
 
 
 def operations_on(stream: Stream) -> tuple[Operation, ...]:
@@ -50,7 +43,7 @@ def operations_on(stream: Stream) -> tuple[Operation, ...]:
     return (
         Operation.DESCRIBE,
         Operation.DESCRIBE_CONFIGS,
-        *((Operation.READ,) if stream in READ_STREAMS else ()),
+        *((Operation.READ,) if stream in _READ else ()),
         *((Operation.WRITE,) if stream is not Stream.COMMANDS else ()),
     )
 
@@ -74,7 +67,7 @@ def describe_missing(kafka: Kafka, topic: str, stream: Stream, missing: Iterable
     missing = tuple(missing)
     reasons = {
         Operation.WRITE: "nothing can be published there",
-        Operation.READ: "no command can be read" if stream not in _READ_LATER else "no takeover can end",
+        Operation.READ: "no takeover can end" if stream in TAKEOVER_STREAMS else "no command can be read",
         Operation.DESCRIBE_CONFIGS: "its settings cannot be checked",
     }
     why = ", and ".join(reason for operation, reason in reasons.items() if operation in missing)
