@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import math
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -152,8 +153,15 @@ def sandbox_(**options: Any) -> None:  # noqa: ANN401 - click's
     except launch.BadOptions as error:
         raise click.UsageError(str(error)) from None
     except (BridgeError, OSError) as error:
-        ports = "--ws-port, --rest-port or --host"
-        raise _Failure(error, f"another process has the port of {ports}; port 0 takes any free one") from None
+        raise _sandbox_failure(error, options["host"]) from None
+
+
+def _sandbox_failure(error: BridgeError | OSError, host: str) -> _Failure:
+    """Return what the command line tells of a sandbox that could not run, with the option that mends it."""
+    if isinstance(error, socket.gaierror) or (isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL):
+        return _Failure(f"--host {host} is no address of this machine: {error.strerror}")
+    taken = f"another process has a port of the venue's: {getattr(error, 'strerror', '')}"
+    return _Failure(error, f"{taken}; --ws-port and --rest-port name others (0 takes any free one)")
 
 
 @main.command("demo", short_help="Show both streets live on this machine.")

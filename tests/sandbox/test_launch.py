@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -90,6 +91,26 @@ def test_what_makes_no_sense_is_refused(words: list[str], said: str) -> None:
     assert outcome.exit_code == 2
     assert said in outcome.output
     assert "Traceback" not in outcome.output
+
+
+@pytest.mark.parametrize("words", [["--ws-port"], ["--rest-port"], ["--broker", "--management-port"]])
+def test_a_port_that_is_taken_is_named_with_its_option(words: list[str]) -> None:
+    """Before anything is started: the readiness of another daemon is never taken for this one's."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        outcome = CliRunner().invoke(main, ["sandbox", "--ws-port", "0", "--rest-port", "0", *words, port])
+    assert outcome.exit_code == 1
+    assert port in outcome.output
+    assert words[-1] in outcome.output
+    assert "running" not in outcome.output
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
+def test_a_host_that_is_no_address_here_is_named(host: str) -> None:
+    """A name that is unknown, and an address of another machine."""
+    outcome = CliRunner().invoke(main, ["sandbox", "--host", host])
+    assert outcome.exit_code == 1
+    assert f"--host {host} is no address of this machine" in outcome.output
 
 
 def test_a_switch_goes_before_its_dialect() -> None:

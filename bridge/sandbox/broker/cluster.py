@@ -77,7 +77,7 @@ def free_ports(count: int) -> list[int]:
     raise BrokerError("no free port on 127.0.0.1")
 
 
-def check_port_is_free(port: int) -> None:
+def check_port_is_free(port: int, whose: str = "Kafka") -> None:
     """Raise BrokerError when something listens on this loopback port already; 0 stands for any free one."""
     with socket.socket() as probe:
         # A server may take a port again whose last connections still wait for their end.
@@ -85,7 +85,7 @@ def check_port_is_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise BrokerError(f"Kafka cannot listen on port {port} of 127.0.0.1: {error.strerror}") from None
+            raise BrokerError(f"{whose} cannot listen on port {port} of 127.0.0.1: {error.strerror}") from None
 
 
 async def wait_until_answers(

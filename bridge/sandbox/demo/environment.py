@@ -9,6 +9,7 @@ from typing import IO, Final
 
 import msgspec
 
+from bridge.sandbox.broker.cluster import check_port_is_free
 from bridge.sandbox.broker.launcher import start_broker
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.interruption import Interruption, Phase, interruptible
@@ -53,6 +54,8 @@ async def _run(environment: Environment, interruption: Interruption) -> None:
         environment.progress.write(f"{time.monotonic() - began_s:6.1f} s  {text}\n")
         environment.progress.flush()
 
+    # Else the readiness of the process that has the port would be taken for that of the daemon.
+    check_port_is_free(environment.management_port, "the daemon (--management-port)")
     names = tuple(account.name for account in environment.venue.accounts)
     async with (
         Venue(environment.venue) as venue,
