@@ -120,9 +120,9 @@ def decode(raw: bytes) -> Frame:
     return _read_frame(raw, raw)
 
 
-def _read_frame(json_text: bytes, raw: bytes) -> Frame:
+def _read_frame(text_of_it: bytes, raw: bytes) -> Frame:
     try:
-        envelope = _envelope.decode(json_text)
+        envelope = _envelope.decode(text_of_it)
     except _NOT_READABLE as error:
         return Unreadable(raw, f"not a frame of the venue's protocol: {error}")
     if envelope.code is None and isinstance(envelope.channel, str) and isinstance(envelope.data, Raw):
