@@ -56,6 +56,8 @@ class LateRecordRepair:
         self._late_after_s = late_after_s
         self._renewals = publisher.renewals
         self._due_s: float | None = clock().mono + late_after_s
+        self._unjudged = set(_STREAMS)
+        """Topics that are still to be read once it is due."""
         self._since_ms = clock().wall_ms - UNMEASURED_MS
 
     async def run(self) -> None:
@@ -65,15 +67,16 @@ class LateRecordRepair:
             if self._due_s is None or self._clock().mono < self._due_s:
                 await asyncio.sleep(self._at_most(_LOOK_S))
                 continue
-            try:
-                done = await self._look()
-            except (ClusterUnreachable, KafkaTrouble) as error:
-                _log.warning("records.unread", account=self._name, reason=str(error))
-                done = False
-            if done:
-                self._due_s = None
-            else:
+            for stream in sorted(self._unjudged):
+                try:
+                    if await self._look(stream):
+                        self._unjudged.discard(stream)
+                except (ClusterUnreachable, KafkaTrouble) as error:
+                    _log.warning("records.unread", account=self._name, reason=str(error))
+            if self._unjudged:
                 await asyncio.sleep(self._at_most(_AGAIN_S))
+            else:
+                self._due_s = None
 
     def _at_most(self, seconds: float) -> float:
         return min(seconds, self._late_after_s)
@@ -84,25 +87,22 @@ class LateRecordRepair:
         self._renewals, now = self._publisher.renewals, self._clock()
         if self._due_s is None:
             self._since_ms = now.wall_ms - UNMEASURED_MS
-        self._due_s = now.mono + self._late_after_s
+        self._due_s, self._unjudged = now.mono + self._late_after_s, set(_STREAMS)
 
-    async def _look(self) -> bool:
-        """Read the topics and publish what has been overtaken; False where what was published is not durable yet.
+    async def _look(self, stream: Stream) -> bool:
+        """Read a topic and publish what has been overtaken; False where what was published there is not durable yet.
 
         What is published under a key meanwhile is newer than what is found, and needs no other.
         """
         with self._events.noting_keys() as noted:
-            if not await self._publisher.flush(_FLUSH_S):
+            if not await self._publisher.flush(_FLUSH_S, [stream]):
                 return False
-            found = [
-                publish_again(stream, record)
-                for stream in _STREAMS
-                for record in await self._topics.overtaken_since(stream, self._since_ms)
-            ]
+            overtaken = await self._topics.overtaken_since(stream, self._since_ms)
+            found = [publish_again(stream, record) for record in overtaken]
             # Nothing may happen between the comparison and the publication.
-            again = [one for one in found if one.stream is Stream.SESSION or (one.stream, one.key) not in noted]
+            again = [one for one in found if stream is Stream.SESSION or (stream, one.key) not in noted]
         self._account.replies.outbox += again
         self._events.publish()
         if again:
-            _log.warning("records.late", account=self._name, published_again=len(again))
+            _log.warning("records.late", account=self._name, stream=stream.value, published_again=len(again))
         return True

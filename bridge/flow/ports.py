@@ -1,10 +1,11 @@
 """What flow needs of the venue and of Kafka. `app.py` fits the real parts in; tests fit others."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Cause
+from bridge.contract.topics import Stream
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
 from bridge.core.topic_losses import LostTopic, MissingGrant
@@ -171,8 +172,11 @@ class Publisher(Protocol):
     def oldest_pending_boot_s(self) -> float | None:
         """Return when, on the clock that never steps, the oldest event that is not durable yet was received."""
 
-    async def flush(self, timeout_s: float) -> bool:
-        """Wait until everything queued is durable; False when time ran out."""
+    async def flush(self, timeout_s: float, streams: Collection[Stream] | None = None) -> bool:
+        """Wait until what is queued of these streams, or of all, is durable; False when time ran out.
+
+        One topic that takes nothing holds up everybody who waits for it: so wait for what is needed.
+        """
 
 
 class TopicWatch(Protocol):

@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
-from bridge.contract.topics import Stream
+from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.account import Account
 from bridge.core.order_ends import name_row
 from bridge.core.sweep import ARCHIVE_REACH_MS, Sweep
@@ -28,6 +28,8 @@ _AT_ONCE: Final = 10
 _WHOLE_MAX: Final = 500
 """So many of the orders that ended in a gap are asked for whole; of more, the history's rows must do."""
 _FLUSH_S: Final = 5.0
+_RECOVERED: Final = (Stream.TRADES, *sorted(STATE_STREAMS))
+"""Where a sweep publishes. A topic of other things that takes nothing holds up no recovery."""
 
 
 class SweepLists:
@@ -66,7 +68,7 @@ class SweepLists:
     async def make_durable(self) -> None:
         """Publish what was recovered and wait until it is durable."""
         self._events.publish()
-        while not await self._publisher.flush(_FLUSH_S):
+        while not await self._publisher.flush(_FLUSH_S, _RECOVERED):
             self._log.warning("sweep.waits_for_kafka")
         self._undurable_rows = 0
 

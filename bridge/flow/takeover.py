@@ -89,17 +89,17 @@ class Takeover:
         account = await self._fence(begin, begin.stored.origin if foreign is not None else own)
         if foreign is not None:
             account.replies.alarm(Alarm.FOREIGN_OWNER, foreign, self._clock())
-            await self._flush(account)
+            await self._flush(account, Stream.SESSION)
             raise ForeignOwner(foreign)
         account.replies.takeover(account.epoch, self._instance, self._clock(), own)
-        await self._flush(account)
+        await self._flush(account, Stream.RESULTS)
         try:
             await self._remember(account, begin)
         except OffsetLost as error:
             account.replies.alarm(Alarm.OFFSET_LOST, str(error), self._clock())
-            await self._flush(account)
+            await self._flush(account, Stream.SESSION)
             raise
-        await self._flush(account)
+        await self._flush(account, Stream.RESULTS)
         account.begin(self._instance, self._clock(), self._executions_since_ms)
         return account
 
@@ -235,9 +235,10 @@ class Takeover:
         for record in account.drain():
             self._publisher.publish(record)
 
-    async def _flush(self, account: Account) -> None:
+    async def _flush(self, account: Account, stream: Stream) -> None:
+        """Publish what was said, and wait for the one topic that the next step needs: another may take nothing."""
         self._publish(account)
-        if not await self._publisher.flush(self._commit_timeout_s):
+        if not await self._publisher.flush(self._commit_timeout_s, [stream]):
             raise ClusterUnreachable("records of the takeover did not become durable in time")
         if self._publisher.clock_reading is not None:
             account.clocks.broker_read(self._publisher.clock_reading, self._clock())

@@ -9,7 +9,7 @@ sequence. A reader may then see a record twice; it never sees a hole, nor an old
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -161,9 +161,10 @@ class Publisher:
         """How often a producer was given up, and what it had no acknowledgement for was sent by the next one."""
         return self._producers.renewals
 
-    async def flush(self, timeout_s: float) -> bool:
-        """Wait until what was published before is durable; False when the time ran out first."""
-        wanted = [(lane, lane.published) for lane in self._lanes.values()]
+    async def flush(self, timeout_s: float, streams: Collection[Stream] | None = None) -> bool:
+        """Wait until what was published before is durable, of some streams or of all; False when the time ran out."""
+        lanes = self._lanes.values() if streams is None else [self._lanes[stream] for stream in streams]
+        wanted = [(lane, lane.published) for lane in lanes]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while any(lane.settled < published for lane, published in wanted):

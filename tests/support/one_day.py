@@ -5,7 +5,7 @@ import contextlib
 import gc
 import json
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +216,7 @@ class _CountingTopics:
         """Have nothing that waits."""
         return None
 
-    async def flush(self, timeout_s: float) -> bool:
+    async def flush(self, timeout_s: float, streams: Collection[Stream] | None = None) -> bool:
         """Have nothing to wait for."""
         return True
 

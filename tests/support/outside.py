@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,8 @@ class Topics:
         self.durable: list[tuple[int, Outgoing]] = []
         self.pending: list[tuple[int, Outgoing]] = []
         self.hold = False
+        self.unwritable: set[Stream] = set()
+        """Topics that take nothing; the others do."""
         self.healthy = True
         self.why: list[str] = []
         self._begun_s = time.monotonic()
@@ -141,12 +143,16 @@ class Topics:
         asyncio.get_running_loop().call_soon(self._settle)
 
     def _settle(self) -> None:
-        while self.pending and not self.hold:
-            epoch, record = self.pending.pop(0)
+        pending, self.pending, kept = self.pending, [], []
+        for epoch, record in pending:
+            if self.hold or record.stream in self.unwritable:
+                kept.append((epoch, record))
+                continue
             self.durable.append((epoch, record))
             self.clock_reading = reading_of(Skew(-self.ahead_ms - 1, -self.ahead_ms), clock())
             if record.when_durable is not None:
                 record.when_durable()
+        self.pending = kept + self.pending
 
     def release(self) -> None:
         """Let everything become durable."""
@@ -162,11 +168,15 @@ class Topics:
         """Return when the oldest event that is not durable was received."""
         return min((one.received_boot_s for _, one in self.pending if one.received_boot_s is not None), default=None)
 
-    async def flush(self, timeout_s: float) -> bool:
-        """Wait until everything is durable, or the time is over."""
+    async def flush(self, timeout_s: float, streams: Collection[Stream] | None = None) -> bool:
+        """Wait until everything of these streams, or of all, is durable, or the time is over."""
+
+        def waiting() -> bool:
+            return any(streams is None or one.stream in streams for _, one in self.pending)
+
         with contextlib.suppress(AssertionError):
-            await until(lambda: not self.pending, timeout_s)
-        return not self.pending
+            await until(lambda: not waiting(), timeout_s)
+        return not waiting()
 
     async def read_tail(self, topic: str, since_ms: int, take: Callable[[list[Tail]], None]) -> None:
         """Read a topic back from a point in time on, one record at a time."""
