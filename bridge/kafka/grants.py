@@ -77,7 +77,7 @@ def describe_missing(kafka: Kafka, topic: str, stream: Stream, missing: Iterable
 def _sentence(kafka: Kafka, name: str, missing: Iterable[Operation], why: str, resource: str) -> str:
     words = [one.word for one in missing]
     return (
-        f"{name}: this principal lacks {' and '.join(words)}, so {why}; grant it: "
+        f"{name}: this principal lacks {' and '.join(words)}, so {why}; grant it, after removing what denies it: "
         f"{command_that_grants(kafka, words, resource)}"
     )
 
@@ -94,7 +94,9 @@ def command_that_grants(kafka: Kafka, operations: Iterable[str], resource: str) 
 def _principal(kafka: Kafka) -> str:
     if kafka.sasl_username is not None:
         return f"User:{kafka.sasl_username}"
-    return "User:ANONYMOUS" if kafka.security_protocol == "PLAINTEXT" else "User:<subject of the client's certificate>"
+    if kafka.ssl_certificate_file is None:
+        return "User:ANONYMOUS"
+    return "User:<subject of the client's certificate>"
 
 
 class _DescribeGroups(RequestStruct):  # type: ignore[misc] # aiokafka publishes no types

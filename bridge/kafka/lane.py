@@ -9,6 +9,8 @@ from bridge.core.traffic import Outgoing
 
 _HOLD_FIRST_S: Final = 1.0
 _HOLD_LAST_S: Final = 60.0
+_SIZE_TRIES: Final = 3
+"""They take 7 s, in which topics are looked at."""
 _RECORD_OVERHEAD_BYTES: Final = 512
 """What a queued record takes in memory beside its key, value and headers of its own, roughly."""
 
@@ -64,6 +66,8 @@ class Lane:
         self.one_by_one = False
         self.refusals = 0
         """How often the broker has refused the topic since it last took a record."""
+        self.takes_less = False
+        """Whether the topic has a limit below what it must take, and nobody has said that it will be mended."""
         self.unwritable = ""
         """Why nothing can be written to the topic, as somebody knows who watches it; empty where nothing is known."""
         self.unwritable_since_s = 0.0
@@ -112,12 +116,23 @@ class Lane:
         self.held_until_s = now_s + min(_HOLD_FIRST_S * 2**self.refusals, _HOLD_LAST_S)
         self.refusals = min(self.refusals + 1, 10)
 
+    def may_pass_over(self, now_s: float) -> bool:
+        """Whether a record that the topic refuses for its size is given up.
+
+        At first the topic is held: if it was made again with a limit of its own, whoever watches it says so.
+        """
+        if not self.takes_less and self.refusals < _SIZE_TRIES:
+            self.refuse(now_s)
+        else:
+            self.takes_less = True
+        return self.takes_less
+
     def set_unwritable(self, why: str, now_s: float) -> None:
         """Learn why nothing can be written to the topic, or, with nothing to say, that something can again."""
         if why and not self.unwritable:
             self.unwritable_since_s = now_s
         elif self.unwritable and not why:
-            self.held_until_s, self.refusals, self.trouble = 0.0, 0, ""
+            self.held_until_s, self.refusals, self.trouble, self.takes_less = 0.0, 0, "", False
         self.unwritable = why
 
     def settle(self, numbered: Numbered, now_s: float, told: Callable[[Callable[[], None]], None]) -> None:

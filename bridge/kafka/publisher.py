@@ -267,7 +267,7 @@ class Publisher:
             if not lane.waiting:
                 lane.one_by_one = False
         elif isinstance(error, kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError):
-            if len(lane.handed) == 1:
+            if len(lane.handed) == 1 and lane.may_pass_over(time.monotonic()):
                 self._pass_over(lane, numbered)
             lane.failed = lane.one_by_one = True  # a batch was refused: find the record that is too large
             self._break(f"{lane.topic}: {words(error)}")

@@ -13,7 +13,8 @@ from bridge.kafka.producer import MAX_RECORD_BYTES
 _DAY_MS: Final = 86_400_000
 _RETENTION_MS: Final = 7 * _DAY_MS
 _COMMANDS_RETENTION_MS: Final = _DAY_MS
-_BATCH_OVERHEAD_BYTES: Final = 512
+_RECORD_BYTES: Final = MAX_RECORD_BYTES + 512
+"""What a topic must take: the largest record, and what a batch adds to it."""
 _RETENTION_BYTES: Final = 1 << 30
 _UNLIMITED: Final = -1
 _STAMPED: Final = {
@@ -81,6 +82,11 @@ def settings_that_mend(
     if min(topic.replicas, default=0) < kafka.min_insync_replicas:
         del wanted["min.insync.replicas"]
     return {name: value for name, value in wanted.items() if name not in chosen} | mend
+
+
+def takes_every_record(topic: Topic, configs: Mapping[str, str]) -> bool:
+    """Whether a record may be published to a topic as it is: it is taken, and need not be removed with the topic."""
+    return len(topic.replicas) == 1 and _bytes_max(configs) >= _RECORD_BYTES
 
 
 def command_that_creates(topic: str, stream: Stream, kafka: Kafka, timing: Timing) -> str:
@@ -151,11 +157,11 @@ def _log(topic: Topic, configs: Mapping[str, str], timing: Timing) -> Iterator[_
     if stream is Stream.COMMANDS:
         yield from _commands(configs)
         yield from _at_least("retention.ms", configs, _COMMANDS_RETENTION_MS, "24 h: a command must outlast a night")
-    elif int(configs.get("max.message.bytes", MAX_RECORD_BYTES * 2)) < MAX_RECORD_BYTES + _BATCH_OVERHEAD_BYTES:
+    elif _bytes_max(configs) < _RECORD_BYTES:
         yield _Problem(
-            f"max.message.bytes is {configs['max.message.bytes']}, wanted at least "
-            f"{MAX_RECORD_BYTES + _BATCH_OVERHEAD_BYTES}: a large record would be refused; raise it",
-            f"max.message.bytes={MAX_RECORD_BYTES + _BATCH_OVERHEAD_BYTES}",
+            f"max.message.bytes is {_bytes_max(configs)}, wanted at least {_RECORD_BYTES}: a large record would be "
+            "refused; raise it",
+            f"max.message.bytes={_RECORD_BYTES}",
         )
     keeps_horizon = stream is Stream.RESULTS or stream in STATE_STREAMS
     if keeps_horizon and "delete" in _parts(cleanup):
@@ -165,6 +171,10 @@ def _log(topic: Topic, configs: Mapping[str, str], timing: Timing) -> Iterator[_
         yield from _at_least("delete.retention.ms", configs, _ms(timing.horizon_s), why)
     if (keeps_horizon or stream is Stream.COMMANDS) and "delete" in _parts(cleanup):
         yield from _at_least("retention.bytes", configs, _RETENTION_BYTES, "1 GiB: size must not cut the time short")
+
+
+def _bytes_max(configs: Mapping[str, str]) -> int:
+    return int(configs.get("max.message.bytes", _RECORD_BYTES))
 
 
 def _stamps(stream: Stream, configs: Mapping[str, str]) -> Iterator[_Problem]:

@@ -23,7 +23,13 @@ from bridge.kafka.grants import Operation, describe_missing, missing_on_topic
 from bridge.kafka.preflight import reach_cluster
 from bridge.kafka.topic_making import Configs, alter_configs, create_topics, describe_when_led, read_configs
 from bridge.kafka.topic_metadata import TopicMetadata, describe_topics
-from bridge.kafka.topic_rules import Topic, command_that_creates, problems_of, settings_that_mend
+from bridge.kafka.topic_rules import (
+    Topic,
+    command_that_creates,
+    problems_of,
+    settings_that_mend,
+    takes_every_record,
+)
 
 _PERIOD_S: Final = 5.0
 _SOON_S: Final = 1.0
@@ -60,10 +66,14 @@ class TopicWatch:
         self._absent: set[str] = set()
         self._gone: set[str] = set()
         self._lost: dict[str, LostTopic] = {}
+        self._unfit: set[str] = set()
+        """Those of the lost ones where a record would not stand, or not for long."""
         self._mended_at_s: dict[str, float] = {}
         self._grants: dict[str, MissingGrant] = {}
         self._unwritable: dict[str, str] = {}
         self._admin: AIOKafkaAdminClient | None = None
+        self.has_lost = False
+        """Whether a topic was ever lost: what its new one does not tell of may have been there."""
 
     def lost(self) -> list[LostTopic]:
         """Return the topics that were lost, the mended ones too until `told` is called with them."""
@@ -117,14 +127,14 @@ class TopicWatch:
         await self._mend(self._admin, found)
         self._note_grants(found)
         self._forget_mended()
-        self._tell_unwritable(gone & {topic for topic, one in found.items() if not one.is_led})
+        self._tell_unwritable(self._unfit | gone & {topic for topic, one in found.items() if not one.is_led})
 
     def _lose(self, topic: str, problem: str) -> None:
         before = self._lost.get(topic)
         since_ms = before.since_ms if before is not None and before.problem else _wall_ms()
         if before is None or not before.problem:
             log.error("topic.lost", topic=topic, detail=problem)
-        self._lost[topic] = LostTopic(topic, self._streams[topic], since_ms, problem)
+        self._lost[topic], self.has_lost = LostTopic(topic, self._streams[topic], since_ms, problem), True
         self._mended_at_s.pop(topic, None)
 
     def _note_absence(self, topic: str) -> None:
@@ -160,10 +170,13 @@ class TopicWatch:
         there = [topic for topic, one in self._lost.items() if one.problem and found[topic].is_led]
         # One whose settings may not be read is a missing grant.
         configs, _ = await read_configs(admin, there)
+        self._unfit = set()
         for topic in there:
             problem = ""
             if topic in configs:
                 one = Topic(topic, self._streams[topic], found[topic].replicas)
+                if not takes_every_record(one, configs[topic].values):
+                    self._unfit.add(topic)
                 problem = await self._set_right(admin, one, configs[topic])
             self._lost[topic] = structs.replace(self._lost[topic], problem=problem)
             if not problem:
@@ -203,5 +216,5 @@ class TopicWatch:
                 del self._mended_at_s[topic]
                 self.told(topic)
 
-    def _tell_unwritable(self, gone: Iterable[str]) -> None:
-        self._on_unwritable({**self._unwritable, **{topic: self._lost[topic].problem for topic in gone}})
+    def _tell_unwritable(self, lost: Iterable[str]) -> None:
+        self._on_unwritable({**self._unwritable, **{topic: self._lost[topic].problem for topic in lost}})

@@ -31,3 +31,14 @@ def test_a_topic_that_is_known_to_take_records_again_is_asked_at_once() -> None:
     assert (lane.unwritable, lane.unwritable_since_s) == ("does not exist", 100.0)
     lane.set_unwritable("", 110.0)
     assert (lane.unwritable, lane.held_until_s, lane.refusals, lane.trouble) == ("", 0.0, 0, "")
+
+
+def test_a_record_is_given_up_for_its_size_when_nobody_mends_the_topic() -> None:
+    """It takes three refusals; the next is given up at once, until somebody says that the topic is another one."""
+    lane = Lane("topic")
+    tries = [lane.may_pass_over(100.0) for _ in range(5)]
+    assert tries == [False, False, False, True, True]
+    assert lane.held_until_s == 104.0
+    lane.set_unwritable("max.message.bytes is 1000", 110.0)
+    lane.set_unwritable("", 120.0)
+    assert not lane.may_pass_over(120.0)

@@ -58,10 +58,12 @@ def delete(admin_of: AdminOf) -> Delete:
 
 
 @asynccontextmanager
-async def watched(kafka: Kafka, timing: Timing) -> AsyncIterator[tuple[TopicWatch, Publisher]]:
+async def watched(
+    kafka: Kafka, timing: Timing, on_oversize: Callable[[Outgoing], None] = print
+) -> AsyncIterator[tuple[TopicWatch, Publisher]]:
     """Have a publisher of the account and a watch beside it, which has looked once."""
     looks: list[Mapping[str, str]] = []
-    publisher = Publisher(kafka, environment="test", account="main", buffer_bytes_max=100_000)
+    publisher = Publisher(kafka, environment="test", account="main", buffer_bytes_max=100_000, on_oversize=on_oversize)
 
     def unwritable(topics: Mapping[str, str]) -> None:
         looks.append(topics)
@@ -149,11 +151,13 @@ async def test_a_topic_that_a_broker_made_with_its_defaults_is_set_right(
     assert await check_topics(made, timing, ["main"]) == []
 
 
-async def _make_again(kafka: Kafka, make_topics: MakeTopics, stream: Stream, configs: dict[str, str]) -> None:
+async def _make_again(
+    kafka: Kafka, make_topics: MakeTopics, stream: Stream, configs: dict[str, str], partitions: int = 1
+) -> None:
     async with asyncio.timeout(20):
         while True:
             try:
-                return await make_topics(kafka, stream, **configs)
+                return await make_topics(kafka, stream, partitions=partitions, **configs)
             except (AssertionError, UnknownTopicOrPartitionError):
                 await asyncio.sleep(0.1)
 
@@ -249,3 +253,36 @@ async def test_no_topic_comes_into_being_because_we_ask_for_it(settings_for: Set
         await admin.close()
     finally:
         await broker.close()
+
+
+async def test_nothing_is_written_to_a_topic_that_would_not_keep_it(
+    *, made: Kafka, timing: Timing, delete: Delete, make_topics: MakeTopics, until: Until, read_all: ReadAll
+) -> None:
+    """One that was made again with a limit of its own, or in two parts: the records wait, and none is passed over."""
+    lost: list[Outgoing] = []
+    strict = made.model_copy(update={"create_topics": False})
+    trades, orders = (topic_name(made.topic_prefix, "main", stream) for stream in (Stream.TRADES, Stream.ORDERS))
+    async with watched(strict, timing, lost.append) as (watch, publisher):
+        await delete(made, Stream.TRADES, Stream.ORDERS)
+        await _make_again(made, make_topics, Stream.TRADES, {"max_message_bytes": "1000"})
+        await _make_again(made, make_topics, Stream.ORDERS, {}, partitions=2)
+        publisher.publish(record(Stream.TRADES, b"1" * 2000))
+        publisher.publish(record(Stream.TRADES, b"2"))
+        await until(lambda: len(watch.lost()) == 2 and all(one.problem for one in watch.lost()), 20)
+        publisher.publish(record(Stream.ORDERS, b"1"))
+        publisher.publish(record(Stream.ASSETS, b"1"))
+        assert await publisher.flush(10, [Stream.ASSETS])
+        assert not await publisher.flush(1, [Stream.TRADES])
+        assert not await publisher.flush(0, [Stream.ORDERS])
+        problems = {one.topic: one.problem for one in watch.lost()}
+        assert "max.message.bytes is 1000" in problems[trades]
+        assert "partitions is 2" in problems[orders]
+        await kafka_tool.run_told_command(problems[trades], made.bootstrap_servers)
+        assert await publisher.flush(20, [Stream.TRADES])
+        await delete(made, Stream.ORDERS)
+        await _make_again(made, make_topics, Stream.ORDERS, {"cleanup_policy": "compact,delete"})
+        assert await publisher.flush(20)
+        await until(lambda: not any(one.problem for one in watch.lost()), 20)
+    assert not lost
+    assert [2000, 1] == [len(one.value or b"") for one in await read_all(made, trades)]
+    assert [b"1"] == [one.value for one in await read_all(made, orders)]
