@@ -114,7 +114,7 @@ class AccountParts:
         self._way = way_to_venue(settings.venue)
         self._rest = RestClient(settings.endpoints, account, clock, self._way)
         self._choice = begin_choice(settings.endpoints, settings.timing)
-        self._started = False
+        self._started = self._was_owner = False
         self._last_session: Session | None = None
         self.publisher = make_publisher(
             settings.kafka,
@@ -203,9 +203,11 @@ class AccountParts:
                 clock=clock,
                 executions_since_ms=None if since is None else int(since.timestamp() * 1000),
                 commit_timeout_s=self._settings.timing.session_timeout_s,
+                was_owned=self._was_owner or self.topics.has_lost,
             ).run()
         finally:
             gc.enable()
+        self._was_owner = True
         gc.freeze()
         return account
 

@@ -64,16 +64,16 @@ class Remains(Struct, frozen=True):
 
 
 def begin_without_claims(
-    remains: Remains, why: str, *, was_committed: bool, begin: int, end: int, now_ms: int, horizon_ms: int
+    remains: Remains, why: str, *, was_owned: bool, begin: int, end: int, now_ms: int, horizon_ms: int
 ) -> Beginning:
     """Return where a takeover begins whose predecessor's claims are not known; `begin` to `end` is the log.
 
-    Only where no topic ever held a record, and the group never committed, nobody has been here. Else the epoch goes on
-    from the highest there is, and not behind the clock: a term that was cut off before it announced itself left no
-    trace, and records may have expired with their epochs; in seconds since 1970, the clock is ahead of any number of
+    Only where no topic ever held a record, and nothing else tells of an owner, nobody has been here. Else the epoch
+    goes on from the highest there is, and not behind the clock: a term that was cut off before it announced itself left
+    no trace, and records may have expired with their epochs; in seconds since 1970, the clock is ahead of any number of
     terms.
     """
-    if not remains.was_written and not was_committed:
+    if not remains.was_written and not was_owned:
         return Beginning(begin, Stored(0, 0, ()))
     epoch = max([now_ms // 1000, *(one.epoch for one in remains.ends)])
     stored = Stored(

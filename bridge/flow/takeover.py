@@ -43,7 +43,7 @@ _log = structlog.get_logger()
 
 
 class Takeover:
-    """One takeover of one account."""
+    """One takeover of one account. `was_owned`: it had an owner before, even if no topic tells of one any more."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Takeover:
         clock: Clock,
         commit_timeout_s: float,
         executions_since_ms: int | None,
+        was_owned: bool,
     ) -> None:
         self._prefix = prefix
         self._name = name
@@ -71,6 +72,7 @@ class Takeover:
         self._clock = clock
         self._commit_timeout_s = commit_timeout_s
         self._executions_since_ms = executions_since_ms
+        self._was_owned = was_owned
 
     async def run(self) -> Account:
         """Take over; the account that comes back may send as soon as its session is live.
@@ -115,7 +117,7 @@ class Takeover:
         return begin_without_claims(
             remains,
             found,
-            was_committed=committed.offset is not None,
+            was_owned=self._was_owned or committed.offset is not None,
             begin=await self._membership.begin_offset(),
             end=end,
             now_ms=now_ms,

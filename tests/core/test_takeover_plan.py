@@ -22,10 +22,10 @@ HOUR_MS = 3_600_000
 OURS = Origin("production", "aa", "topic")
 
 
-def begin(remains: Remains, *, was_committed: bool = False) -> Beginning:
+def begin(remains: Remains, *, was_owned: bool = False) -> Beginning:
     """Begin without claims on a log from 5 to 9."""
     return begin_without_claims(
-        remains, "why", was_committed=was_committed, begin=5, end=9, now_ms=NOW_MS, horizon_ms=HOUR_MS
+        remains, "why", was_owned=was_owned, begin=5, end=9, now_ms=NOW_MS, horizon_ms=HOUR_MS
     )
 
 
@@ -67,7 +67,7 @@ def test_the_epoch_goes_on_from_the_highest_there_is() -> None:
     assert begin(Remains(ends, was_written=True)).stored.epoch == NOW_MS
     found = begin(Remains(ends[:1], was_written=True))
     assert (found.stored.epoch, found.stored.doubtful_below, found.why_in_doubt) == (NOW_MS // 1000, 9, "why")
-    assert begin(Remains((), was_written=False), was_committed=True).stored.epoch == NOW_MS // 1000
+    assert begin(Remains((), was_written=False), was_owned=True).stored.epoch == NOW_MS // 1000
 
 
 @pytest.mark.parametrize(

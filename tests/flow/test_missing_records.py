@@ -227,3 +227,17 @@ async def test_a_group_whose_offset_was_set_before_its_first_owner_is_in_doubt()
     async with outside.running():
         await until(lambda: terminal(outside, "p0") == ["not_found"])
     assert outside.member.epoch > clock().wall_ms // 1000 - 3600
+
+
+async def test_where_all_topics_were_made_again_the_epoch_goes_on_from_the_clock() -> None:
+    """Nothing tells of the owner before, but whoever has seen them deleted knows that there may have been one."""
+    outside = Outside(rest_lag_s=0.2, audit_period_s=0.3)
+    outside.group.commit(0, encode(Stored(56, 0, ()), 0))
+    async with outside.running():
+        await outside.closed(1)
+    outside.lose_records(*Stream, trimmed=False)
+    outside.group.make_topic_again()
+    outside.was_owned = True
+    async with outside.running():
+        await outside.closed(1)
+    assert outside.member.epoch > 57

@@ -62,7 +62,7 @@ def beginning(trial: Trial, world: World) -> Beginning:
         return found
     remains = Remains((TopicEnd(world.top),), was_written=world.top > 0)
     found = begin_without_claims(
-        remains, found, was_committed=offset is not None, begin=0, end=world.topic, now_ms=CLOCK * 1000, horizon_ms=0
+        remains, found, was_owned=offset is not None, begin=0, end=world.topic, now_ms=CLOCK * 1000, horizon_ms=0
     )
     stored = structs.replace(found.stored, durable_until_ms=0)
     if trial.mistake is Mistake.EPOCH_FROM_RESULTS:

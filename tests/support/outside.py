@@ -633,6 +633,7 @@ class Outside:
         self.watched = WatchedTopics()
         self.members: list[Member] = []
         self.executions_since_ms: int | None = None
+        self.was_owned = False
         self.late_after_s = LATE_AFTER_S
         self.key = "key-1"
         self.environment = "sandbox"
@@ -696,6 +697,7 @@ class Outside:
             clock=clock,
             commit_timeout_s=COMMIT_TIMEOUT_S,
             executions_since_ms=self.executions_since_ms,
+            was_owned=self.was_owned,
         ).run()
 
     def _parts(self, member: MembershipPort) -> Parts:
