@@ -1,6 +1,6 @@
 """One account's decisions, put together: the only place where the two streets meet."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from math import inf
 
 from msgspec import structs
@@ -256,14 +256,13 @@ class Account:
         self.own_cancels.link_lost()
         self.listening.lost(endpoint, cause, detail, durable_ms, now)
 
-    def tick(self, now: Now, *, recording: bool = True) -> None:
-        """Do what is due: expiry, overdue answers, and while records become durable, old states once more."""
+    def tick(self, now: Now, *, stuck: Collection[Stream] = ()) -> None:
+        """Do what is due: expiry, overdue answers, and old states once more, but for topics that take nothing."""
         self.sending.tick(now)
         tell_commit_delay(self.alarms, now, is_slow=self.sending.commits_are_slow)
         self.intake.tick(now, recovered=self.recovered)
         self.settling.tick(now)
-        if recording:  # else the same states would wait for Kafka, once more in every horizon
-            self.listening.tick(now)
+        self.listening.tick(now, stuck)
 
     def wake_at(self, now: Now) -> float:
         """Return when something is due next, on the clock that never steps."""

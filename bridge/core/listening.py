@@ -1,6 +1,6 @@
 """What the bridge hears of the venue, and says about its hearing: pushes, rows in their place, sessions and gaps."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Alarm, Cause, RecoveryComplete, SessionEvent, SessionLost, SessionOpened
@@ -112,9 +112,12 @@ class Listening:
         else:
             self._replies.outbox.append(self._router.unreadable(event, now))
 
-    def tick(self, now: Now) -> None:
-        """Publish again what was published nearly one horizon ago."""
-        self._replies.outbox.extend(self._router.again(now))
+    def tick(self, now: Now, stuck: Collection[Stream] = ()) -> None:
+        """Publish again what was published nearly one horizon ago.
+
+        Not on topics that are `stuck`: there the same states would wait, once more in every horizon.
+        """
+        self._replies.outbox.extend(self._router.again(now, stuck))
 
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Note that pushes arrive from now on; what was missed is to be asked for."""

@@ -1,7 +1,7 @@
 """From the venue's words to records: which topic, which key, which name. Values stay the venue's bytes."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import msgspec
@@ -124,11 +124,11 @@ class Router:
                 records.append(_record(newer.element, now, newer.element.event_id, recovered=newer.recovered))
         return records
 
-    def again(self, now: Now) -> list[Outgoing]:
-        """Return some of the states whose last record is nearly one horizon old, to be published again."""
+    def again(self, now: Now, stuck: Collection[Stream] = ()) -> list[Outgoing]:
+        """Return some of the states whose last record is nearly one horizon old, but for those of `stuck` topics."""
         return [
             _record(stood.element, now, stood.element.event_id, recovered=stood.recovered)
-            for stood in self._standing.due(now.boot_ms)
+            for stood in self._standing.due(now.boot_ms, stuck)
         ]
 
     def is_known_trade(self, element: Element) -> bool:

@@ -1,6 +1,7 @@
 """What stands on the state topics: of every key the newest state, which its last record there must be."""
 
 from collections import deque
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from enum import Enum, auto
 from itertools import islice
@@ -187,14 +188,14 @@ class Standing:
         """Whether something of a stream is still to be published again."""
         return bool(self._lost.get(stream))
 
-    def due(self, now_ms: int) -> list[Stood]:
-        """Return some of what has to be published again.
+    def due(self, now_ms: int, stuck: Collection[Stream] = ()) -> list[Stood]:
+        """Return some of what has to be published again, but for the topics that are `stuck`.
 
         Its last record is nearly one horizon old, or is gone with its topic.
         """
         before_ms = now_ms - self._refresh_ms
-        found = [stood for stream in self._lost for stood in self._some_lost(stream)]
-        for live in self._live.values():
+        found = [stood for stream in self._lost if stream not in stuck for stood in self._some_lost(stream)]
+        for live in (live for stream, live in self._live.items() if stream not in stuck):
             for stood in islice(live.values(), _REFRESHED_AT_ONCE):
                 if stood.published_ms > before_ms:
                     break

@@ -128,7 +128,7 @@ class Commands:
     async def _once(self) -> None:
         now = self._clock()
         self._events.learn_broker_clock(now)
-        self._account.tick(now, recording=self._publisher.healthy)
+        self._account.tick(now, stuck=self._publisher.stuck)
         await self._write_cancels(self._account.sending.next_cancel)
         await self._write_own_cancels()
         await self._write_cancels(self._account.sending.next_repeat)

@@ -156,6 +156,10 @@ class Publisher(Protocol):
         """For how long the oldest record that is not durable has waited, or a topic been unwritable; 0 without any."""
 
     @property
+    def stuck(self) -> Collection[Stream]:
+        """The streams that take nothing: all while brokers are in trouble."""
+
+    @property
     def troubles(self) -> Sequence[str]:
         """What keeps records of which topic from being published, in words."""
 

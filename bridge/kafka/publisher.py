@@ -143,6 +143,15 @@ class Publisher:
         return 0.0 if since is None else time.monotonic() - since
 
     @property
+    def stuck(self) -> Collection[Stream]:
+        """The streams that take nothing: those of unwritable topics, and all while any other record waits for long."""
+        since_s = time.monotonic() - STUCK_AFTER_S
+        waiting = [one.oldest for one in self._lanes.values() if not one.unwritable]
+        if self._feeding is None or any(one is not None and one.queued_at_s <= since_s for one in waiting):
+            return self._lanes.keys()
+        return [stream for stream, lane in self._lanes.items() if lane.unwritable]
+
+    @property
     def troubles(self) -> list[str]:
         """What keeps records of which topic from being published, in words."""
         return [told for lane in self._lanes.values() if (told := lane.unwritable or lane.trouble)]

@@ -289,3 +289,20 @@ def test_what_was_lost_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyP
     assert standing.is_lost(Stream.ASSETS)
     assert standing.due(T) == []
     assert not standing.is_lost(Stream.ASSETS)
+
+
+def test_a_topic_that_takes_nothing_keeps_no_other_from_being_told_again() -> None:
+    """Neither what is nearly a horizon old nor what was lost; its own states are due when it takes records again."""
+    standing = Standing(HORIZON_S)
+    asset_of, position_of = _of(Stream.ASSETS, asset(T)), _of(Stream.POSITIONS, position(T))
+    for element in (asset_of, position_of):
+        standing.take(element, T, ARRIVED)
+    for now_ms in (T, T + HORIZON_S * 1000):
+        standing.lose(Stream.ASSETS, now_ms)
+        standing.lose(Stream.POSITIONS, now_ms)
+        assert {stood.element.key for stood in standing.due(now_ms, [Stream.POSITIONS])} == {asset_of.key}
+        assert standing.is_lost(Stream.POSITIONS)
+        assert {stood.element.key for stood in standing.due(now_ms)} == {position_of.key}
+    late_ms = T + 2 * HORIZON_S * 1000
+    assert [stood.element.key for stood in standing.due(late_ms, [Stream.ASSETS])] == [position_of.key]
+    assert [stood.element.key for stood in standing.due(late_ms, [Stream.POSITIONS])] == [asset_of.key]

@@ -14,6 +14,7 @@ from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.topic_losses import LostTopic
 from bridge.core.traffic import Outgoing
+from bridge.kafka import publisher as publisher_room
 from bridge.kafka import topic_watch
 from bridge.kafka.preflight import check_topics, reach_cluster
 from bridge.kafka.producer import Trouble, connect
@@ -268,7 +269,7 @@ async def test_nothing_is_written_to_a_topic_that_would_not_keep_it(
         await _make_again(made, make_topics, Stream.ORDERS, {}, partitions=2)
         publisher.publish(record(Stream.TRADES, b"1" * 2000))
         publisher.publish(record(Stream.TRADES, b"2"))
-        await until(lambda: len(watch.lost()) == 2 and all(one.problem for one in watch.lost()), 20)
+        await until(lambda: set(publisher.stuck) == {Stream.TRADES, Stream.ORDERS}, 20)
         publisher.publish(record(Stream.ORDERS, b"1"))
         publisher.publish(record(Stream.ASSETS, b"1"))
         assert await publisher.flush(10, [Stream.ASSETS])
@@ -286,3 +287,18 @@ async def test_nothing_is_written_to_a_topic_that_would_not_keep_it(
     assert not lost
     assert [2000, 1] == [len(one.value or b"") for one in await read_all(made, trades)]
     assert [b"1"] == [one.value for one in await read_all(made, orders)]
+
+
+async def test_only_the_topic_that_takes_nothing_is_stuck(
+    made: Kafka, timing: Timing, delete: Delete, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While records of others become durable; where they do not either, all are."""
+    async with watched(made.model_copy(update={"create_topics": False}), timing) as (watch, publisher):
+        assert list(publisher.stuck) == []
+        await delete(made, Stream.ORDERS)
+        await until(lambda: bool(watch.lost()), 20)
+        publisher.publish(record(Stream.ORDERS, b"1"))
+        await until(lambda: list(publisher.stuck) == [Stream.ORDERS] and not publisher.healthy, 20)
+        monkeypatch.setattr(publisher_room, "STUCK_AFTER_S", 0.0)
+        publisher.publish(record(Stream.ASSETS, b"1"))
+        assert set(publisher.stuck) == set(Stream) - {Stream.COMMANDS}

@@ -129,6 +129,11 @@ class Topics:
         return 0.0 if self.healthy else time.monotonic() - self._begun_s
 
     @property
+    def stuck(self) -> Collection[Stream]:
+        """Say which topics take nothing."""
+        return self.unwritable if self.healthy else list(Stream)
+
+    @property
     def troubles(self) -> list[str]:
         """Say what keeps records from their topics."""
         return [] if self.healthy else self.why
