@@ -203,6 +203,11 @@ class _CountingTopics:
         self.count: Counter[Stream] = Counter()
         self.session_events: list[dict[str, Any]] = []
 
+    @property
+    def stuck(self) -> Collection[Stream]:
+        """Have every topic take records."""
+        return ()
+
     def begin_epoch(self, epoch: int) -> None:
         """Give out no numbers."""
 
