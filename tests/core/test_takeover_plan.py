@@ -24,9 +24,7 @@ OURS = Origin("production", "aa", "topic")
 
 def begin(remains: Remains, *, was_owned: bool = False) -> Beginning:
     """Begin without claims on a log from 5 to 9."""
-    return begin_without_claims(
-        remains, "why", was_owned=was_owned, begin=5, end=9, now_ms=NOW_MS, horizon_ms=HOUR_MS
-    )
+    return begin_without_claims(remains, "why", was_owned=was_owned, begin=5, end=9, now_ms=NOW_MS, horizon_ms=HOUR_MS)
 
 
 def test_a_commit_about_this_log_is_believed() -> None:
