@@ -49,7 +49,12 @@ class OddRows:
         return [self._make_odd(row) if self._dice.random() < _ODD_SHARE else row for row in rows]
 
     def _make_odd(self, row: Row) -> Row:
-        possible = [(name, change) for name, change in self._ways if row.get(name)]
+        # An execution without its order would be another execution.
+        possible = [
+            (name, change)
+            for name, change in self._ways
+            if row.get(name) and not (name == "orderId" and "transactionId" in row)
+        ]
         if not possible:
             return row
         name, change = self._dice.choice(possible)
