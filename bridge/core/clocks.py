@@ -189,6 +189,10 @@ class Clocks:
         appended_boot_s = self.broker.reaches(timestamp_ms).earliest
         return self.venue.read_at(appended_boot_s).earliest - self._bound_ms
 
+    def latest_date_ms(self, now: Now) -> int:
+        """Return the latest time that the venue can have written by now, by whichever of its clocks."""
+        return self.venue.read_at(now.mono).latest + self._bound_ms
+
     def rest_tells_until_ms(self, now: Now) -> int:
         """Return the venue's time up to which its REST surely tells what it has dated."""
         return self.venue.read_at(now.mono).earliest - self.rest_lag_ms

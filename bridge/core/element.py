@@ -60,6 +60,12 @@ class Element(Struct, frozen=True, gc=False):
         """Whether it tells no orderId of its order, as of one that was refused (LTP docs, Query Order)."""
         return self.order is not None and not self.order.order_id
 
+    def dated_by(self, latest_ms: int) -> "Element":
+        """Return what it says, without its time where that is later than any that the venue can have written."""
+        if self.time_ms <= latest_ms:
+            return self
+        return msgspec.structs.replace(self, time_ms=0, progress=self.progress._replace(time_ms=0))
+
 
 def number(text: Amount | None) -> str:
     """Write a decimal in one way, so that `0.50` and `0.5` name the same fact; other text stays as it is."""

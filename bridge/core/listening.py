@@ -45,7 +45,7 @@ class Listening:
         self._orders = orders
         self._epoch = epoch
         self._gaps = GapLedger(durable_until_ms)
-        self._standing = Standing(terms.horizon_s)
+        self._standing = Standing(terms.horizon_s, terms.skew_bound_s)
         self._clocks = clocks
         shapes = UndocumentedShapes(alarms)
         self._fills = FillSums(orders, alarms, clocks.venue, terms.rest_lag_s)
@@ -174,7 +174,9 @@ class Listening:
 
     def take_executions(self, short: ShortOrder, rows: Iterable[bytes], now: Now) -> None:
         """Publish which executions of an order REST tells and nobody pushed: that is a gap, and no session's end."""
-        told = [element for element in map(READ[Stream.TRADES], rows) if element.key == short.order_id]
+        latest_ms = self._clocks.latest_date_ms(now)
+        told = [READ[Stream.TRADES](row).dated_by(latest_ms) for row in rows]
+        told = [element for element in told if element.key == short.order_id]
         missed = [element for element in told if not self._router.is_known_trade(element)]
         if missed and not len(self._gaps):
             self.missed(f"REST knows executions of order {short.order_id} that were not pushed", now)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from bridge.contract.topics import Stream
-from bridge.core.clocks import MeasuredClock
+from bridge.core.clocks import Clocks
 from bridge.core.element import READ
 from bridge.core.now import Now
 from bridge.core.orders import Orders
@@ -26,13 +26,14 @@ class OverduePushes:
         standing: Standing,
         router: Router,
         publish: Callable[[Iterable[Outgoing]], None],
-        venue: MeasuredClock,
+        clocks: Clocks,
     ) -> None:
         self._orders = orders
         self._standing = standing
         self._router = router
         self._publish = publish
-        self._venue = venue
+        self._clocks = clocks
+        self._venue = clocks.venue
         self._asked_ms: dict[str, int] = {}
         """Orders that REST has told instead, and the venue's time of that."""
 
@@ -46,7 +47,7 @@ class OverduePushes:
 
     def take(self, row: bytes, now: Now) -> None:
         """Publish what REST tells of an order, unless its push has come meanwhile."""
-        element = READ[Stream.ORDERS](row)
+        element = READ[Stream.ORDERS](row).dated_by(self._clocks.latest_date_ms(now))
         if self._standing.news(element) is News.NEWER:
             self._publish(self._router.publish(element, now, recovered=True))
             self._asked_ms[element.key] = self._venue.read_at(now.mono).latest

@@ -65,6 +65,7 @@ class Recovery:
         self._rest_lag_s = rest_lag_s
         self._rest_lag_ms = int(rest_lag_s * 1000)
         self._audit_period_s = audit_period_s
+        self._clocks = clocks
         self._venue = clocks.venue
         # What was muted on the last link and not found by then lies so far before its end.
         self._overlap_ms = _OVERLAP_MS + int((audit_period_s + rest_lag_s) * 1000)
@@ -80,7 +81,7 @@ class Recovery:
         self._disputed: dict[tuple[Stream, str, int], float] = {}
         """What the last sweep has found of both."""
         self._untold_ends = UntoldEnds(rest_lag_s)
-        self.overdue = OverduePushes(orders, standing, router, publish, self._venue)
+        self.overdue = OverduePushes(orders, standing, router, publish, clocks)
         self._looked_boot_s = -inf
         self._audited_boot_s = -inf
         self.sweep_at = 0.0
@@ -141,10 +142,10 @@ class Recovery:
     def take(self, sweep: Sweep, stream: Stream, rows: Iterable[bytes], now: Now) -> set[str]:
         """Take rows in the shape of the stream's push, and return their keys."""
         keys = set()
+        latest_ms = self._clocks.latest_date_ms(now)
         for row in rows:
             try:
-                element = READ[stream](row)
-                element = find_refused(element, self._orders)
+                element = find_refused(READ[stream](row), self._orders).dated_by(latest_ms)
             except UNREADABLE:
                 sweep.unreadable += 1
                 continue
@@ -188,12 +189,13 @@ class Recovery:
         One whose end is known, by an answer of REST, and was not pushed lives on for readers until it is published.
         """
         before_ms = self._told_until_ms(sweep) if sweep.is_audit else self._login_ms
+        latest_ms = self._clocks.latest_date_ms(sweep.began)
         live = [order for order in self._orders.live() if order.order_id not in listed]
         for order_id in self._standing.live_orders():
             order = self._orders.find(order_id, None) if order_id not in listed else None
             if order is not None and order.over:
                 live.append(order)
-        return [order for order in live if order.known_ms <= before_ms]
+        return [order for order in live if not before_ms < order.known_ms <= latest_ms]
 
     def unaccounted(self, sweep: Sweep, order_id: str, word: str, now: Now) -> OrderPush | None:
         """Note that a whole list of open orders lacks one, and what state the venue tells of it; empty for none.

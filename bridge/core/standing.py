@@ -30,8 +30,8 @@ class Stood(Struct, frozen=True, gc=False):
     """The newest state of one key. `published_ms` is when it last went to its topic.
 
     `told_ms` is from when on the venue's every word knows it: when it was first published, and what was missed, when
-    it happened. Both are on the clock that never steps. `dated_ms` is the venue's time of it: as it says, but no later
-    than it came; where it says none, when it came; 0 where neither is known.
+    it happened. Both are on the clock that never steps. `dated_ms` is the venue's time of it: as it says, unless that
+    is surely yet to come; else, and where it says none, when it came; 0 where neither is known.
     """
 
     element: Element
@@ -55,8 +55,9 @@ class News(Enum):
 class Standing:
     """The newest states; orders that are over are kept too, the oldest forgotten first but for their names."""
 
-    def __init__(self, horizon_s: float) -> None:
+    def __init__(self, horizon_s: float, skew_bound_s: float) -> None:
         self._horizon_ms = int(horizon_s * 1000)
+        self._bound_ms = int(skew_bound_s * 1000)
         self._refresh_ms = int(horizon_s * 1000 * _REFRESH_SHARE)
         # Those that were published longest ago come first.
         self._live: dict[Stream, dict[str, Stood]] = {stream: {} for stream in STATE_STREAMS}
@@ -81,7 +82,7 @@ class Standing:
             known_ms = now_ms if told_ms is None else told_ms
             stood = Stood(_kept(element), now_ms, known_ms, recovered=True, dated_ms=element.time_ms)
         else:
-            stood = _pushed(element, now_ms, arrived)
+            stood = self._date(element, now_ms, arrived)
         if known is not None and _is_older(stood, known):
             self._stand(msgspec.structs.replace(known, published_ms=now_ms))
             return known
@@ -92,7 +93,7 @@ class Standing:
         """Let a state stand that an earlier owner published, the earlier ones first; `stamped_ms` is in Unix ms."""
         self._live[element.stream].pop(element.key, None)
         # The broker's clock and the venue's may differ.
-        stood = _pushed(element, published_ms, ReadMs(stamped_ms, stamped_ms + UNMEASURED_MS))
+        stood = self._date(element, published_ms, ReadMs(stamped_ms, stamped_ms + UNMEASURED_MS))
         self._stand(msgspec.structs.replace(stood, recovered=recovered))
 
     def forget(self, stream: Stream, key: str) -> None:
@@ -211,6 +212,19 @@ class Standing:
         stood = (self._live[stream].get(key) or self._over.get(key) for key in keys)
         return [one for one in stood if one is not None]
 
+    def _date(self, element: Element, now_ms: int, arrived: ReadMs) -> Stood:
+        """Date a state that was pushed: one whose time is surely yet to come is as old as its arrival.
+
+        The venue has more clocks than the one that was read. Where that was behind them, what comes next may be dated
+        before this arrival, and is newer all the same.
+        """
+        is_possible = 0 < element.time_ms <= arrived.latest + self._bound_ms
+        dated_ms = element.time_ms if is_possible else arrived.earliest
+        if element.time_ms > dated_ms:
+            surely_ms = max(dated_ms - self._bound_ms, 0)
+            element = msgspec.structs.replace(element, progress=element.progress._replace(time_ms=surely_ms))
+        return Stood(_kept(element), now_ms, now_ms, recovered=False, dated_ms=dated_ms)
+
     def _stand(self, stood: Stood) -> None:
         element = stood.element
         if not element.progress.over:
@@ -230,20 +244,13 @@ def _kept(element: Element) -> Element:
     return msgspec.structs.replace(element, order=None) if element.order is not None else element
 
 
-def _pushed(element: Element, now_ms: int, arrived: ReadMs) -> Stood:
-    """Date a state that was pushed: one whose time is yet to come is as old as its arrival."""
-    dated_ms = arrived.earliest if not 0 < element.time_ms <= arrived.latest else element.time_ms
-    if element.time_ms > dated_ms:
-        element = msgspec.structs.replace(element, progress=element.progress._replace(time_ms=dated_ms))
-    return Stood(_kept(element), now_ms, now_ms, recovered=False, dated_ms=dated_ms)
-
-
 def _is_older(one: Stood, other: Stood) -> bool:
     """Whether a state came before another.
 
-    One without a time is taken in the order of its arrival, and so is a row that REST insists on.
+    One without a time, or with one that is yet to come, is taken in the order of its arrival, and so is a row that REST
+    insists on.
     """
     here, there = one.element.progress, other.element.progress
-    if one.recovered or not one.element.time_ms:
+    if one.recovered or not 0 < one.element.time_ms <= one.dated_ms:
         return here[:_WITHOUT_TIME] < there[:_WITHOUT_TIME]
     return here < there

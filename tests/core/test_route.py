@@ -38,7 +38,7 @@ class Routed:
         self.trades: list[TradePush] = []
         self.conflicts: list[str] = []
         self.router = Router(
-            Standing(3600),
+            Standing(3600, 5),
             lambda push, _: self.orders.append(push),
             lambda push, _: self.trades.append(push),
             lambda detail, _: self.conflicts.append(detail),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 T = LOGIN_MS
 ARRIVED = ReadMs(T + 50, T + 50)
 HORIZON_S = 3600
+BOUND_S = 5
 REFRESH_MS = 2_880_000
 
 
@@ -26,7 +27,7 @@ def _of(stream: Stream, row: "Row") -> Element:
 
 def _orders(*rows: "Row") -> tuple[Standing, list[Element]]:
     elements = [_of(Stream.ORDERS, row) for row in rows]
-    return Standing(HORIZON_S), elements
+    return Standing(HORIZON_S, BOUND_S), elements
 
 
 def test_an_older_state_gives_the_newer_one_back() -> None:
@@ -98,7 +99,7 @@ def test_one_state_in_two_spellings_is_one(pushed: dict[str, str], row: dict[str
 
 def test_a_state_without_time_is_as_old_as_its_arrival() -> None:
     """What REST dates before that may be behind it; what it dates later is newer."""
-    standing = Standing(HORIZON_S)
+    standing = Standing(HORIZON_S, BOUND_S)
     standing.take(_of(Stream.POSITIONS, position(0, "5")), T, ARRIVED)
     rows = [position(ARRIVED.earliest - 1, "3"), position(ARRIVED.earliest + 1, "3"), position(0, "3")]
     told = [standing.news(_of(Stream.POSITIONS, row)) for row in rows]
@@ -108,7 +109,7 @@ def test_a_state_without_time_is_as_old_as_its_arrival() -> None:
 def test_a_date_that_is_yet_to_come_is_not_believed() -> None:
     """It would stand over everything that is pushed until then; a successor does not believe it either."""
     for remembered in (False, True):
-        standing = Standing(HORIZON_S)
+        standing = Standing(HORIZON_S, BOUND_S)
         ahead = _of(Stream.ASSETS, asset(T + 3_600_000, "1"))
         if remembered:
             standing.remember(ahead, T, T)
@@ -121,7 +122,7 @@ def test_a_date_that_is_yet_to_come_is_not_believed() -> None:
 def test_without_a_time_the_order_of_arrival_tells(stream: Stream, make: type) -> None:
     """The stream is in order: the later of two states without a time, or of one time, stands."""
     for at_ms in (0, T):
-        standing = Standing(HORIZON_S)
+        standing = Standing(HORIZON_S, BOUND_S)
         standing.take(_of(stream, make(T, "1")), T, ARRIVED)
         assert standing.take(_of(stream, make(at_ms, "2")), T, ARRIVED) is None
         assert standing.news(_of(stream, make(at_ms, "2"))) is News.NOTHING
@@ -184,7 +185,7 @@ def test_ended_orders_are_kept_up_to_a_number_of_bytes(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("stream", sorted(STATE_STREAMS))
 def test_every_live_state_is_due_before_its_last_record_leaves_the_horizon(stream: Stream) -> None:
     """Not before, once, as it stands, and again one such time later."""
-    standing = Standing(HORIZON_S)
+    standing = Standing(HORIZON_S, BOUND_S)
     row = {Stream.ORDERS: order(T), Stream.ASSETS: asset(T), Stream.POSITIONS: position(T)}[stream]
     standing.take(_of(stream, row), T)
     assert standing.due(T + REFRESH_MS - 1) == []
@@ -238,7 +239,7 @@ def test_what_an_earlier_owner_published_stands_as_its_topic_ends() -> None:
 
 def test_a_full_list_tells_what_is_gone() -> None:
     """Of that stream, and of what was told before a time; when it was published again does not matter."""
-    standing = Standing(HORIZON_S)
+    standing = Standing(HORIZON_S, BOUND_S)
     for name, told_ms in (("a", T), ("b", T), ("c", T + 1)):
         standing.take(_of(Stream.POSITIONS, position(T, sym=name)), told_ms, ARRIVED)
     standing.take(_of(Stream.ASSETS, asset(T)), T, ARRIVED)
@@ -249,7 +250,7 @@ def test_a_full_list_tells_what_is_gone() -> None:
 
 def test_a_state_means_something_else_by_quantity_and_not_by_spelling() -> None:
     """Nothing of a key that nobody was told of is as good as its state of nothing."""
-    standing = Standing(HORIZON_S)
+    standing = Standing(HORIZON_S, BOUND_S)
     standing.take(_of(Stream.ASSETS, asset(T, "1")), T, ARRIVED)
     rows = (asset(T, "1.0"), asset(T, "2"), asset(T, "1", frozen="1"), asset(T, "1", "BTC"), asset(T, "0", "BTC"))
     told = [standing.says_otherwise(_of(Stream.ASSETS, row)) for row in rows]
@@ -258,7 +259,7 @@ def test_a_state_means_something_else_by_quantity_and_not_by_spelling() -> None:
 
 def test_what_was_lost_with_its_topic_is_published_again() -> None:
     """Everything that lives, and orders that ended within the last horizon; by and by, and each once."""
-    standing = Standing(HORIZON_S)
+    standing = Standing(HORIZON_S, BOUND_S)
     ended_long_ago, ended, live = (
         _of(Stream.ORDERS, order(T, state, filled) | {"orderId": order_id})
         for order_id, state, filled in (("1", "FILLED", "1"), ("2", "FILLED", "1"), ("3", "OPEN", "0"))
@@ -279,7 +280,7 @@ def test_what_was_lost_with_its_topic_is_published_again() -> None:
 def test_what_was_lost_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else waits for it; what ends or goes meanwhile is not told as it was."""
     monkeypatch.setattr(room, "_REFRESHED_AT_ONCE", 2)
-    standing = Standing(HORIZON_S)
+    standing = Standing(HORIZON_S, BOUND_S)
     elements = [_of(Stream.ASSETS, asset(T) | {"coin": coin}) for coin in ("A", "B", "C")]
     for element in elements:
         standing.take(element, T, ARRIVED)

@@ -43,7 +43,7 @@ ORDER_ID, POSITION_KEY, COIN = ORDER["orderId"], "BINANCE_PERP_BTC_USDT:NONE", "
 
 def router() -> Router:
     """Make a router that has published nothing; what it tells besides is passed over."""
-    return Router(Standing(3600), lambda _push, _now: None, lambda _push, _now: None, lambda _detail, _now: None)
+    return Router(Standing(3600, 5), lambda _push, _now: None, lambda _push, _now: None, lambda _detail, _now: None)
 
 
 def arrive(to: Router, channel: str, row: object) -> list[Outgoing]:
