@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
@@ -19,14 +18,13 @@ from bridge.contract.pushes import (
 )
 from bridge.contract.topics import Stream
 from bridge.core.odd_fields import UNREADABLE, decode_push, has_id
-from bridge.core.orders import NOTHING, Progress, canonical_state, milliseconds, progress
+from bridge.core.orders import NOTHING, Progress, canonical_state, milliseconds, progress, read_quantity
 
 __all__ = ["NOWHERE", "READ", "UNREADABLE", "Element", "differs", "number"]
 
 NOWHERE: Final = "UNKNOWN"
 """Part of a key for what a push does not say."""
-_MAGNITUDE_MAX: Final = 64
-"""Powers of ten; a number beyond them is no price or quantity, and writing it out could fill the memory."""
+_USUAL_CHARS_MAX: Final = 64
 
 
 _is_written_in_one_way: Final = re.compile(r"-?(?:[1-9][0-9]*(?:\.[0-9]*[1-9])?|0\.[0-9]*[1-9])|0", re.ASCII).fullmatch
@@ -71,13 +69,10 @@ def number(text: Amount | None) -> str:
     """Write a decimal in one way, so that `0.50` and `0.5` name the same fact; other text stays as it is."""
     if text is None or text == "":
         return "0"
-    if isinstance(text, str) and len(text) <= _MAGNITUDE_MAX and _is_written_in_one_way(text):
+    if isinstance(text, str) and len(text) <= _USUAL_CHARS_MAX and _is_written_in_one_way(text):
         return text
-    try:
-        value = Decimal(str(text))
-    except InvalidOperation:
-        return str(text)
-    if not value.is_finite() or abs(value.adjusted()) > _MAGNITUDE_MAX:
+    value = read_quantity(text)
+    if value is None:
         return str(text)
     plain = format(value, "f")
     plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
@@ -96,6 +91,14 @@ class _Holding(Struct, rename="camel"):
 
 
 _holding: Final = msgspec.json.Decoder(_Holding)
+
+
+def _read_holding(value: bytes) -> _Holding:
+    """Read them; where one is a number that no float holds, none of them is told."""
+    try:
+        return _holding.decode(value)
+    except UNREADABLE:
+        return _Holding()
 
 
 def _normalize_amount(text: object) -> str | None:
@@ -157,7 +160,7 @@ def _trade(value: bytes) -> Element:
 def _asset(value: bytes) -> Element:
     push, value = decode_push(value, AssetPush)
     time_ms = milliseconds(push.update_at)
-    held = _holding.decode(value)
+    held = _read_holding(value)
     # The venue tells a loan only while there is one (LTP docs, change log); who tells a debt tells all of a balance.
     loan = "0" if held.loan is None and held.debt is not None else held.loan
     told = (push.balance, push.frozen, held.available, held.debt, held.borrow, held.overdraw, loan)
@@ -178,7 +181,7 @@ def _position(value: bytes) -> Element:
     time_ms = milliseconds(push.update_at)
     side = push.position_side or "NONE"
     quantity = number(push.position_qty)
-    price, leverage = _normalize_amount(push.avg_price), _normalize_amount(_holding.decode(value).leverage)
+    price, leverage = _normalize_amount(push.avg_price), _normalize_amount(_read_holding(value).leverage)
     return Element(
         Stream.POSITIONS,
         f"{push.sym}:{'NONE' if side == 'NET' else side}",

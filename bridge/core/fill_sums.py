@@ -16,7 +16,7 @@ from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import MeasuredClock
 from bridge.core.element import Element
 from bridge.core.now import Now
-from bridge.core.orders import Orders, milliseconds
+from bridge.core.orders import Orders, milliseconds, read_quantity
 
 SUMS_MAX: Final = 10_000
 """So many orders' sums are kept, the oldest forgotten first. One that was forgotten costs a question, and no more."""
@@ -31,8 +31,9 @@ _LACKED: Final = 2
 _NAME_CHARS_MAX: Final = 64
 _EARLIER_MS: Final = 60_000
 """An execution may be dated so long before its order: the venue has more than one clock."""
-_EXACT: Final = Context(prec=100, traps=[])
+_EXACT: Final = Context(prec=400, traps=[])
 _ZERO: Final = Decimal(0)
+_NO_NUMBER: Final = Decimal("NaN")
 
 
 class ShortOrder(Struct):
@@ -173,7 +174,8 @@ def _product(sym: str) -> str:
 
 def _number(amount: Amount) -> Decimal:
     """Read a quantity exactly; what is no number makes no sum."""
-    return _EXACT.create_decimal(str(amount))
+    number = read_quantity(amount)
+    return _NO_NUMBER if number is None else number
 
 
 def _is_less(total: Decimal, executed: Decimal) -> bool:

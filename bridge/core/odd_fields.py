@@ -4,6 +4,7 @@ The venue documents ids, decimals and times as text, and its own fixtures have n
 decision needs makes nothing unreadable.
 """
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Final, TypeVar
 
@@ -26,6 +27,11 @@ _NEEDED: Final[dict[type[Struct], tuple[str, ...]]] = {
 }
 """What says who and what a push is about: without it there is nothing to publish it under."""
 _REPLACED: Final = "\ufffd".encode()
+_NO_TEXT: Final = b"\xff"
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+"""An escape in JSON; the group is half of a character that takes two."""
 _NULL: Final = Raw(b"null")
 _EMPTY: Final = Raw(b'""')
 
@@ -47,6 +53,11 @@ def decode_push(value: bytes, kind: type[P]) -> tuple[P, bytes]:
     except msgspec.ValidationError:
         mended = _as_documented(value, kind, _NEEDED[kind])
     return msgspec.json.decode(mended, type=kind), mended
+
+
+def without_half_characters(text: bytes) -> bytes:
+    """Write each escaped half of a character as a byte that is no text, which holds up only what reads it."""
+    return _ESCAPE.sub(lambda escape: _NO_TEXT if escape[1] else escape[0], text)
 
 
 def has_id(trade: TradePush) -> bool:

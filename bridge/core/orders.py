@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from bridge.contract.pushes import OrderPush, Text
+from bridge.contract.pushes import Amount, OrderPush, Text
 
 TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "REJECT", "FAIL", "EXPIRED"})
 """States that an order never leaves (LTP docs, Enum Definitions; EXPIRED was seen)."""
@@ -23,6 +23,9 @@ _OVER_BYTES_MAX: Final = 8 * 1024 * 1024
 _AMENDED_REMEMBERED_MAX: Final = 10_000
 _SUCCESSORS_REMEMBERED_MAX: Final = 25_000
 _UNSHOWN_REMEMBERED_MAX: Final = 10_000
+_QUANTITY_CHARS_MAX: Final = 200
+_MAGNITUDE_MAX: Final = 64
+"""Powers of ten."""
 _TIME_DIGITS_MAX: Final = 15
 _TIME_MAX_MS: Final = 253_402_300_799_999
 
@@ -55,16 +58,26 @@ class Progress(NamedTuple):
 NOTHING: Final = Progress(over=False, executed=Decimal(0), time_ms=0, stage=0)
 
 
+def read_quantity(amount: Amount | None) -> Decimal | None:
+    """Read a quantity or price exactly; None for what is none: to write such a number out could fill the memory."""
+    text = str(amount)
+    try:
+        value = Decimal(text) if len(text) <= _QUANTITY_CHARS_MAX else None
+    except InvalidOperation:
+        return None
+    is_one = value is not None and value.is_finite() and abs(value.adjusted()) <= _MAGNITUDE_MAX
+    return value if is_one else None
+
+
 def progress(push: OrderPush) -> Progress:
     """Tell how far an order's snapshot is. A state that nobody knows counts as live."""
-    state = canonical_state(push.order_state)
-    try:
-        executed = Decimal(str(push.executed_qty or 0))
-    except InvalidOperation:
-        executed = NOTHING.executed
-    if not executed.is_finite():
-        executed = NOTHING.executed
-    return Progress(state in TERMINAL, executed, milliseconds(push.update_at), _STAGES.get(state, _OTHER_STAGE))
+    state, executed = canonical_state(push.order_state), read_quantity(push.executed_qty)
+    return Progress(
+        state in TERMINAL,
+        NOTHING.executed if executed is None else executed,
+        milliseconds(push.update_at),
+        _STAGES.get(state, _OTHER_STAGE),
+    )
 
 
 class Order(Struct, frozen=True, gc=False, array_like=True):

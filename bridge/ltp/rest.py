@@ -19,11 +19,12 @@ from bridge.errors import ListTooLong, RowNotUnderstood, VenueError, VenueRefuse
 from bridge.ltp import codes
 from bridge.ltp.keys import describe_key_problem
 from bridge.ltp.network import Way
-from bridge.ltp.rest_get import NOT_UNDERSTOOD, Route, SignedGet
+from bridge.ltp.rest_get import Route, SignedGet
 from bridge.ltp.rest_pace import Family
 from bridge.ltp.rest_pages import AT_A_TIME, LIST_ROWS_MAX, PAGE_SIZE, PAGES_MAX, READINGS_MAX, ROWS_MAX, Listing, Page
 from bridge.ltp.rest_reach import spans
 from bridge.ltp.rows import AssetRow, OrderRow, Row, TradeRow, read_position, read_risk
+from bridge.ltp.wire import NOT_UNDERSTOOD
 
 _log = structlog.get_logger()
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-import msgspec
 import structlog
 from aiohttp import ClientResponse, ClientTimeout
 from msgspec import Raw, Struct
@@ -30,8 +29,6 @@ _OK: Final = range(200, 300)
 _SERVER_FAULT: Final = 500
 _TOO_MANY_REQUESTS: Final = frozenset({429, 100_429})
 _DATE_GRANULARITY_MS: Final = 1000
-NOT_UNDERSTOOD: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What msgspec raises for bytes that do not say what they should."""
 
 
 class Route(NamedTuple):
@@ -181,8 +178,8 @@ def _coded(path: str, status: int, body: bytes) -> tuple[int, _Envelope]:
     if status >= _SERVER_FAULT:
         raise _Silent(f"GET {path}: HTTP {status}")
     try:
-        envelope = msgspec.json.decode(body, type=_Envelope)
-    except NOT_UNDERSTOOD as error:
+        envelope = wire.read_json(body, _Envelope)
+    except wire.NOT_UNDERSTOOD as error:
         raise _Silent(f"GET {path}: HTTP {status}, not the venue's JSON: {error}") from None
     code = wire.number(envelope.code)
     if code is None or (code in codes.SUCCESS and status not in _OK):

@@ -42,7 +42,7 @@ def _text(fields: _Fields, name: str) -> str:
     """Return a value's text, without quotes; empty where the field is missing, null or no single value."""
     token = bytes(fields.get(name, _NULL))
     if token.startswith(b'"'):
-        return msgspec.json.decode(token, type=str)
+        return msgspec.json.decode(token.decode(errors="replace"), type=str)
     return "" if token == b"null" or token[:1] in b"[{" else token.decode()
 
 

@@ -7,12 +7,13 @@ that nobody above needs to know of it: numbers as strings, `msg` or `message`, e
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.core.odd_fields import without_half_characters
 from bridge.core.traffic import Answer, Push, Unreadable
 from bridge.ltp import codes
 
@@ -61,12 +62,28 @@ _TIME_MS_MIN: Final = 10**12
 """The year 2001. What is less is no time in ms."""
 _FLOAT_MAX: Final = 10**15
 """A larger float may not be the whole number that was written."""
+_MENDED_BYTES_MAX: Final = 2 * 1024 * 1024
+"""What is longer takes too long to mend."""
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _ANSWERED: Final = frozenset({"login", "error", PLACE, REPLACE, CANCEL, CANCEL_ALL})
 """The events of answers that the venue documents (LTP docs, Place Order and the pages beside it)."""
-_NOT_READABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-_envelope: Final = msgspec.json.Decoder(_Envelope)
+NOT_UNDERSTOOD: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What reading the venue's JSON may raise."""
 _order_names: Final = msgspec.json.Decoder(_OrderNames)
+
+
+T = TypeVar("T")
+
+
+def read_json(text: bytes, kind: type[T]) -> T:
+    """Read what the venue sent; half of a character in one of its rows holds up no other. Raises NOT_UNDERSTOOD."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError:
+        if len(text) > _MENDED_BYTES_MAX:
+            raise
+        mended = without_half_characters(text)
+    return msgspec.json.decode(mended, type=kind)
 
 
 def number(code: object) -> int | None:
@@ -95,7 +112,7 @@ def _answer(envelope: _Envelope, event: str, code: int, push: Push | None) -> An
     names = _OrderNames()
     if isinstance(envelope.data, Raw):
         # null, "" or a list: an answer that names no order
-        with contextlib.suppress(*_NOT_READABLE):
+        with contextlib.suppress(*NOT_UNDERSTOOD):
             names = _order_names.decode(envelope.data)
     return Answer(
         request_id=_name(envelope.id),
@@ -122,8 +139,8 @@ def decode(raw: bytes) -> Frame:
 
 def _read_frame(text_of_it: bytes, raw: bytes) -> Frame:
     try:
-        envelope = _envelope.decode(text_of_it)
-    except _NOT_READABLE as error:
+        envelope = read_json(text_of_it, _Envelope)
+    except NOT_UNDERSTOOD as error:
         return Unreadable(raw, f"not a frame of the venue's protocol: {error}")
     if envelope.code is None and isinstance(envelope.channel, str) and isinstance(envelope.data, Raw):
         return Push(envelope.channel, bytes(envelope.data), raw)

@@ -182,6 +182,15 @@ async def test_a_row_that_cannot_be_read_hides_no_other(serve: Serve, client: Cl
     assert ([row.order.order_id for row in rows], rows.unreadable) == (["1"], 1)
 
 
+async def test_half_of_a_character_hides_no_row(serve: Serve, client: Client, clock: Callable[[], Now]) -> None:
+    """The venue may cut a text in the middle of one: neither the page nor its row is unreadable."""
+    odd = TRADE.replace('"clientOrderId":"c"', r'"clientOrderId":"c","tradingFee":"\ud83d"')
+    async with client(await serve(paged([[odd % "1", TRADE % "2"]]))) as venue:
+        rows = await read_all(venue.executions(SYM, clock().wall_ms - DAY_MS))
+    assert ([row.trade.transaction_id for row in rows], rows.unreadable) == (["1", "2"], 0)
+    assert json.loads(rows[0].raw)["tradingFee"] == "\N{REPLACEMENT CHARACTER}"
+
+
 async def test_pages_without_end_are_given_up(serve: Serve, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A venue whose list never ends is an error, not half an answer."""
     monkeypatch.setattr(rest, "PAGES_MAX", 2)

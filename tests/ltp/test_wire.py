@@ -2,11 +2,13 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.traffic import Answer, Push, Unreadable
+from bridge.ltp import wire
 from bridge.ltp.wire import Frame, LoginAnswer, Pong, decode, encode_action, encode_login, encode_ping
 
 
@@ -246,3 +248,23 @@ def test_a_code_without_an_event_answers_nothing(code: bytes) -> None:
     """Even under a request of ours: nobody documents such a frame, and facts settle the request."""
     assert isinstance(decode(b'{"id":"1x2x3","code":%s,"msg":"exists"}' % code), Unreadable)
     assert isinstance(decode(b'{"id":"1x2x3","code":%s,"channel":"Orders","data":{"orderId":"5"}}' % code), Push)
+
+
+@pytest.mark.parametrize("escape", [r"\ud83d", r"\uD83D", r"x\udc00", r"\ud800\u0041", r"\\\ud800"])
+def test_half_of_a_character_holds_up_no_other_element_of_a_push(escape: str) -> None:
+    """It is a byte that is no text; what only looks like half of one, or is whole, stays."""
+    whole = rb'{"a":"\\ud800 \ud83d\ude00 \n"}'
+    raw = b'{"channel":"Trades","data":[{"a":"%s"},%s]}' % (escape.encode(), whole)
+    frame = wire.decode(raw)
+    assert isinstance(frame, Push)
+    assert frame.frame == raw
+    assert frame.data.endswith(b"," + whole + b"]")
+    assert b"\xff" in frame.data
+    assert msgspec.json.decode(frame.data, type=list[msgspec.Raw])
+
+
+def test_what_is_too_long_to_be_mended_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would hold up everything else."""
+    raw = rb'{"channel":"Trades","data":[{"a":"\ud83d"}]}'
+    monkeypatch.setattr(wire, "_MENDED_BYTES_MAX", len(raw) - 1)
+    assert isinstance(wire.decode(raw), Unreadable)
