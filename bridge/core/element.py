@@ -18,7 +18,7 @@ from bridge.contract.pushes import (
 )
 from bridge.contract.topics import Stream
 from bridge.core.odd_fields import UNREADABLE, decode_push, has_id
-from bridge.core.orders import NOTHING, Progress, canonical_state, milliseconds, progress, read_quantity
+from bridge.core.orders import NOTHING, UNTOLD_END, Progress, canonical_state, milliseconds, progress, read_quantity
 
 __all__ = ["NOWHERE", "READ", "UNREADABLE", "Element", "differs", "number"]
 
@@ -77,6 +77,11 @@ def number(text: Amount | None) -> str:
     plain = format(value, "f")
     plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
     return plain if value else "0"
+
+
+def is_untold_end(element: Element) -> bool:
+    """Whether it is an order's end in the word for one that was not told."""
+    return element.progress.over and element.meaning[0] == UNTOLD_END
 
 
 class _Holding(Struct, rename="camel"):
@@ -138,10 +143,15 @@ def _order(value: bytes) -> Element:
     )
 
 
+def _exchange(name: str | None) -> str:
+    """Write an exchange in one way: stream and REST need not agree on its case."""
+    return (name or "").strip().upper() or NOWHERE
+
+
 def _trade(value: bytes) -> Element:
     """Name a trade by its identity at the venue; one that has none is told from others by all that it says."""
     push, value = decode_push(value, TradePush)
-    exchange = push.exchange_type or push.sym.split("_", 1)[0]
+    exchange = _exchange(push.exchange_type or push.sym.split("_", 1)[0])
     identity = f"trade:{exchange}:{push.sym}:{push.order_id}:{push.transaction_id}"
     meaning = (number(push.quantity), number(push.price), push.side.upper())
     is_named = has_id(push)
@@ -167,7 +177,7 @@ def _asset(value: bytes) -> Element:
     meaning = tuple(_normalize_amount(amount) for amount in told)
     return Element(
         Stream.ASSETS,
-        f"{push.exchange_type or NOWHERE}:{push.coin}",
+        f"{_exchange(push.exchange_type)}:{push.coin}",
         value,
         time_ms,
         progress=NOTHING._replace(time_ms=time_ms),
@@ -179,7 +189,7 @@ def _asset(value: bytes) -> Element:
 def _position(value: bytes) -> Element:
     push, value = decode_push(value, PositionPush)
     time_ms = milliseconds(push.update_at)
-    side = push.position_side or "NONE"
+    side = (push.position_side or "").strip().upper() or "NONE"
     quantity = number(push.position_qty)
     price, leverage = _normalize_amount(push.avg_price), _normalize_amount(_read_holding(value).leverage)
     return Element(
@@ -196,7 +206,7 @@ def _position(value: bytes) -> Element:
 def _margin_call(value: bytes) -> Element:
     push, value = decode_push(value, MarginCallPush)
     time_ms = milliseconds(push.update_at) or milliseconds(push.create_at)
-    return Element(Stream.MARGIN_CALLS, push.exchange_type or NOWHERE, value, time_ms)
+    return Element(Stream.MARGIN_CALLS, _exchange(push.exchange_type), value, time_ms)
 
 
 def _liquidation(value: bytes) -> Element:

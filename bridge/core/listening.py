@@ -7,7 +7,7 @@ from bridge.contract.session import Alarm, Cause, RecoveryComplete, SessionEvent
 from bridge.contract.topics import Stream
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import UNMEASURED_MS, Clocks, ReadMs
-from bridge.core.element import READ, UNREADABLE
+from bridge.core.element import READ, UNREADABLE, is_untold_end
 from bridge.core.fill_sums import FillSums, ShortOrder
 from bridge.core.gaps import Gap, GapLedger, in_numbers
 from bridge.core.now import Now
@@ -87,6 +87,8 @@ class Listening:
         age_ms = max(self._began.wall_ms - published_ms, 0)  # the clock of who published it may be ahead of ours
         self._standing.remember(element, self._began.boot_ms - age_ms, published_ms, recovered=recovered)
         if element.order is not None:
+            if recovered and is_untold_end(element):
+                self._orders.conclude_end(element.key)
             self._orders.seen(element.order)
 
     def forget(self, stream: Stream, key: bytes) -> None:

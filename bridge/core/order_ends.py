@@ -1,7 +1,5 @@
 """Orders whose end the venue does not tell: of which one a row without orderId is, and what is over without a word."""
 
-from typing import Final
-
 import msgspec
 from msgspec import Raw
 
@@ -10,10 +8,7 @@ from bridge.contract.topics import Stream
 from bridge.core.element import READ, Element
 from bridge.core.now import Now
 from bridge.core.odd_fields import decode_fields
-from bridge.core.orders import LIVE, TERMINAL, Order, Orders, canonical_state
-
-_UNTOLD: Final = "EXPIRED"
-"""The state of an order that is over and that no list and no answer names."""
+from bridge.core.orders import LIVE, TERMINAL, UNTOLD_END, Order, Orders, canonical_state
 
 
 def _with_fields(value: bytes, **texts: str) -> Element:
@@ -71,4 +66,4 @@ def end_untold(order: Order, last: bytes | None) -> Element:
     """Return the last snapshot of an order, or what is known of it, as over."""
     known = {"orderId": order.order_id, "clientOrderId": order.client_order_id or "", "sym": order.sym}
     value = last or msgspec.json.encode({name: text for name, text in known.items() if text is not None})
-    return _with_fields(value, orderState=_UNTOLD)
+    return _with_fields(value, orderState=UNTOLD_END)

@@ -13,6 +13,8 @@ TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "REJECT", "FAIL", "EXPIRED"}
 """States that an order never leaves (LTP docs, Enum Definitions; EXPIRED was seen)."""
 LIVE: Final = frozenset({"NEW", "OPEN", "PARTIALLY_FILLED"})
 """States of an order that may still be executed."""
+UNTOLD_END: Final = "EXPIRED"
+"""The end of an order that no list and no answer names; the venue may tell later that it goes on."""
 CANCELLED: Final = frozenset({"CANCELLED"})
 REFUSED: Final = frozenset({"REJECT", "FAIL"})
 _CANONICAL: Final = LIVE | TERMINAL
@@ -78,6 +80,11 @@ def progress(push: OrderPush) -> Progress:
         milliseconds(push.update_at),
         _STAGES.get(state, _OTHER_STAGE),
     )
+
+
+def goes_on(progress: Progress, after: Progress) -> bool:
+    """Whether a later snapshot shows that an order goes on after an end that was concluded, and not told."""
+    return not progress.over and progress.time_ms > after.time_ms and progress.executed >= after.executed
 
 
 class Order(Struct, frozen=True, gc=False, array_like=True):
@@ -182,6 +189,8 @@ class Orders:
         """When an order was last asked, or seen, to be replaced."""
         self._successors: dict[str, str] = {}
         self._made_by_replace: set[str] = set()
+        self._concluded: set[str] = set()
+        """Orders whose end the venue has not told."""
         self._may_be_replaced: dict[str, None] = {}
         """Orders that were cancelled while a replace was under way, and that no other is known to go on with."""
 
@@ -293,6 +302,10 @@ class Orders:
         self._may_be_replaced = dict.fromkeys(order.order_id for order in returning)
         return returning
 
+    def conclude_end(self, order_id: str) -> None:
+        """Note that the end of an order is concluded and not told: it may go on."""
+        self._concluded.add(order_id)
+
     def seen(self, push: OrderPush) -> Order:
         """Learn from a snapshot. What is over stays over, and an older snapshot changes nothing but what was not known.
 
@@ -302,7 +315,7 @@ class Orders:
         order_id = str(push.order_id)
         self._unshown.pop(order_id, None)
         known = self._of_id(order_id)
-        order = _read(push, known)
+        order = _read(push, known, may_go_on=order_id in self._concluded)
         if not order_id or order is known:
             return order
         if order.action.startswith("AMEND"):
@@ -319,6 +332,8 @@ class Orders:
 
     def _keep(self, order: Order) -> None:
         if not order.over:
+            self._over_bytes -= len(self._over.pop(order.order_id, b""))
+            self._concluded.discard(order.order_id)
             self._live[order.order_id] = order
             return
         self._live.pop(order.order_id, None)
@@ -351,13 +366,14 @@ class Orders:
         self._amended_ms.pop(order_id, None)
         self._successors.pop(order_id, None)
         self._made_by_replace.discard(order_id)
+        self._concluded.discard(order_id)
         self._may_be_replaced.pop(order_id, None)
         name = _unpack(packed).client_order_id
         if name and self._by_client_order_id.get(name) == order_id:
             del self._by_client_order_id[name]
 
 
-def _read(push: OrderPush, known: Order | None) -> Order:
+def _read(push: OrderPush, known: Order | None, *, may_go_on: bool) -> Order:
     """Return what is known of an order after a snapshot of it."""
     order = Order(
         order_id=str(push.order_id),
@@ -373,7 +389,8 @@ def _read(push: OrderPush, known: Order | None) -> Order:
     )
     if known is None:
         return order
-    newer, older = (order, known) if known.progress <= order.progress else (known, order)
+    is_newer = known.progress <= order.progress or (may_go_on and goes_on(order.progress, known.progress))
+    newer, older = (order, known) if is_newer else (known, order)
     if newer is known and None not in _lasting(known) and known.created_ms:
         return known
     same_snapshot = (newer.state, newer.updated_ms) == (older.state, older.updated_ms)

@@ -207,6 +207,7 @@ class Recovery:
             return None
         element = end_untold(order, self._standing.last(Stream.ORDERS, order_id))
         sweep.untold.append(f"{order_id} ({word or 'not told'})")
+        self._orders.conclude_end(order_id)
         self._publish(self._router.publish(element, now, recovered=True))
         if not sweep.is_audit:
             self._count(sweep, Stream.ORDERS, sweep.began.wall_ms, missed=False)

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.clocks import UNMEASURED_MS, ReadMs
-from bridge.core.element import NOWHERE, Element, differs
+from bridge.core.element import NOWHERE, Element, differs, is_untold_end
+from bridge.core.orders import goes_on
 from bridge.core.packed import RecentNumbers, digest
 
 _OVER_REMEMBERED_MAX: Final = 5000
@@ -83,7 +84,7 @@ class Standing:
             stood = Stood(_kept(element), now_ms, known_ms, recovered=True, dated_ms=element.time_ms)
         else:
             stood = self._date(element, now_ms, arrived)
-        if known is not None and _is_older(stood, known):
+        if known is not None and not _goes_on(stood.element, known) and _is_older(stood, known):
             self._stand(msgspec.structs.replace(known, published_ms=now_ms))
             return known
         self._stand(stood)
@@ -108,7 +109,7 @@ class Standing:
             return News.NOTHING if is_forgotten else News.NEWER
         here, there = element.progress[:_WITHOUT_TIME], known.element.progress[:_WITHOUT_TIME]
         if here != there:
-            return News.NEWER if there < here else News.NOTHING
+            return News.NEWER if there < here or _goes_on(element, known) else News.NOTHING
         if element.time_ms > known.dated_ms > 0 and element.stream is not Stream.ORDERS:
             return News.NEWER
         if not differs(element.meaning, known.element.meaning):
@@ -227,10 +228,12 @@ class Standing:
 
     def _stand(self, stood: Stood) -> None:
         element = stood.element
+        known = self._over.get(element.key)
         if not element.progress.over:
+            if known is not None:
+                self._over_bytes -= len(self._over.pop(element.key).element.value)
             self._live[element.stream][element.key] = stood
             return
-        known = self._over.get(element.key)
         self._over_bytes += len(element.value) - (len(known.element.value) if known is not None else 0)
         self._over[element.key] = stood
         while len(self._over) > _OVER_REMEMBERED_MAX or self._over_bytes > _OVER_BYTES_MAX:
@@ -242,6 +245,12 @@ class Standing:
 def _kept(element: Element) -> Element:
     """Return what is kept of an element: its fields are in its bytes."""
     return msgspec.structs.replace(element, order=None) if element.order is not None else element
+
+
+def _goes_on(element: Element, known: Stood) -> bool:
+    """Whether a state shows that an order goes on after an end that nobody pushed, and that was perhaps concluded."""
+    there = known.element
+    return known.recovered and is_untold_end(there) and goes_on(element.progress, there.progress)
 
 
 def _is_older(one: Stood, other: Stood) -> bool:

@@ -127,3 +127,12 @@ def test_a_bare_number_is_read_as_its_text(stream: Stream, value: float) -> None
     row = make(T) | {"balance": value, "positionQty": value}
     text = make(T) | {"balance": json.dumps(value), "positionQty": json.dumps(value)}
     assert READ[stream](raw(row)).meaning == READ[stream](raw(text)).meaning
+
+
+def test_the_case_of_an_exchange_and_a_side_makes_no_other_trade_and_no_other_key() -> None:
+    """Stream and REST need not agree on it."""
+    names = {READ[Stream.TRADES](raw(trade(1, exchangeType=name))).event_id for name in ("OKX", "okx", " Okx", "")}
+    assert names == {"trade:OKX:OKX_PERP_ETH_USDT:17:t-1"}
+    assert {READ[Stream.ASSETS](raw(asset(1, exchangeType=name))).key for name in ("OKX", "Okx")} == {"OKX:USDT"}
+    keys = {READ[Stream.POSITIONS](raw(position(1, positionSide=side))).key for side in ("NET", "none", "", "None")}
+    assert keys == {"OKX_PERP_ETH_USDT:NONE"}

@@ -210,3 +210,67 @@ def test_refusals_of_two_orders_that_are_not_named_are_two() -> None:
     one.remember(Stream.ORDERS, _refusal("remembered"))
     one.wait(3600)
     assert [record for record in one.tick() if record.stream is Stream.ORDERS] == []
+
+
+def _concluded(one: OneRecovery) -> Row:
+    """Let an order be pushed, and its end be concluded; return the push."""
+    pushed = order(one.now.wall_ms) | {"clientOrderId": "c"}
+    one.push(Stream.ORDERS, pushed)
+    for _ in range(3):
+        one.wait(31)
+        _look(one, "")
+    one.tick()
+    assert one.last(Stream.ORDERS)["17"] == pushed | {"orderState": "EXPIRED"}
+    return pushed
+
+
+@pytest.mark.parametrize("by_rest", [False, True])
+def test_an_order_goes_on_when_the_venue_says_so_after_its_end_was_concluded(*, by_rest: bool) -> None:
+    """Nobody told that end: what is pushed later stands, and what is listed later is a push that was missed."""
+    one = OneRecovery().healthy()
+    pushed = _concluded(one)
+    later = pushed | {"orderState": "PARTIALLY_FILLED", "executedQty": "0.5", "updateAt": str(one.now.wall_ms)}
+    if by_rest:
+        for verdict in (Verdict.NOTHING, Verdict.MISSED):
+            one.wait(31)
+            assert one.sweep(orders=[later]) is verdict
+        one.wait(31)
+        one.log_in()
+        one.sweep(orders=[later])
+    else:
+        one.push(Stream.ORDERS, later)
+    assert one.last(Stream.ORDERS)["17"] == later
+    found = one.account._orders.find("17", None)
+    assert found is not None
+    assert (found.state, found.over, one.account._orders._concluded) == ("PARTIALLY_FILLED", False, set())
+    ended = later | {"orderState": "CANCELLED", "updateAt": str(one.now.wall_ms + 1)}
+    one.push(Stream.ORDERS, ended, later)
+    assert one.last(Stream.ORDERS)["17"] == ended
+
+
+def test_a_concluded_end_stands_over_what_was_pushed_before() -> None:
+    """The push may come once more."""
+    one = OneRecovery().healthy()
+    pushed = _concluded(one)
+    one.push(Stream.ORDERS, pushed)
+    assert one.last(Stream.ORDERS)["17"] == pushed | {"orderState": "EXPIRED"}
+
+
+def test_an_end_that_was_pushed_stands_whatever_comes_later() -> None:
+    """It is the venue's own word."""
+    one = OneRecovery().healthy()
+    ended = order(one.now.wall_ms, "EXPIRED")
+    one.push(Stream.ORDERS, ended, order(one.now.wall_ms + 1))
+    assert one.last(Stream.ORDERS)["17"] == ended
+
+
+def test_a_successor_knows_a_concluded_end_from_the_topic() -> None:
+    """It was told by nobody, as what was recovered."""
+    heir = OneRecovery()
+    at_ms = heir.now.wall_ms - 120_000
+    heir.account.listening.remember(Stream.ORDERS, raw(order(at_ms, "EXPIRED")), at_ms, recovered=True)
+    heir.begin()
+    later = order(heir.now.wall_ms)
+    heir.push(Stream.ORDERS, later)
+    assert heir.last(Stream.ORDERS)["17"] == later
+    assert [found.order_id for found in heir.account._orders.live()] == ["17"]
