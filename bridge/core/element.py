@@ -18,7 +18,8 @@ from bridge.contract.pushes import (
 )
 from bridge.contract.topics import Stream
 from bridge.core.odd_fields import UNREADABLE, decode_push, has_id
-from bridge.core.orders import NOTHING, UNTOLD_END, Progress, canonical_state, milliseconds, progress, read_quantity
+from bridge.core.orders import NOTHING, UNTOLD_END, Progress, canonical_state, milliseconds, progress
+from bridge.core.quantities import read_quantity
 
 __all__ = ["NOWHERE", "READ", "UNREADABLE", "Element", "differs", "number"]
 

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from bridge.contract.pushes import TradePush
 from bridge.core.command import Pending
-from bridge.core.orders import Order, milliseconds, same_number
+from bridge.core.orders import Order, milliseconds
+from bridge.core.quantities import same_number
 
 
 def is_of(order: Order, place: Pending, since_ms: int, replaces: Iterable[Pending] = ()) -> bool:

@@ -16,7 +16,8 @@ from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import MeasuredClock
 from bridge.core.element import Element
 from bridge.core.now import Now
-from bridge.core.orders import Orders, milliseconds, read_quantity
+from bridge.core.orders import Orders, milliseconds
+from bridge.core.quantities import read_quantity
 
 SUMS_MAX: Final = 10_000
 """So many orders' sums are kept, the oldest forgotten first. One that was forgotten costs a question, and no more."""

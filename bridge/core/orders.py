@@ -1,13 +1,14 @@
 """The venue's orders as far as the bridge's own decisions need them: who is who, and what is over."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from bridge.contract.pushes import Amount, OrderPush, Text
+from bridge.contract.pushes import OrderPush, Text
+from bridge.core.quantities import is_part, read_quantity
 
 TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "REJECT", "FAIL", "EXPIRED"})
 """States that an order never leaves (LTP docs, Enum Definitions; EXPIRED was seen)."""
@@ -25,9 +26,6 @@ _OVER_BYTES_MAX: Final = 8 * 1024 * 1024
 _AMENDED_REMEMBERED_MAX: Final = 10_000
 _SUCCESSORS_REMEMBERED_MAX: Final = 25_000
 _UNSHOWN_REMEMBERED_MAX: Final = 10_000
-_QUANTITY_CHARS_MAX: Final = 200
-_MAGNITUDE_MAX: Final = 64
-"""Powers of ten."""
 _TIME_DIGITS_MAX: Final = 15
 _TIME_MAX_MS: Final = 253_402_300_799_999
 
@@ -58,17 +56,6 @@ class Progress(NamedTuple):
 
 
 NOTHING: Final = Progress(over=False, executed=Decimal(0), time_ms=0, stage=0)
-
-
-def read_quantity(amount: Amount | None) -> Decimal | None:
-    """Read a quantity or price exactly; None for what is none: to write such a number out could fill the memory."""
-    text = str(amount)
-    try:
-        value = Decimal(text) if len(text) <= _QUANTITY_CHARS_MAX else None
-    except InvalidOperation:
-        return None
-    is_one = value is not None and value.is_finite() and abs(value.adjusted()) <= _MAGNITUDE_MAX
-    return value if is_one else None
 
 
 def progress(push: OrderPush) -> Progress:
@@ -127,7 +114,7 @@ class Order(Struct, frozen=True, gc=False, array_like=True):
         """Whether it ended in a way that no other end can follow: not cancelled, nor filled with a part."""
         if not self.over or self.cancelled:
             return False
-        return self.state != "FILLED" or self.order_qty is None or not _is_part(self.progress.executed, self.order_qty)
+        return self.state != "FILLED" or self.order_qty is None or not is_part(self.progress.executed, self.order_qty)
 
     @property
     def known_ms(self) -> int:
@@ -138,21 +125,6 @@ class Order(Struct, frozen=True, gc=False, array_like=True):
     def exchange(self) -> str | None:
         """BINANCE, OKX or EDX."""
         return self.sym.split("_", 1)[0] if self.sym else None
-
-
-def same_number(one: str, other: str) -> bool:
-    """Whether two decimal strings mean one number."""
-    try:
-        return Decimal(one) == Decimal(other)
-    except InvalidOperation:
-        return one == other
-
-
-def _is_part(executed: Decimal, quantity: str) -> bool:
-    try:
-        return 0 < executed < Decimal(quantity)
-    except InvalidOperation:
-        return False
 
 
 def milliseconds(text: Text | None) -> int:

@@ -7,7 +7,7 @@ from one_recovery import CHANNELS, OneRecovery, asset, order, position, raw, tra
 
 from bridge.contract.topics import Stream
 from bridge.core.element import READ, number
-from bridge.core.orders import read_quantity
+from bridge.core.quantities import read_quantity
 from bridge.core.traffic import Push
 
 HUGE = ["1e400", "-1e400", "1e999999999", "1e-999999999", "1e999999999999999999999", "NaN", "sNaN", "-Infinity"]
