@@ -183,19 +183,19 @@ class Recovery:
             self._publish(self._router.publish(element, now, recovered=True))
             self._count(sweep, Stream.MARGIN_CALLS, now.wall_ms, missed=False)
 
-    def unlisted(self, sweep: Sweep, listed: AbstractSet[str]) -> list[Order]:
+    def unlisted(self, sweep: Sweep, listed: AbstractSet[str], now: Now) -> list[Order]:
         """Return the orders that were live before, and that the list of open orders lacks.
 
         One whose end is known, by an answer of REST, and was not pushed lives on for readers until it is published.
         """
         before_ms = self._told_until_ms(sweep) if sweep.is_audit else self._login_ms
-        latest_ms = self._clocks.latest_date_ms(sweep.began)
+        latest_ms = self._clocks.latest_date_ms(now)
         live = [order for order in self._orders.live() if order.order_id not in listed]
         for order_id in self._standing.live_orders():
             order = self._orders.find(order_id, None) if order_id not in listed else None
             if order is not None and order.over:
                 live.append(order)
-        return [order for order in live if not before_ms < order.known_ms <= latest_ms]
+        return [order for order in live if order.known_ms <= before_ms or order.updated_ms > latest_ms]
 
     def unaccounted(self, sweep: Sweep, order_id: str, word: str, now: Now) -> OrderPush | None:
         """Note that a whole list of open orders lacks one, and what state the venue tells of it; empty for none.

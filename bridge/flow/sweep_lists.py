@@ -83,13 +83,16 @@ class SweepLists:
         """Ask for what is open, for what has ended, and one by one for what is neither; return how many are open."""
         listed, is_whole = await self._read_open_orders(sweep)
         open_orders = len(listed)
-        unlisted = self._judge.unlisted(sweep, listed)
+        unlisted = self._judge.unlisted(sweep, listed, self._clock())
         begin_ms = sweep.since_ms
         if len(unlisted) > _ONE_BY_ONE_MAX:
             oldest_ms = min([begin_ms, *(order.created_ms for order in unlisted if order.created_ms)])
             begin_ms = min(begin_ms, max(oldest_ms, self._clock().wall_ms - _SEARCHED_MS))
         singly = await self._read_ended_orders(sweep, listed, begin_ms)
-        names = [*singly.items(), *((order.order_id, None) for order in self._judge.unlisted(sweep, listed))]
+        names = [
+            *singly.items(),
+            *((order.order_id, None) for order in self._judge.unlisted(sweep, listed, self._clock())),
+        ]
         for some in (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)):
             await together(*(self._read_order(sweep, order_id, row, is_whole=is_whole) for order_id, row in some))
             await self.make_durable()

@@ -208,7 +208,7 @@ def test_orders_that_were_live_for_long_are_asked_for_one_by_one() -> None:
     one = OneRecovery().healthy()
     one.push(Stream.ORDERS, order(LOGIN_MS + 60_000, order_id="old"), order(LOGIN_MS + 60_001, order_id="young"))
     sweep = _at_audit(one).recovery.begin(one.now)
-    assert [found.order_id for found in one.recovery.unlisted(sweep, set())] == ["old"]
+    assert [found.order_id for found in one.recovery.unlisted(sweep, set(), one.now)] == ["old"]
 
 
 def test_an_audit_looks_back_to_where_the_last_one_was_sure() -> None:

@@ -114,7 +114,16 @@ def test_an_order_that_is_dated_ahead_is_looked_for_when_it_is_not_listed() -> N
     one.push(Stream.ORDERS, order(one.now.wall_ms + HOUR_MS))
     one.wait(100)
     sweep = one.recovery.begin(one.now)
-    assert [found.order_id for found in one.recovery.unlisted(sweep, frozenset())] == ["17"]
+    assert [found.order_id for found in one.recovery.unlisted(sweep, frozenset(), one.now)] == ["17"]
+
+
+def test_an_order_that_comes_to_be_while_a_sweep_is_under_way_is_not_looked_for() -> None:
+    """However long that takes: its list may be from before the order."""
+    one = OneRecovery().healthy()
+    sweep = one.recovery.begin(one.now)
+    one.wait(60)
+    one.push(Stream.ORDERS, order(one.now.wall_ms))
+    assert one.recovery.unlisted(sweep, frozenset(), one.now) == []
 
 
 def test_an_overdue_order_that_rest_dates_ahead_does_not_stand_over_its_pushes() -> None:

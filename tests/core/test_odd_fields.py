@@ -10,7 +10,7 @@ from one_recovery import CHANNELS, LOGIN_MS, OneRecovery, asset, order, position
 from bridge.contract.pushes import MarginCallPush, OrderPush, TradePush
 from bridge.contract.topics import Stream
 from bridge.core.element import READ
-from bridge.core.odd_fields import UNREADABLE, decode_push
+from bridge.core.odd_fields import UNREADABLE, decode_push, without_half_characters
 from bridge.core.traffic import Push
 
 
@@ -124,3 +124,10 @@ def test_a_margin_call_needs_nothing() -> None:
     """No field of it is documented as always there."""
     push, _ = decode_push(b'{"exchangeType":7,"accountStatus":[]}', MarginCallPush)
     assert (push.exchange_type, push.account_status) == ("7", None)
+
+
+def test_half_of_an_escaped_character_is_a_byte_that_is_no_text() -> None:
+    """What is whole, or only looks like it, stays."""
+    whole = rb'{"a":"\\ud83d \ud83d\ude00 \n"}'
+    assert without_half_characters(whole) == whole
+    assert without_half_characters(rb"\ud83d\ud83d\ude00\ude00") == b"\xff" + rb"\ud83d\ude00" + b"\xff"

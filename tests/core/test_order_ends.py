@@ -15,7 +15,7 @@ SYM = "OKX_PERP_ETH_USDT"
 def _look(one: OneRecovery, word: str) -> list[str]:
     """Let an audit's whole lists lack every order; return which it asks for, of which REST tells that state."""
     sweep = one.recovery.begin(one.now)
-    asked = [found.order_id for found in one.recovery.unlisted(sweep, set())]
+    asked = [found.order_id for found in one.recovery.unlisted(sweep, set(), one.now)]
     for order_id in asked:
         ended = one.recovery.unaccounted(sweep, order_id, word, one.now)
         if ended is not None:
@@ -59,12 +59,12 @@ def test_an_end_that_only_a_question_told_is_asked_for_until_it_is_published() -
     for verdict in (Verdict.NOTHING, Verdict.MISSED):
         one.wait(60)
         sweep = one.recovery.begin(one.now)
-        assert [found.order_id for found in one.recovery.unlisted(sweep, set())] == ["17"]
+        assert [found.order_id for found in one.recovery.unlisted(sweep, set(), one.now)] == ["17"]
         one.take(sweep, Stream.ORDERS, end)
         assert one.end(sweep) is verdict
     one.log_in().sweep(orders=[end])
     assert one.last(Stream.ORDERS)["17"] == end
-    assert one.recovery.unlisted(one.recovery.begin(one.now), set()) == []
+    assert one.recovery.unlisted(one.recovery.begin(one.now), set(), one.now) == []
 
 
 def test_one_look_that_finds_it_begins_anew() -> None:

@@ -222,7 +222,7 @@ def test_orders_that_the_list_lacks_are_named_if_they_were_live_before_the_login
     one.remember(Stream.ORDERS, *(order(BEFORE_MS, order_id=name) for name in "abc"))
     one.begin().push(Stream.ORDERS, order(GAP_MS, "FILLED", "1", "b"), order(LOGIN_MS + 1, order_id="d"))
     one.push(Stream.ORDERS, order(LOGIN_MS, order_id="e"))
-    unlisted = one.recovery.unlisted(one.recovery.begin(one.now), {"c"})
+    unlisted = one.recovery.unlisted(one.recovery.begin(one.now), {"c"}, one.now)
     assert [found.order_id for found in unlisted] == ["a", "e"]
 
 
@@ -232,7 +232,7 @@ def test_before_any_login_nothing_is_brought() -> None:
     one.account.begin("here", one.now)
     recovery, sweep = one.recovery, one.recovery.begin(one.now)
     recovery.take(sweep, Stream.TRADES, [raw(trade(GAP_MS))], one.now)
-    assert (sweep.found.total(), recovery.unlisted(sweep, set())) == (0, [])
+    assert (sweep.found.total(), recovery.unlisted(sweep, set(), one.now)) == (0, [])
     assert recovery.end(sweep, one.now) is Verdict.NOTHING
 
 

@@ -79,7 +79,7 @@ def test_a_state_in_every_spelling(state: str, *, live: bool) -> None:
     one.wait(1)
     one.lose_session()
     one.open_session()
-    asked = one.account.listening.recovery.unlisted(one.account.listening.recovery.begin(one.now), set())
+    asked = one.account.listening.recovery.unlisted(one.account.listening.recovery.begin(one.now), set(), one.now)
     assert [order.order_id for order in asked] == [ORDER_ID] * live
 
 
