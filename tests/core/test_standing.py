@@ -294,7 +294,7 @@ def test_what_was_lost_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyP
 
 def test_a_topic_that_takes_nothing_keeps_no_other_from_being_told_again() -> None:
     """Neither what is nearly a horizon old nor what was lost; its own states are due when it takes records again."""
-    standing = Standing(HORIZON_S)
+    standing = Standing(HORIZON_S, BOUND_S)
     asset_of, position_of = _of(Stream.ASSETS, asset(T)), _of(Stream.POSITIONS, position(T))
     for element in (asset_of, position_of):
         standing.take(element, T, ARRIVED)
