@@ -253,5 +253,5 @@ class Interleavings(RuleBasedStateMachine):
         assert not unsent & {offset for offset, action in self.sent if action != CANCEL}
 
 
-Interleavings.TestCase.settings = settings(max_examples=80, stateful_step_count=80, deadline=None)
+Interleavings.TestCase.settings = settings(max_examples=40, stateful_step_count=80, deadline=None)
 TestInterleavings = Interleavings.TestCase

@@ -125,7 +125,7 @@ def test_no_venue_ever_counts_more_than_the_slots(requests: list[Request], drift
 
 def _is_caught(kind: type[AckWindow]) -> bool:
     wanted = settings(
-        max_examples=3000,
+        max_examples=1000,
         deadline=None,
         derandomize=True,
         phases=[Phase.generate],

@@ -316,7 +316,7 @@ class OnePlace:
         return [order_push("x1", createAt=at, updateAt=at)]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @example(World(8000, 0, 8000, 0.02, 0.0, lands=True, is_answered=False, foreign_s=20))
 @example(World(0, 0, -12_000, 0.02, 0.0, lands=True, is_answered=True, foreign_s=20))
 @example(World(0, 0, 55_000, 0.02, 40.0, lands=True, is_answered=True, foreign_s=20))

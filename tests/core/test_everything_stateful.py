@@ -548,5 +548,5 @@ class Everything(RuleBasedStateMachine):
                 offsets.add(result.command_offset)
 
 
-Everything.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+Everything.TestCase.settings = settings(max_examples=12, stateful_step_count=40, deadline=None)
 TestEverything = Everything.TestCase

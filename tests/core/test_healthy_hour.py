@@ -37,7 +37,7 @@ def _is_told(hour: OneHour) -> bool:
     return hour.one.events("alarm.raised") == []
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(_RANDOM, _LAG_MS, _ENDED_MS)
 def test_nothing_is_missed_on_a_healthy_link(random: Random, lag_ms: int, ended_ms: int) -> None:
     """However REST leads and lags the stream: the gap of the start closes, and no other is opened."""
@@ -51,7 +51,7 @@ def test_nothing_is_missed_on_a_healthy_link(random: Random, lag_ms: int, ended_
     assert _is_told(hour)
 
 
-@settings(max_examples=12)
+@settings(max_examples=5)
 @given(_RANDOM, _LAG_MS, _ENDED_MS)
 def test_one_muted_push_is_found_and_given_back(random: Random, lag_ms: int, ended_ms: int) -> None:
     """By the second look, when REST must know it and not before, in a gap that begins no later than it."""

@@ -215,5 +215,5 @@ class LostAnswers(RuleBasedStateMachine):
         assert self.written <= answered
 
 
-LostAnswers.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+LostAnswers.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
 TestLostAnswers = LostAnswers.TestCase

@@ -115,5 +115,5 @@ class OddDates(RuleBasedStateMachine):
         assert {event["alarm"] for event in one.events("alarm.raised")} <= {"clock_skew"}
 
 
-OddDates.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+OddDates.TestCase.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)
 TestOddDates = OddDates.TestCase

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
-_SCENARIOS = 26
+_SCENARIOS = 16
 
 
 async def test_a_daemon_may_die_at_any_step(bootstrap: str, tmp_path: Path) -> None:
