@@ -67,8 +67,8 @@ types: $(READY) ## mypy, strict
 imports: $(READY) ## the rooms import only downwards
 	$(BIN)/lint-imports
 
-pytest: $(READY) ## every test, in four processes, each with a broker of its own: most of them wait
-	$(BIN)/pytest -n 4 --dist worksteal --cov --cov-report= -m "not pace and not poison" $(ARGS)
+pytest: $(READY) ## every test, in three processes, each with a broker of its own: most of them wait
+	$(BIN)/pytest -n 3 --dist worksteal --cov --cov-report= -m "not pace and not poison" $(ARGS)
 	@echo "coverage of the whole package, then of the pure rooms, which must be complete (complete files are not listed):"
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --fail-under=100 --include='bridge/core/*,bridge/contract/*'

