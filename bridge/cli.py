@@ -144,7 +144,7 @@ def check_(path: Path | None) -> None:
 def sandbox_(**options: Any) -> None:  # noqa: ANN401 - click's
     """Run a venue that speaks LTP's protocol, until Ctrl-C.
 
-    With --broker it is a quiet development environment: broker, venue and daemon on fixed ports, nobody else trading.
+    With --broker it starts a quiet development environment: broker, venue and daemon on fixed ports, and no desk.
     """
     from bridge.sandbox import launch  # noqa: PLC0415 - the daemon runs without the sandbox
 

@@ -20,7 +20,9 @@ def reset_on_close(below: socket.socket | None) -> None:
             below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
 
-def abort_on_close(writer: asyncio.StreamWriter) -> None:
-    """Let whoever closes a stream, now or later, reset its socket and drop what is not sent yet."""
+def abort_on_close(writer: asyncio.StreamWriter | None) -> None:
+    """Make every close of a stream reset its socket and drop what is not sent yet; None is one that has ended."""
+    if writer is None:
+        return
     reset_on_close(writer.get_extra_info("socket"))
     writer.close = writer.transport.abort  # type: ignore[method-assign] # a library closes it, and asks nobody

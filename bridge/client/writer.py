@@ -1,10 +1,11 @@
 """Appending commands to the topic: in the order of the calls, and each at most once.
 
 aiokafka's idempotent producer tries for ever while brokers are away, and is of no more use after a failed batch. So
-what has no acknowledgement in time takes its producer with it, and whatever else that one held: nothing is left
-behind that would send an order minutes later, when nobody waits for it any more. Its connections are reset. The next
-command gets a new producer, of the same id and the next epoch (KIP-360): once its record is on the topic, the broker
-refuses what the network may still deliver of the one before, a place behind the cancel that was to make sure, too.
+what has no acknowledgement in time takes its producer with it, and whatever else that one held: nothing is left behind
+that would send an order minutes later, after its caller has been told that it failed. Its connections are reset. The
+next command gets a new producer, of the same id and the next epoch (KIP-360): once its record is on the topic, the
+broker refuses what the network may still deliver of the one before, a place behind the cancel that was to make sure,
+too.
 """
 
 # ruff: noqa: SLF001 - aiokafka has no public way to end a producer at once
@@ -23,13 +24,13 @@ from aiokafka.conn import AIOKafkaConnection
 from bridge.client.submitted import NotAnswered, NotSent, Unreachable
 from bridge.contract.commands import Command
 from bridge.contract.headers import Headers
+from bridge.producer_identity import ProducerIdentity, identity_of, take_identity
 from bridge.sockets import abort_on_close
 
 _END_S: Final = 2.0
 _BATCH_BYTES: Final = 262_144
 """What is held while a batch is on its way; a burst that is larger waits its turn."""
 _CLOSED: Final = "the client was closed"
-_PRODUCER_EPOCH_MAX: Final = 2**15 - 1
 _TROUBLE: Final = (kafka_errors.KafkaError, OSError, TimeoutError)
 
 
@@ -42,7 +43,7 @@ class Writer:
         self._timeout_s = timeout_s
         self._turn = asyncio.Lock()
         self._producer: AIOKafkaProducer | None = None
-        self._next_identity: tuple[int, int] | None = None
+        self._next_identity: ProducerIdentity | None = None
         self._unconfirmed: set[asyncio.Future[int]] = set()
         self._closed = False
         self._endings: set[asyncio.Task[None]] = set()
@@ -100,17 +101,16 @@ class Writer:
         producer = AIOKafkaProducer(
             **self._options, acks="all", enable_idempotence=True, linger_ms=0, max_batch_size=_BATCH_BYTES
         )
-        _reset_what_is_given_up(producer.client)
+        _reset_connections_on_close(producer.client)
         if self._next_identity is not None:
-            producer._txn_manager.set_pid_and_epoch(*self._next_identity)
+            take_identity(producer, self._next_identity)
         try:
             await producer.start()
             await producer.partitions_for(self._topic)
         except BaseException:
             self._end(producer)
             raise
-        producer_id, epoch = producer._txn_manager.producer_id, producer._txn_manager.producer_epoch
-        self._next_identity = (producer_id, epoch + 1) if epoch < _PRODUCER_EPOCH_MAX else None
+        self._next_identity = identity_of(producer).successor()
         return producer
 
     def _give_up(self, producer: AIOKafkaProducer | None, why: str) -> None:
@@ -135,13 +135,13 @@ class Writer:
         ending.add_done_callback(self._endings.discard)
 
 
-def _reset_what_is_given_up(client: AIOKafkaClient) -> None:
-    """Let every connection of a client end with a reset, whoever closes it."""
+def _reset_connections_on_close(client: AIOKafkaClient) -> None:
+    """Make each connection that this client opens end with a reset, also where aiokafka closes it."""
     connect = client._get_conn
 
     async def connect_to(node: object, **options: Any) -> AIOKafkaConnection | None:  # noqa: ANN401 - passed on
         connection = await connect(node, **options)
-        if connection is not None and connection._writer is not None:
+        if connection is not None:
             abort_on_close(connection._writer)
         return connection
 

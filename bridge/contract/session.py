@@ -101,8 +101,8 @@ class Alarm(OpenWord):
     UNDOCUMENTED = (
         "undocumented",
         (
-            "The venue sends what nobody documented: frames of a new shape, which are on `unrecognized`, or margin "
-            "calls with a new field or status. Each is told once; a new version of the bridge may be needed."
+            "The venue sends what its documents do not name: frames of a new shape, which are on `unrecognized`, or "
+            "margin calls with a new field or status. Each is told once; a new version of the bridge may be needed."
         ),
     )
     RECOVERY_STALLED = (

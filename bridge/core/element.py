@@ -144,7 +144,7 @@ def _order(value: bytes) -> Element:
     )
 
 
-def _exchange(name: str | None) -> str:
+def _normalize_exchange(name: str | None) -> str:
     """Write an exchange in one way: stream and REST need not agree on its case."""
     return (name or "").strip().upper() or NOWHERE
 
@@ -152,7 +152,7 @@ def _exchange(name: str | None) -> str:
 def _trade(value: bytes) -> Element:
     """Name a trade by its identity at the venue; one that has none is told from others by all that it says."""
     push, value = decode_push(value, TradePush)
-    exchange = _exchange(push.exchange_type or push.sym.split("_", 1)[0])
+    exchange = _normalize_exchange(push.exchange_type or push.sym.split("_", 1)[0])
     identity = f"trade:{exchange}:{push.sym}:{push.order_id}:{push.transaction_id}"
     meaning = (number(push.quantity), number(push.price), push.side.upper())
     is_named = has_id(push)
@@ -178,7 +178,7 @@ def _asset(value: bytes) -> Element:
     meaning = tuple(_normalize_amount(amount) for amount in told)
     return Element(
         Stream.ASSETS,
-        f"{_exchange(push.exchange_type)}:{push.coin}",
+        f"{_normalize_exchange(push.exchange_type)}:{push.coin}",
         value,
         time_ms,
         progress=NOTHING._replace(time_ms=time_ms),
@@ -207,7 +207,7 @@ def _position(value: bytes) -> Element:
 def _margin_call(value: bytes) -> Element:
     push, value = decode_push(value, MarginCallPush)
     time_ms = milliseconds(push.update_at) or milliseconds(push.create_at)
-    return Element(Stream.MARGIN_CALLS, _exchange(push.exchange_type), value, time_ms)
+    return Element(Stream.MARGIN_CALLS, _normalize_exchange(push.exchange_type), value, time_ms)
 
 
 def _liquidation(value: bytes) -> Element:

@@ -1,7 +1,7 @@
 """Executions held against their orders: at an order's end they add up to what was executed, or REST is asked for them.
 
-An order whose executions were not all heard of is not judged: one from before the first login of the term, or one that
-a replace has made of another.
+FillSums does not judge an order whose executions it cannot all know: one from before the first login of the term, or
+one that a replace has made of another.
 """
 
 from collections.abc import Iterable
@@ -70,14 +70,14 @@ class FillSums:
         """Products of which REST lacks executions as well; it is not asked about each of their orders."""
 
     def logged_in(self, now: Now) -> None:
-        """Note that executions are heard of from the first login on: pushed, or recovered."""
+        """Note a login: from the first one on, every execution is pushed or recovered."""
         if self._since_boot_s is None:
             self._since_boot_s = now.mono
 
     def trade_published(self, trade: TradePush, now: Now) -> None:
         """Add an execution that is published for the first time."""
         order_id = str(trade.order_id)
-        total = _EXACT.add(self._sums.get(order_id, _ZERO), _number(trade.quantity))
+        total = _EXACT.add(self._sums.get(order_id, _ZERO), _read_addend(trade.quantity))
         short = self._short.get(order_id)
         if short is not None and not _is_less(total, short.executed):
             self._adds_up(order_id, short.sym, now)
@@ -97,12 +97,12 @@ class FillSums:
         total = self._sums.get(order_id, _ZERO)
         sym = (element.order.sym if element.order is not None else None) or ""
         if not executed:
-            self._forget(order_id)
+            self._forget_order(order_id)
         elif _is_less(total, executed):
             created_ms = milliseconds(element.order.create_at) if element.order is not None else 0
             self._short[order_id] = ShortOrder(order_id, sym, executed, created_ms, now.mono + self._rest_lag_s)
             if len(self._short) > ENDED_MAX:
-                self._forget(next(iter(self._short)))
+                self._forget_order(next(iter(self._short)))
         else:
             self._adds_up(order_id, sym, now)
 
@@ -114,7 +114,7 @@ class FillSums:
                 break
             del self._short[short.order_id]
             if short.asked == _ASKED_MAX or not self._may_be_judged(short):
-                self._forget(short.order_id)
+                self._forget_order(short.order_id)
                 continue
             short.asked += 1
             short.due_boot_s = now.mono + self._rest_lag_s
@@ -126,7 +126,7 @@ class FillSums:
         """Hold what REST tells of an order's executions against what was executed of it."""
         total = _ZERO
         for trade in told:
-            total = _EXACT.add(total, _number(trade.quantity))
+            total = _EXACT.add(total, _read_addend(trade.quantity))
         if self._short.get(short.order_id) is not short:
             return  # they were pushed meanwhile
         if not _is_less(total, short.executed):
@@ -135,28 +135,28 @@ class FillSums:
         short.lacked += 1
         if short.lacked < _LACKED:
             return  # it is asked again: one list may be empty for a moment
-        self._forget(short.order_id)
+        self._forget_order(short.order_id)
         if len(self._missing) == PRODUCTS_MAX:
             return
-        self._missing.add(_product(short.sym))
+        self._missing.add(_read_product(short.sym))
         name = f"order {short.order_id[:_NAME_CHARS_MAX]} of {short.sym[:_NAME_CHARS_MAX]}"
         text = f"{name}: {short.executed:f} was executed, and its executions in REST add up to {total:f}"
-        self._alarms.raise_alarm(Alarm.EXECUTIONS_SHORT, text, now, _product(short.sym))
+        self._alarms.raise_alarm(Alarm.EXECUTIONS_SHORT, text, now, _read_product(short.sym))
 
     def _adds_up(self, order_id: str, sym: str, now: Now) -> None:
-        self._forget(order_id)
-        product = _product(sym) if self._missing else ""
+        self._forget_order(order_id)
+        product = _read_product(sym) if self._missing else ""
         if product in self._missing:
             self._missing.discard(product)
             text = f"the executions of an order of {product} add up to what was executed of it"
             self._alarms.clear_alarm(Alarm.EXECUTIONS_SHORT, text, now, product)
 
-    def _forget(self, order_id: str) -> None:
+    def _forget_order(self, order_id: str) -> None:
         self._sums.pop(order_id, None)
         self._short.pop(order_id, None)
 
     def _may_be_judged(self, short: ShortOrder) -> bool:
-        """Whether all executions of an order were heard of, under this orderId, and REST has more to tell of such."""
+        """Whether all executions of an order are known under this orderId, and REST may have more of its product."""
         known = self._orders.find(short.order_id, None)
         short.created_ms = short.created_ms or (known.created_ms if known is not None else 0)
         is_heard_of = (
@@ -165,16 +165,16 @@ class FillSums:
         is_replaced = self._orders.is_successor(short.order_id) or (
             self._orders.present_id(short.order_id) != short.order_id
         )
-        return is_heard_of and not is_replaced and _product(short.sym) not in self._missing
+        return is_heard_of and not is_replaced and _read_product(short.sym) not in self._missing
 
 
-def _product(sym: str) -> str:
+def _read_product(sym: str) -> str:
     """Return exchange and business of a symbol: quantities may be in one unit here, and in another there."""
     return "_".join(sym.split("_")[:2])[:_NAME_CHARS_MAX]
 
 
-def _number(amount: Amount) -> Decimal:
-    """Read a quantity exactly; what is no number makes no sum."""
+def _read_addend(amount: Amount) -> Decimal:
+    """Return a quantity to add; NaN, which makes the sum no number, where it is none."""
     number = read_quantity(amount)
     return _NO_NUMBER if number is None else number
 

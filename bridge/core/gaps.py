@@ -78,9 +78,9 @@ class GapLedger:
             self.inherited_ms = max(self.inherited_ms, min(ends))
 
     def first_ms(self, now: Now) -> int:
-        """Return from when on anybody listens, as far as that is known: what was before is nobody's; else 0.
+        """Return where the gap of the very first start begins, Unix ms; 0 where this owner does not know it.
 
-        The very first owner knows it, and who closes its gap.
+        The very first owner knows it, and the owner that closes its gap.
         """
         return self._first.start_ms(now) if self._first is not None else 0
 

@@ -1,8 +1,8 @@
 """Records that came late: what a network or a frozen owner kept back, and delivered behind newer records.
 
-Epoch and sequence tell in which order an account's records were published, whatever the order in which they stand. So
-the newest record of a key is the truth; where it is not the last, it is published once more, so that readers who know
-nothing but the last one, and compaction, have it too.
+The epoch and the sequence of a record give its place in the order of publication; its offset may differ. So the newest
+record of a key is the truth; where it is not the last, it is published once more, so that readers who know nothing but
+the last one, and compaction, have it too.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -133,14 +133,14 @@ def publish_again(stream: Stream, record: TopicRecord) -> Outgoing:
         key=record.key or b"",
         value=record.value,
         time_ms=_time_ms(headers.get("ce_time")),
-        event_id=_text(headers.get(names.ID)),
+        event_id=_decode_text(headers.get(names.ID)),
         event_type=headers.get(names.TYPE),
         headers=echoed,
         recovered=headers.get(names.RECOVERED) == b"true",
     )
 
 
-def _text(content: bytes | None) -> str | None:
+def _decode_text(content: bytes | None) -> str | None:
     return content.decode("utf-8", "replace") if content else None
 
 

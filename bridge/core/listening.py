@@ -50,7 +50,7 @@ class Listening:
         shapes = UndocumentedShapes(alarms)
         self._fills = FillSums(orders, alarms, clocks.venue, terms.rest_lag_s)
         self._session: list[SessionEvent] = []
-        """What was told of the session that lasts."""
+        """The events of the open session, to publish them again if the topic is lost."""
         self._router = Router(
             self._standing,
             on_order,
@@ -175,7 +175,7 @@ class Listening:
         return [] if len(self._gaps) else self._fills.pop_short(now)
 
     def take_executions(self, short: ShortOrder, rows: Iterable[bytes], now: Now) -> None:
-        """Publish which executions of an order REST tells and nobody pushed: that is a gap, and no session's end."""
+        """Publish, in a gap, the executions of an order that the venue did not push; the session goes on."""
         latest_ms = self._clocks.latest_date_ms(now)
         told = [READ[Stream.TRADES](row).dated_by(latest_ms) for row in rows]
         told = [element for element in told if element.key == short.order_id]

@@ -287,12 +287,12 @@ class Orders:
         order_id = str(push.order_id)
         self._unshown.pop(order_id, None)
         known = self._of_id(order_id)
-        order = _read(push, known, may_go_on=order_id in self._concluded)
+        order = _merge_snapshot(push, known, may_go_on=order_id in self._concluded)
         if not order_id or order is known:
             return order
         if order.action.startswith("AMEND"):
             self.amended(order_id, order.updated_ms)
-        self._keep(order)
+        self._store_order(order)
         is_cancel = order.action.startswith("CANCEL")
         if order.cancelled and not is_cancel and order_id not in self._successors and self.may_come_back(order, 0):
             self._may_be_replaced[order_id] = None
@@ -302,7 +302,7 @@ class Orders:
             self._forget(next(iter(self._over)))
         return order
 
-    def _keep(self, order: Order) -> None:
+    def _store_order(self, order: Order) -> None:
         if not order.over:
             self._over_bytes -= len(self._over.pop(order.order_id, b""))
             self._concluded.discard(order.order_id)
@@ -345,7 +345,7 @@ class Orders:
             del self._by_client_order_id[name]
 
 
-def _read(push: OrderPush, known: Order | None, *, may_go_on: bool) -> Order:
+def _merge_snapshot(push: OrderPush, known: Order | None, *, may_go_on: bool) -> Order:
     """Return what is known of an order after a snapshot of it."""
     order = Order(
         order_id=str(push.order_id),

@@ -73,9 +73,9 @@ class PackedNumbers:
         part.count += 1
         self._count += 1
         if 3 * part.count > 2 * len(keys):
-            self._grow(key & (_PARTS - 1))
+            self._double_part(key & (_PARTS - 1))
 
-    def _grow(self, at: int) -> None:
+    def _double_part(self, at: int) -> None:
         part = self._parts[at]
         self._parts[at] = _Part(self._code, 2 * len(part.keys))
         self._count -= part.count

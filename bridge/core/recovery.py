@@ -66,7 +66,6 @@ class Recovery:
         self._rest_lag_ms = int(rest_lag_s * 1000)
         self._audit_period_s = audit_period_s
         self._clocks = clocks
-        self._venue = clocks.venue
         # What was muted on the last link and not found by then lies so far before its end.
         self._overlap_ms = _OVERLAP_MS + int((audit_period_s + rest_lag_s) * 1000)
         # An owner before this one would have found earlier what was missing.
@@ -90,11 +89,11 @@ class Recovery:
     @property
     def _login_ms(self) -> int:
         """The venue's time at the login, the latest that it may be; 0 before it."""
-        return self._venue.read_at(self._login.mono).latest if self._login is not None else 0
+        return self._clocks.venue.read_at(self._login.mono).latest if self._login is not None else 0
 
     def _told_until_ms(self, sweep: Sweep) -> int:
         """Return the venue's time up to which its REST had told, when a sweep began, what the stream had."""
-        return self._venue.read_at(sweep.began.mono).earliest - self._rest_lag_ms
+        return self._clocks.venue.read_at(sweep.began.mono).earliest - self._rest_lag_ms
 
     def audited_ms(self, now: Now) -> int:
         """Return up to when it is known that nothing is missing, Unix ms; 0 before that."""
@@ -258,7 +257,7 @@ class Recovery:
         confirmed |= {name for name in again if seen[name].since_boot_s <= began_boot_s - self._rest_lag_s}
         if confirmed:
             self._missing = {name: self._missing[name] for name in confirmed}
-            self._swept_boot_s = -inf  # a sweep before this one was not told of it
+            self._swept_boot_s = -inf  # the venue did not tell an earlier sweep of it
             return Verdict.MISSED
         if sweep.missing:
             self.sweep_at = now.mono + self._rest_lag_s * _SECOND_LOOK

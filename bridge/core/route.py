@@ -84,7 +84,7 @@ class Router:
         """
         stream = _STREAMS.get(push.channel) or _BY_PLAIN_NAME.get(_plain_name(push.channel))
         if stream is None:
-            return [self._unrecognized(push.frame, push.channel, now)]
+            return [self._build_unrecognized(push.frame, push.channel, now)]
         read = READ[stream]
         records: list[Outgoing] = []
         readable = True
@@ -102,7 +102,7 @@ class Router:
             if element.trade is not None:
                 self._on_trade(element.trade, now)
         if not readable or not records:
-            records.append(self._unrecognized(push.frame, push.channel, now))
+            records.append(self._build_unrecognized(push.frame, push.channel, now))
         return records
 
     def publish(self, element: Element, now: Now, *, recovered: bool = False) -> list[Outgoing]:
@@ -155,7 +155,7 @@ class Router:
 
     def unreadable(self, frame: Unreadable, now: Now) -> Outgoing:
         """Return the record of a frame that is not of the venue's protocol."""
-        return self._unrecognized(frame.frame, NOWHERE, now)
+        return self._build_unrecognized(frame.frame, NOWHERE, now)
 
     def tombstone(self, element: Element, now: Now) -> Outgoing:
         """Return the record that says that a state is no more."""
@@ -185,7 +185,7 @@ class Router:
             self._conflicts.clear()
         self._conflicts.add(_with_meaning(element))
 
-    def _unrecognized(self, frame: bytes, channel: str, now: Now) -> Outgoing:
+    def _build_unrecognized(self, frame: bytes, channel: str, now: Now) -> Outgoing:
         self._on_unrecognized(channel, frame, now)
         return Outgoing(
             stream=Stream.UNRECOGNIZED,

@@ -81,9 +81,9 @@ class Standing:
         known = live.pop(element.key, None) or self._over.get(element.key)
         if arrived is None:
             known_ms = now_ms if told_ms is None else told_ms
-            stood = Stood(_kept(element), now_ms, known_ms, recovered=True, dated_ms=element.time_ms)
+            stood = Stood(_drop_order_fields(element), now_ms, known_ms, recovered=True, dated_ms=element.time_ms)
         else:
-            stood = self._date(element, now_ms, arrived)
+            stood = self._date_state(element, now_ms, arrived)
         if known is not None and not _goes_on(stood.element, known) and _is_older(stood, known):
             self._stand(msgspec.structs.replace(known, published_ms=now_ms))
             return known
@@ -94,7 +94,7 @@ class Standing:
         """Let a state stand that an earlier owner published, the earlier ones first; `stamped_ms` is in Unix ms."""
         self._live[element.stream].pop(element.key, None)
         # The broker's clock and the venue's may differ.
-        stood = self._date(element, published_ms, ReadMs(stamped_ms, stamped_ms + UNMEASURED_MS))
+        stood = self._date_state(element, published_ms, ReadMs(stamped_ms, stamped_ms + UNMEASURED_MS))
         self._stand(msgspec.structs.replace(stood, recovered=recovered))
 
     def forget(self, stream: Stream, key: str) -> None:
@@ -213,7 +213,7 @@ class Standing:
         stood = (self._live[stream].get(key) or self._over.get(key) for key in keys)
         return [one for one in stood if one is not None]
 
-    def _date(self, element: Element, now_ms: int, arrived: ReadMs) -> Stood:
+    def _date_state(self, element: Element, now_ms: int, arrived: ReadMs) -> Stood:
         """Date a state that was pushed: one whose time is surely yet to come is as old as its arrival.
 
         The venue has more clocks than the one that was read. Where that was behind them, what comes next may be dated
@@ -224,7 +224,7 @@ class Standing:
         if element.time_ms > dated_ms:
             surely_ms = max(dated_ms - self._bound_ms, 0)
             element = msgspec.structs.replace(element, progress=element.progress._replace(time_ms=surely_ms))
-        return Stood(_kept(element), now_ms, now_ms, recovered=False, dated_ms=dated_ms)
+        return Stood(_drop_order_fields(element), now_ms, now_ms, recovered=False, dated_ms=dated_ms)
 
     def _stand(self, stood: Stood) -> None:
         element = stood.element
@@ -242,13 +242,13 @@ class Standing:
             self._forgotten.put(digest(oldest.element.key), 1, oldest.dated_ms)
 
 
-def _kept(element: Element) -> Element:
-    """Return what is kept of an element: its fields are in its bytes."""
+def _drop_order_fields(element: Element) -> Element:
+    """Return an element without the fields of its order, which its bytes hold as well."""
     return msgspec.structs.replace(element, order=None) if element.order is not None else element
 
 
 def _goes_on(element: Element, known: Stood) -> bool:
-    """Whether a state shows that an order goes on after an end that nobody pushed, and that was perhaps concluded."""
+    """Whether a state shows an order alive after an end that was not pushed: the bridge may have concluded that end."""
     there = known.element
     return known.recovered and is_untold_end(there) and goes_on(element.progress, there.progress)
 

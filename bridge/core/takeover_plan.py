@@ -68,7 +68,7 @@ def begin_without_claims(
 ) -> Beginning:
     """Return where a takeover begins whose predecessor's claims are not known; `begin` to `end` is the log.
 
-    Only where no topic ever held a record, and nothing else tells of an owner, nobody has been here. Else the epoch
+    The account had no owner before only if no topic ever held a record, and nothing else tells of one. Else the epoch
     goes on from the highest there is, and not behind the clock: a term that was cut off before it announced itself left
     no trace, and records may have expired with their epochs; in seconds since 1970, the clock is ahead of any number of
     terms.

@@ -17,8 +17,7 @@ from bridge.sockets import abort_on_close
 async def create_connection(host: str, port: int, **options: Any) -> AIOKafkaConnection:  # noqa: ANN401 - passed on
     """Connect as aiokafka does. Raises what it raises, and LoginHeldBack."""
     connection = await create_guarded_connection(host, port, **options)
-    if connection._writer is not None:  # else it has ended already
-        abort_on_close(connection._writer)
+    abort_on_close(connection._writer)
     return connection
 
 

@@ -37,20 +37,6 @@ _REPEATABLE: Final = (
 )
 
 
-_PRODUCER_EPOCH_MAX: Final = 2**15 - 1
-
-
-class ProducerIdentity(NamedTuple):
-    """What an idempotent producer numbers its batches under: the id that a broker gave, and an epoch of it."""
-
-    producer_id: int
-    epoch: int
-
-    def successor(self) -> "ProducerIdentity | None":
-        """Return the next epoch of the id, which shuts this one out; None after the last that there is."""
-        return self._replace(epoch=self.epoch + 1) if self.epoch < _PRODUCER_EPOCH_MAX else None
-
-
 class Generation(NamedTuple):
     """One member in one generation of its group; a member that was put out comes back under another id."""
 
@@ -173,17 +159,6 @@ def learn_topics(producer: AIOKafkaProducer, topics: Collection[str]) -> Awaitab
     producer.client.set_topics(topics)
     update: Awaitable[bool] = producer.client.force_metadata_update()
     return update
-
-
-def identity_of(producer: AIOKafkaProducer) -> ProducerIdentity:
-    """Return what a started producer numbers its batches under."""
-    manager = producer._txn_manager
-    return ProducerIdentity(manager.producer_id, manager.producer_epoch)
-
-
-def take_identity(producer: AIOKafkaProducer, identity: ProducerIdentity) -> None:
-    """Let a producer that was not started yet number its batches under this, and ask no broker for an id."""
-    producer._txn_manager.set_pid_and_epoch(identity.producer_id, identity.epoch)
 
 
 async def abandon_producer(producer: AIOKafkaProducer) -> None:

@@ -13,6 +13,7 @@ from bridge.errors import ConfigError
 from bridge.kafka import inside
 from bridge.kafka.cluster import client_options, likely_cause
 from bridge.kafka.rebootstrap import follow_bootstrap_servers
+from bridge.producer_identity import ProducerIdentity, take_identity
 
 MAX_RECORD_BYTES: Final = 1_000_000
 """The largest record, key and headers included; below the broker's default `message.max.bytes`."""
@@ -52,7 +53,7 @@ class Trouble:
 
 
 async def connect(
-    kafka: Kafka, topics: Collection[str], trouble: Trouble, identity: inside.ProducerIdentity | None = None
+    kafka: Kafka, topics: Collection[str], trouble: Trouble, identity: ProducerIdentity | None = None
 ) -> AIOKafkaProducer:
     """Return a producer that knows the topics, of the identity given or a new one; tries until a broker answers."""
     retry_s = _RETRY_FIRST_S
@@ -76,7 +77,7 @@ async def connect(
         )
         follow_bootstrap_servers(producer.client, kafka)
         if identity is not None:
-            inside.take_identity(producer, identity)
+            take_identity(producer, identity)
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 await producer.start()

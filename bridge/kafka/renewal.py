@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.config import Kafka
 from bridge.kafka import inside
 from bridge.kafka.producer import Trouble, connect, unknown_because
+from bridge.producer_identity import ProducerIdentity, identity_of
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -29,7 +30,7 @@ class ProducerSuccession:
         self._kafka = kafka
         self._topics = topics
         self._trouble = trouble
-        self._identity: inside.ProducerIdentity | None = None
+        self._identity: ProducerIdentity | None = None
         self._retry_s = _RETRY_FIRST_S
         self.current: AIOKafkaProducer | None = None
         self.renewals = 0
@@ -40,7 +41,7 @@ class ProducerSuccession:
         heir = None if self._identity is None else self._identity.successor()
         self.current = await connect(self._kafka, self._topics, self._trouble, heir)
         self.renewals += self._identity is not None
-        self._identity = inside.identity_of(self.current)
+        self._identity = identity_of(self.current)
 
     def has_metadata(self, topic: str) -> bool:
         """Check that sending to a topic would not wait for its metadata; if it would, say why, and ask for it."""

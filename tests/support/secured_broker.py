@@ -82,28 +82,22 @@ class Grants:
     async def give(self, principal: str, prefix: str, grants: Iterable[Grant], *, deny: bool = False) -> None:
         """Grant operations on the topics and the group of the account `main`, or `deny` them."""
         for grant in grants:
-            request = CreateAclsRequest(
-                *_resource(prefix, grant),
-                f"User:{principal}",
-                "*",
-                OPERATIONS[grant.operation],
-                _DENY if deny else _ALLOW,
-            )
+            request = CreateAclsRequest(*_rule(principal, prefix, grant, deny=deny))
             response = (await self._admin._send_request(request)).to_object()
             assert [one["error_code"] for one in response["creation_responses"]] == [0]
 
     async def take(self, principal: str, prefix: str, *grants: Grant, deny: bool = False) -> None:
         """Take grants away, or what was denied."""
         for grant in grants:
-            request = DeleteAclsRequest(
-                *_resource(prefix, grant),
-                f"User:{principal}",
-                "*",
-                OPERATIONS[grant.operation],
-                _DENY if deny else _ALLOW,
-            )
+            request = DeleteAclsRequest(*_rule(principal, prefix, grant, deny=deny))
             response = (await self._admin._send_request(request)).to_object()
             assert [one["error_code"] for one in response["filter_responses"]] == [0]
+
+
+def _rule(principal: str, prefix: str, grant: Grant, *, deny: bool) -> tuple[int, str, int, str, str, int, int]:
+    """Return one rule of the authorizer, for any host."""
+    effect = _DENY if deny else _ALLOW
+    return *_resource(prefix, grant), f"User:{principal}", "*", OPERATIONS[grant.operation], effect
 
 
 def _resource(prefix: str, grant: Grant) -> tuple[int, str, int]:

@@ -1,0 +1,33 @@
+"""What an idempotent producer numbers its batches under, and how its successor shuts it out (KIP-360).
+
+Written against aiokafka 0.14, which has no public way to either.
+"""
+# ruff: noqa: SLF001 - as in kafka/inside.py
+
+from typing import Final, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+
+_EPOCH_MAX: Final = 2**15 - 1
+
+
+class ProducerIdentity(NamedTuple):
+    """The id that a broker gave, and an epoch of it."""
+
+    producer_id: int
+    epoch: int
+
+    def successor(self) -> "ProducerIdentity | None":
+        """Return the next epoch of the id, which shuts this one out; None after the last that there is."""
+        return self._replace(epoch=self.epoch + 1) if self.epoch < _EPOCH_MAX else None
+
+
+def identity_of(producer: AIOKafkaProducer) -> ProducerIdentity:
+    """Return what a started producer numbers its batches under."""
+    manager = producer._txn_manager
+    return ProducerIdentity(manager.producer_id, manager.producer_epoch)
+
+
+def take_identity(producer: AIOKafkaProducer, identity: ProducerIdentity) -> None:
+    """Let a producer that was not started yet number its batches under this, and ask no broker for an id."""
+    producer._txn_manager.set_pid_and_epoch(identity.producer_id, identity.epoch)
