@@ -21,20 +21,20 @@ from bridge.config.warnings import warnings_about
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.account import Account
-from bridge.core.admit import Rules
 from bridge.core.backoff import full_jitter
-from bridge.core.claims import key_fingerprint
+from bridge.core.commands.claims import key_fingerprint
+from bridge.core.commands.parse import Rules
 from bridge.core.now import Now
+from bridge.core.records import CommandRecord, OutgoingRecord
 from bridge.core.terms import Terms
-from bridge.core.traffic import CommandRecord, Outgoing
 from bridge.errors import BridgeError, ClusterUnreachable, ConfigError, TopicsUnfit
 from bridge.flow import ports
-from bridge.flow.account import AccountFlow, unless
 from bridge.flow.replay import TopicReplay
+from bridge.flow.supervisor import AccountSupervisor, stopped_before
 from bridge.flow.takeover import Takeover
-from bridge.flow.term import Parts
+from bridge.flow.term import TermDependencies
 from bridge.flow.whose_account import Identity
-from bridge.kafka.cluster import assert_fast
+from bridge.kafka.cluster import require_c_extension
 from bridge.kafka.credentials import gate
 from bridge.kafka.membership import Membership
 from bridge.kafka.preflight import check_topics
@@ -125,7 +125,7 @@ class AccountParts:
         )
         timing = settings.timing
         self.topics = TopicWatch(settings.kafka, timing, name, on_unwritable=self.publisher.note_unwritable)
-        self.flow = AccountFlow(
+        self.flow = AccountSupervisor(
             name,
             instance,
             start=self._start,
@@ -152,7 +152,7 @@ class AccountParts:
                 await asyncio.gather(watching, return_exceptions=True)
                 await self.publisher.stop(self._settings.timing.stop_deadline_s * _PUBLISHER_SHARE)
 
-    def _too_large(self, record: Outgoing) -> None:
+    def _too_large(self, record: OutgoingRecord) -> None:
         _log.error("record.oversize", account=self._name, stream=record.stream.value, bytes=len(record.value or b""))
         self.flow.too_large(record)
 
@@ -211,8 +211,8 @@ class AccountParts:
         gc.freeze()
         return account
 
-    def _parts(self, membership: ports.Membership) -> Parts:
-        return Parts(
+    def _parts(self, membership: ports.Membership) -> TermDependencies:
+        return TermDependencies(
             membership=membership,
             publisher=self.publisher,
             rest=self._rest,
@@ -253,13 +253,13 @@ class AccountParts:
             await self._last_session.wait_for_new_key()
 
 
-async def _topics_fit(settings: Settings, stop: asyncio.Event, flows: Sequence[AccountFlow]) -> None:
+async def _topics_fit(settings: Settings, stop: asyncio.Event, flows: Sequence[AccountSupervisor]) -> None:
     """Wait for a broker, which the accounts say meanwhile, and check the topics. Raises TopicsUnfit."""
     attempt = 0
     while not stop.is_set():
         checking = asyncio.ensure_future(check_topics(settings.kafka, settings.timing, settings.accounts))
         try:
-            if await unless(stop, checking):
+            if await stopped_before(stop, checking):
                 return
         except ClusterUnreachable as error:
             _log.warning("kafka.unreachable", detail=str(error))
@@ -306,7 +306,7 @@ def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _look(flows: Sequence[AccountFlow]) -> dict[str, health.AccountHealth]:
+def _look(flows: Sequence[AccountSupervisor]) -> dict[str, health.AccountHealth]:
     """Tell how each account does, and what it lacks."""
     told = {}
     for flow in flows:
@@ -320,7 +320,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises ConfigError, TopicsUnfit, and OSError when the management port is taken.
     """
-    assert_fast()
+    require_c_extension()
     gc.set_threshold(_GARBAGE_MIN)
     instance = f"{socket.gethostname()}:{os.getpid()}"
     management = settings.management

@@ -2,7 +2,7 @@
 
 Written against aiokafka 0.14, which has no public way to either.
 """
-# ruff: noqa: SLF001 - as in kafka/inside.py
+# ruff: noqa: SLF001 - as in kafka/aiokafka_internals.py
 
 from typing import Final, NamedTuple
 

@@ -32,7 +32,7 @@ def test_every_room_is_in_the_file_map() -> None:
     file_map = told[told.index("## File map") : told.index("## Sending")]
     folders = {f"{path.parent.name}/" for path in ROOMS if path.parent.name != "bridge"}
     files = {path.name for path in ROOMS if path.name != "__init__.py"}
-    assert set(re.findall(r"`([a-z_]+\.py|[a-z]+/)`", file_map)) - {"schemas/"} == folders | files
+    assert set(re.findall(r"`([a-z_]+\.py|[a-z_]+/)`", file_map)) - {"schemas/"} == folders | files
 
 
 def test_every_test_that_the_readme_names_is_there() -> None:

@@ -13,10 +13,10 @@ from bridge.config import Account, Endpoint, Settings
 from bridge.config.warnings import warnings_about
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.records import Received
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Received
 from bridge.errors import BridgeError, VenueUnreachable
-from bridge.kafka.cluster import assert_fast
+from bridge.kafka.cluster import require_c_extension
 from bridge.kafka.owners import find_owners
 from bridge.kafka.preflight import broker_facts, check_topics
 from bridge.ltp.network import way_to_venue
@@ -168,7 +168,7 @@ class _Check:
         """Check the topics; return the accounts that have an owner, None where that cannot be known."""
         settings, owners = self._settings, None
         try:
-            assert_fast()
+            require_c_extension()
             found = await check_topics(settings.kafka, settings.timing, settings.accounts)
             for problem in found:
                 self.bad(problem)
@@ -199,7 +199,7 @@ class _Check:
                 self.good(f"account {name}: login at {endpoint.name}, {endpoint.ws_url}")
             except BridgeError as error:
                 self.bad(f"account {name}: login at {endpoint.ws_url}: {error}")
-            last_login_boot_s = self._clock().mono
+            last_login_boot_s = self._clock().boot_s
 
 
 async def run(settings: Settings, clock: Callable[[], Now]) -> bool:

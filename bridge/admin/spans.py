@@ -18,7 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from bridge.contract.headers import Headers
 from bridge.contract.results import Outcome, Result
-from bridge.core.traffic import LastWord
+from bridge.core.records import TerminalResult
 
 _W3C: Final = TraceContextTextMapPropagator()
 _FAILED: Final = frozenset({Outcome.REJECTED, Outcome.DENIED, Outcome.EXPIRED, Outcome.NOT_FOUND})
@@ -36,16 +36,18 @@ class Topics(Struct, frozen=True):
     results: str
 
 
-def make(tracer: Tracer, topics: Topics, told: LastWord, headers: Headers, durable_ms: int) -> None:
+def make(tracer: Tracer, topics: Topics, told: TerminalResult, headers: Headers, durable_ms: int) -> None:
     """Make the spans of a command whose result, with these headers, became durable at `durable_ms`.
 
     The broker's clock may be ahead of ours, and ours may have been set back: no child leaves its parent.
     """
     result = told.result
-    answered_ms = durable_ms if told.again else result.answered_at
-    sent_ms = None if told.again else result.sent_at
-    begin_ms = min(at for at in (told.asked_ms, told.doubted_ms, sent_ms, answered_ms, durable_ms) if at is not None)
-    end_ms = max(at for at in (told.doubted_ms, sent_ms, answered_ms, durable_ms) if at is not None)
+    answered_ms = durable_ms if told.repeated else result.answered_at
+    sent_ms = None if told.repeated else result.sent_at
+    begin_ms = min(
+        at for at in (told.asked_at_ms, told.unknown_at_ms, sent_ms, answered_ms, durable_ms) if at is not None
+    )
+    end_ms = max(at for at in (told.unknown_at_ms, sent_ms, answered_ms, durable_ms) if at is not None)
     root = tracer.start_span(
         result.action or "command",
         _parent(headers),
@@ -57,8 +59,8 @@ def make(tracer: Tracer, topics: Topics, told: LastWord, headers: Headers, durab
     )
     if root.is_recording():
         within = set_span_in_context(root, Context())
-        if told.doubted_ms is not None:
-            root.add_event(Outcome.UNKNOWN.value, timestamp=told.doubted_ms * _NS_PER_MS)
+        if told.unknown_at_ms is not None:
+            root.add_event(Outcome.UNKNOWN.value, timestamp=told.unknown_at_ms * _NS_PER_MS)
         if sent_ms is not None:
             venue = tracer.start_span(
                 f"venue {result.action}", within, SpanKind.CLIENT, _became(result), start_time=sent_ms * _NS_PER_MS
@@ -66,7 +68,7 @@ def make(tracer: Tracer, topics: Topics, told: LastWord, headers: Headers, durab
             if result.outcome in _FAILED:
                 venue.set_status(StatusCode.ERROR)
             venue.end(max(sent_ms, answered_ms) * _NS_PER_MS)
-        if not told.again:
+        if not told.repeated:
             send = tracer.start_span(
                 f"send {topics.results}",
                 within,
@@ -106,13 +108,13 @@ def _kafka(topic: str, operation: str, more: Attributes) -> dict[str, str | int 
     }
 
 
-def _facts(account: str, told: LastWord) -> dict[str, str | int | bool]:
+def _facts(account: str, told: TerminalResult) -> dict[str, str | int | bool]:
     result = told.result
     found = {
         "ltp.action": result.action,
         "ltp.order_id": result.order_id,
         "ltp.client_order_id": result.client_order_id,
-        "ltp.repeat": told.again or None,
+        "ltp.repeat": told.repeated or None,
     }
     given = {name: value for name, value in found.items() if value is not None}
     return {"ltp.account": account, "ltp.command_id": result.command_id, **given, **_became(result)}

@@ -28,7 +28,7 @@ from bridge.admin import spans
 from bridge.config import Kafka
 from bridge.contract.headers import Headers
 from bridge.contract.topics import Stream, group_name, topic_name
-from bridge.core.traffic import LastWord, Outgoing
+from bridge.core.records import OutgoingRecord, TerminalResult
 from bridge.kafka.publisher import Publisher
 
 _SERVICE: Final = "ltp-kafka-bridge"
@@ -41,7 +41,7 @@ _SELDOM_S: Final = 60.0
 _HARMLESS: Final = ("spans", *(status.phrase for status in HTTPStatus))
 
 _log = structlog.get_logger(__name__)
-_Item = tuple[spans.Topics, LastWord, Headers, int]
+_Item = tuple[spans.Topics, TerminalResult, Headers, int]
 
 
 class Tracing:
@@ -69,7 +69,7 @@ class Tracing:
         topics = spans.Topics(account, group_name(kafka.topic_prefix, account), commands, results)
         return _TracedPublisher(kafka, trace=partial(self._trace, topics), account=account, **options)
 
-    def _trace(self, topics: spans.Topics, told: LastWord, headers: Headers) -> None:
+    def _trace(self, topics: spans.Topics, told: TerminalResult, headers: Headers) -> None:
         try:
             self._told.put_nowait((topics, told, headers, time.time_ns() // 1_000_000))
         except queue.Full:
@@ -105,18 +105,18 @@ class Tracing:
 class _TracedPublisher(Publisher):
     """Tells of every last word that has become durable."""
 
-    def __init__(self, kafka: Kafka, *, trace: Callable[[LastWord, Headers], None], **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, kafka: Kafka, *, trace: Callable[[TerminalResult, Headers], None], **options: Any) -> None:  # noqa: ANN401
         super().__init__(kafka, **options)
         self._trace = trace
 
-    def publish(self, record: Outgoing) -> None:
+    def publish(self, record: OutgoingRecord) -> None:
         """Queue a record, as every publisher does."""
-        if record.told is not None:
-            recorded = partial(self._recorded, record.told, record.headers, record.when_durable)
+        if record.terminal is not None:
+            recorded = partial(self._recorded, record.terminal, record.headers, record.when_durable)
             record = msgspec.structs.replace(record, when_durable=recorded)
         super().publish(record)
 
-    def _recorded(self, told: LastWord, headers: Headers, when_durable: Callable[[], None] | None) -> None:
+    def _recorded(self, told: TerminalResult, headers: Headers, when_durable: Callable[[], None] | None) -> None:
         if when_durable is not None:
             when_durable()
         self._trace(told, headers)

@@ -7,10 +7,10 @@ import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
 from bridge.client.commands import (
-    CancelTerms,
-    PlaceTerms,
-    ReplaceTerms,
-    Terms,
+    CancelOptions,
+    CommandOptions,
+    PlaceOptions,
+    ReplaceOptions,
     cancel_order,
     cancel_orders,
     place_order,
@@ -87,7 +87,7 @@ class Client:
             await self._reader.close()
 
     async def place(
-        self, *, timeout_s: float | None = None, headers: Headers = (), **terms: Unpack[PlaceTerms]
+        self, *, timeout_s: float | None = None, headers: Headers = (), **terms: Unpack[PlaceOptions]
     ) -> Result:
         """Place an order and wait for the last word on it, which may be that it was denied or rejected.
 
@@ -97,19 +97,24 @@ class Client:
         return await self._ask(place_order(**terms), timeout_s, headers)
 
     async def replace(
-        self, *, timeout_s: float | None = None, headers: Headers = (), **terms: Unpack[ReplaceTerms]
+        self, *, timeout_s: float | None = None, headers: Headers = (), **terms: Unpack[ReplaceOptions]
     ) -> Result:
         """Change a live order, and wait for the last word as `place` does."""
         return await self._ask(replace_order(**terms), timeout_s, headers)
 
     async def cancel(
-        self, *, timeout_s: float | None = None, headers: Headers = (), **terms: Unpack[CancelTerms]
+        self, *, timeout_s: float | None = None, headers: Headers = (), **terms: Unpack[CancelOptions]
     ) -> Result:
         """Cancel an order, and wait for the last word as `place` does."""
         return await self._ask(cancel_order(**terms), timeout_s, headers)
 
     async def cancel_all(
-        self, exchange_type: Scope, *, timeout_s: float | None = None, headers: Headers = (), **terms: Unpack[Terms]
+        self,
+        exchange_type: Scope,
+        *,
+        timeout_s: float | None = None,
+        headers: Headers = (),
+        **terms: Unpack[CommandOptions],
     ) -> Result:
         """Cancel every order of an exchange, or of ALL, and wait for the last word as `place` does."""
         return await self._ask(cancel_orders(exchange_type, **terms), timeout_s, headers)

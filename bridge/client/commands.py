@@ -41,7 +41,7 @@ class BadCommand(ClientError, ValueError):
     """Not a command of the contract; nothing was sent. The text names the field."""
 
 
-class Terms(TypedDict, total=False):
+class CommandOptions(TypedDict, total=False):
     """What every command may be given. None is the same as not given.
 
     `command_id` is made up when it is not given; `valid_for_s` counts from now on this machine's clock.
@@ -51,7 +51,7 @@ class Terms(TypedDict, total=False):
     valid_for_s: float | None
 
 
-class PlaceTerms(Terms, total=False):
+class PlaceOptions(CommandOptions, total=False):
     """What `place_order` takes: the fields of LTP's Place Order. Valid for 10 s unless `valid_for_s` says otherwise."""
 
     sym: Required[str]
@@ -72,7 +72,7 @@ class PlaceTerms(Terms, total=False):
     sl_price: Number | None
 
 
-class ReplaceTerms(Terms, total=False):
+class ReplaceOptions(CommandOptions, total=False):
     """What `replace_order` takes: one name of the order, and its new total quantity or price. Valid for 10 s."""
 
     order_id: str | None
@@ -81,29 +81,29 @@ class ReplaceTerms(Terms, total=False):
     replace_price: Number | None
 
 
-class CancelTerms(Terms, total=False):
+class CancelOptions(CommandOptions, total=False):
     """What `cancel_order` takes: one name of the order. Valid for 60 s."""
 
     order_id: str | None
     client_order_id: str | None
 
 
-def place_order(**terms: Unpack[PlaceTerms]) -> PlaceOrder:
+def place_order(**terms: Unpack[PlaceOptions]) -> PlaceOrder:
     """Build a place. Without a `client_order_id` the order is named after the commandId. Raises BadCommand."""
     return _build(PlaceOrder, _PLACE_VALID_S, terms)
 
 
-def replace_order(**terms: Unpack[ReplaceTerms]) -> ReplaceOrder:
+def replace_order(**terms: Unpack[ReplaceOptions]) -> ReplaceOrder:
     """Build a replace; `replace_qty` is the new total, not a difference. Raises BadCommand."""
     return _build(ReplaceOrder, _PLACE_VALID_S, terms)
 
 
-def cancel_order(**terms: Unpack[CancelTerms]) -> CancelOrder:
+def cancel_order(**terms: Unpack[CancelOptions]) -> CancelOrder:
     """Build a cancel. Raises BadCommand."""
     return _build(CancelOrder, _CANCEL_VALID_S, terms)
 
 
-def cancel_orders(exchange_type: Scope, **terms: Unpack[Terms]) -> CancelOrders:
+def cancel_orders(exchange_type: Scope, **terms: Unpack[CommandOptions]) -> CancelOrders:
     """Build a cancel of every order of an exchange, or of ALL. Raises BadCommand."""
     return _build(CancelOrders, _CANCEL_VALID_S, {"exchange_type": exchange_type, **terms})
 

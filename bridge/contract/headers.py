@@ -51,6 +51,8 @@ ERROR_PARTITION: Final = "__connect.errors.partition"
 ERROR_OFFSET: Final = "__connect.errors.offset"
 ERROR_STAGE: Final = "__connect.errors.stage"
 ERROR_CLASS: Final = "__connect.errors.exception.class.name"
+ERROR_CLASS_VALUE: Final = "bridge.core.admit.Refusal"
+"""The only value of that header. Consumers may compare it, so it stays when the code's own names change."""
 ERROR_MESSAGE: Final = "__connect.errors.exception.message"
 ERROR_CODE: Final = "error_code"
 """Why a command is a dead letter; the `__connect.errors.*` names are those of Kafka Connect."""
@@ -89,7 +91,7 @@ def _is_string(content: bytes) -> bool:
     return bool(text) and not _NO_STRING.search(text)
 
 
-def echo(headers: Headers) -> Headers:
+def correlation_headers(headers: Headers) -> Headers:
     """Return the headers of a command that its answers carry back, each name once: readers make a mapping of them.
 
     Left out is what is empty, longer than `HEADER_BYTES_MAX`, or would make the answer no CloudEvent.

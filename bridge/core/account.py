@@ -11,28 +11,28 @@ from bridge.contract.results import Outcome, Result
 from bridge.contract.session import Cause, OwnerAcquired, OwnerReleased
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.alarms import ActiveAlarms
-from bridge.core.claims import UNKNOWN_ORIGIN, Claims, Origin
 from bridge.core.clocks import Clocks
-from bridge.core.command import Pending
-from bridge.core.commit_delay import tell_commit_delay
-from bridge.core.doubts import Doubts
-from bridge.core.intake import Intake
-from bridge.core.lanes import Lanes
-from bridge.core.late import LateLandings
-from bridge.core.listening import Listening
-from bridge.core.memory import Memory
+from bridge.core.commands.claims import UNKNOWN_ORIGIN, Claims, Origin
+from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.commit_delay import tell_commit_delay
+from bridge.core.commands.dedupe_index import DedupeIndex
+from bridge.core.commands.dispatch import Commit, Dispatcher
+from bridge.core.commands.intake import CommandIntake
+from bridge.core.commands.lanes import Lanes
+from bridge.core.commands.order_lookups import OrderLookups
+from bridge.core.commands.rate_limits import RateLimits
+from bridge.core.commands.results import Results
+from bridge.core.in_flight.bridge_cancels import BridgeCancels
+from bridge.core.in_flight.late_orders import LateOrders
+from bridge.core.in_flight.requests import InFlightRequests
+from bridge.core.in_flight.unknown_commands import UnknownCommands
 from bridge.core.now import Now
-from bridge.core.order_lookups import OrderLookups
 from bridge.core.orders import Orders
-from bridge.core.own_cancels import OwnCancels
-from bridge.core.replies import Replies
-from bridge.core.sending import Commit, Sending
-from bridge.core.settling import Settling
-from bridge.core.sweep import Sweep
+from bridge.core.records import Answer, OutgoingRecord, Received
+from bridge.core.stream.sweep import Sweep
+from bridge.core.stream.venue_stream import VenueStream
 from bridge.core.terms import Terms
 from bridge.core.topic_losses import TopicLosses
-from bridge.core.traffic import Answer, Outgoing, Received
-from bridge.core.windows import Windows
 
 _ACKS_OF_LATE_S = 60.0
 
@@ -64,17 +64,17 @@ class Account:
         self.other_login_at = other_login_at
         """When, on the clock that never steps, a predecessor may last have logged in; before all time without one."""
         self._claims = Claims(start, doubtful_below=doubtful_below, origin=origin)
-        self._memory = Memory(terms.horizon_s, terms.memory_bytes_max)
+        self._memory = DedupeIndex(terms.horizon_s, terms.memory_bytes_max)
         self._lanes = Lanes()
         self._windows = _windows(terms)
         lookups = OrderLookups()
-        self.replies = Replies(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
-        self.alarms = ActiveAlarms(self.replies.session)
+        self.replies = Results(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
+        self.alarms = ActiveAlarms(self.replies.publish_session_event)
         self.clocks = Clocks(self.alarms, now, skew_bound_s=terms.skew_bound_s, rest_lag_s=terms.rest_lag_s)
         self._orders = Orders(self.clocks.rest_lag_ms)
         self.listening = self._new_listening(terms, durable_until_ms, now)
         self.topic_losses = TopicLosses(self.alarms, self.replies, self.listening, self._claims, epoch)
-        self.sending = Sending(
+        self.sending = Dispatcher(
             self._lanes,
             self._windows,
             self._claims,
@@ -85,12 +85,12 @@ class Account:
             commit_period_s=terms.commit_period_s,
             inflight_max=terms.inflight_commands_max,
         )
-        self.own_cancels = OwnCancels(self._windows, epoch=epoch)
-        self._late = LateLandings(
+        self.own_cancels = BridgeCancels(self._windows, epoch=epoch)
+        self._late = LateOrders(
             self.replies, self.own_cancels, cancel=terms.cancel_late_landings, rest_lag_ms=self.clocks.rest_lag_ms
         )
         known = (self.replies, self._lanes, self._orders, self._memory)
-        self.doubts = Doubts(
+        self.doubts = UnknownCommands(
             *known,
             own_cancels=self.own_cancels,
             late=self._late,
@@ -98,7 +98,7 @@ class Account:
             late_landing_s=terms.late_landing_s,
         )
         self.settling = self._new_settling(terms)
-        self.intake = Intake(
+        self.intake = CommandIntake(
             terms.rules,
             terms.lane_commands_max,
             replies=self.replies,
@@ -127,12 +127,12 @@ class Account:
             self._claims.origin, key_fingerprint=fingerprint or self.origin.key_fingerprint
         )
 
-    def _new_listening(self, terms: Terms, durable_until_ms: int, now: Now) -> Listening:
-        return Listening(
+    def _new_listening(self, terms: Terms, durable_until_ms: int, now: Now) -> VenueStream:
+        return VenueStream(
             self.replies,
             self._orders,
-            self.order_row,
-            self.trade_row,
+            self.on_order,
+            self.on_trade,
             terms,
             clocks=self.clocks,
             epoch=self.epoch,
@@ -141,8 +141,8 @@ class Account:
             now=now,
         )
 
-    def _new_settling(self, terms: Terms) -> Settling:
-        return Settling(
+    def _new_settling(self, terms: Terms) -> InFlightRequests:
+        return InFlightRequests(
             self.replies,
             self._lanes,
             self._windows,
@@ -164,11 +164,11 @@ class Account:
             appended_boot_s = clocks.appended_boot_s(timestamp_ms, now)
             dated_ms = clocks.venue.read_at(appended_boot_s).latest
             if result.outcome is Outcome.ACCEPTED and result.action == REPLACE:
-                self._orders.amended(result.order_id, dated_ms)
-            if appended_boot_s < now.mono - _ACKS_OF_LATE_S:
+                self._orders.note_replace(result.order_id, dated_ms)
+            if appended_boot_s < now.boot_s - _ACKS_OF_LATE_S:
                 continue
             if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
-                self._orders.acked(result.order_id, result.client_order_id, None, dated_ms)
+                self._orders.note_ack(result.order_id, result.client_order_id, None, dated_ms)
 
     def restore_extra_cancels(
         self, told: Iterable[tuple[int, int]], now: Now, *, in_good_order: bool
@@ -177,84 +177,84 @@ class Account:
 
         One that did not end in good order may have written some that no commit tells of.
         """
-        self._windows.cancels.restore_extra(told, now.mono, in_good_order=in_good_order)
-        return self._windows.cancels.extra.to_tell(now.mono)[0]
+        self._windows.cancels.restore_extra(told, now.boot_s, in_good_order=in_good_order)
+        return self._windows.cancels.extra.to_tell(now.boot_s)[0]
 
     def forget_offsets(self, command_ids: Iterable[str], now: Now) -> None:
         """Note which answered commands stand at no offset of `commands` as it is now."""
-        self._memory.forget_offsets(command_ids, now.mono)
+        self._memory.forget_offsets(command_ids, now.boot_s)
 
     def begin(self, instance: str, now: Now, listen_from_ms: int | None = None) -> None:
         """Publish that this process owns the account; what was not durable before it is a gap.
 
         The very first owner has nothing before it, unless past executions are wanted from `listen_from_ms` on.
         """
-        self.replies.session(OwnerAcquired(at=now.wall_ms, epoch=self.epoch, instance=instance))
-        self.alarms.repeat()
+        self.replies.publish_session_event(OwnerAcquired(at=now.wall_ms, epoch=self.epoch, instance=instance))
+        self.alarms.publish_again()
         self.listening.begin(now, listen_from_ms)
 
     def end(self, instance: str, now: Now) -> None:
         """Publish that this process gives the account up in good order."""
-        self.replies.session(OwnerReleased(at=now.wall_ms, epoch=self.epoch, instance=instance))
+        self.replies.publish_session_event(OwnerReleased(at=now.wall_ms, epoch=self.epoch, instance=instance))
 
-    def drain(self) -> list[Outgoing]:
+    def drain(self) -> list[OutgoingRecord]:
         """Return what is to be published, in order, and forget it."""
         records = self.replies.outbox.copy()
         self.replies.outbox.clear()
         return records
 
-    def received(self, event: Received, now: Now) -> bool:
+    def on_frame(self, event: Received, now: Now) -> bool:
         """Take in what the venue sent; False for an answer that belongs to no request of ours."""
         if isinstance(event, Answer):
-            if self.own_cancels.answered(event, now):
+            if self.own_cancels.on_ack(event, now):
                 self.settling.check_rate(CANCEL, event.code, now)
                 return True
-            if self.settling.answered(event, now):
+            if self.settling.on_ack(event, now):
                 return True
             if event.push is None:
                 return False
             event = event.push
-        self.listening.received(event, now)
+        self.listening.on_frame(event, now)
         return True
 
-    def order_row(self, push: OrderPush, now: Now) -> None:
+    def on_order(self, push: OrderPush, now: Now) -> None:
         """Learn from a snapshot of an order, from the stream or from REST."""
-        self.doubts.order_seen(self._orders.seen(push), now)
+        self.doubts.on_order(self._orders.update(push), now)
 
-    def trade_row(self, push: TradePush, now: Now) -> None:
+    def on_trade(self, push: TradePush, now: Now) -> None:
         """Learn from an execution, from the stream or from REST."""
-        self.doubts.trade_seen(push, now)
+        self.doubts.on_trade(push, now)
 
-    def open_orders_listed(self, listed: Iterable[str], asked_at: float, now: Now) -> None:
+    def on_open_orders(self, listed: Iterable[str], asked_at: float, now: Now) -> None:
         """Learn the orderIds of the venue's whole list of open orders, which was asked for at `asked_at`.
 
         Its rows were learnt from before.
         """
-        self.doubts.open_orders_seen(listed, asked_at, now)
+        self.doubts.on_open_orders(listed, asked_at, now)
 
     def next_own_cancel(self, now: Now, *, ready: bool) -> tuple[str, dict[str, str]] | None:
         """Return id and arguments of a cancel that the bridge sends of its own accord, if one is to be written now."""
-        return self.own_cancels.next(now) if ready and self.sending.cancels_pass(now) else None
+        return self.own_cancels.next_request(now) if ready and self.sending.may_write_cancels(now) else None
 
-    def carry_out_by_single_cancels(self, pending: Pending, now: Now) -> bool:
+    def begin_single_cancels(self, command: TrackedCommand, now: Now) -> bool:
         """Begin a claimed cancel_orders without a message of its own, where that is the policy; False if it is not."""
-        if pending.action != CANCEL_ALL or not self._single_cancels:
+        if command.action != CANCEL_ALL or not self._single_cancels:
             return False
-        self.sending.begin_single_cancels(pending, now)
-        self.settling.begin_single_cancels(pending, now)
+        self.sending.begin_single_cancels(command, now)
+        self.settling.begin_single_cancels(command, now)
         return True
 
     def recovery_complete(self, endpoint: str, open_orders: int, sweep: Sweep, took_ms: int, now: Now) -> None:
         """Note that what REST knows has been published once, and that every command may go."""
         self.recovered = True
-        self.listening.complete(endpoint, open_orders, sweep, took_ms, now)
+        self.listening.recovery_complete(endpoint, open_orders, sweep, took_ms, now)
 
     def session_lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
         """Note that the session is gone: what awaits an answer is in doubt, and from `durable_ms` on is a gap."""
         self.recovered = False
         self.settling.link_lost(now)
         self.own_cancels.link_lost()
-        self.listening.lost(endpoint, cause, detail, durable_ms, now)
+        self.listening.session_lost(endpoint, cause, detail, durable_ms, now)
 
     def tick(self, now: Now, *, stuck: Collection[Stream] = ()) -> None:
         """Do what is due: expiry, overdue answers, and old states once more, but for topics that take nothing."""
@@ -264,10 +264,10 @@ class Account:
         self.settling.tick(now)
         self.listening.tick(now, stuck)
 
-    def wake_at(self, now: Now) -> float:
+    def wake_at_boot_s(self, now: Now) -> float:
         """Return when something is due next, on the clock that never steps."""
-        times = (self.intake.wake_at(now), self.settling.wake_at(), self.sending.wake_at(now))
-        later = (at for at in (self.own_cancels.wake_at(), self.doubts.wake_at()) if at > now.mono)
+        times = (self.intake.wake_at_boot_s(now), self.settling.wake_at_boot_s(), self.sending.wake_at_boot_s(now))
+        later = (at for at in (self.own_cancels.wake_at_boot_s(), self.doubts.wake_at()) if at > now.boot_s)
         return min((*times, *later))
 
     def next_commit(self, now: Now, live_until_ms: int, *, recording: bool) -> Commit | None:
@@ -283,8 +283,8 @@ class Account:
         return self.sending.last_commit(now, self.listening.durable_until_ms(live_until_ms, now), released=released)
 
 
-def _windows(terms: Terms) -> Windows:
-    return Windows(
+def _windows(terms: Terms) -> RateLimits:
+    return RateLimits(
         terms.limits,
         window_s=terms.window_s,
         budget_percent=terms.budget_percent,

@@ -48,7 +48,7 @@ class AckWindow:
         if at + self._late_landing_s + self._cool_s > now:
             self._live[token] = at
 
-    def take(self, token: object, now: float, *, leave: int = 0) -> bool:
+    def acquire(self, token: object, now: float, *, leave: int = 0) -> bool:
         """Take a slot if one is free, and if `leave` others stay free then."""
         if self.free(now) <= leave:
             return False
@@ -60,16 +60,16 @@ class AckWindow:
         self._drop_cooled(now)
         return self.slots - len(self._live) - len(self._cooling)
 
-    def written(self, token: object, now: float) -> None:
+    def mark_written(self, token: object, now: float) -> None:
         """Note that the request of a slot goes out now."""
         if self._live.pop(token, None) is not None:
             self._live[token] = now
 
-    def unwritten(self, token: object) -> None:
+    def release(self, token: object) -> None:
         """Give back the slot of a request that was certainly not written."""
         self._live.pop(token, None)
 
-    def acked(self, token: object, now: float) -> None:
+    def acknowledge(self, token: object, now: float) -> None:
         """Let a slot cool from now on: its request has been answered. Twice is once."""
         if self._live.pop(token, None) is not None:
             self._cool(now)

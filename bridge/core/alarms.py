@@ -1,6 +1,6 @@
 """Alarms that describe a condition: told on `session` once when it begins, and once when it ends.
 
-An alarm that describes an occurrence has no end, and goes to `session` by `Replies.alarm`.
+An alarm that describes an occurrence has no end, and goes to `session` by `Results.alarm`.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class ActiveAlarms:
         self._publish(AlarmCleared(at=now.wall_ms, alarm=alarm, detail=detail, since=ended.since_ms, subject=subject))
         return True
 
-    def repeat(self) -> None:
+    def publish_again(self) -> None:
         """Publish every active alarm again: a reader that drops alarms at `owner.acquired` has dropped these too."""
         for one in self.active():
             self._publish(AlarmRaised(at=one.since_ms, alarm=one.alarm, detail=one.detail, subject=one.subject))

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from bridge.contract.session import Alarm
 from bridge.core.alarms import ActiveAlarms
-from bridge.core.command import Pending
+from bridge.core.commands.command import TrackedCommand
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading, Skew, skew_of
 
@@ -49,10 +49,10 @@ class MeasuredClock:
     """
 
     def __init__(self, now: Now) -> None:
-        wall_offset_ms = now.wall_ms - now.mono * 1000
+        wall_offset_ms = now.wall_ms - now.boot_s * 1000
         self._low_ms = wall_offset_ms - UNMEASURED_MS
         self._high_ms = wall_offset_ms + UNMEASURED_MS
-        self._learned_boot_s = now.mono
+        self._learned_boot_s = now.boot_s
         self.is_known = False
         """Whether it has been read, so that no assumption bounds it."""
 
@@ -86,7 +86,7 @@ class MeasuredClock:
 
     def skew(self, now: Now) -> Skew:
         """Return how far our wall clock is from it."""
-        return skew_of(*self._offset_ms(now.mono), now)
+        return skew_of(*self._offset_ms(now.boot_s), now)
 
     def is_within(self, bound_s: float, now: Now) -> bool:
         """Whether it was read, and our wall clock certainly differs from it by no more than `bound_s`."""
@@ -130,9 +130,9 @@ class Clocks:
         if timestamp_ms <= 0 or told == self._told_by_command:
             return  # it could not be read; or it came later than one that says the same, and tells less
         self._told_by_command = told
-        low_ms = timestamp_ms - now.mono * 1000
+        low_ms = timestamp_ms - now.boot_s * 1000
         high_ms = timestamp_ms + 1 + _VISIBLE_AFTER_MS - absent_boot_s * 1000
-        self.broker.narrow(low_ms, high_ms, now.mono)
+        self.broker.narrow(low_ms, high_ms, now.boot_s)
         self._compare(self.broker, Alarm.BROKER_CLOCK_SKEW, _BROKERS, now)
 
     def may_say_not_found(self, now: Now) -> bool:
@@ -157,31 +157,31 @@ class Clocks:
 
     def by_broker(self, now: Now) -> Now:
         """Return this instant with the broker's time in place of ours, the latest that it may be."""
-        return Now(now.mono, self.broker.read_at(now.mono).latest)
+        return Now(now.boot_s, self.broker.read_at(now.boot_s).latest)
 
     def broker_error_s(self, now: Now) -> float:
         """Return how far apart the earliest and the latest are that the broker's clock may read."""
-        read = self.broker.read_at(now.mono)
+        read = self.broker.read_at(now.boot_s)
         return (read.latest - read.earliest) / 1000
 
     def appended_boot_s(self, timestamp_ms: int, now: Now) -> float:
         """Return when, at the latest, a record was stamped on our boot clock."""
-        return min(self.broker.reaches(timestamp_ms).latest, now.mono)
+        return min(self.broker.reaches(timestamp_ms).latest, now.boot_s)
 
     def ack_counted_boot_s(self, result_timestamp_ms: int, now: Now) -> float:
         """Return until when, at the latest, the request may have counted whose result was stamped so."""
         latest = self.broker.reaches(result_timestamp_ms).latest
-        return min(latest + self._bound_s + _ACK_TO_RECORD_S, now.mono)
+        return min(latest + self._bound_s + _ACK_TO_RECORD_S, now.boot_s)
 
-    def last_write_boot_s(self, pending: Pending, now: Now) -> float:
+    def last_write_boot_s(self, command: TrackedCommand, now: Now) -> float:
         """Return until when, at the latest, an earlier owner may have written a command: before now, while valid."""
-        return min(now.mono, pending.deadline + self.broker_error_s(now) + self._bound_s)
+        return min(now.boot_s, command.deadline_boot_s + self.broker_error_s(now) + self._bound_s)
 
-    def happened_since_ms(self, pending: Pending) -> int:
+    def happened_since_ms(self, command: TrackedCommand) -> int:
         """Return the earliest time that the venue may have dated what a command asked for."""
-        since_boot_s = pending.first_written_boot_s
+        since_boot_s = command.first_written_boot_s
         if since_boot_s is None:
-            since_boot_s = self.broker.reaches(pending.timestamp_ms).earliest
+            since_boot_s = self.broker.reaches(command.timestamp_ms).earliest
         return self.venue.read_at(since_boot_s).earliest - self._bound_ms
 
     def surely_older_ms(self, timestamp_ms: int) -> int:
@@ -191,11 +191,11 @@ class Clocks:
 
     def latest_date_ms(self, now: Now) -> int:
         """Return the latest time that the venue can have written by now, by whichever of its clocks."""
-        return self.venue.read_at(now.mono).latest + self._bound_ms
+        return self.venue.read_at(now.boot_s).latest + self._bound_ms
 
     def rest_tells_until_ms(self, now: Now) -> int:
         """Return the venue's time up to which its REST surely tells what it has dated."""
-        return self.venue.read_at(now.mono).earliest - self.rest_lag_ms
+        return self.venue.read_at(now.boot_s).earliest - self.rest_lag_ms
 
     def _compare(self, clock: MeasuredClock, alarm: Alarm, whose: str, now: Now) -> None:
         skew = clock.skew(now)

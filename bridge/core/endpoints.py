@@ -1,6 +1,6 @@
 """Which endpoint the next session is sought at, and when the preferred one has earned its return.
 
-Endpoints are numbers here: their places in the list, which is in order of preference. Not here: how long to wait
+EndpointSelector are numbers here: their places in the list, which is in order of preference. Not here: how long to wait
 between attempts, and the spacing of logins.
 
 Each endpoint in its turn gets two attempts and its share of `failover_after_s`, so that all of them have been tried
@@ -22,7 +22,7 @@ PROBES: Final = 10
 """How often the preferred endpoint is probed in the time that it has to answer for."""
 
 
-class Endpoints:
+class EndpointSelector:
     """Decides for the sessions of one account, in all terms of this process. Begins at the preferred endpoint."""
 
     def __init__(
@@ -55,20 +55,20 @@ class Endpoints:
 
     def hold_off(self, time_s: float, now: Now) -> None:
         """Take in that `current` wants no further attempt for so long."""
-        self._free_at[self.current] = now.mono + time_s
+        self._free_at[self.current] = now.boot_s + time_s
 
     def attempt(self, now: Now) -> float:
         """Begin an attempt at `current`, which a turn that is over has moved on; return when to give it up."""
-        if self._turn_began is not None and now.mono >= self._turn_began + self._turn_s:
+        if self._turn_began is not None and now.boot_s >= self._turn_began + self._turn_s:
             self._move(now)
         if self._turn_began is None:
-            self._turn_began = now.mono
+            self._turn_began = now.boot_s
         return self._turn_began + self._turn_s
 
     def failed(self, now: Now) -> bool:
         """Take in that an attempt failed. Returns whether that moved `current`."""
         self._failures += 1
-        over = self._turn_began is not None and now.mono >= self._turn_began + self._turn_s
+        over = self._turn_began is not None and now.boot_s >= self._turn_began + self._turn_s
         return (over or self._failures >= ATTEMPTS_MAX) and self._move(now)
 
     def refused(self) -> None:
@@ -100,7 +100,7 @@ class Endpoints:
         """Take in that a session ended. One that did not live for `failover_after_s` is no better than a failure."""
         if self._is_returning:
             self._is_returning, self._returns_refused = False, 0
-        self._turn_began = now.mono
+        self._turn_began = now.boot_s
         self._failures = self._failures + 1 if lived_s < self._failover_after_s else 0
         if self._failures >= ATTEMPTS_MAX:
             self._move(now)
@@ -110,16 +110,16 @@ class Endpoints:
 
         When nobody asked for too long, as while the machine slept, the probes say nothing about the time between them.
         """
-        unbroken = asked.mono - self._probed_at <= 2 * self.probe_period_s
-        self._probed_at = now.mono
+        unbroken = asked.boot_s - self._probed_at <= 2 * self.probe_period_s
+        self._probed_at = now.boot_s
         if not good:
             self._good_since = None
         elif self._good_since is None or not unbroken:
-            self._good_since = now.mono
+            self._good_since = now.boot_s
         return (
             self._good_since is not None
-            and now.mono - self._good_since >= self._stable_s
-            and now.mono - self._failed_back_at >= self._return_after_s(self._returns_refused)
+            and now.boot_s - self._good_since >= self._stable_s
+            and now.boot_s - self._failed_back_at >= self._return_after_s(self._returns_refused)
         )
 
     def fail_back(self, now: Now) -> None:
@@ -127,13 +127,13 @@ class Endpoints:
         self.current = 0
         self._is_returning = True
         self._failures = 0
-        self._turn_began = self._failed_back_at = now.mono
+        self._turn_began = self._failed_back_at = now.boot_s
 
     def _move(self, now: Now) -> bool:
         """Go to the next endpoint, round the list. Returns whether there is another."""
         self._is_returning = False
         self._failures = 0
-        self._turn_began = now.mono
+        self._turn_began = now.boot_s
         self._good_since = None
         self.current = (self.current + 1) % self._count
         return self._count > 1

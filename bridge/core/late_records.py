@@ -15,7 +15,7 @@ from msgspec import Struct
 from bridge.contract import headers as names
 from bridge.contract.topics import Stream
 from bridge.core.odd_fields import UNREADABLE
-from bridge.core.traffic import Outgoing, TopicRecord
+from bridge.core.records import OutgoingRecord, TopicRecord
 
 _OWN_HEADERS: Final = frozenset(
     {
@@ -124,11 +124,11 @@ def _outcome_of(record: TopicRecord) -> str:
         return ""
 
 
-def publish_again(stream: Stream, record: TopicRecord) -> Outgoing:
+def publish_again(stream: Stream, record: TopicRecord) -> OutgoingRecord:
     """Return a record that was read as one to publish: the same fact under the same `ce_id`."""
     headers = dict(record.headers)
     echoed = [(name, content) for name, content in record.headers if name not in _OWN_HEADERS and content]
-    return Outgoing(
+    return OutgoingRecord(
         stream=stream,
         key=record.key or b"",
         value=record.value,

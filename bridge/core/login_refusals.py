@@ -50,8 +50,8 @@ class LoginRefusals:
             self._forget_proof()
         elif check is KeyCheck.REFUSED:
             self._proven += 1
-            self._proven_since = min(self._proven_since, now.mono)
-        return self._proven >= self._proven_max and now.mono - self._proven_since >= self._proven_for_s
+            self._proven_since = min(self._proven_since, now.boot_s)
+        return self._proven >= self._proven_max and now.boot_s - self._proven_since >= self._proven_for_s
 
     def wait_s(self, roll: float) -> float:
         """Return how long to wait for the next login after the last refusal; `roll` is random in [0, 1)."""

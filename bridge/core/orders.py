@@ -211,7 +211,7 @@ class Orders:
         """Return the orders that were seen or acked and are not known to be over."""
         return list(self._live.values())
 
-    def acked(self, order_id: str | None, client_order_id: str | None, sym: str | None, at_ms: int) -> None:
+    def note_ack(self, order_id: str | None, client_order_id: str | None, sym: str | None, at_ms: int) -> None:
         """Learn the two names of an order from an ack, if it has both."""
         if not order_id or not client_order_id:
             return
@@ -234,14 +234,14 @@ class Orders:
             del self._unshown[order_id]
         return overdue
 
-    def amended(self, order_id: str | None, at_ms: int) -> None:
+    def note_replace(self, order_id: str | None, at_ms: int) -> None:
         """Note that an order is asked to be replaced: it may come back under another orderId."""
         if order_id:
             self._amended_ms[order_id] = max(at_ms, self._amended_ms.pop(order_id, 0))
             if len(self._amended_ms) > _AMENDED_REMEMBERED_MAX:
                 del self._amended_ms[next(iter(self._amended_ms))]
 
-    def succeeded(self, order_id: str | None, by: str | None) -> None:
+    def note_successor(self, order_id: str | None, by: str | None) -> None:
         """Note that a replace has given an order another orderId."""
         if order_id and by and self.present_id(by) != order_id:
             self._successors[order_id] = by
@@ -278,7 +278,7 @@ class Orders:
         """Note that the end of an order is concluded and not told: it may go on."""
         self._concluded.add(order_id)
 
-    def seen(self, push: OrderPush) -> Order:
+    def update(self, push: OrderPush) -> Order:
         """Learn from a snapshot. What is over stays over, and an older snapshot changes nothing but what was not known.
 
         A refused order may have no orderId (LTP docs, Query Order); such a row is answered with and not kept. A push
@@ -291,7 +291,7 @@ class Orders:
         if not order_id or order is known:
             return order
         if order.action.startswith("AMEND"):
-            self.amended(order_id, order.updated_ms)
+            self.note_replace(order_id, order.updated_ms)
         self._store_order(order)
         is_cancel = order.action.startswith("CANCEL")
         if order.cancelled and not is_cancel and order_id not in self._successors and self.may_come_back(order, 0):
@@ -299,7 +299,7 @@ class Orders:
         if order.client_order_id:
             self._give_name(order.client_order_id, order)
         while len(self._over) > _OVER_REMEMBERED_MAX or self._over_bytes > _OVER_BYTES_MAX:
-            self._forget(next(iter(self._over)))
+            self._forget_order(next(iter(self._over)))
         return order
 
     def _store_order(self, order: Order) -> None:
@@ -325,14 +325,14 @@ class Orders:
         for one, other in ((named, order), (order, named)):
             comes_after = not other.cancelled or one.created_ms < other.created_ms
             if one.cancelled and comes_after and self._was_amended(one, other):
-                self.succeeded(one.order_id, other.order_id)
+                self.note_successor(one.order_id, other.order_id)
 
     def _was_amended(self, order: Order, other: Order) -> bool:
         """Whether a replace was under way when an order was cancelled, as far as the two that may be one tell."""
         amended_ms = max(self._amended_ms.get(one.order_id, 0) for one in (order, other))
         return amended_ms > 0 and order.updated_ms < amended_ms + self._rest_lag_ms
 
-    def _forget(self, order_id: str) -> None:
+    def _forget_order(self, order_id: str) -> None:
         packed = self._over.pop(order_id)
         self._over_bytes -= len(packed)
         self._amended_ms.pop(order_id, None)

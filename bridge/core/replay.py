@@ -15,11 +15,11 @@ from bridge.contract import headers as names
 from bridge.contract.results import Result, Takeover
 from bridge.contract.session import GapClosed, GapOpened, SessionEvent, SessionOpened
 from bridge.contract.topics import Stream
-from bridge.core.admit import command_id_of
-from bridge.core.claims import Origin
-from bridge.core.gaps import Gap
+from bridge.core.commands.claims import Origin
+from bridge.core.commands.parse import command_id_of
 from bridge.core.late_records import Place, RecordsInOrder, place_of
-from bridge.core.traffic import CommandRecord, TopicRecord
+from bridge.core.records import CommandRecord, TopicRecord
+from bridge.core.stream.gaps import Gap
 
 UNREADABLE_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading the bytes of a record as JSON may raise."""

@@ -60,5 +60,5 @@ class ClockReading(Struct, frozen=True):
 
 def skew_of(offset_low_ms: float, offset_high_ms: float, now: Now) -> Skew:
     """Compare our wall clock with one that is so far ahead of our boot clock."""
-    wall_offset_ms = now.wall_ms - now.mono * 1000
+    wall_offset_ms = now.wall_ms - now.boot_s * 1000
     return Skew(round(wall_offset_ms - offset_high_ms), round(wall_offset_ms - offset_low_ms))

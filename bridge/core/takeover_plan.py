@@ -10,9 +10,9 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from bridge.core.claims import UNKNOWN_ORIGIN, Origin, Stored, decode
+from bridge.core.commands.claims import UNKNOWN_ORIGIN, CommitMetadata, Origin, decode
 from bridge.core.replay import TopicEnd
-from bridge.core.sweep import ARCHIVE_REACH_MS
+from bridge.core.stream.sweep import ARCHIVE_REACH_MS
 
 _NAMED_MAX: Final = 3
 
@@ -24,7 +24,7 @@ class Beginning(Struct, frozen=True):
     """
 
     offset: int
-    stored: Stored
+    stored: CommitMetadata
     why_in_doubt: str = ""
 
     @property
@@ -74,9 +74,9 @@ def begin_without_claims(
     terms.
     """
     if not remains.was_written and not was_owned:
-        return Beginning(begin, Stored(0, 0, ()))
+        return Beginning(begin, CommitMetadata(0, 0, ()))
     epoch = max([now_ms // 1000, *(one.epoch for one in remains.ends)])
-    stored = Stored(
+    stored = CommitMetadata(
         epoch, _durable_until_ms(remains, now_ms, horizon_ms), (), end, origin=remains.owner or UNKNOWN_ORIGIN
     )
     return Beginning(begin, stored, why)
@@ -107,7 +107,7 @@ def in_words(begin: Beginning, in_doubt: int, passed_over: int) -> str:
     )
 
 
-def other_environment(stored: Stored, own: Origin) -> str | None:
+def other_environment(stored: CommitMetadata, own: Origin) -> str | None:
     """Say that the account belongs to another environment; None where it does not, or nothing says so."""
     theirs = stored.origin.environment
     if not theirs or not own.environment or theirs == own.environment:
@@ -118,13 +118,13 @@ def other_environment(stored: Stored, own: Origin) -> str | None:
     )
 
 
-def key_has_changed(stored: Stored, own: Origin) -> bool:
+def key_has_changed(stored: CommitMetadata, own: Origin) -> bool:
     """Whether the account was owned with another API key: a new one of the same portfolio, or another account's."""
     theirs = stored.origin.key_fingerprint
     return bool(theirs and own.key_fingerprint) and theirs != own.key_fingerprint
 
 
-def other_portfolio(stored: Stored, own: Origin, theirs: frozenset[str], ours: frozenset[str]) -> str | None:
+def other_portfolio(stored: CommitMetadata, own: Origin, theirs: frozenset[str], ours: frozenset[str]) -> str | None:
     """Say that a changed API key is not of the account that the topics are about; None where it surely is.
 
     `theirs` are the portfolios that the state topics name, `ours` those that the venue shows to our key.
@@ -147,7 +147,7 @@ def _some(portfolios: frozenset[str]) -> str:
     return ", ".join(sorted(portfolios)[:_NAMED_MAX])
 
 
-def clamp(stored: Stored, end: int, now_ms: int, horizon_ms: int) -> Stored:
+def clamp(stored: CommitMetadata, end: int, now_ms: int, horizon_ms: int) -> CommitMetadata:
     """Return what a commit says, without what cannot be.
 
     Nobody can have claimed commands that do not exist yet. What is durable until a time to come was told by a clock

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from bridge.core.admit import Rules
+from bridge.core.commands.parse import Rules
 
 
 class Terms(Struct, frozen=True):

@@ -12,10 +12,10 @@ from msgspec import Struct
 from bridge.contract.session import Alarm, OwnerAcquired
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.alarms import ActiveAlarms
-from bridge.core.claims import Claims
-from bridge.core.listening import Listening
+from bridge.core.commands.claims import Claims
+from bridge.core.commands.results import Results
 from bridge.core.now import Now
-from bridge.core.replies import Replies
+from bridge.core.stream.venue_stream import VenueStream
 
 _STATES: Final = "its records are gone; what stands, and the orders that ended within the last horizon, is told again"
 _NOT_TOLD_AGAIN: Final = "its records are gone, and the venue does not tell them again"
@@ -64,7 +64,7 @@ class TopicLosses:
     """Tells of one account's lost topics and missing grants, and tells again what was lost with them."""
 
     def __init__(
-        self, alarms: ActiveAlarms, replies: Replies, listening: Listening, claims: Claims, epoch: int
+        self, alarms: ActiveAlarms, replies: Results, listening: VenueStream, claims: Claims, epoch: int
     ) -> None:
         self._alarms = alarms
         self._replies = replies
@@ -96,11 +96,11 @@ class TopicLosses:
         if stream in STATE_STREAMS:
             self._listening.tell_states_again(stream, now)
         elif stream is Stream.SESSION:
-            self._replies.session(OwnerAcquired(at=now.wall_ms, epoch=self._epoch, instance=instance))
-            self._alarms.repeat()
+            self._replies.publish_session_event(OwnerAcquired(at=now.wall_ms, epoch=self._epoch, instance=instance))
+            self._alarms.publish_again()
             self._listening.tell_session_again(now)
         elif stream is Stream.RESULTS:
-            self._replies.takeover(self._epoch, instance, now, self._claims.origin)
+            self._replies.publish_takeover(self._epoch, instance, now, self._claims.origin)
 
     def tell_grants(self, missing: Sequence[MissingGrant], now: Now) -> None:
         """Tell what this principal may not do any more, and when it may again."""

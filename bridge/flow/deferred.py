@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from bridge.core.account import Account
-from bridge.core.traffic import CommandRecord
+from bridge.core.records import CommandRecord
 from bridge.errors import ClusterUnreachable, KafkaTrouble
-from bridge.flow.events import Events
 from bridge.flow.ports import Clock, Publisher, ReadCommands
 from bridge.flow.turn import TURN_S, Turn
+from bridge.flow.venue_listener import VenueListener
 
 _log = structlog.get_logger()
 _LOOK_S = 0.25
@@ -30,7 +30,7 @@ class DeferredAnswers:
         read_commands: ReadCommands,
         has_time: Callable[[], bool],
         publisher: Publisher,
-        events: Events,
+        events: VenueListener,
         clock: Clock,
     ) -> None:
         self._name = name

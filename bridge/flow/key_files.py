@@ -6,8 +6,8 @@ import structlog
 
 from bridge.contract.session import Alarm
 from bridge.core.account import Account
-from bridge.flow.events import Events
 from bridge.flow.ports import Clock, VenueRest
+from bridge.flow.venue_listener import VenueListener
 
 _log = structlog.get_logger()
 _LOOK_S = 1.0
@@ -16,7 +16,7 @@ _LOOK_S = 1.0
 class KeyFileWatch:
     """Raises the alarm `key_unusable`, and clears it when the files have been mended."""
 
-    def __init__(self, name: str, account: Account, rest: VenueRest, events: Events, clock: Clock) -> None:
+    def __init__(self, name: str, account: Account, rest: VenueRest, events: VenueListener, clock: Clock) -> None:
         self._account = account
         self._rest = rest
         self._events = events

@@ -16,9 +16,9 @@ from bridge.core.account import Account
 from bridge.core.clocks import UNMEASURED_MS
 from bridge.core.late_records import publish_again
 from bridge.errors import ClusterUnreachable, KafkaTrouble
-from bridge.flow.events import Events
 from bridge.flow.ports import Clock, Publisher
 from bridge.flow.replay import TopicReplay
+from bridge.flow.venue_listener import VenueListener
 
 LATE_AFTER_S: Final = 150.0
 """Longer than anything old may still arrive: TCP itself counts on two minutes for a packet (RFC 9293), and Linux gives
@@ -43,7 +43,7 @@ class LateRecordRepair:
         *,
         topics: TopicReplay,
         publisher: Publisher,
-        events: Events,
+        events: VenueListener,
         clock: Clock,
         late_after_s: float,
     ) -> None:
@@ -55,7 +55,7 @@ class LateRecordRepair:
         self._clock = clock
         self._late_after_s = late_after_s
         self._renewals = publisher.renewals
-        self._due_s: float | None = clock().mono + late_after_s
+        self._due_s: float | None = clock().boot_s + late_after_s
         self._unjudged = set(_STREAMS)
         """Topics that are still to be read once it is due."""
         self._since_ms = clock().wall_ms - UNMEASURED_MS
@@ -64,7 +64,7 @@ class LateRecordRepair:
         """Look when it is due, until cancelled. Without brokers it is tried again."""
         while True:
             self._note_renewal()
-            if self._due_s is None or self._clock().mono < self._due_s:
+            if self._due_s is None or self._clock().boot_s < self._due_s:
                 await asyncio.sleep(self._at_most(_LOOK_S))
                 continue
             for stream in sorted(self._unjudged):
@@ -87,7 +87,7 @@ class LateRecordRepair:
         self._renewals, now = self._publisher.renewals, self._clock()
         if self._due_s is None:
             self._since_ms = now.wall_ms - UNMEASURED_MS
-        self._due_s, self._unjudged = now.mono + self._late_after_s, set(_STREAMS)
+        self._due_s, self._unjudged = now.boot_s + self._late_after_s, set(_STREAMS)
 
     async def _look(self, stream: Stream) -> bool:
         """Read a topic and publish what has been overtaken; False where what was published there is not durable yet.

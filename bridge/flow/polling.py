@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from bridge.flow.concurrency import end_tasks
 from bridge.flow.ports import Membership
-from bridge.flow.together import end_tasks
 
 POLL_S = 0.5
 

@@ -7,9 +7,9 @@ from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.now import Now
+from bridge.core.records import CommandRecord, OutgoingRecord, Received, Rows, TopicRecord
 from bridge.core.skew import ClockReading
 from bridge.core.topic_losses import LostTopic, MissingGrant
-from bridge.core.traffic import CommandRecord, Outgoing, Received, Rows, TopicRecord
 
 Clock = Callable[[], Now]
 EncodeAction = Callable[[str, str, Mapping[str, str]], bytes]
@@ -170,7 +170,7 @@ class Publisher(Protocol):
     def begin_epoch(self, epoch: int) -> None:
         """Stamp this epoch from now on; sequences begin at 1."""
 
-    def publish(self, record: Outgoing) -> None:
+    def publish(self, record: OutgoingRecord) -> None:
         """Queue a record."""
 
     def oldest_pending_boot_s(self) -> float | None:

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 
 from bridge.contract.topics import STATE_STREAMS, TAKEOVER_STREAMS, Stream, topic_name
-from bridge.core.claims import Origin
+from bridge.core.commands.claims import Origin
 from bridge.core.late_records import NewestOfKeys, RecordsInOrder
+from bridge.core.records import TopicRecord
 from bridge.core.replay import (
     ReplayedResults,
     ReplayedSession,
@@ -14,9 +15,8 @@ from bridge.core.replay import (
     portfolios_in,
 )
 from bridge.core.takeover_plan import Remains
-from bridge.core.traffic import TopicRecord
+from bridge.flow.concurrency import run_concurrently
 from bridge.flow.ports import ReadLast, ReadTail
-from bridge.flow.together import together
 
 TakeState = Callable[[bytes, int, bool], None]
 """Value, Unix ms, and whether REST told it in the place of a push."""
@@ -96,7 +96,7 @@ class TopicReplay:
 
     async def remains(self) -> Remains:
         """Return what all topics together tell of earlier owners."""
-        ends = await together(*(self._end(stream) for stream in TAKEOVER_STREAMS))
+        ends = await run_concurrently(*(self._end(stream) for stream in TAKEOVER_STREAMS))
         if not any(was_written for _, was_written in ends):
             return Remains((), was_written=False)
         session = await self.session(0)

@@ -8,10 +8,10 @@ import asyncio
 
 import structlog
 
-from bridge.flow.commands import Commands
-from bridge.flow.events import Events
+from bridge.flow.command_loop import CommandLoop
+from bridge.flow.concurrency import end_tasks, raise_failure
 from bridge.flow.ports import Clock, Publisher, VenueSession
-from bridge.flow.together import end_tasks, raise_failure
+from bridge.flow.venue_listener import VenueListener
 
 _log = structlog.get_logger()
 _LOOK_S = 0.05
@@ -25,8 +25,8 @@ class SessionKeeper:
         name: str,
         session: VenueSession,
         *,
-        events: Events,
-        commands: Commands,
+        events: VenueListener,
+        commands: CommandLoop,
         publisher: Publisher,
         clock: Clock,
         session_timeout_s: float,
@@ -41,7 +41,7 @@ class SessionKeeper:
 
     def is_surely_owner(self) -> bool:
         """Whether the group cannot have put this member out: a commit was acknowledged within its session timeout."""
-        return self._clock().mono - self._commands.stored_at < self._session_timeout_s
+        return self._clock().boot_s - self._commands.stored_at < self._session_timeout_s
 
     async def run(self) -> None:
         """Open a session whenever one may be, until cancelled. Raises what `VenueSession.run` raises."""

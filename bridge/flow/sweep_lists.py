@@ -7,13 +7,13 @@ from structlog.typing import FilteringBoundLogger
 
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.account import Account
-from bridge.core.order_ends import name_row
-from bridge.core.sweep import ARCHIVE_REACH_MS, Sweep
-from bridge.core.traffic import Rows
+from bridge.core.records import Rows
+from bridge.core.stream.order_ends import name_row
+from bridge.core.stream.sweep import ARCHIVE_REACH_MS, Sweep
 from bridge.errors import ListTooLong, RowNotUnderstood, VenueRefused
-from bridge.flow.events import Events
+from bridge.flow.concurrency import run_concurrently
 from bridge.flow.ports import Clock, OrderRow, Publisher, VenueRest
-from bridge.flow.together import together
+from bridge.flow.venue_listener import VenueListener
 
 Row = TypeVar("Row")
 _Ask = Callable[[str | None, int, int | None], AsyncIterator[Rows[Row]]]
@@ -40,7 +40,7 @@ class SweepLists:
         account: Account,
         *,
         rest: VenueRest,
-        events: Events,
+        events: VenueListener,
         publisher: Publisher,
         clock: Clock,
         log: FilteringBoundLogger,
@@ -57,7 +57,7 @@ class SweepLists:
     async def read_all(self, sweep: Sweep) -> int:
         """Ask for everything that a sweep judges; return how many orders are open."""
         open_orders: int
-        open_orders, *_ = await together(
+        open_orders, *_ = await run_concurrently(
             self._read_orders(sweep),
             self._read_trades(sweep),
             self._read_states(sweep, Stream.ASSETS, self._rest.assets()),
@@ -83,7 +83,7 @@ class SweepLists:
         """Ask for what is open, for what has ended, and one by one for what is neither; return how many are open."""
         listed, is_whole = await self._read_open_orders(sweep)
         open_orders = len(listed)
-        unlisted = self._judge.unlisted(sweep, listed, self._clock())
+        unlisted = self._judge.open_orders_not_listed(sweep, listed, self._clock())
         begin_ms = sweep.since_ms
         if len(unlisted) > _ONE_BY_ONE_MAX:
             oldest_ms = min([begin_ms, *(order.created_ms for order in unlisted if order.created_ms)])
@@ -91,27 +91,29 @@ class SweepLists:
         singly = await self._read_ended_orders(sweep, listed, begin_ms)
         names = [
             *singly.items(),
-            *((order.order_id, None) for order in self._judge.unlisted(sweep, listed, self._clock())),
+            *((order.order_id, None) for order in self._judge.open_orders_not_listed(sweep, listed, self._clock())),
         ]
         for some in (names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)):
-            await together(*(self._read_order(sweep, order_id, row, is_whole=is_whole) for order_id, row in some))
+            await run_concurrently(
+                *(self._read_order(sweep, order_id, row, is_whole=is_whole) for order_id, row in some)
+            )
             await self.make_durable()
         return open_orders
 
     async def _read_open_orders(self, sweep: Sweep) -> tuple[set[str], bool]:
         """Ask for every open order; return their orderIds, and whether all rows were understood."""
-        asked_at = self._clock().mono
+        asked_at = self._clock().boot_s
         listed: set[str] = set()
         unreadable = 0
         async for rows in self._rest.open_orders():
             unreadable += rows.unreadable
-            listed |= self._judge.take(sweep, Stream.ORDERS, [row.raw for row in rows], self._clock())
+            listed |= self._judge.compare_rows(sweep, Stream.ORDERS, [row.raw for row in rows], self._clock())
             for row in rows:
-                self._account.order_row(row.order, self._clock())
+                self._account.on_order(row.order, self._clock())
             await self._publish(len(rows))
         sweep.unreadable += unreadable
         if not unreadable:
-            self._account.open_orders_listed(listed, asked_at, self._clock())
+            self._account.on_open_orders(listed, asked_at, self._clock())
         await self.make_durable()
         return listed, not unreadable
 
@@ -150,20 +152,20 @@ class SweepLists:
                 self._take(sweep, one, order_id)
         if is_whole and row is None:
             now = self._clock()
-            ended = self._judge.unaccounted(sweep, order_id, told.order.order_state if told is not None else "", now)
+            ended = self._judge.conclude_end(sweep, order_id, told.order.order_state if told is not None else "", now)
             if ended is not None:
-                self._account.order_row(ended, now)
+                self._account.on_order(ended, now)
 
     def _take(self, sweep: Sweep, row: OrderRow, order_id: str = "") -> None:
         push, raw = name_row(row.order, row.raw, order_id)
-        self._judge.take(sweep, Stream.ORDERS, [raw], self._clock())
-        self._account.order_row(push, self._clock())
+        self._judge.compare_rows(sweep, Stream.ORDERS, [raw], self._clock())
+        self._account.on_order(push, self._clock())
 
     async def _read_trades(self, sweep: Sweep) -> None:
         async for rows in self._read_in_parts(sweep, self._rest.executions, sweep.since_ms):
-            self._judge.take(sweep, Stream.TRADES, [row.raw for row in rows], self._clock())
+            self._judge.compare_rows(sweep, Stream.TRADES, [row.raw for row in rows], self._clock())
             for row in rows:
-                self._account.trade_row(row.trade, self._clock())
+                self._account.on_trade(row.trade, self._clock())
             await self._publish(len(rows))
         await self.make_durable()
 
@@ -190,9 +192,9 @@ class SweepLists:
         unreadable = 0
         async for rows in told:
             before = sweep.unreadable
-            listed |= self._judge.take(sweep, stream, rows, self._clock())
+            listed |= self._judge.compare_rows(sweep, stream, rows, self._clock())
             sweep.unreadable += rows.unreadable
             unreadable += sweep.unreadable - before
             await self._publish(len(rows))
         if not unreadable:
-            self._judge.end_list(sweep, stream, listed, self._clock())
+            self._judge.compare_list(sweep, stream, listed, self._clock())

@@ -16,11 +16,12 @@ from msgspec import structs
 from bridge.contract.session import Alarm
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.account import Account
-from bridge.core.claims import Origin, Stored, encode
 from bridge.core.clocks import UNMEASURED_MS
-from bridge.core.intake import Past
+from bridge.core.commands.claims import CommitMetadata, Origin, encode
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.reading_delay import ReadingDelay
 from bridge.core.late_records import publish_again
-from bridge.core.reading_delay import ReadingDelay
+from bridge.core.records import TopicRecord
 from bridge.core.replay import ReplayedResults
 from bridge.core.takeover_plan import (
     Beginning,
@@ -30,12 +31,11 @@ from bridge.core.takeover_plan import (
     read_commit,
 )
 from bridge.core.terms import Terms
-from bridge.core.traffic import TopicRecord
 from bridge.errors import ClusterUnreachable, ForeignOwner, OffsetLost
+from bridge.flow.concurrency import run_concurrently
 from bridge.flow.polling import POLL_S, while_polling
 from bridge.flow.ports import Clock, Membership, Publisher
 from bridge.flow.replay import TopicReplay
-from bridge.flow.together import together
 from bridge.flow.turn import Turn
 from bridge.flow.whose_account import Identity, find_foreign_owner
 
@@ -90,15 +90,15 @@ class Takeover:
         )
         account = await self._fence(begin, begin.stored.origin if foreign is not None else own)
         if foreign is not None:
-            account.replies.alarm(Alarm.FOREIGN_OWNER, foreign, self._clock())
+            account.replies.publish_alarm(Alarm.FOREIGN_OWNER, foreign, self._clock())
             await self._flush(account, Stream.SESSION)
             raise ForeignOwner(foreign)
-        account.replies.takeover(account.epoch, self._instance, self._clock(), own)
+        account.replies.publish_takeover(account.epoch, self._instance, self._clock(), own)
         await self._flush(account, Stream.RESULTS)
         try:
             await self._remember(account, begin)
         except OffsetLost as error:
-            account.replies.alarm(Alarm.OFFSET_LOST, str(error), self._clock())
+            account.replies.publish_alarm(Alarm.OFFSET_LOST, str(error), self._clock())
             await self._flush(account, Stream.SESSION)
             raise
         await self._flush(account, Stream.RESULTS)
@@ -138,12 +138,12 @@ class Takeover:
             doubtful_below=stored.doubtful_below,
             # Until the venue has taken our key, it is not known to be this account's.
             origin=structs.replace(origin, key_fingerprint=stored.origin.key_fingerprint),
-            other_login_at=-inf if begin.is_first or stored.released else self._clock().mono,
+            other_login_at=-inf if begin.is_first or stored.released else self._clock().boot_s,
             now=self._clock(),
         )
         in_good_order = begin.is_first or stored.released
         extra = account.restore_extra_cancels(stored.extra_cancels, self._clock(), in_good_order=in_good_order)
-        fenced = Stored(
+        fenced = CommitMetadata(
             epoch,
             stored.durable_until_ms,
             stored.claimed,
@@ -176,7 +176,9 @@ class Takeover:
         )
         states = (self._states(stream, states_since_ms, account) for stream in STATE_STREAMS)
         gaps = self._gaps(min(since_ms, durable_ms), account)
-        await while_polling(self._membership, together(*states, self._trades(durable_ms, account), gaps), tell_delay)
+        await while_polling(
+            self._membership, run_concurrently(*states, self._trades(durable_ms, account), gaps), tell_delay
+        )
         self._membership.resume()
         await self._read_commands(account, begin, answers, answers.complete_since_ms(now_ms - horizon_ms), tell_delay)
         _log.info("account.remembered", account=self._name, answered=answers.count, since_ms=since_ms)
@@ -268,20 +270,20 @@ class Takeover:
                 if turn.over:
                     await turn.rest()
                 lost = record.offset < stored.doubtful_below
-                past = Past.UNREAD if begin.is_unread(record.offset) else Past.READ
+                past = TakeoverStatus.UNREAD if begin.is_unread(record.offset) else TakeoverStatus.READ
                 if answers.has_answer(record):
-                    past = Past.ANSWERED
+                    past = TakeoverStatus.ANSWERED
                 elif (lost or begin.is_first) and record.timestamp_ms < complete_since_ms:
                     passed_over += 1
-                    past = Past.ANSWERED
+                    past = TakeoverStatus.ANSWERED
                 elif lost or record.offset in claimed:
                     in_doubt += lost
-                    past = Past.CLAIMED
+                    past = TakeoverStatus.CLAIMED
                 account.intake.offer(record, self._clock(), past, behind=end - record.offset)
             account.intake.read_to(self._membership.position)
             tell_delay(self._membership.position, end)
         account.forget_offsets(answers.answered_elsewhere(), self._clock())
         if stored.doubtful_below > begin.offset or passed_over:
             detail = in_words(begin, in_doubt, passed_over)
-            account.replies.alarm(Alarm.CLAIMS_UNREADABLE, detail, self._clock())
+            account.replies.publish_alarm(Alarm.CLAIMS_UNREADABLE, detail, self._clock())
             _log.warning("claims.unreadable", account=self._name, passed_over=passed_over, in_doubt=in_doubt)

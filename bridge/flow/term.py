@@ -12,11 +12,11 @@ from msgspec import Struct
 from bridge.contract.session import Alarm, Cause
 from bridge.core.account import Account
 from bridge.core.now import Now
-from bridge.core.traffic import Outgoing
+from bridge.core.records import OutgoingRecord
 from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost
-from bridge.flow.commands import Commands
+from bridge.flow.command_loop import CommandLoop
+from bridge.flow.concurrency import end_tasks, raise_failure
 from bridge.flow.deferred import DeferredAnswers
-from bridge.flow.events import Events
 from bridge.flow.key_files import KeyFileWatch
 from bridge.flow.late_records import LATE_AFTER_S, LateRecordRepair
 from bridge.flow.ports import (
@@ -30,14 +30,14 @@ from bridge.flow.ports import (
     VenueRest,
     VenueSession,
 )
-from bridge.flow.questions import Questions
 from bridge.flow.readiness import COMMITS, PUBLISHING, SESSION, SWEEP, Missing
-from bridge.flow.recovery import Recovery
+from bridge.flow.recovery_sweeps import RecoverySweeps
 from bridge.flow.replay import TopicReplay
 from bridge.flow.rest_limits import RestLimitWatch
 from bridge.flow.session_keeping import SessionKeeper
-from bridge.flow.together import end_tasks, raise_failure
+from bridge.flow.status_queries import StatusQueries
 from bridge.flow.topic_alarms import TopicAlarms
+from bridge.flow.venue_listener import VenueListener
 
 _log = structlog.get_logger()
 _LOOK_S = 0.05
@@ -49,7 +49,7 @@ _COMMIT_SHARE = 0.1
 """Parts of the time to stop; what is left is for leaving the group and for the publisher's own end."""
 
 
-class Parts(Struct, frozen=True):
+class TermDependencies(Struct, frozen=True):
     """What a term is made of besides its account."""
 
     membership: Membership
@@ -76,7 +76,7 @@ class Term:
         name: str,
         instance: str,
         account: Account,
-        parts: Parts,
+        parts: TermDependencies,
         *,
         session_timeout_s: float,
         stop_deadline_s: float,
@@ -87,12 +87,12 @@ class Term:
         self._parts = parts
         self._stop_deadline_s = stop_deadline_s
         self._began_ms = parts.clock().wall_ms
-        self._events = Events(
+        self._events = VenueListener(
             name, account, parts.publisher, wake=self.wake, on_login=self._logged_in, began_ms=self._began_ms
         )
         self.session = parts.open_session(self._events, account.other_login_at)
         self._events.session = self.session
-        self._questions = Questions(
+        self._questions = StatusQueries(
             name,
             account,
             rest=parts.rest,
@@ -100,7 +100,7 @@ class Term:
             clock=parts.clock,
             wake=self.wake,
         )
-        self._recovery = Recovery(
+        self._recovery = RecoverySweeps(
             name,
             account,
             questions=self._questions,
@@ -135,9 +135,9 @@ class Term:
             late_after_s=parts.late_after_s,
         )
 
-    def _new_commands(self) -> Commands:
+    def _new_commands(self) -> CommandLoop:
         parts = self._parts
-        return Commands(
+        return CommandLoop(
             self._account,
             membership=parts.membership,
             session=self.session,
@@ -178,7 +178,9 @@ class Term:
     def _missing_commits(self, now: Now) -> Missing | None:
         slow = next((one for one in self._account.alarms.active() if one.alarm is Alarm.COMMITS_SLOW), None)
         if not self._session_keeper.is_surely_owner():
-            stored_ms = now.wall_ms - int((now.mono - self._commands.stored_at) * 1000) if self._has_committed() else 0
+            stored_ms = (
+                now.wall_ms - int((now.boot_s - self._commands.stored_at) * 1000) if self._has_committed() else 0
+            )
             return Missing(COMMITS, max(stored_ms, self._began_ms), "Kafka acknowledges no offset commit")
         return None if slow is None else Missing(COMMITS, slow.since_ms, slow.detail)
 
@@ -227,7 +229,7 @@ class Term:
             await self._end(tasks, "the bridge was stopped")
         except (LoginRefused, OffsetLost) as error:
             alarm = Alarm.LOGIN_STOPPED if isinstance(error, LoginRefused) else Alarm.OFFSET_LOST
-            self._account.replies.alarm(alarm, str(error), self._parts.clock())
+            self._account.replies.publish_alarm(alarm, str(error), self._parts.clock())
             with contextlib.suppress(KafkaTrouble):  # the reason to give up is the other one
                 await self._end(tasks, f"the account is given up: {error}")
             raise
@@ -243,14 +245,14 @@ class Term:
     async def _end(self, tasks: dict[str, asyncio.Task[None]], why: str) -> None:
         """Stop in good order.
 
-        Intake stops. Nothing new is written; what was written settles, to a deadline. The session closes. Everything
+        Reading stops. Nothing new is written; what was written settles, to a deadline. The session closes. Everything
         that was said becomes durable, the state is committed, and the caller leaves the group.
         """
         self._commands.closing = True
         await end_tasks(tasks["read"])
         send = tasks["send"]
         deadline = asyncio.get_running_loop().time() + self._stop_deadline_s * _SETTLE_SHARE
-        while self._account.settling.awaited and asyncio.get_running_loop().time() < deadline:
+        while self._account.settling.awaited_count and asyncio.get_running_loop().time() < deadline:
             await asyncio.wait([send], timeout=_LOOK_S)
             raise_failure(send)
         self.session.drop(Cause.STOPPED, why)
@@ -266,7 +268,7 @@ class Term:
         released = self.session.login_due(self._parts.clock())
         await self._commands.commit_last(self._stop_deadline_s * _COMMIT_SHARE, released=released)
 
-    def too_large(self, record: Outgoing) -> None:
+    def too_large(self, record: OutgoingRecord) -> None:
         """Tell that a record was not published because of its size."""
         self._events.too_large(record, self._parts.clock())
 

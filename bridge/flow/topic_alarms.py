@@ -3,8 +3,8 @@
 import asyncio
 
 from bridge.core.account import Account
-from bridge.flow.events import Events
 from bridge.flow.ports import Clock, TopicWatch
+from bridge.flow.venue_listener import VenueListener
 
 _LOOK_S = 1.0
 
@@ -12,7 +12,9 @@ _LOOK_S = 1.0
 class TopicAlarms:
     """Has the account tell what is wrong with its topics, and tell again what was lost with one."""
 
-    def __init__(self, instance: str, account: Account, topics: TopicWatch, events: Events, clock: Clock) -> None:
+    def __init__(
+        self, instance: str, account: Account, topics: TopicWatch, events: VenueListener, clock: Clock
+    ) -> None:
         self._instance = instance
         self._losses = account.topic_losses
         self._topics = topics

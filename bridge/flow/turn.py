@@ -13,14 +13,14 @@ class Turn:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._began_s = clock().mono
+        self._began_s = clock().boot_s
 
     @property
     def over(self) -> bool:
         """Whether the others should run now."""
-        return self._clock().mono - self._began_s >= TURN_S
+        return self._clock().boot_s - self._began_s >= TURN_S
 
     async def rest(self) -> None:
         """Let the others run, and begin again."""
         await asyncio.sleep(0)
-        self._began_s = self._clock().mono
+        self._began_s = self._clock().boot_s

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 from msgspec import Struct
 
-from bridge.core.claims import Origin, Stored
+from bridge.core.commands.claims import CommitMetadata, Origin
 from bridge.core.replay import portfolios_in
 from bridge.core.takeover_plan import key_has_changed, other_environment, other_portfolio
 from bridge.flow.replay import TopicReplay
@@ -25,7 +25,7 @@ class Identity(Struct, frozen=True):
 
 
 async def find_foreign_owner(
-    name: str, stored: Stored, own: Origin, *, topics: TopicReplay, identity: Identity
+    name: str, stored: CommitMetadata, own: Origin, *, topics: TopicReplay, identity: Identity
 ) -> str | None:
     """Return whose the account is where it is not ours; a new API key of the same portfolio is ours."""
     why = other_environment(stored, own)

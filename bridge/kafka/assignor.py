@@ -15,7 +15,7 @@ _VERSION: Final = 0
 _EPOCH: Final = struct.Struct(">q")
 
 
-class KeepOwner(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka publishes no types
+class StickyOwnerAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka publishes no types
     """Gives every partition of a topic to the member that owns the highest epoch.
 
     One instance per consumer: aiokafka's own assignors keep their state in the class. `owned_epoch` is asked at

@@ -14,9 +14,9 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from bridge.config import Kafka, Timing
 from bridge.config.files import UnusableFile
 from bridge.errors import ClusterUnreachable, ConfigError, KafkaTrouble, TopicsUnfit
+from bridge.kafka.aiokafka_internals import create_no_topics
 from bridge.kafka.connections import create_connection, make_all_connections_here
 from bridge.kafka.credentials import LoginHeldBack
-from bridge.kafka.inside import create_no_topics
 
 CLIENT_ID: Final = "ltp-bridge"
 PROBE_TIMEOUT_MS: Final = 3000
@@ -49,7 +49,7 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
 
     Raises ConfigError when the TLS files or the password's file cannot be used.
     """
-    calm_client_logs()
+    throttle_client_logs()
     make_all_connections_here()
     create_no_topics()
     options: dict[str, Any] = {
@@ -121,7 +121,7 @@ class _SeldomSame(logging.Filter):
 _seldom_same = _SeldomSame()
 
 
-def calm_client_logs() -> None:
+def throttle_client_logs() -> None:
     """Keep aiokafka's loggers at INFO or above, and from repeating themselves.
 
     At DEBUG they write passwords, keys and values.
@@ -134,7 +134,7 @@ def calm_client_logs() -> None:
             logger.setLevel(logging.INFO)
 
 
-def assert_fast() -> None:
+def require_c_extension() -> None:
     """Raise KafkaTrouble when aiokafka works without its C extension: silently five times slower."""
     if DefaultRecordBatchBuilder.__module__ != _FAST_RECORDS:
         raise KafkaTrouble(

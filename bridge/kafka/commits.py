@@ -8,11 +8,11 @@ from aiokafka import errors as kafka_errors
 from bridge.config import Kafka
 from bridge.contract.topics import Stream
 from bridge.errors import CommitInterrupted, KafkaTrouble, TermEnded
-from bridge.kafka import inside
+from bridge.kafka import aiokafka_internals
 from bridge.kafka.grants import Operation, describe_missing, describe_refused_group
 
 
-class CommitAttempts:
+class FencedCommitter:
     """Sends one commit at a time and knows when the next one would not be safe."""
 
     def __init__(self, consumer: AIOKafkaConsumer, partition: TopicPartition, kafka: Kafka, group: str) -> None:
@@ -22,16 +22,18 @@ class CommitAttempts:
         self._group = group
         self._attempt: asyncio.Task[None] | None = None
         self._interrupted = False
-        self._unanswered: inside.Generation | None = None
+        self._unanswered: aiokafka_internals.Generation | None = None
 
-    async def commit(self, generation: inside.Generation, offset: int, metadata: str, timeout_s: float) -> None:
+    async def commit(
+        self, generation: aiokafka_internals.Generation, offset: int, metadata: str, timeout_s: float
+    ) -> None:
         """Make one attempt; see `Membership.commit`."""
         if self._attempt is not None:
             raise RuntimeError("a commit is already in flight; commits are made one at a time")
         if self._unanswered == generation:
             raise TermEnded("an earlier commit was never answered and may still arrive; leave the group and join again")
         attempt = self._attempt = asyncio.create_task(
-            inside.commit_in_generation(self._consumer, generation, self._partition, offset, metadata),
+            aiokafka_internals.commit_in_generation(self._consumer, generation, self._partition, offset, metadata),
             name=f"commit {self._partition.topic}",
         )
         self._interrupted = False
@@ -46,7 +48,7 @@ class CommitAttempts:
             raise TermEnded(f"the commit was not acknowledged within {timeout_s:g} s and may still arrive")
         self._judge(attempt, generation)
 
-    def _judge(self, attempt: asyncio.Task[None], generation: inside.Generation) -> None:
+    def _judge(self, attempt: asyncio.Task[None], generation: aiokafka_internals.Generation) -> None:
         if attempt.cancelled():
             self._unanswered = generation  # a follower that joins a quiet group again keeps its generation
             if self._interrupted:
@@ -56,7 +58,7 @@ class CommitAttempts:
         if error is None:
             return
         if isinstance(error, kafka_errors.RebalanceInProgressError):
-            inside.request_rejoin(self._consumer)
+            aiokafka_internals.request_rejoin(self._consumer)
             raise CommitInterrupted("the group is rebalancing; the commit was not stored") from error
         if isinstance(error, kafka_errors.UnknownMemberIdError | kafka_errors.IllegalGenerationError):
             raise TermEnded(f"the coordinator no longer knows this member ({type(error).__name__})") from error

@@ -3,7 +3,7 @@
 aiokafka closes a connection by itself when a request is overdue, and when a client is stopped. What it had written
 and no broker had taken would then be sent for minutes, and an old record land behind newer ones. Written against 0.14.
 """
-# ruff: noqa: SLF001 - as in inside.py: aiokafka has no public way
+# ruff: noqa: SLF001 - as in aiokafka_internals.py: aiokafka has no public way
 
 from typing import Any
 

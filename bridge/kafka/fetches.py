@@ -1,4 +1,4 @@
-"""Fetches of a consumer, decoded within bounds and let go of at once; like inside.py, it looks inside aiokafka (0.14).
+"""Fetches of a consumer, decoded within bounds and released at once; uses private parts of aiokafka 0.14.
 
 aiokafka decompresses a batch whatever its size, and fails for ever at the first that it cannot decode: one such batch
 would stop everything behind it. So a fetch of a started consumer is read here, through batches.py. What it held is let

@@ -9,7 +9,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka_errors
 
-from bridge.kafka import inside
+from bridge.kafka import aiokafka_internals
 from bridge.kafka.topic_metadata import describe_topics
 
 _PERIOD_S: Final = 5.0
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 async def topic_id(consumer: AIOKafkaConsumer, topic: str) -> str:
     """Return the topic's id; empty where the brokers tell none. Raises KafkaError."""
-    found = (await describe_topics(inside.client_of(consumer), [topic]))[topic]
+    found = (await describe_topics(aiokafka_internals.client_of(consumer), [topic]))[topic]
     if found.error is not kafka_errors.NoError:
         raise found.error
     return found.id
@@ -71,7 +71,7 @@ class GroupWatch:
         while True:
             with contextlib.suppress(*_NO_ANSWER):
                 async with asyncio.timeout(_ASK_TIMEOUT_S):
-                    self._on_protocol(await inside.group_state(self._consumer) != _NOT_CLASSIC)
+                    self._on_protocol(await aiokafka_internals.group_state(self._consumer) != _NOT_CLASSIC)
             await asyncio.sleep(_PERIOD_S)
             if await self.is_remade():
                 self._on_remade()

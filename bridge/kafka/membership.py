@@ -16,15 +16,15 @@ from msgspec import Struct
 
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, group_name, topic_name
-from bridge.core.traffic import CommandRecord
+from bridge.core.records import CommandRecord
 from bridge.errors import ClusterUnreachable, CommitInterrupted, ForeignMember, KafkaTrouble, OffsetLost, TermEnded
-from bridge.kafka import fetches, inside
-from bridge.kafka.assignor import KeepOwner
+from bridge.kafka import aiokafka_internals, fetches
+from bridge.kafka.assignor import StickyOwnerAssignor
 from bridge.kafka.cluster import ask, likely_cause, member_options, require_one_partition, require_topic
-from bridge.kafka.commits import CommitAttempts
+from bridge.kafka.command_reader import CommandReader
+from bridge.kafka.commits import FencedCommitter
 from bridge.kafka.grants import describe_refused_group
 from bridge.kafka.group_watch import GroupWatch, topic_id
-from bridge.kafka.intake import Intake
 from bridge.kafka.ownership import Ownership
 from bridge.kafka.rebootstrap import follow_bootstrap_servers
 
@@ -72,8 +72,8 @@ class Membership:
     def _begin(self) -> None:
         self._ownership = Ownership()
         self._turn: asyncio.Future[None] | None = None
-        self._intake: Intake | None = None
-        self._commits: CommitAttempts | None = None
+        self._intake: CommandReader | None = None
+        self._commits: FencedCommitter | None = None
         self._watch_group: GroupWatch | None = None
         self.is_classic = True
         """Whether the group is of the classic protocol: False while a consumer of the new one is in it."""
@@ -89,11 +89,11 @@ class Membership:
         consumer = self._consumer = AIOKafkaConsumer(
             **member_options(self._kafka, self._timing),
             group_id=self._group,
-            partition_assignment_strategy=[KeepOwner(self._owned_epoch)],
+            partition_assignment_strategy=[StickyOwnerAssignor(self._owned_epoch)],
         )
-        follow_bootstrap_servers(inside.client_of(consumer), self._kafka)
-        self._intake = Intake(consumer, self._partition)
-        self._commits = CommitAttempts(consumer, self._partition, self._kafka, self._group)
+        follow_bootstrap_servers(aiokafka_internals.client_of(consumer), self._kafka)
+        self._intake = CommandReader(consumer, self._partition)
+        self._commits = FencedCommitter(consumer, self._partition, self._kafka, self._group)
         bound_s = self._timing.rebalance_timeout_s + self._timing.session_timeout_s + _ANSWER_S
         try:
             async with asyncio.timeout(bound_s):
@@ -138,13 +138,13 @@ class Membership:
             ownership.over is None
             and self._consumer is not None
             and ownership.assigned_in is not None
-            and ownership.assigned_in == inside.current_generation(self._consumer)
+            and ownership.assigned_in == aiokafka_internals.current_generation(self._consumer)
         )
 
     @property
     def generation(self) -> int:
         """The group's generation as far as this member knows; -1 when it is in none."""
-        return inside.current_generation(self._consumer).number if self._consumer is not None else -1
+        return aiokafka_internals.current_generation(self._consumer).number if self._consumer is not None else -1
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the group, from its next rebalance on, which epoch we own: the highest keeps the partition."""
@@ -156,12 +156,12 @@ class Membership:
     @property
     def _member_id(self) -> str:
         # The library may still be joining when this member has left already.
-        return inside.current_generation(self._consumer).member_id if self._consumer is not None else ""
+        return aiokafka_internals.current_generation(self._consumer).member_id if self._consumer is not None else ""
 
     async def committed(self) -> Committed:
         """Ask the coordinator for what the group has committed. Raises ClusterUnreachable, KafkaTrouble."""
         consumer, _, _ = self._require_membership()
-        found = await ask(inside.committed_offset(consumer, self._partition), f"the group {self._group}")
+        found = await ask(aiokafka_internals.committed_offset(consumer, self._partition), f"the group {self._group}")
         return Committed(*(found or (None, "")))
 
     async def commit(self, offset: int, metadata: str, timeout_s: float) -> None:
@@ -271,11 +271,11 @@ class Membership:
             return
         try:
             await self._commits.interrupt()
-            await inside.end_consumer(consumer, _LEAVE_TIMEOUT_S)
+            await aiokafka_internals.end_consumer(consumer, _LEAVE_TIMEOUT_S)
         finally:
             self._intake.end()
 
-    def _require_membership(self) -> tuple[AIOKafkaConsumer, Intake, CommitAttempts]:
+    def _require_membership(self) -> tuple[AIOKafkaConsumer, CommandReader, FencedCommitter]:
         if self._ownership.over is not None:
             raise self._ownership.over
         if self._consumer is None or self._intake is None or self._commits is None:
@@ -315,7 +315,7 @@ class Membership:
         self._ownership.has_joined = True
         if self._partition not in partitions:
             self._ownership.lose()
-        elif self._ownership.assign(inside.current_generation(self._consumer)):
+        elif self._ownership.assign(aiokafka_internals.current_generation(self._consumer)):
             self._intake.assigned()
             self._call(self._on_assigned)
         self._wake()

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from bridge.config import Kafka
 from bridge.contract.topics import group_name
 from bridge.errors import KafkaTrouble
-from bridge.kafka import inside
+from bridge.kafka import aiokafka_internals
 from bridge.kafka.preflight import reach_cluster
 
 _CLOSE_TIMEOUT_S: Final = 2.0
@@ -29,7 +29,7 @@ async def find_owners(kafka: Kafka, accounts: Iterable[str]) -> dict[str, str]:
     except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
         raise KafkaTrouble(f"the members of the accounts' groups could not be read: {error!r}") from error
     finally:
-        await inside.within(admin.close(), _CLOSE_TIMEOUT_S)
+        await aiokafka_internals.within(admin.close(), _CLOSE_TIMEOUT_S)
     return {account: ", ".join(sorted(hosts)) for account, hosts in members.items() if hosts}
 
 

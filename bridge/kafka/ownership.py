@@ -1,7 +1,7 @@
 """Whether a member owns its account, worked out from what rebalances tell."""
 
 from bridge.errors import KafkaTrouble, TermEnded
-from bridge.kafka.inside import Generation
+from bridge.kafka.aiokafka_internals import Generation
 
 
 class Ownership:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.errors import ClusterUnreachable, KafkaTrouble
-from bridge.kafka import inside
+from bridge.kafka import aiokafka_internals
 from bridge.kafka.cluster import client_options, likely_cause
 from bridge.kafka.credentials import gate
 from bridge.kafka.grants import (
@@ -65,14 +65,14 @@ async def check_topics(kafka: Kafka, timing: Timing, accounts: Iterable[str]) ->
     else:
         return problems
     finally:
-        await inside.within(admin.close(), _CLOSE_TIMEOUT_S)
+        await aiokafka_internals.within(admin.close(), _CLOSE_TIMEOUT_S)
 
 
 async def _have(
     admin: AIOKafkaAdminClient, kafka: Kafka, timing: Timing, names: Mapping[str, Stream]
 ) -> tuple[list[Topic], list[str]]:
     """Return the topics that are there, after creating those that may be, and what is wrong with the others."""
-    found = await describe_topics(inside.client_of(admin), names)
+    found = await describe_topics(aiokafka_internals.client_of(admin), names)
     problems: dict[str, str] = {}
     if kafka.create_topics:
         missing = {topic: stream for topic, stream in names.items() if found[topic].error is _MISSING}
@@ -113,7 +113,7 @@ async def broker_facts(kafka: Kafka) -> BrokerFacts:
     except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
         raise KafkaTrouble(f"the brokers' settings could not be read: {error!r}") from error
     finally:
-        await inside.within(admin.close(), _CLOSE_TIMEOUT_S)
+        await aiokafka_internals.within(admin.close(), _CLOSE_TIMEOUT_S)
 
 
 async def reach_cluster(kafka: Kafka) -> AIOKafkaAdminClient:
@@ -127,7 +127,7 @@ async def reach_cluster(kafka: Kafka) -> AIOKafkaAdminClient:
             async with asyncio.timeout_at(until):
                 await admin.start()
         except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
-            await inside.within(admin.close(), _CLOSE_TIMEOUT_S)
+            await aiokafka_internals.within(admin.close(), _CLOSE_TIMEOUT_S)
             if loop.time() + _RETRY_S >= until or gate.describe_refusal() is not None:
                 raise ClusterUnreachable(
                     f"no broker of {kafka.bootstrap_servers} gives access: {await likely_cause(kafka)}"
@@ -192,7 +192,7 @@ async def _problems_of_groups(admin: AIOKafkaAdminClient, kafka: Kafka, accounts
         group = group_name(kafka.topic_prefix, account)
         try:
             coordinator = await admin.find_coordinator(group)
-            trouble = await find_missing_on_group(inside.client_of(admin), coordinator, kafka, group)
+            trouble = await find_missing_on_group(aiokafka_internals.client_of(admin), coordinator, kafka, group)
         except kafka_errors.GroupAuthorizationFailedError:
             trouble = describe_refused_group(kafka, group)
         except (kafka_errors.GroupCoordinatorNotAvailableError, kafka_errors.NotCoordinatorForGroupError):

@@ -10,7 +10,7 @@ from aiokafka import errors as kafka_errors
 
 from bridge.config import Kafka
 from bridge.errors import ConfigError
-from bridge.kafka import inside
+from bridge.kafka import aiokafka_internals
 from bridge.kafka.cluster import client_options, likely_cause
 from bridge.kafka.rebootstrap import follow_bootstrap_servers
 from bridge.producer_identity import ProducerIdentity, take_identity
@@ -28,7 +28,7 @@ _RETRY_LAST_S: Final = 2.0
 _REPEAT_S: Final = 30.0
 
 
-class Trouble:
+class ThrottledReport:
     """Passes on what is wrong, in words; the same words at most every 30 s."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
@@ -53,7 +53,7 @@ class Trouble:
 
 
 async def connect(
-    kafka: Kafka, topics: Collection[str], trouble: Trouble, identity: ProducerIdentity | None = None
+    kafka: Kafka, topics: Collection[str], trouble: ThrottledReport, identity: ProducerIdentity | None = None
 ) -> AIOKafkaProducer:
     """Return a producer that knows the topics, of the identity given or a new one; tries until a broker answers."""
     retry_s = _RETRY_FIRST_S
@@ -81,14 +81,14 @@ async def connect(
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 await producer.start()
-                await inside.learn_topics(producer, topics)
+                await aiokafka_internals.learn_topics(producer, topics)
         except (kafka_errors.KafkaError, OSError, TimeoutError) as error:
-            await inside.abandon_producer(producer)
+            await aiokafka_internals.abandon_producer(producer)
             await trouble.tell_unreachable(kafka, error)
             await asyncio.sleep(retry_s)
             retry_s = min(retry_s * 2, _RETRY_LAST_S)
         except BaseException:
-            await inside.abandon_producer(producer)
+            await aiokafka_internals.abandon_producer(producer)
             raise
         else:
             return producer
@@ -96,10 +96,10 @@ async def connect(
 
 def unknown_because(producer: AIOKafkaProducer, topic: str) -> str | None:
     """Say why nothing can be sent to the topic now; None when `send` would not wait for its metadata."""
-    partitions = inside.known_partitions(producer, topic)
+    partitions = aiokafka_internals.known_partitions(producer, topic)
     if partitions is not None and len(partitions) == 1:
         return None
-    if inside.is_unauthorized(producer, topic):
+    if aiokafka_internals.is_unauthorized(producer, topic):
         return f"{topic} is refused to this principal; grant it Describe and Write"
     if partitions is None:
         return f"{topic} does not exist; create it, or set kafka.create_topics and restart"

@@ -20,13 +20,13 @@ from aiokafka import errors as kafka_errors
 from bridge.config import Kafka
 from bridge.contract.headers import source
 from bridge.contract.topics import Stream, topic_name
+from bridge.core.records import OutgoingRecord
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Outgoing
 from bridge.kafka.broker_clock import AppendClock, boot_s
-from bridge.kafka.cluster import assert_fast
-from bridge.kafka.lane import Lane, Numbered
-from bridge.kafka.producer import Trouble, words
+from bridge.kafka.cluster import require_c_extension
+from bridge.kafka.producer import ThrottledReport, words
 from bridge.kafka.renewal import ProducerSuccession
+from bridge.kafka.topic_queue import SequencedRecord, TopicQueue
 
 STUCK_AFTER_S: Final = 5.0
 """A record that waits longer for its acknowledgement makes the publisher unhealthy."""
@@ -42,7 +42,7 @@ _RENEW_STUCK_S: Final = 30.0
 log = structlog.get_logger(__name__)
 
 
-def _log_oversize(record: Outgoing) -> None:
+def _log_oversize(record: OutgoingRecord) -> None:
     log.error("record.oversize", stream=record.stream.value, bytes=len(record.value or b""))
 
 
@@ -65,7 +65,7 @@ class Publisher:
         environment: str,
         account: str,
         buffer_bytes_max: int,
-        on_oversize: Callable[[Outgoing], None] = _log_oversize,
+        on_oversize: Callable[[OutgoingRecord], None] = _log_oversize,
         on_trouble: Callable[[str], None] = _log_trouble,
         renew_after_s: float | None = None,
     ) -> None:
@@ -76,20 +76,20 @@ class Publisher:
         self._renew_after_s = _RENEW_STUCK_S if renew_after_s is None else renew_after_s
         self._epoch = 0
         self._append_clock = AppendClock()
-        self._lanes: dict[Stream, Lane] = {
-            stream: Lane(topic_name(kafka.topic_prefix, account, stream))
+        self._lanes: dict[Stream, TopicQueue] = {
+            stream: TopicQueue(topic_name(kafka.topic_prefix, account, stream))
             for stream in Stream
             if stream is not Stream.COMMANDS
         }
         self._feeding: asyncio.Task[None] | None = None
         self._broken = False
         self._work, self._progress = asyncio.Event(), asyncio.Event()
-        self._trouble = Trouble(partial(self._call, on_trouble))
+        self._trouble = ThrottledReport(partial(self._call, on_trouble))
         self._producers = ProducerSuccession(kafka, [lane.topic for lane in self._lanes.values()], self._trouble)
 
     async def start(self) -> None:
         """Connect, again and again until a broker answers; what was published meanwhile is sent first."""
-        assert_fast()
+        require_c_extension()
         await self._producers.begin()
         self._feeding = asyncio.create_task(self._feed(), name=f"publisher {self._account}")
 
@@ -99,7 +99,7 @@ class Publisher:
         for lane in self._lanes.values():
             lane.begin_epoch()
 
-    def publish(self, record: Outgoing) -> None:
+    def publish(self, record: OutgoingRecord) -> None:
         """Queue a record; never waits and never fails for want of room (see `overfull`)."""
         self._lanes[record.stream].add(record, epoch=self._epoch, now_s=time.monotonic())
         self._work.set()
@@ -234,7 +234,7 @@ class Publisher:
             await asyncio.sleep(0)
         return more
 
-    async def _feed_lane(self, lane: Lane) -> bool:
+    async def _feed_lane(self, lane: TopicQueue) -> bool:
         for _ in range(_RECORDS_PER_TURN):
             if not lane.waiting or self._broken:
                 return False
@@ -244,7 +244,7 @@ class Publisher:
             await self._send(lane, lane.hand_over(time.monotonic()))
         return True
 
-    async def _send(self, lane: Lane, numbered: Numbered) -> None:
+    async def _send(self, lane: TopicQueue, numbered: SequencedRecord) -> None:
         producer, record = self._producers.current, numbered.record
         if producer is None or numbered.durable:
             return
@@ -265,7 +265,7 @@ class Publisher:
         future.add_done_callback(partial(self._answered, lane, numbered, producer))
 
     def _answered(
-        self, lane: Lane, numbered: Numbered, producer: AIOKafkaProducer, future: asyncio.Future[Any]
+        self, lane: TopicQueue, numbered: SequencedRecord, producer: AIOKafkaProducer, future: asyncio.Future[Any]
     ) -> None:
         error = asyncio.CancelledError() if future.cancelled() else future.exception()
         if producer is not self._producers.current:
@@ -286,11 +286,11 @@ class Publisher:
             lane.failed, lane.trouble = True, f"{lane.topic}: {words(error)}"
             self._break(lane.trouble)
 
-    def _pass_over(self, lane: Lane, numbered: Numbered) -> None:
+    def _pass_over(self, lane: TopicQueue, numbered: SequencedRecord) -> None:
         self._call(self._on_oversize, numbered.record)
         self._settle(lane, numbered)
 
-    def _settle(self, lane: Lane, numbered: Numbered) -> None:
+    def _settle(self, lane: TopicQueue, numbered: SequencedRecord) -> None:
         lane.settle(numbered, time.monotonic(), self._call)
         self._progress.set()
         if lane.waiting:

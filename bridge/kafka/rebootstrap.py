@@ -4,7 +4,7 @@ aiokafka (written against 0.14) asks the bootstrap servers only once, at its sta
 knows, so when all of them have come back under other addresses behind the same name, it tries the old ones for ever.
 Here, as in Kafka's own clients since 4.0 (KIP-899), it asks the bootstrap servers again when no known broker answers.
 """
-# ruff: noqa: SLF001 - as in inside.py: aiokafka has no public way
+# ruff: noqa: SLF001 - as in aiokafka_internals.py: aiokafka has no public way
 
 import asyncio
 import contextlib

@@ -12,8 +12,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from bridge.config import Kafka
-from bridge.kafka import inside
-from bridge.kafka.producer import Trouble, connect, unknown_because
+from bridge.kafka import aiokafka_internals
+from bridge.kafka.producer import ThrottledReport, connect, unknown_because
 from bridge.producer_identity import ProducerIdentity, identity_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _RETRY_LAST_S: Final = 2.0
 class ProducerSuccession:
     """Makes the producers of one publisher. `current` is the one that sends; None while there is none."""
 
-    def __init__(self, kafka: Kafka, topics: Collection[str], trouble: Trouble) -> None:
+    def __init__(self, kafka: Kafka, topics: Collection[str], trouble: ThrottledReport) -> None:
         self._kafka = kafka
         self._topics = topics
         self._trouble = trouble
@@ -50,14 +50,14 @@ class ProducerSuccession:
         why = unknown_because(self.current, topic)
         if why is not None:
             self._trouble.tell(why)
-            inside.learn_topics(self.current, self._topics)  # the answer is not waited for
+            aiokafka_internals.learn_topics(self.current, self._topics)  # the answer is not waited for
         return why is None
 
     async def give_up(self) -> None:
         """End the producer at once: what it holds is not sent any more."""
         producer, self.current = self.current, None
         if producer is not None:
-            await inside.abandon_producer(producer)
+            await aiokafka_internals.abandon_producer(producer)
 
     async def wait_before_next(self) -> None:
         """Wait before the next one, for twice as long each time, until one has proved useful."""

@@ -10,12 +10,12 @@ from aiokafka import errors as kafka_errors
 from msgspec import Struct
 
 from bridge.config import Kafka
-from bridge.core.traffic import CommandRecord
+from bridge.core.records import CommandRecord
 from bridge.errors import ClusterUnreachable, KafkaTrouble
-from bridge.kafka import fetches, inside
+from bridge.kafka import aiokafka_internals, fetches
 from bridge.kafka.batches import FetchedRecord
 from bridge.kafka.cluster import client_options, likely_cause, require_one_partition
-from bridge.kafka.intake import command_record
+from bridge.kafka.command_reader import command_record
 
 _STALL_S: Final = 10.0
 _REQUEST_TIMEOUT_MS: Final = 3000
@@ -137,7 +137,7 @@ async def _with_reader(
     except kafka_errors.KafkaError as error:
         raise KafkaTrouble(f"{topic} could not be read: {error!r}") from error
     finally:
-        await inside.end_consumer(consumer, _STOP_TIMEOUT_S)
+        await aiokafka_internals.end_consumer(consumer, _STOP_TIMEOUT_S)
 
 
 async def _read(

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream
-from bridge.kafka import inside
+from bridge.kafka import aiokafka_internals
 from bridge.kafka.grants import command_that_grants
 from bridge.kafka.topic_metadata import TopicMetadata, describe_topics
 from bridge.kafka.topic_rules import wanted_configs
@@ -60,7 +60,7 @@ async def describe_when_led(
     loop = asyncio.get_running_loop()
     until = loop.time() + _APPEAR_S
     while True:
-        found = await describe_topics(inside.client_of(admin), names)
+        found = await describe_topics(aiokafka_internals.client_of(admin), names)
         if all(found[topic].is_led for topic in created) or loop.time() > until:
             return found
         await asyncio.sleep(_RETRY_S)
@@ -143,7 +143,9 @@ class _AlterRequest(Request[_AlterStruct]):  # type: ignore[misc] # as above
 async def alter_configs(admin: AIOKafkaAdminClient, topic: str, configs: Mapping[str, str]) -> str | None:
     """Set some settings of a topic; return why they could not be set, None when they were. Raises KafkaError."""
     try:
-        response = await inside.ask_any_broker(inside.client_of(admin), _AlterRequest(topic, configs))
+        response = await aiokafka_internals.ask_any_broker(
+            aiokafka_internals.client_of(admin), _AlterRequest(topic, configs)
+        )
     except (NotImplementedError, kafka_errors.IncompatibleBrokerVersion) as error:
         return str(error)
     code, text, *_ = response.resources[0]

@@ -17,7 +17,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 from msgspec import Struct
 
-from bridge.kafka import inside
+from bridge.kafka import aiokafka_internals
 
 OPERATIONS_UNKNOWN: Final = -(2**31)
 """What stands for the operations where the broker has not told them."""
@@ -136,7 +136,7 @@ class TopicMetadata(Struct, frozen=True):
 async def describe_topics(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, TopicMetadata]:
     """Ask any broker for the metadata of topics; none comes into being by the question. Raises KafkaError."""
     try:
-        response = await inside.ask_any_broker(client, TopicMetadataRequest(topics))
+        response = await aiokafka_internals.ask_any_broker(client, TopicMetadataRequest(topics))
     except (NotImplementedError, kafka_errors.IncompatibleBrokerVersion):
         return await _describe_by_old_brokers(client, topics)
     return {topic[1]: _read(topic) for topic in response.topics}
@@ -157,7 +157,7 @@ def _read(topic: Sequence[Any]) -> TopicMetadata:
 async def _describe_by_old_brokers(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, TopicMetadata]:
     """Ask without ids and operations."""
     request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
-    response = await inside.ask_any_broker(client, request)
+    response = await aiokafka_internals.ask_any_broker(client, request)
     return {
         one["topic"]: TopicMetadata(
             one["topic"],

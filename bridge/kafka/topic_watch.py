@@ -18,7 +18,7 @@ from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.topic_losses import LostTopic, MissingGrant
 from bridge.errors import BridgeError
-from bridge.kafka import inside
+from bridge.kafka import aiokafka_internals
 from bridge.kafka.grants import Operation, describe_missing, missing_on_topic
 from bridge.kafka.preflight import reach_cluster
 from bridge.kafka.topic_making import Configs, alter_configs, create_topics, describe_when_led, read_configs
@@ -108,12 +108,12 @@ class TopicWatch:
     async def _close(self) -> None:
         admin, self._admin = self._admin, None
         if admin is not None:
-            await inside.within(admin.close(), _CLOSE_TIMEOUT_S)
+            await aiokafka_internals.within(admin.close(), _CLOSE_TIMEOUT_S)
 
     async def _look(self) -> None:
         if self._admin is None:
             self._admin = await reach_cluster(self._kafka)
-        found = await describe_topics(inside.client_of(self._admin), self._streams)
+        found = await describe_topics(aiokafka_internals.client_of(self._admin), self._streams)
         absent = {topic for topic, one in found.items() if one.error is _MISSING}
         gone, self._absent = absent & self._absent, absent
         for topic in gone:

@@ -5,7 +5,7 @@ Not here: what they prove about a command.
 
 from typing import Final
 
-from bridge.core.answers import ACCEPTED_CODES, KINDS, CodeKind
+from bridge.core.in_flight.ack_codes import ACCEPTED_CODES, KINDS, CodeKind
 
 SUCCESS: Final = ACCEPTED_CODES
 """REST and actions. A login succeeds with 0 and nothing else."""

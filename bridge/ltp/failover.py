@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from bridge.config import Endpoint, Timing
-from bridge.core.endpoints import Endpoints
+from bridge.core.endpoints import EndpointSelector
 from bridge.core.now import Now
 from bridge.ltp.connection import LinkEnded, connect
 from bridge.ltp.network import Way
@@ -22,9 +22,9 @@ Probe = Callable[[str], Awaitable[bool]]
 """Whether REST answers at the endpoint of that name. It does not raise, and it ends in time."""
 
 
-def begin_choice(endpoints: Sequence[Endpoint], timing: Timing) -> Endpoints:
+def begin_choice(endpoints: Sequence[Endpoint], timing: Timing) -> EndpointSelector:
     """Return the choice among endpoints of which nothing is known yet."""
-    return Endpoints(
+    return EndpointSelector(
         len(endpoints),
         failover_after_s=timing.failover_after_s,
         failback_stable_s=timing.failback_stable_s,
@@ -33,7 +33,7 @@ def begin_choice(endpoints: Sequence[Endpoint], timing: Timing) -> Endpoints:
 
 
 async def wait_for_preferred(
-    preferred: Endpoint, choice: Endpoints, probe: Probe, *, way: Way, clock: Callable[[], Now]
+    preferred: Endpoint, choice: EndpointSelector, probe: Probe, *, way: Way, clock: Callable[[], Now]
 ) -> None:
     """Probe the preferred endpoint while the session is at another, and return when it may go back.
 

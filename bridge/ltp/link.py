@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from bridge.config import Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.records import Received
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Received
 from bridge.ltp.connection import Connection, LinkEnded, connect
 from bridge.ltp.network import Way
 from bridge.ltp.protocol import Conversation, LoggedIn, LoginDenied, Over
@@ -112,17 +112,17 @@ class Link:
 
     async def live(self) -> Ending:
         """Connect, log in and read until the end."""
-        timeout_s = min(self._timing.connect_timeout_s, self._give_up_at - self._clock().mono)
+        timeout_s = min(self._timing.connect_timeout_s, self._give_up_at - self._clock().boot_s)
         try:
             async with connect(self._url, way=self._way, timeout_s=timeout_s) as connection:
                 if self.ending is None:
                     self._begin(connection)
-                turn_began_s = self._clock().mono
+                turn_began_s = self._clock().boot_s
                 while self.ending is None:
                     self._take(await connection.receive())
-                    if self._clock().mono - turn_began_s >= TURN_S:  # tens of thousands may be buffered
+                    if self._clock().boot_s - turn_began_s >= TURN_S:  # tens of thousands may be buffered
                         await asyncio.sleep(0)
-                        turn_began_s = self._clock().mono
+                        turn_began_s = self._clock().boot_s
         except LinkEnded as error:
             self.end(Ending(error.cause, error.detail, hold_off_s=error.hold_off_s))
         finally:
@@ -137,7 +137,7 @@ class Link:
             self._login(now),
             ping_interval_s=self._timing.ping_interval_s,
             pong_deadline_s=self._timing.pong_deadline_s,
-            login_deadline_s=min(LOGIN_DEADLINE_S, self._give_up_at - now.mono),
+            login_deadline_s=min(LOGIN_DEADLINE_S, self._give_up_at - now.boot_s),
             now=now,
         )
         self._connection = connection
@@ -156,12 +156,12 @@ class Link:
                 case LoginDenied(code, message):
                     self.end(Ending(Cause.LOGIN_REFUSED, f"{code} {message}", event))
                 case LoggedIn():
-                    self._opened_at = now.mono
+                    self._opened_at = now.boot_s
                     self._tell(event, now)
                 case _:
                     self._tell(event, now)
         # Only now: what nobody could be told was not heard, and belongs to the gap.
-        self._heard_boot_s = now.mono
+        self._heard_boot_s = now.boot_s
         self._advance(self._conversation)
 
     def _advance(self, conversation: Conversation) -> None:
@@ -175,7 +175,7 @@ class Link:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = wake_at
-        delay_s = max(0.0, wake_at - self._clock().mono)
+        delay_s = max(0.0, wake_at - self._clock().boot_s)
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick, conversation)
 
     def _tick(self, conversation: Conversation) -> None:

@@ -4,8 +4,8 @@ from typing import Protocol
 
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.records import Received
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Received
 
 
 class Listener(Protocol):

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.records import Answer, InvalidFrame, Push, Received
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Answer, Push, Received, Unreadable
 from bridge.ltp import codes, wire
 
 FRESH_S: Final = 1.0
@@ -62,7 +62,7 @@ class Conversation:
         self._ping_interval_s = ping_interval_s
         self._pong_deadline_s = pong_deadline_s
         self._login_deadline_s = login_deadline_s
-        self._login_due = now.mono + login_deadline_s
+        self._login_due = now.boot_s + login_deadline_s
         self._early: list[Event] = []
         self._early_bytes = 0
         self._ping_due = 0.0
@@ -78,7 +78,7 @@ class Conversation:
     def fresh(self, now: Now) -> bool:
         """Whether no ping has been without its answer, or overdue to be sent, for more than a second."""
         since = self._ping_due if self._pinged_at is None else self._pinged_at
-        return self.logged_in and now.mono - since <= FRESH_S
+        return self.logged_in and now.boot_s - since <= FRESH_S
 
     def wake_at(self) -> float | None:
         """Tell when `tick` has something to do, on the clock that never steps; None when it is over."""
@@ -108,7 +108,7 @@ class Conversation:
             case wire.Pong(as_text, server_ms):
                 if server_ms is not None and self._pinged_at is not None:
                     events.append(
-                        ClockReading(asked_boot_s=self._pinged_at, answered_boot_s=now.mono, read_ms=server_ms)
+                        ClockReading(asked_boot_s=self._pinged_at, answered_boot_s=now.boot_s, read_ms=server_ms)
                     )
                 self._pinged_at = None
                 self._text_pings = as_text
@@ -117,22 +117,22 @@ class Conversation:
             case Answer(code=codes.LOGIN_INVALID):
                 events.append(frame)
                 events.append(self._end(Cause.CLOSED_BY_VENUE, "the venue no longer knows the login (4000)"))
-            case Push() | Answer() | Unreadable():
+            case Push() | Answer() | InvalidFrame():
                 events.append(frame)
         return events
 
     def tick(self, now: Now) -> Over | None:
         """Let time pass. Returns the end if this is it."""
-        if self._stage is _Stage.LOGIN and now.mono >= self._login_due:
+        if self._stage is _Stage.LOGIN and now.boot_s >= self._login_due:
             return self._end(Cause.LINK_FAILED, f"no answer to the login within {self._login_deadline_s:.3g} s")
         if self._stage is not _Stage.LIVE:
             return None
         if self._pinged_at is None:
-            if now.mono >= self._ping_due:
+            if now.boot_s >= self._ping_due:
                 self._ping(now)
-        elif now.mono >= self._pinged_at + self._pong_deadline_s:
+        elif now.boot_s >= self._pinged_at + self._pong_deadline_s:
             return self._end(Cause.PONG_OVERDUE, f"no pong within {self._pong_deadline_s:g} s")
-        elif self._other_style_at is not None and now.mono >= self._other_style_at:
+        elif self._other_style_at is not None and now.boot_s >= self._other_style_at:
             self._other_style_at = None
             self._outgoing.append(self._ping_frame(now, as_text=not self._text_pings))
         return None
@@ -143,14 +143,14 @@ class Conversation:
                 return []
             case wire.LoginAnswer(0):
                 self._stage = _Stage.LIVE
-                self._ping_due = now.mono + self._ping_interval_s
+                self._ping_due = now.boot_s + self._ping_interval_s
                 early, self._early = self._early, []
                 return [LoggedIn(), *early]
             case wire.LoginAnswer(code, message):
                 return [self._deny(code, message)]
             case Answer(request_id=None, push=None, code=code, message=message) if codes.refuses_login(code):
                 return [self._deny(code, message)]
-            case Push() | Unreadable() | Answer():
+            case Push() | InvalidFrame() | Answer():
                 # Undocumented, but a push or a greeting may come before the answer; it is told after the login.
                 self._early.append(frame)
                 if len(self._early) > EARLY_FRAMES_MAX or self._early_bytes > EARLY_BYTES_MAX:
@@ -164,9 +164,9 @@ class Conversation:
 
     def _ping(self, now: Now) -> None:
         """Ask for a pong. The documents disagree on the style, so half-way to the deadline the other one is tried."""
-        self._pinged_at = now.mono
-        self._ping_due = now.mono + self._ping_interval_s
-        self._other_style_at = now.mono + self._pong_deadline_s / 2
+        self._pinged_at = now.boot_s
+        self._ping_due = now.boot_s + self._ping_interval_s
+        self._other_style_at = now.boot_s + self._pong_deadline_s / 2
         self._outgoing.append(self._ping_frame(now, as_text=self._text_pings))
 
     @staticmethod

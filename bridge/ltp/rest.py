@@ -10,11 +10,11 @@ import structlog
 from msgspec import Raw, Struct, field
 
 from bridge.config import Account, Endpoint
-from bridge.core.answers import ORDER_NOT_FOUND
+from bridge.core.in_flight.ack_codes import ORDER_NOT_FOUND
 from bridge.core.login_refusals import KeyCheck
 from bridge.core.now import Now
+from bridge.core.records import Rows
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Rows
 from bridge.errors import ListTooLong, RowNotUnderstood, VenueError, VenueRefused, VenueUnreachable
 from bridge.ltp import codes
 from bridge.ltp.keys import describe_key_problem

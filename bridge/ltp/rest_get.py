@@ -134,10 +134,10 @@ class SignedGet:
                 "Content-Type": "application/json",
             }
             url = endpoint.rest_url + route.path
-            asked_boot_s = self._clock().mono
+            asked_boot_s = self._clock().boot_s
             try:
                 async with self._http.get(url, params=params, headers=headers, timeout=within) as response:
-                    answered_boot_s = self._clock().mono
+                    answered_boot_s = self._clock().boot_s
                     body = await _body(route.path, response)
             except TimeoutError:
                 limits = f"no connection within {within.connect:g} s or no answer within {within.total:g} s"

@@ -65,7 +65,7 @@ class _Line:
     def wait_s(self, token: object, now: float) -> float:
         """Take a slot and return 0, or return how long none comes free."""
         self.window.climb(now)
-        if now >= self.closed_until and self.window.take(token, now):
+        if now >= self.closed_until and self.window.acquire(token, now):
             return 0.0
         # What is being asked now cools from its answer on, so nothing of it comes free sooner than that.
         return max(self.closed_until, min(self.window.next_free(now), now + self.cool_s)) - now
@@ -85,7 +85,7 @@ class Pace:
     @property
     def slowed_limits(self) -> list[str]:
         """Name the limits of which less is used than before the venue refused a request for its rate."""
-        now = self._clock().mono
+        now = self._clock().boot_s
         for line in self._lines.values():
             line.window.climb(now)
         return [
@@ -99,12 +99,12 @@ class Pace:
         """Wait for a slot, and hold it until a full window after the request's end."""
         line, token = self._lines[family], object()
         async with line.turn:
-            while (wait_s := line.wait_s(token, self._clock().mono)) > 0:
+            while (wait_s := line.wait_s(token, self._clock().boot_s)) > 0:
                 await self._sleep(wait_s)
         try:
             yield
         finally:
-            line.window.acked(token, self._clock().mono)
+            line.window.acknowledge(token, self._clock().boot_s)
 
     def refused(self, family: Family) -> None:
         """Ask nothing more for a full window, and then half as much at once: the venue counted differently.
@@ -112,7 +112,7 @@ class Pace:
         Else a list of several pages would run into the same refusal for ever. More is asked again after windows
         without a refusal: people and other programs use the key for a while, and then do not.
         """
-        line, now = self._lines[family], self._clock().mono
+        line, now = self._lines[family], self._clock().boot_s
         line.window.climb(now)
         line.window.halve(now)
         line.closed_until = now + line.cool_s

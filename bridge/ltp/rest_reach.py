@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from bridge.core.clocks import UNMEASURED_MS
-from bridge.core.sweep import ARCHIVE_REACH_MS
+from bridge.core.stream.sweep import ARCHIVE_REACH_MS
 
 _DAY_MS: Final = 24 * 3600 * 1000
 RECENT_REACH_MS: Final = 7 * _DAY_MS - UNMEASURED_MS

@@ -13,11 +13,11 @@ from msgspec import structs
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.backoff import full_jitter
-from bridge.core.endpoints import Endpoints
+from bridge.core.endpoints import EndpointSelector
 from bridge.core.login_refusals import KeyCheck, LoginRefusals
 from bridge.core.now import Now
+from bridge.core.records import InvalidFrame, Received
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Received, Unreadable
 from bridge.errors import LoginRefused, VenueUnreachable
 from bridge.ltp import codes, wire
 from bridge.ltp.connection import LinkEnded
@@ -62,7 +62,7 @@ class Session:
         clock: Callable[[], Now],
         random: Callable[[], float],
         way: Way | None = None,
-        choice: Endpoints | None = None,
+        choice: EndpointSelector | None = None,
         probe: Probe | None = None,
         check_key: CheckKey | None = None,
         other_login_at: float = -math.inf,
@@ -103,7 +103,7 @@ class Session:
 
     def login_due(self, now: Now) -> bool:
         """Whether another login with the same key would keep its distance from the last."""
-        return not self._login_pending and now.mono >= self._next_login_at
+        return not self._login_pending and now.boot_s >= self._next_login_at
 
     async def send(self, frame: bytes) -> None:
         """Write a frame. It is with the transport before anything else runs.
@@ -156,7 +156,7 @@ class Session:
             if self._changes_endpoint(lived_s, ending):
                 delay_s = 0.0  # it is the other one that earned the wait
             attempt += 1
-            await self._sleep_until(max(self._clock().mono + delay_s, self._next_login_at))
+            await self._sleep_until(max(self._clock().boot_s + delay_s, self._next_login_at))
 
     async def _wait_after(self, refusal: LoginRefused) -> None:
         """Wait for the next login after a refused one, or for a new key. Raises `refusal` when it is final."""
@@ -165,7 +165,7 @@ class Session:
         now = self._clock()
         if self._refusals.refused(check, now):
             raise refusal
-        until = max(now.mono + self._refusals.wait_s(self._random()), self._next_login_at)
+        until = max(now.boot_s + self._refusals.wait_s(self._random()), self._next_login_at)
         await self._sleep_until(until, unless=self._key_changed)
         await self._sleep_until(self._next_login_at)
 
@@ -245,7 +245,7 @@ class Session:
         while True:
             give_up_at = self._choice.attempt(self._clock())
             self._endpoint = self._endpoints[self._choice.current]
-            if self._choice.free_at <= self._clock().mono:
+            if self._choice.free_at <= self._clock().boot_s:
                 return give_up_at
             await self._sleep_until(min(self._choice.free_at, give_up_at))
 
@@ -266,7 +266,7 @@ class Session:
 
     def _login_answered(self, now: Now) -> None:
         self._login_pending = False
-        self._next_login_at = now.mono + self._timing.login_spacing_s
+        self._next_login_at = now.boot_s + self._timing.login_spacing_s
 
     def _tell(self, event: LoggedIn | ClockReading | Received, now: Now) -> None:
         match event:
@@ -276,7 +276,7 @@ class Session:
             case ClockReading():
                 self._clock_reading = event
                 self._listener.clock_read(event, now)
-            case Unreadable(frame):
+            case InvalidFrame(frame):
                 # It is published whole; but a peer may send back what it was sent.
                 for secret in self._secrets:
                     frame = frame.replace(secret.encode(), b"***")
@@ -288,7 +288,7 @@ class Session:
         now = self._clock()
         detail = without_secrets(ending.detail, *self._secrets)
         self._listener.lost(self._endpoint.name, ending.cause, detail, now)
-        return now.mono
+        return now.boot_s
 
     def _refusal(self, ending: Ending) -> LoginRefused | None:
         if ending.denied is None:
@@ -300,7 +300,7 @@ class Session:
         return LoginRefused(code, reason, "; ".join(filter(None, advice)))
 
     async def _sleep_until(self, mono: float, *, unless: Callable[[], bool] | None = None) -> None:
-        while (left_s := mono - self._clock().mono) > 0:  # a sleep may end early by our clock
+        while (left_s := mono - self._clock().boot_s) > 0:  # a sleep may end early by our clock
             if unless is not None and unless():
                 return
             await asyncio.sleep(left_s if unless is None else min(left_s, _LOOK_S))

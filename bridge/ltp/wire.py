@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.odd_fields import without_half_characters
-from bridge.core.traffic import Answer, Push, Unreadable
+from bridge.core.records import Answer, InvalidFrame, Push
 from bridge.ltp import codes
 
 
@@ -35,7 +35,7 @@ class Pong(Struct, frozen=True):
     server_ms: int | None = None
 
 
-Frame = LoginAnswer | Pong | Push | Answer | Unreadable
+Frame = LoginAnswer | Pong | Push | Answer | InvalidFrame
 
 
 class _Envelope(Struct, gc=False):
@@ -126,7 +126,7 @@ def _answer(envelope: _Envelope, event: str, code: int, push: Push | None) -> An
 
 
 def decode(raw: bytes) -> Frame:
-    """Read one frame. Never raises: what is not of the venue's protocol is Unreadable.
+    """Read one frame. Never raises: what is not of the venue's protocol is InvalidFrame.
 
     A push's `data` is the venue's bytes, neither parsed nor changed.
     """
@@ -141,7 +141,7 @@ def _read_frame(text_of_it: bytes, raw: bytes) -> Frame:
     try:
         envelope = read_json(text_of_it, _Envelope)
     except NOT_UNDERSTOOD as error:
-        return Unreadable(raw, f"not a frame of the venue's protocol: {error}")
+        return InvalidFrame(raw, f"not a frame of the venue's protocol: {error}")
     if envelope.code is None and isinstance(envelope.channel, str) and isinstance(envelope.data, Raw):
         return Push(envelope.channel, bytes(envelope.data), raw)
     return _read_coded_frame(envelope, raw)
@@ -171,7 +171,7 @@ def _read_coded_frame(envelope: _Envelope, raw: bytes) -> Frame:
         return Pong(as_text=False, server_ms=said if said is not None and said >= _TIME_MS_MIN else None)
     if code is not None and event and codes.refuses(code):
         return _answer(envelope, event, code, None)
-    return Unreadable(raw, "neither a push nor an answer to a request nor a pong")
+    return InvalidFrame(raw, "neither a push nor an answer to a request nor a pong")
 
 
 def encode_login(api_key: str, timestamp_s: int, sign: str) -> bytes:

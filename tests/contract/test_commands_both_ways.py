@@ -11,19 +11,19 @@ from one_account import ORDER_ID, RULES, START, cancel, cancel_all, place, repla
 from published import is_valid
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.core.admit import Refusal, admit
-from bridge.core.traffic import CommandRecord
+from bridge.core.commands.parse import InvalidCommand, parse_command
+from bridge.core.records import CommandRecord
 
 ACTIONS = (PLACE, REPLACE, CANCEL, CANCEL_ALL)
 SPOT_PERP = "BINANCE_SPOT_PERP_USDT"
 """A spot symbol of a coin that is called PERP."""
 
 
-def _says(body: Any) -> Refusal | None:  # noqa: ANN401 - any JSON
+def _says(body: Any) -> InvalidCommand | None:  # noqa: ANN401 - any JSON
     """Ask the bridge what is wrong with a body."""
     record = CommandRecord(0, START.wall_ms, None, json.dumps(body).encode(), ())
-    said = admit(record, START, RULES)
-    return said if isinstance(said, Refusal) else None
+    said = parse_command(record, START, RULES)
+    return said if isinstance(said, InvalidCommand) else None
 
 
 def _is_of_the_contract(body: Any) -> bool:  # noqa: ANN401 - any JSON

@@ -8,7 +8,15 @@ from cloudevents.core.formats.json import JSONFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.contract.headers import ECHOED, EVENT_TYPES, HEADER_BYTES_MAX, Headers, echo, event_headers, source
+from bridge.contract.headers import (
+    ECHOED,
+    EVENT_TYPES,
+    HEADER_BYTES_MAX,
+    Headers,
+    correlation_headers,
+    event_headers,
+    source,
+)
 from bridge.contract.topics import Stream
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -38,7 +46,7 @@ def _answer(echoed: Headers) -> list[tuple[str, bytes]]:
 @given(st.lists(_readable))
 def test_an_answer_stays_an_event_whatever_the_command_brought(asked: list[tuple[str, bytes]]) -> None:
     """Every CloudEvents header that is carried back is an attribute of text that the SDK reads as it was written."""
-    echoed = echo(asked)
+    echoed = correlation_headers(asked)
     headers = dict(_answer(echoed))
     event = from_binary_event(KafkaMessage(headers=headers, key=b"c", value=b"{}"), JSONFormat())
     for name, content in echoed:
@@ -52,7 +60,7 @@ def test_an_answer_stays_an_event_whatever_the_command_brought(asked: list[tuple
 @given(st.lists(st.tuples(st.sampled_from([*sorted(ECHOED), "private"]), _content)))
 def test_the_first_of_a_name_that_can_go_back_does(asked: list[tuple[str, bytes]]) -> None:
     """Each name once, in no other than the bytes that came; nothing is added, and nothing else is carried back."""
-    echoed = echo(asked)
+    echoed = correlation_headers(asked)
     assert len(dict(echoed)) == len(echoed)
     assert set(echoed) <= set(asked)
     for name in BARE:
@@ -64,15 +72,15 @@ def test_the_first_of_a_name_that_can_go_back_does(asked: list[tuple[str, bytes]
 def test_no_attribute_is_made_of_what_is_none(content: bytes | str) -> None:
     """Control characters and what is no character are left out of CloudEvents headers; bare ones are only bytes."""
     raw = content.encode() if isinstance(content, str) else content
-    assert echo([("ce_traceparent", raw)]) == []
-    assert echo([("kafka_correlationId", raw)]) == ([("kafka_correlationId", raw)] if raw else [])
+    assert correlation_headers([("ce_traceparent", raw)]) == []
+    assert correlation_headers([("kafka_correlationId", raw)]) == ([("kafka_correlationId", raw)] if raw else [])
 
 
 @pytest.mark.parametrize("name", sorted(ECHOED))
 def test_a_header_may_be_a_kibibyte_long(name: str) -> None:
     """One byte more is not carried back."""
-    assert echo([(name, b"x" * HEADER_BYTES_MAX)]) == [(name, b"x" * HEADER_BYTES_MAX)]
-    assert echo([(name, b"x" * (HEADER_BYTES_MAX + 1))]) == []
+    assert correlation_headers([(name, b"x" * HEADER_BYTES_MAX)]) == [(name, b"x" * HEADER_BYTES_MAX)]
+    assert correlation_headers([(name, b"x" * (HEADER_BYTES_MAX + 1))]) == []
 
 
 def test_trace_context_comes_back_the_way_it_came() -> None:
@@ -80,4 +88,4 @@ def test_trace_context_comes_back_the_way_it_came() -> None:
     bare = [("traceparent", TRACE), ("tracestate", b"desk=7")]
     extension = [(f"ce_{name}", content) for name, content in bare]
     for asked in (bare, extension, [*bare, *extension]):
-        assert echo(asked) == asked
+        assert correlation_headers(asked) == asked

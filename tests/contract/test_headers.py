@@ -13,7 +13,7 @@ from one_account import OneAccount, place
 
 from bridge.contract.headers import ECHOED, EVENT_TYPES, SEQUENCE_DIGITS, event_headers, rfc3339, source
 from bridge.contract.topics import Stream
-from bridge.core.traffic import Outgoing
+from bridge.core.records import OutgoingRecord
 
 AT_MS = 1_795_164_156_032
 
@@ -96,7 +96,7 @@ def test_every_stream_that_the_bridge_writes_has_its_type() -> None:
     assert all(kind.startswith(b"ltp.") and kind.endswith(b".v1") for kind in EVENT_TYPES.values())
 
 
-def _published(record: Outgoing) -> BaseCloudEvent:
+def _published(record: OutgoingRecord) -> BaseCloudEvent:
     own = event_headers(
         event_id=record.event_id,
         event_source=source("test", "main"),

@@ -16,10 +16,10 @@ from bridge.contract.headers import source
 from bridge.contract.results import Outcome
 from bridge.contract.session import SessionEvent
 from bridge.contract.topics import Stream
-from bridge.core.admit import admit
-from bridge.core.command import Pending
-from bridge.core.traffic import CommandRecord, Outgoing, Push
-from bridge.kafka.lane import Numbered
+from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.parse import parse_command
+from bridge.core.records import CommandRecord, OutgoingRecord, Push
+from bridge.kafka.topic_queue import SequencedRecord
 
 SAMPLES = samples()
 EPOCH = 7
@@ -40,10 +40,10 @@ def _bytes(sample: dict[str, Any]) -> bytes | None:
     return None if sample["value"] is None else json.dumps(sample["value"], separators=(",", ":")).encode()
 
 
-def _headers(record: Outgoing, sample: dict[str, Any]) -> dict[str, str]:
+def _headers(record: OutgoingRecord, sample: dict[str, Any]) -> dict[str, str]:
     """Write the headers of a record as the publisher does, at the sample's place on its topic."""
     sequence = int(sample["headers"]["ce_sequence"])
-    numbered = Numbered(record, epoch=EPOCH, sequence=sequence, queued_at_s=0.0)
+    numbered = SequencedRecord(record, epoch=EPOCH, sequence=sequence, queued_at_s=0.0)
     return {name: content.decode() for name, content in numbered.headers(source("production", "main"))}
 
 
@@ -83,7 +83,7 @@ def test_the_bridge_writes_a_push_as_its_sample_says(name: str) -> None:
     sample, one = SAMPLES[name], OneAccount()
     one.drain()
     value = _bytes(sample) or b""
-    one.account.received(Push(CHANNELS[message_of(name)], value, b""), one.now)
+    one.account.on_frame(Push(CHANNELS[message_of(name)], value, b""), one.now)
     (record,) = one.drain()
     if "ce_recovered" in sample["headers"]:
         record = msgspec.structs.replace(record, recovered=True)
@@ -96,7 +96,7 @@ def test_the_bridge_writes_an_unknown_channel_as_its_sample_says() -> None:
     sample, one = SAMPLES["unrecognized"], OneAccount()
     one.drain()
     frame = _bytes(sample) or b""
-    one.account.received(Push("Statements", b"{}", frame), one.now)
+    one.account.on_frame(Push("Statements", b"{}", frame), one.now)
     (record,) = [said for said in one.drain() if said.stream is Stream.UNRECOGNIZED]
     assert (record.key.decode(), record.value) == (sample["key"], frame)
     assert record.stream is Stream.UNRECOGNIZED
@@ -121,9 +121,9 @@ def test_the_bridge_takes_every_command_of_the_samples(name: str) -> None:
     sample = SAMPLES[name]
     headers = [(header, content.encode()) for header, content in sample["headers"].items()]
     record = CommandRecord(65, 1_795_164_156_000, sample["key"].encode(), _bytes(sample), headers)
-    taken = admit(record, START, OneAccount().terms.rules)
-    assert isinstance(taken, Pending)
-    assert list(taken.echo) == headers
+    taken = parse_command(record, START, OneAccount().terms.rules)
+    assert isinstance(taken, TrackedCommand)
+    assert list(taken.correlation_headers) == headers
 
 
 def test_the_bridge_answers_as_the_samples_say() -> None:
@@ -152,7 +152,7 @@ def test_the_bridge_names_its_own_records_as_the_samples_say(name: str) -> None:
         one.send()
         one.lose_session()
     elif name == "takeover":
-        one.account.replies.takeover(EPOCH, "host", one.now)
+        one.account.replies.publish_takeover(EPOCH, "host", one.now)
     else:
         one.account.begin("host", one.now)
     stream = sample["topic"].rpartition(".")[2]

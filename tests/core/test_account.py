@@ -24,11 +24,11 @@ from bridge.contract.results import Outcome, Reason, Result
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
-from bridge.core.admit import admit
-from bridge.core.claims import Stored, decode
-from bridge.core.intake import Past
+from bridge.core.commands.claims import CommitMetadata, decode
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.parse import parse_command
 from bridge.core.now import Now
-from bridge.core.traffic import Answer, CommandRecord, Push, Unreadable
+from bridge.core.records import Answer, CommandRecord, InvalidFrame, Push
 
 _ONE_FOR_180_S = ((180, 1),)
 """What a commit tells of one request without an answer a second after its write."""
@@ -46,8 +46,8 @@ def _events(one: OneAccount) -> list[dict[str, Any]]:
 def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
     """Claimed, answered and merely read commands side by side; what a cancel removed is answered before it."""
     one = OneAccount(epoch=7, start=100, live=False)
-    one.account.replies.takeover(7, "host:1", one.now)
-    body = admit(CommandRecord(0, START.wall_ms, None, json.dumps(place("p-done")).encode(), ()), START, RULES)
+    one.account.replies.publish_takeover(7, "host:1", one.now)
+    body = parse_command(CommandRecord(0, START.wall_ms, None, json.dumps(place("p-done")).encode(), ()), START, RULES)
     done: dict[str, Any] = {"action": PLACE, "client_order_id": "pdone", "body_digest": body.digest}
     one.account.restore(
         [
@@ -59,19 +59,19 @@ def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
         ],
         one.now,
     )
-    one.offer(place("p-done"), past=Past.ANSWERED)  # 100
-    one.offer(place("p-claimed"), past=Past.CLAIMED)  # 101
-    one.offer(place("p-purged"), past=Past.READ)  # 102: the cancel_orders behind it has reached the venue
-    one.offer(place("p-okx", sym=ETH_ON_OKX), past=Past.READ)  # 103
-    one.offer(cancel_all("ca-done", "BINANCE"), past=Past.ANSWERED)  # 104
-    one.offer(place("p-read"), past=Past.READ)  # 105
-    one.offer(replace("r-read", clientOrderId="pdone"), past=Past.READ)  # 106
-    one.offer(cancel_all("ca-late"), past=Past.ANSWERED)  # 107: it never went, so it ends nothing
-    one.offer(cancel("c-read", clientOrderId="pclaimed"), past=Past.READ)  # 108
-    one.offer(cancel("c-unsent", clientOrderId="pokx"), past=Past.READ)  # 109
-    one.offer(place("p-done"), past=Past.READ)  # 110
-    one.offer(b"garbage", past=Past.ANSWERED)  # 111
-    one.offer(place("p-late") | {"validUntil": 0}, past=Past.READ)  # 112
+    one.offer(place("p-done"), past=TakeoverStatus.ANSWERED)  # 100
+    one.offer(place("p-claimed"), past=TakeoverStatus.CLAIMED)  # 101
+    one.offer(place("p-purged"), past=TakeoverStatus.READ)  # 102: the cancel_orders behind it has reached the venue
+    one.offer(place("p-okx", sym=ETH_ON_OKX), past=TakeoverStatus.READ)  # 103
+    one.offer(cancel_all("ca-done", "BINANCE"), past=TakeoverStatus.ANSWERED)  # 104
+    one.offer(place("p-read"), past=TakeoverStatus.READ)  # 105
+    one.offer(replace("r-read", clientOrderId="pdone"), past=TakeoverStatus.READ)  # 106
+    one.offer(cancel_all("ca-late"), past=TakeoverStatus.ANSWERED)  # 107: it never went, so it ends nothing
+    one.offer(cancel("c-read", clientOrderId="pclaimed"), past=TakeoverStatus.READ)  # 108
+    one.offer(cancel("c-unsent", clientOrderId="pokx"), past=TakeoverStatus.READ)  # 109
+    one.offer(place("p-done"), past=TakeoverStatus.READ)  # 110
+    one.offer(b"garbage", past=TakeoverStatus.ANSWERED)  # 111
+    one.offer(place("p-late") | {"validUntil": 0}, past=TakeoverStatus.READ)  # 112
     assert one.outcomes() == [
         (101, "unknown"),
         (102, "superseded"),
@@ -80,29 +80,29 @@ def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
         (110, "accepted"),
         (112, "expired"),
     ]
-    assert one.account.doubts.all()[0].client_order_id == "pclaimed"
+    assert one.account.doubts.all_queries()[0].client_order_id == "pclaimed"
     one.account.begin("host:1", one.now)
     first_gap_ms = one.now.wall_ms
-    assert one.committed() == (101, Stored(7, first_gap_ms, (101,)))
+    assert one.committed() == (101, CommitMetadata(7, first_gap_ms, (101,)))
     assert one.send_cancels() == [108]
     one.open_session()
     assert one.send() == [106, 105]
     assert one.written[1].args["orderId"] == ORDER_ID
-    one.account.order_row(order_push("pclaimed", orderId="2" * 16), one.now)
+    one.account.on_order(order_push("pclaimed", orderId="2" * 16), one.now)
     for offset in (105, 106, 108):
         one.answer(offset)
     terminal = [offset for offset, outcome in one.outcomes() if outcome != "unknown"]
     assert sorted(terminal) == [101, 102, 103, 105, 106, 108, 109, 110, 112]
-    assert one.committed() == (113, Stored(7, first_gap_ms, (), extra_cancels=_ONE_FOR_180_S))
+    assert one.committed() == (113, CommitMetadata(7, first_gap_ms, (), extra_cancels=_ONE_FOR_180_S))
     assert one.said[0].event_type == b"ltp.takeover.v1"
 
 
 def test_a_claimed_cancel_orders_ends_the_places_before_it() -> None:
     """It may have reached the venue; the places that were not claimed are not sent after it, later ones are."""
     one = OneAccount(epoch=2)
-    one.offer(place("p0"), past=Past.READ)
-    one.offer(cancel_all("ca", "BINANCE"), past=Past.CLAIMED)
-    one.offer(place("p1"), past=Past.READ)
+    one.offer(place("p0"), past=TakeoverStatus.READ)
+    one.offer(cancel_all("ca", "BINANCE"), past=TakeoverStatus.CLAIMED)
+    one.offer(place("p1"), past=TakeoverStatus.READ)
     assert one.outcomes() == [(1, "unknown"), (0, "superseded")]
     assert one.send() == [2]
 
@@ -110,25 +110,25 @@ def test_a_claimed_cancel_orders_ends_the_places_before_it() -> None:
 def test_an_inherited_cancel_goes_out_again() -> None:
     """A cancel counts as claimed when the claims were lost; it is safe to repeat, so it is."""
     one = OneAccount(epoch=2)
-    one.offer(cancel("c", orderId=ORDER_ID), past=Past.CLAIMED)
+    one.offer(cancel("c", orderId=ORDER_ID), past=TakeoverStatus.CLAIMED)
     assert one.send() == [0]
     one.answer(0)
     assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
-    assert one.committed() == (1, Stored(2, one.now.wall_ms, (), extra_cancels=_ONE_FOR_180_S))
+    assert one.committed() == (1, CommitMetadata(2, one.now.wall_ms, (), extra_cancels=_ONE_FOR_180_S))
 
 
 def test_what_may_have_been_sent_is_not_denied_for_a_limit_of_today() -> None:
     """The earlier owner let it through; whether it was sent is not known."""
     one = OneAccount(epoch=2)
-    one.offer(place("p") | {"validUntil": START.wall_ms + 7_200_000}, past=Past.CLAIMED)
+    one.offer(place("p") | {"validUntil": START.wall_ms + 7_200_000}, past=TakeoverStatus.CLAIMED)
     assert one.outcomes() == [(0, "unknown")]
 
 
 def test_an_answered_conflict_ends_nothing() -> None:
     """A dead letter has no result, so nothing says that it reached the venue."""
     one = OneAccount(epoch=2)
-    one.offer(place("p"), past=Past.READ)
-    one.offer(cancel_all("p", "ALL"), past=Past.ANSWERED)
+    one.offer(place("p"), past=TakeoverStatus.READ)
+    one.offer(cancel_all("p", "ALL"), past=TakeoverStatus.ANSWERED)
     assert one.send() == [0]
 
 
@@ -148,9 +148,9 @@ def test_claims_and_results_of_earlier_owners_take_slots() -> None:
         one.now,
     )
     valid = {"validUntil": START.wall_ms + 600_000}
-    one.offer(place("claimed"), past=Past.CLAIMED)
-    one.offer(cancel("c0", orderId=ORDER_ID) | valid, past=Past.READ)
-    one.offer(cancel("c1", orderId=ORDER_ID) | valid, past=Past.READ)
+    one.offer(place("claimed"), past=TakeoverStatus.CLAIMED)
+    one.offer(cancel("c0", orderId=ORDER_ID) | valid, past=TakeoverStatus.READ)
+    one.offer(cancel("c1", orderId=ORDER_ID) | valid, past=TakeoverStatus.READ)
     one.offer(place("p0") | valid)
     one.offer(place("p1") | valid)
     assert one.send() == [3]
@@ -189,13 +189,13 @@ def test_lost_claims_stay_lost_for_the_next_owner() -> None:
     """Until everything below the mark is answered, each commit says that all of it counts as claimed."""
     one = OneAccount(epoch=2)
     one.account = Account("ltp", "main", one.terms, epoch=2, start=0, durable_until_ms=0, doubtful_below=2, now=one.now)
-    one.offer(place("p0"), past=Past.CLAIMED)
-    one.offer(place("p1"), past=Past.CLAIMED)
-    assert one.committed() == (0, Stored(2, one.now.wall_ms, (), doubtful_below=2))
+    one.offer(place("p0"), past=TakeoverStatus.CLAIMED)
+    one.offer(place("p1"), past=TakeoverStatus.CLAIMED)
+    assert one.committed() == (0, CommitMetadata(2, one.now.wall_ms, (), doubtful_below=2))
     for name, order_id in (("p0", ORDER_ID), ("p1", "2" * 16)):
-        one.account.order_row(order_push(name, orderId=order_id), one.now)
+        one.account.on_order(order_push(name, orderId=order_id), one.now)
     one.drain()
-    assert one.committed() == (2, Stored(2, one.now.wall_ms, ()))
+    assert one.committed() == (2, CommitMetadata(2, one.now.wall_ms, ()))
 
 
 def test_a_predecessor_that_did_not_finish_leaves_a_gap() -> None:
@@ -245,7 +245,7 @@ def test_pushes_are_published_and_settle_commands() -> None:
             "orderQty": "0.5", "createAt": str(START.wall_ms), "updateAt": str(START.wall_ms),
         }
     ).encode()  # fmt: skip
-    assert one.account.received(Push("Orders", data, b'{"channel":"Orders"}'), one.now)
+    assert one.account.on_frame(Push("Orders", data, b'{"channel":"Orders"}'), one.now)
     assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
     assert [record.value for record in one.said if record.stream is Stream.ORDERS] == [data]
 
@@ -255,7 +255,7 @@ def test_a_trade_conflict_raises_an_alarm() -> None:
     one = OneAccount()
     for price in ("1", "2"):
         trade = {"transactionId": "t", "orderId": ORDER_ID, "sym": BTC, "quantity": "1", "price": price, "side": "BUY"}
-        one.account.received(Push("Trades", json.dumps(trade).encode(), b""), one.now)
+        one.account.on_frame(Push("Trades", json.dumps(trade).encode(), b""), one.now)
     assert one.alarms() == ["trade_conflict"]
     assert len([record for record in one.said if record.stream is Stream.TRADES]) == 2
 
@@ -263,7 +263,7 @@ def test_a_trade_conflict_raises_an_alarm() -> None:
 def test_a_frame_that_is_no_protocol_is_kept() -> None:
     """The whole frame goes to `unrecognized`."""
     one = OneAccount()
-    assert one.account.received(Unreadable(b"\x00", "why"), one.now)
+    assert one.account.on_frame(InvalidFrame(b"\x00", "why"), one.now)
     (record,) = [record for record in one.drain() if record.stream is Stream.UNRECOGNIZED]
     assert (record.key, record.value) == (b"UNKNOWN", b"\x00")
 
@@ -273,16 +273,16 @@ def test_the_account_says_when_something_is_due() -> None:
     one = OneAccount(commit_period_s=100, lease_s=200)
     one.offer(place("p"))
     one.send()
-    assert one.account.wake_at(one.now) == START.mono + 5
+    assert one.account.wake_at_boot_s(one.now) == START.boot_s + 5
     one.answer(0)
     one.offer(place("q") | {"validUntil": one.now.wall_ms + 3000})
-    assert one.account.wake_at(one.now) == START.mono + 3
+    assert one.account.wake_at_boot_s(one.now) == START.boot_s + 3
     one.send()
     one.answer(1)
     one.offer(cancel("c", orderId=ORDER_ID))
     one.send()
     one.answer(2, 400010)
-    assert one.account.wake_at(one.now) == START.mono + 0.1
+    assert one.account.wake_at_boot_s(one.now) == START.boot_s + 0.1
 
 
 def test_the_log_sees_every_result_once() -> None:
@@ -291,14 +291,14 @@ def test_the_log_sees_every_result_once() -> None:
     one.offer(place("p"))
     one.send()
     one.answer(0)
-    assert [result.outcome for result in one.account.replies.spoken] == ["accepted"]
-    assert results_of(one.drain())[0] == one.account.replies.spoken[0]
+    assert [result.outcome for result in one.account.replies.results_to_log] == ["accepted"]
+    assert results_of(one.drain())[0] == one.account.replies.results_to_log[0]
 
 
 def test_time_on_two_clocks() -> None:
     """A Unix time becomes a deadline once; a step of the wall clock afterwards does not move it."""
-    assert Now(100.0, 5000).deadline(7500) == 102.5
-    assert Now(100.0, 5000).deadline(0) == 95.0
+    assert Now(100.0, 5000).boot_s_of(7500) == 102.5
+    assert Now(100.0, 5000).boot_s_of(0) == 95.0
 
 
 @pytest.mark.parametrize("recording", [True, False])
@@ -308,7 +308,7 @@ def test_a_commit_without_work_says_the_state(*, recording: bool) -> None:
     one.wait(1)
     commit = one.account.next_commit(one.now, 42, recording=recording)
     assert commit is not None
-    assert (commit.offset, decode(commit.metadata, 5)) == (5, Stored(9, 42, ()))
+    assert (commit.offset, decode(commit.metadata, 5)) == (5, CommitMetadata(9, 42, ()))
     assert {PLACE, REPLACE, CANCEL, CANCEL_ALL} == set(one.terms.limits)
 
 
@@ -321,7 +321,7 @@ def test_a_frame_that_is_answer_and_push_is_the_answer_only_to_a_request_of_ours
     push = Push("Orders", data, b"{}")
     ours, another = one.written[-1].request_id, "1x2x3"
     for request_id in (another, ours):
-        assert one.account.received(Answer(request_id, "place_order", 200000, "", ORDER_ID, "p", push), one.now)
-    assert not one.account.received(Answer(another, "place_order", 200000, "", None, None), one.now)
+        assert one.account.on_frame(Answer(request_id, "place_order", 200000, "", ORDER_ID, "p", push), one.now)
+    assert not one.account.on_frame(Answer(another, "place_order", 200000, "", None, None), one.now)
     assert one.outcomes() == [(offset, "accepted")]
     assert [record.value for record in one.said if record.stream is Stream.ORDERS] == [data]

@@ -11,15 +11,15 @@ from one_account import BTC, ETH_ON_OKX, OneAccount, cancel, cancel_all, order_p
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.topics import Stream
-from bridge.core.claims import Stored, decode
-from bridge.core.intake import Past
-from bridge.core.traffic import CommandRecord
+from bridge.core.commands.claims import CommitMetadata, decode
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.records import CommandRecord
 
 if TYPE_CHECKING:
     from bridge.contract.results import Result
-    from bridge.core.command import Pending
-    from bridge.core.sending import Commit
-    from bridge.core.traffic import Outgoing
+    from bridge.core.commands.command import TrackedCommand
+    from bridge.core.commands.dispatch import Commit
+    from bridge.core.records import OutgoingRecord
 
 _TERMS: dict[str, Any] = {
     "inflight_commands_max": 4,
@@ -40,7 +40,7 @@ class Interleavings(RuleBasedStateMachine):
         self.bodies: list[dict[str, object]] = []
         self.log: list[tuple[Result, int]] = []
         self.dead: set[int] = set()
-        self.stored, self.committed_at = Stored(0, 0, ()), 0
+        self.stored, self.committed_at = CommitMetadata(0, 0, ()), 0
         self.sent: list[tuple[int, str]] = []
         self.one = OneAccount(live=False)
         self.take_over()
@@ -48,18 +48,18 @@ class Interleavings(RuleBasedStateMachine):
     def take_over(self) -> None:
         """Let a new owner begin from what is stored and durable; what the old one had not made so is lost."""
         now, epoch = self.one.now, self.stored.epoch + 1
-        self.stored = Stored(epoch, self.stored.durable_until_ms, self.stored.claimed)
+        self.stored = CommitMetadata(epoch, self.stored.durable_until_ms, self.stored.claimed)
         self.one = OneAccount(epoch=epoch, start=self.committed_at, live=False, **_TERMS)
         self.one.now = now
         self.commit: Commit | None = None
         self.lease_until = 0.0
-        self.claimed: list[Pending] = []
-        self.unpublished: list[Outgoing] = []
+        self.claimed: list[TrackedCommand] = []
+        self.unpublished: list[OutgoingRecord] = []
         self.one.account.restore(self.log, now)
         answered = self.answered()
         for record in self.topic[self.committed_at :]:
-            past = Past.CLAIMED if record.offset in self.stored.claimed else Past.READ
-            self.one.account.intake.offer(record, now, Past.ANSWERED if record.offset in answered else past)
+            past = TakeoverStatus.CLAIMED if record.offset in self.stored.claimed else TakeoverStatus.READ
+            self.one.account.intake.offer(record, now, TakeoverStatus.ANSWERED if record.offset in answered else past)
         self.one.next_offset = len(self.topic)
         self.one.open_session()
         self.collect()
@@ -136,7 +136,7 @@ class Interleavings(RuleBasedStateMachine):
             self.take_over()
             return
         self.lease_until = self.commit.handed_over + 2
-        self.commit, self.claimed = None, self.claimed + self.one.account.sending.commit_stored(self.one.now)
+        self.commit, self.claimed = None, self.claimed + self.one.account.sending.commit_acked(self.one.now)
 
     @precondition(lambda self: self.commit is not None)
     @rule()
@@ -150,18 +150,18 @@ class Interleavings(RuleBasedStateMachine):
     def write_claimed(self, *, ready: bool, frozen_s: float) -> None:
         """Try the gate with the next claimed command, perhaps after a freeze."""
         self.one.wait(frozen_s, tick=False)
-        pending, now = self.claimed.pop(0), self.one.now
-        if not self.one.account.sending.gate(pending, now, ready=ready and self.one.account.recovered):
+        command, now = self.claimed.pop(0), self.one.now
+        if not self.one.account.sending.may_write(command, now, ready=ready and self.one.account.recovered):
             return
         assert self.one.account.recovered
-        assert pending.offset in self.stored.claimed, "written without a stored claim"
-        assert now.mono < self.lease_until, "written without a lease"
-        assert now.mono < pending.deadline, "written too late"
-        assert pending.offset not in {offset for offset, _ in self.sent}, "written twice"
+        assert command.offset in self.stored.claimed, "written without a stored claim"
+        assert now.boot_s < self.lease_until, "written without a lease"
+        assert now.boot_s < command.deadline_boot_s, "written too late"
+        assert command.offset not in {offset for offset, _ in self.sent}, "written twice"
         swept = {offset for offset, _ in self.sent if self.bodies[offset]["args"] == {"exchangeType": "ALL"}}
-        assert pending.action == CANCEL_ALL or max(swept, default=-1) < pending.offset, "overtaken by a cancel_orders"
-        self.one.write(pending)
-        self.sent.append((pending.offset, pending.action))
+        assert command.action == CANCEL_ALL or max(swept, default=-1) < command.offset, "overtaken by a cancel_orders"
+        self.one.write(command)
+        self.sent.append((command.offset, command.action))
 
     @rule()
     def write_cancels(self) -> None:
@@ -184,7 +184,7 @@ class Interleavings(RuleBasedStateMachine):
     def order_shows(self, name: str, sym: str) -> None:
         """Show an order of a name."""
         at = str(self.one.now.wall_ms)
-        self.one.account.order_row(order_push(name, sym=sym, createAt=at, updateAt=at), self.one.now)
+        self.one.account.on_order(order_push(name, sym=sym, createAt=at, updateAt=at), self.one.now)
         self.collect()
 
     @rule(shown=st.sampled_from([None, *_NAMES]))

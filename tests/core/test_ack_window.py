@@ -47,9 +47,9 @@ REQUESTS = st.lists(
 class FromTheWrite(AckWindow):
     """A planted mistake: the slot cools from the write instead of the ack."""
 
-    def acked(self, token: object, now: float) -> None:
+    def acknowledge(self, token: object, now: float) -> None:
         """Cool from the write."""
-        super().acked(token, self._live.get(token, now))
+        super().acknowledge(token, self._live.get(token, now))
 
 
 class NoLateLanding(AckWindow):
@@ -70,7 +70,7 @@ def counted(requests: list[Request], kind: type[AckWindow] = AckWindow) -> list[
         while acks and acks[0][0] <= now:
             at, token = heappop(acks)
             acked[token] = at
-            window.acked(token, at)
+            window.acknowledge(token, at)
 
     for token, request in enumerate(requests):
         now += request.pause
@@ -81,14 +81,14 @@ def counted(requests: list[Request], kind: type[AckWindow] = AckWindow) -> list[
                 window.restore_acked(at + 1, now)
             for other in set(range(token)) - acked.keys():
                 window.restore_unanswered(other, now, now)
-        while not window.take(token, now):
+        while not window.acquire(token, now):
             free_at = window.next_free(now)
             assert free_at > now
             now = min([free_at, *(at for at, _ in acks[:1])])
             let_acks_arrive()
         now += request.hold
         let_acks_arrive()
-        window.written(token, now)
+        window.mark_written(token, now)
         at_venue.append(now + request.path)
         if request.back is not None:
             heappush(acks, (at_venue[-1] + request.back, token))
@@ -159,36 +159,36 @@ def test_the_same_requests_catch_a_window_of_exactly_a_minute() -> None:
 def test_a_slot_is_free_a_window_after_its_ack_and_not_before() -> None:
     """The boundary itself: at 60.5 s the slot is free."""
     window = AckWindow(1, late_landing_s=_LATE_S)
-    assert window.take("a", 0)
-    window.acked("a", 7)
-    window.acked("a", 9)
+    assert window.acquire("a", 0)
+    window.acknowledge("a", 7)
+    window.acknowledge("a", 9)
     assert window.next_free(10) == 7 + WINDOW_S
-    assert not window.take("b", 7 + WINDOW_S - 0.001)
-    assert window.take("b", 7 + WINDOW_S)
+    assert not window.acquire("b", 7 + WINDOW_S - 0.001)
+    assert window.acquire("b", 7 + WINDOW_S)
 
 
 def test_a_lost_ack_holds_its_slot_until_it_can_no_longer_land() -> None:
     """Without an ack the slot comes free after the late landing and a window; an ack after that changes nothing."""
     window = AckWindow(1, late_landing_s=_LATE_S)
-    window.take("a", 0)
-    window.written("a", 3)
+    window.acquire("a", 0)
+    window.mark_written("a", 3)
     free_at = 3 + _LATE_S + WINDOW_S
     assert window.next_free(4) == free_at
-    assert not window.take("b", free_at - 0.5)
-    assert window.take("b", free_at)
-    window.acked("a", free_at)
-    window.written("a", free_at)
-    assert not window.take("c", free_at)
+    assert not window.acquire("b", free_at - 0.5)
+    assert window.acquire("b", free_at)
+    window.acknowledge("a", free_at)
+    window.mark_written("a", free_at)
+    assert not window.acquire("c", free_at)
 
 
 def test_what_was_not_written_gives_its_slot_back() -> None:
     """A slot that was taken for nothing is free at once."""
     window = AckWindow(1, late_landing_s=_LATE_S)
-    window.take("a", 0)
-    window.unwritten("a")
-    window.unwritten("a")
+    window.acquire("a", 0)
+    window.release("a")
+    window.release("a")
     assert window.next_free(0) == 0
-    assert window.take("b", 0)
+    assert window.acquire("b", 0)
 
 
 def test_a_burst_of_refusals_halves_once_and_clean_windows_give_back() -> None:
@@ -215,8 +215,8 @@ def test_the_estimate_counts_those_before() -> None:
     """Who asks when a slot comes free is told of the acks, and of whole rounds beyond them."""
     window = AckWindow(2, late_landing_s=_LATE_S)
     assert window.free_at(1, 0) == 0
-    window.take("a", 0)
-    window.acked("a", 1)
+    window.acquire("a", 0)
+    window.acknowledge("a", 1)
     assert window.free_at(0, 5) == 5
     assert window.free_at(1, 5) == 1 + WINDOW_S
     assert window.free_at(2, 5) == 5 + WINDOW_S
@@ -227,8 +227,8 @@ def test_a_restored_ack_ahead_of_our_clock_keeps_the_order_of_release() -> None:
     """An ack that follows a restored one with a later time does not come free before it."""
     window = AckWindow(2, late_landing_s=_LATE_S)
     assert window.restore_acked(10.0, 0)
-    window.take("a", 5)
-    window.acked("a", 6)
-    assert not window.take("b", 10 + WINDOW_S - 0.5)
-    assert window.take("b", 10 + WINDOW_S)
-    assert window.take("c", 10 + WINDOW_S)
+    window.acquire("a", 5)
+    window.acknowledge("a", 6)
+    assert not window.acquire("b", 10 + WINDOW_S - 0.5)
+    assert window.acquire("b", 10 + WINDOW_S)
+    assert window.acquire("c", 10 + WINDOW_S)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 from bridge.contract.topics import Stream
-from bridge.core.sweep import Verdict
+from bridge.core.stream.sweep import SweepOutcome
 
 if TYPE_CHECKING:
-    from bridge.core.traffic import Outgoing
+    from bridge.core.records import OutgoingRecord
 
 _START_MS = LOGIN_MS - 30_000
 _STEPS = st.lists(st.tuples(st.integers(0, 7), st.booleans()), min_size=1, max_size=30)
@@ -30,9 +30,9 @@ def _lives(draw: st.DrawFn) -> list[Row]:
     return [order(at_ms, state, str(executed)) for (state, executed), at_ms in zip(states, stamps, strict=False)]
 
 
-def _tell(one: OneRecovery, stream: Stream, row: Row, *, rest: bool) -> "list[Outgoing]":
+def _tell(one: OneRecovery, stream: Stream, row: Row, *, rest: bool) -> "list[OutgoingRecord]":
     """Let a row come by REST or by the stream."""
-    return one.take(one.recovery.begin(one.now), stream, row) if rest else one.push(stream, row)
+    return one.take(one.recovery.begin_sweep(one.now), stream, row) if rest else one.push(stream, row)
 
 
 @given(_lives(), _STEPS)
@@ -117,8 +117,8 @@ def test_gaps_close_over_nothing_that_a_late_sweep_still_brings(rows: list[set[i
     known: set[int] = set()
     for names in rows:
         verdict = one.sweep(trades=[trade(_START_MS, f"{name}") for name in names])
-        assert verdict is (Verdict.NOTHING if names - known else Verdict.MAY_CLOSE)
-        if verdict is Verdict.MAY_CLOSE:
+        assert verdict is (SweepOutcome.NOTHING if names - known else SweepOutcome.MAY_CLOSE)
+        if verdict is SweepOutcome.MAY_CLOSE:
             break
         known |= names
     closed = one.events("gap.closed")
@@ -136,7 +136,7 @@ def test_durable_until_is_never_beyond_an_open_gap(spans: list[tuple[float, bool
             starts.append(one.now.wall_ms)
             one.lose()
             one.log_in()
-        elif one.sweep() is Verdict.MAY_CLOSE:
+        elif one.sweep() is SweepOutcome.MAY_CLOSE:
             starts.clear()
         assert one.account.listening.durable_until_ms(one.now.wall_ms, one.now) == min(starts, default=one.now.wall_ms)
     opened = {event["gapId"] for event in one.events("gap.opened")}

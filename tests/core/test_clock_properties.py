@@ -11,14 +11,14 @@ from msgspec import Struct
 from one_account import START, TERMS, OneAccount, cancel, order_push, place, results_of
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.core.cancel_window import CancelWindow
-from bridge.core.claims import Stored, decode, encode
 from bridge.core.clocks import Clocks
-from bridge.core.intake import Past
+from bridge.core.commands.cancel_window import CancelWindow
+from bridge.core.commands.claims import CommitMetadata, decode, encode
+from bridge.core.commands.dispatch import Commit
+from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.now import Now
-from bridge.core.sending import Commit
+from bridge.core.records import Answer, CommandRecord
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Answer, CommandRecord
 
 if TYPE_CHECKING:
     from bridge.contract.pushes import OrderPush
@@ -90,7 +90,7 @@ class Owners:
         self.log: list[tuple[Result, int]] = []
         self.requests: list[Request] = []
         self.late = 0.0
-        self._begin(0, Stored(0, 0, ()), 0)
+        self._begin(0, CommitMetadata(0, 0, ()), 0)
 
     @property
     def stamp_ms(self) -> int:
@@ -106,7 +106,7 @@ class Owners:
         assert stored is not None
         self._begin(off_ms, stored, commit.offset)
 
-    def _begin(self, off_ms: int, stored: Stored, start: int) -> None:
+    def _begin(self, off_ms: int, stored: CommitMetadata, start: int) -> None:
         self.off_ms = off_ms
         self.one = OneAccount(epoch=stored.epoch + 1, start=start, live=False, limits=_LIMITS)
         self.one.broker_ahead_ms = self.broker_off_ms - off_ms
@@ -114,18 +114,20 @@ class Owners:
         account, now = self.one.account, self.one.now
         in_good_order = stored.released or not stored.epoch
         extra = account.restore_extra_cancels(stored.extra_cancels, now, in_good_order=in_good_order)
-        fenced = Stored(stored.epoch + 1, 0, (), extra_cancels=extra)
-        self.one.last_commit = Commit(start, encode(fenced, start), (), now.mono)
+        fenced = CommitMetadata(stored.epoch + 1, 0, (), extra_cancels=extra)
+        self.one.last_commit = Commit(start, encode(fenced, start), (), now.boot_s)
         account.restore(self.log, now)
         answered = {result.command_offset for result, _ in self.log if result.outcome.terminal}
         for record in self.topic[start:]:
-            account.intake.offer(record, now, Past.ANSWERED if record.offset in answered else Past.READ)
+            account.intake.offer(
+                record, now, TakeoverStatus.ANSWERED if record.offset in answered else TakeoverStatus.READ
+            )
         self.one.open_session()
         self.write(0)
 
     def _set_clock(self) -> None:
         true_ms = START.wall_ms + int(self.at_s * 1000)
-        self.one.now = Now(START.mono + self.at_s, true_ms + self.off_ms)
+        self.one.now = Now(START.boot_s + self.at_s, true_ms + self.off_ms)
         self.one.read_clocks()
         self.one.account.tick(self.one.now)
 
@@ -146,7 +148,7 @@ class Owners:
             self.topic.append(CommandRecord(offset, self.stamp_ms, b"key", body, ()))
             self.one.account.intake.offer(self.topic[-1], self.one.now)
         for number in range(step.own):
-            self.one.account.own_cancels.want(f"9{self.at_s:08.0f}{number:07}")
+            self.one.account.own_cancels.request(f"9{self.at_s:08.0f}{number:07}")
         self.write(step.answered)
 
     def write(self, answered: int) -> None:
@@ -159,7 +161,7 @@ class Owners:
             is_answered = number < answered
             self.requests.append(Request(self.at_s, self.late, self.at_s if is_answered else None))
             if is_answered:
-                one.account.received(Answer(written.request_id, CANCEL, 200000, "", None, None), one.now)
+                one.account.on_frame(Answer(written.request_id, CANCEL, 200000, "", None, None), one.now)
         self.log += [(result, self.stamp_ms) for result in results_of(one.drain())]
 
 
@@ -206,7 +208,7 @@ def test_over_takeovers_the_venue_counts_no_more_than_the_limit(steps: list[Step
 
 
 def _by_the_wall_clock(_: Clocks, result_timestamp_ms: int, now: Now) -> float:
-    return now.deadline(result_timestamp_ms) + 1.0
+    return now.boot_s_of(result_timestamp_ms) + 1.0
 
 
 def test_a_limiter_that_believes_its_own_clock_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,17 +279,17 @@ class OnePlace:
         """Let time pass; answers go on telling the time."""
         self.at_s += seconds
         one, world, account = self.one, self.world, self.one.account
-        one.now = now = Now(START.mono + self.at_s, self.stamp(world.ours_ms, self.at_s))
-        asked_boot_s, read_s = now.mono - world.answer_s, self.at_s - world.answer_s / 3
-        account.clocks.venue_read(ClockReading(asked_boot_s, now.mono, self.stamp(world.venue_ms, read_s)), now)
-        account.clocks.broker_read(ClockReading(asked_boot_s, now.mono, self.stamp(world.broker_ms, read_s)), now)
+        one.now = now = Now(START.boot_s + self.at_s, self.stamp(world.ours_ms, self.at_s))
+        asked_boot_s, read_s = now.boot_s - world.answer_s, self.at_s - world.answer_s / 3
+        account.clocks.venue_read(ClockReading(asked_boot_s, now.boot_s, self.stamp(world.venue_ms, read_s)), now)
+        account.clocks.broker_read(ClockReading(asked_boot_s, now.boot_s, self.stamp(world.broker_ms, read_s)), now)
         account.tick(now)
 
     def live(self) -> None:
         """Ask for the place, hold it back for as long as the world says, and see what becomes of it."""
         one, world = self.one, self.world
         stamped_ms = self.stamp(world.broker_ms, self.at_s)
-        record = CommandRecord(0, stamped_ms, b"key", _PLACE, (), absent_boot_s=one.now.mono - 0.2)
+        record = CommandRecord(0, stamped_ms, b"key", _PLACE, (), absent_boot_s=one.now.boot_s - 0.2)
         one.account.intake.offer(record, one.now)
         one.next_offset, left_s = 1, world.held_s
         while left_s > 0:
@@ -369,7 +371,7 @@ _BELIEVES_ITS_STAMPS: dict[str, Callable[..., object]] = {
     ("mistakes", "world"),
     [
         (
-            {"happened_since_ms": lambda _, pending: (pending.sent_at_ms or pending.timestamp_ms) - _BOUND_MS},
+            {"happened_since_ms": lambda _, command: (command.sent_at_ms or command.timestamp_ms) - _BOUND_MS},
             _world(8000, 8000, 0, is_answered=False),
         ),
         ({"may_say_not_found": lambda *_: True}, _world(8000, 8000, 0, lands=False)),

@@ -8,8 +8,8 @@ from one_recovery import LOGIN_MS, OneRecovery, asset, order, position, trade
 
 from bridge.contract.session import Cause, Lost
 from bridge.contract.topics import Stream
-from bridge.core.gaps import Gap
-from bridge.core.sweep import ARCHIVE_REACH_MS, Verdict
+from bridge.core.stream.gaps import Gap
+from bridge.core.stream.sweep import ARCHIVE_REACH_MS, SweepOutcome
 
 HOURS_MS = 3 * 3_600_000
 WRONG = pytest.mark.parametrize("wrong_ms", [-HOURS_MS, HOURS_MS])
@@ -53,10 +53,10 @@ def test_audits_find_what_was_missed(wrong_ms: int) -> None:
     one = OneRecovery().healthy()
     one.wait(60)
     with clock_wrong(one, wrong_ms):
-        assert one.sweep() is Verdict.NOTHING
+        assert one.sweep() is SweepOutcome.NOTHING
     muted = trade(one.venue_ms + 1000, "muted")
     one.wait(60)
-    assert [one.sweep(trades=[muted]) for _ in range(2)] == [Verdict.NOTHING, Verdict.MISSED]
+    assert [one.sweep(trades=[muted]) for _ in range(2)] == [SweepOutcome.NOTHING, SweepOutcome.MISSED]
     assert one.recovery.audited_ms(one.now) < one.now.wall_ms
     (gap,) = one.events("gap.opened")[1:]
     assert one.now.wall_ms - 200_000 < gap["fromMs"] < one.venue_ms - 60_000
@@ -125,7 +125,7 @@ def test_an_end_that_was_not_pushed_is_missed_after_as_long_as_rest_may_lag(wron
     for _ in range(4):
         one.wait(10)
         verdicts.append(one.sweep(positions=[]))
-    assert verdicts == [Verdict.NOTHING] * 3 + [Verdict.MISSED, Verdict.NOTHING]
+    assert verdicts == [SweepOutcome.NOTHING] * 3 + [SweepOutcome.MISSED, SweepOutcome.NOTHING]
 
 
 @WRONG

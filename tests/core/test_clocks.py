@@ -15,7 +15,7 @@ NOW = Now(1000.0, 1_795_000_000_000)
 
 
 def _later(seconds: float, stepped_ms: int = 0) -> Now:
-    return Now(NOW.mono + seconds, NOW.wall_ms + int(seconds * 1000) + stepped_ms)
+    return Now(NOW.boot_s + seconds, NOW.wall_ms + int(seconds * 1000) + stepped_ms)
 
 
 def _clocks() -> tuple[Clocks, list[SessionEvent]]:
@@ -27,7 +27,7 @@ def test_a_clock_that_was_never_read_may_be_a_minute_off() -> None:
     """More than that, and the venue would answer nothing."""
     clock = MeasuredClock(NOW)
     assert not clock.is_known
-    assert clock.read_at(NOW.mono) == (NOW.wall_ms - UNMEASURED_MS, NOW.wall_ms + UNMEASURED_MS)
+    assert clock.read_at(NOW.boot_s) == (NOW.wall_ms - UNMEASURED_MS, NOW.wall_ms + UNMEASURED_MS)
     assert not clock.is_within(120, NOW)
     assert not clock.exceeds(1, NOW)
 
@@ -60,7 +60,7 @@ def test_what_was_measured_long_ago_says_less() -> None:
     clock = MeasuredClock(NOW)
     clock.learn(reading_of(Skew(0, 0), NOW))
     assert clock.skew(_later(3600)) == Skew(-720, 720)
-    assert clock.read_at(NOW.mono - 3600).earliest == NOW.wall_ms - 3_600_720
+    assert clock.read_at(NOW.boot_s - 3600).earliest == NOW.wall_ms - 3_600_720
 
 
 def test_a_step_of_the_wall_clock_shows_at_once_and_moves_no_time_of_the_other() -> None:
@@ -69,8 +69,8 @@ def test_a_step_of_the_wall_clock_shows_at_once_and_moves_no_time_of_the_other()
     clock.learn(reading_of(Skew(0, 0), NOW))
     stepped = _later(0, stepped_ms=3_600_000)
     assert clock.exceeds(5, stepped)
-    assert clock.read_at(stepped.mono) == (NOW.wall_ms, NOW.wall_ms)
-    assert clock.reaches(NOW.wall_ms) == (NOW.mono, NOW.mono)
+    assert clock.read_at(stepped.boot_s) == (NOW.wall_ms, NOW.wall_ms)
+    assert clock.reaches(NOW.wall_ms) == (NOW.boot_s, NOW.boot_s)
 
 
 @given(
@@ -80,22 +80,22 @@ def test_a_step_of_the_wall_clock_shows_at_once_and_moves_no_time_of_the_other()
 )
 def test_the_truth_lies_within_what_is_said(offset_ms: int, ways: list[tuple[int, int, float]], at_s: float) -> None:
     """Whatever the readings were, of a clock that does not step, its time at an instant is between the two told."""
-    clock, boot_s = MeasuredClock(NOW), NOW.mono
+    clock, boot_s = MeasuredClock(NOW), NOW.boot_s
     for there_ms, back_ms, wait_s in ways:
         answered_boot_s = boot_s + (there_ms + back_ms) / 1000
         clock.learn(ClockReading(boot_s, answered_boot_s, int(boot_s * 1000) + there_ms + offset_ms))
         boot_s = answered_boot_s + wait_s
-    true_ms = (NOW.mono + at_s) * 1000 + offset_ms
-    read = clock.read_at(NOW.mono + at_s)
+    true_ms = (NOW.boot_s + at_s) * 1000 + offset_ms
+    read = clock.read_at(NOW.boot_s + at_s)
     assert read.earliest - 2 <= true_ms <= read.latest + 2
     reached = clock.reaches(int(true_ms))
-    assert reached.earliest - 0.002 <= NOW.mono + at_s <= reached.latest + 0.002
+    assert reached.earliest - 0.002 <= NOW.boot_s + at_s <= reached.latest + 0.002
 
 
 def test_a_command_narrows_the_brokers_clock_from_both_sides() -> None:
     """It was stamped before it came, and after the topic was seen without it, but for the time its replicas took."""
     clocks, told = _clocks()
-    clocks.command_arrived(NOW.wall_ms, NOW.mono - 0.5, NOW)
+    clocks.command_arrived(NOW.wall_ms, NOW.boot_s - 0.5, NOW)
     assert clocks.broker.is_known
     assert clocks.broker.skew(NOW) == Skew(-1501, 0)
     assert clocks.trusts_broker(NOW)
@@ -131,7 +131,7 @@ def test_a_command_that_was_not_there_and_is_old_says_that_the_broker_is_behind(
     """The topic was seen without it half a second ago, and it is stamped twelve seconds ago."""
     clocks, told = _clocks()
     clocks.broker_read(reading_of(Skew(0, 0), NOW), NOW)
-    clocks.command_arrived(NOW.wall_ms - 12_000, NOW.mono - 0.5, NOW)
+    clocks.command_arrived(NOW.wall_ms - 12_000, NOW.boot_s - 0.5, NOW)
     assert not clocks.trusts_broker(NOW)
     assert [getattr(event, "alarm", None) for event in told] == [Alarm.BROKER_CLOCK_SKEW]
 
@@ -139,7 +139,7 @@ def test_a_command_that_was_not_there_and_is_old_says_that_the_broker_is_behind(
 def test_a_record_that_could_not_be_read_tells_no_time() -> None:
     """It has no timestamp."""
     clocks, _ = _clocks()
-    clocks.command_arrived(0, NOW.mono, NOW)
+    clocks.command_arrived(0, NOW.boot_s, NOW)
     assert not clocks.broker.is_known
 
 

@@ -8,17 +8,17 @@ from one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_p
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
 from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
-from bridge.core.intake import Past
-from bridge.core.memory import Memory
+from bridge.core.commands.dedupe_index import DedupeIndex
+from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.orders import Orders
-from bridge.core.traffic import CommandRecord
+from bridge.core.records import CommandRecord
 
 
 def test_of_two_places_of_one_name_without_a_result_the_second_was_never_sent() -> None:
     """With the claims lost both count as claimed; the order of that name is the first one's, and only its."""
     one = OneAccount(epoch=2, doubtful_below=2)
-    first = one.offer(place("p1", clientOrderId="x"), past=Past.CLAIMED)
-    second = one.offer(place("p2", clientOrderId="x"), past=Past.CLAIMED)
+    first = one.offer(place("p1", clientOrderId="x"), past=TakeoverStatus.CLAIMED)
+    second = one.offer(place("p2", clientOrderId="x"), past=TakeoverStatus.CLAIMED)
     at = str(one.now.wall_ms)
     one.ask(order_push("x", createAt=at, updateAt=at))
     assert one.outcomes() == [(first, "unknown"), (second, "denied"), (first, "accepted")]
@@ -31,7 +31,7 @@ def test_a_name_that_was_in_use_has_kept_a_place_from_being_sent(hours: int, las
     one.wait(hours * 3600)
     answered = Result("p1", 1, Outcome.ACCEPTED, START.wall_ms, action=PLACE, client_order_id="x")
     one.account.restore([(answered, START.wall_ms)], one.now)
-    second = one.offer(place("p2", clientOrderId="x"), past=Past.CLAIMED)
+    second = one.offer(place("p2", clientOrderId="x"), past=TakeoverStatus.CLAIMED)
     assert one.outcomes() == [(second, last)]
 
 
@@ -39,7 +39,7 @@ def test_an_answer_to_what_was_sent_outlives_a_refusal_that_was_forgotten() -> N
     """A full memory forgets refusals, so the same commandId may be carried out later; that is its last word then."""
     refused = Result("p", 1, Outcome.DENIED, 1, action=PLACE, client_order_id="x")
     accepted = Result("p", 7, Outcome.ACCEPTED, 2, action=PLACE, client_order_id="x")
-    memory = Memory(3600, 1 << 20)
+    memory = DedupeIndex(3600, 1 << 20)
     memory.restore([(refused, 1.0), (accepted, 2.0)])
     asked = memory.find("p")
     assert asked is not None
@@ -78,12 +78,12 @@ def test_a_cancel_orders_waits_for_an_order_that_a_replace_is_about_to_open() ->
     one.wait(1)
     one.send()
     one.answer(placed, order_id="1", client_order_id="x")
-    one.account.order_row(_row(one, "1", "OPEN"), one.now)
+    one.account.on_order(_row(one, "1", "OPEN"), one.now)
     replaced = one.offer(replace("r", clientOrderId="x"))
     one.wait(1)
     one.send()
     one.answer(replaced, order_id="1", client_order_id="x")
-    one.account.order_row(_row(one, "1", "CANCELLED"), one.now)
+    one.account.on_order(_row(one, "1", "CANCELLED"), one.now)
     one.wait(1)
     everything = one.offer(cancel_all("a"))
     one.wait(1)
@@ -91,9 +91,9 @@ def test_a_cancel_orders_waits_for_an_order_that_a_replace_is_about_to_open() ->
     one.ask()
     assert (everything, "accepted") not in one.outcomes()
     one.renew(2)
-    one.account.order_row(_row(one, "2", "OPEN"), one.now)
+    one.account.on_order(_row(one, "2", "OPEN"), one.now)
     assert one.send_own_cancels() == ["2"]
-    one.account.order_row(_row(one, "2", "CANCELLED", action="CANCEL_COMPLETE"), one.now)
+    one.account.on_order(_row(one, "2", "CANCELLED", action="CANCEL_COMPLETE"), one.now)
     one.renew(60)
     one.ask()
     assert one.outcomes()[-1] == (everything, "accepted")
@@ -108,10 +108,12 @@ def test_a_cancel_that_was_perhaps_sent_and_expires_in_its_lane_is_judged_by_its
     """An earlier owner has written it and its order is cancelled: it is not called expired, which means unsent."""
     one = OneAccount(epoch=2, live=False)
     one.send()
-    one.account.order_row(_row(one, "1", "OPEN"), one.now)
-    asked = one.offer({**cancel("c", clientOrderId="x"), "validUntil": one.now.wall_ms + 3000}, past=Past.READ)
+    one.account.on_order(_row(one, "1", "OPEN"), one.now)
+    asked = one.offer(
+        {**cancel("c", clientOrderId="x"), "validUntil": one.now.wall_ms + 3000}, past=TakeoverStatus.READ
+    )
     one.wait(1)
-    one.account.order_row(_row(one, "1", "CANCELLED", action="CANCEL_COMPLETE"), one.now)
+    one.account.on_order(_row(one, "1", "CANCELLED", action="CANCEL_COMPLETE"), one.now)
     for _ in range(4):
         one.wait(1)
         one.hand_over() and one.stored(ready=False)
@@ -127,8 +129,8 @@ def _record(one: OneAccount, offset: int, body: dict[str, object]) -> CommandRec
 def test_a_command_that_was_put_off_and_sent_under_its_repeat_is_not_sent_again() -> None:
     """The predecessor put the first off, and sent the second of the same commandId; this owner puts nothing off."""
     one = OneAccount(epoch=2)
-    one.account.intake.offer(_record(one, 0, place("p")), one.now, Past.READ)
-    one.account.intake.offer(_record(one, 1, place("p")), one.now, Past.CLAIMED)
+    one.account.intake.offer(_record(one, 0, place("p")), one.now, TakeoverStatus.READ)
+    one.account.intake.offer(_record(one, 1, place("p")), one.now, TakeoverStatus.CLAIMED)
     one.wait(1)
     assert one.send() == []
     at = str(one.now.wall_ms)
@@ -141,7 +143,7 @@ def test_a_command_whose_refusal_was_forgotten_and_that_was_sent_is_in_doubt() -
     one = OneAccount(epoch=2, start=5)
     refused = Result(command_id="p", command_offset=1, outcome=Outcome.DENIED, answered_at=one.now.wall_ms)
     one.account.restore([(refused, one.now.wall_ms)], one.now)
-    claimed = one.offer(place("p"), past=Past.CLAIMED)
+    claimed = one.offer(place("p"), past=TakeoverStatus.CLAIMED)
     at = str(one.now.wall_ms)
     one.ask(order_push(one.results()[0].client_order_id or "", createAt=at, updateAt=at))
     assert one.outcomes() == [(claimed, "unknown"), (claimed, "accepted")]
@@ -152,14 +154,14 @@ def test_a_cancel_that_was_said_to_have_expired_counts_until_a_commit_tells_of_i
     one = OneAccount(epoch=3)
     said = Result("c", 0, Outcome.EXPIRED, one.now.wall_ms, action=CANCEL)
     one.account.restore([(said, one.now.wall_ms)], one.now)
-    one.offer(cancel("c", orderId=ORDER_ID), past=Past.ANSWERED)
+    one.offer(cancel("c", orderId=ORDER_ID), past=TakeoverStatus.ANSWERED)
     assert [count for _, count in one.committed()[1].extra_cancels] == [1]
 
 
 def test_an_answered_record_that_was_no_command_changes_nothing() -> None:
     """It could have been a cancel by its bytes; its answer is durable, and nothing is said again."""
     one = OneAccount(epoch=2)
-    offset = one.offer(b'{"commandId": "c", "action": "cancel_order"}', past=Past.ANSWERED)
+    offset = one.offer(b'{"commandId": "c", "action": "cancel_order"}', past=TakeoverStatus.ANSWERED)
     assert one.results() == []
     assert one.committed()[0] == offset + 1
 
@@ -193,5 +195,5 @@ def test_an_old_snapshot_changes_nothing_of_an_order_of_which_all_is_known() -> 
     at = one.now.wall_ms
     newer = order_push("x", limitPrice="100", createAt=str(at), updateAt=str(at + 2))
     orders = Orders()
-    known = orders.seen(newer)
-    assert orders.seen(order_push("x", limitPrice="99", createAt=str(at), updateAt=str(at + 1))) is known
+    known = orders.update(newer)
+    assert orders.update(order_push("x", limitPrice="99", createAt=str(at), updateAt=str(at + 1))) is known

@@ -11,9 +11,9 @@ from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw
 
 from bridge.contract.topics import Stream
 from bridge.core.clocks import ReadMs
-from bridge.core.element import READ
-from bridge.core.standing import News, Standing
-from bridge.core.sweep import Verdict
+from bridge.core.stream.published_states import News, PublishedStates
+from bridge.core.stream.sweep import SweepOutcome
+from bridge.core.stream.venue_record import PARSERS
 
 BOUND_MS: Final = 5000
 HOUR_MS: Final = 3_600_000
@@ -32,15 +32,15 @@ _STEPS = st.tuples(st.integers(1, 3), st.integers(0, 300), _ERRORS, st.sampled_f
 @example(Stream.ASSETS, [(1, 0, -BOUND_MS, 0), (1, 0, BOUND_MS, 0)])
 def test_what_stands_is_what_was_pushed_last(stream: Stream, steps: list[tuple[int, int, int, int]]) -> None:
     """In order and with true dates, whatever our reading of the venue's clock is wrong by within the bound."""
-    standing = Standing(3600, BOUND_MS / 1000)
+    standing = PublishedStates(3600, BOUND_MS / 1000)
     dated_ms = arrived_ms = LOGIN_MS
     for later_ms, travels_ms, wrong_ms, wide_ms in steps:
         dated_ms += later_ms
         arrived_ms = max(arrived_ms, dated_ms + travels_ms)
         read_ms = arrived_ms + wrong_ms
-        element = READ[stream](raw(MADE[stream](dated_ms)))
-        assert standing.take(element, arrived_ms, ReadMs(read_ms - wide_ms, read_ms)) is None
-        assert standing.last(stream, element.key) == element.value
+        element = PARSERS[stream](raw(MADE[stream](dated_ms)))
+        assert standing.update(element, arrived_ms, ReadMs(read_ms - wide_ms, read_ms)) is None
+        assert standing.last_value(stream, element.key) == element.value
 
 
 @given(
@@ -51,22 +51,24 @@ def test_dates_that_cannot_be_hold_up_nothing_that_is_pushed_later(
     stream: Stream, steps: list[tuple[int, int]]
 ) -> None:
     """Neither what is dated truly nor what is dated later still."""
-    standing = Standing(3600, BOUND_MS / 1000)
+    standing = PublishedStates(3600, BOUND_MS / 1000)
     for n, (ahead_ms, wrong_ms) in enumerate(steps):
         now_ms = LOGIN_MS + n
-        element = READ[stream](raw(MADE[stream](now_ms + ahead_ms)))
-        assert standing.take(element, now_ms, ReadMs(now_ms + wrong_ms, now_ms + wrong_ms)) is None
+        element = PARSERS[stream](raw(MADE[stream](now_ms + ahead_ms)))
+        assert standing.update(element, now_ms, ReadMs(now_ms + wrong_ms, now_ms + wrong_ms)) is None
 
 
 def test_an_older_push_is_behind_one_whose_date_cannot_be() -> None:
     """That is as old as its arrival, less what our reading may be wrong by."""
-    standing = Standing(3600, BOUND_MS / 1000)
-    ahead, older = (READ[Stream.ASSETS](raw(asset(at_ms))) for at_ms in (LOGIN_MS + HOUR_MS, LOGIN_MS - BOUND_MS - 1))
-    standing.take(ahead, LOGIN_MS, ReadMs(LOGIN_MS, LOGIN_MS))
-    stood = standing.take(older, LOGIN_MS, ReadMs(LOGIN_MS, LOGIN_MS))
+    standing = PublishedStates(3600, BOUND_MS / 1000)
+    ahead, older = (
+        PARSERS[Stream.ASSETS](raw(asset(at_ms))) for at_ms in (LOGIN_MS + HOUR_MS, LOGIN_MS - BOUND_MS - 1)
+    )
+    standing.update(ahead, LOGIN_MS, ReadMs(LOGIN_MS, LOGIN_MS))
+    stood = standing.update(older, LOGIN_MS, ReadMs(LOGIN_MS, LOGIN_MS))
     assert stood is not None
     assert stood.element.value == ahead.value
-    assert standing.news(READ[Stream.ASSETS](raw(asset(LOGIN_MS - 1, "2")))) is News.DISPUTED
+    assert standing.compare(PARSERS[Stream.ASSETS](raw(asset(LOGIN_MS - 1, "2")))) is News.DISPUTED
 
 
 @pytest.mark.parametrize("stream", sorted(MADE))
@@ -81,7 +83,7 @@ def test_a_row_that_is_dated_ahead_is_recovered_like_one_without_a_date(stream: 
     row = MADE[stream](one.now.wall_ms + HOUR_MS)
     _change(row)
     for _ in range(12):
-        assert one.sweep(**{stream.value: [row]}) is not Verdict.MISSED
+        assert one.sweep(**{stream.value: [row]}) is not SweepOutcome.MISSED
         one.wait(20)
     assert list(one.last(stream).values()) == [row]
     assert len(one.events("gap.opened")) == 2
@@ -102,7 +104,7 @@ def test_trades_and_orders_that_are_dated_ahead_and_were_never_pushed_are_found(
     one = OneRecovery().healthy()
     one.wait(100)
     rows = [trade(one.now.wall_ms + HOUR_MS)]
-    assert [one.sweep(trades=rows), one.sweep(trades=rows)] == [Verdict.NOTHING, Verdict.MISSED]
+    assert [one.sweep(trades=rows), one.sweep(trades=rows)] == [SweepOutcome.NOTHING, SweepOutcome.MISSED]
     one.log_in()
     one.sweep(trades=rows)
     assert len(one.records(Stream.TRADES)) == 1
@@ -113,24 +115,24 @@ def test_an_order_that_is_dated_ahead_is_looked_for_when_it_is_not_listed() -> N
     one = OneRecovery().healthy()
     one.push(Stream.ORDERS, order(one.now.wall_ms + HOUR_MS))
     one.wait(100)
-    sweep = one.recovery.begin(one.now)
-    assert [found.order_id for found in one.recovery.unlisted(sweep, frozenset(), one.now)] == ["17"]
+    sweep = one.recovery.begin_sweep(one.now)
+    assert [found.order_id for found in one.recovery.open_orders_not_listed(sweep, frozenset(), one.now)] == ["17"]
 
 
 def test_an_order_that_comes_to_be_while_a_sweep_is_under_way_is_not_looked_for() -> None:
     """However long that takes: its list may be from before the order."""
     one = OneRecovery().healthy()
-    sweep = one.recovery.begin(one.now)
+    sweep = one.recovery.begin_sweep(one.now)
     one.wait(60)
     one.push(Stream.ORDERS, order(one.now.wall_ms))
-    assert one.recovery.unlisted(sweep, frozenset(), one.now) == []
+    assert one.recovery.open_orders_not_listed(sweep, frozenset(), one.now) == []
 
 
 def test_an_overdue_order_that_rest_dates_ahead_does_not_stand_over_its_pushes() -> None:
     """What was asked for one by one is dated like every other row."""
     one = OneRecovery().healthy()
     row = order(one.now.wall_ms + HOUR_MS, "NEW")
-    one.recovery.overdue.take(raw(row), one.now)
+    one.recovery.overdue.publish_row(raw(row), one.now)
     pushed = order(one.now.wall_ms)
     one.push(Stream.ORDERS, pushed)
     assert one.last(Stream.ORDERS)["17"] == pushed

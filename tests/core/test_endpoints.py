@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.endpoints import Endpoints
+from bridge.core.endpoints import EndpointSelector
 from bridge.core.now import Now
 
 
@@ -14,12 +14,12 @@ def at(mono: float) -> Now:
     return Now(mono, 0)
 
 
-def choice(count: int = 2) -> Endpoints:
+def choice(count: int = 2) -> EndpointSelector:
     """Return the choice among so many endpoints, with the default settings."""
-    return Endpoints(count, failover_after_s=10, failback_stable_s=600, failback_period_s=900)
+    return EndpointSelector(count, failover_after_s=10, failback_stable_s=600, failback_period_s=900)
 
 
-def moved() -> Endpoints:
+def moved() -> EndpointSelector:
     """Return a choice that two failures have moved to the second endpoint at 1 s."""
     ends = choice()
     for second in (0, 1):
@@ -28,12 +28,12 @@ def moved() -> Endpoints:
     return ends
 
 
-def probe(ends: Endpoints, second: float, *, good: bool) -> bool:
+def probe(ends: EndpointSelector, second: float, *, good: bool) -> bool:
     """Probe, and be answered at once."""
     return ends.probed(at(second), at(second), good=good)
 
 
-def probe_until(ends: Endpoints, begin: float, end: float) -> list[float]:
+def probe_until(ends: EndpointSelector, begin: float, end: float) -> list[float]:
     """Probe with success every minute, and return when it said to go back."""
     seconds = range(int(begin), int(end) + 1, 60)
     return [second for second in seconds if probe(ends, second, good=True)]
@@ -194,12 +194,12 @@ def test_whatever_flaps_going_back_is_rare(phases: list[tuple[int, int]]) -> Non
             assert ends.failed(now)
         elif ends.current == 1 and ends.probed(now, now, good=good):
             ends.fail_back(now)
-            assert now.mono >= down_at + 600
-            assert now.mono >= returns[-1] + 900
+            assert now.boot_s >= down_at + 600
+            assert now.boot_s >= returns[-1] + 900
             returns.append(minute * 60)
 
 
-def _return_at(ends: Endpoints, begin: float) -> float:
+def _return_at(ends: EndpointSelector, begin: float) -> float:
     """Probe with success until it says to go back; go back then."""
     second = begin
     while not probe(ends, second, good=True):

@@ -18,17 +18,17 @@ from true_venue import TrueOrder, TrueVenue
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
-from bridge.core.claims import Stored, decode
-from bridge.core.intake import Past
+from bridge.core.commands.claims import CommitMetadata, decode
+from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.now import Now
+from bridge.core.records import Answer, CommandRecord
 from bridge.core.takeover_plan import Beginning
-from bridge.core.traffic import Answer, CommandRecord
 
 if TYPE_CHECKING:
     from bridge.contract.pushes import OrderPush
-    from bridge.core.command import Pending
-    from bridge.core.sending import Commit
-    from bridge.core.traffic import Outgoing
+    from bridge.core.commands.command import TrackedCommand
+    from bridge.core.commands.dispatch import Commit
+    from bridge.core.records import OutgoingRecord
 
 _NAMES = ("x", "y", "z")
 _MOST = st.integers(0, 4).map(lambda n: n > 0)
@@ -53,7 +53,7 @@ class Everything(RuleBasedStateMachine):
         self.first_offsets: dict[str, int] = {}
         self.placed_at: dict[str, int] = {}
         """By commandId, the offset of the record that was written: what was put off may go at its repeat."""
-        self.stored: Stored | None = Stored(0, 0, ())
+        self.stored: CommitMetadata | None = CommitMetadata(0, 0, ())
         self.committed_at = 0
         self.epoch = 0
         self.venue = TrueVenue()
@@ -90,7 +90,7 @@ class Everything(RuleBasedStateMachine):
     @property
     def venue_now(self) -> Now:
         """The time at the venue."""
-        return Now(self.true.mono, self.venue_ms)
+        return Now(self.true.boot_s, self.venue_ms)
 
     def carry_out(self, written: Written, command_id: str | None, *, anew: bool, rate: bool) -> Answer:
         """Let the venue do what a request asks for, or refuse it."""
@@ -120,7 +120,7 @@ class Everything(RuleBasedStateMachine):
     def set_clock(self) -> None:
         """Let the owner's clocks go on."""
         one = self.one
-        one.now = Now(self.true.mono, self.true.wall_ms + self.owner_off_ms)
+        one.now = Now(self.true.boot_s, self.true.wall_ms + self.owner_off_ms)
         one.venue_ahead_ms = self.venue_off_ms - self.owner_off_ms
         one.broker_ahead_ms = self.broker_off_ms - self.owner_off_ms
         one.read_clocks()
@@ -131,7 +131,7 @@ class Everything(RuleBasedStateMachine):
         end = len(self.topic)
         lost = stored is None
         if stored is None:
-            stored, start = Stored(self.epoch, 0, (), end), 0
+            stored, start = CommitMetadata(self.epoch, 0, (), end), 0
         self.epoch = stored.epoch + 1
         self.owner_off_ms = off_ms
         self.one = OneAccount(
@@ -146,13 +146,13 @@ class Everything(RuleBasedStateMachine):
         account = self.one.account
         self.set_clock()
         extra = account.restore_extra_cancels(stored.extra_cancels, self.one.now, in_good_order=stored.released)
-        self.stored = Stored(
+        self.stored = CommitMetadata(
             self.epoch, stored.durable_until_ms, stored.claimed, stored.doubtful_below, extra_cancels=extra
         )
         self.committed_at = start
         self.commit: Commit | None = None
-        self.claimed: list[Pending] = []
-        self.unpublished: list[Outgoing] = []
+        self.claimed: list[TrackedCommand] = []
+        self.unpublished: list[OutgoingRecord] = []
         self.answers = []
         account.restore(self.log, self.one.now)
         for push in self.shown.values():
@@ -160,11 +160,11 @@ class Everything(RuleBasedStateMachine):
         answered = self.answered()
         begin = Beginning(start, stored)
         for record in self.topic[start:]:
-            past = Past.UNREAD if begin.is_unread(record.offset) else Past.READ
+            past = TakeoverStatus.UNREAD if begin.is_unread(record.offset) else TakeoverStatus.READ
             if record.offset in answered:
-                past = Past.ANSWERED
+                past = TakeoverStatus.ANSWERED
             elif record.offset < stored.doubtful_below or record.offset in stored.claimed:
-                past = Past.CLAIMED
+                past = TakeoverStatus.CLAIMED
             account.intake.offer(record, self.one.now, past, behind=end - record.offset)
         gone = [r.command_id for r, _ in self.log if r.command_offset not in answered or not self.same(r)]
         if lost:
@@ -257,7 +257,7 @@ class Everything(RuleBasedStateMachine):
                 if written.action == CANCEL_ALL:
                     self.check_cancel_all_written(command_id)
                 self.written_ids.append(command_id)
-            self.on_the_way.append((self.true.mono, written, command_id))
+            self.on_the_way.append((self.true.boot_s, written, command_id))
 
     def check_cancel_all_written(self, command_id: str) -> None:
         """Let no message that ends everything be written after an order that came after it."""
@@ -384,12 +384,12 @@ class Everything(RuleBasedStateMachine):
             return
         if fate == "late":
             self.pass_time(3)
-        for pending in one.account.sending.commit_stored(one.now):
-            if one.account.sending.gate(pending, one.now, ready=one.account.recovered):
-                assert pending.offset in stored.claimed or pending.offset < stored.doubtful_below
-                if not one.account.carry_out_by_single_cancels(pending, one.now):
+        for command in one.account.sending.commit_acked(one.now):
+            if one.account.sending.may_write(command, one.now, ready=one.account.recovered):
+                assert command.offset in stored.claimed or command.offset < stored.doubtful_below
+                if not one.account.begin_single_cancels(command, one.now):
                     before = len(one.written)
-                    one.write(pending)
+                    one.write(command)
                     self.note_written(before)
         self.write()
 
@@ -421,7 +421,7 @@ class Everything(RuleBasedStateMachine):
     @rule(which=st.integers(0, 9))
     def answer_arrives(self, which: int) -> None:
         """Let an answer reach the owner, in any order."""
-        self.one.account.received(self.answers.pop(which % len(self.answers)), self.one.now)
+        self.one.account.on_frame(self.answers.pop(which % len(self.answers)), self.one.now)
         self.collect()
 
     @precondition(lambda self: self.venue.pushes)
@@ -431,7 +431,7 @@ class Everything(RuleBasedStateMachine):
         push = self.venue.pushes.pop(0)
         if arrives:
             self.shown[str(push.order_id)] = push
-            self.one.account.order_row(push, self.one.now)
+            self.one.account.on_order(push, self.one.now)
             self.collect()
 
     @precondition(lambda self: self.venue.opening)
@@ -455,10 +455,10 @@ class Everything(RuleBasedStateMachine):
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass."""
-        self.true = Now(self.true.mono + seconds, self.true.wall_ms + int(seconds * 1000))
+        self.true = Now(self.true.boot_s + seconds, self.true.wall_ms + int(seconds * 1000))
         self.set_clock()
-        self.on_the_way = [one for one in self.on_the_way if one[0] > self.true.mono - _ON_THE_WAY_S]
-        while self.venue.opening and self.venue.opening[0][0] < self.true.mono - _OPENS_WITHIN_S:
+        self.on_the_way = [one for one in self.on_the_way if one[0] > self.true.boot_s - _ON_THE_WAY_S]
+        while self.venue.opening and self.venue.opening[0][0] < self.true.boot_s - _OPENS_WITHIN_S:
             self.venue.open_oldest(self.venue_ms)
         self.one.account.tick(self.one.now)
         for name in self.one.account.intake.lookups():

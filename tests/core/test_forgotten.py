@@ -5,7 +5,7 @@ from one_recovery import LOGIN_MS, OneRecovery, Row, order, trade
 
 from bridge.contract.topics import Stream
 from bridge.core import orders as room
-from bridge.core.sweep import Verdict
+from bridge.core.stream.sweep import SweepOutcome
 
 AUDIT_S = 60.0
 PUSHED_MS = LOGIN_MS + 40_000
@@ -18,18 +18,18 @@ KINDS = [("trades", TRADES), ("orders", ENDED)]
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> OneRecovery:
     """Return an account on a healthy link that remembers few."""
-    monkeypatch.setattr("bridge.core.route._TRADES_REMEMBERED_MAX", REMEMBERED)
-    monkeypatch.setattr("bridge.core.standing._NAMES_REMEMBERED_MAX", REMEMBERED)
-    monkeypatch.setattr("bridge.core.standing._OVER_REMEMBERED_MAX", 2)
+    monkeypatch.setattr("bridge.core.stream.route._TRADES_REMEMBERED_MAX", REMEMBERED)
+    monkeypatch.setattr("bridge.core.stream.published_states._NAMES_REMEMBERED_MAX", REMEMBERED)
+    monkeypatch.setattr("bridge.core.stream.published_states._OVER_REMEMBERED_MAX", 2)
     return OneRecovery().healthy()
 
 
-def _swept(one: OneRecovery, kind: str, rows: list[Row]) -> Verdict:
+def _swept(one: OneRecovery, kind: str, rows: list[Row]) -> SweepOutcome:
     """Sweep, and tell what is to be told of it; the newest row comes first, as at the venue."""
-    sweep = one.recovery.begin(one.now)
+    sweep = one.recovery.begin_sweep(one.now)
     one.take(sweep, Stream(kind), *reversed(rows))
     verdict = one.end(sweep)
-    one.account.listening.swept(sweep, one.now)
+    one.account.listening.sweep_ended(sweep, one.now)
     one._collect()
     return verdict
 
@@ -43,10 +43,10 @@ def test_what_is_forgotten_and_told_again_is_a_gap_that_says_so(
     one.wait(40)
     one.push(Stream(kind), *rows[1:])
     one.wait(AUDIT_S)
-    for verdict in (Verdict.NOTHING, Verdict.MISSED):
+    for verdict in (SweepOutcome.NOTHING, SweepOutcome.MISSED):
         assert _swept(one, kind, rows) is verdict
         one.wait(5)
-    assert "perhaps pushed and forgotten" in one.recovery.missing()  # which the gap's detail says
+    assert "perhaps pushed and forgotten" in one.recovery.name_missing()  # which the gap's detail says
     assert one.events("gap.opened")[-1]["fromMs"] < PUSHED_MS
     one.log_in()
     before = len(one.records(Stream(kind)))
@@ -76,10 +76,10 @@ def test_what_is_remembered_raises_no_alarm(forgetful: OneRecovery, kind: str, r
 
 def test_so_much_of_what_is_missing_is_named_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not named comes with the gap."""
-    monkeypatch.setattr("bridge.core.sweep._MISSING_MAX", 2)
+    monkeypatch.setattr("bridge.core.stream.sweep._MISSING_MAX", 2)
     one = OneRecovery().healthy()
     one.wait(100)
-    sweep = one.recovery.begin(one.now)
+    sweep = one.recovery.begin_sweep(one.now)
     one.take(sweep, Stream.TRADES, *TRADES)
     assert len(sweep.missing) == 2
 
@@ -102,7 +102,7 @@ def test_successors_of_orders_that_never_show_themselves_are_forgotten(monkeypat
     monkeypatch.setattr(room, "_SUCCESSORS_REMEMBERED_MAX", 2)
     orders = OneRecovery().account._orders
     for n in range(3):
-        orders.succeeded(f"old-{n}", f"new-{n}")
+        orders.note_successor(f"old-{n}", f"new-{n}")
     assert [orders.present_id(f"old-{n}") for n in range(3)] == ["old-0", "new-1", "new-2"]
     assert [orders.is_successor(f"new-{n}") for n in range(3)] == [False, True, True]
 
@@ -112,6 +112,6 @@ def test_a_tombstone_of_an_earlier_owner_ends_what_was_read_before_it() -> None:
     one = OneRecovery()
     one.remember(Stream.POSITIONS, {"sym": "OKX_PERP_ETH_USDT", "positionQty": "1", "updateAt": "1"})
     listening, key = one.account.listening, "OKX_PERP_ETH_USDT:NONE"
-    assert listening._standing.last(Stream.POSITIONS, key) is not None
+    assert listening._standing.last_value(Stream.POSITIONS, key) is not None
     listening.forget(Stream.POSITIONS, key.encode())
-    assert listening._standing.last(Stream.POSITIONS, key) is None
+    assert listening._standing.last_value(Stream.POSITIONS, key) is None

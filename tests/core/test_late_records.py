@@ -13,8 +13,8 @@ from bridge.contract import headers as names
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.late_records import NewestOfKeys, Place, RecordsInOrder, publish_again
+from bridge.core.records import OutgoingRecord, TopicRecord
 from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates
-from bridge.core.traffic import Outgoing, TopicRecord
 
 
 def at(epoch: int, sequence: int, value: bytes | None = None, key: bytes = b"k") -> Tail:
@@ -122,7 +122,7 @@ def test_a_late_login_is_not_the_last() -> None:
 
 def test_a_record_is_published_again_as_it_was() -> None:
     """The same fact under the same `ce_id`, of the same time, with the headers that its caller wanted back."""
-    was = Outgoing(
+    was = OutgoingRecord(
         Stream.ORDERS, b"k", b"{}", 1_700_000_000_001, "the-id", b"ltp.order.v1", [("h", b"1")], recovered=True
     )
     headers = names.event_headers(
@@ -142,4 +142,4 @@ def test_a_record_is_published_again_as_it_was() -> None:
 def test_what_is_no_record_of_ours_is_published_again_without_a_mistake(time: bytes | None) -> None:
     """Headers without content, times that are none, no key."""
     odd = Tail(9, None, [("ce_time", time), (names.ID, None), ("empty", None)])  # type: ignore[list-item] # as Kafka has it
-    assert publish_again(Stream.POSITIONS, odd) == Outgoing(Stream.POSITIONS, b"", None, 0, headers=[])
+    assert publish_again(Stream.POSITIONS, odd) == OutgoingRecord(Stream.POSITIONS, b"", None, 0, headers=[])

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from one_recovery import OneRecovery, Row, asset, order, trade
 
 from bridge.contract.topics import Stream
-from bridge.core.sweep import Verdict
+from bridge.core.stream.sweep import SweepOutcome
 
 _HOUR_MS = 3_600_000
 _ODD = st.sampled_from([0, 0, 0, 0, 20_000, _HOUR_MS, 30 * _HOUR_MS, None])
@@ -43,7 +43,7 @@ class OddDates(RuleBasedStateMachine):
 
     def tell(self, stream: Stream, row: Row, *, twice: bool) -> None:
         """Push something, and hold the last record of its key against it."""
-        self.told.append((self.one.now.mono, stream, row))
+        self.told.append((self.one.now.boot_s, stream, row))
         for _ in range(1 + twice):
             self.one.push(stream, row)
             if stream is not Stream.TRADES:
@@ -95,13 +95,13 @@ class OddDates(RuleBasedStateMachine):
     def audit(self, lag_s: float) -> None:
         """Look, when it is time to; REST is behind by less than it may be."""
         one = self.one
-        one.wait(max(0, one.recovery.sweep_at - one.now.mono))
+        one.wait(max(0, one.recovery.sweep_due_boot_s - one.now.boot_s))
         rows: dict[Stream, dict[str, Row]] = {stream: {} for stream in (Stream.ORDERS, Stream.TRADES, Stream.ASSETS)}
         for at_s, stream, row in self.told:
-            if at_s <= one.now.mono - lag_s:
+            if at_s <= one.now.boot_s - lag_s:
                 rows[stream][str(row.get("transactionId") or row.get("orderId"))] = row
         orders, trades, assets = (list(found.values()) for found in rows.values())
-        assert one.sweep(orders=orders, trades=trades, assets=assets or None) is Verdict.NOTHING
+        assert one.sweep(orders=orders, trades=trades, assets=assets or None) is SweepOutcome.NOTHING
 
     def teardown(self) -> None:
         """Hold what was published against the truth."""

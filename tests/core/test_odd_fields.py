@@ -9,13 +9,13 @@ from one_recovery import CHANNELS, LOGIN_MS, OneRecovery, asset, order, position
 
 from bridge.contract.pushes import MarginCallPush, OrderPush, TradePush
 from bridge.contract.topics import Stream
-from bridge.core.element import READ
 from bridge.core.odd_fields import UNREADABLE, decode_push, without_half_characters
-from bridge.core.traffic import Push
+from bridge.core.records import Push
+from bridge.core.stream.venue_record import PARSERS
 
 
 def _fields(stream: Stream, row: dict[str, Any]) -> dict[str, Any]:
-    fields: dict[str, Any] = json.loads(READ[stream](raw(row)).value)
+    fields: dict[str, Any] = json.loads(PARSERS[stream](raw(row)).value)
     return fields
 
 
@@ -59,13 +59,13 @@ def test_what_is_published_as_json_is_utf_8(stream: Stream, text: bytes) -> None
     }
     row = raw(rows[stream] | {"reason": "?"}).replace(b"?", text)
     one = OneRecovery().begin()
-    one.account.received(Push(CHANNELS[stream], row, b"whole"), one.now)
+    one.account.on_frame(Push(CHANNELS[stream], row, b"whole"), one.now)
     one.tick()
     (record,) = one.records(stream)
     assert json.loads((record.value or b"").decode())["reason"] == text.decode(errors="replace")
     assert [record.value for record in one.records(Stream.UNRECOGNIZED)] == [b"whole"] * (record.value != row)
     sweep = OneRecovery().begin()
-    sweep.recovery.take(sweep.recovery.begin(sweep.now), stream, [row], sweep.now)
+    sweep.recovery.compare_rows(sweep.recovery.begin_sweep(sweep.now), stream, [row], sweep.now)
     assert [told.value for told in sweep.account.drain() if told.stream is stream] == [record.value]
 
 
@@ -74,7 +74,7 @@ def test_what_is_no_text_names_nothing(name: str) -> None:
     """It is on `unrecognized` alone."""
     row = raw(order(LOGIN_MS) | {name: "7?"}).replace(b"?", b"\xff")
     one = OneRecovery().begin()
-    one.account.received(Push("Orders", row, b"whole"), one.now)
+    one.account.on_frame(Push("Orders", row, b"whole"), one.now)
     one.tick()
     assert (one.records(Stream.ORDERS), [record.value for record in one.records(Stream.UNRECOGNIZED)]) == (
         [],
@@ -94,7 +94,7 @@ def test_a_fill_with_readable_ids_is_a_fill(field: str, odd: object) -> None:
     """Whatever else of it is odd: it is on `trades`, and its frame is kept where it did not come as documented."""
     row = {name: value for name, value in (trade(LOGIN_MS) | {field: odd}).items() if value != "missing"}
     one = OneRecovery().begin()
-    one.account.received(Push(CHANNELS[Stream.TRADES], raw(row), b"whole"), one.now)
+    one.account.on_frame(Push(CHANNELS[Stream.TRADES], raw(row), b"whole"), one.now)
     one.tick()
     (fill,) = one.records(Stream.TRADES)
     assert (fill.key, json.loads(fill.value or b"")["transactionId"]) == (b"17", "t-1")
@@ -117,7 +117,7 @@ def test_a_fill_with_readable_ids_is_a_fill(field: str, odd: object) -> None:
 def test_what_does_not_say_what_it_is_about_cannot_be_read(stream: Stream, row: dict[str, Any]) -> None:
     """There is nothing to publish it under."""
     with pytest.raises(UNREADABLE):
-        READ[stream](raw(row))
+        PARSERS[stream](raw(row))
 
 
 def test_a_margin_call_needs_nothing() -> None:

@@ -6,9 +6,9 @@ import pytest
 from one_recovery import CHANNELS, OneRecovery, asset, order, position, raw, trade
 
 from bridge.contract.topics import Stream
-from bridge.core.element import READ, number
 from bridge.core.quantities import read_quantity
-from bridge.core.traffic import Push
+from bridge.core.records import Push
+from bridge.core.stream.venue_record import PARSERS, number
 
 HUGE = ["1e400", "-1e400", "1e999999999", "1e-999999999", "1e999999999999999999999", "NaN", "sNaN", "-Infinity"]
 HUGE += ["9" * 5000, "1." + "1" * 5000]
@@ -65,6 +65,6 @@ def test_a_number_that_no_float_holds_makes_no_element_unreadable(stream: Stream
     one = OneRecovery().healthy()
     row = asset(one.now.wall_ms) if stream is Stream.ASSETS else position(one.now.wall_ms)
     value = raw(row | {field: "?"}).replace(b'"?"', token.encode())
-    one.account.received(Push(CHANNELS[stream], value, b"{}"), one.now)
+    one.account.on_frame(Push(CHANNELS[stream], value, b"{}"), one.now)
     one.tick()
-    assert [record.key.decode() for record in one.records(stream)] == [READ[stream](raw(row)).key]
+    assert [record.key.decode() for record in one.records(stream)] == [PARSERS[stream](raw(row)).key]

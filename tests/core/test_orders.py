@@ -12,8 +12,8 @@ from bridge.core.quantities import same_number
 def test_both_names_find_an_order_and_the_order_id_wins() -> None:
     """As at the venue."""
     orders = Orders()
-    order = orders.seen(order_push("mine"))
-    other = orders.seen(order_push("other", orderId="2" * 16))
+    order = orders.update(order_push("mine"))
+    other = orders.update(order_push("other", orderId="2" * 16))
     assert orders.find(None, "mine") is orders.find(ORDER_ID, None) is order
     assert orders.find("2" * 16, "mine") is other
     assert (orders.find(None, "nobody"), orders.find("3" * 16, None), orders.find(None, None)) == (None, None, None)
@@ -24,41 +24,41 @@ def test_both_names_find_an_order_and_the_order_id_wins() -> None:
 def test_what_is_over_stays_over(state: str) -> None:
     """A later snapshot that says otherwise changes nothing."""
     orders = Orders()
-    over = orders.seen(order_push("mine", orderState=state.lower()))
+    over = orders.update(order_push("mine", orderState=state.lower()))
     assert over.over
-    assert orders.seen(order_push("mine", updateAt=str(START.wall_ms + 1))) == over
+    assert orders.update(order_push("mine", updateAt=str(START.wall_ms + 1))) == over
 
 
 def test_an_older_snapshot_changes_nothing() -> None:
     """Pushes may be late, and REST lags behind them."""
     orders = Orders()
-    newer = orders.seen(order_push("mine", orderQty="2"))
-    assert orders.seen(order_push("mine", updateAt=str(START.wall_ms - 1))) is newer
-    assert orders.seen(order_push("mine", orderQty="3")).order_qty == "3"
+    newer = orders.update(order_push("mine", orderQty="2"))
+    assert orders.update(order_push("mine", updateAt=str(START.wall_ms - 1))) is newer
+    assert orders.update(order_push("mine", orderQty="3")).order_qty == "3"
 
 
 def test_an_ack_teaches_names_and_forgets_nothing() -> None:
     """After the push it adds a name; before it, it is all that is known; without both names it teaches nothing."""
     orders = Orders()
-    orders.acked(ORDER_ID, None, None, 7)
-    orders.acked(None, "mine", None, 7)
-    orders.acked("", "mine", None, 7)
+    orders.note_ack(ORDER_ID, None, None, 7)
+    orders.note_ack(None, "mine", None, 7)
+    orders.note_ack("", "mine", None, 7)
     assert orders.find(None, "mine") is None
-    orders.acked(ORDER_ID, "mine", None, 7)
+    orders.note_ack(ORDER_ID, "mine", None, 7)
     first = orders.find(None, "mine")
     assert first is not None
     assert (first.order_id, first.exchange) == (ORDER_ID, None)
-    seen = orders.seen(order_push("mine"))
-    orders.acked(ORDER_ID, "mine", None, 7)
+    seen = orders.update(order_push("mine"))
+    orders.note_ack(ORDER_ID, "mine", None, 7)
     assert orders.find(None, "mine") is seen
 
 
 def test_a_name_stays_with_the_live_order() -> None:
     """A replace may open a second order under one clientOrderId; the end of the first does not take the name back."""
     orders = Orders()
-    orders.seen(order_push("mine"))
-    orders.seen(order_push("mine", orderId="2" * 16))
-    orders.seen(order_push("mine", orderState="CANCELLED"))
+    orders.update(order_push("mine"))
+    orders.update(order_push("mine", orderId="2" * 16))
+    orders.update(order_push("mine", orderState="CANCELLED"))
     live = orders.find(None, "mine")
     assert live is not None
     assert live.order_id == "2" * 16
@@ -67,8 +67,8 @@ def test_a_name_stays_with_the_live_order() -> None:
 def test_a_name_that_was_used_up_goes_to_the_next_order() -> None:
     """Even if that one is over when it is first seen."""
     orders = Orders()
-    orders.seen(order_push("mine", orderState="FILLED"))
-    orders.seen(order_push("mine", orderId="2" * 16, orderState="FILLED"))
+    orders.update(order_push("mine", orderState="FILLED"))
+    orders.update(order_push("mine", orderId="2" * 16, orderState="FILLED"))
     order = orders.find(None, "mine")
     assert order is not None
     assert order.order_id == "2" * 16
@@ -77,8 +77,8 @@ def test_a_name_that_was_used_up_goes_to_the_next_order() -> None:
 def test_orders_without_names() -> None:
     """A foreign order may have no clientOrderId, a refused one no orderId; the latter is not kept."""
     orders = Orders()
-    assert orders.seen(order_push("", orderState="FILLED")).client_order_id is None
-    refused = [orders.seen(order_push(name, orderId="", orderState="REJECT")) for name in ("a", "b")]
+    assert orders.update(order_push("", orderState="FILLED")).client_order_id is None
+    refused = [orders.update(order_push(name, orderId="", orderState="REJECT")) for name in ("a", "b")]
     assert [order.client_order_id for order in refused] == ["a", "b"]
     assert orders.find("", None) is None
 
@@ -87,12 +87,12 @@ def test_orders_that_are_over_are_forgotten_the_oldest_first(monkeypatch: pytest
     """A name that has gone to another order is left to it."""
     monkeypatch.setattr(room, "_OVER_REMEMBERED_MAX", 2)
     orders = Orders()
-    orders.seen(order_push("a", orderId="1", orderState="FILLED"))
-    orders.seen(order_push("a", orderId="2", orderState="FILLED"))
-    orders.seen(order_push("c", orderId="3", orderState="FILLED"))
+    orders.update(order_push("a", orderId="1", orderState="FILLED"))
+    orders.update(order_push("a", orderId="2", orderState="FILLED"))
+    orders.update(order_push("c", orderId="3", orderState="FILLED"))
     assert orders.find("1", None) is None
     assert orders.find(None, "a") == orders.find("2", None) is not None
-    orders.seen(order_push("d", orderId="4", orderState="FILLED"))
+    orders.update(order_push("d", orderId="4", orderState="FILLED"))
     assert orders.find(None, "a") is None
 
 
@@ -142,23 +142,23 @@ def test_executed_quantities_compare_as_numbers() -> None:
 def test_what_an_order_knows_of_its_time() -> None:
     """When it last showed itself; before that, when it was acked."""
     orders = Orders()
-    orders.acked(ORDER_ID, "mine", None, 7)
+    orders.note_ack(ORDER_ID, "mine", None, 7)
     (acked,) = orders.live()
     assert (acked.updated_ms, acked.known_ms, acked.cancelled) == (0, 7, False)
-    seen = orders.seen(order_push("mine", updateAt=str(START.wall_ms + 5)))
+    seen = orders.update(order_push("mine", updateAt=str(START.wall_ms + 5)))
     assert (seen.updated_ms, seen.known_ms, orders.live()) == (START.wall_ms + 5, START.wall_ms + 5, [seen])
-    assert orders.seen(order_push("mine", orderState="canceled")).cancelled
+    assert orders.update(order_push("mine", orderState="canceled")).cancelled
     assert orders.live() == []
 
 
 def test_the_last_of_two_ends_counts() -> None:
     """An order that was filled with a part and then cancelled is cancelled, and is forgotten once."""
     orders = Orders()
-    part = orders.seen(order_push("mine", orderState="FILLED", executedQty="0.2"))
+    part = orders.update(order_push("mine", orderState="FILLED", executedQty="0.2"))
     assert not part.surely_complete
-    ended = orders.seen(order_push("mine", orderState="CANCELLED", executedQty="0.2"))
+    ended = orders.update(order_push("mine", orderState="CANCELLED", executedQty="0.2"))
     assert (ended.state, orders.find(None, "mine")) == ("CANCELLED", ended)
-    assert orders.seen(order_push("mine", orderState="FILLED", updateAt="1")) == ended
+    assert orders.update(order_push("mine", orderState="FILLED", updateAt="1")) == ended
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_the_last_of_two_ends_counts() -> None:
 )
 def test_an_order_that_was_filled_is_complete(executed: str, quantity: str, complete: bool) -> None:  # noqa: FBT001
     """Unless what was executed is surely a part of what was asked for."""
-    order = Orders().seen(order_push("mine", orderState="FILLED", executedQty=executed, orderQty=quantity))
+    order = Orders().update(order_push("mine", orderState="FILLED", executedQty=executed, orderQty=quantity))
     assert order.surely_complete == complete
 
 
@@ -174,21 +174,21 @@ def test_a_push_of_few_fields_takes_nothing_away() -> None:
     """What it does not tell is kept, and an older row may tell what the newer push did not."""
     orders = Orders()
     little = OrderPush(ORDER_ID, "OPEN", update_at=str(START.wall_ms + 5))
-    assert orders.seen(little).created_ms == 0
-    told = orders.seen(order_push("mine", limitPrice="100"))
+    assert orders.update(little).created_ms == 0
+    told = orders.update(order_push("mine", limitPrice="100"))
     assert (told.client_order_id, told.side, told.order_qty, told.limit_price) == ("mine", "BUY", "0.50", "100")
     assert (told.updated_ms, told.created_ms) == (START.wall_ms + 5, START.wall_ms)
-    again = orders.seen(OrderPush(ORDER_ID, "FILLED", update_at=str(START.wall_ms + 6)))
+    again = orders.update(OrderPush(ORDER_ID, "FILLED", update_at=str(START.wall_ms + 6)))
     assert (again.side, again.created_ms, again.state) == ("BUY", START.wall_ms, "FILLED")
 
 
 def test_a_name_goes_to_the_younger_of_two_that_live() -> None:
     """A late snapshot of the older one does not take it back, nor does an ack of the older one."""
     orders = Orders()
-    orders.seen(order_push("mine"))
-    younger = orders.seen(order_push("mine", orderId="2" * 16, createAt=str(START.wall_ms + 1)))
-    orders.seen(order_push("mine", executedQty="0.1"))
-    orders.acked(ORDER_ID, "mine", None, 7)
+    orders.update(order_push("mine"))
+    younger = orders.update(order_push("mine", orderId="2" * 16, createAt=str(START.wall_ms + 1)))
+    orders.update(order_push("mine", executedQty="0.1"))
+    orders.note_ack(ORDER_ID, "mine", None, 7)
     assert orders.find(None, "mine") is younger
 
 
@@ -197,27 +197,27 @@ def test_what_was_amended_is_forgotten_the_oldest_first(monkeypatch: pytest.Monk
     monkeypatch.setattr(room, "_AMENDED_REMEMBERED_MAX", 1)
     orders = Orders(35_000)
     for order_id in (None, "1", "2", "1"):
-        orders.amended(order_id, START.wall_ms)
-    ended = [orders.seen(order_push("", orderId=order_id, orderState="CANCELLED")) for order_id in ("1", "2")]
+        orders.note_replace(order_id, START.wall_ms)
+    ended = [orders.update(order_push("", orderId=order_id, orderState="CANCELLED")) for order_id in ("1", "2")]
     assert [orders.may_come_back(order, START.wall_ms - 35_000) for order in ended] == [True, False]
 
 
 def test_an_order_that_was_made_of_itself_has_no_other_id() -> None:
     """Ids that lead back to where they began lead nowhere."""
     orders = Orders()
-    orders.succeeded("1", "2")
-    orders.succeeded("2", "1")
-    orders.succeeded("3", "3")
-    orders.succeeded(None, "4")
+    orders.note_successor("1", "2")
+    orders.note_successor("2", "1")
+    orders.note_successor("3", "3")
+    orders.note_successor(None, "4")
     assert [orders.present_id(order_id) for order_id in ("1", "2", "3")] == ["2", "2", "3"]
 
 
 def test_the_history_takes_no_action_away() -> None:
     """Its rows have none. An order that a cancel has ended does not come back, although it was replaced before."""
     orders = Orders(rest_lag_ms=30_000)
-    orders.seen(order_push("mine", action="AMEND_COMPLETED"))
-    assert orders.seen(order_push("mine", updateAt=str(START.wall_ms + 1))).action == ""
+    orders.update(order_push("mine", action="AMEND_COMPLETED"))
+    assert orders.update(order_push("mine", updateAt=str(START.wall_ms + 1))).action == ""
     for action in ("CANCEL_COMPLETE", ""):
         ended = order_push("mine", orderState="CANCELLED", action=action, updateAt=str(START.wall_ms + 2))
-        assert orders.seen(ended).action == "CANCEL_COMPLETE"
+        assert orders.update(ended).action == "CANCEL_COMPLETE"
     assert orders.coming_back(START.wall_ms - 35_000) == []

@@ -6,9 +6,9 @@ import pytest
 from one_account import ORDER_ID, OneAccount, cancel, cancel_all, order_push, place, replace
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.core.answers import RATE_CODES
-from bridge.core.intake import Past
-from bridge.core.traffic import CommandRecord
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.in_flight.ack_codes import RATE_CODES
+from bridge.core.records import CommandRecord
 
 VENUE = {PLACE: 1200, REPLACE: 300, CANCEL: 1200, CANCEL_ALL: 1200}
 HOUR_MS = 3_600_000
@@ -18,7 +18,7 @@ def _venue_sized(*, live: bool = True) -> OneAccount:
     return OneAccount(live=live, limits=VENUE, budget_percent=95)
 
 
-def _offer_old(one: OneAccount, count: int, past: Past, *, age_ms: int = HOUR_MS) -> None:
+def _offer_old(one: OneAccount, count: int, past: TakeoverStatus, *, age_ms: int = HOUR_MS) -> None:
     """Let a takeover read cancels that are older than their validity, which is a minute."""
     for _ in range(count):
         value = json.dumps(cancel(f"old{one.next_offset}", orderId=ORDER_ID)).encode()
@@ -43,8 +43,8 @@ def test_a_cancel_orders_goes_out_whatever_places_are_in_doubt() -> None:
     assert one.send() == [panic]
 
 
-@pytest.mark.parametrize("past", [Past.READ, Past.CLAIMED])
-def test_a_backlog_that_expired_long_ago_takes_no_slot(past: Past) -> None:
+@pytest.mark.parametrize("past", [TakeoverStatus.READ, TakeoverStatus.CLAIMED])
+def test_a_backlog_that_expired_long_ago_takes_no_slot(past: TakeoverStatus) -> None:
     """What cannot be counted any more, whoever wrote it, holds nothing up: not for a minute, and not for three."""
     one = _venue_sized(live=False)
     _offer_old(one, 1140, past)
@@ -58,7 +58,7 @@ def test_a_backlog_that_expired_long_ago_takes_no_slot(past: Past) -> None:
 def test_a_backlog_that_nobody_has_read_takes_no_slot_and_expires_at_once() -> None:
     """Written after the last owner had ended in good order, and over since a second: no owner can have sent it."""
     one = _venue_sized(live=False)
-    _offer_old(one, 1140, Past.UNREAD, age_ms=61_000)
+    _offer_old(one, 1140, TakeoverStatus.UNREAD, age_ms=61_000)
     assert one.outcomes() == [(offset, "expired") for offset in range(1140)]
     one.open_session()
     one.send()
@@ -69,7 +69,7 @@ def test_a_backlog_that_nobody_has_read_takes_no_slot_and_expires_at_once() -> N
 def test_a_cancel_that_an_earlier_owner_may_just_have_written_holds_its_slot() -> None:
     """It expired a second ago and may be counted for as long as it may land late, and a window."""
     one = OneAccount(limits=dict.fromkeys(VENUE, 1), live=False)
-    _offer_old(one, 1, Past.READ, age_ms=61_000)
+    _offer_old(one, 1, TakeoverStatus.READ, age_ms=61_000)
     one.open_session()
     one.send()
     fresh = one.offer(cancel("fresh", orderId=ORDER_ID) | {"validUntil": one.now.wall_ms + 900_000})
@@ -120,10 +120,10 @@ def test_a_repeat_that_was_answered_before_supersedes_nothing() -> None:
     first.offer(cancel_all("stop"))
     second = OneAccount(epoch=2, live=False)
     second.account.restore([(result, second.now.wall_ms) for result in first.results()], second.now)
-    second.offer(cancel_all("stop"), past=Past.ANSWERED)
+    second.offer(cancel_all("stop"), past=TakeoverStatus.ANSWERED)
     for name in ("p1", "p2"):
-        second.offer(place(name), past=Past.READ)
-    second.offer(cancel_all("stop"), past=Past.ANSWERED)
+        second.offer(place(name), past=TakeoverStatus.READ)
+    second.offer(cancel_all("stop"), past=TakeoverStatus.ANSWERED)
     second.open_session()
     assert second.send() + second.send() == places
     assert second.outcomes() == []
@@ -222,7 +222,7 @@ def test_half_of_the_kept_slots_is_given_to_nothing_but_callers_cancels() -> Non
     """Two thousand orders to end take what they may; a caller's cancel still goes at once."""
     one = _venue_sized()
     for n in range(2000):
-        one.account.own_cancels.want(f"{n:016d}")
+        one.account.own_cancels.request(f"{n:016d}")
     sent = one.send_own_cancels()
     one.renew(1)
     sent += one.send_own_cancels()
@@ -235,10 +235,10 @@ def test_the_first_cancel_of_an_order_is_not_behind_repeats_of_others() -> None:
     """Where repeats have used up their share, an order that was not cancelled yet is."""
     one = OneAccount(limits=dict.fromkeys(VENUE, 20))
     for n in range(14):
-        one.account.own_cancels.want(f"{n:016d}")
+        one.account.own_cancels.request(f"{n:016d}")
     assert len(one.send_own_cancels()) == 14
     one.renew(20)
-    one.account.own_cancels.want("9" * 16)
+    one.account.own_cancels.request("9" * 16)
     assert one.send_own_cancels() == ["9" * 16]
 
 
@@ -303,8 +303,8 @@ def test_slow_commits_mute_no_cancel() -> None:
 def test_what_needs_an_answer_of_the_bridge_waits_for_the_lease(body: dict[str, object]) -> None:
     """A repeat, one that supersedes or has expired, one whose place may be held back: only the owner may speak."""
     one = OneAccount()
-    one.account.order_row(order_push("over", orderState="CANCELLED", orderId="2" * 16), one.now)
-    one.account.order_row(order_push("replaced", orderId="3" * 16), one.now)
+    one.account.on_order(order_push("over", orderState="CANCELLED", orderId="2" * 16), one.now)
+    one.account.on_order(order_push("replaced", orderId="3" * 16), one.now)
     one.offer(cancel("seen", orderId="4" * 16))
     one.offer(replace("r", orderId="3" * 16))
     one.send_cancels()
@@ -354,7 +354,7 @@ def test_cancels_of_the_bridges_own_go_out_over_slow_commits() -> None:
     one = OneAccount()
     one.wait(1)
     _commit_slowly(one, 2)
-    one.account.own_cancels.want(ORDER_ID)
+    one.account.own_cancels.request(ORDER_ID)
     assert one.hand_over() is not None
     assert one.send_own_cancels() == [ORDER_ID]
 
@@ -369,7 +369,7 @@ def test_a_cancel_orders_does_not_wait_for_the_answers_to_what_it_ends() -> None
     assert len(one.outcomes()) < count / 2
     assert one.send() == [panic]
     while len(one.outcomes()) < count - 200:
-        assert one.account.wake_at(one.now) <= one.now.mono
+        assert one.account.wake_at_boot_s(one.now) <= one.now.boot_s
         one.wait(0)
     assert set(one.outcomes()) == {(offset, "superseded") for offset in names[200:]}
     one.renew(130)

@@ -9,9 +9,9 @@ from outside import Tail
 
 from bridge.contract import headers as names
 from bridge.contract.results import Outcome, Result, Takeover
-from bridge.core.claims import Origin
+from bridge.core.commands.claims import Origin
+from bridge.core.records import CommandRecord
 from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates, TopicEnd, portfolios_in
-from bridge.core.traffic import CommandRecord
 
 ACCEPTED = Result("a", 3, Outcome.ACCEPTED, 1, "place_order")
 

@@ -18,8 +18,8 @@ def test_the_true_difference_lies_within_the_bounds(
     """However long the ways are and wherever in its second the venue stamped."""
     stamped_ms = NOW.wall_ms + there_ms - skew_ms
     reading = ClockReading(
-        NOW.mono,
-        NOW.mono + (there_ms + back_ms) / 1000,
+        NOW.boot_s,
+        NOW.boot_s + (there_ms + back_ms) / 1000,
         stamped_ms - stamped_ms % granularity_ms,
         granularity_ms,
     )
@@ -30,9 +30,9 @@ def test_the_true_difference_lies_within_the_bounds(
 
 def test_a_wall_clock_that_steps_on_the_way_changes_nothing_but_what_it_says_itself() -> None:
     """A reading is bound to the clock that never steps: the same one tells how far each wall clock is off."""
-    reading = ClockReading(NOW.mono, NOW.mono + 0.5, NOW.wall_ms, 0)
+    reading = ClockReading(NOW.boot_s, NOW.boot_s + 0.5, NOW.wall_ms, 0)
     assert reading.skew(NOW) == Skew(0, 500)
-    assert reading.skew(Now(NOW.mono + 9, NOW.wall_ms + 9000 - 7000)) == Skew(-7000, -6500)
+    assert reading.skew(Now(NOW.boot_s + 9, NOW.wall_ms + 9000 - 7000)) == Skew(-7000, -6500)
 
 
 @pytest.mark.parametrize(

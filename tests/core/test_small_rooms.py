@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from bridge.contract.session import Cause
 from bridge.core.backoff import full_jitter
-from bridge.core.gaps import GapLedger
 from bridge.core.now import Now
-from bridge.core.traffic import Rows
+from bridge.core.records import Rows
+from bridge.core.stream.gaps import GapLedger
 
 NOW = Now(1.0, 50_000)
 

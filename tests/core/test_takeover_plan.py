@@ -2,9 +2,9 @@
 
 import pytest
 
-from bridge.core.claims import Origin, Stored, encode, key_fingerprint
+from bridge.core.commands.claims import CommitMetadata, Origin, encode, key_fingerprint
 from bridge.core.replay import TopicEnd
-from bridge.core.sweep import ARCHIVE_REACH_MS
+from bridge.core.stream.sweep import ARCHIVE_REACH_MS
 from bridge.core.takeover_plan import (
     Beginning,
     Remains,
@@ -29,10 +29,10 @@ def begin(remains: Remains, *, was_owned: bool = False) -> Beginning:
 
 def test_a_commit_about_this_log_is_believed() -> None:
     """Offset, topic and text fit; a topic's id that one side does not know contradicts nothing."""
-    stored = Stored(3, 7, (5,), origin=OURS)
+    stored = CommitMetadata(3, 7, (5,), origin=OURS)
     assert Beginning(4, stored) == read_commit(4, encode(stored, 4), "topic")
     assert Beginning(4, stored) == read_commit(4, encode(stored, 4), "")
-    old = Stored(3, 7, (5,))
+    old = CommitMetadata(3, 7, (5,))
     assert Beginning(4, old) == read_commit(4, encode(old, 4), "topic")
 
 
@@ -41,8 +41,8 @@ def test_a_commit_about_this_log_is_believed() -> None:
     [
         (None, "", "topic", "no offset any more"),
         (4, "", "topic", "set by a tool"),
-        (3, encode(Stored(3, 7, (5,), origin=OURS), 4), "topic", "a mirror"),
-        (4, encode(Stored(3, 7, (5,), origin=OURS), 4), "another", "made again"),
+        (3, encode(CommitMetadata(3, 7, (5,), origin=OURS), 4), "topic", "a mirror"),
+        (4, encode(CommitMetadata(3, 7, (5,), origin=OURS), 4), "another", "made again"),
     ],
 )
 def test_a_commit_about_another_log_is_not(offset: int | None, metadata: str, topic_id: str, why: str) -> None:
@@ -55,7 +55,7 @@ def test_a_commit_about_another_log_is_not(offset: int | None, metadata: str, to
 def test_nobody_was_here_before() -> None:
     """Where no topic ever held a record and the group never committed, nothing is in doubt; the epoch is the first."""
     found = begin(Remains((), was_written=False))
-    assert (found.offset, found.stored, found.why_in_doubt, found.is_first) == (5, Stored(0, 0, ()), "", True)
+    assert (found.offset, found.stored, found.why_in_doubt, found.is_first) == (5, CommitMetadata(0, 0, ()), "", True)
     assert "nobody has committed before: 0 commands" in in_words(found, 0, 2)
 
 
@@ -92,40 +92,40 @@ def test_whose_the_account_is_stays_known_without_the_commit() -> None:
 
 def test_an_old_doubt_ends_with_the_log() -> None:
     """Below an offset that no command has yet, nothing can have been claimed."""
-    assert Stored(1, 0, (), 9) == clamp(Stored(1, 0, (), 10**18), 9, NOW_MS, HOUR_MS)
-    assert "an earlier owner's claims were lost: 3" in in_words(Beginning(0, Stored(1, 0, (), 9)), 3, 0)
+    assert CommitMetadata(1, 0, (), 9) == clamp(CommitMetadata(1, 0, (), 10**18), 9, NOW_MS, HOUR_MS)
+    assert "an earlier owner's claims were lost: 3" in in_words(Beginning(0, CommitMetadata(1, 0, (), 9)), 3, 0)
 
 
 def test_what_is_durable_until_a_time_to_come_was_told_by_a_clock_that_was_ahead() -> None:
     """Then nobody knows since when something is missing, and one horizon is looked back."""
     told = (NOW_MS + 10_800_000, NOW_MS + 1, NOW_MS)
-    durable = [clamp(Stored(1, ms, ()), 0, NOW_MS, HOUR_MS).durable_until_ms for ms in told]
+    durable = [clamp(CommitMetadata(1, ms, ()), 0, NOW_MS, HOUR_MS).durable_until_ms for ms in told]
     assert durable == [NOW_MS - HOUR_MS, NOW_MS - HOUR_MS, NOW_MS]
 
 
 def test_another_environment_is_told() -> None:
     """Two environments under one prefix and name: each is named. What is not known contradicts nothing."""
-    why = other_environment(Stored(1, 0, (), origin=Origin("staging")), OURS)
+    why = other_environment(CommitMetadata(1, 0, (), origin=Origin("staging")), OURS)
     assert why is not None
     assert ("'staging'" in why, "'production'" in why, "topic_prefix" in why) == (True, True, True)
-    assert other_environment(Stored(1, 0, (), origin=OURS), OURS) is None
-    assert other_environment(Stored(1, 0, ()), OURS) is None
-    assert other_environment(Stored(1, 0, (), origin=OURS), Origin()) is None
+    assert other_environment(CommitMetadata(1, 0, (), origin=OURS), OURS) is None
+    assert other_environment(CommitMetadata(1, 0, ()), OURS) is None
+    assert other_environment(CommitMetadata(1, 0, (), origin=OURS), Origin()) is None
 
 
 def test_another_key_is_noticed() -> None:
     """By its fingerprint, from which the key cannot be told."""
-    assert key_has_changed(Stored(1, 0, (), origin=Origin("production", "bb")), OURS)
-    assert not key_has_changed(Stored(1, 0, (), origin=OURS), OURS)
-    assert not key_has_changed(Stored(1, 0, ()), OURS)
-    assert not key_has_changed(Stored(1, 0, (), origin=OURS), Origin())
+    assert key_has_changed(CommitMetadata(1, 0, (), origin=Origin("production", "bb")), OURS)
+    assert not key_has_changed(CommitMetadata(1, 0, (), origin=OURS), OURS)
+    assert not key_has_changed(CommitMetadata(1, 0, ()), OURS)
+    assert not key_has_changed(CommitMetadata(1, 0, (), origin=OURS), Origin())
     assert len(key_fingerprint("a-long-and-random-key")) == 12
     assert key_fingerprint("one") != key_fingerprint("another")
 
 
 def test_a_key_of_the_same_portfolio_is_the_same_accounts() -> None:
     """Keys are rotated; a key of another portfolio, or of nobody knows which, is another account's."""
-    stored = Stored(1, 0, (), origin=Origin("production", "bb"))
+    stored = CommitMetadata(1, 0, (), origin=Origin("production", "bb"))
     assert other_portfolio(stored, OURS, frozenset("12"), frozenset("2")) is None
     assert other_portfolio(stored, OURS, frozenset(), frozenset("2")) is None
     for ours, words in ((frozenset("3"), "of portfolio 3"), (frozenset(), "no balance or position")):
@@ -136,11 +136,16 @@ def test_a_key_of_the_same_portfolio_is_the_same_accounts() -> None:
 
 def test_what_nobody_has_read_is_told_by_an_owner_that_ended_in_good_order() -> None:
     """It says how far it had read; one that died has not, and before the very first owner nobody has read anything."""
-    told = (Stored(3, 0, (), read_to=9), Stored(3, 0, (), read_to=0), Stored(3, 0, ()), _NOTHING)
+    told = (
+        CommitMetadata(3, 0, (), read_to=9),
+        CommitMetadata(3, 0, (), read_to=0),
+        CommitMetadata(3, 0, ()),
+        _NOTHING,
+    )
     ended, idle, died, nobody = (Beginning(0, stored) for stored in told)
     assert [ended.is_unread(offset) for offset in (8, 9, 10)] == [False, True, True]
     assert idle.is_unread(0)
     assert [one.is_unread(10) for one in (died, nobody)] == [False, True]
 
 
-_NOTHING = Stored(0, 0, ())
+_NOTHING = CommitMetadata(0, 0, ())

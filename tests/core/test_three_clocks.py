@@ -10,10 +10,10 @@ from one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_p
 from bridge.contract.commands import PLACE
 from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
-from bridge.core.intake import Past
+from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.now import Now
+from bridge.core.records import CommandRecord
 from bridge.core.skew import Skew
-from bridge.core.traffic import CommandRecord
 
 AHEAD_MS = (-60_000, -8000, 0, 8000, 60_000)
 
@@ -46,7 +46,7 @@ def test_a_place_that_lives_is_accepted(venue_ahead_ms: int) -> None:
     one.send()
     row = _shown(one)
     one.wait(1)
-    one.account.order_row(row, one.now)
+    one.account.on_order(row, one.now)
     one.wait(5)
     assert _ask_until_late(one, row) == "accepted"
 
@@ -55,7 +55,7 @@ def test_a_place_that_lives_is_accepted(venue_ahead_ms: int) -> None:
 def test_a_replace_that_is_applied_is_accepted(venue_ahead_ms: int) -> None:
     """REST shows its values, dated by the venue's clock."""
     one = _account(venue_ahead_ms)
-    one.account.order_row(_shown(one, limitPrice="100"), one.now)
+    one.account.on_order(_shown(one, limitPrice="100"), one.now)
     one.wait(1)
     one.offer(replace("r", "101", orderId=ORDER_ID))
     one.send()
@@ -68,7 +68,7 @@ def test_a_replace_that_is_applied_is_accepted(venue_ahead_ms: int) -> None:
 def test_a_cancel_that_worked_is_accepted(venue_ahead_ms: int) -> None:
     """Its order ended as cancelled after it, by the venue's clock."""
     one = _account(venue_ahead_ms)
-    one.account.order_row(_shown(one), one.now)
+    one.account.on_order(_shown(one), one.now)
     one.wait(1)
     one.offer({**cancel("c", orderId=ORDER_ID), "validUntil": one.now.wall_ms + 2000})
     one.send()
@@ -150,7 +150,7 @@ def test_nothing_is_said_to_be_not_found_while_the_clocks_are_too_far_apart() ->
     one.send()
     one.wait(6)
     assert _ask_until_late(one) == "unknown"
-    one.now, one.venue_ahead_ms, one.broker_ahead_ms = Now(one.now.mono, one.now.wall_ms + 8000), 0, -8000
+    one.now, one.venue_ahead_ms, one.broker_ahead_ms = Now(one.now.boot_s, one.now.wall_ms + 8000), 0, -8000
     one.renew(11)
     one.ask()
     assert one.outcomes()[-1] == (0, "not_found")
@@ -224,7 +224,7 @@ def test_a_cancel_whose_validity_no_clock_can_tell_is_denied() -> None:
 def test_a_broker_that_was_set_back_is_noticed_by_the_first_command() -> None:
     """It comes with a stamp of twelve seconds ago, and was not there half a second ago."""
     one = OneAccount()
-    _arrived(one, place("p"), stamped_ms=one.now.wall_ms - 12_000, absent_boot_s=one.now.mono - 0.5)
+    _arrived(one, place("p"), stamped_ms=one.now.wall_ms - 12_000, absent_boot_s=one.now.boot_s - 0.5)
     assert [(result.outcome, result.reason) for result in one.results()] == [("denied", "clock_unsure")]
     assert one.alarms() == ["broker_clock_skew"]
 
@@ -232,7 +232,7 @@ def test_a_broker_that_was_set_back_is_noticed_by_the_first_command() -> None:
 def test_a_command_that_waited_at_the_broker_expires() -> None:
     """The brokers were out of reach for twelve seconds: nobody saw the topic without it since."""
     one = OneAccount()
-    _arrived(one, place("p"), stamped_ms=one.now.wall_ms - 12_000, absent_boot_s=one.now.mono - 13)
+    _arrived(one, place("p"), stamped_ms=one.now.wall_ms - 12_000, absent_boot_s=one.now.boot_s - 13)
     assert one.outcomes() == [(0, "expired")]
     assert one.alarms() == []
 
@@ -246,7 +246,7 @@ def test_old_commands_expire_after_a_long_outage_though_the_clocks_differ(broker
     for offset, body in enumerate((place("p"), cancel_all("k"), replace("r", orderId=ORDER_ID))):
         stamped_ms = one.now.wall_ms + broker_ahead_ms - 3_600_000
         record = CommandRecord(offset, stamped_ms, b"key", json.dumps(body).encode(), ())
-        one.account.intake.offer(record, one.now, Past.READ)
+        one.account.intake.offer(record, one.now, TakeoverStatus.READ)
     assert one.outcomes() == [(0, "expired"), (1, "expired"), (2, "expired")]
 
 
@@ -260,8 +260,8 @@ def test_a_wall_clock_that_is_wrong_for_a_moment_forgets_no_command(step_ms: int
     one.answer(offset, order_id=ORDER_ID, client_order_id="p")
     one.drain()
     right = one.now
-    one.account.tick(Now(right.mono + 0.25, right.wall_ms + step_ms))
-    one.now = Now(right.mono + 0.5, right.wall_ms + 500)
+    one.account.tick(Now(right.boot_s + 0.25, right.wall_ms + step_ms))
+    one.now = Now(right.boot_s + 0.5, right.wall_ms + 500)
     one.account.tick(one.now)
     one.send()
     again = one.offer(body)
@@ -290,15 +290,15 @@ def test_a_successors_clock_frees_no_slot_early(ahead_ms: int) -> None:
     stamped_ms = START.wall_ms
     results = [(Result(f"c{n}", n, Outcome.ACCEPTED, 1, PLACE), stamped_ms) for n in range(12)]
     two = OneAccount(epoch=2, limits=limits)
-    two.now = Now(START.mono + 1, START.wall_ms + 1000 + ahead_ms)
+    two.now = Now(START.boot_s + 1, START.wall_ms + 1000 + ahead_ms)
     two.broker_ahead_ms = -ahead_ms
     two.read_clocks()
     two.account.restore(results, two.now)
     two.wait(59.4)
     window = two.account._windows[PLACE]
-    assert sum(window.take(("n", n), two.now.mono) for n in range(12)) == 0
+    assert sum(window.acquire(("n", n), two.now.boot_s) for n in range(12)) == 0
     two.wait(7)
-    assert sum(window.take(("n", n), two.now.mono) for n in range(12)) == 12
+    assert sum(window.acquire(("n", n), two.now.boot_s) for n in range(12)) == 12
 
 
 def test_without_the_brokers_clock_every_slot_is_held_for_a_whole_window() -> None:
@@ -306,12 +306,12 @@ def test_without_the_brokers_clock_every_slot_is_held_for_a_whole_window() -> No
     one = OneAccount(epoch=2, read=False, limits={PLACE: 1, "replace_order": 1, "cancel_order": 1, "cancel_orders": 1})
     one.account.restore([(Result("c", 0, Outcome.ACCEPTED, 1, PLACE), one.now.wall_ms - 59_000)], one.now)
     one.wait(60.4)
-    assert not one.account._windows[PLACE].take("p", one.now.mono)
+    assert not one.account._windows[PLACE].acquire("p", one.now.boot_s)
 
 
 def test_what_the_clocks_read_is_what_they_were_given() -> None:
     """The helper of these tests."""
     one = OneAccount(read=False)
     read_clocks(one.account, one.now, venue_ahead_ms=8000, broker_ahead_ms=-3000)
-    assert one.account.clocks.venue.read_at(one.now.mono) == (one.now.wall_ms + 8000,) * 2
-    assert one.account.clocks.broker.read_at(one.now.mono) == (one.now.wall_ms - 3000,) * 2
+    assert one.account.clocks.venue.read_at(one.now.boot_s) == (one.now.wall_ms + 8000,) * 2
+    assert one.account.clocks.broker.read_at(one.now.boot_s) == (one.now.wall_ms - 3000,) * 2

@@ -15,10 +15,10 @@ from outside import Tail
 from bridge.contract import headers as names
 from bridge.contract.headers import Headers
 from bridge.contract.topics import STATE_STREAMS, Stream
-from bridge.core.claims import METADATA_BYTES_MAX, decode, encode
-from bridge.core.intake import Past
+from bridge.core.commands.claims import METADATA_BYTES_MAX, decode, encode
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.records import CommandRecord
 from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates, TopicEnd, portfolios_in
-from bridge.core.traffic import CommandRecord
 
 BTC = "BINANCE_PERP_BTC_USDT"
 RESULT = {
@@ -162,7 +162,7 @@ def test_what_a_result_says_can_be_remembered(value: bytes, at_ms: int) -> None:
 @given(VALUES, st.lists(st.tuples(st.sampled_from([*sorted(names.ECHOED), "x"]), st.binary(max_size=30)), max_size=2))
 def test_every_record_of_commands_is_taken_in(value: bytes | None, headers: Headers) -> None:
     """New, read or claimed before: each is answered or waits for its turn, and none is passed over."""
-    for past in (Past.NEW, Past.READ, Past.CLAIMED):
+    for past in (TakeoverStatus.NEW, TakeoverStatus.READ, TakeoverStatus.CLAIMED):
         one = OneAccount()
         one.account.intake.offer(CommandRecord(0, one.now.wall_ms, b"k", value, tuple(headers)), one.now, past)
         one.drain()

@@ -10,8 +10,8 @@ from one_recovery import asset, order, position, raw
 
 from bridge.contract.session import Cause
 from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
+from bridge.core.records import OutgoingRecord, Push
 from bridge.core.topic_losses import GONE, LostTopic, MissingGrant
-from bridge.core.traffic import Outgoing, Push
 
 CHANNELS = {Stream.ORDERS: "Orders", Stream.ASSETS: "Assets", Stream.POSITIONS: "Positions"}
 ROWS: dict[Stream, Callable[..., dict[str, Any]]] = {
@@ -33,10 +33,10 @@ def update(one: OneAccount, *topics: LostTopic) -> list[str]:
 
 def push(one: OneAccount, stream: Stream, row: Any) -> None:  # noqa: ANN401 - JSON
     """Let the venue push a row."""
-    one.account.received(Push(CHANNELS[stream], raw(row), b"{}"), one.now)
+    one.account.on_frame(Push(CHANNELS[stream], raw(row), b"{}"), one.now)
 
 
-def events(records: list[Outgoing]) -> list[dict[str, Any]]:
+def events(records: list[OutgoingRecord]) -> list[dict[str, Any]]:
     """Return the session events among records."""
     return [json.loads(one.value or b"") for one in records if one.stream is Stream.SESSION]
 

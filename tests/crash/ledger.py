@@ -1,8 +1,8 @@
 """The venue's ledger as the checker reads it: requests that arrived, what became of them, and orders.
 
-Our request ids are `<epoch>x<offset>x<attempt>`, all three in hexadecimal (the daemon's `core/sending.py`): so the
-ledger alone says which command a request was made for, and by whom. A cancel that the bridge sends of its own accord is
-`<epoch>y<count>` (`core/own_cancels.py`) and belongs to no command.
+Our request ids are `<epoch>x<offset>x<attempt>`, all three in hexadecimal (`core/commands/dispatch.py`): so the ledger
+alone says which command a request was made for, and by whom. A cancel that the bridge sends of its own accord is
+`<epoch>y<count>` (`core/in_flight/bridge_cancels.py`) and belongs to no command.
 """
 
 import json

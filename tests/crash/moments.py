@@ -11,23 +11,23 @@ import msgspec
 from bridge.contract.commands import CANCEL
 from bridge.contract.topics import Stream
 from bridge.core.ack_window import AckWindow
-from bridge.core.command import Pending
-from bridge.core.doubts import Doubts
-from bridge.core.intake import Intake, Past
-from bridge.core.lanes import Lanes
-from bridge.core.life import State
-from bridge.core.own_cancels import OwnCancels
-from bridge.core.replies import Replies
-from bridge.core.sending import Commit, Sending
-from bridge.core.settling import Settling
-from bridge.core.traffic import Answer, CommandRecord, Outgoing
-from bridge.flow.events import Events
-from bridge.flow.questions import Questions
+from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.dispatch import Commit, Dispatcher
+from bridge.core.commands.intake import CommandIntake, TakeoverStatus
+from bridge.core.commands.lanes import Lanes
+from bridge.core.commands.results import Results
+from bridge.core.commands.states import CommandState
+from bridge.core.in_flight.bridge_cancels import BridgeCancels
+from bridge.core.in_flight.requests import InFlightRequests
+from bridge.core.in_flight.unknown_commands import UnknownCommands
+from bridge.core.records import Answer, CommandRecord, OutgoingRecord
+from bridge.flow.status_queries import StatusQueries
 from bridge.flow.takeover import Takeover
-from bridge.kafka import inside
-from bridge.kafka.lane import Numbered
+from bridge.flow.venue_listener import VenueListener
+from bridge.kafka import aiokafka_internals
 from bridge.kafka.membership import Membership
 from bridge.kafka.publisher import Publisher
+from bridge.kafka.topic_queue import SequencedRecord
 from bridge.ltp.session import Session
 from tests.crash.death import Death, command_id_of, wrap
 
@@ -57,10 +57,10 @@ def _reading(death: Death) -> None:
         if isinstance(command_id, str) and death.is_target(command_id):
             death.offsets[record.offset] = command_id
 
-    def queued(_: object, __: object, pending: Pending) -> None:
-        death.at("queued", pending.command_id)
-        if pending.action == CANCEL and death.is_target(pending.command_id):
-            death.cancels.add(pending.command_id)
+    def queued(_: object, __: object, command: TrackedCommand) -> None:
+        death.at("queued", command.command_id)
+        if command.action == CANCEL and death.is_target(command.command_id):
+            death.cancels.add(command.command_id)
 
     def slot(taken: bool, _: object, token: object, *__: object, **___: object) -> None:  # noqa: FBT001 - what the method returns
         offset = token[0] if isinstance(token, tuple) else token
@@ -68,9 +68,9 @@ def _reading(death: Death) -> None:
             death.at("slot", death.offsets.get(offset))
 
     wrap(Membership, "poll", after=polled)
-    wrap(Intake, "offer", before=offered)
-    wrap(Lanes, "add", before=lambda _, pending: death.at("checked", pending.command_id), after=queued)
-    wrap(AckWindow, "take", after=slot)
+    wrap(CommandIntake, "offer", before=offered)
+    wrap(Lanes, "add", before=lambda _, command: death.at("checked", command.command_id), after=queued)
+    wrap(AckWindow, "acquire", after=slot)
 
 
 def _claiming(death: Death) -> None:
@@ -80,24 +80,24 @@ def _claiming(death: Death) -> None:
     def formed(commit: Commit | None, *_: object, **__: object) -> None:
         if commit is None:
             return
-        claiming[:] = [pending.command_id for pending in commit.claimed] + sorted(death.cancels)
+        claiming[:] = [command.command_id for command in commit.claimed] + sorted(death.cancels)
         for command_id in claiming:
             death.at("claim.formed", command_id)
         for offset, command_id in death.offsets.items():
             if offset < commit.offset:
                 death.at("done.formed", command_id)
 
-    def known(stored: list[Pending], *_: object) -> None:
-        for command_id in [pending.command_id for pending in stored] + sorted(death.cancels):
+    def known(stored: list[TrackedCommand], *_: object) -> None:
+        for command_id in [command.command_id for command in stored] + sorted(death.cancels):
             death.at("claim.known", command_id)
 
-    wrap(Sending, "next_commit", after=formed)
-    wrap(Sending, "commit_stored", after=known)
+    wrap(Dispatcher, "next_commit", after=formed)
+    wrap(Dispatcher, "commit_acked", after=known)
     _committing(death, claiming)
 
 
 def _committing(death: Death, claiming: list[str]) -> None:
-    original = inside.commit_in_generation
+    original = aiokafka_internals.commit_in_generation
 
     async def commit(consumer: Any, generation: Any, partition: Any, offset: int, metadata: str) -> None:  # noqa: ANN401
         attempt = partial(original, consumer, generation, partition, offset, metadata)
@@ -114,7 +114,7 @@ def _committing(death: Death, claiming: list[str]) -> None:
             if below < offset:
                 death.at("done.stored", command_id)
 
-    inside.commit_in_generation = commit
+    aiokafka_internals.commit_in_generation = commit
 
 
 async def _some_turns() -> None:
@@ -124,17 +124,17 @@ async def _some_turns() -> None:
 
 
 def _writing(death: Death) -> None:
-    def passed(may_go: bool, _: object, pending: Pending, *__: object, **___: object) -> None:  # noqa: FBT001
+    def passed(may_go: bool, _: object, command: TrackedCommand, *__: object, **___: object) -> None:  # noqa: FBT001
         if may_go:
-            death.at("gate", pending.command_id)
+            death.at("gate", command.command_id)
 
-    def picked(pending: Pending | None, *_: object, **__: object) -> None:
-        if pending is not None:
-            death.at("gate", pending.command_id)
+    def picked(command: TrackedCommand | None, *_: object, **__: object) -> None:
+        if command is not None:
+            death.at("gate", command.command_id)
 
-    def named(request_id: str, _: object, pending: Pending, __: object) -> None:
-        if death.is_target(pending.command_id):
-            death.requests[request_id] = pending.command_id
+    def named(request_id: str, _: object, command: TrackedCommand, __: object) -> None:
+        if death.is_target(command.command_id):
+            death.requests[request_id] = command.command_id
 
     def about(frame: bytes) -> str | None:
         return death.requests.get(json.loads(frame).get("id"))
@@ -144,28 +144,28 @@ def _writing(death: Death) -> None:
         if about(frame) in death.cancels:
             death.in_takeover("takeover.doubt")  # a cancel in doubt is settled by asking for it again
 
-    wrap(Sending, "gate", after=passed)
-    wrap(Sending, "next_cancel", after=picked)
-    wrap(Sending, "next_repeat", after=picked)
-    wrap(Sending, "written", after=named)
+    wrap(Dispatcher, "may_write", after=passed)
+    wrap(Dispatcher, "next_cancel", after=picked)
+    wrap(Dispatcher, "next_repeat", after=picked)
+    wrap(Dispatcher, "mark_written", after=named)
     wrap(Session, "send", before=repeating, after=lambda _, __, frame: death.at("written", about(frame)))
 
 
 def _cancelling_singly(death: Death) -> None:
     """Take the single cancels for a cancel_orders for its request, and their answers for its answer."""
 
-    def begun(_: object, cancel_all: Pending, __: object) -> None:
+    def begun(_: object, cancel_all: TrackedCommand, __: object) -> None:
         death.begun = cancel_all.command_id if death.is_target(cancel_all.command_id) else None
 
     def own(request: tuple[str, dict[str, str]] | None, *_: object) -> None:
         if request is not None and death.begun is not None:
             death.requests[request[0]] = death.begun
 
-    wrap(Sending, "begin_single_cancels", before=begun)
-    wrap(OwnCancels, "next", after=own)
+    wrap(Dispatcher, "begin_single_cancels", before=begun)
+    wrap(BridgeCancels, "next_request", after=own)
 
 
-def _ended(record: Outgoing) -> str | None:
+def _ended(record: OutgoingRecord) -> str | None:
     """Return the commandId of a terminal result."""
     if record.stream is not Stream.RESULTS or record.value is None:
         return None
@@ -178,12 +178,12 @@ def _answering(death: Death) -> None:
     def answered(_: object, answer: Answer, __: object) -> None:
         death.at("answered", death.requests.get(answer.request_id or ""))
 
-    def doubted(_: object, pending: Pending, *__: object, **___: object) -> None:
-        death.at("answered", pending.command_id)
+    def doubted(_: object, command: TrackedCommand, *__: object, **___: object) -> None:
+        death.at("answered", command.command_id)
 
     publish, send = Publisher.publish, Publisher._send
 
-    def said(self: Publisher, record: Outgoing) -> None:
+    def said(self: Publisher, record: OutgoingRecord) -> None:
         command_id, durable = _ended(record), record.when_durable
 
         def acknowledged() -> None:
@@ -194,7 +194,7 @@ def _answering(death: Death) -> None:
         publish(self, record)
         death.at("result.said", command_id)
 
-    async def produced(self: Publisher, lane: Any, numbered: Numbered) -> None:  # noqa: ANN401 - of no interest here
+    async def produced(self: Publisher, lane: Any, numbered: SequencedRecord) -> None:  # noqa: ANN401 - of no interest here
         command_id = _ended(numbered.record)
         if death.is_due("result.held", command_id):
             await asyncio.sleep(_HELD_S)  # as with a broker that is slow to take it
@@ -204,9 +204,9 @@ def _answering(death: Death) -> None:
             await _some_turns()
             death.die("result.produced", command_id)
 
-    wrap(Settling, "answered", before=answered)
-    wrap(OwnCancels, "answered", before=answered)
-    wrap(Replies, "doubt", before=doubted)
+    wrap(InFlightRequests, "on_ack", before=answered)
+    wrap(BridgeCancels, "on_ack", before=answered)
+    wrap(Results, "publish_unknown", before=doubted)
     Publisher.publish = said  # type: ignore[method-assign] # that is what this file is for
     Publisher._send = produced  # type: ignore[method-assign] # as above
 
@@ -221,15 +221,15 @@ def _taking_over(death: Death) -> None:
 
     def offered(*args: object, **kwargs: object) -> None:
         nonlocal read
-        if Past.NEW not in (*args, *kwargs.values()) and any(
-            isinstance(one, Past) for one in (*args, *kwargs.values())
+        if TakeoverStatus.NEW not in (*args, *kwargs.values()) and any(
+            isinstance(one, TakeoverStatus) for one in (*args, *kwargs.values())
         ):
             read += 1
             if read >= _MIDWAY:
                 death.in_takeover("takeover.commands")
 
-    def settling(_: object, pending: Pending, *__: object, **___: object) -> None:
-        if pending.state is State.UNKNOWN:
+    def settling(_: object, command: TrackedCommand, *__: object, **___: object) -> None:
+        if command.state is CommandState.UNKNOWN:
             death.in_takeover("takeover.doubt")  # what the topics held was enough; nobody had to be asked
 
     def at(step: str) -> Any:  # noqa: ANN401 - a look that takes whatever comes
@@ -239,7 +239,7 @@ def _taking_over(death: Death) -> None:
     wrap(Membership, "set_epoch", before=begun)
     wrap(Takeover, "_flush", after=at("takeover.record"))
     wrap(Takeover, "_answers", after=at("takeover.results"))
-    wrap(Intake, "offer", after=offered)
-    wrap(Events, "logged_in", before=at("takeover.login"))
-    wrap(Questions, "_ask", before=at("takeover.doubt"))
-    wrap(Doubts, "settle", before=settling)
+    wrap(CommandIntake, "offer", after=offered)
+    wrap(VenueListener, "logged_in", before=at("takeover.login"))
+    wrap(StatusQueries, "_ask", before=at("takeover.doubt"))
+    wrap(UnknownCommands, "settle", before=settling)

@@ -19,8 +19,8 @@ from secured_broker import PRINCIPALS, Grant, Grants, SecuredBroker, administrat
 
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, group_name, topic_name
-from bridge.core.traffic import Outgoing
-from bridge.kafka import lane, topic_watch
+from bridge.core.records import OutgoingRecord
+from bridge.kafka import topic_queue, topic_watch
 from bridge.kafka.grants import GROUP_OPERATIONS, operations_on
 from bridge.kafka.preflight import check_topics
 from bridge.kafka.publisher import Publisher
@@ -251,8 +251,8 @@ async def test_a_refused_topic_holds_up_no_other(
 ) -> None:
     """Once the brokers tell that it is not granted, it is left alone until they grant it."""
     monkeypatch.setattr(topic_watch, "_PERIOD_S", 0.2)
-    monkeypatch.setattr(lane, "_HOLD_FIRST_S", 0.01)
-    monkeypatch.setattr(lane, "_HOLD_LAST_S", 0.01)
+    monkeypatch.setattr(topic_queue, "_HOLD_FIRST_S", 0.01)
+    monkeypatch.setattr(topic_queue, "_HOLD_LAST_S", 0.01)
     principal, write = PRINCIPALS[5], Grant(Stream.TRADES, "Write")
     kafka = await granted(principal)
     await problems_once(kafka, lambda found: not found)
@@ -264,13 +264,13 @@ async def test_a_refused_topic_holds_up_no_other(
     durable: list[int] = []
     running = asyncio.create_task(watch.run())
     try:
-        publisher.publish(Outgoing(Stream.TRADES, b"k", b"0", 1))
+        publisher.publish(OutgoingRecord(Stream.TRADES, b"k", b"0", 1))
         await until(lambda: bool(watch.missing_grants() and publisher._producers.current) and not publisher._broken, 20)
         renewals = publisher.renewals
         for number in range(100):
-            publisher.publish(Outgoing(Stream.TRADES, b"k", b"%d" % number, 1))
+            publisher.publish(OutgoingRecord(Stream.TRADES, b"k", b"%d" % number, 1))
             note = partial(durable.append, number)
-            publisher.publish(Outgoing(Stream.ORDERS, b"k", b"1", 1, when_durable=note))
+            publisher.publish(OutgoingRecord(Stream.ORDERS, b"k", b"1", 1, when_durable=note))
             await until(lambda: len(durable) == number + 1, 20)  # noqa: B023 - it is waited for at once
         assert publisher.renewals == renewals
         assert publisher.troubles

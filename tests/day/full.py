@@ -13,12 +13,13 @@ from bridge.config.limits import Limits
 from bridge.contract.commands import PLACE
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
-from bridge.core import orders, packed, route, standing
+from bridge.core import orders, packed
 from bridge.core.account import Account
 from bridge.core.now import Now
 from bridge.core.packed import RecentNumbers, digest
-from bridge.core.traffic import Outgoing, Push
-from bridge.kafka.lane import Lane
+from bridge.core.records import OutgoingRecord, Push
+from bridge.core.stream import published_states, route
+from bridge.kafka.topic_queue import TopicQueue
 
 OPEN_ORDERS = 5000
 
@@ -33,18 +34,18 @@ def fill_tables(account: Account, now: Now) -> None:
     """Fill what is remembered of trades and orders, with as many open orders as the README says."""
     listening = account.listening
     fill_numbers(listening._router._trades, route._TRADES_REMEMBERED_MAX)
-    fill_numbers(listening._standing._forgotten, standing._NAMES_REMEMBERED_MAX)
+    fill_numbers(listening._standing._forgotten, published_states._NAMES_REMEMBERED_MAX)
     listening._router._conflicts.update(digest(f"{n}") for n in range(route._CONFLICTS_REMEMBERED_MAX))
-    ended = max(orders._OVER_REMEMBERED_MAX, standing._OVER_REMEMBERED_MAX)
+    ended = max(orders._OVER_REMEMBERED_MAX, published_states._OVER_REMEMBERED_MAX)
     for n in range(OPEN_ORDERS + ended):
         row = order_row(f"17{n:014}", "OPEN" if n < OPEN_ORDERS else "FILLED", now.wall_ms, now.wall_ms)
-        account.received(Push("Orders", row, row), now)
+        account.on_frame(Push("Orders", row, row), now)
         account.drain()
     for n in range(orders._UNSHOWN_REMEMBERED_MAX):
-        account._orders.acked(f"16{n:014}", f"unshown-{n:018}", "BINANCE_PERP_ETH_USDT", now.wall_ms)
-        account._orders.amended(f"15{n:014}", now.wall_ms)
+        account._orders.note_ack(f"16{n:014}", f"unshown-{n:018}", "BINANCE_PERP_ETH_USDT", now.wall_ms)
+        account._orders.note_replace(f"15{n:014}", now.wall_ms)
     for n in range(orders._SUCCESSORS_REMEMBERED_MAX):
-        account._orders.succeeded(f"14{n:014}", f"13{n:014}")
+        account._orders.note_successor(f"14{n:014}", f"13{n:014}")
 
 
 def fill_answers(account: Account, now: Now) -> None:
@@ -60,14 +61,14 @@ def fill_answers(account: Account, now: Now) -> None:
         first += 1000
 
 
-def fill_buffer(lane: Lane) -> None:
+def fill_buffer(lane: TopicQueue) -> None:
     """Let as many pushes wait for Kafka as may."""
     n = 0
     while lane.event_bytes <= Limits().event_buffer_bytes_max:
         n += 1
         order_id, at_ms = f"17{n:014}", START.wall_ms + n
         value, name = order_row(order_id, "OPEN", at_ms, at_ms), f"order:{order_id}:OPEN:0:{at_ms}"
-        record = Outgoing(Stream.ORDERS, order_id.encode(), value, at_ms, name, received_boot_s=float(n))
+        record = OutgoingRecord(Stream.ORDERS, order_id.encode(), value, at_ms, name, received_boot_s=float(n))
         lane.add(record, epoch=1, now_s=float(n))
 
 
@@ -77,7 +78,7 @@ def main() -> None:
     terms = msgspec.structs.replace(TERMS, memory_bytes_max=Limits().memory_bytes_max)
     account = Account("ltp", "main", terms, epoch=1, start=0, durable_until_ms=0, now=now)
     read_clocks(account, now)
-    lane = Lane("ltp.main.orders")
+    lane = TopicQueue("ltp.main.orders")
     told = {"process": resident_mib()}
     fill_tables(account, now)
     told["with_tables"] = resident_mib()

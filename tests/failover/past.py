@@ -12,7 +12,7 @@ from rig import PLACE, Rig, command
 from bridge.contract.headers import EVENT_TYPES, event_headers, source
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream, group_name, topic_name
-from bridge.core.claims import Stored, encode
+from bridge.core.commands.claims import CommitMetadata, encode
 
 _OLDEST_S: Final = 3500
 _YOUNGEST_S: Final = 70
@@ -99,7 +99,7 @@ async def _commit(rig: Rig, topic: str, offset: int) -> None:
     await consumer.start()
     try:
         consumer.assign([partition])
-        metadata = encode(Stored(1, int(time.time() * 1000), ()), offset)
+        metadata = encode(CommitMetadata(1, int(time.time() * 1000), ()), offset)
         await consumer.commit({partition: OffsetAndMetadata(offset, metadata)})
     finally:
         await consumer.stop()

@@ -9,8 +9,8 @@ from outside import STOP_DEADLINE_S, Outside, Row, until
 
 from bridge.app import clock
 from bridge.contract.session import Cause
-from bridge.core.claims import decode
-from bridge.core.traffic import Push
+from bridge.core.commands.claims import decode
+from bridge.core.records import Push
 from bridge.errors import TermEnded, VenueUnreachable
 
 

@@ -9,7 +9,7 @@ from bridge.app import clock
 from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
-from bridge.core.traffic import Push
+from bridge.core.records import Push
 from bridge.errors import RowNotUnderstood, VenueRefused, VenueUnreachable
 
 HOUR_MS = 3_600_000
@@ -83,8 +83,8 @@ async def test_a_row_that_cannot_be_read_holds_no_sweep_up() -> None:
 
 async def test_an_order_whose_push_is_overdue_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """What REST tells of it is on `orders`; a venue that does not answer is not asked again."""
-    monkeypatch.setattr("bridge.core.overdue._OVERDUE_MS", 0)
-    monkeypatch.setattr("bridge.flow.recovery._OVERDUE_LOOK_S", 0.02)
+    monkeypatch.setattr("bridge.core.stream.overdue_pushes._OVERDUE_MS", 0)
+    monkeypatch.setattr("bridge.flow.recovery_sweeps._OVERDUE_LOOK_S", 0.02)
     outside = Outside(rest_lag_s=0.1, audit_period_s=60)
     async with outside.running():
         await outside.closed(1)
@@ -100,7 +100,7 @@ async def test_an_order_whose_push_is_overdue_is_asked_for(monkeypatch: pytest.M
 
 async def test_executions_that_an_order_lacks_are_asked_for_and_published(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once REST must know them, and in a gap; the session goes on. A venue that does not answer is asked again."""
-    monkeypatch.setattr("bridge.flow.recovery._OVERDUE_LOOK_S", 0.02)
+    monkeypatch.setattr("bridge.flow.recovery_sweeps._OVERDUE_LOOK_S", 0.02)
     outside = Outside(rest_lag_s=0.1, audit_period_s=60)
     async with outside.running():
         await outside.closed(1)
@@ -135,7 +135,7 @@ async def test_a_list_that_is_too_long_is_asked_for_in_parts() -> None:
 
 async def test_a_venue_that_does_not_answer_for_minutes_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, however often it is asked."""
-    monkeypatch.setattr("bridge.flow.recovery._STALLED_S", 0.5)
+    monkeypatch.setattr("bridge.flow.recovery_sweeps._STALLED_S", 0.5)
     outside = Outside()
     outside.venue.rest_trouble = VenueUnreachable("HTTP 503")
     async with outside.running(ready=False):
@@ -166,7 +166,7 @@ async def test_a_venue_that_contradicts_itself_ends_only_so_many_sessions(monkey
             outside.venue.trades.append(trade_push("theirs", transactionId=str(times), createAt=str(at_ms)))
         await outside.closed(5)
         assert outside.topics.session_events("alarm.cleared") == []
-        monkeypatch.setattr("bridge.flow.recovery._RENEWALS_S", 0.0)
+        monkeypatch.setattr("bridge.flow.recovery_sweeps._RENEWALS_S", 0.0)
         await until(lambda: outside.topics.session_events("alarm.cleared"))
         causes = [gap["cause"] for gap in outside.topics.session_events("gap.closed")]
     assert causes == ["first_start", *["pushes_missed"] * 4]

@@ -9,9 +9,9 @@ from bridge.app import clock
 from bridge.contract import headers as names
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
-from bridge.core.claims import Stored, decode, encode
+from bridge.core.commands.claims import CommitMetadata, decode, encode
+from bridge.core.records import CommandRecord, OutgoingRecord
 from bridge.core.replay import ReplayedResults
-from bridge.core.traffic import CommandRecord, Outgoing
 from bridge.errors import ForeignMember
 
 RESULT = Result(command_id="a", command_offset=3, outcome=Outcome.ACCEPTED, answered_at=1, action="place_order")
@@ -65,7 +65,7 @@ async def test_a_dead_letter_is_answered() -> None:
     outside.group.write(b"buy low")
     async with outside.running():
         await until(lambda: outside.group.committed.offset == 1)
-    outside.group.committed = Committed(0, encode(Stored(1, 0, ()), 0))
+    outside.group.committed = Committed(0, encode(CommitMetadata(1, 0, ()), 0))
     async with outside.running():
         await until(lambda: outside.group.committed.offset == 1)
     assert len([one for one in outside.topics.said() if one.stream is Stream.DEAD_LETTERS]) == 1
@@ -75,7 +75,7 @@ async def test_a_claimed_command_is_asked_about_and_not_sent() -> None:
     """What a predecessor claimed and left without a result is `unknown`; what it did not claim is sent."""
     outside = Outside()
     outside.group.write(place("p0"), place("p1"))
-    outside.group.committed = Committed(0, encode(Stored(6, 0, (0,)), 0))
+    outside.group.committed = Committed(0, encode(CommitMetadata(6, 0, (0,)), 0))
     async with outside.running():
         await until(lambda: outside.topics.outcomes("p1") == ["accepted"])
     assert outside.topics.outcomes("p0") == ["unknown"]
@@ -115,7 +115,7 @@ async def test_commands_older_than_what_results_still_hold_are_passed_over(*, tr
     outside.group.write(place("p0"))
     late = msgspec.structs.replace(RESULT, command_id="p9", command_offset=9)
     outside.topics.begin_epoch(1)
-    outside.topics.publish(Outgoing(Stream.RESULTS, b"p9", msgspec.json.encode(late), clock().wall_ms))
+    outside.topics.publish(OutgoingRecord(Stream.RESULTS, b"p9", msgspec.json.encode(late), clock().wall_ms))
     outside.topics.release()
     outside.group.log[0] = msgspec.structs.replace(outside.group.log[0], timestamp_ms=5)
     words = [] if trimmed else ["unknown", "not_found"]

@@ -13,7 +13,7 @@ from outside import Outside, until
 from bridge.app import clock
 from bridge.config import Account, Endpoint
 from bridge.flow import key_files
-from bridge.flow.term import Parts
+from bridge.flow.term import TermDependencies
 from bridge.ltp.rest import RestClient
 
 _PACED_S = 60
@@ -82,7 +82,7 @@ async def test_a_rotation_that_goes_wrong_ends_no_term(tmp_path: Path) -> None:
         out = Outside(rest_lag_s=0.1, audit_period_s=0.2)
         made = out._parts
 
-        def parts(member: Any) -> Parts:  # noqa: ANN401 - the group's member of the tests
+        def parts(member: Any) -> TermDependencies:  # noqa: ANN401 - the group's member of the tests
             return msgspec.structs.replace(made(member), rest=rest)
 
         out.flow._parts = parts

@@ -8,8 +8,8 @@ from outside import Outside, Tail, until
 
 from bridge.app import clock
 from bridge.contract.topics import Stream
-from bridge.core.claims import Stored, encode
-from bridge.core.traffic import Outgoing, Push
+from bridge.core.commands.claims import CommitMetadata, encode
+from bridge.core.records import OutgoingRecord, Push
 from bridge.errors import ClusterUnreachable
 
 ORDER = {"orderId": "17", "clientOrderId": "c17", "sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "LIMIT"}
@@ -19,13 +19,13 @@ GAP = {"at": 1, "gapId": "1-1", "fromMs": 1, "cause": "stopped"}
 CLOSED = {"toMs": 2, "recovered": {}, "lost": []}
 
 
-def said(stream: Stream, key: bytes, name: str, value: dict[str, object] | None) -> Outgoing:
+def said(stream: Stream, key: bytes, name: str, value: dict[str, object] | None) -> OutgoingRecord:
     """Return a record of the owner before, whose caller wanted a header back."""
     text = None if value is None else json.dumps(value).encode()
-    return Outgoing(stream, key, text, clock().wall_ms, name, headers=[("correlation_id", b"7")])
+    return OutgoingRecord(stream, key, text, clock().wall_ms, name, headers=[("correlation_id", b"7")])
 
 
-def story(word: str, gap: dict[str, object], result: str, position: dict[str, object] | None) -> list[Outgoing]:
+def story(word: str, gap: dict[str, object], result: str, position: dict[str, object] | None) -> list[OutgoingRecord]:
     """Return one record of each kind."""
     return [
         said(Stream.ORDERS, b"17", f"order:{word}", {**ORDER, "orderState": word, "updateAt": "1700000000000"}),
@@ -35,7 +35,7 @@ def story(word: str, gap: dict[str, object], result: str, position: dict[str, ob
     ]
 
 
-def both_ends() -> tuple[list[Outgoing], list[Outgoing]]:
+def both_ends() -> tuple[list[OutgoingRecord], list[OutgoingRecord]]:
     """Return the story's beginning, and its end."""
     return (
         story("OPEN", {"type": "gap.opened", "detail": ""}, "unknown", dict(POSITION)),
@@ -71,21 +71,21 @@ async def test_what_came_late_before_a_takeover_is_followed_by_the_truth_again()
     assert [gap["gapId"] for gap in outside.topics.session_events("gap.closed")].count("1-1") == 2
 
 
-def what_is_said(records: list[Outgoing]) -> dict[Stream, tuple[bytes | None, bytes, bytes | None]]:
+def what_is_said(records: list[OutgoingRecord]) -> dict[Stream, tuple[bytes | None, bytes, bytes | None]]:
     """Return what a reader finds of these records."""
     return {one.stream: (one.value, (one.event_id or "").encode(), b"7") for one in records}
 
 
-def an_owner_before(outside: Outside, *records: Outgoing) -> None:
+def an_owner_before(outside: Outside, *records: OutgoingRecord) -> None:
     """Let an owner of epoch 1 have published these."""
     outside.topics.begin_epoch(1)
     for record in records:
         outside.topics.publish(record)
     outside.topics.release()
-    outside.group.commit(0, encode(Stored(1, clock().wall_ms, ()), 0))
+    outside.group.commit(0, encode(CommitMetadata(1, clock().wall_ms, ()), 0))
 
 
-async def publish_and_deliver_late(outside: Outside, new: list[Outgoing], late: list[Outgoing]) -> None:
+async def publish_and_deliver_late(outside: Outside, new: list[OutgoingRecord], late: list[OutgoingRecord]) -> None:
     """Let the owner publish, and what the owner before has published stand behind it as well."""
     for record in new:
         outside.topics.publish(record)

@@ -10,9 +10,9 @@ from outside import Outside, Row, until
 from bridge.app import clock
 from bridge.contract.results import Outcome
 from bridge.contract.topics import STATE_STREAMS, Stream
-from bridge.core.claims import Stored, decode, encode
+from bridge.core.commands.claims import CommitMetadata, decode, encode
 from bridge.core.replay import ReplayedStates
-from bridge.core.sweep import ARCHIVE_REACH_MS
+from bridge.core.stream.sweep import ARCHIVE_REACH_MS
 from bridge.errors import VenueUnreachable
 
 WEEK_S = 8 * 24 * 3600
@@ -109,7 +109,7 @@ async def test_offsets_and_results_that_expired_leave_the_epoch_growing() -> Non
     """After an idle week the compacted topics still hold old epochs: readers must not take the new ones for void."""
     outside = Outside(rest_lag_s=0.2, audit_period_s=0.3, skew_bound_s=0.1)
     outside.venue.holdings = [position("3")]
-    outside.group.commit(0, encode(Stored(56, 0, ()), 0))
+    outside.group.commit(0, encode(CommitMetadata(56, 0, ()), 0))
     async with outside.running():
         await outside.closed(1)
     assert 57 == outside.member.epoch
@@ -200,7 +200,7 @@ async def test_a_commit_that_a_mirror_copied_to_another_offset_claims_nothing_th
     outside = Outside(late_landing_s=0.3, rest_lag_s=0.1)
     outside.group.begin = 97
     outside.group.write(*(fresh(place(f"p{n}")) for n in range(97, 104)))
-    outside.group.commit(97, encode(Stored(7, 1, (100, 103)), 100))
+    outside.group.commit(97, encode(CommitMetadata(7, 1, (100, 103)), 100))
     async with outside.running():
         await until(lambda: all(len(terminal(outside, f"p{n}")) == 1 for n in range(97, 104)))
     assert [] == outside.venue.actions("place_order")
@@ -232,7 +232,7 @@ async def test_a_group_whose_offset_was_set_before_its_first_owner_is_in_doubt()
 async def test_where_all_topics_were_made_again_the_epoch_goes_on_from_the_clock() -> None:
     """Nothing tells of the owner before, but whoever has seen them deleted knows that there may have been one."""
     outside = Outside(rest_lag_s=0.2, audit_period_s=0.3)
-    outside.group.commit(0, encode(Stored(56, 0, ()), 0))
+    outside.group.commit(0, encode(CommitMetadata(56, 0, ()), 0))
     async with outside.running():
         await outside.closed(1)
     outside.lose_records(*Stream, trimmed=False)

@@ -8,7 +8,7 @@ from outside import Outside, until
 from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.errors import KafkaTrouble, LoginRefused, VenueRefused, VenueUnreachable
-from bridge.flow.account import Phase
+from bridge.flow.supervisor import Phase
 
 Step = Callable[[Outside], object]
 

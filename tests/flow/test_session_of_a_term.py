@@ -11,10 +11,10 @@ from outside import Outside, Row, Session, Topics, Venue, until
 from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
-from bridge.core.claims import decode
-from bridge.core.traffic import Answer, Push, Unreadable
+from bridge.core.commands.claims import decode
+from bridge.core.records import Answer, InvalidFrame, Push
 from bridge.errors import VenueRefused, VenueUnreachable
-from bridge.flow.events import ON_THE_WAY_S, Events
+from bridge.flow.venue_listener import ON_THE_WAY_S, VenueListener
 
 ASSET = b'{"exchangeType":"BINANCE","coin":"USDT","balance":"1"}'
 
@@ -99,7 +99,7 @@ async def test_a_gap_begins_at_the_oldest_event_that_is_not_durable() -> None:
         outside.venue.session.heard(asset_push())
         pending_boot_s = outside.topics.oldest_pending_boot_s()
         await asyncio.sleep(0.02)
-        outside.venue.session.heard_boot_s = clock().mono
+        outside.venue.session.heard_boot_s = clock().boot_s
         outside.venue.session.drop(Cause.LINK_FAILED, "cut")
         await until(lambda: len(outside.topics.session_events("gap.opened")) == 2)
         commits = len(outside.group.commits)
@@ -199,7 +199,7 @@ async def test_an_answer_that_is_nobodys_changes_nothing() -> None:
     async with outside.running():
         outside.venue.session.heard(Answer("nobodys", "place_order", 200000, "", "1", None))
         outside.venue.session.heard(Answer(None, "error", 1000, "", None, None))
-        outside.venue.session.heard(Unreadable(b"}{", "not JSON"))
+        outside.venue.session.heard(InvalidFrame(b"}{", "not JSON"))
         outside.group.write(place("p1"))
         await until(lambda: outside.topics.outcomes("p1") == ["accepted"])
     (odd,) = [one.value for one in outside.topics.said() if one.stream is Stream.UNRECOGNIZED]
@@ -212,13 +212,13 @@ async def test_no_commit_says_that_a_time_to_come_is_durable(wrong_ms: int) -> N
     """The wall clock was wrong at the login, at the last frame and at the oldest event that waits, and is right now."""
     one, topics = OneRecovery(ended_ms=0), Topics()
     topics.hold = True
-    events = Events("main", one.account, topics, wake=lambda: None, on_login=lambda _: None, began_ms=0)
+    events = VenueListener("main", one.account, topics, wake=lambda: None, on_login=lambda _: None, began_ms=0)
     events.session = Session(Venue(), events)
     assert events.durable_until_ms(one.now) == 0
     one.set_clock(wrong_ms)
     events.logged_in("az4", one.now)
     one.wait(30)
-    events.session.heard_boot_s = one.now.mono
+    events.session.heard_boot_s = one.now.boot_s
     one.set_clock(-wrong_ms)
     one.wait(5)
     assert events.durable_until_ms(one.now) == one.now.wall_ms - 6000
@@ -227,5 +227,5 @@ async def test_no_commit_says_that_a_time_to_come_is_durable(wrong_ms: int) -> N
     one.set_clock(-wrong_ms)
     one.wait(5)
     assert events.durable_until_ms(one.now) == one.now.wall_ms - 11_000
-    events.session.heard_boot_s = one.now.mono
+    events.session.heard_boot_s = one.now.boot_s
     assert events.durable_until_ms(one.now) == one.now.wall_ms - 6000

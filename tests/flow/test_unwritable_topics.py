@@ -6,7 +6,7 @@ from outside import Outside, until
 
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
-from bridge.core.traffic import Push
+from bridge.core.records import Push
 
 MARGIN_CALL = json.dumps({"exchangeType": "BINANCE", "uniMMR": "1.1"}).encode()
 

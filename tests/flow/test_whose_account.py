@@ -8,9 +8,9 @@ from outside import Outside, until
 from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
-from bridge.core.claims import Origin, decode
+from bridge.core.commands.claims import Origin, decode
 from bridge.errors import LoginRefused
-from bridge.flow.account import Phase
+from bridge.flow.supervisor import Phase
 
 
 def balance(portfolio_id: str) -> bytes:

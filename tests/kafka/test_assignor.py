@@ -5,7 +5,7 @@ from functools import partial
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 
-from bridge.kafka.assignor import KeepOwner
+from bridge.kafka.assignor import StickyOwnerAssignor
 
 TOPIC = "ltp.main.commands"
 
@@ -20,8 +20,8 @@ class OnePartition(ClusterMetadata):  # type: ignore[misc] # aiokafka publishes 
 
 def owner_among(**epochs: int) -> list[str]:
     """Assign among members that own the given epochs, and name who got the partition."""
-    members = {name: KeepOwner(partial(int, epoch)).metadata([TOPIC]) for name, epoch in epochs.items()}
-    given = KeepOwner(lambda: 0).assign(OnePartition(), members)
+    members = {name: StickyOwnerAssignor(partial(int, epoch)).metadata([TOPIC]) for name, epoch in epochs.items()}
+    given = StickyOwnerAssignor(lambda: 0).assign(OnePartition(), members)
     assert set(epochs) == set(given)
     return [name for name, assignment in given.items() if assignment.partitions()]
 
@@ -40,8 +40,8 @@ def test_foreign_user_data_owns_nothing() -> None:
     """A member whose user data is not ours owns no epoch, and the assignment goes on."""
     members = {
         "a": ConsumerProtocolMemberMetadata(0, [TOPIC], b"?"),
-        "b": KeepOwner(lambda: 1).metadata([TOPIC]),
+        "b": StickyOwnerAssignor(lambda: 1).metadata([TOPIC]),
         "c": ConsumerProtocolMemberMetadata(0, ["other"], b""),
     }
-    given = KeepOwner(lambda: 0).assign(OnePartition(), members)
+    given = StickyOwnerAssignor(lambda: 0).assign(OnePartition(), members)
     assert {"a": 0, "b": 1, "c": 0} == {name: len([p for _, p in one.assignment if p]) for name, one in given.items()}

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from bridge.app import clock
 from bridge.config import Kafka
 from bridge.contract.topics import Stream
-from bridge.core.traffic import CommandRecord, Outgoing
+from bridge.core.records import CommandRecord, OutgoingRecord
 from bridge.kafka.membership import Membership
 from bridge.kafka.publisher import Publisher
 
@@ -14,7 +14,7 @@ Members = Callable[..., Membership]
 MakeTopics = Callable[..., Awaitable[None]]
 Write = Callable[..., Awaitable[list[int]]]
 Until = Callable[..., Awaitable[None]]
-RESULT = Outgoing(Stream.RESULTS, b"key", b"{}", 1_700_000_000_000)
+RESULT = OutgoingRecord(Stream.RESULTS, b"key", b"{}", 1_700_000_000_000)
 STAMPED = {"message_timestamp_type": "LogAppendTime"}
 
 
@@ -29,7 +29,7 @@ async def test_an_acknowledgement_tells_the_brokers_time(kafka: Kafka, make_topi
     publisher = _publisher(kafka)
     await publisher.start()
     try:
-        publisher.publish(Outgoing(Stream.ORDERS, b"key", b"{}", 1_700_000_000_000))
+        publisher.publish(OutgoingRecord(Stream.ORDERS, b"key", b"{}", 1_700_000_000_000))
         assert await publisher.flush(10)
         before = publisher.clock_reading
         publisher.publish(RESULT)
@@ -60,7 +60,7 @@ async def test_a_command_is_told_from_when_on_it_may_be(
         while not records:
             records += await owner.poll(0.5)
         assert records[0].absent_boot_s == float("-inf")
-        before_s = clock().mono
+        before_s = clock().boot_s
         assert owner._intake is not None
         while owner._intake._absence.absent_boot_s < before_s:
             await owner.poll(0.2)
@@ -68,6 +68,6 @@ async def test_a_command_is_told_from_when_on_it_may_be(
         while len(records) < 2:
             records += await owner.poll(0.5)
     new, now = records[1], clock()
-    assert before_s <= new.absent_boot_s <= now.mono
-    appended_boot_s = now.mono + (new.timestamp_ms - now.wall_ms) / 1000
+    assert before_s <= new.absent_boot_s <= now.boot_s
+    appended_boot_s = now.boot_s + (new.timestamp_ms - now.wall_ms) / 1000
     assert new.absent_boot_s <= appended_boot_s + 0.005

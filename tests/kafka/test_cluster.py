@@ -12,7 +12,7 @@ import pytest
 
 from bridge.config import Kafka
 from bridge.errors import ConfigError
-from bridge.kafka.cluster import assert_fast, client_options, likely_cause
+from bridge.kafka.cluster import client_options, likely_cause, require_c_extension
 
 SECRET = "correct-horse"
 AUTHORITY = """\
@@ -106,8 +106,8 @@ def test_client_does_not_repeat_itself(caplog: pytest.LogCaptureFixture) -> None
 
 def test_missing_extension_is_told() -> None:
     """With the C extension nothing is said; without it the start fails and says what to do."""
-    assert_fast()
-    code = "from bridge.kafka.cluster import assert_fast; assert_fast()"
+    require_c_extension()
+    code = "from bridge.kafka.cluster import require_c_extension; require_c_extension()"
     slow = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", code],
         env={**os.environ, "AIOKAFKA_NO_EXTENSIONS": "1"},

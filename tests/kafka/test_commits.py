@@ -10,7 +10,7 @@ from aiokafka import errors as kafka_errors
 from bridge.config import Kafka
 from bridge.contract.topics import Stream
 from bridge.errors import CommitInterrupted, KafkaTrouble, TermEnded
-from bridge.kafka import inside
+from bridge.kafka import aiokafka_internals
 from bridge.kafka.membership import Committed, Membership
 
 Members = Callable[..., Membership]
@@ -29,9 +29,9 @@ async def owner_of(kafka: Kafka, make_topics: MakeTopics, member_of: Members) ->
     return member
 
 
-async def raw_commit(member: Membership, generation: inside.Generation, metadata: str) -> None:
+async def raw_commit(member: Membership, generation: aiokafka_internals.Generation, metadata: str) -> None:
     """Commit as the given generation, whatever the member knows by now."""
-    await inside.commit_in_generation(member._consumer, generation, member._partition, 0, metadata)
+    await aiokafka_internals.commit_in_generation(member._consumer, generation, member._partition, 0, metadata)
 
 
 async def test_old_generation_is_refused(
@@ -39,13 +39,13 @@ async def test_old_generation_is_refused(
 ) -> None:
     """A commit of the generation before is refused by the coordinator, and what is stored does not change."""
     owner = await owner_of(kafka, make_topics, member_of)
-    before = inside.current_generation(owner._consumer)
+    before = aiokafka_internals.current_generation(owner._consumer)
     await asyncio.gather(member_of(kafka).join(), until(lambda: owner.generation > before.number))
     await until(lambda: owner.owned)
     with pytest.raises(kafka_errors.IllegalGenerationError):
         await raw_commit(owner, before, "of an old generation")
     with pytest.raises(kafka_errors.UnknownMemberIdError):
-        await raw_commit(owner, inside.Generation("nobody", owner.generation), "of a stranger")
+        await raw_commit(owner, aiokafka_internals.Generation("nobody", owner.generation), "of a stranger")
     assert Committed(0, "first") == await owner.committed()
 
 

@@ -16,7 +16,7 @@ from bridge.kafka import credentials
 from bridge.kafka.cluster import client_options, likely_cause
 from bridge.kafka.credentials import WAITS_S, CredentialGate, LoginHeldBack
 from bridge.kafka.preflight import reach_cluster
-from bridge.kafka.producer import Trouble, connect
+from bridge.kafka.producer import ThrottledReport, connect
 from bridge.kafka.rebootstrap import follow_bootstrap_servers
 from bridge.kafka.tail import read_tail
 
@@ -107,7 +107,7 @@ async def test_one_password_is_tried_once_by_all_clients(
 ) -> None:
     """Admin client, producer, consumer and the search for the cause, again and again at three brokers: one attempt."""
     told: list[str] = []
-    producing = asyncio.create_task(connect(kafka, ["t"], Trouble(told.append)))
+    producing = asyncio.create_task(connect(kafka, ["t"], ThrottledReport(told.append)))
     try:
         for _ in range(3):
             with pytest.raises(ClusterUnreachable, match="refused the password of ltp-bridge once"):

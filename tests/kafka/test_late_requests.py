@@ -11,7 +11,7 @@ from proxy import PRODUCE, KafkaProxy
 from bridge.config import Kafka
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.late_records import publish_again
-from bridge.core.traffic import Outgoing
+from bridge.core.records import OutgoingRecord
 from bridge.flow.replay import TopicReplay
 from bridge.kafka.publisher import Publisher
 from bridge.kafka.tail import Take, read_last, read_tail
@@ -50,9 +50,9 @@ async def publisher(
     return make
 
 
-def told(stream: Stream, word: str) -> Outgoing:
+def told(stream: Stream, word: str) -> OutgoingRecord:
     """Return a record that says something of the one key of these tests."""
-    return Outgoing(stream, b"17", json.dumps(word).encode(), 1_700_000_000_000, f"17:{word}")
+    return OutgoingRecord(stream, b"17", json.dumps(word).encode(), 1_700_000_000_000, f"17:{word}")
 
 
 def words(records: list[ConsumerRecord]) -> list[str]:

@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream, topic_name
-from bridge.core.traffic import Outgoing
+from bridge.core.records import OutgoingRecord
 from bridge.errors import ClusterUnreachable, TermEnded
 from bridge.kafka.membership import Membership
 from bridge.kafka.producer import MAX_RECORD_BYTES
@@ -28,10 +28,10 @@ Publishers = Callable[..., Awaitable[Publisher]]
 PUBLISHED = [stream for stream in Stream if stream is not Stream.COMMANDS]
 
 
-def order(number: int, *, stream: Stream = Stream.ORDERS, size: int = 0, **more: object) -> Outgoing:
+def order(number: int, *, stream: Stream = Stream.ORDERS, size: int = 0, **more: object) -> OutgoingRecord:
     """Make a record whose value names its number."""
     value = json.dumps({"n": number, "pad": "x" * size}).encode()
-    return Outgoing(stream, b"key", value, 1_700_000_000_000, **more)  # type: ignore[arg-type] # a test's own keywords
+    return OutgoingRecord(stream, b"key", value, 1_700_000_000_000, **more)  # type: ignore[arg-type] # a test's own keywords
 
 
 def numbers(records: list[ConsumerRecord]) -> list[int]:
@@ -64,8 +64,10 @@ async def test_record_as_published(
     await make_topics(kafka, *PUBLISHED)
     publisher = await publisher_of(kafka)
     before = int(time.time() * 1000)
-    publisher.publish(Outgoing(Stream.ORDERS, b"42", b'{"a":1}', 1_700_000_000_000, "the-id", headers=(("h", b"1"),)))
-    publisher.publish(Outgoing(Stream.POSITIONS, b"S", None, 1_700_000_000_000, recovered=True))
+    publisher.publish(
+        OutgoingRecord(Stream.ORDERS, b"42", b'{"a":1}', 1_700_000_000_000, "the-id", headers=(("h", b"1"),))
+    )
+    publisher.publish(OutgoingRecord(Stream.POSITIONS, b"S", None, 1_700_000_000_000, recovered=True))
     assert await publisher.flush(5)
     (record,) = await read_all(kafka, orders_of(kafka))
     assert (b"42", b'{"a":1}') == (record.key, record.value)
@@ -163,7 +165,7 @@ async def test_oversize_record_harms_nothing(
 ) -> None:
     """A record above the limit is named and done with, in its turn; the records around it are published."""
     await make_topics(kafka, *PUBLISHED)
-    oversize: list[Outgoing] = []
+    oversize: list[OutgoingRecord] = []
     told: list[int] = []
     publisher = await publisher_of(kafka, on_oversize=oversize.append)
     sizes = (10, MAX_RECORD_BYTES - 2_000, 10, MAX_RECORD_BYTES, 10)
@@ -181,7 +183,7 @@ async def test_record_too_large_for_its_topic(
     """Where a topic takes less than we thought, the refused batch is taken apart and only the large record is lost."""
     await make_topics(kafka, Stream.ORDERS, max_message_bytes="4000")
     await make_topics(kafka, *(stream for stream in PUBLISHED if stream is not Stream.ORDERS))
-    oversize: list[Outgoing] = []
+    oversize: list[OutgoingRecord] = []
     publisher = await publisher_of(kafka, on_oversize=oversize.append)
     for number in range(40):
         publisher.publish(order(number, size=5000 if number == 17 else 10))

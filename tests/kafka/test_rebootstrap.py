@@ -8,7 +8,7 @@ from moving import MovingCluster
 
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, topic_name
-from bridge.core.traffic import CommandRecord, Outgoing
+from bridge.core.records import CommandRecord, OutgoingRecord
 from bridge.kafka.membership import Membership
 from bridge.kafka.publisher import Publisher
 
@@ -66,10 +66,10 @@ async def test_the_publisher_goes_on_when_all_brokers_have_moved(
     await publisher.start()
     try:
         publisher.begin_epoch(1)
-        publisher.publish(Outgoing(stream=Stream.RESULTS, key=b"k", value=b"{}", time_ms=0))
+        publisher.publish(OutgoingRecord(stream=Stream.RESULTS, key=b"k", value=b"{}", time_ms=0))
         assert await publisher.flush(DEADLINE_S)
         await cluster.move()
-        publisher.publish(Outgoing(stream=Stream.RESULTS, key=b"k", value=b"{}", time_ms=0))
+        publisher.publish(OutgoingRecord(stream=Stream.RESULTS, key=b"k", value=b"{}", time_ms=0))
         assert await publisher.flush(DEADLINE_S)
     finally:
         await publisher.stop(1)

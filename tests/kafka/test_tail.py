@@ -13,7 +13,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream, topic_name
-from bridge.core.traffic import CommandRecord
+from bridge.core.records import CommandRecord
 from bridge.errors import ClusterUnreachable, KafkaTrouble
 from bridge.kafka.tail import TailRecord, read_commands, read_tail
 

@@ -12,12 +12,12 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, topic_name
+from bridge.core.records import OutgoingRecord
 from bridge.core.topic_losses import LostTopic
-from bridge.core.traffic import Outgoing
 from bridge.kafka import publisher as publisher_room
 from bridge.kafka import topic_watch
 from bridge.kafka.preflight import check_topics, reach_cluster
-from bridge.kafka.producer import Trouble, connect
+from bridge.kafka.producer import ThrottledReport, connect
 from bridge.kafka.publisher import Publisher
 from bridge.kafka.topic_making import Configs, read_configs
 from bridge.kafka.topic_watch import TopicWatch
@@ -60,7 +60,7 @@ def delete(admin_of: AdminOf) -> Delete:
 
 @asynccontextmanager
 async def watched(
-    kafka: Kafka, timing: Timing, on_oversize: Callable[[Outgoing], None] = print
+    kafka: Kafka, timing: Timing, on_oversize: Callable[[OutgoingRecord], None] = print
 ) -> AsyncIterator[tuple[TopicWatch, Publisher]]:
     """Have a publisher of the account and a watch beside it, which has looked once."""
     looks: list[Mapping[str, str]] = []
@@ -84,9 +84,9 @@ async def watched(
         await publisher.stop(0)
 
 
-def record(stream: Stream, value: bytes) -> Outgoing:
+def record(stream: Stream, value: bytes) -> OutgoingRecord:
     """Make a record."""
-    return Outgoing(stream, b"OKX:USDT", value, 1_700_000_000_000)
+    return OutgoingRecord(stream, b"OKX:USDT", value, 1_700_000_000_000)
 
 
 async def configs_of(kafka: Kafka, stream: Stream) -> Configs:
@@ -194,7 +194,7 @@ async def test_without_the_right_to_make_topics_it_is_said_until_somebody_has(
         assert "does not exist any more; make it again: kafka-topics.sh" in lost.problem
         await until(lambda: publisher.troubles == [lost.problem] and not publisher.healthy, 20)
         published = []
-        publisher.publish(Outgoing(Stream.TRADES, b"k", b"1", 1, when_durable=lambda: published.append(1)))
+        publisher.publish(OutgoingRecord(Stream.TRADES, b"k", b"1", 1, when_durable=lambda: published.append(1)))
         await until(lambda: bool(published), 5)
         await kafka_tool.run_told_command(lost.problem, made.bootstrap_servers)
         assert await publisher.flush(20)
@@ -245,7 +245,7 @@ async def test_no_topic_comes_into_being_because_we_ask_for_it(settings_for: Set
     try:
         kafka = settings_for(broker.bootstrap_servers)
         names = {topic_name(kafka.topic_prefix, "main", stream) for stream in Stream}
-        producer = await connect(kafka, names, Trouble(print))
+        producer = await connect(kafka, names, ThrottledReport(print))
         await producer.client.force_metadata_update()
         await producer.stop()
         assert len(await check_topics(kafka, timing, ["main"])) == len(Stream)
@@ -260,7 +260,7 @@ async def test_nothing_is_written_to_a_topic_that_would_not_keep_it(
     *, made: Kafka, timing: Timing, delete: Delete, make_topics: MakeTopics, until: Until, read_all: ReadAll
 ) -> None:
     """One that was made again with a limit of its own, or in two parts: the records wait, and none is passed over."""
-    lost: list[Outgoing] = []
+    lost: list[OutgoingRecord] = []
     strict = made.model_copy(update={"create_topics": False})
     trades, orders = (topic_name(made.topic_prefix, "main", stream) for stream in (Stream.TRADES, Stream.ORDERS))
     async with watched(strict, timing, lost.append) as (watch, publisher):

@@ -17,8 +17,8 @@ from bridge.app import clock
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.records import Received
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Received
 from bridge.ltp.connection import FRAME_BYTES_MAX
 from bridge.ltp.session import Session
 

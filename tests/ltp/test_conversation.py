@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.records import Answer, InvalidFrame, Push
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Answer, Push, Unreadable
 from bridge.ltp.protocol import EARLY_BYTES_MAX, EARLY_FRAMES_MAX, Conversation, LoggedIn, LoginDenied, Over
 
 ACCEPTED = b'{"id":null,"event":"login","code":0,"msg":"","data":null}'
@@ -88,7 +88,7 @@ def test_a_coded_frame_that_is_no_answer_to_the_login_refuses_nothing(greeting: 
     assert conversation.receive(greeting, at(1)) == []
     logged_in, told = conversation.receive(ACCEPTED, at(2))
     assert logged_in == LoggedIn()
-    assert isinstance(told, Answer | Unreadable)
+    assert isinstance(told, Answer | InvalidFrame)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_pushes_answers_and_the_unreadable_are_passed_on() -> None:
     conversation = live()
     answer = b'{"id":"1","event":"place_order","code":200000}'
     events = [event for raw in (PUSH, answer, b"?") for event in conversation.receive(raw, at(1))]
-    assert [Push, Answer, Unreadable] == [type(event) for event in events]
+    assert [Push, Answer, InvalidFrame] == [type(event) for event in events]
 
 
 @pytest.mark.parametrize("pong", [b'{"pong":1}', b"pong", b"PONG "])

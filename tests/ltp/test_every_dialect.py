@@ -13,11 +13,11 @@ from small_rest import read_all
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.topics import Stream
-from bridge.core.answers import Verdict, verdict
-from bridge.core.element import READ, Element
+from bridge.core.in_flight.ack_codes import AckClass, verdict
 from bridge.core.now import Now
 from bridge.core.orders import canonical_state
-from bridge.core.traffic import Answer, Push
+from bridge.core.records import Answer, Push
+from bridge.core.stream.venue_record import PARSERS, VenueRecord
 from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session
 from bridge.ltp.wire import encode_action
@@ -61,10 +61,10 @@ class Desk:
                 await self.notes.wait("received", len(self.notes.of("received")) + 1)
         return self.answers[request_id]
 
-    def elements(self, stream: Stream, channel: str) -> list[Element]:
+    def elements(self, stream: Stream, channel: str) -> list[VenueRecord]:
         """Return what a channel pushed, as the bridge reads it."""
         pushes = [one for one in self.notes.of("received") if isinstance(one, Push) and one.channel == channel]
-        return [READ[stream](bytes(one.data)) for one in pushes]
+        return [PARSERS[stream](bytes(one.data)) for one in pushes]
 
 
 @pytest_asyncio.fixture(loop_scope="session", params=ALL, ids=str)
@@ -114,18 +114,18 @@ async def rest(venue: Venue, account: Account, clock: Callable[[], Now]) -> Asyn
 async def test_every_action_is_answered_and_told(venue: Venue, desk: Desk) -> None:
     """Place, replace, cancel and cancel_orders are taken, a fault is refused, and pushes say what became of each."""
     placed = await desk.ask("place_order", **ORDER, clientOrderId="a1")
-    assert verdict(placed.code) is Verdict.TAKEN
+    assert verdict(placed.code) is AckClass.TAKEN
     assert placed.order_id
     assert placed.client_order_id == "a1"
     replaced = await desk.ask("replace_order", orderId=placed.order_id, replacePrice="11000")
     cancelled = await desk.ask("cancel_order", clientOrderId="a1")
-    assert {verdict(one.code) for one in (replaced, cancelled)} == {Verdict.TAKEN}
+    assert {verdict(one.code) for one in (replaced, cancelled)} == {AckClass.TAKEN}
     await desk.ask("place_order", **ORDER, clientOrderId="a2")
-    assert verdict((await desk.ask("cancel_orders", exchangeType="BINANCE")).code) is Verdict.TAKEN
+    assert verdict((await desk.ask("cancel_orders", exchangeType="BINANCE")).code) is AckClass.TAKEN
     refused = await desk.ask("place_order", **{**ORDER, "orderQty": "0.00001"}, clientOrderId="a3")
     general = venue.settings.dialect.action_failure == "older"
     assert (refused.code, verdict(refused.code)) == (
-        (60009, Verdict.IN_DOUBT) if general else (401013, Verdict.REFUSED)
+        (60009, AckClass.IN_DOUBT) if general else (401013, AckClass.REFUSED)
     )
     last = {one.key: one for one in desk.elements(Stream.ORDERS, "Orders")}
     states = {one.order.client_order_id: canonical_state(one.order.order_state) for one in last.values() if one.order}
@@ -136,7 +136,7 @@ async def test_every_action_is_answered_and_told(venue: Venue, desk: Desk) -> No
 async def test_a_name_is_taken_once(desk: Desk) -> None:
     """Whatever the code says, the second order of a name is not one that the venue took."""
     await desk.ask("place_order", **ORDER, clientOrderId="a1")
-    assert verdict((await desk.ask("place_order", **ORDER, clientOrderId="a1")).code) is not Verdict.TAKEN
+    assert verdict((await desk.ask("place_order", **ORDER, clientOrderId="a1")).code) is not AckClass.TAKEN
 
 
 async def test_what_rest_tells_is_what_was_pushed(
@@ -159,13 +159,17 @@ async def test_what_rest_tells_is_what_was_pushed(
     assert await rest.order(client_order_id="nowhere") is None
     trades = await read_all(rest.executions(None, since_ms))
     pushed = {one.identity: one for one in desk.elements(Stream.TRADES, "Trades")}
-    assert pushed.keys() == {READ[Stream.TRADES](row.raw).identity for row in trades}
-    assert {one.meaning for one in pushed.values()} == {READ[Stream.TRADES](row.raw).meaning for row in trades}
+    assert pushed.keys() == {PARSERS[Stream.TRADES](row.raw).identity for row in trades}
+    assert {one.compared_fields for one in pushed.values()} == {
+        PARSERS[Stream.TRADES](row.raw).compared_fields for row in trades
+    }
     (position,) = await read_all(rest.positions())
-    assert READ[Stream.POSITIONS](position).key == f"{ORDER['sym']}:NONE"
-    assert {one.key for one in desk.elements(Stream.POSITIONS, "Positions")} == {READ[Stream.POSITIONS](position).key}
-    assert "BINANCE:USDT" in {READ[Stream.ASSETS](row).key for row in await read_all(rest.assets())}
-    assert {READ[Stream.MARGIN_CALLS](row).key for row in await read_all(rest.account_risks())} == {
+    assert PARSERS[Stream.POSITIONS](position).key == f"{ORDER['sym']}:NONE"
+    assert {one.key for one in desk.elements(Stream.POSITIONS, "Positions")} == {
+        PARSERS[Stream.POSITIONS](position).key
+    }
+    assert "BINANCE:USDT" in {PARSERS[Stream.ASSETS](row).key for row in await read_all(rest.assets())}
+    assert {PARSERS[Stream.MARGIN_CALLS](row).key for row in await read_all(rest.account_risks())} == {
         "BINANCE",
         "OKX",
         "EDX",

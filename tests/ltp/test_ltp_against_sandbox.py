@@ -12,8 +12,8 @@ from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.login_refusals import KeyCheck
 from bridge.core.now import Now
+from bridge.core.records import Answer, Push, Received
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Answer, Push, Received
 from bridge.errors import LoginRefused, VenueRefused
 from bridge.ltp.rest import RestClient
 from bridge.ltp.session import CheckKey, Session

@@ -22,7 +22,7 @@ from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.login_refusals import KeyCheck
 from bridge.core.now import Now
-from bridge.core.traffic import Push, Received, Unreadable
+from bridge.core.records import InvalidFrame, Push, Received
 from bridge.errors import LoginRefused, VenueUnreachable
 from bridge.ltp.session import Session
 from bridge.ltp.signing import login_signature
@@ -90,12 +90,12 @@ async def test_login_and_pushes(venue: Venue, start: Start, notes: Notes, clock:
         push, odd = await notes.wait("received", 2)
         assert session.logged_in
         assert session.ready_to_write(clock())
-        assert abs(session.heard_boot_s - clock().mono) < 5
+        assert abs(session.heard_boot_s - clock().boot_s) < 5
         now = clock()
-        assert [session.login_due(now._replace(mono=now.mono + later_s)) for later_s in (0, 60)] == [False, True]
+        assert [session.login_due(now._replace(boot_s=now.boot_s + later_s)) for later_s in (0, 60)] == [False, True]
     assert isinstance(push, Push)
     assert push.data == b'{"n":1}'
-    assert isinstance(odd, Unreadable)
+    assert isinstance(odd, InvalidFrame)
     assert notes.events[0] == ("logged_in", "T")
     args = json.loads(logins[0].data)["args"]
     assert abs(int(args["timestamp"]) - time.time()) < 5
@@ -149,7 +149,7 @@ async def test_a_login_that_is_sent_back_is_passed_on_without_secrets(venue: Ven
     async with running(start(await venue(talk))):
         received = await notes.wait("received", 2)
     for event in received:
-        assert isinstance(event, Unreadable)
+        assert isinstance(event, InvalidFrame)
         assert b'"apiKey":"***"' in event.frame
         assert b'"sign":"***"' in event.frame
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.contract.pushes import OrderPush
-from bridge.core.sweep import ARCHIVE_REACH_MS
+from bridge.core.stream.sweep import ARCHIVE_REACH_MS
 from bridge.ltp.rest_pages import Listing
 from bridge.ltp.rest_reach import RECENT_REACH_MS, Span, spans
 from bridge.ltp.rows import OrderRow

@@ -90,10 +90,10 @@ def test_what_an_answer_says(text: str, outcome: str | None, code: int | None) -
     one = OneAccount()
     offset = sent(one, place("p"))
     answer = decode(text.replace("$id", one.written[-1].request_id).encode())
-    one.account.received(answer, one.now)  # type: ignore[arg-type] # an answer
+    one.account.on_frame(answer, one.now)  # type: ignore[arg-type] # an answer
     said = result(one, offset)
     assert (said and said.outcome.value, said and said.code) == (outcome, code)
-    assert (one.account.doubts.all() != []) == (outcome == "unknown")
+    assert (one.account.doubts.all_queries() != []) == (outcome == "unknown")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_an_answer_to_nobody_leaves_its_command_to_be_asked_about(text: str) -> 
     """It turns unknown when its time is over, and goes out no second time."""
     one = OneAccount()
     offset = sent(one, place("p"))
-    assert not one.account.received(decode(text.encode()), one.now)  # type: ignore[arg-type] # an answer
+    assert not one.account.on_frame(decode(text.encode()), one.now)  # type: ignore[arg-type] # an answer
     one.renew(one.terms.ack_timeout_s)
     said = result(one, offset)
     assert said is not None

@@ -9,7 +9,7 @@ from one_account import BTC, ORDER_ID, OneAccount, cancel, cancel_all, place, re
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.results import Result
 from bridge.contract.topics import Stream
-from bridge.core.traffic import Push
+from bridge.core.records import Push
 from bridge.ltp.wire import decode
 
 OTHER_ID = "1703213979739999"
@@ -41,7 +41,7 @@ def push(one: OneAccount, **fields: Any) -> None:  # noqa: ANN401 - any JSON
     }
     frame = decode(json.dumps({"channel": "Orders", "data": row}).encode())
     assert isinstance(frame, Push)
-    one.account.received(frame, one.now)
+    one.account.on_frame(frame, one.now)
 
 
 def sent(one: OneAccount, body: dict[str, Any]) -> int:
@@ -79,7 +79,9 @@ def test_a_state_in_every_spelling(state: str, *, live: bool) -> None:
     one.wait(1)
     one.lose_session()
     one.open_session()
-    asked = one.account.listening.recovery.unlisted(one.account.listening.recovery.begin(one.now), set(), one.now)
+    asked = one.account.listening.recovery.open_orders_not_listed(
+        one.account.listening.recovery.begin_sweep(one.now), set(), one.now
+    )
     assert [order.order_id for order in asked] == [ORDER_ID] * live
 
 
@@ -208,7 +210,7 @@ def test_a_command_in_doubt_is_not_written_at_the_other_tier(body: dict[str, Any
     offset = sent(one, body)
     one.lose_session()
     one.account.listening.logged_in("ha", one.now)
-    one.account.recovery_complete("ha", 0, one.account.listening.recovery.begin(one.now), 0, one.now)
+    one.account.recovery_complete("ha", 0, one.account.listening.recovery.begin_sweep(one.now), 0, one.now)
     one.renew(3)
     assert [written.offset for written in one.written].count(offset) == 1
     assert offset in [question.offset for question in one.ask()]
@@ -245,10 +247,10 @@ def test_what_happened_meanwhile_is_published_from_rest(price: str) -> None:
     one.wait(5)
     one.account.listening.logged_in("az4", one.now)
     for _ in range(2):
-        one.account.listening.recovery.take(
-            one.account.listening.recovery.begin(one.now), Stream.TRADES, [raw], one.now
+        one.account.listening.recovery.compare_rows(
+            one.account.listening.recovery.begin_sweep(one.now), Stream.TRADES, [raw], one.now
         )
-    one.account.received(Push("Trades", raw, raw), one.now)
+    one.account.on_frame(Push("Trades", raw, raw), one.now)
     trades = [record for record in one.drain() if record.stream is Stream.TRADES]
     assert [(record.value, record.recovered) for record in trades] == [(raw, True), (raw, False)]
     assert len({record.event_id for record in trades}) == 1

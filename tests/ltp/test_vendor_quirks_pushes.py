@@ -7,9 +7,9 @@ import pytest
 
 from bridge.contract.topics import Stream
 from bridge.core.now import Now
-from bridge.core.route import Router
-from bridge.core.standing import Standing
-from bridge.core.traffic import Outgoing, Push
+from bridge.core.records import OutgoingRecord, Push
+from bridge.core.stream.published_states import PublishedStates
+from bridge.core.stream.route import Router
 from bridge.ltp.wire import decode
 
 NOW = Now(10.0, 1_795_000_000_123)
@@ -43,14 +43,16 @@ ORDER_ID, POSITION_KEY, COIN = ORDER["orderId"], "BINANCE_PERP_BTC_USDT:NONE", "
 
 def router() -> Router:
     """Make a router that has published nothing; what it tells besides is passed over."""
-    return Router(Standing(3600, 5), lambda _push, _now: None, lambda _push, _now: None, lambda _detail, _now: None)
+    return Router(
+        PublishedStates(3600, 5), lambda _push, _now: None, lambda _push, _now: None, lambda _detail, _now: None
+    )
 
 
-def arrive(to: Router, channel: str, row: object) -> list[Outgoing]:
+def arrive(to: Router, channel: str, row: object) -> list[OutgoingRecord]:
     """Let a push arrive, as bytes."""
     push = decode(json.dumps({"channel": channel, "data": row}, indent=1).encode())
     assert isinstance(push, Push)
-    return to.route(push, NOW)
+    return to.route_push(push, NOW)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from small_rest import Serve
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
-from bridge.core.endpoints import Endpoints
+from bridge.core.endpoints import EndpointSelector
 from bridge.core.now import Now
-from bridge.core.traffic import Received
+from bridge.core.records import Received
 from bridge.ltp.connection import LinkEnded, connect
 from bridge.ltp.failover import begin_choice, takes_websockets
 from bridge.ltp.network import way_to_venue
@@ -31,7 +31,7 @@ PUSH = b'{"channel":"Orders","data":{"n":1}}'
 def make(account: Account, timing: Timing, clock: Callable[[], Now]) -> Make:
     """Return a function that makes a session for URLs, the first of which is preferred."""
 
-    def session(notes: Notes, *urls: str, choice: Endpoints | None = None) -> Session:
+    def session(notes: Notes, *urls: str, choice: EndpointSelector | None = None) -> Session:
         return Session(
             endpoints=[Endpoint(name=f"E{i}", ws_url=url, rest_url="http://localhost") for i, url in enumerate(urls)],
             account=account,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.traffic import Answer, Push, Unreadable
+from bridge.core.records import Answer, InvalidFrame, Push
 from bridge.ltp import wire
 from bridge.ltp.wire import Frame, LoginAnswer, Pong, decode, encode_action, encode_login, encode_ping
 
@@ -199,7 +199,7 @@ def test_odd_frames_that_are_understood(raw: bytes, expected: Frame) -> None:
 def test_what_is_not_of_the_protocol_is_unreadable_and_kept(raw: bytes) -> None:
     """Nothing raises, and the frame is there to be shown."""
     frame = decode(raw)
-    assert isinstance(frame, Unreadable)
+    assert isinstance(frame, InvalidFrame)
     assert raw == frame.frame
 
 
@@ -246,7 +246,7 @@ def test_words_of_the_venue_are_cut_to_what_anybody_reads() -> None:
 @pytest.mark.parametrize("code", [b"401009", b"200000"])
 def test_a_code_without_an_event_answers_nothing(code: bytes) -> None:
     """Even under a request of ours: nobody documents such a frame, and facts settle the request."""
-    assert isinstance(decode(b'{"id":"1x2x3","code":%s,"msg":"exists"}' % code), Unreadable)
+    assert isinstance(decode(b'{"id":"1x2x3","code":%s,"msg":"exists"}' % code), InvalidFrame)
     assert isinstance(decode(b'{"id":"1x2x3","code":%s,"channel":"Orders","data":{"orderId":"5"}}' % code), Push)
 
 
@@ -267,4 +267,4 @@ def test_what_is_too_long_to_be_mended_is_unreadable(monkeypatch: pytest.MonkeyP
     """It would hold up everything else."""
     raw = rb'{"channel":"Trades","data":[{"a":"\ud83d"}]}'
     monkeypatch.setattr(wire, "_MENDED_BYTES_MAX", len(raw) - 1)
-    assert isinstance(wire.decode(raw), Unreadable)
+    assert isinstance(wire.decode(raw), InvalidFrame)

@@ -9,9 +9,9 @@ from msgspec import structs
 
 from bridge.contract.commands import CANCEL_ALL, PLACE
 from bridge.contract.results import Outcome
-from bridge.core.claims import Origin, Stored, encode
-from bridge.core.intake import Past
-from bridge.core.life import Event, State
+from bridge.core.commands.claims import CommitMetadata, Origin, encode
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.states import CommandEvent, CommandState
 from bridge.core.replay import TopicEnd
 from bridge.core.takeover_plan import Beginning, Remains, begin_without_claims, read_commit
 
@@ -24,7 +24,7 @@ CLOCK: Final = 1000
 
 
 @cache
-def stored_in(saved: Saved, topic_id: str) -> Stored | None:
+def stored_in(saved: Saved, topic_id: str) -> CommitMetadata | None:
     """Return what the code reads in a commit, about the topic of an id."""
     found = read_commit(saved.offset, saved.metadata, topic_id)
     return found.stored if isinstance(found, Beginning) else None
@@ -35,12 +35,12 @@ def begun(trial: Trial, world: World) -> Term:
     found = beginning(trial, world)
     offset, stored = found.offset, found.stored
     doubtful_below = 0 if trial.mistake is Mistake.DOUBTFUL_FORGOTTEN else stored.doubtful_below
-    fence = Stored(stored.epoch + 1, 0, stored.claimed, doubtful_below, origin=Origin(topic_id=world.topic_id))
+    fence = CommitMetadata(stored.epoch + 1, 0, stored.claimed, doubtful_below, origin=Origin(topic_id=world.topic_id))
     term = Term(
         phase=Phase.FENCING,
         epoch=fence.epoch,
         topic_id=world.topic_id,
-        lives=(State.RECORDED,) * offset,
+        lives=(CommandState.RECORDED,) * offset,
         claimed=frozenset(() if trial.mistake is Mistake.EMPTY_METADATA else stored.claimed),
         doubtful_below=stored.doubtful_below,
         commit=Commit(Saved(offset, encode(fence, offset)), (), stored=False, young=False),
@@ -79,7 +79,7 @@ def read(trial: Trial, term: Term, topic: int, answers: tuple[Outcome | None, ..
 
     That needs no lease: if another owner has begun by then, the answer is void.
     """
-    news = [offset for offset in range(len(term.lives), topic) if past_of(term, offset, answers) is Past.READ]
+    news = [offset for offset in range(len(term.lives), topic) if past_of(term, offset, answers) is TakeoverStatus.READ]
     found = []
     for denied in chain.from_iterable(combinations(news, count) for count in range(len(news) + 1)):
         after = taken_over(trial, term, topic, answers, denied)
@@ -96,19 +96,19 @@ def taken_over(
     for offset in range(len(term.lives), topic):
         after = taken_in(trial, after, topic, past_of(term, offset, answers), answers[offset])
         if offset in denied:
-            if after.lives[offset] is not State.QUEUED:
+            if after.lives[offset] is not CommandState.QUEUED:
                 return None
-            after = answered(after, offset, Outcome.DENIED, Event.DECIDED)
+            after = answered(after, offset, Outcome.DENIED, CommandEvent.DECIDED)
     return _without_places_above(trial, after)
 
 
-def past_of(term: Term, offset: int, answers: tuple[Outcome | None, ...]) -> Past:
+def past_of(term: Term, offset: int, answers: tuple[Outcome | None, ...]) -> TakeoverStatus:
     """Return what a takeover knows of a command: its result, its claim, or nothing."""
     if answers[offset] is not None:
-        return Past.ANSWERED
+        return TakeoverStatus.ANSWERED
     if offset in term.claimed or offset < term.doubtful_below:
-        return Past.CLAIMED
-    return Past.READ
+        return TakeoverStatus.CLAIMED
+    return TakeoverStatus.READ
 
 
 def _without_places_above(trial: Trial, term: Term) -> Term:
@@ -117,7 +117,7 @@ def _without_places_above(trial: Trial, term: Term) -> Term:
         return term
     for offset, (command, state) in enumerate(zip(trial.commands, term.lives, strict=False)):
         before = zip(trial.commands[:offset], term.lives, strict=False)
-        sent = any(other.action == CANCEL_ALL and life is State.UNKNOWN for other, life in before)
-        if command.action == PLACE and state is State.QUEUED and sent:
-            term = answered(term, offset, Outcome.SUPERSEDED, Event.DECIDED)
+        sent = any(other.action == CANCEL_ALL and life is CommandState.UNKNOWN for other, life in before)
+        if command.action == PLACE and state is CommandState.QUEUED and sent:
+            term = answered(term, offset, Outcome.SUPERSEDED, CommandEvent.DECIDED)
     return term

@@ -10,8 +10,8 @@ from itertools import chain, combinations
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.contract.results import Outcome
-from bridge.core.intake import Past
-from bridge.core.life import IN_FLIGHT, Event, State
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.states import IN_FLIGHT, CommandEvent, CommandState
 
 from .lives import after, answered, deferred_answered, may_be_claimed, recorded, saved_by, taken_in
 from .trials import Mistake, Trial
@@ -50,7 +50,7 @@ def interrupted(term: Term) -> Term:
         return term
     term = term._replace(commit=None)
     for offset in commit.claims:
-        term = after(term, offset, Event.CLAIM_DROPPED)
+        term = after(term, offset, CommandEvent.CLAIM_DROPPED)
     return term
 
 
@@ -76,8 +76,8 @@ def _acknowledgements(trial: Trial, term: Term) -> Iterator[Move]:
         yield Move("its epoch is acknowledged", term._replace(phase=phase, outbox=(TAKEOVER,)))
         return
     for offset in commit.claims:
-        term = after(term, offset, Event.CLAIM_STORED)
-        if term.lives[offset] is State.CLAIMED:
+        term = after(term, offset, CommandEvent.CLAIM_STORED)
+        if term.lives[offset] is CommandState.CLAIMED:
             term = term._replace(claimed=term.claimed | {offset})
     lease = commit.young or trial.mistake is Mistake.LEASE_FROM_ACK
     yield Move(f"its commit is acknowledged, {'in time' if lease else 'too late'}", term._replace(lease=lease))
@@ -87,11 +87,11 @@ def _writes(trial: Trial, term: Term) -> Iterator[Move]:
     """Let what is claimed pass the gate."""
     commit = term.commit
     for offset, state in enumerate(term.lives):
-        if state is State.CLAIMED and (term.lease or trial.mistake is Mistake.NO_LEASE):
-            yield from _written(after(term, offset, Event.WRITTEN), offset)
-        elif state is State.CLAIMING and trial.mistake is Mistake.UNACKNOWLEDGED_CLAIM and commit and term.lease:
+        if state is CommandState.CLAIMED and (term.lease or trial.mistake is Mistake.NO_LEASE):
+            yield from _written(after(term, offset, CommandEvent.WRITTEN), offset)
+        elif state is CommandState.CLAIMING and trial.mistake is Mistake.UNACKNOWLEDGED_CLAIM and commit and term.lease:
             others = tuple(other for other in commit.claims if other != offset)
-            sent = after(term, offset, Event.CLAIM_STORED, Event.WRITTEN)
+            sent = after(term, offset, CommandEvent.CLAIM_STORED, CommandEvent.WRITTEN)
             sent = sent._replace(commit=commit._replace(claims=others), claimed=term.claimed | {offset})
             yield from _written(sent, offset)
 
@@ -104,18 +104,18 @@ def _written(sent: Term, offset: int) -> Iterator[Move]:
 def _refusals(trial: Trial, term: Term) -> Iterator[Move]:
     """Let the gate refuse what is claimed, for whatever reason: it waits again, unclaimed."""
     for offset, state in enumerate(term.lives):
-        if state is State.CLAIMED:
+        if state is CommandState.CLAIMED:
             refused = term._replace(claimed=term.claimed - {offset})
             if trial.mistake is not Mistake.OLD_CLAIM:
-                refused = after(refused, offset, Event.CLAIM_DROPPED)
+                refused = after(refused, offset, CommandEvent.CLAIM_DROPPED)
             yield Move(f"the gate refuses {offset}", refused)
 
 
 def _cancels(trial: Trial, term: Term) -> Iterator[Move]:
     """Write a cancel_order, without a claim, and again while it is in doubt."""
     for offset, state in enumerate(term.lives):
-        if trial.commands[offset].action == CANCEL and state in {State.QUEUED, State.UNKNOWN}:
-            sent = after(term, offset, Event.WRITTEN)
+        if trial.commands[offset].action == CANCEL and state in {CommandState.QUEUED, CommandState.UNKNOWN}:
+            sent = after(term, offset, CommandEvent.WRITTEN)
             yield Move(f"the cancel {offset} is written", sent, Write(offset, landed=True))
 
 
@@ -127,11 +127,11 @@ def _settles(trial: Trial, term: Term, venue: _Venue) -> Iterator[Move]:
         outcome = _word_of_the_venue(trial, term, offset, venue)
         if outcome is None:
             continue
-        if state is State.SENT and venue[offset] is Written.LANDED:
-            events: tuple[Event, ...] = (Event.ACKED,)
+        if state is CommandState.SENT and venue[offset] is Written.LANDED:
+            events: tuple[CommandEvent, ...] = (CommandEvent.ACKED,)
         else:
-            by = Event.GIVEN_UP if outcome is Outcome.NOT_FOUND else Event.SHOWN
-            events = (Event.DOUBTED, by) if state is State.SENT else (by,)
+            by = CommandEvent.NOT_FOUND if outcome is Outcome.NOT_FOUND else CommandEvent.SEEN_AT_VENUE
+            events = (CommandEvent.BECAME_UNKNOWN, by) if state is CommandState.SENT else (by,)
         yield Move(f"{offset} turns out {outcome}", answered(term, offset, outcome, *events))
 
 
@@ -139,7 +139,7 @@ def _word_of_the_venue(trial: Trial, term: Term, offset: int, venue: _Venue) -> 
     """Return what became of a command; None while it cannot be told."""
     command = trial.commands[offset]
     if command.action == CANCEL_ALL:
-        if term.lives[offset] is State.SENT and venue[offset] is Written.LANDED:
+        if term.lives[offset] is CommandState.SENT and venue[offset] is Written.LANDED:
             return Outcome.ACCEPTED
         # Finished by single cancels of what is older, once the places before it are settled.
         return None if any(state in IN_FLIGHT for state in term.lives[:offset]) else Outcome.ACCEPTED
@@ -163,14 +163,14 @@ def _time(term: Term) -> Iterator[Move]:
 def _reads(trial: Trial, term: Term, topic: int) -> Iterator[Move]:
     """Take a new command in; not without a lease, because it may have to be answered."""
     if term.phase is Phase.ACTING and term.lease and len(term.lives) < topic:
-        yield Move(f"it reads {len(term.lives)}", taken_in(trial, term, topic, Past.NEW))
+        yield Move(f"it reads {len(term.lives)}", taken_in(trial, term, topic, TakeoverStatus.NEW))
 
 
 def _decides(term: Term) -> Iterator[Move]:
     """Deny what waits, or let it expire. That is for the owner to say, so it needs a lease."""
     for offset, state in enumerate(term.lives):
-        if state is State.QUEUED and term.lease:
-            yield Move(f"it denies {offset}", answered(term, offset, Outcome.DENIED, Event.DECIDED))
+        if state is CommandState.QUEUED and term.lease:
+            yield Move(f"it denies {offset}", answered(term, offset, Outcome.DENIED, CommandEvent.DECIDED))
 
 
 def _answers_deferred(term: Term) -> Iterator[Move]:
@@ -182,7 +182,7 @@ def _answers_deferred(term: Term) -> Iterator[Move]:
 
 def _commits(trial: Trial, term: Term) -> Iterator[Move]:
     """Hand a commit over: the whole state, and any of the commands that may be claimed."""
-    gating = State.CLAIMED in term.lives and trial.mistake not in {Mistake.OLD_CLAIM, Mistake.RESEND}
+    gating = CommandState.CLAIMED in term.lives and trial.mistake not in {Mistake.OLD_CLAIM, Mistake.RESEND}
     if term.phase is not Phase.ACTING or term.commit is not None or gating:
         return
     ready = [offset for offset in range(len(term.lives)) if may_be_claimed(trial, term, offset)]
@@ -190,8 +190,8 @@ def _commits(trial: Trial, term: Term) -> Iterator[Move]:
         claiming = term
         for offset in claims:
             if may_be_claimed(trial, claiming, offset):
-                claiming = after(claiming, offset, Event.CLAIM_ASKED)
-        if any(claiming.lives[offset] is not State.CLAIMING for offset in claims):
+                claiming = after(claiming, offset, CommandEvent.CLAIM_ASKED)
+        if any(claiming.lives[offset] is not CommandState.CLAIMING for offset in claims):
             continue  # one of them has to wait for another
         saved = saved_by(term, _passed(trial, term), claims)
         commit = Commit(saved, claims, stored=False, young=True)
@@ -200,10 +200,10 @@ def _commits(trial: Trial, term: Term) -> Iterator[Move]:
 
 def _passed(trial: Trial, term: Term) -> Lives:
     """Return the lives as the watermark sees them."""
-    early = {Mistake.EARLY_WATERMARK: State.ANSWERED, Mistake.DEFERRED_PASSED: DEFERRED}
+    early = {Mistake.EARLY_WATERMARK: CommandState.ANSWERED, Mistake.DEFERRED_PASSED: DEFERRED}
     if trial.mistake not in early:
         return term.lives
-    return tuple(State.RECORDED if state is early[trial.mistake] else state for state in term.lives)
+    return tuple(CommandState.RECORDED if state is early[trial.mistake] else state for state in term.lives)
 
 
 def _gives_up_waiting(term: Term) -> Iterator[Move]:

@@ -99,7 +99,10 @@ def test_every_mistake_is_planted() -> None:
         ("place, cancel_orders, place, the first put off", "owner 1: 1 is written"),
         ("two places, the topic made again", "the topic is made again and holds 2 commands, a standby takes over"),
         ("two places, the topic made again", "owner 1001: 1 turns out not_found"),
-        ("two places, offsets reset", "the coordinator stores 1, Stored(epoch=1003, durable_until_ms=0, claimed=()"),
+        (
+            "two places, offsets reset",
+            "the coordinator stores 1, CommitMetadata(epoch=1003, durable_until_ms=0, claimed=()",
+        ),
     ],
 )
 def test_rare_steps_are_met(name: str, words: str) -> None:

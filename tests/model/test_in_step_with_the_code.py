@@ -14,9 +14,9 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
-from bridge.core.claims import Origin, decode, encode
+from bridge.core.commands.claims import Origin, decode, encode
+from bridge.core.records import CommandRecord
 from bridge.core.replay import ReplayedResults
-from bridge.core.traffic import CommandRecord
 
 from .lives import saved_by
 from .protocol import published

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.core.claims import Stored, encode
+from bridge.core.commands.claims import CommitMetadata, encode
 
 TAKEOVERS: Final = 3
 
@@ -95,7 +95,9 @@ CANCELLED_PLACE: Final = Trial((_PLACE, Command(CANCEL, of=0)), present=1)
 TWO_REPLACES: Final = Trial((Command(REPLACE, _FOREIGN_ORDER), Command(REPLACE, _FOREIGN_ORDER)), present=2)
 REQUOTE: Final = Trial((_PLACE, _CANCEL_ORDERS, _PLACE), present=1, takeovers=2)
 OFFSETS_MOVED: Final = Trial((_PLACE, _PLACE), present=1, reset=Saved(1, ""))
-OFFSETS_COPIED: Final = Trial((_PLACE, _PLACE), present=2, takeovers=2, reset=Saved(1, encode(Stored(7, 0, (0,)), 0)))
+OFFSETS_COPIED: Final = Trial(
+    (_PLACE, _PLACE), present=2, takeovers=2, reset=Saved(1, encode(CommitMetadata(7, 0, (0,)), 0))
+)
 OFFSETS_RESET: Final = Trial((_PLACE, _PLACE), present=1, reset=Saved(0, ""))
 RESET_AND_CANCEL_ORDERS: Final = Trial((_PLACE, _CANCEL_ORDERS), present=1, reset=Saved(0, ""))
 RESET_AND_CANCEL: Final = Trial((_PLACE, Command(CANCEL, of=0)), present=1, reset=Saved(0, ""))

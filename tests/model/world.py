@@ -4,7 +4,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple, TypeVar
 
 from bridge.contract.results import Outcome
-from bridge.core.life import State
+from bridge.core.commands.states import CommandState
 
 from .trials import Saved, Trial
 
@@ -49,7 +49,7 @@ class Said(NamedTuple):
 TAKEOVER: Final = Said(-1, None)
 DEFERRED: Final = None
 """In place of its state: a command that was read and put off, to be answered later."""
-Lives = tuple[State | None, ...]
+Lives = tuple[CommandState | None, ...]
 
 
 class Term(NamedTuple):

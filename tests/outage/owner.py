@@ -11,14 +11,14 @@ from typing import Any
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream
-from bridge.core.traffic import Outgoing
+from bridge.core.records import OutgoingRecord
 from bridge.kafka.publisher import Publisher
 
 
 async def _obey(publisher: Publisher, order: dict[str, Any]) -> bool:
     for stream, key, word in order.get("publish", ()):
         said = json.dumps(word).encode()
-        publisher.publish(Outgoing(Stream(stream), key.encode(), said, 1_700_000_000_000, f"{key}:{word}"))
+        publisher.publish(OutgoingRecord(Stream(stream), key.encode(), said, 1_700_000_000_000, f"{key}:{word}"))
     return await publisher.flush(order.get("flush_s", 0))
 
 

@@ -16,7 +16,7 @@ _ID_CONFLICT: Final = "id_conflict"
 
 
 @dataclass
-class Asked:
+class SeenCommand:
     """A command and what came back for it."""
 
     record: Record
@@ -29,9 +29,9 @@ class Asked:
         return [one for one in self.results if one.fields.get("outcome") != "unknown"]
 
 
-def asked(records: Records) -> dict[int, Asked]:
+def asked(records: Records) -> dict[int, SeenCommand]:
     """Bring every command together with its answers, by the offset that they name."""
-    found = {record.offset: Asked(record) for record in records["commands"]}
+    found = {record.offset: SeenCommand(record) for record in records["commands"]}
     for record in records["results"]:
         if record.texts.get("ce_type") == "ltp.result.v1":
             one = found.get(record.fields.get("commandOffset", -1))

@@ -7,7 +7,7 @@ from bridge.core.skew import ClockReading, Skew
 
 def reading_of(skew: Skew, now: Now) -> ClockReading:
     """Return an answer that tells no more and no less than that our clock is so far from another."""
-    return ClockReading(now.mono, now.mono, now.wall_ms - skew.high_ms, skew.high_ms - skew.low_ms)
+    return ClockReading(now.boot_s, now.boot_s, now.wall_ms - skew.high_ms, skew.high_ms - skew.low_ms)
 
 
 def read_clocks(account: Account, now: Now, *, venue_ahead_ms: int = 0, broker_ahead_ms: int = 0) -> None:

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from bridge.contract.session import Cause
 from bridge.core.now import Now
+from bridge.core.records import Received
 from bridge.core.skew import ClockReading
-from bridge.core.traffic import Received
 from bridge.ltp.session import Session
 
 

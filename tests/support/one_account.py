@@ -14,15 +14,15 @@ from bridge.contract.results import Result
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
-from bridge.core.admit import Rules
-from bridge.core.claims import Stored, decode
-from bridge.core.command import Pending, wire_args
-from bridge.core.intake import Past
+from bridge.core.commands.claims import CommitMetadata, decode
+from bridge.core.commands.command import TrackedCommand, wire_args
+from bridge.core.commands.dispatch import Commit
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.parse import Rules
+from bridge.core.in_flight.status_queries import StatusQuery
 from bridge.core.now import Now
-from bridge.core.sending import Commit
-from bridge.core.status_queries import StatusQuery
+from bridge.core.records import Answer, CommandRecord, OutgoingRecord
 from bridge.core.terms import Terms
-from bridge.core.traffic import Answer, CommandRecord, Outgoing
 
 START = Now(1000.0, 1_795_000_000_000)
 BTC = "BINANCE_PERP_BTC_USDT"
@@ -144,7 +144,7 @@ class OneAccount:
         """Whether answers tell the others' clocks."""
         self.read_clocks()
         self.next_offset = start
-        self.said: list[Outgoing] = []
+        self.said: list[OutgoingRecord] = []
         self.written: list[Written] = []
         self.last_commit: Commit | None = None
         """The last that was handed over."""
@@ -161,7 +161,7 @@ class OneAccount:
 
     def wait(self, seconds: float, *, tick: bool = True) -> None:
         """Let time pass on both clocks."""
-        self.now = Now(self.now.mono + seconds, self.now.wall_ms + int(seconds * 1000))
+        self.now = Now(self.now.boot_s + seconds, self.now.wall_ms + int(seconds * 1000))
         self.read_clocks()
         if tick:
             self.account.tick(self.now)
@@ -175,13 +175,15 @@ class OneAccount:
     def open_session(self) -> None:
         """Log in and sweep."""
         self.account.listening.logged_in("az4", self.now)
-        self.account.recovery_complete("az4", 0, self.account.listening.recovery.begin(self.now), 0, self.now)
+        self.account.recovery_complete("az4", 0, self.account.listening.recovery.begin_sweep(self.now), 0, self.now)
 
     def lose_session(self) -> None:
         """Cut the link."""
         self.account.session_lost("az4", Cause.LINK_FAILED, "cut", self.now.wall_ms, self.now)
 
-    def offer(self, body: dict[str, Any] | bytes | None, *, past: Past = Past.NEW, headers: Headers = ()) -> int:
+    def offer(
+        self, body: dict[str, Any] | bytes | None, *, past: TakeoverStatus = TakeoverStatus.NEW, headers: Headers = ()
+    ) -> int:
         """Put a command on the topic and let it be read; bytes and None stay as they are."""
         value = json.dumps(body).encode() if isinstance(body, dict) else body
         offset, self.next_offset = self.next_offset, self.next_offset + 1
@@ -198,8 +200,8 @@ class OneAccount:
     def stored(self, *, ready: bool = True) -> list[int]:
         """Let the commit be acknowledged, and write what passes the gate; return the offsets."""
         sending = self.account.sending
-        passed = (p for p in sending.commit_stored(self.now) if sending.gate(p, self.now, ready=ready))
-        return [self.write(p) for p in passed if not self.account.carry_out_by_single_cancels(p, self.now)]
+        passed = (p for p in sending.commit_acked(self.now) if sending.may_write(p, self.now, ready=ready))
+        return [self.write(p) for p in passed if not self.account.begin_single_cancels(p, self.now)]
 
     def send(self, *, ready: bool = True) -> list[int]:
         """Write the cancels, commit what is due and write what it claims; return the offsets."""
@@ -212,17 +214,17 @@ class OneAccount:
         """Write every cancel that may go; return the offsets."""
         offsets = []
         for next_due in (self.account.sending.next_cancel, self.account.sending.next_repeat):
-            while (pending := next_due(self.now, ready=ready)) is not None:
-                offsets.append(self.write(pending))
+            while (command := next_due(self.now, ready=ready)) is not None:
+                offsets.append(self.write(command))
         return offsets
 
-    def write(self, pending: Pending) -> int:
+    def write(self, command: TrackedCommand) -> int:
         """Write one request."""
-        token = self.account.sending.token(pending)
-        request_id = self.account.sending.written(pending, self.now)
-        self.account.settling.written(pending, request_id, token)
-        self.written.append(Written(request_id, pending.offset, pending.action, dict(wire_args(pending))))
-        return pending.offset
+        token = self.account.sending.slot_key(command)
+        request_id = self.account.sending.mark_written(command, self.now)
+        self.account.settling.await_ack(command, request_id, token)
+        self.written.append(Written(request_id, command.offset, command.action, dict(wire_args(command))))
+        return command.offset
 
     def answer(self, offset: int, code: int = 200000, message: str = "", **names: str | None) -> bool:
         """Let the venue answer the last request for a command."""
@@ -230,7 +232,7 @@ class OneAccount:
         answer = Answer(
             written.request_id, written.action, code, message, names.get("order_id"), names.get("client_order_id")
         )
-        return self.account.received(answer, self.now)
+        return self.account.on_frame(answer, self.now)
 
     def send_own_cancels(self, *, ready: bool = True) -> list[str]:
         """Write the cancels that the bridge sends of its own accord; return their orderIds."""
@@ -238,7 +240,7 @@ class OneAccount:
         while True:
             own = self.account.next_own_cancel(self.now, ready=ready)
             if own is None:
-                due = self.account.own_cancels.wake_at() <= self.now.mono
+                due = self.account.own_cancels.wake_at_boot_s() <= self.now.boot_s
                 told = ready and due and self.account.sending.has_lease(self.now)
                 if not told or self.hand_over() is None:
                     return order_ids
@@ -250,16 +252,16 @@ class OneAccount:
 
     def ask(self, *rows: OrderPush) -> list[StatusQuery]:
         """Ask the venue what is due; `rows` are the orders that it shows, all of them open or asked for."""
-        questions = self.account.doubts.due(self.now)
+        questions = self.account.doubts.pop_due_queries(self.now)
         for question in questions:
             for row in rows:
-                self.account.order_row(row, self.now)
+                self.account.on_order(row, self.now)
             if question.action == CANCEL_ALL:
-                self.account.open_orders_listed([str(row.order_id) for row in rows], self.now.mono, self.now)
-            self.account.doubts.looked(question, self.now)
+                self.account.on_open_orders([str(row.order_id) for row in rows], self.now.boot_s, self.now)
+            self.account.doubts.query_answered(question, self.now)
         return questions
 
-    def drain(self, *, durable: bool = True) -> list[Outgoing]:
+    def drain(self, *, durable: bool = True) -> list[OutgoingRecord]:
         """Publish what was said."""
         records = self.account.drain()
         self.said += records
@@ -289,12 +291,12 @@ class OneAccount:
         events = [json.loads(record.value or b"") for record in self.said if record.stream is Stream.SESSION]
         return [event["alarm"] for event in events if event["type"] == "alarm.cleared"]
 
-    def dead_letters(self) -> list[Outgoing]:
+    def dead_letters(self) -> list[OutgoingRecord]:
         """Publish what was said, and return every dead letter so far."""
         self.drain()
         return [record for record in self.said if record.stream is Stream.DEAD_LETTERS]
 
-    def committed(self) -> tuple[int, Stored]:
+    def committed(self) -> tuple[int, CommitMetadata]:
         """Wait until a commit is due, and return what it says."""
         self.wait(self.terms.commit_period_s)
         commit = self.hand_over()
@@ -305,7 +307,7 @@ class OneAccount:
         return commit.offset, stored
 
 
-def results_of(records: list[Outgoing]) -> list[Result]:
+def results_of(records: list[OutgoingRecord]) -> list[Result]:
     """Decode the results among records."""
     return [
         msgspec.json.decode(record.value or b"", type=Result)

@@ -19,11 +19,11 @@ from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
 from bridge.core.now import Now
+from bridge.core.records import OutgoingRecord, Push, Rows
 from bridge.core.skew import ClockReading, Skew
-from bridge.core.traffic import Outgoing, Push, Rows
-from bridge.flow.events import Events
-from bridge.flow.questions import Questions
-from bridge.flow.recovery import Recovery
+from bridge.flow.recovery_sweeps import RecoverySweeps
+from bridge.flow.status_queries import StatusQueries
+from bridge.flow.venue_listener import VenueListener
 from bridge.ltp.rows import OrderRow, TradeRow
 
 PAGE_SIZE = 1000
@@ -188,7 +188,7 @@ class DayVenue:
                 await asyncio.sleep(0)
 
     def _count(self) -> None:
-        self.asked_by_minute[int(self._clock.time() - START.mono) // 60] += 1
+        self.asked_by_minute[int(self._clock.time() - START.boot_s) // 60] += 1
 
 
 class _CountingTopics:
@@ -211,7 +211,7 @@ class _CountingTopics:
     def begin_epoch(self, epoch: int) -> None:
         """Give out no numbers."""
 
-    def publish(self, record: Outgoing) -> None:
+    def publish(self, record: OutgoingRecord) -> None:
         """Count a record."""
         self.count[record.stream] += 1
         if record.stream is Stream.SESSION:
@@ -275,13 +275,15 @@ class OneDay:
         self.venue, self.topics, self.session = DayVenue(loop), _CountingTopics(), _DaySession()
         terms = msgspec.structs.replace(TERMS)
         self.account = Account("ltp", "main", terms, epoch=1, start=0, durable_until_ms=0, now=loop.clock())
-        self._events = Events(
+        self._events = VenueListener(
             "main", self.account, self.topics, wake=_nothing, on_login=lambda _: None, began_ms=START.wall_ms
         )
         self._events.session = self.session
         clock = loop.clock
-        questions = Questions("main", self.account, rest=self.venue, events=self._events, clock=clock, wake=_nothing)
-        self._recovery = Recovery(
+        questions = StatusQueries(
+            "main", self.account, rest=self.venue, events=self._events, clock=clock, wake=_nothing
+        )
+        self._recovery = RecoverySweeps(
             "main",
             self.account,
             questions=questions,

@@ -9,9 +9,9 @@ from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw
 
 from bridge.contract.pushes import OrderPush
 from bridge.contract.topics import Stream
-from bridge.core.element import READ
 from bridge.core.orders import TERMINAL
-from bridge.core.sweep import Sweep, Verdict
+from bridge.core.stream.sweep import Sweep, SweepOutcome
+from bridge.core.stream.venue_record import PARSERS
 
 HOUR_MS = 3_600_000
 _BEFORE_MS = 300_000
@@ -31,7 +31,7 @@ class Fact(Struct, frozen=True):
 
 
 def _fact(at_ms: int, stream: Stream, row: Row) -> Fact:
-    return Fact(at_ms, stream, row, READ[stream](raw(row)).key)
+    return Fact(at_ms, stream, row, PARSERS[stream](raw(row)).key)
 
 
 class Trading:
@@ -96,7 +96,7 @@ class OneHour:
         """Live through the hour, sweeping whenever it is due."""
         while self.one.now.wall_ms < LOGIN_MS + HOUR_MS:
             self._pass(1)
-            if self.one.now.mono >= self.one.recovery.sweep_at:
+            if self.one.now.boot_s >= self.one.recovery.sweep_due_boot_s:
                 self._sweep()
 
     def truth(self, stream: Stream) -> dict[str, Row]:
@@ -142,28 +142,28 @@ class OneHour:
 
     def _sweep(self) -> None:
         one = self.one
-        sweep = one.recovery.begin(one.now)
+        sweep = one.recovery.begin_sweep(one.now)
         self._orders(sweep)
         executed = self._shown(Stream.TRADES).values()
         one.take(sweep, Stream.TRADES, *(row for row in executed if int(row["createAt"]) >= sweep.since_ms))
         for stream in (Stream.ASSETS, Stream.POSITIONS):
             rows = [raw(row) for row in self._shown(stream).values()]
-            one.recovery.end_list(sweep, stream, one.recovery.take(sweep, stream, rows, one.now), one.now)
-        if one.end(sweep) is Verdict.MISSED:
+            one.recovery.compare_list(sweep, stream, one.recovery.compare_rows(sweep, stream, rows, one.now), one.now)
+        if one.end(sweep) is SweepOutcome.MISSED:
             self.missed_at_ms.append(one.now.wall_ms)
             one.log_in()
 
     def _orders(self, sweep: Sweep) -> None:
         one = self.one
         rows = [row for row in self._shown(Stream.ORDERS).values() if row["orderState"] not in TERMINAL]
-        listed = one.recovery.take(sweep, Stream.ORDERS, [raw(row) for row in rows], one.now)
+        listed = one.recovery.compare_rows(sweep, Stream.ORDERS, [raw(row) for row in rows], one.now)
         for shown in rows:
-            one.account.order_row(msgspec.convert(shown, OrderPush), one.now)
-        one.account.open_orders_listed(listed, one.now.mono, one.now)
+            one.account.on_order(msgspec.convert(shown, OrderPush), one.now)
+        one.account.on_open_orders(listed, one.now.boot_s, one.now)
         ended = [row for row in self._shown(Stream.ORDERS).values() if row["orderState"] in TERMINAL]
         ended = [row for row in ended if int(row["updateAt"]) >= sweep.since_ms]
         one.take(sweep, Stream.ORDERS, *ended)
         listed |= {row["orderId"] for row in ended}
-        for found in one.recovery.unlisted(sweep, listed, one.now):
+        for found in one.recovery.open_orders_not_listed(sweep, listed, one.now):
             if (row := self._shown(Stream.ORDERS).get(found.order_id)) is not None:
                 one.take(sweep, Stream.ORDERS, row)

@@ -13,8 +13,8 @@ from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
 from bridge.core.now import Now
-from bridge.core.sweep import Sweep, Verdict
-from bridge.core.traffic import Outgoing, Push
+from bridge.core.records import OutgoingRecord, Push
+from bridge.core.stream.sweep import Sweep, SweepOutcome
 
 CHANNELS = {
     Stream.ORDERS: "Orders",
@@ -87,7 +87,7 @@ class OneRecovery:
             read_clocks(self.account, START)
         self.recovery = self.account.listening.recovery
         self.since_ms = since_ms
-        self.said: list[Outgoing] = []
+        self.said: list[OutgoingRecord] = []
 
     def begin(self) -> Self:
         """Own the account, and log in."""
@@ -107,13 +107,13 @@ class OneRecovery:
 
     def wait(self, seconds: float) -> None:
         """Let time pass on both clocks."""
-        self.now = Now(self.now.mono + seconds, self.now.wall_ms + int(seconds * 1000))
+        self.now = Now(self.now.boot_s + seconds, self.now.wall_ms + int(seconds * 1000))
         if self._reads_clocks:
             read_clocks(self.account, self.now, venue_ahead_ms=self._venue_ahead_ms)
 
     def set_clock(self, ms: int) -> None:
         """Set the wall clock by so much; the venue's goes on."""
-        self.now = Now(self.now.mono, self.now.wall_ms + ms)
+        self.now = Now(self.now.boot_s, self.now.wall_ms + ms)
         self._venue_ahead_ms -= ms
 
     @property
@@ -121,15 +121,15 @@ class OneRecovery:
         """What the venue's clock reads."""
         return self.now.wall_ms + self._venue_ahead_ms
 
-    def tick(self) -> list[Outgoing]:
+    def tick(self) -> list[OutgoingRecord]:
         """Do what is due; return the records."""
         self.account.tick(self.now)
         return self._collect()
 
-    def push(self, stream: Stream, *rows: Row) -> list[Outgoing]:
+    def push(self, stream: Stream, *rows: Row) -> list[OutgoingRecord]:
         """Push rows, each in a frame of its own; return the records."""
         for row in rows:
-            self.account.received(Push(CHANNELS[stream], raw(row), b"{}"), self.now)
+            self.account.on_frame(Push(CHANNELS[stream], raw(row), b"{}"), self.now)
         return self._collect()
 
     def remember(self, stream: Stream, *rows: Row, published_ms: int = LOGIN_MS - 120_000) -> None:
@@ -137,12 +137,12 @@ class OneRecovery:
         for row in rows:
             self.account.listening.remember(stream, raw(row), published_ms)
 
-    def take(self, sweep: Sweep, stream: Stream, *rows: Row) -> list[Outgoing]:
+    def take(self, sweep: Sweep, stream: Stream, *rows: Row) -> list[OutgoingRecord]:
         """Take rows of REST, and learn from orders as the sweep does; return the records."""
-        self.recovery.take(sweep, stream, [raw(row) for row in rows], self.now)
+        self.recovery.compare_rows(sweep, stream, [raw(row) for row in rows], self.now)
         if stream is Stream.ORDERS:
             for row in rows:
-                self.account.order_row(msgspec.convert(row, OrderPush), self.now)
+                self.account.on_order(msgspec.convert(row, OrderPush), self.now)
         return self._collect()
 
     def sweep(
@@ -153,25 +153,25 @@ class OneRecovery:
         assets: Sequence[Row] | None = None,
         positions: Sequence[Row] | None = None,
         risks: Sequence[Row] = (),
-    ) -> Verdict:
+    ) -> SweepOutcome:
         """Sweep once; without a list of assets or positions, they are as they were."""
-        recovery, sweep = self.recovery, self.recovery.begin(self.now)
+        recovery, sweep = self.recovery, self.recovery.begin_sweep(self.now)
         self.take(sweep, Stream.ORDERS, *orders)
         self.take(sweep, Stream.TRADES, *trades)
         for stream, rows in ((Stream.ASSETS, assets), (Stream.POSITIONS, positions)):
             if rows is not None:
-                listed = recovery.take(sweep, stream, [raw(row) for row in rows], self.now)
-                recovery.end_list(sweep, stream, listed, self.now)
-        recovery.take_risks(sweep, [raw(row) for row in risks], self.now)
+                listed = recovery.compare_rows(sweep, stream, [raw(row) for row in rows], self.now)
+                recovery.compare_list(sweep, stream, listed, self.now)
+        recovery.publish_risks(sweep, [raw(row) for row in risks], self.now)
         self._collect()
         return self.end(sweep)
 
-    def end(self, sweep: Sweep) -> Verdict:
+    def end(self, sweep: Sweep) -> SweepOutcome:
         """End a sweep, with what follows from it."""
-        verdict = self.recovery.end(sweep, self.now)
-        if verdict is Verdict.MAY_CLOSE:
+        verdict = self.recovery.end_sweep(sweep, self.now)
+        if verdict is SweepOutcome.MAY_CLOSE:
             self.account.listening.close_gaps(self.now)
-        elif verdict is Verdict.MISSED:
+        elif verdict is SweepOutcome.MISSED:
             self.lose(Cause.PUSHES_MISSED)
         self._collect()
         return verdict
@@ -179,7 +179,7 @@ class OneRecovery:
     def close(self) -> Self:
         """Let so much time pass that a sweep which brings nothing closes the gaps."""
         self.wait(self.terms.rest_lag_s)
-        assert self.sweep() is Verdict.MAY_CLOSE
+        assert self.sweep() is SweepOutcome.MAY_CLOSE
         return self
 
     def healthy(self) -> Self:
@@ -191,7 +191,7 @@ class OneRecovery:
         said = [json.loads(record.value or b"") for record in self.said if record.stream is Stream.SESSION]
         return [event for event in said if event["type"] == kind]
 
-    def records(self, stream: Stream) -> list[Outgoing]:
+    def records(self, stream: Stream) -> list[OutgoingRecord]:
         """Return what went to a topic so far."""
         return [record for record in self.said if record.stream is stream]
 
@@ -202,7 +202,7 @@ class OneRecovery:
             for record in self.records(stream)
         }
 
-    def _collect(self) -> list[Outgoing]:
+    def _collect(self) -> list[OutgoingRecord]:
         records = self.account.drain()
         self.said += records
         return records

@@ -21,12 +21,12 @@ from bridge.contract.results import Result
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
-from bridge.core.claims import decode
-from bridge.core.claims import encode as encode_stored
+from bridge.core.commands.claims import decode
+from bridge.core.commands.claims import encode as encode_stored
 from bridge.core.now import Now
+from bridge.core.records import Answer, CommandRecord, OutgoingRecord, Received, Rows
 from bridge.core.skew import ClockReading, Skew
 from bridge.core.topic_losses import LostTopic, MissingGrant
-from bridge.core.traffic import Answer, CommandRecord, Outgoing, Received, Rows
 from bridge.errors import (
     CommitInterrupted,
     KafkaTrouble,
@@ -37,13 +37,13 @@ from bridge.errors import (
     VenueRefused,
     VenueUnreachable,
 )
-from bridge.flow.account import AccountFlow, Phase
 from bridge.flow.late_records import LATE_AFTER_S
 from bridge.flow.ports import Listener
 from bridge.flow.ports import Membership as MembershipPort
 from bridge.flow.replay import TopicReplay
+from bridge.flow.supervisor import AccountSupervisor, Phase
 from bridge.flow.takeover import Takeover
-from bridge.flow.term import Parts
+from bridge.flow.term import TermDependencies
 from bridge.flow.whose_account import Identity
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ class Topics:
     """A publisher, and what readers of its topics find. `hold` keeps records from becoming durable."""
 
     def __init__(self) -> None:
-        self.durable: list[tuple[int, Outgoing]] = []
-        self.pending: list[tuple[int, Outgoing]] = []
+        self.durable: list[tuple[int, OutgoingRecord]] = []
+        self.pending: list[tuple[int, OutgoingRecord]] = []
         self.hold = False
         self.unwritable: set[Stream] = set()
         """Topics that take nothing; the others do."""
@@ -142,7 +142,7 @@ class Topics:
         """Stamp this epoch from now on."""
         self._epoch = epoch
 
-    def publish(self, record: Outgoing) -> None:
+    def publish(self, record: OutgoingRecord) -> None:
         """Queue a record."""
         self.pending.append((self._epoch, record))
         asyncio.get_running_loop().call_soon(self._settle)
@@ -203,7 +203,7 @@ class Topics:
             for offset, (epoch, one) in enumerate(of_stream, self.first_offset)
         ]
 
-    def deliver_again(self, epoch: int, record: Outgoing) -> None:
+    def deliver_again(self, epoch: int, record: OutgoingRecord) -> None:
         """Let a record that is there stand behind all others as well, as one that the network kept back."""
         self.durable.append((epoch, record))
 
@@ -214,7 +214,7 @@ class Topics:
         take(found)
         return self.first_offset + len(found)
 
-    def said(self) -> list[Outgoing]:
+    def said(self) -> list[OutgoingRecord]:
         """Return everything that was published, durable or not."""
         return [one for _, one in (*self.durable, *self.pending)]
 
@@ -258,7 +258,7 @@ class WatchedTopics:
         del self.losses[topic]
 
 
-def _ours(record: Outgoing, epoch: int, sequence: int) -> Headers:
+def _ours(record: OutgoingRecord, epoch: int, sequence: int) -> Headers:
     return names.event_headers(
         event_id=record.event_id,
         event_source=b"/ltp/test/main",
@@ -591,7 +591,7 @@ class Session:
 
     def heard(self, event: Received) -> None:
         """Let a frame arrive."""
-        self.heard_boot_s = clock().mono
+        self.heard_boot_s = clock().boot_s
         self.listener.received(event, clock())
 
     def drop(self, cause: Cause, detail: str) -> None:
@@ -609,7 +609,7 @@ class Session:
                 await asyncio.sleep(0.01)
                 continue
             self._ended = asyncio.get_running_loop().create_future()
-            self.logged_in, self.heard_boot_s = True, clock().mono
+            self.logged_in, self.heard_boot_s = True, clock().boot_s
             self.listener.logged_in("here", clock())
             cause, detail = Cause.STOPPED, "stopped"
             try:
@@ -649,7 +649,7 @@ class Outside:
         self.terms: Terms = msgspec.structs.replace(
             TERMS, **{"commit_period_s": 0.05, "lease_s": 0.5, "ack_timeout_s": 0.3, **terms}
         )
-        self.flow = AccountFlow(
+        self.flow = AccountSupervisor(
             "main",
             "here:1",
             start=self._start,
@@ -705,8 +705,8 @@ class Outside:
             was_owned=self.was_owned,
         ).run()
 
-    def _parts(self, member: MembershipPort) -> Parts:
-        return Parts(
+    def _parts(self, member: MembershipPort) -> TermDependencies:
+        return TermDependencies(
             membership=member,
             publisher=self.topics,
             rest=self.venue,

@@ -7,7 +7,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from bridge.config import Endpoint
-from bridge.core.traffic import Rows
+from bridge.core.records import Rows
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
 from bridge.contract.pushes import OrderPush
 from bridge.core.now import Now
 from bridge.core.orders import TERMINAL
-from bridge.core.traffic import Answer
+from bridge.core.records import Answer
 
 
 class TrueOrder(Struct):
@@ -119,7 +119,7 @@ class TrueVenue:
         else:
             self.change(order, now.wall_ms, state="CANCELLED", action="")
             successor = TrueOrder(self._next_id(), order.name, written.args["replacePrice"], 0, 0, order.made_by)
-            self.opening.append((now.mono, successor))
+            self.opening.append((now.boot_s, successor))
 
     def open_oldest(self, at_ms: int) -> None:
         """Open the order that a replace has been about to open for the longest time."""

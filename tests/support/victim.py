@@ -14,9 +14,9 @@ import msgspec
 from bridge.cli import main
 from bridge.contract.commands import CANCEL_ALL
 from bridge.contract.topics import Stream
+from bridge.core.commands.dispatch import Commit, Dispatcher
 from bridge.core.now import Now
-from bridge.core.sending import Commit, Sending
-from bridge.core.traffic import Outgoing
+from bridge.core.records import OutgoingRecord
 from bridge.kafka.publisher import Publisher
 from bridge.ltp.session import Session
 
@@ -33,15 +33,15 @@ def _die() -> None:
 
 
 def _before_claim() -> None:
-    next_commit = Sending.next_commit
+    next_commit = Dispatcher.next_commit
 
-    def dying(self: Sending, now: Now, durable_until_ms: int, *, may_claim: bool) -> Commit | None:
+    def dying(self: Dispatcher, now: Now, durable_until_ms: int, *, may_claim: bool) -> Commit | None:
         commit = next_commit(self, now, durable_until_ms, may_claim=may_claim)
-        if commit is not None and any(pending.action == CANCEL_ALL for pending in commit.claimed):
+        if commit is not None and any(command.action == CANCEL_ALL for command in commit.claimed):
             _die()
         return commit
 
-    Sending.next_commit = dying  # type: ignore[method-assign]
+    Dispatcher.next_commit = dying  # type: ignore[method-assign]
 
 
 def _claimed() -> None:
@@ -58,7 +58,7 @@ def _claimed() -> None:
 def _between_results() -> None:
     publish, seen = Publisher.publish, []
 
-    def dying(self: Publisher, record: Outgoing) -> None:
+    def dying(self: Publisher, record: OutgoingRecord) -> None:
         if record.stream is Stream.RESULTS and b'"superseded"' in (record.value or b""):
             seen.append(record)
             record = msgspec.structs.replace(record, when_durable=_die)

@@ -41,7 +41,7 @@ class VirtualTime(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """Return the time, in seconds."""
-        return START.mono + self._jumping.passed_s
+        return START.boot_s + self._jumping.passed_s
 
     def clock(self) -> Now:
         """Return the time on both clocks."""

@@ -1,4 +1,4 @@
-"""What the fields of a command demand of each other, as JSON Schema; `core/admit.py` refuses what it excludes."""
+"""What the fields of a command demand of each other, as JSON Schema; `parse_command` refuses what it excludes."""
 
 from typing import Any, Final
 

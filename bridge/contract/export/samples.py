@@ -13,6 +13,7 @@ from bridge.contract import commands, results
 from bridge.contract.export import story, venue
 from bridge.contract.headers import (
     ERROR_CLASS,
+    ERROR_CLASS_VALUE,
     ERROR_CODE,
     ERROR_MESSAGE,
     ERROR_OFFSET,
@@ -201,7 +202,7 @@ def _write_bytes(writer: _Writer) -> None:
             ERROR_PARTITION: "0",
             ERROR_OFFSET: str(offset),
             ERROR_STAGE: "VALUE_CONVERTER",
-            ERROR_CLASS: "bridge.core.admit.Refusal",
+            ERROR_CLASS: ERROR_CLASS_VALUE,
             ERROR_MESSAGE: "Object missing required field `commandId`",
             ERROR_CODE: results.Reason.NO_COMMAND_ID.value,
         },

@@ -1,0 +1,235 @@
+"""The write-ahead log: a committed offset and its metadata.
+
+Everything below the offset has its result durable. The metadata names the owner's term, up to when events are
+durable, and which commands at or above the offset are claimed: they may have been written to the venue. Where the
+claims of an earlier owner were lost, it says instead below which offset every command counts as claimed, so that the
+loss is not forgotten by the next takeover and needs no room. It also names what it is about: the offset it was made
+at, the topic's id, and whose account it is; copied to another place it says nothing.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from heapq import heappop, heappush
+from itertools import accumulate, pairwise
+from typing import Final
+
+from msgspec import Struct
+
+from bridge.contract.headers import EPOCH_MAX
+from bridge.core.commands.deferred_offsets import DeferredOffsets
+
+METADATA_BYTES_MAX: Final = 4096
+"""Kafka's `offset.metadata.max.bytes`."""
+
+_TAG: Final = "ltpb2"
+_NUMBER: Final = "([0-9]{1,19})"
+_WORD: Final = "([A-Za-z0-9_-]*)"
+_METADATA: Final = re.compile(
+    rf"{_TAG}:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):([0-9]{{0,19}}):{_NUMBER}:{_WORD}:{_WORD}:{_WORD}:{_WORD}:{_WORD}"
+)
+_METADATA_1: Final = re.compile(rf"ltpb1:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_WORD}")
+"""What versions wrote that did not name the offset, the topic and the account."""
+_MORE: Final = 0x80
+"""The bit that says that another byte of the number follows."""
+_NUMBER_BITS: Final = 63
+"""An offset of Kafka's has no more, and so has no number of ours."""
+
+
+class Origin(Struct, frozen=True):
+    """For whom and about which log a commit was made: the environment, a digest of the API key, the topic's id.
+
+    Each is empty where it is not known; what is not known contradicts nothing.
+    """
+
+    environment: str = ""
+    key_fingerprint: str = ""
+    topic_id: str = ""
+
+
+UNKNOWN_ORIGIN: Final = Origin()
+
+
+def key_fingerprint(api_key: str) -> str:
+    """Return a short digest of an API key, from which the key cannot be told: it is long and random."""
+    return blake2b(api_key.encode(), digest_size=6, person=b"ltp-bridge-key").hexdigest()
+
+
+class CommitMetadata(Struct, frozen=True):
+    """What the metadata of a commit says.
+
+    `durable_until_ms` is 0 when nothing was ever received. `claimed` are the claimed offsets from `doubtful_below` on;
+    below it everything counts as claimed, because the record of the claims was lost once.
+    """
+
+    epoch: int
+    durable_until_ms: int
+    claimed: tuple[int, ...]
+    doubtful_below: int = 0
+    released: bool = False
+    """Whether the owner has ended in good order: it does nothing any more, and its last login was long enough ago."""
+    read_to: int | None = None
+    """The first offset that the owner had not read when it ended in good order; None where it has not said so."""
+    origin: Origin = UNKNOWN_ORIGIN
+    extra_cancels: tuple[tuple[int, int], ...] = ()
+    """For how many seconds yet so many requests to cancel may be counted at the venue of which no record tells."""
+
+
+def encode(stored: CommitMetadata, watermark: int) -> str:
+    """Write the metadata of a commit at `watermark`; the claimed offsets are sorted and at or above it."""
+    origin, read_to = stored.origin, "" if stored.read_to is None else stored.read_to
+    deltas = (after - before for before, after in pairwise((watermark, *stored.claimed)))
+    extra = (number for pair in _subtract_previous(stored.extra_cancels) for number in pair)
+    return (
+        f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.doubtful_below}:{stored.released:d}:{read_to}"
+        f":{watermark}:{origin.topic_id}:{origin.environment}:{origin.key_fingerprint}"
+        f":{_pack_numbers(extra)}:{_pack_numbers(deltas)}"
+    )
+
+
+def decode(metadata: str, watermark: int) -> CommitMetadata | None:
+    """Read the metadata of a commit at `watermark`; None when it is not ours, or was made at another offset.
+
+    A tool that mirrors a group copies the metadata to the offset that it has worked out for the other cluster, where
+    the claims would name other commands.
+    """
+    origin, packed_extra, read_to = UNKNOWN_ORIGIN, "", ""
+    parts = _METADATA.fullmatch(metadata)
+    if parts is not None:
+        if int(parts[6]) != watermark:
+            return None
+        origin, packed_extra, read_to = Origin(parts[8], parts[9], parts[7]), parts[10], parts[5]
+    else:
+        parts = _METADATA_1.fullmatch(metadata)
+    if parts is None or int(parts[1]) > EPOCH_MAX:
+        return None
+    deltas, extra = _unpack_numbers(parts[parts.lastindex or 0]), _unpack_numbers(packed_extra)
+    if deltas is None or extra is None or len(extra) % 2:
+        return None
+    claimed = tuple(accumulate(deltas, initial=watermark))[1:]
+    extra_cancels = tuple(zip(accumulate(extra[::2]), extra[1::2], strict=True))
+    epoch, durable_until_ms, doubtful_below, released = int(parts[1]), int(parts[2]), int(parts[3]), parts[4] == "1"
+    return CommitMetadata(
+        epoch,
+        durable_until_ms,
+        claimed,
+        doubtful_below,
+        released,
+        int(read_to) if read_to else None,
+        origin,
+        extra_cancels,
+    )
+
+
+def _subtract_previous(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Return pairs with the first number of each as what it is above that of the one before."""
+    before = 0
+    for number, count in pairs:
+        yield number - before, count
+        before = number
+
+
+def _pack_numbers(numbers: Iterable[int]) -> str:
+    """Write numbers of no certain size, the smaller the shorter."""
+    packed = bytearray()
+    for number in numbers:
+        left = number
+        while left >= _MORE:
+            packed.append(left % _MORE | _MORE)
+            left >>= 7
+        packed.append(left)
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def _unpack_numbers(coded: str) -> list[int] | None:
+    """Return the numbers that were packed; None where the text ends within one, or one is too long to be ours."""
+    try:
+        packed = base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))
+    except binascii.Error:
+        return None
+    numbers, number, shift = [], 0, 0
+    for byte in packed:
+        number |= (byte % _MORE) << shift
+        shift += 7
+        if byte < _MORE:
+            numbers.append(number)
+            number = shift = 0
+        elif shift >= _NUMBER_BITS:
+            return None
+    return None if shift else numbers
+
+
+class Claims:
+    """Which offsets are open, which of them claimed, and where the watermark stands."""
+
+    def __init__(self, start: int, *, doubtful_below: int = 0, origin: Origin = UNKNOWN_ORIGIN) -> None:
+        self.origin = origin
+        self.next_offset = start
+        self._doubtful_below = doubtful_below
+        self.claimed: set[int] = set()
+        self.unrecorded_refusals: set[int] = set()
+        """Commands that would have gone first and were refused, as long as a successor might not learn of it."""
+        self._open: set[int] = set()
+        self._heap: list[int] = []
+        self.deferred = DeferredOffsets()
+        """Commands that are answered later; none of them is below a watermark."""
+
+    @property
+    def committable_offset(self) -> int:
+        """The lowest offset without a durable result."""
+        while self._heap and self._heap[0] not in self._open:
+            heappop(self._heap)
+        lowest = self._heap[0] if self._heap else self.next_offset
+        span = self.deferred.span
+        return lowest if span is None else min(lowest, span[0])
+
+    def is_doubtful(self, offset: int) -> bool:
+        """Whether a command counts as claimed only because the record of the claims was lost."""
+        return offset < self._doubtful_below
+
+    def mark_read(self, offset: int) -> None:
+        """Note that a command was read."""
+        self._open.add(offset)
+        heappush(self._heap, offset)
+        self.next_offset = max(self.next_offset, offset + 1)
+
+    def mark_skipped(self, offset: int) -> None:
+        """Note that nothing needs to be done for an offset."""
+        self.next_offset = max(self.next_offset, offset + 1)
+
+    def defer(self, offset: int, end: int) -> None:
+        """Note that a command was read, or several that nobody can read, and will be answered later."""
+        self.deferred.add(offset, end)
+        self.next_offset = max(self.next_offset, end)
+
+    def mark_answered(self, offset: int) -> None:
+        """Note that a command's answer is durable."""
+        self._open.discard(offset)
+        self.claimed.discard(offset)
+        self.unrecorded_refusals.discard(offset)
+
+    def metadata(
+        self,
+        epoch: int,
+        durable_until_ms: int,
+        more: Iterable[int] = (),
+        *,
+        released: bool = False,
+        read_to: int | None = None,
+        extra_cancels: tuple[tuple[int, int], ...] = (),
+    ) -> CommitMetadata:
+        """Return what a commit would say now, with `more` offsets claimed."""
+        doubtful_below = self._doubtful_below if self.committable_offset < self._doubtful_below else 0
+        claimed = (offset for offset in self.claimed.union(more) if offset >= doubtful_below)
+        return CommitMetadata(
+            epoch,
+            durable_until_ms,
+            tuple(sorted(claimed)),
+            doubtful_below,
+            released,
+            read_to,
+            self.origin,
+            extra_cancels,
+        )

@@ -1,0 +1,105 @@
+"""One command on its way: what was asked, and where it stands."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE, derive_client_order_id
+from bridge.contract.headers import Headers
+from bridge.core.commands.states import CommandEvent, CommandState, step
+from bridge.core.orders import Order
+
+ACTIONS: Final = (CANCEL_ALL, CANCEL, REPLACE, PLACE)
+"""By urgency, most urgent first."""
+_EVERYTHING: Final = "ALL"
+SAFE_TO_REPEAT: Final = frozenset({CANCEL})
+"""May be written more than once, and so needs no claim."""
+
+
+class TrackedCommand(Struct, eq=False):
+    """A command between its record and its durable result.
+
+    `deadline` is on the clock that never steps; `*_ms` are Unix times; `args` go to the venue as they stand.
+    """
+
+    offset: int
+    timestamp_ms: int
+    command_id: str
+    action: str
+    args: dict[str, str]
+    deadline_boot_s: float
+    digest: str
+    correlation_headers: Headers
+    client_order_id: str | None = None
+    order_id: str | None = None
+    exchange: str | None = None
+    """BINANCE, OKX or EDX; ALL for a cancel_orders of every exchange; None when the order is not known."""
+    order_key: str | None = None
+    """The name under which all commands of its order meet."""
+    state: CommandState = CommandState.QUEUED
+    queue_position: int = 0
+    """Its place among all that ever stood in a lane."""
+    attempts: int = 0
+    request_id: str | None = None
+    written_boot_s: float = 0.0
+    sent_at_ms: int | None = None
+    first_written_boot_s: float | None = None
+    """When this owner first wrote it, on the clock that never steps; None where an earlier one may have before."""
+    unknown_at_ms: int | None = None
+    order_before_write: Order | None = None
+    """What was known of its order when it was written."""
+    superseded: bool = False
+    """A later cancel_orders ends it: it is not written, and answered as soon as there is time."""
+    rate_refusal: tuple[int, str] | None = None
+    """Code and words of the venue's last answer, when that was that requests come too often."""
+    maybe_sent_before: bool = False
+    """Whether an earlier owner may have written it."""
+    refused_requests: int = 0
+    """How many of its requests the venue has certainly refused."""
+    last_refusal: tuple[int, str] | None = None
+    """Code and words of the last refusal, while that does not prove what became of the command."""
+    general_failure: tuple[int, str, float] | None = None
+    """Code and words of the venue's answer that something failed, nobody says what, and when it came, on the clock that
+    never steps."""
+    is_redirected: bool = False
+    """Whether a replace has given its order another orderId than it names: `order_id`."""
+    executed_as: str | None = None
+    """The orderId of an execution that was seen before the answer to a place."""
+    other_quantity: str | None = None
+    """The quantity of its order, where that is another than it asked for."""
+
+    @property
+    def is_surely_refused(self) -> bool:
+        """Whether the venue has certainly refused every request of it that may have reached it."""
+        return self.refused_requests == self.attempts and not self.maybe_sent_before
+
+    @property
+    def names_own_order(self) -> bool:
+        """Whether its clientOrderId is derived from its commandId: no other program makes an order of that name."""
+        return self.client_order_id == derive_client_order_id(self.command_id)
+
+    def step(self, event: CommandEvent) -> None:
+        """Move on by the table of lives. Raises IllegalTransition for what cannot happen."""
+        self.state = step(self.state, event)
+
+
+def in_scope(scope: str | None, exchange: str | None) -> bool:
+    """Whether a cancel_orders of this scope ends orders of an exchange."""
+    return scope in {_EVERYTHING, exchange}
+
+
+def wire_args(command: TrackedCommand) -> dict[str, str]:
+    """Return the arguments as the venue wants them.
+
+    A replace goes by orderId alone, the one name that every source agrees on, and so does a cancel of an order that a
+    replace has given another orderId; a cancel_orders of ALL names no exchange (LTP docs, Replace Order and Cancel
+    Orders).
+    """
+    if command.action == REPLACE:
+        rest = {name: value for name, value in command.args.items() if name not in {"orderId", "clientOrderId"}}
+        return {"orderId": command.order_id or "", **rest}
+    if command.action == CANCEL and command.is_redirected:
+        return {"orderId": command.order_id or ""}
+    if command.action == CANCEL_ALL and command.exchange == _EVERYTHING:
+        return {}
+    return command.args

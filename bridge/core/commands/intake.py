@@ -1,0 +1,362 @@
+"""From a record of the commands topic to a place in a lane, or straight to an answer."""
+
+from enum import StrEnum
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.contract.results import Outcome, Reason
+from bridge.core.clocks import Clocks
+from bridge.core.commands.claims import Claims
+from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.dedupe import Dedupe
+from bridge.core.commands.dedupe_index import DedupeIndex
+from bridge.core.commands.deferred_offsets import behind_max, may_be_cancel
+from bridge.core.commands.dispatch import Dispatcher
+from bridge.core.commands.held_records import HeldRecords
+from bridge.core.commands.lanes import Lanes
+from bridge.core.commands.order_lookups import OrderLookups
+from bridge.core.commands.order_names import name_order
+from bridge.core.commands.parse import InvalidCommand, Rules, parse_command
+from bridge.core.commands.rate_limits import RateLimits
+from bridge.core.commands.results import Results
+from bridge.core.commands.unsent_commands import UnsentCommands
+from bridge.core.commands.validity import InvalidTiming, judge_validity
+from bridge.core.in_flight.requests import InFlightRequests
+from bridge.core.now import Now
+from bridge.core.orders import Orders
+from bridge.core.records import CommandRecord
+
+
+class TakeoverStatus(StrEnum):
+    """What a takeover knows of a command from the time before it."""
+
+    NEW = "new"
+    UNREAD = "unread"
+    """No earlier owner has read it."""
+    READ = "read"
+    """No trace of it; but a cancel needs no claim, so it may have been written."""
+    CLAIMED = "claimed"
+    """An earlier owner may have written it; no result is durable."""
+    ANSWERED = "answered"
+    """Its result is durable."""
+
+
+_UNCLAIMED = frozenset({TakeoverStatus.NEW, TakeoverStatus.UNREAD, TakeoverStatus.READ})
+
+
+class CommandIntake:
+    """Checks, dedupes, sorts into lanes; and answers what the bridge decides by itself."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        lane_commands_max: int,
+        *,
+        replies: Results,
+        claims: Claims,
+        memory: DedupeIndex,
+        lanes: Lanes,
+        windows: RateLimits,
+        orders: Orders,
+        lookups: OrderLookups,
+        sending: Dispatcher,
+        settling: InFlightRequests,
+        clocks: Clocks,
+    ) -> None:
+        self._rules = rules
+        self._lane_max = lane_commands_max
+        self._replies = replies
+        self._claims = claims
+        self._memory = memory
+        self._dedupe = Dedupe(memory, replies)
+        self._lanes = lanes
+        self._windows = windows
+        self._orders = orders
+        self._sending = sending
+        self._settling = settling
+        self._clocks = clocks
+        self._held = HeldRecords()
+        self._unsent = UnsentCommands(replies, lanes, sending, settling)
+        self._lookups = lookups
+
+    @property
+    def paused(self) -> bool:
+        """Whether so many cancels wait that reading should pause."""
+        if self._held.too_large:
+            return True
+        return (
+            len(self._held) + self._lanes.count_waiting(CANCEL) + self._lanes.count_waiting(CANCEL_ALL)
+            >= self._lane_max
+        )
+
+    def offer(
+        self, record: CommandRecord, now: Now, past: TakeoverStatus = TakeoverStatus.NEW, *, behind: float = 0
+    ) -> None:
+        """Take in a record of the commands topic; one that was taken in before is passed over.
+
+        With more than a lane holds `behind` it, fewer where it is large, a place or replace is not even read: it will
+        not be sent, and is answered when what is behind it has been read. Another new one is held back while there is
+        no lease: what the bridge answers by itself is the owner's to say. A cancel that needs no such answer goes
+        ahead.
+        """
+        if record.offset < self._claims.next_offset:
+            return
+        self._clocks.command_arrived(record.timestamp_ms, record.absent_boot_s, now)
+        if behind > behind_max(record, self._lane_max) and past in _UNCLAIMED and not may_be_cancel(record):
+            self._claims.defer(record.offset, record.end)
+            return
+        self._claims.deferred.close()
+        if past is not TakeoverStatus.ANSWERED:
+            self._claims.mark_read(record.offset)
+        self._claims.mark_skipped(record.end - 1)
+        if past is TakeoverStatus.NEW and (self._held or not self._sending.has_lease(now)):
+            self._held.hold(record)
+            self._let_cancels_ahead(now)
+        elif past is not TakeoverStatus.ANSWERED or may_be_cancel(record):
+            self._take_in(record, now, past)
+
+    @property
+    def deferred(self) -> tuple[int, int] | None:
+        """The first command that is to be answered later, and the offset after the last."""
+        return self._claims.deferred.span
+
+    def answer_deferred(self, record: CommandRecord, now: Now) -> None:
+        """Deny a command that was too far behind; the first call for it counts."""
+        if not self._claims.deferred.take(record.offset):
+            return
+        self._claims.mark_read(record.offset)
+        self._claims.deferred.drop_below(record.end)
+        admitted = parse_command(record, self._clocks.by_broker(now), self._rules)
+        if isinstance(admitted, InvalidCommand):
+            self._answer_invalid(record, admitted, now)
+            return
+        if not self._dedupe.is_first(admitted.command_id, admitted.digest, admitted, record, now):
+            return
+        invalid = judge_validity(admitted, self._clocks, now)
+        if invalid is not None and invalid.outcome is Outcome.EXPIRED:
+            self._replies.publish_terminal(admitted, Outcome.EXPIRED, now)
+        else:
+            most = behind_max(record, self._lane_max)
+            text = f"when it was read, more than {most} commands were waiting behind it, or too many answers for Kafka"
+            self._deny_command(admitted, Reason.LANE_FULL, now, message=text)
+        # A successor would defer it too, so nothing above has to wait until this answer is durable.
+        self._claims.unrecorded_refusals.discard(record.offset)
+
+    def deferred_answered(self, below: int) -> None:
+        """Note that every deferred command below an offset has been read again; retention may have removed some."""
+        self._claims.deferred.drop_below(below)
+
+    def read_to(self, offset: int) -> None:
+        """Note that the topic holds no other command below an offset: control records and holes are nothing to do."""
+        self._claims.mark_skipped(offset - 1)
+
+    def tick(self, now: Now, *, recovered: bool) -> None:
+        """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon.
+
+        `recovered` says that the first REST sweep of this owner is complete.
+        """
+        self._let_cancels_ahead(now)
+        if self._sending.has_lease(now):
+            for record in self._held.oldest():
+                self._held.take(record)
+                self._take_in(record, now, TakeoverStatus.NEW)
+            self._unsent.answer_due(now, recovered=recovered)
+        self._memory.forget_expired(now.boot_s)
+
+    def wake_at_boot_s(self, now: Now) -> float:
+        """Return when the next command expires, or is to be taken in."""
+        if not self._sending.has_lease(now):
+            return float("inf")
+        return now.boot_s if self._held else self._unsent.wake_at_boot_s(now)
+
+    def lookups(self) -> list[str]:
+        """Return the clientOrderIds of replaces that wait and whose order nobody here knows."""
+        return self._lookups.names()
+
+    def lookup_failed(self, client_order_id: str) -> None:
+        """Ask for the others first: the venue gave no answer about this one."""
+        self._lookups.put_last(client_order_id)
+
+    def looked_up(self, client_order_id: str, now: Now) -> bool:
+        """Go on with the replaces of an order after the venue was asked; Orders knows it by now if it exists.
+
+        False while there is no lease to deny them with, which only the owner may: the venue is asked again.
+        """
+        known = self._orders.find(None, client_order_id) is not None
+        if not known and not self._sending.has_lease(now):
+            self.lookup_failed(client_order_id)
+            return False
+        for command in self._lookups.pop(client_order_id):
+            if known:
+                self._lanes.put_back(command)
+            else:
+                text = f"neither the bridge nor the venue knows an order {client_order_id}"
+                self._unsent.answer(command, Outcome.DENIED, now, reason=Reason.UNKNOWN_ORDER, message=text)
+        return True
+
+    def _let_cancels_ahead(self, now: Now) -> None:
+        """Take in the cancels among what is held back that need not wait."""
+        if not self._sending.may_write_cancels(now):
+            return
+        for record in self._held.next_unjudged():
+            if self._goes_ahead(record, now):
+                self._held.take(record)
+                self._take_in(record, now, TakeoverStatus.NEW)
+
+    def _goes_ahead(self, record: CommandRecord, now: Now) -> bool:
+        """Whether a record is a cancel that may go now, and of which the bridge has nothing to say by itself.
+
+        Its order is at the venue, so that nothing that is held back can be its place.
+        """
+        cancel = parse_command(record, self._clocks.by_broker(now), self._rules)
+        if not isinstance(cancel, TrackedCommand) or cancel.action != CANCEL or self._memory.find(cancel.command_id):
+            return False
+        name_order(cancel, self._orders, self._lanes)
+        order = self._orders.find(cancel.order_id, cancel.client_order_id)
+        is_over = order is not None and order.over
+        if cancel.order_id is None or is_over or self._lanes.unsent_replaces(cancel.order_key or ""):
+            return False
+        return self._slot_free_at(cancel, now) < cancel.deadline_boot_s
+
+    def _answer_invalid(self, record: CommandRecord, refusal: InvalidCommand, now: Now) -> None:
+        if refusal.command_id is None or self._dedupe.is_first(refusal.command_id, refusal.digest, None, record, now):
+            self._replies.publish_invalid(record, refusal, now)
+
+    def _take_in(self, record: CommandRecord, now: Now, past: TakeoverStatus) -> None:
+        # What an earlier owner may have sent must not be denied because a limit has changed since.
+        rules = self._rules.loosened() if past is TakeoverStatus.CLAIMED else self._rules
+        # What has expired is told by the clock that stamped it.
+        admitted = parse_command(record, self._clocks.by_broker(now), rules)
+        if past is TakeoverStatus.ANSWERED:
+            if isinstance(admitted, TrackedCommand):
+                self._answered_before(admitted, now)
+            return
+        if isinstance(admitted, InvalidCommand):
+            self._answer_invalid(record, admitted, now)
+            return
+        is_claimed = past is TakeoverStatus.CLAIMED and not self._claims.is_doubtful(record.offset)
+        command_id, digest = admitted.command_id, admitted.digest
+        if not self._dedupe.is_first(command_id, digest, admitted, record, now, is_claimed=is_claimed):
+            if is_claimed:
+                self._doubt_what_was_put_off(admitted, now)
+            return
+        name_order(admitted, self._orders, self._lanes)
+        if past is TakeoverStatus.CLAIMED:
+            self._take_in_claimed(admitted, now)
+            return
+        if past is TakeoverStatus.READ and admitted.action == CANCEL:
+            if self._memory.unknown_at_ms(command_id, admitted.offset) is not None:  # it has surely been written
+                self._inherit_claimed(admitted, now)
+                return
+            admitted.maybe_sent_before = True
+            self._take_slot_of_earlier_owner(admitted, ("earlier owner", admitted.offset), now)
+        holder = self._memory.order_offset(admitted.client_order_id or "")
+        if admitted.action in {PLACE, REPLACE} and self._memory.full:
+            self._deny_command(admitted, Reason.MEMORY_FULL, now)
+        elif admitted.action == PLACE and holder != admitted.offset:
+            self._deny_used_name(admitted, now)
+        elif (invalid := judge_validity(admitted, self._clocks, now)) is not None:
+            self._take_in_invalid(admitted, invalid, now)
+        else:
+            self._enqueue(admitted, now)
+
+    def _take_in_claimed(self, command: TrackedCommand, now: Now) -> None:
+        """Take over what an earlier owner may have written: all without a result, where its claims were lost.
+
+        But a place whose clientOrderId was in use then was not written, as far as that is known.
+        """
+        if command.action == PLACE and self._claims.is_doubtful(command.offset):
+            appended_boot_s = self._clocks.appended_boot_s(command.timestamp_ms, now)
+            if self._memory.name_was_used(command.client_order_id or "", command.offset, appended_boot_s):
+                self._deny_used_name(command, now)
+                return
+        self._inherit_claimed(command, now)
+
+    def _doubt_what_was_put_off(self, claimed: TrackedCommand, now: Now) -> None:
+        """Doubt the earlier command of the same commandId: an owner that had put it off has written the claimed one."""
+        name_order(claimed, self._orders, self._lanes)
+        place = self._lanes.unsent_place(claimed.client_order_id or "") if claimed.action == PLACE else None
+        unsent = self._lanes.unsent_replaces(claimed.order_key or "") if place is None else [place]
+        for earlier in (one for one in unsent if one.command_id == claimed.command_id):
+            self._sending.cancel_unsent(earlier)
+            earlier.deadline_boot_s = claimed.deadline_boot_s  # it was written while that one was valid
+            self._take_slot_of_earlier_owner(earlier, earlier.offset, now)
+            self._settling.inherit(earlier, now)
+
+    def _deny_used_name(self, place: TrackedCommand, now: Now) -> None:
+        text = f"clientOrderId {place.client_order_id} belongs to another command; give this one a name of its own"
+        self._deny_command(place, Reason.CLIENT_ORDER_ID_IN_USE, now, message=text)
+
+    def _take_in_invalid(self, command: TrackedCommand, invalid: InvalidTiming, now: Now) -> None:
+        """Answer what may not be sent any more; what an earlier owner may have written, when its fate is known."""
+        if command.maybe_sent_before and invalid.outcome is Outcome.EXPIRED:
+            self._unsent.expire_earlier_cancel(command, now)
+        else:
+            self._settling.count_earlier_request(command, now)
+            self._replies.publish_terminal(
+                command, invalid.outcome, now, reason=invalid.reason, message=invalid.message
+            )
+
+    def _answered_before(self, command: TrackedCommand, now: Now) -> None:
+        """Let a cancel that reached the venue end what an earlier owner left waiting before it."""
+        asked = self._memory.find(command.command_id)
+        if asked is None or asked.result is None or asked.offset != command.offset:
+            return  # submitted again, it was answered and not sent
+        if not asked.result.outcome.unsent:
+            name_order(command, self._orders, self._lanes)
+            self._unsent.supersede_for(command, now)
+        elif asked.result.outcome is Outcome.EXPIRED and command.action == CANCEL:
+            # The earlier owner may have written it, although its result says expired; no commit counts that request.
+            command.maybe_sent_before = True
+            self._take_slot_of_earlier_owner(command, ("earlier owner", command.offset), now)
+            self._settling.count_earlier_request(command, now)
+
+    def _inherit_claimed(self, command: TrackedCommand, now: Now) -> None:
+        self._take_slot_of_earlier_owner(command, command.offset, now)
+        self._lanes.hold_chain(command)
+        self._settling.inherit(command, now)
+        self._unsent.supersede_for(command, now)
+
+    def _take_slot_of_earlier_owner(self, command: TrackedCommand, token: object, now: Now) -> None:
+        """Hold the slot of a request that an earlier owner may have written: before now, and within its validity."""
+        written_at = self._clocks.last_write_boot_s(command, now)
+        self._windows[command.action].restore_unanswered(token, written_at, now.boot_s)
+
+    def _enqueue(self, command: TrackedCommand, now: Now) -> None:
+        if self._unsent.supersede_for(command, now):
+            text = "its place had not been sent and was removed"
+            self._replies.publish_terminal(command, Outcome.SUPERSEDED, now, message=text)
+            return
+        if command.maybe_sent_before:  # it may repeat what was written, and leaves room for what was not
+            self._unsent.expire_at_deadline(command)
+            self._lanes.hold_chain(command)
+            self._lanes.queue_repeat(command)
+            return
+        waiting, free_at = self._lanes.count_waiting(command.action), self._slot_free_at(command, now)
+        retry_after_ms = max(1, int((free_at - now.boot_s) * 1000))
+        if free_at >= command.deadline_boot_s:
+            self._deny_command(command, Reason.OVER_BUDGET, now, retry_after_ms=retry_after_ms)
+            return
+        if command.action in {PLACE, REPLACE} and waiting >= self._lane_max:
+            self._deny_command(command, Reason.LANE_FULL, now, retry_after_ms=retry_after_ms)
+            return
+        self._unsent.expire_at_deadline(command)
+        self._lanes.add(command)
+
+    def _slot_free_at(self, command: TrackedCommand, now: Now) -> float:
+        """Estimate when a command gets a slot; `now` when at once."""
+        return max(
+            now.boot_s, self._windows[command.action].free_at(self._lanes.count_waiting(command.action), now.boot_s)
+        )
+
+    def _deny_command(
+        self,
+        command: TrackedCommand,
+        reason: Reason,
+        now: Now,
+        *,
+        message: str | None = None,
+        retry_after_ms: int | None = None,
+    ) -> None:
+        self._replies.publish_terminal(
+            command, Outcome.DENIED, now, reason=reason, message=message, retry_after_ms=retry_after_ms
+        )

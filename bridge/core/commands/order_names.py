@@ -1,0 +1,44 @@
+"""Which order a command is about: the name under which its commands meet, and the orderId that the venue is given."""
+
+from bridge.contract.commands import CANCEL, PLACE, REPLACE
+from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.lanes import Lanes
+from bridge.core.orders import Orders
+
+
+def name_order(command: TrackedCommand, orders: Orders, lanes: Lanes) -> None:
+    """Find the one name under which all commands of an order meet, and what else is known of it."""
+    if command.action == PLACE:
+        command.order_key = command.client_order_id
+    if command.action not in {REPLACE, CANCEL}:
+        return
+    order = orders.find(command.order_id, command.client_order_id)
+    if order is not None:
+        command.order_id = command.order_id or order.order_id
+        command.client_order_id = command.client_order_id or order.client_order_id
+        command.exchange = order.exchange
+    if command.exchange is None and command.client_order_id is not None:
+        command.exchange = lanes.exchange_of(command.client_order_id)
+    known = order.client_order_id if order is not None else None
+    command.order_key = known or command.client_order_id or command.order_id
+
+
+def has_order_id(command: TrackedCommand, orders: Orders) -> bool:
+    """Give a replace the orderId that the venue wants (LTP docs, Replace Order); False when it is not known.
+
+    To be called right before it is claimed: the replace before it may have given the order another id.
+    """
+    if command.action != REPLACE or "orderId" in command.args:
+        return True
+    order = orders.find(None, command.client_order_id)
+    command.order_id = order.order_id if order is not None else command.order_id
+    return command.order_id is not None
+
+
+def follow_order(command: TrackedCommand, orders: Orders) -> None:
+    """Let a command go to what replaces have made of its order."""
+    order_id = command.order_id if "orderId" in command.args else None
+    order = orders.find_present(order_id, command.client_order_id)
+    if order is not None:
+        command.order_id = order.order_id
+        command.is_redirected = orders.is_successor(order.order_id) and not order.over

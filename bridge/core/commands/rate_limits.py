@@ -1,0 +1,47 @@
+"""The venue's limits, one ack window for each action (LTP docs, User Data Overview)."""
+
+from collections.abc import Iterable, Mapping
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL
+from bridge.contract.results import Result
+from bridge.core.ack_window import MARGIN_S, AckWindow
+from bridge.core.clocks import Clocks
+from bridge.core.commands.cancel_window import CancelWindow
+from bridge.core.now import Now
+
+
+class RateLimits:
+    """The ack windows of one account."""
+
+    def __init__(
+        self, limits: Mapping[str, int], *, window_s: float, budget_percent: int, late_landing_s: float
+    ) -> None:
+        slots = {action: max(1, limit * budget_percent // 100) for action, limit in limits.items()}
+        cool_s = window_s + MARGIN_S
+        self.cancels = CancelWindow(slots[CANCEL], late_landing_s=late_landing_s, cool_s=cool_s)
+        self._windows: dict[str, AckWindow | CancelWindow] = {
+            action: AckWindow(count, late_landing_s=late_landing_s, cool_s=cool_s) for action, count in slots.items()
+        }
+        self._windows[CANCEL] = self.cancels
+        self._windows[CANCEL_ALL] = CancelWindow(slots[CANCEL_ALL], late_landing_s=late_landing_s, cool_s=cool_s)
+        self._restored: set[str] = set()
+
+    def __getitem__(self, action: str) -> AckWindow | CancelWindow:
+        return self._windows[action]
+
+    def climb(self, now: Now) -> list[str]:
+        """Use more of a limit that was halved after a window without a refusal; return what is whole again."""
+        return [action for action, window in self._windows.items() if window.climb(now.boot_s)]
+
+    def restore(self, results: Iterable[tuple[Result, int]], clocks: Clocks, now: Now) -> None:
+        """Take the slots of requests that earlier owners wrote: results with their record timestamps in ms.
+
+        Who settled a command need not be who wrote it, so a result without `sentAt` counts too; a repeat of one that
+        counts does not.
+        """
+        for result, timestamp_ms in results:
+            written = result.outcome.terminal and not result.outcome.unsent
+            if written and result.action in self._windows and result.command_id not in self._restored:
+                acked_at = clocks.ack_counted_boot_s(timestamp_ms, now)
+                if self._windows[result.action].restore_acked(acked_at, now.boot_s):
+                    self._restored.add(result.command_id)

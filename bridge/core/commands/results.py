@@ -1,0 +1,223 @@
+"""What the bridge says: results, dead letters and session events, as records to publish."""
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from bridge.contract import headers as names
+from bridge.contract.commands import CANCEL_ALL, REPLACE
+from bridge.contract.results import Outcome, Reason, Result, Takeover
+from bridge.contract.session import Alarm, AlarmRaised, SessionEvent
+from bridge.contract.topics import Stream
+from bridge.core.commands.claims import UNKNOWN_ORIGIN, Claims, Origin
+from bridge.core.commands.command import SAFE_TO_REPEAT, TrackedCommand
+from bridge.core.commands.dedupe_index import DedupeIndex, Resubmission
+from bridge.core.commands.parse import InvalidCommand, short
+from bridge.core.commands.states import CommandEvent, CommandState
+from bridge.core.now import Now
+from bridge.core.records import CommandRecord, OutgoingRecord, TerminalResult
+
+_encode = msgspec.json.Encoder().encode
+_NAME_CHARS_MAX = 128
+"""What is longer is no name or quantity of an order, whatever a row of the venue's says; the answer has none then."""
+_DEAD_LETTER_BYTES_MAX = 900_000
+"""Above this the value is left out, and so is a longer key: with headers they might not fit. The offset remains."""
+
+
+class Results:
+    """Builds the records and keeps what a last word changes: memory, claims and the life of the command."""
+
+    def __init__(self, account: str, commands_topic: str, claims: Claims, memory: DedupeIndex) -> None:
+        self.outbox: list[OutgoingRecord] = []
+        self.results_to_log: list[Result] = []
+        """Results since the last look, for the log."""
+        self._account = account.encode()
+        self._commands_topic = commands_topic
+        self._claims = claims
+        self._memory = memory
+
+    def publish_terminal(
+        self,
+        command: TrackedCommand,
+        outcome: Outcome,
+        now: Now,
+        *,
+        by: CommandEvent = CommandEvent.DECIDED,
+        code: int | None = None,
+        message: str | None = None,
+        reason: Reason | None = None,
+        retry_after_ms: int | None = None,
+    ) -> None:
+        """Publish the terminal result of a command, and the same for every repeat of it; `by` is what ended it."""
+        command.step(by)
+        result = msgspec.structs.replace(
+            self._build_result(command, outcome, now, code, message), reason=reason, retry_after_ms=retry_after_ms
+        )
+        told = TerminalResult(result, command.timestamp_ms, command.unknown_at_ms)
+        self._publish_result(result, command.correlation_headers, lambda: self._result_durable(command, outcome), told)
+        if outcome in {Outcome.DENIED, Outcome.EXPIRED} and command.action in {CANCEL_ALL, REPLACE}:
+            self._claims.unrecorded_refusals.add(command.offset)
+        for repeat in self._memory.mark_answered(result, now.boot_s):
+            self.publish_repeated(result, repeat)
+
+    def publish_unknown(
+        self, command: TrackedCommand, now: Now, *, code: int | None = None, message: str | None = None
+    ) -> None:
+        """Publish that the fate of a command is not known yet; once."""
+        first = command.state is CommandState.SENT
+        command.step(CommandEvent.BECAME_UNKNOWN)
+        if first:
+            command.unknown_at_ms = now.wall_ms
+            result = self._build_result(command, Outcome.UNKNOWN, now, code, message)
+            self._publish_result(result, command.correlation_headers)
+
+    def publish_inherited(self, command: TrackedCommand, now: Now) -> None:
+        """Publish that an earlier owner may have sent a command, and that its fate is not known yet; if none has."""
+        command.step(CommandEvent.INHERITED)
+        if command.action not in SAFE_TO_REPEAT:  # of those there may be more than fit into a commit
+            self._claims.claimed.add(command.offset)
+        command.unknown_at_ms = self._memory.unknown_at_ms(command.command_id, command.offset)
+        if command.unknown_at_ms is not None:
+            return
+        command.unknown_at_ms = now.wall_ms
+        text = "claimed by an earlier owner, which left no result"
+        self._publish_result(self._build_result(command, Outcome.UNKNOWN, now, None, text), command.correlation_headers)
+
+    def publish_repeated(self, result: Result, repeat: Resubmission) -> None:
+        """Answer a command that was submitted again with its first outcome."""
+        copy = msgspec.structs.replace(result, command_offset=repeat.offset, repeated=True)
+        told = TerminalResult(copy, repeat.timestamp_ms, repeated=True)
+        self._publish_result(copy, repeat.correlation_headers, partial(self._claims.mark_answered, repeat.offset), told)
+
+    def publish_invalid(self, record: CommandRecord, refusal: InvalidCommand, now: Now) -> None:
+        """Answer a record that is no command: under its own id if it has one, else as a dead letter."""
+        if refusal.command_id is None:
+            self.publish_dead_letter(record, refusal.reason, refusal.message, now)
+            return
+        result = Result(
+            command_id=refusal.command_id,
+            command_offset=record.offset,
+            outcome=Outcome.DENIED,
+            answered_at=now.wall_ms,
+            action=refusal.action,
+            message=refusal.message,
+            reason=refusal.reason,
+            body_digest=refusal.digest,
+        )
+        told = TerminalResult(result, record.timestamp_ms)
+        self._publish_result(
+            result, names.correlation_headers(record.headers), partial(self._claims.mark_answered, record.offset), told
+        )
+        self._memory.mark_answered(result, now.boot_s)
+
+    def publish_dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
+        """Publish the original bytes of a record that cannot be answered under an id of its own."""
+        key, value = record.key or b"", record.value
+        if len(key) + len(value or b"") > _DEAD_LETTER_BYTES_MAX:
+            key, value = key if len(key) <= _DEAD_LETTER_BYTES_MAX else b"", b""
+            message += f"; {'the value is' if key else 'key and value are'} left out here for size, read at the offset"
+        self.outbox.append(
+            OutgoingRecord(
+                stream=Stream.DEAD_LETTERS,
+                key=key,
+                value=value,
+                time_ms=now.wall_ms,
+                event_id=f"dead-letter:{record.offset}",
+                is_json=False,
+                headers=[
+                    *names.correlation_headers(record.headers),
+                    (names.ERROR_TOPIC, self._commands_topic.encode()),
+                    (names.ERROR_PARTITION, b"0"),
+                    (names.ERROR_OFFSET, str(record.offset).encode()),
+                    (names.ERROR_STAGE, b"VALUE_CONVERTER"),
+                    (names.ERROR_CLASS, names.ERROR_CLASS_VALUE.encode()),
+                    (names.ERROR_MESSAGE, message.encode("utf-8", "replace")),
+                    (names.ERROR_CODE, reason.value.encode()),
+                ],
+                when_durable=partial(self._claims.mark_answered, record.offset),
+            )
+        )
+
+    def publish_takeover(self, epoch: int, instance: str, now: Now, origin: Origin = UNKNOWN_ORIGIN) -> None:
+        """Publish the record with which a term begins; `origin` says for whom it is."""
+        takeover = Takeover(
+            epoch=epoch,
+            instance=instance,
+            at=now.wall_ms,
+            environment=origin.environment or None,
+            key_fingerprint=origin.key_fingerprint or None,
+        )
+        self.outbox.append(
+            OutgoingRecord(
+                stream=Stream.RESULTS,
+                key=self._account,
+                value=_encode(takeover),
+                time_ms=now.wall_ms,
+                event_id=f"takeover:{epoch}",
+                event_type=names.TAKEOVER_TYPE,
+            )
+        )
+
+    def publish_session_event(self, event: SessionEvent) -> None:
+        """Publish a session event."""
+        self.outbox.append(
+            OutgoingRecord(stream=Stream.SESSION, key=self._account, value=_encode(event), time_ms=event.at)
+        )
+
+    def publish_alarm(self, alarm: Alarm, detail: str, now: Now) -> None:
+        """Publish the alarm of an occurrence, which has no end; a condition is told by `ActiveAlarms`."""
+        self.publish_session_event(AlarmRaised(at=now.wall_ms, alarm=alarm, detail=detail))
+
+    def _result_durable(self, command: TrackedCommand, outcome: Outcome) -> None:
+        command.step(CommandEvent.RESULT_DURABLE)
+        self._claims.mark_answered(command.offset)
+        if outcome.unsent:
+            # Not before: were the answer lost, the next owner would find two commands of one name waiting.
+            self._memory.free_client_order_id(command.client_order_id, command.offset)
+
+    @staticmethod
+    def _build_result(
+        command: TrackedCommand, outcome: Outcome, now: Now, code: int | None, message: str | None
+    ) -> Result:
+        return Result(
+            command_id=command.command_id,
+            command_offset=command.offset,
+            outcome=outcome,
+            answered_at=now.wall_ms,
+            action=command.action,
+            code=code,
+            message=short(message) if message else None,
+            order_id=_drop_if_too_long(command.order_id),
+            client_order_id=_drop_if_too_long(command.client_order_id),
+            body_digest=command.digest,
+            sent_at=command.sent_at_ms,
+            order_qty=_drop_if_too_long(command.other_quantity),
+        )
+
+    def _publish_result(
+        self,
+        result: Result,
+        correlation: names.Headers,
+        when_durable: Callable[[], None] | None = None,
+        told: TerminalResult | None = None,
+    ) -> None:
+        self.results_to_log.append(result)
+        last = "" if result.outcome.terminal else ":unknown"
+        self.outbox.append(
+            OutgoingRecord(
+                stream=Stream.RESULTS,
+                key=result.command_id.encode(),
+                value=_encode(result),
+                time_ms=result.answered_at,
+                event_id=f"result:{result.command_id}{last}",
+                headers=correlation,
+                when_durable=when_durable,
+                terminal=told,
+            )
+        )
+
+
+def _drop_if_too_long(text: str | None) -> str | None:
+    """Return what names an order or its quantity; None when it is too long to be that."""
+    return text if text is None or len(text) <= _NAME_CHARS_MAX else None

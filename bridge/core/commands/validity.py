@@ -1,0 +1,34 @@
+"""Whether a command may still be sent, told by the clock of the broker that stamped its record."""
+
+from msgspec import Struct
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL
+from bridge.contract.results import Outcome, Reason
+from bridge.core.clocks import Clocks
+from bridge.core.commands.command import TrackedCommand
+from bridge.core.now import Now
+
+
+class InvalidTiming(Struct, frozen=True):
+    """Why a command may not be sent."""
+
+    outcome: Outcome
+    reason: Reason | None = None
+    message: str | None = None
+
+
+def judge_validity(command: TrackedCommand, clocks: Clocks, now: Now) -> InvalidTiming | None:
+    """Return why a command may not be sent, or None; its deadline is the earliest that the broker's clock allows.
+
+    A place or replace is never expired, nor sent, by a clock that may be wrong. A cancel is not held to the bound: it
+    goes while no reading of the broker's clock says that it has expired.
+    """
+    expired = InvalidTiming(Outcome.EXPIRED)
+    if now.boot_s >= command.deadline_boot_s + clocks.broker_error_s(now):
+        return expired
+    is_early = now.boot_s < command.deadline_boot_s
+    if clocks.trusts_broker(now):
+        return None if is_early else expired
+    if is_early and command.action in {CANCEL, CANCEL_ALL}:
+        return None
+    return InvalidTiming(Outcome.DENIED, Reason.CLOCK_UNSURE, clocks.describe_broker(now))

@@ -1,0 +1,1 @@
+"""Commands after their write: acks, unknown outcomes, and what the venue shows of them."""

@@ -1,0 +1,148 @@
+"""What passes between the rooms: frames from the venue, records from and for Kafka."""
+
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
+from typing import Protocol, Self, TypeVar
+
+from msgspec import Struct
+
+from bridge.contract.headers import Headers, memory_bytes
+from bridge.contract.results import Result
+from bridge.contract.topics import Stream
+
+
+class Push(Struct, frozen=True):
+    """A push: the bytes of its `data` (an object, or an array of them) and of the whole frame."""
+
+    channel: str
+    data: bytes
+    frame: bytes
+
+
+class Answer(Struct, frozen=True):
+    """The venue's answer to an action; `request_id` is None when the answer names none.
+
+    `push` is what the frame is instead, where it names a channel too, if none of our requests has that id.
+    """
+
+    request_id: str | None
+    event: str
+    code: int
+    message: str
+    order_id: str | None
+    client_order_id: str | None
+    push: Push | None = None
+
+
+class InvalidFrame(Struct, frozen=True):
+    """A frame that is not of the venue's protocol."""
+
+    frame: bytes
+    why: str
+
+
+Received = Push | Answer | InvalidFrame
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Rows(tuple[T_co, ...]):  # noqa: SLOT001 - a subclass of tuple may have none
+    """The rows of a list of the venue's REST that were understood.
+
+    Who concludes something from what is not in a list looks whether any of its rows were `unreadable`.
+    """
+
+    unreadable: int
+
+    def __new__(cls, rows: Iterable[T_co] = (), unreadable: int = 0) -> Self:
+        """Make it of the rows that were understood, and the number of the others."""
+        made = super().__new__(cls, rows)
+        made.unreadable = unreadable
+        return made
+
+
+class CommandRecord(Struct, frozen=True):
+    """A record of the `commands` topic. `timestamp_ms` is the broker's append time; `headers` those to carry back.
+
+    `unreadable` says why nothing of it could be decoded; then it stands for every offset up to `last_offset`.
+    `transactional`: it came in a batch of a transaction, which may have been aborted. `absent_boot_s` is when, on the
+    clock that never steps, the topic was last known not to hold it.
+    """
+
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    last_offset: int = -1
+    transactional: bool = False
+    unreadable: str | None = None
+    absent_boot_s: float = -inf
+
+    @property
+    def end(self) -> int:
+        """The offset that comes next."""
+        return max(self.offset, self.last_offset) + 1
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory, roughly."""
+        return len(self.key or b"") + len(self.value or b"") + memory_bytes(self.headers)
+
+
+class TopicRecord(Protocol):
+    """A record as it was read from a topic."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset."""
+
+    @property
+    def timestamp_ms(self) -> int:
+        """Unix ms."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """The headers; one may have no content."""
+
+
+class TerminalResult(Struct, frozen=True, gc=False):
+    """What a command's last word says, and when, in Unix ms, it was asked for and first doubted; for who traces it.
+
+    `again`: the command was submitted again and gets the answer it had before.
+    """
+
+    result: Result
+    asked_at_ms: int
+    unknown_at_ms: int | None = None
+    repeated: bool = False
+
+
+class OutgoingRecord(Struct, frozen=True):
+    """A record to publish.
+
+    `event_id` None means that the event has no identity at the venue; `event_type` None is the stream's own.
+    `headers` are added to the CloudEvents ones. `when_durable` is called once, when the brokers have acknowledged it.
+    `received_boot_s` is when, on the clock that never steps, the venue's push arrived; None for what the bridge says
+    itself. `told` is of a last word.
+    """
+
+    stream: Stream
+    key: bytes
+    value: bytes | None
+    time_ms: int
+    event_id: str | None = None
+    event_type: bytes | None = None
+    headers: Headers = ()
+    recovered: bool = False
+    is_json: bool = True
+    received_boot_s: float | None = None
+    when_durable: Callable[[], None] | None = None
+    terminal: TerminalResult | None = None

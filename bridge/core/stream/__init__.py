@@ -1,0 +1,1 @@
+"""What the venue tells: pushes and rows, published states, gaps and reconciliation."""

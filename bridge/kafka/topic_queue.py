@@ -1,0 +1,166 @@
+"""One topic's records on their way: sequence numbers, what waits, what the producer holds, what is durable."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from bridge.contract.headers import EVENT_TYPES, event_headers, memory_bytes
+from bridge.core.records import OutgoingRecord
+
+_HOLD_FIRST_S: Final = 1.0
+_HOLD_LAST_S: Final = 60.0
+_SIZE_TRIES: Final = 3
+"""They take 7 s, in which topics are looked at."""
+_RECORD_OVERHEAD_BYTES: Final = 512
+"""What a queued record takes in memory beside its key, value and headers of its own, roughly."""
+
+
+class SequencedRecord:
+    """A record with its place in its topic: epoch and sequence never change, however often it is sent."""
+
+    __slots__ = ("durable", "epoch", "queued_at_s", "record", "sequence", "size_bytes")
+
+    def __init__(self, record: OutgoingRecord, *, epoch: int, sequence: int, queued_at_s: float) -> None:
+        self.record = record
+        self.epoch = epoch
+        self.sequence = sequence
+        self.queued_at_s = queued_at_s
+        self.size_bytes = (
+            len(record.key) + len(record.value or b"") + memory_bytes(record.headers) + _RECORD_OVERHEAD_BYTES
+        )
+        self.durable = False
+
+    def headers(self, source: bytes) -> list[tuple[str, bytes]]:
+        """Build the headers: the same ones at every attempt."""
+        record = self.record
+        return [
+            *event_headers(
+                event_id=record.event_id,
+                event_source=source,
+                event_type=record.event_type or EVENT_TYPES[record.stream],
+                time_ms=record.time_ms,
+                subject=record.key,
+                epoch=self.epoch,
+                sequence=self.sequence,
+                recovered=record.recovered,
+                is_json=record.is_json,
+            ),
+            *record.headers,
+        ]
+
+
+class TopicQueue:
+    """The records of one topic that are not durable, in the order of their sequence."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self.waiting: deque[SequencedRecord] = deque()
+        self.handed: deque[SequencedRecord] = deque()
+        self.handed_bytes = 0
+        self.progress_at_s = 0.0
+        self.pending_bytes = 0
+        self.event_bytes = 0
+        self.published = 0
+        self.settled = 0
+        self.held_until_s = 0.0
+        self.one_by_one = False
+        self.refusals = 0
+        """How often the broker has refused the topic since it last took a record."""
+        self.takes_less = False
+        """Whether the topic has a limit below what it must take, and nobody has said that it will be mended."""
+        self.unwritable = ""
+        """Why nothing can be written to the topic, as somebody knows who watches it; empty where nothing is known."""
+        self.unwritable_since_s = 0.0
+        self.trouble = ""
+        """What went wrong last, since a record became durable."""
+        self.failed = False
+        self._sequence = 0
+        self._oldest_received: deque[float] = deque()
+
+    def begin_epoch(self) -> None:
+        """Let the next record be the first of its epoch."""
+        self._sequence = 0
+
+    def add(self, record: OutgoingRecord, *, epoch: int, now_s: float) -> None:
+        """Give the record its number and queue it."""
+        self._sequence += 1
+        numbered = SequencedRecord(record, epoch=epoch, sequence=self._sequence, queued_at_s=now_s)
+        self.waiting.append(numbered)
+        self.published += 1
+        self.pending_bytes += numbered.size_bytes
+        if record.received_boot_s is not None:
+            self.event_bytes += numbered.size_bytes
+            # The smallest of a moving window: what is larger and came before can never be the smallest again.
+            while self._oldest_received and self._oldest_received[-1] > record.received_boot_s:
+                self._oldest_received.pop()
+            self._oldest_received.append(record.received_boot_s)
+
+    def hand_over(self, now_s: float) -> SequencedRecord:
+        """Move the next waiting record to those that the producer holds."""
+        if not self.handed:
+            self.progress_at_s = now_s
+        numbered = self.waiting.popleft()
+        self.handed.append(numbered)
+        self.handed_bytes += numbered.size_bytes
+        return numbered
+
+    def take_back(self) -> None:
+        """Let everything that the producer holds and that is not durable wait again, in its order."""
+        self.waiting.extendleft(numbered for numbered in reversed(self.handed))
+        self.handed.clear()
+        self.handed_bytes = 0
+        self.failed = False
+
+    def refuse(self, now_s: float) -> None:
+        """Hold the topic after a refusal, for longer each time: every try costs the other topics a new producer."""
+        self.held_until_s = now_s + min(_HOLD_FIRST_S * 2**self.refusals, _HOLD_LAST_S)
+        self.refusals = min(self.refusals + 1, 10)
+
+    def may_pass_over(self, now_s: float) -> bool:
+        """Whether a record that the topic refuses for its size is given up.
+
+        At first the topic is held: if it was made again with a limit of its own, whoever watches it says so.
+        """
+        if not self.takes_less and self.refusals < _SIZE_TRIES:
+            self.refuse(now_s)
+        else:
+            self.takes_less = True
+        return self.takes_less
+
+    def set_unwritable(self, why: str, now_s: float) -> None:
+        """Learn why nothing can be written to the topic, or, with nothing to say, that something can again."""
+        if why and not self.unwritable:
+            self.unwritable_since_s = now_s
+        elif self.unwritable and not why:
+            self.held_until_s, self.refusals, self.trouble, self.takes_less = 0.0, 0, "", False
+        self.unwritable = why
+
+    def settle(self, numbered: SequencedRecord, now_s: float, told: Callable[[Callable[[], None]], None]) -> None:
+        """Mark one record durable; `told` gets every `when_durable` whose turn has come, in order."""
+        numbered.durable = True
+        self.progress_at_s = now_s
+        self.refusals, self.trouble = 0, ""
+        while self.handed and self.handed[0].durable:
+            first = self.handed.popleft()
+            self.handed_bytes -= first.size_bytes
+            self.pending_bytes -= first.size_bytes
+            self.settled += 1
+            received_boot_s = first.record.received_boot_s
+            if received_boot_s is not None:
+                self.event_bytes -= first.size_bytes
+                if self._oldest_received[0] == received_boot_s:
+                    self._oldest_received.popleft()
+            if first.record.when_durable is not None:
+                told(first.record.when_durable)
+
+    @property
+    def oldest(self) -> SequencedRecord | None:
+        """The first record that is not durable."""
+        if self.handed:
+            return self.handed[0]
+        return self.waiting[0] if self.waiting else None
+
+    @property
+    def oldest_received_boot_s(self) -> float | None:
+        """The smallest `received_boot_s` of the records that are not durable."""
+        return self._oldest_received[0] if self._oldest_received else None

@@ -1,0 +1,63 @@
+"""The table of lives."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.commands.states import (
+    IN_FLIGHT,
+    OVER,
+    TABLE,
+    UNSENT,
+    CommandEvent,
+    CommandState,
+    IllegalTransition,
+    step,
+)
+
+
+@pytest.mark.parametrize("state", CommandState)
+@pytest.mark.parametrize("event", CommandEvent)
+def test_every_pair_is_a_row_or_a_mistake(state: CommandState, event: CommandEvent) -> None:
+    """Whatever the table does not hold raises, and names both."""
+    if (state, event) in TABLE:
+        assert TABLE[state, event] is step(state, event)
+        return
+    with pytest.raises(IllegalTransition, match=f"is {state} cannot be {event}"):
+        step(state, event)
+
+
+@given(st.lists(st.sampled_from(CommandEvent), max_size=12))
+def test_what_is_over_stays_over_and_what_was_written_is_never_unsent_again(events: list[CommandEvent]) -> None:
+    """No sequence of events leads back from an answer, nor from the socket into a lane without the venue's refusal."""
+    state, written, over = CommandState.QUEUED, False, False
+    for event in events:
+        if (state, event) not in TABLE:
+            continue
+        state = step(state, event)
+        written |= event in {CommandEvent.WRITTEN, CommandEvent.INHERITED}
+        written &= not (event is CommandEvent.DEFERRED and state is CommandState.QUEUED)
+        over |= event in {CommandEvent.DECIDED, CommandEvent.ACKED, CommandEvent.NOT_FOUND}
+        assert not (written and state in UNSENT)
+        assert not over or state in OVER
+
+
+def test_only_the_venue_speaks_about_what_was_written() -> None:
+    """The bridge decides about commands that are certainly unsent, and about no others."""
+    assert {state for state, event in TABLE if event is CommandEvent.DECIDED} == set(UNSENT)
+    assert not {state for state, event in TABLE if event is CommandEvent.DECIDED} & IN_FLIGHT
+    assert {state for state, event in TABLE if event is CommandEvent.NOT_FOUND} == {CommandState.UNKNOWN}
+    assert not {state for state, event in TABLE if event is CommandEvent.LANDED_LATE} - OVER
+
+
+def test_every_state_can_be_reached_and_ends_as_recorded() -> None:
+    """There is a way from every state to a durable last word."""
+    for first in CommandState:
+        seen, todo = {first}, [first]
+        while todo:
+            state = todo.pop()
+            for (before, _), after in TABLE.items():
+                if before is state and after not in seen:
+                    seen.add(after)
+                    todo.append(after)
+        assert CommandState.RECORDED in seen

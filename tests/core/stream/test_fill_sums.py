@@ -1,0 +1,281 @@
+"""At the end of an order its executions are held against what was executed; REST is asked for those that lack."""
+
+from typing import Any
+
+import pytest
+from one_recovery import OneRecovery, Row, order, raw, trade
+
+from bridge.contract.session import Alarm
+from bridge.contract.topics import Stream
+from bridge.core.stream import fill_sums
+from bridge.core.stream.fill_sums import ShortOrder
+from bridge.core.stream.sweep import SweepOutcome
+
+LAG_S = 30
+
+
+def _healthy() -> OneRecovery:
+    one = OneRecovery().healthy()
+    one.wait(10)
+    return one
+
+
+def _ended(one: OneRecovery, executed: str = "1", order_id: str = "17", state: str = "FILLED", **fields: Any) -> Row:  # noqa: ANN401 - any JSON
+    """Show the end of an order that came to be a moment ago."""
+    row = order(one.now.wall_ms, state, executed, order_id)
+    return row | {"createAt": str(one.now.wall_ms - 1000)} | fields
+
+
+def _fill(one: OneRecovery, name: str, quantity: str, order_id: str = "17", **fields: str) -> Row:
+    return trade(one.now.wall_ms, name, quantity=quantity, orderId=order_id, **fields)
+
+
+def _short(one: OneRecovery, wait_s: float = LAG_S) -> list[ShortOrder]:
+    one.wait(wait_s)
+    return one.account.listening.pop_short_orders(one.now)
+
+
+def _tell(one: OneRecovery, short: ShortOrder, *rows: Row) -> None:
+    one.account.listening.take_executions(short, [raw(row) for row in rows], one.now)
+    one.tick()
+
+
+def _alarms(one: OneRecovery, kind: str = "alarm.raised") -> list[Row]:
+    return [event for event in one.events(kind) if event["alarm"] == Alarm.EXECUTIONS_SHORT.value]
+
+
+@pytest.mark.parametrize("quantities", [("1",), ("0.1", "0.2", "0.7"), ("0.4", "0.60"), ("1.5",), ("1e0",)])
+def test_executions_that_add_up_are_asked_for_nowhere(quantities: tuple[str, ...]) -> None:
+    """Exactly, whatever their spelling; repeats count once, and more than was executed is not less."""
+    one = _healthy()
+    for n, quantity in enumerate(quantities):
+        for _ in range(2):
+            one.push(Stream.TRADES, _fill(one, f"t{n}", quantity))
+    one.push(Stream.ORDERS, _ended(one))
+    assert _short(one) == []
+    assert one.account.listening._fills._sums == {}
+
+
+def test_executions_that_are_pushed_after_the_end_are_not_missing() -> None:
+    """The two channels have no order between them: nothing is asked before REST must know."""
+    one = _healthy()
+    one.push(Stream.ORDERS, _ended(one))
+    one.push(Stream.TRADES, _fill(one, "a", "0.4"))
+    assert _short(one, LAG_S - 1) == []
+    one.push(Stream.TRADES, _fill(one, "b", "0.6"))
+    assert _short(one) == []
+
+
+def test_a_missing_execution_is_published_inside_a_gap_and_the_session_goes_on() -> None:
+    """It is asked for when REST must know it; the gap begins where nothing was missing for sure, and closes."""
+    one = _healthy()
+    muted = _fill(one, "muted", "0.6")
+    one.push(Stream.TRADES, _fill(one, "pushed", "0.4"), _fill(one, "another", "1", "18"))
+    one.push(Stream.ORDERS, _ended(one))
+    assert _short(one, LAG_S - 0.1) == []
+    (short,) = _short(one, 0.1)
+    assert (short.order_id, short.begin_ms) == ("17", one.now.wall_ms - LAG_S * 1000 - 61_000)
+    _tell(one, short, _fill(one, "pushed", "0.4") | {"createAt": muted["createAt"]}, muted, _fill(one, "x", "9", "19"))
+    published = [(record.event_id, record.recovered) for record in one.records(Stream.TRADES)]
+    assert published[2:] == [("trade:OKX:OKX_PERP_ETH_USDT:17:muted", True)]
+    gap = one.events("gap.opened")[-1]
+    assert (gap["cause"], gap["fromMs"] < int(muted["createAt"])) == ("pushes_missed", True)
+    assert (one.events("session.lost"), _alarms(one)) == ([], [])
+    assert one.sweep(trades=[muted]) is SweepOutcome.NOTHING
+    one.close()
+    assert one.events("gap.closed")[-1]["recovered"]["trades"] == 1
+    assert _short(one, 600) == []
+
+
+def test_while_a_gap_is_open_the_sweeps_ask_for_all() -> None:
+    """What they bring counts like a push."""
+    one = _healthy()
+    one.push(Stream.ORDERS, _ended(one), _ended(one, order_id="18"))
+    one.lose()
+    one.wait(5)
+    one.log_in()
+    assert _short(one) == []
+    muted = _fill(one, "muted", "1")
+    one.sweep(trades=[muted | {"createAt": str(one.now.wall_ms - 36_000)}])
+    one.close()
+    assert [short.order_id for short in _short(one, 0)] == ["18"]
+
+
+def test_a_gap_that_was_opened_meanwhile_takes_what_is_found() -> None:
+    """One gap tells of both."""
+    one = _healthy()
+    muted = _fill(one, "muted", "1")
+    one.push(Stream.ORDERS, _ended(one))
+    (short,) = _short(one)
+    one.account.listening.pushes_missed("of another", one.now)
+    _tell(one, short, muted)
+    assert len(one.records(Stream.TRADES)) == 1
+    assert len(one.events("gap.opened")) == 2
+
+
+def test_what_rest_lacks_as_well_is_an_alarm_once_until_it_adds_up_again() -> None:
+    """Perhaps the venue counts the two in different units there: no order of that product is asked about meanwhile."""
+    one = _healthy()
+    one.push(Stream.TRADES, _fill(one, "a", "0.4"))
+    one.push(Stream.ORDERS, _ended(one))
+    for _ in range(2):
+        assert _alarms(one) == []
+        (short,) = _short(one)
+        _tell(one, short, _fill(one, "a", "0.4"))
+    assert _short(one) == []
+    (alarm,) = _alarms(one)
+    assert alarm["subject"] == "OKX_PERP"
+    assert alarm["detail"] == (
+        "order 17 of OKX_PERP_ETH_USDT: 1 was executed, and its executions in REST add up to 0.4"
+    )
+    assert len(one.events("gap.opened")) == 1
+    one.push(Stream.ORDERS, _ended(one, order_id="18"))
+    assert _short(one) == []
+    one.push(Stream.ORDERS, _ended(one, order_id="20", sym="OKX_SPOT_ETH_USDT"))
+    assert [short.order_id for short in _short(one)] == ["20"]
+    one.push(Stream.TRADES, _fill(one, "c", "1", "19"))
+    one.push(Stream.ORDERS, _ended(one, order_id="19"))
+    assert [cleared["subject"] for cleared in _alarms(one, "alarm.cleared")] == ["OKX_PERP"]
+
+
+def test_a_list_that_is_empty_for_a_moment_is_no_alarm() -> None:
+    """The next answer tells them."""
+    one = _healthy()
+    one.push(Stream.ORDERS, _ended(one))
+    for rows in ([], [_fill(one, "muted", "1")]):
+        (short,) = _short(one)
+        _tell(one, short, *rows)
+    assert (_alarms(one), len(one.records(Stream.TRADES)), _short(one)) == ([], 1, [])
+
+
+def test_what_was_published_before_and_adds_up_in_rest_was_not_missed() -> None:
+    """The sum here was not whole, as after it was forgotten: nothing is said, and nothing published again."""
+    one = _healthy()
+    one.push(Stream.TRADES, _fill(one, "a", "1"))
+    one.account.listening._fills._sums.clear()
+    one.push(Stream.ORDERS, _ended(one))
+    (short,) = _short(one)
+    _tell(one, short, _fill(one, "a", "1"))
+    assert (_alarms(one), len(one.events("gap.opened")), len(one.records(Stream.TRADES))) == ([], 1, 1)
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        {"executedQty": "0", "orderState": "CANCELLED"},
+        {"executedQty": None},
+        {"createAt": "1700000000000"},
+        {"createAt": None},
+        {"executedQty": "0.5", "orderState": "PARTIALLY_FILLED"},
+    ],
+)
+def test_what_cannot_be_judged_is_not(ended: Row) -> None:
+    """Nothing was executed, it is not over, or it may be from before this owner listened."""
+    one = _healthy()
+    one.push(Stream.ORDERS, _ended(one, **ended))
+    assert _short(one) == []
+
+
+def test_an_order_of_ours_is_dated_by_its_ack_where_its_push_is_not() -> None:
+    """Some pushes of the venue's documents have no createAt."""
+    one = _healthy()
+    one.account._orders.note_ack("17", "mine", "OKX_PERP_ETH_USDT", one.now.wall_ms)
+    one.push(Stream.ORDERS, _ended(one, createAt=None, sym=None))
+    assert [short.sym for short in _short(one)] == [""]
+
+
+def test_an_order_of_an_earlier_owner_is_not_judged() -> None:
+    """Nor is one before any login."""
+    one = OneRecovery()
+    one.account.begin("here", one.now)
+    one.push(Stream.ORDERS, _ended(one))
+    one.log_in()
+    one.close()
+    assert _short(one) == []
+
+
+@pytest.mark.parametrize("replaced", ["17", "18"])
+def test_a_replaced_order_is_not_judged(replaced: str) -> None:
+    """Under which orderId its executions are told is not documented."""
+    one = _healthy()
+    one.push(Stream.ORDERS, _ended(one, order_id=replaced))
+    one.account._orders.note_successor("17", "18")
+    assert _short(one) == []
+    assert one.account.listening._fills._short == {}
+
+
+@pytest.mark.parametrize("quantity", ["", "many", "NaN", "sNaN", "Infinity", "-Infinity"])
+def test_a_quantity_that_is_no_number_makes_no_judgement(quantity: str) -> None:
+    """Neither from a push nor from REST."""
+    one = _healthy()
+    one.push(Stream.TRADES, _fill(one, "a", quantity))
+    one.push(Stream.ORDERS, _ended(one))
+    assert _short(one) == []
+    one.push(Stream.ORDERS, _ended(one, order_id="18"))
+    (short,) = _short(one)
+    _tell(one, short, _fill(one, "b", quantity, "18"))
+    assert _alarms(one) == []
+
+
+def test_decimals_of_any_length_are_added_exactly() -> None:
+    """The venue writes up to 22 places."""
+    one = _healthy()
+    for n in range(3):
+        one.push(Stream.TRADES, _fill(one, f"{n}", "123456789.0000000000000000000001"))
+    one.push(Stream.ORDERS, _ended(one, "370370367.0000000000000000000003"))
+    assert _short(one) == []
+    one.push(Stream.TRADES, _fill(one, "x", "370370367.0000000000000000000002", "18"))
+    one.push(Stream.ORDERS, _ended(one, "370370367.0000000000000000000003", "18"))
+    assert len(_short(one)) == 1
+
+
+def test_executions_without_an_id_each_count() -> None:
+    """Two of one moment may be two."""
+    one = _healthy()
+    for _ in range(2):
+        one.push(Stream.TRADES, _fill(one, "0", "0.5"))
+    one.push(Stream.ORDERS, _ended(one))
+    assert _short(one) == []
+
+
+def test_another_end_with_more_executed_counts() -> None:
+    """FILLED with a part of the quantity may be followed by the true end; a repeat of an end that was judged not."""
+    one = _healthy()
+    one.push(Stream.ORDERS, _ended(one, "0.5"), _ended(one, "1", state="CANCELLED"))
+    one.push(Stream.TRADES, _fill(one, "a", "0.5"))
+    (short,) = _short(one)
+    assert str(short.executed) == "1"
+    one.push(Stream.TRADES, _fill(one, "b", "0.5"))
+    _tell(one, short)
+    one.push(Stream.ORDERS, _ended(one))
+    assert (_short(one), _alarms(one)) == ([], [])
+
+
+def test_a_venue_that_does_not_answer_is_asked_three_times() -> None:
+    """Two orders at a time, and afterwards the audits go on looking."""
+    one = _healthy()
+    one.push(Stream.ORDERS, *(_ended(one, order_id=name) for name in "abc"))
+    asked = []
+    for _ in range(20):
+        asked += [short.order_id for short in _short(one)]
+    assert sorted(asked) == sorted("abc" * 3)
+    assert one.account.listening._fills._short == {}
+
+
+def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is forgotten first."""
+    monkeypatch.setattr(fill_sums, "SUMS_MAX", 2)
+    monkeypatch.setattr(fill_sums, "ENDED_MAX", 2)
+    monkeypatch.setattr(fill_sums, "PRODUCTS_MAX", 1)
+    one = _healthy()
+    for name in "abc":
+        one.push(Stream.TRADES, _fill(one, name, "0.5", name))
+    assert set(one.account.listening._fills._sums) == {"b", "c"}
+    one.push(Stream.ORDERS, *(_ended(one, order_id=name) for name in "abc"))
+    for _ in range(2):
+        asked = _short(one)
+        assert [short.order_id for short in asked] == ["b", "c"]
+        for number, short in enumerate(asked):
+            short.sym = f"OKX_{number}_ETH_USDT"
+            _tell(one, short)
+    assert [alarm["subject"] for alarm in _alarms(one)] == ["OKX_0"]
