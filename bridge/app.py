@@ -18,17 +18,15 @@ from bridge.admin import health
 from bridge.config import Account as AccountSettings
 from bridge.config import Settings
 from bridge.config.warnings import warnings_about
-from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.account import Account
 from bridge.core.backoff import full_jitter
 from bridge.core.commands.claims import key_fingerprint
-from bridge.core.commands.parse import Rules
 from bridge.core.now import Now
 from bridge.core.records import CommandRecord, OutgoingRecord
-from bridge.core.terms import Terms
 from bridge.errors import BridgeError, ClusterUnreachable, ConfigError, TopicsUnfit
 from bridge.flow import ports
+from bridge.flow.record_sink import RecordSink
 from bridge.flow.replay import TopicReplay
 from bridge.flow.supervisor import AccountSupervisor, stopped_before
 from bridge.flow.takeover import Takeover
@@ -62,40 +60,6 @@ def clock() -> Now:
     return Now(time.clock_gettime(time.CLOCK_BOOTTIME), time.time_ns() // 1_000_000)
 
 
-def terms(settings: Settings) -> Terms:
-    """Pick from the settings what the decisions need."""
-    limits, timing = settings.limits, settings.timing
-    return Terms(
-        rules=Rules(
-            validity_default_place_s=timing.validity_default_place_s,
-            validity_default_cancel_s=timing.validity_default_cancel_s,
-            validity_max_s=timing.validity_max_s,
-            command_bytes_max=limits.command_bytes_max,
-        ),
-        limits={
-            PLACE: limits.place_per_window,
-            REPLACE: limits.replace_per_window,
-            CANCEL: limits.cancel_per_window,
-            CANCEL_ALL: limits.cancel_all_per_window,
-        },
-        window_s=limits.window_s,
-        budget_percent=limits.budget_percent,
-        inflight_commands_max=limits.inflight_commands_max,
-        lane_commands_max=limits.lane_commands_max,
-        lease_s=timing.lease_s,
-        commit_period_s=timing.commit_period_s,
-        ack_timeout_s=timing.ack_timeout_s,
-        late_landing_s=timing.late_landing_s,
-        rest_lag_s=timing.rest_lag_s,
-        skew_bound_s=timing.skew_bound_s,
-        audit_period_s=timing.audit_period_s,
-        horizon_s=timing.horizon_s,
-        cancel_late_landings=limits.late_landings == "cancel",
-        memory_bytes_max=limits.memory_bytes_max,
-        cancel_all_by_single_cancels=limits.cancel_orders == "single_cancels",
-    )
-
-
 class AccountParts:
     """The real parts of one account, fitted to what flow asks for."""
 
@@ -123,6 +87,7 @@ class AccountParts:
             buffer_bytes_max=settings.limits.event_buffer_bytes_max,
             on_oversize=self._too_large,
         )
+        self._sink = RecordSink(name, self.publisher)
         timing = settings.timing
         self.topics = TopicWatch(settings.kafka, timing, name, on_unwritable=self.publisher.note_unwritable)
         self.flow = AccountSupervisor(
@@ -195,7 +160,9 @@ class AccountParts:
                 self._settings.kafka.topic_prefix,
                 self._name,
                 self._instance,
-                terms(self._settings),
+                self._settings.limits,
+                self._settings.timing,
+                sink=self._sink,
                 identity=Identity(self._settings.environment, self._key_fingerprint(), self._read_holdings),
                 membership=membership,
                 publisher=self.publisher,
@@ -222,6 +189,7 @@ class AccountParts:
             key_fingerprint=self._key_fingerprint,
             read_commands=self._read_commands,
             topics=self._new_replay(),
+            sink=self._sink,
             topic_watch=self.topics,
         )
 
@@ -231,7 +199,7 @@ class AccountParts:
         topic = topic_name(self._settings.kafka.topic_prefix, self._name, Stream.COMMANDS)
         await read_commands(self._settings.kafka, topic, begin, end, take)
 
-    def _session(self, listener: ports.Listener, other_login_at: float) -> Session:
+    def _session(self, listener: ports.Listener, other_login_boot_s: float) -> Session:
         self._last_session = Session(
             endpoints=self._settings.endpoints,
             account=self._account,
@@ -244,7 +212,7 @@ class AccountParts:
             choice=self._choice,
             probe=self._rest.probe,
             check_key=self._rest.check_key,
-            other_login_at=other_login_at,
+            other_login_at=other_login_boot_s,
         )
         return self._last_session
 

@@ -18,7 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from bridge.contract.headers import Headers
 from bridge.contract.results import Outcome, Result
-from bridge.core.records import TerminalResult
+from bridge.core.records import PublishedResult
 
 _W3C: Final = TraceContextTextMapPropagator()
 _FAILED: Final = frozenset({Outcome.REJECTED, Outcome.DENIED, Outcome.EXPIRED, Outcome.NOT_FOUND})
@@ -36,7 +36,7 @@ class Topics(Struct, frozen=True):
     results: str
 
 
-def make(tracer: Tracer, topics: Topics, told: TerminalResult, headers: Headers, durable_ms: int) -> None:
+def make(tracer: Tracer, topics: Topics, told: PublishedResult, headers: Headers, durable_ms: int) -> None:
     """Make the spans of a command whose result, with these headers, became durable at `durable_ms`.
 
     The broker's clock may be ahead of ours, and ours may have been set back: no child leaves its parent.
@@ -108,7 +108,7 @@ def _kafka(topic: str, operation: str, more: Attributes) -> dict[str, str | int 
     }
 
 
-def _facts(account: str, told: TerminalResult) -> dict[str, str | int | bool]:
+def _facts(account: str, told: PublishedResult) -> dict[str, str | int | bool]:
     result = told.result
     found = {
         "ltp.action": result.action,

@@ -16,7 +16,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-import msgspec
 import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -28,8 +27,9 @@ from bridge.admin import spans
 from bridge.config import Kafka
 from bridge.contract.headers import Headers
 from bridge.contract.topics import Stream, group_name, topic_name
-from bridge.core.records import OutgoingRecord, TerminalResult
+from bridge.core.records import PublishedResult
 from bridge.kafka.publisher import Publisher
+from bridge.kafka.topic_queue import SequencedRecord
 
 _SERVICE: Final = "ltp-kafka-bridge"
 _TOLD_MAX: Final = 10_000
@@ -41,7 +41,7 @@ _SELDOM_S: Final = 60.0
 _HARMLESS: Final = ("spans", *(status.phrase for status in HTTPStatus))
 
 _log = structlog.get_logger(__name__)
-_Item = tuple[spans.Topics, TerminalResult, Headers, int]
+_Item = tuple[spans.Topics, PublishedResult, Headers, int]
 
 
 class Tracing:
@@ -69,7 +69,7 @@ class Tracing:
         topics = spans.Topics(account, group_name(kafka.topic_prefix, account), commands, results)
         return _TracedPublisher(kafka, trace=partial(self._trace, topics), account=account, **options)
 
-    def _trace(self, topics: spans.Topics, told: TerminalResult, headers: Headers) -> None:
+    def _trace(self, topics: spans.Topics, told: PublishedResult, headers: Headers) -> None:
         try:
             self._told.put_nowait((topics, told, headers, time.time_ns() // 1_000_000))
         except queue.Full:
@@ -105,21 +105,15 @@ class Tracing:
 class _TracedPublisher(Publisher):
     """Tells of every last word that has become durable."""
 
-    def __init__(self, kafka: Kafka, *, trace: Callable[[TerminalResult, Headers], None], **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, kafka: Kafka, *, trace: Callable[[PublishedResult, Headers], None], **options: Any) -> None:  # noqa: ANN401
         super().__init__(kafka, **options)
         self._trace = trace
 
-    def publish(self, record: OutgoingRecord) -> None:
-        """Queue a record, as every publisher does."""
-        if record.terminal is not None:
-            recorded = partial(self._recorded, record.terminal, record.headers, record.when_durable)
-            record = msgspec.structs.replace(record, when_durable=recorded)
-        super().publish(record)
-
-    def _recorded(self, told: TerminalResult, headers: Headers, when_durable: Callable[[], None] | None) -> None:
-        if when_durable is not None:
-            when_durable()
-        self._trace(told, headers)
+    def _notify_durable(self, numbered: SequencedRecord) -> None:
+        super()._notify_durable(numbered)
+        answer = numbered.record.answer
+        if answer is not None and answer.result.outcome.terminal:
+            self._call(self._trace, answer, numbered.record.headers)
 
 
 class _Complaints(logging.Handler):

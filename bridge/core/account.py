@@ -1,18 +1,18 @@
 """One account's decisions, put together: the only place where the two streets meet."""
 
 from collections.abc import Collection, Iterable
-from math import inf
 
 from msgspec import structs
 
+from bridge.config import Limits, Timing
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.results import Outcome, Result
 from bridge.contract.session import Cause, OwnerAcquired, OwnerReleased
-from bridge.contract.topics import Stream, topic_name
+from bridge.contract.topics import Stream
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import Clocks
-from bridge.core.commands.claims import UNKNOWN_ORIGIN, Claims, Origin
+from bridge.core.commands.claims import Claims, Origin, TermStart
 from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.commit_delay import tell_commit_delay
 from bridge.core.commands.dedupe_index import DedupeIndex
@@ -28,10 +28,10 @@ from bridge.core.in_flight.requests import InFlightRequests
 from bridge.core.in_flight.unknown_commands import UnknownCommands
 from bridge.core.now import Now
 from bridge.core.orders import Orders
+from bridge.core.outbox import Outbox
 from bridge.core.records import Answer, OutgoingRecord, Received
 from bridge.core.stream.sweep import Sweep
 from bridge.core.stream.venue_stream import VenueStream
-from bridge.core.terms import Terms
 from bridge.core.topic_losses import TopicLosses
 
 _ACKS_OF_LATE_S = 60.0
@@ -41,39 +41,28 @@ class Account:
     """Everything one term of ownership decides about one account.
 
     `intake` takes commands, `sending` lets them go, `settling` takes their answers, `doubts` finds out what became of
-    those without one; `listening` hears the venue; `replies.outbox` is what to publish. A term begins at the committed
-    offset `start` with the epoch that was committed for it. Below `doubtful_below` everything counts as claimed.
-    Every commit names its `origin`.
+    those without one; `listening` hears the venue; `publish` takes every record at once.
     """
 
     def __init__(
-        self,
-        prefix: str,
-        name: str,
-        terms: Terms,
-        *,
-        epoch: int,
-        start: int,
-        durable_until_ms: int,
-        doubtful_below: int = 0,
-        origin: Origin = UNKNOWN_ORIGIN,
-        other_login_at: float = -inf,
-        now: Now,
+        self, outbox: Outbox, commands_topic: str, limits: Limits, timing: Timing, start: TermStart, *, now: Now
     ) -> None:
-        self.epoch = epoch
-        self.other_login_at = other_login_at
-        """When, on the clock that never steps, a predecessor may last have logged in; before all time without one."""
-        self._claims = Claims(start, doubtful_below=doubtful_below, origin=origin)
-        self._memory = DedupeIndex(terms.horizon_s, terms.memory_bytes_max)
+        self.epoch = epoch = start.epoch
+        self.other_login_boot_s = start.other_login_boot_s
+        self.outbox = outbox
+        self._claims = Claims(start.offset, doubtful_below=start.doubtful_below, origin=start.origin)
+        self._memory = DedupeIndex(timing.horizon_s, limits.memory_bytes_max)
         self._lanes = Lanes()
-        self._windows = _windows(terms)
+        self._windows = RateLimits(limits, late_landing_s=timing.late_landing_s)
         lookups = OrderLookups()
-        self.replies = Results(name, topic_name(prefix, name, Stream.COMMANDS), self._claims, self._memory)
-        self.alarms = ActiveAlarms(self.replies.publish_session_event)
-        self.clocks = Clocks(self.alarms, now, skew_bound_s=terms.skew_bound_s, rest_lag_s=terms.rest_lag_s)
+        self.replies = Results(outbox, commands_topic, self._claims, self._memory)
+        self.alarms = ActiveAlarms(self.outbox.publish_session_event)
+        self.clocks = Clocks(self.alarms, now, skew_bound_s=timing.skew_bound_s, rest_lag_s=timing.rest_lag_s)
         self._orders = Orders(self.clocks.rest_lag_ms)
-        self.listening = self._new_listening(terms, durable_until_ms, now)
-        self.topic_losses = TopicLosses(self.alarms, self.replies, self.listening, self._claims, epoch)
+        self.listening = self._new_listening(timing, start.durable_until_ms, now)
+        self.topic_losses = TopicLosses(
+            self.outbox, self.alarms, self.replies, self.listening, claims=self._claims, epoch=epoch
+        )
         self.sending = Dispatcher(
             self._lanes,
             self._windows,
@@ -81,13 +70,16 @@ class Account:
             self._orders,
             lookups,
             epoch=epoch,
-            lease_s=terms.lease_s,
-            commit_period_s=terms.commit_period_s,
-            inflight_max=terms.inflight_commands_max,
+            lease_s=timing.lease_s,
+            commit_period_s=timing.commit_period_s,
+            inflight_max=limits.inflight_commands_max,
         )
         self.own_cancels = BridgeCancels(self._windows, epoch=epoch)
         self._late = LateOrders(
-            self.replies, self.own_cancels, cancel=terms.cancel_late_landings, rest_lag_ms=self.clocks.rest_lag_ms
+            self.outbox,
+            self.own_cancels,
+            cancel=limits.late_landings == "cancel",
+            rest_lag_ms=self.clocks.rest_lag_ms,
         )
         known = (self.replies, self._lanes, self._orders, self._memory)
         self.doubts = UnknownCommands(
@@ -95,13 +87,14 @@ class Account:
             own_cancels=self.own_cancels,
             late=self._late,
             clocks=self.clocks,
-            late_landing_s=terms.late_landing_s,
+            late_landing_s=timing.late_landing_s,
         )
-        self.settling = self._new_settling(terms)
+        self.settling = self._new_settling(timing)
         self.intake = CommandIntake(
-            terms.rules,
-            terms.lane_commands_max,
+            limits,
+            timing,
             replies=self.replies,
+            outbox=self.outbox,
             claims=self._claims,
             memory=self._memory,
             lanes=self._lanes,
@@ -112,7 +105,7 @@ class Account:
             settling=self.settling,
             clocks=self.clocks,
         )
-        self._single_cancels = terms.cancel_all_by_single_cancels
+        self._single_cancels = limits.cancel_orders == "single_cancels"
         self.recovered = False
         """Whether places may go: logged in, and what was live or in doubt has been asked for."""
 
@@ -127,13 +120,13 @@ class Account:
             self._claims.origin, key_fingerprint=fingerprint or self.origin.key_fingerprint
         )
 
-    def _new_listening(self, terms: Terms, durable_until_ms: int, now: Now) -> VenueStream:
+    def _new_listening(self, timing: Timing, durable_until_ms: int, now: Now) -> VenueStream:
         return VenueStream(
-            self.replies,
+            self.outbox,
             self._orders,
             self.on_order,
             self.on_trade,
-            terms,
+            timing,
             clocks=self.clocks,
             epoch=self.epoch,
             durable_until_ms=durable_until_ms,
@@ -141,7 +134,7 @@ class Account:
             now=now,
         )
 
-    def _new_settling(self, terms: Terms) -> InFlightRequests:
+    def _new_settling(self, timing: Timing) -> InFlightRequests:
         return InFlightRequests(
             self.replies,
             self._lanes,
@@ -150,7 +143,7 @@ class Account:
             self.doubts,
             alarms=self.alarms,
             clocks=self.clocks,
-            ack_timeout_s=terms.ack_timeout_s,
+            ack_timeout_s=timing.ack_timeout_s,
         )
 
     def restore(self, results: list[tuple[Result, int]], now: Now) -> None:
@@ -189,19 +182,18 @@ class Account:
 
         The very first owner has nothing before it, unless past executions are wanted from `listen_from_ms` on.
         """
-        self.replies.publish_session_event(OwnerAcquired(at=now.wall_ms, epoch=self.epoch, instance=instance))
+        self.outbox.publish_session_event(OwnerAcquired(at=now.wall_ms, epoch=self.epoch, instance=instance))
         self.alarms.publish_again()
         self.listening.begin(now, listen_from_ms)
 
     def end(self, instance: str, now: Now) -> None:
         """Publish that this process gives the account up in good order."""
-        self.replies.publish_session_event(OwnerReleased(at=now.wall_ms, epoch=self.epoch, instance=instance))
+        self.outbox.publish_session_event(OwnerReleased(at=now.wall_ms, epoch=self.epoch, instance=instance))
 
-    def drain(self) -> list[OutgoingRecord]:
-        """Return what is to be published, in order, and forget it."""
-        records = self.replies.outbox.copy()
-        self.replies.outbox.clear()
-        return records
+    def on_durable(self, record: OutgoingRecord) -> None:
+        """Note that the brokers have acknowledged a record of this term."""
+        if record.answers_offset is not None:
+            self.replies.result_durable(record.answers_offset)
 
     def on_frame(self, event: Received, now: Now) -> bool:
         """Take in what the venue sent; False for an answer that belongs to no request of ours."""
@@ -281,12 +273,3 @@ class Account:
     def last_commit(self, now: Now, live_until_ms: int, *, released: bool) -> Commit:
         """Return the commit with which the term ends; `released`: the next owner may log in at once."""
         return self.sending.last_commit(now, self.listening.durable_until_ms(live_until_ms, now), released=released)
-
-
-def _windows(terms: Terms) -> RateLimits:
-    return RateLimits(
-        terms.limits,
-        window_s=terms.window_s,
-        budget_percent=terms.budget_percent,
-        late_landing_s=terms.late_landing_s,
-    )

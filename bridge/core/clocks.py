@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 from bridge.contract.session import Alarm
 from bridge.core.alarms import ActiveAlarms
-from bridge.core.commands.command import TrackedCommand
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading, Skew, skew_of
 
@@ -173,15 +172,15 @@ class Clocks:
         latest = self.broker.reaches(result_timestamp_ms).latest
         return min(latest + self._bound_s + _ACK_TO_RECORD_S, now.boot_s)
 
-    def last_write_boot_s(self, command: TrackedCommand, now: Now) -> float:
-        """Return until when, at the latest, an earlier owner may have written a command: before now, while valid."""
-        return min(now.boot_s, command.deadline_boot_s + self.broker_error_s(now) + self._bound_s)
+    def last_write_boot_s(self, deadline_boot_s: float, now: Now) -> float:
+        """Return until when an earlier owner may have written a command of that deadline: before now, while valid."""
+        return min(now.boot_s, deadline_boot_s + self.broker_error_s(now) + self._bound_s)
 
-    def happened_since_ms(self, command: TrackedCommand) -> int:
-        """Return the earliest time that the venue may have dated what a command asked for."""
-        since_boot_s = command.first_written_boot_s
+    def happened_since_ms(self, first_written_boot_s: float | None, appended_ms: int) -> int:
+        """Return the venue's earliest date for what a command asked for, by its first write, or its append."""
+        since_boot_s = first_written_boot_s
         if since_boot_s is None:
-            since_boot_s = self.broker.reaches(command.timestamp_ms).earliest
+            since_boot_s = self.broker.reaches(appended_ms).earliest
         return self.venue.read_at(since_boot_s).earliest - self._bound_ms
 
     def surely_older_ms(self, timestamp_ms: int) -> int:

@@ -1,6 +1,6 @@
 """What passes between the rooms: frames from the venue, records from and for Kafka."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Protocol, Self, TypeVar
 
@@ -113,10 +113,11 @@ class TopicRecord(Protocol):
         """The headers; one may have no content."""
 
 
-class TerminalResult(Struct, frozen=True, gc=False):
-    """What a command's last word says, and when, in Unix ms, it was asked for and first doubted; for who traces it.
+class PublishedResult(Struct, frozen=True, gc=False):
+    """The result that a record carries, for the log and for traces.
 
-    `again`: the command was submitted again and gets the answer it had before.
+    `asked_at_ms` is the time of the command's record and `unknown_at_ms` that of its first `unknown`, both Unix ms.
+    `repeated`: the command was submitted again and gets the result that it had before.
     """
 
     result: Result
@@ -129,9 +130,9 @@ class OutgoingRecord(Struct, frozen=True):
     """A record to publish.
 
     `event_id` None means that the event has no identity at the venue; `event_type` None is the stream's own.
-    `headers` are added to the CloudEvents ones. `when_durable` is called once, when the brokers have acknowledged it.
-    `received_boot_s` is when, on the clock that never steps, the venue's push arrived; None for what the bridge says
-    itself. `told` is of a last word.
+    `headers` are added to the CloudEvents ones. `received_boot_s` is when the venue's push arrived, None for a record
+    that the bridge makes itself. `answers_offset` is the offset on `commands` that this record answers for good: it
+    needs nothing more once the record is durable. `answer` is there for every result.
     """
 
     stream: Stream
@@ -144,5 +145,5 @@ class OutgoingRecord(Struct, frozen=True):
     recovered: bool = False
     is_json: bool = True
     received_boot_s: float | None = None
-    when_durable: Callable[[], None] | None = None
-    terminal: TerminalResult | None = None
+    answers_offset: int | None = None
+    answer: PublishedResult | None = None

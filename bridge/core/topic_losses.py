@@ -15,6 +15,7 @@ from bridge.core.alarms import ActiveAlarms
 from bridge.core.commands.claims import Claims
 from bridge.core.commands.results import Results
 from bridge.core.now import Now
+from bridge.core.outbox import Outbox
 from bridge.core.stream.venue_stream import VenueStream
 
 _STATES: Final = "its records are gone; what stands, and the orders that ended within the last horizon, is told again"
@@ -64,8 +65,16 @@ class TopicLosses:
     """Tells of one account's lost topics and missing grants, and tells again what was lost with them."""
 
     def __init__(
-        self, alarms: ActiveAlarms, replies: Results, listening: VenueStream, claims: Claims, epoch: int
+        self,
+        outbox: Outbox,
+        alarms: ActiveAlarms,
+        replies: Results,
+        listening: VenueStream,
+        *,
+        claims: Claims,
+        epoch: int,
     ) -> None:
+        self._outbox = outbox
         self._alarms = alarms
         self._replies = replies
         self._listening = listening
@@ -96,7 +105,7 @@ class TopicLosses:
         if stream in STATE_STREAMS:
             self._listening.tell_states_again(stream, now)
         elif stream is Stream.SESSION:
-            self._replies.publish_session_event(OwnerAcquired(at=now.wall_ms, epoch=self._epoch, instance=instance))
+            self._outbox.publish_session_event(OwnerAcquired(at=now.wall_ms, epoch=self._epoch, instance=instance))
             self._alarms.publish_again()
             self._listening.tell_session_again(now)
         elif stream is Stream.RESULTS:

@@ -8,7 +8,6 @@ from math import inf
 import structlog
 
 from bridge.contract.commands import CANCEL
-from bridge.contract.session import Alarm
 from bridge.core.account import Account
 from bridge.core.commands.command import TrackedCommand, wire_args
 from bridge.core.commands.dispatch import Commit
@@ -81,18 +80,15 @@ class CommandLoop:
                 self._account.intake.offer(record, now, behind=end - record.offset)
                 self._delay.record_read(record.timestamp_ms, now)
                 if turn.over:
-                    self._events.publish()
                     self._wake.set()
                     await turn.rest()
             self._account.intake.read_to(self._membership.position)
             left = self._membership.known_end - self._membership.position
             self.caught_up = left <= _CAUGHT_UP_RECORDS
-            told = self._account.alarms.is_active(Alarm.COMMANDS_BEHIND)
             self._delay.position_reached(
                 self._membership.position, self._membership.known_end, self._clock(), rests=paused
             )
-            if records or self._account.alarms.is_active(Alarm.COMMANDS_BEHIND) != told:
-                self._events.publish()
+            if records:
                 self._wake.set()
             if (self._account.intake.paused or answer_bytes > 2 * _ANSWER_BYTES_MAX) != paused:
                 paused = not paused
@@ -138,7 +134,6 @@ class CommandLoop:
             self._begin_commit()
         if self._account.intake.lookups() or self._account.doubts.wake_at() <= now.boot_s:
             self._ask()
-        self._events.publish()
 
     async def _sleep(self) -> None:
         now = self._clock()

@@ -10,7 +10,6 @@ from bridge.core.records import CommandRecord
 from bridge.errors import ClusterUnreachable, KafkaTrouble
 from bridge.flow.ports import Clock, Publisher, ReadCommands
 from bridge.flow.turn import TURN_S, Turn
-from bridge.flow.venue_listener import VenueListener
 
 _log = structlog.get_logger()
 _LOOK_S = 0.25
@@ -30,7 +29,6 @@ class DeferredAnswers:
         read_commands: ReadCommands,
         has_time: Callable[[], bool],
         publisher: Publisher,
-        events: VenueListener,
         clock: Clock,
     ) -> None:
         self._name = name
@@ -38,7 +36,6 @@ class DeferredAnswers:
         self._read_commands = read_commands
         self._has_time = has_time
         self._publisher = publisher
-        self._events = events
         self._clock = clock
 
     async def run(self) -> None:
@@ -64,10 +61,8 @@ class DeferredAnswers:
                 await asyncio.sleep(_LOOK_S)
             self._account.intake.answer_deferred(record, self._clock())
             if turn.over:
-                self._events.publish()
                 await asyncio.sleep(TURN_S)  # at most half of the time: cancels and events come first
                 await turn.rest()
-        self._events.publish()
 
     def _may_answer(self) -> bool:
         """Whether the answer is this owner's to give, and can be held until it is durable."""

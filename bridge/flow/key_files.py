@@ -7,7 +7,6 @@ import structlog
 from bridge.contract.session import Alarm
 from bridge.core.account import Account
 from bridge.flow.ports import Clock, VenueRest
-from bridge.flow.venue_listener import VenueListener
 
 _log = structlog.get_logger()
 _LOOK_S = 1.0
@@ -16,10 +15,9 @@ _LOOK_S = 1.0
 class KeyFileWatch:
     """Raises the alarm `key_unusable`, and clears it when the files have been mended."""
 
-    def __init__(self, name: str, account: Account, rest: VenueRest, events: VenueListener, clock: Clock) -> None:
+    def __init__(self, name: str, account: Account, rest: VenueRest, clock: Clock) -> None:
         self._account = account
         self._rest = rest
-        self._events = events
         self._clock = clock
         self._log = _log.bind(account=name)
 
@@ -36,7 +34,5 @@ class KeyFileWatch:
             detail = f"{problem}; until then the key that was last usable is used"
             if alarms.raise_alarm(Alarm.KEY_UNUSABLE, detail, self._clock()):
                 self._log.error("key.unusable", detail=detail)
-                self._events.publish()
         elif alarms.clear_alarm(Alarm.KEY_UNUSABLE, "the files of the key can be used again", self._clock()):
             self._log.info("key.usable_again")
-            self._events.publish()

@@ -17,8 +17,8 @@ from bridge.core.clocks import UNMEASURED_MS
 from bridge.core.late_records import publish_again
 from bridge.errors import ClusterUnreachable, KafkaTrouble
 from bridge.flow.ports import Clock, Publisher
+from bridge.flow.record_sink import RecordSink
 from bridge.flow.replay import TopicReplay
-from bridge.flow.venue_listener import VenueListener
 
 LATE_AFTER_S: Final = 150.0
 """Longer than anything old may still arrive: TCP itself counts on two minutes for a packet (RFC 9293), and Linux gives
@@ -43,7 +43,7 @@ class LateRecordRepair:
         *,
         topics: TopicReplay,
         publisher: Publisher,
-        events: VenueListener,
+        sink: RecordSink,
         clock: Clock,
         late_after_s: float,
     ) -> None:
@@ -51,7 +51,7 @@ class LateRecordRepair:
         self._account = account
         self._topics = topics
         self._publisher = publisher
-        self._events = events
+        self._sink = sink
         self._clock = clock
         self._late_after_s = late_after_s
         self._renewals = publisher.renewals
@@ -94,15 +94,14 @@ class LateRecordRepair:
 
         What is published under a key meanwhile is newer than what is found, and needs no other.
         """
-        with self._events.noting_keys() as noted:
+        with self._sink.noting_keys() as noted:
             if not await self._publisher.flush(_FLUSH_S, [stream]):
                 return False
             overtaken = await self._topics.overtaken_since(stream, self._since_ms)
             found = [publish_again(stream, record) for record in overtaken]
             # Nothing may happen between the comparison and the publication.
             again = [one for one in found if stream is Stream.SESSION or (stream, one.key) not in noted]
-        self._account.replies.outbox += again
-        self._events.publish()
+        self._account.outbox.publish_all(again)
         if again:
             _log.warning("records.late", account=self._name, stream=stream.value, published_again=len(again))
         return True

@@ -167,8 +167,8 @@ class Publisher(Protocol):
     def renewals(self) -> int:
         """How often what had no acknowledgement was sent again by another producer."""
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Stamp this epoch from now on; sequences begin at 1."""
+    def begin_epoch(self, epoch: int, on_durable: Callable[[OutgoingRecord], None]) -> None:
+        """Stamp this epoch from now on; sequences begin at 1. `on_durable` gets each durable record of an answer."""
 
     def publish(self, record: OutgoingRecord) -> None:
         """Queue a record."""

@@ -55,7 +55,7 @@ class RecoverySweeps:
         self._rest = rest
         self._session = session
         self._events = events
-        self._lists = SweepLists(account, rest=rest, events=events, publisher=publisher, clock=clock, log=self._log)
+        self._lists = SweepLists(account, rest=rest, publisher=publisher, clock=clock, log=self._log)
         self._clock = clock
         self._wake = wake
         self._login = asyncio.Event()
@@ -114,7 +114,6 @@ class RecoverySweeps:
             push, raw = name_row(row.order, row.raw, order_id)
             self._judge.overdue.publish_row(raw, self._clock())
             self._account.on_order(push, self._clock())
-            self._events.publish()
 
     async def _ask_for_executions(self, short: ShortOrder) -> None:
         """Ask for the executions of one order that ended with more than they add up to."""
@@ -133,7 +132,6 @@ class RecoverySweeps:
             self._account.listening.take_executions(short, [row.raw for row in rows], self._clock())
             for row in rows:
                 self._account.on_trade(row.trade, self._clock())
-            self._events.publish()
 
     async def _wait(self, time_s: float) -> None:
         """Wait, but let no new login wait for what concerned the one before it."""
@@ -158,8 +156,7 @@ class RecoverySweeps:
             return False
         self._failing_since, self.trouble = inf, ""
         told = "the venue has answered every question of a sweep"
-        if self._account.alarms.clear_alarm(Alarm.RECOVERY_STALLED, told, self._clock()):
-            self._events.publish()
+        self._account.alarms.clear_alarm(Alarm.RECOVERY_STALLED, told, self._clock())
         return True
 
     def _failed(self, why: str, *, stalled: bool) -> None:
@@ -168,7 +165,6 @@ class RecoverySweeps:
         self._failing_since = min(self._failing_since, now.boot_s)
         if stalled or now.boot_s - self._failing_since >= _STALLED_S:
             self._account.alarms.raise_alarm(Alarm.RECOVERY_STALLED, why, now)
-            self._events.publish()
 
     async def _sweep(self) -> None:
         account = self._account
@@ -185,7 +181,6 @@ class RecoverySweeps:
         account.listening.sweep_ended(sweep, self._clock())
         if not account.recovered:
             self._complete(sweep, open_orders)
-            self._events.publish()
         await self._risks(sweep)
         if not self._is_current():
             return
@@ -197,7 +192,6 @@ class RecoverySweeps:
         elif sweep.is_audit and self._clock().boot_s - self._missed_at >= _RENEWALS_S:
             told = f"for {_RENEWALS_S / 3600:g} h REST has told nothing that was not pushed"
             self._account.alarms.clear_alarm(Alarm.AUDIT_DISAGREES, told, self._clock())
-        self._events.publish()
 
     def _missed(self) -> None:
         """Renew the session, unless that has not helped before: then what was missed is given back as it is."""

@@ -7,7 +7,6 @@ import structlog
 from bridge.contract.session import Alarm
 from bridge.core.account import Account
 from bridge.flow.ports import Clock, VenueRest
-from bridge.flow.venue_listener import VenueListener
 
 _log = structlog.get_logger()
 _LOOK_S = 1.0
@@ -16,10 +15,9 @@ _LOOK_S = 1.0
 class RestLimitWatch:
     """Raises the alarm `rate_rejected` for a limit of REST, and clears it when as much is asked as before."""
 
-    def __init__(self, name: str, account: Account, rest: VenueRest, events: VenueListener, clock: Clock) -> None:
+    def __init__(self, name: str, account: Account, rest: VenueRest, clock: Clock) -> None:
         self._alarms = account.alarms
         self._rest = rest
-        self._events = events
         self._clock = clock
         self._told: set[str] = set()
         self._log = _log.bind(account=name)
@@ -44,4 +42,3 @@ class RestLimitWatch:
             told = f"{limit} has its whole limit again; none was refused for its rate of late"
             self._alarms.clear_alarm(Alarm.RATE_REJECTED, told, now, limit)
         self._told = slowed
-        self._events.publish()

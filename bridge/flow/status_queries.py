@@ -88,7 +88,6 @@ class StatusQueries:
             for row in rows:
                 self._take(row)
                 listed.add(str(row.order.order_id))
-            self._events.publish()
         if unreadable:
             raise RowNotUnderstood(f"{unreadable} rows of the open orders are not understood")
         self._account.on_open_orders(listed, asked_at, self._clock())
@@ -128,7 +127,7 @@ class StatusQueries:
         if self._rest.clock_reading is not None:
             self._events.clock_read(self._rest.clock_reading, self._clock())
         self._account.doubts.query_answered(question, self._clock())
-        self._say()
+        self._wake()
         return True
 
     async def _ask_for_order(self, question: StatusQuery) -> None:
@@ -161,11 +160,9 @@ class StatusQueries:
         async for rows in self._rest.history(sym, since_ms):
             for row in rows:
                 self._take(row)
-            self._events.publish()
         async for executions in self._rest.executions(sym, since_ms):
             for found in executions:
                 self._account.on_trade(found.trade, self._clock())
-            self._events.publish()
 
     async def _search(self, question: StatusQuery) -> None:
         """Look through what is over and what was executed, once for all places of a symbol that can land no more."""
@@ -198,14 +195,10 @@ class StatusQueries:
             if not intake.looked_up(client_order_id, self._clock()):
                 self._look_up_at = self._clock().boot_s + _PAUSE_S
                 return
-            self._say()
+            self._wake()
         if intake.lookups():
             self._asked.set()
 
     def _take(self, row: OrderRow | None) -> None:
         if row is not None:
             self._account.on_order(row.order, self._clock())
-
-    def _say(self) -> None:
-        self._events.publish()
-        self._wake()

@@ -13,7 +13,6 @@ from bridge.core.stream.sweep import ARCHIVE_REACH_MS, Sweep
 from bridge.errors import ListTooLong, RowNotUnderstood, VenueRefused
 from bridge.flow.concurrency import run_concurrently
 from bridge.flow.ports import Clock, OrderRow, Publisher, VenueRest
-from bridge.flow.venue_listener import VenueListener
 
 Row = TypeVar("Row")
 _Ask = Callable[[str | None, int, int | None], AsyncIterator[Rows[Row]]]
@@ -40,7 +39,6 @@ class SweepLists:
         account: Account,
         *,
         rest: VenueRest,
-        events: VenueListener,
         publisher: Publisher,
         clock: Clock,
         log: FilteringBoundLogger,
@@ -48,7 +46,6 @@ class SweepLists:
         self._account = account
         self._judge = account.listening.recovery
         self._rest = rest
-        self._events = events
         self._publisher = publisher
         self._clock = clock
         self._log = log
@@ -66,15 +63,13 @@ class SweepLists:
         return open_orders
 
     async def make_durable(self) -> None:
-        """Publish what was recovered and wait until it is durable."""
-        self._events.publish()
+        """Wait until what was recovered is durable."""
         while not await self._publisher.flush(_FLUSH_S, _RECOVERED):
             self._log.warning("sweep.waits_for_kafka")
         self._undurable_rows = 0
 
-    async def _publish(self, rows: int) -> None:
-        """Publish what came of some rows; what waits in memory of a list is no more than _ROWS_MAX and one answer."""
-        self._events.publish()
+    async def _bound_undurable(self, rows: int) -> None:
+        """Wait for durability after many rows: at most _ROWS_MAX and one answer of the venue wait in memory."""
         self._undurable_rows += rows
         if self._undurable_rows >= _ROWS_MAX:
             await self.make_durable()
@@ -110,7 +105,7 @@ class SweepLists:
             listed |= self._judge.compare_rows(sweep, Stream.ORDERS, [row.raw for row in rows], self._clock())
             for row in rows:
                 self._account.on_order(row.order, self._clock())
-            await self._publish(len(rows))
+            await self._bound_undurable(len(rows))
         sweep.unreadable += unreadable
         if not unreadable:
             self._account.on_open_orders(listed, asked_at, self._clock())
@@ -128,7 +123,7 @@ class SweepLists:
                     singly[order_id] = row
                 else:
                     self._take(sweep, row)
-            await self._publish(len(rows))
+            await self._bound_undurable(len(rows))
         await self.make_durable()
         return singly
 
@@ -166,7 +161,7 @@ class SweepLists:
             self._judge.compare_rows(sweep, Stream.TRADES, [row.raw for row in rows], self._clock())
             for row in rows:
                 self._account.on_trade(row.trade, self._clock())
-            await self._publish(len(rows))
+            await self._bound_undurable(len(rows))
         await self.make_durable()
 
     async def _read_in_parts(self, sweep: Sweep, ask: _Ask[Row], since_ms: int) -> AsyncIterator[Sequence[Row]]:
@@ -195,6 +190,6 @@ class SweepLists:
             listed |= self._judge.compare_rows(sweep, stream, rows, self._clock())
             sweep.unreadable += rows.unreadable
             unreadable += sweep.unreadable - before
-            await self._publish(len(rows))
+            await self._bound_undurable(len(rows))
         if not unreadable:
             self._judge.compare_list(sweep, stream, listed, self._clock())

@@ -13,14 +13,16 @@ from math import inf
 import structlog
 from msgspec import structs
 
+from bridge.config import Limits, Timing
 from bridge.contract.session import Alarm
-from bridge.contract.topics import STATE_STREAMS, Stream
+from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
 from bridge.core.account import Account
 from bridge.core.clocks import UNMEASURED_MS
-from bridge.core.commands.claims import CommitMetadata, Origin, encode
+from bridge.core.commands.claims import CommitMetadata, Origin, TermStart, encode
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.commands.reading_delay import ReadingDelay
 from bridge.core.late_records import publish_again
+from bridge.core.outbox import Outbox
 from bridge.core.records import TopicRecord
 from bridge.core.replay import ReplayedResults
 from bridge.core.takeover_plan import (
@@ -30,11 +32,11 @@ from bridge.core.takeover_plan import (
     in_words,
     read_commit,
 )
-from bridge.core.terms import Terms
 from bridge.errors import ClusterUnreachable, ForeignOwner, OffsetLost
 from bridge.flow.concurrency import run_concurrently
 from bridge.flow.polling import POLL_S, while_polling
 from bridge.flow.ports import Clock, Membership, Publisher
+from bridge.flow.record_sink import RecordSink
 from bridge.flow.replay import TopicReplay
 from bridge.flow.turn import Turn
 from bridge.flow.whose_account import Identity, find_foreign_owner
@@ -50,8 +52,10 @@ class Takeover:
         prefix: str,
         name: str,
         instance: str,
-        terms: Terms,
+        limits: Limits,
+        timing: Timing,
         *,
+        sink: RecordSink,
         identity: Identity,
         membership: Membership,
         publisher: Publisher,
@@ -64,7 +68,9 @@ class Takeover:
         self._prefix = prefix
         self._name = name
         self._instance = instance
-        self._terms = terms
+        self._limits = limits
+        self._timing = timing
+        self._sink = sink
         self._identity = identity
         self._membership = membership
         self._publisher = publisher
@@ -90,7 +96,7 @@ class Takeover:
         )
         account = await self._fence(begin, begin.stored.origin if foreign is not None else own)
         if foreign is not None:
-            account.replies.publish_alarm(Alarm.FOREIGN_OWNER, foreign, self._clock())
+            account.outbox.publish_alarm(Alarm.FOREIGN_OWNER, foreign, self._clock())
             await self._flush(account, Stream.SESSION)
             raise ForeignOwner(foreign)
         account.replies.publish_takeover(account.epoch, self._instance, self._clock(), own)
@@ -98,7 +104,7 @@ class Takeover:
         try:
             await self._remember(account, begin)
         except OffsetLost as error:
-            account.replies.publish_alarm(Alarm.OFFSET_LOST, str(error), self._clock())
+            account.outbox.publish_alarm(Alarm.OFFSET_LOST, str(error), self._clock())
             await self._flush(account, Stream.SESSION)
             raise
         await self._flush(account, Stream.RESULTS)
@@ -110,7 +116,7 @@ class Takeover:
         committed = await self._membership.committed()
         end = await self._membership.end_offset()
         found = read_commit(committed.offset, committed.metadata, topic_id)
-        now_ms, horizon_ms = self._clock().wall_ms, int(self._terms.horizon_s * 1000)
+        now_ms, horizon_ms = self._clock().wall_ms, int(self._timing.horizon_s * 1000)
         if isinstance(found, Beginning):
             return Beginning(found.offset, clamp(found.stored, max(end, found.offset), now_ms, horizon_ms))
         remains = await self._topics.remains()
@@ -128,19 +134,18 @@ class Takeover:
         """Commit the next epoch: from then on the coordinator refuses what predecessors commit."""
         stored = begin.stored
         epoch = stored.epoch + 1
-        account = Account(
-            self._prefix,
-            self._name,
-            self._terms,
-            epoch=epoch,
-            start=begin.offset,
-            durable_until_ms=stored.durable_until_ms,
-            doubtful_below=stored.doubtful_below,
+        start = TermStart(
+            epoch,
+            begin.offset,
+            stored.durable_until_ms,
+            stored.doubtful_below,
             # Until the venue has taken our key, it is not known to be this account's.
-            origin=structs.replace(origin, key_fingerprint=stored.origin.key_fingerprint),
-            other_login_at=-inf if begin.is_first or stored.released else self._clock().boot_s,
-            now=self._clock(),
+            structs.replace(origin, key_fingerprint=stored.origin.key_fingerprint),
+            -inf if begin.is_first or stored.released else self._clock().boot_s,
         )
+        outbox = Outbox(self._name, self._sink.publish)
+        commands_topic = topic_name(self._prefix, self._name, Stream.COMMANDS)
+        account = Account(outbox, commands_topic, self._limits, self._timing, start, now=self._clock())
         in_good_order = begin.is_first or stored.released
         extra = account.restore_extra_cancels(stored.extra_cancels, self._clock(), in_good_order=in_good_order)
         fenced = CommitMetadata(
@@ -153,19 +158,18 @@ class Takeover:
         )
         await self._membership.commit(begin.offset, encode(fenced, begin.offset), self._commit_timeout_s)
         self._membership.set_epoch(epoch)
-        self._publisher.begin_epoch(epoch)
+        self._publisher.begin_epoch(epoch, account.on_durable)
         return account
 
     async def _remember(self, account: Account, begin: Beginning) -> None:
         """Read what the topics tell of the time before, and then every command there is."""
         # Commands and results are stamped by the brokers, whose clock the takeover record has told.
-        now_ms, horizon_ms = account.clocks.by_broker(self._clock()).wall_ms, int(self._terms.horizon_s * 1000)
+        now_ms, horizon_ms = account.clocks.by_broker(self._clock()).wall_ms, int(self._timing.horizon_s * 1000)
         durable_ms, in_doubt = begin.stored.durable_until_ms, begin.stored.doubtful_below > begin.offset
         end, delay = await self._membership.end_offset(), ReadingDelay(account.alarms, account.clocks)
 
         def tell_delay(position: int = begin.offset, end: int = end) -> None:
             delay.position_reached(position, end, self._clock())
-            self._publish(account)
 
         since_ms = await self._answers_since_ms(begin.offset, end, now_ms - horizon_ms)
         # While nobody owned the account, no state was published again.
@@ -189,7 +193,7 @@ class Takeover:
         while self._membership.position < end:
             for record in await self._membership.poll(POLL_S):
                 self._membership.pause()
-                return min(since_ms, record.timestamp_ms - int(self._terms.skew_bound_s * 1000))
+                return min(since_ms, record.timestamp_ms - int(self._timing.skew_bound_s * 1000))
         self._membership.pause()
         return since_ms
 
@@ -203,7 +207,7 @@ class Takeover:
         await self._topics.read(Stream.RESULTS, since_ms, take)
         await self._topics.read(Stream.DEAD_LETTERS, since_ms - UNMEASURED_MS, answers.take_dead_letters)
         overtaken = await self._topics.overtaken(Stream.RESULTS, since_ms, answers.late_keys)
-        account.replies.outbox += [publish_again(Stream.RESULTS, record) for record in overtaken]
+        account.outbox.publish_all([publish_again(Stream.RESULTS, record) for record in overtaken])
         return answers
 
     async def _states(self, stream: Stream, since_ms: int, account: Account) -> None:
@@ -215,13 +219,13 @@ class Takeover:
 
         late_keys = await self._topics.states(stream, since_ms, remember, partial(listening.forget, stream))
         overtaken = await self._topics.overtaken(stream, since_ms, late_keys)
-        account.replies.outbox += [publish_again(stream, record) for record in overtaken]
+        account.outbox.publish_all([publish_again(stream, record) for record in overtaken])
 
     async def _gaps(self, since_ms: int, account: Account) -> None:
         """Take on the gaps that earlier owners left open."""
         session = await self._topics.session(since_ms)
         account.listening.inherit(session.left_open)
-        account.replies.outbox += [publish_again(Stream.SESSION, record) for record in session.overtaken]
+        account.outbox.publish_all([publish_again(Stream.SESSION, record) for record in session.overtaken])
 
     async def _trades(self, durable_until_ms: int, account: Account) -> None:
         """Read which trades have been published of the time that REST will be asked about."""
@@ -235,13 +239,8 @@ class Takeover:
 
         await self._topics.read(Stream.TRADES, since_ms, take)
 
-    def _publish(self, account: Account) -> None:
-        for record in account.drain():
-            self._publisher.publish(record)
-
     async def _flush(self, account: Account, stream: Stream) -> None:
-        """Publish what was said, and wait for the one topic that the next step needs: another may take nothing."""
-        self._publish(account)
+        """Wait for the records of the one topic that the next step needs: another may take nothing."""
         if not await self._publisher.flush(self._commit_timeout_s, [stream]):
             raise ClusterUnreachable("records of the takeover did not become durable in time")
         if self._publisher.clock_reading is not None:
@@ -285,5 +284,5 @@ class Takeover:
         account.forget_offsets(answers.answered_elsewhere(), self._clock())
         if stored.doubtful_below > begin.offset or passed_over:
             detail = in_words(begin, in_doubt, passed_over)
-            account.replies.publish_alarm(Alarm.CLAIMS_UNREADABLE, detail, self._clock())
+            account.outbox.publish_alarm(Alarm.CLAIMS_UNREADABLE, detail, self._clock())
             _log.warning("claims.unreadable", account=self._name, passed_over=passed_over, in_doubt=in_doubt)

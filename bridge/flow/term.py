@@ -31,6 +31,7 @@ from bridge.flow.ports import (
     VenueSession,
 )
 from bridge.flow.readiness import COMMITS, PUBLISHING, SESSION, SWEEP, Missing
+from bridge.flow.record_sink import RecordSink
 from bridge.flow.recovery_sweeps import RecoverySweeps
 from bridge.flow.replay import TopicReplay
 from bridge.flow.rest_limits import RestLimitWatch
@@ -63,6 +64,7 @@ class TermDependencies(Struct, frozen=True):
     """A digest of the API key that is in its file now; empty where it cannot be read."""
     read_commands: ReadCommands
     topics: TopicReplay
+    sink: RecordSink
     topic_watch: TopicWatch
     late_after_s: float = LATE_AFTER_S
     """When, after a takeover or a renewal of the producer, nothing old can arrive any more."""
@@ -87,10 +89,11 @@ class Term:
         self._parts = parts
         self._stop_deadline_s = stop_deadline_s
         self._began_ms = parts.clock().wall_ms
+        parts.sink.on_result = self.wake
         self._events = VenueListener(
             name, account, parts.publisher, wake=self.wake, on_login=self._logged_in, began_ms=self._began_ms
         )
-        self.session = parts.open_session(self._events, account.other_login_at)
+        self.session = parts.open_session(self._events, account.other_login_boot_s)
         self._events.session = self.session
         self._questions = StatusQueries(
             name,
@@ -111,9 +114,9 @@ class Term:
             clock=parts.clock,
             wake=self.wake,
         )
-        self._key_files = KeyFileWatch(name, account, parts.rest, self._events, parts.clock)
-        self._rest_limits = RestLimitWatch(name, account, parts.rest, self._events, parts.clock)
-        self._topic_alarms = TopicAlarms(instance, account, parts.topic_watch, self._events, parts.clock)
+        self._key_files = KeyFileWatch(name, account, parts.rest, parts.clock)
+        self._rest_limits = RestLimitWatch(name, account, parts.rest, parts.clock)
+        self._topic_alarms = TopicAlarms(instance, account, parts.topic_watch, parts.clock)
         self._commands = self._new_commands()
         self._session_keeper = self._new_session_keeper(session_timeout_s)
         self._deferred = DeferredAnswers(
@@ -122,7 +125,6 @@ class Term:
             read_commands=parts.read_commands,
             has_time=lambda: self._commands.caught_up,
             publisher=parts.publisher,
-            events=self._events,
             clock=parts.clock,
         )
         self._late_records = LateRecordRepair(
@@ -130,7 +132,7 @@ class Term:
             account,
             topics=parts.topics,
             publisher=parts.publisher,
-            events=self._events,
+            sink=parts.sink,
             clock=parts.clock,
             late_after_s=parts.late_after_s,
         )
@@ -229,7 +231,7 @@ class Term:
             await self._end(tasks, "the bridge was stopped")
         except (LoginRefused, OffsetLost) as error:
             alarm = Alarm.LOGIN_STOPPED if isinstance(error, LoginRefused) else Alarm.OFFSET_LOST
-            self._account.replies.publish_alarm(alarm, str(error), self._parts.clock())
+            self._account.outbox.publish_alarm(alarm, str(error), self._parts.clock())
             with contextlib.suppress(KafkaTrouble):  # the reason to give up is the other one
                 await self._end(tasks, f"the account is given up: {error}")
             raise
@@ -262,7 +264,6 @@ class Term:
         raise_failure(send)
         await end_tasks(send)
         self._account.end(self._instance, self._parts.clock())
-        self._events.publish()
         if not await self._parts.publisher.flush(self._stop_deadline_s * _FLUSH_SHARE):
             _log.warning("stop.unflushed", account=self._name)
         released = self.session.login_due(self._parts.clock())

@@ -4,7 +4,6 @@ import asyncio
 
 from bridge.core.account import Account
 from bridge.flow.ports import Clock, TopicWatch
-from bridge.flow.venue_listener import VenueListener
 
 _LOOK_S = 1.0
 
@@ -12,13 +11,10 @@ _LOOK_S = 1.0
 class TopicAlarms:
     """Has the account tell what is wrong with its topics, and tell again what was lost with one."""
 
-    def __init__(
-        self, instance: str, account: Account, topics: TopicWatch, events: VenueListener, clock: Clock
-    ) -> None:
+    def __init__(self, instance: str, account: Account, topics: TopicWatch, clock: Clock) -> None:
         self._instance = instance
         self._losses = account.topic_losses
         self._topics = topics
-        self._events = events
         self._clock = clock
 
     async def run(self) -> None:
@@ -33,4 +29,3 @@ class TopicAlarms:
         for topic in self._losses.tell_losses(self._topics.lost(), self._instance, now):
             self._topics.told(topic)
         self._losses.tell_grants(self._topics.missing_grants(), now)
-        self._events.publish()

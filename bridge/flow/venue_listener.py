@@ -9,7 +9,6 @@ from typing import Final
 import structlog
 
 from bridge.contract.session import Alarm, Cause
-from bridge.contract.topics import Stream
 from bridge.core.account import Account
 from bridge.core.now import Now
 from bridge.core.records import Answer, OutgoingRecord, Received
@@ -50,7 +49,6 @@ class VenueListener:
         """Set when a session has ended, or did not come about."""
         self.session: VenueSession | None = None
         """Set once the session exists; it needs its listener first."""
-        self._noted_keys: set[tuple[Stream, bytes]] | None = None
 
     @property
     def logged_in_ms(self) -> int:
@@ -76,14 +74,12 @@ class VenueListener:
         self._logged_in_ms, self._logged_in_boot_s = now.wall_ms, now.boot_s
         self.session_missing = None
         self._account.listening.logged_in(endpoint, now)
-        self.publish()
         self._on_login(endpoint)
 
     def received(self, event: Received, now: Now) -> None:
         """Publish a push, or settle a command by its answer."""
         if not self._account.on_frame(event, now) and isinstance(event, Answer):
             self._log.warning("answer.unmatched", request_id=event.request_id, answer=event.event, code=event.code)
-        self.publish()
         if isinstance(event, Answer):
             self._wake()
         elif self._publisher.overfull and self.session is not None:
@@ -95,7 +91,6 @@ class VenueListener:
         self.session_missing = Missing(SESSION, now.wall_ms, f"{endpoint}: {cause.value}: {detail}")
         self._account.session_lost(endpoint, cause, detail, self.durable_until_ms(now), now)
         self.ended.set()
-        self.publish()
         self._wake()
 
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
@@ -105,7 +100,6 @@ class VenueListener:
             self.session_missing = Missing(SESSION, since_ms, f"{endpoint}: {cause.value}: {detail}")
         if cause is Cause.LOGIN_REFUSED:
             self._account.alarms.raise_alarm(Alarm.LOGIN_REFUSED, f"{endpoint}: {detail}", now)
-            self.publish()
         self._log.warning("session.attempt_failed", endpoint=endpoint, cause=cause.value, detail=detail)
         self.ended.set()
 
@@ -113,7 +107,6 @@ class VenueListener:
         """Compare the venue's clock with ours; an alarm tells when they part, and when they agree again."""
         with self._logging(Alarm.CLOCK_SKEW):
             self._account.clocks.venue_read(reading, now)
-        self.publish()
 
     def learn_broker_clock(self, now: Now) -> None:
         """Compare the broker's clock with ours by what it has acknowledged last."""
@@ -138,38 +131,5 @@ class VenueListener:
         """Raise the alarm for a record that no topic takes: its readers miss it."""
         name = (record.event_id or record.key.decode("utf-8", "replace"))[:_NAME_CHARS_MAX]
         detail = f"{name} of {record.stream.value} has {len(record.value or b'')} bytes and was not published"
-        self._account.replies.publish_alarm(Alarm.RECORD_TOO_LARGE, detail, now)
+        self._account.outbox.publish_alarm(Alarm.RECORD_TOO_LARGE, detail, now)
         self._wake()
-
-    def publish(self) -> None:
-        """Hand what is to be published to the publisher, and log what was said about commands.
-
-        What was said about one may let the next of its order go, so then it is looked for at once.
-        """
-        for record in self._account.drain():
-            if self._noted_keys is not None:
-                self._noted_keys.add((record.stream, record.key))
-            self._publisher.publish(record)
-        for result in self._account.replies.results_to_log:
-            self._log.info(
-                "command." + result.outcome.value,
-                command_id=result.command_id,
-                action=result.action,
-                offset=result.command_offset,
-                client_order_id=result.client_order_id,
-                order_id=result.order_id,
-                code=result.code,
-                reason=result.reason.value if result.reason else None,
-            )
-        if self._account.replies.results_to_log:
-            self._account.replies.results_to_log.clear()
-            self._wake()
-
-    @contextlib.contextmanager
-    def noting_keys(self) -> Iterator[set[tuple[Stream, bytes]]]:
-        """Note under which keys something is published during the block."""
-        self._noted_keys = noted = set[tuple[Stream, bytes]]()
-        try:
-            yield noted
-        finally:
-            self._noted_keys = None

@@ -75,6 +75,7 @@ class Publisher:
         self._on_oversize = on_oversize
         self._renew_after_s = _RENEW_STUCK_S if renew_after_s is None else renew_after_s
         self._epoch = 0
+        self._on_durable: Callable[[OutgoingRecord], None] | None = None
         self._append_clock = AppendClock()
         self._lanes: dict[Stream, TopicQueue] = {
             stream: TopicQueue(topic_name(kafka.topic_prefix, account, stream))
@@ -93,9 +94,13 @@ class Publisher:
         await self._producers.begin()
         self._feeding = asyncio.create_task(self._feed(), name=f"publisher {self._account}")
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Begin a new term: what is published from now on carries it, and is numbered from 1 in each topic."""
+    def begin_epoch(self, epoch: int, on_durable: Callable[[OutgoingRecord], None] | None = None) -> None:
+        """Begin a new term: what is published from now on carries it, and is numbered from 1 in each topic.
+
+        `on_durable` is called for each of its records that answers a command, when the brokers have acknowledged it.
+        """
         self._epoch = epoch
+        self._on_durable = on_durable
         for lane in self._lanes.values():
             lane.begin_epoch()
 
@@ -291,10 +296,16 @@ class Publisher:
         self._settle(lane, numbered)
 
     def _settle(self, lane: TopicQueue, numbered: SequencedRecord) -> None:
-        lane.settle(numbered, time.monotonic(), self._call)
+        lane.settle(numbered, time.monotonic(), self._notify_durable)
         self._progress.set()
         if lane.waiting:
             self._work.set()
+
+    def _notify_durable(self, numbered: SequencedRecord) -> None:
+        """Tell the account of its durable record; one of an earlier term concerns nobody any more."""
+        is_answer = numbered.epoch == self._epoch and numbered.record.answers_offset is not None
+        if is_answer and self._on_durable is not None:
+            self._call(self._on_durable, numbered.record)
 
     def _call(self, callback: Callable[..., None], *arguments: object) -> None:
         try:

@@ -135,8 +135,8 @@ class TopicQueue:
             self.held_until_s, self.refusals, self.trouble, self.takes_less = 0.0, 0, "", False
         self.unwritable = why
 
-    def settle(self, numbered: SequencedRecord, now_s: float, told: Callable[[Callable[[], None]], None]) -> None:
-        """Mark one record durable; `told` gets every `when_durable` whose turn has come, in order."""
+    def settle(self, numbered: SequencedRecord, now_s: float, on_durable: Callable[[SequencedRecord], None]) -> None:
+        """Mark one record durable; `on_durable` gets every record whose turn has come, in order."""
         numbered.durable = True
         self.progress_at_s = now_s
         self.refusals, self.trouble = 0, ""
@@ -150,8 +150,7 @@ class TopicQueue:
                 self.event_bytes -= first.size_bytes
                 if self._oldest_received[0] == received_boot_s:
                     self._oldest_received.popleft()
-            if first.record.when_durable is not None:
-                told(first.record.when_durable)
+            on_durable(first)
 
     @property
     def oldest(self) -> SequencedRecord | None:

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from bridge.admin import spans
 from bridge.admin.tracing import Tracing
 from bridge.contract.results import Outcome, Reason, Result
-from bridge.core.records import TerminalResult
+from bridge.core.records import PublishedResult
 
 TOPICS = spans.Topics("main", "ltp.main", "ltp.main.commands", "ltp.main.results")
 TIMES = st.integers(1_700_000_000_000, 1_700_000_010_000)
@@ -52,15 +52,15 @@ def _tracing(collector: Collector) -> Tracing:
     return Tracing(collector.url, environment="sandbox", instance="here")
 
 
-def _told() -> TerminalResult:
+def _told() -> PublishedResult:
     now_ms = time.time_ns() // 1_000_000
-    return TerminalResult(
+    return PublishedResult(
         Result(command_id="c", command_offset=0, outcome=Outcome.ACCEPTED, answered_at=now_ms), now_ms
     )
 
 
-@given(st.builds(TerminalResult, RESULTS, TIMES, st.none() | TIMES, st.booleans()), TIMES)
-def test_no_span_leaves_its_parent(told: TerminalResult, durable_ms: int) -> None:
+@given(st.builds(PublishedResult, RESULTS, TIMES, st.none() | TIMES, st.booleans()), TIMES)
+def test_no_span_leaves_its_parent(told: PublishedResult, durable_ms: int) -> None:
     """Whatever the clocks of broker and daemon say: nothing ends before it begins, or lasts longer than its root."""
     kept, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(kept))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from one_account import ORDER_ID, RULES, START, cancel, cancel_all, place, replace
+from one_account import LIMITS, ORDER_ID, START, TIMING, cancel, cancel_all, place, replace
 from published import is_valid
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
@@ -22,7 +22,7 @@ SPOT_PERP = "BINANCE_SPOT_PERP_USDT"
 def _says(body: Any) -> InvalidCommand | None:  # noqa: ANN401 - any JSON
     """Ask the bridge what is wrong with a body."""
     record = CommandRecord(0, START.wall_ms, None, json.dumps(body).encode(), ())
-    said = parse_command(record, START, RULES)
+    said = parse_command(record, START, LIMITS, TIMING)
     return said if isinstance(said, InvalidCommand) else None
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from cloudevents.core.formats.json import JSONFormat
-from one_account import START, OneAccount
+from one_account import LIMITS, START, TIMING, OneAccount
 from published import document, headers_of, is_valid, message_of, samples, validator
 
 from bridge.contract.export.messages import MESSAGES
@@ -121,7 +121,7 @@ def test_the_bridge_takes_every_command_of_the_samples(name: str) -> None:
     sample = SAMPLES[name]
     headers = [(header, content.encode()) for header, content in sample["headers"].items()]
     record = CommandRecord(65, 1_795_164_156_000, sample["key"].encode(), _bytes(sample), headers)
-    taken = parse_command(record, START, OneAccount().terms.rules)
+    taken = parse_command(record, START, LIMITS, TIMING)
     assert isinstance(taken, TrackedCommand)
     assert list(taken.correlation_headers) == headers
 

@@ -7,9 +7,10 @@ import pytest
 from one_account import (
     BTC,
     ETH_ON_OKX,
+    LIMITS,
     ORDER_ID,
-    RULES,
     START,
+    TIMING,
     OneAccount,
     cancel,
     cancel_all,
@@ -23,8 +24,7 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome, Reason, Result
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
-from bridge.core.account import Account
-from bridge.core.commands.claims import CommitMetadata, decode
+from bridge.core.commands.claims import CommitMetadata, TermStart, decode
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.commands.parse import parse_command
 from bridge.core.now import Now
@@ -47,7 +47,9 @@ def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
     """Claimed, answered and merely read commands side by side; what a cancel removed is answered before it."""
     one = OneAccount(epoch=7, start=100, live=False)
     one.account.replies.publish_takeover(7, "host:1", one.now)
-    body = parse_command(CommandRecord(0, START.wall_ms, None, json.dumps(place("p-done")).encode(), ()), START, RULES)
+    body = parse_command(
+        CommandRecord(0, START.wall_ms, None, json.dumps(place("p-done")).encode(), ()), START, LIMITS, TIMING
+    )
     done: dict[str, Any] = {"action": PLACE, "client_order_id": "pdone", "body_digest": body.digest}
     one.account.restore(
         [
@@ -188,7 +190,7 @@ def test_a_restored_name_is_taken_unless_it_was_never_sent() -> None:
 def test_lost_claims_stay_lost_for_the_next_owner() -> None:
     """Until everything below the mark is answered, each commit says that all of it counts as claimed."""
     one = OneAccount(epoch=2)
-    one.account = Account("ltp", "main", one.terms, epoch=2, start=0, durable_until_ms=0, doubtful_below=2, now=one.now)
+    one.begin_term(TermStart(2, 0, doubtful_below=2))
     one.offer(place("p0"), past=TakeoverStatus.CLAIMED)
     one.offer(place("p1"), past=TakeoverStatus.CLAIMED)
     assert one.committed() == (0, CommitMetadata(2, one.now.wall_ms, (), doubtful_below=2))
@@ -201,7 +203,7 @@ def test_lost_claims_stay_lost_for_the_next_owner() -> None:
 def test_a_predecessor_that_did_not_finish_leaves_a_gap() -> None:
     """From where its events were durable; until it is closed every commit carries that point."""
     one = OneAccount(live=False)
-    one.account = Account("ltp", "main", one.terms, epoch=3, start=0, durable_until_ms=1234, now=one.now)
+    one.begin_term(TermStart(3, 0, 1234))
     one.account.begin("host:1", one.now)
     owner, gap = _events(one)
     assert (owner["type"], owner["epoch"], owner["instance"]) == ("owner.acquired", 3, "host:1")
@@ -291,8 +293,9 @@ def test_the_log_sees_every_result_once() -> None:
     one.offer(place("p"))
     one.send()
     one.answer(0)
-    assert [result.outcome for result in one.account.replies.results_to_log] == ["accepted"]
-    assert results_of(one.drain())[0] == one.account.replies.results_to_log[0]
+    (record,) = (one for one in one.drain() if one.answer is not None)
+    assert record.answer is not None
+    assert results_of([record]) == [record.answer.result]
 
 
 def test_time_on_two_clocks() -> None:
@@ -309,7 +312,6 @@ def test_a_commit_without_work_says_the_state(*, recording: bool) -> None:
     commit = one.account.next_commit(one.now, 42, recording=recording)
     assert commit is not None
     assert (commit.offset, decode(commit.metadata, 5)) == (5, CommitMetadata(9, 42, ()))
-    assert {PLACE, REPLACE, CANCEL, CANCEL_ALL} == set(one.terms.limits)
 
 
 def test_a_frame_that_is_answer_and_push_is_the_answer_only_to_a_request_of_ours() -> None:

@@ -70,7 +70,7 @@ class Interleavings(RuleBasedStateMachine):
 
     def collect(self) -> None:
         """Queue for the brokers what was said; what the bridge decides it has not sent."""
-        said = self.one.account.drain()
+        said = self.one.take_outgoing()
         self.unpublished += said
         unsent = {result.command_offset for result in results_of(said) if result.outcome.unsent}
         assert not unsent & {offset for offset, action in self.sent if action != CANCEL}
@@ -227,8 +227,7 @@ class Interleavings(RuleBasedStateMachine):
                 self.log.append((result, self.one.now.wall_ms))
             if record.stream is Stream.DEAD_LETTERS:
                 self.dead.add(int(dict(record.headers)["__connect.errors.offset"]))
-            if record.when_durable is not None:
-                record.when_durable()
+            self.one.account.on_durable(record)
 
     @rule(bad_luck=_SELDOM)
     def crash(self, *, bad_luck: bool) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
-from one_account import START, TERMS, OneAccount, cancel, order_push, place, results_of
+from one_account import START, TIMING, OneAccount, cancel, order_push, place, results_of
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.clocks import Clocks
@@ -75,7 +75,7 @@ class Request(Struct):
     @property
     def counted_s(self) -> float:
         """When the venue counts it."""
-        end_s = self.written_s + TERMS.late_landing_s if self.answered_s is None else self.answered_s
+        end_s = self.written_s + TIMING.late_landing_s if self.answered_s is None else self.answered_s
         return self.written_s + self.late * (end_s - self.written_s)
 
 
@@ -371,7 +371,7 @@ _BELIEVES_ITS_STAMPS: dict[str, Callable[..., object]] = {
     ("mistakes", "world"),
     [
         (
-            {"happened_since_ms": lambda _, command: (command.sent_at_ms or command.timestamp_ms) - _BOUND_MS},
+            {"happened_since_ms": lambda _clocks, _written_boot_s, appended_ms: appended_ms - _BOUND_MS},
             _world(8000, 8000, 0, is_answered=False),
         ),
         ({"may_say_not_found": lambda *_: True}, _world(8000, 8000, 0, lands=False)),

@@ -73,7 +73,7 @@ def test_a_refused_cancel_orders_is_not_written_again_over_a_newer_order() -> No
 
 def test_a_cancel_orders_waits_for_an_order_that_a_replace_is_about_to_open() -> None:
     """A replace was acked and has ended its order; the one that goes on with it is shown later, and is ended too."""
-    one = OneAccount(cancel_all_by_single_cancels=True)
+    one = OneAccount(cancel_orders="single_cancels")
     placed = one.offer(place("p", clientOrderId="x"))
     one.wait(1)
     one.send()

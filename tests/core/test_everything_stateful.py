@@ -139,7 +139,7 @@ class Everything(RuleBasedStateMachine):
             start=start,
             live=False,
             lane_commands_max=_LANE_MAX,
-            cancel_all_by_single_cancels=self.single,
+            cancel_orders="single_cancels" if self.single else "venue_message",
             doubtful_below=stored.doubtful_below,
             limits=dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), 40),
         )
@@ -192,7 +192,7 @@ class Everything(RuleBasedStateMachine):
 
     def collect(self) -> None:
         """Take what the owner says, hold it against the truth, and let it wait for the brokers."""
-        said = self.one.account.drain()
+        said = self.one.take_outgoing()
         self.unpublished += said
         for result in results_of(said):
             if result.outcome.terminal:
@@ -402,8 +402,7 @@ class Everything(RuleBasedStateMachine):
                 self.log.append((result, self.stamp_ms))
             if record.stream is Stream.DEAD_LETTERS:
                 self.dead[int(dict(record.headers)["__connect.errors.offset"])] = record.value
-            if record.when_durable is not None:
-                record.when_durable()
+            self.one.account.on_durable(record)
 
     # What reaches whom
 

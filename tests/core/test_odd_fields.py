@@ -66,7 +66,7 @@ def test_what_is_published_as_json_is_utf_8(stream: Stream, text: bytes) -> None
     assert [record.value for record in one.records(Stream.UNRECOGNIZED)] == [b"whole"] * (record.value != row)
     sweep = OneRecovery().begin()
     sweep.recovery.compare_rows(sweep.recovery.begin_sweep(sweep.now), stream, [row], sweep.now)
-    assert [told.value for told in sweep.account.drain() if told.stream is stream] == [record.value]
+    assert [told.value for told in sweep.outgoing if told.stream is stream] == [record.value]
 
 
 @pytest.mark.parametrize("name", ["orderId", "orderState"])

@@ -6,8 +6,6 @@ import os
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from bridge.contract.commands import CANCEL
 from bridge.contract.topics import Stream
 from bridge.core.ack_window import AckWindow
@@ -184,15 +182,11 @@ def _answering(death: Death) -> None:
     publish, send = Publisher.publish, Publisher._send
 
     def said(self: Publisher, record: OutgoingRecord) -> None:
-        command_id, durable = _ended(record), record.when_durable
-
-        def acknowledged() -> None:
-            death.die("result.durable", command_id)
-
-        if durable is not None and death.is_due("result.durable", command_id):
-            record = msgspec.structs.replace(record, when_durable=acknowledged)
         publish(self, record)
-        death.at("result.said", command_id)
+        death.at("result.said", _ended(record))
+
+    def acknowledged(_: object, numbered: SequencedRecord) -> None:
+        death.at("result.durable", _ended(numbered.record))
 
     async def produced(self: Publisher, lane: Any, numbered: SequencedRecord) -> None:  # noqa: ANN401 - of no interest here
         command_id = _ended(numbered.record)
@@ -207,6 +201,7 @@ def _answering(death: Death) -> None:
     wrap(InFlightRequests, "on_ack", before=answered)
     wrap(BridgeCancels, "on_ack", before=answered)
     wrap(Results, "publish_unknown", before=doubted)
+    wrap(Publisher, "_notify_durable", before=acknowledged)
     Publisher.publish = said  # type: ignore[method-assign] # that is what this file is for
     Publisher._send = produced  # type: ignore[method-assign] # as above
 

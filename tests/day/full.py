@@ -3,9 +3,8 @@
 import json
 import sys
 
-import msgspec
 from clock_readings import read_clocks
-from one_account import START, TERMS
+from one_account import COMMANDS, LIMITS, START, TIMING
 from one_day import order_row, resident_mib
 
 from bridge.app import clock
@@ -15,7 +14,9 @@ from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core import orders, packed
 from bridge.core.account import Account
+from bridge.core.commands.claims import TermStart
 from bridge.core.now import Now
+from bridge.core.outbox import Outbox
 from bridge.core.packed import RecentNumbers, digest
 from bridge.core.records import OutgoingRecord, Push
 from bridge.core.stream import published_states, route
@@ -40,7 +41,6 @@ def fill_tables(account: Account, now: Now) -> None:
     for n in range(OPEN_ORDERS + ended):
         row = order_row(f"17{n:014}", "OPEN" if n < OPEN_ORDERS else "FILLED", now.wall_ms, now.wall_ms)
         account.on_frame(Push("Orders", row, row), now)
-        account.drain()
     for n in range(orders._UNSHOWN_REMEMBERED_MAX):
         account._orders.note_ack(f"16{n:014}", f"unshown-{n:018}", "BINANCE_PERP_ETH_USDT", now.wall_ms)
         account._orders.note_replace(f"15{n:014}", now.wall_ms)
@@ -75,8 +75,8 @@ def fill_buffer(lane: TopicQueue) -> None:
 def main() -> None:
     """Fill one after the other, and tell what each takes."""
     now = clock()  # of the daemon's, so that what it imports is in memory
-    terms = msgspec.structs.replace(TERMS, memory_bytes_max=Limits().memory_bytes_max)
-    account = Account("ltp", "main", terms, epoch=1, start=0, durable_until_ms=0, now=now)
+    outbox = Outbox("main", lambda _: None)
+    account = Account(outbox, COMMANDS, LIMITS, TIMING, TermStart(1, 0), now=now)
     read_clocks(account, now)
     lane = TopicQueue("ltp.main.orders")
     told = {"process": resident_mib()}

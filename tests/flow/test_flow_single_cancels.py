@@ -8,7 +8,7 @@ _LIMITS = {"place_order": 1000, "replace_order": 1000, "cancel_order": 2000, "ca
 
 async def test_single_cancels_go_ahead_of_repeats() -> None:
     """Both wait for commits that tell of them; with hundreds of cancels to repeat, no open order waits for those."""
-    outside = Outside(cancel_all_by_single_cancels=True, limits=_LIMITS)
+    outside = Outside(cancel_orders="single_cancels", limits=_LIMITS)
     outside.venue.open = [Row(order_push("", orderId=f"7{number:015d}")) for number in range(100)]
 
     def own() -> list[bool]:

@@ -212,6 +212,7 @@ async def test_no_commit_says_that_a_time_to_come_is_durable(wrong_ms: int) -> N
     """The wall clock was wrong at the login, at the last frame and at the oldest event that waits, and is right now."""
     one, topics = OneRecovery(ended_ms=0), Topics()
     topics.hold = True
+    one.account.outbox.publish = topics.publish
     events = VenueListener("main", one.account, topics, wake=lambda: None, on_login=lambda _: None, began_ms=0)
     events.session = Session(Venue(), events)
     assert events.durable_until_ms(one.now) == 0

@@ -94,14 +94,11 @@ async def test_order_sequence_and_callbacks(
     """Thousands of records arrive in order with contiguous sequences, each told durable once and in order."""
     await make_topics(kafka, *PUBLISHED)
     publisher = await publisher_of(kafka)
-    durable: dict[Stream, list[int]] = {Stream.ORDERS: [], Stream.TRADES: []}
+    durable: dict[Stream, list[int | None]] = {Stream.ORDERS: [], Stream.TRADES: []}
+    publisher.begin_epoch(8, lambda record: durable[record.stream].append(record.answers_offset))
     for number in range(3000):
-        for stream, told in durable.items():
-            publisher.publish(
-                order(
-                    number, stream=stream, size=300, when_durable=lambda told=told, number=number: told.append(number)
-                )
-            )
+        for stream in durable:
+            publisher.publish(order(number, stream=stream, size=300, answers_offset=number))
     assert await publisher.flush(20)
     assert {Stream.ORDERS: list(range(3000)), Stream.TRADES: list(range(3000))} == durable
     for stream in durable:
@@ -166,11 +163,12 @@ async def test_oversize_record_harms_nothing(
     """A record above the limit is named and done with, in its turn; the records around it are published."""
     await make_topics(kafka, *PUBLISHED)
     oversize: list[OutgoingRecord] = []
-    told: list[int] = []
+    told: list[int | None] = []
     publisher = await publisher_of(kafka, on_oversize=oversize.append)
+    publisher.begin_epoch(8, lambda record: told.append(record.answers_offset))
     sizes = (10, MAX_RECORD_BYTES - 2_000, 10, MAX_RECORD_BYTES, 10)
     for number, size in enumerate(sizes):
-        publisher.publish(order(number, size=size, when_durable=lambda number=number: told.append(number)))
+        publisher.publish(order(number, size=size, answers_offset=number))
     assert await publisher.flush(5)
     assert [3] == [json.loads(record.value or b"")["n"] for record in oversize]
     assert [0, 1, 2, 3, 4] == told
@@ -201,9 +199,10 @@ async def test_failed_producer_is_replaced(
     await make_topics(kafka, *PUBLISHED)
     troubles: list[str] = []
     publisher = await publisher_of(kafka, on_trouble=troubles.append)
-    told: list[int] = []
+    told: list[int | None] = []
+    publisher.begin_epoch(8, lambda record: told.append(record.answers_offset))
     for number in range(2000):
-        publisher.publish(order(number, size=300, when_durable=lambda number=number: told.append(number)))
+        publisher.publish(order(number, size=300, answers_offset=number))
         if number % 500 == 250:
             await until(lambda: publisher._producers.current is not None and len(told) > 0)
             assert publisher._producers.current is not None
@@ -223,9 +222,10 @@ async def test_missing_topic_holds_up_no_other(
     await make_topics(kafka, *(stream for stream in PUBLISHED if stream is not Stream.ORDERS))
     troubles: list[str] = []
     publisher = await publisher_of(kafka, on_trouble=troubles.append)
-    publisher.publish(order(0))
     done = asyncio.Event()
-    publisher.publish(order(1, stream=Stream.TRADES, when_durable=done.set))
+    publisher.begin_epoch(8, lambda _: done.set())
+    publisher.publish(order(0))
+    publisher.publish(order(1, stream=Stream.TRADES, answers_offset=1))
     await asyncio.wait_for(done.wait(), 2)
     assert [f"{orders_of(kafka)} does not exist; create it, or set kafka.create_topics and restart"] == troubles
     assert not await publisher.flush(0)
@@ -239,10 +239,11 @@ async def test_callers_mistake_stops_nothing(kafka: Kafka, make_topics: MakeTopi
     await make_topics(kafka, *PUBLISHED)
     publisher = await publisher_of(kafka)
 
-    def fail() -> None:
+    def fail(_: OutgoingRecord) -> None:
         raise ValueError("a mistake")
 
-    publisher.publish(order(0, when_durable=fail))
+    publisher.begin_epoch(8, fail)
+    publisher.publish(order(0, answers_offset=0))
     publisher.publish(order(1))
     assert await publisher.flush(5)
 

@@ -16,7 +16,7 @@ def test_a_topic_that_refuses_is_asked_ever_more_seldom() -> None:
         held_s.append(lane.held_until_s - 100.0)
     assert held_s == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     lane.add(OutgoingRecord(Stream.ORDERS, b"k", b"1", 1), epoch=1, now_s=0.0)
-    lane.settle(lane.hand_over(0.0), 0.0, lambda told: told())
+    lane.settle(lane.hand_over(0.0), 0.0, lambda _: None)
     lane.refuse(100.0)
     assert lane.held_until_s == pytest.approx(101.0)
 

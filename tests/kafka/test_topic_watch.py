@@ -193,9 +193,8 @@ async def test_without_the_right_to_make_topics_it_is_said_until_somebody_has(
         (lost,) = watch.lost()
         assert "does not exist any more; make it again: kafka-topics.sh" in lost.problem
         await until(lambda: publisher.troubles == [lost.problem] and not publisher.healthy, 20)
-        published = []
-        publisher.publish(OutgoingRecord(Stream.TRADES, b"k", b"1", 1, when_durable=lambda: published.append(1)))
-        await until(lambda: bool(published), 5)
+        publisher.publish(OutgoingRecord(Stream.TRADES, b"k", b"1", 1))
+        assert await publisher.flush(5, [Stream.TRADES])
         await kafka_tool.run_told_command(lost.problem, made.bootstrap_servers)
         assert await publisher.flush(20)
         await until(lambda: publisher.healthy and watch.lost()[0].problem == "", 20)

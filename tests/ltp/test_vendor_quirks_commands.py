@@ -104,7 +104,7 @@ def test_an_answer_to_nobody_leaves_its_command_to_be_asked_about(text: str) -> 
     one = OneAccount()
     offset = sent(one, place("p"))
     assert not one.account.on_frame(decode(text.encode()), one.now)  # type: ignore[arg-type] # an answer
-    one.renew(one.terms.ack_timeout_s)
+    one.renew(one.timing.ack_timeout_s)
     said = result(one, offset)
     assert said is not None
     assert said.outcome.value == "unknown"

@@ -142,7 +142,7 @@ def test_what_a_push_proves_of_a_command_in_doubt(body: dict[str, Any], fields: 
     """Values and states decide; of the words beside them only a failure's, which has one spelling."""
     one = placed()
     offset = sent(one, body | {"validUntil": one.now.wall_ms + 3000})
-    one.renew(one.terms.ack_timeout_s)
+    one.renew(one.timing.ack_timeout_s)
     push(one, **fields)
     one.ask()
     said = result(one, offset)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from clock_readings import read_clocks
 from msgspec import structs
-from one_account import ORDER_ID, START, TERMS, cancel, cancel_all, place, replace, results_of
+from one_account import COMMANDS, LIMITS, ORDER_ID, START, cancel, cancel_all, place, replace, results_of, settings_with
 from outside import Tail
 
 from bridge.contract import headers as names
@@ -14,8 +14,9 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
-from bridge.core.commands.claims import Origin, decode, encode
-from bridge.core.records import CommandRecord
+from bridge.core.commands.claims import Origin, TermStart, decode, encode
+from bridge.core.outbox import Outbox
+from bridge.core.records import CommandRecord, OutgoingRecord
 from bridge.core.replay import ReplayedResults
 
 from .lives import saved_by
@@ -74,28 +75,21 @@ def test_readers_take_the_same_records() -> None:
         assert world.answers == (last.get(0), last.get(1))
 
 
-def account_after(trial: Trial, reading: Reading) -> Account:
-    """Return the code's account after the same takeover."""
+def account_after(trial: Trial, reading: Reading) -> tuple[Account, list[OutgoingRecord]]:
+    """Return the code's account after the same takeover, and what it has published."""
     term, topic, outcomes = reading
     begin = len(term.lives)
-    account = Account(
-        "ltp",
-        "main",
-        structs.replace(TERMS, lane_commands_max=trial.behind_max or TERMS.lane_commands_max),
-        epoch=term.epoch,
-        start=begin,
-        durable_until_ms=0,
-        doubtful_below=term.doubtful_below,
-        origin=Origin(topic_id=term.topic_id),
-        now=START,
-    )
+    limits, timing = settings_with(lane_commands_max=trial.behind_max or LIMITS.lane_commands_max)
+    start = TermStart(term.epoch, begin, 0, term.doubtful_below, Origin(topic_id=term.topic_id))
+    published: list[OutgoingRecord] = []
+    account = Account(Outbox("main", published.append), COMMANDS, limits, timing, start, now=START)
     read_clocks(account, START)
     answers = [(offset, outcome) for offset, outcome in enumerate(outcomes) if outcome is not None]
     account.restore([(result_of(trial, *answer), START.wall_ms) for answer in answers], START)
     for offset in range(begin, topic):
         record, past = command_record(trial, offset), past_of(term, offset, outcomes)
         account.intake.offer(record, START, past, behind=topic - offset)
-    return account
+    return account, published
 
 
 @pytest.mark.parametrize("trial", SOUND.values(), ids=SOUND.keys())
@@ -103,9 +97,9 @@ def test_takeovers_make_the_same_of_what_they_find(trial: Trial) -> None:
     """In every takeover that is met, account and model say the same at once, and would commit the same."""
     readings = report_of(trial).readings
     for reading in readings:
-        term, account = taken_over(trial, *reading), account_after(trial, reading)
+        term, (account, published) = taken_over(trial, *reading), account_after(trial, reading)
         assert term is not None
-        said = [Said(one.command_offset, one.outcome) for one in results_of(account.drain()) if one.outcome.terminal]
+        said = [Said(one.command_offset, one.outcome) for one in results_of(published) if one.outcome.terminal]
         commit = account.sending.next_commit(START, 0, may_claim=False)
         assert commit is not None
         assert list(term.outbox) == said

@@ -1,12 +1,13 @@
 """One account's decisions on clocks that a test moves: commands in, commits and frames out, answers back."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from clock_readings import read_clocks
 from msgspec import Struct
 
+from bridge.config import Limits, Timing
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.headers import Headers
 from bridge.contract.pushes import OrderPush, TradePush
@@ -14,46 +15,47 @@ from bridge.contract.results import Result
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
-from bridge.core.commands.claims import CommitMetadata, decode
+from bridge.core.commands.claims import CommitMetadata, TermStart, decode
 from bridge.core.commands.command import TrackedCommand, wire_args
 from bridge.core.commands.dispatch import Commit
 from bridge.core.commands.intake import TakeoverStatus
-from bridge.core.commands.parse import Rules
 from bridge.core.in_flight.status_queries import StatusQuery
 from bridge.core.now import Now
+from bridge.core.outbox import Outbox
 from bridge.core.records import Answer, CommandRecord, OutgoingRecord
-from bridge.core.terms import Terms
 
 START = Now(1000.0, 1_795_000_000_000)
 BTC = "BINANCE_PERP_BTC_USDT"
 ETH_ON_OKX = "OKX_PERP_ETH_USDT"
 ORDER_ID = "1703213979730000"
 
-RULES = Rules(
-    validity_default_place_s=10,
-    validity_default_cancel_s=60,
-    validity_max_s=1800,
-    command_bytes_max=65_536,
-)
-TERMS = Terms(
-    rules=RULES,
-    limits={PLACE: 100, REPLACE: 100, CANCEL: 100, CANCEL_ALL: 100},
-    window_s=60,
+COMMANDS = "ltp.main.commands"
+LIMITS = Limits(
+    place_per_window=100,
+    replace_per_window=100,
+    cancel_per_window=100,
+    cancel_all_per_window=100,
     budget_percent=100,
     inflight_commands_max=1000,
-    lane_commands_max=10_000,
-    lease_s=2,
-    commit_period_s=1,
-    ack_timeout_s=5,
-    late_landing_s=120,
-    rest_lag_s=30,
-    skew_bound_s=5,
-    audit_period_s=60,
-    horizon_s=3600,
-    cancel_late_landings=True,
-    memory_bytes_max=64 * 1024 * 1024,
-    cancel_all_by_single_cancels=False,
+    cancel_orders="venue_message",
 )
+TIMING = Timing()
+_PER_WINDOW = {
+    PLACE: "place_per_window",
+    REPLACE: "replace_per_window",
+    CANCEL: "cancel_per_window",
+    CANCEL_ALL: "cancel_all_per_window",
+}
+
+
+def settings_with(**changes: object) -> tuple[Limits, Timing]:
+    """Change some settings, whatever their inequalities say; `limits` are those of the window, by action."""
+    per_window = cast("dict[str, int]", changes.pop("limits", {}))
+    changes |= {_PER_WINDOW[action]: count for action, count in per_window.items()}
+    ours = {name: value for name, value in changes.items() if name in Limits.model_fields}
+    times = {name: value for name, value in changes.items() if name in Timing.model_fields}
+    assert len(ours) + len(times) == len(changes), f"no such settings: {changes.keys() - ours.keys() - times.keys()}"
+    return LIMITS.model_copy(update=ours), TIMING.model_copy(update=times)
 
 
 def place(command_id: str, **args: str) -> dict[str, Any]:
@@ -127,18 +129,13 @@ class OneAccount:
         doubtful_below: int = 0,
         live: bool = True,
         read: bool = True,
-        **terms: object,
+        **changes: object,
     ) -> None:
         self.now = START
-        self.terms = msgspec.structs.replace(TERMS, **terms)
-        self.account = Account(
-            *("ltp", "main", self.terms),
-            epoch=epoch,
-            start=start,
-            durable_until_ms=0,
-            doubtful_below=doubtful_below,
-            now=self.now,
-        )
+        self.limits, self.timing = settings_with(**changes)
+        self.outgoing: list[OutgoingRecord] = []
+        """What the account has published, until it is drained."""
+        self.begin_term(TermStart(epoch, start, doubtful_below=doubtful_below))
         self.venue_ahead_ms = self.broker_ahead_ms = 0
         self.reads = read
         """Whether answers tell the others' clocks."""
@@ -151,6 +148,11 @@ class OneAccount:
         if live:
             self.open_session()
             self.send()
+
+    def begin_term(self, start: TermStart) -> None:
+        """Own the account, in the same process as before if it was owned."""
+        outbox = Outbox("main", self.outgoing.append)
+        self.account = Account(outbox, COMMANDS, self.limits, self.timing, start, now=self.now)
 
     def read_clocks(self) -> None:
         """Let answers tell the venue's time, and acknowledgements the broker's."""
@@ -261,13 +263,19 @@ class OneAccount:
             self.account.doubts.query_answered(question, self.now)
         return questions
 
+    def take_outgoing(self) -> list[OutgoingRecord]:
+        """Return what the account has published since the last time."""
+        records = self.outgoing.copy()
+        self.outgoing.clear()
+        return records
+
     def drain(self, *, durable: bool = True) -> list[OutgoingRecord]:
         """Publish what was said."""
-        records = self.account.drain()
+        records = self.take_outgoing()
         self.said += records
         for record in records:
-            if durable and record.when_durable is not None:
-                record.when_durable()
+            if durable:
+                self.account.on_durable(record)
         return records
 
     def results(self) -> list[Result]:
@@ -298,7 +306,7 @@ class OneAccount:
 
     def committed(self) -> tuple[int, CommitMetadata]:
         """Wait until a commit is due, and return what it says."""
-        self.wait(self.terms.commit_period_s)
+        self.wait(self.timing.commit_period_s)
         commit = self.hand_over()
         assert commit is not None
         self.stored(ready=False)

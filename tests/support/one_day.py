@@ -5,20 +5,21 @@ import contextlib
 import gc
 import json
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from clock_readings import read_clocks, reading_of
 from msgspec import Struct
-from one_account import START, TERMS
+from one_account import COMMANDS, LIMITS, START, TIMING
 from virtual_time import VirtualTime
 
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
+from bridge.core.commands.claims import TermStart
 from bridge.core.now import Now
+from bridge.core.outbox import Outbox
 from bridge.core.records import OutgoingRecord, Push, Rows
 from bridge.core.skew import ClockReading, Skew
 from bridge.flow.recovery_sweeps import RecoverySweeps
@@ -208,7 +209,7 @@ class _CountingTopics:
         """Have every topic take records."""
         return ()
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int, on_durable: Callable[[OutgoingRecord], None]) -> None:
         """Give out no numbers."""
 
     def publish(self, record: OutgoingRecord) -> None:
@@ -273,8 +274,8 @@ class OneDay:
         self._open_orders = open_orders
         self._fills_per_hour = fills_per_hour
         self.venue, self.topics, self.session = DayVenue(loop), _CountingTopics(), _DaySession()
-        terms = msgspec.structs.replace(TERMS)
-        self.account = Account("ltp", "main", terms, epoch=1, start=0, durable_until_ms=0, now=loop.clock())
+        outbox = Outbox("main", self.topics.publish)
+        self.account = Account(outbox, COMMANDS, LIMITS, TIMING, TermStart(1, 0), now=loop.clock())
         self._events = VenueListener(
             "main", self.account, self.topics, wake=_nothing, on_login=lambda _: None, began_ms=START.wall_ms
         )
@@ -324,7 +325,6 @@ class OneDay:
                 self._push(self.venue.fill())
                 fills += 1
             self.account.tick(self._loop.clock())
-            self._events.publish()
         minutes = range(hour * seconds // 60, (hour + 1) * seconds // 60)
         asked = [self.venue.asked_by_minute.pop(minute, 0) for minute in minutes]
         longest_s = self._loop.pop_longest_turn_s()

@@ -6,13 +6,15 @@ from typing import Any, Self
 
 import msgspec
 from clock_readings import read_clocks
-from one_account import START, TERMS
+from one_account import COMMANDS, START, settings_with
 
 from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
+from bridge.core.commands.claims import TermStart
 from bridge.core.now import Now
+from bridge.core.outbox import Outbox
 from bridge.core.records import OutgoingRecord, Push
 from bridge.core.stream.sweep import Sweep, SweepOutcome
 
@@ -76,11 +78,14 @@ class OneRecovery:
     """
 
     def __init__(
-        self, *, ended_ms: int = LOGIN_MS - 60_000, since_ms: int | None = None, read: bool = True, **terms: object
+        self, *, ended_ms: int = LOGIN_MS - 60_000, since_ms: int | None = None, read: bool = True, **changes: object
     ) -> None:
         self.now = START
-        self.terms = msgspec.structs.replace(TERMS, **terms)
-        self.account = Account("ltp", "main", self.terms, epoch=3, start=0, durable_until_ms=ended_ms, now=START)
+        limits, self.timing = settings_with(**changes)
+        self.outgoing: list[OutgoingRecord] = []
+        """What the account has published, until it is collected."""
+        outbox, start = Outbox("main", self.outgoing.append), TermStart(3, 0, ended_ms)
+        self.account = Account(outbox, COMMANDS, limits, self.timing, start, now=START)
         self._reads_clocks = read
         self._venue_ahead_ms = 0
         if read:
@@ -178,7 +183,7 @@ class OneRecovery:
 
     def close(self) -> Self:
         """Let so much time pass that a sweep which brings nothing closes the gaps."""
-        self.wait(self.terms.rest_lag_s)
+        self.wait(self.timing.rest_lag_s)
         assert self.sweep() is SweepOutcome.MAY_CLOSE
         return self
 
@@ -203,6 +208,7 @@ class OneRecovery:
         }
 
     def _collect(self) -> list[OutgoingRecord]:
-        records = self.account.drain()
+        records = self.outgoing.copy()
+        self.outgoing.clear()
         self.said += records
         return records

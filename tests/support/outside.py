@@ -6,12 +6,12 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from clock_readings import reading_of
 from msgspec import Struct
-from one_account import TERMS
+from one_account import settings_with
 
 from bridge.app import clock
 from bridge.contract import headers as names
@@ -40,14 +40,12 @@ from bridge.errors import (
 from bridge.flow.late_records import LATE_AFTER_S
 from bridge.flow.ports import Listener
 from bridge.flow.ports import Membership as MembershipPort
+from bridge.flow.record_sink import RecordSink
 from bridge.flow.replay import TopicReplay
 from bridge.flow.supervisor import AccountSupervisor, Phase
 from bridge.flow.takeover import Takeover
 from bridge.flow.term import TermDependencies
 from bridge.flow.whose_account import Identity
-
-if TYPE_CHECKING:
-    from bridge.core.terms import Terms
 
 STOP_DEADLINE_S = 4.0
 COMMIT_TIMEOUT_S = 1.0
@@ -122,6 +120,7 @@ class Topics:
         """Reading waits while it is cleared."""
         self.unread.set()
         self._epoch = 0
+        self._on_durable: Callable[[OutgoingRecord], None] | None = None
 
     @property
     def troubled_for_s(self) -> float:
@@ -138,9 +137,9 @@ class Topics:
         """Say what keeps records from their topics."""
         return [] if self.healthy else self.why
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int, on_durable: Callable[[OutgoingRecord], None] | None = None) -> None:
         """Stamp this epoch from now on."""
-        self._epoch = epoch
+        self._epoch, self._on_durable = epoch, on_durable
 
     def publish(self, record: OutgoingRecord) -> None:
         """Queue a record."""
@@ -155,8 +154,8 @@ class Topics:
                 continue
             self.durable.append((epoch, record))
             self.clock_reading = reading_of(Skew(-self.ahead_ms - 1, -self.ahead_ms), clock())
-            if record.when_durable is not None:
-                record.when_durable()
+            if epoch == self._epoch and record.answers_offset is not None and self._on_durable is not None:
+                self._on_durable(record)
         self.pending = kept + self.pending
 
     def release(self) -> None:
@@ -546,9 +545,9 @@ class Venue:
             raise self.risks_trouble
         yield Rows(self.risks)
 
-    def opened(self, listener: Listener, other_login_at: float) -> "Session":
+    def opened(self, listener: Listener, other_login_boot_s: float) -> "Session":
         """Make a session."""
-        self.other_logins.append(other_login_at)
+        self.other_logins.append(other_login_boot_s)
         self.sessions.append(Session(self, listener))
         return self.session
 
@@ -631,7 +630,7 @@ def encode(request_id: str, action: str, args: Mapping[str, str]) -> bytes:
 class Outside:
     """All of it, and an account that lives in it."""
 
-    def __init__(self, **terms: object) -> None:
+    def __init__(self, **changes: object) -> None:
         self.topics = Topics()
         self.group = Group()
         self.venue = Venue()
@@ -646,9 +645,10 @@ class Outside:
         self.new_key = asyncio.Event()
         self.started = asyncio.Event()
         self.started.set()
-        self.terms: Terms = msgspec.structs.replace(
-            TERMS, **{"commit_period_s": 0.05, "lease_s": 0.5, "ack_timeout_s": 0.3, **terms}
+        self.limits, self.timing = settings_with(
+            **{"commit_period_s": 0.05, "lease_s": 0.5, "ack_timeout_s": 0.3} | changes
         )
+        self.sink = RecordSink("main", self.topics)
         self.flow = AccountSupervisor(
             "main",
             "here:1",
@@ -694,7 +694,9 @@ class Outside:
             "ltp",
             "main",
             "here:1",
-            self.terms,
+            self.limits,
+            self.timing,
+            sink=self.sink,
             identity=Identity(self.environment, self.key, self._holdings),
             membership=member,
             publisher=self.topics,
@@ -717,6 +719,7 @@ class Outside:
             read_commands=self.group.read_commands,
             topics=TopicReplay("ltp", "main", self.topics.read_tail, self.topics.read_last),
             late_after_s=self.late_after_s,
+            sink=self.sink,
             topic_watch=self.watched,
         )
 

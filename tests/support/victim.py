@@ -9,8 +9,6 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from bridge.cli import main
 from bridge.contract.commands import CANCEL_ALL
 from bridge.contract.topics import Stream
@@ -18,6 +16,7 @@ from bridge.core.commands.dispatch import Commit, Dispatcher
 from bridge.core.now import Now
 from bridge.core.records import OutgoingRecord
 from bridge.kafka.publisher import Publisher
+from bridge.kafka.topic_queue import SequencedRecord
 from bridge.ltp.session import Session
 
 BEFORE_CLAIM: Final = "before_claim"
@@ -56,16 +55,21 @@ def _claimed() -> None:
 
 
 def _between_results() -> None:
-    publish, seen = Publisher.publish, []
+    publish, notify, seen = Publisher.publish, Publisher._notify_durable, []
 
     def dying(self: Publisher, record: OutgoingRecord) -> None:
         if record.stream is Stream.RESULTS and b'"superseded"' in (record.value or b""):
             seen.append(record)
-            record = msgspec.structs.replace(record, when_durable=_die)
         if len(seen) <= 1:
             publish(self, record)
 
+    def notified(self: Publisher, numbered: SequencedRecord) -> None:
+        if numbered.record in seen:
+            _die()
+        notify(self, numbered)
+
     Publisher.publish = dying  # type: ignore[method-assign]
+    Publisher._notify_durable = notified  # type: ignore[method-assign]
 
 
 _POINTS: Final[dict[str, Callable[[], None]]] = {

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from heapq import heappop, heappush
 from itertools import accumulate, pairwise
+from math import inf
 from typing import Final
 
 from msgspec import Struct
@@ -55,6 +56,21 @@ UNKNOWN_ORIGIN: Final = Origin()
 def key_fingerprint(api_key: str) -> str:
     """Return a short digest of an API key, from which the key cannot be told: it is long and random."""
     return blake2b(api_key.encode(), digest_size=6, person=b"ltp-bridge-key").hexdigest()
+
+
+class TermStart(Struct, frozen=True):
+    """Where a term of ownership begins: the epoch and offset that were committed for it, and what was left unclear.
+
+    Below `doubtful_below` every command counts as claimed. What was pushed is durable up to `durable_until_ms`, 0 when
+    nothing was ever pushed. A predecessor may have logged in until `other_login_boot_s`; before all time without one.
+    """
+
+    epoch: int
+    offset: int
+    durable_until_ms: int = 0
+    doubtful_below: int = 0
+    origin: Origin = UNKNOWN_ORIGIN
+    other_login_boot_s: float = -inf
 
 
 class CommitMetadata(Struct, frozen=True):

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE, derive_client_order_id
 from bridge.contract.headers import Headers
+from bridge.contract.results import Outcome
 from bridge.core.commands.states import CommandEvent, CommandState, step
 from bridge.core.orders import Order
 
@@ -65,6 +66,8 @@ class TrackedCommand(Struct, eq=False):
     """Whether a replace has given its order another orderId than it names: `order_id`."""
     executed_as: str | None = None
     """The orderId of an execution that was seen before the answer to a place."""
+    outcome: Outcome | None = None
+    """Its terminal outcome, once that is published."""
     other_quantity: str | None = None
     """The quantity of its order, where that is another than it asked for."""
 

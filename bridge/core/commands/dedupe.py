@@ -11,15 +11,17 @@ from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.dedupe_index import DedupeIndex, Resubmission, SeenCommand
 from bridge.core.commands.results import Results
 from bridge.core.now import Now
+from bridge.core.outbox import Outbox
 from bridge.core.records import CommandRecord
 
 
 class Dedupe:
     """Remembers what is asked for the first time, and answers what is asked again."""
 
-    def __init__(self, memory: DedupeIndex, replies: Results) -> None:
+    def __init__(self, memory: DedupeIndex, replies: Results, outbox: Outbox) -> None:
         self._memory = memory
         self._replies = replies
+        self._outbox = outbox
 
     def is_first(
         self,
@@ -47,7 +49,7 @@ class Dedupe:
         if asked.digest != short_digest(digest):
             text = f"commandId {command_id} was used at offset {asked.offset} with another body"
             self._replies.publish_dead_letter(record, Reason.ID_CONFLICT, text, now)
-            self._replies.publish_alarm(Alarm.ID_CONFLICT, text, now)
+            self._outbox.publish_alarm(Alarm.ID_CONFLICT, text, now)
         elif asked.result is not None:
             self._replies.publish_repeated(_completed(asked.result, digest, command), repeat)
         elif self._memory.repeats_full:

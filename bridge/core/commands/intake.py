@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from bridge.config import Limits, Timing
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome, Reason
 from bridge.core.clocks import Clocks
@@ -15,7 +16,7 @@ from bridge.core.commands.held_records import HeldRecords
 from bridge.core.commands.lanes import Lanes
 from bridge.core.commands.order_lookups import OrderLookups
 from bridge.core.commands.order_names import name_order
-from bridge.core.commands.parse import InvalidCommand, Rules, parse_command
+from bridge.core.commands.parse import InvalidCommand, parse_command
 from bridge.core.commands.rate_limits import RateLimits
 from bridge.core.commands.results import Results
 from bridge.core.commands.unsent_commands import UnsentCommands
@@ -23,6 +24,7 @@ from bridge.core.commands.validity import InvalidTiming, judge_validity
 from bridge.core.in_flight.requests import InFlightRequests
 from bridge.core.now import Now
 from bridge.core.orders import Orders
+from bridge.core.outbox import Outbox
 from bridge.core.records import CommandRecord
 
 
@@ -48,10 +50,11 @@ class CommandIntake:
 
     def __init__(
         self,
-        rules: Rules,
-        lane_commands_max: int,
+        limits: Limits,
+        timing: Timing,
         *,
         replies: Results,
+        outbox: Outbox,
         claims: Claims,
         memory: DedupeIndex,
         lanes: Lanes,
@@ -62,12 +65,13 @@ class CommandIntake:
         settling: InFlightRequests,
         clocks: Clocks,
     ) -> None:
-        self._rules = rules
-        self._lane_max = lane_commands_max
+        self._limits = limits
+        self._timing = timing
+        self._lane_max = limits.lane_commands_max
         self._replies = replies
         self._claims = claims
         self._memory = memory
-        self._dedupe = Dedupe(memory, replies)
+        self._dedupe = Dedupe(memory, replies, outbox)
         self._lanes = lanes
         self._windows = windows
         self._orders = orders
@@ -125,7 +129,7 @@ class CommandIntake:
             return
         self._claims.mark_read(record.offset)
         self._claims.deferred.drop_below(record.end)
-        admitted = parse_command(record, self._clocks.by_broker(now), self._rules)
+        admitted = self._parse(record, now)
         if isinstance(admitted, InvalidCommand):
             self._answer_invalid(record, admitted, now)
             return
@@ -207,7 +211,7 @@ class CommandIntake:
 
         Its order is at the venue, so that nothing that is held back can be its place.
         """
-        cancel = parse_command(record, self._clocks.by_broker(now), self._rules)
+        cancel = self._parse(record, now)
         if not isinstance(cancel, TrackedCommand) or cancel.action != CANCEL or self._memory.find(cancel.command_id):
             return False
         name_order(cancel, self._orders, self._lanes)
@@ -217,15 +221,17 @@ class CommandIntake:
             return False
         return self._slot_free_at(cancel, now) < cancel.deadline_boot_s
 
+    def _parse(self, record: CommandRecord, now: Now, *, is_claimed: bool = False) -> TrackedCommand | InvalidCommand:
+        """Parse a record. Its deadline is reckoned by the broker's clock, which stamped it."""
+        return parse_command(record, self._clocks.by_broker(now), self._limits, self._timing, is_claimed=is_claimed)
+
     def _answer_invalid(self, record: CommandRecord, refusal: InvalidCommand, now: Now) -> None:
         if refusal.command_id is None or self._dedupe.is_first(refusal.command_id, refusal.digest, None, record, now):
             self._replies.publish_invalid(record, refusal, now)
 
     def _take_in(self, record: CommandRecord, now: Now, past: TakeoverStatus) -> None:
         # What an earlier owner may have sent must not be denied because a limit has changed since.
-        rules = self._rules.loosened() if past is TakeoverStatus.CLAIMED else self._rules
-        # What has expired is told by the clock that stamped it.
-        admitted = parse_command(record, self._clocks.by_broker(now), rules)
+        admitted = self._parse(record, now, is_claimed=past is TakeoverStatus.CLAIMED)
         if past is TakeoverStatus.ANSWERED:
             if isinstance(admitted, TrackedCommand):
                 self._answered_before(admitted, now)
@@ -318,7 +324,7 @@ class CommandIntake:
 
     def _take_slot_of_earlier_owner(self, command: TrackedCommand, token: object, now: Now) -> None:
         """Hold the slot of a request that an earlier owner may have written: before now, and within its validity."""
-        written_at = self._clocks.last_write_boot_s(command, now)
+        written_at = self._clocks.last_write_boot_s(command.deadline_boot_s, now)
         self._windows[command.action].restore_unanswered(token, written_at, now.boot_s)
 
     def _enqueue(self, command: TrackedCommand, now: Now) -> None:

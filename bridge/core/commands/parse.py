@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from bridge.config import Limits, Timing
 from bridge.contract import commands as contract
 from bridge.contract import headers as names
 from bridge.contract.results import Reason
@@ -33,20 +34,6 @@ class InvalidCommand(Struct, frozen=True):
     command_id: str | None = None
     action: str | None = None
     digest: str | None = None
-
-
-class Rules(Struct, frozen=True):
-    """The settings that decide whether a record is a command. Seconds and bytes."""
-
-    validity_default_place_s: float
-    validity_default_cancel_s: float
-    validity_max_s: float
-    command_bytes_max: int
-    takes_transactional: bool = False
-
-    def loosened(self) -> "Rules":
-        """Return these rules without limits, for what an earlier owner let through under rules of its own."""
-        return msgspec.structs.replace(self, validity_max_s=1e12, command_bytes_max=1 << 31, takes_transactional=True)
 
 
 def short(text: str) -> str:
@@ -142,22 +129,27 @@ def _given(value: str | UnsetType) -> str | None:
     return None if value is UNSET else value
 
 
-def _valid_until_ms(command: contract.Command, record: CommandRecord, rules: Rules) -> int | str:
+def _valid_until_ms(command: contract.Command, record: CommandRecord, timing: Timing, *, is_claimed: bool) -> int | str:
     """Return until when the command may be sent, or what is wrong with what it asks."""
     if command.valid_until is UNSET:
         cancels = isinstance(command, contract.CancelOrder | contract.CancelOrders)
-        default = rules.validity_default_cancel_s if cancels else rules.validity_default_place_s
+        default = timing.validity_default_cancel_s if cancels else timing.validity_default_place_s
         return record.timestamp_ms + int(default * 1000)
-    if command.valid_until > record.timestamp_ms + int(rules.validity_max_s * 1000):
+    if not is_claimed and command.valid_until > record.timestamp_ms + int(timing.validity_max_s * 1000):
         return (
-            f"validUntil: more than {rules.validity_max_s:g} s after the record's timestamp {record.timestamp_ms}; "
+            f"validUntil: more than {timing.validity_max_s:g} s after the record's timestamp {record.timestamp_ms}; "
             "give Unix milliseconds of a nearer time"
         )
     return command.valid_until
 
 
-def parse_command(record: CommandRecord, now: Now, rules: Rules) -> TrackedCommand | InvalidCommand:  # noqa: PLR0911 - one for each way out
-    """Read one record of the commands topic."""
+def parse_command(  # noqa: PLR0911 - one for each way out
+    record: CommandRecord, now: Now, limits: Limits, timing: Timing, *, is_claimed: bool = False
+) -> TrackedCommand | InvalidCommand:
+    """Read one record of the commands topic.
+
+    `is_claimed`: an earlier owner accepted it by settings of its own, so it is held to no limit of ours.
+    """
     value = record.value
     if record.unreadable is not None:
         which = (
@@ -168,8 +160,8 @@ def parse_command(record: CommandRecord, now: Now, rules: Rules) -> TrackedComma
         return InvalidCommand(Reason.UNREADABLE, short(f"{which} cannot be read: {record.unreadable}"))
     if value is None:
         return InvalidCommand(Reason.TOMBSTONE, "the record has no value; a command is a JSON object")
-    if len(value) > rules.command_bytes_max:
-        text = f"{len(value)} bytes; a command has at most {rules.command_bytes_max}"
+    if not is_claimed and len(value) > limits.command_bytes_max:
+        text = f"{len(value)} bytes; a command has at most {limits.command_bytes_max}"
         return _refuse(value, Reason.TOO_LARGE, text)
     try:
         command = _DECODER.decode(value)
@@ -183,7 +175,7 @@ def parse_command(record: CommandRecord, now: Now, rules: Rules) -> TrackedComma
     twice = describe_repeated_key(value, keys + 2 + 2 * len(args))
     if twice is not None:
         return _refuse(value, Reason.BAD_SCHEMA, twice)
-    return _build_command(command, args, record, now, rules)
+    return _build_command(command, args, record, now, timing, is_claimed=is_claimed)
 
 
 def is_cancel(value: bytes) -> bool:
@@ -198,15 +190,21 @@ def is_cancel(value: bytes) -> bool:
 
 
 def _build_command(
-    command: contract.Command, args: dict[str, str], record: CommandRecord, now: Now, rules: Rules
+    command: contract.Command,
+    args: dict[str, str],
+    record: CommandRecord,
+    now: Now,
+    timing: Timing,
+    *,
+    is_claimed: bool,
 ) -> TrackedCommand | InvalidCommand:
     action = contract.action_of(command)
     digest = contract.body_digest(action, args)
-    valid_until = _valid_until_ms(command, record, rules)
+    valid_until = _valid_until_ms(command, record, timing, is_claimed=is_claimed)
     wrong = valid_until if isinstance(valid_until, str) else _contradiction(command)
     if wrong is not None or isinstance(valid_until, str):
         return InvalidCommand(Reason.BAD_VALUE, str(wrong), command.command_id, action, digest=digest)
-    if record.transactional and not rules.takes_transactional:
+    if record.transactional and not is_claimed:
         return InvalidCommand(Reason.TRANSACTIONAL, _TRANSACTIONAL, command.command_id, action, digest=digest)
     tracked = TrackedCommand(
         offset=record.offset,

@@ -1,8 +1,9 @@
 """The venue's limits, one ack window for each action (LTP docs, User Data Overview)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from bridge.contract.commands import CANCEL, CANCEL_ALL
+from bridge.config import Limits
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Result
 from bridge.core.ack_window import MARGIN_S, AckWindow
 from bridge.core.clocks import Clocks
@@ -13,11 +14,15 @@ from bridge.core.now import Now
 class RateLimits:
     """The ack windows of one account."""
 
-    def __init__(
-        self, limits: Mapping[str, int], *, window_s: float, budget_percent: int, late_landing_s: float
-    ) -> None:
-        slots = {action: max(1, limit * budget_percent // 100) for action, limit in limits.items()}
-        cool_s = window_s + MARGIN_S
+    def __init__(self, limits: Limits, *, late_landing_s: float) -> None:
+        per_window = {
+            PLACE: limits.place_per_window,
+            REPLACE: limits.replace_per_window,
+            CANCEL: limits.cancel_per_window,
+            CANCEL_ALL: limits.cancel_all_per_window,
+        }
+        slots = {action: max(1, limit * limits.budget_percent // 100) for action, limit in per_window.items()}
+        cool_s = limits.window_s + MARGIN_S
         self.cancels = CancelWindow(slots[CANCEL], late_landing_s=late_landing_s, cool_s=cool_s)
         self._windows: dict[str, AckWindow | CancelWindow] = {
             action: AckWindow(count, late_landing_s=late_landing_s, cool_s=cool_s) for action, count in slots.items()

@@ -1,14 +1,10 @@
 """What the bridge says: results, dead letters and session events, as records to publish."""
 
-from collections.abc import Callable
-from functools import partial
-
 import msgspec
 
 from bridge.contract import headers as names
 from bridge.contract.commands import CANCEL_ALL, REPLACE
 from bridge.contract.results import Outcome, Reason, Result, Takeover
-from bridge.contract.session import Alarm, AlarmRaised, SessionEvent
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import UNKNOWN_ORIGIN, Claims, Origin
 from bridge.core.commands.command import SAFE_TO_REPEAT, TrackedCommand
@@ -16,7 +12,8 @@ from bridge.core.commands.dedupe_index import DedupeIndex, Resubmission
 from bridge.core.commands.parse import InvalidCommand, short
 from bridge.core.commands.states import CommandEvent, CommandState
 from bridge.core.now import Now
-from bridge.core.records import CommandRecord, OutgoingRecord, TerminalResult
+from bridge.core.outbox import Outbox
+from bridge.core.records import CommandRecord, OutgoingRecord, PublishedResult
 
 _encode = msgspec.json.Encoder().encode
 _NAME_CHARS_MAX = 128
@@ -26,16 +23,15 @@ _DEAD_LETTER_BYTES_MAX = 900_000
 
 
 class Results:
-    """Builds the records and keeps what a last word changes: memory, claims and the life of the command."""
+    """Publishes results and dead letters, and keeps what a terminal result changes: dedupe, claims and states."""
 
-    def __init__(self, account: str, commands_topic: str, claims: Claims, memory: DedupeIndex) -> None:
-        self.outbox: list[OutgoingRecord] = []
-        self.results_to_log: list[Result] = []
-        """Results since the last look, for the log."""
-        self._account = account.encode()
+    def __init__(self, outbox: Outbox, commands_topic: str, claims: Claims, memory: DedupeIndex) -> None:
+        self._outbox = outbox
         self._commands_topic = commands_topic
         self._claims = claims
         self._memory = memory
+        self._answered: dict[int, TrackedCommand] = {}
+        """Commands whose terminal result is published and not durable yet, by offset."""
 
     def publish_terminal(
         self,
@@ -51,11 +47,13 @@ class Results:
     ) -> None:
         """Publish the terminal result of a command, and the same for every repeat of it; `by` is what ended it."""
         command.step(by)
+        command.outcome = outcome
         result = msgspec.structs.replace(
             self._build_result(command, outcome, now, code, message), reason=reason, retry_after_ms=retry_after_ms
         )
-        told = TerminalResult(result, command.timestamp_ms, command.unknown_at_ms)
-        self._publish_result(result, command.correlation_headers, lambda: self._result_durable(command, outcome), told)
+        self._answered[command.offset] = command
+        published = PublishedResult(result, command.timestamp_ms, command.unknown_at_ms)
+        self._publish_result(published, command.correlation_headers, answers_offset=command.offset)
         if outcome in {Outcome.DENIED, Outcome.EXPIRED} and command.action in {CANCEL_ALL, REPLACE}:
             self._claims.unrecorded_refusals.add(command.offset)
         for repeat in self._memory.mark_answered(result, now.boot_s):
@@ -69,8 +67,7 @@ class Results:
         command.step(CommandEvent.BECAME_UNKNOWN)
         if first:
             command.unknown_at_ms = now.wall_ms
-            result = self._build_result(command, Outcome.UNKNOWN, now, code, message)
-            self._publish_result(result, command.correlation_headers)
+            self._publish_unknown_result(command, now, code, message)
 
     def publish_inherited(self, command: TrackedCommand, now: Now) -> None:
         """Publish that an earlier owner may have sent a command, and that its fate is not known yet; if none has."""
@@ -82,13 +79,13 @@ class Results:
             return
         command.unknown_at_ms = now.wall_ms
         text = "claimed by an earlier owner, which left no result"
-        self._publish_result(self._build_result(command, Outcome.UNKNOWN, now, None, text), command.correlation_headers)
+        self._publish_unknown_result(command, now, None, text)
 
     def publish_repeated(self, result: Result, repeat: Resubmission) -> None:
         """Answer a command that was submitted again with its first outcome."""
         copy = msgspec.structs.replace(result, command_offset=repeat.offset, repeated=True)
-        told = TerminalResult(copy, repeat.timestamp_ms, repeated=True)
-        self._publish_result(copy, repeat.correlation_headers, partial(self._claims.mark_answered, repeat.offset), told)
+        published = PublishedResult(copy, repeat.timestamp_ms, repeated=True)
+        self._publish_result(published, repeat.correlation_headers, answers_offset=repeat.offset)
 
     def publish_invalid(self, record: CommandRecord, refusal: InvalidCommand, now: Now) -> None:
         """Answer a record that is no command: under its own id if it has one, else as a dead letter."""
@@ -105,10 +102,8 @@ class Results:
             reason=refusal.reason,
             body_digest=refusal.digest,
         )
-        told = TerminalResult(result, record.timestamp_ms)
-        self._publish_result(
-            result, names.correlation_headers(record.headers), partial(self._claims.mark_answered, record.offset), told
-        )
+        published = PublishedResult(result, record.timestamp_ms)
+        self._publish_result(published, names.correlation_headers(record.headers), answers_offset=record.offset)
         self._memory.mark_answered(result, now.boot_s)
 
     def publish_dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
@@ -117,7 +112,7 @@ class Results:
         if len(key) + len(value or b"") > _DEAD_LETTER_BYTES_MAX:
             key, value = key if len(key) <= _DEAD_LETTER_BYTES_MAX else b"", b""
             message += f"; {'the value is' if key else 'key and value are'} left out here for size, read at the offset"
-        self.outbox.append(
+        self._outbox.publish(
             OutgoingRecord(
                 stream=Stream.DEAD_LETTERS,
                 key=key,
@@ -135,7 +130,7 @@ class Results:
                     (names.ERROR_MESSAGE, message.encode("utf-8", "replace")),
                     (names.ERROR_CODE, reason.value.encode()),
                 ],
-                when_durable=partial(self._claims.mark_answered, record.offset),
+                answers_offset=record.offset,
             )
         )
 
@@ -148,10 +143,10 @@ class Results:
             environment=origin.environment or None,
             key_fingerprint=origin.key_fingerprint or None,
         )
-        self.outbox.append(
+        self._outbox.publish(
             OutgoingRecord(
                 stream=Stream.RESULTS,
-                key=self._account,
+                key=self._outbox.account_key,
                 value=_encode(takeover),
                 time_ms=now.wall_ms,
                 event_id=f"takeover:{epoch}",
@@ -159,22 +154,16 @@ class Results:
             )
         )
 
-    def publish_session_event(self, event: SessionEvent) -> None:
-        """Publish a session event."""
-        self.outbox.append(
-            OutgoingRecord(stream=Stream.SESSION, key=self._account, value=_encode(event), time_ms=event.at)
-        )
-
-    def publish_alarm(self, alarm: Alarm, detail: str, now: Now) -> None:
-        """Publish the alarm of an occurrence, which has no end; a condition is told by `ActiveAlarms`."""
-        self.publish_session_event(AlarmRaised(at=now.wall_ms, alarm=alarm, detail=detail))
-
-    def _result_durable(self, command: TrackedCommand, outcome: Outcome) -> None:
+    def result_durable(self, offset: int) -> None:
+        """Note that the answer to the record at an offset of `commands` is durable."""
+        self._claims.mark_answered(offset)
+        command = self._answered.pop(offset, None)
+        if command is None:
+            return
         command.step(CommandEvent.RESULT_DURABLE)
-        self._claims.mark_answered(command.offset)
-        if outcome.unsent:
+        if command.outcome is not None and command.outcome.unsent:
             # Not before: were the answer lost, the next owner would find two commands of one name waiting.
-            self._memory.free_client_order_id(command.client_order_id, command.offset)
+            self._memory.free_client_order_id(command.client_order_id, offset)
 
     @staticmethod
     def _build_result(
@@ -195,16 +184,17 @@ class Results:
             order_qty=_drop_if_too_long(command.other_quantity),
         )
 
+    def _publish_unknown_result(self, command: TrackedCommand, now: Now, code: int | None, message: str | None) -> None:
+        result = self._build_result(command, Outcome.UNKNOWN, now, code, message)
+        published = PublishedResult(result, command.timestamp_ms, command.unknown_at_ms)
+        self._publish_result(published, command.correlation_headers)
+
     def _publish_result(
-        self,
-        result: Result,
-        correlation: names.Headers,
-        when_durable: Callable[[], None] | None = None,
-        told: TerminalResult | None = None,
+        self, published: PublishedResult, correlation: names.Headers, *, answers_offset: int | None = None
     ) -> None:
-        self.results_to_log.append(result)
+        result = published.result
         last = "" if result.outcome.terminal else ":unknown"
-        self.outbox.append(
+        self._outbox.publish(
             OutgoingRecord(
                 stream=Stream.RESULTS,
                 key=result.command_id.encode(),
@@ -212,8 +202,8 @@ class Results:
                 time_ms=result.answered_at,
                 event_id=f"result:{result.command_id}{last}",
                 headers=correlation,
-                when_durable=when_durable,
-                terminal=told,
+                answers_offset=answers_offset,
+                answer=published,
             )
         )
 

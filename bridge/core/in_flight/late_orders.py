@@ -9,12 +9,12 @@ from bridge.contract.commands import PLACE, REPLACE
 from bridge.contract.results import Outcome, Result
 from bridge.contract.session import Alarm
 from bridge.core.commands.command import TrackedCommand
-from bridge.core.commands.results import Results
 from bridge.core.commands.states import CommandEvent
 from bridge.core.in_flight import facts
 from bridge.core.in_flight.bridge_cancels import BridgeCancels
 from bridge.core.now import Now
 from bridge.core.orders import Order
+from bridge.core.outbox import Outbox
 
 _REMEMBERED_MAX: Final = 10_000
 
@@ -30,8 +30,8 @@ class _GivenUp(Struct):
 class LateOrders:
     """What was given up, and is watched for."""
 
-    def __init__(self, replies: Results, own_cancels: BridgeCancels, *, cancel: bool, rest_lag_ms: int) -> None:
-        self._replies = replies
+    def __init__(self, outbox: Outbox, own_cancels: BridgeCancels, *, cancel: bool, rest_lag_ms: int) -> None:
+        self._outbox = outbox
         self._own_cancels = own_cancels
         self._cancel = cancel
         self._rest_lag_ms = rest_lag_ms
@@ -95,7 +95,7 @@ class LateOrders:
             f"{action} of command {given_up.command_id} was answered not_found, and order {order.order_id} "
             f"(clientOrderId {order.client_order_id}, quantity {order.order_qty}) shows it after all, as {order.state}"
         )
-        self._replies.publish_alarm(Alarm.LATE_LANDED, text, now)
+        self._outbox.publish_alarm(Alarm.LATE_LANDED, text, now)
 
 
 def _is_of(order: Order, place: _GivenUp) -> bool:

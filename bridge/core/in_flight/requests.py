@@ -83,7 +83,7 @@ class InFlightRequests:
     def count_earlier_request(self, command: TrackedCommand, now: Now) -> None:
         """Let commits tell of a cancel that an earlier owner may have written: no result will stand for it."""
         if command.maybe_sent_before:
-            written_at = self._clocks.last_write_boot_s(command, now)
+            written_at = self._clocks.last_write_boot_s(command.deadline_boot_s, now)
             self._windows.cancels.extra.restore(("earlier owner", command.offset), written_at)
 
     def lands_until_boot_s(self, cancel: TrackedCommand, now: Now) -> float:

@@ -88,7 +88,7 @@ class UnknownCommands:
 
     def lands_until_boot_s(self, command: TrackedCommand, now: Now) -> float:
         """Return until when the venue may carry out what an earlier owner may have written."""
-        return self._clocks.last_write_boot_s(command, now) + self._late_landing_s
+        return self._clocks.last_write_boot_s(command.deadline_boot_s, now) + self._late_landing_s
 
     def was_done(self, cancel: TrackedCommand) -> bool:
         """Whether the order of a cancel shows what it asked for."""
@@ -100,7 +100,7 @@ class UnknownCommands:
         doubt = self._doubts.get(command.offset)
         if doubt is None:
             # An earlier owner wrote it before now, and within its validity.
-            doubt = _UnknownCommand(command, inherited_at=self._clocks.last_write_boot_s(command, now))
+            doubt = _UnknownCommand(command, inherited_at=self._clocks.last_write_boot_s(command.deadline_boot_s, now))
             self._doubts[command.offset] = doubt
             # A cancel is repeated while it is valid; what became of it is asked for afterwards.
             first = max(now.boot_s, command.deadline_boot_s) if command.action == CANCEL else now.boot_s
@@ -321,4 +321,4 @@ class UnknownCommands:
 
     def _since_ms(self, command: TrackedCommand) -> int:
         """Return the venue's earliest time at which what a command asked for can have happened."""
-        return self._clocks.happened_since_ms(command)
+        return self._clocks.happened_since_ms(command.first_written_boot_s, command.timestamp_ms)

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Collection, Iterable
 
+from bridge.config import Timing
 from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Alarm, Cause, RecoveryComplete, SessionEvent, SessionLost, SessionOpened
 from bridge.contract.topics import Stream
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import UNMEASURED_MS, Clocks, ReadMs
-from bridge.core.commands.results import Results
 from bridge.core.now import Now
 from bridge.core.orders import Orders
+from bridge.core.outbox import Outbox
 from bridge.core.records import InvalidFrame, Push
 from bridge.core.stream.fill_sums import FillSums, ShortOrder
 from bridge.core.stream.gaps import Gap, GapLedger, in_numbers
@@ -20,19 +21,18 @@ from bridge.core.stream.route import Router
 from bridge.core.stream.sweep import Sweep, name_some
 from bridge.core.stream.undocumented import UndocumentedShapes
 from bridge.core.stream.venue_record import PARSERS, UNREADABLE, is_untold_end
-from bridge.core.terms import Terms
 
 
 class VenueStream:
-    """One term's listening to one account. What it publishes goes to the outbox of `replies`."""
+    """One term's listening to one account."""
 
     def __init__(
         self,
-        replies: Results,
+        outbox: Outbox,
         orders: Orders,
         on_order: Callable[[OrderPush, Now], None],
         on_trade: Callable[[TradePush, Now], None],
-        terms: Terms,
+        timing: Timing,
         *,
         clocks: Clocks,
         epoch: int,
@@ -41,14 +41,14 @@ class VenueStream:
         now: Now,
     ) -> None:
         self._began = now
-        self._replies = replies
+        self._outbox = outbox
         self._orders = orders
         self._epoch = epoch
         self._gaps = GapLedger(durable_until_ms)
-        self._standing = PublishedStates(terms.horizon_s, terms.skew_bound_s)
+        self._standing = PublishedStates(timing.horizon_s, timing.skew_bound_s)
         self._clocks = clocks
         shapes = UndocumentedShapes(alarms)
-        self._fills = FillSums(orders, alarms, clocks.venue, terms.rest_lag_s)
+        self._fills = FillSums(orders, alarms, clocks.venue, timing.rest_lag_s)
         self._session: list[SessionEvent] = []
         """The events of the open session, to publish them again if the topic is lost."""
         self._router = Router(
@@ -67,10 +67,10 @@ class VenueStream:
             self._standing,
             orders,
             self._gaps,
-            publish=replies.outbox.extend,
+            publish=outbox.publish_all,
             clocks=clocks,
-            rest_lag_s=terms.rest_lag_s,
-            audit_period_s=terms.audit_period_s,
+            rest_lag_s=timing.rest_lag_s,
+            audit_period_s=timing.audit_period_s,
         )
 
     def remember(self, stream: Stream, value: bytes, published_ms: int, *, recovered: bool = False) -> None:
@@ -110,16 +110,16 @@ class VenueStream:
     def on_frame(self, event: Push | InvalidFrame, now: Now) -> None:
         """Publish what was pushed."""
         if isinstance(event, Push):
-            self._replies.outbox.extend(self._router.route_push(event, now))
+            self._outbox.publish_all(self._router.route_push(event, now))
         else:
-            self._replies.outbox.append(self._router.route_invalid_frame(event, now))
+            self._outbox.publish(self._router.route_invalid_frame(event, now))
 
     def tick(self, now: Now, stuck: Collection[Stream] = ()) -> None:
         """Publish again what was published nearly one horizon ago.
 
         Not on topics that are `stuck`: there the same states would wait, once more in every horizon.
         """
-        self._replies.outbox.extend(self._router.due_refreshes(now, stuck))
+        self._outbox.publish_all(self._router.due_refreshes(now, stuck))
 
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Note that pushes arrive from now on; what was missed is to be asked for."""
@@ -140,18 +140,18 @@ class VenueStream:
         """Tell of the orders whose end the venue has not told, and of what may be published twice."""
         if sweep.untold:
             text = f"no list of the venue has these orders, and no answer their end: {name_some(sweep.untold)}"
-            self._replies.publish_alarm(Alarm.ORDER_END_UNTOLD, text, now)
+            self._outbox.publish_alarm(Alarm.ORDER_END_UNTOLD, text, now)
         if sweep.perhaps_repeated:
             text = (
                 f"{sweep.perhaps_repeated} trades or ends of orders were published from what REST tells, and may have "
                 f"been before, under the same ce_id: since {sweep.since_ms} more have come than are remembered"
             )
-            self._replies.publish_alarm(Alarm.PERHAPS_REPEATED, text, now)
+            self._outbox.publish_alarm(Alarm.PERHAPS_REPEATED, text, now)
 
     def close_gaps(self, now: Now) -> None:
         """Note that a sweep brought nothing more, and that everything before it is durable."""
         for closed in self._gaps.close(now, self.recovery.lost_streams(now)):
-            self._replies.publish_session_event(closed)
+            self._outbox.publish_session_event(closed)
         self.recovery.gaps_closed(now)
 
     def session_lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
@@ -160,7 +160,7 @@ class VenueStream:
         Where pushes were missed on a link that seemed alive, it begins when nothing was missing for sure.
         """
         self._session.clear()
-        self._replies.publish_session_event(SessionLost(at=now.wall_ms, endpoint=endpoint, cause=cause, detail=detail))
+        self._outbox.publish_session_event(SessionLost(at=now.wall_ms, endpoint=endpoint, cause=cause, detail=detail))
         if cause is Cause.PUSHES_MISSED:
             durable_ms = min(durable_ms, self.recovery.audited_ms(now))
         self._open_gap(now, durable_ms, cause, detail)
@@ -183,7 +183,7 @@ class VenueStream:
         if missed and not len(self._gaps):
             self.pushes_missed(f"REST knows executions of order {short.order_id} that were not pushed", now)
         for element in missed:
-            self._replies.outbox.extend(self._router.records_of(element, now, recovered=True))
+            self._outbox.publish_all(self._router.records_of(element, now, recovered=True))
             sure_ms = self.recovery.audited_ms(now)
             self._gaps.credit(Stream.TRADES, element.time_ms, now, missed=True, sure_ms=sure_ms)
         self._fills.judge(short, (element.trade for element in told if element.trade is not None), now)
@@ -206,14 +206,14 @@ class VenueStream:
     def tell_session_again(self, now: Now) -> None:
         """Tell the open gaps and the session that lasts once more: the topic was lost."""
         for event in (*self._gaps.repeat_open_gaps(now), *self._session):
-            self._replies.publish_session_event(event)
+            self._outbox.publish_session_event(event)
 
     def _tell_of_session(self, event: SessionEvent) -> None:
         self._session.append(event)
-        self._replies.publish_session_event(event)
+        self._outbox.publish_session_event(event)
 
     def _open_gap(self, now: Now, from_ms: int, cause: Cause, detail: str) -> None:
-        self._replies.publish_session_event(self._gaps.open(now, self._epoch, from_ms, cause, detail))
+        self._outbox.publish_session_event(self._gaps.open(now, self._epoch, from_ms, cause, detail))
 
     def _read_venue(self, now: Now) -> ReadMs:
         """Return what the venue's clock reads; before it was read, it is not much behind ours."""
@@ -221,4 +221,4 @@ class VenueStream:
         return venue.read_at(now.boot_s) if venue.is_known else ReadMs(now.wall_ms, now.wall_ms + UNMEASURED_MS)
 
     def _trade_conflict(self, detail: str, now: Now) -> None:
-        self._replies.publish_alarm(Alarm.TRADE_CONFLICT, detail, now)
+        self._outbox.publish_alarm(Alarm.TRADE_CONFLICT, detail, now)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from one_account import ORDER_ID, RULES, START, cancel, cancel_all, place, replace
+from one_account import LIMITS, ORDER_ID, START, TIMING, cancel, cancel_all, place, replace
 
 from bridge.contract.commands import derive_client_order_id
 from bridge.contract.results import Reason
@@ -27,7 +27,7 @@ NAMELESS = {"action": "cancel_orders", "args": {"exchangeType": "ALL"}}
 
 
 def _admit(value: bytes | None) -> TrackedCommand | InvalidCommand:
-    return parse_command(CommandRecord(7, START.wall_ms, None, value, ()), START, RULES)
+    return parse_command(CommandRecord(7, START.wall_ms, None, value, ()), START, LIMITS, TIMING)
 
 
 def _with(**args: Any) -> bytes:  # noqa: ANN401 - wrong types are the point
@@ -127,12 +127,12 @@ def test_what_was_written_in_a_transaction_is_refused() -> None:
     Its digest is that of the same command outside a transaction, so that one is a repeat and no conflict.
     """
     record = CommandRecord(7, START.wall_ms, None, json.dumps(GOOD).encode(), (), transactional=True)
-    refusal = parse_command(record, START, RULES)
+    refusal = parse_command(record, START, LIMITS, TIMING)
     admitted = _admit(json.dumps(GOOD).encode())
     assert isinstance(refusal, InvalidCommand)
     assert isinstance(admitted, TrackedCommand)
     assert (refusal.reason, refusal.command_id, refusal.digest) == ("transactional", "c-1", admitted.digest)
-    assert isinstance(parse_command(record, START, RULES.loosened()), TrackedCommand)
+    assert isinstance(parse_command(record, START, LIMITS, TIMING, is_claimed=True), TrackedCommand)
 
 
 def test_a_refusal_says_the_action_if_it_is_one() -> None:
@@ -221,7 +221,7 @@ def test_what_cannot_be_decoded_is_refused_by_its_offsets() -> None:
     one = CommandRecord(7, 0, None, None, (), last_offset=7, unreadable="its checksum is wrong")
     several = CommandRecord(7, 0, None, None, (), last_offset=9, unreadable="its checksum is wrong")
     for record, words in ((one, "offset 7 cannot be read"), (several, "offsets 7 to 9 cannot be read")):
-        refusal = parse_command(record, START, RULES)
+        refusal = parse_command(record, START, LIMITS, TIMING)
         assert isinstance(refusal, InvalidCommand)
         assert (refusal.reason, refusal.message) == (Reason.UNREADABLE, f"{words}: its checksum is wrong")
 

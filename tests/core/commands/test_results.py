@@ -7,16 +7,17 @@ from bridge.contract.commands import PLACE
 from bridge.contract.results import Outcome, Result
 from bridge.core.commands import dedupe_index
 from bridge.core.commands.intake import TakeoverStatus
-from bridge.core.records import TerminalResult
+from bridge.core.records import PublishedResult
 
 
-def _told(one: OneAccount) -> list[TerminalResult | None]:
+def _told(one: OneAccount) -> list[PublishedResult | None]:
     """Publish what was said, and return what every result so far tells."""
     one.drain()
-    return [record.terminal for record in one.said if record.key == b"p"]
+    answers = [record.answer for record in one.said if record.key == b"p"]
+    return [one if one is not None and one.result.outcome.terminal else None for one in answers]
 
 
-def _times(told: list[TerminalResult | None]) -> list[tuple[int, int | None, bool] | None]:
+def _times(told: list[PublishedResult | None]) -> list[tuple[int, int | None, bool] | None]:
     """Return asked, doubted, again; in ms since the start."""
     since = START.wall_ms
     return [

@@ -8,7 +8,7 @@ from bridge.core.in_flight import late_orders
 
 
 def _given_up(body: dict[str, object], *, cancel: bool = True, shown: bool = False) -> OneAccount:
-    one = OneAccount(cancel_late_landings=cancel)
+    one = OneAccount(late_landings="cancel" if cancel else "report")
     if shown:
         one.account.on_order(order_push("mine", limitPrice="100"), one.now)
     one.offer(body)

@@ -13,7 +13,7 @@ _OF_LATE = str(START.wall_ms - 1000)
 
 def _account(*, epoch: int = 1) -> OneAccount:
     limits = {"place_order": 5000, "replace_order": 300, "cancel_order": 1200, "cancel_orders": 1200}
-    return OneAccount(epoch=epoch, cancel_all_by_single_cancels=True, limits=limits)
+    return OneAccount(epoch=epoch, cancel_orders="single_cancels", limits=limits)
 
 
 def _shown(one: OneAccount, order_id: str, name: str = "", **fields: str) -> OrderPush:

@@ -336,5 +336,5 @@ def test_states_are_not_published_again_while_nothing_becomes_durable() -> None:
     for _ in range(3):
         one.wait(3600)
         one.account.tick(one.now, stuck=list(Stream))
-        assert [record for record in one.account.drain() if record.stream is Stream.ORDERS] == []
+        assert [record for record in one.outgoing if record.stream is Stream.ORDERS] == []
     assert [record.key for record in one.tick() if record.stream is Stream.ORDERS] == [b"17"]

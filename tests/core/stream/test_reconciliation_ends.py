@@ -31,7 +31,7 @@ def test_a_part_of_a_list_ends_nothing() -> None:
     recovery, sweep = one.recovery, one.recovery.begin_sweep(one.now)
     listed = recovery.compare_rows(sweep, Stream.POSITIONS, [b"{}"], one.now)
     assert (listed, sweep.unreadable) == (set(), 1)
-    assert one.account.drain() == []
+    assert one.outgoing == []
 
 
 def test_a_position_that_an_even_later_list_still_has_ends_before_the_gap_closes() -> None:
