@@ -51,7 +51,7 @@ sandbox: $(READY) ## broker, sandbox and daemon on fixed ports, and nobody who t
 	@$(BRIDGE) sandbox --broker $(ARGS)
 
 examples: $(READY) ## the desks in Python, Java and Go against the demo, and over a log of traps; ARGS="python" runs one
-	@PYTHONPATH=tests/support $(BIN)/python -m tests.examples.run $(ARGS)
+	@$(BIN)/python -m tests.examples.run $(ARGS)
 
 test: lint types imports pytest ## everything that must hold: lint, types, import order, tests on a real broker
 
@@ -61,7 +61,7 @@ lint: $(READY) ## ruff: rules and format
 
 types: $(READY) ## mypy, strict
 	$(BIN)/mypy
-	MYPYPATH=tests/support $(BIN)/mypy --explicit-package-bases tests
+	$(BIN)/mypy --explicit-package-bases tests
 	$(BIN)/mypy examples/python/desk.py
 
 imports: $(READY) ## the rooms import only downwards
@@ -80,28 +80,28 @@ poison: $(READY) ## hostile batches, records and frames against a daemon in 512 
 	$(BIN)/pytest -n 0 -s -m poison tests/daemon/test_poison.py $(ARGS)
 
 failover: $(READY) ## measure takeovers, and what standbys cost; takes minutes. ARGS="--takeovers 20 --results 200000"
-	PYTHONPATH=tests/support $(BIN)/python -m tests.failover $(ARGS)
+	$(BIN)/python -m tests.failover $(ARGS)
 
 recovery: $(READY) ## measure recoveries after cuts, and what limits them; takes minutes. ARGS="--cuts 50 --orders 1000 --delay-ms 100"
-	@PYTHONPATH=tests/support $(BIN)/python -m tests.recovery $(ARGS)
+	@$(BIN)/python -m tests.recovery $(ARGS)
 
 day: $(READY) ## a day of 100,000 fills in virtual time: memory, and requests by the hour; minutes. ARGS="--hours 3 --open 20000"
-	@PYTHONPATH=tests/support $(BIN)/python -m tests.day $(ARGS)
+	@$(BIN)/python -m tests.day $(ARGS)
 
 panic: $(READY) ## measure how soon a cancel_orders is on the wire while the venue hangs; minutes. ARGS="--times 20 --queued 10000"
-	@PYTHONPATH=tests/support $(BIN)/python -m tests.panic $(ARGS)
+	@$(BIN)/python -m tests.panic $(ARGS)
 
 crash: $(READY) ## SIGKILL at every step of a command, on a real broker; 20 minutes. ARGS="--rounds N"
 	@$(BIN)/python -m tests.crash.run $(ARGS)
 
 chaos: $(READY) ## everything goes wrong that costs pushes, and nothing is missed in silence; 20 minutes. ARGS="--runs N --seed S"
-	@PYTHONPATH=tests/support $(BIN)/python -m tests.chaos.run $(ARGS)
+	@$(BIN)/python -m tests.chaos.run $(ARGS)
 
 outage: $(READY) ## drop all packets to a real broker for 40 s, in network namespaces: the last record is the truth; Linux, root
-	@PYTHONPATH=tests/support $(BIN)/python -m tests.outage
+	@$(BIN)/python -m tests.outage
 
 records: $(READY) ## hold every record of a real run against the published contract; minutes. ARGS="--seconds 120 --cuts 3"
-	@PYTHONPATH=tests/support $(BIN)/python -m tests.records $(ARGS)
+	@$(BIN)/python -m tests.records $(ARGS)
 
 validators: ## hold AsyncAPI, schemas and samples against their official validators; needs Node 18 or newer
 	@tests/validators/run.sh

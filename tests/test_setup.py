@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
-from planted_wheels import NEWER, asked_for_with_an_extra, pins, plant, write_wheel
+
+from tests.support.planted_wheels import NEWER, asked_for_with_an_extra, pins, plant, write_wheel
 
 ROOT = Path(__file__).parents[1]
 DEV_LOCK = ROOT / "requirements-dev.txt"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from rig import until
 
 from bridge.admin.bounded_server import CONNECTION_S, CONNECTIONS_MAX, serve_bounded
 from bridge.admin.health import AccountHealth, application, serve
 from bridge.errors import ConfigError
+from tests.support.rig import until
 
 HALF = b"GET /livez HTTP/1.1\r\nX: "
 

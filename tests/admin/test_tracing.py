@@ -5,19 +5,19 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from collector import Collector
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from rig import until
 from structlog.testing import capture_logs
 
 from bridge.admin import spans
 from bridge.admin.tracing import Tracing
 from bridge.contract.results import Outcome, Reason, Result
 from bridge.core.records import PublishedResult
+from tests.support.collector import Collector
+from tests.support.rig import until
 
 TOPICS = spans.Topics("main", "ltp.main", "ltp.main.commands", "ltp.main.results")
 TIMES = st.integers(1_700_000_000_000, 1_700_000_010_000)

@@ -5,10 +5,9 @@ import contextlib
 import random
 from typing import Final
 
-from proxy import PRODUCE
-from rig import until
-
 from tests.chaos.scene import Scene, now_ms
+from tests.support.proxy import PRODUCE
+from tests.support.rig import until
 
 _AGAIN_S: Final = 30.0
 """How long something is waited for that has to come."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from replica import Replica
+from tests.support.replica import Replica
 
 Start = Callable[[], contextlib.AbstractAsyncContextManager[Replica]]
 

@@ -7,7 +7,8 @@ from collections import deque
 from typing import Any, Self
 
 from aiokafka.errors import KafkaError
-from rig import Rig, command
+
+from tests.support.rig import Rig, command
 
 _BTC, _ETH = "BINANCE_PERP_BTC_USDT", "OKX_PERP_ETH_USDT"
 _SYMBOLS = (_BTC, _ETH, "BINANCE_PERP_ETH_USDT")

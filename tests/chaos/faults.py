@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal
 
 import msgspec
-from rig import until
 
 from bridge.sandbox.venue.faults import Fault, FaultKind, ScriptedFault
 from tests.chaos import odd_rows
 from tests.chaos.broker_faults import BrokerFaults
 from tests.chaos.plan import MUTES, Step
 from tests.chaos.scene import TIERS, Scene, now_ms
+from tests.support.rig import until
 
 Direction = Literal["up", "down"]
 

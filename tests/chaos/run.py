@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rig import until
-
 from bridge.sandbox.broker.launcher import start_broker
 from tests.chaos import plan
 from tests.chaos.checker import check
@@ -23,6 +21,7 @@ from tests.chaos.desk import Desk
 from tests.chaos.faults import Faults
 from tests.chaos.plan import Plan
 from tests.chaos.scene import Scene, recovery_s
+from tests.support.rig import until
 
 _WITNESSES_MAX = 20
 _SLOW_S = 20.0

@@ -8,10 +8,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from aiokafka.admin import AIOKafkaAdminClient
-from proxy import KafkaProxy
-from replica import Replica, replica
-from rig import Rig, until
-from wire_proxy import WireProxy
 
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, Limit, VenueSettings
@@ -22,6 +18,10 @@ from tests.chaos.plan import Plan
 from tests.chaos.records import STREAMS
 from tests.chaos.stepped_clock import SetClock
 from tests.crash.reading import read_topic
+from tests.support.proxy import KafkaProxy
+from tests.support.replica import Replica, replica
+from tests.support.rig import Rig, until
+from tests.support.wire_proxy import WireProxy
 
 TIERS = ("az4", "ha")
 _START_S = 60.0

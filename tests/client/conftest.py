@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from rig import Rig
 
 from bridge.client import Client
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.rig import Rig
 
 
 @pytest_asyncio.fixture(loop_scope="session")

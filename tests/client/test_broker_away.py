@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from proxy import PRODUCE, KafkaProxy
 
 from bridge.client import Client, NotAnswered, NotSent, Unreachable, cancel_orders, place_order
 from bridge.contract.topics import Stream, topic_name
 from bridge.sandbox.broker.launcher import Broker
+from tests.support.proxy import PRODUCE, KafkaProxy
 
 COMMANDS = topic_name("ltp", "main", Stream.COMMANDS)
 

@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 
-from moving import MovingCluster
-from rig import Rig
-
 from bridge.client import Client, NotAnswered, NotSent, Submitted, cancel_orders
 from bridge.contract.topics import Stream
+from tests.support.moving import MovingCluster
+from tests.support.rig import Rig
 
 
 async def test_answers_are_read_again_when_all_brokers_have_moved(rig: Rig) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from rig import Rig
 
 from bridge.client import Client, CommandRefused, NotAnswered, place_order
 from bridge.contract.commands import PlaceOrder
 from bridge.contract.results import Outcome, Reason
 from bridge.sandbox.venue.faults import Fault, FaultKind
+from tests.support.rig import Rig
 
 RESTING: dict[str, Any] = {
     "sym": "BINANCE_PERP_BTC_USDT",

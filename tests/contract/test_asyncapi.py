@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator, ValidationError
-from published import SCHEMAS
 
 from bridge.contract.topics import CLEANUP, STATE_STREAMS, Stream
+from tests.support.published import SCHEMAS
 
 DOCUMENT: dict[str, Any] = json.loads((SCHEMAS / "asyncapi.json").read_bytes())
 MESSAGES: dict[str, dict[str, Any]] = DOCUMENT["components"]["messages"]

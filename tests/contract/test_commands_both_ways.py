@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from one_account import LIMITS, ORDER_ID, START, TIMING, cancel, cancel_all, place, replace
-from published import is_valid
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.commands.parse import InvalidCommand, parse_command
 from bridge.core.records import CommandRecord
+from tests.support.one_account import LIMITS, ORDER_ID, START, TIMING, cancel, cancel_all, place, replace
+from tests.support.published import is_valid
 
 ACTIONS = (PLACE, REPLACE, CANCEL, CANCEL_ALL)
 SPOT_PERP = "BINANCE_SPOT_PERP_USDT"

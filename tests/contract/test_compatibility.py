@@ -9,11 +9,12 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from breaking import breaks
-from planting import Change, both, drop, in_another_order, named_anew, put, told_otherwise, what_stands_at
-from schema_changes import changes
-from schema_forms import Node, Schema
-from schema_pairs import READ, WRITTEN, Pair, Rule
+
+from tests.support.breaking import breaks
+from tests.support.planting import Change, both, drop, in_another_order, named_anew, put, told_otherwise, what_stands_at
+from tests.support.schema_changes import changes
+from tests.support.schema_forms import Node, Schema
+from tests.support.schema_pairs import READ, WRITTEN, Pair, Rule
 
 RELEASED = Path(__file__).with_name("released.json")
 TODAY = Path(__file__).parents[2] / "schemas" / "asyncapi.json"

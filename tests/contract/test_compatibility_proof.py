@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from schema_changes import changes
-from schema_families import FAMILIES, TEXT, Family
-from schema_forms import Node, Schema
-from schema_pairs import READ, WRITTEN, Pair, Rule
+
+from tests.support.schema_changes import changes
+from tests.support.schema_families import FAMILIES, TEXT, Family
+from tests.support.schema_forms import Node, Schema
+from tests.support.schema_pairs import READ, WRITTEN, Pair, Rule
 
 
 def _passes(old: Any, new: Any, rule: Rule) -> bool:  # noqa: ANN401 - any JSON

@@ -9,11 +9,11 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from cloudevents.core.formats.json import JSONFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from one_account import OneAccount, place
 
 from bridge.contract.headers import ECHOED, EVENT_TYPES, SEQUENCE_DIGITS, event_headers, rfc3339, source
 from bridge.contract.topics import Stream
 from bridge.core.records import OutgoingRecord
+from tests.support.one_account import OneAccount, place
 
 AT_MS = 1_795_164_156_032
 

@@ -8,8 +8,6 @@ import msgspec
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from cloudevents.core.formats.json import JSONFormat
-from one_account import LIMITS, START, TIMING, OneAccount
-from published import document, headers_of, is_valid, message_of, samples, validator
 
 from bridge.contract.export.messages import MESSAGES
 from bridge.contract.headers import source
@@ -20,6 +18,8 @@ from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.parse import parse_command
 from bridge.core.records import CommandRecord, OutgoingRecord, Push
 from bridge.kafka.topic_queue import SequencedRecord
+from tests.support.one_account import LIMITS, START, TIMING, OneAccount
+from tests.support.published import document, headers_of, is_valid, message_of, samples, validator
 
 SAMPLES = samples()
 EPOCH = 7

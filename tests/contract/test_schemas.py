@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from one_account import ORDER_ID, OneAccount, place
-from published import SCHEMAS, is_valid, parts
 
 from bridge.contract.export.messages import MESSAGES
 from bridge.contract.export.write import contract, schemas, write
@@ -15,6 +13,8 @@ from bridge.contract.headers import ECHOED
 from bridge.contract.results import Outcome, Reason
 from bridge.contract.session import Alarm, Cause, Lost
 from bridge.contract.topics import Stream
+from tests.support.one_account import ORDER_ID, OneAccount, place
+from tests.support.published import SCHEMAS, is_valid, parts
 
 
 def test_the_committed_contract_is_what_the_exporter_writes(tmp_path: Path) -> None:

@@ -4,7 +4,17 @@ import json
 from typing import Any
 
 import pytest
-from one_account import (
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.contract.results import Outcome, Reason, Result
+from bridge.contract.session import Cause
+from bridge.contract.topics import Stream
+from bridge.core.commands.claims import CommitMetadata, TermStart, decode
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.parse import parse_command
+from bridge.core.now import Now
+from bridge.core.records import Answer, CommandRecord, InvalidFrame, Push
+from tests.support.one_account import (
     BTC,
     ETH_ON_OKX,
     LIMITS,
@@ -19,16 +29,6 @@ from one_account import (
     replace,
     results_of,
 )
-
-from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.contract.results import Outcome, Reason, Result
-from bridge.contract.session import Cause
-from bridge.contract.topics import Stream
-from bridge.core.commands.claims import CommitMetadata, TermStart, decode
-from bridge.core.commands.intake import TakeoverStatus
-from bridge.core.commands.parse import parse_command
-from bridge.core.now import Now
-from bridge.core.records import Answer, CommandRecord, InvalidFrame, Push
 
 _ONE_FOR_180_S = ((180, 1),)
 """What a commit tells of one request without an answer a second after its write."""

@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from one_account import BTC, ETH_ON_OKX, OneAccount, cancel, cancel_all, order_push, place, replace, results_of
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import CommitMetadata, decode
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.records import CommandRecord
+from tests.support.one_account import (
+    BTC,
+    ETH_ON_OKX,
+    OneAccount,
+    cancel,
+    cancel_all,
+    order_push,
+    place,
+    replace,
+    results_of,
+)
 
 if TYPE_CHECKING:
     from bridge.contract.results import Result

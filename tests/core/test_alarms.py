@@ -1,12 +1,12 @@
 """Alarms that last: each is told once when it begins and once when it ends."""
 
 import msgspec
-from one_account import OneAccount
 
 from bridge.contract.session import Alarm, AlarmCleared, AlarmRaised, SessionEvent
 from bridge.contract.topics import Stream
 from bridge.core.alarms import ActiveAlarm, ActiveAlarms
 from bridge.core.now import Now
+from tests.support.one_account import OneAccount
 
 BEGIN = Now(10.0, 1_000)
 LATER = Now(12.0, 3_000)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
-from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 from bridge.contract.topics import Stream
 from bridge.core.stream.sweep import SweepOutcome
+from tests.support.one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 if TYPE_CHECKING:
     from bridge.core.records import OutgoingRecord

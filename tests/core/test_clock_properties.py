@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
-from one_account import START, TIMING, OneAccount, cancel, order_push, place, results_of
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.clocks import Clocks
@@ -19,6 +18,7 @@ from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import Answer, CommandRecord
 from bridge.core.skew import ClockReading
+from tests.support.one_account import START, TIMING, OneAccount, cancel, order_push, place, results_of
 
 if TYPE_CHECKING:
     from bridge.contract.pushes import OrderPush

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from one_recovery import LOGIN_MS, OneRecovery, asset, order, position, trade
 
 from bridge.contract.session import Cause, Lost
 from bridge.contract.topics import Stream
 from bridge.core.stream.gaps import Gap
 from bridge.core.stream.sweep import ARCHIVE_REACH_MS, SweepOutcome
+from tests.support.one_recovery import LOGIN_MS, OneRecovery, asset, order, position, trade
 
 HOURS_MS = 3 * 3_600_000
 WRONG = pytest.mark.parametrize("wrong_ms", [-HOURS_MS, HOURS_MS])

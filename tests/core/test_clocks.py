@@ -1,7 +1,6 @@
 """What readings tell of another machine's clock."""
 
 import pytest
-from clock_readings import reading_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import UNMEASURED_MS, Clocks, MeasuredClock
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading, Skew
+from tests.support.clock_readings import reading_of
 
 NOW = Now(1000.0, 1_795_000_000_000)
 

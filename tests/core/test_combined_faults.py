@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
 from bridge.contract.pushes import OrderPush
@@ -12,6 +11,7 @@ from bridge.core.commands.dedupe_index import DedupeIndex
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.orders import Orders
 from bridge.core.records import CommandRecord
+from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
 
 def test_of_two_places_of_one_name_without_a_result_the_second_was_never_sent() -> None:

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 from bridge.contract.topics import Stream
 from bridge.core.clocks import ReadMs
 from bridge.core.stream.published_states import News, PublishedStates
 from bridge.core.stream.sweep import SweepOutcome
 from bridge.core.stream.venue_record import PARSERS
+from tests.support.one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 BOUND_MS: Final = 5000
 HOUR_MS: Final = 3_600_000

@@ -12,8 +12,6 @@ import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from one_account import OneAccount, Written, cancel, cancel_all, place, replace, results_of
-from true_venue import TrueOrder, TrueVenue
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome, Result
@@ -23,6 +21,8 @@ from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import Answer, CommandRecord
 from bridge.core.takeover_plan import Beginning
+from tests.support.one_account import OneAccount, Written, cancel, cancel_all, place, replace, results_of
+from tests.support.true_venue import TrueOrder, TrueVenue
 
 if TYPE_CHECKING:
     from bridge.contract.pushes import OrderPush

@@ -1,11 +1,11 @@
 """More trades and ended orders than are remembered: none is lost, and what may be repeated is told."""
 
 import pytest
-from one_recovery import LOGIN_MS, OneRecovery, Row, order, trade
 
 from bridge.contract.topics import Stream
 from bridge.core import orders as room
 from bridge.core.stream.sweep import SweepOutcome
+from tests.support.one_recovery import LOGIN_MS, OneRecovery, Row, order, trade
 
 AUDIT_S = 60.0
 PUSHED_MS = LOGIN_MS + 40_000

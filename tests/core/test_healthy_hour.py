@@ -4,11 +4,11 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from one_hour import HOUR_MS, Fact, OneHour, Trading
-from one_recovery import LOGIN_MS, OneRecovery, Row
 
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
+from tests.support.one_hour import HOUR_MS, Fact, OneHour, Trading
+from tests.support.one_recovery import LOGIN_MS, OneRecovery, Row
 
 REST_LAG_MS = 30_000
 AUDIT_MS = 60_000

@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from outside import Tail
 
 from bridge.contract import headers as names
 from bridge.contract.results import Outcome, Result
@@ -15,6 +14,7 @@ from bridge.contract.topics import Stream
 from bridge.core.late_records import NewestOfKeys, Place, RecordsInOrder, publish_again
 from bridge.core.records import OutgoingRecord, TopicRecord
 from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates
+from tests.support.outside import Tail
 
 
 def at(epoch: int, sequence: int, value: bytes | None = None, key: bytes = b"k") -> Tail:

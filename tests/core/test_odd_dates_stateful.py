@@ -8,10 +8,10 @@ from collections import Counter
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from one_recovery import OneRecovery, Row, asset, order, trade
 
 from bridge.contract.topics import Stream
 from bridge.core.stream.sweep import SweepOutcome
+from tests.support.one_recovery import OneRecovery, Row, asset, order, trade
 
 _HOUR_MS = 3_600_000
 _ODD = st.sampled_from([0, 0, 0, 0, 20_000, _HOUR_MS, 30 * _HOUR_MS, None])

@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from one_recovery import CHANNELS, LOGIN_MS, OneRecovery, asset, order, position, raw, trade
 
 from bridge.contract.pushes import MarginCallPush, OrderPush, TradePush
 from bridge.contract.topics import Stream
 from bridge.core.odd_fields import UNREADABLE, decode_push, without_half_characters
 from bridge.core.records import Push
 from bridge.core.stream.venue_record import PARSERS
+from tests.support.one_recovery import CHANNELS, LOGIN_MS, OneRecovery, asset, order, position, raw, trade
 
 
 def _fields(stream: Stream, row: dict[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from one_recovery import CHANNELS, OneRecovery, asset, order, position, raw, trade
 
 from bridge.contract.topics import Stream
 from bridge.core.quantities import read_quantity
 from bridge.core.records import Push
 from bridge.core.stream.venue_record import PARSERS, number
+from tests.support.one_recovery import CHANNELS, OneRecovery, asset, order, position, raw, trade
 
 HUGE = ["1e400", "-1e400", "1e999999999", "1e-999999999", "1e999999999999999999999", "NaN", "sNaN", "-Infinity"]
 HUGE += ["9" * 5000, "1." + "1" * 5000]

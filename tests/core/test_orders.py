@@ -1,12 +1,12 @@
 """Orders by both of their names."""
 
 import pytest
-from one_account import ORDER_ID, START, order_push
 
 from bridge.contract.pushes import OrderPush
 from bridge.core import orders as room
 from bridge.core.orders import NOTHING, TERMINAL, Orders, Progress, milliseconds, progress
 from bridge.core.quantities import same_number
+from tests.support.one_account import ORDER_ID, START, order_push
 
 
 def test_both_names_find_an_order_and_the_order_id_wins() -> None:

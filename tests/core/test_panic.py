@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from one_account import ORDER_ID, OneAccount, cancel, cancel_all, order_push, place, replace
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.in_flight.ack_codes import RATE_CODES
 from bridge.core.records import CommandRecord
+from tests.support.one_account import ORDER_ID, OneAccount, cancel, cancel_all, order_push, place, replace
 
 VENUE = {PLACE: 1200, REPLACE: 300, CANCEL: 1200, CANCEL_ALL: 1200}
 HOUR_MS = 3_600_000

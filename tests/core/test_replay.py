@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from outside import Tail
 
 from bridge.contract import headers as names
 from bridge.contract.results import Outcome, Result, Takeover
 from bridge.core.commands.claims import Origin
 from bridge.core.records import CommandRecord
 from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates, TopicEnd, portfolios_in
+from tests.support.outside import Tail
 
 ACCEPTED = Result("a", 3, Outcome.ACCEPTED, 1, "place_order")
 

@@ -4,8 +4,6 @@ import json
 from math import inf
 
 import pytest
-from clock_readings import read_clocks, reading_of
-from one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
 from bridge.contract.commands import PLACE
 from bridge.contract.pushes import OrderPush
@@ -14,6 +12,8 @@ from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import CommandRecord
 from bridge.core.skew import Skew
+from tests.support.clock_readings import read_clocks, reading_of
+from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
 AHEAD_MS = (-60_000, -8000, 0, 8000, 60_000)
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from one_account import START, OneAccount, cancel, place
-from outside import Tail
 
 from bridge.contract import headers as names
 from bridge.contract.headers import Headers
@@ -19,6 +17,8 @@ from bridge.core.commands.claims import METADATA_BYTES_MAX, decode, encode
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.records import CommandRecord
 from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates, TopicEnd, portfolios_in
+from tests.support.one_account import START, OneAccount, cancel, place
+from tests.support.outside import Tail
 
 BTC = "BINANCE_PERP_BTC_USDT"
 RESULT = {

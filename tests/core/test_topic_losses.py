@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from one_account import OneAccount
-from one_recovery import asset, order, position, raw
 
 from bridge.contract.session import Cause
 from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
 from bridge.core.records import OutgoingRecord, Push
 from bridge.core.topic_losses import GONE, LostTopic, MissingGrant
+from tests.support.one_account import OneAccount
+from tests.support.one_recovery import asset, order, position, raw
 
 CHANNELS = {Stream.ORDERS: "Orders", Stream.ASSETS: "Assets", Stream.POSITIONS: "Positions"}
 ROWS: dict[Stream, Callable[..., dict[str, Any]]] = {

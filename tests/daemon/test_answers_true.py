@@ -5,10 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import shapes
-from clocks import AheadClock
-from rig import PLACE, Rig, Topic, command, until
-from truth import lies
 
 from bridge.config import Timing
 from bridge.contract.topics import Stream
@@ -16,6 +12,10 @@ from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support import shapes
+from tests.support.clocks import AheadClock
+from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.truth import lies
 
 TIMING = Timing(ack_timeout_s=1, late_landing_s=4, reconnect_cap_s=1.2)
 OPEN_ORDERS = "GET /api/v1/trading/orders"

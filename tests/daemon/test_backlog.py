@@ -3,11 +3,10 @@
 import sys
 from typing import Any
 
-from kafka_tool import consumer_groups
-from rig import PLACE, Rig, Topic, command
-
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.sandbox.venue.ledger import Kind
+from tests.support.kafka_tool import consumer_groups
+from tests.support.rig import PLACE, Rig, Topic, command
 
 STALE = 20_000
 FRESH_EVERY = 1_000

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from rig import PLACE, Rig, command, until
 
 from bridge.contract.topics import Stream, topic_name
+from tests.support.rig import PLACE, Rig, command, until
 
 
 def _named(action: str, args: dict[str, Any], **more: Any) -> tuple[str, bytes]:  # noqa: ANN401 - any JSON

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-import victim
-from clocks import AheadClock
-from rig import PLACE, Rig, command, until
-from truth import lies
 
 from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support import victim
+from tests.support.clocks import AheadClock
+from tests.support.rig import PLACE, Rig, command, until
+from tests.support.truth import lies
 
 TIMING = Timing(session_timeout_s=3, heartbeat_s=0.5, rebalance_timeout_s=4, lease_s=1.4, commit_period_s=0.5)
 QUOTES = 3

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 from click.testing import CliRunner
-from rig import Rig
 
 from bridge import __version__, app
 from bridge.admin import check
@@ -14,6 +13,7 @@ from bridge.cli import main
 from bridge.config import Settings
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.ledger import Kind
+from tests.support.rig import Rig
 
 HOSTILE = "[bold red]x[/] [/nope] \x1b[2J\x1b]0;pwned\x07\x9b\nok    topics: every topic of main is fit\x1b[8m"
 

@@ -4,11 +4,11 @@ import json
 from typing import Any, cast
 
 from aiokafka import ConsumerRecord
-from rig import PLACE, Rig, command, until
 
 from bridge.contract.headers import ECHOED, HEADER_BYTES_MAX
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
+from tests.support.rig import PLACE, Rig, command, until
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

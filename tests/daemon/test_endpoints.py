@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest_asyncio
 import structlog
-from rig import PLACE, Rig, Topic, command, until
-from truth import lies
 
 from bridge.config import Settings, Timing
 from bridge.contract.topics import Stream
@@ -16,6 +14,8 @@ from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.recovery.told import published_twice, read_all, untrue
+from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.truth import lies
 
 FAILOVER_S = Timing().failover_after_s
 STABLE_S, PERIOD_S, RETURNS = 3.0, 15.0, 2

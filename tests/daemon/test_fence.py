@@ -3,15 +3,14 @@
 import re
 from pathlib import Path
 
-from proxy import OFFSET_COMMIT, KafkaProxy
-from replica import replica
-from rig import PLACE, Rig, command, until
-
 from bridge.config import Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.broker.launcher import Broker
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.proxy import OFFSET_COMMIT, KafkaProxy
+from tests.support.replica import replica
+from tests.support.rig import PLACE, Rig, command, until
 
 TIMING = Timing(session_timeout_s=3, heartbeat_s=0.3, rebalance_timeout_s=3, lease_s=1, commit_period_s=0.4)
 _METADATA = re.compile(rb"ltpb[0-9]:[A-Za-z0-9_:-]*")

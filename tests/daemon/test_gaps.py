@@ -12,9 +12,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from proxy import PRODUCE, KafkaProxy
-from rig import PLACE, Rig, Topic, until
-from states import all_trades_are_there, last_states, recovered, tells_the_truth, trades_by_id, true_states
 
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.sandbox.broker.launcher import Broker
@@ -22,6 +19,16 @@ from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.proxy import PRODUCE, KafkaProxy
+from tests.support.rig import PLACE, Rig, Topic, until
+from tests.support.states import (
+    all_trades_are_there,
+    last_states,
+    recovered,
+    tells_the_truth,
+    trades_by_id,
+    true_states,
+)
 
 MARKET = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "MARKET", "orderQty": "0.01"}
 DAY_MS = 24 * 3600 * 1000

@@ -10,11 +10,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
-import kafka_tool
 import pytest
 import pytest_asyncio
-from rig import PLACE, Rig, Topic, command, until
-from secured_broker import PRINCIPALS, Grant, Grants, SecuredBroker, administrator_of
 
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, group_name, topic_name
@@ -27,6 +24,9 @@ from bridge.kafka.topic_watch import TopicWatch
 from bridge.sandbox.broker.cluster import free_ports
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support import kafka_tool
+from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.secured_broker import PRINCIPALS, Grant, Grants, SecuredBroker, administrator_of
 
 README = Path(__file__).parents[2] / "README.md"
 MARKET = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "MARKET", "orderQty": "0.01"}

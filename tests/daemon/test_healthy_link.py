@@ -7,13 +7,12 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from rig import PLACE, Rig, Topic, command
-
 from bridge.config import Settings, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
 from tests.recovery.told import read_all, untrue
+from tests.support.rig import PLACE, Rig, Topic, command
 
 REST_LAG_S = 2.0
 LATE_S = 0.6

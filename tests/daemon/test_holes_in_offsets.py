@@ -5,9 +5,9 @@ import json
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
-from rig import PLACE, Rig, command
 
 from bridge.contract.topics import Stream, group_name, topic_name
+from tests.support.rig import PLACE, Rig, command
 
 
 async def test_a_transactional_caller_does_not_stop_the_account(rig: Rig) -> None:

@@ -7,12 +7,12 @@ import time
 from typing import Any
 
 import pytest
-from rig import PLACE, Rig, Topic, command, until
 
 from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
+from tests.support.rig import PLACE, Rig, Topic, command, until
 
 QUEUED = 5_000
 CANCELS = 50

@@ -3,12 +3,12 @@
 from typing import Literal
 
 import pytest
-from rig import PLACE, Rig, Topic, command, until
-from truth import lies
 
 from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
+from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.truth import lies
 
 TIMING = Timing(
     ack_timeout_s=0.5,

@@ -1,11 +1,11 @@
 """Cancels whose answers are lost, and orders that a replace gives another orderId: the daemon against the sandbox."""
 
 import pytest
-from rig import PLACE, Rig, command, until
 
 from bridge.config import Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
+from tests.support.rig import PLACE, Rig, command, until
 
 TIMING = Timing(ack_timeout_s=1, late_landing_s=6)
 

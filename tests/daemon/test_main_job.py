@@ -5,11 +5,11 @@ from typing import Literal
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
 from cloudevents.core.formats.json import JSONFormat
-from rig import PLACE, Rig, Topic, command, until
 
 from bridge.config import Limits
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.ledger import Event
+from tests.support.rig import PLACE, Rig, Topic, command, until
 
 CHANNELS = {
     "Orders": Stream.ORDERS,

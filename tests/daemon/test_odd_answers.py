@@ -1,10 +1,10 @@
 """The whole bridge with a REST side whose answers are well, and whose headers are not."""
 
 from aiohttp import ClientSession, web
-from rig import PLACE, Rig, command
 
 from bridge.config import Timing
 from bridge.contract.topics import Stream
+from tests.support.rig import PLACE, Rig, command
 
 ODD = "Sun, 06 Nov 1994 08:49:37 -99999999999999"
 

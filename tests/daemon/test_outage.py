@@ -4,12 +4,11 @@ import asyncio
 import signal
 from pathlib import Path
 
-from rig import FIRST_SESSION, PLACE, Rig, command
-
 from bridge.contract.topics import Stream
 from bridge.sandbox.broker.launcher import Broker
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.rig import FIRST_SESSION, PLACE, Rig, command
 
 
 async def test_a_broker_that_is_killed_and_restarted(own_broker: Broker, tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
-from connect_proxy import ConnectProxy
-from raw_venue import CERTIFICATES, PING, frame, raw_venue, server_tls
-from rig import PLACE, Rig, command
 
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.venue import Venue
+from tests.support.connect_proxy import ConnectProxy
+from tests.support.raw_venue import CERTIFICATES, PING, frame, raw_venue, server_tls
+from tests.support.rig import PLACE, Rig, command
 
 CA = {"ca_file": CERTIFICATES / "localhost.pem"}
 

@@ -8,14 +8,13 @@ import time
 from collections import Counter
 from typing import Any
 
-from proxy import PRODUCE, KafkaProxy
-from replica import owner_and_standby, replica
-from rig import FIRST_SESSION, PLACE, Rig, Topic, command, until
-
 from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
+from tests.support.proxy import PRODUCE, KafkaProxy
+from tests.support.replica import owner_and_standby, replica
+from tests.support.rig import FIRST_SESSION, PLACE, Rig, Topic, command, until
 
 KILLED_S = 10.0
 """From the kill of the owner to the standby's first answer of the venue."""

@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from rig import PLACE, Rig, command
 
 from bridge.config import Limits
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, Limit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.rig import PLACE, Rig, command
 
 LONG_PLACES = 3000
 MINUTES = 25 * 60

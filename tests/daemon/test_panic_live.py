@@ -1,10 +1,10 @@
 """The panic button on a real broker, in short; `make panic` measures it at full size."""
 
 import pytest
-from replica import owner_and_standby
-from rig import Rig
 
 from tests.panic.pressed import POLICIES, WAIT_S, Crowd, Policy, changes, hang_account
+from tests.support.replica import owner_and_standby
+from tests.support.rig import Rig
 
 _SOON_S = 20.0
 """Far below what the crowd would take; `make panic` holds it to a second."""

@@ -5,11 +5,11 @@ import resource
 from contextlib import AsyncExitStack
 
 import pytest
-from poison import FRAMES, LIMIT_BYTES, PEAK_MIB_MAX, SHORT, Page, batches, runaway
-from rig import Rig
 
 from bridge.config.timing import Timing
 from bridge.contract.topics import Stream
+from tests.support.poison import FRAMES, LIMIT_BYTES, PEAK_MIB_MAX, SHORT, Page, batches, runaway
+from tests.support.rig import Rig
 
 
 class Owner:

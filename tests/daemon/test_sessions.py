@@ -3,12 +3,12 @@
 import json
 
 import structlog
-from rig import PLACE, Rig, command, until
 
 from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
+from tests.support.rig import PLACE, Rig, command, until
 
 CUTS = 10
 

@@ -6,14 +6,14 @@ from collections import Counter
 from typing import Any
 
 import pytest
-import shapes
-from rig import PLACE, Rig, Topic, command
-from truth import lies
 
 from bridge.config import Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
+from tests.support import shapes
+from tests.support.rig import PLACE, Rig, Topic, command
+from tests.support.truth import lies
 
 TIMING = Timing(ack_timeout_s=1, late_landing_s=5, reconnect_cap_s=1.2)
 COMMANDS = 200

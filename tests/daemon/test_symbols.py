@@ -7,13 +7,13 @@ import msgspec
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka
 from cloudevents.core.formats.json import JSONFormat
-from rig import PLACE, Rig, command, until
 
 from bridge.config import Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.instruments import CATALOGUE
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.rig import PLACE, Rig, command, until
 
 _QUICK = Timing(ack_timeout_s=1, late_landing_s=10, rest_lag_s=1, audit_period_s=2)
 _STREAMS = (Stream.ORDERS, Stream.POSITIONS, Stream.TRADES)

@@ -4,10 +4,10 @@ import json
 import signal
 
 from aiokafka.admin import AIOKafkaAdminClient
-from rig import PLACE, Rig, command, until
 
 from bridge.contract.topics import Stream, group_name
 from bridge.sandbox.venue.faults import Fault, FaultKind
+from tests.support.rig import PLACE, Rig, command, until
 
 
 async def test_a_restart_goes_on_where_the_last_run_ended(rig: Rig) -> None:

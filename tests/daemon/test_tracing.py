@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from collector import Collector, Span
-from rig import PLACE, Rig, command
 
 from bridge.config import Settings
 from bridge.contract.topics import Stream, group_name
 from bridge.sandbox.venue.faults import Fault, FaultKind
+from tests.support.collector import Collector, Span
+from tests.support.rig import PLACE, Rig, command
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"

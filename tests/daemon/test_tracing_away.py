@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from collector import Collector
-from rig import PLACE, Rig, command, until
 
 from bridge.contract.topics import Stream
+from tests.support.collector import Collector
+from tests.support.rig import PLACE, Rig, command, until
 
 STOP_S = 20.0
 

@@ -3,9 +3,9 @@
 import json
 
 from aiokafka import AIOKafkaProducer
-from rig import PLACE, Rig, command
 
 from bridge.contract.topics import Stream, topic_name
+from tests.support.rig import PLACE, Rig, command
 
 
 async def test_what_a_transaction_writes_is_denied_before_it_ends(rig: Rig) -> None:

@@ -13,10 +13,10 @@ import sys
 
 import structlog
 from msgspec import to_builtins
-from one_day import Hour, OneDay, resident_mib
-from virtual_time import VirtualTime, run_in_virtual_time
 
 from tests.day.figures import ACCOUNT_MIB
+from tests.support.one_day import Hour, OneDay, resident_mib
+from tests.support.virtual_time import VirtualTime, run_in_virtual_time
 
 HEAD = "hour   fills   MiB above the start   REST requests a minute: mean, most   longest turn (CPU)"
 

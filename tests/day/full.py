@@ -3,10 +3,6 @@
 import json
 import sys
 
-from clock_readings import read_clocks
-from one_account import COMMANDS, LIMITS, START, TIMING
-from one_day import order_row, resident_mib
-
 from bridge.app import clock
 from bridge.config.limits import Limits
 from bridge.contract.commands import PLACE
@@ -21,6 +17,9 @@ from bridge.core.packed import RecentNumbers, digest
 from bridge.core.records import OutgoingRecord, Push
 from bridge.core.stream import published_states, route
 from bridge.kafka.topic_queue import TopicQueue
+from tests.support.clock_readings import read_clocks
+from tests.support.one_account import COMMANDS, LIMITS, START, TIMING
+from tests.support.one_day import order_row, resident_mib
 
 OPEN_ORDERS = 5000
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from one_day import Hour, OneDay
-from virtual_time import VirtualTime, run_in_virtual_time
 
 from bridge.config.limits import Limits
 from tests.day.figures import ACCOUNT_MIB, PROCESS_MIB
+from tests.support.one_day import Hour, OneDay
+from tests.support.virtual_time import VirtualTime, run_in_virtual_time
 
 ROOT = Path(__file__).parents[2]
 TURN_MAX_S = 0.1
@@ -23,7 +23,7 @@ TURN_MAX_S = 0.1
 
 def test_an_account_takes_no_more_than_is_stated() -> None:
     """With everything full that is remembered: trades, ended orders, answers, and what waits for Kafka."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests/support")))}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "tests.day.full"], check=True, timeout=120, env=env, capture_output=True
     )

@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
-from published import samples
 
 from bridge.contract.topics import CLEANUP, Stream, topic_name
+from tests.support.published import samples
 
 ORDER, TRADE, RESULT, TAKEOVER, NOTE = "ltp.order.v1", "ltp.trade.v1", "ltp.result.v1", "ltp.takeover.v1", "ltp.note.v1"
 """The last is a type that nobody knows yet."""

@@ -10,9 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from rig import PLACE, Rig, Topic, command
-
 from bridge.contract.topics import Stream
+from tests.support.rig import PLACE, Rig, Topic, command
 
 from .planted import FIGURES, figures, planted
 
@@ -106,7 +105,7 @@ async def test_without_the_topics_it_says_so(bootstrap: str) -> None:
 async def test_a_tool_that_is_missing_is_named(tmp_path: Path) -> None:
     """`make examples` says which command it lacks and what to install, and fails."""
     root = Path(__file__).parents[2]
-    environment = {"PATH": str(tmp_path), "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests" / "support")])}
+    environment = {"PATH": str(tmp_path), "PYTHONPATH": str(root)}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.examples.run", "java", "go"), cwd=root, env=environment, stdout=PIPE
     )

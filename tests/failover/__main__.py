@@ -18,8 +18,6 @@ from statistics import median
 from typing import Any
 
 import msgspec
-from replica import Replica
-from rig import Rig
 
 from bridge.sandbox.broker.launcher import start_broker
 from bridge.sandbox.venue.settings import VenueSettings
@@ -28,6 +26,8 @@ from tests.failover.desk import CANCELS_PER_S, PLACES_PER_S, Desk
 from tests.failover.past import write_past
 from tests.failover.pauses import Phase, pauses
 from tests.failover.takeovers import Takeover, frozen, pair, takeovers
+from tests.support.replica import Replica
+from tests.support.rig import Rig
 
 _BEGUN = time.monotonic()
 

@@ -11,9 +11,9 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
-from rig import PLACE, Rig, command, until
 
 from bridge.contract.topics import Stream, topic_name
+from tests.support.rig import PLACE, Rig, command, until
 
 PLACES_PER_S = 15
 CANCELS_PER_S = 10

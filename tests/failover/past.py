@@ -6,13 +6,13 @@ from typing import Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, OffsetAndMetadata, TopicPartition
-from replica import replica
-from rig import PLACE, Rig, command
 
 from bridge.contract.headers import EVENT_TYPES, event_headers, source
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.core.commands.claims import CommitMetadata, encode
+from tests.support.replica import replica
+from tests.support.rig import PLACE, Rig, command
 
 _OLDEST_S: Final = 3500
 _YOUNGEST_S: Final = 70

@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from msgspec import Struct
-from proxy import JOIN_GROUP, KafkaProxy
-from replica import Replica, replica
-from rig import Rig, until
 
 from tests.failover.desk import Answered, Desk
+from tests.support.proxy import JOIN_GROUP, KafkaProxy
+from tests.support.replica import Replica, replica
+from tests.support.rig import Rig, until
 
 Tell = Callable[[str], None]
 _READY_S = 60.0

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from proxy import PRODUCE, KafkaProxy
-from replica import Replica, replica
-from rig import Rig, until
 
 from bridge.contract.commands import CANCEL
 from bridge.sandbox.venue.ledger import Kind
 from tests.failover.desk import Answered, Desk
+from tests.support.proxy import PRODUCE, KafkaProxy
+from tests.support.replica import Replica, replica
+from tests.support.rig import Rig, until
 
 End = Callable[[Replica], None]
 """How an owner is brought to its end."""

@@ -1,10 +1,9 @@
 """The venue's clock and ours: what a term says when they differ."""
 
-from clock_readings import reading_of
-from outside import Outside, until
-
 from bridge.app import clock
 from bridge.core.skew import Skew
+from tests.support.clock_readings import reading_of
+from tests.support.outside import Outside, until
 
 
 async def test_the_alarm_comes_and_ends_once_for_each_time_the_clocks_part() -> None:

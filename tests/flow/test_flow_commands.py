@@ -4,14 +4,14 @@ import asyncio
 import time
 
 import msgspec
-from one_account import ORDER_ID, cancel, order_push, place, replace
-from outside import STOP_DEADLINE_S, Outside, Row, until
 
 from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.core.commands.claims import decode
 from bridge.core.records import Push
 from bridge.errors import TermEnded, VenueUnreachable
+from tests.support.one_account import ORDER_ID, cancel, order_push, place, replace
+from tests.support.outside import STOP_DEADLINE_S, Outside, Row, until
 
 
 async def test_a_rebalance_that_ends_a_commit_does_not_end_the_term() -> None:

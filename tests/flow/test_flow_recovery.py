@@ -2,8 +2,6 @@
 
 import msgspec
 import pytest
-from one_account import order_push, place, trade_push
-from outside import Outside, Row, until
 
 from bridge.app import clock
 from bridge.contract.pushes import OrderPush
@@ -11,6 +9,8 @@ from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.records import Push
 from bridge.errors import RowNotUnderstood, VenueRefused, VenueUnreachable
+from tests.support.one_account import order_push, place, trade_push
+from tests.support.outside import Outside, Row, until
 
 HOUR_MS = 3_600_000
 REFUSED = VenueRefused(2003, "the key may not", "use another")

@@ -1,7 +1,7 @@
 """A cancel_orders by single cancels, among everything else that is to be written."""
 
-from one_account import cancel, cancel_all, order_push
-from outside import Outside, Row, until
+from tests.support.one_account import cancel, cancel_all, order_push
+from tests.support.outside import Outside, Row, until
 
 _LIMITS = {"place_order": 1000, "replace_order": 1000, "cancel_order": 2000, "cancel_orders": 1000}
 

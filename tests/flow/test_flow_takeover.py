@@ -2,8 +2,6 @@
 
 import msgspec
 import pytest
-from one_account import place
-from outside import Committed, Outside, Tail, until
 
 from bridge.app import clock
 from bridge.contract import headers as names
@@ -13,6 +11,8 @@ from bridge.core.commands.claims import CommitMetadata, decode, encode
 from bridge.core.records import CommandRecord, OutgoingRecord
 from bridge.core.replay import ReplayedResults
 from bridge.errors import ForeignMember
+from tests.support.one_account import place
+from tests.support.outside import Committed, Outside, Tail, until
 
 RESULT = Result(command_id="a", command_offset=3, outcome=Outcome.ACCEPTED, answered_at=1, action="place_order")
 

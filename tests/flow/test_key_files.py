@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from outside import Outside, until
 
 from bridge.app import clock
 from bridge.config import Account, Endpoint
 from bridge.flow import key_files
 from bridge.flow.term import TermDependencies
 from bridge.ltp.rest import RestClient
+from tests.support.outside import Outside, until
 
 _PACED_S = 60
 """The client keeps the venue's limits: five questions about executions in ten seconds."""

@@ -4,8 +4,6 @@ import json
 
 import msgspec
 import pytest
-from one_account import ORDER_ID, cancel_all, order_push, place
-from outside import Outside, Row, until
 
 from bridge.app import clock
 from bridge.contract.results import Outcome
@@ -14,6 +12,8 @@ from bridge.core.commands.claims import CommitMetadata, decode, encode
 from bridge.core.replay import ReplayedStates
 from bridge.core.stream.sweep import ARCHIVE_REACH_MS
 from bridge.errors import VenueUnreachable
+from tests.support.one_account import ORDER_ID, cancel_all, order_push, place
+from tests.support.outside import Outside, Row, until
 
 WEEK_S = 8 * 24 * 3600
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import pytest
-from outside import Outside, until
 
 from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.errors import KafkaTrouble, LoginRefused, VenueRefused, VenueUnreachable
 from bridge.flow.supervisor import Phase
+from tests.support.outside import Outside, until
 
 Step = Callable[[Outside], object]
 

@@ -1,9 +1,9 @@
 """Limits of REST that the venue refused for their rate: told, and told again when they are whole."""
 
 import pytest
-from outside import Outside, until
 
 from bridge.flow import rest_limits
+from tests.support.outside import Outside, until
 
 
 async def test_each_limit_is_told_for_as_long_as_it_is_slowed(monkeypatch: pytest.MonkeyPatch) -> None:

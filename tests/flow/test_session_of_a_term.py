@@ -4,9 +4,6 @@ import asyncio
 import json
 
 import pytest
-from one_account import ORDER_ID, cancel, order_push, place
-from one_recovery import OneRecovery
-from outside import Outside, Row, Session, Topics, Venue, until
 
 from bridge.app import clock
 from bridge.contract.session import Cause
@@ -15,6 +12,9 @@ from bridge.core.commands.claims import decode
 from bridge.core.records import Answer, InvalidFrame, Push
 from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.flow.venue_listener import ON_THE_WAY_S, VenueListener
+from tests.support.one_account import ORDER_ID, cancel, order_push, place
+from tests.support.one_recovery import OneRecovery
+from tests.support.outside import Outside, Row, Session, Topics, Venue, until
 
 ASSET = b'{"exchangeType":"BINANCE","coin":"USDT","balance":"1"}'
 

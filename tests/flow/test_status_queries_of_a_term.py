@@ -1,13 +1,13 @@
 """Asking the venue what became of commands: over REST, until there is a fact, and without holding anything up."""
 
 import pytest
-from one_account import ORDER_ID, cancel, cancel_all, order_push, place, replace, trade_push
-from outside import Outside, Row, until
 
 from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.flow import status_queries
+from tests.support.one_account import ORDER_ID, cancel, cancel_all, order_push, place, replace, trade_push
+from tests.support.outside import Outside, Row, until
 
 
 def _stamped(name: str, **fields: str) -> Row:

@@ -1,11 +1,11 @@
 """Topics that are lost and grants that are missing: told on `session`, and the reason why an account is not ready."""
 
 import pytest
-from outside import Outside, until
 
 from bridge.contract.topics import Stream
 from bridge.core.topic_losses import MissingGrant
 from bridge.flow import topic_alarms
+from tests.support.outside import Outside, until
 
 
 @pytest.fixture(autouse=True)

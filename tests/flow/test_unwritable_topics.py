@@ -2,11 +2,10 @@
 
 import json
 
-from outside import Outside, until
-
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.records import Push
+from tests.support.outside import Outside, until
 
 MARGIN_CALL = json.dumps({"exchangeType": "BINANCE", "uniMMR": "1.1"}).encode()
 

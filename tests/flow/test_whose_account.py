@@ -2,15 +2,14 @@
 
 import json
 
-from one_account import place
-from outside import Outside, until
-
 from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import Origin, decode
 from bridge.errors import LoginRefused
 from bridge.flow.supervisor import Phase
+from tests.support.one_account import place
+from tests.support.outside import Outside, until
 
 
 def balance(portfolio_id: str) -> bytes:

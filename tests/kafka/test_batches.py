@@ -11,7 +11,11 @@ import cramjam
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from raw_batches import (
+
+from bridge.kafka import batches
+from bridge.kafka.batches import HEADERS_MAX, FetchedRecord
+from bridge.kafka.fetches import FetchedRecords
+from tests.support.raw_batches import (
     CONTROL,
     GZIP,
     LZ4,
@@ -27,10 +31,6 @@ from raw_batches import (
     varint,
     zstd_bomb,
 )
-
-from bridge.kafka import batches
-from bridge.kafka.batches import HEADERS_MAX, FetchedRecord
-from bridge.kafka.fetches import FetchedRecords
 
 COMPRESS: dict[int, Callable[[bytes], bytes]] = {
     0: lambda records: records,

@@ -6,7 +6,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
-from raw_batches import (
+
+from bridge.config import Kafka
+from bridge.contract.topics import Stream
+from bridge.core.records import CommandRecord
+from bridge.errors import OffsetLost
+from bridge.kafka.membership import Membership
+from tests.support.raw_batches import (
     batch,
     gzip_with_more_behind,
     lz4_with_wrong_checksum,
@@ -15,12 +21,6 @@ from raw_batches import (
     snappy_of_version_2,
     zstd_bomb,
 )
-
-from bridge.config import Kafka
-from bridge.contract.topics import Stream
-from bridge.core.records import CommandRecord
-from bridge.errors import OffsetLost
-from bridge.kafka.membership import Membership
 
 Members = Callable[..., Membership]
 MakeTopics = Callable[..., Awaitable[None]]

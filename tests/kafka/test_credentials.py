@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol import admin as protocol
-from rig import until
 
 from bridge.config import Kafka
 from bridge.errors import ClusterUnreachable
@@ -19,6 +18,7 @@ from bridge.kafka.preflight import reach_cluster
 from bridge.kafka.producer import ThrottledReport, connect
 from bridge.kafka.rebootstrap import follow_bootstrap_servers
 from bridge.kafka.tail import read_tail
+from tests.support.rig import until
 
 VERSIONS, HANDSHAKE, AUTHENTICATE = 18, 17, 36
 REFUSED = 58

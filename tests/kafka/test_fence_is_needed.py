@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from aiokafka import AIOKafkaConsumer, OffsetAndMetadata
 from aiokafka.errors import CommitFailedError
-from proxy import OFFSET_COMMIT, KafkaProxy
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream
 from bridge.errors import TermEnded
 from bridge.kafka.membership import Committed, Membership
+from tests.support.proxy import OFFSET_COMMIT, KafkaProxy
 
 Members = Callable[..., Membership]
 MakeTopics = Callable[..., Awaitable[None]]

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
-import kafka_tool
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import UnknownTopicOrPartitionError
@@ -15,6 +14,7 @@ from bridge.errors import ForeignMember, TermEnded
 from bridge.kafka import group_watch
 from bridge.kafka.membership import Membership
 from bridge.kafka.tail import TailRecord, read_last
+from tests.support import kafka_tool
 
 MakeTopics = Callable[..., Awaitable[None]]
 Members = Callable[..., Membership]

@@ -6,7 +6,6 @@ from functools import partial
 
 import pytest
 from aiokafka import ConsumerRecord
-from proxy import PRODUCE, KafkaProxy
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream, topic_name
@@ -15,6 +14,7 @@ from bridge.core.records import OutgoingRecord
 from bridge.flow.replay import TopicReplay
 from bridge.kafka.publisher import Publisher
 from bridge.kafka.tail import Take, read_last, read_tail
+from tests.support.proxy import PRODUCE, KafkaProxy
 
 MakeTopics = Callable[..., Awaitable[None]]
 ReadAll = Callable[[Kafka, str], Awaitable[list[ConsumerRecord]]]

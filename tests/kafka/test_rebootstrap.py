@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from moving import MovingCluster
 
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.records import CommandRecord, OutgoingRecord
 from bridge.kafka.membership import Membership
 from bridge.kafka.publisher import Publisher
+from tests.support.moving import MovingCluster
 
 TIMING = Timing(session_timeout_s=20, rebalance_timeout_s=10)
 DEADLINE_S = 20

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-import kafka_tool
 import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
@@ -22,6 +21,7 @@ from bridge.kafka.publisher import Publisher
 from bridge.kafka.topic_making import Configs, read_configs
 from bridge.kafka.topic_watch import TopicWatch
 from bridge.sandbox.broker.embedded import EmbeddedBroker
+from tests.support import kafka_tool
 
 AdminOf = Callable[[Kafka], AbstractAsyncContextManager[AIOKafkaAdminClient]]
 MakeTopics = Callable[..., Awaitable[None]]

@@ -9,9 +9,6 @@ from itertools import pairwise
 
 import pytest
 from aiohttp import WSMessage, WSMsgType, web
-from listening import Notes, running
-from raw_venue import frame, log_in, raw_venue
-from wire_proxy import Direction, WireProxy
 
 from bridge.app import clock
 from bridge.config import Account, Endpoint, Timing
@@ -21,6 +18,9 @@ from bridge.core.records import Received
 from bridge.core.skew import ClockReading
 from bridge.ltp.connection import FRAME_BYTES_MAX
 from bridge.ltp.session import Session
+from tests.support.listening import Notes, running
+from tests.support.raw_venue import frame, log_in, raw_venue
+from tests.support.wire_proxy import Direction, WireProxy
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 Venue = Callable[[Talk], Awaitable[str]]

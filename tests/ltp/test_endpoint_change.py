@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from listening import Notes, running
-from wire_proxy import WireProxy
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
@@ -23,6 +21,8 @@ from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind, Ledger
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.listening import Notes, running
+from tests.support.wire_proxy import WireProxy
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 TlsVenue = Callable[[Talk], Awaitable[int]]

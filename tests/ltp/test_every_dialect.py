@@ -8,8 +8,6 @@ from pathlib import Path
 import msgspec
 import pytest
 import pytest_asyncio
-from listening import Notes, running
-from small_rest import read_all
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.topics import Stream
@@ -24,6 +22,8 @@ from bridge.ltp.wire import encode_action
 from bridge.sandbox.venue.dialects import DIALECTS, Dialect
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.listening import Notes, running
+from tests.support.small_rest import read_all
 
 SWITCHES: dict[str, Dialect] = {
     "cancel-all-scope user": Dialect(cancel_all_scope="user"),

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_rest import read_all
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
@@ -22,6 +21,7 @@ from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.small_rest import read_all
 
 OLDER = Dialect(
     login_success="string_code",

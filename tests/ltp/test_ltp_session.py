@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 from aiohttp import WSMessage, WSMsgType, web
-from listening import Notes, running
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
@@ -26,6 +25,7 @@ from bridge.core.records import InvalidFrame, Push, Received
 from bridge.errors import LoginRefused, VenueUnreachable
 from bridge.ltp.session import Session
 from bridge.ltp.signing import login_signature
+from tests.support.listening import Notes, running
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 Venue = Callable[[Talk], Awaitable[str]]

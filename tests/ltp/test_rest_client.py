@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from aiohttp import web
-from small_rest import Answer, Serve, answering, endpoint, noting, ok, page, paged, read_all
 
 from bridge.config import Account
 from bridge.core.now import Now
@@ -14,6 +13,7 @@ from bridge.errors import ListTooLong, VenueRefused, VenueUnreachable
 from bridge.ltp import rest, rest_pages
 from bridge.ltp.rest import AccountRisk, RestClient
 from bridge.ltp.rows import TradeRow
+from tests.support.small_rest import Answer, Serve, answering, endpoint, noting, ok, page, paged, read_all
 
 Client = Callable[..., RestClient]
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 from aiohttp import web
-from small_rest import Serve, answering, endpoint, noting, ok
 
 from bridge.config import Account
 from bridge.core.now import Now
@@ -17,6 +16,7 @@ from bridge.ltp import rest_get
 from bridge.ltp.rest_get import Route, SignedGet
 from bridge.ltp.rest_pace import Family
 from bridge.ltp.signing import rest_signature
+from tests.support.small_rest import Serve, answering, endpoint, noting, ok
 
 Client = Callable[..., SignedGet]
 X = Route("/x", Family.ORDER)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_rest import read_all
 
 from bridge.config import Account, Endpoint
 from bridge.core.now import Now
@@ -16,6 +15,7 @@ from bridge.ltp.rest_pace import LIMITS, Family, Limit, Pace
 from bridge.sandbox.venue import settings
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.venue import Venue
+from tests.support.small_rest import read_all
 
 NAMES = {
     Family.ORDER: "rest_order",

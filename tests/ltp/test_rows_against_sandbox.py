@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from small_rest import read_all
 
 from bridge.config import Account, Endpoint
 from bridge.core.now import Now
@@ -17,6 +16,7 @@ from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.rows import rest_execution
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.small_rest import read_all
 
 PERP = "BINANCE_PERP_BTC_USDT"
 HOUR_MS = 3600 * 1000

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from one_account import BTC, OneAccount, cancel_all, place
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Result
 from bridge.ltp.wire import decode
+from tests.support.one_account import BTC, OneAccount, cancel_all, place
 
 NO_RIGHT_NAME = "lower-case letters and digits"
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from listening import Notes, running
 
 from bridge.config import AZ4, HA, Account, Endpoint, Kafka, Settings, Timing
 from bridge.core.now import Now
@@ -19,6 +18,7 @@ from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.ledger import Entry, Kind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.listening import Notes, running
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 

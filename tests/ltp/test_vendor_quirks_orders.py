@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from one_account import BTC, ORDER_ID, OneAccount, cancel, cancel_all, place, replace
 
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.results import Result
 from bridge.contract.topics import Stream
 from bridge.core.records import Push
 from bridge.ltp.wire import decode
+from tests.support.one_account import BTC, ORDER_ID, OneAccount, cancel, cancel_all, place, replace
 
 OTHER_ID = "1703213979739999"
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_rest import Serve, answering, endpoint, ok, paged, read_all
 
 from bridge.config import Account, Endpoint
 from bridge.core.now import Now
@@ -18,6 +17,7 @@ from bridge.ltp.rows import OrderRow, read_position, read_risk, trade_as_pushed
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import Limit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.small_rest import Serve, answering, endpoint, ok, paged, read_all
 
 ROW = '{"orderId":"%s","orderState":"OPEN"}'
 DAY_MS = 24 * 3600 * 1000

@@ -7,9 +7,6 @@ from unittest.mock import AsyncMock
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, web
-from listening import Notes, running
-from raw_venue import CLOSE, PING, Talk, frame, log_in, raw_venue, server_tls
-from small_rest import Serve
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
@@ -21,6 +18,9 @@ from bridge.ltp.failover import begin_choice, takes_websockets
 from bridge.ltp.network import way_to_venue
 from bridge.ltp.session import Session
 from bridge.sandbox.venue.venue import Venue
+from tests.support.listening import Notes, running
+from tests.support.raw_venue import CLOSE, PING, Talk, frame, log_in, raw_venue, server_tls
+from tests.support.small_rest import Serve
 
 Make = Callable[..., Session]
 TRIES = 20

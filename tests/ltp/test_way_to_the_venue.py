@@ -5,9 +5,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from connect_proxy import ConnectProxy
-from listening import Notes, running
-from raw_venue import CERTIFICATES, server_tls
 
 from bridge.config import Account, Endpoint, Timing, VenueAccess
 from bridge.contract.session import Cause
@@ -18,6 +15,9 @@ from bridge.ltp.network import Way, way_to_venue
 from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session
 from bridge.sandbox.venue.venue import Venue
+from tests.support.connect_proxy import ConnectProxy
+from tests.support.listening import Notes, running
+from tests.support.raw_venue import CERTIFICATES, server_tls
 
 CA = CERTIFICATES / "localhost.pem"
 Run = Callable[[Way], Session]

@@ -4,10 +4,7 @@ from itertools import product
 
 import msgspec
 import pytest
-from clock_readings import read_clocks
 from msgspec import structs
-from one_account import COMMANDS, LIMITS, ORDER_ID, START, cancel, cancel_all, place, replace, results_of, settings_with
-from outside import Tail
 
 from bridge.contract import headers as names
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
@@ -18,6 +15,20 @@ from bridge.core.commands.claims import Origin, TermStart, decode, encode
 from bridge.core.outbox import Outbox
 from bridge.core.records import CommandRecord, OutgoingRecord
 from bridge.core.replay import ReplayedResults
+from tests.support.clock_readings import read_clocks
+from tests.support.one_account import (
+    COMMANDS,
+    LIMITS,
+    ORDER_ID,
+    START,
+    cancel,
+    cancel_all,
+    place,
+    replace,
+    results_of,
+    settings_with,
+)
+from tests.support.outside import Tail
 
 from .lives import saved_by
 from .protocol import published

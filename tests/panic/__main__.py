@@ -21,13 +21,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from replica import Replica, replica
-from rig import Rig
-
 from bridge.sandbox.broker.launcher import start_broker
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.panic.pressed import POLICIES, WAIT_S, Crowd, Hung, Policy, changes, hang_account
+from tests.support.replica import Replica, replica
+from tests.support.rig import Rig
 
 _WITHIN_MS = 1000
 

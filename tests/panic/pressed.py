@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from msgspec import Struct
-from rig import PLACE, Rig, Topic, command, until
 
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Entry, Kind
+from tests.support.rig import PLACE, Rig, Topic, command, until
 
 Policy = Literal["single_cancels", "venue_message"]
 POLICIES: tuple[Policy, ...] = ("venue_message", "single_cancels")

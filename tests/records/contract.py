@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
-import published
 from jsonschema.exceptions import best_match
-from published import document, message_of, parts, samples, validator
 
 from tests.records.record import NO_JSON, Record
+from tests.support import published
+from tests.support.published import document, message_of, parts, samples, validator
 
 TYPES: Final[dict[str, frozenset[str]]] = {
     "orders": frozenset({"ltp.order.v1"}),

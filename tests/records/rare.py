@@ -6,10 +6,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from rig import PLACE
-
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.venue import Venue
+from tests.support.rig import PLACE
 
 _TRACE: Final = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ECHO: Final = [

@@ -6,9 +6,8 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
-from published import samples
-
 from tests.records.record import Record, Records
+from tests.support.published import samples
 
 
 def _record(sample: dict[str, Any], offset: int) -> Record:

@@ -19,7 +19,6 @@ from statistics import median
 from typing import Any
 
 from msgspec import to_builtins
-from rig import Rig
 
 from bridge.config import Timing
 from bridge.sandbox.broker.launcher import start_broker
@@ -28,6 +27,7 @@ from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.recovery.cuts import Cut, Cuts, Found
 from tests.recovery.floors import Floors, Span, budget, calls, floors
+from tests.support.rig import Rig
 
 _BEGUN = time.monotonic()
 _SPACING_MS = Timing().login_spacing_s * 1000

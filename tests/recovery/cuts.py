@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from msgspec import Struct
-from replica import Replica, replica
-from rig import PLACE, Rig, Topic, until
 
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from tests.recovery import told
+from tests.support.replica import Replica, replica
+from tests.support.rig import PLACE, Rig, Topic, until
 
 Tell = Callable[[str], None]
 _HOUR_MS: Final = 3600 * 1000

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from rig import Rig, Topic
-
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.pushes import order_row
+from tests.support.rig import Rig, Topic
 
 _OF_A_TRADE = ("exchangeType", "sym", "orderId", "transactionId")
 _OF_AN_ORDER = ("orderState", "executedQty", "limitPrice", "orderQty")

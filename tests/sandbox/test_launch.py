@@ -14,8 +14,6 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
-from listening import Notes, running
-from raw_venue import CERTIFICATES
 
 from bridge.cli import main, sandbox_
 from bridge.config import Settings, Timing
@@ -25,6 +23,8 @@ from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session
 from bridge.sandbox import launch
 from bridge.sandbox.venue.dialects import DIALECTS
+from tests.support.listening import Notes, running
+from tests.support.raw_venue import CERTIFICATES
 
 CERTIFICATE = CERTIFICATES / "localhost.pem"
 KEY = CERTIFICATES / "localhost.key"

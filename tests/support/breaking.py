@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from schema_changes import changes
-from schema_forms import Node, Schema
-from schema_pairs import READ, WRITTEN, Pair, Rule, from_to
+from tests.support.schema_changes import changes
+from tests.support.schema_forms import Node, Schema
+from tests.support.schema_pairs import READ, WRITTEN, Pair, Rule, from_to
 
 _TOLD: Final = frozenset({"title", "name", "summary", "description", "tags", "externalDocs", "examples"})
 _CHANNEL: Final = _TOLD | {"messages", "parameters", "bindings", "servers"}

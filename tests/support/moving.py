@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from typing import Self
 
-from proxy import KafkaProxy
+from tests.support.proxy import KafkaProxy
 
 
 class MovingCluster:

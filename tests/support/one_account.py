@@ -4,7 +4,6 @@ import json
 from typing import Any, cast
 
 import msgspec
-from clock_readings import read_clocks
 from msgspec import Struct
 
 from bridge.config import Limits, Timing
@@ -23,6 +22,7 @@ from bridge.core.in_flight.status_queries import StatusQuery
 from bridge.core.now import Now
 from bridge.core.outbox import Outbox
 from bridge.core.records import Answer, CommandRecord, OutgoingRecord
+from tests.support.clock_readings import read_clocks
 
 START = Now(1000.0, 1_795_000_000_000)
 BTC = "BINANCE_PERP_BTC_USDT"

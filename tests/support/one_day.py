@@ -9,10 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Itera
 from pathlib import Path
 from typing import Any
 
-from clock_readings import read_clocks, reading_of
 from msgspec import Struct
-from one_account import COMMANDS, LIMITS, START, TIMING
-from virtual_time import VirtualTime
 
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
@@ -26,6 +23,9 @@ from bridge.flow.recovery_sweeps import RecoverySweeps
 from bridge.flow.status_queries import StatusQueries
 from bridge.flow.venue_listener import VenueListener
 from bridge.ltp.rows import OrderRow, TradeRow
+from tests.support.clock_readings import read_clocks, reading_of
+from tests.support.one_account import COMMANDS, LIMITS, START, TIMING
+from tests.support.virtual_time import VirtualTime
 
 PAGE_SIZE = 1000
 AT_A_TIME = 100

@@ -5,13 +5,13 @@ from random import Random
 
 import msgspec
 from msgspec import Struct
-from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 from bridge.contract.pushes import OrderPush
 from bridge.contract.topics import Stream
 from bridge.core.orders import TERMINAL
 from bridge.core.stream.sweep import Sweep, SweepOutcome
 from bridge.core.stream.venue_record import PARSERS
+from tests.support.one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 HOUR_MS = 3_600_000
 _BEFORE_MS = 300_000

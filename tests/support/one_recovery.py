@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import msgspec
-from clock_readings import read_clocks
-from one_account import COMMANDS, START, settings_with
 
 from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause
@@ -17,6 +15,8 @@ from bridge.core.now import Now
 from bridge.core.outbox import Outbox
 from bridge.core.records import OutgoingRecord, Push
 from bridge.core.stream.sweep import Sweep, SweepOutcome
+from tests.support.clock_readings import read_clocks
+from tests.support.one_account import COMMANDS, START, settings_with
 
 CHANNELS = {
     Stream.ORDERS: "Orders",

@@ -9,9 +9,7 @@ from math import inf
 from typing import Any
 
 import msgspec
-from clock_readings import reading_of
 from msgspec import Struct
-from one_account import settings_with
 
 from bridge.app import clock
 from bridge.contract import headers as names
@@ -46,6 +44,8 @@ from bridge.flow.supervisor import AccountSupervisor, Phase
 from bridge.flow.takeover import Takeover
 from bridge.flow.term import TermDependencies
 from bridge.flow.whose_account import Identity
+from tests.support.clock_readings import reading_of
+from tests.support.one_account import settings_with
 
 STOP_DEADLINE_S = 4.0
 COMMIT_TIMEOUT_S = 1.0

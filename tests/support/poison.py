@@ -13,7 +13,12 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from msgspec import Struct
-from raw_batches import (
+
+from bridge.contract.headers import ECHOED, ERROR_MESSAGE, ERROR_OFFSET, HEADER_BYTES_MAX, ID
+from bridge.contract.session import Alarm
+from bridge.contract.topics import Stream, group_name, topic_name
+from bridge.sandbox.venue.faults import Fault, FaultKind
+from tests.support.raw_batches import (
     ZSTD,
     batch,
     gzip_with_more_behind,
@@ -23,12 +28,7 @@ from raw_batches import (
     snappy_of_version_2,
     zstd_bomb,
 )
-from rig import PLACE, Rig, Topic, command, until
-
-from bridge.contract.headers import ECHOED, ERROR_MESSAGE, ERROR_OFFSET, HEADER_BYTES_MAX, ID
-from bridge.contract.session import Alarm
-from bridge.contract.topics import Stream, group_name, topic_name
-from bridge.sandbox.venue.faults import Fault, FaultKind
+from tests.support.rig import PLACE, Rig, Topic, command, until
 
 LIMIT_BYTES: Final = 512 * 1024 * 1024
 """What the chart gives a container."""

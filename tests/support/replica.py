@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
-from rig import DEADLINE_S, Rig, until
+from tests.support.rig import DEADLINE_S, Rig, until
 
 _LINES_SHOWN = 60
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from schema_forms import ANY, Forms, Node, Schema, constraints, covers, of_type, shape_type, text
-from schema_pairs import SAME, WITHIN, WRITTEN, Pair, Rule, from_to
+from tests.support.schema_forms import ANY, Forms, Node, Schema, constraints, covers, of_type, shape_type, text
+from tests.support.schema_pairs import SAME, WITHIN, WRITTEN, Pair, Rule, from_to
 
 
 def changes(pair: Pair) -> list[str]:

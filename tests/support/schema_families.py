@@ -6,7 +6,8 @@ from itertools import product
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator
-from schema_forms import Schema
+
+from tests.support.schema_forms import Schema
 
 ABSENT: Final = object()
 TEXT: Final[Schema] = {"type": "string"}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from schema_forms import Node, text
+from tests.support.schema_forms import Node, text
 
 
 @dataclass(frozen=True)

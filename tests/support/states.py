@@ -3,9 +3,8 @@
 import json
 from typing import Any
 
-from rig import Rig, Topic
-
 from bridge.contract.topics import Stream
+from tests.support.rig import Rig, Topic
 
 CHANNELS = {Stream.ORDERS: "Orders", Stream.ASSETS: "Assets", Stream.POSITIONS: "Positions"}
 

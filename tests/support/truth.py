@@ -8,9 +8,8 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from rig import Rig, Topic
-
 from bridge.sandbox.venue.ledger import Entry, Kind
+from tests.support.rig import Rig, Topic
 
 _SUCCESS = 200000
 _OF_A_COMMAND = re.compile(r"[0-9a-f]+x([0-9a-f]+)x[0-9a-f]+")

@@ -6,9 +6,8 @@ import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from one_account import START
-
 from bridge.core.now import Now
+from tests.support.one_account import START
 
 T = TypeVar("T")
 

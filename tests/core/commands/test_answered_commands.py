@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from one_account import START, OneAccount, cancel_all, place
 
 from bridge.contract.results import Outcome, Reason, Result
 from bridge.core.commands import answered_commands
 from bridge.core.commands.answered_commands import AnsweredCommands, short_digest
+from tests.support.one_account import START, OneAccount, cancel_all, place
 
 HORIZON = 3600
 MIB = 1024 * 1024

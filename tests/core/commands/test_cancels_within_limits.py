@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import Struct
-from one_account import START, OneAccount, cancel
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.commands.claims import decode
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import Answer, CommandRecord
+from tests.support.one_account import START, OneAccount, cancel
 
 if TYPE_CHECKING:
     from bridge.contract.results import Result

@@ -6,12 +6,12 @@ import json
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from one_account import START, OneAccount, cancel, cancel_all, place, replace
 
 from bridge.contract.results import Reason
 from bridge.core.commands.deferred_offsets import DeferredOffsets, may_be_cancel
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.records import CommandRecord
+from tests.support.one_account import START, OneAccount, cancel, cancel_all, place, replace
 
 LANE = 5
 FAR = LANE + 1

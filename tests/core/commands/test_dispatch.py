@@ -1,10 +1,10 @@
 """Claims, the lease and the gate: nothing is written before it may be, and nothing is lost when it may not."""
 
 import pytest
-from one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.commands.claims import METADATA_BYTES_MAX, decode
+from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
 
 @pytest.mark.parametrize("refused", [cancel_all("late"), replace("late", orderId=ORDER_ID)])

@@ -5,7 +5,12 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from one_account import (
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.contract.results import Reason
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.records import CommandRecord
+from tests.support.one_account import (
     ORDER_ID,
     START,
     OneAccount,
@@ -15,11 +20,6 @@ from one_account import (
     place,
     replace,
 )
-
-from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.contract.results import Reason
-from bridge.core.commands.intake import TakeoverStatus
-from bridge.core.records import CommandRecord
 
 LONG = {"validUntil": START.wall_ms + 1_800_000}
 

@@ -3,7 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from one_account import (
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from tests.support.one_account import (
     BTC,
     ETH_ON_OKX,
     ORDER_ID,
@@ -15,8 +17,6 @@ from one_account import (
     place,
     replace,
 )
-
-from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 
 LONG = {"validUntil": START.wall_ms + 1_800_000}
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from one_account import LIMITS, ORDER_ID, START, TIMING, cancel, cancel_all, place, replace
 
 from bridge.contract.commands import derive_client_order_id
 from bridge.contract.results import Reason
 from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.parse import InvalidCommand, parse_command
 from bridge.core.records import CommandRecord
+from tests.support.one_account import LIMITS, ORDER_ID, START, TIMING, cancel, cancel_all, place, replace
 
 GOOD = place("c-1")
 NOT_JSON, NO_ID, SCHEMA, VALUE = Reason.NOT_JSON, Reason.NO_COMMAND_ID, Reason.BAD_SCHEMA, Reason.BAD_VALUE

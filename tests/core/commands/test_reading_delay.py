@@ -1,13 +1,12 @@
 """Commands that are read late: told while it lasts, and never by a guess."""
 
-from one_account import START
-
 from bridge.contract.session import Alarm, AlarmCleared, AlarmRaised, SessionEvent
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import Clocks
 from bridge.core.commands.reading_delay import ReadingDelay
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
+from tests.support.one_account import START
 
 AHEAD_MS = 20_000
 """The broker's clock is so far ahead of ours."""

@@ -1,13 +1,13 @@
 """What last words tell beside themselves: when a command was asked for and first doubted, and whether it came again."""
 
 import pytest
-from one_account import ORDER_ID, START, OneAccount, order_push, place
 
 from bridge.contract.commands import PLACE
 from bridge.contract.results import Outcome, Result
 from bridge.core.commands import dedupe_index
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.records import PublishedResult
+from tests.support.one_account import ORDER_ID, START, OneAccount, order_push, place
 
 
 def _told(one: OneAccount) -> list[PublishedResult | None]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from one_account import BTC, OneAccount, place
 
 from bridge.core.in_flight.ack_codes import DEFINITIVE, KINDS, TABLE, AckClass, verdict
+from tests.support.one_account import BTC, OneAccount, place
 
 TAKEN, REFUSED, IN_DOUBT = AckClass.TAKEN, AckClass.REFUSED, AckClass.IN_DOUBT
 

@@ -1,10 +1,10 @@
 """The failure that the venue's WebSocket pages document: `event: error`, "60009", our id, and nothing about why."""
 
 import pytest
-from one_account import ORDER_ID, START, OneAccount, cancel, order_push, place, replace
 
 from bridge.core.records import Answer
 from bridge.ltp.wire import decode
+from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, order_push, place, replace
 
 LATE = {"createAt": str(START.wall_ms + 1), "updateAt": str(START.wall_ms + 1)}
 

@@ -1,10 +1,10 @@
 """Orders that show themselves after `not_found`: told, never hidden, and ended where that is the policy."""
 
 import pytest
-from one_account import ORDER_ID, START, OneAccount, order_push, place, replace
 
 from bridge.contract.results import Outcome, Result
 from bridge.core.in_flight import late_orders
+from tests.support.one_account import ORDER_ID, START, OneAccount, order_push, place, replace
 
 
 def _given_up(body: dict[str, object], *, cancel: bool = True, shown: bool = False) -> OneAccount:

@@ -11,14 +11,14 @@ import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from one_account import OneAccount, Written, cancel, place, replace, results_of
-from true_venue import TrueVenue
 
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.records import Answer, CommandRecord
+from tests.support.one_account import OneAccount, Written, cancel, place, replace, results_of
+from tests.support.true_venue import TrueVenue
 
 if TYPE_CHECKING:
     from bridge.contract.pushes import OrderPush

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from one_account import ORDER_ID, START, OneAccount, cancel, order_push, place, replace
 
 from bridge.contract.commands import CANCEL
 from bridge.contract.pushes import OrderPush
@@ -11,6 +10,7 @@ from bridge.contract.results import Outcome, Result
 from bridge.core.commands.claims import METADATA_BYTES_MAX
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.records import Answer
+from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, order_push, place, replace
 
 _NEXT_ID = "2" * 16
 _LAST_ID = "3" * 16

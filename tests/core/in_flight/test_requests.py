@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, place, replace
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.in_flight.ack_codes import ACCEPTED_CODES, DEFINITIVE, RATE_CODES, AckClass, verdict
 from bridge.core.records import Answer
+from tests.support.one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, place, replace
 
 
 def _placed(**terms: Any) -> OneAccount:  # noqa: ANN401 - any of the settings

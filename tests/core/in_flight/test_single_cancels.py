@@ -1,11 +1,10 @@
 """A cancel_orders that is carried out by single cancels: the orders of this account alone, and one true answer."""
 
-from one_account import BTC, ETH_ON_OKX, START, OneAccount, cancel, cancel_all, order_push, place, replace
-
 from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.contract.pushes import OrderPush
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.records import Answer
+from tests.support.one_account import BTC, ETH_ON_OKX, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
 MANY = 1000
 _OF_LATE = str(START.wall_ms - 1000)

@@ -1,12 +1,11 @@
 """A cancel_orders whose answer was lost: finished by single cancels, and nothing newer is touched."""
 
-from one_account import BTC, ETH_ON_OKX, START, OneAccount, cancel_all, order_push, place, replace
-
 from bridge.contract.commands import CANCEL
 from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.records import Answer
+from tests.support.one_account import BTC, ETH_ON_OKX, START, OneAccount, cancel_all, order_push, place, replace
 
 _OLD = str(START.wall_ms - 60_000)
 

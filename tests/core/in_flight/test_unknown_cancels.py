@@ -2,10 +2,9 @@
 
 from itertools import pairwise
 
-from one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, replace
-
 from bridge.contract.commands import CANCEL
 from bridge.core.records import Answer
+from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
 
 def test_a_cancel_in_doubt_goes_out_again_and_again_more_slowly() -> None:

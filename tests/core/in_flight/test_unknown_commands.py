@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, place, replace, trade_push
 
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.pushes import OrderPush
 from bridge.contract.topics import Stream
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.records import Push
+from tests.support.one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, place, replace, trade_push
 
 _OTHER_ID = "2" * 16
 

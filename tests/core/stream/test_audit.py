@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from one_account import START
-from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.stream.sweep import SweepOutcome
+from tests.support.one_account import START
+from tests.support.one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 AUDIT_S = 60.0
 MUTED_MS = LOGIN_MS + 40_000

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from one_recovery import OneRecovery, Row, order, raw, trade
 
 from bridge.contract.session import Alarm
 from bridge.contract.topics import Stream
 from bridge.core.stream import fill_sums
 from bridge.core.stream.fill_sums import ShortOrder
 from bridge.core.stream.sweep import SweepOutcome
+from tests.support.one_recovery import OneRecovery, Row, order, raw, trade
 
 LAG_S = 30
 

@@ -6,12 +6,12 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from one_account import START
 
 from bridge.contract.session import Cause, Lost, Recovered
 from bridge.contract.topics import Stream
 from bridge.core.now import Now
 from bridge.core.stream.gaps import Gap, GapLedger, in_numbers
+from tests.support.one_account import START
 
 T = START.wall_ms
 OVERLAP_MS = 150_000

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from one_recovery import OneRecovery, Row, order, raw
 
 from bridge.contract.topics import Stream
 from bridge.core.stream.order_ends import name_row
 from bridge.core.stream.sweep import SweepOutcome
+from tests.support.one_recovery import OneRecovery, Row, order, raw
 
 SYM = "OKX_PERP_ETH_USDT"
 

@@ -3,16 +3,16 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from one_recovery import LOGIN_MS, asset, order, position, raw
 
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.clocks import ReadMs
 from bridge.core.stream import published_states as room
 from bridge.core.stream.published_states import News, PublishedStates
 from bridge.core.stream.venue_record import PARSERS, VenueRecord
+from tests.support.one_recovery import LOGIN_MS, asset, order, position, raw
 
 if TYPE_CHECKING:
-    from one_recovery import Row
+    from tests.support.one_recovery import Row
 
 T = LOGIN_MS
 ARRIVED = ReadMs(T + 50, T + 50)

@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from clock_readings import reading_of
-from one_account import START
-from one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause, Lost
 from bridge.contract.topics import Stream
 from bridge.core.skew import Skew
 from bridge.core.stream.sweep import ARCHIVE_REACH_MS, SweepOutcome
+from tests.support.clock_readings import reading_of
+from tests.support.one_account import START
+from tests.support.one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,9 +1,8 @@
 """What the venue's full lists no more contain after a login: its last record becomes a tombstone, and stays it."""
 
-from one_recovery import LOGIN_MS, OneRecovery, Row, asset, position
-
 from bridge.contract.topics import Stream
 from bridge.core.stream.sweep import SweepOutcome
+from tests.support.one_recovery import LOGIN_MS, OneRecovery, Row, asset, position
 
 BEFORE_MS = LOGIN_MS - 100_000
 """Before the gap, and within the overlap."""

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from one_recovery import OneRecovery
 
 from bridge.contract.export.pushes import MarginCall
 from bridge.contract.session import Alarm
 from bridge.contract.topics import Stream
 from bridge.core.records import InvalidFrame, OutgoingRecord, Push
 from bridge.core.stream.undocumented import MARGIN_CALL_FIELDS, SHAPES_MAX, SHAPES_OF_ONE_CHANNEL_MAX
+from tests.support.one_recovery import OneRecovery
 
 CALL = {"exchangeType": "OKX", "accountStatus": "MARGIN_CALL", "equity": "1"}
 

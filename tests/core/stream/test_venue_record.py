@@ -6,11 +6,11 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from one_recovery import LOGIN_MS, Row, asset, order, position, raw, trade
 
 from bridge.contract.topics import Stream
 from bridge.core.orders import NOTHING
 from bridge.core.stream.venue_record import PARSERS, UNREADABLE, number
+from tests.support.one_recovery import LOGIN_MS, Row, asset, order, position, raw, trade
 
 T = LOGIN_MS
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest_asyncio
-from trader import Exchange, Trader
 
 from bridge.sandbox.venue.venue import Venue
+from tests.support.trader import Exchange, Trader
 
 
 @pytest_asyncio.fixture

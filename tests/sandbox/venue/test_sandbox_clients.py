@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from bridge.sandbox.venue.keys import rest_signature
 
 if TYPE_CHECKING:
-    from trader import Trader
-
     from bridge.sandbox.venue.venue import Venue
+    from tests.support.trader import Trader
 
 SYM = "BINANCE_PERP_BTC_USDT"
 ARGS = {

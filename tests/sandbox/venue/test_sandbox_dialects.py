@@ -18,7 +18,7 @@ from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
-    from trader import Exchange
+    from tests.support.trader import Exchange
 
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 NOW_MS = 1_763_977_805_203

@@ -11,7 +11,7 @@ from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
-    from trader import Exchange, Trader
+    from tests.support.trader import Exchange, Trader
 
 PLACE = "place_order"
 POST_ORDER = "POST /api/v1/trading/order"

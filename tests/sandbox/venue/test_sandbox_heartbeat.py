@@ -13,7 +13,7 @@ from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
-    from trader import Exchange, Trader
+    from tests.support.trader import Exchange, Trader
 
 
 async def test_json_ping_gets_the_venues_time(venue: Venue, trader: "Trader") -> None:

@@ -10,7 +10,7 @@ from bridge.sandbox.venue.settings import Limit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
-    from trader import Exchange, Trader
+    from tests.support.trader import Exchange, Trader
 
 BTC = "BINANCE_PERP_BTC_USDT"
 MARKET = {"sym": BTC, "side": "BUY", "orderType": "MARKET", "orderQty": "0.01"}

@@ -9,7 +9,7 @@ from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, AccountSettings, Li
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
-    from trader import Exchange, Trader
+    from tests.support.trader import Exchange, Trader
 
 
 def test_count_slides() -> None:

@@ -11,7 +11,7 @@ from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
-    from trader import Exchange, Trader
+    from tests.support.trader import Exchange, Trader
 
 BTC = "BINANCE_PERP_BTC_USDT"
 DAY_MS = 24 * 3600 * 1000

@@ -14,7 +14,7 @@ from bridge.sandbox.venue.settings import Limit
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
-    from trader import Trader
+    from tests.support.trader import Trader
 
 
 def delivered(venue: Venue, channel: str) -> list[bool]:

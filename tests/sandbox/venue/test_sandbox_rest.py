@@ -17,7 +17,7 @@ from bridge.sandbox.venue.settings import Limit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
-    from trader import Exchange, Trader
+    from tests.support.trader import Exchange, Trader
 
 ORDER = "/api/v1/trading/order"
 ROW = {

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 import pytest_asyncio
-from rig import until
-from wire_proxy import WireProxy
 
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.venue import Venue
+from tests.support.rig import until
+from tests.support.wire_proxy import WireProxy
 
 if TYPE_CHECKING:
-    from trader import Exchange, Trader
+    from tests.support.trader import Exchange, Trader
 
 CLOSED = aiohttp.WSMsgType.CLOSED
 
