@@ -14,15 +14,15 @@ from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import Clocks
 from bridge.core.commands.claims import Claims, Origin, TermStart
 from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.commit_delay import tell_commit_delay
 from bridge.core.commands.dedupe_index import DedupeIndex
 from bridge.core.commands.dispatch import Commit, Dispatcher
 from bridge.core.commands.intake import CommandIntake
-from bridge.core.commands.lanes import Lanes
-from bridge.core.commands.order_lookups import OrderLookups
 from bridge.core.commands.rate_limits import RateLimits
 from bridge.core.commands.results import Results
 from bridge.core.in_flight.bridge_cancels import BridgeCancels
+from bridge.core.in_flight.cancel_all import CancelAlls
 from bridge.core.in_flight.late_orders import LateOrders
 from bridge.core.in_flight.requests import InFlightRequests
 from bridge.core.in_flight.unknown_commands import UnknownCommands
@@ -51,11 +51,10 @@ class Account:
         self.other_login_boot_s = start.other_login_boot_s
         self.outbox = outbox
         self._claims = Claims(start.offset, doubtful_below=start.doubtful_below, origin=start.origin)
-        self._memory = DedupeIndex(timing.horizon_s, limits.memory_bytes_max)
-        self._lanes = Lanes()
+        self.table = CommandTable()
+        self._index = DedupeIndex(self.table, timing.horizon_s, limits.memory_bytes_max)
         self._windows = RateLimits(limits, late_landing_s=timing.late_landing_s)
-        lookups = OrderLookups()
-        self.replies = Results(outbox, commands_topic, self._claims, self._memory)
+        self.replies = Results(outbox, commands_topic, self._claims, self.table, self._index)
         self.alarms = ActiveAlarms(self.outbox.publish_session_event)
         self.clocks = Clocks(self.alarms, now, skew_bound_s=timing.skew_bound_s, rest_lag_s=timing.rest_lag_s)
         self._orders = Orders(self.clocks.rest_lag_ms)
@@ -64,15 +63,7 @@ class Account:
             self.outbox, self.alarms, self.replies, self.listening, claims=self._claims, epoch=epoch
         )
         self.sending = Dispatcher(
-            self._lanes,
-            self._windows,
-            self._claims,
-            self._orders,
-            lookups,
-            epoch=epoch,
-            lease_s=timing.lease_s,
-            commit_period_s=timing.commit_period_s,
-            inflight_max=limits.inflight_commands_max,
+            self.table, self._windows, self._claims, self._orders, epoch=epoch, limits=limits, timing=timing
         )
         self.own_cancels = BridgeCancels(self._windows, epoch=epoch)
         self._late = LateOrders(
@@ -81,29 +72,40 @@ class Account:
             cancel=limits.late_landings == "cancel",
             rest_lag_ms=self.clocks.rest_lag_ms,
         )
-        known = (self.replies, self._lanes, self._orders, self._memory)
         self.doubts = UnknownCommands(
-            *known,
-            own_cancels=self.own_cancels,
+            self.table,
+            self.replies,
+            self._claims,
+            self._orders,
+            bridge_cancels=self.own_cancels,
+            cancel_alls=CancelAlls(self.table, self._index, self._orders, self.own_cancels, self.clocks),
             late=self._late,
             clocks=self.clocks,
             late_landing_s=timing.late_landing_s,
         )
-        self.settling = self._new_settling(timing)
-        self.intake = CommandIntake(
-            limits,
-            timing,
-            replies=self.replies,
-            outbox=self.outbox,
-            claims=self._claims,
-            memory=self._memory,
-            lanes=self._lanes,
-            windows=self._windows,
-            orders=self._orders,
-            lookups=lookups,
-            sending=self.sending,
-            settling=self.settling,
+        self.settling = InFlightRequests(
+            self.table,
+            self.replies,
+            self._windows,
+            self._orders,
+            self.doubts,
+            alarms=self.alarms,
             clocks=self.clocks,
+            ack_timeout_s=timing.ack_timeout_s,
+        )
+        self.intake = CommandIntake(
+            self.table,
+            self._index,
+            self._claims,
+            self.sending,
+            results=self.replies,
+            outbox=self.outbox,
+            rate_limits=self._windows,
+            orders=self._orders,
+            clocks=self.clocks,
+            in_flight=self.settling,
+            limits=limits,
+            timing=timing,
         )
         self._single_cancels = limits.cancel_orders == "single_cancels"
         self.recovered = False
@@ -134,22 +136,10 @@ class Account:
             now=now,
         )
 
-    def _new_settling(self, timing: Timing) -> InFlightRequests:
-        return InFlightRequests(
-            self.replies,
-            self._lanes,
-            self._windows,
-            self._orders,
-            self.doubts,
-            alarms=self.alarms,
-            clocks=self.clocks,
-            ack_timeout_s=timing.ack_timeout_s,
-        )
-
     def restore(self, results: list[tuple[Result, int]], now: Now) -> None:
         """Remember what earlier owners answered: results with their record timestamps, oldest first."""
         clocks = self.clocks
-        self._memory.restore((result, clocks.appended_boot_s(stamp_ms, now)) for result, stamp_ms in results)
+        self._index.restore((result, clocks.appended_boot_s(stamp_ms, now)) for result, stamp_ms in results)
         self._windows.restore(results, clocks, now)
         self._late.restore(results)
         # Older orders have shown themselves on the orders topic, which is read too.
@@ -175,7 +165,7 @@ class Account:
 
     def forget_offsets(self, command_ids: Iterable[str], now: Now) -> None:
         """Note which answered commands stand at no offset of `commands` as it is now."""
-        self._memory.forget_offsets(command_ids, now.boot_s)
+        self._index.forget_offsets(command_ids, now.boot_s)
 
     def begin(self, instance: str, now: Now, listen_from_ms: int | None = None) -> None:
         """Publish that this process owns the account; what was not durable before it is a gap.
@@ -252,14 +242,16 @@ class Account:
         """Do what is due: expiry, overdue answers, and old states once more, but for topics that take nothing."""
         self.sending.tick(now)
         tell_commit_delay(self.alarms, now, is_slow=self.sending.commits_are_slow)
-        self.intake.tick(now, recovered=self.recovered)
+        self.intake.tick(now)
+        if self.sending.has_lease(now):
+            self.settling.answer_earlier_cancels(now, recovered=self.recovered)
         self.settling.tick(now)
         self.listening.tick(now, stuck)
 
     def wake_at_boot_s(self, now: Now) -> float:
         """Return when something is due next, on the clock that never steps."""
         times = (self.intake.wake_at_boot_s(now), self.settling.wake_at_boot_s(), self.sending.wake_at_boot_s(now))
-        later = (at for at in (self.own_cancels.wake_at_boot_s(), self.doubts.wake_at()) if at > now.boot_s)
+        later = (at for at in (self.own_cancels.wake_at_boot_s(), self.doubts.wake_at_boot_s()) if at > now.boot_s)
         return min((*times, *later))
 
     def next_commit(self, now: Now, live_until_ms: int, *, recording: bool) -> Commit | None:

@@ -132,7 +132,7 @@ class CommandLoop:
             await self._commit_ended(*self._commit)
         if self._commit is None and self._membership.owned and not self._ending:
             self._begin_commit()
-        if self._account.intake.lookups() or self._account.doubts.wake_at() <= now.boot_s:
+        if self._account.intake.lookups() or self._account.doubts.wake_at_boot_s() <= now.boot_s:
             self._ask()
 
     async def _sleep(self) -> None:

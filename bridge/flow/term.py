@@ -254,7 +254,7 @@ class Term:
         await end_tasks(tasks["read"])
         send = tasks["send"]
         deadline = asyncio.get_running_loop().time() + self._stop_deadline_s * _SETTLE_SHARE
-        while self._account.settling.awaited_count and asyncio.get_running_loop().time() < deadline:
+        while self._account.table.count_awaiting() and asyncio.get_running_loop().time() < deadline:
             await asyncio.wait([send], timeout=_LOOK_S)
             raise_failure(send)
         self.session.drop(Cause.STOPPED, why)

@@ -7,6 +7,7 @@ import pytest
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
 from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
+from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.dedupe_index import DedupeIndex
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.orders import Orders
@@ -39,11 +40,10 @@ def test_an_answer_to_what_was_sent_outlives_a_refusal_that_was_forgotten() -> N
     """A full memory forgets refusals, so the same commandId may be carried out later; that is its last word then."""
     refused = Result("p", 1, Outcome.DENIED, 1, action=PLACE, client_order_id="x")
     accepted = Result("p", 7, Outcome.ACCEPTED, 2, action=PLACE, client_order_id="x")
-    memory = DedupeIndex(3600, 1 << 20)
+    memory = DedupeIndex(CommandTable(), 3600, 1 << 20)
     memory.restore([(refused, 1.0), (accepted, 2.0)])
-    asked = memory.find("p")
+    asked = memory.find_answered("p")
     assert asked is not None
-    assert asked.result is not None
     assert asked.result.outcome is Outcome.ACCEPTED
     assert memory.order_offset("x") == 7
 

@@ -278,9 +278,9 @@ def test_what_was_answered_is_forgotten_a_horizon_after_it_was_stamped() -> None
     stamped_ms = one.now.wall_ms + 4000 - 3_000_000
     one.account.restore([(Result("p", 0, Outcome.ACCEPTED, 1, PLACE), stamped_ms)], one.now)
     one.wait(590)
-    assert one.account._memory.find("p") is not None
+    assert one.account._index.find_answered("p") is not None
     one.wait(20)
-    assert one.account._memory.find("p") is None
+    assert one.account._index.find_answered("p") is None
 
 
 @pytest.mark.parametrize("ahead_ms", [-60_000, -30_000, -5000, 0, 5000, 30_000, 60_000])

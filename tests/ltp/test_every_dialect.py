@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.topics import Stream
-from bridge.core.in_flight.ack_codes import AckClass, verdict
+from bridge.core.in_flight.ack_codes import AckClass, classify_code
 from bridge.core.now import Now
 from bridge.core.orders import canonical_state
 from bridge.core.records import Answer, Push
@@ -114,18 +114,18 @@ async def rest(venue: Venue, account: Account, clock: Callable[[], Now]) -> Asyn
 async def test_every_action_is_answered_and_told(venue: Venue, desk: Desk) -> None:
     """Place, replace, cancel and cancel_orders are taken, a fault is refused, and pushes say what became of each."""
     placed = await desk.ask("place_order", **ORDER, clientOrderId="a1")
-    assert verdict(placed.code) is AckClass.TAKEN
+    assert classify_code(placed.code) is AckClass.ACCEPTED
     assert placed.order_id
     assert placed.client_order_id == "a1"
     replaced = await desk.ask("replace_order", orderId=placed.order_id, replacePrice="11000")
     cancelled = await desk.ask("cancel_order", clientOrderId="a1")
-    assert {verdict(one.code) for one in (replaced, cancelled)} == {AckClass.TAKEN}
+    assert {classify_code(one.code) for one in (replaced, cancelled)} == {AckClass.ACCEPTED}
     await desk.ask("place_order", **ORDER, clientOrderId="a2")
-    assert verdict((await desk.ask("cancel_orders", exchangeType="BINANCE")).code) is AckClass.TAKEN
+    assert classify_code((await desk.ask("cancel_orders", exchangeType="BINANCE")).code) is AckClass.ACCEPTED
     refused = await desk.ask("place_order", **{**ORDER, "orderQty": "0.00001"}, clientOrderId="a3")
     general = venue.settings.dialect.action_failure == "older"
-    assert (refused.code, verdict(refused.code)) == (
-        (60009, AckClass.IN_DOUBT) if general else (401013, AckClass.REFUSED)
+    assert (refused.code, classify_code(refused.code)) == (
+        (60009, AckClass.INCONCLUSIVE) if general else (401013, AckClass.REFUSED)
     )
     last = {one.key: one for one in desk.elements(Stream.ORDERS, "Orders")}
     states = {one.order.client_order_id: canonical_state(one.order.order_state) for one in last.values() if one.order}
@@ -136,7 +136,7 @@ async def test_every_action_is_answered_and_told(venue: Venue, desk: Desk) -> No
 async def test_a_name_is_taken_once(desk: Desk) -> None:
     """Whatever the code says, the second order of a name is not one that the venue took."""
     await desk.ask("place_order", **ORDER, clientOrderId="a1")
-    assert verdict((await desk.ask("place_order", **ORDER, clientOrderId="a1")).code) is not AckClass.TAKEN
+    assert classify_code((await desk.ask("place_order", **ORDER, clientOrderId="a1")).code) is not AckClass.ACCEPTED
 
 
 async def test_what_rest_tells_is_what_was_pushed(

@@ -3,12 +3,13 @@
 import msgspec
 
 from bridge.contract import headers as names
-from bridge.contract.commands import PLACE
 from bridge.contract.results import Reason, Result
 from bridge.contract.session import Alarm
 from bridge.core.commands.answered_commands import short_digest
-from bridge.core.commands.command import TrackedCommand
-from bridge.core.commands.dedupe_index import DedupeIndex, Resubmission, SeenCommand
+from bridge.core.commands.command import Resubmission, TrackedCommand
+from bridge.core.commands.command_table import CommandTable
+from bridge.core.commands.dedupe_index import DedupeIndex
+from bridge.core.commands.parse import InvalidCommand
 from bridge.core.commands.results import Results
 from bridge.core.now import Now
 from bridge.core.outbox import Outbox
@@ -18,54 +19,58 @@ from bridge.core.records import CommandRecord
 class Dedupe:
     """Remembers what is asked for the first time, and answers what is asked again."""
 
-    def __init__(self, memory: DedupeIndex, replies: Results, outbox: Outbox) -> None:
-        self._memory = memory
-        self._replies = replies
+    def __init__(self, table: CommandTable, index: DedupeIndex, results: Results, outbox: Outbox) -> None:
+        self._table = table
+        self._index = index
+        self._results = results
         self._outbox = outbox
 
     def is_first(
-        self,
-        command_id: str,
-        digest: str | None,
-        command: TrackedCommand | None,
-        record: CommandRecord,
-        now: Now,
-        *,
-        is_claimed: bool = False,
+        self, asked: TrackedCommand | InvalidCommand, record: CommandRecord, now: Now, *, is_claimed: bool = False
     ) -> bool:
-        """Remember a commandId; one that was used before gets the same answer, or is a conflict.
+        """Remember a command; False for a commandId that was used before: it has been answered, or will be.
 
         `is_claimed`: an earlier owner claimed it, so it had forgotten the refusal of any before it.
         """
-        asked = self._memory.find(command_id)
-        if asked is None or (is_claimed and asked.result is not None and asked.result.outcome.unsent):
-            names_order = command is not None and command.action == PLACE
-            client_order_id = command.client_order_id if command is not None else None
-            self._memory.remember(
-                SeenCommand(command_id, record.offset, short_digest(digest), client_order_id), names_order=names_order
-            )
+        command_id = asked.command_id or ""
+        earlier = self._table.with_command_id(command_id)
+        if earlier is not None:
+            if earlier.digest != asked.digest:
+                self._tell_conflict(command_id, earlier.offset, record, now)
+            elif self._index.resubmissions_full:
+                text = "too many repeats wait for the answer to their command"
+                self._results.publish_dead_letter(record, Reason.MEMORY_FULL, text, now)
+            else:
+                self._index.add_resubmission(earlier, _resubmission(record))
+            return False
+        answered = self._index.find_answered(command_id)
+        if answered is None or (is_claimed and answered.result.outcome.unsent):
+            if isinstance(asked, TrackedCommand):
+                self._index.add(asked)
             return True
-        repeat = Resubmission(record.offset, record.timestamp_ms, names.correlation_headers(record.headers))
-        if asked.digest != short_digest(digest):
-            text = f"commandId {command_id} was used at offset {asked.offset} with another body"
-            self._replies.publish_dead_letter(record, Reason.ID_CONFLICT, text, now)
-            self._outbox.publish_alarm(Alarm.ID_CONFLICT, text, now)
-        elif asked.result is not None:
-            self._replies.publish_repeated(_completed(asked.result, digest, command), repeat)
-        elif self._memory.repeats_full:
-            text = "too many repeats wait for the answer to their command"
-            self._replies.publish_dead_letter(record, Reason.MEMORY_FULL, text, now)
+        if answered.digest != short_digest(asked.digest):
+            self._tell_conflict(command_id, answered.offset, record, now)
         else:
-            self._memory.add_resubmission(asked, repeat)
+            self._results.publish_repeated(_complete_result(answered.result, asked), _resubmission(record))
         return False
 
+    def _tell_conflict(self, command_id: str, offset: int, record: CommandRecord, now: Now) -> None:
+        text = f"commandId {command_id} was used at offset {offset} with another body"
+        self._results.publish_dead_letter(record, Reason.ID_CONFLICT, text, now)
+        self._outbox.publish_alarm(Alarm.ID_CONFLICT, text, now)
 
-def _completed(result: Result, digest: str | None, command: TrackedCommand | None) -> Result:
-    """Add to a remembered result what the repeat says again."""
-    action, name = (command.action, command.client_order_id) if command is not None else (None, None)
+
+def _resubmission(record: CommandRecord) -> Resubmission:
+    return Resubmission(record.offset, record.timestamp_ms, names.correlation_headers(record.headers))
+
+
+def _complete_result(result: Result, asked: TrackedCommand | InvalidCommand) -> Result:
+    """Add to a remembered result what the resubmission says again."""
+    if not isinstance(asked, TrackedCommand):
+        return msgspec.structs.replace(result, body_digest=asked.digest)
     return msgspec.structs.replace(
         result,
-        body_digest=digest,
-        action=result.action or action,
-        client_order_id=result.client_order_id or name,
+        body_digest=asked.digest,
+        action=result.action or asked.action,
+        client_order_id=result.client_order_id or asked.client_order_id,
     )

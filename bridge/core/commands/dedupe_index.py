@@ -2,121 +2,93 @@
 
 from collections.abc import Iterable
 
-from msgspec import Struct, field
-
 from bridge.contract.commands import PLACE
-from bridge.contract.headers import Headers
 from bridge.contract.results import Result
-from bridge.core.commands.answered_commands import AnsweredCommands, short_digest
+from bridge.core.commands.answered_commands import AnsweredCommand, AnsweredCommands, short_digest
+from bridge.core.commands.command import Resubmission, TrackedCommand
+from bridge.core.commands.command_table import CommandTable
 
-_REPEATS_MAX = 10_000
+_RESUBMISSIONS_MAX = 10_000
 """Repeats of commands that are not answered yet, of all together."""
-_DOUBTED_MAX = 10_000
+_UNKNOWN_MAX = 10_000
 """Commands with an `unknown` of an earlier owner that are remembered; the others get a second `unknown`."""
 _OF_ANOTHER_TOPIC = -1
 """Stands for an offset that compares with none of this topic: lower than all."""
 
 
-class Resubmission(Struct, frozen=True):
-    """A record that submits a command again; `correlation_headers` are the headers that its answer carries back."""
-
-    offset: int
-    timestamp_ms: int
-    correlation_headers: Headers
-
-
-class SeenCommand(Struct):
-    """A remembered command; `result` is its terminal result once there is one, with the message of one that was sent.
-
-    `digest` as `short_digest` gives it. `repeats` are those that came before it was answered.
-    """
-
-    command_id: str
-    offset: int
-    digest: bytes
-    client_order_id: str | None
-    result: Result | None = None
-    resubmissions: list[Resubmission] = field(default_factory=list)
-
-
 class DedupeIndex:
-    """Commands by commandId, and the order names in use, forgotten a horizon after their answer.
+    """What is known of a commandId or clientOrderId that was used before, forgotten a horizon after its result.
 
-    Ages are told by the clock that never steps: one wrong moment of the wall clock must forget nothing.
-    What is remembered has a bound in bytes. Beyond it the answers to what was sent are remembered all the same: the
-    venue's limits bound those. The refusals are not, and `full` says that places should be refused.
+    Ages are reckoned on the boot clock: one wrong moment of the wall clock must forget nothing. What is remembered has
+    a bound in bytes. Beyond it the results of what was sent are remembered all the same: the venue's limits bound
+    those. The refusals are not, and `full` says that places should be refused.
     """
 
-    def __init__(self, horizon_s: float, bytes_max: int) -> None:
-        self._waiting: dict[str, SeenCommand] = {}
-        self._names: dict[str, int] = {}
-        self._repeats = 0
-        self._doubted: dict[str, tuple[int, int]] = {}
-        """Offset and time of the `unknown` that earlier owners published, by commandId; those with no last word."""
+    def __init__(self, table: CommandTable, horizon_s: float, bytes_max: int) -> None:
+        self._table = table
+        self._resubmissions = 0
+        self._unknown: dict[str, tuple[int, int]] = {}
+        """Offset and time of the `unknown` that earlier owners published, by commandId; without a terminal result."""
         self._answered = AnsweredCommands(horizon_s, bytes_max)
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._answered)
+        return len(self._table) + len(self._answered)
 
     @property
     def full(self) -> bool:
-        """Whether a command should be refused because its answer could not be remembered."""
+        """Whether a command should be refused because its result could not be remembered."""
         return self._answered.full
 
     @property
-    def repeats_full(self) -> bool:
-        """Whether so many repeats wait for the answer to their command that no more may."""
-        return self._repeats >= _REPEATS_MAX
+    def resubmissions_full(self) -> bool:
+        """Whether so many resubmissions wait for the result of their command that no more may."""
+        return self._resubmissions >= _RESUBMISSIONS_MAX
 
-    def find(self, command_id: str) -> SeenCommand | None:
-        """Return the remembered command of this id."""
-        asked = self._waiting.get(command_id)
-        if asked is not None:
-            return asked
-        answered = self._answered.find(command_id)
-        if answered is None:
-            return None
-        result = answered.result
-        return SeenCommand(command_id, answered.offset, answered.digest, result.client_order_id, result)
+    def find_answered(self, command_id: str) -> AnsweredCommand | None:
+        """Return what is remembered of an answered command."""
+        return self._answered.find(command_id)
+
+    def is_known(self, command_id: str) -> bool:
+        """Whether a commandId was used before."""
+        return self._table.with_command_id(command_id) is not None or self.find_answered(command_id) is not None
 
     def order_offset(self, client_order_id: str) -> int | None:
         """Return the offset of the command that uses a clientOrderId."""
-        offset = self._names.get(client_order_id)
-        return offset if offset is not None else self._answered.order_offset(client_order_id)
+        holder = self._table.holder_of(client_order_id)
+        return holder.offset if holder is not None else self._answered.order_offset(client_order_id)
 
     def name_was_used(self, client_order_id: str, offset: int, at_boot_s: float) -> bool:
         """Whether every owner at that time knew another command than the one at `offset` to use a clientOrderId."""
-        if client_order_id in self._names:
-            return self._names[client_order_id] != offset
+        holder = self._table.holder_of(client_order_id)
+        if holder is not None:
+            return holder.offset != offset
         return self._answered.names_order_at(client_order_id, at_boot_s)
 
-    def remember(self, asked: SeenCommand, *, names_order: bool) -> None:
-        """Remember a command; `names_order` when it is a place, whose clientOrderId is then taken if it is free."""
-        self._waiting[asked.command_id] = asked
-        if names_order and asked.client_order_id is not None and self.order_offset(asked.client_order_id) is None:
-            self._names[asked.client_order_id] = asked.offset
+    def add(self, command: TrackedCommand) -> None:
+        """Remember a command; a place holds its clientOrderId from now on, if that is free."""
+        self._table.add(command)
+        is_place = command.action == PLACE and command.client_order_id is not None
+        if is_place and self.order_offset(command.client_order_id or "") is None:
+            self._table.hold_client_order_id(command)
 
-    def add_resubmission(self, asked: SeenCommand, repeat: Resubmission) -> None:
-        """Let a repeat wait for the answer to its command."""
-        asked.resubmissions.append(repeat)
-        self._repeats += 1
+    def add_resubmission(self, command: TrackedCommand, resubmission: Resubmission) -> None:
+        """Let a resubmission wait for the result of its command."""
+        command.resubmissions.append(resubmission)
+        self._resubmissions += 1
 
-    def mark_answered(self, result: Result, at_boot_s: float) -> list[Resubmission]:
-        """Note the terminal result of a command that waited; return its repeats, which get the same."""
-        asked = self._waiting.pop(result.command_id)
-        self._repeats -= len(asked.resubmissions)
+    def mark_answered(self, command: TrackedCommand, result: Result, at_boot_s: float) -> list[Resubmission]:
+        """Remember the terminal result of a command; return its resubmissions, which get the same."""
+        self._resubmissions -= len(command.resubmissions)
+        self.remember_result(result, command.digest, at_boot_s)
+        name = command.client_order_id
+        if name is not None and not result.outcome.unsent and self._table.holder_of(name) is command:
+            self._answered.name_order(name, command.offset, at_boot_s)
+        return command.resubmissions
+
+    def remember_result(self, result: Result, digest: str | None, at_boot_s: float) -> None:
+        """Remember a terminal result, unless it is a refusal and there is no room for more of them."""
         if not (self._answered.full and result.outcome.unsent):
-            self._answered.add(result, asked.digest, at_boot_s)
-        name = asked.client_order_id
-        if name is not None and self._names.get(name) == asked.offset and not result.outcome.unsent:
-            del self._names[name]
-            self._answered.name_order(name, asked.offset, at_boot_s)
-        return asked.resubmissions
-
-    def free_client_order_id(self, client_order_id: str | None, offset: int) -> None:
-        """Free the clientOrderId of a command that was never sent: a later one may use it."""
-        if client_order_id is not None and self._names.get(client_order_id) == offset:
-            del self._names[client_order_id]
+            self._answered.add(result, short_digest(digest), at_boot_s)
 
     def restore(self, results: Iterable[tuple[Result, float]]) -> None:
         """Remember what an earlier owner answered: results and when they were appended, oldest first."""
@@ -126,10 +98,10 @@ class DedupeIndex:
             if known is not None and (result.outcome.unsent or not known.result.outcome.unsent):
                 continue
             if not result.outcome.terminal:
-                if len(self._doubted) < _DOUBTED_MAX:
-                    self._doubted[result.command_id] = result.command_offset, result.answered_at
+                if len(self._unknown) < _UNKNOWN_MAX:
+                    self._unknown[result.command_id] = result.command_offset, result.answered_at
                 continue
-            self._doubted.pop(result.command_id, None)
+            self._unknown.pop(result.command_id, None)
             if result.outcome.unsent and self._answered.full:
                 continue
             self._answered.add(result, short_digest(result.body_digest), appended_boot_s)
@@ -139,7 +111,7 @@ class DedupeIndex:
 
     def unknown_at_ms(self, command_id: str, offset: int) -> int | None:
         """Return when an earlier owner published that the fate of the command at an offset is unknown, Unix ms."""
-        of, at_ms = self._doubted.get(command_id, (None, 0))
+        of, at_ms = self._unknown.get(command_id, (None, 0))
         return at_ms if of == offset else None
 
     def forget_offsets(self, command_ids: Iterable[str], boot_s: float) -> None:

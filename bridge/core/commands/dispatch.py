@@ -4,10 +4,12 @@ from math import inf
 
 from msgspec import Struct
 
+from bridge.config import Limits, Timing
 from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.core.commands.claims import METADATA_BYTES_MAX, Claims, encode
 from bridge.core.commands.command import SAFE_TO_REPEAT, TrackedCommand
-from bridge.core.commands.lanes import CLAIM_LANES, Lanes
+from bridge.core.commands.command_table import CommandTable
+from bridge.core.commands.lanes import CLAIM_LANES
 from bridge.core.commands.order_lookups import OrderLookups
 from bridge.core.commands.order_names import has_order_id
 from bridge.core.commands.rate_limits import RateLimits
@@ -45,26 +47,24 @@ class Dispatcher:
 
     def __init__(
         self,
-        lanes: Lanes,
-        windows: RateLimits,
+        table: CommandTable,
+        rate_limits: RateLimits,
         claims: Claims,
         orders: Orders,
-        lookups: OrderLookups,
         *,
         epoch: int,
-        lease_s: float,
-        commit_period_s: float,
-        inflight_max: int,
+        limits: Limits,
+        timing: Timing,
     ) -> None:
-        self._lanes = lanes
-        self._windows = windows
+        self._lanes = table.lanes
+        self._windows = rate_limits
         self._claims = claims
         self._orders = orders
-        self._lookups = lookups
+        self.lookups = OrderLookups(table.lanes)
         self._epoch = epoch
-        self._lease_s = lease_s
-        self._commit_period_s = commit_period_s
-        self._inflight_max = inflight_max
+        self._lease_s = timing.lease_s
+        self._commit_period_s = timing.commit_period_s
+        self._inflight_max = limits.inflight_commands_max
         self._lease_until = 0.0
         self._commit: Commit | None = None
         self._next_commit_at = 0.0
@@ -223,7 +223,7 @@ class Dispatcher:
     def cancel_unsent(self, command: TrackedCommand) -> None:
         """Take a command out that will certainly not be written."""
         if command.state is CommandState.QUEUED:
-            self._lanes.discard(command)
+            self._lanes.count_out(command)
         else:
             self._windows[command.action].release(command.offset)
 
@@ -254,8 +254,7 @@ class Dispatcher:
                 if action != CANCEL_ALL and (command.offset > refused or self._lanes.blocked_by_cancel_all(command)):
                     break
                 if not has_order_id(command, self._orders):
-                    self._lanes.set_aside(command)
-                    self._lookups.add(command)
+                    self.lookups.add(command)
                     continue
                 if not self._windows[action].acquire(command.offset, now.boot_s):
                     break

@@ -8,20 +8,19 @@ from bridge.contract.results import Outcome, Reason
 from bridge.core.clocks import Clocks
 from bridge.core.commands.claims import Claims
 from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.dedupe import Dedupe
 from bridge.core.commands.dedupe_index import DedupeIndex
 from bridge.core.commands.deferred_offsets import behind_max, may_be_cancel
 from bridge.core.commands.dispatch import Dispatcher
 from bridge.core.commands.held_records import HeldRecords
-from bridge.core.commands.lanes import Lanes
-from bridge.core.commands.order_lookups import OrderLookups
+from bridge.core.commands.in_flight_port import InFlight
 from bridge.core.commands.order_names import name_order
 from bridge.core.commands.parse import InvalidCommand, parse_command
 from bridge.core.commands.rate_limits import RateLimits
 from bridge.core.commands.results import Results
 from bridge.core.commands.unsent_commands import UnsentCommands
 from bridge.core.commands.validity import InvalidTiming, judge_validity
-from bridge.core.in_flight.requests import InFlightRequests
 from bridge.core.now import Now
 from bridge.core.orders import Orders
 from bridge.core.outbox import Outbox
@@ -50,37 +49,37 @@ class CommandIntake:
 
     def __init__(
         self,
+        table: CommandTable,
+        index: DedupeIndex,
+        claims: Claims,
+        dispatcher: Dispatcher,
+        *,
+        results: Results,
+        outbox: Outbox,
+        rate_limits: RateLimits,
+        orders: Orders,
+        clocks: Clocks,
+        in_flight: InFlight,
         limits: Limits,
         timing: Timing,
-        *,
-        replies: Results,
-        outbox: Outbox,
-        claims: Claims,
-        memory: DedupeIndex,
-        lanes: Lanes,
-        windows: RateLimits,
-        orders: Orders,
-        lookups: OrderLookups,
-        sending: Dispatcher,
-        settling: InFlightRequests,
-        clocks: Clocks,
     ) -> None:
         self._limits = limits
         self._timing = timing
         self._lane_max = limits.lane_commands_max
-        self._replies = replies
+        self._results = results
         self._claims = claims
-        self._memory = memory
-        self._dedupe = Dedupe(memory, replies, outbox)
-        self._lanes = lanes
-        self._windows = windows
+        self._table = table
+        self._index = index
+        self._dedupe = Dedupe(table, index, results, outbox)
+        self._lanes = table.lanes
+        self._windows = rate_limits
         self._orders = orders
-        self._sending = sending
-        self._settling = settling
+        self._dispatcher = dispatcher
         self._clocks = clocks
+        self._in_flight = in_flight
         self._held = HeldRecords()
-        self._unsent = UnsentCommands(replies, lanes, sending, settling)
-        self._lookups = lookups
+        self._unsent = UnsentCommands(table, results, dispatcher, in_flight)
+        self._lookups = dispatcher.lookups
 
     @property
     def paused(self) -> bool:
@@ -112,7 +111,7 @@ class CommandIntake:
         if past is not TakeoverStatus.ANSWERED:
             self._claims.mark_read(record.offset)
         self._claims.mark_skipped(record.end - 1)
-        if past is TakeoverStatus.NEW and (self._held or not self._sending.has_lease(now)):
+        if past is TakeoverStatus.NEW and (self._held or not self._dispatcher.has_lease(now)):
             self._held.hold(record)
             self._let_cancels_ahead(now)
         elif past is not TakeoverStatus.ANSWERED or may_be_cancel(record):
@@ -133,11 +132,11 @@ class CommandIntake:
         if isinstance(admitted, InvalidCommand):
             self._answer_invalid(record, admitted, now)
             return
-        if not self._dedupe.is_first(admitted.command_id, admitted.digest, admitted, record, now):
+        if not self._dedupe.is_first(admitted, record, now):
             return
         invalid = judge_validity(admitted, self._clocks, now)
         if invalid is not None and invalid.outcome is Outcome.EXPIRED:
-            self._replies.publish_terminal(admitted, Outcome.EXPIRED, now)
+            self._results.publish_terminal(admitted, Outcome.EXPIRED, now)
         else:
             most = behind_max(record, self._lane_max)
             text = f"when it was read, more than {most} commands were waiting behind it, or too many answers for Kafka"
@@ -153,24 +152,21 @@ class CommandIntake:
         """Note that the topic holds no other command below an offset: control records and holes are nothing to do."""
         self._claims.mark_skipped(offset - 1)
 
-    def tick(self, now: Now, *, recovered: bool) -> None:
-        """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon.
-
-        `recovered` says that the first REST sweep of this owner is complete.
-        """
+    def tick(self, now: Now) -> None:
+        """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon."""
         self._let_cancels_ahead(now)
-        if self._sending.has_lease(now):
+        if self._dispatcher.has_lease(now):
             for record in self._held.oldest():
                 self._held.take(record)
                 self._take_in(record, now, TakeoverStatus.NEW)
-            self._unsent.answer_due(now, recovered=recovered)
-        self._memory.forget_expired(now.boot_s)
+            self._unsent.answer_due(now)
+        self._index.forget_expired(now.boot_s)
 
     def wake_at_boot_s(self, now: Now) -> float:
         """Return when the next command expires, or is to be taken in."""
-        if not self._sending.has_lease(now):
+        if not self._dispatcher.has_lease(now):
             return float("inf")
-        return now.boot_s if self._held else self._unsent.wake_at_boot_s(now)
+        return now.boot_s if self._held else self._unsent.next_due_boot_s()
 
     def lookups(self) -> list[str]:
         """Return the clientOrderIds of replaces that wait and whose order nobody here knows."""
@@ -186,7 +182,7 @@ class CommandIntake:
         False while there is no lease to deny them with, which only the owner may: the venue is asked again.
         """
         known = self._orders.find(None, client_order_id) is not None
-        if not known and not self._sending.has_lease(now):
+        if not known and not self._dispatcher.has_lease(now):
             self.lookup_failed(client_order_id)
             return False
         for command in self._lookups.pop(client_order_id):
@@ -194,12 +190,12 @@ class CommandIntake:
                 self._lanes.put_back(command)
             else:
                 text = f"neither the bridge nor the venue knows an order {client_order_id}"
-                self._unsent.answer(command, Outcome.DENIED, now, reason=Reason.UNKNOWN_ORDER, message=text)
+                self._results.publish_terminal(command, Outcome.DENIED, now, reason=Reason.UNKNOWN_ORDER, message=text)
         return True
 
     def _let_cancels_ahead(self, now: Now) -> None:
         """Take in the cancels among what is held back that need not wait."""
-        if not self._sending.may_write_cancels(now):
+        if not self._dispatcher.may_write_cancels(now):
             return
         for record in self._held.next_unjudged():
             if self._goes_ahead(record, now):
@@ -212,7 +208,7 @@ class CommandIntake:
         Its order is at the venue, so that nothing that is held back can be its place.
         """
         cancel = self._parse(record, now)
-        if not isinstance(cancel, TrackedCommand) or cancel.action != CANCEL or self._memory.find(cancel.command_id):
+        if not isinstance(cancel, TrackedCommand) or cancel.action != CANCEL or self._index.is_known(cancel.command_id):
             return False
         name_order(cancel, self._orders, self._lanes)
         order = self._orders.find(cancel.order_id, cancel.client_order_id)
@@ -226,8 +222,8 @@ class CommandIntake:
         return parse_command(record, self._clocks.by_broker(now), self._limits, self._timing, is_claimed=is_claimed)
 
     def _answer_invalid(self, record: CommandRecord, refusal: InvalidCommand, now: Now) -> None:
-        if refusal.command_id is None or self._dedupe.is_first(refusal.command_id, refusal.digest, None, record, now):
-            self._replies.publish_invalid(record, refusal, now)
+        if refusal.command_id is None or self._dedupe.is_first(refusal, record, now):
+            self._results.publish_invalid(record, refusal, now)
 
     def _take_in(self, record: CommandRecord, now: Now, past: TakeoverStatus) -> None:
         # What an earlier owner may have sent must not be denied because a limit has changed since.
@@ -240,8 +236,7 @@ class CommandIntake:
             self._answer_invalid(record, admitted, now)
             return
         is_claimed = past is TakeoverStatus.CLAIMED and not self._claims.is_doubtful(record.offset)
-        command_id, digest = admitted.command_id, admitted.digest
-        if not self._dedupe.is_first(command_id, digest, admitted, record, now, is_claimed=is_claimed):
+        if not self._dedupe.is_first(admitted, record, now, is_claimed=is_claimed):
             if is_claimed:
                 self._doubt_what_was_put_off(admitted, now)
             return
@@ -250,13 +245,13 @@ class CommandIntake:
             self._take_in_claimed(admitted, now)
             return
         if past is TakeoverStatus.READ and admitted.action == CANCEL:
-            if self._memory.unknown_at_ms(command_id, admitted.offset) is not None:  # it has surely been written
+            if self._index.unknown_at_ms(admitted.command_id, admitted.offset) is not None:
                 self._inherit_claimed(admitted, now)
                 return
             admitted.maybe_sent_before = True
             self._take_slot_of_earlier_owner(admitted, ("earlier owner", admitted.offset), now)
-        holder = self._memory.order_offset(admitted.client_order_id or "")
-        if admitted.action in {PLACE, REPLACE} and self._memory.full:
+        holder = self._index.order_offset(admitted.client_order_id or "")
+        if admitted.action in {PLACE, REPLACE} and self._index.full:
             self._deny_command(admitted, Reason.MEMORY_FULL, now)
         elif admitted.action == PLACE and holder != admitted.offset:
             self._deny_used_name(admitted, now)
@@ -272,7 +267,7 @@ class CommandIntake:
         """
         if command.action == PLACE and self._claims.is_doubtful(command.offset):
             appended_boot_s = self._clocks.appended_boot_s(command.timestamp_ms, now)
-            if self._memory.name_was_used(command.client_order_id or "", command.offset, appended_boot_s):
+            if self._index.name_was_used(command.client_order_id or "", command.offset, appended_boot_s):
                 self._deny_used_name(command, now)
                 return
         self._inherit_claimed(command, now)
@@ -283,10 +278,10 @@ class CommandIntake:
         place = self._lanes.unsent_place(claimed.client_order_id or "") if claimed.action == PLACE else None
         unsent = self._lanes.unsent_replaces(claimed.order_key or "") if place is None else [place]
         for earlier in (one for one in unsent if one.command_id == claimed.command_id):
-            self._sending.cancel_unsent(earlier)
+            self._dispatcher.cancel_unsent(earlier)
             earlier.deadline_boot_s = claimed.deadline_boot_s  # it was written while that one was valid
             self._take_slot_of_earlier_owner(earlier, earlier.offset, now)
-            self._settling.inherit(earlier, now)
+            self._in_flight.inherit(earlier, now)
 
     def _deny_used_name(self, place: TrackedCommand, now: Now) -> None:
         text = f"clientOrderId {place.client_order_id} belongs to another command; give this one a name of its own"
@@ -295,31 +290,37 @@ class CommandIntake:
     def _take_in_invalid(self, command: TrackedCommand, invalid: InvalidTiming, now: Now) -> None:
         """Answer what may not be sent any more; what an earlier owner may have written, when its fate is known."""
         if command.maybe_sent_before and invalid.outcome is Outcome.EXPIRED:
-            self._unsent.expire_earlier_cancel(command, now)
+            self._in_flight.expire_earlier_cancel(command, now)
         else:
-            self._settling.count_earlier_request(command, now)
-            self._replies.publish_terminal(
+            self._count_earlier_request(command, now)
+            self._results.publish_terminal(
                 command, invalid.outcome, now, reason=invalid.reason, message=invalid.message
             )
 
+    def _count_earlier_request(self, cancel: TrackedCommand, now: Now) -> None:
+        """Let commits tell of a cancel that an earlier owner may have written: no result will stand for it."""
+        if cancel.maybe_sent_before:
+            written_boot_s = self._clocks.last_write_boot_s(cancel.deadline_boot_s, now)
+            self._windows.cancels.extra.restore(("earlier owner", cancel.offset), written_boot_s)
+
     def _answered_before(self, command: TrackedCommand, now: Now) -> None:
         """Let a cancel that reached the venue end what an earlier owner left waiting before it."""
-        asked = self._memory.find(command.command_id)
-        if asked is None or asked.result is None or asked.offset != command.offset:
+        answered = self._index.find_answered(command.command_id)
+        if answered is None or answered.offset != command.offset:
             return  # submitted again, it was answered and not sent
-        if not asked.result.outcome.unsent:
+        if not answered.result.outcome.unsent:
             name_order(command, self._orders, self._lanes)
             self._unsent.supersede_for(command, now)
-        elif asked.result.outcome is Outcome.EXPIRED and command.action == CANCEL:
+        elif answered.result.outcome is Outcome.EXPIRED and command.action == CANCEL:
             # The earlier owner may have written it, although its result says expired; no commit counts that request.
             command.maybe_sent_before = True
             self._take_slot_of_earlier_owner(command, ("earlier owner", command.offset), now)
-            self._settling.count_earlier_request(command, now)
+            self._count_earlier_request(command, now)
 
     def _inherit_claimed(self, command: TrackedCommand, now: Now) -> None:
         self._take_slot_of_earlier_owner(command, command.offset, now)
         self._lanes.hold_chain(command)
-        self._settling.inherit(command, now)
+        self._in_flight.inherit(command, now)
         self._unsent.supersede_for(command, now)
 
     def _take_slot_of_earlier_owner(self, command: TrackedCommand, token: object, now: Now) -> None:
@@ -330,7 +331,7 @@ class CommandIntake:
     def _enqueue(self, command: TrackedCommand, now: Now) -> None:
         if self._unsent.supersede_for(command, now):
             text = "its place had not been sent and was removed"
-            self._replies.publish_terminal(command, Outcome.SUPERSEDED, now, message=text)
+            self._results.publish_terminal(command, Outcome.SUPERSEDED, now, message=text)
             return
         if command.maybe_sent_before:  # it may repeat what was written, and leaves room for what was not
             self._unsent.expire_at_deadline(command)
@@ -363,6 +364,6 @@ class CommandIntake:
         message: str | None = None,
         retry_after_ms: int | None = None,
     ) -> None:
-        self._replies.publish_terminal(
+        self._results.publish_terminal(
             command, Outcome.DENIED, now, reason=reason, message=message, retry_after_ms=retry_after_ms
         )

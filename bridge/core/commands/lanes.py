@@ -14,31 +14,29 @@ from bridge.core.commands.states import OVER, UNSENT, CommandState
 
 CLAIM_LANES: Final = (CANCEL_ALL, REPLACE, PLACE)
 """Lanes whose commands need a claim, most urgent first."""
+_REPEATS: Final = "repeats"
+"""The lane of cancels that go out again: they wait apart, so that they hold up no new one."""
+_CANCEL_ALLS: Final = "*"
+"""The chain of all cancel_orders; no order has this name, because a name of one has no such character."""
 
 
 class Lanes:
     """The waiting commands of one account, and for each order the command that the next must wait for."""
 
     def __init__(self) -> None:
-        self._lanes: dict[str, deque[TrackedCommand]] = {action: deque() for action in ACTIONS}
-        self._waiting: dict[str, set[int]] = {action: set() for action in ACTIONS}
+        self._lanes: dict[str, deque[TrackedCommand]] = {lane: deque() for lane in (*ACTIONS, _REPEATS)}
         self._chains: dict[str, deque[TrackedCommand]] = {}
-        self._places: dict[str, TrackedCommand] = {}
-        self._unsent_cancel_alls: deque[TrackedCommand] = deque()
-        self._repeats: deque[TrackedCommand] = deque()
-        self._repeating: set[int] = set()
-        self._turns = 0
+        self._waiting = dict.fromkeys(ACTIONS, 0)
+        self._positions = 0
 
     def count_waiting(self, action: str) -> int:
         """Count the commands of an action that have not been handed on."""
-        return len(self._waiting[action])
+        return self._waiting[action]
 
     def add(self, command: TrackedCommand) -> None:
         """Let a command wait its turn. A cancel waits for nothing, but what comes after it waits for its answer."""
-        self._waiting[command.action].add(command.offset)
-        if command.action == CANCEL_ALL:
-            self._unsent_cancel_alls.append(command)
-        if self._join_chain(command) or command.action == CANCEL:
+        self._count_in(command)
+        if self._join_chain(command) or command.action in {CANCEL, CANCEL_ALL}:
             self._enqueue(command)
 
     def hold_chain(self, command: TrackedCommand) -> None:
@@ -47,19 +45,17 @@ class Lanes:
 
     def answered(self, command: TrackedCommand) -> None:
         """Let the next command of an order go: this one has its answer."""
-        self.discard(command)
-        if command.action == PLACE and command.client_order_id is not None:
-            self._places.pop(command.client_order_id, None)
-        order = command.order_key
-        chain = self._chains.get(order) if order is not None else None
-        if chain is None or order is None:
+        self.count_out(command)
+        key = _chain_key(command)
+        chain = self._chains.get(key)
+        if chain is None:
             return
         while chain and chain[0].state in OVER:
             chain.popleft()
-            if chain and chain[0].state is CommandState.QUEUED and chain[0].action != CANCEL:
+            if chain and chain[0].state is CommandState.QUEUED and chain[0].action in {PLACE, REPLACE}:
                 self._enqueue(chain[0])
         if not chain:
-            del self._chains[order]
+            del self._chains[key]
 
     def head(self, action: str) -> TrackedCommand | None:
         """Return the next command of a lane and leave it there; what was decided meanwhile is passed over."""
@@ -71,7 +67,7 @@ class Lanes:
     def take(self, command: TrackedCommand) -> None:
         """Hand on the head of a lane."""
         self.set_aside(command)
-        self._waiting[command.action].discard(command.offset)
+        self.count_out(command)
 
     def set_aside(self, command: TrackedCommand) -> None:
         """Let the head of a lane wait outside of it; it goes on counting among what waits."""
@@ -80,86 +76,90 @@ class Lanes:
     def put_back(self, command: TrackedCommand) -> None:
         """Return a command to where it stood in its lane: it was not written."""
         lane = self._lanes[command.action]
-        before = next(
-            (index for index, other in enumerate(lane) if other.queue_position > command.queue_position), len(lane)
-        )
-        lane.insert(before, command)
-        self._waiting[command.action].add(command.offset)
+        index = next((n for n, other in enumerate(lane) if other.queue_position > command.queue_position), len(lane))
+        lane.insert(index, command)
+        self._count_in(command)
 
-    def block_again(self, cancel_all: TrackedCommand) -> None:
-        """Let what comes after a cancel_orders wait again: the venue refused it, and it is written once more."""
-        self._unsent_cancel_alls.appendleft(cancel_all)
+    def count_out(self, command: TrackedCommand) -> None:
+        """Count a command among what waits no longer; its lane passes over it later."""
+        self._waiting[command.action] -= command.is_waiting
+        command.is_waiting = False
 
     def blocked_by_cancel_all(self, command: TrackedCommand) -> bool:
         """Whether an earlier cancel_orders of its scope is still to be written: it would end what went before it."""
-        while self._unsent_cancel_alls and self._unsent_cancel_alls[0].state not in UNSENT:
-            self._unsent_cancel_alls.popleft()
         return any(
-            sweeping.state in UNSENT
-            and sweeping.offset < command.offset
-            and in_scope(sweeping.exchange, command.exchange)
-            for sweeping in self._unsent_cancel_alls
+            cancel_all.state in UNSENT
+            and cancel_all.offset < command.offset
+            and in_scope(cancel_all.exchange, command.exchange)
+            for cancel_all in self._chains.get(_CANCEL_ALLS, ())
         )
 
-    def queue_repeat(self, command: TrackedCommand) -> None:
-        """Let a cancel go out again. Repeats wait by themselves, so that they hold up no new one."""
-        if command.offset not in self._repeating:
-            self._repeating.add(command.offset)
-            self._repeats.append(command)
+    def cancel_alls(self) -> list[TrackedCommand]:
+        """Return every cancel_orders that has no answer yet, in order."""
+        return [command for command in self._chains.get(_CANCEL_ALLS, ()) if command.state not in OVER]
 
-    def head_repeat(self, mono: float) -> TrackedCommand | None:
+    def queue_repeat(self, cancel: TrackedCommand) -> None:
+        """Let a cancel go out again."""
+        if not cancel.is_repeat_queued:
+            cancel.is_repeat_queued = True
+            self._lanes[_REPEATS].append(cancel)
+
+    def head_repeat(self, now_boot_s: float) -> TrackedCommand | None:
         """Return the next cancel to repeat and leave it there; what has its answer or is not valid is passed over."""
-        while self._repeats and (self._repeats[0].state in OVER or mono >= self._repeats[0].deadline_boot_s):
+        repeats = self._lanes[_REPEATS]
+        while repeats and (repeats[0].state in OVER or now_boot_s >= repeats[0].deadline_boot_s):
             self.take_repeat()
-        return self._repeats[0] if self._repeats else None
+        return repeats[0] if repeats else None
 
     def take_repeat(self) -> None:
         """Hand on the next cancel to repeat."""
-        self._repeating.discard(self._repeats.popleft().offset)
-
-    def discard(self, command: TrackedCommand) -> None:
-        """Count a command out that has its answer; its lane passes over it later."""
-        self._waiting[command.action].discard(command.offset)
+        self._lanes[_REPEATS].popleft().is_repeat_queued = False
 
     def unsent_place(self, client_order_id: str) -> TrackedCommand | None:
         """Return the place of this clientOrderId if it has certainly not been written."""
-        place = self._places.get(client_order_id)
+        place = self._place_of(client_order_id)
         return place if place is not None and place.state in UNSENT else None
 
     def exchange_of(self, client_order_id: str) -> str | None:
         """Return the exchange of a place that has no answer yet."""
-        place = self._places.get(client_order_id)
+        place = self._place_of(client_order_id)
         return place.exchange if place is not None else None
 
     def unsent_in_scope(self, scope: str) -> list[TrackedCommand]:
         """Return the places and replaces that have not been written and that a cancel_orders of this scope ends."""
-        return [
-            command
-            for command in self._unsent_commands()
-            if in_scope(scope, command.exchange) and not command.superseded
-        ]
+        return [command for command in self._unsent() if in_scope(scope, command.exchange) and not command.superseded]
 
-    def unsent_replaces(self, order: str) -> list[TrackedCommand]:
+    def unsent_replaces(self, order_key: str) -> list[TrackedCommand]:
         """Return the replaces of an order that have not been written."""
-        chain: Iterable[TrackedCommand] = self._chains.get(order, ())
+        chain: Iterable[TrackedCommand] = self._chains.get(order_key, ())
         return [command for command in chain if command.action == REPLACE and command.state in UNSENT]
 
+    def _place_of(self, client_order_id: str) -> TrackedCommand | None:
+        chain: Iterable[TrackedCommand] = self._chains.get(client_order_id, ())
+        places = (command for command in chain if command.action == PLACE and command.state not in OVER)
+        return next(places, None)
+
     def _enqueue(self, command: TrackedCommand) -> None:
-        self._turns += 1
-        command.queue_position = self._turns
+        self._positions += 1
+        command.queue_position = self._positions
         self._lanes[command.action].append(command)
 
     def _join_chain(self, command: TrackedCommand) -> bool:
         """Let a command follow those of its order; True when none is before it."""
-        if command.action == PLACE and command.client_order_id is not None:
-            self._places[command.client_order_id] = command
-        if command.order_key is None:
-            return True
-        chain = self._chains.setdefault(command.order_key, deque())
+        key = _chain_key(command)
+        chain = self._chains.setdefault(key, deque())
         chain.append(command)
         return chain[0] is command
 
-    def _unsent_commands(self) -> Iterator[TrackedCommand]:
-        yield from (place for place in self._places.values() if place.state in UNSENT)
+    def _count_in(self, command: TrackedCommand) -> None:
+        self._waiting[command.action] += not command.is_waiting
+        command.is_waiting = True
+
+    def _unsent(self) -> Iterator[TrackedCommand]:
         for chain in self._chains.values():
-            yield from (command for command in chain if command.action == REPLACE and command.state in UNSENT)
+            yield from (one for one in chain if one.action in {PLACE, REPLACE} and one.state in UNSENT)
+
+
+def _chain_key(command: TrackedCommand) -> str:
+    """Return the name of a command's chain: that of its order, or the one of every cancel_orders."""
+    return _CANCEL_ALLS if command.action == CANCEL_ALL else command.order_key or ""

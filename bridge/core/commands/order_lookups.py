@@ -4,31 +4,41 @@ They stand outside their lane, so that they hold up no other, and count among wh
 """
 
 from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.lanes import Lanes
 from bridge.core.commands.states import CommandState
 
 
 class OrderLookups:
-    """The clientOrderIds to ask the venue for, and the replaces that wait for each."""
+    """The clientOrderIds to ask the venue for, the longest waiting first."""
 
-    def __init__(self) -> None:
-        self._waiting: dict[str, list[TrackedCommand]] = {}
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._names: dict[str, None] = {}
 
     def add(self, replace: TrackedCommand) -> None:
-        """Let a replace wait until the venue was asked."""
-        self._waiting.setdefault(replace.client_order_id or "", []).append(replace)
+        """Let a replace, the head of its lane, wait until the venue was asked for its order."""
+        self._lanes.set_aside(replace)
+        replace.awaits_order_lookup = True
+        self._names[replace.client_order_id or ""] = None
 
     def names(self) -> list[str]:
-        """Return the clientOrderIds of replaces that still wait, the longest waiting first."""
-        for name, waiting in list(self._waiting.items()):
-            if not any(replace.state is CommandState.QUEUED for replace in waiting):
-                del self._waiting[name]
-        return list(self._waiting)
+        """Return the clientOrderIds of replaces that still wait."""
+        self._names = {name: None for name in self._names if self._waiting(name)}
+        return list(self._names)
 
     def put_last(self, client_order_id: str) -> None:
         """Let the others be asked for first: the venue gave no answer about this one."""
-        self._waiting[client_order_id] = self._waiting.pop(client_order_id, [])
+        self._names.pop(client_order_id, None)
+        self._names[client_order_id] = None
 
     def pop(self, client_order_id: str) -> list[TrackedCommand]:
         """Return the replaces that wait for a name, and wait for it no longer."""
-        waiting = self._waiting.pop(client_order_id, [])
-        return [replace for replace in waiting if replace.state is CommandState.QUEUED]
+        self._names.pop(client_order_id, None)
+        waiting = self._waiting(client_order_id)
+        for replace in waiting:
+            replace.awaits_order_lookup = False
+        return waiting
+
+    def _waiting(self, client_order_id: str) -> list[TrackedCommand]:
+        waiting = self._lanes.unsent_replaces(client_order_id)
+        return [one for one in waiting if one.awaits_order_lookup and one.state is CommandState.QUEUED]

@@ -7,8 +7,9 @@ from bridge.contract.commands import CANCEL_ALL, REPLACE
 from bridge.contract.results import Outcome, Reason, Result, Takeover
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import UNKNOWN_ORIGIN, Claims, Origin
-from bridge.core.commands.command import SAFE_TO_REPEAT, TrackedCommand
-from bridge.core.commands.dedupe_index import DedupeIndex, Resubmission
+from bridge.core.commands.command import SAFE_TO_REPEAT, Resubmission, TrackedCommand
+from bridge.core.commands.command_table import CommandTable
+from bridge.core.commands.dedupe_index import DedupeIndex
 from bridge.core.commands.parse import InvalidCommand, short
 from bridge.core.commands.states import CommandEvent, CommandState
 from bridge.core.now import Now
@@ -23,15 +24,16 @@ _DEAD_LETTER_BYTES_MAX = 900_000
 
 
 class Results:
-    """Publishes results and dead letters, and keeps what a terminal result changes: dedupe, claims and states."""
+    """Publishes results and dead letters, and finishes a command with its terminal result."""
 
-    def __init__(self, outbox: Outbox, commands_topic: str, claims: Claims, memory: DedupeIndex) -> None:
+    def __init__(
+        self, outbox: Outbox, commands_topic: str, claims: Claims, table: CommandTable, index: DedupeIndex
+    ) -> None:
         self._outbox = outbox
         self._commands_topic = commands_topic
         self._claims = claims
-        self._memory = memory
-        self._answered: dict[int, TrackedCommand] = {}
-        """Commands whose terminal result is published and not durable yet, by offset."""
+        self._table = table
+        self._index = index
 
     def publish_terminal(
         self,
@@ -45,19 +47,30 @@ class Results:
         reason: Reason | None = None,
         retry_after_ms: int | None = None,
     ) -> None:
-        """Publish the terminal result of a command, and the same for every repeat of it; `by` is what ended it."""
+        """Publish the terminal result of a command, and the same for its resubmissions; `by` is what ended it.
+
+        The next command of its order may go, if there is one.
+        """
         command.step(by)
         command.outcome = outcome
         result = msgspec.structs.replace(
             self._build_result(command, outcome, now, code, message), reason=reason, retry_after_ms=retry_after_ms
         )
-        self._answered[command.offset] = command
         published = PublishedResult(result, command.timestamp_ms, command.unknown_at_ms)
         self._publish_result(published, command.correlation_headers, answers_offset=command.offset)
         if outcome in {Outcome.DENIED, Outcome.EXPIRED} and command.action in {CANCEL_ALL, REPLACE}:
             self._claims.unrecorded_refusals.add(command.offset)
-        for repeat in self._memory.mark_answered(result, now.boot_s):
-            self.publish_repeated(result, repeat)
+        for resubmission in self._index.mark_answered(command, result, now.boot_s):
+            self.publish_repeated(result, resubmission)
+        self._table.finish(command)
+
+    def publish_expired(self, command: TrackedCommand, now: Now) -> None:
+        """Answer an expired command: as rejected where the venue refused it for its rate before."""
+        if command.rate_refusal is None:
+            self.publish_terminal(command, Outcome.EXPIRED, now)
+        else:
+            code, message = command.rate_refusal
+            self.publish_terminal(command, Outcome.REJECTED, now, code=code, message=message)
 
     def publish_unknown(
         self, command: TrackedCommand, now: Now, *, code: int | None = None, message: str | None = None
@@ -74,18 +87,18 @@ class Results:
         command.step(CommandEvent.INHERITED)
         if command.action not in SAFE_TO_REPEAT:  # of those there may be more than fit into a commit
             self._claims.claimed.add(command.offset)
-        command.unknown_at_ms = self._memory.unknown_at_ms(command.command_id, command.offset)
+        command.unknown_at_ms = self._index.unknown_at_ms(command.command_id, command.offset)
         if command.unknown_at_ms is not None:
             return
         command.unknown_at_ms = now.wall_ms
         text = "claimed by an earlier owner, which left no result"
         self._publish_unknown_result(command, now, None, text)
 
-    def publish_repeated(self, result: Result, repeat: Resubmission) -> None:
+    def publish_repeated(self, result: Result, resubmission: Resubmission) -> None:
         """Answer a command that was submitted again with its first outcome."""
-        copy = msgspec.structs.replace(result, command_offset=repeat.offset, repeated=True)
-        published = PublishedResult(copy, repeat.timestamp_ms, repeated=True)
-        self._publish_result(published, repeat.correlation_headers, answers_offset=repeat.offset)
+        copy = msgspec.structs.replace(result, command_offset=resubmission.offset, repeated=True)
+        published = PublishedResult(copy, resubmission.timestamp_ms, repeated=True)
+        self._publish_result(published, resubmission.correlation_headers, answers_offset=resubmission.offset)
 
     def publish_invalid(self, record: CommandRecord, refusal: InvalidCommand, now: Now) -> None:
         """Answer a record that is no command: under its own id if it has one, else as a dead letter."""
@@ -104,7 +117,7 @@ class Results:
         )
         published = PublishedResult(result, record.timestamp_ms)
         self._publish_result(published, names.correlation_headers(record.headers), answers_offset=record.offset)
-        self._memory.mark_answered(result, now.boot_s)
+        self._index.remember_result(result, refusal.digest, now.boot_s)
 
     def publish_dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
         """Publish the original bytes of a record that cannot be answered under an id of its own."""
@@ -157,13 +170,9 @@ class Results:
     def result_durable(self, offset: int) -> None:
         """Note that the answer to the record at an offset of `commands` is durable."""
         self._claims.mark_answered(offset)
-        command = self._answered.pop(offset, None)
-        if command is None:
-            return
-        command.step(CommandEvent.RESULT_DURABLE)
-        if command.outcome is not None and command.outcome.unsent:
-            # Not before: were the answer lost, the next owner would find two commands of one name waiting.
-            self._memory.free_client_order_id(command.client_order_id, offset)
+        command = self._table.forget(offset)
+        if command is not None:
+            command.step(CommandEvent.RESULT_DURABLE)
 
     @staticmethod
     def _build_result(

@@ -14,9 +14,9 @@ from typing import Final
 class AckClass(StrEnum):
     """What an answer proves about its request."""
 
-    TAKEN = "taken"
+    ACCEPTED = "accepted"
     REFUSED = "refused"
-    IN_DOUBT = "in_doubt"
+    INCONCLUSIVE = "inconclusive"
 
 
 class CodeKind(StrEnum):
@@ -92,9 +92,9 @@ ORDER_STATE_CODES: Final = frozenset({ORDER_NOT_FOUND, 401019, 401116, 401117})
 """The order is not found, cannot be cancelled, is being cancelled, is over: what an earlier request may have done."""
 
 
-def verdict(code: int) -> AckClass:
+def classify_code(code: int) -> AckClass:
     """Say what an answer with this code proves."""
     kind = KINDS.get(code)
     if kind is CodeKind.SUCCESS:
-        return AckClass.TAKEN
-    return AckClass.REFUSED if kind in _REFUSING else AckClass.IN_DOUBT
+        return AckClass.ACCEPTED
+    return AckClass.REFUSED if kind in _REFUSING else AckClass.INCONCLUSIVE

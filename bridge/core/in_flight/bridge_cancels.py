@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from bridge.core.commands.rate_limits import RateLimits
-from bridge.core.in_flight.ack_codes import RATE_CODES, AckClass, verdict
+from bridge.core.in_flight.ack_codes import RATE_CODES, AckClass, classify_code
 from bridge.core.now import Now
 from bridge.core.records import Answer
 
@@ -96,13 +96,13 @@ class BridgeCancels:
         if asked is None:
             return False
         self._window.acknowledge(answer.request_id, now.boot_s)
-        proof = verdict(answer.code)
+        proof = classify_code(answer.code)
         if answer.code in RATE_CODES:
             asked.hurry(now.boot_s)
-        elif proof is not AckClass.IN_DOUBT:
+        elif proof is not AckClass.INCONCLUSIVE:
             self.order_closed(asked.order_id)
             self._answered_at[asked.order_id] = now.boot_s
-            self.acked[asked.order_id] = proof is AckClass.TAKEN or self.acked.get(asked.order_id, False)
+            self.acked[asked.order_id] = proof is AckClass.ACCEPTED or self.acked.get(asked.order_id, False)
         return True
 
     def _first_due(self, now: Now) -> BridgeCancel | None:

@@ -6,63 +6,56 @@ answer was lost.
 """
 
 from collections.abc import Iterable
-from typing import Final
-
-from msgspec import Struct, field
 
 from bridge.core.clocks import Clocks
-from bridge.core.commands.command import TrackedCommand, in_scope
+from bridge.core.commands.command import SingleCancels, TrackedCommand, in_scope
+from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.dedupe_index import DedupeIndex
 from bridge.core.in_flight.bridge_cancels import BridgeCancels
 from bridge.core.now import Now
 from bridge.core.orders import Order, Orders
 
-_LEFT_IN_PEACE_S: Final = 35.0
-"""So long an order is not cancelled again whose cancel the venue has answered: its list may lag, and so may a push."""
-
-
-class _SingleCancels(Struct):
-    command: TrackedCommand
-    answer_was_lost: bool = True
-    older: set[str] = field(default_factory=set)
-    """The orders that were to be ended for a cancel_orders."""
-    left: set[str] = field(default_factory=set)
-    """Those that are still open."""
-    is_listed: bool = False
-    """Whether the venue has told its whole list since the command was begun."""
-
 
 class CancelAlls:
-    """The single cancels of each cancel_orders that has no answer yet, by the offset of its command."""
+    """The single cancels of each cancel_orders that has no answer yet, beside its command."""
 
-    def __init__(self, orders: Orders, memory: DedupeIndex, own_cancels: BridgeCancels, clocks: Clocks) -> None:
+    def __init__(
+        self, table: CommandTable, index: DedupeIndex, orders: Orders, bridge_cancels: BridgeCancels, clocks: Clocks
+    ) -> None:
+        self._lanes = table.lanes
         self._orders = orders
-        self._memory = memory
-        self._own_cancels = own_cancels
+        self._index = index
+        self._bridge_cancels = bridge_cancels
         self._clocks = clocks
-        self._cancels: dict[int, _SingleCancels] = {}
+        self._left_alone_s = clocks.rest_lag_ms / 1000
+        """So long an order is not cancelled again whose cancel the venue has answered: its list may lag, or a push."""
 
     def begin(self, cancel_all: TrackedCommand) -> None:
         """Carry a cancel_orders out: cancel at once every order that is known to be open, and not newer than it.
 
         An order whose cancel for an earlier cancel_orders has no answer is cancelled once more.
         """
-        cancels = _SingleCancels(cancel_all, answer_was_lost=False)
-        self._cancels[cancel_all.offset] = cancels
+        cancel_all.single_cancels = cancels = SingleCancels(answer_was_lost=False)
         in_scope_now = (order for order in self._orders.live() if in_scope(cancel_all.exchange, order.exchange))
         for order in in_scope_now:
-            if not _is_newer_of_ours(order, cancel_all, self._memory):
-                self._own_cancels.request_again_now(order.order_id)
+            if not _is_newer_of_ours(order, cancel_all, self._index):
+                self._bridge_cancels.request_again_now(order.order_id)
                 self._end(order.order_id, cancels)
 
     def order_seen(self, order: Order) -> list[TrackedCommand]:
         """Cancel an order that shows itself and is older; return what the end of an order has finished."""
-        for cancels in self._cancels.values():
+        done = []
+        for command in self._lanes.cancel_alls():
+            cancels = command.single_cancels
+            if cancels is None:
+                continue
             if order.over:
                 cancels.left.discard(order.order_id)
-            elif self._is_to_end(order, cancels) and order.order_id not in self._own_cancels.acked:
+            elif self._is_to_end(order, command, cancels) and order.order_id not in self._bridge_cancels.acked:
                 self._end(order.order_id, cancels)
-        return [cancels.command for cancels in self._cancels.values() if cancels.is_listed and not cancels.left]
+            if cancels.is_listed and not cancels.left:
+                done.append(command)
+        return done
 
     def end_older_orders(
         self, waiting: Iterable[TrackedCommand], listed: Iterable[str], now: Now
@@ -80,19 +73,19 @@ class CancelAlls:
         unlisted = (
             order
             for order in self._orders.live()
-            if order.known_ms >= of_late_ms and order.order_id not in self._own_cancels.acked
+            if order.known_ms >= of_late_ms and order.order_id not in self._bridge_cancels.acked
         )
         known = (self._orders.find(order_id, None) for order_id in listed)
         shown = (order for order in known if order is not None and not order.over)
         live = {order.order_id: order for order in (*unlisted, *shown)}
         done = []
         for command in waiting:
-            cancels = self._cancels.setdefault(command.offset, _SingleCancels(command))
+            command.single_cancels = cancels = command.single_cancels or SingleCancels()
             cancels.is_listed = True
-            left = [order_id for order_id, order in live.items() if self._is_to_end(order, cancels)]
+            left = [order_id for order_id, order in live.items() if self._is_to_end(order, command, cancels)]
             cancels.left = set(left)
             for order_id in left:
-                if not self._own_cancels.answered_since(order_id, now.boot_s - _LEFT_IN_PEACE_S):
+                if not self._bridge_cancels.answered_since(order_id, now.boot_s - self._left_alone_s):
                     self._end(order_id, cancels)
             if not left:
                 done.append(command)
@@ -100,17 +93,20 @@ class CancelAlls:
 
     def all_answered(self, cancel_all: TrackedCommand) -> bool:
         """Whether the venue has said something definitive about every order that is still open."""
-        cancels = self._cancels.get(cancel_all.offset)
-        return cancels is None or all(order_id in self._own_cancels.acked for order_id in cancels.left)
+        cancels = cancel_all.single_cancels
+        return cancels is None or all(order_id in self._bridge_cancels.acked for order_id in cancels.left)
 
     def forget(self, cancel_all: TrackedCommand) -> None:
-        """Keep nothing of a command that has its last word."""
-        if self._cancels.pop(cancel_all.offset, None) is not None and not self._cancels:
-            self._own_cancels.forget_answers()
+        """Keep nothing of a cancel_orders that has its terminal result."""
+        if cancel_all.single_cancels is None:
+            return
+        cancel_all.single_cancels = None
+        if all(other.single_cancels is None for other in self._lanes.cancel_alls()):
+            self._bridge_cancels.forget_answers()
 
-    def told(self, cancel_all: TrackedCommand) -> str:
+    def describe(self, cancel_all: TrackedCommand) -> str:
         """Return in words what became of the orders of a cancel_orders."""
-        cancels = self._cancels.get(cancel_all.offset, _SingleCancels(cancel_all))
+        cancels = cancel_all.single_cancels or SingleCancels()
         text = f"cancelling {sum(map(self._is_cancelled, cancels.older))} orders one by one"
         why = "its answer was lost" if cancel_all.rate_refusal is None else "it was refused for its rate"
         text = f"{why}; finished by {text}" if cancels.answer_was_lost else f"done by {text}"
@@ -121,29 +117,29 @@ class CancelAlls:
     def _is_cancelled(self, order_id: str) -> bool:
         """Whether the venue took the cancel of an order, or shows it as cancelled though a repeat was refused."""
         order = self._orders.find(order_id, None)
-        return self._own_cancels.acked.get(order_id, False) or (order is not None and order.cancelled)
+        return self._bridge_cancels.acked.get(order_id, False) or (order is not None and order.cancelled)
 
-    def _end(self, order_id: str, cancels: _SingleCancels) -> None:
+    def _end(self, order_id: str, cancels: SingleCancels) -> None:
         cancels.older.add(order_id)
         cancels.left.add(order_id)
-        self._own_cancels.request(order_id)
+        self._bridge_cancels.request(order_id)
 
-    def _is_to_end(self, order: Order, cancels: _SingleCancels) -> bool:
+    def _is_to_end(self, order: Order, command: TrackedCommand, cancels: SingleCancels) -> bool:
         """Whether an order is of the scope and older than the record, and so is no new quote."""
-        if not in_scope(cancels.command.exchange, order.exchange):
+        if not in_scope(command.exchange, order.exchange):
             return False
-        older_ms = self._clocks.surely_older_ms(cancels.command.timestamp_ms)
-        return order.order_id in cancels.older or _is_older(order, cancels.command, self._memory, older_ms)
+        older_ms = self._clocks.surely_older_ms(command.timestamp_ms)
+        return order.order_id in cancels.older or _is_older(order, command, self._index, older_ms)
 
 
-def _is_older(order: Order, cancel_all: TrackedCommand, memory: DedupeIndex, older_ms: int) -> bool:
+def _is_older(order: Order, cancel_all: TrackedCommand, index: DedupeIndex, older_ms: int) -> bool:
     """Compare ours by offset, whatever the clocks say; foreign ones by time, and only those surely older count."""
-    ours = memory.order_offset(order.client_order_id or "")
+    ours = index.order_offset(order.client_order_id or "")
     if ours is not None:
         return ours < cancel_all.offset
     return order.created_ms < older_ms
 
 
-def _is_newer_of_ours(order: Order, cancel_all: TrackedCommand, memory: DedupeIndex) -> bool:
-    ours = memory.order_offset(order.client_order_id or "")
+def _is_newer_of_ours(order: Order, cancel_all: TrackedCommand, index: DedupeIndex) -> bool:
+    ours = index.order_offset(order.client_order_id or "")
     return ours is not None and ours > cancel_all.offset

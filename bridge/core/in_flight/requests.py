@@ -1,6 +1,6 @@
 """Answers: requests that were written and await theirs, and what each answer, or its absence, says."""
 
-from heapq import heappop, heappush
+from math import inf
 from typing import Final
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
@@ -9,11 +9,13 @@ from bridge.contract.session import Alarm
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import Clocks
 from bridge.core.commands.command import TrackedCommand
-from bridge.core.commands.lanes import Lanes
+from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.rate_limits import RateLimits
 from bridge.core.commands.results import Results
 from bridge.core.commands.states import OVER, CommandEvent, CommandState
-from bridge.core.in_flight.ack_codes import KINDS, ORDER_STATE_CODES, RATE_CODES, AckClass, CodeKind, verdict
+from bridge.core.commands.timers import Timer
+from bridge.core.in_flight.ack_codes import KINDS, ORDER_STATE_CODES, RATE_CODES, AckClass, CodeKind, classify_code
+from bridge.core.in_flight.earlier_cancels import EarlierCancels
 from bridge.core.in_flight.unknown_commands import UnknownCommands
 from bridge.core.now import Now
 from bridge.core.orders import Orders
@@ -25,111 +27,107 @@ _REPEAT_LAST_S: Final = 5.0
 
 
 class InFlightRequests:
-    """The requests in flight of one account."""
+    """The requests of one account that were written and not answered."""
 
     def __init__(
         self,
-        replies: Results,
-        lanes: Lanes,
-        windows: RateLimits,
+        table: CommandTable,
+        results: Results,
+        rate_limits: RateLimits,
         orders: Orders,
-        doubts: UnknownCommands,
+        unknown: UnknownCommands,
         *,
         alarms: ActiveAlarms,
         clocks: Clocks,
         ack_timeout_s: float,
     ) -> None:
-        self._replies = replies
-        self._lanes = lanes
-        self._windows = windows
+        self._table = table
+        self._lanes = table.lanes
+        self._timers = table.timers
+        self._results = results
+        self._windows = rate_limits
         self._orders = orders
-        self._doubts = doubts
+        self._unknown = unknown
+        self._earlier_cancels = EarlierCancels(table)
         self._alarms = alarms
         self._clocks = clocks
         self._ack_timeout_s = ack_timeout_s
-        self._requests: dict[str, tuple[TrackedCommand, object]] = {}
-        self._awaited: dict[str, TrackedCommand] = {}
-        self._repeats: list[tuple[float, int, TrackedCommand]] = []
         self._newest_written = -1
         """The highest offset of the places and replaces that were written."""
 
-    @property
-    def awaited_count(self) -> int:
-        """How many answers are awaited."""
-        return sum(command.state not in OVER for command in self._awaited.values())
-
-    def await_ack(self, command: TrackedCommand, request_id: str, token: object) -> None:
-        """Await the answer to a request."""
-        self._requests[request_id] = (command, token)
-        self._awaited[request_id] = command
+    def await_ack(self, command: TrackedCommand, request_id: str, slot_key: object) -> None:
+        """Expect the ack of a request that is being written."""
+        self._table.await_ack(command, request_id, slot_key)
+        self._timers.start(Timer.ACK, command.written_boot_s + self._ack_timeout_s, command.offset)
         if command.action in {PLACE, REPLACE}:
             self._newest_written = max(self._newest_written, command.offset)
-        self._doubts.track(command)
+        self._unknown.track(command)
 
     def begin_single_cancels(self, cancel_all: TrackedCommand, now: Now) -> None:
-        """Carry a cancel_orders out by single cancels; it is in doubt when they take as long as an answer may."""
-        self._awaited[f"{cancel_all.offset}"] = cancel_all
-        self._doubts.begin_single_cancels(cancel_all, now)
+        """Carry a cancel_orders out by single cancels; it becomes unknown when they take as long as an ack may."""
+        cancel_all.awaits_ack = True
+        self._timers.start(Timer.ACK, cancel_all.written_boot_s + self._ack_timeout_s, cancel_all.offset)
+        self._unknown.begin_single_cancels(cancel_all, now)
 
     def inherit(self, command: TrackedCommand, now: Now) -> None:
         """Take over a command that an earlier owner may have written and left without a result."""
         command.maybe_sent_before = True
-        self._replies.publish_inherited(command, now)
-        self._doubts.written_commands.add(command)
-        self._doubts.mark_unknown(command, now)
+        self._results.publish_inherited(command, now)
+        self._unknown.add_to_in_flight(command)
+        self._unknown.mark_unknown(command, now)
         if command.action == CANCEL and command.state is CommandState.UNKNOWN:
             self._lanes.queue_repeat(command)
 
-    def count_earlier_request(self, command: TrackedCommand, now: Now) -> None:
-        """Let commits tell of a cancel that an earlier owner may have written: no result will stand for it."""
-        if command.maybe_sent_before:
-            written_at = self._clocks.last_write_boot_s(command.deadline_boot_s, now)
-            self._windows.cancels.extra.restore(("earlier owner", command.offset), written_at)
+    def expire_earlier_cancel(self, cancel: TrackedCommand, now: Now) -> None:
+        """Answer an expired cancel that an earlier owner may have written, when its order tells what became of it."""
+        cancel.earlier_write_boot_s = self._clocks.last_write_boot_s(cancel.deadline_boot_s, now)
+        self._earlier_cancels.add(cancel, now)
 
-    def lands_until_boot_s(self, cancel: TrackedCommand, now: Now) -> float:
-        """Return until when the venue may carry out a cancel that an earlier owner may have written."""
-        return self._doubts.lands_until_boot_s(cancel, now)
+    def answer_earlier_cancels(self, now: Now, *, recovered: bool) -> None:
+        """Answer the expired cancels of an earlier owner whose fate is known.
 
-    def was_done(self, cancel: TrackedCommand) -> bool:
-        """Whether the order of a cancel shows what it asked for: an earlier owner may have written it."""
-        return self._doubts.was_done(cancel)
+        `recovered`: the first REST sweep of this owner is complete, so what their orders show is all there is.
+        """
+        for cancel in self._earlier_cancels.pop_due(now):
+            if self._unknown.was_done(cancel):
+                self.inherit(cancel, now)
+            elif recovered and now.boot_s >= self._unknown.lands_until_boot_s(cancel):
+                if cancel.rate_refusal is None:
+                    self._windows.cancels.extra.restore(("earlier owner", cancel.offset), cancel.earlier_write_boot_s)
+                self._results.publish_expired(cancel, now)
+            else:
+                self._earlier_cancels.look_again(cancel, now)
 
     def on_ack(self, answer: Answer, now: Now) -> bool:
-        """Match an answer to its request; False when it names none of ours."""
-        found = self._requests.pop(answer.request_id, None) if answer.request_id is not None else None
-        if found is None:
+        """Match an ack to its request; False when it names none of ours."""
+        request = self._table.pop_request(answer.request_id)
+        if request is None:
             return False
-        command, token = found
-        self._awaited.pop(answer.request_id or "", None)
-        self._windows[command.action].acknowledge(token, now.boot_s)
-        if command.action == CANCEL and token != (command.offset, command.attempts - 1):
+        command = request.command
+        self._windows[command.action].acknowledge(request.slot_key, now.boot_s)
+        if command.action == CANCEL and request.slot_key != (command.offset, command.attempts - 1):
             # The result will stand for this request, and no record for the last one.
             self._windows.cancels.extra.add((command.offset, command.attempts - 1), command.written_boot_s)
         self.check_rate(command.action, answer.code, now)
         if command.state in OVER:
             command.step(CommandEvent.ACKED)
             return True
-        proof = verdict(answer.code)
+        proof = classify_code(answer.code)
         command.refused_requests += proof is AckClass.REFUSED
         if answer.code in RATE_CODES and self._is_repeatable(command, now):
             self._repeat_after_rate_refusal(command, answer, now)
-            return True
-        if (
-            proof is AckClass.REFUSED
-            and command.action == CANCEL
-            and not self._is_refused_for_good(command, answer.code)
-        ):
+        elif proof is AckClass.REFUSED and command.action == CANCEL and not self._is_final(command, answer.code):
             command.last_refusal = (answer.code, answer.message)
-            proof = AckClass.IN_DOUBT
-        if proof is AckClass.IN_DOUBT:
+            self._mark_unknown(command, now, code=answer.code, message=answer.message)
+        elif proof is AckClass.INCONCLUSIVE:
             if KINDS.get(answer.code) is CodeKind.GENERAL:
                 command.general_failure = (answer.code, answer.message, now.boot_s)
             self._mark_unknown(command, now, code=answer.code, message=answer.message)
-            return True
-        if proof is AckClass.TAKEN:
-            self._learn_names(command, answer, now)
-        outcome = Outcome.ACCEPTED if proof is AckClass.TAKEN else Outcome.REJECTED
-        self._doubts.settle(command, outcome, CommandEvent.ACKED, now, code=answer.code, message=answer.message)
+        else:
+            if proof is AckClass.ACCEPTED:
+                self._learn_names(command, answer, now)
+            outcome = Outcome.ACCEPTED if proof is AckClass.ACCEPTED else Outcome.REJECTED
+            self._unknown.settle(command, outcome, CommandEvent.ACKED, now, code=answer.code, message=answer.message)
         return True
 
     def check_rate(self, action: str, code: int, now: Now) -> None:
@@ -139,43 +137,47 @@ class InFlightRequests:
             self._alarms.raise_alarm(Alarm.RATE_REJECTED, text, now, action)
 
     def tick(self, now: Now) -> None:
-        """Doubt what has waited too long for its answer, and let cancels go out again when it is time."""
+        """Mark as unknown what has waited too long for its ack, and let cancels go out again when it is time."""
         for action in self._windows.climb(now):
             text = f"{action} has its whole limit again; none was refused for its rate of late"
             self._alarms.clear_alarm(Alarm.RATE_REJECTED, text, now, action)
-        while self._repeats and self._repeats[0][0] <= now.boot_s:
-            _, _, command = heappop(self._repeats)
-            if command.state is CommandState.QUEUED and command.action == CANCEL_ALL:
-                self._lanes.put_back(command)
-            elif (
-                command.state in {CommandState.QUEUED, CommandState.UNKNOWN} and command.request_id not in self._awaited
-            ):
-                self._lanes.queue_repeat(command)
-        while self._awaited:
-            request_id, command = next(iter(self._awaited.items()))
-            if now.boot_s < command.written_boot_s + self._ack_timeout_s:
-                return
-            del self._awaited[request_id]
-            self._mark_unknown(command, now, message=f"no answer within {self._ack_timeout_s:g} s")
+        while (due := self._timers.pop_due(Timer.REPEAT, now.boot_s)) is not None:
+            self._repeat_due(self._table.at(due[1]))
+        while (due := self._timers.pop_due(Timer.ACK, now.boot_s)) is not None:
+            command = self._table.at(due[1])
+            if command is not None and self._is_overdue(command, due[0]):
+                command.awaits_ack = False
+                self._mark_unknown(command, now, message=f"no answer within {self._ack_timeout_s:g} s")
 
     def link_lost(self, now: Now) -> None:
-        """Doubt everything that awaits an answer: its link is gone, and no answer comes over another."""
-        awaited, self._awaited = list(self._awaited.values()), {}
-        self._requests.clear()
-        for command in awaited:
+        """Mark as unknown everything that awaits an ack: its link is gone, and no ack comes over another."""
+        for command in self._table.forget_requests():
             self._mark_unknown(command, now, message="the link was lost before an answer came")
 
     def wake_at_boot_s(self) -> float:
-        """Return when the oldest awaited answer is overdue, or a cancel is to go out again."""
-        command = next(iter(self._awaited.values()), None)
-        overdue = command.written_boot_s + self._ack_timeout_s if command is not None else float("inf")
-        return min(overdue, self._repeats[0][0]) if self._repeats else overdue
+        """Return when the oldest awaited ack is overdue, or a cancel is to go out again."""
+        while (due := self._timers.peek(Timer.ACK)) is not None:
+            command = self._table.at(due[1])
+            if command is not None and self._is_overdue(command, due[0]):
+                break
+            self._timers.pop_due(Timer.ACK, inf)
+        return min(self._timers.next_due_boot_s(Timer.ACK), self._timers.next_due_boot_s(Timer.REPEAT))
 
-    def _is_refused_for_good(self, cancel: TrackedCommand, code: int) -> bool:
+    def _is_overdue(self, command: TrackedCommand, due_boot_s: float) -> bool:
+        """Whether an ack that is due then is still awaited: the command may have been written again since."""
+        return command.awaits_ack and command.written_boot_s + self._ack_timeout_s <= due_boot_s
+
+    def _repeat_due(self, command: TrackedCommand | None) -> None:
+        if command is None:
+            return
+        if command.state is CommandState.QUEUED and command.action == CANCEL_ALL:
+            self._lanes.put_back(command)
+        elif command.state in {CommandState.QUEUED, CommandState.UNKNOWN} and not command.awaits_ack:
+            self._lanes.queue_repeat(command)
+
+    def _is_final(self, cancel: TrackedCommand, code: int) -> bool:
         """Whether a refusal ends a cancel: it says nothing about other requests of it, nor about an order to come."""
-        return cancel.is_surely_refused and not (
-            code in ORDER_STATE_CODES and self._doubts.written_commands.may_make_order_of(cancel)
-        )
+        return cancel.is_surely_refused and not (code in ORDER_STATE_CODES and self._unknown.may_make_order_of(cancel))
 
     def _learn_names(self, command: TrackedCommand, answer: Answer, now: Now) -> None:
         if command.action == REPLACE and answer.order_id is not None and answer.order_id != command.order_id:
@@ -189,10 +191,10 @@ class InFlightRequests:
     def _mark_unknown(
         self, command: TrackedCommand, now: Now, *, code: int | None = None, message: str | None = None
     ) -> None:
-        self._replies.publish_unknown(command, now, code=code, message=message)
+        self._results.publish_unknown(command, now, code=code, message=message)
         if command.state is not CommandState.UNKNOWN:
             return
-        self._doubts.mark_unknown(command, now)
+        self._unknown.mark_unknown(command, now)
         if command.action == CANCEL and now.boot_s < command.deadline_boot_s:
             self._repeat_later(command, now)
 
@@ -216,12 +218,10 @@ class InFlightRequests:
             self._mark_unknown(command, now, code=answer.code, message=answer.message)
             return
         command.step(CommandEvent.DEFERRED)
-        if command.action == CANCEL_ALL and command.state is CommandState.QUEUED:
-            self._lanes.block_again(command)
         if now.boot_s < command.deadline_boot_s and (command.action == CANCEL or command.state is CommandState.QUEUED):
             self._repeat_later(command, now)
 
     def _repeat_later(self, command: TrackedCommand, now: Now) -> None:
         pause_s = min(_REPEAT_LAST_S, _REPEAT_FIRST_S * 2.0 ** min(command.attempts - 1, 16))
-        at = now.boot_s + pause_s * self._windows.cancels.stretch(now.boot_s)
-        heappush(self._repeats, (at, command.offset, command))
+        due_boot_s = now.boot_s + pause_s * self._windows.cancels.stretch(now.boot_s)
+        self._timers.start(Timer.REPEAT, due_boot_s, command.offset)

@@ -1,11 +1,14 @@
 """Order status queries: what to ask the venue about each command in doubt, and when."""
 
 from collections.abc import Callable
-from heapq import heappop, heappush
 from math import inf
 from typing import Final
 
 from msgspec import Struct
+
+from bridge.contract.commands import CANCEL_ALL
+from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.timers import Timer, Timers
 
 _PAUSE_FIRST_S: Final = 0.5
 _PAUSE_LAST_S: Final = 10.0
@@ -29,57 +32,45 @@ class StatusQuery(Struct, frozen=True):
     last: bool
 
 
-class _Schedule(Struct):
-    next_at: float = inf
-    pause_s: float = _PAUSE_FIRST_S
-    is_urgent: bool = False
-
-
 class QuerySchedule:
-    """When each command in doubt is asked about next: ever more slowly, and once when it can no longer land."""
+    """When the venue is asked about each unknown command: ever more slowly, and once when it can no longer land."""
 
-    def __init__(self) -> None:
-        self._schedules: dict[int, _Schedule] = {}
-        self._due: list[tuple[float, int]] = []
-        self._urgent: list[tuple[float, int]] = []
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
 
-    def ask_at(self, offset: int, at_boot_s: float, *, is_urgent: bool = False) -> None:
-        """Plan a query about the command at `offset`, unless an earlier one is planned. What is urgent comes first."""
-        schedule = self._schedules.setdefault(offset, _Schedule(is_urgent=is_urgent))
-        if at_boot_s < schedule.next_at:
-            self._plan(offset, schedule, at_boot_s)
+    def ask_at(self, command: TrackedCommand, at_boot_s: float) -> None:
+        """Plan a query about a command, unless an earlier one is planned. Queries about a cancel_orders come first."""
+        if at_boot_s < command.next_query_boot_s:
+            command.next_query_boot_s = at_boot_s
+            self._timers.start(_timer_of(command), at_boot_s, command.offset)
 
-    def forget(self, offset: int) -> None:
-        """Plan no more queries about a command."""
-        self._schedules.pop(offset, None)
-
-    def pop_due(self, now_boot_s: float, until: Callable[[int], float]) -> list[int]:
-        """Return the offsets of a few commands to ask about now, and plan their next queries.
-
-        `until` returns from when on a command can no longer land.
-        """
-        offsets: list[int] = []
-        while len(offsets) < _AT_ONCE and (due := self._next_due(now_boot_s)) is not None:
-            at, offset = due
-            schedule = self._schedules.get(offset)
-            if schedule is None or schedule.next_at != at:
+    def pop_due(
+        self,
+        now_boot_s: float,
+        find_queried: Callable[[int], TrackedCommand | None],
+        lands_until_boot_s: Callable[[TrackedCommand], float],
+    ) -> list[TrackedCommand]:
+        """Return a few commands to ask about now, and plan their next queries."""
+        found: list[TrackedCommand] = []
+        while len(found) < _AT_ONCE and (due := self._pop_next(now_boot_s)) is not None:
+            command = find_queried(due[1])
+            if command is None or command.next_query_boot_s != due[0]:
                 continue
-            offsets.append(offset)
-            next_at, until_boot_s = now_boot_s + schedule.pause_s, until(offset)
-            schedule.pause_s = min(2 * schedule.pause_s, _PAUSE_LAST_S)
-            self._plan(offset, schedule, min(next_at, until_boot_s) if now_boot_s < until_boot_s else next_at)
-        return offsets
+            found.append(command)
+            command.query_pause_s = min(2 * command.query_pause_s or _PAUSE_FIRST_S, _PAUSE_LAST_S)
+            next_boot_s, until_boot_s = now_boot_s + command.query_pause_s, lands_until_boot_s(command)
+            command.next_query_boot_s = inf
+            self.ask_at(command, min(next_boot_s, until_boot_s) if now_boot_s < until_boot_s else next_boot_s)
+        return found
 
-    def wake_at(self) -> float:
+    def wake_at_boot_s(self) -> float:
         """Return when the next query is due."""
-        return min(plans[0][0] if plans else inf for plans in (self._urgent, self._due))
+        return min(self._timers.next_due_boot_s(timer) for timer in (Timer.URGENT_QUERY, Timer.QUERY))
 
-    def _next_due(self, now_boot_s: float) -> tuple[float, int] | None:
-        for plans in (self._urgent, self._due):
-            if plans and plans[0][0] <= now_boot_s:
-                return heappop(plans)
-        return None
+    def _pop_next(self, now_boot_s: float) -> tuple[float, int] | None:
+        urgent = self._timers.pop_due(Timer.URGENT_QUERY, now_boot_s)
+        return self._timers.pop_due(Timer.QUERY, now_boot_s) if urgent is None else urgent
 
-    def _plan(self, offset: int, schedule: _Schedule, at_boot_s: float) -> None:
-        schedule.next_at = at_boot_s
-        heappush(self._urgent if schedule.is_urgent else self._due, (at_boot_s, offset))
+
+def _timer_of(command: TrackedCommand) -> Timer:
+    return Timer.URGENT_QUERY if command.action == CANCEL_ALL else Timer.QUERY

@@ -6,16 +6,15 @@ repeated, and what is said of a repeat says nothing about the request before it.
 """
 
 from collections.abc import Iterable
-
-from msgspec import Struct
+from math import inf
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.pushes import TradePush
 from bridge.contract.results import Outcome
 from bridge.core.clocks import Clocks
+from bridge.core.commands.claims import Claims
 from bridge.core.commands.command import TrackedCommand, in_scope
-from bridge.core.commands.dedupe_index import DedupeIndex
-from bridge.core.commands.lanes import Lanes
+from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.order_names import follow_order
 from bridge.core.commands.results import Results
 from bridge.core.commands.states import CommandEvent, CommandState
@@ -25,48 +24,39 @@ from bridge.core.in_flight.cancel_all import CancelAlls
 from bridge.core.in_flight.late_orders import LateOrders
 from bridge.core.in_flight.lost_cancels import CancelledOrder, fate_of_cancel
 from bridge.core.in_flight.status_queries import QuerySchedule, StatusQuery
-from bridge.core.in_flight.written_commands import WrittenCommands
 from bridge.core.now import Now
 from bridge.core.orders import Order, Orders
 
 
-class _UnknownCommand(Struct):
-    command: TrackedCommand
-    inherited_at: float
-    """When an earlier owner may last have written it."""
-    contradicted: bool = False
-    """Whether a repeat was refused, so that the venue is asked at once what the first request has done."""
-
-
 class UnknownCommands:
-    """The commands in doubt of one account."""
+    """The commands of one account whose outcome is unknown, and what their orders prove."""
 
     def __init__(
         self,
-        replies: Results,
-        lanes: Lanes,
+        table: CommandTable,
+        results: Results,
+        claims: Claims,
         orders: Orders,
-        memory: DedupeIndex,
         *,
-        own_cancels: BridgeCancels,
+        bridge_cancels: BridgeCancels,
+        cancel_alls: CancelAlls,
         late: LateOrders,
         clocks: Clocks,
         late_landing_s: float,
     ) -> None:
-        self._replies = replies
-        self._lanes = lanes
+        self._table = table
+        self._results = results
+        self._claims = claims
         self._orders = orders
-        self._own_cancels = own_cancels
+        self._bridge_cancels = bridge_cancels
+        self._cancel_alls = cancel_alls
         self._late = late
         self._clocks = clocks
         self._late_landing_s = late_landing_s
-        self._cancel_alls = CancelAlls(orders, memory, own_cancels, clocks)
-        self._doubts: dict[int, _UnknownCommand] = {}
-        self._schedule = QuerySchedule()
-        self.written_commands = WrittenCommands()
+        self._schedule = QuerySchedule(table.timers)
 
     def __contains__(self, offset: int) -> bool:
-        return offset in self._doubts
+        return self._table.queried(offset) is not None
 
     def track(self, command: TrackedCommand) -> None:
         """Note a command that is being written, and what is known of its order right before the first time."""
@@ -79,16 +69,19 @@ class UnknownCommands:
             self._late.client_order_id_reused(command.client_order_id)
         elif command.action == REPLACE:
             self._orders.note_replace(command.order_id, self._clocks.venue.read_at(command.written_boot_s).latest)
-        self.written_commands.add(command)
+        self.add_to_in_flight(command)
+
+    def add_to_in_flight(self, command: TrackedCommand) -> None:
+        """Let a command that may have been written be found by its order, which may show itself before the ack."""
+        if command.action == PLACE:
+            self._table.hold_client_order_id(command)
+        elif command.action in {REPLACE, CANCEL}:
+            self._table.add_order_names(command)
 
     def begin_single_cancels(self, cancel_all: TrackedCommand, now: Now) -> None:
         """Carry a cancel_orders out by single cancels, and ask for what else is open."""
         self._cancel_alls.begin(cancel_all)
         self.mark_unknown(cancel_all, now)
-
-    def lands_until_boot_s(self, command: TrackedCommand, now: Now) -> float:
-        """Return until when the venue may carry out what an earlier owner may have written."""
-        return self._clocks.last_write_boot_s(command.deadline_boot_s, now) + self._late_landing_s
 
     def was_done(self, cancel: TrackedCommand) -> bool:
         """Whether the order of a cancel shows what it asked for."""
@@ -97,19 +90,17 @@ class UnknownCommands:
 
     def mark_unknown(self, command: TrackedCommand, now: Now) -> None:
         """Ask about a command from now on. What is known already may settle it at once."""
-        doubt = self._doubts.get(command.offset)
-        if doubt is None:
+        if command.next_query_boot_s == inf:
             # An earlier owner wrote it before now, and within its validity.
-            doubt = _UnknownCommand(command, inherited_at=self._clocks.last_write_boot_s(command.deadline_boot_s, now))
-            self._doubts[command.offset] = doubt
+            command.earlier_write_boot_s = self._clocks.last_write_boot_s(command.deadline_boot_s, now)
             # A cancel is repeated while it is valid; what became of it is asked for afterwards.
-            first = max(now.boot_s, command.deadline_boot_s) if command.action == CANCEL else now.boot_s
-            self._schedule.ask_at(command.offset, first, is_urgent=command.action == CANCEL_ALL)
+            first_boot_s = max(now.boot_s, command.deadline_boot_s) if command.action == CANCEL else now.boot_s
+            self._schedule.ask_at(command, first_boot_s)
             if command.action == REPLACE:
                 self._orders.note_replace(command.order_id, self._clocks.venue.read_at(now.boot_s).latest)
-        if (command.last_refusal is not None or command.general_failure is not None) and not doubt.contradicted:
-            doubt.contradicted = True
-            self._schedule.ask_at(command.offset, now.boot_s)
+        if (command.last_refusal is not None or command.general_failure is not None) and not command.is_contradicted:
+            command.is_contradicted = True
+            self._schedule.ask_at(command, now.boot_s)
         if command.executed_as is not None:
             self._seen_at_venue(command, command.executed_as, now)
         elif command.action == CANCEL:
@@ -134,22 +125,16 @@ class UnknownCommands:
         code: int | None = None,
         message: str | None = None,
     ) -> None:
-        """Publish the last word about a command that was written, and let the next of its order go."""
-        self._replies.publish_terminal(command, outcome, now, by=by, code=code, message=message)
-        self._doubts.pop(command.offset, None)
-        self._schedule.forget(command.offset)
+        """Publish the terminal result of a command that was written."""
+        self._results.publish_terminal(command, outcome, now, by=by, code=code, message=message)
         self._cancel_alls.forget(command)
-        self.written_commands.remove(command)
-        self._lanes.answered(command)
 
     def on_order(self, order: Order, now: Now) -> None:
         """Let a snapshot of an order, from the stream or from REST, settle what it proves."""
         if order.over:
-            self._own_cancels.order_closed(order.order_id)
-        replaces, place = (
-            self.written_commands.replaces_of(order),
-            self.written_commands.place_named(order.client_order_id),
-        )
+            self._bridge_cancels.order_closed(order.order_id)
+        replaces = self._table.in_flight_of(order, REPLACE)
+        place = self._table.in_flight_place(order.client_order_id)
         if place is not None and facts.is_of(order, place, self._since_ms(place), replaces):
             place.other_quantity = facts.other_quantity(order, place)
             if place.general_failure is not None and order.refused and place.state is CommandState.UNKNOWN:
@@ -162,7 +147,7 @@ class UnknownCommands:
             if facts.shows_replace(order, replace, self._since_ms(replace)):
                 self._orders.note_successor(replace.order_id, order.order_id)
                 self._seen_at_venue(replace, order.order_id, now)
-        for cancel in self.written_commands.cancels_of(order):
+        for cancel in self._table.in_flight_of(order, CANCEL):
             self._settle_cancel(cancel, now, asked=False)
         self._late.on_order(order, now)
         for cancel_all in self._cancel_alls.order_seen(order):
@@ -170,7 +155,7 @@ class UnknownCommands:
 
     def on_trade(self, trade: TradePush, now: Now) -> None:
         """Let an execution, from the stream or from REST, settle the place that it is of."""
-        place = self.written_commands.place_named(trade.client_order_id)
+        place = self._table.in_flight_place(trade.client_order_id)
         if place is not None and facts.is_trade_of(trade, place, self._since_ms(place)):
             place.executed_as = str(trade.order_id)
             self._seen_at_venue(place, place.executed_as, now)
@@ -180,36 +165,34 @@ class UnknownCommands:
 
         `listed` are the orderIds of the venue's whole list, asked for at `asked_at`.
         """
-        cancels = (doubt.command for doubt in self._doubts.values() if doubt.command.action == CANCEL_ALL)
-        waiting = [command for command in cancels if command.written_boot_s <= asked_at]
+        cancel_alls = (one for one in self._table.lanes.cancel_alls() if one.is_queried)
+        waiting = [command for command in cancel_alls if command.written_boot_s <= asked_at]
         for command in self._cancel_alls.end_older_orders(waiting, listed, now):
             self._finish_cancel_all(command, now)
 
     def all_queries(self) -> list[StatusQuery]:
         """Return what to ask about every command in doubt."""
-        return [self._status_query(doubt, last=False) for doubt in self._doubts.values()]
+        return [self._status_query(command, last=False) for command in self._table.all_queried()]
 
     def pop_due_queries(self, now: Now) -> list[StatusQuery]:
         """Return a few questions to ask now. Whatever stays in doubt comes again, ever more slowly."""
-        due = self._schedule.pop_due(now.boot_s, lambda offset: self._lands_until_boot_s(self._doubts[offset]))
-        doubts = [self._doubts[offset] for offset in due]
-        return [self._status_query(doubt, last=now.boot_s >= self._lands_until_boot_s(doubt)) for doubt in doubts]
+        due = self._schedule.pop_due(now.boot_s, self._table.queried, self.lands_until_boot_s)
+        return [self._status_query(one, last=now.boot_s >= self.lands_until_boot_s(one)) for one in due]
 
     def oldest_ms(self, sym: str) -> int:
         """Return since when the venue's history of a symbol may show something of what is in doubt."""
-        of_sym = (doubt.command for doubt in self._doubts.values() if doubt.command.args.get("sym") == sym)
+        of_sym = (command for command in self._table.all_queried() if command.args.get("sym") == sym)
         return min((self._since_ms(command) for command in of_sym), default=0)
 
-    def wake_at(self) -> float:
+    def wake_at_boot_s(self) -> float:
         """Return when the next question is due."""
-        return self._schedule.wake_at()
+        return self._schedule.wake_at_boot_s()
 
     def query_answered(self, question: StatusQuery, now: Now) -> None:
         """Note that the venue has answered a question, after its rows were taken in: what is still in doubt may end."""
-        doubt = self._doubts.get(question.offset)
-        if doubt is None:
+        command = self._table.queried(question.offset)
+        if command is None:
             return
-        command = doubt.command
         if command.action == REPLACE:
             self._look_under_both_names(command, now)
         if command.state is not CommandState.UNKNOWN:
@@ -230,7 +213,7 @@ class UnknownCommands:
             if self._cancel_alls.all_answered(command):
                 self._settle_cancel_all(command, now)
         elif command.action == PLACE or order is None:
-            waited_s = round(self._lands_until_boot_s(doubt) - (command.written_boot_s or doubt.inherited_at), 1)
+            waited_s = round(self.lands_until_boot_s(command) - command.last_write_boot_s, 1)
             self._give_up(command, now, f"the venue knew nothing of it {waited_s:g} s after it was written")
         elif not order.over:
             self._give_up(command, now, f"order {order.order_id} lives on as {order.state} without showing it")
@@ -248,7 +231,7 @@ class UnknownCommands:
             since_ms=self._since_ms(cancel),
             told_until_ms=self._clocks.rest_tells_until_ms(now),
             asked=asked,
-            may_be_made=self.written_commands.may_make_order_of(cancel),
+            may_be_made=self.may_make_order_of(cancel),
         )
         fate = fate_of_cancel(cancel, known, self._orders, now)
         if fate is None or (fate.outcome is Outcome.NOT_FOUND and not self._clocks.may_say_not_found(now)):
@@ -260,8 +243,8 @@ class UnknownCommands:
     def _finish_cancel_all(self, command: TrackedCommand, now: Now) -> None:
         """Settle a cancel_orders of which nothing is left, unless what came before it may yet make an order."""
         coming_back = self._orders.coming_back(self._clocks.rest_tells_until_ms(now))
-        if not self.written_commands.may_make_order_below(command) and not any(
-            in_scope(command.exchange, order.exchange) and not self._own_cancels.acked.get(order.order_id)
+        if not self._may_make_order_below(command) and not any(
+            in_scope(command.exchange, order.exchange) and not self._bridge_cancels.acked.get(order.order_id)
             for order in coming_back
         ):
             self._settle_cancel_all(command, now)
@@ -270,18 +253,32 @@ class UnknownCommands:
         if not self._clocks.venue.is_known:
             return  # which orders are older is not known either
         by = CommandEvent.ACKED if command.state is CommandState.SENT else CommandEvent.SEEN_AT_VENUE
-        self.settle(command, Outcome.ACCEPTED, by, now, message=self._cancel_alls.told(command))
+        self.settle(command, Outcome.ACCEPTED, by, now, message=self._cancel_alls.describe(command))
 
-    def _lands_until_boot_s(self, doubt: _UnknownCommand) -> float:
+    def lands_until_boot_s(self, command: TrackedCommand) -> float:
         """Return from when on a command can no longer land: the venue is through with one of which it says it failed.
 
         What came of that, REST tells when it has caught up.
         """
-        command = doubt.command
-        landed_boot_s = (command.written_boot_s or doubt.inherited_at) + self._late_landing_s
+        landed_boot_s = command.last_write_boot_s + self._late_landing_s
         if command.general_failure is None or command.action not in {PLACE, REPLACE}:
             return landed_boot_s
         return min(landed_boot_s, command.general_failure[2] + self._clocks.rest_lag_ms / 1000)
+
+    def may_make_order_of(self, cancel: TrackedCommand) -> bool:
+        """Whether the order of a cancel may be made just now: its place or a replace of it has no result."""
+        if self._table.in_flight_place(cancel.client_order_id) is not None:
+            return True
+        return self._table.is_named(REPLACE, cancel.order_id, cancel.client_order_id)
+
+    def _may_make_order_below(self, cancel_all: TrackedCommand) -> bool:
+        """Whether an order may yet be made by a place or replace in flight that came before a cancel_orders."""
+        return any(
+            command.action in {PLACE, REPLACE}
+            and command.offset < cancel_all.offset
+            and (command.exchange is None or in_scope(cancel_all.exchange, command.exchange))
+            for command in self._table.in_flight_at(self._claims.claimed)
+        )
 
     def _seen_at_venue(self, command: TrackedCommand, order_id: str, now: Now) -> None:
         if command.state is CommandState.UNKNOWN:
@@ -305,8 +302,7 @@ class UnknownCommands:
         if command.action == PLACE and order is not None:
             self._late.on_order(order, now)
 
-    def _status_query(self, doubt: _UnknownCommand, *, last: bool) -> StatusQuery:
-        command = doubt.command
+    def _status_query(self, command: TrackedCommand, *, last: bool) -> StatusQuery:
         order = self._orders.find_current(command.order_id, command.client_order_id)
         return StatusQuery(
             command.offset,
@@ -315,7 +311,7 @@ class UnknownCommands:
             command.client_order_id or (order.client_order_id if order is not None else None),
             command.args.get("sym"),
             self._since_ms(command),
-            self._lands_until_boot_s(doubt),
+            self.lands_until_boot_s(command),
             last,
         )
 

@@ -109,7 +109,7 @@ def test_a_runaway_strategy_is_refused_when_the_memory_is_full() -> None:
     one.send()
     one.answer(0)
     number = 0
-    while not one.account.intake._memory.full:
+    while not one.account.intake._index.full:
         number += 1
         one.offer(place(f"p{number}") | {"validUntil": 1})
         one.drain()
@@ -117,7 +117,7 @@ def test_a_runaway_strategy_is_refused_when_the_memory_is_full() -> None:
     one.offer(place("late"))
     again = one.offer(place("sent"))
     panic = one.offer(cancel_all("panic"))
-    size = one.account.intake._memory._answered.size_bytes
+    size = one.account.intake._index._answered.size_bytes
     answers = {result.command_offset: result for result in one.results()}
     assert number > 10_000
     assert (answers[late].outcome, answers[late].reason) == (Outcome.DENIED, Reason.MEMORY_FULL)
@@ -137,7 +137,7 @@ def test_a_runaway_strategy_is_refused_when_the_memory_is_full() -> None:
 
 def test_repeats_that_wait_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command submitted again ten thousand times before it is answered costs dead letters from then on."""
-    monkeypatch.setattr("bridge.core.commands.dedupe_index._REPEATS_MAX", 3)
+    monkeypatch.setattr("bridge.core.commands.dedupe_index._RESUBMISSIONS_MAX", 3)
     one = OneAccount()
     for _ in range(5):
         one.offer(place("p"))
@@ -146,7 +146,7 @@ def test_repeats_that_wait_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None
     one.send()
     one.answer(0)
     assert one.outcomes() == [(offset, "accepted") for offset in (0, 1, 2, 3)]
-    assert not one.account.intake._memory.repeats_full
+    assert not one.account.intake._index.resubmissions_full
 
 
 def test_a_successor_remembers_no_more_than_may_be() -> None:
@@ -156,12 +156,12 @@ def test_a_successor_remembers_no_more_than_may_be() -> None:
     one.account.restore([(denied("b"), at_ms), (denied("b", command_offset=9), at_ms), (ACCEPTED, at_ms)], one.now)
     for number in range(30_000):
         one.account.restore([(denied(f"r{number}"), at_ms)], one.now)
-    memory = one.account.intake._memory
+    memory = one.account.intake._index
     assert memory.full
-    found = memory.find("b")
+    found = memory.find_answered("b")
     assert found is not None
     assert found.offset == 1
     assert memory.order_offset("mine") == 7
-    assert memory.find("r29999") is None
+    assert memory.find_answered("r29999") is None
     assert memory._answered.size_bytes < 1.2 * MIB
     assert answered_commands.SEGMENT_ENTRIES_MAX > 30_000

@@ -285,10 +285,10 @@ def test_memory_is_bounded_by_the_horizon() -> None:
     one.answer(2)
     one.drain()
     one.wait(3602)
-    memory = one.account.intake._memory
-    assert memory.find("ca") is None
-    assert (memory.find("p0"), memory.order_offset("p0")) == (None, None)
-    assert memory.find("p1") is not None
+    memory = one.account.intake._index
+    assert memory.find_answered("ca") is None
+    assert (memory.find_answered("p0"), memory.order_offset("p0")) == (None, None)
+    assert memory.is_known("p1")
     one.answer(1)
     one.wait(3601)
     assert len(memory) == 0

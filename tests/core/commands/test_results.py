@@ -67,7 +67,7 @@ def test_an_inherited_command_tells_when_it_was_taken_over() -> None:
 
 def test_what_an_earlier_owner_has_called_unknown_is_not_called_so_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """`unknown` is said once of a command, whoever owns it; its last word tells when. One of many is said twice."""
-    monkeypatch.setattr(dedupe_index, "_DOUBTED_MAX", 2)
+    monkeypatch.setattr(dedupe_index, "_UNKNOWN_MAX", 2)
     doubted = [
         *(Result("p", 0, Outcome.UNKNOWN, START.wall_ms - 700, PLACE), Result("q", 1, Outcome.UNKNOWN, 1, PLACE)),
         *(Result("q", 1, Outcome.ACCEPTED, 2, PLACE), Result("r", 9, Outcome.UNKNOWN, 1, PLACE)),

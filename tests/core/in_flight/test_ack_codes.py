@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.core.in_flight.ack_codes import DEFINITIVE, KINDS, TABLE, AckClass, verdict
+from bridge.core.in_flight.ack_codes import DEFINITIVE, KINDS, TABLE, AckClass, classify_code
 from tests.support.one_account import BTC, OneAccount, place
 
-TAKEN, REFUSED, IN_DOUBT = AckClass.TAKEN, AckClass.REFUSED, AckClass.IN_DOUBT
+TAKEN, REFUSED, IN_DOUBT = AckClass.ACCEPTED, AckClass.REFUSED, AckClass.INCONCLUSIVE
 
 DOCUMENTED: dict[str, tuple[AckClass, str]] = {
     # What every interface says
@@ -87,14 +87,16 @@ def _all() -> list[int]:
 @pytest.mark.parametrize(("listed", "expected"), [(listed, entry[0]) for listed, entry in DOCUMENTED.items()])
 def test_every_documented_code_has_its_class(listed: str, expected: AckClass) -> None:
     """What a code proves is what its words say, whichever document is read."""
-    assert dict.fromkeys(_codes(listed), expected) == {code: verdict(code) for code in _codes(listed)}
+    assert dict.fromkeys(_codes(listed), expected) == {code: classify_code(code) for code in _codes(listed)}
 
 
 def test_no_other_code_is_definitive() -> None:
     """A code that nobody documents proves nothing; and none stands in two rows."""
     assert len(_all()) == len(set(_all()))
     assert DEFINITIVE - set(_all()) == set()
-    assert {verdict(code) for code in (-1, 1, 401065, 401099, 401123, 401248, 406024, 601012, 601019)} == {IN_DOUBT}
+    assert {classify_code(code) for code in (-1, 1, 401065, 401099, 401123, 401248, 406024, 601012, 601019)} == {
+        IN_DOUBT
+    }
 
 
 def test_a_code_stands_in_the_table_once() -> None:

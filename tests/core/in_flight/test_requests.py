@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.core.in_flight.ack_codes import ACCEPTED_CODES, DEFINITIVE, RATE_CODES, AckClass, verdict
+from bridge.core.in_flight.ack_codes import ACCEPTED_CODES, DEFINITIVE, RATE_CODES, AckClass, classify_code
 from bridge.core.records import Answer
 from tests.support.one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, place, replace
 
@@ -57,19 +57,19 @@ def test_any_other_code_proves_nothing(code: int) -> None:
 def test_codes_belong_to_one_class() -> None:
     """No code both accepts and refuses, and every rate code is a refusal."""
     assert not ACCEPTED_CODES & DEFINITIVE
-    assert {verdict(code) for code in RATE_CODES} == {AckClass.REFUSED}
-    assert {verdict(code) for code in ACCEPTED_CODES} == {AckClass.TAKEN}
+    assert {classify_code(code) for code in RATE_CODES} == {AckClass.REFUSED}
+    assert {classify_code(code) for code in ACCEPTED_CODES} == {AckClass.ACCEPTED}
 
 
 def test_no_answer_in_time_is_unknown_and_a_late_ack_still_settles() -> None:
     """The doubt is published once, then the venue's word; a second ack changes nothing."""
     one = _placed()
     one.renew(4)
-    assert one.account.settling.awaited_count == 1
+    assert one.account.table.count_awaiting() == 1
     assert one.account.settling.wake_at_boot_s() == START.boot_s + 5
     one.renew(1)
     assert one.outcomes() == [(0, "unknown")]
-    assert one.account.settling.awaited_count == 0
+    assert one.account.table.count_awaiting() == 0
     one.renew(20)
     one.answer(0, order_id=ORDER_ID, client_order_id="p")
     assert not one.answer(0)
@@ -83,7 +83,7 @@ def test_a_lost_link_puts_everything_awaited_in_doubt() -> None:
     one.send()
     one.lose_session()
     assert one.outcomes() == [(0, "unknown"), (1, "unknown")]
-    assert one.account.settling.awaited_count == 0
+    assert one.account.table.count_awaiting() == 0
     assert not one.answer(0)
     assert [question.client_order_id for question in one.account.doubts.all_queries()] == ["p", None]
 

@@ -59,7 +59,7 @@ def test_orders_end_one_by_one_and_the_answer_comes_once() -> None:
     assert one.outcomes()[1:] == [(offset, "accepted")]
     assert _last(one) == ("accepted", "done by cancelling 2 orders one by one")
     assert one.results()[-1].sent_at == START.wall_ms
-    assert one.account.settling.awaited_count == 0
+    assert one.account.table.count_awaiting() == 0
     assert one.account.doubts.all_queries() == []
     again = one.offer(cancel_all("ca", "BINANCE"))
     assert one.outcomes()[2:] == [(again, "accepted")]

@@ -344,7 +344,7 @@ def test_questions_are_part_of_what_is_due_next() -> None:
     """The account wakes for the next one, and not for one that is overdue because REST is away."""
     one = _in_doubt(replace("r", orderId=ORDER_ID))
     one.ask()
-    assert one.account.doubts.wake_at() == one.now.boot_s + 0.5
+    assert one.account.doubts.wake_at_boot_s() == one.now.boot_s + 0.5
     assert one.account.wake_at_boot_s(one.now) <= one.now.boot_s + 0.5
     assert [question.action for question in one.account.doubts.all_queries()] == [REPLACE]
     one.wait(0.5)

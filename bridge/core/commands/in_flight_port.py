@@ -1,0 +1,16 @@
+"""What the commands before the write ask of those after it; `core/in_flight` fulfils it."""
+
+from typing import Protocol
+
+from bridge.core.commands.command import TrackedCommand
+from bridge.core.now import Now
+
+
+class InFlight(Protocol):
+    """Takes over what an earlier owner may have written."""
+
+    def inherit(self, command: TrackedCommand, now: Now) -> None:
+        """Find out what became of a command that an earlier owner may have written and left without a result."""
+
+    def expire_earlier_cancel(self, cancel: TrackedCommand, now: Now) -> None:
+        """Answer an expired cancel that an earlier owner may have written, when its order tells what became of it."""
