@@ -24,6 +24,7 @@ from bridge.core.backoff import full_jitter
 from bridge.core.commands.claims import key_fingerprint
 from bridge.core.now import Now
 from bridge.core.records import CommandRecord, OutgoingRecord
+from bridge.core.session_listener import SessionListener
 from bridge.errors import BridgeError, ClusterUnreachable, ConfigError, TopicsUnfit
 from bridge.flow import ports
 from bridge.flow.record_sink import RecordSink
@@ -39,10 +40,10 @@ from bridge.kafka.preflight import check_topics
 from bridge.kafka.publisher import Publisher
 from bridge.kafka.tail import TailRecord, read_commands, read_last, read_tail
 from bridge.kafka.topic_watch import TopicWatch
-from bridge.ltp.failover import begin_choice
-from bridge.ltp.network import way_to_venue
+from bridge.ltp.failover import EndpointSelector
+from bridge.ltp.network import load_network_settings
 from bridge.ltp.rest import RestClient
-from bridge.ltp.session import Session
+from bridge.ltp.session import Session, SessionSettings
 from bridge.ltp.wire import encode_action
 
 _log = structlog.get_logger()
@@ -75,9 +76,9 @@ class AccountParts:
         self._account = account
         self._settings = settings
         self._instance = instance
-        self._way = way_to_venue(settings.venue)
-        self._rest = RestClient(settings.endpoints, account, clock, self._way)
-        self._choice = begin_choice(settings.endpoints, settings.timing)
+        self._network = load_network_settings(settings.venue)
+        self._rest = RestClient(settings.endpoints, account, clock, self._network)
+        self._endpoints = EndpointSelector(settings.endpoints, settings.timing)
         self._started = self._was_owner = False
         self._last_session: Session | None = None
         self.publisher = make_publisher(
@@ -140,7 +141,7 @@ class AccountParts:
 
     async def _read_holdings(self) -> list[bytes]:
         """Return the balances and positions that the venue shows to the account's API key."""
-        lists = (self._rest.assets(), self._rest.positions())
+        lists = (self._rest.fetch_assets(), self._rest.fetch_positions())
         return [row for told in lists async for rows in told for row in rows]
 
     def _key_fingerprint(self) -> str:
@@ -199,21 +200,15 @@ class AccountParts:
         topic = topic_name(self._settings.kafka.topic_prefix, self._name, Stream.COMMANDS)
         await read_commands(self._settings.kafka, topic, begin, end, take)
 
-    def _session(self, listener: ports.Listener, other_login_boot_s: float) -> Session:
-        self._last_session = Session(
-            endpoints=self._settings.endpoints,
+    def _session(self, listener: SessionListener, other_login_boot_s: float) -> Session:
+        settings = SessionSettings(
             account=self._account,
             timing=self._settings.timing,
+            network=self._network,
             login_attempts_max=self._settings.limits.login_attempts_max,
-            listener=listener,
-            clock=clock,
-            random=_random,
-            way=self._way,
-            choice=self._choice,
-            probe=self._rest.probe,
-            check_key=self._rest.check_key,
-            other_login_at=other_login_boot_s,
+            other_login_boot_s=other_login_boot_s,
         )
+        self._last_session = Session(settings, self._endpoints, listener, clock=clock, random=_random, rest=self._rest)
         return self._last_session
 
     async def _key_changed(self) -> None:

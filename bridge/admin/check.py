@@ -19,9 +19,10 @@ from bridge.errors import BridgeError, VenueUnreachable
 from bridge.kafka.cluster import require_c_extension
 from bridge.kafka.owners import find_owners
 from bridge.kafka.preflight import broker_facts, check_topics
-from bridge.ltp.network import way_to_venue
+from bridge.ltp.failover import EndpointSelector
+from bridge.ltp.network import load_network_settings
 from bridge.ltp.rest import AccountRisk, RestClient
-from bridge.ltp.session import Session
+from bridge.ltp.session import Session, SessionSettings
 from bridge.terminal import EscapingConsole, escape_text
 
 _LOGIN_DEADLINE_S: Final = 15.0
@@ -64,17 +65,15 @@ async def _log_in(
 ) -> None:
     """Log in once, at a distance from the last login, and leave. Raises VenueError."""
     listener = _FirstLogin()
-    session = Session(
-        endpoints=(endpoint,),
+    session_settings = SessionSettings(
         account=account,
         timing=settings.timing,
+        network=load_network_settings(settings.venue),
         login_attempts_max=1,
-        listener=listener,
-        clock=clock,
-        random=lambda: 0.0,
-        way=way_to_venue(settings.venue),
-        other_login_at=last_login_boot_s,
+        other_login_boot_s=last_login_boot_s,
     )
+    endpoints = EndpointSelector((endpoint,), settings.timing)
+    session = Session(session_settings, endpoints, listener, clock=clock, random=lambda: 0.0)
     running = asyncio.create_task(session.run(), name="check:login")
     try:
         async with asyncio.timeout(_LOGIN_DEADLINE_S + settings.timing.login_spacing_s):
@@ -157,12 +156,12 @@ class _Check:
             self._console.print(_risk_table(risks))
 
     async def _read_risks(self, endpoint: Endpoint, account: Account, tries: int) -> list[AccountRisk]:
-        async with RestClient((endpoint,), account, self._clock, way_to_venue(self._settings.venue)) as rest:
+        async with RestClient((endpoint,), account, self._clock, load_network_settings(self._settings.venue)) as rest:
             for _ in range(tries - 1):
                 with contextlib.suppress(VenueUnreachable):
-                    return await rest.account()
+                    return await rest.fetch_account_states()
                 await asyncio.sleep(_SHARED_WAIT_S)
-            return await rest.account()
+            return await rest.fetch_account_states()
 
     async def try_kafka(self) -> dict[str, str] | None:
         """Check the topics; return the accounts that have an owner, None where that cannot be known."""

@@ -89,6 +89,13 @@ class CommandRecord(Struct, frozen=True):
         return len(self.key or b"") + len(self.value or b"") + memory_bytes(self.headers)
 
 
+class Committed(Struct, frozen=True):
+    """What a consumer group has committed; `offset` is None if it never committed."""
+
+    offset: int | None
+    metadata: str
+
+
 class TopicRecord(Protocol):
     """A record as it was read from a topic."""
 

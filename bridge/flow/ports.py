@@ -3,36 +3,17 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from bridge.contract.pushes import OrderPush, TradePush
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.now import Now
-from bridge.core.records import CommandRecord, OutgoingRecord, Received, Rows, TopicRecord
+from bridge.core.records import CommandRecord, Committed, OutgoingRecord, Rows, TopicRecord
+from bridge.core.rest_rows import OrderRow, TradeRow
 from bridge.core.skew import ClockReading
 from bridge.core.topic_losses import LostTopic, MissingGrant
 
 Clock = Callable[[], Now]
 EncodeAction = Callable[[str, str, Mapping[str, str]], bytes]
 """Request id, action and arguments to a frame."""
-
-
-class Listener(Protocol):
-    """Who is told what the venue's session does. Every call returns at once."""
-
-    def logged_in(self, endpoint: str, now: Now) -> None:
-        """Note that the venue accepted the login."""
-
-    def received(self, event: Received, now: Now) -> None:
-        """Take one frame."""
-
-    def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
-        """Note the end of a logged-in session."""
-
-    def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
-        """Note a connection or login that did not come about."""
-
-    def clock_read(self, reading: ClockReading, now: Now) -> None:
-        """Note what the venue's clock read."""
 
 
 class VenueSession(Protocol):
@@ -43,7 +24,7 @@ class VenueSession(Protocol):
         """Whether the venue accepted the login and the session has not ended since."""
 
     @property
-    def heard_boot_s(self) -> float:
+    def last_frame_boot_s(self) -> float:
         """When the last frame came, a pong included, on the clock that never steps; before all time without one."""
 
     def ready_to_write(self, now: Now) -> bool:
@@ -60,30 +41,6 @@ class VenueSession(Protocol):
 
     async def run(self) -> None:
         """Keep the session until cancelled; raises LoginRefused when logging in is hopeless."""
-
-
-class OrderRow(Protocol):
-    """One order as REST tells it."""
-
-    @property
-    def order(self) -> OrderPush:
-        """The fields that decisions need."""
-
-    @property
-    def raw(self) -> bytes:
-        """What the push of it would say."""
-
-
-class TradeRow(Protocol):
-    """One execution as REST tells it."""
-
-    @property
-    def trade(self) -> TradePush:
-        """The fields that decisions need."""
-
-    @property
-    def raw(self) -> bytes:
-        """What the push of it would say."""
 
 
 class VenueRest(Protocol):
@@ -107,28 +64,32 @@ class VenueRest(Protocol):
     def prefer(self, endpoint: str) -> None:
         """Begin reading at the endpoint of this name, until it is silent."""
 
-    def open_orders(self) -> AsyncIterator[Rows[OrderRow]]:
+    def fetch_open_orders(self) -> AsyncIterator[Rows[OrderRow]]:
         """Return every open order."""
 
-    async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
+    async def fetch_order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
         """Return one order; None when the venue says that there is none."""
 
-    def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> AsyncIterator[Rows[OrderRow]]:
+    def fetch_ended_orders(
+        self, sym: str | None, begin_ms: int, end_ms: int | None = None
+    ) -> AsyncIterator[Rows[OrderRow]]:
         """Return the orders of a symbol or of all that are over, created between two times; 90 days back at most."""
 
-    def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> AsyncIterator[Rows[TradeRow]]:
+    def fetch_executions(
+        self, sym: str | None, begin_ms: int, end_ms: int | None = None
+    ) -> AsyncIterator[Rows[TradeRow]]:
         """Return the executions of a symbol or of all between two times; 90 days back at most."""
 
-    def executions_of(self, order_id: str, begin_ms: int) -> AsyncIterator[Rows[TradeRow]]:
+    def fetch_order_executions(self, order_id: str, begin_ms: int) -> AsyncIterator[Rows[TradeRow]]:
         """Return the executions of one order since a time."""
 
-    def assets(self) -> AsyncIterator[Rows[bytes]]:
+    def fetch_assets(self) -> AsyncIterator[Rows[bytes]]:
         """Return the balance of every coin, as the push of it would say."""
 
-    def positions(self) -> AsyncIterator[Rows[bytes]]:
+    def fetch_positions(self) -> AsyncIterator[Rows[bytes]]:
         """Return every open position, as the push of it would say."""
 
-    def account_risks(self) -> AsyncIterator[Rows[bytes]]:
+    def fetch_account_risks(self) -> AsyncIterator[Rows[bytes]]:
         """Return the risk of each exchange account, as a margin call would say."""
 
 
@@ -194,18 +155,6 @@ class TopicWatch(Protocol):
 
     def told(self, topic: str) -> None:
         """Note that everything has been told of a lost topic that was mended."""
-
-
-class Committed(Protocol):
-    """What the group's coordinator holds."""
-
-    @property
-    def offset(self) -> int | None:
-        """The committed offset; None when the group never committed."""
-
-    @property
-    def metadata(self) -> str:
-        """What was committed with it."""
 
 
 class Membership(Protocol):

@@ -10,11 +10,12 @@ import structlog
 
 from bridge.contract.session import Alarm, Cause
 from bridge.core.account import Account
+from bridge.core.rest_rows import TradeRow
 from bridge.core.stream.fill_sums import ShortOrder
 from bridge.core.stream.order_ends import name_row
 from bridge.core.stream.sweep import Sweep, SweepOutcome
 from bridge.errors import KafkaTrouble, ListTooLong, VenueError, VenueRefused
-from bridge.flow.ports import Clock, Publisher, TradeRow, VenueRest, VenueSession
+from bridge.flow.ports import Clock, Publisher, VenueRest, VenueSession
 from bridge.flow.status_queries import StatusQueries
 from bridge.flow.sweep_lists import SweepLists
 from bridge.flow.venue_listener import VenueListener
@@ -106,7 +107,7 @@ class RecoverySweeps:
     async def _ask_for_overdue(self, order_id: str) -> None:
         """Ask for one order that was acked and not pushed. Where nothing is told, the audits go on looking."""
         try:
-            row = await self._rest.order(order_id=order_id)
+            row = await self._rest.fetch_order(order_id=order_id)
         except VenueError as error:
             self._log.warning("order.overdue", order_id=order_id, detail=str(error))
             return
@@ -117,10 +118,10 @@ class RecoverySweeps:
 
     async def _ask_for_executions(self, short: ShortOrder) -> None:
         """Ask for the executions of one order that ended with more than they add up to."""
-        rows: list[TradeRow] = []
+        rows = list[TradeRow]()
         unreadable = 0
         try:
-            async for some in self._rest.executions_of(short.order_id, short.begin_ms):
+            async for some in self._rest.fetch_order_executions(short.order_id, short.begin_ms):
                 rows += some
                 unreadable += some.unreadable
                 if len(rows) > _EXECUTIONS_MAX:
@@ -218,7 +219,7 @@ class RecoverySweeps:
         if sweep.is_audit or not self._risks_owed:
             return
         try:
-            rows = [row async for some in self._rest.account_risks() for row in some]
+            rows = [row async for some in self._rest.fetch_account_risks() for row in some]
         except VenueError as error:
             self._log.warning("risks.untold", detail=str(error))
             self._risks_owed = not isinstance(error, VenueRefused)  # there are keys that may not know

@@ -11,8 +11,9 @@ from bridge.contract.commands import CANCEL_ALL, PLACE
 from bridge.core.account import Account
 from bridge.core.in_flight.ack_codes import KINDS, CodeKind
 from bridge.core.in_flight.status_queries import StatusQuery
+from bridge.core.rest_rows import OrderRow
 from bridge.errors import RowNotUnderstood, VenueError, VenueRefused
-from bridge.flow.ports import Clock, OrderRow, VenueRest
+from bridge.flow.ports import Clock, VenueRest
 from bridge.flow.venue_listener import VenueListener
 
 _log = structlog.get_logger()
@@ -83,7 +84,7 @@ class StatusQueries:
         asked_at = self._clock().boot_s
         listed: set[str] = set()
         unreadable = 0
-        async for rows in self._rest.open_orders():
+        async for rows in self._rest.fetch_open_orders():
             unreadable += rows.unreadable
             for row in rows:
                 self._take(row)
@@ -144,7 +145,7 @@ class StatusQueries:
     async def _order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
         """Ask for one order; None too when the venue says that no order can have this name."""
         try:
-            return await self._rest.order(order_id=order_id, client_order_id=client_order_id)
+            return await self._rest.fetch_order(order_id=order_id, client_order_id=client_order_id)
         except VenueRefused as error:
             if KINDS.get(error.code) is CodeKind.ORDER:
                 return None
@@ -157,10 +158,10 @@ class StatusQueries:
 
     async def _ask_for_past(self, sym: str | None, since_ms: int) -> None:
         """Ask for what is over and what was executed since a time, of a symbol or of all, and take it in."""
-        async for rows in self._rest.history(sym, since_ms):
+        async for rows in self._rest.fetch_ended_orders(sym, since_ms):
             for row in rows:
                 self._take(row)
-        async for executions in self._rest.executions(sym, since_ms):
+        async for executions in self._rest.fetch_executions(sym, since_ms):
             for found in executions:
                 self._account.on_trade(found.trade, self._clock())
 
@@ -185,7 +186,7 @@ class StatusQueries:
         for client_order_id in intake.lookups()[:_LOOKED_UP_MAX]:
             await asyncio.sleep(_SPACING_S)
             try:
-                self._take(await self._rest.order(client_order_id=client_order_id))
+                self._take(await self._rest.fetch_order(client_order_id=client_order_id))
             except Exception as error:  # noqa: BLE001 - it waits until it expires, whatever was wrong with the answer
                 tell = self._log.warning if isinstance(error, VenueError) else self._log.exception
                 tell("lookup.failed", client_order_id=client_order_id, detail=str(error))

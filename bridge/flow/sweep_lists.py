@@ -8,11 +8,12 @@ from structlog.typing import FilteringBoundLogger
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.account import Account
 from bridge.core.records import Rows
+from bridge.core.rest_rows import OrderRow
 from bridge.core.stream.order_ends import name_row
 from bridge.core.stream.sweep import ARCHIVE_REACH_MS, Sweep
 from bridge.errors import ListTooLong, RowNotUnderstood, VenueRefused
 from bridge.flow.concurrency import run_concurrently
-from bridge.flow.ports import Clock, OrderRow, Publisher, VenueRest
+from bridge.flow.ports import Clock, Publisher, VenueRest
 
 Row = TypeVar("Row")
 _Ask = Callable[[str | None, int, int | None], AsyncIterator[Rows[Row]]]
@@ -57,8 +58,8 @@ class SweepLists:
         open_orders, *_ = await run_concurrently(
             self._read_orders(sweep),
             self._read_trades(sweep),
-            self._read_states(sweep, Stream.ASSETS, self._rest.assets()),
-            self._read_states(sweep, Stream.POSITIONS, self._rest.positions()),
+            self._read_states(sweep, Stream.ASSETS, self._rest.fetch_assets()),
+            self._read_states(sweep, Stream.POSITIONS, self._rest.fetch_positions()),
         )
         return open_orders
 
@@ -100,7 +101,7 @@ class SweepLists:
         asked_at = self._clock().boot_s
         listed: set[str] = set()
         unreadable = 0
-        async for rows in self._rest.open_orders():
+        async for rows in self._rest.fetch_open_orders():
             unreadable += rows.unreadable
             listed |= self._judge.compare_rows(sweep, Stream.ORDERS, [row.raw for row in rows], self._clock())
             for row in rows:
@@ -115,7 +116,7 @@ class SweepLists:
     async def _read_ended_orders(self, sweep: Sweep, listed: set[str], begin_ms: int) -> dict[str, OrderRow]:
         """Ask for the orders that are over, add their orderIds to `listed`, and return those to be asked for singly."""
         singly: dict[str, OrderRow] = {}
-        async for rows in self._read_in_parts(sweep, self._rest.history, begin_ms):
+        async for rows in self._read_in_parts(sweep, self._rest.fetch_ended_orders, begin_ms):
             for row in rows:
                 order_id = str(row.order.order_id)
                 listed.add(order_id)
@@ -135,7 +136,7 @@ class SweepLists:
         """
         told = None
         try:
-            told = await self._rest.order(order_id=order_id)
+            told = await self._rest.fetch_order(order_id=order_id)
         except (VenueRefused, RowNotUnderstood) as error:
             self._log.error("order.refused", order_id=order_id, detail=str(error))
             sweep.unreadable += row is None
@@ -157,7 +158,7 @@ class SweepLists:
         self._account.on_order(push, self._clock())
 
     async def _read_trades(self, sweep: Sweep) -> None:
-        async for rows in self._read_in_parts(sweep, self._rest.executions, sweep.since_ms):
+        async for rows in self._read_in_parts(sweep, self._rest.fetch_executions, sweep.since_ms):
             self._judge.compare_rows(sweep, Stream.TRADES, [row.raw for row in rows], self._clock())
             for row in rows:
                 self._account.on_trade(row.trade, self._clock())

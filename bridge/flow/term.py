@@ -13,6 +13,7 @@ from bridge.contract.session import Alarm, Cause
 from bridge.core.account import Account
 from bridge.core.now import Now
 from bridge.core.records import OutgoingRecord
+from bridge.core.session_listener import SessionListener
 from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost
 from bridge.flow.command_loop import CommandLoop
 from bridge.flow.concurrency import end_tasks, raise_failure
@@ -22,7 +23,6 @@ from bridge.flow.late_records import LATE_AFTER_S, LateRecordRepair
 from bridge.flow.ports import (
     Clock,
     EncodeAction,
-    Listener,
     Membership,
     Publisher,
     ReadCommands,
@@ -56,7 +56,7 @@ class TermDependencies(Struct, frozen=True):
     membership: Membership
     publisher: Publisher
     rest: VenueRest
-    open_session: Callable[[Listener, float], VenueSession]
+    open_session: Callable[[SessionListener, float], VenueSession]
     """Takes who is told, and when a predecessor may last have logged in."""
     encode: EncodeAction
     clock: Clock

@@ -60,8 +60,8 @@ class VenueListener:
 
         What it pushed and was never received was made before the last frame arrived, by the time a frame takes.
         """
-        heard_boot_s = self.session.heard_boot_s if self.session is not None else -inf
-        until_boot_s = max(heard_boot_s - ON_THE_WAY_S, self._logged_in_boot_s)
+        last_frame_boot_s = self.session.last_frame_boot_s if self.session is not None else -inf
+        until_boot_s = max(last_frame_boot_s - ON_THE_WAY_S, self._logged_in_boot_s)
         pending_boot_s = self._publisher.oldest_pending_boot_s()
         if pending_boot_s is not None:
             until_boot_s = min(until_boot_s, pending_boot_s - ON_THE_WAY_S)

@@ -12,11 +12,10 @@ from typing import Final
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka import errors as kafka_errors
-from msgspec import Struct
 
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, group_name, topic_name
-from bridge.core.records import CommandRecord
+from bridge.core.records import CommandRecord, Committed
 from bridge.errors import ClusterUnreachable, CommitInterrupted, ForeignMember, KafkaTrouble, OffsetLost, TermEnded
 from bridge.kafka import aiokafka_internals, fetches
 from bridge.kafka.assignor import StickyOwnerAssignor
@@ -33,13 +32,6 @@ _ANSWER_S: Final = 10.0
 _WATCH_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
-
-
-class Committed(Struct, frozen=True):
-    """What the group has committed; `offset` None when it never has."""
-
-    offset: int | None
-    metadata: str
 
 
 class Membership:

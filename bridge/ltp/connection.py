@@ -1,4 +1,4 @@
-"""One WebSocket to the venue, from its handshake to its end. It knows bytes, not what they say."""
+"""One WebSocket to the venue, from its handshake to its end. It carries bytes and does not read them."""
 
 import asyncio
 import contextlib
@@ -25,18 +25,18 @@ from yarl import URL
 from bridge.contract.session import Cause
 from bridge.errors import VenueUnreachable
 from bridge.ltp.http_date import parse_http_date
-from bridge.ltp.network import Way, http_session
+from bridge.ltp.network import NetworkSettings, open_http_session
 from bridge.sockets import reset_on_close
 
 FRAME_BYTES_MAX: Final = 1024 * 1024
-"""No frame of the venue's comes near it; but one that is too large costs the session. In memory its elements may take a
-hundred times as much, and splitting them holds everything else up."""
+"""A larger frame ends the session. The venue's frames are far smaller. The elements of a frame may take a hundred times
+its size in memory, and splitting them blocks everything else."""
 UNSENT_BYTES_MAX: Final = 1024 * 1024
-_NOT_NOW: Final = {418: 30.0, 429: 30.0, 503: 1.0}
-"""Answers to a handshake that ask for patience, and for how much where they do not say it."""
-_HOLD_OFF_LEAST_S: Final = 1.0
+_HOLD_OFF_BY_STATUS_S: Final = {418: 30.0, 429: 30.0, 503: 1.0}
+"""The HTTP answers to a handshake that ask for a pause, and how long it is without the header Retry-After."""
+_HOLD_OFF_MIN_S: Final = 1.0
 _HOLD_OFF_MAX_S: Final = 900.0
-"""However long a proxy on the way asks for."""
+"""The limit of the pause, whatever the venue or a proxy asks for."""
 
 
 class LinkEnded(VenueUnreachable):
@@ -53,37 +53,37 @@ class LinkEnded(VenueUnreachable):
 
 
 class _Socket(ClientWebSocketResponse[bool]):
-    """aiohttp's client socket, which would otherwise keep its transport to itself."""
+    """aiohttp's client socket, with access to its transport."""
 
     def __init__(self, reader: Any, writer: WebSocketWriter, *rest: Any, **named: Any) -> None:  # noqa: ANN401 - passed on
         super().__init__(reader, writer, *rest, **named)
         self.transport = writer.transport
 
     def release(self) -> None:
-        """Let go of what aiohttp holds for the connection; after an abort nothing else does."""
+        """Release what aiohttp holds for the connection; after an abort nothing else does."""
         self._response.close()
 
 
 class Connection:
-    """An open WebSocket. Made by `connect`."""
+    """An open WebSocket; `connect` opens it."""
 
     def __init__(self, opened: ClientWebSocketResponse[bool]) -> None:
         if not isinstance(opened, _Socket):
-            raise TypeError("aiohttp made another kind of socket than it was told to")
+            raise TypeError("aiohttp made a socket of another class than the one it was given")
         self._socket = opened
         self._transport = opened.transport
-        # Now, so that the end of the process is a reset as well; and a TLS transport that has been closed by both ends
-        # fails at every question but is_closing().
+        # Set now, so that the end of the process resets the connection too. Later it may be impossible: a TLS transport
+        # that both ends have closed raises at every call but is_closing().
         reset_on_close(self._transport.get_extra_info("socket"))
         # aiohttp waits inside a write once this much is unsent; `write` ends the connection before that.
         self._transport.set_write_buffer_limits(high=2 * UNSENT_BYTES_MAX)
 
     @property
     def unsent_bytes(self) -> int:
-        """How much of what was written has not gone to the network, and may still."""
+        """The bytes that were written and wait for the network; 0 after the end."""
         if self._transport.is_closing():
             return 0
-        # Over TLS asyncio counts only what TLS itself holds back, not what waits in the transport below it.
+        # Over TLS asyncio counts only what TLS itself holds, not what waits in the transport below it.
         below = getattr(getattr(self._transport, "_ssl_protocol", None), "_transport", None)
         waiting = below.get_write_buffer_size() if below is not None else 0
         return self._transport.get_write_buffer_size() + int(waiting)
@@ -103,25 +103,25 @@ class Connection:
         if self.unsent_bytes > UNSENT_BYTES_MAX:
             self.abort()
             raise LinkEnded(Cause.LINK_FAILED, f"the venue does not read: over {UNSENT_BYTES_MAX} bytes are unsent")
-        # A frame that is not compressed is written before aiohttp's coroutine could first wait, so it is run by hand:
-        # whoever calls knows that nothing happened between its own checks and the write.
-        writing = self._socket.send_frame(frame, WSMsgType.TEXT)
+        # aiohttp's coroutine writes an uncompressed frame before it could first wait. It is run by hand, so that
+        # nothing else runs between the caller's own checks and the write.
+        coroutine = self._socket.send_frame(frame, WSMsgType.TEXT)
         try:
-            writing.send(None)
+            coroutine.send(None)
         except StopIteration:
             return
         except ClientConnectionResetError:
             raise LinkEnded(Cause.LINK_FAILED, "the connection has ended") from None
-        writing.close()
+        coroutine.close()
         self.abort()
         raise RuntimeError("aiohttp waited inside a write, so a check and its write are no longer one step")
 
     async def receive(self) -> bytes:
-        """Wait for the next frame. Raises LinkEnded when there will be none."""
+        """Wait for the next frame and return it. Raises LinkEnded at the end of the connection."""
         try:
             message = await self._socket.receive()
-        except Exception as error:  # noqa: BLE001 - aiohttp answers a ping by itself, and fails variously after a close
-            raise LinkEnded(Cause.LINK_FAILED, f"the link was cut: {_in_words(error)}") from None
+        except Exception as error:  # noqa: BLE001 - aiohttp answers a ping here, and raises various errors after a close
+            raise LinkEnded(Cause.LINK_FAILED, f"the link was cut: {_describe_error(error)}") from None
         if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
             return bytes(message.data)
         if message.type is WSMsgType.CLOSE:
@@ -135,16 +135,16 @@ class Connection:
         raise LinkEnded(Cause.LINK_FAILED, f"the link was cut{f': {failure}' if failure else ' without a farewell'}")
 
     def abort(self) -> None:
-        """End the connection now. What was not sent is thrown away, so that it cannot arrive later."""
+        """End the connection now. What was not sent is discarded, so that it cannot arrive later."""
         self._transport.abort()
 
     def release(self) -> None:
-        """Abort, and let go of everything."""
+        """Abort the connection and release everything that it holds."""
         self.abort()
         self._socket.release()
 
 
-async def _open(http: ClientSession, url: str, timeout_s: float) -> Connection:
+async def _open_websocket(http: ClientSession, url: str, timeout_s: float) -> Connection:
     host = URL(url).host
     try:
         async with asyncio.timeout(timeout_s):
@@ -153,44 +153,44 @@ async def _open(http: ClientSession, url: str, timeout_s: float) -> Connection:
     except TimeoutError:
         raise LinkEnded(Cause.LINK_FAILED, f"no connection to {host} within {timeout_s:.3g} s") from None
     except WSServerHandshakeError as error:
-        raise _refused_handshake(host, error) from None
+        raise _describe_refused_handshake(host, error) from None
     except ClientSSLError as error:
         detail = f"TLS with {host} failed, nothing was sent: {error}; check the address and the CA certificates"
         raise LinkEnded(Cause.TLS_FAILED, detail) from None
     except ClientConnectorDNSError as error:
         raise LinkEnded(Cause.NAME_NOT_RESOLVED, f"no connection to {host}: {error.os_error}") from None
-    except Exception as error:  # noqa: BLE001 - aiohttp asserts that nobody closes while it sets a connection up
-        raise LinkEnded(Cause.LINK_FAILED, f"no connection to {host}: {_in_words(error)}") from None
+    except Exception as error:  # noqa: BLE001 - aiohttp asserts that nothing closes the connection while it opens
+        raise LinkEnded(Cause.LINK_FAILED, f"no connection to {host}: {_describe_error(error)}") from None
 
 
-def _in_words(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return str(error) or f"it ended meanwhile ({type(error).__name__})"
 
 
-def _refused_handshake(host: str | None, error: WSServerHandshakeError) -> LinkEnded:
+def _describe_refused_handshake(host: str | None, error: WSServerHandshakeError) -> LinkEnded:
     detail = f"{host} answered the WebSocket handshake with HTTP {error.status}"
-    if error.status not in _NOT_NOW:
+    if error.status not in _HOLD_OFF_BY_STATUS_S:
         return LinkEnded(Cause.LINK_FAILED, detail)
-    said = error.headers.get("Retry-After", "") if error.headers is not None else ""
-    asked_s = retry_after_s(said, time.time())
-    hold_off_s = _NOT_NOW[error.status] if asked_s is None else asked_s
-    hold_off_s = min(max(hold_off_s, _HOLD_OFF_LEAST_S), _HOLD_OFF_MAX_S)
+    header = error.headers.get("Retry-After", "") if error.headers is not None else ""
+    asked_s = parse_retry_after(header, time.time())
+    hold_off_s = _HOLD_OFF_BY_STATUS_S[error.status] if asked_s is None else asked_s
+    hold_off_s = min(max(hold_off_s, _HOLD_OFF_MIN_S), _HOLD_OFF_MAX_S)
     return LinkEnded(Cause.LOGIN_REFUSED, f"{detail}; no further attempt there for {hold_off_s:.3g} s", hold_off_s)
 
 
-def retry_after_s(said: str, now_s: float) -> float | None:
-    """Read the header Retry-After, a number of seconds or a date; None when it says nothing that can be followed."""
-    if re.fullmatch(r"[0-9]{1,9}", said.strip(), re.ASCII):
-        return float(said)
-    at_s = parse_http_date(said)
-    return None if at_s is None else max(0.0, at_s - now_s)
+def parse_retry_after(header: str, unix_s: float) -> float | None:
+    """Return the seconds in the header Retry-After, which is a number or a date; None when it is neither."""
+    if re.fullmatch(r"[0-9]{1,9}", header.strip(), re.ASCII):
+        return float(header)
+    until_unix_s = parse_http_date(header)
+    return None if until_unix_s is None else max(0.0, until_unix_s - unix_s)
 
 
 @contextlib.asynccontextmanager
-async def connect(url: str, *, way: Way, timeout_s: float) -> AsyncIterator[Connection]:
+async def connect(url: str, *, network: NetworkSettings, timeout_s: float) -> AsyncIterator[Connection]:
     """Open a WebSocket and abort it at the end. Raises LinkEnded when it does not open within `timeout_s`."""
-    async with http_session(way, timeout=ClientTimeout(total=None), socket_class=_Socket) as http:
-        connection = await _open(http, url, timeout_s)
+    async with open_http_session(network, timeout=ClientTimeout(total=None), socket_class=_Socket) as http:
+        connection = await _open_websocket(http, url, timeout_s)
         try:
             yield connection
         finally:

@@ -1,4 +1,4 @@
-"""The key and the secret of an account, read anew each time, so that a rotated file is used without a restart."""
+"""The key and the secret of an account. They are read again each time, so a rotated file is used without a restart."""
 
 from pathlib import Path
 from typing import Final
@@ -8,13 +8,13 @@ from bridge.config.files import UnusableFile
 from bridge.errors import VenueUnreachable
 
 _last_usable: Final[dict[tuple[Path, Path], tuple[str, str]]] = {}
-"""By the paths of both files. A rotation that goes wrong must not end a session that is well."""
+"""Key and secret by the paths of their files. A rotation that fails must not end a healthy session."""
 
 
 def read_keys(account: Account) -> tuple[str, str]:
-    """Return key and secret as their files hold them, or as they last did while these cannot be used.
+    """Return key and secret from their files, or the last usable ones while a file cannot be used.
 
-    Raises VenueUnreachable when they never could.
+    Raises VenueUnreachable when there were never usable ones.
     """
     files = account.api_key_file, account.api_secret_file
     try:
@@ -28,7 +28,7 @@ def read_keys(account: Account) -> tuple[str, str]:
 
 
 def describe_key_problem(account: Account) -> str | None:
-    """Say which file of the account cannot be used and why; None when both can."""
+    """Return which file of the account cannot be used and why; None when both can."""
     for name in ("api_key", "api_secret"):
         try:
             getattr(account, name)

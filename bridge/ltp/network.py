@@ -1,4 +1,4 @@
-"""How every connection to the venue is made: TLS verified, no redirect, no cookie, HTTP/1.1, no proxy but a set one."""
+"""The settings of all connections to the venue: verified TLS, HTTP/1.1, no redirects, no cookies, only a set proxy."""
 
 import socket
 import ssl
@@ -19,31 +19,31 @@ from aiohttp import (
 
 from bridge.config import VenueAccess
 from bridge.errors import VenueUnreachable
-from bridge.ltp.names import Names
+from bridge.ltp.resolver import CachingResolver
 
 _REDIRECTS: Final = range(300, 400)
-_UNACKNOWLEDGED_MS: Final = 15_000
-_names: Final = Names()
-"""One for the process: an address that one connection found good is good for the others."""
+_TCP_USER_TIMEOUT_MS: Final = 15_000
+_resolver: Final = CachingResolver()
+"""One for the process: an address that one connection has reached is used by the others."""
 
 
-class Way(NamedTuple):
-    """How connections to the venue are made: with which TLS settings, and through which proxy."""
+class NetworkSettings(NamedTuple):
+    """The TLS settings and the proxy of connections to the venue."""
 
     tls: ssl.SSLContext
     proxy_url: str | None = None
 
 
-def way_to_venue(access: VenueAccess | None = None) -> Way:
-    """Read the settings, and the file of certificates that they may name. Raises OSError."""
+def load_network_settings(access: VenueAccess | None = None) -> NetworkSettings:
+    """Return the settings, with the certificates of the file that they may name. Raises OSError."""
     access = access or VenueAccess()
-    return Way(_tls_context(access.ca_file), access.proxy_url)
+    return NetworkSettings(_build_tls_context(access.ca_file), access.proxy_url)
 
 
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Build the TLS settings: certificate and host name verified, TLS 1.2 or newer.
+def _build_tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return TLS settings that verify certificate and host name, with TLS 1.2 or newer.
 
-    ALPN says HTTP/1.1 because the venue's load balancer does not upgrade to WebSocket over HTTP/2.
+    ALPN offers HTTP/1.1 only, because the venue's load balancer does not upgrade to WebSocket over HTTP/2.
     """
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -51,22 +51,22 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _tcp_socket(address: AddrInfoType) -> socket.socket:
+def _open_tcp_socket(address: AddrInfoType) -> socket.socket:
     family, kind, protocol, _, _ = address
-    made = socket.socket(family, kind, protocol)
-    made.setblocking(False)  # noqa: FBT003 - the standard library's signature
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    opened = socket.socket(family, kind, protocol)
+    opened.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_USER_TIMEOUT_MS)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        # What the peer does not take stays with us, where the gate before a write can see it, and not in the kernel.
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 1)
-    return made
+        # What the peer does not take stays in this process, not in the kernel: so the gate before a write can see it.
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 1)
+    return opened
 
 
-async def _check_answer(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+async def _check_response(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
     response = await send(request)
-    _names.proved((request.proxy or request.url).raw_host or "")
+    _resolver.mark_reachable((request.proxy or request.url).raw_host or "")
     if response.status in _REDIRECTS:
         response.close()
         raise VenueUnreachable(
@@ -76,20 +76,22 @@ async def _check_answer(request: ClientRequest, send: ClientHandlerType) -> Clie
     return response
 
 
-def http_session(
-    way: Way,
+def open_http_session(
+    network: NetworkSettings,
     *,
     timeout: ClientTimeout,
     socket_class: type[ClientWebSocketResponse[Any]] = ClientWebSocketResponse,
 ) -> ClientSession:
-    """Open a session that goes to the venue and nowhere else."""
+    """Return an HTTP session that connects as these settings say."""
     return ClientSession(
-        connector=TCPConnector(ssl=way.tls, socket_factory=_tcp_socket, resolver=_names, use_dns_cache=False),
+        connector=TCPConnector(
+            ssl=network.tls, socket_factory=_open_tcp_socket, resolver=_resolver, use_dns_cache=False
+        ),
         cookie_jar=DummyCookieJar(),
         headers={"User-Agent": "ltp-bridge"},
-        middlewares=(_check_answer,),
+        middlewares=(_check_response,),
         timeout=timeout,
-        proxy=way.proxy_url,
+        proxy=network.proxy_url,
         trust_env=False,
         ws_response_class=socket_class,
     )

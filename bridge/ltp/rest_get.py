@@ -1,6 +1,7 @@
-"""Signed GETs (LTP docs, Authentication): at one endpoint as long as it answers, and never more often than allowed."""
+"""Signed GET requests (LTP docs, Authentication) to one endpoint while it answers, within the rate limits."""
 
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -9,15 +10,16 @@ from aiohttp import ClientResponse, ClientTimeout
 from msgspec import Raw, Struct
 
 from bridge.config import Account, Endpoint
+from bridge.core.in_flight.ack_codes import ACCEPTED_CODES, RATE_CODES
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
 from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.ltp import codes, wire
 from bridge.ltp.http_date import parse_http_date
 from bridge.ltp.keys import read_keys
-from bridge.ltp.network import Way, http_session, way_to_venue
-from bridge.ltp.rest_pace import Family, Pace
-from bridge.ltp.signing import rest_signature, without_secrets
+from bridge.ltp.network import NetworkSettings, load_network_settings, open_http_session
+from bridge.ltp.rest_rate_limiter import LimitGroup, RestRateLimiter
+from bridge.ltp.signing import mask_secrets, rest_signature
 
 _log = structlog.get_logger()
 
@@ -25,52 +27,53 @@ TOTAL_TIMEOUT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 """A page of 1,000 rows has a quarter of it."""
-_OK: Final = range(200, 300)
-_SERVER_FAULT: Final = 500
-_TOO_MANY_REQUESTS: Final = frozenset({429, 100_429})
 _DATE_GRANULARITY_MS: Final = 1000
 
 
 class Route(NamedTuple):
-    """A path that can be asked, and the limit it counts against."""
+    """A path of REST, and the limit group of its requests."""
 
     path: str
-    family: Family
+    limit_group: LimitGroup
 
 
-class _Envelope(Struct):
+class _AnswerBody(Struct):
     code: Any = None
     message: Any = None
     msg: Any = None
     data: Raw = Raw(b"null")
 
 
-class _Silent(VenueUnreachable):
-    """Nothing came back that the venue itself has said: another endpoint may do better."""
+class EndpointUnavailable(VenueUnreachable):
+    """The endpoint gave no answer of the venue's: another endpoint may give one."""
 
 
 class SignedGet:
-    """One account's questions to the venue. Use it as a context manager; calls may run at the same time.
+    """The signed GET requests of one account. Use it as a context manager; calls may run at the same time.
 
-    A call raises VenueRefused for a coded answer that asking again does not change, and VenueUnreachable for everything
-    else that is not an answer: time-outs, 5xx, rate limits, and what cannot be understood.
+    A call raises VenueRefused for a coded refusal that a repetition does not change, and VenueUnreachable for every
+    other failure: time-outs, 5xx, rate limits, and answers that are not understood.
     """
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], account: Account, clock: Callable[[], Now], way: Way | None = None
+        self,
+        endpoints: Sequence[Endpoint],
+        account: Account,
+        clock: Callable[[], Now],
+        network: NetworkSettings | None = None,
     ) -> None:
         self._endpoints = tuple(endpoints)
         self._named = {endpoint.name: endpoint for endpoint in endpoints}
         self._endpoint = self._endpoints[0]
         self._account = account
         self._clock = clock
-        self._way = way or way_to_venue()
-        self._pace = Pace(clock)
+        self._network = network or load_network_settings()
+        self._rate_limiter = RestRateLimiter(clock)
         self.clock_reading: ClockReading | None = None
-        """What the last answer told of the venue's clock; None before the first, and when it did not say the time."""
+        """The reading of the venue's clock in the last answer; None before the first, and if that had no time."""
 
     async def __aenter__(self) -> Self:
-        self._http = http_session(self._way, timeout=ClientTimeout())
+        self._http = open_http_session(self._network, timeout=ClientTimeout())
         return self
 
     async def __aexit__(
@@ -79,50 +82,50 @@ class SignedGet:
         await self._http.close()
 
     def prefer(self, name: str) -> None:
-        """Ask the endpoint of this name first from now on."""
+        """Send requests to the endpoint of this name from now on."""
         self._endpoint = self._named[name]
 
     @property
     def slowed_limits(self) -> list[str]:
-        """Name the limits of which less is used than before the venue refused a request for its rate."""
-        return self._pace.slowed_limits
+        """The names of the limits of which the bridge uses less since the venue refused a request for its rate."""
+        return self._rate_limiter.slowed_limits
 
     async def get(self, route: Route, params: Mapping[str, str] | None = None) -> bytes:
-        """Ask, and return the bytes of the answer's `data`.
+        """Send a request and return the bytes of the answer's `data`.
 
-        Where an endpoint is silent, the next one is asked at once, and goes on being asked.
+        If the endpoint is unavailable, the next one gets this request at once, and all later ones.
         """
         endpoint = self._endpoint
         try:
-            return await self._ask(endpoint, route, params or {})
-        except _Silent as error:
-            second = self._leave(endpoint)
+            return await self._send_request(endpoint, route, params or {})
+        except EndpointUnavailable as error:
+            second = self._switch_from(endpoint)
             if second is endpoint:
                 raise
             _log.warning("rest.endpoint_silent", endpoint=endpoint.name, asking=second.name, detail=str(error))
         try:
-            return await self._ask(second, route, params or {})
-        except _Silent:
-            self._leave(second)
+            return await self._send_request(second, route, params or {})
+        except EndpointUnavailable:
+            self._switch_from(second)
             raise
 
     async def get_at(self, name: str, route: Route, timeout_s: float) -> bytes:
-        """Ask the endpoint of this name and no other, and return the bytes of the answer's `data`."""
-        within = ClientTimeout(total=timeout_s, connect=timeout_s)
-        return await self._ask(self._named[name], route, {}, within)
+        """Send a request to the endpoint of this name only, and return the bytes of the answer's `data`."""
+        time_limits = ClientTimeout(total=timeout_s, connect=timeout_s)
+        return await self._send_request(self._named[name], route, {}, time_limits)
 
-    def _leave(self, endpoint: Endpoint) -> Endpoint:
-        """Return the endpoint after this one, which is asked from now on unless another is already."""
+    def _switch_from(self, endpoint: Endpoint) -> Endpoint:
+        """Return the endpoint after this one. It gets the requests from now on, unless they go elsewhere already."""
         after = self._endpoints[(self._endpoints.index(endpoint) + 1) % len(self._endpoints)]
         if self._endpoint is endpoint:
             self._endpoint = after
         return after
 
-    async def _ask(
-        self, endpoint: Endpoint, route: Route, params: Mapping[str, str], within: ClientTimeout | None = None
+    async def _send_request(
+        self, endpoint: Endpoint, route: Route, params: Mapping[str, str], time_limits: ClientTimeout | None = None
     ) -> bytes:
-        within = within or ClientTimeout(total=TOTAL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
-        async with self._pace.slot(route.family):
+        time_limits = time_limits or ClientTimeout(total=TOTAL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        async with self._rate_limiter.slot(route.limit_group):
             key, secret = read_keys(self._account)
             nonce_s = self._clock().wall_ms // 1000
             signature = rest_signature(secret, params, nonce_s)
@@ -136,28 +139,28 @@ class SignedGet:
             url = endpoint.rest_url + route.path
             asked_boot_s = self._clock().boot_s
             try:
-                async with self._http.get(url, params=params, headers=headers, timeout=within) as response:
+                async with self._http.get(url, params=params, headers=headers, timeout=time_limits) as response:
                     answered_boot_s = self._clock().boot_s
-                    body = await _body(route.path, response)
+                    body = await _read_body(route.path, response)
             except TimeoutError:
-                limits = f"no connection within {within.connect:g} s or no answer within {within.total:g} s"
-                raise _Silent(f"GET {route.path}: {limits}") from None
+                limits = f"no connection within {time_limits.connect:g} s or no answer within {time_limits.total:g} s"
+                raise EndpointUnavailable(f"GET {route.path}: {limits}") from None
             except VenueUnreachable as error:
-                raise _Silent(str(error)) from None
-            except Exception as error:  # noqa: BLE001 - whatever the library makes of what came back, it is no answer
-                told = without_secrets(str(error), *secrets) or type(error).__name__
-                raise _Silent(f"GET {route.path}: {told}") from None
-        if response.status in _TOO_MANY_REQUESTS:
-            self._pace.refused(route.family)
+                raise EndpointUnavailable(str(error)) from None
+            except Exception as error:  # noqa: BLE001 - every error of the library means that there is no answer
+                detail = mask_secrets(str(error), *secrets) or type(error).__name__
+                raise EndpointUnavailable(f"GET {route.path}: {detail}") from None
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._rate_limiter.note_refusal(route.limit_group)
             raise VenueUnreachable(f"GET {route.path}: HTTP {response.status}")
-        code, envelope = _coded(route.path, response.status, body)
-        self.clock_reading = _clock_reading(response, asked_boot_s, answered_boot_s)
-        if code in _TOO_MANY_REQUESTS:
-            self._pace.refused(route.family)
-        return _data(route.path, code, envelope, secrets)
+        code, answer = _decode_answer(route.path, response.status, body)
+        self.clock_reading = _read_clock(response, asked_boot_s, answered_boot_s)
+        if code in RATE_CODES:
+            self._rate_limiter.note_refusal(route.limit_group)
+        return _unwrap_data(route.path, code, answer, secrets)
 
 
-async def _body(path: str, response: ClientResponse) -> bytes:
+async def _read_body(path: str, response: ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
@@ -166,32 +169,32 @@ async def _body(path: str, response: ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _clock_reading(response: ClientResponse, asked_boot_s: float, answered_boot_s: float) -> ClockReading | None:
+def _read_clock(response: ClientResponse, asked_boot_s: float, answered_boot_s: float) -> ClockReading | None:
     read_s = parse_http_date(response.headers.get("Date", ""))
     if read_s is None:
         return None
     return ClockReading(asked_boot_s, answered_boot_s, read_s * 1000, granularity_ms=_DATE_GRANULARITY_MS)
 
 
-def _coded(path: str, status: int, body: bytes) -> tuple[int, _Envelope]:
-    """Open the venue's envelope."""
-    if status >= _SERVER_FAULT:
-        raise _Silent(f"GET {path}: HTTP {status}")
+def _decode_answer(path: str, status: int, body: bytes) -> tuple[int, _AnswerBody]:
+    """Return the code of an answer, and its fields. Raises EndpointUnavailable where there are none."""
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise EndpointUnavailable(f"GET {path}: HTTP {status}")
     try:
-        envelope = wire.read_json(body, _Envelope)
+        answer = wire.read_json(body, _AnswerBody)
     except wire.NOT_UNDERSTOOD as error:
-        raise _Silent(f"GET {path}: HTTP {status}, not the venue's JSON: {error}") from None
-    code = wire.number(envelope.code)
-    if code is None or (code in codes.SUCCESS and status not in _OK):
-        raise _Silent(f"GET {path}: HTTP {status} without a code that means something")
-    return code, envelope
+        raise EndpointUnavailable(f"GET {path}: HTTP {status}, not the venue's JSON: {error}") from None
+    code = wire.parse_number(answer.code)
+    if code is None or (code in ACCEPTED_CODES and not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES):
+        raise EndpointUnavailable(f"GET {path}: HTTP {status} without a code that means something")
+    return code, answer
 
 
-def _data(path: str, code: int, envelope: _Envelope, secrets: Sequence[str]) -> bytes:
-    """Take the data out of an answer, or raise what the answer means."""
-    if code in codes.SUCCESS:
-        return bytes(envelope.data)
-    reason = without_secrets(wire.text(envelope.message, envelope.msg), *secrets)
-    if codes.may_pass(code):
+def _unwrap_data(path: str, code: int, answer: _AnswerBody, secrets: Sequence[str]) -> bytes:
+    """Return the data of an answer. Raises VenueRefused or VenueUnreachable for a refusal."""
+    if code in ACCEPTED_CODES:
+        return bytes(answer.data)
+    reason = mask_secrets(wire.first_text(answer.message, answer.msg), *secrets)
+    if codes.is_transient(code):
         raise VenueUnreachable(f"GET {path}: the venue answered {code}: {reason}")
-    raise VenueRefused(code, reason, codes.advice(code))
+    raise VenueRefused(code, reason, codes.find_advice(code))

@@ -1,5 +1,6 @@
 """Lists that come in pages while they change."""
 
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Final
 
@@ -13,16 +14,16 @@ Count = int | Annotated[str, Meta(pattern=r"^[0-9]{1,9}$")]
 
 PAGE_SIZE: Final = 1000
 PAGES_MAX: Final = 100
-ROWS_MAX: Final = 10_000
-"""So many rows may stand in one answer."""
+ANSWER_ROWS_MAX: Final = 10_000
+"""The most rows in one answer."""
 LIST_ROWS_MAX: Final = PAGES_MAX * PAGE_SIZE
-"""So many rows one reading of a list may have."""
+"""The most rows in one reading of a list."""
 READINGS_MAX: Final = 3
 _READING_BITS: Final = 2
 _BYTES_BITS: Final = 14
 _BYTES_MASK: Final = (1 << _BYTES_BITS) - 1
-AT_A_TIME: Final = 100
-"""Rows that are handed over together; then whoever else waits has a turn: a long list must not hold the session up."""
+ROWS_PER_BATCH: Final = 100
+"""The rows that are yielded together. Other tasks run between two batches: a long list does not block the session."""
 
 
 class Page(Struct, rename="camel"):
@@ -34,81 +35,86 @@ class Page(Struct, rename="camel"):
 
     @property
     def total(self) -> int | None:
-        """How many rows all pages hold; None where that is not told."""
-        return wire.number(self.total_size)
+        """The number of rows on all pages; None if the page does not say."""
+        return wire.parse_number(self.total_size)
 
     @property
     def is_too_long(self) -> bool:
-        """Whether it says twice that there are more rows than may be read."""
+        """Whether both the number of pages and the number of rows exceed what may be read."""
         return int(self.page_num) > PAGES_MAX and (self.total or 0) > LIST_ROWS_MAX
 
     def is_last(self, number: int) -> bool:
-        """Whether no page follows. A short page alone proves nothing: the venue may give fewer rows than asked for."""
+        """Return whether no page follows. A short page proves nothing: the venue may send fewer rows than requested."""
         return not self.rows or number >= int(self.page_num)
 
 
-class Listing:
-    """What several readings of one list have met. Of a row only its name and time are kept, packed."""
+def split_batches(rows: Sequence[Raw]) -> Iterator[Sequence[Raw]]:
+    """Return the rows of one answer in batches of ROWS_PER_BATCH."""
+    return (rows[at : at + ROWS_PER_BATCH] for at in range(0, len(rows), ROWS_PER_BATCH))
+
+
+class PagedList:
+    """The rows that several readings of one list have returned. Only digests of their keys and their times are kept."""
 
     def __init__(self) -> None:
         self._known = PackedNumbers()
-        """When each row was last changed, a few bits of a digest of its bytes, and in which reading it was last met."""
+        """By a digest of the key: when the row last changed, some bits of a digest of its bytes, its last reading."""
         self._reading = -1
         self._totals: list[int] = []
-        self._met = 0
-        self._taken = 0
+        self._distinct = 0
+        self._rows = 0
 
-    def begin(self) -> None:
+    def begin_reading(self) -> None:
         """Begin another reading."""
         self._reading += 1
         self._totals.clear()
-        self._met = 0
-        self._taken = 0
+        self._distinct = 0
+        self._rows = 0
 
-    def page(self, total: int | None) -> None:
-        """Note that a page said how many rows there are; None where it did not."""
+    def note_total(self, total: int | None) -> None:
+        """Note the number of rows that a page names; None if it names none."""
         if total is not None:
             self._totals.append(total)
 
-    def note(self, row: Row) -> bool:
-        """Note a row; return whether it tells more than those of the same thing before it.
+    def note_row(self, row: Row) -> bool:
+        """Note a row. Returns whether it is newer than the earlier rows with its key.
 
-        Of two that are as new the later one counts.
+        Of two different rows with the same time the later one is the newer.
         """
-        return self._is_news(digest(row.key), row.updated_ms << _BYTES_BITS | digest(row.raw) & _BYTES_MASK)
+        return self._note_version(digest(row.key), row.updated_at_ms << _BYTES_BITS | digest(row.raw) & _BYTES_MASK)
 
     def note_unreadable(self, raw: bytes) -> bool:
-        """Note a row that was not understood; return whether it is a new one."""
-        return self._is_news(digest(raw), 0)
+        """Note a row that was not understood. Returns whether it was not noted before."""
+        return self._note_version(digest(raw), 0)
 
-    def _is_news(self, name: int, told: int) -> bool:
-        self._taken += 1
+    def _note_version(self, name: int, version: int) -> bool:
+        self._rows += 1
         known = self._known.get(name)
         if known is None:
-            self._met += 1
-            self._known.put(name, told << _READING_BITS | self._reading)
+            self._distinct += 1
+            self._known.put(name, version << _READING_BITS | self._reading)
             return True
-        known_told, last_reading = known >> _READING_BITS, known & ((1 << _READING_BITS) - 1)
-        self._met += last_reading != self._reading
-        is_news = known_told != told and told >> _BYTES_BITS >= known_told >> _BYTES_BITS
-        self._known.put(name, (told if is_news else known_told) << _READING_BITS | self._reading)
-        return is_news
+        known_version, last_reading = known >> _READING_BITS, known & ((1 << _READING_BITS) - 1)
+        self._distinct += last_reading != self._reading
+        is_newer = known_version != version and version >> _BYTES_BITS >= known_version >> _BYTES_BITS
+        self._known.put(name, (version if is_newer else known_version) << _READING_BITS | self._reading)
+        return is_newer
 
     @property
     def missing(self) -> int:
-        """How many rows fewer came in this reading than there are, by a count that was the same on every page."""
-        return max(0, self._totals[0] - self._taken) if len(set(self._totals)) == 1 else 0
+        """The rows that this reading lacks, by a total that was the same on every page."""
+        return max(0, self._totals[0] - self._rows) if len(set(self._totals)) == 1 else 0
 
-    def is_whole(self, *, only_grows: bool) -> bool:
-        """Whether this reading can have missed no row that was listed all the while, where the newest stand first.
+    def is_complete(self, *, only_grows: bool) -> bool:
+        """Return whether this reading has every row that was in the list all the time. The newest rows stand first.
 
-        A row that is added pushes others to a later page, where they come twice. A row that goes pulls others to a page
-        that was read already: then fewer were met than there should be, or their number changed. One page is one
-        moment, and has as many rows as it says there are.
+        A row that is added moves others to a later page, where they are read twice. A row that is removed moves others
+        to a page that was already read: then there are fewer rows than the total, or the total changed. A single page
+        is read at one moment, and has as many rows as it says.
         """
-        totals, met = self._totals, self._met
+        totals, distinct = self._totals, self._distinct
         if len(totals) <= 1:
             return not self.missing
         if only_grows:
-            return met >= totals[0] and all(one <= other for one, other in pairwise(totals))
-        return met >= totals[-1] and len(set(totals)) == 1
+            return distinct >= totals[0] and all(one <= other for one, other in pairwise(totals))
+        return distinct >= totals[-1] and len(set(totals)) == 1

@@ -1,12 +1,12 @@
-"""REST rows, turned into what the venue pushes about the same fact.
+"""Conversion of REST rows into the pushes about the same facts.
 
 LTP docs, Query Order, Order History, Executions, Position, Assets and Account, against User Data Overview and the pages
-of the channels. Every value keeps the venue's own text, and a field that nobody here knows stays: only what REST has
-and the push has not is dropped, and what the two write differently is written as the push writes it.
+of the channels. Every value keeps the venue's own text, and unknown fields stay. A field that only REST has is dropped,
+and a value that the two write differently is written as in the push.
 """
 
 from collections.abc import Hashable, Iterable
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 from bridge.contract.pushes import AssetPush, MarginCallPush, OrderPush, PositionPush, TradePush
 from bridge.core.odd_fields import decode_fields, decode_push
 from bridge.core.orders import milliseconds
+from bridge.core.rest_rows import OrderRow, TradeRow
 
 _Fields = dict[str, Raw]
 
@@ -27,90 +28,91 @@ _ORDER_TEXTS: Final = (
     *("tpTriggerPrice", "tpTriggerType", "tpPrice", "slTriggerPrice", "slTriggerType", "slPrice"),
     *("action", "actionMsg", "cancelType", "amendType"),
 )
-"""Null in REST where the push has an empty text."""
+"""Fields that are null in REST and an empty text in the push."""
 _ORDER_AMOUNTS: Final = (
     *("quoteOrderQty", "executedQty", "executedAmount", "executedAvgPrice"),
     *("lastExecutedQty", "lastExecutedPrice", "lastExecutedAmount", "fee", "rebate", "borrowAmount"),
 )
-"""Null or empty in REST where the push has 0."""
+"""Fields that are null or empty in REST and 0 in the push."""
 _FEE_SPLIT: Final = ("fee", "feeCoin", "rebate", "rebateCoin")
 _TRADE_ONLY_REST: Final = ("algoOrderId", "tradeSource")
 _TRADE_TEXTS: Final = ("clientOrderId", "tradingFeeCoin")
 
 
-def _text(fields: _Fields, name: str) -> str:
-    """Return a value's text, without quotes; empty where the field is missing, null or no single value."""
+def _text_of(fields: _Fields, name: str) -> str:
+    """Return the text of a field, without quotes; empty if the field is missing, null or no single value."""
     token = bytes(fields.get(name, _NULL))
     if token.startswith(b'"'):
         return msgspec.json.decode(token.decode(errors="replace"), type=str)
     return "" if token == b"null" or token[:1] in b"[{" else token.decode()
 
 
-def _quoted(text: str) -> Raw:
+def _quote(text: str) -> Raw:
     return Raw(msgspec.json.encode(text))
 
 
-def _drop(fields: _Fields, names: Iterable[str]) -> None:
+def _drop_fields(fields: _Fields, names: Iterable[str]) -> None:
     for name in names:
         fields.pop(name, None)
 
 
-def _fill(fields: _Fields, names: Iterable[str], value: Raw, blanks: tuple[Raw, ...] = (_NULL,)) -> None:
+def _fill_blanks(fields: _Fields, names: Iterable[str], value: Raw, blanks: tuple[Raw, ...] = (_NULL,)) -> None:
     for name in names:
         if fields.get(name) in blanks:
             fields[name] = value
 
 
-def _number_to_text(fields: _Fields, names: Iterable[str]) -> None:
+def _number_to_text_of(fields: _Fields, names: Iterable[str]) -> None:
     for name in names:
         if bytes(fields.get(name, _NULL))[:1] in b"-0123456789":
-            fields[name] = _quoted(_text(fields, name))
+            fields[name] = _quote(_text_of(fields, name))
 
 
 def order_as_pushed(row: bytes) -> bytes:
-    """Turn an order of `/order`, `/orders` or the histories into the `Orders` push of it."""
+    """Return the `Orders` push of an order of `/order`, `/orders` or the histories."""
     fields = decode_fields(row)
-    _drop(fields, _ORDER_ONLY_REST)
+    _drop_fields(fields, _ORDER_ONLY_REST)
     for name in _ORDER_NOT_IN_HISTORY:
         fields.setdefault(name, _EMPTY)
-    _fill(fields, _ORDER_TEXTS, _EMPTY)
-    _fill(fields, _ORDER_AMOUNTS, _ZERO, (_NULL, _EMPTY))
-    _number_to_text(fields, ("leverage",))
+    _fill_blanks(fields, _ORDER_TEXTS, _EMPTY)
+    _fill_blanks(fields, _ORDER_AMOUNTS, _ZERO, (_NULL, _EMPTY))
+    _number_to_text_of(fields, ("leverage",))
     return msgspec.json.encode(fields)
 
 
 def trade_as_pushed(row: bytes) -> bytes:
-    """Turn an execution into the `Trades` push of it.
+    """Return the `Trades` push of an execution.
 
-    The venue has announced that `tradingFee` will go. Without it the split stays as it is; where nothing is rebated, it
-    is the fee. What part of a rebate an execution is paid, nobody has documented: then there is none.
+    The venue has announced that it will remove `tradingFee`. Without it `fee` and `rebate` stay as they are. If there
+    is no rebate, `tradingFee` is `fee`. With a rebate there is no `tradingFee`, because it is not documented which part
+    of the rebate belongs to an execution.
     """
     fields = decode_fields(row)
-    _drop(fields, _TRADE_ONLY_REST)
-    if _text(fields, "tradingFee"):
-        if not _text(fields, "tradingFeeCoin"):
-            fields["tradingFeeCoin"] = _quoted(_text(fields, "feeCoin") or _text(fields, "rebateCoin"))
-        _drop(fields, _FEE_SPLIT)
-    elif _text(fields, "fee") and not _text(fields, "rebate").strip("0."):
-        fields["tradingFee"], fields["tradingFeeCoin"] = fields["fee"], _quoted(_text(fields, "feeCoin"))
-        _number_to_text(fields, ("tradingFee",))
-    _fill(fields, _TRADE_TEXTS, _EMPTY)
+    _drop_fields(fields, _TRADE_ONLY_REST)
+    if _text_of(fields, "tradingFee"):
+        if not _text_of(fields, "tradingFeeCoin"):
+            fields["tradingFeeCoin"] = _quote(_text_of(fields, "feeCoin") or _text_of(fields, "rebateCoin"))
+        _drop_fields(fields, _FEE_SPLIT)
+    elif _text_of(fields, "fee") and not _text_of(fields, "rebate").strip("0."):
+        fields["tradingFee"], fields["tradingFeeCoin"] = fields["fee"], _quote(_text_of(fields, "feeCoin"))
+        _number_to_text_of(fields, ("tradingFee",))
+    _fill_blanks(fields, _TRADE_TEXTS, _EMPTY)
     return msgspec.json.encode(fields)
 
 
 def position_as_pushed(row: bytes) -> bytes:
-    """Turn a position into the `Positions` push of it; REST leaves its exchange to the symbol."""
+    """Return the `Positions` push of a position; in REST only its symbol names the exchange."""
     fields = decode_fields(row)
-    _drop(fields, ("tpslOrder",))
-    if not _text(fields, "exchangeType"):
-        fields["exchangeType"] = _quoted(_text(fields, "sym").split("_", 1)[0])
+    _drop_fields(fields, ("tpslOrder",))
+    if not _text_of(fields, "exchangeType"):
+        fields["exchangeType"] = _quote(_text_of(fields, "sym").split("_", 1)[0])
     return msgspec.json.encode(fields)
 
 
 def risk_as_pushed(row: bytes) -> bytes:
-    """Turn an exchange account's risk into a `MarginCall` push of it, whose ids and times are text."""
+    """Return the `MarginCall` push of an exchange account's risk; its ids and times are text."""
     fields = decode_fields(row)
-    _number_to_text(fields, ("portfolioId", "userId", "createAt", "updateAt"))
+    _number_to_text_of(fields, ("portfolioId", "userId", "createAt", "updateAt"))
     return msgspec.json.encode(fields)
 
 
@@ -119,69 +121,19 @@ class Row(Protocol):
 
     @property
     def key(self) -> Hashable:
-        """What it is a row of: of two with one key, the newer counts."""
+        """What the row is about; of two rows with one key the newer counts."""
 
     @property
     def raw(self) -> bytes:
-        """What the push of it would say."""
+        """The push of the row."""
 
     @property
-    def updated_ms(self) -> int:
-        """When it was last changed; 0 where the row does not say."""
-
-    @classmethod
-    def read(cls, row: bytes) -> Self:
-        """Read what REST says. Raises what msgspec raises for what is not understood."""
-
-
-class OrderRow(Struct, frozen=True):
-    """An order as REST tells it; `raw` is in the shape of the push."""
-
-    order: OrderPush
-    raw: bytes
-
-    @property
-    def key(self) -> Hashable:
-        """The order's name; one that was refused may have none (LTP docs, Query Order)."""
-        return str(self.order.order_id) or self.order.client_order_id or self.raw
-
-    @property
-    def updated_ms(self) -> int:
-        """When the order was last changed."""
-        return milliseconds(self.order.update_at)
-
-    @classmethod
-    def read(cls, row: bytes) -> Self:
-        """Read an order."""
-        return cls(*decode_push(order_as_pushed(row), OrderPush))
-
-
-class TradeRow(Struct, frozen=True):
-    """An execution as REST tells it; `raw` is in the shape of the push."""
-
-    trade: TradePush
-    raw: bytes
-
-    @property
-    def key(self) -> Hashable:
-        """The venue's identity of the execution, and what tells two of one identity apart."""
-        trade = self.trade
-        of_order = trade.exchange_type, trade.sym, str(trade.order_id), str(trade.transaction_id)
-        return *of_order, str(trade.create_at), str(trade.quantity), str(trade.price), trade.side
-
-    @property
-    def updated_ms(self) -> int:
-        """When it happened: it never changes."""
-        return milliseconds(self.trade.create_at)
-
-    @classmethod
-    def read(cls, row: bytes) -> Self:
-        """Read an execution."""
-        return cls(*decode_push(trade_as_pushed(row), TradePush))
+    def updated_at_ms(self) -> int:
+        """When it last changed, in Unix ms; 0 if the row does not say."""
 
 
 class AssetRow(Struct, frozen=True):
-    """A coin's balance as REST tells it, which is how it is pushed too."""
+    """The balance of a coin; REST and the push have the same shape."""
 
     asset: AssetPush
     raw: bytes
@@ -192,21 +144,31 @@ class AssetRow(Struct, frozen=True):
         return self.asset.exchange_type, self.asset.coin
 
     @property
-    def updated_ms(self) -> int:
-        """When the balance last changed."""
+    def updated_at_ms(self) -> int:
+        """When the balance last changed, in Unix ms."""
         return milliseconds(self.asset.update_at)
 
-    @classmethod
-    def read(cls, row: bytes) -> Self:
-        """Read a balance."""
-        return cls(*decode_push(row, AssetPush))
+
+def read_order(row: bytes) -> OrderRow:
+    """Return an order. Raises NOT_UNDERSTOOD, as the functions below do."""
+    return OrderRow(*decode_push(order_as_pushed(row), OrderPush))
+
+
+def read_trade(row: bytes) -> TradeRow:
+    """Return an execution."""
+    return TradeRow(*decode_push(trade_as_pushed(row), TradePush))
+
+
+def read_asset(row: bytes) -> AssetRow:
+    """Return the balance of a coin."""
+    return AssetRow(*decode_push(row, AssetPush))
 
 
 def read_position(row: bytes) -> bytes:
-    """Return a position's push. Raises what msgspec raises for what is not understood."""
+    """Return the push of a position."""
     return decode_push(position_as_pushed(row), PositionPush)[1]
 
 
 def read_risk(row: bytes) -> bytes:
-    """Return an exchange account's risk as its push. Raises what msgspec raises for what is not understood."""
+    """Return the push of an exchange account's risk."""
     return decode_push(risk_as_pushed(row), MarginCallPush)[1]

@@ -1,90 +1,82 @@
-"""One logged-in session, kept alive for ever: connect, log in, read, and begin again when it ends.
+"""One logged-in session, kept open until it is stopped: connect, log in, read, and begin again after each end.
 
-There is never more than one, so no command can go to two endpoints: a change of the endpoint is an end like any other.
+There is never more than one connection, so no command can go to two endpoints. A change of the endpoint is an end of
+the session like any other.
 """
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
-from msgspec import structs
-
-from bridge.config import Account, Endpoint, Timing
+from bridge.config import Account, Timing
 from bridge.contract.session import Cause
 from bridge.core.backoff import full_jitter
-from bridge.core.endpoints import EndpointSelector
-from bridge.core.login_refusals import KeyCheck, LoginRefusals
 from bridge.core.now import Now
 from bridge.core.records import InvalidFrame, Received
+from bridge.core.session_listener import SessionListener
 from bridge.core.skew import ClockReading
 from bridge.errors import LoginRefused, VenueUnreachable
-from bridge.ltp import codes, wire
-from bridge.ltp.connection import LinkEnded
-from bridge.ltp.failover import Probe, begin_choice, wait_for_preferred
-from bridge.ltp.keys import read_keys
-from bridge.ltp.link import Ending, Link
-from bridge.ltp.listener import Listener
-from bridge.ltp.network import Way, way_to_venue
+from bridge.ltp import codes
+from bridge.ltp.failover import EndpointSelector, RestProbe, wait_for_failback
+from bridge.ltp.link import Disconnect, Link
+from bridge.ltp.login_refusals import KeyCheck, LoginRefusals
+from bridge.ltp.logins import Logins
+from bridge.ltp.network import NetworkSettings
 from bridge.ltp.protocol import LoggedIn
-from bridge.ltp.signing import login_signature, without_secrets
 
 BACKOFF_BASE_S: Final = 0.5
-_LOOK_S: Final = 1.0
-"""How often the files of the key are looked at while no login is tried."""
 STABLE_S: Final = 60.0
-"""A session that lived this long makes earlier failures forgotten: the next attempt comes quickly."""
+"""After a session that lived for this long, earlier failures no longer count: the next attempt comes soon."""
+_KEY_FILES_PERIOD_S: Final = 1.0
+"""The time between two readings of the key's files while no login is tried."""
 
-CheckKey = Callable[[], Awaitable[KeyCheck]]
-"""What the venue's REST says about the account's key. It does not raise, and it ends in time."""
+
+class SessionSettings(NamedTuple):
+    """What a session works with.
+
+    A refused login is final after `login_attempts_max` refusals in a row, once they have lasted for `login_give_up_s`.
+    `other_login_boot_s` is when another program may last have logged in with the same key, in CLOCK_BOOTTIME seconds;
+    the session's own logins keep `login_spacing_s` from it.
+    """
+
+    account: Account
+    timing: Timing
+    network: NetworkSettings
+    login_attempts_max: int
+    other_login_boot_s: float = -math.inf
 
 
 class Session:
-    """The session of one account, at one of the endpoints, the first of which is preferred.
+    """The session of one account, at the endpoint that `endpoints` selects.
 
-    Without a `probe` it stays where it is while that goes well; without a `check_key` no refusal of a login is final.
+    Without `rest` it does not return to the preferred endpoint while the other one works, and no refusal is final.
 
-    `choice` is what the sessions before this one have learned of the endpoints.
-
-    `other_login_at` is when somebody else may last have logged in with the same key; ours keep their distance from it.
-
-    A caller that awaits nothing between `ready_to_write` and `send` has one step: nothing else runs in between.
+    A caller that awaits nothing between `ready_to_write` and `send` makes both in one step: nothing else runs between.
     """
 
     def __init__(
         self,
+        settings: SessionSettings,
+        endpoints: EndpointSelector,
+        listener: SessionListener,
         *,
-        endpoints: Sequence[Endpoint],
-        account: Account,
-        timing: Timing,
-        login_attempts_max: int,
-        listener: Listener,
         clock: Callable[[], Now],
         random: Callable[[], float],
-        way: Way | None = None,
-        choice: EndpointSelector | None = None,
-        probe: Probe | None = None,
-        check_key: CheckKey | None = None,
-        other_login_at: float = -math.inf,
+        rest: RestProbe | None = None,
     ) -> None:
+        self._timing = timing = settings.timing
+        self._network = settings.network
         self._endpoints = endpoints
-        self._endpoint = endpoints[0]
-        self._choice = choice or begin_choice(endpoints, timing)
-        self._probe = probe
-        self._check_key = check_key
-        self._account = account
-        self._timing = timing
-        self._refusals = LoginRefusals(proven_max=login_attempts_max, proven_for_s=timing.login_give_up_s)
+        self._endpoint = endpoints.current
         self._listener = listener
         self._clock = clock
         self._random = random
-        self._way = way or way_to_venue()
+        self._rest = rest
+        self._logins = Logins(settings.account, timing, settings.other_login_boot_s)
+        self._refusals = LoginRefusals(proven_max=settings.login_attempts_max, give_up_s=timing.login_give_up_s)
         self._link: Link | None = None
-        self._login_pending = False
-        self._next_login_at = other_login_at + timing.login_spacing_s
-        self._last_timestamp_s = 0
-        self._keys: tuple[str, str] | None = None
-        self._secrets: tuple[str, ...] = ()
+        self._earlier_frame_boot_s = -math.inf
         self._clock_reading: ClockReading | None = None
 
     @property
@@ -93,17 +85,17 @@ class Session:
         return self._link is not None and self._link.logged_in
 
     @property
-    def heard_boot_s(self) -> float:
-        """When the last frame came, a pong included, on the clock that never steps; before all time without one."""
-        return self._link.heard_boot_s if self._link is not None else -math.inf
+    def last_frame_boot_s(self) -> float:
+        """When the last frame came, a pong included, in CLOCK_BOOTTIME seconds; minus infinity before the first."""
+        return max(self._earlier_frame_boot_s, self._link.last_frame_boot_s if self._link is not None else -math.inf)
 
     def ready_to_write(self, now: Now) -> bool:
-        """Whether a command may be written: logged in, pings answered, nothing unsent."""
+        """Return whether a command may be written: logged in, pings answered, nothing unsent."""
         return self._link is not None and self._link.ready_to_write(now)
 
     def login_due(self, now: Now) -> bool:
-        """Whether another login with the same key would keep its distance from the last."""
-        return not self._login_pending and now.boot_s >= self._next_login_at
+        """Return whether another login with the same key would keep its distance from the last one."""
+        return self._logins.is_due(now)
 
     async def send(self, frame: bytes) -> None:
         """Write a frame. It is with the transport before anything else runs.
@@ -115,192 +107,157 @@ class Session:
         self._link.write(frame)
 
     def drop(self, cause: Cause, detail: str) -> None:
-        """End the connection now, with what it has buffered. `run` tells the listener and connects again."""
+        """End the connection now and discard what it has buffered. `run` informs the listener and connects again."""
         if self._link is not None:
-            self._link.end(Ending(cause, detail))
+            self._link.end(Disconnect(cause, detail))
 
     async def run(self) -> None:
-        """Keep the session until cancelled.
-
-        Raises LoginRefused when the venue's REST has refused the key as well, at `login_attempts_max` refused logins
-        in a row and for `login_give_up_s`.
-        """
-        work = [asyncio.create_task(self._keep())]
-        if self._probe is not None and len(self._endpoints) > 1:
-            work.append(asyncio.create_task(self._watch_preferred(self._probe)))
+        """Keep the session until cancelled. Raises LoginRefused when a refusal of the login is final."""
+        tasks = [asyncio.create_task(self._keep_session())]
+        if self._rest is not None and self._endpoints.has_choice:
+            tasks.append(asyncio.create_task(self._watch_preferred(self._rest)))
         try:
-            await asyncio.gather(*work)
+            await asyncio.gather(*tasks)
         finally:
-            for task in work:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
-
-    async def _keep(self) -> None:
-        attempt = 0
-        self._choice.resume()
-        await self._sleep_until(self._next_login_at)
-        while True:
-            lived_s, ending = await self._one_life()
-            if lived_s is not None:
-                self._refusals.logged_in()
-                attempt = 0 if lived_s >= STABLE_S else attempt
-            refusal = self._refusal(ending)
-            if refusal is not None and self._choice.return_refused(self._clock()):
-                await self._sleep_until(self._next_login_at)
-                continue
-            if refusal is not None and not codes.is_out_of_service(refusal.code):
-                await self._wait_after(refusal)
-                continue
-            cap_s = self._timing.reconnect_cap_s
-            delay_s = full_jitter(attempt, self._random(), base_s=BACKOFF_BASE_S, cap_s=cap_s, floor_s=0)
-            if self._changes_endpoint(lived_s, ending):
-                delay_s = 0.0  # it is the other one that earned the wait
-            attempt += 1
-            await self._sleep_until(max(self._clock().boot_s + delay_s, self._next_login_at))
-
-    async def _wait_after(self, refusal: LoginRefused) -> None:
-        """Wait for the next login after a refused one, or for a new key. Raises `refusal` when it is final."""
-        self._choice.refused()
-        check = KeyCheck.UNTOLD if self._check_key is None else await self._check_key()
-        now = self._clock()
-        if self._refusals.refused(check, now):
-            raise refusal
-        until = max(now.boot_s + self._refusals.wait_s(self._random()), self._next_login_at)
-        await self._sleep_until(until, unless=self._key_changed)
-        await self._sleep_until(self._next_login_at)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def wait_for_new_key(self) -> None:
         """Return when the account's files hold another key than the last login used."""
-        await self._sleep_until(math.inf, unless=self._key_changed)
+        await self._sleep_until(math.inf, unless=self._logins.has_new_key)
 
-    def _key_changed(self) -> bool:
-        try:
-            return read_keys(self._account) != self._keys
-        except VenueUnreachable:
-            return False  # it is being replaced
+    async def _keep_session(self) -> None:
+        attempt = 0
+        self._endpoints.restart_turn()
+        await self._sleep_until(self._logins.next_boot_s)
+        while True:
+            lived_s, end = await self._run_link()
+            if lived_s is not None:
+                self._refusals.note_login()
+                attempt = 0 if lived_s >= STABLE_S else attempt
+            refusal = self._describe_refusal(end)
+            if refusal is not None and self._endpoints.note_refused_return(self._clock()):
+                await self._sleep_until(self._logins.next_boot_s)
+                continue
+            if refusal is not None and not codes.is_out_of_service(refusal.code):
+                await self._wait_after_refusal(refusal)
+                continue
+            cap_s = self._timing.reconnect_cap_s
+            delay_s = full_jitter(attempt, self._random(), base_s=BACKOFF_BASE_S, cap_s=cap_s, floor_s=0)
+            if self._note_end_at_endpoint(lived_s, end):
+                delay_s = 0.0  # the wait belongs to the endpoint that was left
+            attempt += 1
+            await self._sleep_until(max(self._clock().boot_s + delay_s, self._logins.next_boot_s))
 
-    def _changes_endpoint(self, lived_s: float | None, ending: Ending) -> bool:
-        """Draw from an ending what it says about the endpoint. Returns whether the next attempt is due at once."""
+    async def _wait_after_refusal(self, refusal: LoginRefused) -> None:
+        """Wait for the next login after a refused one, or for a new key. Raises `refusal` when it is final."""
+        self._endpoints.note_refused_login()
+        check = KeyCheck.INCONCLUSIVE if self._rest is None else await self._rest.check_key()
         now = self._clock()
-        if ending.cause is Cause.FAILED_BACK:
-            self._choice.fail_back(now)
+        if self._refusals.note_refusal(check, now):
+            raise refusal
+        until_boot_s = max(now.boot_s + self._refusals.next_wait_s(self._random()), self._logins.next_boot_s)
+        await self._sleep_until(until_boot_s, unless=self._logins.has_new_key)
+        await self._sleep_until(self._logins.next_boot_s)
+
+    def _note_end_at_endpoint(self, lived_s: float | None, end: Disconnect) -> bool:
+        """Note what an end says about the endpoint. Returns whether the next attempt is due at once."""
+        now = self._clock()
+        if end.cause is Cause.FAILED_BACK:
+            self._endpoints.fail_back(now)
             return True
         if lived_s is not None:
-            self._choice.lost(lived_s, now)
+            self._endpoints.note_lost_session(lived_s, now)
             return False
-        if ending.hold_off_s:
-            self._choice.hold_off(ending.hold_off_s, now)
-        elif ending.cause is Cause.LOGIN_REFUSED and ending.denied is None:
-            self._choice.refused()  # the key could not be read, which is no fault of the endpoint's
+        if end.hold_off_s:
+            self._endpoints.hold_off(end.hold_off_s, now)
+        elif end.cause is Cause.LOGIN_REFUSED and end.rejected is None:
+            self._endpoints.note_refused_login()  # the key could not be read: the endpoint did not cause that
             return False
-        return self._choice.failed(now)
+        return self._endpoints.note_failed_attempt(now)
 
-    async def _watch_preferred(self, probe: Probe) -> None:
-        """End a session that is not at the preferred endpoint when it may go back."""
-        preferred = self._endpoints[0]
+    async def _watch_preferred(self, rest: RestProbe) -> None:
+        """End a session that is not at the preferred endpoint when it may return there."""
         while True:
-            await wait_for_preferred(preferred, self._choice, probe, way=self._way, clock=self._clock)
+            await wait_for_failback(self._endpoints, rest, network=self._network, clock=self._clock)
             if self.logged_in:
-                self.drop(Cause.FAILED_BACK, f"{preferred.name} has been well for {self._timing.failback_stable_s:g} s")
+                preferred, stable_s = self._endpoints.preferred.name, self._timing.failback_stable_s
+                self.drop(Cause.FAILED_BACK, f"{preferred} has been well for {stable_s:g} s")
 
-    async def _one_life(self) -> tuple[float | None, Ending]:
-        """Live through one link. Returns for how long it was logged in, None if it never was, and how it ended."""
-        give_up_at = await self._choose_endpoint()
+    async def _run_link(self) -> tuple[float | None, Disconnect]:
+        """Run one link to its end. Returns for how long it was logged in, None if it never was, and why it ended."""
+        give_up_boot_s = await self._begin_attempt()
+        self._earlier_frame_boot_s = self.last_frame_boot_s
         self._link = link = Link(
             self._endpoint.ws_url,
-            way=self._way,
+            network=self._network,
             timing=self._timing,
             clock=self._clock,
-            give_up_at=give_up_at,
-            heard_boot_s=self.heard_boot_s,
-            login=self._login_frame,
-            tell=self._tell,
+            make_login=self._logins.make_frame,
+            on_event=self._on_event,
         )
         try:
-            ending = await link.live()
+            end = await link.run(give_up_boot_s)
         except asyncio.CancelledError:
-            if link.opened_at is not None:
-                self._tell_lost(link.ending or Ending(Cause.STOPPED, "the session was stopped"))
+            if link.logged_in_boot_s is not None:
+                self._report_loss(link.ended_by or Disconnect(Cause.STOPPED, "the session was stopped"))
             raise
         except Exception as error:
-            ending = link.ending or Ending(Cause.BRIDGE_FAILED, f"a mistake: {type(error).__name__}")
-            lived_s = None if link.opened_at is None else self._tell_lost(ending) - link.opened_at
-            self._changes_endpoint(lived_s, ending)  # the term after this one is to begin where that does not happen
+            end = link.ended_by or Disconnect(Cause.BRIDGE_FAILED, f"a mistake: {type(error).__name__}")
+            lived_s = None if link.logged_in_boot_s is None else self._report_loss(end) - link.logged_in_boot_s
+            self._note_end_at_endpoint(lived_s, end)  # the next term is to begin at an endpoint that does not cause it
             raise
         finally:
-            if self._login_pending:
-                self._login_answered(self._clock())
-        if link.opened_at is not None:
-            return self._tell_lost(ending) - link.opened_at, ending
-        refusal = self._refusal(ending)
-        detail = without_secrets(ending.detail, *self._secrets) if refusal is None else str(refusal)
-        if refusal is not None and self._choice.is_returning:
-            wait_s = self._choice.next_return_s
-            detail += f"; another endpoint has taken the key, and is used; the next return is made in {wait_s:g} s"
-        self._listener.attempt_failed(self._endpoint.name, ending.cause, detail, self._clock())
-        return None, ending
+            self._logins.note_end(self._clock())
+        if link.logged_in_boot_s is not None:
+            return self._report_loss(end) - link.logged_in_boot_s, end
+        self._report_failed_attempt(end)
+        return None, end
 
-    async def _choose_endpoint(self) -> float:
-        """Choose where the next attempt is made, and wait while none is wanted there; return when to give it up."""
+    async def _begin_attempt(self) -> float:
+        """Select the endpoint, wait while it is held off, and return when to give the attempt up."""
         while True:
-            give_up_at = self._choice.attempt(self._clock())
-            self._endpoint = self._endpoints[self._choice.current]
-            if self._choice.free_at <= self._clock().boot_s:
-                return give_up_at
-            await self._sleep_until(min(self._choice.free_at, give_up_at))
+            give_up_boot_s = self._endpoints.begin_attempt(self._clock())
+            self._endpoint = self._endpoints.current
+            if self._endpoints.held_off_until_boot_s <= self._clock().boot_s:
+                return give_up_boot_s
+            await self._sleep_until(min(self._endpoints.held_off_until_boot_s, give_up_boot_s))
 
-    def _login_frame(self, now: Now) -> bytes:
-        try:
-            key, secret = read_keys(self._account)
-        except VenueUnreachable as error:
-            raise LinkEnded(Cause.LOGIN_REFUSED, str(error)) from None
-        timestamp_s = now.wall_ms // 1000
-        if timestamp_s == self._last_timestamp_s:
-            timestamp_s += 1  # the same login twice could pass for a replay
-        self._last_timestamp_s = timestamp_s
-        self._login_pending = True
-        sign = login_signature(secret, timestamp_s)
-        self._keys = (key, secret)
-        self._secrets = (key, secret, sign)
-        return wire.encode_login(key, timestamp_s, sign)
-
-    def _login_answered(self, now: Now) -> None:
-        self._login_pending = False
-        self._next_login_at = now.boot_s + self._timing.login_spacing_s
-
-    def _tell(self, event: LoggedIn | ClockReading | Received, now: Now) -> None:
+    def _on_event(self, event: LoggedIn | ClockReading | Received, now: Now) -> None:
         match event:
             case LoggedIn():
-                self._login_answered(now)
+                self._logins.note_answer(now)
                 self._listener.logged_in(self._endpoint.name, now)
             case ClockReading():
                 self._clock_reading = event
                 self._listener.clock_read(event, now)
-            case InvalidFrame(frame):
-                # It is published whole; but a peer may send back what it was sent.
-                for secret in self._secrets:
-                    frame = frame.replace(secret.encode(), b"***")
-                self._listener.received(structs.replace(event, frame=frame), now)
+            case InvalidFrame():
+                self._listener.received(self._logins.mask_frame(event), now)
             case _:
                 self._listener.received(event, now)
 
-    def _tell_lost(self, ending: Ending) -> float:
+    def _report_loss(self, end: Disconnect) -> float:
+        """Inform the listener of the end of a logged-in session. Returns when, in CLOCK_BOOTTIME seconds."""
         now = self._clock()
-        detail = without_secrets(ending.detail, *self._secrets)
-        self._listener.lost(self._endpoint.name, ending.cause, detail, now)
+        self._listener.lost(self._endpoint.name, end.cause, self._logins.mask_text(end.detail), now)
         return now.boot_s
 
-    def _refusal(self, ending: Ending) -> LoginRefused | None:
-        if ending.denied is None:
-            return None
-        code = ending.denied.code
-        read = self._clock_reading
-        advice = [codes.advice(code), read.skew(self._clock()).in_words() if read is not None else ""]
-        reason = without_secrets(ending.denied.message, *self._secrets)
-        return LoginRefused(code, reason, "; ".join(filter(None, advice)))
+    def _report_failed_attempt(self, end: Disconnect) -> None:
+        refusal = self._describe_refusal(end)
+        detail = self._logins.mask_text(end.detail) if refusal is None else str(refusal)
+        if refusal is not None and self._endpoints.is_returning:
+            wait_s = self._endpoints.next_return_after_s
+            detail += f"; another endpoint has taken the key, and is used; the next return is made in {wait_s:g} s"
+        self._listener.attempt_failed(self._endpoint.name, end.cause, detail, self._clock())
 
-    async def _sleep_until(self, mono: float, *, unless: Callable[[], bool] | None = None) -> None:
-        while (left_s := mono - self._clock().boot_s) > 0:  # a sleep may end early by our clock
+    def _describe_refusal(self, end: Disconnect) -> LoginRefused | None:
+        if end.rejected is None:
+            return None
+        return self._logins.describe_refusal(end.rejected, self._clock_reading, self._clock())
+
+    async def _sleep_until(self, until_boot_s: float, *, unless: Callable[[], bool] | None = None) -> None:
+        while (left_s := until_boot_s - self._clock().boot_s) > 0:  # a sleep may end early by our clock
             if unless is not None and unless():
                 return
-            await asyncio.sleep(left_s if unless is None else min(left_s, _LOOK_S))
+            await asyncio.sleep(left_s if unless is None else min(left_s, _KEY_FILES_PERIOD_S))

@@ -11,7 +11,7 @@ from bridge.core.commands.claims import decode
 from bridge.core.records import Push
 from bridge.errors import TermEnded, VenueUnreachable
 from tests.support.one_account import ORDER_ID, cancel, order_push, place, replace
-from tests.support.outside import STOP_DEADLINE_S, Outside, Row, until
+from tests.support.outside import STOP_DEADLINE_S, Outside, order_row, until
 
 
 async def test_a_rebalance_that_ends_a_commit_does_not_end_the_term() -> None:
@@ -183,7 +183,7 @@ async def test_a_push_that_settles_a_place_lets_the_next_command_of_its_order_go
 async def test_a_replace_of_an_unknown_order_is_looked_up_until_it_expires() -> None:
     """A name nobody here knows is asked for at the venue; no answer is tried again, and not after the expiry."""
     outside = Outside()
-    outside.venue.orders["theirs"] = Row(order_push("theirs"))
+    outside.venue.orders["theirs"] = order_row(order_push("theirs"))
     async with outside.running():
         outside.group.write(replace("r1", clientOrderId="theirs"), replace("r2", clientOrderId="nobodys"))
         await until(lambda: outside.topics.outcomes("r1") == ["accepted"])

@@ -10,7 +10,7 @@ from bridge.contract.topics import Stream
 from bridge.core.records import Push
 from bridge.errors import RowNotUnderstood, VenueRefused, VenueUnreachable
 from tests.support.one_account import order_push, place, trade_push
-from tests.support.outside import Outside, Row, until
+from tests.support.outside import Outside, order_row, until
 
 HOUR_MS = 3_600_000
 REFUSED = VenueRefused(2003, "the key may not", "use another")
@@ -73,7 +73,7 @@ async def test_an_order_that_the_venue_refuses_to_speak_of_holds_no_other_up() -
 async def test_a_row_that_cannot_be_read_holds_no_sweep_up() -> None:
     """Places go, the gap closes and says so; only a whole list proves that something is over."""
     outside = Outside(rest_lag_s=0.2)
-    outside.venue.open, outside.venue.unreadable = [Row(msgspec.convert(order_push("mine"), OrderPush))], 1
+    outside.venue.open, outside.venue.unreadable = [order_row(msgspec.convert(order_push("mine"), OrderPush))], 1
     outside.venue.order_trouble = RowNotUnderstood("it is no order")
     async with outside.running():
         await outside.closed(1)
@@ -92,7 +92,7 @@ async def test_an_order_whose_push_is_overdue_is_asked_for(monkeypatch: pytest.M
         outside.group.write(place("p1"))
         await until(lambda: "91" in outside.venue.asked)
         outside.venue.order_trouble = None
-        outside.venue.orders["92"] = Row(msgspec.convert(order_push("mine", orderId="92"), OrderPush))
+        outside.venue.orders["92"] = order_row(msgspec.convert(order_push("mine", orderId="92"), OrderPush))
         outside.group.write(place("p2"))
         await until(lambda: any(record.stream is Stream.ORDERS for record in outside.topics.said()))
     assert outside.venue.asked.count("91") == outside.venue.asked.count("92") == 1

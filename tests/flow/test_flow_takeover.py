@@ -8,11 +8,11 @@ from bridge.contract import headers as names
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import CommitMetadata, decode, encode
-from bridge.core.records import CommandRecord, OutgoingRecord
+from bridge.core.records import CommandRecord, Committed, OutgoingRecord
 from bridge.core.replay import ReplayedResults
 from bridge.errors import ForeignMember
 from tests.support.one_account import place
-from tests.support.outside import Committed, Outside, Tail, until
+from tests.support.outside import Outside, Tail, until
 
 RESULT = Result(command_id="a", command_offset=3, outcome=Outcome.ACCEPTED, answered_at=1, action="place_order")
 

@@ -13,7 +13,7 @@ from bridge.core.replay import ReplayedStates
 from bridge.core.stream.sweep import ARCHIVE_REACH_MS
 from bridge.errors import VenueUnreachable
 from tests.support.one_account import ORDER_ID, cancel_all, order_push, place
-from tests.support.outside import Outside, Row, until
+from tests.support.outside import Outside, order_row, until
 
 WEEK_S = 8 * 24 * 3600
 
@@ -56,12 +56,12 @@ async def test_an_outage_longer_than_the_horizon_leaves_no_state_behind() -> Non
     outside = Outside(rest_lag_s=0.2, audit_period_s=0.3, skew_bound_s=0.1)
     now_ms = clock().wall_ms
     row = order_push("gtc", createAt=str(now_ms - 86_400_000), updateAt=str(now_ms))
-    outside.venue.open, outside.venue.orders[ORDER_ID] = [Row(row)], Row(row)
+    outside.venue.open, outside.venue.orders[ORDER_ID] = [order_row(row)], order_row(row)
     outside.venue.holdings = [position("0.25")]
     async with outside.running():
         await outside.closed(1)
     ended = msgspec.structs.replace(row, order_state="CANCELLED", update_at=str(now_ms + 1))
-    outside.venue.open, outside.venue.holdings, outside.venue.orders[ORDER_ID] = [], [], Row(ended)
+    outside.venue.open, outside.venue.holdings, outside.venue.orders[ORDER_ID] = [], [], order_row(ended)
     outside.let_pass(2 * 3600)
     async with outside.running():
         await until(lambda: len(outside.topics.session_events("gap.closed")) > 1)

@@ -14,7 +14,7 @@ from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.flow.venue_listener import ON_THE_WAY_S, VenueListener
 from tests.support.one_account import ORDER_ID, cancel, order_push, place
 from tests.support.one_recovery import OneRecovery
-from tests.support.outside import Outside, Row, Session, Topics, Venue, until
+from tests.support.outside import Outside, Session, Topics, Venue, order_row, until
 
 ASSET = b'{"exchangeType":"BINANCE","coin":"USDT","balance":"1"}'
 
@@ -28,7 +28,7 @@ async def test_places_wait_for_the_sweep() -> None:
     """While the venue does not tell the open orders the account is not ready and sends no place; then it is."""
     outside = Outside()
     outside.venue.rest_trouble = VenueUnreachable("HTTP 503")
-    outside.venue.open = [Row(order_push("theirs"))]
+    outside.venue.open = [order_row(order_push("theirs"))]
     async with outside.running(ready=False):
         outside.group.write(place("p1"))
         await until(lambda: outside.venue.swept == 1)
@@ -81,7 +81,7 @@ async def test_the_sweep_settles_what_a_cut_left_in_doubt() -> None:
     async with outside.running():
         outside.group.write(place("p1"), place("p2"))
         await until(lambda: len(outside.venue.written) == 2)
-        outside.venue.orders["p2"] = Row(order_push("p2", createAt=str(clock().wall_ms)))
+        outside.venue.orders["p2"] = order_row(order_push("p2", createAt=str(clock().wall_ms)))
         outside.venue.refused.add("p1")
         outside.venue.session.drop(Cause.LINK_FAILED, "cut")
         await until(lambda: outside.topics.outcomes("p2") == ["unknown", "accepted"])
@@ -99,7 +99,7 @@ async def test_a_gap_begins_at_the_oldest_event_that_is_not_durable() -> None:
         outside.venue.session.heard(asset_push())
         pending_boot_s = outside.topics.oldest_pending_boot_s()
         await asyncio.sleep(0.02)
-        outside.venue.session.heard_boot_s = clock().boot_s
+        outside.venue.session.last_frame_boot_s = clock().boot_s
         outside.venue.session.drop(Cause.LINK_FAILED, "cut")
         await until(lambda: len(outside.topics.session_events("gap.opened")) == 2)
         commits = len(outside.group.commits)
@@ -219,7 +219,7 @@ async def test_no_commit_says_that_a_time_to_come_is_durable(wrong_ms: int) -> N
     one.set_clock(wrong_ms)
     events.logged_in("az4", one.now)
     one.wait(30)
-    events.session.heard_boot_s = one.now.boot_s
+    events.session.last_frame_boot_s = one.now.boot_s
     one.set_clock(-wrong_ms)
     one.wait(5)
     assert events.durable_until_ms(one.now) == one.now.wall_ms - 6000
@@ -228,5 +228,5 @@ async def test_no_commit_says_that_a_time_to_come_is_durable(wrong_ms: int) -> N
     one.set_clock(-wrong_ms)
     one.wait(5)
     assert events.durable_until_ms(one.now) == one.now.wall_ms - 11_000
-    events.session.heard_boot_s = one.now.boot_s
+    events.session.last_frame_boot_s = one.now.boot_s
     assert events.durable_until_ms(one.now) == one.now.wall_ms - 6000

@@ -4,20 +4,21 @@ import pytest
 
 from bridge.app import clock
 from bridge.contract.session import Cause
+from bridge.core.rest_rows import OrderRow
 from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.flow import status_queries
 from tests.support.one_account import ORDER_ID, cancel, cancel_all, order_push, place, replace, trade_push
-from tests.support.outside import Outside, Row, until
+from tests.support.outside import Outside, order_row, until
 
 
-def _stamped(name: str, **fields: str) -> Row:
+def _stamped(name: str, **fields: str) -> OrderRow:
     at = str(clock().wall_ms)
-    return Row(order_push(name, createAt=at, updateAt=at, **fields))
+    return order_row(order_push(name, createAt=at, updateAt=at, **fields))
 
 
 async def _cancel_all_unheard(outside: Outside) -> None:
     """Write a cancel_orders whose answer never comes, while an older order is open."""
-    outside.venue.open = [Row(order_push("", orderId="7" * 16, createAt="1"))]
+    outside.venue.open = [order_row(order_push("", orderId="7" * 16, createAt="1"))]
     outside.venue.answer = None
     outside.group.write(cancel_all("ca"))
     await until(lambda: outside.venue.written)

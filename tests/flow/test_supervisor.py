@@ -9,10 +9,11 @@ import pytest
 from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.core.commands.claims import CommitMetadata, Origin, decode, encode
+from bridge.core.records import Committed
 from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost, TermEnded
 from bridge.flow.supervisor import Phase
 from tests.support.one_account import place
-from tests.support.outside import Committed, Outside, until
+from tests.support.outside import Outside, until
 
 
 async def test_a_standby_is_ready_and_stops_at_once() -> None:

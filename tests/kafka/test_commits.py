@@ -9,9 +9,10 @@ from aiokafka import errors as kafka_errors
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream
+from bridge.core.records import Committed
 from bridge.errors import CommitInterrupted, KafkaTrouble, TermEnded
 from bridge.kafka import aiokafka_internals
-from bridge.kafka.membership import Committed, Membership
+from bridge.kafka.membership import Membership
 
 Members = Callable[..., Membership]
 MakeTopics = Callable[..., Awaitable[None]]

@@ -9,8 +9,9 @@ from aiokafka.errors import CommitFailedError
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream
+from bridge.core.records import Committed
 from bridge.errors import TermEnded
-from bridge.kafka.membership import Committed, Membership
+from bridge.kafka.membership import Membership
 from tests.support.proxy import OFFSET_COMMIT, KafkaProxy
 
 Members = Callable[..., Membership]

@@ -8,8 +8,9 @@ import pytest
 
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream
+from bridge.core.records import Committed
 from bridge.errors import ClusterUnreachable, KafkaTrouble, TermEnded, TopicsUnfit
-from bridge.kafka.membership import Committed, Membership
+from bridge.kafka.membership import Membership
 
 Members = Callable[..., Membership]
 MakeTopics = Callable[..., Awaitable[None]]

@@ -1,4 +1,4 @@
-"""Small venues that say what a test wants them to say, over real sockets."""
+"""Small venues over real sockets that do what a test gives them."""
 
 import ssl
 import time
@@ -93,16 +93,16 @@ def account(tmp_path: Path) -> Account:
 
 @pytest.fixture
 def timing() -> Timing:
-    """Return durations that a test can wait for. The settings would not allow so short a login spacing."""
+    """Return durations that a test can wait for. The settings do not allow such a short login spacing."""
     quick = {"login_spacing_s": 0.05, "reconnect_cap_s": 0.1, "connect_timeout_s": 2.0, "login_give_up_s": 0.1}
     return Timing().model_copy(update=quick)
 
 
 @pytest.fixture(autouse=True)
 def _quick_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a tenth of a second after a refused login, not for half a minute."""
-    monkeypatch.setattr("bridge.core.login_refusals.WAIT_FIRST_S", 0.1)
-    monkeypatch.setattr("bridge.core.login_refusals.WAIT_LAST_S", 0.1)
+    """Wait a tenth of a second after a refused login, not half a minute."""
+    monkeypatch.setattr("bridge.ltp.login_refusals.WAIT_FIRST_S", 0.1)
+    monkeypatch.setattr("bridge.ltp.login_refusals.WAIT_LAST_S", 0.1)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Sessions on links that lose, cut up or overfill what is sent, and venues that end every session at once."""
+"""Sessions on links that lose, split or flood frames, and venues that end every session at once."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from bridge.core.records import Received
 from bridge.core.skew import ClockReading
 from bridge.ltp.connection import FRAME_BYTES_MAX
 from bridge.ltp.session import Session
-from tests.support.listening import Notes, running
+from tests.support.listening import RecordingListener, make_session, running
 from tests.support.raw_venue import frame, log_in, raw_venue
 from tests.support.wire_proxy import Direction, WireProxy
 
@@ -32,29 +32,21 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture
-def notes() -> Notes:
+def notes() -> RecordingListener:
     """Return the listener of `start`."""
-    return Notes()
+    return RecordingListener()
 
 
 @pytest.fixture
-def start(
-    account: Account, timing: Timing, clock: Callable[[], Now], notes: Notes, monkeypatch: pytest.MonkeyPatch
-) -> Start:
-    """Return a function that makes a session for a URL; its waits are the longest that jitter may draw."""
+def start(account: Account, timing: Timing, notes: RecordingListener, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Return a function that makes a session for a URL; jitter draws the longest waits."""
     monkeypatch.setattr("bridge.ltp.session.BACKOFF_BASE_S", 0.1)
-    monkeypatch.setattr("bridge.core.login_refusals.WAIT_LAST_S", 5.0)
+    monkeypatch.setattr("bridge.ltp.login_refusals.WAIT_LAST_S", 5.0)
     timing = timing.model_copy(update={"ping_interval_s": 0.2, "pong_deadline_s": 1.0, "reconnect_cap_s": 5.0})
 
     def make(url: str) -> Session:
-        return Session(
-            endpoints=[Endpoint(name="T", ws_url=url, rest_url="http://localhost")],
-            account=account,
-            timing=timing,
-            login_attempts_max=3,
-            listener=notes,
-            clock=clock,
-            random=lambda: 1.0,
+        return make_session(
+            notes, [Endpoint(name="T", ws_url=url, rest_url="http://localhost")], account, timing, random=lambda: 1.0
         )
 
     return make
@@ -78,10 +70,10 @@ async def lively(ws: web.WebSocketResponse) -> None:
 
 
 @pytest.mark.parametrize("lost", [("up", "down"), ("up",), ("down",)])
-async def test_a_link_that_loses_without_a_word(
-    venue: Venue, start: Start, notes: Notes, lost: tuple[Direction, ...]
+async def test_a_link_that_loses_frames_in_silence(
+    venue: Venue, start: Start, notes: RecordingListener, lost: tuple[Direction, ...]
 ) -> None:
-    """Whichever direction loses what is sent, and though pushes may go on, the missing pong ends the session."""
+    """If either direction loses frames, the missing pong ends the session, though pushes may still arrive."""
     async with WireProxy(await venue(lively)) as way, running(start(way.url)):
         await notes.wait("clock_read")
         assert notes.of("lost") == []
@@ -89,8 +81,8 @@ async def test_a_link_that_loses_without_a_word(
         assert (await notes.wait("lost"))[0] == (Cause.PONG_OVERDUE, "no pong within 1 s")
 
 
-async def test_frames_that_come_byte_by_byte(venue: Venue, start: Start, notes: Notes) -> None:
-    """Handshake, login, pushes and pongs are whole, however the network cuts them."""
+async def test_frames_that_come_byte_by_byte(venue: Venue, start: Start, notes: RecordingListener) -> None:
+    """Handshake, login, pushes and pongs arrive whole, however the network splits them."""
     async with WireProxy(await venue(lively)) as way:
         way.slice()
         async with running(start(way.url)):
@@ -106,14 +98,14 @@ async def accept_and_leave(ws: web.WebSocketResponse) -> None:
 
 
 async def overfill(ws: web.WebSocketResponse) -> None:
-    """Accept every login, and send more than may be."""
+    """Accept every login, and send a frame above the limit."""
     await ws.send_str(ACCEPTED)
     await ws.send_bytes(bytes(FRAME_BYTES_MAX + 1))
     await ws.receive()
 
 
 def refuse(code: int) -> Talk:
-    """Return a venue that refuses every login so."""
+    """Return a venue that refuses every login with this code."""
 
     async def talk(ws: web.WebSocketResponse) -> None:
         await ws.send_str(json.dumps({"event": "login", "code": code, "msg": "no"}))
@@ -131,10 +123,10 @@ def refuse(code: int) -> Talk:
         (refuse(7000), Cause.LOGIN_REFUSED),
     ],
 )
-async def test_what_fails_again_and_again_is_tried_ever_less_often(
-    venue: Venue, start: Start, notes: Notes, *, answer: Talk, cause: Cause
+async def test_the_waits_between_failures_double(
+    venue: Venue, start: Start, notes: RecordingListener, *, answer: Talk, cause: Cause
 ) -> None:
-    """A login that was accepted does not shorten the waits, unless its session was stable."""
+    """The waits between attempts double; an accepted login resets them only after a stable session."""
     logins: list[float] = []
 
     async def talk(ws: web.WebSocketResponse) -> None:
@@ -150,8 +142,8 @@ async def test_what_fails_again_and_again_is_tried_ever_less_often(
     assert set(notes.causes(kind)[:5]) == {cause}
 
 
-async def test_a_pong_measures_the_clocks(venue: Venue, start: Start, notes: Notes) -> None:
-    """The venue's time in a pong says how far apart the clocks are, and a login that is refused later tells of it."""
+async def test_a_pong_measures_the_clocks(venue: Venue, start: Start, notes: RecordingListener) -> None:
+    """The venue's time in a pong gives the difference of the clocks, and a later refusal of a login states it."""
     answers = iter([ACCEPTED])
 
     async def talk(ws: web.WebSocketResponse) -> None:
@@ -170,10 +162,10 @@ async def test_a_pong_measures_the_clocks(venue: Venue, start: Start, notes: Not
     assert skew.low_ms <= HOUR_MS <= skew.high_ms
 
 
-async def test_a_flood_of_small_frames_lets_others_have_their_turn(
-    start: Start, notes: Notes, monkeypatch: pytest.MonkeyPatch
+async def test_other_tasks_run_during_a_flood_of_small_frames(
+    start: Start, notes: RecordingListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Thousands come in one read of the socket; between those of one turn and the next runs what is ready to run."""
+    """One read of the socket may bring thousands of frames; other tasks run between the turns."""
     monkeypatch.setattr("bridge.ltp.link.TURN_S", 0.0)
     turns, turn_of = 0, []
     take = notes.received

@@ -1,4 +1,4 @@
-"""From one endpoint to the next and back, with the sandbox's two tiers over real sockets."""
+"""Changes from one endpoint to the other and back, with the sandbox's two tiers over real sockets."""
 
 import asyncio
 import random
@@ -14,24 +14,23 @@ from aiohttp import web
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
-from bridge.core.now import Now
-from bridge.ltp.failover import Probe
 from bridge.ltp.session import Session
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind, Ledger
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
-from tests.support.listening import Notes, running
+from tests.support.listening import FixedRest, RecordingListener, make_session, running
 from tests.support.wire_proxy import WireProxy
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
+Probe = Callable[[str], Awaitable[bool]]
 TlsVenue = Callable[[Talk], Awaitable[int]]
 
 TIERS = VenueSettings(tiers=("az4", "ha"))
 TIMING = Timing(ping_interval_s=0.3, pong_deadline_s=0.5, failover_after_s=4, failback_stable_s=1, failback_period_s=4)
 
 
-def end(venue: Venue, tier: str, ws_url: str | None = None) -> Endpoint:
+def endpoint(venue: Venue, tier: str, ws_url: str | None = None) -> Endpoint:
     """Return a tier as an endpoint, perhaps with another address."""
     return Endpoint(name=tier, ws_url=ws_url or venue.tiers[tier].ws_url, rest_url=venue.tiers[tier].rest_url)
 
@@ -44,23 +43,19 @@ def account(venue: Venue, folder: Path, secret: str | None = None) -> Account:
 
 
 def session(
-    ends: list[Endpoint], keys: Account, notes: Notes, probe: Probe | None = None, timing: Timing = TIMING
+    endpoints: list[Endpoint],
+    keys: Account,
+    notes: RecordingListener,
+    probe: Probe | None = None,
+    timing: Timing = TIMING,
 ) -> Session:
-    """Make a session that fails over within 4 s, and back after 1 s, every 4 s at most."""
-    return Session(
-        endpoints=ends,
-        account=keys,
-        timing=timing,
-        login_attempts_max=3,
-        listener=notes,
-        clock=lambda: Now(time.monotonic(), time.time_ns() // 1_000_000),
-        random=random.random,
-        probe=probe,
-    )
+    """Make a session that fails over within 4 s, and returns after 1 s, once in 4 s at most."""
+    rest = None if probe is None else FixedRest(probe=probe)
+    return make_session(notes, endpoints, keys, timing, random=random.random, rest=rest)
 
 
 def no_two_at_once(ledger: Ledger) -> bool:
-    """Tell whether every login came when no other session of the ledger was open."""
+    """Return whether no login of the ledger came while another session was open."""
     live: set[int] = set()
     for entry in ledger.entries(Kind.LOGIN, Kind.DROP):
         if entry.kind is Kind.DROP:
@@ -74,14 +69,14 @@ def no_two_at_once(ledger: Ledger) -> bool:
 
 @pytest.mark.parametrize("how", ["refuses", "is silent"])
 async def test_a_tier_that_goes_down(how: str, tmp_path: Path) -> None:
-    """When the preferred tier refuses connections, or swallows all that is sent, the session is soon on the other."""
-    notes = Notes()
+    """If the preferred tier refuses connections, or loses all frames, the session is soon at the other one."""
+    notes = RecordingListener()
     async with (
         Venue(TIERS) as venue,
         WireProxy(venue.tiers["az4"].ws_url) as way,
     ):
-        ends = [end(venue, "az4", way.url), end(venue, "ha")]
-        async with running(session(ends, account(venue, tmp_path), notes)):
+        endpoints = [endpoint(venue, "az4", way.url), endpoint(venue, "ha")]
+        async with running(session(endpoints, account(venue, tmp_path), notes)):
             await notes.wait("logged_in")
             if how == "refuses":
                 await venue.close_tier("az4")
@@ -95,16 +90,16 @@ async def test_a_tier_that_goes_down(how: str, tmp_path: Path) -> None:
 
 
 async def test_a_tier_that_does_not_answer_logins(venue: Callable[[Talk], Awaitable[str]], tmp_path: Path) -> None:
-    """Open doors are not enough: without an answer to the login the other tier is tried in time."""
-    notes, began = Notes(), time.monotonic()
+    """If a tier accepts connections and answers no login, the other tier is tried in time."""
+    notes, began = RecordingListener(), time.monotonic()
 
     async def talk(ws: web.WebSocketResponse) -> None:
         async for _ in ws:
             pass
 
     async with Venue(TIERS) as sandbox:
-        ends = [end(sandbox, "az4", await venue(talk)), end(sandbox, "ha")]
-        async with running(session(ends, account(sandbox, tmp_path), notes)):
+        endpoints = [endpoint(sandbox, "az4", await venue(talk)), endpoint(sandbox, "ha")]
+        async with running(session(endpoints, account(sandbox, tmp_path), notes)):
             assert await notes.wait("logged_in") == ["ha"]
     assert notes.times_of("logged_in")[0] - began < TIMING.failover_after_s
     ((cause, detail),) = [what for what in notes.of("attempt_failed") if isinstance(what, tuple)]
@@ -113,27 +108,30 @@ async def test_a_tier_that_does_not_answer_logins(venue: Callable[[Talk], Awaita
 
 
 async def test_a_tier_that_is_out_of_service(tmp_path: Path) -> None:
-    """A refusal that is the venue's own trouble counts as a failure, unlike one that is about the key."""
-    notes = Notes()
+    """A refusal because of the venue's own trouble counts as a failure of the endpoint, one about the key does not."""
+    notes = RecordingListener()
     async with Venue(TIERS) as venue:
         venue.faults.add(Fault(kind=FaultKind.REJECT_LOGIN, tier="az4", code=50001, times=None))
-        async with running(session([end(venue, "az4"), end(venue, "ha")], account(venue, tmp_path), notes)):
+        async with running(session([endpoint(venue, "az4"), endpoint(venue, "ha")], account(venue, tmp_path), notes)):
             assert await notes.wait("logged_in") == ["ha"]
         assert notes.causes("attempt_failed") == [Cause.LOGIN_REFUSED] * 2
         assert min(venue.ledger.login_gaps_s(venue.keys["main"].api_key)) >= 1
 
 
 async def silence(_: web.WebSocketResponse) -> None:
-    """Fail: nothing should be said to a server that has not shown who it is."""
+    """Fail: no frame may be sent to a server with a wrong certificate."""
     raise AssertionError("opened without a certificate that is trusted")
 
 
 async def test_a_tier_with_a_wrong_certificate(tls_venue: TlsVenue, tmp_path: Path) -> None:
-    """It is not logged in to, the cause is told, and the session is on the other tier in time."""
-    notes, began = Notes(), time.monotonic()
+    """No login is sent to it, the cause is reported, and the session is at the other tier in time."""
+    notes, began = RecordingListener(), time.monotonic()
     async with Venue(TIERS) as venue:
-        ends = [end(venue, "az4", f"wss://localhost:{await tls_venue(silence)}/v1/private"), end(venue, "ha")]
-        async with running(session(ends, account(venue, tmp_path), notes)):
+        endpoints = [
+            endpoint(venue, "az4", f"wss://localhost:{await tls_venue(silence)}/v1/private"),
+            endpoint(venue, "ha"),
+        ]
+        async with running(session(endpoints, account(venue, tmp_path), notes)):
             assert await notes.wait("logged_in") == ["ha"]
     assert notes.times_of("logged_in")[0] - began < TIMING.failover_after_s
     assert notes.causes("attempt_failed") == [Cause.TLS_FAILED] * 2
@@ -141,45 +139,45 @@ async def test_a_tier_with_a_wrong_certificate(tls_venue: TlsVenue, tmp_path: Pa
 
 @pytest.mark.parametrize("how", ["says no", "is silent"])
 async def test_a_tier_whose_name_does_not_resolve(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether the name service says no or nothing at all, the session is on the other tier in time."""
-    notes, began = Notes(), time.monotonic()
+    """If the name service answers no, or does not answer, the session is at the other tier in time."""
+    notes, began = RecordingListener(), time.monotonic()
 
     def look_up(host: str, *rest: Any, **named: Any) -> list[Any]:  # noqa: ANN401 - as the original
         time.sleep(5 if how == "is silent" else 0)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     async with Venue(TIERS) as venue:
-        ends = [end(venue, "az4", f"wss://{how.replace(' ', '-')}.test/v1/private"), end(venue, "ha")]
+        endpoints = [endpoint(venue, "az4", f"wss://{how.replace(' ', '-')}.test/v1/private"), endpoint(venue, "ha")]
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
-        async with running(session(ends, account(venue, tmp_path), notes)):
+        async with running(session(endpoints, account(venue, tmp_path), notes)):
             assert await notes.wait("logged_in") == ["ha"]
     assert notes.times_of("logged_in")[0] - began < TIMING.failover_after_s
     assert set(notes.causes("attempt_failed")) == {Cause.NAME_NOT_RESOLVED if how == "says no" else Cause.LINK_FAILED}
 
 
-async def test_a_refused_key_stays_where_it_is(tmp_path: Path) -> None:
-    """The other tier, which would say the same, is not asked, however often the login is refused."""
-    notes = Notes()
+async def test_a_refused_key_does_not_change_the_endpoint(tmp_path: Path) -> None:
+    """However often the login is refused, the other tier is not tried: it would refuse the key as well."""
+    notes = RecordingListener()
     async with Venue(TIERS) as venue:
         keys = account(venue, tmp_path, secret="sk-wrong")
-        async with running(session([end(venue, "az4"), end(venue, "ha")], keys, notes)):
+        async with running(session([endpoint(venue, "az4"), endpoint(venue, "ha")], keys, notes)):
             await notes.wait("attempt_failed", 3)
         assert {entry.facts["tier"] for entry in venue.ledger.entries(Kind.CONN)} == {"az4"}
 
 
 async def test_a_tier_that_flaps(tmp_path: Path) -> None:
-    """The session goes back when the preferred tier was well for long enough, and not again before the period is over.
+    """The session returns when the preferred tier was healthy for long enough, and once in a period at most.
 
-    However often that tier comes and goes, no two sessions are open at once, and logins keep their distance.
+    However often that tier fails, no two sessions are open at once, and logins keep their distance.
     """
-    notes, up, opened_at = Notes(), {"az4"}, []
+    notes, up, opened_at = RecordingListener(), {"az4"}, []
 
     async def probe(name: str) -> bool:
         return name in up
 
     async with Venue(TIERS) as venue:
-        ends = [end(venue, "az4"), end(venue, "ha")]
-        async with running(session(ends, account(venue, tmp_path), notes, probe)):
+        endpoints = [endpoint(venue, "az4"), endpoint(venue, "ha")]
+        async with running(session(endpoints, account(venue, tmp_path), notes, probe)):
             for logins in (1, 3, 5):
                 await notes.wait("logged_in", logins)
                 up.clear()
@@ -199,11 +197,11 @@ async def test_a_tier_that_flaps(tmp_path: Path) -> None:
         assert min(venue.ledger.login_gaps_s(venue.keys["main"].api_key)) >= 1
 
 
-async def test_a_tier_whose_rest_alone_is_well(
+async def test_a_tier_of_which_only_rest_is_healthy(
     serve: Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]], tmp_path: Path
 ) -> None:
-    """A session is not ended for an endpoint that takes no WebSocket, however well its REST answers."""
-    notes, refused = Notes(), 0
+    """A session does not return to an endpoint that refuses WebSockets, though its REST answers."""
+    notes, refused = RecordingListener(), 0
 
     async def refuse(_: web.Request) -> web.StreamResponse:
         nonlocal refused
@@ -214,8 +212,8 @@ async def test_a_tier_whose_rest_alone_is_well(
         return True
 
     async with Venue(TIERS) as venue:
-        ends = [end(venue, "az4", f"ws://{await serve(refuse)}/v1/private"), end(venue, "ha")]
-        async with running(session(ends, account(venue, tmp_path), notes, probe)):
+        endpoints = [endpoint(venue, "az4", f"ws://{await serve(refuse)}/v1/private"), endpoint(venue, "ha")]
+        async with running(session(endpoints, account(venue, tmp_path), notes, probe)):
             await notes.wait("logged_in")
             before, since = refused, time.monotonic()
             while refused < before + 15 or time.monotonic() - since < TIMING.failback_stable_s:
@@ -225,9 +223,9 @@ async def test_a_tier_whose_rest_alone_is_well(
     assert notes.causes("lost") == [Cause.STOPPED]
 
 
-async def test_a_tier_that_refuses_logins_is_gone_back_to_ever_more_seldom(tmp_path: Path) -> None:
-    """No probe logs in. The session is soon on the other tier, which takes the key; the next return is told."""
-    notes = Notes()
+async def test_the_waits_before_refused_returns_double(tmp_path: Path) -> None:
+    """A probe does not log in. After a refused return the session is soon at the other tier, and each wait doubles."""
+    notes = RecordingListener()
     quick = TIMING.model_copy(update={"failback_stable_s": 0.3, "failback_period_s": 0.5})
 
     async def probe(_: str) -> bool:
@@ -235,9 +233,9 @@ async def test_a_tier_that_refuses_logins_is_gone_back_to_ever_more_seldom(tmp_p
 
     async with Venue(TIERS) as venue:
         venue.faults.add(Fault(kind=FaultKind.REJECT_LOGIN, tier="az4", code=50001, times=2))
-        ends = [end(venue, "az4"), end(venue, "ha")]
+        endpoints = [endpoint(venue, "az4"), endpoint(venue, "ha")]
         keys = account(venue, tmp_path)
-        async with running(session(ends, keys, notes, probe, quick)):
+        async with running(session(endpoints, keys, notes, probe, quick)):
             assert await notes.wait("logged_in") == ["ha"]
             venue.faults.add(Fault(kind=FaultKind.REJECT_LOGIN, tier="az4", code=60009, times=None))
             await notes.wait("logged_in", 4)

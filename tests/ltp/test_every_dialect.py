@@ -22,7 +22,7 @@ from bridge.ltp.wire import encode_action
 from bridge.sandbox.venue.dialects import DIALECTS, Dialect
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
-from tests.support.listening import Notes, running
+from tests.support.listening import RecordingListener, make_session, running
 from tests.support.small_rest import read_all
 
 SWITCHES: dict[str, Dialect] = {
@@ -39,9 +39,9 @@ HOUR_MS = 3600 * 1000
 
 
 class Desk:
-    """A session of one account, and what it is told."""
+    """A session of one account with its recorded events."""
 
-    def __init__(self, session: Session, notes: Notes) -> None:
+    def __init__(self, session: Session, notes: RecordingListener) -> None:
         self._session = session
         self.notes = notes
         self._sent = 0
@@ -87,16 +87,9 @@ def account(venue: Venue, tmp_path: Path) -> Account:
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(venue: Venue, account: Account, clock: Callable[[], Now]) -> AsyncIterator[Desk]:
     """Return a session that is logged in."""
-    notes = Notes()
-    session = Session(
-        endpoints=[Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)],
-        account=account,
-        timing=Timing(ping_interval_s=0.2, pong_deadline_s=1.0),
-        login_attempts_max=1,
-        listener=notes,
-        clock=clock,
-        random=lambda: 0.5,
-    )
+    notes = RecordingListener()
+    endpoints = [Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)]
+    session = make_session(notes, endpoints, account, Timing(ping_interval_s=0.2, pong_deadline_s=1.0))
     async with running(session):
         await notes.wait("logged_in")
         yield Desk(session, notes)
@@ -111,8 +104,8 @@ async def rest(venue: Venue, account: Account, clock: Callable[[], Now]) -> Asyn
         yield client
 
 
-async def test_every_action_is_answered_and_told(venue: Venue, desk: Desk) -> None:
-    """Place, replace, cancel and cancel_orders are taken, a fault is refused, and pushes say what became of each."""
+async def test_every_action_is_answered_and_pushed(venue: Venue, desk: Desk) -> None:
+    """Place, replace, cancel and cancel_orders are accepted, a fault is refused, and pushes report each order."""
     placed = await desk.ask("place_order", **ORDER, clientOrderId="a1")
     assert classify_code(placed.code) is AckClass.ACCEPTED
     assert placed.order_id
@@ -133,16 +126,16 @@ async def test_every_action_is_answered_and_told(venue: Venue, desk: Desk) -> No
     assert venue.portfolio().open_orders == {}
 
 
-async def test_a_name_is_taken_once(desk: Desk) -> None:
-    """Whatever the code says, the second order of a name is not one that the venue took."""
+async def test_a_client_order_id_is_accepted_once(desk: Desk) -> None:
+    """The venue refuses a second order with the same clientOrderId, in each dialect with its own code."""
     await desk.ask("place_order", **ORDER, clientOrderId="a1")
     assert classify_code((await desk.ask("place_order", **ORDER, clientOrderId="a1")).code) is not AckClass.ACCEPTED
 
 
-async def test_what_rest_tells_is_what_was_pushed(
+async def test_rest_agrees_with_the_pushes(
     venue: Venue, desk: Desk, rest: RestClient, clock: Callable[[], Now]
 ) -> None:
-    """Order, lists, executions, positions, balances and risk are read in full, and name the same facts."""
+    """Order, lists, executions, positions, balances and risk are read in full, and agree with the pushes."""
     await desk.ask("place_order", **ORDER, clientOrderId="open")
     price = venue.quotation(ORDER["sym"]).price
     # Filled in two parts as a maker, whose fees are rebates, then in one as a taker.
@@ -152,34 +145,37 @@ async def test_what_rest_tells_is_what_was_pushed(
         venue.settle_prices()
     await desk.ask("place_order", **MARKET, clientOrderId="taker")
     since_ms = clock().wall_ms - HOUR_MS
-    assert [row.order.client_order_id for row in await read_all(rest.open_orders())] == ["open"]
-    assert {row.order.client_order_id for row in await read_all(rest.history(None, since_ms))} == {"maker", "taker"}
-    named = await rest.order(client_order_id="open")
+    assert [row.order.client_order_id for row in await read_all(rest.fetch_open_orders())] == ["open"]
+    assert {row.order.client_order_id for row in await read_all(rest.fetch_ended_orders(None, since_ms))} == {
+        "maker",
+        "taker",
+    }
+    named = await rest.fetch_order(client_order_id="open")
     assert named is not None
-    assert await rest.order(client_order_id="nowhere") is None
-    trades = await read_all(rest.executions(None, since_ms))
+    assert await rest.fetch_order(client_order_id="nowhere") is None
+    trades = await read_all(rest.fetch_executions(None, since_ms))
     pushed = {one.identity: one for one in desk.elements(Stream.TRADES, "Trades")}
     assert pushed.keys() == {PARSERS[Stream.TRADES](row.raw).identity for row in trades}
     assert {one.compared_fields for one in pushed.values()} == {
         PARSERS[Stream.TRADES](row.raw).compared_fields for row in trades
     }
-    (position,) = await read_all(rest.positions())
+    (position,) = await read_all(rest.fetch_positions())
     assert PARSERS[Stream.POSITIONS](position).key == f"{ORDER['sym']}:NONE"
     assert {one.key for one in desk.elements(Stream.POSITIONS, "Positions")} == {
         PARSERS[Stream.POSITIONS](position).key
     }
-    assert "BINANCE:USDT" in {PARSERS[Stream.ASSETS](row).key for row in await read_all(rest.assets())}
-    assert {PARSERS[Stream.MARGIN_CALLS](row).key for row in await read_all(rest.account_risks())} == {
+    assert "BINANCE:USDT" in {PARSERS[Stream.ASSETS](row).key for row in await read_all(rest.fetch_assets())}
+    assert {PARSERS[Stream.MARGIN_CALLS](row).key for row in await read_all(rest.fetch_account_risks())} == {
         "BINANCE",
         "OKX",
         "EDX",
     }
 
 
-async def test_a_fee_that_is_told_is_the_fills_own(
+async def test_a_recovered_fee_is_that_of_the_fill(
     venue: Venue, desk: Desk, rest: RestClient, clock: Callable[[], Now]
 ) -> None:
-    """A recovered trade has the fee that was pushed, or none: no sum is made up of a rebate that may be the order's."""
+    """A recovered trade has the pushed fee or none: it is not computed from a rebate that may belong to the order."""
     price = venue.quotation(ORDER["sym"]).price
     await desk.ask("place_order", **{**ORDER, "limitPrice": str(price - 50), "orderQty": "0.05"}, clientOrderId="maker")
     for _ in range(100):
@@ -188,7 +184,7 @@ async def test_a_fee_that_is_told_is_the_fills_own(
     await desk.ask("place_order", **MARKET, clientOrderId="taker")
     true = {trade.transaction_id: trade.fee for trade in venue.portfolio().trades}
     assert len(true) > 2
-    for row in await read_all(rest.executions(None, clock().wall_ms - HOUR_MS)):
+    for row in await read_all(rest.fetch_executions(None, clock().wall_ms - HOUR_MS)):
         told = json.loads(row.raw)
         fee = true[told["transactionId"]]
         if "tradingFee" in told:
@@ -200,7 +196,7 @@ async def test_a_fee_that_is_told_is_the_fills_own(
 
 
 async def test_the_other_portfolio_keeps_its_orders(venue: Venue, desk: Desk) -> None:
-    """But where a cancel-all is the user's: that is why the bridge ends orders one by one unless it is told to."""
+    """This holds unless the venue's cancel-all is the user's; because of that the bridge cancels orders one by one."""
     venue.inject.foreign_action("other", "place_order", {**ORDER, "clientOrderId": "theirs"})
     await desk.ask("cancel_orders", exchangeType="BINANCE")
     kept = [one.client_order_id for one in venue.portfolio("other").open_orders.values()]

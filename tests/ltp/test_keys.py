@@ -1,4 +1,4 @@
-"""The files of a key: read anew each time, and what was last usable is used while they cannot be."""
+"""The key's files: they are read each time, and the last usable key is used while they are unusable."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def account(tmp_path: Path) -> Account:
 
 
 def test_a_rotated_key_is_used_at_once(account: Account) -> None:
-    """Without a restart."""
+    """No restart is needed."""
     assert read_keys(account) == ("ak-1", "sk-1")
     account.api_key_file.write_text("ak-2\n")
     assert read_keys(account) == ("ak-2", "sk-1")
@@ -27,7 +27,7 @@ def test_a_rotated_key_is_used_at_once(account: Account) -> None:
 
 @pytest.mark.parametrize("content", [b"ak-new\nak-old\n", b"ak-new\rx", b"", b"\xef\xbb\xbfak-new", b"ak\0", None])
 def test_a_rotation_that_goes_wrong_keeps_the_old_key(account: Account, content: bytes | None) -> None:
-    """The old key is used on, the problem is told in words, and the file is used as soon as it is mended."""
+    """The old key stays in use, the problem is described, and a repaired file is used at once."""
     assert read_keys(account) == ("ak-1", "sk-1")
     account.api_key_file.unlink()
     if content is not None:
@@ -42,8 +42,8 @@ def test_a_rotation_that_goes_wrong_keeps_the_old_key(account: Account, content:
     assert describe_key_problem(account) is None
 
 
-def test_a_key_that_was_never_usable_is_an_error_in_words(account: Account) -> None:
-    """Without an old key there is nothing to go on with."""
+def test_a_key_that_was_never_usable_is_an_error(account: Account) -> None:
+    """There is no old key to use, so reading raises."""
     account.api_secret_file.write_text("two\nlines")
     with pytest.raises(VenueUnreachable, match="api_secret_file: the file that it names must hold the secret alone"):
         read_keys(account)

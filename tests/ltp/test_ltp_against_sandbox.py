@@ -1,4 +1,4 @@
-"""Session and REST against the sandbox, which read the venue's documents for itself, in both of their dialects."""
+"""Session and REST against the sandbox, which reads the venue's documents independently, in both dialects."""
 
 import asyncio
 import random
@@ -9,18 +9,19 @@ import pytest
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
-from bridge.core.login_refusals import KeyCheck
 from bridge.core.now import Now
 from bridge.core.records import Answer, Push, Received
 from bridge.core.skew import ClockReading
 from bridge.errors import LoginRefused, VenueRefused
+from bridge.ltp.login_refusals import KeyCheck
 from bridge.ltp.rest import RestClient
-from bridge.ltp.session import CheckKey, Session
+from bridge.ltp.session import Session
 from bridge.ltp.wire import encode_action
 from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
+from tests.support.listening import make_session
 from tests.support.small_rest import read_all
 
 OLDER = Dialect(
@@ -43,7 +44,7 @@ ORDER = {
 
 
 class Inbox:
-    """A listener that queues what it is told."""
+    """A listener that queues the events of a session."""
 
     def __init__(self) -> None:
         self.frames: asyncio.Queue[Received] = asyncio.Queue()
@@ -63,10 +64,10 @@ class Inbox:
         self.losses.append(cause)
 
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
-        """Pass over it: what follows is what counts."""
+        """Ignore it: later events matter here."""
 
     def clock_read(self, reading: ClockReading, now: Now) -> None:
-        """Pass over it: both read one clock."""
+        """Ignore it: both read one clock."""
 
     async def take(self, kind: type[Received]) -> Received:
         """Return the next frame of a kind."""
@@ -88,29 +89,19 @@ def keys(venue: Venue, folder: Path, secret: str | None = None) -> Account:
     return Account(api_key_file=folder / "key", api_secret_file=folder / "secret")
 
 
-def session(
-    venue: Venue, account: Account, inbox: Inbox, clock: Callable[[], Now], check_key: CheckKey | None = None
-) -> Session:
+def session(venue: Venue, account: Account, inbox: Inbox, rest: RestClient | None = None) -> Session:
     """Make a session that pings every 0.2 s."""
-    return Session(
-        endpoints=[endpoint(venue)],
-        account=account,
-        timing=Timing(ping_interval_s=0.2, pong_deadline_s=1.0, login_give_up_s=0.1),
-        login_attempts_max=2,
-        check_key=check_key,
-        listener=inbox,
-        clock=clock,
-        random=random.random,
-    )
+    timing = Timing(ping_interval_s=0.2, pong_deadline_s=1.0, login_give_up_s=0.1)
+    return make_session(inbox, [endpoint(venue)], account, timing, random=random.random, rest=rest)
 
 
 @pytest.mark.parametrize("dialect", [Dialect(), OLDER])
-async def test_an_orders_way_and_a_cut(dialect: Dialect, tmp_path: Path, clock: Callable[[], Now]) -> None:
-    """An order is acked, pushed byte for byte and found by REST; after a cut the session is back, logins in pace."""
+async def test_an_order_and_a_cut(dialect: Dialect, tmp_path: Path, clock: Callable[[], Now]) -> None:
+    """An order is acked, pushed byte for byte and found by REST. After a cut the session is back, logins spaced."""
     inbox = Inbox()
     async with asyncio.timeout(20), Venue(VenueSettings(dialect=dialect)) as venue:
         account = keys(venue, tmp_path)
-        living = session(venue, account, inbox, clock)
+        living = session(venue, account, inbox)
         task = asyncio.create_task(living.run())
         await inbox.logins.get()
         assert living.ready_to_write(clock())
@@ -124,12 +115,12 @@ async def test_an_orders_way_and_a_cut(dialect: Dialect, tmp_path: Path, clock: 
         assert (event.frame, event.payload) == (push.frame, push.data)
 
         async with RestClient((endpoint(venue),), account, clock) as rest:
-            assert [row.order.client_order_id for row in await read_all(rest.open_orders())] == ["a1"]
-            found = await rest.order(client_order_id="a1")
+            assert [row.order.client_order_id for row in await read_all(rest.fetch_open_orders())] == ["a1"]
+            found = await rest.fetch_order(client_order_id="a1")
             assert found is not None
             assert answer.order_id == found.order.order_id
-            assert await rest.order(client_order_id="a2") is None
-            assert {"BINANCE"} <= {risk.exchange_type for risk in await rest.account()}
+            assert await rest.fetch_order(client_order_id="a2") is None
+            assert {"BINANCE"} <= {risk.exchange_type for risk in await rest.fetch_account_states()}
 
         venue.cut_connections()
         await inbox.logins.get()
@@ -140,34 +131,34 @@ async def test_an_orders_way_and_a_cut(dialect: Dialect, tmp_path: Path, clock: 
 
 
 async def test_reading_goes_on_at_the_other_tier(tmp_path: Path, clock: Callable[[], Now]) -> None:
-    """And stays there when the first is back, until it is told; a probe says when that may be."""
+    """Requests stay there when the first tier is back, until `prefer` is called; a probe shows when that may be."""
     async with asyncio.timeout(20), Venue(VenueSettings(tiers=("az4", "ha"))) as venue:
         tiers = [Endpoint(name=one.name, ws_url=one.ws_url, rest_url=one.rest_url) for one in venue.tiers.values()]
         async with RestClient(tiers, keys(venue, tmp_path), clock) as rest:
-            await read_all(rest.open_orders())
+            await read_all(rest.fetch_open_orders())
             await venue.close_tier("az4")
             assert not await rest.probe("az4")
-            await read_all(rest.open_orders())
+            await read_all(rest.fetch_open_orders())
             await venue.open_tier("az4")
             assert await rest.probe("az4")
-            await read_all(rest.open_orders())
+            await read_all(rest.fetch_open_orders())
             rest.prefer("az4")
-            await read_all(rest.open_orders())
+            await read_all(rest.fetch_open_orders())
         asked = [entry.facts["tier"] for entry in venue.ledger.entries(Kind.REST) if "orders" in entry.facts["path"]]
     assert asked == ["az4", "ha", "ha", "az4"]
 
 
 @pytest.mark.parametrize("dialect", [Dialect(), OLDER, Dialect(login_codes="specific")])
 async def test_a_wrong_secret(dialect: Dialect, tmp_path: Path, clock: Callable[[], Now]) -> None:
-    """Both doors refuse it with a code, and say what to do; together that stops the session."""
+    """WebSocket and REST refuse it with a code and advice; both together end the session."""
     async with asyncio.timeout(60), Venue(VenueSettings(dialect=dialect)) as venue:
         account = keys(venue, tmp_path, secret="sk-wrong")
         async with RestClient((endpoint(venue),), account, clock) as rest:
             assert await rest.check_key() is KeyCheck.REFUSED
             with pytest.raises(LoginRefused, match="check that key and secret belong together"):
-                await session(venue, account, Inbox(), clock, rest.check_key).run()
+                await session(venue, account, Inbox(), rest).run()
             with pytest.raises(VenueRefused, match="check that key and secret belong together") as caught:
-                await rest.account()
+                await rest.fetch_account_states()
     assert caught.value.code == 2000
 
 
@@ -175,7 +166,7 @@ async def test_text_pings_alone_keep_a_session(tmp_path: Path, clock: Callable[[
     """A venue that answers only the bare word keeps its session through many pings."""
     inbox = Inbox()
     async with asyncio.timeout(20), Venue(VenueSettings(dialect=OLDER)) as venue:
-        task = asyncio.create_task(session(venue, keys(venue, tmp_path), inbox, clock).run())
+        task = asyncio.create_task(session(venue, keys(venue, tmp_path), inbox).run())
         await inbox.logins.get()
         pings = iter(range(10_000))
         while sum(entry.facts["style"] == "text" for entry in venue.ledger if entry.kind == "PING") < 4:

@@ -1,4 +1,4 @@
-"""A session that lives for ever, against small venues over real sockets."""
+"""Sessions against small venues over real sockets."""
 
 import asyncio
 import base64
@@ -19,13 +19,13 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
-from bridge.core.login_refusals import KeyCheck
 from bridge.core.now import Now
 from bridge.core.records import InvalidFrame, Push, Received
 from bridge.errors import LoginRefused, VenueUnreachable
+from bridge.ltp.login_refusals import KeyCheck
 from bridge.ltp.session import Session
 from bridge.ltp.signing import login_signature
-from tests.support.listening import Notes, running
+from tests.support.listening import FixedRest, RecordingListener, make_session, running
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 Venue = Callable[[Talk], Awaitable[str]]
@@ -37,25 +37,17 @@ PUSH = '{"channel":"Orders","data":{"n":1}}'
 
 
 @pytest.fixture
-def notes() -> Notes:
+def notes() -> RecordingListener:
     """Return the listener of `start`."""
-    return Notes()
+    return RecordingListener()
 
 
 @pytest.fixture
-def start(account: Account, timing: Timing, clock: Callable[[], Now], notes: Notes) -> Start:
+def start(account: Account, timing: Timing, notes: RecordingListener) -> Start:
     """Return a function that makes a session for a URL; its jitter draws half of the ceiling."""
 
     def make(url: str) -> Session:
-        return Session(
-            endpoints=[Endpoint(name="T", ws_url=url, rest_url="http://localhost")],
-            account=account,
-            timing=timing,
-            login_attempts_max=3,
-            listener=notes,
-            clock=clock,
-            random=lambda: 0.5,
-        )
+        return make_session(notes, [Endpoint(name="T", ws_url=url, rest_url="http://localhost")], account, timing)
 
     return make
 
@@ -73,8 +65,8 @@ async def accept(ws: web.WebSocketResponse) -> None:
     await read_on(ws)
 
 
-async def test_login_and_pushes(venue: Venue, start: Start, notes: Notes, clock: Callable[[], Now]) -> None:
-    """The login is signed with the time, and what comes after it goes to the listener in order."""
+async def test_login_and_pushes(venue: Venue, start: Start, notes: RecordingListener, clock: Callable[[], Now]) -> None:
+    """The login is signed with the time, and the frames after it reach the listener in order."""
     logins: list[WSMessage] = []
 
     async def talk(ws: web.WebSocketResponse) -> None:
@@ -85,12 +77,12 @@ async def test_login_and_pushes(venue: Venue, start: Start, notes: Notes, clock:
         await read_on(ws)
 
     session = start(await venue(talk))
-    assert (session.logged_in, session.heard_boot_s) == (False, -inf)
+    assert (session.logged_in, session.last_frame_boot_s) == (False, -inf)
     async with running(session):
         push, odd = await notes.wait("received", 2)
         assert session.logged_in
         assert session.ready_to_write(clock())
-        assert abs(session.heard_boot_s - clock().boot_s) < 5
+        assert abs(session.last_frame_boot_s - clock().boot_s) < 5
         now = clock()
         assert [session.login_due(now._replace(boot_s=now.boot_s + later_s)) for later_s in (0, 60)] == [False, True]
     assert isinstance(push, Push)
@@ -102,8 +94,10 @@ async def test_login_and_pushes(venue: Venue, start: Start, notes: Notes, clock:
     assert args["sign"] == login_signature("sk-test-secret", int(args["timestamp"]))
 
 
-async def test_each_loss_is_told_once_and_mended(venue: Venue, start: Start, notes: Notes, timing: Timing) -> None:
-    """The session comes back by itself, each login with a new timestamp, spaced from the answer before."""
+async def test_each_loss_is_reported_once_and_repaired(
+    venue: Venue, start: Start, notes: RecordingListener, timing: Timing
+) -> None:
+    """The session comes back by itself, each login with a new timestamp, spaced from the last answer."""
     seen: list[tuple[float, str]] = []
 
     async def talk(ws: web.WebSocketResponse) -> None:
@@ -121,8 +115,8 @@ async def test_each_loss_is_told_once_and_mended(venue: Venue, start: Start, not
     assert all(one != next_one for (_, one), (_, next_one) in pairwise(seen))
 
 
-async def test_a_loss_is_told_without_secrets(venue: Venue, start: Start, notes: Notes) -> None:
-    """Whatever the venue gives as its reason for closing, neither key nor secret is passed on."""
+async def test_a_loss_is_reported_without_secrets(venue: Venue, start: Start, notes: RecordingListener) -> None:
+    """The venue's reason for closing may quote key and secret: they are masked."""
 
     async def talk(ws: web.WebSocketResponse) -> None:
         await ws.receive()
@@ -137,8 +131,10 @@ async def test_a_loss_is_told_without_secrets(venue: Venue, start: Start, notes:
     )
 
 
-async def test_a_login_that_is_sent_back_is_passed_on_without_secrets(venue: Venue, start: Start, notes: Notes) -> None:
-    """What the bridge does not understand is published whole: a peer that echoes must not put the key on a topic."""
+async def test_an_echoed_login_is_passed_on_without_secrets(
+    venue: Venue, start: Start, notes: RecordingListener
+) -> None:
+    """Invalid frames are published whole: the key in an echoed login is masked."""
 
     async def talk(ws: web.WebSocketResponse) -> None:
         login = (await ws.receive()).data
@@ -155,17 +151,15 @@ async def test_a_login_that_is_sent_back_is_passed_on_without_secrets(venue: Ven
 
 
 def checking(session: Session, check: KeyCheck) -> Session:
-    """Let REST say this about the key of a session."""
-
-    async def answer() -> KeyCheck:
-        return check
-
-    session._check_key = answer
+    """Let REST give this answer about the key of a session."""
+    session._rest = FixedRest(check)
     return session
 
 
-async def test_a_key_that_rest_refuses_too_stops_the_session(venue: Venue, start: Start, notes: Notes) -> None:
-    """After three refusals in a row and some time it says what to do, and never says the key or the secret."""
+async def test_a_key_that_rest_refuses_too_stops_the_session(
+    venue: Venue, start: Start, notes: RecordingListener
+) -> None:
+    """After three refusals in a row and some time the error gives advice, without key and secret."""
 
     async def talk(ws: web.WebSocketResponse) -> None:
         await ws.receive()
@@ -183,12 +177,12 @@ async def test_a_key_that_rest_refuses_too_stops_the_session(venue: Venue, start
     assert "sk-test-secret" not in told
 
 
-@pytest.mark.parametrize("check", [KeyCheck.TAKEN, KeyCheck.UNTOLD])
+@pytest.mark.parametrize("check", [KeyCheck.ACCEPTED, KeyCheck.INCONCLUSIVE])
 @pytest.mark.parametrize("code", [60009, 601009, 601010, 601016, 4000, 100429, 123456])
 async def test_a_refusal_that_rest_does_not_confirm_is_tried_again(
-    venue: Venue, start: Start, notes: Notes, code: int, check: KeyCheck
+    venue: Venue, start: Start, notes: RecordingListener, code: int, check: KeyCheck
 ) -> None:
-    """However often it comes and whatever its code: a login service that is sick refuses everybody."""
+    """This holds for every code and any number of refusals: a login service in trouble refuses every key."""
     refusals = iter(range(4))
 
     async def talk(ws: web.WebSocketResponse) -> None:
@@ -206,8 +200,10 @@ async def test_a_refusal_that_rest_does_not_confirm_is_tried_again(
         assert "check this machine's clock" in str(notes.of("attempt_failed")[0])
 
 
-async def test_a_success_forgets_earlier_refusals(venue: Venue, start: Start, notes: Notes, timing: Timing) -> None:
-    """Only refusals in a row stop the session."""
+async def test_a_success_forgets_earlier_refusals(
+    venue: Venue, start: Start, notes: RecordingListener, timing: Timing
+) -> None:
+    """Only refusals in a row end the session."""
     answers = iter([60009, 60009, 0, 60009, 60009, 0])
     object.__setattr__(timing, "login_give_up_s", 0.001)
 
@@ -220,11 +216,11 @@ async def test_a_success_forgets_earlier_refusals(venue: Venue, start: Start, no
 
 
 async def test_another_key_in_the_file_is_tried_at_once(
-    venue: Venue, start: Start, notes: Notes, account: Account, monkeypatch: pytest.MonkeyPatch
+    venue: Venue, start: Start, notes: RecordingListener, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A rotated secret that arrives while the next login is a minute away does not wait for it."""
-    monkeypatch.setattr("bridge.core.login_refusals.WAIT_FIRST_S", 1e6)
-    monkeypatch.setattr("bridge.core.login_refusals.WAIT_LAST_S", 1e6)
+    """A rotated secret does not wait for the next login, which may be a minute away."""
+    monkeypatch.setattr("bridge.ltp.login_refusals.WAIT_FIRST_S", 1e6)
+    monkeypatch.setattr("bridge.ltp.login_refusals.WAIT_LAST_S", 1e6)
 
     async def talk(ws: web.WebSocketResponse) -> None:
         key = json.loads((await ws.receive()).data)["args"]["apiKey"]
@@ -244,9 +240,9 @@ async def test_another_key_in_the_file_is_tried_at_once(
 async def test_a_refused_handshake_is_not_repeated_before_its_time(
     serve: Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]],
     start: Start,
-    notes: Notes,
+    notes: RecordingListener,
 ) -> None:
-    """HTTP 429 with Retry-After: the next connection comes when it may, and the attempt is told as refused."""
+    """After HTTP 429 with Retry-After the next connection comes after that time; the attempt is reported as refused."""
     asked: list[float] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -265,8 +261,8 @@ async def test_a_refused_handshake_is_not_repeated_before_its_time(
     assert asked[1] - asked[0] >= 2
 
 
-async def test_drop_ends_it_now(venue: Venue, start: Start, notes: Notes, clock: Callable[[], Now]) -> None:
-    """After a drop nothing is written or told of that session but its end, and the next session begins."""
+async def test_drop_ends_it_now(venue: Venue, start: Start, notes: RecordingListener, clock: Callable[[], Now]) -> None:
+    """After a drop nothing of that session is written or reported but its end, and the next session begins."""
 
     async def talk(ws: web.WebSocketResponse) -> None:
         await ws.receive()
@@ -289,8 +285,8 @@ async def test_drop_ends_it_now(venue: Venue, start: Start, notes: Notes, clock:
         assert notes.events[told + 1][0] == "logged_in"
 
 
-async def test_a_drop_while_connecting(venue: Venue, start: Start, notes: Notes) -> None:
-    """A connection that opens after the drop is not logged in to; the next attempt is."""
+async def test_a_drop_while_connecting(venue: Venue, start: Start, notes: RecordingListener) -> None:
+    """No login is sent on a connection that opens after the drop; the next attempt logs in."""
     opened = asyncio.Event()
     logins: list[WSMessage] = []
 
@@ -314,9 +310,9 @@ async def test_a_drop_while_connecting(venue: Venue, start: Start, notes: Notes)
 
 
 async def test_a_stable_session_makes_the_next_attempt_quick(
-    venue: Venue, start: Start, notes: Notes, timing: Timing, monkeypatch: pytest.MonkeyPatch
+    venue: Venue, start: Start, notes: RecordingListener, timing: Timing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The wait doubles from failure to failure, but not after a session that was stable."""
+    """The wait doubles with each failure, but not after a stable session."""
     object.__setattr__(timing, "reconnect_cap_s", 30.0)
     monkeypatch.setattr("bridge.ltp.session.BACKOFF_BASE_S", 0.04)
     monkeypatch.setattr("bridge.ltp.session.STABLE_S", 0.0)
@@ -332,9 +328,9 @@ async def test_a_stable_session_makes_the_next_attempt_quick(
 
 
 async def test_a_listener_that_raises_ends_the_run(
-    venue: Venue, start: Start, notes: Notes, monkeypatch: pytest.MonkeyPatch
+    venue: Venue, start: Start, notes: RecordingListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A mistake of the listener's comes out instead of being passed over."""
+    """An exception of the listener leaves `run`."""
 
     def fail(event: Received, now: Now) -> None:
         raise RuntimeError("a mistake")
@@ -346,8 +342,10 @@ async def test_a_listener_that_raises_ends_the_run(
     assert not session.logged_in
 
 
-async def test_a_venue_without_pongs_is_left(venue: Venue, start: Start, notes: Notes, timing: Timing) -> None:
-    """Frames that go on coming do not hide that pings get no answer."""
+async def test_a_venue_without_pongs_is_left(
+    venue: Venue, start: Start, notes: RecordingListener, timing: Timing
+) -> None:
+    """Other frames do not replace a missing pong."""
     object.__setattr__(timing, "ping_interval_s", 0.1)
     object.__setattr__(timing, "pong_deadline_s", 0.1)
 
@@ -364,9 +362,9 @@ async def test_a_venue_without_pongs_is_left(venue: Venue, start: Start, notes: 
 
 @pytest.mark.parametrize("binary", [False, True])
 async def test_a_venue_that_knows_only_text_pings(
-    venue: Venue, start: Start, notes: Notes, timing: Timing, *, binary: bool
+    venue: Venue, start: Start, notes: RecordingListener, timing: Timing, *, binary: bool
 ) -> None:
-    """It is pinged with the bare word once JSON got no answer, and its pong may be a binary frame."""
+    """The bare word is sent when JSON got no answer, and the pong may be a binary frame."""
     object.__setattr__(timing, "ping_interval_s", 0.1)
     object.__setattr__(timing, "pong_deadline_s", 0.3)
     pongs = asyncio.Semaphore(0)
@@ -385,8 +383,8 @@ async def test_a_venue_that_knows_only_text_pings(
         assert notes.of("lost") == []
 
 
-async def test_send_never_suspends(venue: Venue, start: Start, notes: Notes) -> None:
-    """The write is done in the caller's own step, and the venue gets the frame as text."""
+async def test_send_never_suspends(venue: Venue, start: Start, notes: RecordingListener) -> None:
+    """The write is done in the caller's own step, and the venue gets a text frame."""
     got: asyncio.Queue[WSMessage] = asyncio.Queue()
 
     async def talk(ws: web.WebSocketResponse) -> None:
@@ -406,15 +404,15 @@ async def test_send_never_suspends(venue: Venue, start: Start, notes: Notes) -> 
     assert (message.type, message.data) == (WSMsgType.TEXT, '{"id":"1"}')
 
 
-async def test_stopping_tells_of_the_end_once(venue: Venue, start: Start, notes: Notes) -> None:
-    """A cancelled session is lost like any other, and only once."""
+async def test_a_stop_is_reported_once(venue: Venue, start: Start, notes: RecordingListener) -> None:
+    """A cancelled session is reported as lost, once."""
     async with running(start(await venue(accept))):
         await notes.wait("received")
     assert notes.of("lost") == [(Cause.STOPPED, "the session was stopped")]
 
 
-async def test_an_unreadable_key_file_is_told_and_tried_again(
-    venue: Venue, start: Start, notes: Notes, account: Account
+async def test_an_unreadable_key_file_is_reported_and_read_again(
+    venue: Venue, start: Start, notes: RecordingListener, account: Account
 ) -> None:
     """A secret that is being replaced does not end the session."""
     held = account.api_key_file.read_text()
@@ -426,9 +424,9 @@ async def test_an_unreadable_key_file_is_told_and_tried_again(
 
 
 async def test_no_log_of_any_library_holds_the_login(
-    venue: Venue, start: Start, notes: Notes, caplog: pytest.LogCaptureFixture
+    venue: Venue, start: Start, notes: RecordingListener, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With every logger at its most talkative, neither key nor secret nor signature is written."""
+    """With every logger at DEBUG, neither key nor secret nor signature is logged."""
     logins: list[str] = []
 
     async def talk(ws: web.WebSocketResponse) -> None:
@@ -448,9 +446,9 @@ async def test_no_log_of_any_library_holds_the_login(
 
 
 async def test_a_ping_right_before_the_end_is_a_lost_link(
-    trusted: None, account: Account, timing: Timing, clock: Callable[[], Now], notes: Notes
+    trusted: None, account: Account, timing: Timing, clock: Callable[[], Now], notes: RecordingListener
 ) -> None:
-    """The venue pings and closes in one breath, as in a deploy: the pong cannot be sent, and the session comes back."""
+    """The venue sends a ping and closes at once, as in a deploy: no pong can be sent, and the session comes back."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
@@ -472,15 +470,7 @@ async def test_a_ping_right_before_the_end_is_a_lost_link(
     tls.load_cert_chain(TLS / "localhost.pem", TLS / "localhost.key")
     server = await asyncio.start_server(talk, "localhost", 0, ssl=tls)
     url = f"wss://localhost:{server.sockets[0].getsockname()[1]}/v1/private"
-    session = Session(
-        endpoints=[Endpoint(name="T", ws_url=url, rest_url="https://localhost")],
-        account=account,
-        timing=timing,
-        login_attempts_max=3,
-        listener=notes,
-        clock=clock,
-        random=lambda: 0.5,
-    )
+    session = make_session(notes, [Endpoint(name="T", ws_url=url, rest_url="https://localhost")], account, timing)
     async with running(session):
         await notes.wait("lost", 5)
     assert set(notes.causes("lost")[:5]) == {Cause.LINK_FAILED}
@@ -488,10 +478,10 @@ async def test_a_ping_right_before_the_end_is_a_lost_link(
     await server.wait_closed()
 
 
-async def test_a_mistake_is_the_cause_of_the_end_that_it_made(
-    venue: Venue, start: Start, notes: Notes, monkeypatch: pytest.MonkeyPatch
+async def test_a_mistake_is_the_cause_of_the_end(
+    venue: Venue, start: Start, notes: RecordingListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The end of a session that a mistake of ours ends is told, as what it is."""
+    """If an exception of the bridge ends a session, the end has that cause."""
 
     def fail(event: Received, now: Now) -> None:
         raise RuntimeError("a mistake")

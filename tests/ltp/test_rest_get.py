@@ -1,4 +1,4 @@
-"""Signed GETs, against small HTTP servers."""
+"""Signed GET requests, against small HTTP servers."""
 
 import asyncio
 import json
@@ -10,16 +10,17 @@ import pytest
 from aiohttp import web
 
 from bridge.config import Account
+from bridge.core.in_flight.ack_codes import RATE_CODES
 from bridge.core.now import Now
 from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.ltp import rest_get
 from bridge.ltp.rest_get import Route, SignedGet
-from bridge.ltp.rest_pace import Family
+from bridge.ltp.rest_rate_limiter import LimitGroup
 from bridge.ltp.signing import rest_signature
 from tests.support.small_rest import Serve, answering, endpoint, noting, ok
 
 Client = Callable[..., SignedGet]
-X = Route("/x", Family.ORDER)
+X = Route("/x", LimitGroup.ORDER)
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ async def test_a_definitive_code_is_refused_with_advice(serve: Serve, client: Cl
     assert "no: *** ***" in str(caught.value)
 
 
-SILENCES = [
+NO_ANSWERS = [
     (500, '{"code":200000,"data":[]}'),
     (503, "busy"),
     (404, "<html>"),
@@ -89,7 +90,7 @@ SILENCES = [
     (302, ""),
     (200, "[" * 50_000),
 ]
-PASSING = [
+TRANSIENT_REFUSALS = [
     (429, '{"code":100429,"message":"too many"}'),
     (429, "<html>"),
     (200, '{"code":100429,"message":"too many"}'),
@@ -101,12 +102,21 @@ def _response(status: int, text: str) -> web.Response:
     return web.Response(status=status, text=text, headers={"Location": "/y"} if status == 302 else {})
 
 
-@pytest.mark.parametrize(("status", "text"), SILENCES + PASSING)
+@pytest.mark.parametrize(("status", "text"), NO_ANSWERS + TRANSIENT_REFUSALS)
 async def test_what_is_no_answer_is_unreachable(serve: Serve, client: Client, status: int, text: str) -> None:
-    """Faults of the server, rate limits, redirects and nonsense may be asked again."""
+    """Server errors, rate limits, redirects and invalid answers may be repeated."""
     async with client(await serve(answering(lambda: _response(status, text)))) as venue:
         with pytest.raises(VenueUnreachable):
             await venue.get(X)
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, None), *((200, code) for code in sorted(RATE_CODES))])
+async def test_every_rate_refusal_slows_its_limit(serve: Serve, client: Client, status: int, code: int | None) -> None:
+    """The HTTP status counts, and every rate code of the venue's table."""
+    async with client(await serve(answering(lambda: _response(status, json.dumps({"code": code}))))) as venue:
+        with pytest.raises(VenueUnreachable):
+            await venue.get(X)
+        assert venue.slowed_limits == ["rest_order"]
 
 
 async def test_silence_is_unreachable(serve: Serve, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +134,8 @@ async def test_silence_is_unreachable(serve: Serve, client: Client, monkeypatch:
         done.set()
 
 
-async def test_nobody_listens(unused_tcp_port: int, client: Client) -> None:
-    """A refused connection is told."""
+async def test_a_refused_connection_is_unreachable(unused_tcp_port: int, client: Client) -> None:
+    """A refused connection is reported."""
     async with client(f"127.0.0.1:{unused_tcp_port}") as venue:
         with pytest.raises(VenueUnreachable, match="GET /x"):
             await venue.get(X)
@@ -139,8 +149,8 @@ async def test_an_endless_answer_is_cut(serve: Serve, client: Client, monkeypatc
             await venue.get(X)
 
 
-async def test_an_answer_that_is_blown_up_is_cut(serve: Serve, client: Client) -> None:
-    """A few kilobytes may unpack to gigabytes; no more of it is unpacked than fits, and nothing else waits for it."""
+async def test_a_compressed_answer_is_cut(serve: Serve, client: Client) -> None:
+    """A few kilobytes may decompress to gigabytes: decompression stops at the limit, and nothing else waits for it."""
     pack = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     bomb = b"".join(pack.compress(bytes(1 << 20)) for _ in range(256)) + pack.flush()
 
@@ -157,8 +167,8 @@ async def test_an_answer_that_is_blown_up_is_cut(serve: Serve, client: Client) -
             tracemalloc.stop()
 
 
-async def test_an_unreadable_key_file_is_told(serve: Serve, client: Client, account: Account) -> None:
-    """A secret that is being replaced is a passing fault, of no endpoint."""
+async def test_an_unreadable_key_file_is_reported(serve: Serve, client: Client, account: Account) -> None:
+    """A secret that is being replaced is a transient failure, and not of the endpoint."""
     account.api_secret_file.unlink()
     asked: list[dict[str, str]] = []
     host = await serve(noting(asked, answering(lambda: ok("{}"))))
@@ -168,11 +178,11 @@ async def test_an_unreadable_key_file_is_told(serve: Serve, client: Client, acco
     assert asked == []
 
 
-@pytest.mark.parametrize(("status", "text"), SILENCES)
-async def test_the_next_endpoint_is_asked_where_one_is_silent(
+@pytest.mark.parametrize(("status", "text"), NO_ANSWERS)
+async def test_the_next_endpoint_is_used_when_one_is_unavailable(
     serve: Serve, client: Client, status: int, text: str
 ) -> None:
-    """The same question at once, and every later one too."""
+    """It gets the same request at once, and every later one."""
     asked: list[dict[str, str]] = []
     silent = await serve(noting(asked, answering(lambda: _response(status, text))))
     async with client(silent, await serve(answering(lambda: ok("1")))) as venue:
@@ -180,11 +190,11 @@ async def test_the_next_endpoint_is_asked_where_one_is_silent(
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize(("status", "text"), [*PASSING, (400, '{"code":2000,"message":"no"}')])
-async def test_what_the_venue_itself_has_said_is_asked_nowhere_else(
+@pytest.mark.parametrize(("status", "text"), [*TRANSIENT_REFUSALS, (400, '{"code":2000,"message":"no"}')])
+async def test_a_coded_answer_does_not_change_the_endpoint(
     serve: Serve, client: Client, status: int, text: str
 ) -> None:
-    """Both endpoints are one venue."""
+    """A coded answer is the venue's: no other endpoint is tried."""
     asked: list[dict[str, str]] = []
     other = await serve(noting(asked, answering(lambda: ok("1"))))
     async with client(await serve(answering(lambda: _response(status, text))), other) as venue:
@@ -193,8 +203,10 @@ async def test_what_the_venue_itself_has_said_is_asked_nowhere_else(
     assert asked == []
 
 
-async def test_questions_that_fail_together_go_on_together(serve: Serve, client: Client, unused_tcp_port: int) -> None:
-    """None of them leads the others back to the endpoint that is silent."""
+async def test_requests_that_fail_together_change_the_endpoint_once(
+    serve: Serve, client: Client, unused_tcp_port: int
+) -> None:
+    """None of them returns the others to the unavailable endpoint."""
     asked: list[dict[str, str]] = []
     answer = await serve(noting(asked, answering(lambda: ok("1"))))
     async with client(f"127.0.0.1:{unused_tcp_port}", answer) as venue:
@@ -203,8 +215,10 @@ async def test_questions_that_fail_together_go_on_together(serve: Serve, client:
     assert len(asked) == 6
 
 
-async def test_when_all_are_silent_the_first_is_tried_again(serve: Serve, client: Client, unused_tcp_port: int) -> None:
-    """One question is asked twice at most."""
+async def test_when_all_are_unavailable_the_first_is_tried_again(
+    serve: Serve, client: Client, unused_tcp_port: int
+) -> None:
+    """A request is sent twice at most."""
     answers = iter([_response(503, ""), ok("1")])
     asked: list[dict[str, str]] = []
     first = await serve(noting(asked, answering(lambda: next(answers))))
@@ -216,7 +230,7 @@ async def test_when_all_are_silent_the_first_is_tried_again(serve: Serve, client
 
 
 async def test_reading_begins_at_the_preferred_endpoint(serve: Serve, client: Client) -> None:
-    """The session says at which one it is."""
+    """It is the endpoint that `prefer` names."""
     a, b = await serve(answering(lambda: ok('"A"'))), await serve(answering(lambda: ok('"B"')))
     async with client(a, b) as venue:
         assert await venue.get(X) == b'"A"'
@@ -225,10 +239,10 @@ async def test_reading_begins_at_the_preferred_endpoint(serve: Serve, client: Cl
 
 
 @pytest.mark.parametrize("code", ["200000", "7000"])
-async def test_every_answer_tells_the_venues_time(
+async def test_every_answer_gives_the_venues_time(
     serve: Serve, client: Client, code: str, clock: Callable[[], Now]
 ) -> None:
-    """The more so one that refuses our clock."""
+    """A refusal because of our clock gives a reading too."""
 
     def answer() -> web.Response:
         response = ok("1", code)
@@ -244,7 +258,7 @@ async def test_every_answer_tells_the_venues_time(
 
 
 async def test_clocks_that_agree_are_found_to_agree(serve: Serve, client: Client, clock: Callable[[], Now]) -> None:
-    """Nought lies within what is measured."""
+    """Zero lies within the measured bounds."""
     async with client(await serve(answering(lambda: ok("1")))) as venue:
         await venue.get(X)
     assert venue.clock_reading is not None
@@ -263,8 +277,8 @@ async def test_clocks_that_agree_are_found_to_agree(serve: Serve, client: Client
         "Sun, 06 Nov 0000 08:49:37 GMT",
     ],
 )
-async def test_a_time_that_is_none_tells_nothing(serve: Serve, client: Client, date: str) -> None:
-    """Nor does it hinder the answer."""
+async def test_an_invalid_time_gives_no_reading(serve: Serve, client: Client, date: str) -> None:
+    """An invalid time gives no reading and does not spoil the answer."""
 
     def answer() -> web.Response:
         response = ok("1")

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from bridge.ltp.rows import (
-    AssetRow,
-    OrderRow,
-    TradeRow,
     order_as_pushed,
     position_as_pushed,
+    read_asset,
+    read_order,
     read_position,
     read_risk,
+    read_trade,
     risk_as_pushed,
     trade_as_pushed,
 )
@@ -43,12 +43,12 @@ def _trade(**fields: object) -> dict[str, object]:
     ],
 )
 def test_an_orders_fields_are_written_as_the_push_writes_them(rest: str, push: str) -> None:
-    """In the venue's own text, what nobody here knows included."""
+    """Values keep the venue's own text, and unknown fields stay."""
     assert f'{{{push},"action":"","actionMsg":""}}' == _order(rest)
 
 
-def test_an_action_that_is_told_stays() -> None:
-    """Only the history lacks it."""
+def test_an_action_stays() -> None:
+    """Only the history has no action."""
     told = '"action":"AMEND_PENDING","actionMsg":"x"'
     assert f"{{{told}}}" == _order(told)
 
@@ -62,7 +62,7 @@ def test_an_action_that_is_told_stays() -> None:
     ],
 )
 def test_the_fee_is_one_signed_number(rest: dict[str, object], fee: str, coin: str) -> None:
-    """As it is told; the split goes."""
+    """`tradingFee` stays as it is, and the split is dropped."""
     assert {"tradingFee": fee, "tradingFeeCoin": coin} == _trade(**rest)
 
 
@@ -76,8 +76,8 @@ def test_the_fee_is_one_signed_number(rest: dict[str, object], fee: str, coin: s
         {"fee": "0", "feeCoin": ""},
     ],
 )
-def test_without_a_rebate_the_fee_is_the_whole_of_it(gone: dict[str, object], split: dict[str, object]) -> None:
-    """And the split stays beside it."""
+def test_without_a_rebate_the_trading_fee_is_the_fee(gone: dict[str, object], split: dict[str, object]) -> None:
+    """Without `tradingFee` it is the fee, and the split stays."""
     whole = {"tradingFee": str(split["fee"]), "tradingFeeCoin": split["feeCoin"]}
     assert split | whole == _trade(**gone, **split)
 
@@ -94,13 +94,13 @@ def test_without_a_rebate_the_fee_is_the_whole_of_it(gone: dict[str, object], sp
         {},
     ],
 )
-def test_where_something_is_rebated_nothing_is_made_of_the_split(rest: dict[str, object]) -> None:
-    """What part of it an execution is paid is not documented, and what the venue says is not lost."""
+def test_with_a_rebate_there_is_no_trading_fee(rest: dict[str, object]) -> None:
+    """It is not documented which part of a rebate belongs to an execution; the split stays."""
     assert rest == _trade(**rest)
 
 
-def test_of_an_execution_the_rest_stays() -> None:
-    """Only what REST alone has goes."""
+def test_other_fields_of_an_execution_stay() -> None:
+    """Only fields that REST alone has are dropped."""
     row = {"transactionId": "1", "clientOrderId": None, "algoOrderId": "0", "tradeSource": "", "new": [1]}
     assert {"transactionId": "1", "clientOrderId": "", "new": [1]} == _trade(**row)
 
@@ -116,37 +116,37 @@ def test_of_an_execution_the_rest_stays() -> None:
     ],
 )
 def test_a_position_has_its_exchange(rest: str, push: str) -> None:
-    """From its symbol, where REST does not tell it."""
+    """It comes from the symbol if REST does not name it."""
     assert push == position_as_pushed(rest.encode()).decode()
 
 
 def test_a_risks_ids_and_times_are_text() -> None:
-    """Its sums stay as they are."""
+    """Its amounts stay as they are."""
     assert risk_as_pushed(b'{"portfolioId":7,"updateAt":5,"equity":"1.00"}') == (
         b'{"portfolioId":"7","updateAt":"5","equity":"1.00"}'
     )
 
 
 @pytest.mark.parametrize("row", [b"null", b"7", b"[]", b"{}", b'{"orderId":"1","sym":null,"coin":null}', b"{"])
-def test_what_is_no_row_is_told(row: bytes) -> None:
-    """Whoever reads it decides what becomes of it."""
-    for read in (OrderRow.read, TradeRow.read, AssetRow.read):
+def test_what_is_no_row_raises(row: bytes) -> None:
+    """The caller decides what becomes of it."""
+    for read in (read_order, read_trade, read_asset):
         with pytest.raises(msgspec.MsgspecError):
             read(row)
 
 
 @pytest.mark.parametrize("row", [b"null", b"[]", b"7"])
-def test_what_is_no_position_and_no_risk_is_told(row: bytes) -> None:
-    """The same."""
+def test_what_is_no_position_and_no_risk_raises(row: bytes) -> None:
+    """The caller decides here too."""
     for read in (read_position, read_risk):
         with pytest.raises(msgspec.MsgspecError):
             read(row)
 
 
 def test_an_odd_field_hides_no_row() -> None:
-    """A name that came as a number, a time as a fraction: the row is as the push of it would be."""
-    row = OrderRow.read(b'{"orderId":"1","orderState":"OPEN","clientOrderId":12345,"updateAt":1.795E12}')
-    assert (row.order.client_order_id, row.updated_ms) == ("12345", 1_795_000_000_000)
+    """An id may be a number and a time a fraction: the row is as its push would be."""
+    row = read_order(b'{"orderId":"1","orderState":"OPEN","clientOrderId":12345,"updateAt":1.795E12}')
+    assert (row.order.client_order_id, row.updated_at_ms) == ("12345", 1_795_000_000_000)
     assert b'"clientOrderId":"12345"' in row.raw
 
 
@@ -154,7 +154,7 @@ def test_orders_without_a_name_are_not_one_order() -> None:
     """A refused order may have no orderId."""
     state = '"orderState":"REJECT"'
     rows = [
-        OrderRow.read(f'{{"orderId":"{one}",{state},{rest}}}'.encode())
+        read_order(f'{{"orderId":"{one}",{state},{rest}}}'.encode())
         for one, rest in [
             ("1", '"clientOrderId":"a"'),
             ("", '"clientOrderId":"a"'),

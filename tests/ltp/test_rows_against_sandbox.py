@@ -1,4 +1,4 @@
-"""What REST tells of a fact, against the push of the same fact, both from the sandbox."""
+"""REST rows against the pushes of the same facts, both from the sandbox."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -38,7 +38,7 @@ def _limit(venue: Venue, name: str, price: str, **args: str) -> str:
 
 
 def _trade_a_little(venue: Venue, side: str) -> None:
-    """Make orders in every state, fills as maker and as taker, positions and balances on three exchanges."""
+    """Make orders in every state, fills as maker and taker, positions and balances at three exchanges."""
     args = {"positionSide": side}
     price = venue.quotation(PERP).price
     _limit(venue, "partly", str(price - 100), orderQty="5", **args)
@@ -67,7 +67,7 @@ OLDER = Dialect(order_states="synonyms", rest_success_code=200)
     ids=["netted", "older", "hedged"],
 )
 async def venue(request: pytest.FixtureRequest) -> AsyncIterator[Venue]:
-    """Return a venue where something was traded: netted, in older words, and hedged."""
+    """Return a venue after some trading: netted, in the older dialect, and hedged."""
     async with Venue(request.param) as venue:
         _trade_a_little(venue, "NONE" if venue.portfolio().position_mode == "NET" else "LONG")
         yield venue
@@ -75,7 +75,7 @@ async def venue(request: pytest.FixtureRequest) -> AsyncIterator[Venue]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def rest(venue: Venue, tmp_path: Path, clock: Callable[[], Now]) -> AsyncIterator[RestClient]:
-    """Return a client of it."""
+    """Return a REST client of the venue."""
     key = venue.keys["main"]
     (tmp_path / "key").write_text(key.api_key)
     (tmp_path / "secret").write_text(key.api_secret)
@@ -96,12 +96,12 @@ def _shapes(rows: Iterable[bytes]) -> list[Shape]:
 
 
 async def test_every_order_is_as_it_was_pushed(venue: Venue, rest: RestClient, clock: Callable[[], Now]) -> None:
-    """Open or over, from the list and asked for by itself; only the history does not tell what was done to one."""
+    """This holds for open and ended orders, from lists and singly; only the history does not have the action."""
     pushed = _pushed(venue, "Orders")
     assert len({push["orderState"] for push in pushed.values()}) == 4
-    ended = await read_all(rest.history(None, clock().wall_ms - HOUR_MS))
-    asked = [await rest.order(order_id=order_id) for order_id in pushed]
-    for row in (*await read_all(rest.open_orders()), *asked):
+    ended = await read_all(rest.fetch_ended_orders(None, clock().wall_ms - HOUR_MS))
+    asked = [await rest.fetch_order(order_id=order_id) for order_id in pushed]
+    for row in (*await read_all(rest.fetch_open_orders()), *asked):
         assert row is not None
         assert pushed[str(row.order.order_id)] == json.loads(row.raw)
     for row in ended:
@@ -110,17 +110,17 @@ async def test_every_order_is_as_it_was_pushed(venue: Venue, rest: RestClient, c
 
 
 async def test_every_execution_is_as_it_was_pushed(venue: Venue, rest: RestClient, clock: Callable[[], Now]) -> None:
-    """Fees and rebates."""
+    """This holds with fees and with rebates."""
     trades = venue.ledger.trades(venue.portfolio().portfolio_id)
     pushed = {str(push["transactionId"]): push for push in _shapes(trade.payload for trade in trades)}
-    rows = await read_all(rest.executions(None, clock().wall_ms - HOUR_MS))
+    rows = await read_all(rest.fetch_executions(None, clock().wall_ms - HOUR_MS))
     assert pushed == {str(row.trade.transaction_id): json.loads(row.raw) for row in rows}
     fees = {str(push["tradingFee"]).startswith("-") for push in pushed.values()}
     assert fees == {True, False}
 
 
-async def test_an_execution_without_the_fee_that_will_go_keeps_its_split(venue: Venue) -> None:
-    """Its fee is the push's where nothing is rebated; else only the split tells."""
+async def test_an_execution_without_trading_fee_keeps_its_split(venue: Venue) -> None:
+    """Without a rebate its fee is that of the push; with one only the split has it."""
     pushed = _shapes(trade.payload for trade in venue.ledger.trades(venue.portfolio().portfolio_id))
     rows = [rest_execution(trade, venue.settings.dialect) for trade in venue.portfolio().trades]
     gone = ("tradingFee", "tradingFeeCoin")
@@ -133,27 +133,27 @@ async def test_an_execution_without_the_fee_that_will_go_keeps_its_split(venue: 
 
 
 async def test_every_balance_is_as_it_was_pushed(venue: Venue, rest: RestClient) -> None:
-    """Of those that were; REST knows the untouched coins too."""
+    """REST also has the coins that never changed."""
     pushed = _pushed(venue, "Assets")
-    shapes = {f"{row['exchangeType']}:{row['coin']}": row for row in _shapes(await read_all(rest.assets()))}
+    shapes = {f"{row['exchangeType']}:{row['coin']}": row for row in _shapes(await read_all(rest.fetch_assets()))}
     assert pushed
     assert pushed == {key: shapes[key] for key in pushed}
     assert len(shapes) > len(pushed)
 
 
 async def test_every_position_is_as_it_was_pushed(venue: Venue, rest: RestClient) -> None:
-    """On each exchange."""
-    shapes = {f"{row['sym']}:{row['positionSide']}": row for row in _shapes(await read_all(rest.positions()))}
+    """This holds at each exchange."""
+    shapes = {f"{row['sym']}:{row['positionSide']}": row for row in _shapes(await read_all(rest.fetch_positions()))}
     assert len(shapes) == 3
     assert _pushed(venue, "Positions") == shapes
 
 
-async def test_a_risk_is_as_a_margin_call_tells_it(venue: Venue, rest: RestClient) -> None:
-    """But for the time, which REST does not give, and for noughts behind some sums."""
+async def test_a_risk_is_as_its_margin_call(venue: Venue, rest: RestClient) -> None:
+    """Only the time, which REST does not give, and zeros at the end of some amounts differ."""
     event = venue.inject.margin_call("main", status="NORMAL")
     push = json.loads(event.payload)
     del push["updateAt"]
-    (shape,) = (row for row in _shapes(await read_all(rest.account_risks())) if row["exchangeType"] == "BINANCE")
+    (shape,) = (row for row in _shapes(await read_all(rest.fetch_account_risks())) if row["exchangeType"] == "BINANCE")
     assert push.keys() == shape.keys()
     assert all(_same(push[name], shape[name]) for name in push)
 
@@ -166,11 +166,11 @@ def _same(one: object, other: object) -> bool:
 async def test_the_executions_of_an_order_add_up_to_what_was_executed(
     venue: Venue, rest: RestClient, clock: Callable[[], Now]
 ) -> None:
-    """Asked for by orderId, of each product: exactly, in the unit of the order."""
-    ended = [row.order for row in await read_all(rest.history(None, clock().wall_ms - HOUR_MS))]
+    """They are requested by orderId; for each product the sum is exact in the unit of the order."""
+    ended = [row.order for row in await read_all(rest.fetch_ended_orders(None, clock().wall_ms - HOUR_MS))]
     executed = {str(order.order_id): Decimal(str(order.executed_qty)) for order in ended}
     assert len([quantity for quantity in executed.values() if quantity]) >= 4
     for order_id, quantity in executed.items():
-        rows = await read_all(rest.executions_of(order_id, clock().wall_ms - HOUR_MS))
+        rows = await read_all(rest.fetch_order_executions(order_id, clock().wall_ms - HOUR_MS))
         assert {str(row.trade.order_id) for row in rows} <= {order_id}
         assert sum((Decimal(str(row.trade.quantity)) for row in rows), Decimal(0)) == quantity

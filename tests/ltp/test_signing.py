@@ -1,6 +1,6 @@
-"""Signatures, against vectors that were computed with openssl."""
+"""Signatures, against vectors that openssl computed."""
 
-from bridge.ltp.signing import login_signature, rest_signature, without_secrets
+from bridge.ltp.signing import login_signature, mask_secrets, rest_signature
 
 SECRET = "sk-test-secret"
 NONCE = 1712345678
@@ -36,13 +36,13 @@ def test_an_order_body_is_signed_as_its_fields() -> None:
 
 
 def test_one_parameter() -> None:
-    """A question for one order."""
+    """A request for one order has one parameter."""
     expected = "9be01ea757bc6bc10895f82a7d56dbdf20f9231b1e6c29f6c330c387662aefec"
     assert expected == rest_signature(SECRET, {"clientOrderId": "vec0001"}, NONCE)
 
 
 def test_another_programs_vector() -> None:
-    """A signature that an independent client of the venue makes is ours too."""
+    """An independent client of the venue computes the same signature."""
     params = {"exchange": "BINANCE", "begin": "1000", "page": "1"}
     expected = "ed2f3aff4d75de11d60a5c6bb0accea3640b5cd0059d88cb401ddcd81b20018a"
     assert expected == rest_signature("key", params, 42)
@@ -54,6 +54,6 @@ def test_login() -> None:
     assert expected == login_signature(SECRET, 1538054050)
 
 
-def test_secrets_are_taken_out_of_texts() -> None:
-    """What the venue quotes back is not passed on."""
-    assert without_secrets("no key ak-test here", "ak-test", SECRET) == "no key *** here"
+def test_secrets_are_masked_in_texts() -> None:
+    """A text of the venue's may quote them."""
+    assert mask_secrets("no key ak-test here", "ak-test", SECRET) == "no key *** here"

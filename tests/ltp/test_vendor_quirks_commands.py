@@ -1,4 +1,4 @@
-"""Vendor quirks of commands: answers of every shape, names, scopes, types and limits, on clocks that a test moves."""
+"""Vendor quirks of commands: answers of every shape, ids, scopes, types and limits, on a clock that a test moves."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import pytest
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Result
-from bridge.ltp.wire import decode
+from bridge.ltp.wire import decode_frame
 from tests.support.one_account import BTC, OneAccount, cancel_all, place
 
 NO_RIGHT_NAME = "lower-case letters and digits"
 
 
 def sent(one: OneAccount, body: dict[str, Any]) -> int:
-    """Offer a command a second later, and let it go."""
+    """Offer a command a second later, and write it."""
     one.wait(1)
     offset = one.offer(body)
     one.send()
@@ -21,7 +21,7 @@ def sent(one: OneAccount, body: dict[str, Any]) -> int:
 
 
 def result(one: OneAccount, offset: int) -> Result | None:
-    """Return what was last said of a command."""
+    """Return the last result of a command."""
     said = [result for result in one.results() if result.command_offset == offset]
     return said[-1] if said else None
 
@@ -86,10 +86,10 @@ def result(one: OneAccount, offset: int) -> Result | None:
     ],
 )
 def test_what_an_answer_says(text: str, outcome: str | None, code: int | None) -> None:
-    """An answer without our id says nothing of any request."""
+    """An answer without our request id proves nothing about a request."""
     one = OneAccount()
     offset = sent(one, place("p"))
-    answer = decode(text.replace("$id", one.written[-1].request_id).encode())
+    answer = decode_frame(text.replace("$id", one.written[-1].request_id).encode())
     one.account.on_frame(answer, one.now)  # type: ignore[arg-type] # an answer
     said = result(one, offset)
     assert (said and said.outcome.value, said and said.code) == (outcome, code)
@@ -99,11 +99,11 @@ def test_what_an_answer_says(text: str, outcome: str | None, code: int | None) -
 @pytest.mark.parametrize(
     "text", [pytest.param('{"id":null,"event":"error","code":"60009"}', id="31 request id: nobody's")]
 )
-def test_an_answer_to_nobody_leaves_its_command_to_be_asked_about(text: str) -> None:
-    """It turns unknown when its time is over, and goes out no second time."""
+def test_an_answer_without_our_id_leaves_the_command_unknown(text: str) -> None:
+    """The command becomes unknown after its time limit, and is not written again."""
     one = OneAccount()
     offset = sent(one, place("p"))
-    assert not one.account.on_frame(decode(text.encode()), one.now)  # type: ignore[arg-type] # an answer
+    assert not one.account.on_frame(decode_frame(text.encode()), one.now)  # type: ignore[arg-type] # an answer
     one.renew(one.timing.ack_timeout_s)
     said = result(one, offset)
     assert said is not None
@@ -113,8 +113,8 @@ def test_an_answer_to_nobody_leaves_its_command_to_be_asked_about(text: str) -> 
 
 
 @pytest.mark.parametrize("count", [pytest.param(3, id="31 request id: always said, and one for each")])
-def test_requests_are_told_apart(count: int) -> None:
-    """By text of at most 32 letters and digits, of which none is a number alone."""
+def test_request_ids_are_distinct_texts(count: int) -> None:
+    """Request ids are texts of at most 32 letters and digits, and never a number alone."""
     one = OneAccount(epoch=1_795_000_000)
     for number in range(count):
         sent(one, place(f"p{number}"))
@@ -133,7 +133,7 @@ def test_requests_are_told_apart(count: int) -> None:
     ],
 )
 def test_the_clientorderid_is_what_every_document_allows(name: str, *, goes: bool) -> None:
-    """Anything else is denied before it could be refused."""
+    """Any other id is denied before the venue could refuse it."""
     one = OneAccount()
     offset = sent(one, place("p", clientOrderId=name))
     assert [written.args["clientOrderId"] for written in one.written] == [name] * goes
@@ -152,8 +152,8 @@ def test_the_clientorderid_is_what_every_document_allows(name: str, *, goes: boo
         ),
     ],
 )
-def test_an_order_always_has_a_name_of_ours(command_id: str, name: str) -> None:
-    """So it can be found whatever becomes of the answer."""
+def test_an_order_always_has_a_client_order_id(command_id: str, name: str) -> None:
+    """So it can be found whatever happens to the answer."""
     one = OneAccount()
     sent(one, place(command_id))
     assert one.written[-1].args["clientOrderId"] == name
@@ -172,8 +172,8 @@ def test_an_order_always_has_a_name_of_ours(command_id: str, name: str) -> None:
         ),
     ],
 )
-def test_the_scope_of_a_cancel_orders_must_be_said(args: dict[str, str], written: list[dict[str, str]]) -> None:
-    """And in words that the venue cannot take for more than they say; else it is denied."""
+def test_the_scope_of_a_cancel_orders_must_be_explicit(args: dict[str, str], written: list[dict[str, str]]) -> None:
+    """The scope has to be explicit and understood by the venue in one way only; else it is denied."""
     one = OneAccount()
     offset = sent(one, cancel_all("x") | {"args": args})
     assert [request.args for request in one.written] == written
@@ -188,8 +188,8 @@ def test_the_scope_of_a_cancel_orders_must_be_said(args: dict[str, str], written
         pytest.param(True, "denied", id="11 reduce only type: no boolean in a command"),
     ],
 )
-def test_reduce_only_is_asked_for_as_text(value: object, outcome: str | None) -> None:
-    """As the venue takes it."""
+def test_reduce_only_is_sent_as_text(value: object, outcome: str | None) -> None:
+    """The venue accepts text."""
     one = OneAccount()
     offset = sent(one, place("p") | {"args": place("p")["args"] | {"reduceOnly": value}})
     assert [written.args["reduceOnly"] for written in one.written] == ["true"] * (outcome is None)
@@ -205,7 +205,7 @@ def test_reduce_only_is_asked_for_as_text(value: object, outcome: str | None) ->
     ],
 )
 def test_limits_are_settings(count: int, window_s: float, percent: int) -> None:
-    """As many as the limit go at once, and the next a full window after the first ack."""
+    """As many requests as the limit are written at once, and the next a full window after the first ack."""
     limits = dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), count)
     one = OneAccount(limits=limits, window_s=window_s, budget_percent=percent)
     until_ms = one.now.wall_ms + 200_000

@@ -1,11 +1,12 @@
-"""Vendor quirks of one connection's conversation: the login, the pings, and what is signed."""
+"""Vendor quirks of one connection's protocol: the login, the pings, and the signatures."""
 
 from collections.abc import Mapping
 
 import pytest
 
+from bridge.config import Timing
 from bridge.core.now import Now
-from bridge.ltp.protocol import Conversation, Event, LoggedIn, LoginDenied
+from bridge.ltp.protocol import LoggedIn, LoginRejected, Protocol, ProtocolEvent
 from bridge.ltp.signing import rest_signature
 
 PUSH = b'{"channel":"Orders","data":{}}'
@@ -13,22 +14,22 @@ JSON_PING = b'{"ping":%d}'
 TEXT_PING = b"ping"
 
 
-def at(mono: float) -> Now:
+def at(boot_s: float) -> Now:
     """Return an instant; Unix time began with the test."""
-    return Now(mono, int(mono * 1000))
+    return Now(boot_s, int(boot_s * 1000))
 
 
-def begun() -> Conversation:
-    """Return a conversation at 0 s that pings every 10 s and gives the venue 5 s."""
-    return Conversation(b"login", ping_interval_s=10, pong_deadline_s=5, login_deadline_s=10, now=at(0))
+def new_protocol() -> Protocol:
+    """Return a protocol at 0 s that pings every 10 s and gives the venue 5 s."""
+    return Protocol(b"login", Timing(ping_interval_s=10, pong_deadline_s=5), 10, at(0))
 
 
-def live() -> Conversation:
-    """Return a conversation that logged in at 0 s and has nothing to send."""
-    conversation = begun()
-    conversation.outgoing()
-    conversation.receive(b'{"event":"login","code":0,"msg":""}', at(0))
-    return conversation
+def logged_in_protocol() -> Protocol:
+    """Return a protocol that logged in at 0 s and has nothing to send."""
+    protocol = new_protocol()
+    protocol.take_outgoing()
+    protocol.receive(b'{"event":"login","code":0,"msg":""}', at(0))
+    return protocol
 
 
 @pytest.mark.parametrize(
@@ -41,29 +42,29 @@ def live() -> Conversation:
         pytest.param(b'{"event":"login","code":"0","msg":""}', LoggedIn(), id="02 login code type: text"),
         pytest.param(
             b'{"id":null,"event":"login","code":60009,"msg":"Login failed."}',
-            LoginDenied(60009, "Login failed."),
+            LoginRejected(60009, "Login failed."),
             id="03 login failure shape: under the login's name",
         ),
         pytest.param(
             b'{"event":"error","code":"60009","msg":"Login failed."}',
-            LoginDenied(60009, "Login failed."),
+            LoginRejected(60009, "Login failed."),
             id="03 login failure shape: as an error",
         ),
         pytest.param(
             b'{"event":"error","code":601010,"msg":"too often"}',
-            LoginDenied(601010, "too often"),
+            LoginRejected(601010, "too often"),
             id="03 login failure shape: a code of its own",
         ),
         pytest.param(
             b'{"event":"login","code":200000,"msg":"Success"}',
-            LoginDenied(200000, "Success"),
+            LoginRejected(200000, "Success"),
             id="07 ack success code: an action's is none of a login",
         ),
     ],
 )
-def test_the_answer_to_a_login(raw: bytes, expected: Event) -> None:
-    """Only the code 0 under the login's own name lets us in; another code under it, or as an error, is a refusal."""
-    assert begun().receive(raw, at(1)) == [expected]
+def test_the_answer_to_a_login(raw: bytes, expected: ProtocolEvent) -> None:
+    """Only code 0 under the login's own name is a success; any other code under it, or as an error, is a refusal."""
+    assert new_protocol().receive(raw, at(1)) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -77,13 +78,13 @@ def test_the_answer_to_a_login(raw: bytes, expected: Event) -> None:
     ],
 )
 def test_every_pong_counts(pong: bytes) -> None:
-    """Nothing is overdue, and the next ping is due an interval after the last."""
-    conversation = live()
-    conversation.tick(at(10))
-    conversation.receive(pong, at(11))
-    assert conversation.tick(at(19.9)) is None
-    assert conversation.fresh(at(19.9))
-    assert conversation.wake_at() == 20
+    """No pong is overdue, and the next ping is due an interval after the last."""
+    protocol = logged_in_protocol()
+    protocol.tick(at(10))
+    protocol.receive(pong, at(11))
+    assert protocol.tick(at(19.9)) is None
+    assert protocol.is_fresh(at(19.9))
+    assert protocol.wake_boot_s == 20
 
 
 @pytest.mark.parametrize(
@@ -94,14 +95,14 @@ def test_every_pong_counts(pong: bytes) -> None:
     ],
 )
 def test_both_styles_are_tried_and_the_answered_one_stays(pong: bytes, next_ping: bytes) -> None:
-    """JSON first; without an answer the bare word half-way to the deadline."""
-    conversation = live()
+    """JSON comes first; without an answer the bare word is sent half-way to the deadline."""
+    protocol = logged_in_protocol()
     for second, frame in ((10, JSON_PING % 10_000), (12.5, TEXT_PING)):
-        conversation.tick(at(second))
-        assert conversation.outgoing() == [frame]
-    conversation.receive(pong, at(13))
-    conversation.tick(at(20))
-    assert conversation.outgoing() == [next_ping]
+        protocol.tick(at(second))
+        assert protocol.take_outgoing() == [frame]
+    protocol.receive(pong, at(13))
+    protocol.tick(at(20))
+    assert protocol.take_outgoing() == [next_ping]
 
 
 @pytest.mark.parametrize(
@@ -111,15 +112,15 @@ def test_both_styles_are_tried_and_the_answered_one_stays(pong: bytes, next_ping
         pytest.param(range(1, 10), id="05 silence rule: only the venue talks"),
     ],
 )
-def test_pings_go_out_whoever_is_silent(talks_at: list[int]) -> None:
-    """Whichever way the venue counts, it hears of us every 10 s, well before its 30 s are over."""
-    conversation = live()
+def test_pings_are_sent_whichever_side_is_silent(talks_at: list[int]) -> None:
+    """The venue gets a frame of ours every 10 s, well within its 30 s, whichever side it watches."""
+    protocol = logged_in_protocol()
     for second in talks_at:
-        conversation.receive(PUSH, at(second))
-    conversation.tick(at(9.9))
-    assert conversation.outgoing() == []
-    conversation.tick(at(10))
-    assert conversation.outgoing() == [JSON_PING % 10_000]
+        protocol.receive(PUSH, at(second))
+    protocol.tick(at(9.9))
+    assert protocol.take_outgoing() == []
+    protocol.tick(at(10))
+    assert protocol.take_outgoing() == [JSON_PING % 10_000]
 
 
 @pytest.mark.parametrize(
@@ -143,5 +144,5 @@ def test_pings_go_out_whoever_is_silent(talks_at: list[int]) -> None:
     ],
 )
 def test_requests_are_signed_as_the_official_page_says(params: Mapping[str, str], signature: str) -> None:
-    """Against vectors that were computed with openssl; the samples that contradict it are not followed."""
+    """The vectors were computed with openssl; samples of the vendor's that contradict them are not followed."""
     assert signature == rest_signature("sk-test-secret", params, 1712345678)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -10,15 +9,14 @@ import pytest
 from aiohttp import web
 
 from bridge.config import AZ4, HA, Account, Endpoint, Kafka, Settings, Timing
-from bridge.core.now import Now
 from bridge.ltp.connection import connect
-from bridge.ltp.network import way_to_venue
+from bridge.ltp.network import load_network_settings
 from bridge.ltp.session import Session
 from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.ledger import Entry, Kind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
-from tests.support.listening import Notes, running
+from tests.support.listening import RecordingListener, make_session, running
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 
@@ -35,21 +33,13 @@ def keys(venue: Venue, folder: Path) -> Account:
     return Account(api_key_file=folder / "key", api_secret_file=folder / "secret")
 
 
-def session(ends: list[Endpoint], account: Account, notes: Notes) -> Session:
+def session(endpoints: list[Endpoint], account: Account, notes: RecordingListener) -> Session:
     """Make a session that pings every 0.2 s."""
-    return Session(
-        endpoints=ends,
-        account=account,
-        timing=TIMING,
-        login_attempts_max=3,
-        listener=notes,
-        clock=lambda: Now(time.monotonic(), time.time_ns() // 1_000_000),
-        random=lambda: 0.0,
-    )
+    return make_session(notes, endpoints, account, TIMING, random=lambda: 0.0)
 
 
 def pings(venue: Venue) -> list[Entry]:
-    """Return the pings that we sent; with its answers the venue is the one that beats."""
+    """Return the pings that the bridge sent; the sandbox may send heartbeats too."""
     beats = venue.ledger.entries(Kind.PING)
     return [beat for beat in beats if beat.facts["style"] in {"json", "text"} and not beat.facts["from_venue"]]
 
@@ -64,7 +54,7 @@ def pings(venue: Venue) -> list[Entry]:
 def test_which_tier_comes_first_is_a_setting(
     endpoints: tuple[Endpoint, ...] | None, first: str, account: Account
 ) -> None:
-    """Two official pages advise against each other, so the list is anybody's to order."""
+    """Two official pages give opposite advice, so the order of the endpoints is a setting."""
     told = {} if endpoints is None else {"endpoints": endpoints}
     kafka = Kafka(bootstrap_servers="localhost:1")
     settings = Settings.model_validate({"environment": "t", "accounts": {"main": account}, "kafka": kafka, **told})
@@ -80,13 +70,13 @@ def test_which_tier_comes_first_is_a_setting(
     ],
 )
 async def test_the_session_is_at_one_tier(away: str, found: str, tmp_path: Path) -> None:
-    """At the first that gives a session, and at no other."""
-    notes = Notes()
+    """It is at the first tier that accepts a session, and at no other."""
+    notes = RecordingListener()
     async with Venue(VenueSettings(tiers=("az4", "ha"))) as venue:
-        ends = [Endpoint(name=one.name, ws_url=one.ws_url, rest_url=one.rest_url) for one in venue.tiers.values()]
+        endpoints = [Endpoint(name=one.name, ws_url=one.ws_url, rest_url=one.rest_url) for one in venue.tiers.values()]
         if away:
             await venue.close_tier(away)
-        async with running(session(ends, keys(venue, tmp_path), notes)):
+        async with running(session(endpoints, keys(venue, tmp_path), notes)):
             assert await notes.wait("logged_in") == [found]
             assert len(venue.connections) == 1
 
@@ -100,19 +90,19 @@ async def test_the_session_is_at_one_tier(away: str, found: str, tmp_path: Path)
     ],
 )
 async def test_pings_keep_a_session(dialect: Dialect, tmp_path: Path) -> None:
-    """For longer than the venue bears silence, whichever pings it answers and whomever it listens to."""
-    notes = Notes()
+    """The session outlives the venue's limit of silence, whichever pings it answers and whichever side it watches."""
+    notes = RecordingListener()
     async with Venue(VenueSettings(dialect=dialect, inactivity_s=SILENCE_S)) as venue:
-        ends = [Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)]
-        async with running(session(ends, keys(venue, tmp_path), notes)):
+        endpoints = [Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)]
+        async with running(session(endpoints, keys(venue, tmp_path), notes)):
             await venue.ledger.until(lambda: len(pings(venue)) >= PINGS, 20)
             assert notes.of("lost") == []
 
 
 @pytest.mark.parametrize("pong", [pytest.param(b"pong", id="04 heartbeat style: a binary frame")])
 async def test_a_pong_may_be_binary(venue: Callable[[Talk], Awaitable[str]], account: Account, pong: bytes) -> None:
-    """The word counts, not the kind of frame that it comes in."""
-    notes, answered = Notes(), asyncio.Semaphore(0)
+    """The word counts, not the type of the frame."""
+    notes, answered = RecordingListener(), asyncio.Semaphore(0)
 
     async def talk(ws: web.WebSocketResponse) -> None:
         await ws.receive()
@@ -121,8 +111,8 @@ async def test_a_pong_may_be_binary(venue: Callable[[Talk], Awaitable[str]], acc
             await ws.send_bytes(pong)
             answered.release()
 
-    ends = [Endpoint(name="T", ws_url=await venue(talk), rest_url="http://localhost")]
-    async with running(session(ends, account, notes)), asyncio.timeout(20):
+    endpoints = [Endpoint(name="T", ws_url=await venue(talk), rest_url="http://localhost")]
+    async with running(session(endpoints, account, notes)), asyncio.timeout(20):
         for _ in range(3):
             await answered.acquire()
         assert notes.of("lost") == []
@@ -131,11 +121,11 @@ async def test_a_pong_may_be_binary(venue: Callable[[Talk], Awaitable[str]], acc
 @pytest.mark.parametrize("protocol", [pytest.param("http/1.1", id="27 HTTP/2")])
 @pytest.mark.usefixtures("trusted")
 async def test_the_handshake_asks_for_http_1_1(tls_venue: Callable[[Talk], Awaitable[int]], protocol: str) -> None:
-    """A server that would rather speak HTTP/2 is not let: it does not upgrade there."""
+    """A server that prefers HTTP/2 gets HTTP/1.1: it does not upgrade over HTTP/2."""
     spoken: asyncio.Queue[str] = asyncio.Queue()
 
     async def talk(ws: web.WebSocketResponse) -> None:
         spoken.put_nowait(ws.get_extra_info("ssl_object").selected_alpn_protocol())
 
-    async with connect(f"wss://localhost:{await tls_venue(talk)}/", way=way_to_venue(), timeout_s=10):
+    async with connect(f"wss://localhost:{await tls_venue(talk)}/", network=load_network_settings(), timeout_s=10):
         assert await asyncio.wait_for(spoken.get(), 10) == protocol

@@ -1,4 +1,4 @@
-"""Vendor quirks of orders: states, words and names of one that rests, and what others do, on a clock of the test's."""
+"""Vendor quirks of orders: states, spellings and ids of one resting order, and other programs, on a test's clock."""
 
 import json
 from typing import Any
@@ -9,14 +9,14 @@ from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.results import Result
 from bridge.contract.topics import Stream
 from bridge.core.records import Push
-from bridge.ltp.wire import decode
+from bridge.ltp.wire import decode_frame
 from tests.support.one_account import BTC, ORDER_ID, OneAccount, cancel, cancel_all, place, replace
 
 OTHER_ID = "1703213979739999"
 
 
 def placed() -> OneAccount:
-    """Return an account whose place of the clientOrderId `a` was acked and pushed as open."""
+    """Return an account whose place with the clientOrderId `a` was acked and pushed as open."""
     one = OneAccount()
     offset = one.offer(place("p", clientOrderId="a"))
     one.send()
@@ -26,7 +26,7 @@ def placed() -> OneAccount:
 
 
 def push(one: OneAccount, **fields: Any) -> None:  # noqa: ANN401 - any JSON
-    """Push a snapshot of that order, as it is now."""
+    """Push a snapshot of that order in its present state."""
     row = {
         "orderId": ORDER_ID,
         "clientOrderId": "a",
@@ -39,13 +39,13 @@ def push(one: OneAccount, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         "updateAt": str(one.now.wall_ms),
         **fields,
     }
-    frame = decode(json.dumps({"channel": "Orders", "data": row}).encode())
+    frame = decode_frame(json.dumps({"channel": "Orders", "data": row}).encode())
     assert isinstance(frame, Push)
     one.account.on_frame(frame, one.now)
 
 
 def sent(one: OneAccount, body: dict[str, Any]) -> int:
-    """Offer a command a second later, and let it go."""
+    """Offer a command a second later, and write it."""
     one.wait(1)
     offset = one.offer(body)
     one.send()
@@ -53,7 +53,7 @@ def sent(one: OneAccount, body: dict[str, Any]) -> int:
 
 
 def result(one: OneAccount, offset: int) -> Result | None:
-    """Return what was last said of a command."""
+    """Return the last result of a command."""
     said = [result for result in one.results() if result.command_offset == offset]
     return said[-1] if said else None
 
@@ -72,7 +72,7 @@ def result(one: OneAccount, offset: int) -> Result | None:
     ],
 )
 def test_a_state_in_every_spelling(state: str, *, live: bool) -> None:
-    """An order of a state that nobody knows is taken for live, and asked about by the next sweep."""
+    """An order in an unknown state counts as live, and the next sweep asks for it."""
     one = placed()
     one.wait(1)
     push(one, orderState=state)
@@ -138,8 +138,10 @@ def test_a_state_in_every_spelling(state: str, *, live: bool) -> None:
         ),
     ],
 )
-def test_what_a_push_proves_of_a_command_in_doubt(body: dict[str, Any], fields: dict[str, str], outcome: str) -> None:
-    """Values and states decide; of the words beside them only a failure's, which has one spelling."""
+def test_what_a_push_proves_about_an_unknown_command(
+    body: dict[str, Any], fields: dict[str, str], outcome: str
+) -> None:
+    """Values and states decide. Of the action words only that of a failure counts, which has one spelling."""
     one = placed()
     offset = sent(one, body | {"validUntil": one.now.wall_ms + 3000})
     one.renew(one.timing.ack_timeout_s)
@@ -159,15 +161,15 @@ def test_what_a_push_proves_of_a_command_in_doubt(body: dict[str, Any], fields: 
     ],
 )
 def test_a_replace_goes_by_orderid(name: dict[str, str]) -> None:
-    """The one name that every document accepts, whichever the caller has used."""
+    """It is the one id that every document accepts, whichever id the caller used."""
     one = placed()
     sent(one, replace("r", **name))
     assert one.written[-1].args == {"orderId": ORDER_ID, "replacePrice": "101"}
 
 
 @pytest.mark.parametrize("name", [pytest.param("stranger", id="15 replace by name: of an order that nobody knows")])
-def test_a_replace_of_an_unknown_name_is_looked_up(name: str) -> None:
-    """Before it is written; the venue would not take the name."""
+def test_a_replace_of_an_unknown_order_is_looked_up(name: str) -> None:
+    """The order is looked up before the write: the venue would not accept its clientOrderId."""
     one = placed()
     sent(one, replace("r", clientOrderId=name))
     assert [written.action for written in one.written] == [PLACE]
@@ -184,7 +186,7 @@ def test_a_replace_of_an_unknown_name_is_looked_up(name: str) -> None:
     ],
 )
 def test_the_orderid_that_a_replace_returns_is_the_orders(ack: dict[str, Any]) -> None:
-    """The next replace goes to it, and the result tells it."""
+    """The next replace uses it, and the result has it."""
     one = placed()
     offset = sent(one, replace("r1", orderId=ORDER_ID))
     one.answer(offset, **ack)
@@ -204,8 +206,8 @@ def test_the_orderid_that_a_replace_returns_is_the_orders(ack: dict[str, Any]) -
         pytest.param(cancel_all("x"), id="01 preferred tier: a cancel_orders in doubt stays with one"),
     ],
 )
-def test_a_command_in_doubt_is_not_written_at_the_other_tier(body: dict[str, Any]) -> None:
-    """When the session is back somewhere else, the venue is asked what became of it."""
+def test_an_unknown_command_is_not_written_at_the_other_tier(body: dict[str, Any]) -> None:
+    """When the session is back at another endpoint, the venue is asked what became of the command."""
     one = placed()
     offset = sent(one, body)
     one.lose_session()
@@ -225,7 +227,7 @@ def test_a_command_in_doubt_is_not_written_at_the_other_tier(body: dict[str, Any
     ],
 )
 def test_anyones_order_may_be_cancelled_and_replaced(names: dict[str, str | None]) -> None:
-    """It was pushed, so its orderId is known; that nobody here placed it stands in no way."""
+    """Its push gave the orderId; another program may have placed it."""
     one = placed()
     push(one, orderId=OTHER_ID, **names)
     sent(one, replace("r", orderId=OTHER_ID))
@@ -237,8 +239,8 @@ def test_anyones_order_may_be_cancelled_and_replaced(names: dict[str, str | None
 
 
 @pytest.mark.parametrize("price", [pytest.param("100", id="33 nothing kept for the absent: a fill")])
-def test_what_happened_meanwhile_is_published_from_rest(price: str) -> None:
-    """Under the id of its push, and marked as recovered; the push, if it comes after all, is a repeat."""
+def test_facts_of_a_gap_are_published_from_rest(price: str) -> None:
+    """The record has the id of the push and is marked as recovered; a late push is a repeat."""
     one = placed()
     one.lose_session()
     row = {"transactionId": "7", "orderId": ORDER_ID, "sym": BTC, "side": "BUY", "quantity": "0.5", "price": price}

@@ -1,4 +1,4 @@
-"""Vendor quirks of pushes: names, types and fields that come and go, repeats, and what arrives out of turn."""
+"""Vendor quirks of pushes: ids, types and fields that vary, repeats, and pushes out of order."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from bridge.core.now import Now
 from bridge.core.records import OutgoingRecord, Push
 from bridge.core.stream.published_states import PublishedStates
 from bridge.core.stream.route import Router
-from bridge.ltp.wire import decode
+from bridge.ltp.wire import decode_frame
 
 NOW = Now(10.0, 1_795_000_000_123)
 ORDER: dict[str, Any] = {
@@ -42,15 +42,15 @@ ORDER_ID, POSITION_KEY, COIN = ORDER["orderId"], "BINANCE_PERP_BTC_USDT:NONE", "
 
 
 def router() -> Router:
-    """Make a router that has published nothing; what it tells besides is passed over."""
+    """Make a router that has published nothing; its other events are ignored."""
     return Router(
         PublishedStates(3600, 5), lambda _push, _now: None, lambda _push, _now: None, lambda _detail, _now: None
     )
 
 
 def arrive(to: Router, channel: str, row: object) -> list[OutgoingRecord]:
-    """Let a push arrive, as bytes."""
-    push = decode(json.dumps({"channel": channel, "data": row}, indent=1).encode())
+    """Pass a push to the router, as bytes."""
+    push = decode_frame(json.dumps({"channel": channel, "data": row}, indent=1).encode())
     assert isinstance(push, Push)
     return to.route_push(push, NOW)
 
@@ -172,7 +172,7 @@ def arrive(to: Router, channel: str, row: object) -> list[OutgoingRecord]:
     ],
 )
 def test_a_push_goes_to_its_topic_byte_for_byte(channel: str, row: dict[str, Any], stream: Stream, key: str) -> None:
-    """Under the key of what it is about, with the venue's time, and with every field as the venue wrote it."""
+    """The record has the key of its subject, the venue's time, and every field as the venue wrote it."""
     (record,) = arrive(router(), channel, row)
     assert (record.stream, record.key) == (stream, key.encode())
     assert json.loads(record.value or b"") == row
@@ -230,7 +230,7 @@ def test_a_push_goes_to_its_topic_byte_for_byte(channel: str, row: dict[str, Any
 def test_the_newer_state_is_the_last_record_of_its_key(
     channel: str, rows: list[dict[str, Any]], last: dict[str, Any]
 ) -> None:
-    """What comes out of turn is published too, and the newer state again after it."""
+    """An older state is published too, and the newer state again after it."""
     to = router()
     (first,), (second, third) = (arrive(to, channel, row) for row in rows)
     assert [json.loads(record.value or b"") for record in (first, second)] == rows
@@ -252,7 +252,7 @@ def test_the_newer_state_is_the_last_record_of_its_key(
     ],
 )
 def test_a_repeat_has_the_id_of_the_first(channel: str, row: dict[str, Any], again: dict[str, Any]) -> None:
-    """So a reader sees that it is one fact, and nobody is alarmed."""
+    """So a reader sees that it is one fact, and no alarm is raised."""
     to = router()
     (first,), (second,) = (arrive(to, channel, one) for one in (row, again))
     assert first.event_id is not None

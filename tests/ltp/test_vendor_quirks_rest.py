@@ -1,4 +1,4 @@
-"""Vendor quirks of REST: types that differ from the pushes', pages, reach, and what is signed."""
+"""Vendor quirks of REST: types that differ from the pushes, pages, reach, and signatures."""
 
 import contextlib
 import json
@@ -10,10 +10,10 @@ import pytest
 from bridge.config import Account, Endpoint
 from bridge.core.now import Now
 from bridge.errors import VenueUnreachable
-from bridge.ltp import rest_pace
+from bridge.ltp import rest_rate_limiter
 from bridge.ltp.rest import RestClient
-from bridge.ltp.rest_pace import Family
-from bridge.ltp.rows import OrderRow, read_position, read_risk, trade_as_pushed
+from bridge.ltp.rest_rate_limiter import LimitGroup
+from bridge.ltp.rows import read_order, read_position, read_risk, trade_as_pushed
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import Limit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
@@ -48,10 +48,10 @@ def at(venue: Venue, folder: Path, clock: Callable[[], Now]) -> RestClient:
         ),
     ],
 )
-def test_an_orders_row_says_what_the_push_would(fields: dict[str, object], pushed: dict[str, object]) -> None:
-    """What nobody here decides by keeps the venue's own words."""
+def test_an_orders_row_is_as_its_push(fields: dict[str, object], pushed: dict[str, object]) -> None:
+    """Fields that decide nothing keep the venue's own text."""
     row = json.dumps({"orderId": "1", "orderState": "OPEN", **fields}).encode()
-    shaped = json.loads(OrderRow.read(row).raw)
+    shaped = json.loads(read_order(row).raw)
     assert {name: shaped[name] for name in fields} == pushed
 
 
@@ -71,8 +71,8 @@ _NO_REBATE = {"fee": "0.3", "feeCoin": "USDT", "rebate": "0", "rebateCoin": ""}
         ),
     ],
 )
-def test_a_trades_fee_is_told_in_each_form(fields: dict[str, str], shape: dict[str, str]) -> None:
-    """One signed number while the venue tells it; then fee and rebate, of which nothing is made."""
+def test_a_trades_fee_in_each_form(fields: dict[str, str], shape: dict[str, str]) -> None:
+    """It is one signed number if the venue sends it; else fee and rebate stay as they are."""
     assert json.loads(trade_as_pushed(json.dumps(fields).encode())) == shape
 
 
@@ -85,7 +85,7 @@ def test_a_trades_fee_is_told_in_each_form(fields: dict[str, str], shape: dict[s
     ],
 )
 def test_a_positions_row_may_lack_what_the_documents_disagree_on(field: dict[str, object]) -> None:
-    """The field is as it was told."""
+    """The field is as the venue sent it, or missing."""
     row = {"sym": "OKX_PERP_BTC_USDT", **field}
     assert json.loads(read_position(json.dumps(row).encode())) == row | {"exchangeType": "OKX"}
 
@@ -103,10 +103,10 @@ def test_a_positions_row_may_lack_what_the_documents_disagree_on(field: dict[str
 async def test_every_page_is_read_and_no_more(
     serve: Serve, account: Account, clock: Callable[[], Now], pages: list[list[str]], page_num: object
 ) -> None:
-    """`pageNum` is how many pages there are, not which one this is."""
+    """`pageNum` is the number of pages, not the number of this page."""
     rows = [[ROW % one for one in page] for page in pages]
     async with RestClient([endpoint(await serve(paged(rows, page_num)))], account, clock) as rest:
-        assert [row.order.order_id for row in await read_all(rest.open_orders())] == [
+        assert [row.order.order_id for row in await read_all(rest.fetch_open_orders())] == [
             one for page in pages for one in page
         ]
 
@@ -120,20 +120,20 @@ async def test_every_page_is_read_and_no_more(
         pytest.param(91, False, id="18 history by age: too old for the venue"),
     ],
 )
-async def test_both_lists_are_asked_by_age(tmp_path: Path, clock: Callable[[], Now], days: int, *, known: bool) -> None:
-    """Whoever asks for everything gets what the venue keeps, wherever it keeps it."""
+async def test_both_lists_are_read_by_age(tmp_path: Path, clock: Callable[[], Now], days: int, *, known: bool) -> None:
+    """A request for all times reads both the recent list and the archive."""
     async with Venue(VenueSettings()) as venue, at(venue, tmp_path, clock) as rest:
         then_ms = clock().wall_ms - days * DAY_MS
         venue.inject.past_order("main", then_ms, fills_ms=[then_ms])
-        found = (await read_all(rest.history(None, 0)), await read_all(rest.executions(None, 0)))
+        found = (await read_all(rest.fetch_ended_orders(None, 0)), await read_all(rest.fetch_executions(None, 0)))
     assert [len(rows) for rows in found] == [known, known]
 
 
 @pytest.mark.parametrize("name", [pytest.param("a +b&c=%25/é", id="26 signing samples: values are signed as they are")])
 async def test_what_is_signed_is_not_encoded(tmp_path: Path, clock: Callable[[], Now], name: str) -> None:
-    """The query is, so the two differ; the venue agrees with the signature and knows no such order."""
+    """The query is encoded, so the two differ; the venue accepts the signature and has no such order."""
     async with Venue(VenueSettings()) as venue, at(venue, tmp_path, clock) as rest:
-        assert await rest.order(client_order_id=name) is None
+        assert await rest.fetch_order(client_order_id=name) is None
 
 
 @pytest.mark.parametrize(
@@ -146,13 +146,13 @@ async def test_what_is_signed_is_not_encoded(tmp_path: Path, clock: Callable[[],
         pytest.param('"accountStatus":"NEW_WORD"', "NEW_WORD", id="30 account status spelling: unknown in REST"),
     ],
 )
-async def test_risk_is_told_and_not_judged(
+async def test_risk_is_passed_on_as_it_is(
     serve: Serve, account: Account, clock: Callable[[], Now], told: str, shown: object
 ) -> None:
-    """The bridge decides nothing by it: readers and people get the venue's own word."""
+    """The bridge decides nothing by it: readers and people get the venue's own text."""
     row = f'{{"exchangeType":"OKX",{told}}}'
     async with RestClient([endpoint(await serve(answering(lambda: ok(f"[{row}]"))))], account, clock) as rest:
-        (risk,) = await rest.account()
+        (risk,) = await rest.fetch_account_states()
     assert read_risk(row.encode()) == row.encode()
     assert shown in {risk.uni_mmr, risk.account_status}
 
@@ -161,12 +161,12 @@ async def test_risk_is_told_and_not_judged(
 async def test_a_stricter_limit_is_learnt(
     tmp_path: Path, clock: Callable[[], Now], monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    """Both lists are asked from the beginning again after a refusal, and have been read after a few of them."""
-    monkeypatch.setitem(rest_pace.LIMITS, Family.EXECUTIONS, rest_pace.Limit(5, 0.5))
+    """After a refusal both lists are read from the beginning again, and are complete after a few refusals."""
+    monkeypatch.setitem(rest_rate_limiter.LIMITS, LimitGroup.EXECUTIONS, rest_rate_limiter.Limit(5, 0.5))
     async with Venue(VenueSettings()) as venue, at(venue, tmp_path, clock) as rest:
         venue.limits.set("rest_executions", Limit(count, 0.5))
         answers: list[object] = []
         while not answers and len(venue.ledger.entries(Kind.LIMITED)) <= REFUSALS_MAX:
             with contextlib.suppress(VenueUnreachable):
-                answers.append(await read_all(rest.executions(None, 0)))
+                answers.append(await read_all(rest.fetch_executions(None, 0)))
     assert answers == [()]

@@ -1,7 +1,4 @@
-"""Where the vendor's documents, its clients and production disagree: every such row is shown by a test.
-
-The cases stand in the files beside this one, by what they need, and in the daemon's; a case's id begins with its row.
-"""
+"""The table of where the vendor's documents, its clients and production disagree: a test shows each row."""
 
 import ast
 import re
@@ -62,7 +59,7 @@ def _ids() -> Iterator[str]:
 
 
 def test_every_row_has_a_case_or_a_reason_for_none() -> None:
-    """None is forgotten, and none has both."""
+    """Each row has one of the two."""
     shown = {int(one[:2]) for one in _ids()}
     assert list(range(1, 34)) == sorted(ROWS)
     assert sorted(shown | NOTHING_TO_DO.keys()) == sorted(ROWS)
@@ -70,7 +67,7 @@ def test_every_row_has_a_case_or_a_reason_for_none() -> None:
 
 
 def test_a_case_names_its_row_in_the_words_of_the_table() -> None:
-    """And no two cases have one name."""
+    """No two cases have one id."""
     ids = list(_ids())
     named = [_ID.fullmatch(one) for one in ids]
     assert [one for one, name in zip(ids, named, strict=True) if name is None or ROWS[int(name[1])] != name[2]] == []

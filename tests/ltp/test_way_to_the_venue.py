@@ -1,4 +1,4 @@
-"""How the venue is reached: with authorities of one's own, and through a proxy, for REST and WebSocket alike."""
+"""The network settings: other authorities, and a proxy, for REST and WebSocket alike."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -10,18 +10,18 @@ from bridge.config import Account, Endpoint, Timing, VenueAccess
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.errors import VenueUnreachable
-from bridge.ltp.failover import takes_websockets
-from bridge.ltp.network import Way, way_to_venue
+from bridge.ltp.failover import probe_websocket
+from bridge.ltp.network import NetworkSettings, load_network_settings
 from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session
 from bridge.sandbox.venue.venue import Venue
 from tests.support.connect_proxy import ConnectProxy
-from tests.support.listening import Notes, running
+from tests.support.listening import RecordingListener, make_session, running
 from tests.support.raw_venue import CERTIFICATES, server_tls
 
 CA = CERTIFICATES / "localhost.pem"
-Run = Callable[[Way], Session]
-Ask = Callable[[Way], RestClient]
+Run = Callable[[NetworkSettings], Session]
+Ask = Callable[[NetworkSettings], RestClient]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -46,68 +46,61 @@ def keys(venue: Venue, tmp_path: Path) -> Account:
 
 
 @pytest.fixture
-def notes() -> Notes:
+def notes() -> RecordingListener:
     """Return the listener of `session`."""
-    return Notes()
+    return RecordingListener()
 
 
 @pytest.fixture
-def session(endpoint: Endpoint, keys: Account, timing: Timing, clock: Callable[[], Now], notes: Notes) -> Run:
-    """Return a function that makes a session that takes a way."""
+def session(endpoint: Endpoint, keys: Account, timing: Timing, notes: RecordingListener) -> Run:
+    """Return a function that makes a session with these network settings."""
 
-    def make(way: Way) -> Session:
-        return Session(
-            endpoints=[endpoint],
-            account=keys,
-            timing=timing,
-            login_attempts_max=3,
-            listener=notes,
-            clock=clock,
-            random=lambda: 0.5,
-            way=way,
-        )
+    def make(network: NetworkSettings) -> Session:
+        return make_session(notes, [endpoint], keys, timing, network=network)
 
     return make
 
 
 @pytest.fixture
 def rest(endpoint: Endpoint, keys: Account, clock: Callable[[], Now]) -> Ask:
-    """Return a function that makes a client that takes a way."""
-    return lambda way: RestClient([endpoint], keys, clock, way)
+    """Return a function that makes a client with these network settings."""
+    return lambda network: RestClient([endpoint], keys, clock, network)
 
 
-async def test_an_authority_of_ones_own(rest: Ask, session: Run, notes: Notes) -> None:
-    """Where the file names it the venue is trusted, and nowhere else."""
-    way = way_to_venue(VenueAccess(ca_file=CA))
-    async with rest(way) as client, running(session(way)):
-        assert await client.account()
+async def test_an_authority_from_a_file(rest: Ask, session: Run, notes: RecordingListener) -> None:
+    """The venue is trusted only if the file has its authority."""
+    network = load_network_settings(VenueAccess(ca_file=CA))
+    async with rest(network) as client, running(session(network)):
+        assert await client.fetch_account_states()
         await notes.wait("logged_in")
-    async with rest(way_to_venue()) as client, running(session(way_to_venue())):
+    async with rest(load_network_settings()) as client, running(session(load_network_settings())):
         with pytest.raises(VenueUnreachable, match="certificate verify failed"):
-            await client.account()
+            await client.fetch_account_states()
         await notes.wait("attempt_failed")
     assert notes.causes("attempt_failed")[0] is Cause.TLS_FAILED
 
 
-async def test_a_proxy_for_everything(endpoint: Endpoint, rest: Ask, session: Run, notes: Notes) -> None:
-    """The session, REST and what is only tried go through it, and it sees nothing but where to."""
+async def test_a_proxy_for_everything(endpoint: Endpoint, rest: Ask, session: Run, notes: RecordingListener) -> None:
+    """The session, REST and probes use it, and it sees only the addresses."""
     hosts = [url.split("/")[2] for url in (endpoint.ws_url, endpoint.rest_url)]
     async with ConnectProxy() as proxy:
-        way = way_to_venue(VenueAccess(ca_file=CA, proxy_url=proxy.url))
-        async with running(session(way)):
+        network = load_network_settings(VenueAccess(ca_file=CA, proxy_url=proxy.url))
+        async with running(session(network)):
             await notes.wait("logged_in")
-        async with rest(way) as client:
-            assert await client.account()
+        async with rest(network) as client:
+            assert await client.fetch_account_states()
             assert await client.probe("T")
-        assert await takes_websockets(endpoint, way)
+        assert await probe_websocket(endpoint, network)
     assert set(proxy.asked) == set(hosts)
 
 
-async def test_a_proxy_that_is_not_there(rest: Ask, session: Run, notes: Notes, unused_tcp_port: int) -> None:
-    """Nothing goes past it."""
-    way = way_to_venue(VenueAccess(ca_file=CA, proxy_url=f"http://127.0.0.1:{unused_tcp_port}"))
-    async with rest(way) as client, running(session(way)):
+async def test_a_proxy_that_is_unreachable(
+    rest: Ask, session: Run, notes: RecordingListener, unused_tcp_port: int
+) -> None:
+    """No connection bypasses it."""
+    network = load_network_settings(VenueAccess(ca_file=CA, proxy_url=f"http://127.0.0.1:{unused_tcp_port}"))
+    async with rest(network) as client, running(session(network)):
         with pytest.raises(VenueUnreachable):
-            await client.account()
+            await client.fetch_account_states()
         await notes.wait("attempt_failed")
     assert notes.of("logged_in") == []

@@ -1,4 +1,4 @@
-"""Frames: every shape that documents, vendor clients and production send."""
+"""Frames in every shape that documents, the vendor's clients and production send."""
 
 import json
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.core.records import Answer, InvalidFrame, Push
 from bridge.ltp import wire
-from bridge.ltp.wire import Frame, LoginAnswer, Pong, decode, encode_action, encode_login, encode_ping
+from bridge.ltp.wire import Frame, LoginAnswer, Pong, decode_frame, encode_action, encode_login, encode_ping
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ from bridge.ltp.wire import Frame, LoginAnswer, Pong, decode, encode_action, enc
     ],
 )
 def test_answers_to_a_login(raw: bytes, expected: Frame) -> None:
-    """Codes may be numbers or strings; an error without id is an answer to whatever was asked."""
-    assert expected == decode(raw)
+    """Codes may be numbers or strings; an error without an id may answer any request."""
+    assert expected == decode_frame(raw)
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_answers_to_a_login(raw: bytes, expected: Frame) -> None:
     ],
 )
 def test_answers_to_actions(raw: bytes, expected: Answer) -> None:
-    """An answer is read whatever its id, text key and data are."""
-    assert expected == decode(raw)
+    """An answer is read with any id, text key and data."""
+    assert expected == decode_frame(raw)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_answers_to_actions(raw: bytes, expected: Answer) -> None:
 )
 def test_pongs(raw: bytes, pong: Pong) -> None:
     """A pong is JSON with any value, which is the venue's time if it can be one in ms, or the bare word in any case."""
-    assert pong == decode(raw)
+    assert pong == decode_frame(raw)
 
 
 DATA = b'{ "orderId" : "1",\t"limitPrice":"0.10", "new\\u0046ield": 1.00e+3, "big":12345678901234567890.10,\n "x":[ ] }'
@@ -96,9 +96,9 @@ DATA = b'{ "orderId" : "1",\t"limitPrice":"0.10", "new\\u0046ield": 1.00e+3, "bi
 
 @pytest.mark.parametrize("data", [DATA, b'[ {"coin":"USDT" } ,{"coin":"BTC"}]', b'"text"', b"null", b"-0.0"])
 def test_the_data_of_a_push_is_the_venues_bytes(data: bytes) -> None:
-    """Unknown fields, white space, escapes and number formats survive; so does the frame."""
+    """Unknown fields, white space, escapes and number formats stay, and so does the frame."""
     raw = b'{"channel":"Orders", "instId":"X", "data": ' + data + b' , "later":{"field":1}}'
-    assert Push("Orders", data, raw) == decode(raw)
+    assert Push("Orders", data, raw) == decode_frame(raw)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,9 @@ def test_the_data_of_a_push_is_the_venues_bytes(data: bytes) -> None:
     ],
 )
 def test_a_push_that_gains_a_field_is_a_push(fields: bytes) -> None:
-    """It names a channel and no request; a code or an event beside it makes no answer of it."""
+    """It names a channel and no request; a code or an event beside it does not make it an answer."""
     raw = b'{"channel":"Trades",' + fields + b',"data":{"a":1}}'
-    assert Push("Trades", b'{"a":1}', raw) == decode(raw)
+    assert Push("Trades", b'{"a":1}', raw) == decode_frame(raw)
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_a_push_that_gains_a_field_is_a_push(fields: bytes) -> None:
     ],
 )
 def test_an_answer_that_gains_a_field_is_an_answer(raw: bytes, data: bytes | None) -> None:
-    """It names a request. Where it names a channel as well, it is that push if the request is not ours."""
-    answer = decode(raw)
+    """It names a request. If it names a channel as well, it is that push if the request is not ours."""
+    answer = decode_frame(raw)
     assert isinstance(answer, Answer)
     assert (answer.request_id, answer.code) == ("1x2x3", 200000)
     assert answer.push == (None if data is None else Push("Orders", data, raw))
@@ -160,8 +160,8 @@ def test_an_answer_that_gains_a_field_is_an_answer(raw: bytes, data: bytes | Non
     ],
 )
 def test_odd_frames_that_are_understood(raw: bytes, expected: Frame) -> None:
-    """A login's answer stays one; a documented refusal counts under whatever event it comes."""
-    assert expected == decode(raw)
+    """A login's answer stays one; a documented refusal counts under any event."""
+    assert expected == decode_frame(raw)
 
 
 @pytest.mark.parametrize(
@@ -196,17 +196,17 @@ def test_odd_frames_that_are_understood(raw: bytes, expected: Frame) -> None:
         b'{"channel":"Orders","data":' + b"[" * 100_000,
     ],
 )
-def test_what_is_not_of_the_protocol_is_unreadable_and_kept(raw: bytes) -> None:
-    """Nothing raises, and the frame is there to be shown."""
-    frame = decode(raw)
+def test_what_is_not_of_the_protocol_is_an_invalid_frame(raw: bytes) -> None:
+    """Nothing raises, and the frame is kept."""
+    frame = decode_frame(raw)
     assert isinstance(frame, InvalidFrame)
     assert raw == frame.frame
 
 
 @given(st.binary())
 def test_arbitrary_bytes_never_raise(raw: bytes) -> None:
-    """The reader survives whatever arrives."""
-    decode(raw)
+    """Decoding accepts any bytes."""
+    decode_frame(raw)
 
 
 _letters = 'a0"\\ \u00b2'
@@ -219,12 +219,12 @@ _json = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["channel", "event", "id", "code", "msg", "message", "pong", "data"]), _json))
 def test_arbitrary_values_in_known_fields_never_raise(frame: dict[str, object]) -> None:
-    """Neither does a frame whose fields are of other types than documented."""
-    decode(json.dumps(frame).encode())
+    """Decoding accepts fields of undocumented types."""
+    decode_frame(json.dumps(frame).encode())
 
 
-def test_what_we_say() -> None:
-    """Login, action and ping are written as documented, every argument of an action a string."""
+def test_encoded_frames() -> None:
+    """Login, action and ping are encoded as documented, every argument of an action as a string."""
     login = {
         "action": "login",
         "args": {"apiKey": "ak-test", "timestamp": "1538054050", "sign": "ab", "onlyTrade": False},
@@ -235,27 +235,27 @@ def test_what_we_say() -> None:
     assert json.loads(encode_ping(1769050973831)) == {"ping": 1769050973831}
 
 
-def test_words_of_the_venue_are_cut_to_what_anybody_reads() -> None:
-    """They go into alarms and logs, where a megabyte of them would hide the rest."""
+def test_texts_of_the_venue_are_cut() -> None:
+    """They go into alarms and logs, where a megabyte would hide everything else."""
     words = b"x" * 900_000
-    assert decode(b'{"event":"login","code":1,"msg":"' + words + b'"}') == LoginAnswer(1, "x" * 1000)
-    answer = decode(b'{"id":"7","event":"' + words + b'","code":1,"message":"' + words + b'"}')
+    assert decode_frame(b'{"event":"login","code":1,"msg":"' + words + b'"}') == LoginAnswer(1, "x" * 1000)
+    answer = decode_frame(b'{"id":"7","event":"' + words + b'","code":1,"message":"' + words + b'"}')
     assert answer == Answer("7", "x" * 1000, 1, "x" * 1000, None, None)
 
 
 @pytest.mark.parametrize("code", [b"401009", b"200000"])
 def test_a_code_without_an_event_answers_nothing(code: bytes) -> None:
-    """Even under a request of ours: nobody documents such a frame, and facts settle the request."""
-    assert isinstance(decode(b'{"id":"1x2x3","code":%s,"msg":"exists"}' % code), InvalidFrame)
-    assert isinstance(decode(b'{"id":"1x2x3","code":%s,"channel":"Orders","data":{"orderId":"5"}}' % code), Push)
+    """This holds even with a request id of ours: such a frame is not documented, and facts settle the request."""
+    assert isinstance(decode_frame(b'{"id":"1x2x3","code":%s,"msg":"exists"}' % code), InvalidFrame)
+    assert isinstance(decode_frame(b'{"id":"1x2x3","code":%s,"channel":"Orders","data":{"orderId":"5"}}' % code), Push)
 
 
 @pytest.mark.parametrize("escape", [r"\ud83d", r"\uD83D", r"x\udc00", r"\ud800\u0041", r"\\\ud800"])
-def test_half_of_a_character_holds_up_no_other_element_of_a_push(escape: str) -> None:
-    """It is a byte that is no text; what only looks like half of one, or is whole, stays."""
+def test_half_a_character_hides_no_other_element_of_a_push(escape: str) -> None:
+    """It is replaced; a text that only looks like half a character, or is whole, stays."""
     whole = rb'{"a":"\\ud800 \ud83d\ude00 \n"}'
     raw = b'{"channel":"Trades","data":[{"a":"%s"},%s]}' % (escape.encode(), whole)
-    frame = wire.decode(raw)
+    frame = wire.decode_frame(raw)
     assert isinstance(frame, Push)
     assert frame.frame == raw
     assert frame.data.endswith(b"," + whole + b"]")
@@ -263,8 +263,8 @@ def test_half_of_a_character_holds_up_no_other_element_of_a_push(escape: str) ->
     assert msgspec.json.decode(frame.data, type=list[msgspec.Raw])
 
 
-def test_what_is_too_long_to_be_mended_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would hold up everything else."""
+def test_what_is_too_long_to_repair_is_an_invalid_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repairing it would block everything else."""
     raw = rb'{"channel":"Trades","data":[{"a":"\ud83d"}]}'
-    monkeypatch.setattr(wire, "_MENDED_BYTES_MAX", len(raw) - 1)
-    assert isinstance(wire.decode(raw), InvalidFrame)
+    monkeypatch.setattr(wire, "_REPAIRED_BYTES_MAX", len(raw) - 1)
+    assert isinstance(wire.decode_frame(raw), InvalidFrame)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from bridge.core.ack_window import MARGIN_S
-from bridge.ltp.rest_pace import BUDGET_PERCENT, LIMITS, Family
+from bridge.ltp.rest_rate_limiter import BUDGET_PERCENT, LIMITS, LimitGroup
 from bridge.sandbox.venue.ledger import Kind, Ledger
 from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, Limit
 
@@ -20,13 +20,13 @@ OPEN_ORDERS: Final = "rest_open_orders"
 HISTORY: Final = "rest_history_orders"
 ONE_ORDER: Final = "rest_order"
 _FAMILIES: Final = {
-    EXECUTIONS: Family.EXECUTIONS,
-    OPEN_ORDERS: Family.OPEN_ORDERS,
-    HISTORY: Family.HISTORY,
-    ONE_ORDER: Family.ORDER,
-    "rest_account": Family.ACCOUNT,
-    "rest_assets": Family.ASSETS,
-    "rest_position": Family.POSITIONS,
+    EXECUTIONS: LimitGroup.EXECUTIONS,
+    OPEN_ORDERS: LimitGroup.OPEN_ORDERS,
+    HISTORY: LimitGroup.HISTORY,
+    ONE_ORDER: LimitGroup.ORDER,
+    "rest_account": LimitGroup.ACCOUNT,
+    "rest_assets": LimitGroup.ASSETS,
+    "rest_position": LimitGroup.POSITIONS,
 }
 _AT_ONCE: Final = 10
 """So many single orders are asked for side by side."""

@@ -18,12 +18,11 @@ from click.testing import CliRunner
 from bridge.cli import main, sandbox_
 from bridge.config import Settings, Timing
 from bridge.core.now import Now
-from bridge.ltp.network import way_to_venue
+from bridge.ltp.network import load_network_settings
 from bridge.ltp.rest import RestClient
-from bridge.ltp.session import Session
 from bridge.sandbox import launch
 from bridge.sandbox.venue.dialects import DIALECTS
-from tests.support.listening import Notes, running
+from tests.support.listening import RecordingListener, make_session, running
 from tests.support.raw_venue import CERTIFICATES
 
 CERTIFICATE = CERTIFICATES / "localhost.pem"
@@ -159,17 +158,8 @@ async def _log_in(facts: dict[str, Any], folder: Path) -> None:
     def clock() -> Now:
         return Now(time.monotonic(), time.time_ns() // 1_000_000)
 
-    notes, way = Notes(), way_to_venue(settings.venue)
-    session = Session(
-        endpoints=settings.endpoints,
-        account=settings.accounts["main"],
-        timing=Timing(),
-        login_attempts_max=1,
-        listener=notes,
-        clock=clock,
-        random=lambda: 0.5,
-        way=way,
-    )
-    async with running(session), RestClient(settings.endpoints, settings.accounts["main"], clock, way) as rest:
+    notes, network = RecordingListener(), load_network_settings(settings.venue)
+    session = make_session(notes, settings.endpoints, settings.accounts["main"], Timing(), network=network)
+    async with running(session), RestClient(settings.endpoints, settings.accounts["main"], clock, network) as rest:
         await notes.wait("logged_in")
-        assert {risk.exchange_type for risk in await rest.account()} == {"BINANCE", "OKX", "EDX"}
+        assert {risk.exchange_type for risk in await rest.fetch_account_states()} == {"BINANCE", "OKX", "EDX"}

@@ -1,19 +1,24 @@
-"""A listener that writes down what a session tells it, and a session that runs for the length of a block."""
+"""A listener that records the events of a session, and a session that runs during a block."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from bridge.config import Account, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.records import Received
+from bridge.core.session_listener import SessionListener
 from bridge.core.skew import ClockReading
-from bridge.ltp.session import Session
+from bridge.ltp.failover import EndpointSelector, RestProbe
+from bridge.ltp.login_refusals import KeyCheck
+from bridge.ltp.network import NetworkSettings, load_network_settings
+from bridge.ltp.session import Session, SessionSettings
 
 
-class Notes:
+class RecordingListener:
     """What was told, in order: of which kind, what, and when on the clock that never steps."""
 
     def __init__(self) -> None:
@@ -65,6 +70,46 @@ class Notes:
                 self._changed.clear()
                 await self._changed.wait()
         return self.of(kind)
+
+
+class FixedRest:
+    """A REST that answers every question of a session with the same."""
+
+    def __init__(
+        self, check: KeyCheck = KeyCheck.INCONCLUSIVE, probe: Callable[[str], Awaitable[bool]] | None = None
+    ) -> None:
+        self._check = check
+        self._probe = probe
+
+    async def probe(self, endpoint: str) -> bool:
+        """Return whether the endpoint is well, as the given function says; without one it is not."""
+        return self._probe is not None and await self._probe(endpoint)
+
+    async def check_key(self) -> KeyCheck:
+        """Return the given answer."""
+        return self._check
+
+
+def real_time() -> Now:
+    """Return the real time."""
+    return Now(time.monotonic(), time.time_ns() // 1_000_000)
+
+
+def make_session(
+    listener: SessionListener,
+    endpoints: Sequence[Endpoint] | EndpointSelector,
+    account: Account,
+    timing: Timing,
+    *,
+    random: Callable[[], float] = lambda: 0.5,
+    rest: RestProbe | None = None,
+    network: NetworkSettings | None = None,
+) -> Session:
+    """Return a session in real time that gives up after three proven refusals; by default jitter draws a half."""
+    if not isinstance(endpoints, EndpointSelector):
+        endpoints = EndpointSelector(endpoints, timing)
+    settings = SessionSettings(account, timing, network or load_network_settings(), login_attempts_max=3)
+    return Session(settings, endpoints, listener, clock=real_time, random=random, rest=rest)
 
 
 @asynccontextmanager

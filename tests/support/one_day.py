@@ -18,11 +18,12 @@ from bridge.core.commands.claims import TermStart
 from bridge.core.now import Now
 from bridge.core.outbox import Outbox
 from bridge.core.records import OutgoingRecord, Push, Rows
+from bridge.core.rest_rows import OrderRow, TradeRow
 from bridge.core.skew import ClockReading, Skew
 from bridge.flow.recovery_sweeps import RecoverySweeps
 from bridge.flow.status_queries import StatusQueries
 from bridge.flow.venue_listener import VenueListener
-from bridge.ltp.rows import OrderRow, TradeRow
+from bridge.ltp.rows import read_order, read_trade
 from tests.support.clock_readings import read_clocks, reading_of
 from tests.support.one_account import COMMANDS, LIMITS, START, TIMING
 from tests.support.virtual_time import VirtualTime
@@ -120,7 +121,7 @@ class DayVenue:
         for state, at_ms in (("NEW", now_ms - 1), ("OPEN", now_ms)):
             row = order_row(f"17{name:014}", state, at_ms, now_ms - 1)
             yield Push("Orders", row, row)
-        self.open[f"17{name:014}"] = OrderRow.read(row)
+        self.open[f"17{name:014}"] = read_order(row)
 
     def fill(self) -> Iterator[Push]:
         """Let the oldest order be filled; its trade, the balance and the position are told as well."""
@@ -130,8 +131,8 @@ class DayVenue:
         ended = order_row(order_id, "FILLED", now_ms, created_ms)
         names = {"orderId": order_id, "clientOrderId": f"c0a81f{order_id:>020}", "transactionId": f"38{order_id}"}
         trade = json.dumps({**_TRADE, **names, "createAt": str(now_ms)}).encode()
-        self._ended.append((now_ms, OrderRow.read(ended)))
-        self._executed.append((now_ms, TradeRow.read(trade)))
+        self._ended.append((now_ms, read_order(ended)))
+        self._executed.append((now_ms, read_trade(trade)))
         for past in (self._ended, self._executed):
             while past[0][0] < now_ms - _RECENT_MS:
                 past.popleft()
@@ -144,38 +145,42 @@ class DayVenue:
         yield Push("Orders", ended, ended)
         yield Push("Trades", trade, trade)
 
-    def open_orders(self) -> AsyncIterator[Rows[OrderRow]]:
+    def fetch_open_orders(self) -> AsyncIterator[Rows[OrderRow]]:
         """Show what is open."""
         return self._pages(list(self.open.values()))
 
-    async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
+    async def fetch_order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
         """Show one order."""
         self._count()
         return next(
             (row for _, row in self._ended if str(row.order.order_id) == order_id), self.open.get(order_id or "")
         )
 
-    def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> AsyncIterator[Rows[OrderRow]]:
+    def fetch_ended_orders(
+        self, sym: str | None, begin_ms: int, end_ms: int | None = None
+    ) -> AsyncIterator[Rows[OrderRow]]:
         """Show what has ended, the newest first."""
         return self._pages([row for at_ms, row in reversed(self._ended) if at_ms >= begin_ms])
 
-    def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> AsyncIterator[Rows[TradeRow]]:
+    def fetch_executions(
+        self, sym: str | None, begin_ms: int, end_ms: int | None = None
+    ) -> AsyncIterator[Rows[TradeRow]]:
         """Show what was executed, the newest first."""
         return self._pages([row for at_ms, row in reversed(self._executed) if at_ms >= begin_ms])
 
-    def executions_of(self, order_id: str, begin_ms: int) -> AsyncIterator[Rows[TradeRow]]:
+    def fetch_order_executions(self, order_id: str, begin_ms: int) -> AsyncIterator[Rows[TradeRow]]:
         """Show what was executed of one order."""
         return self._pages([row for _, row in self._executed if str(row.trade.order_id) == order_id])
 
-    def assets(self) -> AsyncIterator[Rows[bytes]]:
+    def fetch_assets(self) -> AsyncIterator[Rows[bytes]]:
         """Show the balance."""
         return self._pages([self._balance["Assets"]] if "Assets" in self._balance else [])
 
-    def positions(self) -> AsyncIterator[Rows[bytes]]:
+    def fetch_positions(self) -> AsyncIterator[Rows[bytes]]:
         """Show the position."""
         return self._pages([self._balance["Positions"]] if "Positions" in self._balance else [])
 
-    def account_risks(self) -> AsyncIterator[Rows[bytes]]:
+    def fetch_account_risks(self) -> AsyncIterator[Rows[bytes]]:
         """Show nothing."""
         return self._pages([])
 
@@ -231,7 +236,7 @@ class _DaySession:
     """A session that never ends by itself."""
 
     logged_in = True
-    heard_boot_s = 0.0
+    last_frame_boot_s = 0.0
 
     def __init__(self) -> None:
         self.dropped: list[str] = []

@@ -22,7 +22,9 @@ from bridge.core.account import Account
 from bridge.core.commands.claims import decode
 from bridge.core.commands.claims import encode as encode_stored
 from bridge.core.now import Now
-from bridge.core.records import Answer, CommandRecord, OutgoingRecord, Received, Rows
+from bridge.core.records import Answer, CommandRecord, Committed, OutgoingRecord, Received, Rows
+from bridge.core.rest_rows import OrderRow, TradeRow
+from bridge.core.session_listener import SessionListener
 from bridge.core.skew import ClockReading, Skew
 from bridge.core.topic_losses import LostTopic, MissingGrant
 from bridge.errors import (
@@ -36,7 +38,6 @@ from bridge.errors import (
     VenueUnreachable,
 )
 from bridge.flow.late_records import LATE_AFTER_S
-from bridge.flow.ports import Listener
 from bridge.flow.ports import Membership as MembershipPort
 from bridge.flow.record_sink import RecordSink
 from bridge.flow.replay import TopicReplay
@@ -59,13 +60,6 @@ async def until(holds: Callable[[], object], deadline_s: float = 30.0) -> None:
         await asyncio.sleep(0.005)
 
 
-class Committed(Struct, frozen=True):
-    """What the group has committed."""
-
-    offset: int | None
-    metadata: str
-
-
 class Tail(Struct, frozen=True):
     """A record read back."""
 
@@ -76,26 +70,14 @@ class Tail(Struct, frozen=True):
     key: bytes | None = None
 
 
-class Row(Struct, frozen=True):
-    """An order as REST tells it."""
-
-    order: OrderPush
-
-    @property
-    def raw(self) -> bytes:
-        """Return what the push would say."""
-        return msgspec.json.encode(self.order)
+def order_row(order: OrderPush) -> OrderRow:
+    """Return an order as REST returns it."""
+    return OrderRow(order, msgspec.json.encode(order))
 
 
-class Fill(Struct, frozen=True):
-    """An execution as REST tells it."""
-
-    trade: TradePush
-
-    @property
-    def raw(self) -> bytes:
-        """Return what the push would say."""
-        return msgspec.json.encode(self.trade)
+def trade_row(trade: TradePush) -> TradeRow:
+    """Return an execution as REST returns it."""
+    return TradeRow(trade, msgspec.json.encode(trade))
 
 
 class Topics:
@@ -438,11 +420,11 @@ class Venue:
         self.answer: int | None = 200000
         self.refusal: Exception | None = None
         self.away = ""
-        self.open: list[Row] = []
-        self.orders: dict[str, Row] = {}
+        self.open: list[OrderRow] = []
+        self.orders: dict[str, OrderRow] = {}
         self.rest_trouble: Exception | None = None
         self.order_trouble: Exception | None = None
-        self.ended: list[Row] = []
+        self.ended: list[OrderRow] = []
         self.trades: list[TradePush] = []
         self.asked: list[str] = []
         self.searched: list[str] = []
@@ -479,7 +461,7 @@ class Venue:
         """The latest session."""
         return self.sessions[-1]
 
-    async def open_orders(self) -> AsyncIterator[Rows[Row]]:
+    async def fetch_open_orders(self) -> AsyncIterator[Rows[OrderRow]]:
         """Return every open order."""
         self.swept += 1
         interrupt, self.during_sweep = self.during_sweep, None
@@ -490,7 +472,7 @@ class Venue:
             raise self.rest_trouble
         yield Rows(self.open, self.unreadable)
 
-    async def order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> Row | None:
+    async def fetch_order(self, *, order_id: str | None = None, client_order_id: str | None = None) -> OrderRow | None:
         """Return one order."""
         self.asked.append(client_order_id or order_id or "")
         if client_order_id in self.refused:
@@ -503,7 +485,9 @@ class Venue:
         """Write it down."""
         self.preferred = endpoint
 
-    async def history(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> AsyncIterator[Rows[Row]]:
+    async def fetch_ended_orders(
+        self, sym: str | None, begin_ms: int, end_ms: int | None = None
+    ) -> AsyncIterator[Rows[OrderRow]]:
         """Return what is over."""
         if sym is None:
             return
@@ -512,30 +496,32 @@ class Venue:
             raise self.search_refusal
         yield Rows(self.ended)
 
-    async def executions(self, sym: str | None, begin_ms: int, end_ms: int | None = None) -> AsyncIterator[Rows[Fill]]:
+    async def fetch_executions(
+        self, sym: str | None, begin_ms: int, end_ms: int | None = None
+    ) -> AsyncIterator[Rows[TradeRow]]:
         """Return what was executed."""
         span = begin_ms, end_ms or clock().wall_ms
         self.asked_between.append(span)
         if self.longest_ms is not None and span[1] - span[0] > self.longest_ms:
             raise ListTooLong("more than 100 pages")
-        yield Rows(Fill(trade) for trade in self.trades)
+        yield Rows(trade_row(trade) for trade in self.trades)
 
-    async def executions_of(self, order_id: str, begin_ms: int) -> AsyncIterator[Rows[Fill]]:
+    async def fetch_order_executions(self, order_id: str, begin_ms: int) -> AsyncIterator[Rows[TradeRow]]:
         """Return what was executed of one order."""
         self.asked.append(f"executions of {order_id}")
         if self.order_trouble is not None:
             raise self.order_trouble
-        yield Rows(Fill(trade) for trade in self.trades if str(trade.order_id) == order_id)
+        yield Rows(trade_row(trade) for trade in self.trades if str(trade.order_id) == order_id)
 
-    async def assets(self) -> AsyncIterator[Rows[bytes]]:
+    async def fetch_assets(self) -> AsyncIterator[Rows[bytes]]:
         """Return the balances."""
         yield Rows(self.balances)
 
-    async def positions(self) -> AsyncIterator[Rows[bytes]]:
+    async def fetch_positions(self) -> AsyncIterator[Rows[bytes]]:
         """Return the positions."""
         yield Rows(self.holdings)
 
-    async def account_risks(self) -> AsyncIterator[Rows[bytes]]:
+    async def fetch_account_risks(self) -> AsyncIterator[Rows[bytes]]:
         """Return the risk of each exchange account."""
         interrupt, self.during_risks = self.during_risks, None
         if interrupt is not None:
@@ -545,7 +531,7 @@ class Venue:
             raise self.risks_trouble
         yield Rows(self.risks)
 
-    def opened(self, listener: Listener, other_login_boot_s: float) -> "Session":
+    def opened(self, listener: SessionListener, other_login_boot_s: float) -> "Session":
         """Make a session."""
         self.other_logins.append(other_login_boot_s)
         self.sessions.append(Session(self, listener))
@@ -559,11 +545,11 @@ class Venue:
 class Session:
     """A session that logs in at once, and again after it was lost."""
 
-    def __init__(self, venue: Venue, listener: Listener) -> None:
+    def __init__(self, venue: Venue, listener: SessionListener) -> None:
         self._venue = venue
         self.listener = listener
         self.logged_in = False
-        self.heard_boot_s = -inf
+        self.last_frame_boot_s = -inf
         self._ended: asyncio.Future[tuple[Cause, str]] | None = None
 
     def ready_to_write(self, now: Now) -> bool:
@@ -590,7 +576,7 @@ class Session:
 
     def heard(self, event: Received) -> None:
         """Let a frame arrive."""
-        self.heard_boot_s = clock().boot_s
+        self.last_frame_boot_s = clock().boot_s
         self.listener.received(event, clock())
 
     def drop(self, cause: Cause, detail: str) -> None:
@@ -608,7 +594,7 @@ class Session:
                 await asyncio.sleep(0.01)
                 continue
             self._ended = asyncio.get_running_loop().create_future()
-            self.logged_in, self.heard_boot_s = True, clock().boot_s
+            self.logged_in, self.last_frame_boot_s = True, clock().boot_s
             self.listener.logged_in("here", clock())
             cause, detail = Cause.STOPPED, "stopped"
             try:

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.core.records import Answer
-from bridge.ltp.wire import decode
+from bridge.ltp.wire import decode_frame
 from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, order_push, place, replace
 
 LATE = {"createAt": str(START.wall_ms + 1), "updateAt": str(START.wall_ms + 1)}
@@ -12,7 +12,7 @@ LATE = {"createAt": str(START.wall_ms + 1), "updateAt": str(START.wall_ms + 1)}
 def _failed(one: OneAccount, words: str = "Place order failed.") -> None:
     """Let the venue answer the last request as its pages show."""
     frame = f'{{"id":"{one.written[-1].request_id}","event":"error","code":"60009","msg":"{words}"}}'
-    answer = decode(frame.encode())
+    answer = decode_frame(frame.encode())
     assert isinstance(answer, Answer)
     assert one.account.on_frame(answer, one.now)
 

@@ -1,4 +1,4 @@
-"""Who is told what a session does."""
+"""What the venue's session calls when something happened to it."""
 
 from typing import Protocol
 
@@ -8,20 +8,20 @@ from bridge.core.records import Received
 from bridge.core.skew import ClockReading
 
 
-class Listener(Protocol):
-    """Who is told. The callbacks return at once; what they raise ends the session and comes out of `run`."""
+class SessionListener(Protocol):
+    """The callbacks of a session. Each returns at once; an exception ends the session and leaves its `run`."""
 
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Note that the venue accepted the login."""
 
     def received(self, event: Received, now: Now) -> None:
-        """Take one frame of the logged-in session."""
+        """Process one frame of the logged-in session."""
 
     def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Note the end of a logged-in session; called once for each."""
 
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
-        """Note a connection or login that did not come about."""
+        """Note that a connection or a login failed."""
 
     def clock_read(self, reading: ClockReading, now: Now) -> None:
-        """Note how far this machine's clock is from the venue's."""
+        """Note a reading of the venue's clock."""

@@ -1,4 +1,4 @@
-"""Names to addresses: in bounded time, off the loop's own threads, and with what was good before."""
+"""The resolver: in bounded time, in its own threads, and with the last reachable addresses."""
 
 import asyncio
 import socket
@@ -10,17 +10,17 @@ import pytest
 from aiohttp import web
 
 from bridge.contract.session import Cause
-from bridge.ltp import names
+from bridge.ltp import resolver as resolver_room
 from bridge.ltp.connection import LinkEnded, connect
-from bridge.ltp.names import Names
-from bridge.ltp.network import way_to_venue
+from bridge.ltp.network import load_network_settings
+from bridge.ltp.resolver import CachingResolver
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 LOCAL = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
 
 
 class NameService:
-    """Answers in the place of the operating system's, from a thread that asks."""
+    """A name service that answers in place of the operating system's, in the resolver's threads."""
 
     def __init__(self) -> None:
         self.trouble: Exception | None = None
@@ -30,7 +30,7 @@ class NameService:
         self.speaks.set()
 
     def look_up(self, host: str, *rest: Any, **named: Any) -> list[Any]:  # noqa: ANN401 - as the original
-        """Say where a host is, as soon as it speaks."""
+        """Return the addresses of a host, as soon as the service answers."""
         self.asked.append(host)
         self.threads.add(threading.current_thread().name)
         self.speaks.wait(5)
@@ -41,35 +41,35 @@ class NameService:
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> NameService:
-    """Return the name service that is asked."""
+    """Return the name service in use."""
     made = NameService()
     monkeypatch.setattr(socket, "getaddrinfo", made.look_up)
     return made
 
 
-async def hear(url: str) -> bytes:
+async def receive_first_frame(url: str) -> bytes:
     """Connect, and return the first frame."""
-    async with connect(url, way=way_to_venue(), timeout_s=5) as connection:
+    async with connect(url, network=load_network_settings(), timeout_s=5) as connection:
         return await connection.receive()
 
 
 async def greet(ws: web.WebSocketResponse) -> None:
-    """Say one word."""
+    """Send one frame."""
     await ws.send_str("hello")
 
 
 async def test_a_name_is_resolved_in_a_thread_of_our_own(service: NameService) -> None:
-    """The address comes with the port that was asked for; the loop's threads have no part in it."""
-    (found,) = await Names().resolve("venue.test", 443)
+    """The address has the requested port, and the event loop's threads are not used."""
+    (found,) = await CachingResolver().resolve("venue.test", 443)
     assert (found["host"], found["port"], found["family"]) == ("127.0.0.1", 443, socket.AF_INET)
     assert service.threads == {"resolve:venue.test"}
 
 
 async def test_a_name_service_that_is_silent(service: NameService, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for it for longer than the deadline, and all who ask for one name share one lookup."""
-    monkeypatch.setattr(names, "ANSWER_DEADLINE_S", 0.1)
+    """Each caller waits for the deadline at most, and all callers of one name share one lookup."""
+    monkeypatch.setattr(resolver_room, "LOOKUP_TIMEOUT_S", 0.1)
     service.speaks.clear()
-    resolver = Names()
+    resolver = CachingResolver()
     asking = [resolver.resolve("venue.test") for _ in range(5)]
     for answer in await asyncio.gather(*asking, return_exceptions=True):
         assert isinstance(answer, OSError)
@@ -78,10 +78,12 @@ async def test_a_name_service_that_is_silent(service: NameService, monkeypatch: 
     service.speaks.set()
 
 
-async def test_a_late_answer_is_for_who_still_asks(service: NameService, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That one who asked has given up does not end the lookup for another."""
+async def test_a_late_answer_reaches_the_callers_that_wait(
+    service: NameService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller that gives up does not end the lookup for another."""
     service.speaks.clear()
-    resolver = Names()
+    resolver = CachingResolver()
     gone, patient = (asyncio.create_task(resolver.resolve("venue.test")) for _ in range(2))
     await asyncio.sleep(0)
     gone.cancel()
@@ -94,37 +96,37 @@ async def test_a_late_answer_is_for_who_still_asks(service: NameService, monkeyp
 async def test_without_a_name_service_the_last_good_address_serves(
     service: NameService, venue: Callable[[Talk], Awaitable[str]], trouble: Exception
 ) -> None:
-    """Once a connection was made, the name need not resolve again."""
+    """After a connection was made, the name need not resolve again."""
     url = (await venue(greet)).replace("127.0.0.1", f"good-{type(trouble).__name__}.test")
-    assert await hear(url) == b"hello"
+    assert await receive_first_frame(url) == b"hello"
     service.trouble = trouble
-    assert await hear(url) == b"hello"
+    assert await receive_first_frame(url) == b"hello"
     assert len(service.asked) == 2
 
 
-async def test_an_address_that_led_nowhere_is_not_kept(service: NameService, unused_tcp_port: int) -> None:
-    """An address is good because a server answered there, not because it was told."""
+async def test_an_unreachable_address_is_not_kept(service: NameService, unused_tcp_port: int) -> None:
+    """An address counts as reachable after a server answered there."""
     url = f"ws://nowhere.test:{unused_tcp_port}/"
     with pytest.raises(LinkEnded) as caught:
-        await hear(url)
+        await receive_first_frame(url)
     assert caught.value.cause == Cause.LINK_FAILED
     service.trouble = socket.gaierror(-2, "Name or service not known")
     with pytest.raises(LinkEnded) as caught:
-        await hear(url)
+        await receive_first_frame(url)
     assert caught.value.cause == Cause.NAME_NOT_RESOLVED
     assert "no connection to nowhere.test: the name does not resolve: [Errno -2]" in caught.value.detail
 
 
 @pytest.mark.usefixtures("trusted")
-async def test_the_host_is_verified_at_whatever_address(
+async def test_the_host_is_verified_at_every_address(
     service: NameService, tls_venue: Callable[[Talk], Awaitable[int]]
 ) -> None:
-    """A name service that leads to somebody else's server leads to no connection."""
+    """A name service that returns another server's address gives no connection."""
 
     async def talk(ws: web.WebSocketResponse) -> None:
         raise AssertionError("opened with the certificate of another host")
 
     with pytest.raises(LinkEnded) as caught:
-        await hear(f"wss://venue.test:{await tls_venue(talk)}/")
+        await receive_first_frame(f"wss://venue.test:{await tls_venue(talk)}/")
     assert caught.value.cause == Cause.TLS_FAILED
     assert "certificate is not valid for 'venue.test'" in caught.value.detail
