@@ -15,9 +15,8 @@ import structlog
 
 from bridge import __version__
 from bridge.admin import health
-from bridge.config import Account as AccountSettings
-from bridge.config import Settings
-from bridge.config.warnings import warnings_about
+from bridge.config import AccountConfig, Settings
+from bridge.config.warnings import find_warnings
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.account import Account
 from bridge.core.backoff import full_jitter
@@ -67,7 +66,7 @@ class AccountParts:
     def __init__(
         self,
         name: str,
-        account: AccountSettings,
+        account: AccountConfig,
         settings: Settings,
         instance: str,
         make_publisher: Callable[..., Publisher],
@@ -245,16 +244,16 @@ async def _publishers(settings: Settings, instance: str) -> AsyncIterator[Callab
     if endpoint is None:
         yield Publisher
         return
-    from bridge.admin.tracing import Tracing  # noqa: PLC0415 - needs an extra, and nobody should wait for it unasked
+    from bridge.admin.tracing import CommandTracing  # noqa: PLC0415 - needs an extra, and nobody should wait for it unasked
 
     try:
-        tracing = Tracing(endpoint, environment=settings.environment, instance=instance)
+        tracing = CommandTracing(endpoint, environment=settings.environment, instance=instance)
     except (ValueError, RuntimeError) as error:
         raise ConfigError([f"the environment: OpenTelemetry refuses a variable of its own (OTEL_…): {error}"]) from None
     try:
-        yield tracing.publisher
+        yield tracing.make_publisher
     finally:
-        await tracing.end(settings.timing.stop_deadline_s * _SPANS_SHARE)
+        await tracing.stop(settings.timing.stop_deadline_s * _SPANS_SHARE)
 
 
 @contextlib.contextmanager
@@ -273,7 +272,7 @@ def _look(flows: Sequence[AccountSupervisor]) -> dict[str, health.AccountHealth]
     """Tell how each account does, and what it lacks."""
     told = {}
     for flow in flows:
-        missing = [health.Lacking(one.what, one.since_ms, one.detail) for one in flow.missing()]
+        missing = [health.MissingPart(one.what, one.since_ms, one.detail) for one in flow.missing()]
         told[flow.name] = health.AccountHealth(not missing, flow.phase.value, flow.describe(), missing)
     return told
 
@@ -296,7 +295,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         pages = health.serve(management.host, management.port, partial(_look, [part.flow for part in parts]))
         port = await stack.enter_async_context(pages)
         _log.info("bridge.started", version=__version__, instance=instance, management_port=port)
-        for warning in warnings_about(settings):
+        for warning in find_warnings(settings):
             _log.warning("settings.warning", detail=warning)
         await _topics_fit(settings, stop, [part.flow for part in parts])
         async with asyncio.TaskGroup() as group:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from bridge.config import Kafka, Limits, Management, Timing, load
 from bridge.config.files import UnusableFile, read_secret
-from bridge.config.warnings import warnings_about
+from bridge.config.warnings import find_warnings
 from bridge.errors import ConfigError
 
 BASE = """
@@ -395,8 +395,8 @@ def test_clear_text_is_said_at_every_start(
     text = BASE.format(endpoints=endpoints, account="", kafka=kafka.format(folder=folder), rest="", folder=folder)
     path = folder / "bridge.toml"
     path.write_text(text.replace("kafka-0:9092", servers, 1))
-    assert [told in line for line in warnings_about(load(path)) if told] == ([True] if told else [])
-    assert (warnings_about(load(path)) == []) is (told is None)
+    assert [told in line for line in find_warnings(load(path)) if told] == ([True] if told else [])
+    assert (find_warnings(load(path)) == []) is (told is None)
 
 
 def test_files_that_others_may_read_are_told(folder: Path) -> None:
@@ -408,10 +408,10 @@ def test_files_that_others_may_read_are_told(folder: Path) -> None:
     )
     (folder / "bridge.toml").write_text(text.replace("{folder}", str(folder)))
     settings = load(folder / "bridge.toml")
-    assert warnings_about(settings) == []
+    assert find_warnings(settings) == []
     (folder / "secret").chmod(0o644)
     (folder / "password").chmod(0o604)
-    told = "\n".join(warnings_about(settings))
+    told = "\n".join(find_warnings(settings))
     assert "accounts.main.api_secret_file: any user of this machine may read its file" in told
     assert "kafka.sasl_password_file: any user" in told
     assert "api_key_file" not in told

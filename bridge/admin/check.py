@@ -9,8 +9,8 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from bridge.config import Account, Endpoint, Settings
-from bridge.config.warnings import warnings_about
+from bridge.config import AccountConfig, Endpoint, Settings
+from bridge.config.warnings import find_warnings
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.records import Received
@@ -61,7 +61,7 @@ class _FirstLogin:
 
 
 async def _log_in(
-    settings: Settings, endpoint: Endpoint, account: Account, clock: Callable[[], Now], last_login_boot_s: float
+    settings: Settings, endpoint: Endpoint, account: AccountConfig, clock: Callable[[], Now], last_login_boot_s: float
 ) -> None:
     """Log in once, at a distance from the last login, and leave. Raises VenueError."""
     listener = _FirstLogin()
@@ -143,7 +143,7 @@ class _Check:
         self.problems += 1
         self.say("wrong", "red", text)
 
-    async def try_rest(self, name: str, account: Account, *, has_owner: bool) -> None:
+    async def try_rest(self, name: str, account: AccountConfig, *, has_owner: bool) -> None:
         """Read the account at every endpoint; a daemon that owns it may have used up the venue's limit for a moment."""
         risks: list[AccountRisk] = []
         for endpoint in self._settings.endpoints:
@@ -155,7 +155,7 @@ class _Check:
         if risks:
             self._console.print(_risk_table(risks))
 
-    async def _read_risks(self, endpoint: Endpoint, account: Account, tries: int) -> list[AccountRisk]:
+    async def _read_risks(self, endpoint: Endpoint, account: AccountConfig, tries: int) -> list[AccountRisk]:
         async with RestClient((endpoint,), account, self._clock, load_network_settings(self._settings.venue)) as rest:
             for _ in range(tries - 1):
                 with contextlib.suppress(VenueUnreachable):
@@ -179,7 +179,7 @@ class _Check:
             self.bad(str(error))
         return owners
 
-    async def try_logins(self, name: str, account: Account, owners: dict[str, str] | None) -> None:
+    async def try_logins(self, name: str, account: AccountConfig, owners: dict[str, str] | None) -> None:
         """Log in at every endpoint, unless that could end the session of a daemon that owns the account."""
         if owners is None:
             self.note(
@@ -205,7 +205,7 @@ async def run(settings: Settings, clock: Callable[[], Now]) -> bool:
     """Try everything; print what was found; True when the daemon could start."""
     check = _Check(settings, clock)
     check.good(f"configuration: environment {settings.environment}, {len(settings.accounts)} account(s)")
-    for warning in warnings_about(settings):
+    for warning in find_warnings(settings):
         check.note(warning)
     owners = await check.try_kafka()
     for name, account in settings.accounts.items():

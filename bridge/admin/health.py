@@ -18,7 +18,7 @@ from bridge.admin.bounded_server import serve_bounded
 from bridge.errors import ConfigError
 
 
-class Lacking(Struct, frozen=True):
+class MissingPart(Struct, frozen=True):
     """What an account lacks, since when (Unix ms) and why."""
 
     what: str
@@ -32,7 +32,7 @@ class AccountHealth(Struct, frozen=True):
     ready: bool
     phase: str
     detail: str = ""
-    missing: Sequence[Lacking] = ()
+    missing: Sequence[MissingPart] = ()
 
 
 Look = Callable[[], Mapping[str, AccountHealth]]

@@ -7,7 +7,7 @@ from typing import Final, Literal, TextIO, cast
 
 import structlog
 
-from bridge.admin.lines import Lines
+from bridge.admin.log_writer import NonBlockingWriter
 from bridge.admin.repeats import RepeatLimit
 from bridge.terminal import escape_lines, escape_text
 
@@ -34,9 +34,9 @@ def _write_traceback(out: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
     out.write(escape_lines(told.getvalue()))
 
 
-def configure(level: str, style: Literal["auto", "json", "pretty"]) -> Lines:
+def configure(level: str, style: Literal["auto", "json", "pretty"]) -> NonBlockingWriter:
     """Send everything that is logged to stdout; return what writes it."""
-    lines = Lines(sys.stdout)
+    lines = NonBlockingWriter(sys.stdout)
     limit = RepeatLimit()
     pretty = style == "pretty" or (style == "auto" and sys.stdout.isatty())
     shared: list[structlog.typing.Processor] = [

@@ -17,7 +17,7 @@ _LOUD: Final = frozenset({"warning", "error", "exception", "critical"})
 class RepeatLimit(logging.Filter):
     """Lets 100 lines of a kind through in 10 s, ours and those of libraries; the next says how many were left out.
 
-    Lines at `info` pass: each answer to a command is one.
+    NonBlockingWriter at `info` pass: each answer to a command is one.
     """
 
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:

@@ -27,7 +27,7 @@ _NS_PER_MS: Final = 1_000_000
 Attributes = Mapping[str, str | int | bool]
 
 
-class Topics(Struct, frozen=True):
+class AccountTopics(Struct, frozen=True):
     """Where an account's commands come from and its results go to."""
 
     account: str
@@ -36,7 +36,7 @@ class Topics(Struct, frozen=True):
     results: str
 
 
-def make(tracer: Tracer, topics: Topics, told: PublishedResult, headers: Headers, durable_ms: int) -> None:
+def make_spans(tracer: Tracer, topics: AccountTopics, told: PublishedResult, headers: Headers, durable_ms: int) -> None:
     """Make the spans of a command whose result, with these headers, became durable at `durable_ms`.
 
     The broker's clock may be ahead of ours, and ours may have been set back: no child leaves its parent.

@@ -41,17 +41,17 @@ _SELDOM_S: Final = 60.0
 _HARMLESS: Final = ("spans", *(status.phrase for status in HTTPStatus))
 
 _log = structlog.get_logger(__name__)
-_Item = tuple[spans.Topics, PublishedResult, Headers, int]
+_Item = tuple[spans.AccountTopics, PublishedResult, Headers, int]
 
 
-class Tracing:
+class CommandTracing:
     """Makes and exports the spans of every account's commands. `end` ends it.
 
     Raises ValueError or RuntimeError for variables (OTEL_…) that OpenTelemetry refuses.
     """
 
     def __init__(self, endpoint: str, *, environment: str, instance: str) -> None:
-        self._complaints = _Complaints()
+        self._complaints = TracingProblems()
         self._exporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces")
         self._provider = TracerProvider(resource=_resource(environment, instance), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
@@ -61,19 +61,19 @@ class Tracing:
         self._thread = threading.Thread(target=self._work, name="tracing", daemon=True)
         self._thread.start()
 
-    def publisher(self, kafka: Kafka, *, account: str, **options: Any) -> Publisher:  # noqa: ANN401 - Publisher's own
+    def make_publisher(self, kafka: Kafka, *, account: str, **options: Any) -> Publisher:  # noqa: ANN401 - Publisher's own
         """Return a publisher of an account whose last words are traced when they are durable."""
         commands, results = (
             topic_name(kafka.topic_prefix, account, stream) for stream in (Stream.COMMANDS, Stream.RESULTS)
         )
-        topics = spans.Topics(account, group_name(kafka.topic_prefix, account), commands, results)
+        topics = spans.AccountTopics(account, group_name(kafka.topic_prefix, account), commands, results)
         return _TracedPublisher(kafka, trace=partial(self._trace, topics), account=account, **options)
 
-    def _trace(self, topics: spans.Topics, told: PublishedResult, headers: Headers) -> None:
+    def _trace(self, topics: spans.AccountTopics, told: PublishedResult, headers: Headers) -> None:
         try:
             self._told.put_nowait((topics, told, headers, time.time_ns() // 1_000_000))
         except queue.Full:
-            self._complaints.tell("more commands are answered than spans can be made of; some have none")
+            self._complaints.report("more commands are answered than spans can be made of; some have none")
 
     def _work(self) -> None:
         while not (self._ending and self._told.empty()):
@@ -81,14 +81,14 @@ class Tracing:
             if item is None:
                 continue
             try:
-                spans.make(self._tracer, *item)
+                spans.make_spans(self._tracer, *item)
             except Exception as error:  # noqa: BLE001 - a mistake here costs this command's spans and no more
-                self._complaints.tell("a mistake in the bridge: %s", error)
+                self._complaints.report("a mistake in the bridge: %s", error)
             if not self._ending:
                 time.sleep(_PAUSE_S)
         self._provider.shutdown()
 
-    async def end(self, timeout_s: float) -> None:
+    async def stop(self, timeout_s: float) -> None:
         """Export what there is, but for no longer than this: a collector that hangs is left behind."""
         self._ending = True
         if not self._told.full():
@@ -97,7 +97,7 @@ class Tracing:
         while self._thread.is_alive() and time.monotonic() < until:  # noqa: ASYNC110 - a thread has no event for us
             await asyncio.sleep(_LOOK_S)
         if self._thread.is_alive():
-            self._complaints.tell("not all of the last spans could be sent within %g s", timeout_s)
+            self._complaints.report("not all of the last spans could be sent within %g s", timeout_s)
             self._complaints.silent = True
             self._exporter.shutdown()  # type: ignore[no-untyped-call] # its own annotation is missing
 
@@ -116,7 +116,7 @@ class _TracedPublisher(Publisher):
             self._call(self._trace, answer, numbered.record.headers)
 
 
-class _Complaints(logging.Handler):
+class TracingProblems(logging.Handler):
     """Tells what goes wrong with spans, the same at most once a minute, in place of OpenTelemetry's own logging.
 
     Of what OpenTelemetry fills into its words only numbers, kinds of errors and HTTP's own phrases are told: the rest
@@ -130,7 +130,7 @@ class _Complaints(logging.Handler):
         library = logging.getLogger("opentelemetry")
         library.handlers, library.propagate = [self], False
 
-    def tell(self, text: str, *given: object) -> None:
+    def report(self, text: str, *given: object) -> None:
         """Tell of a trouble, unless it was told of late; `given` is filled into the text."""
         now = time.monotonic()
         if self.silent or now < self._quiet_until.get(text, 0.0):
@@ -142,7 +142,7 @@ class _Complaints(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take in what OpenTelemetry says."""
-        self.tell(str(record.msg), *(record.args if isinstance(record.args, tuple) else ()))
+        self.report(str(record.msg), *(record.args if isinstance(record.args, tuple) else ()))
 
 
 def _harmless(given: object) -> object:

@@ -6,6 +6,7 @@ from typing import Any, Final, Self, Unpack
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
+from bridge.client.command_handle import CommandHandle, CommandRefused, NotAnswered, NotSent, Unreachable
 from bridge.client.commands import (
     CancelOptions,
     CommandOptions,
@@ -17,7 +18,6 @@ from bridge.client.commands import (
     replace_order,
 )
 from bridge.client.reader import AnswerReader
-from bridge.client.submitted import CommandRefused, NotAnswered, NotSent, Submitted, Unreachable
 from bridge.client.writer import Writer, words
 from bridge.contract import headers as names
 from bridge.contract.commands import Command, Scope
@@ -62,7 +62,7 @@ class Client:
         self._results = TopicPartition(topic_name(prefix, account, Stream.RESULTS), 0)
         self._letters = TopicPartition(topic_name(prefix, account, Stream.DEAD_LETTERS), 0)
         self._writer = Writer(topic_name(prefix, account, Stream.COMMANDS), self._options, append_timeout_s)
-        self._waiting: dict[str, list[Submitted]] = {}
+        self._waiting: dict[str, list[CommandHandle]] = {}
         self._epoch = -1
         self._closed: str | None = "it is not open: use `async with`"
         self._reading: asyncio.Task[None] | None = None
@@ -119,7 +119,7 @@ class Client:
         """Cancel every order of an exchange, or of ALL, and wait for the last word as `place` does."""
         return await self._ask(cancel_orders(exchange_type, **terms), timeout_s, headers)
 
-    async def submit(self, command: Command, *, headers: Headers = ()) -> Submitted:
+    async def submit(self, command: Command, *, headers: Headers = ()) -> CommandHandle:
         """Append a command and return as soon as the broker has it, to follow it from there.
 
         Submits are appended in the order of the calls. A command that was submitted before, by whomever, is answered
@@ -128,10 +128,10 @@ class Client:
         """
         if self._closed is not None:
             raise NotSent(command, self._closed)
-        submitted = Submitted(command)
+        submitted = CommandHandle(command)
         self._waiting.setdefault(command.command_id, []).append(submitted)
         try:
-            submitted.appended(await self._writer.append(command, msgspec.json.encode(command), headers))
+            submitted.on_appended(await self._writer.append(command, msgspec.json.encode(command), headers))
         except BaseException:
             self._forget(submitted)
             raise
@@ -139,7 +139,7 @@ class Client:
         return submitted
 
     async def _ask(self, command: Command, timeout_s: float | None, headers: Headers) -> Result:
-        submitted: Submitted | None = None
+        submitted: CommandHandle | None = None
         try:
             async with asyncio.timeout(timeout_s):
                 submitted = await self.submit(command, headers=headers)
@@ -183,7 +183,7 @@ class Client:
 
     def _hear_result(self, record: ConsumerRecord) -> None:
         headers = dict(record.headers)
-        epoch = names.epoch(headers.get(names.EPOCH))
+        epoch = names.parse_epoch(headers.get(names.EPOCH))
         if epoch < self._epoch:
             return  # void: the producer of an owner that was put out was still flushing
         self._epoch = epoch
@@ -195,7 +195,7 @@ class Client:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 submitted.fail(submitted.not_answered(f"its result cannot be read: {error}"))
             else:
-                submitted.hear(result.command_offset, result, headers)
+                submitted.on_answer(result.command_offset, result, headers)
             self._forget_over(submitted)
 
     def _hear_letter(self, record: ConsumerRecord) -> None:
@@ -203,18 +203,18 @@ class Client:
         reason, message = (_text(headers.get(name)) for name in (names.ERROR_CODE, names.ERROR_MESSAGE))
         for submitted in self._asked(record):
             refused = CommandRefused(submitted.command, reason, message)
-            submitted.hear(names.number(headers.get(names.ERROR_OFFSET)), refused, headers)
+            submitted.on_answer(names.parse_number(headers.get(names.ERROR_OFFSET)), refused, headers)
             self._forget_over(submitted)
 
-    def _asked(self, record: ConsumerRecord) -> list[Submitted]:
+    def _asked(self, record: ConsumerRecord) -> list[CommandHandle]:
         """Return who waits for the commandId that is the key; a dead letter keeps the key of its command."""
         return list(self._waiting.get(_text(record.key), ()))
 
-    def _forget_over(self, submitted: Submitted) -> None:
+    def _forget_over(self, submitted: CommandHandle) -> None:
         if submitted.over:
             self._forget(submitted)
 
-    def _forget(self, submitted: Submitted) -> None:
+    def _forget(self, submitted: CommandHandle) -> None:
         left = [one for one in self._waiting.pop(submitted.command_id, ()) if one is not submitted]
         if left:
             self._waiting[submitted.command_id] = left

@@ -14,7 +14,7 @@ from typing import Final, Literal, Required, TypedDict, TypeVar, Unpack
 
 import msgspec
 
-from bridge.client.submitted import ClientError
+from bridge.client.command_handle import ClientError
 from bridge.contract.commands import (
     CancelOrder,
     CancelOrders,
@@ -26,7 +26,7 @@ from bridge.contract.commands import (
     Side,
     TriggerType,
     derive_client_order_id,
-    in_words,
+    describe_patterns,
 )
 
 Number = Decimal | str | int
@@ -125,7 +125,7 @@ def _build(kind: type[_Kind], valid_s: float, terms: Mapping[str, object]) -> _K
             kind,
         )
     except msgspec.ValidationError as error:
-        raise BadCommand(in_words(str(error))) from None
+        raise BadCommand(describe_patterns(str(error))) from None
 
 
 def _valid_until_ms(valid_for_s: object) -> int:

@@ -21,7 +21,7 @@ from aiokafka import errors as kafka_errors
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
 
-from bridge.client.submitted import NotAnswered, NotSent, Unreachable
+from bridge.client.command_handle import NotAnswered, NotSent, Unreachable
 from bridge.contract.commands import Command
 from bridge.contract.headers import Headers
 from bridge.producer_identity import ProducerIdentity, identity_of, take_identity

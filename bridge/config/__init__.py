@@ -5,12 +5,12 @@ from bridge.config.limits import Limits
 from bridge.config.process import Log, Management, Tracing
 from bridge.config.settings import Settings, load
 from bridge.config.timing import Timing
-from bridge.config.venue import AZ4, HA, Account, Endpoint, VenueAccess
+from bridge.config.venue import AZ4, HA, AccountConfig, Endpoint, VenueAccess
 
 __all__ = [
     "AZ4",
     "HA",
-    "Account",
+    "AccountConfig",
     "Endpoint",
     "Kafka",
     "Limits",

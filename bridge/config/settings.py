@@ -18,7 +18,7 @@ from bridge.config.limits import Limits
 from bridge.config.problems import ENV_PREFIX, VARIABLE_EXAMPLE, describe, stray_variables
 from bridge.config.process import Log, Management, Tracing
 from bridge.config.timing import Timing
-from bridge.config.venue import AZ4, HA, Account, Endpoint, VenueAccess
+from bridge.config.venue import AZ4, HA, AccountConfig, Endpoint, VenueAccess
 from bridge.errors import ConfigError
 
 FILE_BYTES_MAX: Final = 1024 * 1024
@@ -34,7 +34,7 @@ class Settings(BaseSettings):
 
     environment: Annotated[str, Field(pattern=_NAME, description="Names the venue's environment in `ce_source`.")]
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)] = (AZ4, HA)
-    accounts: Annotated[dict[Annotated[str, Field(pattern=_NAME)], Account], Field(min_length=1)]
+    accounts: Annotated[dict[Annotated[str, Field(pattern=_NAME)], AccountConfig], Field(min_length=1)]
     venue: VenueAccess = VenueAccess()
     kafka: Kafka
     limits: Limits = Limits()
@@ -54,7 +54,7 @@ class Settings(BaseSettings):
 
     @field_validator("accounts")
     @classmethod
-    def _one_key_one_account(cls, accounts: dict[str, Account]) -> dict[str, Account]:
+    def _one_key_one_account(cls, accounts: dict[str, AccountConfig]) -> dict[str, AccountConfig]:
         owner: dict[str, str] = {}
         for name, account in accounts.items():
             try:
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
 
 _KNOWN: Final = frozenset(
     name
-    for section in (Settings, Endpoint, VenueAccess, Account, Kafka, Limits, Timing, Management, Log, Tracing)
+    for section in (Settings, Endpoint, VenueAccess, AccountConfig, Kafka, Limits, Timing, Management, Log, Tracing)
     for name in section.model_fields
 )
 

@@ -45,7 +45,7 @@ HA: Final = Endpoint(
 )
 
 
-class Account(Section):
+class AccountConfig(Section):
     """One API key, and with it one portfolio of the venue."""
 
     api_key_file: SecretFile

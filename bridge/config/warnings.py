@@ -7,7 +7,7 @@ from bridge.config.files import is_readable_by_others
 from bridge.config.settings import Settings
 
 
-def warnings_about(settings: Settings) -> list[str]:
+def find_warnings(settings: Settings) -> list[str]:
     """Return a sentence for each, with the setting's name and the remedy, and without its value."""
     return [*_about_clear_text(settings), *_about_files(settings)]
 

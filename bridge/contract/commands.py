@@ -215,7 +215,7 @@ CANCEL: Final = "cancel_order"
 CANCEL_ALL: Final = "cancel_orders"
 
 _FORMATS = (CommandId, ClientOrderId, OrderId, Symbol, Positive, NotNegative, Scope)
-MEANINGS: Final[dict[str, str]] = {
+PATTERN_MEANINGS: Final[dict[str, str]] = {
     str(meta.pattern): str(meta.description) for kind in _FORMATS for meta in get_args(kind)[1:]
 }
 """What each pattern means, for the text of a refusal."""
@@ -237,9 +237,9 @@ def body_digest(action: str, args: dict[str, str]) -> str:
     return hashlib.sha256(_SORTED.encode([action, args]).encode()).hexdigest()
 
 
-def in_words(message: str) -> str:
+def describe_patterns(message: str) -> str:
     """Say what a pattern means instead of showing it, in what the decoder says of a command."""
-    for pattern, meaning in MEANINGS.items():
+    for pattern, meaning in PATTERN_MEANINGS.items():
         first = meaning.partition(". ")[0].rstrip(".")
         words = first[0].lower() + first[1:]
         message = message.replace(f"`str` matching regex {pattern!r}", words)

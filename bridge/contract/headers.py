@@ -20,7 +20,7 @@ ID: Final = "ce_id"
 
 SEQUENCE_DIGITS: Final = 20
 
-ECHOED: Final = frozenset(
+CORRELATION_HEADERS: Final = frozenset(
     {
         *("kafka_correlationId", "correlation_id", "ce_correlationid"),
         *("traceparent", "tracestate", "ce_traceparent", "ce_tracestate"),
@@ -65,12 +65,12 @@ _JSON = ("content-type", b"application/json")
 _BYTES = ("content-type", b"application/octet-stream")
 
 
-def source(environment: str, account: str) -> bytes:
+def format_source(environment: str, account: str) -> bytes:
     """Name where an event comes from: environment and account, as a URI reference."""
     return f"/ltp/{environment}/{account}".encode()
 
 
-def rfc3339(unix_ms: int) -> bytes:
+def format_rfc3339(unix_ms: int) -> bytes:
     """Write a time in milliseconds since 1970, before the year 10000, as RFC 3339 in UTC."""
     second, ms = divmod(unix_ms, 1000)
     return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03}Z".encode()
@@ -91,24 +91,28 @@ def _is_string(content: bytes) -> bool:
     return bool(text) and not _NO_STRING.search(text)
 
 
-def correlation_headers(headers: Headers) -> Headers:
+def select_correlation_headers(headers: Headers) -> Headers:
     """Return the headers of a command that its answers carry back, each name once: readers make a mapping of them.
 
     Left out is what is empty, longer than `HEADER_BYTES_MAX`, or would make the answer no CloudEvent.
     """
     found: dict[str, bytes] = {}
     for name, content in headers:
-        if name in ECHOED and 0 < len(content) <= HEADER_BYTES_MAX and (name[:3] != "ce_" or _is_string(content)):
+        if (
+            name in CORRELATION_HEADERS
+            and 0 < len(content) <= HEADER_BYTES_MAX
+            and (name[:3] != "ce_" or _is_string(content))
+        ):
             found.setdefault(name, content)
     return list(found.items())
 
 
-def memory_bytes(headers: Iterable[tuple[str, bytes | None]]) -> int:
+def count_memory_bytes(headers: Iterable[tuple[str, bytes | None]]) -> int:
     """Return what headers take in memory, roughly: most of a short one is not its bytes."""
     return sum(len(name) + len(content or b"") + _OVERHEAD_BYTES for name, content in headers)
 
 
-def event_headers(
+def build_event_headers(
     *,
     event_id: str | None,
     event_source: bytes,
@@ -131,7 +135,7 @@ def event_headers(
         (ID, (event_id or f"{event_type.decode()}:{epoch}:{sequence}").encode()),
         ("ce_source", event_source),
         (TYPE, event_type),
-        ("ce_time", rfc3339(time_ms)),
+        ("ce_time", format_rfc3339(time_ms)),
         _JSON if is_json else _BYTES,
         (SEQUENCE, padded.encode()),
         (EPOCH, str(epoch).encode()),
@@ -148,7 +152,7 @@ EPOCH_MAX: Final = 10**15
 """Beyond any number of terms, and any clock in seconds: a higher one was not written by a bridge."""
 
 
-def number(content: bytes | None) -> int:
+def parse_number(content: bytes | None) -> int:
     """Read a header that holds a number of at most 18 digits; -1 where there is none, or something else."""
     if content is None or len(content) > SEQUENCE_DIGITS or not content.isdigit():
         return -1
@@ -156,7 +160,7 @@ def number(content: bytes | None) -> int:
     return int(digits or b"0") if len(digits) <= _NUMBER_DIGITS_MAX else -1
 
 
-def epoch(content: bytes | None) -> int:
+def parse_epoch(content: bytes | None) -> int:
     """Read the header `ce_epoch`; -1 where there is none that a bridge may have written."""
-    found = number(content)
+    found = parse_number(content)
     return found if found <= EPOCH_MAX else -1

@@ -4,11 +4,11 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from bridge.contract.enums import DocumentedEnum, ExtensibleEnum
 from bridge.contract.units import INT64, Epoch, UnixMs
-from bridge.contract.words import OpenWord, Word
 
 
-class Outcome(Word):
+class Outcome(DocumentedEnum):
     """What became of a command. Every outcome but `unknown` is terminal."""
 
     ACCEPTED = (
@@ -48,7 +48,7 @@ class Outcome(Word):
 _UNSENT: Final = frozenset({Outcome.DENIED, Outcome.EXPIRED, Outcome.SUPERSEDED})
 
 
-class Reason(OpenWord):
+class Reason(ExtensibleEnum):
     """Why the bridge itself denied or dead-lettered a command."""
 
     BAD_SCHEMA = "bad_schema", "Not a command of this contract; `message` names the field."

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from bridge.contract.enums import ExtensibleEnum
 from bridge.contract.units import Epoch, UnixMs
-from bridge.contract.words import OpenWord
 
 
-class Cause(OpenWord):
+class Cause(ExtensibleEnum):
     """Why a session ended or could not begin, or why a gap was opened."""
 
     FIRST_START = "first_start", "Nobody of this group has listened before."
@@ -34,7 +34,7 @@ class Cause(OpenWord):
     BRIDGE_FAILED = "bridge_failed", "A mistake in the bridge ended the session; it begins anew by itself."
 
 
-class Alarm(OpenWord):
+class Alarm(ExtensibleEnum):
     """What a person should look at; of what lasts, `alarm.cleared` tells the end."""
 
     LOGIN_REFUSED = (
@@ -119,7 +119,7 @@ class Alarm(OpenWord):
     )
 
 
-class Lost(OpenWord):
+class Lost(ExtensibleEnum):
     """What of a gap no question to the venue gives back."""
 
     SNAPSHOTS_BETWEEN = (

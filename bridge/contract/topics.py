@@ -20,7 +20,7 @@ class Stream(StrEnum):
     DEAD_LETTERS = "dead-letters"
 
 
-CLEANUP: Final[dict[Stream, str]] = {
+CLEANUP_POLICY: Final[dict[Stream, str]] = {
     Stream.ORDERS: "compact,delete",
     Stream.TRADES: "delete",
     Stream.ASSETS: "compact",

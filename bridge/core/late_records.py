@@ -49,7 +49,7 @@ class Place(NamedTuple):
 
 def place_of(headers: dict[str, bytes | None]) -> Place:
     """Return where the headers of a record put it."""
-    return Place(names.epoch(headers.get(names.EPOCH)), names.number(headers.get(names.SEQUENCE)))
+    return Place(names.parse_epoch(headers.get(names.EPOCH)), names.parse_number(headers.get(names.SEQUENCE)))
 
 
 class RecordsInOrder:
@@ -145,7 +145,7 @@ def _decode_text(content: bytes | None) -> str | None:
 
 
 def _time_ms(content: bytes | None) -> int:
-    """Read a time as `rfc3339` writes it; 0 where there is none, as on no record of ours."""
+    """Read a time as `format_rfc3339` writes it; 0 where there is none, as on no record of ours."""
     try:
         return max((datetime.fromisoformat((content or b"").decode()) - _BEGIN) // _MILLISECOND, 0)
     except (ValueError, TypeError):  # TypeError: a time that names no zone

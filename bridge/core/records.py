@@ -6,7 +6,7 @@ from typing import Protocol, Self, TypeVar
 
 from msgspec import Struct
 
-from bridge.contract.headers import Headers, memory_bytes
+from bridge.contract.headers import Headers, count_memory_bytes
 from bridge.contract.results import Result
 from bridge.contract.topics import Stream
 
@@ -86,7 +86,7 @@ class CommandRecord(Struct, frozen=True):
     @property
     def size_bytes(self) -> int:
         """What it takes in memory, roughly."""
-        return len(self.key or b"") + len(self.value or b"") + memory_bytes(self.headers)
+        return len(self.key or b"") + len(self.value or b"") + count_memory_bytes(self.headers)
 
 
 class Committed(Struct, frozen=True):

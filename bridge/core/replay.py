@@ -45,7 +45,7 @@ class TopicEnd(Struct):
     def take(self, records: Iterable[TopicRecord]) -> None:
         """Take records in."""
         for record in records:
-            self.epoch = max(self.epoch, names.epoch(dict(record.headers).get(names.EPOCH)))
+            self.epoch = max(self.epoch, names.parse_epoch(dict(record.headers).get(names.EPOCH)))
             self.newest_ms = max(self.newest_ms, record.timestamp_ms)
 
 
@@ -121,7 +121,7 @@ class ReplayedResults:
     def take_dead_letters(self, records: Sequence[TopicRecord]) -> None:
         """Note which records of `commands` became dead letters."""
         for record in records:
-            offset = names.number(dict(record.headers).get(names.ERROR_OFFSET))
+            offset = names.parse_number(dict(record.headers).get(names.ERROR_OFFSET))
             if offset >= self._from_offset:
                 self._dead_letters[offset] = _digest(record.value)
 

@@ -7,7 +7,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
 
-from bridge.contract.headers import ECHOED, correlation_headers
+from bridge.contract.headers import CORRELATION_HEADERS, select_correlation_headers
 from bridge.core.records import CommandRecord
 from bridge.errors import OffsetLost
 from bridge.kafka import fetches
@@ -149,7 +149,9 @@ def command_record(record: FetchedRecord, absent_boot_s: float) -> CommandRecord
 
     It may wait for long, and may have a mebibyte of others.
     """
-    headers = correlation_headers([(name, value or b"") for name, value in record.headers if name in ECHOED])
+    headers = select_correlation_headers(
+        [(name, value or b"") for name, value in record.headers if name in CORRELATION_HEADERS]
+    )
     return CommandRecord(
         record.offset,
         record.timestamp,

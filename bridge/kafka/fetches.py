@@ -15,7 +15,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.protocol.fetch import FetchRequest
 
-from bridge.contract.headers import memory_bytes
+from bridge.contract.headers import count_memory_bytes
 from bridge.kafka.batches import BATCH_BYTES_MAX, BatchReader, FetchedRecord
 
 FETCH_BYTES_MAX: Final = BATCH_BYTES_MAX
@@ -49,7 +49,7 @@ class FetchedRecords:
         if record is None:  # at its end, or at the bound: then the rest is fetched again
             self._records = iter(())  # lets go of the bytes
             raise StopIteration
-        self._returned_bytes += len(record.key or b"") + len(record.value or b"") + memory_bytes(record.headers)
+        self._returned_bytes += len(record.key or b"") + len(record.value or b"") + count_memory_bytes(record.headers)
         return record
 
 

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka_errors
 
 from bridge.config import Kafka
-from bridge.contract.headers import source
+from bridge.contract.headers import format_source
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.records import OutgoingRecord
 from bridge.core.skew import ClockReading
@@ -70,7 +70,7 @@ class Publisher:
         renew_after_s: float | None = None,
     ) -> None:
         self._account = account
-        self._source = source(environment, account)
+        self._source = format_source(environment, account)
         self._buffer_bytes_max = buffer_bytes_max
         self._on_oversize = on_oversize
         self._renew_after_s = _RENEW_STUCK_S if renew_after_s is None else renew_after_s

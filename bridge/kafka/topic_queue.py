@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from bridge.contract.headers import EVENT_TYPES, event_headers, memory_bytes
+from bridge.contract.headers import EVENT_TYPES, build_event_headers, count_memory_bytes
 from bridge.core.records import OutgoingRecord
 
 _HOLD_FIRST_S: Final = 1.0
@@ -26,7 +26,7 @@ class SequencedRecord:
         self.sequence = sequence
         self.queued_at_s = queued_at_s
         self.size_bytes = (
-            len(record.key) + len(record.value or b"") + memory_bytes(record.headers) + _RECORD_OVERHEAD_BYTES
+            len(record.key) + len(record.value or b"") + count_memory_bytes(record.headers) + _RECORD_OVERHEAD_BYTES
         )
         self.durable = False
 
@@ -34,7 +34,7 @@ class SequencedRecord:
         """Build the headers: the same ones at every attempt."""
         record = self.record
         return [
-            *event_headers(
+            *build_event_headers(
                 event_id=record.event_id,
                 event_source=source,
                 event_type=record.event_type or EVENT_TYPES[record.stream],

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from bridge.config import Kafka, Timing
-from bridge.contract.topics import CLEANUP, STATE_STREAMS, Stream
+from bridge.contract.topics import CLEANUP_POLICY, STATE_STREAMS, Stream
 from bridge.kafka.batches import BATCH_BYTES_MAX
 from bridge.kafka.producer import MAX_RECORD_BYTES
 
@@ -45,14 +45,14 @@ def wanted_configs(stream: Stream, kafka: Kafka, timing: Timing) -> dict[str, st
     """Return the settings with which a missing topic is created."""
     retention_ms = str(max(_RETENTION_MS, _ms(timing.horizon_s)))
     configs = {
-        "cleanup.policy": CLEANUP[stream],
+        "cleanup.policy": CLEANUP_POLICY[stream],
         "min.insync.replicas": str(kafka.min_insync_replicas),
         "unclean.leader.election.enable": "false",
     }
-    if "delete" in CLEANUP[stream]:
+    if "delete" in CLEANUP_POLICY[stream]:
         configs["retention.ms"] = retention_ms
         configs["retention.bytes"] = str(_UNLIMITED)
-    if "compact" in CLEANUP[stream]:
+    if "compact" in CLEANUP_POLICY[stream]:
         configs["delete.retention.ms"] = str(max(_DAY_MS, _ms(timing.horizon_s)))
     if stream in _STAMPED:
         configs["message.timestamp.type"] = "LogAppendTime"
@@ -149,9 +149,10 @@ def _replicas(topic: Topic, configs: Mapping[str, str], kafka: Kafka) -> Iterato
 def _log(topic: Topic, configs: Mapping[str, str], timing: Timing) -> Iterator[_Problem]:
     stream = topic.stream
     cleanup = configs.get("cleanup.policy", "delete")
-    if _parts(cleanup) != _parts(CLEANUP[stream]):
+    if _parts(cleanup) != _parts(CLEANUP_POLICY[stream]):
         yield _Problem(
-            f"cleanup.policy is {cleanup}, wanted {CLEANUP[stream]}; set it", f"cleanup.policy=[{CLEANUP[stream]}]"
+            f"cleanup.policy is {cleanup}, wanted {CLEANUP_POLICY[stream]}; set it",
+            f"cleanup.policy=[{CLEANUP_POLICY[stream]}]",
         )
     yield from _stamps(stream, configs)
     if stream is Stream.COMMANDS:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from bridge.config import Account
+from bridge.config import AccountConfig
 from bridge.config.files import UnusableFile
 from bridge.errors import VenueUnreachable
 
@@ -11,7 +11,7 @@ _last_usable: Final[dict[tuple[Path, Path], tuple[str, str]]] = {}
 """Key and secret by the paths of their files. A rotation that fails must not end a healthy session."""
 
 
-def read_keys(account: Account) -> tuple[str, str]:
+def read_keys(account: AccountConfig) -> tuple[str, str]:
     """Return key and secret from their files, or the last usable ones while a file cannot be used.
 
     Raises VenueUnreachable when there were never usable ones.
@@ -27,7 +27,7 @@ def read_keys(account: Account) -> tuple[str, str]:
     return keys
 
 
-def describe_key_problem(account: Account) -> str | None:
+def describe_key_problem(account: AccountConfig) -> str | None:
     """Return which file of the account cannot be used and why; None when both can."""
     for name in ("api_key", "api_secret"):
         try:

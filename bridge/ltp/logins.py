@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from bridge.config import Account, Timing
+from bridge.config import AccountConfig, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.records import InvalidFrame
@@ -21,7 +21,7 @@ class Logins:
     `other_login_boot_s` is when another program may last have logged in with this key, in CLOCK_BOOTTIME seconds.
     """
 
-    def __init__(self, account: Account, timing: Timing, other_login_boot_s: float) -> None:
+    def __init__(self, account: AccountConfig, timing: Timing, other_login_boot_s: float) -> None:
         self._account = account
         self._spacing_s = timing.login_spacing_s
         self._is_pending = False

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from msgspec import Raw, Struct, field
 
-from bridge.config import Account, Endpoint
+from bridge.config import AccountConfig, Endpoint
 from bridge.core.in_flight.ack_codes import ORDER_NOT_FOUND
 from bridge.core.now import Now
 from bridge.core.records import Rows
@@ -97,7 +97,7 @@ class RestClient:
     def __init__(
         self,
         endpoints: Sequence[Endpoint],
-        account: Account,
+        account: AccountConfig,
         clock: Callable[[], Now],
         network: NetworkSettings | None = None,
     ) -> None:

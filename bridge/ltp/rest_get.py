@@ -9,7 +9,7 @@ import structlog
 from aiohttp import ClientResponse, ClientTimeout
 from msgspec import Raw, Struct
 
-from bridge.config import Account, Endpoint
+from bridge.config import AccountConfig, Endpoint
 from bridge.core.in_flight.ack_codes import ACCEPTED_CODES, RATE_CODES
 from bridge.core.now import Now
 from bridge.core.skew import ClockReading
@@ -58,7 +58,7 @@ class SignedGet:
     def __init__(
         self,
         endpoints: Sequence[Endpoint],
-        account: Account,
+        account: AccountConfig,
         clock: Callable[[], Now],
         network: NetworkSettings | None = None,
     ) -> None:

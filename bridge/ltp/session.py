@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from bridge.config import Account, Timing
+from bridge.config import AccountConfig, Timing
 from bridge.contract.session import Cause
 from bridge.core.backoff import full_jitter
 from bridge.core.now import Now
@@ -40,7 +40,7 @@ class SessionSettings(NamedTuple):
     the session's own logins keep `login_spacing_s` from it.
     """
 
-    account: Account
+    account: AccountConfig
     timing: Timing
     network: NetworkSettings
     login_attempts_max: int

@@ -13,13 +13,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from structlog.testing import capture_logs
 
 from bridge.admin import spans
-from bridge.admin.tracing import Tracing
+from bridge.admin.tracing import CommandTracing
 from bridge.contract.results import Outcome, Reason, Result
 from bridge.core.records import PublishedResult
 from tests.support.collector import Collector
 from tests.support.rig import until
 
-TOPICS = spans.Topics("main", "ltp.main", "ltp.main.commands", "ltp.main.results")
+TOPICS = spans.AccountTopics("main", "ltp.main", "ltp.main.commands", "ltp.main.results")
 TIMES = st.integers(1_700_000_000_000, 1_700_000_010_000)
 RESULTS = st.builds(
     Result,
@@ -48,8 +48,8 @@ def _as_before() -> Iterator[None]:
     library.handlers, library.propagate = before
 
 
-def _tracing(collector: Collector) -> Tracing:
-    return Tracing(collector.url, environment="sandbox", instance="here")
+def _tracing(collector: Collector) -> CommandTracing:
+    return CommandTracing(collector.url, environment="sandbox", instance="here")
 
 
 def _told() -> PublishedResult:
@@ -64,7 +64,7 @@ def test_no_span_leaves_its_parent(told: PublishedResult, durable_ms: int) -> No
     """Whatever the clocks of broker and daemon say: nothing ends before it begins, or lasts longer than its root."""
     kept, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(kept))
-    spans.make(provider.get_tracer("test"), TOPICS, told, (), durable_ms)
+    spans.make_spans(provider.get_tracer("test"), TOPICS, told, (), durable_ms)
     *children, root = kept.get_finished_spans()
     moments = [moment for span in children for moment in _moments(span)]
     begin, end = _moments(root)
@@ -92,7 +92,7 @@ async def test_a_trouble_is_told_once_and_without_secrets(monkeypatch: pytest.Mo
             for count in range(1, 4):
                 tracing._trace(TOPICS, _told(), ())
                 await until(lambda count=count: collector.asked == count)  # type: ignore[misc] # mypy, a default
-            await tracing.end(5)
+            await tracing.stop(5)
     assert [line["event"] for line in told] == ["tracing.troubled"] * 2
     assert "401, reason: Unauthorized" in str(told)
     assert "canary" not in str(told)
@@ -105,7 +105,7 @@ async def test_what_cannot_be_sent_is_told_without_its_content(monkeypatch: pyte
         with capture_logs() as told:
             tracing = _tracing(collector)
             tracing._trace(TOPICS, _told(), ())
-            await tracing.end(5)
+            await tracing.stop(5)
     assert "InvalidHeader" in str(told)
     assert "canary" not in str(told)
 
@@ -117,7 +117,7 @@ async def test_more_than_can_be_traced_is_dropped() -> None:
             tracing = _tracing(collector)
             for _ in range(12_000):
                 tracing._trace(TOPICS, _told(), ())
-            await tracing.end(0.1)
+            await tracing.stop(0.1)
             await until(lambda: not tracing._thread.is_alive())
     assert [line["reason"] for line in told if "answered than" in line["reason"]] != []
 
@@ -128,7 +128,7 @@ async def test_the_last_spans_are_sent_at_the_end() -> None:
         tracing = _tracing(collector)
         for _ in range(300):
             tracing._trace(TOPICS, _told(), ())
-        await tracing.end(20)
+        await tracing.stop(20)
     assert len(collector.spans) == 600
 
 
@@ -139,6 +139,6 @@ async def test_a_mistake_costs_no_more_than_its_spans() -> None:
             tracing = _tracing(collector)
             tracing._trace(TOPICS, None, ())  # type: ignore[arg-type] # the mistake
             tracing._trace(TOPICS, _told(), ())
-            await tracing.end(20)
+            await tracing.stop(20)
     assert len(collector.spans) == 2
     assert [line["reason"] for line in told] == ["a mistake in the bridge: AttributeError"]

@@ -10,7 +10,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from bridge.client import Client, NotAnswered, NotSent, Submitted, Unreachable, place_order
+from bridge.client import Client, CommandHandle, NotAnswered, NotSent, Unreachable, place_order
 from bridge.contract import headers as names
 from bridge.contract.results import Outcome, Result, Takeover
 from bridge.contract.topics import Stream, topic_name
@@ -43,7 +43,7 @@ class Account:
         await self.write(epoch, b"main", msgspec.json.encode(Takeover(epoch, "host", 0)), names.TAKEOVER_TYPE)
 
     async def says(
-        self, epoch: int, one: Submitted, outcome: Outcome, order_id: str, *, offset: int | None = None
+        self, epoch: int, one: CommandHandle, outcome: Outcome, order_id: str, *, offset: int | None = None
     ) -> None:
         """Answer a command as the owner of an epoch."""
         at = one.offset if offset is None else offset
@@ -52,7 +52,7 @@ class Account:
 
     async def write(self, epoch: int, key: bytes, value: bytes, kind: bytes) -> None:
         """Write a record of `results`."""
-        headers = names.event_headers(
+        headers = names.build_event_headers(
             event_id=None, event_source=b"/test", event_type=kind, time_ms=0, subject=key, epoch=epoch, sequence=1
         )
         topic = topic_name(self.prefix, "main", Stream.RESULTS)
@@ -68,12 +68,12 @@ async def account(bootstrap: str) -> AsyncIterator[Account]:
         yield made
 
 
-def order() -> Submitted:
+def order() -> CommandHandle:
     """Return a place that is not on any topic."""
-    return Submitted(place_order(sym="OKX_SPOT_BTC_USDT", side="BUY", order_type="MARKET", order_qty=1))
+    return CommandHandle(place_order(sym="OKX_SPOT_BTC_USDT", side="BUY", order_type="MARKET", order_qty=1))
 
 
-async def submit(client: Client) -> Submitted:
+async def submit(client: Client) -> CommandHandle:
     """Submit a place."""
     return await client.submit(order().command)
 
@@ -120,10 +120,10 @@ async def test_an_answer_may_come_before_the_offset_is_known() -> None:
     """What is heard before the broker's acknowledgement is kept, and matched when that has come."""
     one = order()
     result = Result(one.command_id, 7, Outcome.ACCEPTED, answered_at=0)
-    one.hear(6, Result(one.command_id, 6, Outcome.DENIED, answered_at=0), {})
-    one.hear(7, result, {"traceparent": b"t"})
+    one.on_answer(6, Result(one.command_id, 6, Outcome.DENIED, answered_at=0), {})
+    one.on_answer(7, result, {"traceparent": b"t"})
     assert not one.over
-    one.appended(7)
+    one.on_appended(7)
     assert await one.result() is result
     assert one.headers == {"traceparent": b"t"}
 

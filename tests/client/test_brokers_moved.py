@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from bridge.client import Client, NotAnswered, NotSent, Submitted, cancel_orders
+from bridge.client import Client, CommandHandle, NotAnswered, NotSent, cancel_orders
 from bridge.contract.topics import Stream
 from tests.support.moving import MovingCluster
 from tests.support.rig import Rig
@@ -17,7 +17,7 @@ async def test_answers_are_read_again_when_all_brokers_have_moved(rig: Rig) -> N
         async with asyncio.timeout(60), Client(cluster.bootstrap, prefix=rig.prefix, append_timeout_s=2) as client:
             assert (await client.cancel_all("ALL")).outcome == "accepted"
             await cluster.move()
-            again: Submitted | None = None
+            again: CommandHandle | None = None
             while again is None:
                 with contextlib.suppress(NotAnswered, NotSent):
                     again = await client.submit(cancel_orders("ALL"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator, ValidationError
 
-from bridge.contract.topics import CLEANUP, STATE_STREAMS, Stream
+from bridge.contract.topics import CLEANUP_POLICY, STATE_STREAMS, Stream
 from tests.support.published import SCHEMAS
 
 DOCUMENT: dict[str, Any] = json.loads((SCHEMAS / "asyncapi.json").read_bytes())
@@ -67,7 +67,7 @@ def test_every_topic_is_a_channel(stream: Stream) -> None:
     channel = DOCUMENT["channels"][stream.value]
     assert channel["address"] == f"{{prefix}}.{{account}}.{stream.value}"
     assert channel["bindings"]["kafka"]["partitions"] == 1
-    assert ",".join(channel["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"]) == CLEANUP[stream]
+    assert ",".join(channel["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"]) == CLEANUP_POLICY[stream]
     assert ("tombstone" in channel["messages"]) == (stream in STATE_STREAMS - {Stream.ORDERS})
     assert len(DOCUMENT["channels"]) == len(Stream)
 

@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.contract.headers import (
-    ECHOED,
+    CORRELATION_HEADERS,
     EVENT_TYPES,
     HEADER_BYTES_MAX,
     Headers,
-    correlation_headers,
-    event_headers,
-    source,
+    build_event_headers,
+    format_source,
+    select_correlation_headers,
 )
 from bridge.contract.topics import Stream
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-EXTENSIONS = sorted(name for name in ECHOED if name.startswith("ce_"))
-BARE = sorted(ECHOED - set(EXTENSIONS))
+EXTENSIONS = sorted(name for name in CORRELATION_HEADERS if name.startswith("ce_"))
+BARE = sorted(CORRELATION_HEADERS - set(EXTENSIONS))
 
 _text = st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace"))
 _content = st.binary(max_size=40) | _text
@@ -31,9 +31,9 @@ _readable = st.tuples(st.sampled_from(EXTENSIONS), _content) | st.tuples(st.samp
 
 def _answer(echoed: Headers) -> list[tuple[str, bytes]]:
     """Return the headers of a result that carries these."""
-    own = event_headers(
+    own = build_event_headers(
         event_id="result:c",
-        event_source=source("test", "main"),
+        event_source=format_source("test", "main"),
         event_type=EVENT_TYPES[Stream.RESULTS],
         time_ms=1_795_164_156_032,
         subject=b"c",
@@ -46,7 +46,7 @@ def _answer(echoed: Headers) -> list[tuple[str, bytes]]:
 @given(st.lists(_readable))
 def test_an_answer_stays_an_event_whatever_the_command_brought(asked: list[tuple[str, bytes]]) -> None:
     """Every CloudEvents header that is carried back is an attribute of text that the SDK reads as it was written."""
-    echoed = correlation_headers(asked)
+    echoed = select_correlation_headers(asked)
     headers = dict(_answer(echoed))
     event = from_binary_event(KafkaMessage(headers=headers, key=b"c", value=b"{}"), JSONFormat())
     for name, content in echoed:
@@ -57,10 +57,10 @@ def test_an_answer_stays_an_event_whatever_the_command_brought(asked: list[tuple
         assert not any(unicodedata.category(one) == "Cc" for one in text)
 
 
-@given(st.lists(st.tuples(st.sampled_from([*sorted(ECHOED), "private"]), _content)))
+@given(st.lists(st.tuples(st.sampled_from([*sorted(CORRELATION_HEADERS), "private"]), _content)))
 def test_the_first_of_a_name_that_can_go_back_does(asked: list[tuple[str, bytes]]) -> None:
     """Each name once, in no other than the bytes that came; nothing is added, and nothing else is carried back."""
-    echoed = correlation_headers(asked)
+    echoed = select_correlation_headers(asked)
     assert len(dict(echoed)) == len(echoed)
     assert set(echoed) <= set(asked)
     for name in BARE:
@@ -72,15 +72,15 @@ def test_the_first_of_a_name_that_can_go_back_does(asked: list[tuple[str, bytes]
 def test_no_attribute_is_made_of_what_is_none(content: bytes | str) -> None:
     """Control characters and what is no character are left out of CloudEvents headers; bare ones are only bytes."""
     raw = content.encode() if isinstance(content, str) else content
-    assert correlation_headers([("ce_traceparent", raw)]) == []
-    assert correlation_headers([("kafka_correlationId", raw)]) == ([("kafka_correlationId", raw)] if raw else [])
+    assert select_correlation_headers([("ce_traceparent", raw)]) == []
+    assert select_correlation_headers([("kafka_correlationId", raw)]) == ([("kafka_correlationId", raw)] if raw else [])
 
 
-@pytest.mark.parametrize("name", sorted(ECHOED))
+@pytest.mark.parametrize("name", sorted(CORRELATION_HEADERS))
 def test_a_header_may_be_a_kibibyte_long(name: str) -> None:
     """One byte more is not carried back."""
-    assert correlation_headers([(name, b"x" * HEADER_BYTES_MAX)]) == [(name, b"x" * HEADER_BYTES_MAX)]
-    assert correlation_headers([(name, b"x" * (HEADER_BYTES_MAX + 1))]) == []
+    assert select_correlation_headers([(name, b"x" * HEADER_BYTES_MAX)]) == [(name, b"x" * HEADER_BYTES_MAX)]
+    assert select_correlation_headers([(name, b"x" * (HEADER_BYTES_MAX + 1))]) == []
 
 
 def test_trace_context_comes_back_the_way_it_came() -> None:
@@ -88,4 +88,4 @@ def test_trace_context_comes_back_the_way_it_came() -> None:
     bare = [("traceparent", TRACE), ("tracestate", b"desk=7")]
     extension = [(f"ce_{name}", content) for name, content in bare]
     for asked in (bare, extension, [*bare, *extension]):
-        assert correlation_headers(asked) == asked
+        assert select_correlation_headers(asked) == asked

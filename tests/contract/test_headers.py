@@ -10,7 +10,14 @@ from cloudevents.core.formats.json import JSONFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.contract.headers import ECHOED, EVENT_TYPES, SEQUENCE_DIGITS, event_headers, rfc3339, source
+from bridge.contract.headers import (
+    CORRELATION_HEADERS,
+    EVENT_TYPES,
+    SEQUENCE_DIGITS,
+    build_event_headers,
+    format_rfc3339,
+    format_source,
+)
 from bridge.contract.topics import Stream
 from bridge.core.records import OutgoingRecord
 from tests.support.one_account import OneAccount, place
@@ -21,9 +28,9 @@ AT_MS = 1_795_164_156_032
 def _headers(
     event_id: str | None = "order:1", subject: bytes = b"1", *, recovered: bool = False, is_json: bool = True
 ) -> list[tuple[str, bytes]]:
-    return event_headers(
+    return build_event_headers(
         event_id=event_id,
-        event_source=source("prod", "main"),
+        event_source=format_source("prod", "main"),
         event_type=EVENT_TYPES[Stream.ORDERS],
         time_ms=AT_MS,
         subject=subject,
@@ -76,7 +83,7 @@ def test_a_subject_that_cannot_be_one_is_left_out(subject: bytes) -> None:
 @given(st.integers(0, 253_402_300_799_999))
 def test_times_are_written_to_the_millisecond(unix_ms: int) -> None:
     """No rounding, up to the last moment of the year 9999."""
-    text = rfc3339(unix_ms).decode()
+    text = format_rfc3339(unix_ms).decode()
     assert text.endswith("Z")
     moment = datetime.fromisoformat(text)
     whole = datetime.fromtimestamp(unix_ms // 1000, UTC)
@@ -97,9 +104,9 @@ def test_every_stream_that_the_bridge_writes_has_its_type() -> None:
 
 
 def _published(record: OutgoingRecord) -> BaseCloudEvent:
-    own = event_headers(
+    own = build_event_headers(
         event_id=record.event_id,
-        event_source=source("test", "main"),
+        event_source=format_source("test", "main"),
         event_type=record.event_type or EVENT_TYPES[record.stream],
         time_ms=record.time_ms,
         subject=record.key,
@@ -113,7 +120,7 @@ def _published(record: OutgoingRecord) -> BaseCloudEvent:
 def test_what_an_account_says_is_events() -> None:
     """Results carry back what their command brought; dead letters and session events are events, too."""
     one = OneAccount()
-    echo = [(name, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") for name in sorted(ECHOED)]
+    echo = [(name, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") for name in sorted(CORRELATION_HEADERS)]
     one.offer(place("p"), headers=[*echo, ("private", b"x")])
     one.send()
     one.answer(0)

@@ -10,7 +10,7 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from cloudevents.core.formats.json import JSONFormat
 
 from bridge.contract.export.messages import MESSAGES
-from bridge.contract.headers import source
+from bridge.contract.headers import format_source
 from bridge.contract.results import Outcome
 from bridge.contract.session import SessionEvent
 from bridge.contract.topics import Stream
@@ -44,7 +44,7 @@ def _headers(record: OutgoingRecord, sample: dict[str, Any]) -> dict[str, str]:
     """Write the headers of a record as the publisher does, at the sample's place on its topic."""
     sequence = int(sample["headers"]["ce_sequence"])
     numbered = SequencedRecord(record, epoch=EPOCH, sequence=sequence, queued_at_s=0.0)
-    return {name: content.decode() for name, content in numbered.headers(source("production", "main"))}
+    return {name: content.decode() for name, content in numbered.headers(format_source("production", "main"))}
 
 
 def test_every_message_has_a_sample() -> None:

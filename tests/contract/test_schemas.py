@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from bridge.contract.export.messages import MESSAGES
 from bridge.contract.export.write import contract, schemas, write
-from bridge.contract.headers import ECHOED
+from bridge.contract.headers import CORRELATION_HEADERS
 from bridge.contract.results import Outcome, Reason
 from bridge.contract.session import Alarm, Cause, Lost
 from bridge.contract.topics import Stream
@@ -130,4 +130,4 @@ def test_a_result_of_the_bridge_is_valid() -> None:
 def test_every_header_that_comes_back_is_described() -> None:
     """The schemas of the headers name what the bridge echoes."""
     for name in ("command-headers", "result-headers"):
-        assert ECHOED <= schemas()[name]["properties"].keys()
+        assert CORRELATION_HEADERS <= schemas()[name]["properties"].keys()

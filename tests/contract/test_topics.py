@@ -1,6 +1,6 @@
 """Names of topics and groups."""
 
-from bridge.contract.topics import CLEANUP, STATE_STREAMS, Stream, group_name, topic_name
+from bridge.contract.topics import CLEANUP_POLICY, STATE_STREAMS, Stream, group_name, topic_name
 
 
 def test_one_rule_names_every_topic() -> None:
@@ -20,5 +20,5 @@ def test_topics_are_those_of_the_contract() -> None:
 
 def test_state_is_compacted_and_nothing_else_is() -> None:
     """The last record of a key must outlive retention where it is the truth, and history must not be thinned out."""
-    assert set(CLEANUP) == set(Stream)
-    assert {stream for stream in Stream if "compact" in CLEANUP[stream]} == STATE_STREAMS
+    assert set(CLEANUP_POLICY) == set(Stream)
+    assert {stream for stream in Stream if "compact" in CLEANUP_POLICY[stream]} == STATE_STREAMS

@@ -125,7 +125,7 @@ def test_a_record_is_published_again_as_it_was() -> None:
     was = OutgoingRecord(
         Stream.ORDERS, b"k", b"{}", 1_700_000_000_001, "the-id", b"ltp.order.v1", [("h", b"1")], recovered=True
     )
-    headers = names.event_headers(
+    headers = names.build_event_headers(
         event_id=was.event_id,
         event_source=b"/ltp/test/main",
         event_type=b"ltp.order.v1",

@@ -159,7 +159,10 @@ def test_what_a_result_says_can_be_remembered(value: bytes, at_ms: int) -> None:
     one.drain()
 
 
-@given(VALUES, st.lists(st.tuples(st.sampled_from([*sorted(names.ECHOED), "x"]), st.binary(max_size=30)), max_size=2))
+@given(
+    VALUES,
+    st.lists(st.tuples(st.sampled_from([*sorted(names.CORRELATION_HEADERS), "x"]), st.binary(max_size=30)), max_size=2),
+)
 def test_every_record_of_commands_is_taken_in(value: bytes | None, headers: Headers) -> None:
     """New, read or claimed before: each is answered or waits for its turn, and none is passed over."""
     for past in (TakeoverStatus.NEW, TakeoverStatus.READ, TakeoverStatus.CLAIMED):

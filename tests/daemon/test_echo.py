@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from aiokafka import ConsumerRecord
 
-from bridge.contract.headers import ECHOED, HEADER_BYTES_MAX
+from bridge.contract.headers import CORRELATION_HEADERS, HEADER_BYTES_MAX
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from tests.support.rig import PLACE, Rig, command, until
@@ -18,7 +18,7 @@ def _key(one: dict[str, Any]) -> bytes:
 
 
 def _echoed(record: ConsumerRecord) -> list[tuple[str, bytes]]:
-    return [(name, content) for name, content in record.headers if name in ECHOED]
+    return [(name, content) for name, content in record.headers if name in CORRELATION_HEADERS]
 
 
 async def _answers(rig: Rig, headers: list[tuple[str, bytes]], *commands: dict[str, Any] | bytes) -> list[Any]:
@@ -51,8 +51,8 @@ async def test_a_header_without_a_value_is_no_harm(rig: Rig) -> None:
 
 async def test_every_header_that_is_carried_back(rig: Rig) -> None:
     """The first of each name; what is not text stays out of the CloudEvents headers only."""
-    once = [(name, f"{name}-1".encode()) for name in sorted(ECHOED)]
-    twice = [(name, f"{name}-2".encode()) for name in sorted(ECHOED)]
+    once = [(name, f"{name}-1".encode()) for name in sorted(CORRELATION_HEADERS)]
+    twice = [(name, f"{name}-2".encode()) for name in sorted(CORRELATION_HEADERS)]
     assert await _answers(rig, [*once, *twice], command("place_order", PLACE)) == [once]
     binary = [("ce_traceparent", b"\xff"), ("kafka_correlationId", b"\xff\x00"), ("traceparent", TRACE)]
     assert await _answers(rig, binary, command("place_order", PLACE)) == [binary[1:]]

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
-from bridge.contract.topics import CLEANUP, Stream, topic_name
+from bridge.contract.topics import CLEANUP_POLICY, Stream, topic_name
 from tests.support.published import samples
 
 ORDER, TRADE, RESULT, TAKEOVER, NOTE = "ltp.order.v1", "ltp.trade.v1", "ltp.result.v1", "ltp.takeover.v1", "ltp.note.v1"
@@ -103,7 +103,7 @@ async def planted(bootstrap: str, prefix: str, *, answered: bool = True) -> Asyn
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        settings = {stream: {"cleanup.policy": CLEANUP[stream]} for stream in names}
+        settings = {stream: {"cleanup.policy": CLEANUP_POLICY[stream]} for stream in names}
         await admin.create_topics([NewTopic(name, 1, 1, topic_configs=settings[s]) for s, name in names.items()])
         await _write(bootstrap, names[Stream.ORDERS], ORDERS)
         await _write(bootstrap, names[Stream.TRADES], TRADES)

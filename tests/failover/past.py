@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, OffsetAndMetadata, TopicPartition
 
-from bridge.contract.headers import EVENT_TYPES, event_headers, source
+from bridge.contract.headers import EVENT_TYPES, build_event_headers, format_source
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.core.commands.claims import CommitMetadata, encode
@@ -59,9 +59,9 @@ def _result(command_id: str, offset: int, at_ms: int) -> tuple[bytes, list[tuple
         body_digest=f"{offset:064x}",
         sent_at=at_ms - 5,
     )
-    headers = event_headers(
+    headers = build_event_headers(
         event_id=f"result:{command_id}",
-        event_source=source("sandbox", "main"),
+        event_source=format_source("sandbox", "main"),
         event_type=EVENT_TYPES[Stream.RESULTS],
         time_ms=at_ms,
         subject=command_id.encode(),

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from bridge.app import clock
-from bridge.config import Account, Endpoint
+from bridge.config import AccountConfig, Endpoint
 from bridge.flow import key_files
 from bridge.flow.term import TermDependencies
 from bridge.ltp.rest import RestClient
@@ -49,7 +49,7 @@ async def test_the_alarm_lasts_as_long_as_the_problem() -> None:
 
 
 @contextlib.asynccontextmanager
-async def _rest_of(account: Account, keys: list[str]) -> AsyncIterator[RestClient]:
+async def _rest_of(account: AccountConfig, keys: list[str]) -> AsyncIterator[RestClient]:
     """Serve a venue that lists nothing and notes the key of each question."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -76,7 +76,7 @@ async def test_a_rotation_that_goes_wrong_ends_no_term(tmp_path: Path) -> None:
     """Requests go on with the old key while the file is broken, and with the new one once it is mended."""
     (tmp_path / "key").write_text("ak-old")
     (tmp_path / "secret").write_text("sk")
-    account = Account(api_key_file=tmp_path / "key", api_secret_file=tmp_path / "secret")
+    account = AccountConfig(api_key_file=tmp_path / "key", api_secret_file=tmp_path / "secret")
     keys: list[str] = []
     async with _rest_of(account, keys) as rest:
         out = Outside(rest_lag_s=0.1, audit_period_s=0.2)

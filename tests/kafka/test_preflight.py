@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bridge.config import Kafka, Timing
-from bridge.contract.topics import CLEANUP, Stream, topic_name
+from bridge.contract.topics import CLEANUP_POLICY, Stream, topic_name
 from bridge.errors import ClusterUnreachable
 from bridge.kafka.preflight import broker_facts, check_topics
 from bridge.kafka.topic_rules import Topic, problems_of, wanted_configs
@@ -107,7 +107,7 @@ def test_the_command_that_mends_a_setting_is_said(
 
 async def test_compacted_state_needs_no_retention(kafka: Kafka, timing: Timing, make_topics: MakeTopics) -> None:
     """The time for which a topic that is only compacted would keep records does not matter."""
-    await make_topics(kafka, Stream.POSITIONS, cleanup_policy=CLEANUP[Stream.POSITIONS], retention_ms="1000")
+    await make_topics(kafka, Stream.POSITIONS, cleanup_policy=CLEANUP_POLICY[Stream.POSITIONS], retention_ms="1000")
     assert [] == await problems_with(kafka, timing, Stream.POSITIONS)
 
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from bridge.config import Account, Timing
+from bridge.config import AccountConfig, Timing
 from bridge.core.now import Now
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -83,12 +83,12 @@ def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def account(tmp_path: Path) -> Account:
+def account(tmp_path: Path) -> AccountConfig:
     """Return an account whose key is `ak-test` and whose secret is `sk-test-secret`."""
     key, secret = tmp_path / "key", tmp_path / "secret"
     key.write_text("ak-test\n")
     secret.write_text("sk-test-secret\n")
-    return Account(api_key_file=key, api_secret_file=secret)
+    return AccountConfig(api_key_file=key, api_secret_file=secret)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import WSMessage, WSMsgType, web
 
 from bridge.app import clock
-from bridge.config import Account, Endpoint, Timing
+from bridge.config import AccountConfig, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.records import Received
@@ -38,7 +38,7 @@ def notes() -> RecordingListener:
 
 
 @pytest.fixture
-def start(account: Account, timing: Timing, notes: RecordingListener, monkeypatch: pytest.MonkeyPatch) -> Start:
+def start(account: AccountConfig, timing: Timing, notes: RecordingListener, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Return a function that makes a session for a URL; jitter draws the longest waits."""
     monkeypatch.setattr("bridge.ltp.session.BACKOFF_BASE_S", 0.1)
     monkeypatch.setattr("bridge.ltp.login_refusals.WAIT_LAST_S", 5.0)

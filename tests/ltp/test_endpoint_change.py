@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bridge.config import Account, Endpoint, Timing
+from bridge.config import AccountConfig, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.ltp.session import Session
 from bridge.sandbox.venue.faults import Fault, FaultKind
@@ -35,16 +35,16 @@ def endpoint(venue: Venue, tier: str, ws_url: str | None = None) -> Endpoint:
     return Endpoint(name=tier, ws_url=ws_url or venue.tiers[tier].ws_url, rest_url=venue.tiers[tier].rest_url)
 
 
-def account(venue: Venue, folder: Path, secret: str | None = None) -> Account:
+def account(venue: Venue, folder: Path, secret: str | None = None) -> AccountConfig:
     """Write the sandbox's key to files."""
     (folder / "key").write_text(venue.keys["main"].api_key)
     (folder / "secret").write_text(secret or venue.keys["main"].api_secret)
-    return Account(api_key_file=folder / "key", api_secret_file=folder / "secret")
+    return AccountConfig(api_key_file=folder / "key", api_secret_file=folder / "secret")
 
 
 def session(
     endpoints: list[Endpoint],
-    keys: Account,
+    keys: AccountConfig,
     notes: RecordingListener,
     probe: Probe | None = None,
     timing: Timing = TIMING,

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from bridge.config import Account, Endpoint, Timing
+from bridge.config import AccountConfig, Endpoint, Timing
 from bridge.contract.topics import Stream
 from bridge.core.in_flight.ack_codes import AckClass, classify_code
 from bridge.core.now import Now
@@ -76,16 +76,16 @@ async def venue(request: pytest.FixtureRequest) -> AsyncIterator[Venue]:
 
 
 @pytest.fixture
-def account(venue: Venue, tmp_path: Path) -> Account:
+def account(venue: Venue, tmp_path: Path) -> AccountConfig:
     """Return the first account's key, in files."""
     key = venue.keys["main"]
     (tmp_path / "key").write_text(key.api_key)
     (tmp_path / "secret").write_text(key.api_secret)
-    return Account(api_key_file=tmp_path / "key", api_secret_file=tmp_path / "secret")
+    return AccountConfig(api_key_file=tmp_path / "key", api_secret_file=tmp_path / "secret")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def desk(venue: Venue, account: Account, clock: Callable[[], Now]) -> AsyncIterator[Desk]:
+async def desk(venue: Venue, account: AccountConfig, clock: Callable[[], Now]) -> AsyncIterator[Desk]:
     """Return a session that is logged in."""
     notes = RecordingListener()
     endpoints = [Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)]
@@ -97,7 +97,7 @@ async def desk(venue: Venue, account: Account, clock: Callable[[], Now]) -> Asyn
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def rest(venue: Venue, account: Account, clock: Callable[[], Now]) -> AsyncIterator[RestClient]:
+async def rest(venue: Venue, account: AccountConfig, clock: Callable[[], Now]) -> AsyncIterator[RestClient]:
     """Return a client of its REST side."""
     endpoint = Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)
     async with RestClient([endpoint], account, clock) as client:

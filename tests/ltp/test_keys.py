@@ -4,20 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Account
+from bridge.config import AccountConfig
 from bridge.errors import VenueUnreachable
 from bridge.ltp.keys import describe_key_problem, read_keys
 
 
 @pytest.fixture
-def account(tmp_path: Path) -> Account:
+def account(tmp_path: Path) -> AccountConfig:
     """Return an account whose key and secret are in files."""
     (tmp_path / "key").write_text("ak-1")
     (tmp_path / "secret").write_text("sk-1")
-    return Account(api_key_file=tmp_path / "key", api_secret_file=tmp_path / "secret")
+    return AccountConfig(api_key_file=tmp_path / "key", api_secret_file=tmp_path / "secret")
 
 
-def test_a_rotated_key_is_used_at_once(account: Account) -> None:
+def test_a_rotated_key_is_used_at_once(account: AccountConfig) -> None:
     """No restart is needed."""
     assert read_keys(account) == ("ak-1", "sk-1")
     account.api_key_file.write_text("ak-2\n")
@@ -26,7 +26,7 @@ def test_a_rotated_key_is_used_at_once(account: Account) -> None:
 
 
 @pytest.mark.parametrize("content", [b"ak-new\nak-old\n", b"ak-new\rx", b"", b"\xef\xbb\xbfak-new", b"ak\0", None])
-def test_a_rotation_that_goes_wrong_keeps_the_old_key(account: Account, content: bytes | None) -> None:
+def test_a_rotation_that_goes_wrong_keeps_the_old_key(account: AccountConfig, content: bytes | None) -> None:
     """The old key stays in use, the problem is described, and a repaired file is used at once."""
     assert read_keys(account) == ("ak-1", "sk-1")
     account.api_key_file.unlink()
@@ -42,7 +42,7 @@ def test_a_rotation_that_goes_wrong_keeps_the_old_key(account: Account, content:
     assert describe_key_problem(account) is None
 
 
-def test_a_key_that_was_never_usable_is_an_error(account: Account) -> None:
+def test_a_key_that_was_never_usable_is_an_error(account: AccountConfig) -> None:
     """There is no old key to use, so reading raises."""
     account.api_secret_file.write_text("two\nlines")
     with pytest.raises(VenueUnreachable, match="api_secret_file: the file that it names must hold the secret alone"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Account, Endpoint, Timing
+from bridge.config import AccountConfig, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.records import Answer, Push, Received
@@ -81,15 +81,15 @@ def endpoint(venue: Venue) -> Endpoint:
     return Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)
 
 
-def keys(venue: Venue, folder: Path, secret: str | None = None) -> Account:
+def keys(venue: Venue, folder: Path, secret: str | None = None) -> AccountConfig:
     """Write the sandbox's key to files."""
     key = venue.keys["main"]
     (folder / "key").write_text(key.api_key)
     (folder / "secret").write_text(secret or key.api_secret)
-    return Account(api_key_file=folder / "key", api_secret_file=folder / "secret")
+    return AccountConfig(api_key_file=folder / "key", api_secret_file=folder / "secret")
 
 
-def session(venue: Venue, account: Account, inbox: Inbox, rest: RestClient | None = None) -> Session:
+def session(venue: Venue, account: AccountConfig, inbox: Inbox, rest: RestClient | None = None) -> Session:
     """Make a session that pings every 0.2 s."""
     timing = Timing(ping_interval_s=0.2, pong_deadline_s=1.0, login_give_up_s=0.1)
     return make_session(inbox, [endpoint(venue)], account, timing, random=random.random, rest=rest)

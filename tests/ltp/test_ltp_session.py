@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from aiohttp import WSMessage, WSMsgType, web
 
-from bridge.config import Account, Endpoint, Timing
+from bridge.config import AccountConfig, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.records import InvalidFrame, Push, Received
@@ -43,7 +43,7 @@ def notes() -> RecordingListener:
 
 
 @pytest.fixture
-def start(account: Account, timing: Timing, notes: RecordingListener) -> Start:
+def start(account: AccountConfig, timing: Timing, notes: RecordingListener) -> Start:
     """Return a function that makes a session for a URL; its jitter draws half of the ceiling."""
 
     def make(url: str) -> Session:
@@ -216,7 +216,7 @@ async def test_a_success_forgets_earlier_refusals(
 
 
 async def test_another_key_in_the_file_is_tried_at_once(
-    venue: Venue, start: Start, notes: RecordingListener, account: Account, monkeypatch: pytest.MonkeyPatch
+    venue: Venue, start: Start, notes: RecordingListener, account: AccountConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rotated secret does not wait for the next login, which may be a minute away."""
     monkeypatch.setattr("bridge.ltp.login_refusals.WAIT_FIRST_S", 1e6)
@@ -412,7 +412,7 @@ async def test_a_stop_is_reported_once(venue: Venue, start: Start, notes: Record
 
 
 async def test_an_unreadable_key_file_is_reported_and_read_again(
-    venue: Venue, start: Start, notes: RecordingListener, account: Account
+    venue: Venue, start: Start, notes: RecordingListener, account: AccountConfig
 ) -> None:
     """A secret that is being replaced does not end the session."""
     held = account.api_key_file.read_text()
@@ -446,7 +446,7 @@ async def test_no_log_of_any_library_holds_the_login(
 
 
 async def test_a_ping_right_before_the_end_is_a_lost_link(
-    trusted: None, account: Account, timing: Timing, clock: Callable[[], Now], notes: RecordingListener
+    trusted: None, account: AccountConfig, timing: Timing, clock: Callable[[], Now], notes: RecordingListener
 ) -> None:
     """The venue sends a ping and closes at once, as in a deploy: no pong can be sent, and the session comes back."""
 

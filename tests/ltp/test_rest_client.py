@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from aiohttp import web
 
-from bridge.config import Account
+from bridge.config import AccountConfig
 from bridge.core.now import Now
 from bridge.core.rest_rows import TradeRow
 from bridge.errors import ListTooLong, VenueRefused, VenueUnreachable
@@ -32,7 +32,7 @@ DAY_MS = 24 * 3600 * 1000
 
 
 @pytest.fixture
-def client(account: Account, clock: Callable[[], Now]) -> Client:
+def client(account: AccountConfig, clock: Callable[[], Now]) -> Client:
     """Return a function that makes a client of endpoints A, B and so on, each a host and port."""
 
     def make(*hosts: str) -> RestClient:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
-from bridge.config import Account
+from bridge.config import AccountConfig
 from bridge.core.in_flight.ack_codes import RATE_CODES
 from bridge.core.now import Now
 from bridge.errors import VenueRefused, VenueUnreachable
@@ -24,7 +24,7 @@ X = Route("/x", LimitGroup.ORDER)
 
 
 @pytest.fixture
-def client(account: Account, clock: Callable[[], Now]) -> Client:
+def client(account: AccountConfig, clock: Callable[[], Now]) -> Client:
     """Return a function that makes a client of endpoints A, B and so on, each a host and port."""
 
     def make(*hosts: str) -> SignedGet:
@@ -167,7 +167,7 @@ async def test_a_compressed_answer_is_cut(serve: Serve, client: Client) -> None:
             tracemalloc.stop()
 
 
-async def test_an_unreadable_key_file_is_reported(serve: Serve, client: Client, account: Account) -> None:
+async def test_an_unreadable_key_file_is_reported(serve: Serve, client: Client, account: AccountConfig) -> None:
     """A secret that is being replaced is a transient failure, and not of the endpoint."""
     account.api_secret_file.unlink()
     asked: list[dict[str, str]] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Account, Endpoint
+from bridge.config import AccountConfig, Endpoint
 from bridge.core.now import Now
 from bridge.errors import VenueUnreachable
 from bridge.ltp import rest_rate_limiter
@@ -162,5 +162,5 @@ def _client(venue: Venue, folder: Path, clock: Callable[[], Now]) -> RestClient:
     key = venue.keys["main"]
     (folder / "key").write_text(key.api_key)
     (folder / "secret").write_text(key.api_secret)
-    account = Account(api_key_file=folder / "key", api_secret_file=folder / "secret")
+    account = AccountConfig(api_key_file=folder / "key", api_secret_file=folder / "secret")
     return RestClient([Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)], account, clock)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bridge.config import Account, Endpoint
+from bridge.config import AccountConfig, Endpoint
 from bridge.core.now import Now
 from bridge.ltp.rest import RestClient
 from bridge.ltp.rows import trade_as_pushed
@@ -79,7 +79,7 @@ async def rest(venue: Venue, tmp_path: Path, clock: Callable[[], Now]) -> AsyncI
     key = venue.keys["main"]
     (tmp_path / "key").write_text(key.api_key)
     (tmp_path / "secret").write_text(key.api_secret)
-    account = Account(api_key_file=tmp_path / "key", api_secret_file=tmp_path / "secret")
+    account = AccountConfig(api_key_file=tmp_path / "key", api_secret_file=tmp_path / "secret")
     place = Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)
     async with RestClient([place], account, clock) as client:
         yield client

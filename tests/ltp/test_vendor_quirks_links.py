@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bridge.config import AZ4, HA, Account, Endpoint, Kafka, Settings, Timing
+from bridge.config import AZ4, HA, AccountConfig, Endpoint, Kafka, Settings, Timing
 from bridge.ltp.connection import connect
 from bridge.ltp.network import load_network_settings
 from bridge.ltp.session import Session
@@ -26,14 +26,14 @@ PINGS = 14
 SILENCE_S = 2.5
 
 
-def keys(venue: Venue, folder: Path) -> Account:
+def keys(venue: Venue, folder: Path) -> AccountConfig:
     """Write the sandbox's key to files."""
     (folder / "key").write_text(venue.keys["main"].api_key)
     (folder / "secret").write_text(venue.keys["main"].api_secret)
-    return Account(api_key_file=folder / "key", api_secret_file=folder / "secret")
+    return AccountConfig(api_key_file=folder / "key", api_secret_file=folder / "secret")
 
 
-def session(endpoints: list[Endpoint], account: Account, notes: RecordingListener) -> Session:
+def session(endpoints: list[Endpoint], account: AccountConfig, notes: RecordingListener) -> Session:
     """Make a session that pings every 0.2 s."""
     return make_session(notes, endpoints, account, TIMING, random=lambda: 0.0)
 
@@ -52,7 +52,7 @@ def pings(venue: Venue) -> list[Entry]:
     ],
 )
 def test_which_tier_comes_first_is_a_setting(
-    endpoints: tuple[Endpoint, ...] | None, first: str, account: Account
+    endpoints: tuple[Endpoint, ...] | None, first: str, account: AccountConfig
 ) -> None:
     """Two official pages give opposite advice, so the order of the endpoints is a setting."""
     told = {} if endpoints is None else {"endpoints": endpoints}
@@ -100,7 +100,9 @@ async def test_pings_keep_a_session(dialect: Dialect, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pong", [pytest.param(b"pong", id="04 heartbeat style: a binary frame")])
-async def test_a_pong_may_be_binary(venue: Callable[[Talk], Awaitable[str]], account: Account, pong: bytes) -> None:
+async def test_a_pong_may_be_binary(
+    venue: Callable[[Talk], Awaitable[str]], account: AccountConfig, pong: bytes
+) -> None:
     """The word counts, not the type of the frame."""
     notes, answered = RecordingListener(), asyncio.Semaphore(0)
 

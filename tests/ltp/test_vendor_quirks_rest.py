@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Account, Endpoint
+from bridge.config import AccountConfig, Endpoint
 from bridge.core.now import Now
 from bridge.errors import VenueUnreachable
 from bridge.ltp import rest_rate_limiter
@@ -29,7 +29,7 @@ def at(venue: Venue, folder: Path, clock: Callable[[], Now]) -> RestClient:
     """Make a client of the sandbox's REST."""
     (folder / "key").write_text(venue.keys["main"].api_key)
     (folder / "secret").write_text(venue.keys["main"].api_secret)
-    account = Account(api_key_file=folder / "key", api_secret_file=folder / "secret")
+    account = AccountConfig(api_key_file=folder / "key", api_secret_file=folder / "secret")
     return RestClient([Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)], account, clock)
 
 
@@ -101,7 +101,7 @@ def test_a_positions_row_may_lack_what_the_documents_disagree_on(field: dict[str
     ],
 )
 async def test_every_page_is_read_and_no_more(
-    serve: Serve, account: Account, clock: Callable[[], Now], pages: list[list[str]], page_num: object
+    serve: Serve, account: AccountConfig, clock: Callable[[], Now], pages: list[list[str]], page_num: object
 ) -> None:
     """`pageNum` is the number of pages, not the number of this page."""
     rows = [[ROW % one for one in page] for page in pages]
@@ -147,7 +147,7 @@ async def test_what_is_signed_is_not_encoded(tmp_path: Path, clock: Callable[[],
     ],
 )
 async def test_risk_is_passed_on_as_it_is(
-    serve: Serve, account: Account, clock: Callable[[], Now], told: str, shown: object
+    serve: Serve, account: AccountConfig, clock: Callable[[], Now], told: str, shown: object
 ) -> None:
     """The bridge decides nothing by it: readers and people get the venue's own text."""
     row = f'{{"exchangeType":"OKX",{told}}}'

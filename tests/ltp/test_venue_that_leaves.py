@@ -8,7 +8,7 @@ from unittest.mock import AsyncMock
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, web
 
-from bridge.config import Account, Endpoint, Timing
+from bridge.config import AccountConfig, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.records import Received
@@ -32,7 +32,7 @@ def endpoints_at(*urls: str) -> list[Endpoint]:
 
 
 @pytest.fixture
-def make(account: Account, timing: Timing) -> Make:
+def make(account: AccountConfig, timing: Timing) -> Make:
     """Return a function that makes a session for URLs, the first of which is preferred."""
 
     def session(notes: RecordingListener, *urls: str, selector: EndpointSelector | None = None) -> Session:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bridge.config import Account, Endpoint, Timing, VenueAccess
+from bridge.config import AccountConfig, Endpoint, Timing, VenueAccess
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.errors import VenueUnreachable
@@ -38,11 +38,11 @@ def endpoint(venue: Venue) -> Endpoint:
 
 
 @pytest.fixture
-def keys(venue: Venue, tmp_path: Path) -> Account:
+def keys(venue: Venue, tmp_path: Path) -> AccountConfig:
     """Return the sandbox's own key."""
     (tmp_path / "key").write_text(venue.keys["main"].api_key)
     (tmp_path / "secret").write_text(venue.keys["main"].api_secret)
-    return Account(api_key_file=tmp_path / "key", api_secret_file=tmp_path / "secret")
+    return AccountConfig(api_key_file=tmp_path / "key", api_secret_file=tmp_path / "secret")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def notes() -> RecordingListener:
 
 
 @pytest.fixture
-def session(endpoint: Endpoint, keys: Account, timing: Timing, notes: RecordingListener) -> Run:
+def session(endpoint: Endpoint, keys: AccountConfig, timing: Timing, notes: RecordingListener) -> Run:
     """Return a function that makes a session with these network settings."""
 
     def make(network: NetworkSettings) -> Session:
@@ -62,7 +62,7 @@ def session(endpoint: Endpoint, keys: Account, timing: Timing, notes: RecordingL
 
 
 @pytest.fixture
-def rest(endpoint: Endpoint, keys: Account, clock: Callable[[], Now]) -> Ask:
+def rest(endpoint: Endpoint, keys: AccountConfig, clock: Callable[[], Now]) -> Ask:
     """Return a function that makes a client with these network settings."""
     return lambda network: RestClient([endpoint], keys, clock, network)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from bridge.config import Account, Endpoint, Timing
+from bridge.config import AccountConfig, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
 from bridge.core.records import Received
@@ -98,7 +98,7 @@ def real_time() -> Now:
 def make_session(
     listener: SessionListener,
     endpoints: Sequence[Endpoint] | EndpointSelector,
-    account: Account,
+    account: AccountConfig,
     timing: Timing,
     *,
     random: Callable[[], float] = lambda: 0.5,

@@ -240,7 +240,7 @@ class WatchedTopics:
 
 
 def _ours(record: OutgoingRecord, epoch: int, sequence: int) -> Headers:
-    return names.event_headers(
+    return names.build_event_headers(
         event_id=record.event_id,
         event_source=b"/ltp/test/main",
         event_type=record.event_type or names.EVENT_TYPES[record.stream],

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from msgspec import Struct
 
-from bridge.contract.headers import ECHOED, ERROR_MESSAGE, ERROR_OFFSET, HEADER_BYTES_MAX, ID
+from bridge.contract.headers import CORRELATION_HEADERS, ERROR_MESSAGE, ERROR_OFFSET, HEADER_BYTES_MAX, ID
 from bridge.contract.session import Alarm
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.sandbox.venue.faults import Fault, FaultKind
@@ -55,7 +55,7 @@ SHORT: Final = (
 """One of each kind."""
 _UNKNOWN_ORDER: Final = {"orderId": "1703213979730000"}
 _DEEP: Final = "[" * 50_000
-_LONG: Final = [(name.encode(), b"x" * HEADER_BYTES_MAX) for name in sorted(ECHOED)]
+_LONG: Final = [(name.encode(), b"x" * HEADER_BYTES_MAX) for name in sorted(CORRELATION_HEADERS)]
 _UNREADABLE: Final = re.compile(r"offsets (\d+) to (\d+) cannot be read")
 
 

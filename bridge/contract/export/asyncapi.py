@@ -7,7 +7,7 @@ from bridge.contract.export import headers
 from bridge.contract.export.messages import MESSAGES, Message
 from bridge.contract.export.samples import SAMPLES, Sample
 from bridge.contract.export.schemas import components
-from bridge.contract.topics import CLEANUP, STATE_STREAMS, Stream
+from bridge.contract.topics import CLEANUP_POLICY, STATE_STREAMS, Stream
 
 _KAFKA_BINDING: Final = "0.5.0"
 _TEMPLATE: Final = "#/components/schemas/{name}"
@@ -91,7 +91,7 @@ def _channel(stream: Stream) -> dict[str, Any]:
         "bindings": {
             "kafka": {
                 "partitions": 1,
-                "topicConfiguration": {"cleanup.policy": CLEANUP[stream].split(",")},
+                "topicConfiguration": {"cleanup.policy": CLEANUP_POLICY[stream].split(",")},
                 "bindingVersion": _KAFKA_BINDING,
             }
         },

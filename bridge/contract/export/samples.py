@@ -22,8 +22,8 @@ from bridge.contract.headers import (
     ERROR_TOPIC,
     EVENT_TYPES,
     TAKEOVER_TYPE,
-    event_headers,
-    source,
+    build_event_headers,
+    format_source,
 )
 from bridge.contract.topics import Stream, topic_name
 
@@ -92,9 +92,9 @@ class _Writer:
     ) -> None:
         """Write what the bridge would."""
         self._sequences[stream] += 1
-        headers = event_headers(
+        headers = build_event_headers(
             event_id=event_id,
-            event_source=source(story.ENVIRONMENT, story.ACCOUNT),
+            event_source=format_source(story.ENVIRONMENT, story.ACCOUNT),
             event_type=event_type or EVENT_TYPES[stream],
             time_ms=time_ms,
             subject=key.encode(),

@@ -8,9 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from bridge.contract import results, session
+from bridge.contract.enums import DocumentedEnum, ExtensibleEnum
 from bridge.contract.export import pushes
 from bridge.contract.export.conditions import CONDITIONS
-from bridge.contract.words import OpenWord, Word
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _LOOKAHEADS: Final = {r"(?!\n)": "\n", "(?=.*[1-9])": "^[0.]*$"}
@@ -20,7 +20,7 @@ _RELEASED: Final = {
 }
 """The patterns of fields whose pattern takes more than it did. It stays beside the wider one: that what matched it
 matches still, nobody can then doubt."""
-_WORDS: Final[dict[str, type[Word]]] = {
+_WORDS: Final[dict[str, type[DocumentedEnum]]] = {
     word.__name__: word for word in (results.Outcome, results.Reason, session.Cause, session.Alarm, session.Lost)
 }
 _VENUES: Final = frozenset(
@@ -116,10 +116,10 @@ def _portable(pattern: str) -> dict[str, Any]:
     return {"pattern": plain, **({"not": {"pattern": "|".join(excluded)}} if excluded else {})}
 
 
-def _words(words: type[Word]) -> dict[str, Any]:
+def _words(words: type[DocumentedEnum]) -> dict[str, Any]:
     """Describe an enumeration, value by value; one that may grow takes every text."""
     meanings = "\n".join(f"- `{word.value}`: {word.__doc__}" for word in words)
-    grows = issubclass(words, OpenWord)
+    grows = issubclass(words, ExtensibleEnum)
     more = " There may be others in later versions." if grows else ""
     about = {"title": words.__name__, "description": f"{inspect.getdoc(words)}{more}\n\n{meanings}"}
     known = {"type": "string", "enum": [word.value for word in words]}

@@ -61,7 +61,7 @@ class Dedupe:
 
 
 def _resubmission(record: CommandRecord) -> Resubmission:
-    return Resubmission(record.offset, record.timestamp_ms, names.correlation_headers(record.headers))
+    return Resubmission(record.offset, record.timestamp_ms, names.select_correlation_headers(record.headers))
 
 
 def _complete_result(result: Result, asked: TrackedCommand | InvalidCommand) -> Result:

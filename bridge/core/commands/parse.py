@@ -167,7 +167,9 @@ def parse_command(  # noqa: PLR0911 - one for each way out
         command = _DECODER.decode(value)
     except msgspec.ValidationError as error:
         is_object = value.lstrip().startswith(b"{")
-        return _refuse(value, Reason.BAD_SCHEMA if is_object else Reason.NOT_JSON, contract.in_words(str(error)))
+        return _refuse(
+            value, Reason.BAD_SCHEMA if is_object else Reason.NOT_JSON, contract.describe_patterns(str(error))
+        )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return InvalidCommand(Reason.NOT_JSON, short(str(error)))
     args = _strings(command.args)
@@ -214,7 +216,7 @@ def _build_command(
         args=args,
         deadline_boot_s=now.boot_s_of(valid_until),
         digest=digest,
-        correlation_headers=names.correlation_headers(record.headers),
+        correlation_headers=names.select_correlation_headers(record.headers),
     )
     if isinstance(command, contract.CancelOrders):
         tracked.exchange = command.args.exchange_type

@@ -116,7 +116,7 @@ class Results:
             body_digest=refusal.digest,
         )
         published = PublishedResult(result, record.timestamp_ms)
-        self._publish_result(published, names.correlation_headers(record.headers), answers_offset=record.offset)
+        self._publish_result(published, names.select_correlation_headers(record.headers), answers_offset=record.offset)
         self._index.remember_result(result, refusal.digest, now.boot_s)
 
     def publish_dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
@@ -134,7 +134,7 @@ class Results:
                 event_id=f"dead-letter:{record.offset}",
                 is_json=False,
                 headers=[
-                    *names.correlation_headers(record.headers),
+                    *names.select_correlation_headers(record.headers),
                     (names.ERROR_TOPIC, self._commands_topic.encode()),
                     (names.ERROR_PARTITION, b"0"),
                     (names.ERROR_OFFSET, str(record.offset).encode()),

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Self
 
 
-class Word(StrEnum):
+class DocumentedEnum(StrEnum):
     """A value with its meaning, for example `ACCEPTED = "accepted", "The venue acked it."`."""
 
     _value_: str
@@ -17,7 +17,7 @@ class Word(StrEnum):
         return word
 
 
-class OpenWord(Word):
+class ExtensibleEnum(DocumentedEnum):
     """A word of an enumeration that may grow: readers take a value they do not know for what it is, a new one."""
 
     @classmethod

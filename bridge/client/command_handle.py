@@ -44,7 +44,7 @@ class NotAnswered(ClientError):
     of the command, submit `command` again, unchanged. A new command in its place may become a second order.
     """
 
-    def __init__(self, command: Command, why: str, submitted: "Submitted | None" = None) -> None:
+    def __init__(self, command: Command, why: str, submitted: "CommandHandle | None" = None) -> None:
         self.command = command
         self.submitted = submitted
         super().__init__(
@@ -65,7 +65,7 @@ class CommandRefused(ClientError):
         super().__init__(f"command {command.command_id} is a dead letter: {reason}: {message}")
 
 
-class Submitted:
+class CommandHandle:
     """A command that is on the topic. Await its `result()`, or iterate over its results as they come.
 
     `offset` is its record's on `commands`; `headers` are those of the latest result's record.
@@ -130,14 +130,14 @@ class Submitted:
         doubt = "in doubt, the venue is being asked" if self.in_doubt else "nothing was heard of it"
         return NotAnswered(self.command, f"{why}; {doubt}", self)
 
-    def appended(self, offset: int) -> None:
+    def on_appended(self, offset: int) -> None:
         """Learn the offset, and hear what came before it was known."""
         self.offset = offset
         early, self._early = self._early, []
         for one in early:
-            self.hear(*one)
+            self.on_answer(*one)
 
-    def hear(self, offset: int, answer: Result | ClientError, headers: "Mapping[str, bytes]") -> None:
+    def on_answer(self, offset: int, answer: Result | ClientError, headers: "Mapping[str, bytes]") -> None:
         """Take an answer under this commandId to the command at an offset.
 
         Every record is answered at its own offset, repeats too. The answer at another offset may be to another

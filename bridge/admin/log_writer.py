@@ -10,11 +10,11 @@ _LINES_MAX: Final = 20_000
 _END_S: Final = 1.0
 
 
-class Lines:
+class NonBlockingWriter:
     """A text sink that writes in a thread of its own.
 
     A pipe that nobody reads is full after 64 KiB, and a write to it then waits: the daemon would stand still, its
-    session and its lease with it. Lines beyond what is held here are dropped, and their number is told.
+    session and its lease with it. NonBlockingWriter beyond what is held here are dropped, and their number is told.
     """
 
     def __init__(self, out: IO[str], lines_max: int = _LINES_MAX) -> None:

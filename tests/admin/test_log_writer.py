@@ -3,14 +3,14 @@
 import os
 import threading
 
-from bridge.admin.lines import Lines
+from bridge.admin.log_writer import NonBlockingWriter
 
 
 def test_a_pipe_that_nobody_reads_stops_nobody() -> None:
     """Writers return at once; what does not fit is dropped and counted, and the rest is there when somebody reads."""
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as out, os.fdopen(reading) as read:
-        lines = Lines(out, lines_max=100)
+        lines = NonBlockingWriter(out, lines_max=100)
         for number in range(20_000):
             lines.write(f"{number} {'x' * 100}\n")
         lines.drain(0.01)
@@ -33,7 +33,7 @@ def test_a_reader_that_has_gone_stops_nobody() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w", buffering=1) as out:
-        lines = Lines(out)
+        lines = NonBlockingWriter(out)
         lines.write("one\n")
         lines.write("two\n")
         lines.drain(5)
