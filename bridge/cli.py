@@ -24,12 +24,12 @@ _config = click.option(
     "--config",
     "path",
     type=click.Path(path_type=Path),
-    help="TOML file with the settings; the environment (LTP_BRIDGE_…) wins over it.",
+    help="TOML file with the settings; variables of the environment (LTP_BRIDGE_…) take precedence.",
 )
 
 
 class _FiniteRange(click.FloatRange):
-    """A number between two bounds; click itself would let one pass that is none."""
+    """A number between two bounds. click itself accepts NaN; this class refuses it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's
         """Return the number. Raises click's error for anything else."""
@@ -40,19 +40,19 @@ class _FiniteRange(click.FloatRange):
 
 
 class _Failure(click.ClickException):
-    """What the command line tells of an error; files, brokers and the venue may have written parts of it."""
+    """An error of the command line. Files, brokers and the venue may have written parts of its text."""
 
     def __init__(self, error: BridgeError | OSError | str, taken: str = "") -> None:
-        """Take the error's text, or `taken` where another process has a port."""
+        """Use the error's text, or `taken` when another process has the port."""
         is_taken = taken and isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         super().__init__(taken if is_taken else str(error))
 
     def format_message(self) -> str:
-        """Return the text for a terminal."""
+        """Return the text, escaped for a terminal."""
         return escape_lines(self.message)
 
 
-def _settings(path: Path | None) -> Settings:
+def _load_settings(path: Path | None) -> Settings:
     try:
         return load(path)
     except BridgeError as error:
@@ -70,7 +70,7 @@ def main() -> None:
 @_config
 def run(path: Path | None) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
-    settings = _settings(path)
+    settings = _load_settings(path)
     logs.configure(settings.log.level, settings.log.format)
     try:
         asyncio.run(app.run(settings))
@@ -83,22 +83,22 @@ def run(path: Path | None) -> None:
 @main.command("check", short_help="Try what the daemon needs; send no order.")
 @_config
 def check_(path: Path | None) -> None:
-    """Try everything the daemon needs, without trading: settings, topics, REST and login at every endpoint.
+    """Try everything that the daemon needs, without trading: settings, topics, REST and login at every endpoint.
 
-    It logs in with no key whose account has an owner: that could end the session of the daemon.
+    It tries no login for an account that has an owner: the login could end the session of the daemon.
 
-    Topics that are missing are made where kafka.create_topics is set. Exit code 1 says that something is wrong.
+    With kafka.create_topics it makes the topics that are missing. Exit code 1 says that something is wrong.
     """
-    settings = _settings(path)
+    settings = _load_settings(path)
     logs.configure("error", "pretty")
-    # What goes wrong here is told by the check itself; the Kafka client's own word on it would only come between.
+    # The check itself prints what goes wrong; log lines of the Kafka client would only disturb its output.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     if not asyncio.run(check.run(settings, app.clock)):
         sys.exit(1)
 
 
 @main.command("sandbox", short_help="Run a simulated venue, alone or with broker and daemon.")
-@click.option("--json", "as_json", is_flag=True, help="Tell addresses and keys as one line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print addresses and keys as one line of JSON.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 in a pod.")
 @click.option(
     "--ws-port", type=_PORT, help="Port of the WebSocket, 0 for a free one.  [default: 0; 7001 with --broker]"
@@ -120,7 +120,7 @@ def check_(path: Path | None) -> None:
     type=click.Choice(["documented", "observed", "older", "contest"]),
     default="documented",
     show_default=True,
-    help="Which of the venue's documents, which contradict each other, to follow; the README lists the differences.",
+    help="Which of the venue's documents to follow where they contradict each other; the README lists the differences.",
 )
 @click.option(
     "--cancel-all-scope",
@@ -136,7 +136,7 @@ def check_(path: Path | None) -> None:
 @click.option(
     "--rebate",
     type=click.Choice(["fill", "order"]),
-    help="What REST tells as a fill's rebate: its own, or all that its order has had.  [default: the dialect's]",
+    help="What REST gives as a fill's rebate: its own, or the sum of its order so far.  [default: the dialect's]",
 )
 @click.option("--broker", is_flag=True, help="Run a broker and the daemon too; needs the extra `demo`.")
 @click.option("--kafka-port", type=_PORT, help="With --broker: port of the broker.  [default: 9092]")
@@ -157,7 +157,7 @@ def sandbox_(**options: Any) -> None:  # noqa: ANN401 - click's
 
 
 def _sandbox_failure(error: BridgeError | OSError, host: str) -> _Failure:
-    """Return what the command line tells of a sandbox that could not run, with the option that mends it."""
+    """Return the error of a sandbox that could not start, with the option that helps."""
     if isinstance(error, socket.gaierror) or (isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL):
         return _Failure(f"--host {host} is no address of this machine: {error.strerror}")
     taken = f"another process has a port of the venue's: {getattr(error, 'strerror', '')}"
@@ -165,9 +165,9 @@ def _sandbox_failure(error: BridgeError | OSError, host: str) -> _Failure:
 
 
 @main.command("demo", short_help="Show both streets live on this machine.")
-@click.option("--seconds", type=_FiniteRange(1, _DAY_S), help="End after so long; without it, at Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Plain lines, and the result as JSON in the last of them.")
-@click.option("--cuts", type=click.IntRange(0, 1000), default=0, help="Cut the venue's connections so many times.")
+@click.option("--seconds", type=_FiniteRange(1, _DAY_S), help="End after so many seconds; by default at Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print plain lines; the last one is the result as JSON.")
+@click.option("--cuts", type=click.IntRange(0, 1000), default=0, help="How many times to cut the venue's connections.")
 @click.option(
     "--rate", type=_FiniteRange(0.1, 100), default=10, show_default=True, help="Commands per second of the desk."
 )
@@ -196,10 +196,10 @@ def schema() -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("schemas"))
 def schema_export(folder: Path) -> None:
     """Write JSON Schemas, the AsyncAPI document and golden samples into FOLDER."""
-    from bridge.contract.export.write import write  # noqa: PLC0415 - the daemon runs without what is published
+    from bridge.contract.export.write import write_contract  # noqa: PLC0415 - the daemon does not need the export
 
     try:
-        for name in write(folder):
+        for name in write_contract(folder):
             click.echo(escape_text(name))
     except OSError as error:
-        raise _Failure(f"{folder} cannot be written to ({error.strerror}); name a folder that can") from None
+        raise _Failure(f"{folder} cannot be written to ({error.strerror}); name another folder") from None

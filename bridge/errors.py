@@ -1,21 +1,24 @@
-"""Every error of the bridge, and whose fault it is.
+"""Every error of the bridge, by who can repair it: the operator, LTP, or the Kafka cluster.
 
 BridgeError
-├── ConfigError          ours to start with: the operator's settings; every problem at once
-├── VenueError           LTP said no, or could not be asked
-│   ├── VenueRefused     a coded answer; asking again changes nothing
-│   ├── VenueUnreachable no answer that can be trusted; what was written may still have happened
-│   └── LoginRefused     a coded answer to a login
-└── KafkaTrouble         the cluster said no, or could not be asked
-    ├── TopicsUnfit      a topic is missing or configured so that the promise cannot be kept
-    ├── ClusterUnreachable  no broker answers
-    ├── OffsetLost       the commands that come next are not in the topic any more
-    ├── ForeignOwner     the account belongs to another environment or another API key
-    ├── ForeignMember    a consumer that is no bridge has the partition
-    ├── CommitInterrupted   a rebalance ended a commit; it is made again
-    └── TermEnded        this process no longer, or no longer surely, owns the account
+├── ConfigError              the operator's settings cannot be used; the error lists every problem
+├── VenueError               LTP refused a request or gave no answer
+│   ├── VenueRefused         an answer with an error code; a retry would get the same answer
+│   │   └── LoginRefused     an answer with an error code to a login
+│   └── VenueUnreachable     no answer that can be trusted; a written request may still have had its effect
+│       ├── RowNotUnderstood an answer about one order that holds no order
+│       └── ListTooLong      a list with more pages than the bridge reads at once
+└── KafkaTrouble             the cluster refused a request or gave no answer
+    ├── TopicsUnfit          a topic is missing, or its configuration cannot keep the promises of the README
+    ├── ClusterUnreachable   no broker answers
+    ├── OffsetLost           the topic no longer holds the next command
+    ├── ForeignOwner         the account belongs to another environment or another API key
+    ├── ForeignMember        a consumer that is no bridge has the partition
+    ├── CommitInterrupted    a rebalance ended a commit; the owner repeats it
+    └── TermEnded            this process no longer owns the account, or cannot be sure that it does
 
-`retryable` says whether the same step may be tried again by itself.
+`retryable` only picks the level at which the account's supervisor logs the end of a term: a warning if it is True, an
+error if not. Callers decide about retries by the type of the error.
 """
 
 from collections.abc import Sequence
@@ -23,18 +26,18 @@ from typing import ClassVar
 
 
 def _on_one_line(problem: str) -> str:
-    """Keep a problem from looking like two: a broker or a file may have written a part of it."""
+    """Escape line ends, so that one problem stays one line: a broker or a file may have written a part of it."""
     return problem.replace("\r", "\\r").replace("\n", "\\n")
 
 
 class BridgeError(Exception):
-    """Anything the bridge raises on purpose."""
+    """The base of every error that the bridge raises on purpose."""
 
     retryable: ClassVar[bool] = False
 
 
 class ConfigError(BridgeError):
-    """The settings cannot be used; `problems` names each one and what to do about it."""
+    """The settings cannot be used; `problems` says what is wrong with each and what to do."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -44,7 +47,7 @@ class ConfigError(BridgeError):
 
 
 class VenueError(BridgeError):
-    """The venue refused a request or could not be asked."""
+    """The venue refused a request or gave no answer."""
 
 
 class VenueRefused(VenueError):
@@ -64,25 +67,25 @@ class LoginRefused(VenueRefused):
 
 
 class VenueUnreachable(VenueError):
-    """The venue gave no answer that can be trusted: time-out, dropped link, 5xx, or not its protocol."""
+    """The venue gave no answer that can be trusted: time-out, lost link, HTTP 5xx, or not its protocol."""
 
     retryable = True
 
 
 class RowNotUnderstood(VenueUnreachable):
-    """The venue answered a question about one order with what is no order."""
+    """The venue's answer to a query about one order holds no order."""
 
 
 class ListTooLong(VenueUnreachable):
-    """A list has more pages than are read at once: ask for a part of it."""
+    """A list has more pages than the bridge reads at once. The caller must ask for a part of it."""
 
 
 class KafkaTrouble(BridgeError):
-    """The Kafka cluster refused a request or could not be asked."""
+    """The Kafka cluster refused a request or gave no answer."""
 
 
 class TopicsUnfit(KafkaTrouble):
-    """Topics are missing or configured so that the promise cannot be kept; `problems` names each."""
+    """Topics are missing, or their configuration cannot keep the promises of the README; `problems` names each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -108,31 +111,31 @@ class ForeignMember(KafkaTrouble):
 class TermEnded(KafkaTrouble):
     """This process no longer owns the account, or can no longer be sure that it does.
 
-    The owner stops sending, leaves the group, joins again and takes over anew.
+    The owner stops sending, leaves the group, joins it again and takes over again.
     """
 
     retryable = True
 
 
 class CommitInterrupted(KafkaTrouble):
-    """A rebalance ended a commit, whose request the next generation fences.
+    """A rebalance ended a commit; the group's next generation refuses the request.
 
-    When the partition comes back, the owner commits its whole state again and goes on; when it does not, the next
-    call raises TermEnded.
+    If the partition comes back, the owner commits its whole state again and goes on. If not, the next call raises
+    TermEnded.
     """
 
     retryable = True
 
 
 class OffsetLost(KafkaTrouble):
-    """The log does not hold the offset that comes next: retention removed it, or the topic was made anew.
+    """The topic does not hold the next offset: retention removed it, or somebody deleted and made the topic again.
 
-    `begin` and `end` are what the log holds, `end` excluded; None where the broker could not be asked.
+    The topic holds the offsets from `begin` to `end`, `end` excluded; None when no broker answered.
     """
 
     def __init__(self, topic: str, offset: int, begin: int | None, end: int | None) -> None:
         self.offset, self.begin, self.end = offset, begin, end
         super().__init__(
-            f"{topic} does not hold offset {offset}, which comes next: it holds {begin} to {end} (excluded). "
-            "Commands in between are lost or the topic was made anew; the group's offset must be set by hand"
+            f"{topic} does not hold the next offset {offset}: it holds {begin} to {end} (excluded). Commands in "
+            "between are lost, or the topic was deleted and made again; set the group's offset by hand"
         )

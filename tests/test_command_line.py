@@ -1,4 +1,4 @@
-"""Mistakes on the command line, and in the variables that it reads, are a sentence and never a traceback."""
+"""Errors on the command line and in its environment are a sentence and never a traceback."""
 
 from pathlib import Path
 
@@ -21,16 +21,16 @@ from bridge.cli import main
         ["check", "--colour"],
     ],
 )
-def test_an_option_that_makes_no_sense(arguments: list[str]) -> None:
-    """The option is named; a number that is none, or has no bound, is refused like any other."""
+def test_an_invalid_option_is_refused(arguments: list[str]) -> None:
+    """The error names the option; NaN and infinity are refused too."""
     outcome = CliRunner().invoke(main, arguments)
     assert outcome.exit_code == 2
     assert arguments[1] in outcome.output
 
 
 @pytest.mark.parametrize("servers", ["host:notaport", "host:99999", "https://x:1", "a b:1", "me:canary@x:1", "x:1,"])
-def test_a_broker_for_the_demo_that_is_none(servers: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable is named at once, with a way out and without what may be a password."""
+def test_an_invalid_broker_address_of_the_demo_is_refused(servers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the variable and a remedy, and does not show what may be a password."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
     outcome = CliRunner().invoke(main, ["demo", "--seconds", "1", "--json"])
     assert outcome.exit_code == 1
@@ -38,8 +38,8 @@ def test_a_broker_for_the_demo_that_is_none(servers: str, monkeypatch: pytest.Mo
     assert "canary" not in outcome.output
 
 
-def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
-    """The contract's export says so."""
+def test_an_unwritable_folder_is_an_error(tmp_path: Path) -> None:
+    """The export of the contract says that it cannot write."""
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file" / "below", Path("/proc/nowhere")):
         outcome = CliRunner().invoke(main, ["schema", "export", str(folder)])
@@ -48,8 +48,8 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
-def test_run_and_check_tell_the_same_mistakes(command: str, tmp_path: Path) -> None:
-    """Before they begin anything."""
+def test_run_and_check_report_the_same_problems(command: str, tmp_path: Path) -> None:
+    """Both report problems of the settings before they start anything."""
     path = tmp_path / "bridge.toml"
     path.write_text("[kafka]\nbootstrap_servers = 'kafka-0:notaport'\n[management]\nport = 99999\n")
     outcome = CliRunner().invoke(main, [command, "--config", str(path)])

@@ -1,4 +1,4 @@
-"""Settings: read from file and environment, every problem told at once, no secret shown."""
+"""Settings come from file and environment; one error lists every problem and shows no secret."""
 
 import subprocess
 import sys
@@ -44,16 +44,16 @@ def test_a_small_file_is_enough(folder: Path) -> None:
     assert settings.accounts["main"].api_secret.get_secret_value() == "sk-canary"
 
 
-def test_the_environment_wins_over_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable replaces one setting and leaves its neighbours alone."""
+def test_the_environment_takes_precedence_over_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable replaces one setting and changes no other."""
     monkeypatch.setenv("LTP_BRIDGE_KAFKA__TOPIC_PREFIX", "desk7")
     settings = load(write(folder, GOOD))
     assert settings.kafka.topic_prefix == "desk7"
     assert settings.kafka.bootstrap_servers == "127.0.0.1:9092"
 
 
-def test_every_problem_is_told_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six mistakes in one file and one in the environment are seven lines, each naming its setting and a way out."""
+def test_one_error_lists_every_problem(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six problems in a file and one in the environment are seven lines, each with its setting and a remedy."""
     monkeypatch.setenv("LTP_BRIDGE_KAFAK__TOPIC_PREFIX", "typo")
     text = """
 environment = "PROD!"
@@ -99,7 +99,7 @@ budget_percent = 120
         ("[timing]\nlogin_spacing_s = 0.5", "login_spacing_s"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(folder: Path, section: str, text: str) -> None:
+def test_contradicting_settings_are_refused(folder: Path, section: str, text: str) -> None:
     """A set of values that breaks an inequality, or sends secrets over plain text, does not start."""
     base = GOOD if "[kafka]" not in section else GOOD[: GOOD.index("[kafka]")]
     with pytest.raises(ConfigError, match=text):
@@ -111,7 +111,7 @@ def test_what_does_not_fit_together_is_refused(folder: Path, section: str, text:
     ["otel:4318", "grpc://otel:4317", "http://otel:4318/v1/traces/", "http://me:canary@otel:4318", "http://o?canary"],
 )
 def test_a_collector_is_named_by_its_base_url(folder: Path, url: str) -> None:
-    """What OpenTelemetry would complete wrongly, or what would show a secret, is refused and not shown."""
+    """A URL that OpenTelemetry would complete wrongly, or that may hold a secret, is refused and not shown."""
     assert load(write(folder, GOOD)).tracing.otlp_endpoint is None
     traced = GOOD + "\n[tracing]\notlp_endpoint = '{}'"
     good = load(write(folder, traced.replace("{}", "https://otel.example/x/")))
@@ -137,7 +137,7 @@ def _python(text: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_spans_without_opentelemetry_are_refused(folder: Path, command: str) -> None:
-    """At the start, with what to install; the daemon does not trade half traced."""
+    """Without OpenTelemetry the daemon does not start, and the error says what to install."""
     path = write(folder, GOOD + "\n[tracing]\notlp_endpoint = 'http://otel:4318'")
     told = _python(_BLOCKED, command, "--config", str(path))
     assert told.returncode == 1
@@ -145,8 +145,8 @@ def test_spans_without_opentelemetry_are_refused(folder: Path, command: str) -> 
 
 
 @pytest.mark.parametrize("room", ["opentel", "bridge.contract.export", "bridge.sandbox"])
-def test_what_the_daemon_does_not_need_is_not_imported(room: str) -> None:
-    """An extra, what is published of the contract, the sandbox: each takes a while, and may be broken."""
+def test_the_daemon_imports_no_extra_export_or_sandbox(room: str) -> None:
+    """The import of each takes time, and may fail."""
     told = _python(f"import sys, bridge.cli, bridge.app; print([n for n in sys.modules if n.startswith('{room}')])")
     assert told.stdout.strip() == "[]"
 
@@ -160,7 +160,7 @@ def test_one_key_cannot_serve_two_accounts(folder: Path) -> None:
 
 
 def test_secrets_are_in_no_repr(folder: Path) -> None:
-    """Neither the settings nor their parts show a key when printed."""
+    """Neither the settings nor their parts show a key in `repr`."""
     settings = load(write(folder, GOOD))
     account = settings.accounts["main"]
     shown = f"{settings!r} {settings} {account!r} {account.api_key!r} {settings.model_dump_json()}"
@@ -177,7 +177,7 @@ def test_a_secret_file_holds_the_secret_alone(folder: Path, content: str, proble
 
 
 def test_a_secret_in_the_place_of_its_file_is_not_shown(folder: Path) -> None:
-    """Whoever writes the secret itself where its file belongs is told so without the secret."""
+    """If the secret itself stands in the place of its file, the error does not show it."""
     with pytest.raises(ConfigError, match="api_secret_file: the file that it names does not exist") as caught:
         load(write(folder, GOOD.replace("{folder}/secret", "sk-canary/with+slash==")))
     assert "canary" not in str(caught.value)
@@ -197,8 +197,8 @@ def test_a_secret_in_the_place_of_its_file_is_not_shown(folder: Path) -> None:
         ("accounts.main", "accounts.Main", "accounts.Main: String should match"),
     ],
 )
-def test_a_typical_mistake_is_told_with_its_remedy(folder: Path, old: str, new: str, line: str) -> None:
-    """A wrong name brings the right one, a wrong form the right form, and a wrong list is not called empty."""
+def test_a_typical_mistake_is_reported_with_its_remedy(folder: Path, old: str, new: str, line: str) -> None:
+    """The error shows the right name or the right form, and does not call a wrong list empty."""
     with pytest.raises(ConfigError) as caught:
         load(write(folder, GOOD.replace(old, new)))
     assert [problem for problem in caught.value.problems if problem.startswith(line)] != []
@@ -206,13 +206,13 @@ def test_a_typical_mistake_is_told_with_its_remedy(folder: Path, old: str, new: 
 
 
 def test_without_a_file_the_option_is_named() -> None:
-    """Where nothing is set and no file was given, the way to give one is told."""
+    """Without settings and without a file, the error names the option for a file."""
     with pytest.raises(ConfigError, match="no file was given; name one with --config"):
         load(None)
 
 
-def test_a_variable_that_cannot_be_read_is_told_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A section's variable that is not JSON is a problem like any other."""
+def test_an_unreadable_variable_is_reported_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A section's variable that is not JSON is one of the problems."""
     monkeypatch.setenv("LTP_BRIDGE_ACCOUNTS", "canary")
     with pytest.raises(ConfigError, match="a whole section must be JSON") as caught:
         load(None)
@@ -220,8 +220,8 @@ def test_a_variable_that_cannot_be_read_is_told_without_its_value(monkeypatch: p
 
 
 @pytest.mark.parametrize(("text", "problem"), [("= nonsense", "not readable as TOML"), (None, "does not exist")])
-def test_a_file_that_is_none(tmp_path: Path, text: str | None, problem: str) -> None:
-    """A missing file and one that is not TOML are told as such."""
+def test_an_unreadable_file_is_reported(tmp_path: Path, text: str | None, problem: str) -> None:
+    """The error says that a file is missing or is not TOML."""
     path = tmp_path / "bridge.toml"
     if text is not None:
         path.write_text(text)
@@ -230,7 +230,7 @@ def test_a_file_that_is_none(tmp_path: Path, text: str | None, problem: str) -> 
 
 
 def test_the_settings_cannot_be_changed(folder: Path) -> None:
-    """What was checked stays as it was."""
+    """Settings cannot change after their check."""
     settings = load(write(folder, GOOD))
     with pytest.raises(ValueError, match="frozen"):
         settings.environment = "other"  # type: ignore[misc]
@@ -238,8 +238,8 @@ def test_the_settings_cannot_be_changed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("written", ["2026-11-01T00:00:00Z", '"2026-11-01T00:00:00Z"'])
-def test_past_executions_are_wanted_from_a_time_on(folder: Path, written: str) -> None:
-    """A date and time of TOML, or as text; it must say which time zone it means."""
+def test_executions_since_needs_a_time_zone(folder: Path, written: str) -> None:
+    """The setting is a date and time of TOML or a text, with a time zone."""
     wanted = GOOD.replace("[accounts.main]", f"[accounts.main]\nexecutions_since = {written}")
     since = load(write(folder, wanted)).accounts["main"].executions_since
     assert since is not None

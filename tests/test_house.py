@@ -1,4 +1,4 @@
-"""The house itself: rooms stay small, and what is published matches what is installed."""
+"""Files and functions stay small, and ARCHITECTURE.md and README.md name what exists."""
 
 import ast
 import re
@@ -13,8 +13,8 @@ FUNCTION_LINES_MAX = 70
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_room_is_small(room: Path) -> None:
-    """No file reaches 400 lines and no function 70."""
+def test_files_and_functions_are_small(room: Path) -> None:
+    """No file has 400 lines or more, and no function 70 or more."""
     text = room.read_text(encoding="utf-8")
     assert len(text.splitlines()) < LINES_MAX
     long = [
@@ -26,8 +26,8 @@ def test_a_room_is_small(room: Path) -> None:
     assert long == []
 
 
-def test_every_room_is_in_the_file_map() -> None:
-    """ARCHITECTURE.md names every folder of the package and every file in it, and none that is gone."""
+def test_every_file_is_in_the_file_map() -> None:
+    """ARCHITECTURE.md names every folder and file of the package, and no others."""
     told = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     file_map = told[told.index("## File map") : told.index("## Sending")]
     folders = {f"{path.parent.name}/" for path in ROOMS if path.parent.name != "bridge"}
@@ -36,7 +36,7 @@ def test_every_room_is_in_the_file_map() -> None:
 
 
 def test_every_test_that_the_readme_names_is_there() -> None:
-    """A promise without its proof is none."""
+    """Every test in the table of promises exists."""
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert len(named) > 10
     for path, test in named:
@@ -44,7 +44,7 @@ def test_every_test_that_the_readme_names_is_there() -> None:
 
 
 def test_no_field_has_the_name_of_a_type_of_its_class() -> None:
-    """From Python 3.14 on a field called `list` is what `list` means in the annotations of its class."""
+    """From Python 3.14 on a field called `list` hides the type `list` in the annotations of its class."""
     hidden = []
     for room in ROOMS:
         for owner in ast.walk(ast.parse(room.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""Settings that would fail later, or do something else than they say, are refused in words, all at once."""
+"""One error lists all settings that would fail later or have another effect than they say."""
 
 import os
 from pathlib import Path
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def problems(folder: Path, **parts: str) -> str:
-    """Return what is wrong with a file of settings, a line for each problem; empty when it is taken."""
+    """Return the problems of a settings file, one line each; empty if the file is accepted."""
     text = BASE
     for name in ("endpoints", "account", "kafka", "rest"):
         text = text.replace("{" + name + "}", parts.get(name, ""))
@@ -58,12 +58,12 @@ def problems(folder: Path, **parts: str) -> str:
 
 
 def endpoint(ws_url: str = "wss://venue.example/v1/private", rest_url: str = "https://venue.example") -> str:
-    """Write an endpoint."""
+    """Return the table of an endpoint."""
     return f'[[endpoints]]\nname = "A"\nws_url = "{ws_url}"\nrest_url = "{rest_url}"\n'
 
 
-def test_settings_that_work_are_taken(folder: Path) -> None:
-    """The base of these tests is without a mistake, with every form of an address that is documented."""
+def test_settings_that_work_are_accepted(folder: Path) -> None:
+    """The settings that these tests start from have no problem, and every documented form of an address."""
     good = [
         endpoint(f"{ws}/v1/private", rest)
         for ws, rest in (
@@ -105,8 +105,8 @@ def test_settings_that_work_are_taken(folder: Path) -> None:
         ("", "must be an address"),
     ],
 )
-def test_an_address_of_the_stream_that_cannot_work(folder: Path, url: str, remedy: str) -> None:
-    """Nothing that a connection would stumble over, or send a key in clear to, is taken."""
+def test_an_unusable_address_of_the_stream_is_refused(folder: Path, url: str, remedy: str) -> None:
+    """An address that cannot work, or that would get the key in clear text, is refused."""
     told = problems(folder, endpoints=endpoint(ws_url=url))
     assert told.startswith("endpoints.0.ws_url: ")
     assert remedy in told
@@ -133,15 +133,15 @@ def test_an_address_of_the_stream_that_cannot_work(folder: Path, url: str, remed
         ("https://venue.example:notaport", "must be an address"),
     ],
 )
-def test_an_address_of_rest_that_cannot_work(folder: Path, url: str, remedy: str) -> None:
-    """The same of REST, whose requests carry the key."""
+def test_an_unusable_address_of_rest_is_refused(folder: Path, url: str, remedy: str) -> None:
+    """The same holds for REST, whose requests carry the key."""
     told = problems(folder, endpoints=endpoint(rest_url=url))
     assert told.startswith("endpoints.0.rest_url: ")
     assert remedy in told
 
 
-def test_two_endpoints_of_one_name(folder: Path) -> None:
-    """What is asked of one would be asked of the other."""
+def test_two_endpoints_of_one_name_are_refused(folder: Path) -> None:
+    """The bridge could not tell the two apart."""
     other = endpoint("wss://other.example/v1/private", "https://other.example")
     assert "endpoints: two of them have the same name" in problems(folder, endpoints=endpoint() + other)
     again = endpoint().replace('"A"', '"B"')
@@ -169,8 +169,8 @@ def test_two_endpoints_of_one_name(folder: Path) -> None:
         "1234:9092",
     ],
 )
-def test_brokers_that_cannot_be_addressed(folder: Path, servers: str) -> None:
-    """What the Kafka client would fail at with a traceback, or take for something else, is refused with an example."""
+def test_unusable_addresses_of_brokers_are_refused(folder: Path, servers: str) -> None:
+    """Addresses that the Kafka client would refuse or misread are refused with an example."""
     path = folder / "bridge.toml"
     text = BASE.format(endpoints="", account="", kafka="", rest="", folder=folder)
     path.write_text(text.replace("kafka-0:9092", servers))
@@ -182,8 +182,8 @@ def test_brokers_that_cannot_be_addressed(folder: Path, servers: str) -> None:
 
 
 @pytest.mark.parametrize("servers", ["kafka-0", "kafka-0:9092, kafka-1:9093", "[::1]:9092", "10.0.0.1:9092", "a_b:1"])
-def test_brokers_in_every_form_that_works(servers: str) -> None:
-    """A port may be left to the default, and spaces after commas are taken out."""
+def test_every_usable_form_of_brokers_is_accepted(servers: str) -> None:
+    """The port is optional, and spaces after commas are removed."""
     assert Kafka(bootstrap_servers=servers).bootstrap_servers == servers.replace(" ", "")
 
 
@@ -199,8 +199,8 @@ def test_brokers_in_every_form_that_works(servers: str) -> None:
         ('ca_file = "{folder}/none"', "venue.ca_file: the file that it names does not exist"),
     ],
 )
-def test_ways_to_the_venue(folder: Path, venue: str, line: str) -> None:
-    """A proxy is an HTTP proxy without a password, and a file of authorities holds certificates."""
+def test_unusable_proxies_and_authorities_are_refused(folder: Path, venue: str, line: str) -> None:
+    """A proxy must be an HTTP proxy without a password, and a file of authorities must hold certificates."""
     told = problems(folder, rest=f"[venue]\n{venue}")
     assert told.startswith(line) if line else told == ""
 
@@ -236,13 +236,13 @@ def test_ways_to_the_venue(folder: Path, venue: str, line: str) -> None:
         ("replication_factor = true", "kafka.replication_factor: must not be true or false"),
     ],
 )
-def test_kafka_settings_that_do_not_belong_together(folder: Path, kafka: str, line: str) -> None:
-    """Nothing is set for nothing: a password beside PLAINTEXT would mean that everything goes in clear."""
+def test_contradicting_kafka_settings_are_refused(folder: Path, kafka: str, line: str) -> None:
+    """Settings without effect are refused: with a password beside PLAINTEXT everything would be clear text."""
     assert line in problems(folder, kafka=kafka)
 
 
-def test_what_is_wrong_in_one_section_is_told_at_once(folder: Path) -> None:
-    """A mistake in one setting hides none in another of the same section, and each is named."""
+def test_every_problem_of_a_section_is_reported(folder: Path) -> None:
+    """A problem of one setting hides no problem of another in the same section."""
     told = problems(
         folder,
         endpoints=endpoint("wss://venue.example", "https://venue.example/api"),
@@ -265,8 +265,8 @@ def test_what_is_wrong_in_one_section_is_told_at_once(folder: Path) -> None:
 
 @pytest.mark.parametrize("silly", ["inf", "-inf", "nan", "1e300", "1e-300", "0", "-1", "true", '"soon"', '""', "[]"])
 @pytest.mark.parametrize("section", [Timing, Limits])
-def test_no_number_is_boundless(folder: Path, section: type[BaseModel], silly: str) -> None:
-    """No setting that is a number takes one that makes no sense."""
+def test_silly_numbers_are_refused(folder: Path, section: type[BaseModel], silly: str) -> None:
+    """No numeric setting accepts a number that makes no sense."""
     numbers = [name for name, field in section.model_fields.items() if field.annotation in {int, float}]
     assert len(numbers) > 9
     text = "\n".join(f"{name} = {silly}" for name in numbers)
@@ -276,7 +276,7 @@ def test_no_number_is_boundless(folder: Path, section: type[BaseModel], silly: s
 
 
 def test_every_number_has_bounds() -> None:
-    """A number that is added gets a least and a most as well; 0 as a port takes a free one."""
+    """Every numeric setting has a minimum and a maximum."""
     for section in (Timing, Limits, Kafka, Management):
         for name, field in section.model_fields.items():
             if field.annotation in {int, float}:
@@ -285,21 +285,21 @@ def test_every_number_has_bounds() -> None:
 
 
 @pytest.mark.parametrize("host", ["", "not a host", "256.1.1.1", "http://localhost", "localhost:9090", "-x"])
-def test_a_management_host_that_is_none(folder: Path, host: str) -> None:
-    """An empty one would listen on every interface."""
+def test_an_invalid_management_host_is_refused(folder: Path, host: str) -> None:
+    """An empty host would listen on every interface."""
     assert "management.host: " in problems(folder, rest=f'[management]\nhost = "{host}"')
 
 
 @pytest.mark.parametrize("since", ["2999-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
-def test_executions_are_wanted_from_the_past(folder: Path, since: str) -> None:
-    """A date to come, or before there was a venue, is a typing mistake."""
+def test_executions_since_must_be_in_the_past(folder: Path, since: str) -> None:
+    """A date in the future, or from before the venue existed, is a typing mistake."""
     assert "accounts.main.executions_since: must lie in the past" in problems(
         folder, account=f"executions_since = {since}"
     )
 
 
-def test_key_and_secret_are_two(folder: Path) -> None:
-    """The same file twice is a typing mistake, too."""
+def test_key_and_secret_must_differ(folder: Path) -> None:
+    """The same file for both is a typing mistake too."""
     (folder / "secret").write_bytes((folder / "key").read_bytes())
     assert "accounts.main: api_key_file and api_secret_file hold the same" in problems(folder)
 
@@ -322,8 +322,8 @@ def test_key_and_secret_are_two(folder: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["key", "secret", "password"])
-def test_a_secret_file_that_cannot_be_used(folder: Path, name: str, content: bytes, word: str) -> None:
-    """What an editor, a copy from a web page or a rotation leaves in a file is told in words and not shown."""
+def test_an_unusable_secret_file_is_refused(folder: Path, name: str, content: bytes, word: str) -> None:
+    """The error says what an editor, a copy from a web page or a rotation left in the file, and does not show it."""
     (folder / name).write_bytes(content)
     sasl = 'security_protocol = "SASL_PLAINTEXT"\nsasl_username = "b"\nsasl_password_file = "{folder}/password"'
     setting = {"key": "accounts.main.api_key_file", "secret": "accounts.main.api_secret_file"}
@@ -332,14 +332,14 @@ def test_a_secret_file_that_cannot_be_used(folder: Path, name: str, content: byt
     assert word in told
 
 
-def test_a_secret_with_white_space_around_it(folder: Path) -> None:
-    """A last line's end, of either kind, is no part of it."""
+def test_white_space_around_a_secret_is_removed(folder: Path) -> None:
+    """A line end of either kind at the end of the file is not part of the secret."""
     (folder / "secret").write_bytes(b" \tsk-1\r\n")
     assert read_secret(folder / "secret") == "sk-1"
 
 
-def test_a_secret_file_that_would_never_end(folder: Path) -> None:
-    """A pipe, a device and a folder are told in words, and nothing waits for them."""
+def test_a_secret_file_that_is_not_regular_is_refused(folder: Path) -> None:
+    """The error names a pipe, a device or a folder, and the read does not block."""
     os.mkfifo(folder / "pipe")
     for path in (folder / "pipe", Path("/dev/zero"), Path("/dev/tty"), folder):
         with pytest.raises(UnusableFile, match=r"no regular file|cannot be read|does not exist"):
@@ -349,8 +349,8 @@ def test_a_secret_file_that_would_never_end(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "zero", "mark", "utf16", "large", "deep", "folder"])
-def test_a_file_of_settings_that_is_none(folder: Path, kind: str) -> None:
-    """The file of settings itself, given by hand in the command line, is held to the same."""
+def test_an_unusable_settings_file_is_refused(folder: Path, kind: str) -> None:
+    """The settings file itself must be a regular file too."""
     path = folder / "odd.toml"
     if kind == "pipe":
         os.mkfifo(path)
@@ -388,10 +388,10 @@ SASL = 'sasl_mechanism = "PLAIN"\nsasl_username = "b"\nsasl_password_file = "{fo
         ("", 'security_protocol = "SASL_SSL"\n' + SASL, "kafka-0:9092", None),
     ],
 )
-def test_clear_text_is_said_at_every_start(
+def test_every_start_warns_of_clear_text(
     folder: Path, endpoints: str, kafka: str, servers: str, told: str | None
 ) -> None:
-    """Unless broker and venue are this machine's own."""
+    """There is no warning if broker and venue are on this machine."""
     text = BASE.format(endpoints=endpoints, account="", kafka=kafka.format(folder=folder), rest="", folder=folder)
     path = folder / "bridge.toml"
     path.write_text(text.replace("kafka-0:9092", servers, 1))
@@ -399,8 +399,8 @@ def test_clear_text_is_said_at_every_start(
     assert (find_warnings(load(path)) == []) is (told is None)
 
 
-def test_files_that_others_may_read_are_told(folder: Path) -> None:
-    """Each by the name of its setting; a group's right, as a mounted Secret has it, is none of theirs."""
+def test_every_start_warns_of_readable_secrets(folder: Path) -> None:
+    """The warning names the setting. Files that only the group may read, as in a mounted Secret, are fine."""
     for name in ("key", "secret", "password"):
         (folder / name).chmod(0o440)
     text = BASE.format(

@@ -1,4 +1,4 @@
-"""The set-up: what is installed is the lock, whatever else has been released since it was written."""
+"""The set-up installs exactly the locked versions, also after newer releases."""
 
 import os
 import re
@@ -37,7 +37,7 @@ def _files() -> list[Path]:
 
 
 def _pip_calls(path: Path) -> list[str]:
-    """Return what a file says to install with pip, each in one line."""
+    """Return the pip commands in a file, each as one line."""
     text = re.sub(r"\\\n\s*", " ", path.read_text(encoding="utf-8"))
     return re.findall(r"\bpip3?\b[^\n&|;`]*\binstall\b[^\n&|;`]*", text)
 
@@ -46,24 +46,24 @@ def _installs_a_lock(call: str) -> bool:
     return bool(re.search(r"\s(-r|--requirement)\b|requirements[\w-]*\.txt", call))
 
 
-def test_a_lock_is_installed_as_it_is_written_wherever_it_is_installed() -> None:
-    """Without a resolver, which may give up over releases of tomorrow, and with every hash compared."""
+def test_every_lock_is_installed_without_a_resolver() -> None:
+    """The call compares every hash, and uses no resolver, which could fail over newer releases."""
     calls = [(path, call) for path in _files() for call in _pip_calls(path) if _installs_a_lock(call)]
     assert {path.name for path, _ in calls} >= {"Makefile", "Dockerfile"}
     loose = [call for call in calls if "--no-deps" not in call[1] or "--require-hashes" not in call[1]]
     assert loose == []
 
 
-def test_makefile_and_dockerfile_install_locks_and_check_that_they_are_whole() -> None:
-    """Nothing else tells that a lock lacks a package when no resolver looks for it."""
+def test_makefile_and_dockerfile_install_locks_and_check_that_they_are_complete() -> None:
+    """Without a resolver only `pip check` finds a package that is missing from a lock."""
     for name, locks in (("Makefile", 1), ("Dockerfile", 2)):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert len([call for call in _pip_calls(ROOT / name) if _installs_a_lock(call)]) == locks
         assert re.search(r"\bpip\b[^\n]* check\b", text), name
 
 
-def test_make_setup_holds_whatever_has_been_released_since(tmp_path: Path) -> None:
-    """Newer releases of every locked package lie beside those that are locked, and the lock is what is installed."""
+def test_make_setup_ignores_newer_releases(tmp_path: Path) -> None:
+    """With a newer release of every locked package on the index, the set-up installs the locked one."""
     names = {str(canonicalize_name(pin.name)) for pin in pins(DEV_LOCK)}
     assert {"aiokafka", "coverage"} <= asked_for_with_an_extra(names)
     index, clone, home = (tmp_path / folder for folder in ("index", "clone", "home"))

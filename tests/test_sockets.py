@@ -1,4 +1,4 @@
-"""Sockets that are given up: nothing of what they hold arrives later."""
+"""A socket that is reset sends nothing of its buffers later."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ time.sleep(60)
 
 
 class DeafServer:
-    """Reads nothing of its one connection until it is told to."""
+    """A server that reads nothing from its one connection until the test lets it."""
 
     def __init__(self) -> None:
         self._may_read = asyncio.Event()
@@ -59,7 +59,7 @@ class DeafServer:
 
 @asynccontextmanager
 async def deaf_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[DeafServer, int]]:
-    """Run a server, and return it with its port."""
+    """Run a server; yield it with its port."""
     server = DeafServer()
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
     try:
@@ -69,7 +69,7 @@ async def deaf_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[
 
 
 def contexts(*, secure: bool) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
-    """Return what a server and its client speak TLS with; nothing where they do not."""
+    """Return the TLS contexts of a server and its client, or None for both without TLS."""
     if not secure:
         return None, None
     of_server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -79,7 +79,7 @@ def contexts(*, secure: bool) -> tuple[ssl.SSLContext | None, ssl.SSLContext | N
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 async def test_a_stream_that_is_closed_is_reset_and_sends_no_more(*, secure: bool) -> None:
-    """Whoever closes it, and though most of it is not sent yet: the other end gets a reset at once."""
+    """The other end gets a reset at once, no matter who closes the stream, also with unsent bytes."""
     of_server, of_client = contexts(secure=secure)
     async with deaf_server(of_server) as (server, port):
         _, writer = await asyncio.open_connection("localhost" if secure else "127.0.0.1", port, ssl=of_client)
@@ -90,7 +90,7 @@ async def test_a_stream_that_is_closed_is_reset_and_sends_no_more(*, secure: boo
 
 
 async def test_the_end_of_the_process_is_a_reset_as_well() -> None:
-    """Killed with full buffers: its kernel sends nothing more of them."""
+    """When a process with full buffers is killed, its kernel sends nothing more of them."""
     async with deaf_server() as (server, port):
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", CHILD, str(port)), stdout=asyncio.subprocess.PIPE

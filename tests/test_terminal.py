@@ -1,4 +1,4 @@
-"""What others wrote reaches a terminal only escaped, wherever it is printed."""
+"""Text of others is escaped before it reaches a terminal."""
 
 import ast
 import io
@@ -20,13 +20,13 @@ HOSTILE = "\x1b[2J\x1b]0;pwned\x07ok\x9b8m\r\n\u202eevil\udc80[bold red]x[/] [/n
 ROOT = Path(__file__).parents[1]
 
 
-def _is_plain(told: str) -> bool:
-    return all(one.isprintable() or one == "\n" for one in told)
+def _is_plain(text: str) -> bool:
+    return all(one.isprintable() or one == "\n" for one in text)
 
 
 @given(st.text())
 def test_escaped_text_is_one_line_that_a_terminal_shows(text: str) -> None:
-    """Nothing in it is obeyed or hidden, and text that is plain already stays as it is."""
+    """A terminal executes and hides nothing in it, and plain text does not change."""
     assert escape_text(text).isprintable()
     assert escape_text(escape_text(text)) == escape_text(text)
     assert _is_plain(escape_lines(text))
@@ -34,8 +34,8 @@ def test_escaped_text_is_one_line_that_a_terminal_shows(text: str) -> None:
 
 
 @pytest.mark.parametrize("colour", [False, True])
-def test_a_console_obeys_nothing_that_it_prints(colour: bool) -> None:  # noqa: FBT001 - both are tried
-    """As a string, as text, in a table and as raw output: no control character of the content, no markup, no crash."""
+def test_a_console_escapes_what_it_prints(colour: bool) -> None:  # noqa: FBT001 - both are tried
+    """Strings, texts, tables and raw output have no control characters and no markup of the content."""
     out = io.StringIO()
     console = EscapingConsole(file=out, width=200, force_terminal=colour, color_system="standard" if colour else None)
     table = Table("head[/x]")
@@ -53,8 +53,8 @@ def test_a_console_obeys_nothing_that_it_prints(colour: bool) -> None:  # noqa: 
 
 @pytest.mark.parametrize("foreign", [False, True])
 @pytest.mark.parametrize("style", ["pretty", "json"])
-def test_logs_obey_nothing_that_they_tell(style: str, foreign: bool) -> None:  # noqa: FBT001 - both are tried
-    """Values, names, tracebacks, our own lines and those of libraries, on a terminal or in JSON."""
+def test_logs_escape_what_they_write(style: str, foreign: bool) -> None:  # noqa: FBT001 - both are tried
+    """This holds for values, names and tracebacks, for our lines and those of libraries, for text and JSON."""
     call = (
         f"import logging, structlog; from bridge.admin import logs; lines = logs.configure('info', {style!r})\n"
         f"hostile = {HOSTILE!r}\n"
@@ -75,7 +75,7 @@ def test_logs_obey_nothing_that_they_tell(style: str, foreign: bool) -> None:  #
 
 
 def test_names_in_a_file_are_escaped(tmp_path: Path) -> None:
-    """The name of a setting that is none is told, and not obeyed."""
+    """The error shows the unknown name of a setting, escaped."""
     path = tmp_path / "bridge.toml"
     path.write_text('"\\u001b[2J\\n  - all is well" = 1\n')
     told = CliRunner().invoke(main, ["run", "--config", str(path)]).output
@@ -83,8 +83,8 @@ def test_names_in_a_file_are_escaped(tmp_path: Path) -> None:
     assert _is_plain(told)
 
 
-def test_what_nobody_caught_is_escaped() -> None:
-    """A mistake in the bridge that quotes the venue is printed by Python itself."""
+def test_an_uncaught_exception_is_escaped() -> None:
+    """A traceback that quotes the venue is escaped too."""
     call = "import sys; from bridge.terminal import print_exception; sys.excepthook = print_exception"
     call += f"; raise ValueError({HOSTILE!r})"
     done = subprocess.run([sys.executable, "-c", call], capture_output=True, check=False)  # noqa: S603 - what stands here
@@ -93,8 +93,8 @@ def test_what_nobody_caught_is_escaped() -> None:
     assert _is_plain(told)
 
 
-def test_nothing_prints_past_the_one_way() -> None:
-    """No console of rich is made elsewhere, and only these write to standard output, each for its reason."""
+def test_nothing_prints_without_escaping() -> None:
+    """No other file makes a console of rich, and only the listed ones write to standard output."""
     consoles, writers = [], []
     for path in sorted(ROOT.glob("bridge/**/*.py")):
         name = str(path.relative_to(ROOT))

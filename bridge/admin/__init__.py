@@ -1,1 +1,1 @@
-"""What operators look at."""
+"""Health pages, logs, traces and the check: the parts of the daemon that operators use."""

@@ -1,4 +1,4 @@
-"""A server socket whose callers can hold neither many descriptors nor one for long."""
+"""A server socket that limits how many connections callers hold open, and for how long."""
 
 import asyncio
 from collections import deque
@@ -10,13 +10,13 @@ from aiohttp import web
 
 CONNECTIONS_MAX: Final = 64
 CONNECTION_S: Final = 5.0
-"""From its beginning on, whatever its caller does meanwhile: a probe's question and answer take milliseconds."""
+"""Life of a connection from its beginning, whatever its caller does: a probe needs milliseconds."""
 _BACKLOG: Final = 32
 _SHUTDOWN_S: Final = 1.0
 
 
 class _Connections:
-    """Makes the protocol of each connection; ends it after its time, and the oldest where there are too many."""
+    """The open connections: each is ended after its time, and the oldest is ended when there are too many."""
 
     def __init__(self, make: Callable[[], web.RequestHandler], connections_max: int, connection_s: float) -> None:
         self._make = make
@@ -33,7 +33,7 @@ class _Connections:
         return handler
 
     def _end_oldest(self) -> None:
-        """End the oldest connection: each has the same time, so it is also the one whose time is over."""
+        """End the oldest connection. All have the same time, so its time is the first to be over."""
         transport = self._open.popleft()[0].transport
         if transport is not None:
             transport.abort()
@@ -54,10 +54,10 @@ async def serve_bounded(
     connections_max: int = CONNECTIONS_MAX,
     connection_s: float = CONNECTION_S,
 ) -> AsyncIterator[int]:
-    """Serve an application, one request for each connection; gives the port that was bound.
+    """Serve an application with one request for each connection; yield the port that was bound.
 
-    A connection lives for `connection_s` at most, and while there are `connections_max` a new one ends the oldest: so
-    a probe is answered however many hold a connection open and say nothing. Raises OSError when it cannot listen.
+    A connection lives for at most `connection_s`, and where `connections_max` are open a new one ends the oldest. So
+    a probe gets its answer even while many callers hold connections open. Raises OSError when it cannot listen.
     """
     runner = web.AppRunner(application, access_log=None, keepalive_timeout=0, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()

@@ -1,4 +1,4 @@
-"""`ltp-bridge check`: tries everything the daemon needs, in the order in which it needs it, and sends no order."""
+"""`ltp-bridge check`: try everything that the daemon needs, in the order in which it needs it, and send no order."""
 
 import asyncio
 import contextlib
@@ -29,32 +29,32 @@ _LOGIN_DEADLINE_S: Final = 15.0
 _SHARED_TRIES: Final = 3
 _SHARED_WAIT_S: Final = 1.0
 _WIDTH: Final = 200
-"""Columns, however narrow the terminal: a figure or an address that is cut off is worse than a line that wraps."""
+"""Columns, on a narrow terminal too: a figure or an address that is cut off is worse than a line that wraps."""
 
 
 class _FirstLogin:
-    """Listens until the first login is accepted or the first attempt has failed."""
+    """A listener that waits for the first login to succeed or the first attempt to fail."""
 
     def __init__(self) -> None:
         self.outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def logged_in(self, endpoint: str, now: Now) -> None:
-        """Note success."""
+        """Set the outcome: the login succeeded."""
         del now
         if not self.outcome.done():
             self.outcome.set_result(endpoint)
 
     def received(self, event: Received, now: Now) -> None:
-        """Pass over what the venue pushes: nothing is published here."""
+        """Ignore what the venue pushes: the check publishes nothing."""
 
     def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
-        """Pass over the end of the session that was only tried."""
+        """Ignore the end of the session, which was opened as a test only."""
 
     def clock_read(self, reading: ClockReading, now: Now) -> None:
-        """Pass over it: the session is not kept for long enough."""
+        """Ignore the reading: the session is too short for one."""
 
     def attempt_failed(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
-        """Note failure."""
+        """Set the outcome: the attempt failed."""
         del now
         if not self.outcome.done():
             self.outcome.set_exception(VenueUnreachable(f"{endpoint}: {cause.value}: {detail}"))
@@ -63,7 +63,7 @@ class _FirstLogin:
 async def _log_in(
     settings: Settings, endpoint: Endpoint, account: AccountConfig, clock: Callable[[], Now], last_login_boot_s: float
 ) -> None:
-    """Log in once, at a distance from the last login, and leave. Raises VenueError."""
+    """Log in once, no sooner after the last login than the venue allows, and leave. Raises VenueError."""
     listener = _FirstLogin()
     session_settings = SessionSettings(
         account=account,
@@ -103,8 +103,8 @@ def _risk_table(rows: list[AccountRisk]) -> Table:
     return table
 
 
-async def _brokers(settings: Settings) -> str:
-    """Say what of the cluster matters to the claim: how quick a commit is, and what the group may be like."""
+async def _describe_brokers(settings: Settings) -> str:
+    """Return the facts of the cluster that matter to claims: how fast a commit is, and the limits of the group."""
     facts = await broker_facts(settings.kafka)
     shown = {
         "group.coordinator.append.linger.ms": facts.commit_linger_ms,
@@ -113,12 +113,12 @@ async def _brokers(settings: Settings) -> str:
     }
     known = ", ".join(f"{name} {value}" for name, value in shown.items() if value is not None)
     slow = facts.commit_linger_ms not in {None, "-1", "0"}
-    advice = "; set the first to 0, or take Kafka 4.3: each claim waits for it" if slow else ""
+    advice = "; set the first to 0, or use Kafka 4.3: each claim waits for it" if slow else ""
     return f"brokers: {facts.brokers}" + (f", {known}{advice}" if known else "")
 
 
 class _Check:
-    """One run of the check: what it found so far."""
+    """One run of the check, with the number of problems so far."""
 
     def __init__(self, settings: Settings, clock: Callable[[], Now]) -> None:
         self.problems = 0
@@ -126,32 +126,32 @@ class _Check:
         self._clock = clock
         self._console = EscapingConsole(soft_wrap=True, width=_WIDTH)
 
-    def say(self, mark: str, style: str, text: str) -> None:
-        """Print one line; whatever is in it, it stays one."""
+    def print_line(self, mark: str, style: str, text: str) -> None:
+        """Print one line; line ends in the text are escaped."""
         self._console.print(Text.assemble((f"{mark:<6}", style), escape_text(text)))
 
-    def good(self, text: str) -> None:
-        """Tell what is as it should be."""
-        self.say("ok", "green", text)
+    def print_ok(self, text: str) -> None:
+        """Print what works."""
+        self.print_line("ok", "green", text)
 
-    def note(self, text: str) -> None:
-        """Tell what a person should know, and what stops nothing."""
-        self.say("note", "yellow", text)
+    def print_note(self, text: str) -> None:
+        """Print what a person should know although the daemon can start."""
+        self.print_line("note", "yellow", text)
 
-    def bad(self, text: str) -> None:
-        """Tell what is wrong."""
+    def print_wrong(self, text: str) -> None:
+        """Print a problem, and count it."""
         self.problems += 1
-        self.say("wrong", "red", text)
+        self.print_line("wrong", "red", text)
 
     async def try_rest(self, name: str, account: AccountConfig, *, has_owner: bool) -> None:
-        """Read the account at every endpoint; a daemon that owns it may have used up the venue's limit for a moment."""
+        """Read the account at every endpoint. Try again where its owner may have used up the venue's rate limit."""
         risks: list[AccountRisk] = []
         for endpoint in self._settings.endpoints:
             try:
                 risks = await self._read_risks(endpoint, account, _SHARED_TRIES if has_owner else 1)
-                self.good(f"account {name}: REST at {endpoint.name}, {endpoint.rest_url}")
+                self.print_ok(f"account {name}: REST at {endpoint.name}, {endpoint.rest_url}")
             except BridgeError as error:
-                self.bad(f"account {name}: REST at {endpoint.name}, {endpoint.rest_url}: {error}")
+                self.print_wrong(f"account {name}: REST at {endpoint.name}, {endpoint.rest_url}: {error}")
         if risks:
             self._console.print(_risk_table(risks))
 
@@ -164,30 +164,28 @@ class _Check:
             return await rest.fetch_account_states()
 
     async def try_kafka(self) -> dict[str, str] | None:
-        """Check the topics; return the accounts that have an owner, None where that cannot be known."""
+        """Check the topics; return the owner of each account that has one, or None when Kafka cannot say."""
         settings, owners = self._settings, None
         try:
             require_c_extension()
             found = await check_topics(settings.kafka, settings.timing, settings.accounts)
             for problem in found:
-                self.bad(problem)
+                self.print_wrong(problem)
             if not found:
-                self.good(f"topics: every topic of {', '.join(settings.accounts)} is fit")
+                self.print_ok(f"topics: every topic of {', '.join(settings.accounts)} is fit")
             owners = await find_owners(settings.kafka, settings.accounts)
-            self.good(await _brokers(settings))
+            self.print_ok(await _describe_brokers(settings))
         except BridgeError as error:
-            self.bad(str(error))
+            self.print_wrong(str(error))
         return owners
 
     async def try_logins(self, name: str, account: AccountConfig, owners: dict[str, str] | None) -> None:
-        """Log in at every endpoint, unless that could end the session of a daemon that owns the account."""
+        """Log in at every endpoint, unless the login could end the session of a daemon that owns the account."""
         if owners is None:
-            self.note(
-                f"account {name}: no login was tried: without Kafka nobody knows whether a daemon owns the account"
-            )
+            self.print_note(f"account {name}: no login was tried: only Kafka knows whether a daemon owns the account")
             return
         if name in owners:
-            self.note(
+            self.print_note(
                 f"account {name}: no login was tried: a daemon at {owners[name]} has its session; see its /readyz"
             )
             return
@@ -195,18 +193,18 @@ class _Check:
         for endpoint in self._settings.endpoints:
             try:
                 await _log_in(self._settings, endpoint, account, self._clock, last_login_boot_s)
-                self.good(f"account {name}: login at {endpoint.name}, {endpoint.ws_url}")
+                self.print_ok(f"account {name}: login at {endpoint.name}, {endpoint.ws_url}")
             except BridgeError as error:
-                self.bad(f"account {name}: login at {endpoint.ws_url}: {error}")
+                self.print_wrong(f"account {name}: login at {endpoint.ws_url}: {error}")
             last_login_boot_s = self._clock().boot_s
 
 
 async def run(settings: Settings, clock: Callable[[], Now]) -> bool:
-    """Try everything; print what was found; True when the daemon could start."""
+    """Try everything and print what was found. Returns True when the daemon could start."""
     check = _Check(settings, clock)
-    check.good(f"configuration: environment {settings.environment}, {len(settings.accounts)} account(s)")
+    check.print_ok(f"configuration: environment {settings.environment}, {len(settings.accounts)} account(s)")
     for warning in find_warnings(settings):
-        check.note(warning)
+        check.print_note(warning)
     owners = await check.try_kafka()
     for name, account in settings.accounts.items():
         await check.try_rest(name, account, has_owner=name in (owners or {}))

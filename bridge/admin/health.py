@@ -1,8 +1,8 @@
 """Liveness and readiness on the management port.
 
-`/livez` answers while the event loop turns. `/readyz` answers 200 when every account of this process does its part, as
-owner with a live session or as standby in its group, and 503 with the reasons otherwise. A venue outage makes the
-process unready, never dead: a restart would mend nothing.
+`/livez` answers while the event loop runs. `/readyz` answers 200 when every account of this process is ready, as owner
+with a live session or as standby in its group; otherwise it answers 503 with the reasons. An outage of the venue makes
+the process unready and never dead, because a restart would not help.
 """
 
 import errno
@@ -19,7 +19,7 @@ from bridge.errors import ConfigError
 
 
 class MissingPart(Struct, frozen=True):
-    """What an account lacks, since when (Unix ms) and why."""
+    """What an account needs and does not have, since when (Unix ms) and why."""
 
     what: str
     since_ms: int
@@ -27,7 +27,7 @@ class MissingPart(Struct, frozen=True):
 
 
 class AccountHealth(Struct, frozen=True):
-    """How one account does in this process; it is ready when nothing is missing."""
+    """The state of one account in this process. It is ready when `missing` is empty."""
 
     ready: bool
     phase: str
@@ -35,19 +35,19 @@ class AccountHealth(Struct, frozen=True):
     missing: Sequence[MissingPart] = ()
 
 
-Look = Callable[[], Mapping[str, AccountHealth]]
+ReadHealth = Callable[[], Mapping[str, AccountHealth]]
 
 
-def application(look: Look) -> web.Application:
-    """Build the pages; `look` tells how each account does."""
+def build_application(read_health: ReadHealth) -> web.Application:
+    """Build the pages; `read_health` returns the health of each account by name."""
 
     async def livez(_: web.Request) -> web.Response:
-        return _page({"alive": True}, 200)
+        return _build_page({"alive": True}, 200)
 
     async def readyz(_: web.Request) -> web.Response:
-        accounts = look()
+        accounts = read_health()
         ready = bool(accounts) and all(health.ready for health in accounts.values())
-        return _page({"ready": ready, "accounts": accounts}, 200 if ready else 503)
+        return _build_page({"ready": ready, "accounts": accounts}, 200 if ready else 503)
 
     app = web.Application()
     app.router.add_get("/livez", livez)
@@ -55,27 +55,27 @@ def application(look: Look) -> web.Application:
     return app
 
 
-def _page(content: dict[str, Any], status: int) -> web.Response:
-    """Write a page in ASCII: it is read on terminals, and says what the venue wrote."""
+def _build_page(content: dict[str, Any], status: int) -> web.Response:
+    """Return a page in ASCII: people read it on terminals, and it quotes what the venue sent."""
     page = web.json_response(msgspec.to_builtins(content), status=status)
     page.force_close()  # one request for each connection
     return page
 
 
 @asynccontextmanager
-async def serve(host: str, port: int, look: Look) -> AsyncIterator[int]:
-    """Serve the pages; gives the port that was bound.
+async def serve(host: str, port: int, read_health: ReadHealth) -> AsyncIterator[int]:
+    """Serve the pages; yield the port that was bound.
 
     Raises OSError when the port is taken, and ConfigError when it cannot be listened on for another reason.
     """
     async with AsyncExitStack() as stack:
         try:
-            bound = await stack.enter_async_context(serve_bounded(application(look), host, port))
+            bound = await stack.enter_async_context(serve_bounded(build_application(read_health), host, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise
             problem = f"management: {host} and port {port} cannot be listened on ({error.strerror or error})"
             raise ConfigError(
-                [f"{problem}; set management.host and management.port to what this machine has"]
+                [f"{problem}; set management.host and management.port to an address and port of this machine"]
             ) from None
         yield bound

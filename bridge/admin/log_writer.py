@@ -1,4 +1,4 @@
-"""Writing log lines without waiting for whoever reads them."""
+"""Writing log lines without waiting for their reader."""
 
 import atexit
 import queue
@@ -11,23 +11,23 @@ _END_S: Final = 1.0
 
 
 class NonBlockingWriter:
-    """A text sink that writes in a thread of its own.
+    """A text stream whose `write` returns at once; a thread of its own writes the lines to the real stream.
 
-    A pipe that nobody reads is full after 64 KiB, and a write to it then waits: the daemon would stand still, its
-    session and its lease with it. NonBlockingWriter beyond what is held here are dropped, and their number is told.
+    A pipe without a reader is full after 64 KiB, and the next write to it blocks. That would stop the event loop, and
+    with it the session and the lease. So lines that do not fit in the queue are dropped, and a line says how many.
     """
 
     def __init__(self, out: IO[str], lines_max: int = _LINES_MAX) -> None:
         self._out = out
-        self._held: queue.Queue[str] = queue.Queue(lines_max)
+        self._queue: queue.Queue[str] = queue.Queue(lines_max)
         self._dropped = 0
-        threading.Thread(target=self._write, name="log", daemon=True).start()
+        threading.Thread(target=self._write_queued, name="log", daemon=True).start()
         atexit.register(self.drain)
 
     def write(self, text: str) -> int:
-        """Hold a line for the thread; returns at once."""
+        """Queue a line for the thread; return its length."""
         try:
-            self._held.put_nowait(text)
+            self._queue.put_nowait(text)
         except queue.Full:
             self._dropped += 1
         return len(text)
@@ -36,15 +36,15 @@ class NonBlockingWriter:
         """Do nothing: the thread writes as soon as it can."""
 
     def drain(self, timeout_s: float = _END_S) -> None:
-        """Wait until what is held is written, but not longer than this."""
-        end = time.monotonic() + timeout_s
-        with self._held.all_tasks_done:
-            while self._held.unfinished_tasks and (left_s := end - time.monotonic()) > 0:
-                self._held.all_tasks_done.wait(left_s)
+        """Wait until the queued lines are written, for at most `timeout_s`."""
+        deadline_monotonic_s = time.monotonic() + timeout_s
+        with self._queue.all_tasks_done:
+            while self._queue.unfinished_tasks and (left_s := deadline_monotonic_s - time.monotonic()) > 0:
+                self._queue.all_tasks_done.wait(left_s)
 
-    def _write(self) -> None:
+    def _write_queued(self) -> None:
         while True:
-            text = self._held.get()
+            text = self._queue.get()
             try:
                 self._out.write(text)
                 if self._dropped:
@@ -52,6 +52,6 @@ class NonBlockingWriter:
                     self._out.write(f'{{"event": "log.dropped", "level": "warning", "lines": {dropped}}}\n')
                 self._out.flush()
             except (OSError, ValueError):
-                pass  # nobody reads any more, or the stream was closed; the daemon lives on
+                pass  # the pipe has no reader, or the stream was closed; the daemon goes on
             finally:
-                self._held.task_done()
+                self._queue.task_done()

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on stdout, or coloured text where a person looks."""
+"""Logs on stdout: one JSON object a line, or coloured text on a terminal."""
 
 import io
 import logging
@@ -12,15 +12,15 @@ from bridge.admin.repeats import RepeatLimit
 from bridge.terminal import escape_lines, escape_text
 
 LIBRARIES_AT_WARNING = ("aiohttp", "aiokafka", "asyncio", "kafka", "urllib3")
-"""Below this they would write whole requests, credentials among them."""
+"""At lower levels these libraries write whole requests, with credentials."""
 
 
 _ITS_OWN: Final = frozenset({"exc_info", "stack_info", "stack", "exception", "_record", "_from_structlog"})
-"""What the renderer needs as it is."""
+"""Keys whose values the renderer must get unchanged."""
 
 
 def _escape_values(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Escape what the venue, brokers and callers may have written, for a terminal."""
+    """Escape, for a terminal, what the venue, brokers and callers may have written."""
     del logger, method
     return {
         escape_text(name): value if name in _ITS_OWN else escape_text(value if isinstance(value, str) else repr(value))
@@ -29,14 +29,14 @@ def _escape_values(logger: object, method: str, event: structlog.typing.EventDic
 
 
 def _write_traceback(out: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
-    told = io.StringIO()
-    structlog.dev.plain_traceback(told, exc_info)
-    out.write(escape_lines(told.getvalue()))
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    out.write(escape_lines(text.getvalue()))
 
 
 def configure(level: str, style: Literal["auto", "json", "pretty"]) -> NonBlockingWriter:
-    """Send everything that is logged to stdout; return what writes it."""
-    lines = NonBlockingWriter(sys.stdout)
+    """Send all log lines to stdout; return the writer."""
+    writer = NonBlockingWriter(sys.stdout)
     limit = RepeatLimit()
     pretty = style == "pretty" or (style == "auto" and sys.stdout.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -57,17 +57,17 @@ def configure(level: str, style: Literal["auto", "json", "pretty"]) -> NonBlocki
     structlog.configure(
         processors=[limit, *shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", lines)),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", writer)),
         cache_logger_on_first_use=True,
     )
     foreign = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
     )
-    sink = logging.StreamHandler(lines)
+    sink = logging.StreamHandler(writer)
     sink.setFormatter(foreign)
     sink.addFilter(limit)
     logging.basicConfig(handlers=[sink], level=threshold, force=True)
     for name in LIBRARIES_AT_WARNING:
         logging.getLogger(name).setLevel(logging.WARNING)
-    return lines
+    return writer

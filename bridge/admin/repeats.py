@@ -1,4 +1,4 @@
-"""A bound on warnings of one kind: what fails many times a second must fill neither disks nor the log's reader."""
+"""A limit on warnings of one kind, so that a step that fails many times a second does not fill disks."""
 
 import logging
 import time
@@ -15,9 +15,9 @@ _LOUD: Final = frozenset({"warning", "error", "exception", "critical"})
 
 
 class RepeatLimit(logging.Filter):
-    """Lets 100 lines of a kind through in 10 s, ours and those of libraries; the next says how many were left out.
+    """Passes 100 lines of a kind in 10 s, ours and those of libraries; the next one says how many were left out.
 
-    NonBlockingWriter at `info` pass: each answer to a command is one.
+    Lines at `info` always pass: each answer to a command is one.
     """
 
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
@@ -26,10 +26,10 @@ class RepeatLimit(logging.Filter):
         self._kinds: dict[tuple[str, str], tuple[float, int]] = {}
 
     def __call__(self, logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        """Pass on or drop a line of structlog's, as one of its processors."""
+        """Pass on or drop a line, as a processor of structlog."""
         del logger
         if method in _LOUD:
-            left_out = self._count(("", str(event.get("event"))))
+            left_out = self._count_line(("", str(event.get("event"))))
             if left_out is None:
                 raise structlog.DropEvent
             if left_out:
@@ -37,16 +37,16 @@ class RepeatLimit(logging.Filter):
         return event
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a line of a library passes, as a filter of the standard library."""
+        """Return whether a line of a library passes, as a filter of the standard library."""
         if record.levelno < logging.WARNING:
             return True
-        left_out = self._count((record.name, str(record.msg)))
+        left_out = self._count_line((record.name, str(record.msg)))
         if left_out:
             record.msg, record.args = f"{record.getMessage()} ({left_out} more like it were left out)", ()
         return left_out is not None
 
-    def _count(self, kind: tuple[str, str]) -> int | None:
-        """Return how many were left out before this one; None where it is to be left out, too."""
+    def _count_line(self, kind: tuple[str, str]) -> int | None:
+        """Return how many lines were left out before this one, or None when this one is left out too."""
         now_s = self._monotonic_s()
         began_s, count = self._kinds.get(kind, (now_s, 0))
         if now_s - began_s >= PERIOD_S:

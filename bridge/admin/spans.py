@@ -1,11 +1,11 @@
-"""What the trace of a command shows: spans made afterwards, from what its last word tells and explicit times.
+"""The spans of a command, made from its terminal result, with explicit times.
 
     place_order                  CONSUMER   from the record on `commands` until the result is durable
-    ├── venue place_order        CLIENT     from the first write until the venue's answer, or what settled it
+    ├── venue place_order        CLIENT     from the first write until the venue answered or the outcome was found
     └── send ltp.main.results    PRODUCER   from then until the brokers have acknowledged the result
 
-Names of attributes are those of OpenTelemetry's conventions for messaging, and `ltp.*`. Prices, quantities and the
-words of venue and bridge, which may quote them, are left out.
+Attributes have the names of OpenTelemetry's conventions for messaging, or begin with `ltp.`. Spans hold no prices, no
+quantities and no messages, because messages may quote prices.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ from bridge.contract.results import Outcome, Result
 from bridge.core.records import PublishedResult
 
 _W3C: Final = TraceContextTextMapPropagator()
-_FAILED: Final = frozenset({Outcome.REJECTED, Outcome.DENIED, Outcome.EXPIRED, Outcome.NOT_FOUND})
+_FAILED_OUTCOMES: Final = frozenset({Outcome.REJECTED, Outcome.DENIED, Outcome.EXPIRED, Outcome.NOT_FOUND})
 _NS_PER_MS: Final = 1_000_000
 
 Attributes = Mapping[str, str | int | bool]
 
 
 class AccountTopics(Struct, frozen=True):
-    """Where an account's commands come from and its results go to."""
+    """The topics and the consumer group of one account."""
 
     account: str
     group: str
@@ -36,54 +36,62 @@ class AccountTopics(Struct, frozen=True):
     results: str
 
 
-def make_spans(tracer: Tracer, topics: AccountTopics, told: PublishedResult, headers: Headers, durable_ms: int) -> None:
-    """Make the spans of a command whose result, with these headers, became durable at `durable_ms`.
+def make_spans(
+    tracer: Tracer, topics: AccountTopics, terminal: PublishedResult, headers: Headers, durable_at_ms: int
+) -> None:
+    """Make the spans of a command whose result, with these headers, became durable at `durable_at_ms`.
 
-    The broker's clock may be ahead of ours, and ours may have been set back: no child leaves its parent.
+    The broker's clock may be ahead of ours, and ours may have been set back. Every child still lies within its parent.
     """
-    result = told.result
-    answered_ms = durable_ms if told.repeated else result.answered_at
-    sent_ms = None if told.repeated else result.sent_at
-    begin_ms = min(
-        at for at in (told.asked_at_ms, told.unknown_at_ms, sent_ms, answered_ms, durable_ms) if at is not None
+    result = terminal.result
+    answered_at_ms = durable_at_ms if terminal.repeated else result.answered_at
+    sent_at_ms = None if terminal.repeated else result.sent_at
+    begin_at_ms = min(
+        at
+        for at in (terminal.asked_at_ms, terminal.unknown_at_ms, sent_at_ms, answered_at_ms, durable_at_ms)
+        if at is not None
     )
-    end_ms = max(at for at in (told.unknown_at_ms, sent_ms, answered_ms, durable_ms) if at is not None)
+    end_at_ms = max(at for at in (terminal.unknown_at_ms, sent_at_ms, answered_at_ms, durable_at_ms) if at is not None)
     root = tracer.start_span(
         result.action or "command",
-        _parent(headers),
+        _parent_context(headers),
         SpanKind.CONSUMER,
-        _kafka(topics.commands, "process", {"messaging.consumer.group.name": topics.group})
+        _messaging_attributes(topics.commands, "process", {"messaging.consumer.group.name": topics.group})
         | {"messaging.kafka.offset": result.command_offset}
-        | _facts(topics.account, told),
-        start_time=begin_ms * _NS_PER_MS,
+        | _command_attributes(topics.account, terminal),
+        start_time=begin_at_ms * _NS_PER_MS,
     )
     if root.is_recording():
         within = set_span_in_context(root, Context())
-        if told.unknown_at_ms is not None:
-            root.add_event(Outcome.UNKNOWN.value, timestamp=told.unknown_at_ms * _NS_PER_MS)
-        if sent_ms is not None:
+        if terminal.unknown_at_ms is not None:
+            root.add_event(Outcome.UNKNOWN.value, timestamp=terminal.unknown_at_ms * _NS_PER_MS)
+        if sent_at_ms is not None:
             venue = tracer.start_span(
-                f"venue {result.action}", within, SpanKind.CLIENT, _became(result), start_time=sent_ms * _NS_PER_MS
+                f"venue {result.action}",
+                within,
+                SpanKind.CLIENT,
+                _outcome_attributes(result),
+                start_time=sent_at_ms * _NS_PER_MS,
             )
-            if result.outcome in _FAILED:
+            if result.outcome in _FAILED_OUTCOMES:
                 venue.set_status(StatusCode.ERROR)
-            venue.end(max(sent_ms, answered_ms) * _NS_PER_MS)
-        if not told.repeated:
+            venue.end(max(sent_at_ms, answered_at_ms) * _NS_PER_MS)
+        if not terminal.repeated:
             send = tracer.start_span(
                 f"send {topics.results}",
                 within,
                 SpanKind.PRODUCER,
-                _kafka(topics.results, "send", {"messaging.kafka.message.key": result.command_id}),
-                start_time=answered_ms * _NS_PER_MS,
+                _messaging_attributes(topics.results, "send", {"messaging.kafka.message.key": result.command_id}),
+                start_time=answered_at_ms * _NS_PER_MS,
             )
-            send.end(max(answered_ms, durable_ms) * _NS_PER_MS)
-        if result.outcome in _FAILED:
+            send.end(max(answered_at_ms, durable_at_ms) * _NS_PER_MS)
+        if result.outcome in _FAILED_OUTCOMES:
             root.set_status(StatusCode.ERROR)
-    root.end(end_ms * _NS_PER_MS)
+    root.end(end_at_ms * _NS_PER_MS)
 
 
-def _parent(headers: Headers) -> Context:
-    """Return the context that a command came with, as bare headers or as CloudEvents attributes; else an empty one."""
+def _parent_context(headers: Headers) -> Context:
+    """Return the trace context of a command, from its plain headers or its `ce_*` headers; else an empty one."""
     carried = dict(headers)
     for prefix in ("", "ce_"):
         carrier = {
@@ -97,7 +105,7 @@ def _parent(headers: Headers) -> Context:
     return Context()
 
 
-def _kafka(topic: str, operation: str, more: Attributes) -> dict[str, str | int | bool]:
+def _messaging_attributes(topic: str, operation: str, more: Attributes) -> dict[str, str | int | bool]:
     return {
         "messaging.system": "kafka",
         "messaging.operation.name": operation,
@@ -108,25 +116,25 @@ def _kafka(topic: str, operation: str, more: Attributes) -> dict[str, str | int 
     }
 
 
-def _facts(account: str, told: PublishedResult) -> dict[str, str | int | bool]:
-    result = told.result
+def _command_attributes(account: str, terminal: PublishedResult) -> dict[str, str | int | bool]:
+    result = terminal.result
     found = {
         "ltp.action": result.action,
         "ltp.order_id": result.order_id,
         "ltp.client_order_id": result.client_order_id,
-        "ltp.repeat": told.repeated or None,
+        "ltp.repeat": terminal.repeated or None,
     }
     given = {name: value for name, value in found.items() if value is not None}
-    return {"ltp.account": account, "ltp.command_id": result.command_id, **given, **_became(result)}
+    return {"ltp.account": account, "ltp.command_id": result.command_id, **given, **_outcome_attributes(result)}
 
 
-def _became(result: Result) -> dict[str, str | int | bool]:
-    """Say what became of a command, and in the convention's name for it why it failed."""
+def _outcome_attributes(result: Result) -> dict[str, str | int | bool]:
+    """Return the attributes of the outcome; `error.type` says why the command failed."""
     found: dict[str, str | int | bool] = {"ltp.outcome": result.outcome.value}
     if result.code is not None:
         found["ltp.code"] = result.code
     if result.reason is not None:
         found["ltp.reason"] = result.reason.value
-    if result.outcome in _FAILED:
+    if result.outcome in _FAILED_OUTCOMES:
         found["error.type"] = str(result.code or result.reason or result.outcome)
     return found

@@ -1,8 +1,8 @@
-"""Spans of commands to an OpenTelemetry collector, beside the daemon's work and never in its way.
+"""Export spans of commands to an OpenTelemetry collector without delaying the daemon.
 
-What last words tell is queued, and a thread of this room makes spans of it; a thread of OpenTelemetry's exports them.
-What does not fit in the queues is dropped. Only `app.py` imports this, and only where `tracing.otlp_endpoint` is set:
-OpenTelemetry is an extra.
+Terminal results are queued, a thread of this module makes their spans, and a thread of OpenTelemetry exports them.
+What does not fit in the queues is dropped. Only `app.py` imports this module, and only where `tracing.otlp_endpoint` is
+set: OpenTelemetry is an extra.
 """
 
 import asyncio
@@ -32,127 +32,133 @@ from bridge.kafka.publisher import Publisher
 from bridge.kafka.topic_queue import SequencedRecord
 
 _SERVICE: Final = "ltp-kafka-bridge"
-_TOLD_MAX: Final = 10_000
-"""Last words that wait for their spans: some seconds' worth, when a whole lane is denied at once."""
+_TERMINAL_RESULTS_MAX: Final = 10_000
+"""How many terminal results may wait for their spans: those of some seconds, when a whole lane is denied at once."""
 _PAUSE_S: Final = 0.001
-"""Between the spans of two commands, so that whatever else this process does need not wait for longer than one."""
-_LOOK_S: Final = 0.02
-_SELDOM_S: Final = 60.0
-_HARMLESS: Final = ("spans", *(status.phrase for status in HTTPStatus))
+"""A pause between the spans of two commands, so that other work of this process waits for one command at most."""
+_POLL_S: Final = 0.02
+_REPORT_PERIOD_S: Final = 60.0
+_SAFE_WORDS: Final = ("spans", *(status.phrase for status in HTTPStatus))
 
 _log = structlog.get_logger(__name__)
-_Item = tuple[spans.AccountTopics, PublishedResult, Headers, int]
+_QueuedResult = tuple[spans.AccountTopics, PublishedResult, Headers, int]
 
 
 class CommandTracing:
-    """Makes and exports the spans of every account's commands. `end` ends it.
+    """Makes and exports the spans of every account's commands, until `stop`.
 
     Raises ValueError or RuntimeError for variables (OTEL_…) that OpenTelemetry refuses.
     """
 
     def __init__(self, endpoint: str, *, environment: str, instance: str) -> None:
-        self._complaints = TracingProblems()
+        self._problems = TracingProblems()
         self._exporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces")
-        self._provider = TracerProvider(resource=_resource(environment, instance), shutdown_on_exit=False)
+        self._provider = TracerProvider(resource=_build_resource(environment, instance), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer(_SERVICE, __version__)
-        self._told: queue.Queue[_Item | None] = queue.Queue(_TOLD_MAX)
+        self._terminal_results: queue.Queue[_QueuedResult | None] = queue.Queue(_TERMINAL_RESULTS_MAX)
         self._ending = False
-        self._thread = threading.Thread(target=self._work, name="tracing", daemon=True)
+        self._thread = threading.Thread(target=self._make_queued_spans, name="tracing", daemon=True)
         self._thread.start()
 
     def make_publisher(self, kafka: Kafka, *, account: str, **options: Any) -> Publisher:  # noqa: ANN401 - Publisher's own
-        """Return a publisher of an account whose last words are traced when they are durable."""
+        """Return a publisher of an account that also queues the spans of each terminal result once it is durable."""
         commands, results = (
             topic_name(kafka.topic_prefix, account, stream) for stream in (Stream.COMMANDS, Stream.RESULTS)
         )
         topics = spans.AccountTopics(account, group_name(kafka.topic_prefix, account), commands, results)
-        return _TracedPublisher(kafka, trace=partial(self._trace, topics), account=account, **options)
+        return _TracedPublisher(kafka, queue_spans=partial(self._queue_spans, topics), account=account, **options)
 
-    def _trace(self, topics: spans.AccountTopics, told: PublishedResult, headers: Headers) -> None:
+    def _queue_spans(self, topics: spans.AccountTopics, terminal: PublishedResult, headers: Headers) -> None:
         try:
-            self._told.put_nowait((topics, told, headers, time.time_ns() // 1_000_000))
+            self._terminal_results.put_nowait((topics, terminal, headers, time.time_ns() // 1_000_000))
         except queue.Full:
-            self._complaints.report("more commands are answered than spans can be made of; some have none")
+            self._problems.report("more commands are answered than spans can be made of; some have none")
 
-    def _work(self) -> None:
-        while not (self._ending and self._told.empty()):
-            item = self._told.get()
+    def _make_queued_spans(self) -> None:
+        while not (self._ending and self._terminal_results.empty()):
+            item = self._terminal_results.get()
             if item is None:
                 continue
             try:
                 spans.make_spans(self._tracer, *item)
-            except Exception as error:  # noqa: BLE001 - a mistake here costs this command's spans and no more
-                self._complaints.report("a mistake in the bridge: %s", error)
+            except Exception as error:  # noqa: BLE001 - a mistake here loses the spans of this command only
+                self._problems.report("a mistake in the bridge: %s", error)
             if not self._ending:
                 time.sleep(_PAUSE_S)
         self._provider.shutdown()
 
     async def stop(self, timeout_s: float) -> None:
-        """Export what there is, but for no longer than this: a collector that hangs is left behind."""
+        """Export what is queued, for at most `timeout_s`: a collector that hangs does not delay the end."""
         self._ending = True
-        if not self._told.full():
-            self._told.put_nowait(None)
-        until = time.monotonic() + timeout_s
-        while self._thread.is_alive() and time.monotonic() < until:  # noqa: ASYNC110 - a thread has no event for us
-            await asyncio.sleep(_LOOK_S)
+        if not self._terminal_results.full():
+            self._terminal_results.put_nowait(None)
+        deadline_monotonic_s = time.monotonic() + timeout_s
+        while self._thread.is_alive() and time.monotonic() < deadline_monotonic_s:  # noqa: ASYNC110 - a thread has no event for us
+            await asyncio.sleep(_POLL_S)
         if self._thread.is_alive():
-            self._complaints.report("not all of the last spans could be sent within %g s", timeout_s)
-            self._complaints.silent = True
+            self._problems.report("not all of the last spans could be sent within %g s", timeout_s)
+            self._problems.silent = True
             self._exporter.shutdown()  # type: ignore[no-untyped-call] # its own annotation is missing
 
 
 class _TracedPublisher(Publisher):
-    """Tells of every last word that has become durable."""
+    """A publisher that queues the spans of every terminal result when it has become durable."""
 
-    def __init__(self, kafka: Kafka, *, trace: Callable[[PublishedResult, Headers], None], **options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        kafka: Kafka,
+        *,
+        queue_spans: Callable[[PublishedResult, Headers], None],
+        **options: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(kafka, **options)
-        self._trace = trace
+        self._queue_spans = queue_spans
 
     def _notify_durable(self, numbered: SequencedRecord) -> None:
         super()._notify_durable(numbered)
         answer = numbered.record.answer
         if answer is not None and answer.result.outcome.terminal:
-            self._call(self._trace, answer, numbered.record.headers)
+            self._call(self._queue_spans, answer, numbered.record.headers)
 
 
 class TracingProblems(logging.Handler):
-    """Tells what goes wrong with spans, the same at most once a minute, in place of OpenTelemetry's own logging.
+    """Logs what goes wrong with spans, each text at most once a minute, in place of OpenTelemetry's own logging.
 
-    Of what OpenTelemetry fills into its words only numbers, kinds of errors and HTTP's own phrases are told: the rest
-    may be a header's content, and with it a secret.
+    Of the values in OpenTelemetry's messages only numbers, names of error types and phrases of HTTP are logged. Any
+    other value may be the content of a header, and so a secret.
     """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.silent = False
-        self._quiet_until: dict[str, float] = {}
+        self._quiet_until_monotonic_s: dict[str, float] = {}
         library = logging.getLogger("opentelemetry")
         library.handlers, library.propagate = [self], False
 
     def report(self, text: str, *given: object) -> None:
-        """Tell of a trouble, unless it was told of late; `given` is filled into the text."""
-        now = time.monotonic()
-        if self.silent or now < self._quiet_until.get(text, 0.0):
+        """Log a problem, unless it was logged within the last minute; `given` is filled into the text."""
+        now_monotonic_s = time.monotonic()
+        if self.silent or now_monotonic_s < self._quiet_until_monotonic_s.get(text, 0.0):
             return
-        self._quiet_until[text] = now + _SELDOM_S
-        with contextlib.suppress(TypeError, ValueError):  # the text wants a number, and there is none
-            text %= tuple(_harmless(one) for one in given)
+        self._quiet_until_monotonic_s[text] = now_monotonic_s + _REPORT_PERIOD_S
+        with contextlib.suppress(TypeError, ValueError):  # the text wants a number and gets none
+            text %= tuple(_redact_value(one) for one in given)
         _log.warning("tracing.troubled", reason=text)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take in what OpenTelemetry says."""
+        """Report a log record of OpenTelemetry."""
         self.report(str(record.msg), *(record.args if isinstance(record.args, tuple) else ()))
 
 
-def _harmless(given: object) -> object:
+def _redact_value(given: object) -> object:
     if isinstance(given, BaseException):
         return type(given).__name__
-    return given if isinstance(given, int | float) or given in _HARMLESS else "…"
+    return given if isinstance(given, int | float) or given in _SAFE_WORDS else "…"
 
 
-def _resource(environment: str, instance: str) -> Resource:
-    """Name this daemon; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win."""
+def _build_resource(environment: str, instance: str) -> Resource:
+    """Return the attributes of this daemon; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence."""
     ours = {
         "service.name": _SERVICE,
         "service.version": __version__,

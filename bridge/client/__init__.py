@@ -1,6 +1,6 @@
-"""For programs that trade over the topics: place, replace and cancel, and await the one true answer.
+"""A client for programs that trade over the topics: place, replace and cancel, and wait for the result.
 
-It knows the contract and Kafka, and nothing of the bridge.
+It imports the contract and a Kafka client, and nothing else of the bridge.
 """
 
 from bridge.client.client import Client

@@ -1,9 +1,9 @@
-"""Reading the answers: two partitions, without a gap, for as long as the client is open.
+"""Read the answers from two partitions, without a gap, while the client is open.
 
-aiokafka (written against 0.14) asks the bootstrap servers only once, at its start. When all brokers have come back
-under other addresses behind the same name, a consumer reads nothing any more and says nothing. So where nothing
-arrives, the brokers are asked for the topics' ends, and a consumer without an answer is replaced by a new one that
-goes on from the same offsets.
+aiokafka (written against 0.14) asks the bootstrap servers only once, at its start. When all brokers come back under
+other addresses behind the same name, its consumer reads nothing and raises nothing. So when no record arrives, the
+reader asks the brokers for the ends of the topics. A consumer without an answer is replaced by a new one, which
+continues at the same offsets.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from bridge.client.writer import end_within
 _POLL_MS: Final = 1000
 _RECORDS_PER_TURN: Final = 500
 _SILENT_POLLS: Final = 3
-"""After so many polls without a record the brokers are asked whether they are still there."""
+"""After so many polls without a record the reader asks the brokers whether they are still there."""
 _ASK_S: Final = 5.0
 _RETRY_FIRST_S: Final = 0.5
 _RETRY_LAST_S: Final = 15.0
@@ -26,10 +26,10 @@ _AWAY: Final = (KafkaConnectionError, KafkaTimeoutError, TimeoutError, OSError)
 
 
 class AnswerReader:
-    """Reads the partitions from where `start` puts it, through one consumer at a time."""
+    """The reader of the answers' partitions; it has one consumer at a time."""
 
     def __init__(self, options: Mapping[str, Any], partitions: Sequence[TopicPartition]) -> None:
-        # Where retention has overtaken the reader, it goes on with what is left.
+        # When retention has removed the next records, the reader continues with the first that is left.
         self._options = {**options, "enable_auto_commit": False, "auto_offset_reset": "earliest"}
         self._partitions = list(partitions)
         self._positions: dict[TopicPartition, int] = {}
@@ -37,7 +37,7 @@ class AnswerReader:
         self._consumer: AIOKafkaConsumer | None = None
 
     async def start(self, look_back: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Begin so many records before the end of each partition, and return the ends. Raises what aiokafka raises."""
+        """Start `look_back` records before the end of each partition; return the ends. Raises what aiokafka raises."""
         self._consumer = await self._connect()
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets(self._partitions)
         begins = await self._consumer.beginning_offsets(self._partitions)
@@ -46,9 +46,9 @@ class AnswerReader:
         return ends
 
     async def read(self) -> dict[TopicPartition, list[ConsumerRecord]]:
-        """Return the next records; none after a second without any. Raises what aiokafka raises."""
+        """Return the next records, or none when a second brings none. Raises what aiokafka raises."""
         if self._consumer is None:
-            await self._reconnect()
+            await self._connect_again()
         consumer = self._consumer
         assert consumer is not None  # noqa: S101 - just made
         found: dict[TopicPartition, list[ConsumerRecord]] = await consumer.getmany(
@@ -57,7 +57,7 @@ class AnswerReader:
         self._silent_polls = 0 if found else self._silent_polls + 1
         if self._silent_polls >= _SILENT_POLLS:
             self._silent_polls = 0
-            if not await self._is_answered(consumer):
+            if not await self._is_consumer_answered(consumer):
                 await self.close()
                 return {}
         for partition in self._partitions:
@@ -69,7 +69,7 @@ class AnswerReader:
         return self._positions[partition]
 
     async def close(self) -> None:
-        """End the consumer, whether brokers answer or not."""
+        """End the consumer, also while no broker answers."""
         consumer, self._consumer = self._consumer, None
         if consumer is None:
             return
@@ -77,7 +77,7 @@ class AnswerReader:
         await end_within(asyncio.ensure_future(consumer.stop()))
         await end_within(asyncio.ensure_future(consumer._client.close()))  # noqa: SLF001
 
-    async def _is_answered(self, consumer: AIOKafkaConsumer) -> bool:
+    async def _is_consumer_answered(self, consumer: AIOKafkaConsumer) -> bool:
         try:
             async with asyncio.timeout(_ASK_S):
                 await consumer.end_offsets(self._partitions)
@@ -85,7 +85,7 @@ class AnswerReader:
             return False
         return True
 
-    async def _reconnect(self) -> None:
+    async def _connect_again(self) -> None:
         wait_s = _RETRY_FIRST_S
         while self._consumer is None:
             try:
@@ -99,7 +99,7 @@ class AnswerReader:
     async def _connect(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(**self._options)
         try:
-            # Assigned, not subscribed: a subscription begins anew whenever a topic is away from the metadata.
+            # Assigned, not subscribed: a subscription starts again whenever a topic is missing from the metadata.
             consumer.assign(self._partitions)
             await consumer.start()
         except BaseException:

@@ -1,11 +1,11 @@
-"""Appending commands to the topic: in the order of the calls, and each at most once.
+"""Append commands to the topic in the order of the calls, and each at most once.
 
-aiokafka's idempotent producer tries for ever while brokers are away, and is of no more use after a failed batch. So
-what has no acknowledgement in time takes its producer with it, and whatever else that one held: nothing is left behind
-that would send an order minutes later, after its caller has been told that it failed. Its connections are reset. The
-next command gets a new producer, of the same id and the next epoch (KIP-360): once its record is on the topic, the
-broker refuses what the network may still deliver of the one before, a place behind the cancel that was to make sure,
-too.
+aiokafka's idempotent producer retries for ever while brokers are away, and cannot be used after a failed batch. So when
+a record has no acknowledgement in time, the writer ends the producer and everything that it holds, and resets its
+connections. Otherwise the producer could send an order minutes later, after its caller got an error. The next command
+gets a new producer with the same id and the next epoch (KIP-360). Once the record of that command is on the topic, the
+broker refuses what the network may still deliver of the producer before it: a late place cannot land behind the cancel
+that the caller sent to be safe.
 """
 
 # ruff: noqa: SLF001 - aiokafka has no public way to end a producer at once
@@ -29,19 +29,19 @@ from bridge.sockets import abort_on_close
 
 _END_S: Final = 2.0
 _BATCH_BYTES: Final = 262_144
-"""What is held while a batch is on its way; a burst that is larger waits its turn."""
+"""How many bytes wait while a batch is on its way; a larger burst waits for the lock."""
 _CLOSED: Final = "the client was closed"
-_TROUBLE: Final = (kafka_errors.KafkaError, OSError, TimeoutError)
+_KAFKA_FAILURES: Final = (kafka_errors.KafkaError, OSError, TimeoutError)
 
 
-class Writer:
-    """One topic's commands, through one idempotent producer at a time."""
+class CommandWriter:
+    """The writer of one topic of commands; it has one idempotent producer at a time."""
 
     def __init__(self, topic: str, options: Mapping[str, Any], timeout_s: float) -> None:
         self._topic = topic
         self._options = options
         self._timeout_s = timeout_s
-        self._turn = asyncio.Lock()
+        self._append_lock = asyncio.Lock()
         self._producer: AIOKafkaProducer | None = None
         self._next_identity: ProducerIdentity | None = None
         self._unconfirmed: set[asyncio.Future[int]] = set()
@@ -53,44 +53,44 @@ class Writer:
         try:
             async with asyncio.timeout(self._timeout_s):
                 self._producer = await self._connect()
-        except _TROUBLE as error:
-            raise Unreachable(f"{self._topic} cannot be written to: {words(error)}") from error
+        except _KAFKA_FAILURES as error:
+            raise Unreachable(f"{self._topic} cannot be written to: {describe_error(error)}") from error
 
     async def append(self, command: Command, value: bytes, headers: Headers) -> int:
-        """Append a command and return its offset. Raises NotSent when it surely is not there, else NotAnswered."""
+        """Append a command and return its offset. Raises NotSent (certainly not on the topic) or NotAnswered."""
         confirmed: asyncio.Future[int] | None = None
         producer: AIOKafkaProducer | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                async with self._turn:
-                    producer = await self._ready()
+                async with self._append_lock:
+                    producer = await self._ready_producer()
                     key = command.command_id.encode()
                     sent = await producer.send(self._topic, value, key, partition=0, headers=list(headers))
-                    confirmed = self._confirmation(sent)
+                    confirmed = self._expect_confirmation(sent)
                 return await confirmed
-        except _TROUBLE as error:
+        except _KAFKA_FAILURES as error:
             if confirmed is None:
-                raise NotSent(command, words(error)) from error
-            self._give_up(producer, words(error))
-            raise NotAnswered(command, f"its record was not confirmed: {words(error)}") from error
+                raise NotSent(command, describe_error(error)) from error
+            self._give_up(producer, describe_error(error))
+            raise NotAnswered(command, f"its record was not confirmed: {describe_error(error)}") from error
 
     async def close(self) -> None:
-        """End at once; what is not confirmed yet will not be."""
+        """End at once; commands without a confirmation will get none."""
         self._closed = True
         self._give_up(self._producer, _CLOSED)
-        async with self._turn:  # whoever connects or waits for room right now
+        async with self._append_lock:  # after a call that is connecting or waiting for room now
             self._give_up(self._producer, _CLOSED)
         while self._endings:
             await asyncio.wait(self._endings)
 
-    def _confirmation(self, sent: "asyncio.Future[Any]") -> "asyncio.Future[int]":
+    def _expect_confirmation(self, sent: "asyncio.Future[Any]") -> "asyncio.Future[int]":
         confirmed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._unconfirmed.add(confirmed)
         confirmed.add_done_callback(self._unconfirmed.discard)
-        sent.add_done_callback(partial(_confirm, confirmed))
+        sent.add_done_callback(partial(_copy_confirmation, confirmed))
         return confirmed
 
-    async def _ready(self) -> AIOKafkaProducer:
+    async def _ready_producer(self) -> AIOKafkaProducer:
         if self._producer is None and not self._closed:
             self._producer = await self._connect()
         if self._producer is None or self._closed:
@@ -108,7 +108,7 @@ class Writer:
             await producer.start()
             await producer.partitions_for(self._topic)
         except BaseException:
-            self._end(producer)
+            self._end_producer(producer)
             raise
         self._next_identity = identity_of(producer).successor()
         return producer
@@ -120,23 +120,23 @@ class Writer:
         for confirmed in list(self._unconfirmed):
             if not confirmed.done():
                 confirmed.set_exception(ConnectionAbortedError(why))
-        self._end(producer)
+        self._end_producer(producer)
 
-    def _end(self, producer: AIOKafkaProducer) -> None:
-        # stop() would wait for brokers that are away, and send what is still held.
+    def _end_producer(self, producer: AIOKafkaProducer) -> None:
+        # stop() would wait for brokers that are away, and send the records that are left.
         producer._closed = True
         sender = producer._sender.sender_task
         if sender is not None:
             sender.cancel()
         for connection in list(producer.client._conns.values()):
-            connection.close()  # what was requested ends, for which the sender's end would wait
-        ending = asyncio.create_task(_finish(producer, sender), name=f"end of a producer of {self._topic}")
+            connection.close()  # this ends the open requests, for which the sender would wait
+        ending = asyncio.create_task(_finish_producer(producer, sender), name=f"end of a producer of {self._topic}")
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 
 
 def _reset_connections_on_close(client: AIOKafkaClient) -> None:
-    """Make each connection that this client opens end with a reset, also where aiokafka closes it."""
+    """Make each connection of this client end with a reset, also when aiokafka closes it."""
     connect = client._get_conn
 
     async def connect_to(node: object, **options: Any) -> AIOKafkaConnection | None:  # noqa: ANN401 - passed on
@@ -148,14 +148,14 @@ def _reset_connections_on_close(client: AIOKafkaClient) -> None:
     client._get_conn = connect_to
 
 
-async def _finish(producer: AIOKafkaProducer, sender: "asyncio.Task[None] | None") -> None:
+async def _finish_producer(producer: AIOKafkaProducer, sender: "asyncio.Task[None] | None") -> None:
     if sender is not None:
         await end_within(sender)
     await end_within(asyncio.ensure_future(producer.client.close()))
 
 
 async def end_within(task: "asyncio.Future[Any]") -> None:
-    """Wait for an end for 2 s, then force it; how it ends has no consequence any more."""
+    """Wait 2 s for a task to end, then cancel it. Its result and its error are ignored."""
     await asyncio.wait({task}, timeout=_END_S)
     task.cancel()
     await asyncio.wait({task}, timeout=_END_S)
@@ -163,7 +163,7 @@ async def end_within(task: "asyncio.Future[Any]") -> None:
         task.exception()
 
 
-def _confirm(confirmed: "asyncio.Future[int]", sent: "asyncio.Future[Any]") -> None:
+def _copy_confirmation(confirmed: "asyncio.Future[int]", sent: "asyncio.Future[Any]") -> None:
     error = sent.exception()
     if confirmed.done():
         return
@@ -173,6 +173,6 @@ def _confirm(confirmed: "asyncio.Future[int]", sent: "asyncio.Future[Any]") -> N
         confirmed.set_exception(error)
 
 
-def words(error: BaseException) -> str:
-    """Write an error for a person."""
+def describe_error(error: BaseException) -> str:
+    """Return the type and the text of an error."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,4 +1,4 @@
-"""Addresses in settings. Only plain forms pass, which every part that reads them reads alike."""
+"""Check addresses in settings. Only plain forms pass, which every parser reads in the same way."""
 
 import ipaddress
 import re
@@ -20,7 +20,7 @@ class Address(NamedTuple):
 
 
 def parse_url(text: str) -> Address:
-    """Take a URL apart. Raises ValueError, in words that show nothing of it: it may hold a password."""
+    """Return the parts of a URL. Raises ValueError, whose text does not show the URL: it may hold a password."""
     if "@" in text:
         raise ValueError("must hold no user and no password; write the address alone")
     found = _URL.fullmatch(text)
@@ -56,14 +56,14 @@ def check_host(text: str) -> str:
 
 
 def is_this_machine(host: str) -> bool:
-    """Tell whether a host is surely this machine: a loopback address in its usual form, or localhost."""
+    """Return whether a host is certainly this machine: a loopback address in its usual form, or localhost."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def hosts_of(text: str) -> list[str]:
+def parse_hosts(text: str) -> list[str]:
     """Return the hosts of a checked list of servers."""
     return [found["host"] for part in text.split(",") if (found := _SERVER.fullmatch(part))]
 
@@ -73,7 +73,7 @@ def _check_host(host: str) -> None:
         try:
             ipaddress.IPv6Address(host[1:-1])
         except ValueError:
-            raise ValueError("must hold a whole IPv6 address between its brackets") from None
+            raise ValueError("must hold a complete IPv6 address between its brackets") from None
         return
     labels = host.removesuffix(".").split(".")
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):  # noqa: PLR2004 - the limit of DNS

@@ -1,4 +1,4 @@
-"""Reading the files that settings name. What is wrong with one is told in words, never with its content."""
+"""Read the files that settings name. Errors say what is wrong with a file and never show its content."""
 
 import codecs
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 SECRET_BYTES_MAX: Final = 4096
-"""No key, secret or password comes near it."""
+"""Far above the length of any key, secret or password."""
 BYTE_ORDER_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WHITE_SPACE: Final = b" \t\r\n"
 _PRINTABLE: Final = range(0x21, 0x7F)
@@ -30,15 +30,15 @@ def read_file(path: Path, bytes_max: int) -> bytes:
     if content is None:
         raise UnusableFile("the file that it names is no regular file but a folder, a pipe or a device")
     if len(content) > bytes_max:
-        raise UnusableFile(f"the file that it names holds more than {bytes_max} bytes; it must be another file")
+        raise UnusableFile(f"the file that it names holds more than {bytes_max} bytes; name the right file")
     return content
 
 
 def _read_regular(path: Path, size: int) -> bytes | None:
-    """Return the first bytes of a file; None where it is no regular one, which might never end."""
+    """Return the first bytes of a regular file, or None for any other kind, which might never end."""
     if not stat.S_ISREG(path.stat().st_mode):
         return None
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:  # noqa: PTH123 - not to wait
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:  # noqa: PTH123 - so as not to block
         return opened.read(size)
 
 
@@ -53,12 +53,12 @@ def read_secret(path: Path) -> str:
     if len(content.split()) != 1:
         raise UnusableFile("the file that it names must hold the secret alone, on one line")
     if any(byte not in _PRINTABLE for byte in content):
-        raise UnusableFile("the file that it names holds more than printable ASCII; write the secret into it anew")
+        raise UnusableFile("the file that it names holds more than printable ASCII; write the secret into it again")
     return content.decode("ascii")
 
 
 def is_readable_by_others(path: Path) -> bool:
-    """Tell whether any user of the machine may read a file."""
+    """Return whether any user of the machine may read a file."""
     try:
         return bool(path.stat().st_mode & stat.S_IROTH)
     except (OSError, ValueError):

@@ -16,17 +16,17 @@ PemFile = Annotated[Path, AfterValidator(check_pem)]
 
 
 class Kafka(Section):
-    """How to reach the cluster, and what its topics must be like."""
+    """How to reach the cluster, and how its topics must be configured."""
 
     bootstrap_servers: Servers
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "ltp"
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    """SCRAM-SHA-512 where SASL is spoken and nothing else is said."""
+    """With SASL the default is SCRAM-SHA-512."""
     sasl_username: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     sasl_password_file: SecretFile | None = None
     ssl_ca_file: PemFile | None = None
-    """The public authorities of this machine without it."""
+    """The default is the certificate authorities of this machine."""
     ssl_certificate_file: PemFile | None = None
     ssl_key_file: PemFile | None = None
     create_topics: bool = False
@@ -38,9 +38,7 @@ class Kafka(Section):
     def _is_of_sasl(cls, value: object, info: ValidationInfo) -> object:
         protocol = info.data.get("security_protocol", "SASL")
         if value is not None and not protocol.startswith("SASL"):
-            raise ValueError(
-                f"is not used while security_protocol is {protocol}; set that to SASL_SSL, or take this away"
-            )
+            raise ValueError(f"is not used while security_protocol is {protocol}; set that to SASL_SSL, or remove this")
         return value
 
     @field_validator("ssl_ca_file", "ssl_certificate_file", "ssl_key_file")
@@ -49,7 +47,7 @@ class Kafka(Section):
         protocol = info.data.get("security_protocol", "SSL")
         if value is not None and not protocol.endswith("SSL"):
             tls = "SASL_SSL" if protocol.startswith("SASL") else "SSL or SASL_SSL"
-            raise ValueError(f"is not used while security_protocol is {protocol}; set that to {tls}, or take this away")
+            raise ValueError(f"is not used while security_protocol is {protocol}; set that to {tls}, or remove this")
         return value
 
     @model_validator(mode="after")
@@ -58,7 +56,7 @@ class Kafka(Section):
         if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password_file):
             problems.append(f"security_protocol {self.security_protocol} needs sasl_username and sasl_password_file")
         if self.ssl_key_file is not None and self.ssl_certificate_file is None:
-            problems.append("ssl_key_file needs ssl_certificate_file, the certificate that the key belongs to")
+            problems.append("ssl_key_file needs ssl_certificate_file, the certificate of the key")
         elif self.security_protocol.endswith("SSL"):
             try:
                 self.tls_context()
@@ -74,12 +72,12 @@ class Kafka(Section):
         return self
 
     def tls_context(self) -> ssl.SSLContext:
-        """Make the TLS context of a client, from the files as they are now. Raises ValueError."""
+        """Return a client's TLS context, from the files as they are now. Raises ValueError."""
         return tls_context(self.ssl_ca_file, self.ssl_certificate_file, self.ssl_key_file)
 
     @property
     def sasl_password(self) -> SecretStr | None:
-        """The SASL password, read anew from its file. Raises UnusableFile."""
+        """The SASL password, read again from its file. Raises UnusableFile."""
         if self.sasl_password_file is None:
             return None
         return SecretStr(read_secret(self.sasl_password_file))

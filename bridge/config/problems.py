@@ -1,4 +1,4 @@
-"""What is wrong with the settings, in words for whoever wrote them. No value is ever shown: it may be a secret."""
+"""Texts for what is wrong with the settings. No text shows a value, because it may be a secret."""
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
@@ -17,18 +17,18 @@ _TEXTS: Final = {
 }
 
 
-def describe(errors: Sequence[Mapping[str, Any]], known: Collection[str]) -> list[str]:
-    """Put pydantic's errors into words, a line each; `known` are the names of all settings."""
+def describe_errors(errors: Sequence[Mapping[str, Any]], known: Collection[str]) -> list[str]:
+    """Return a line for each of pydantic's errors; `known` are the names of all settings."""
     where = [tuple(error["loc"]) for error in errors]
     return [
-        _describe(error, known)
+        _describe_error(error, known)
         for error in errors
-        # A list whose only element is wrong is told to be empty, too.
+        # pydantic also calls a list empty whose only element is wrong.
         if error["type"] != "too_short" or not any(at[: len(error["loc"])] == error["loc"] != at for at in where)
     ]
 
 
-def stray_variables(environ: Mapping[str, str], sections: Collection[str]) -> list[str]:
+def find_stray_variables(environ: Mapping[str, str], sections: Collection[str]) -> list[str]:
     """Return a line for each variable that looks like a setting and is none; `sections` are the outermost names."""
     known = {name.upper() for name in sections}
     return [
@@ -38,22 +38,22 @@ def stray_variables(environ: Mapping[str, str], sections: Collection[str]) -> li
     ]
 
 
-def _describe(error: Mapping[str, Any], known: Collection[str]) -> str:
+def _describe_error(error: Mapping[str, Any], known: Collection[str]) -> str:
     where = ".".join(str(part) for part in error["loc"] if part != "[key]") or "settings"
     text = _TEXTS.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
     if error["type"] == "extra_forbidden":
-        text = _no_such(str(error["loc"][-1]), known)
+        text = _describe_unknown_name(str(error["loc"][-1]), known)
     if error["type"] == "missing":
-        text = _needed(tuple(error["loc"]))
+        text = _describe_missing(tuple(error["loc"]))
     return f"{where}: {text}"
 
 
-def _no_such(name: str, known: Collection[str]) -> str:
+def _describe_unknown_name(name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
     return "there is no such setting; " + (f"did you mean {close[0]}?" if close else "look for a typing mistake")
 
 
-def _needed(where: tuple[str | int, ...]) -> str:
+def _describe_missing(where: tuple[str | int, ...]) -> str:
     names = [str(part) for part in where]
     if table := _TABLES.get(".".join(names)):
         return f"is needed: {table}"

@@ -1,21 +1,21 @@
-"""Settings: from a TOML file and from the environment, with secrets in files. Every problem is told at once.
+"""Read the settings from a TOML file and the environment, with secrets in files. One error lists every problem.
 
 Environment variables are `LTP_BRIDGE_` and the path of the setting with `__` between its parts, such as
-`LTP_BRIDGE_KAFKA__BOOTSTRAP_SERVERS`; they win over the file. Unknown settings are errors.
+`LTP_BRIDGE_KAFKA__BOOTSTRAP_SERVERS`; they take precedence over the file. Unknown settings are errors.
 """
 
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from bridge.config.files import BYTE_ORDER_MARKS, UnusableFile, read_file
 from bridge.config.kafka import Kafka
 from bridge.config.limits import Limits
-from bridge.config.problems import ENV_PREFIX, VARIABLE_EXAMPLE, describe, stray_variables
+from bridge.config.problems import ENV_PREFIX, VARIABLE_EXAMPLE, describe_errors, find_stray_variables
 from bridge.config.process import Log, Management, Tracing
 from bridge.config.timing import Timing
 from bridge.config.venue import AZ4, HA, AccountConfig, Endpoint, VenueAccess
@@ -26,7 +26,7 @@ _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 
 class Settings(BaseSettings):
-    """Everything the daemon needs to know. Read it with `load`."""
+    """All settings of the daemon. `load` reads them."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
@@ -47,9 +47,9 @@ class Settings(BaseSettings):
     @classmethod
     def _one_name_one_endpoint(cls, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
         for what in ("name", "ws_url"):
-            told = [getattr(endpoint, what) for endpoint in endpoints]
-            if len(set(told)) < len(told):
-                raise ValueError(f"two of them have the same {what}; give each its own, or take one away")
+            values = [getattr(endpoint, what) for endpoint in endpoints]
+            if len(set(values)) < len(values):
+                raise ValueError(f"two of them have the same {what}; give each its own, or remove one")
         return endpoints
 
     @field_validator("accounts")
@@ -78,20 +78,23 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file, whose content arrives as the init settings."""
+        """Give the environment precedence over the file, whose content arrives as the init settings."""
         del settings_cls, dotenv_settings, file_secret_settings
         return (env_settings, init_settings)
 
 
-_KNOWN: Final = frozenset(
-    name
-    for section in (Settings, Endpoint, VenueAccess, AccountConfig, Kafka, Limits, Timing, Management, Log, Tracing)
-    for name in section.model_fields
-)
+def _names_in(kind: object) -> set[str]:
+    """Return the names of all settings in a section, or in the sections of a generic type."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return set(kind.model_fields).union(*(_names_in(field.annotation) for field in kind.model_fields.values()))
+    return set[str]().union(*(_names_in(argument) for argument in get_args(kind)))
+
+
+_KNOWN: Final = frozenset(_names_in(Settings))
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    """Read the file of settings. Raises ValueError."""
+    """Return the content of the settings file. Raises ValueError."""
     content = read_file(path, FILE_BYTES_MAX)
     if content.startswith(BYTE_ORDER_MARKS):
         raise ValueError("the file begins with a byte order mark; save it as UTF-8 without one")
@@ -104,11 +107,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def load(path: Path | None) -> Settings:
-    """Read the settings from a TOML file (or none) and the environment.
+    """Return the settings from a TOML file, if one is given, and the environment.
 
     Raises ConfigError with every problem that was found.
     """
-    problems = stray_variables(os.environ, Settings.model_fields)
+    problems = find_stray_variables(os.environ, Settings.model_fields)
     values: dict[str, Any] = {}
     if path is not None:
         try:
@@ -118,7 +121,7 @@ def load(path: Path | None) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        found = describe(error.errors(), _KNOWN)
+        found = describe_errors(error.errors(), _KNOWN)
         if path is None and any(e["type"] == "missing" for e in error.errors()):
             found.append("no file was given; name one with --config")
         raise ConfigError([*found, *problems]) from None

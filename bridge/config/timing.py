@@ -1,4 +1,4 @@
-"""Settings of every duration."""
+"""Settings of all durations."""
 
 from typing import Annotated, Self
 
@@ -37,7 +37,7 @@ class Timing(Section):
     stop_deadline_s: Annotated[float, seconds(3600)] = 20
 
     @model_validator(mode="after")
-    def _hold(self) -> Self:
+    def _check_inequalities(self) -> Self:
         broken = [
             text
             for holds, text in (

@@ -1,4 +1,4 @@
-"""Values of settings that are more than a type can say: secrets, addresses and durations."""
+"""Types of settings with checks of their own: secrets, addresses and durations."""
 
 from functools import partial
 from importlib.util import find_spec
@@ -12,14 +12,14 @@ from bridge.config.files import read_secret
 
 
 def seconds(most: float, least: float = 0.01) -> Any:  # noqa: ANN401 - pydantic's own type for what Field gives
-    """Bound a duration; what is infinite or no number is none."""
+    """Return the bounds of a duration in seconds; infinity and NaN are refused."""
     return Field(ge=least, le=most, allow_inf_nan=False)
 
 
 def _check_secret(path: Path) -> Path:
-    """Check that a file holds a secret; it is read anew when it is used.
+    """Check that a file holds a secret, which is read again at each use; return the path. Raises UnusableFile.
 
-    The path is not told: where a secret stands in its place, that would show it.
+    The error does not show the path: somebody may have written the secret itself in its place.
     """
     read_secret(path)
     return path
@@ -34,7 +34,7 @@ def _check_url(url: str, *, secure: str, plain: str, path: bool) -> str:
         raise ValueError(f"must begin with {secure}://")
     if address.scheme == plain and not is_this_machine(address.host):
         raise ValueError(f"must begin with {secure}:// ({plain}:// only for 127.0.0.1, [::1] and localhost)")
-    # What runs on this machine for a test may listen where it likes.
+    # A test server on this machine may use any path.
     if path and (address.path.endswith("/public") or (not address.path and address.scheme == secure)):
         raise ValueError("must end with the path of the private stream, such as /v1/private")
     if not path and address.path:
@@ -45,7 +45,7 @@ def _check_url(url: str, *, secure: str, plain: str, path: bool) -> str:
 def _check_proxy(url: str) -> str:
     address = parse_url(url)
     if address.scheme != "http" or address.path:
-        raise ValueError("must be an HTTP proxy such as http://proxy:3128; what goes through it is TLS all the same")
+        raise ValueError("must be an HTTP proxy such as http://proxy:3128; the traffic through it is still TLS")
     return url.rstrip("/")
 
 
@@ -67,7 +67,7 @@ def _check_collector(url: str) -> str:
     if reason:
         raise ValueError(
             f"must be the collector's base URL, such as http://otel-collector:4318 ({reason}); "
-            "what it wants for authentication goes into the variable OTEL_EXPORTER_OTLP_HEADERS"
+            "credentials belong into the variable OTEL_EXPORTER_OTLP_HEADERS"
         )
     try:
         installed = find_spec("opentelemetry.exporter.otlp.proto.http") is not None

@@ -23,12 +23,12 @@ class Endpoint(Section):
 
 
 class VenueAccess(Section):
-    """How the venue is reached from here; directly, and trusting this machine's authorities, where nothing is said."""
+    """How the daemon reaches the venue. The default is a direct connection that trusts this machine's authorities."""
 
     proxy_url: ProxyUrl | None = None
-    """An HTTP proxy that connects us (CONNECT), for REST and WebSocket."""
+    """An HTTP proxy that supports CONNECT, for REST and WebSocket."""
     ca_file: Annotated[Path, AfterValidator(check_ca)] | None = None
-    """Whose certificates are trusted in place of the public authorities'."""
+    """Certificate authorities to trust instead of this machine's."""
 
 
 AZ4: Final = Endpoint(
@@ -46,18 +46,18 @@ HA: Final = Endpoint(
 
 
 class AccountConfig(Section):
-    """One API key, and with it one portfolio of the venue."""
+    """The settings of one account: its API key, which selects one portfolio of the venue."""
 
     api_key_file: SecretFile
     api_secret_file: SecretFile
     executions_since: AwareDatetime | None = None
-    """From when on past executions are published at the account's very first start; the venue knows 90 days."""
+    """At the account's first start, executions since this time are published. The venue keeps 90 days."""
 
     @field_validator("executions_since")
     @classmethod
     def _is_past(cls, since: datetime | None) -> datetime | None:
         if since is not None and not _OLDEST <= since <= datetime.now(UTC):
-            raise ValueError("must lie in the past, in 2000 or later; take it away to publish no past executions")
+            raise ValueError("must lie in the past, in 2000 or later; remove it to publish no past executions")
         return since
 
     @model_validator(mode="after")
@@ -65,17 +65,17 @@ class AccountConfig(Section):
         try:
             same = self.api_key.get_secret_value() == self.api_secret.get_secret_value()
         except UnusableFile:
-            return self  # the field has said so
+            return self  # the field's own check reports it
         if same:
-            raise ValueError("api_key_file and api_secret_file hold the same; each has a secret of its own")
+            raise ValueError("api_key_file and api_secret_file hold the same; each needs its own content")
         return self
 
     @property
     def api_key(self) -> SecretStr:
-        """The access key, read anew from its file. Raises UnusableFile."""
+        """The access key, read again from its file. Raises UnusableFile."""
         return SecretStr(read_secret(self.api_key_file))
 
     @property
     def api_secret(self) -> SecretStr:
-        """The signing secret, read anew from its file. Raises UnusableFile."""
+        """The signing secret, read again from its file. Raises UnusableFile."""
         return SecretStr(read_secret(self.api_secret_file))

@@ -1,7 +1,7 @@
-r"""Commands: what callers write to the `commands` topic. They mirror the venue's own action messages.
+r"""Commands: the records that callers write to the `commands` topic. They mirror the venue's own action messages.
 
-Numbers and booleans inside `args` are strings, as on the venue's wire (LTP docs, Place Order). Unknown fields
-are errors. Patterns end in `$(?!\n)` because Python's `$` alone would let a trailing line feed through.
+Numbers and booleans inside `args` are strings, as in the venue's messages (LTP docs, Place Order). Unknown fields
+are errors. Patterns end in `$(?!\n)` because Python's `$` alone would accept a trailing line feed.
 """
 
 import hashlib
@@ -20,8 +20,9 @@ CommandId = Annotated[
     str,
     Meta(
         pattern=r"^[!-~]{1,128}$(?!\n)",
-        description="The caller's name for the command, unique for ever: 1 to 128 printable ASCII characters. Make a "
-        "fresh one for each; one that was used brings its answer again (`repeated`), and nothing is done.",
+        description="The caller's id of the command, never used twice: 1 to 128 printable ASCII characters. Make a "
+        "fresh one for each command. For a used one the bridge repeats the first answer (`repeated`) and does "
+        "nothing.",
     ),
 ]
 ClientOrderId = Annotated[
@@ -39,8 +40,8 @@ Symbol = Annotated[
     str,
     Meta(
         pattern=r"^[A-Z0-9]{1,20}_[A-Z0-9]{1,20}_[^\x00-\x20\x7f-\xa0]{1,41}$(?!\n)",
-        description="{EXCHANGE}_{BUSINESS}_{BASE}_{QUOTE} (LTP docs, Symbols). Which exchanges, businesses and coins "
-        "there are, the venue decides; coins may be named in any script.",
+        description="{EXCHANGE}_{BUSINESS}_{BASE}_{QUOTE} (LTP docs, Symbols). The venue decides which exchanges, "
+        "businesses and coins there are; names of coins may be in any script.",
     ),
 ]
 Positive = Annotated[
@@ -63,20 +64,22 @@ ValidUntil = Annotated[
         ge=0,
         le=253_402_300_799_999,
         extra_json_schema=INT64,
-        description="Unix ms, without a decimal point, after which the command must not be sent; at most 30 min after "
-        "the record's timestamp. Without it: 10 s after that for place_order and replace_order, 60 s for cancels.",
+        description="The bridge does not send the command after this time: Unix ms, without a decimal point, at most "
+        "30 min after the record's timestamp. The default is 10 s after it for place_order and replace_order, 60 s for "
+        "cancels.",
     ),
 ]
 Side = Annotated[Literal["BUY", "SELL"], Meta(title="Side", description="Buy or sell.")]
 OrderType = Annotated[
-    Literal["LIMIT", "MARKET"], Meta(title="OrderType", description="With a price of its own, or at the market's.")
+    Literal["LIMIT", "MARKET"],
+    Meta(title="OrderType", description="LIMIT has a price; MARKET takes the market's price."),
 ]
 TimeInForce = Annotated[
     Literal["GTC", "IOC", "FOK", "GTX"],
     Meta(
         title="TimeInForce",
-        description="LIMIT only: until cancelled (the venue's default), what fills at once, all at once or nothing, "
-        "or maker only.",
+        description="For LIMIT only. GTC (the venue's default): until cancelled. IOC: fill what is possible at once "
+        "and cancel the rest. FOK: fill all at once or nothing. GTX: maker only.",
     ),
 ]
 Flag = Literal["true", "false"]
@@ -84,20 +87,20 @@ PositionSide = Annotated[
     Literal["NONE", "LONG", "SHORT"],
     Meta(
         title="PositionSide",
-        description="NONE (the venue's default) where positions are netted; LONG or SHORT in hedge mode.",
+        description="NONE (the venue's default) if positions are netted; LONG or SHORT in hedge mode.",
     ),
 ]
 TriggerType = Annotated[
-    Literal["LAST_PRICE", "MARK_PRICE"], Meta(title="TriggerType", description="Which price the trigger looks at.")
+    Literal["LAST_PRICE", "MARK_PRICE"], Meta(title="TriggerType", description="The price that the trigger compares.")
 ]
 Scope = Annotated[
     str,
     Meta(
         pattern=r"^[A-Z0-9]{1,20}$(?!\n)",
-        description="The name of an exchange in capitals, such as BINANCE, OKX or EDX, or ALL for every one; it must "
-        "be said. Which exchanges there are, the venue decides: of one where nothing is open, nothing is cancelled. "
-        "The orders of this account alone, unless the bridge is set to use the venue's own message "
-        "(`limits.cancel_orders`), which may reach every portfolio of the user (LTP docs, Cancel All).",
+        description="The name of an exchange in capitals, such as BINANCE, OKX or EDX, or ALL for every exchange. The "
+        "field is required. The venue decides which exchanges there are. Where no order is open, nothing is "
+        "cancelled. Only orders of this account are cancelled, unless `limits.cancel_orders` makes the bridge use the "
+        "venue's own message, which may cancel orders of every portfolio of the user (LTP docs, Cancel All).",
     ),
 ]
 
@@ -112,8 +115,8 @@ class PlaceOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="ca
         Annotated[
             Positive,
             Meta(
-                description="Quantity in the base coin, on OKX in contracts. A MARKET BUY of SPOT is denied with it: "
-                "that goes by quoteOrderQty."
+                description="Quantity in the base coin, on OKX in contracts. A MARKET BUY of SPOT with it is denied: "
+                "use quoteOrderQty."
             ),
         ]
         | UnsetType
@@ -122,9 +125,7 @@ class PlaceOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     quote_order_qty: (
         Annotated[
             Positive,
-            Meta(
-                description="Amount in the quote coin, in place of orderQty, for a MARKET BUY of SPOT or MARGIN alone."
-            ),
+            Meta(description="Amount in the quote coin instead of orderQty, only for a MARKET BUY of SPOT or MARGIN."),
         ]
         | UnsetType
     ) = UNSET
@@ -137,16 +138,18 @@ class PlaceOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     position_side: PositionSide | UnsetType = UNSET
     tp_trigger_price: Annotated[Positive, Meta(description="Price that triggers the take-profit.")] | UnsetType = UNSET
     tp_trigger_type: TriggerType | UnsetType = UNSET
-    tp_price: Annotated[NotNegative, Meta(description="Price of the take-profit; 0 is the market's.")] | UnsetType = (
-        UNSET
-    )
+    tp_price: (
+        Annotated[NotNegative, Meta(description="Price of the take-profit; 0 means the market's price.")] | UnsetType
+    ) = UNSET
     sl_trigger_price: Annotated[Positive, Meta(description="Price that triggers the stop-loss.")] | UnsetType = UNSET
     sl_trigger_type: TriggerType | UnsetType = UNSET
-    sl_price: Annotated[NotNegative, Meta(description="Price of the stop-loss; 0 is the market's.")] | UnsetType = UNSET
+    sl_price: (
+        Annotated[NotNegative, Meta(description="Price of the stop-loss; 0 means the market's price.")] | UnsetType
+    ) = UNSET
 
 
 class ReplaceOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Arguments of `replace_order` (LTP docs, Replace Order): a name of the order, and what is to change."""
+    """Arguments of `replace_order` (LTP docs, Replace Order): an id of the order, and what to change."""
 
     order_id: OrderId | UnsetType = UNSET
     client_order_id: ClientOrderId | UnsetType = UNSET
@@ -155,7 +158,7 @@ class ReplaceOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="
 
 
 class CancelOrderArgs(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Arguments of `cancel_order` (LTP docs, Cancel Order): a name of the order."""
+    """Arguments of `cancel_order` (LTP docs, Cancel Order): an id of the order."""
 
     order_id: OrderId | UnsetType = UNSET
     client_order_id: ClientOrderId | UnsetType = UNSET
@@ -180,7 +183,7 @@ class PlaceOrder(
 class ReplaceOrder(
     Struct, frozen=True, forbid_unknown_fields=True, rename="camel", tag_field="action", tag="replace_order"
 ):
-    """Change quantity or price of a live order."""
+    """Change the quantity or the price of a live order."""
 
     command_id: CommandId
     args: ReplaceOrderArgs
@@ -218,27 +221,27 @@ _FORMATS = (CommandId, ClientOrderId, OrderId, Symbol, Positive, NotNegative, Sc
 PATTERN_MEANINGS: Final[dict[str, str]] = {
     str(meta.pattern): str(meta.description) for kind in _FORMATS for meta in get_args(kind)[1:]
 }
-"""What each pattern means, for the text of a refusal."""
+"""The meaning of each pattern, for the text of an error."""
 
 
 def derive_client_order_id(command_id: str) -> str:
-    """Name an order after its command: without dashes in lower case when that is allowed, else a hash of it."""
+    """Return a commandId as a clientOrderId: in lower case without dashes if that is valid, else a hash of it."""
     plain = command_id.replace("-", "").lower()
     return plain if _ORDER_NAME.fullmatch(plain) else hashlib.sha256(command_id.encode()).hexdigest()[:32]
 
 
 def action_of(command: Command) -> str:
-    """Name what a command asks for."""
+    """Return the action of a command, for example `place_order`."""
     return str(command.__struct_config__.tag)
 
 
 def body_digest(action: str, args: dict[str, str]) -> str:
-    """Name action and arguments, as given: what makes two commands of one commandId the same."""
+    """Return a digest of action and arguments. Commands of one commandId are the same if their digests are equal."""
     return hashlib.sha256(_SORTED.encode([action, args]).encode()).hexdigest()
 
 
 def describe_patterns(message: str) -> str:
-    """Say what a pattern means instead of showing it, in what the decoder says of a command."""
+    """Return a message of the decoder with the meaning of each pattern in place of the pattern."""
     for pattern, meaning in PATTERN_MEANINGS.items():
         first = meaning.partition(". ")[0].rstrip(".")
         words = first[0].lower() + first[1:]

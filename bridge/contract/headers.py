@@ -10,11 +10,11 @@ from bridge.contract.topics import Stream
 Headers = Sequence[tuple[str, bytes]]
 
 EPOCH: Final = "ce_epoch"
-"""The owner's term, a number that only grows. Void: a lower one after a higher, on `results` and state topics."""
+"""The owner's term, a number that only grows. A lower one after a higher is void on results, session and states."""
 SEQUENCE: Final = "ce_sequence"
-"""Contiguous per topic and epoch from 1, zero-padded because the CloudEvents extension sorts as text."""
+"""Counts from 1 per topic and epoch without gaps; zero-padded, because the CloudEvents extension sorts as text."""
 RECOVERED: Final = "ce_recovered"
-"""`true` when the row came from REST and not from the stream."""
+"""`true` if the record came from REST and not from a push."""
 TYPE: Final = "ce_type"
 ID: Final = "ce_id"
 
@@ -26,10 +26,10 @@ CORRELATION_HEADERS: Final = frozenset(
         *("traceparent", "tracestate", "ce_traceparent", "ce_tracestate"),
     }
 )
-"""Headers of a command that its answers carry back unchanged: correlation ids, and W3C trace context as it stands or as
-the CloudEvents extension."""
+"""Headers of a command that its answers carry back unchanged: correlation ids, and W3C trace context, plain or as
+CloudEvents attributes."""
 HEADER_BYTES_MAX: Final = 1024
-"""What a caller wrote and is longer becomes no header: answers must fit a record. W3C wants 512 for `tracestate`."""
+"""Longer values of callers become no header, because answers must fit a record. W3C wants 512 for `tracestate`."""
 
 EVENT_TYPES: Final[dict[Stream, bytes]] = {
     Stream.ORDERS: b"ltp.order.v1",
@@ -44,7 +44,7 @@ EVENT_TYPES: Final[dict[Stream, bytes]] = {
     Stream.DEAD_LETTERS: b"ltp.dead-letter.v1",
 }
 TAKEOVER_TYPE: Final = b"ltp.takeover.v1"
-"""On `results`: the record with which an owner begins its term. It answers no command."""
+"""The record on `results` with which an owner begins its term. It answers no command."""
 
 ERROR_TOPIC: Final = "__connect.errors.topic"
 ERROR_PARTITION: Final = "__connect.errors.partition"
@@ -58,7 +58,7 @@ ERROR_CODE: Final = "error_code"
 """Why a command is a dead letter; the `__connect.errors.*` names are those of Kafka Connect."""
 
 _OVERHEAD_BYTES: Final = 150
-"""What one header takes in memory beside its name and content: a tuple and two objects."""
+"""The memory of one header beside its name and content: a tuple and two objects."""
 
 _SPECVERSION = ("ce_specversion", b"1.0")
 _JSON = ("content-type", b"application/json")
@@ -66,24 +66,24 @@ _BYTES = ("content-type", b"application/octet-stream")
 
 
 def format_source(environment: str, account: str) -> bytes:
-    """Name where an event comes from: environment and account, as a URI reference."""
+    """Return `ce_source`, a URI reference of environment and account."""
     return f"/ltp/{environment}/{account}".encode()
 
 
 def format_rfc3339(unix_ms: int) -> bytes:
-    """Write a time in milliseconds since 1970, before the year 10000, as RFC 3339 in UTC."""
+    """Return a Unix time in milliseconds, before the year 10000, as RFC 3339 in UTC."""
     second, ms = divmod(unix_ms, 1000)
     return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03}Z".encode()
 
 
-# What CloudEvents' String leaves out: control characters, and in each plane of Unicode those that are no characters.
+# What a CloudEvents String must not hold: control characters, and the noncharacters of each plane of Unicode.
 _NO_STRING: Final = re.compile(
     f"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef{''.join(chr(end) + chr(end + 1) for end in range(0xFFFE, 0x110000, 0x10000))}]"
 )
 
 
 def _is_string(content: bytes) -> bool:
-    """Whether CloudEvents takes this for the value of an attribute."""
+    """Return whether this may be the value of a CloudEvents attribute."""
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -92,9 +92,9 @@ def _is_string(content: bytes) -> bool:
 
 
 def select_correlation_headers(headers: Headers) -> Headers:
-    """Return the headers of a command that its answers carry back, each name once: readers make a mapping of them.
+    """Return the headers of a command that its answers carry back, each name once, because readers make a mapping.
 
-    Left out is what is empty, longer than `HEADER_BYTES_MAX`, or would make the answer no CloudEvent.
+    It leaves out values that are empty, longer than `HEADER_BYTES_MAX`, or not valid in a CloudEvent.
     """
     found: dict[str, bytes] = {}
     for name, content in headers:
@@ -108,7 +108,7 @@ def select_correlation_headers(headers: Headers) -> Headers:
 
 
 def count_memory_bytes(headers: Iterable[tuple[str, bytes | None]]) -> int:
-    """Return what headers take in memory, roughly: most of a short one is not its bytes."""
+    """Return roughly how much memory headers take: for a short header, more than its bytes."""
     return sum(len(name) + len(content or b"") + _OVERHEAD_BYTES for name, content in headers)
 
 
@@ -124,10 +124,10 @@ def build_event_headers(
     recovered: bool = False,
     is_json: bool = True,
 ) -> list[tuple[str, bytes]]:
-    """Build the headers of one record.
+    """Return the headers of one record.
 
-    An event without an identity at the venue (`event_id` None) is named by its publication. A `subject` that is
-    empty, no text or too long is left out: a dead letter's key may be all of it.
+    An event without an identity at the venue (`event_id` None) gets a `ce_id` from its type, epoch and sequence. A
+    `subject` that is empty, too long or not text is left out: the key of a dead letter may be any of these.
     """
     padded = str(sequence).zfill(SEQUENCE_DIGITS)
     headers = [
@@ -149,11 +149,11 @@ def build_event_headers(
 
 _NUMBER_DIGITS_MAX: Final = 18
 EPOCH_MAX: Final = 10**15
-"""Beyond any number of terms, and any clock in seconds: a higher one was not written by a bridge."""
+"""More than any number of terms, and any clock in seconds: a bridge writes no higher epoch."""
 
 
 def parse_number(content: bytes | None) -> int:
-    """Read a header that holds a number of at most 18 digits; -1 where there is none, or something else."""
+    """Return the number of at most 18 digits in a header; -1 if the header is missing or holds something else."""
     if content is None or len(content) > SEQUENCE_DIGITS or not content.isdigit():
         return -1
     digits = content.lstrip(b"0")
@@ -161,6 +161,6 @@ def parse_number(content: bytes | None) -> int:
 
 
 def parse_epoch(content: bytes | None) -> int:
-    """Read the header `ce_epoch`; -1 where there is none that a bridge may have written."""
+    """Return the epoch in the header `ce_epoch`; -1 if it is missing or a bridge cannot have written it."""
     found = parse_number(content)
     return found if found <= EPOCH_MAX else -1

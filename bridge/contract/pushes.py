@@ -1,8 +1,8 @@
-"""Push payloads: the fields of the venue's pushes that the bridge routes by and readers may rely on.
+"""Payloads of pushes: the fields that the bridge reads to route them and that readers may rely on.
 
 Values are published byte for byte, so every other field of the venue is there too (LTP docs, User Data Overview);
-`export/pushes.py` describes those. Ids and times are strings on the wire; numbers are tolerated because the liquidation
-channels send them.
+`export/pushes.py` describes those. The venue sends ids and times as strings; numbers are accepted because the
+liquidation channels send them.
 """
 
 from typing import Annotated
@@ -10,19 +10,21 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 Text = str | int
-"""A venue id or time in ms: documented as a string, seen as a number."""
+"""An id of the venue or a time in ms: documented as a string, but numbers occur."""
 Amount = str | int | float
-"""A decimal string; some of the venue's fixtures have bare numbers in its place. Never to calculate with."""
+"""A decimal string; some fixtures of the venue have plain numbers. The bridge never calculates with it."""
 
 VenueOrderId = Annotated[Text, Meta(description="The venue's order id, 16 digits (LTP docs, error 401007).")]
 ClientName = Annotated[
-    str | None, Meta(description="The caller's name of the order; the venue gives one where none was given.")
+    str | None, Meta(description="The order's clientOrderId; the venue makes one when the caller gave none.")
 ]
 Sym = Annotated[str, Meta(description="{EXCHANGE}_{BUSINESS}_{BASE}_{QUOTE} (LTP docs, Symbols).")]
 Exchange = Annotated[str | None, Meta(description="BINANCE, OKX or EDX.", examples=["BINANCE"])]
 Quantity = Annotated[Amount | None, Meta(description="Total quantity in the base coin, on OKX in contracts.")]
-CreatedAt = Annotated[Text | None, Meta(description="When it came to be at the venue, Unix ms.")]
-ChangedAt = Annotated[Text | None, Meta(description="When the venue last changed it, Unix ms; orders a key's states.")]
+CreatedAt = Annotated[Text | None, Meta(description="When the venue created it, Unix ms.")]
+ChangedAt = Annotated[
+    Text | None, Meta(description="When the venue last changed it, Unix ms; it gives the order of the states of a key.")
+]
 BuyOrSell = Annotated[str, Meta(description="BUY or SELL.", examples=["BUY", "SELL"])]
 
 
@@ -33,8 +35,8 @@ class OrderPush(Struct, frozen=True, rename="camel"):
     order_state: Annotated[
         str,
         Meta(
-            description="NEW, OPEN, PARTIALLY_FILLED; and, for good, FILLED, CANCELLED, REJECT or FAIL (LTP docs, Enum "
-            "Definitions). CANCELED, REJECTED and EXPIRED have been seen and end an order too; compare without case.",
+            description="NEW, OPEN or PARTIALLY_FILLED; FILLED, CANCELLED, REJECT and FAIL are final (LTP docs, Enum "
+            "Definitions). CANCELED, REJECTED and EXPIRED occur and are final too; ignore case when you compare.",
             examples=["OPEN", "FILLED"],
         ),
     ]
@@ -49,7 +51,7 @@ class OrderPush(Struct, frozen=True, rename="camel"):
     action: Annotated[
         str | None,
         Meta(
-            description="What is being done to it: empty, CANCEL_PENDING, CANCEL_COMPLETE, CANCEL_FAILED, "
+            description="The request in progress on the order: empty, CANCEL_PENDING, CANCEL_COMPLETE, CANCEL_FAILED, "
             "AMEND_PENDING, AMEND_COMPLETED or AMEND_FAILED.",
             examples=["", "CANCEL_PENDING"],
         ),
@@ -76,7 +78,7 @@ class AssetPush(Struct, frozen=True, rename="camel"):
     coin: Annotated[str, Meta(description="The coin.", examples=["USDT"])]
     exchange_type: Exchange = None
     balance: Annotated[Amount | None, Meta(description="Balance, in the coin.")] = None
-    frozen: Annotated[Amount | None, Meta(description="Of it what orders hold.")] = None
+    frozen: Annotated[Amount | None, Meta(description="The part of the balance that orders hold.")] = None
     update_at: ChangedAt = None
 
 
@@ -86,17 +88,17 @@ class PositionPush(Struct, frozen=True, rename="camel"):
     sym: Sym
     position_side: Annotated[
         str | None,
-        Meta(description="NONE where positions are netted (NET means it too), LONG or SHORT.", examples=["NONE"]),
+        Meta(description="NONE if positions are netted (NET means the same), LONG or SHORT.", examples=["NONE"]),
     ] = None
     position_qty: Annotated[
-        Amount | None, Meta(description="Quantity, with a sign where positions are netted; 0 when closed.")
+        Amount | None, Meta(description="Quantity, with a sign if positions are netted; 0 when closed.")
     ] = None
     avg_price: Annotated[Amount | None, Meta(description="Average price of entry.")] = None
     update_at: ChangedAt = None
 
 
 class MarginCallPush(Struct, frozen=True, rename="camel"):
-    """`MarginCall`: the risk state of one exchange account. No field of it is documented as always there."""
+    """`MarginCall`: the risk state of one exchange account. The venue documents no field as always present."""
 
     exchange_type: Exchange = None
     account_status: Annotated[
@@ -107,7 +109,7 @@ class MarginCallPush(Struct, frozen=True, rename="camel"):
 
 
 class LiquidationPush(Struct, frozen=True, rename="camel"):
-    """The liquidation channels."""
+    """A push of the liquidation channels."""
 
     liquidation_event_id: Annotated[Text, Meta(description="The venue's id of the liquidation.")]
     create_at: CreatedAt = None

@@ -1,4 +1,4 @@
-"""Results: what the bridge answers on the `results` topic, one terminal result for every command."""
+"""Results: the answers of the bridge on the `results` topic, one terminal result for every command."""
 
 from typing import Annotated, Final
 
@@ -9,39 +9,49 @@ from bridge.contract.units import INT64, Epoch, UnixMs
 
 
 class Outcome(DocumentedEnum):
-    """What became of a command. Every outcome but `unknown` is terminal."""
+    """The outcome of a command. Every outcome but `unknown` is terminal."""
 
     ACCEPTED = (
         "accepted",
         (
-            "The venue acked it, or its order shows it, then without a `code`; the order's life goes on in `orders`. "
-            "Of a cancel_orders: done as far as could be; `message` counts what is left."
+            "The venue acked the command, or the order shows its effect; then there is no `code`. Later states of the "
+            "order are on `orders`. For a cancel_orders: done as far as possible; `message` counts the orders left."
         ),
     )
-    REJECTED = "rejected", "The venue refused it with a definitive code."
-    DENIED = "denied", "The bridge refused it; it was not sent. `reason` says why."
-    EXPIRED = "expired", "Its validity passed; it was not sent."
+    REJECTED = "rejected", "The venue refused the command with a definitive code."
+    DENIED = "denied", "The bridge refused the command and did not send it. `reason` says why."
+    EXPIRED = "expired", "The validity of the command passed; the bridge did not send it."
     SUPERSEDED = (
         "superseded",
-        "A cancel made it pointless; it was not sent. Of the cancel itself: the order had not been sent, and is not.",
+        (
+            "A cancel made the command pointless; the bridge did not send it. For the cancel itself: the bridge had "
+            "not yet sent the order, and does not send it."
+        ),
     )
     NOT_FOUND = (
         "not_found",
         (
-            "It was in doubt and did not happen: the venue, asked for as long as it could still land, knows no such "
-            "order; or, of a cancel or replace, the order ended otherwise, as `message` and `orders` say."
+            "The command was in doubt and had no effect. The bridge queried the venue until the command could no "
+            "longer take effect, and the venue knows no such order. For a cancel or replace also: the order ended in "
+            "another way, as `message` and `orders` say."
         ),
     )
-    UNKNOWN = "unknown", "Not terminal: written to the socket, its fate not known yet, being resolved."
+    UNKNOWN = (
+        "unknown",
+        (
+            "Not terminal: the bridge wrote the command to the socket, does not know the outcome yet, and queries the "
+            "venue."
+        ),
+    )
 
     @property
     def terminal(self) -> bool:
-        """Whether this is the command's last word."""
+        """Whether this ends the command: no other result follows."""
         return self is not Outcome.UNKNOWN
 
     @property
     def unsent(self) -> bool:
-        """Whether it says that the bridge decided by itself and did not send the command."""
+        """Whether it means that the bridge did not send the command."""
         return self in _UNSENT
 
 
@@ -49,61 +59,65 @@ _UNSENT: Final = frozenset({Outcome.DENIED, Outcome.EXPIRED, Outcome.SUPERSEDED}
 
 
 class Reason(ExtensibleEnum):
-    """Why the bridge itself denied or dead-lettered a command."""
+    """Why the bridge denied a command or made it a dead letter."""
 
-    BAD_SCHEMA = "bad_schema", "Not a command of this contract; `message` names the field."
-    BAD_VALUE = "bad_value", "Fields that contradict each other, or a validity beyond the limit."
+    BAD_SCHEMA = "bad_schema", "The record is not a command of this contract; `message` names the field."
+    BAD_VALUE = "bad_value", "Fields contradict each other, or the validity is beyond the limit."
     CLIENT_ORDER_ID_IN_USE = (
         "client_order_id_in_use",
-        "Another remembered command has this clientOrderId and was sent, or may still be.",
+        "Another command that the bridge remembers has this clientOrderId and was sent, or may still be.",
     )
-    UNKNOWN_ORDER = "unknown_order", "A replace by a clientOrderId that neither the bridge nor the venue knows."
-    LANE_FULL = "lane_full", "Too many commands wait already; try again after `retryAfterMs`."
+    UNKNOWN_ORDER = "unknown_order", "A replace names a clientOrderId that neither the bridge nor the venue knows."
+    LANE_FULL = "lane_full", "Too many commands are waiting; try again after `retryAfterMs`."
     OVER_BUDGET = (
         "over_budget",
-        "The rate limit would make it wait beyond its validity; try again after `retryAfterMs`.",
+        "The rate limit would make the command wait beyond its validity; try again after `retryAfterMs`.",
     )
     CLOCK_UNSURE = (
         "clock_unsure",
         (
-            "The broker's clock, which decides what has expired, and the bridge's differ by more than `skew_bound_s`, "
-            "so nobody can tell whether it is still valid; see the alarm `broker_clock_skew`."
+            "The broker's clock decides what has expired. It differs from the bridge's clock by more than "
+            "`skew_bound_s`, so the bridge cannot know whether the command is still valid; see the alarm "
+            "`broker_clock_skew`."
         ),
     )
     MEMORY_FULL = (
         "memory_full",
         (
-            "As many answers are remembered as may be: places and replaces are not taken, and this refusal is not "
-            "remembered, so the same commandId may be submitted again, later."
+            "The memory for answers is full: the bridge takes no places and replaces. It does not remember this "
+            "denial, so the same command may be submitted again later."
         ),
     )
     TRANSACTIONAL = (
         "transactional",
-        "Written in a Kafka transaction, which may be aborted after the bridge has read it; write it without one.",
+        (
+            "The command was written in a Kafka transaction, which may be aborted after the bridge has read it; write "
+            "commands without transactions."
+        ),
     )
-    TOO_LARGE = "too_large", "Larger than a command may be, or than the claims can hold."
-    NO_COMMAND_ID = "no_command_id", "Dead letters only: nothing to answer under."
+    TOO_LARGE = "too_large", "The command is larger than allowed, or larger than the committed claims can hold."
+    NO_COMMAND_ID = "no_command_id", "Dead letters only: the record has no commandId, so there can be no result."
     NOT_JSON = "not_json", "Dead letters only: the value is not a JSON object in UTF-8."
     TOMBSTONE = "tombstone", "Dead letters only: the record has no value."
     UNREADABLE = (
         "unreadable",
-        "Dead letters only: no client can decode the record, or its batch; `message` names the offsets.",
+        "Dead letters only: the record or its batch cannot be decoded; `message` names the offsets.",
     )
-    ID_CONFLICT = "id_conflict", "Dead letters only: the commandId was used before with another body."
+    ID_CONFLICT = "id_conflict", "Dead letters only: an earlier command with another body has this commandId."
 
 
 class Result(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """One answer to one command; fields that do not apply are absent."""
+    """One answer to one command. Fields that do not apply are absent."""
 
-    command_id: Annotated[str, Meta(description="The command that is answered.")]
+    command_id: Annotated[str, Meta(description="The commandId of the command.")]
     command_offset: Annotated[
         int, Meta(description="The command record's offset on `commands`.", extra_json_schema=INT64)
     ]
     outcome: Outcome
-    answered_at: Annotated[UnixMs, Meta(description="When the bridge said it, Unix milliseconds.")]
+    answered_at: Annotated[UnixMs, Meta(description="When the bridge wrote it, Unix milliseconds.")]
     action: (
         Annotated[
-            str, Meta(description="The command's action; absent where it could not be read.", examples=["place_order"])
+            str, Meta(description="The command's action; absent if it could not be read.", examples=["place_order"])
         ]
         | None
     ) = None
@@ -111,45 +125,49 @@ class Result(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
         Annotated[int, Meta(description="The venue's code (LTP docs, Error Codes).", extra_json_schema=INT64)] | None
     ) = None
     message: (
-        Annotated[str, Meta(description="The venue's words, or the bridge's where the bridge decided; for people.")]
+        Annotated[
+            str, Meta(description="A text for people: the venue's message, or the bridge's if the bridge decided.")
+        ]
         | None
     ) = None
     reason: Reason | None = None
     retry_after_ms: (
         Annotated[
-            int, Meta(description="After how many milliseconds a new command may be taken.", extra_json_schema=INT64)
+            int,
+            Meta(description="After how many milliseconds the bridge may take a new command.", extra_json_schema=INT64),
         ]
         | None
     ) = None
     order_id: (
         Annotated[
             str,
-            Meta(
-                description="The venue's order id. A replace may give the order another one; the clientOrderId stays."
-            ),
+            Meta(description="The venue's order id. A replace may change it; the clientOrderId stays."),
         ]
         | None
     ) = None
     client_order_id: (
-        Annotated[str, Meta(description="The order's clientOrderId, given or derived from the commandId.")] | None
+        Annotated[str, Meta(description="The order's clientOrderId, from the caller or derived from the commandId.")]
+        | None
     ) = None
     body_digest: (
         Annotated[
             str,
             Meta(
-                description="Names action and arguments (or, where they could not be read, the bytes): the same "
-                "commandId may be submitted again with the same digest, never with another."
+                description="A digest of action and arguments, or of the bytes if they could not be read. A commandId "
+                "may be submitted again with the same digest, never with another."
             ),
         ]
         | None
     ) = None
-    sent_at: Annotated[UnixMs, Meta(description="When it was first written to the venue, Unix ms.")] | None = None
+    sent_at: (
+        Annotated[UnixMs, Meta(description="When the bridge first wrote the command to the venue, Unix ms.")] | None
+    ) = None
     order_qty: (
         Annotated[
             str,
             Meta(
-                description="The order's quantity, where the venue shows another one than a place asked for: rounded "
-                "to its lot, or amended since."
+                description="The order's quantity, if the venue shows another one than the place asked for: the venue "
+                "rounded it to a lot, or it was amended since."
             ),
         ]
         | None
@@ -157,23 +175,25 @@ class Result(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     repeated: Annotated[
         bool,
         Meta(
-            description="True where the commandId had been used before for the same command: this is the answer to "
-            "that one, and nothing was done for this record. What is to be done anew needs a fresh commandId."
+            description="True if the same command was submitted before: this is the answer to the first one, and the "
+            "bridge did nothing for this record. To do it again, use a fresh commandId."
         ),
     ] = False
 
 
 class Takeover(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """An owner begins its term; results of a lower epoch that follow are void. Key: the account."""
+    """An owner begins its term; results with a lower epoch after this record are void. Key: the account."""
 
     epoch: Epoch
     instance: Annotated[str, Meta(description="The process that owns the account: host name and process id.")]
-    at: Annotated[UnixMs, Meta(description="When the bridge said it, Unix milliseconds.")]
-    environment: Annotated[str, Meta(description="The environment of its settings.")] | None = None
+    at: Annotated[UnixMs, Meta(description="When the bridge wrote it, Unix milliseconds.")]
+    environment: Annotated[str, Meta(description="The environment in the owner's settings.")] | None = None
     key_fingerprint: (
         Annotated[
             str,
-            Meta(description="A short digest of the API key, from which the key cannot be told; it names the account."),
+            Meta(
+                description="A short digest of the API key, which does not reveal the key; it identifies the account."
+            ),
         ]
         | None
     ) = None

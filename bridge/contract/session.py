@@ -1,4 +1,4 @@
-"""Session events: what the bridge tells about itself on `session`. Readers pass over types they do not know."""
+"""Events that the bridge publishes about itself on `session`. Readers ignore types that they do not know."""
 
 from typing import Annotated
 
@@ -11,147 +11,172 @@ from bridge.contract.units import Epoch, UnixMs
 class Cause(ExtensibleEnum):
     """Why a session ended or could not begin, or why a gap was opened."""
 
-    FIRST_START = "first_start", "Nobody of this group has listened before."
+    FIRST_START = "first_start", "This is the first owner of the account in this consumer group."
     CLOSED_BY_VENUE = "closed_by_venue", "The venue closed the connection, or ended the login."
-    LINK_FAILED = "link_failed", "The connection broke, did not come about, or was not read."
-    PONG_OVERDUE = "pong_overdue", "A ping was not answered in time: the link was half open."
+    LINK_FAILED = "link_failed", "The connection broke, could not be opened, or was not read."
+    PONG_OVERDUE = "pong_overdue", "The venue did not answer a ping in time: the connection was half open."
     LOGIN_REFUSED = "login_refused", "The venue refused the login."
-    BUFFER_FULL = "buffer_full", "Ended by the bridge: more events waited for Kafka than memory may hold."
-    PROTOCOL_ERROR = "protocol_error", "The other end did not speak the venue's protocol."
+    BUFFER_FULL = (
+        "buffer_full",
+        "The bridge ended the session: more events waited for Kafka than the memory limit allows.",
+    )
+    PROTOCOL_ERROR = "protocol_error", "The other end broke the venue's protocol."
     NAME_NOT_RESOLVED = "name_not_resolved", "The endpoint's name has no address."
-    TLS_FAILED = "tls_failed", "The endpoint could not prove who it is."
+    TLS_FAILED = "tls_failed", "TLS could not verify the endpoint."
     PUSHES_MISSED = (
         "pushes_missed",
-        "The link was alive, but the venue's REST knows, twice in a row, what was not pushed.",
+        "The connection was alive, but two queries in a row to the venue's REST found something that was not pushed.",
     )
-    FAILED_BACK = "failed_back", "Ended by the bridge, to return to an endpoint that it prefers."
-    OWNER_CHANGED = "owner_changed", "Another process had the account before; what it had not made durable is missing."
-    STOPPED = "stopped", "The bridge was stopped, or gave the account up."
+    FAILED_BACK = "failed_back", "The bridge ended the session to return to an endpoint that it prefers."
+    OWNER_CHANGED = (
+        "owner_changed",
+        "Another process owned the account before; what it had not made durable is missing.",
+    )
+    STOPPED = "stopped", "The bridge was stopped, or it stopped this account."
     OWNERSHIP_LOST = (
         "ownership_lost",
-        "Ended by the bridge: it no longer owns the account, or can no longer be sure that it does.",
+        "The bridge ended the session: it no longer owns the account, or cannot be sure that it does.",
     )
-    BRIDGE_FAILED = "bridge_failed", "A mistake in the bridge ended the session; it begins anew by itself."
+    BRIDGE_FAILED = "bridge_failed", "A bug in the bridge ended the session; the bridge opens a new one by itself."
 
 
 class Alarm(ExtensibleEnum):
-    """What a person should look at; of what lasts, `alarm.cleared` tells the end."""
+    """A problem for a person to look at. If it lasts, `alarm.cleared` follows when it ends."""
 
     LOGIN_REFUSED = (
         "login_refused",
-        "The venue refuses the login, or the connection for it (HTTP 418, 429, 503), which is tried again and again.",
+        "The venue refuses the login, or the connection for it (HTTP 418, 429, 503). The bridge tries again.",
     )
     LOGIN_STOPPED = (
         "login_stopped",
-        "The venue's REST refuses this key as well: no login is tried until its file changes, or until a restart.",
+        "The venue's REST refuses this key too. The bridge tries no login until the key's file changes or it restarts.",
     )
     KEY_UNUSABLE = (
         "key_unusable",
-        "A file of the key cannot be used: the one that was last usable is used until the file is mended.",
+        "A file of the API key cannot be used. The bridge uses the last usable key until the file is repaired.",
     )
     RATE_REJECTED = (
         "rate_rejected",
-        "The venue refused a request for its rate; that limit is halved, and climbs back while none is refused.",
+        (
+            "The venue refused a request because of its rate. The bridge halves that limit, and raises it again while "
+            "the venue refuses none."
+        ),
     )
     COMMITS_SLOW = (
         "commits_slow",
-        "Kafka acknowledges offset commits after `lease_s`: cancels go out, all else waits and is not answered.",
+        "Kafka takes longer than `lease_s` to acknowledge offset commits. Single cancels go out; all else waits.",
     )
-    ID_CONFLICT = "id_conflict", "A commandId was used again with another body, which is a dead letter."
-    TRADE_CONFLICT = "trade_conflict", "Two trades of one venue identity differ; both are published."
+    ID_CONFLICT = (
+        "id_conflict",
+        "A command has the commandId of another command with another body; it became a dead letter.",
+    )
+    TRADE_CONFLICT = "trade_conflict", "Two trades with the same id at the venue differ; both are published."
     CLAIMS_UNREADABLE = (
         "claims_unreadable",
-        "The group's commit says nothing of this log: what has no result is in doubt, or too old to tell.",
+        (
+            "The group's commit does not cover the records of this topic. Commands without a result are in doubt, or "
+            "too old to tell."
+        ),
     )
     FOREIGN_OWNER = (
         "foreign_owner",
-        "A process of another environment, or with another API key, wanted the account; it has stopped.",
+        "A process of another environment, or with an API key of another portfolio, wanted the account; it stopped.",
     )
-    OFFSET_LOST = "offset_lost", "The topic does not hold the command that comes next: retention removed it."
-    RECORD_TOO_LARGE = "record_too_large", "An event is larger than its topic takes and was not published."
-    LATE_LANDED = "late_landed", "An order shows itself that was answered `not_found`."
+    OFFSET_LOST = "offset_lost", "The topic no longer holds the next command: retention removed it."
+    RECORD_TOO_LARGE = "record_too_large", "A record is larger than its topic allows and was not published."
+    LATE_LANDED = "late_landed", "An order appeared after its command had the result `not_found`."
     ORDER_END_UNTOLD = (
         "order_end_untold",
-        "Orders are in no list of the venue's and no answer tells how they ended: their last record says EXPIRED.",
+        "Orders are in no list of the venue, and no answer says how they ended: their last record says EXPIRED.",
     )
     PERHAPS_REPEATED = (
         "perhaps_repeated",
-        "REST was asked about a time of more trades or ended orders than are remembered: some are published again.",
+        (
+            "The bridge queried REST about a time with more trades or ended orders than it remembers: it publishes "
+            "some again."
+        ),
     )
     CLOCK_SKEW = "clock_skew", "This machine's clock and the venue's differ by more than `skew_bound_s`."
     BROKER_CLOCK_SKEW = (
         "broker_clock_skew",
         (
-            "The clock of the brokers that stamp `commands` and this machine's differ by more than `skew_bound_s`, or "
-            "contradict each other: places and replaces are denied with `clock_unsure`."
+            "This machine's clock and the clock of the brokers that stamp `commands` differ by more than "
+            "`skew_bound_s`, or the brokers contradict each other. Places and replaces are denied with `clock_unsure`."
         ),
     )
     COMMANDS_BEHIND = (
         "commands_behind",
-        "Commands are read more than a second after their append, or not at all meanwhile: cancels wait as well.",
+        "The bridge reads commands more than a second after their append, or has paused reading: cancels wait too.",
     )
     AUDIT_DISAGREES = (
         "audit_disagrees",
-        "Whichever session listens, REST tells what is not pushed: it is published, and the session kept.",
+        (
+            "New sessions do not help: REST knows what the venue did not push. The bridge publishes it and keeps the "
+            "session."
+        ),
     )
     EXECUTIONS_SHORT = (
         "executions_short",
-        "An order's executions, pushed and in REST, are less than was executed of it: some are missing at the venue.",
+        "The executions of an order, pushed and from REST, are less than its executed quantity: the venue lacks some.",
     )
     UNDOCUMENTED = (
         "undocumented",
         (
-            "The venue sends what its documents do not name: frames of a new shape, which are on `unrecognized`, or "
-            "margin calls with a new field or status. Each is told once; a new version of the bridge may be needed."
+            "The venue sends something undocumented: a frame of a new shape, which is on `unrecognized`, or a margin "
+            "call with a new field or status. There is one alarm for each; a new version of the bridge may be needed."
         ),
     )
     RECOVERY_STALLED = (
         "recovery_stalled",
-        "The venue refuses a question, or has not answered for two minutes, without which no gap closes, nor an audit.",
+        (
+            "The venue refuses a query, or has not answered it for two minutes. Without it no gap closes and no audit "
+            "ends."
+        ),
     )
     TOPIC_LOST = (
         "topic_lost",
-        "A topic of the account was deleted, or is not as it must be: `subject` names it, `detail` says what is gone.",
+        "A topic of the account was deleted or is configured wrongly. `subject` names it; `detail` says what is lost.",
     )
     GRANT_MISSING = (
         "grant_missing",
-        "The bridge's principal may not do with a topic, `subject`, what it must; `detail` has the command.",
+        "The bridge's principal lacks a grant on the topic in `subject`. `detail` has the command that gives it.",
     )
 
 
 class Lost(ExtensibleEnum):
-    """What of a gap no question to the venue gives back."""
+    """A kind of record that was missed in a gap and that no query to the venue returns."""
 
     SNAPSHOTS_BETWEEN = (
         "snapshots_between",
-        "States of orders, assets and positions that were followed by another within the gap.",
+        "States of orders, assets and positions that a later state replaced within the gap.",
     )
     MARGIN_CALLS = (
         "margin_calls",
-        "In their place, and if the key may know it, each exchange account's risk afterwards is on `margin-calls`.",
+        "Margin calls. If the key may read it, the later risk of each exchange account is on `margin-calls` instead.",
     )
     LIQUIDATIONS = "liquidations", "Pushes of the liquidation channels."
     UNRECOGNIZED = "unrecognized", "Pushes on channels that the bridge does not know."
     OLD_TRADES = "old_trades", "Trades from before the venue's archive begins, 90 days back."
-    UNREADABLE_ROWS = "unreadable_rows", "Rows of the venue's answers that were not understood."
+    UNREADABLE_ROWS = "unreadable_rows", "Rows in answers of the venue that the bridge could not read."
 
 
-At = Annotated[UnixMs, Meta(description="When the bridge said it, Unix milliseconds.")]
+At = Annotated[UnixMs, Meta(description="When the bridge wrote it, Unix milliseconds.")]
 Instance = Annotated[str, Meta(description="The process that owns the account: host name and process id.")]
-EndpointName = Annotated[str, Meta(description="The name of the venue's endpoint in the bridge's settings.")]
-GapId = Annotated[str, Meta(description="Names the gap: the owner's epoch and a number of its own.")]
+EndpointName = Annotated[str, Meta(description="The endpoint's name in the bridge's settings.")]
+GapId = Annotated[str, Meta(description="The id of the gap: the owner's epoch and a number.")]
 FromMs = Annotated[
-    UnixMs, Meta(description="Up to here everything is durably published; from here on pushes may be missing.")
+    UnixMs, Meta(description="Before this time everything is durable on the topics; from it on pushes may be missing.")
 ]
-Detail = Annotated[str, Meta(description="Text for people; may change.")]
+Detail = Annotated[str, Meta(description="Text for people; its wording may change.")]
 Subject = Annotated[
-    str, Meta(description="What the alarm is about, where there may be several at once, as an action; else left out.")
+    str,
+    Meta(description="What the alarm is about, such as an action or a topic, if several may be raised at once."),
 ]
-Count = Annotated[int, Meta(ge=0, description="Records that were published from what REST tells.")]
+Count = Annotated[int, Meta(ge=0, description="Records that were published from REST.")]
 
 
 class OwnerAcquired(Struct, frozen=True, rename="camel", tag_field="type", tag="owner.acquired"):
-    """A process took the account over."""
+    """A process became the owner of the account."""
 
     at: At
     epoch: Epoch
@@ -159,7 +184,7 @@ class OwnerAcquired(Struct, frozen=True, rename="camel", tag_field="type", tag="
 
 
 class OwnerReleased(Struct, frozen=True, rename="camel", tag_field="type", tag="owner.released"):
-    """The owner ended its term in good order."""
+    """The owner ended its term in an orderly way."""
 
     at: At
     epoch: Epoch
@@ -167,14 +192,14 @@ class OwnerReleased(Struct, frozen=True, rename="camel", tag_field="type", tag="
 
 
 class SessionOpened(Struct, frozen=True, rename="camel", tag_field="type", tag="session.opened"):
-    """Logged in: pushes arrive and cancels go out."""
+    """The login succeeded: pushes arrive and cancels go out."""
 
     at: At
     endpoint: EndpointName
 
 
 class Recovered(Struct, frozen=True, rename="camel"):
-    """How many records were published from what REST tells, by stream."""
+    """How many records were published from REST, by stream."""
 
     orders: Count = 0
     trades: Count = 0
@@ -184,7 +209,7 @@ class Recovered(Struct, frozen=True, rename="camel"):
 
 
 class RecoveryComplete(Struct, frozen=True, rename="camel", tag_field="type", tag="recovery.complete"):
-    """What REST knows has been published once since the login: every command goes out."""
+    """Since the login everything that REST knows has been published once: every command goes out."""
 
     at: At
     endpoint: EndpointName
@@ -203,7 +228,7 @@ class SessionLost(Struct, frozen=True, rename="camel", tag_field="type", tag="se
 
 
 class GapOpened(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.opened"):
-    """From `fromMs` until further notice, pushes may be missing."""
+    """From `fromMs` on, pushes may be missing, until `gap.closed` follows."""
 
     at: At
     gap_id: GapId
@@ -213,9 +238,9 @@ class GapOpened(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.
 
 
 class GapClosed(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.closed"):
-    """What the venue can give back of a gap has been published; `lost` is what it cannot.
+    """What the venue still knows of a gap has been published; `lost` says what it does not know.
 
-    Pushes were missed between `fromMs` and `toMs`, the login; a recovered row outside of them makes the gap longer.
+    Pushes were missed between `fromMs` and `toMs`, the login. A recovered row outside of it makes the gap longer.
     """
 
     at: At
@@ -224,11 +249,11 @@ class GapClosed(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.
     to_ms: Annotated[UnixMs, Meta(description="The login after the gap.")]
     cause: Cause
     recovered: Recovered
-    lost: Annotated[tuple[Lost, ...], Meta(description="What of it cannot be given back.")]
+    lost: Annotated[tuple[Lost, ...], Meta(description="What the venue does not know any more.")]
 
 
 class AlarmRaised(Struct, frozen=True, rename="camel", omit_defaults=True, tag_field="type", tag="alarm.raised"):
-    """Something a person should look at."""
+    """A problem for a person to look at."""
 
     at: At
     alarm: Alarm
@@ -237,10 +262,10 @@ class AlarmRaised(Struct, frozen=True, rename="camel", omit_defaults=True, tag_f
 
 
 class AlarmCleared(Struct, frozen=True, rename="camel", omit_defaults=True, tag_field="type", tag="alarm.cleared"):
-    """The condition that an alarm told of has ended.
+    """The condition of an alarm has ended.
 
-    Alarms that tell of an occurrence have no end; those of an earlier epoch end with `owner.acquired`, because the new
-    owner raises what it finds.
+    Alarms about a single occurrence have no end. Alarms of an earlier epoch end with `owner.acquired`: the new owner
+    raises again what still holds.
     """
 
     at: At

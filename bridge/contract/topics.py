@@ -1,11 +1,11 @@
-"""The topics of an account: one rule for their names, and what each is for."""
+"""The topics of an account: their names, and their clean-up policies."""
 
 from enum import StrEnum
 from typing import Final
 
 
 class Stream(StrEnum):
-    """What a topic carries; the last part of its name."""
+    """The last part of a topic's name; it says what the topic carries."""
 
     ORDERS = "orders"
     TRADES = "trades"
@@ -33,23 +33,23 @@ CLEANUP_POLICY: Final[dict[Stream, str]] = {
     Stream.RESULTS: "delete",
     Stream.DEAD_LETTERS: "delete",
 }
-"""`cleanup.policy` of each topic. A topic that is compacted holds the last state of every key."""
+"""`cleanup.policy` of each topic. A compacted topic keeps the last record of every key."""
 
 STATE_STREAMS: Final = frozenset({Stream.ORDERS, Stream.ASSETS, Stream.POSITIONS})
-"""Topics whose last record of a key is the truth about it."""
+"""Topics on which the last record of a key is its current state."""
 
 TAKEOVER_STREAMS: Final = (
     *(Stream.RESULTS, Stream.DEAD_LETTERS, Stream.SESSION, Stream.TRADES),
     *sorted(STATE_STREAMS),
 )
-"""Topics that an owner reads when it takes over: they tell of the owners before it."""
+"""Topics that an owner reads when it takes over, to learn what earlier owners published."""
 
 
 def topic_name(prefix: str, account: str, stream: Stream) -> str:
-    """Name the topic of one stream of one account: `{prefix}.{account}.{stream}`."""
+    """Return the topic's name of one stream of one account: `{prefix}.{account}.{stream}`."""
     return f"{prefix}.{account}.{stream.value}"
 
 
 def group_name(prefix: str, account: str) -> str:
-    """Name the consumer group whose one partition decides who owns the account."""
+    """Return the name of the consumer group whose one partition decides who owns the account."""
     return f"{prefix}.{account}"

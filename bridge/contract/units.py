@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 INT64: Final = {"format": "int64"}
-"""For languages whose usual integer has 32 bits."""
+"""The format, for languages whose default integer has 32 bits."""
 
 UnixMs = Annotated[int, Meta(description="Unix time in milliseconds.", extra_json_schema=INT64)]
-Epoch = Annotated[int, Meta(description="The owner's term: a number that only grows.", extra_json_schema=INT64)]
+Epoch = Annotated[int, Meta(description="The number of the owner's term; it only grows.", extra_json_schema=INT64)]

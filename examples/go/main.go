@@ -1,4 +1,4 @@
-// A small desk: follows orders and trades, places one order far below the market, awaits its result, cancels it.
+// A small desk: it follows orders and trades, places one order far below the market, awaits its result, cancels it.
 package main
 
 import (
@@ -24,34 +24,34 @@ import (
 var (
 	servers  = cmp.Or(os.Getenv("KAFKA_BOOTSTRAP_SERVERS"), "localhost:9092")
 	account  = cmp.Or(os.Getenv("LTP_PREFIX"), "ltp") + "." + cmp.Or(os.Getenv("LTP_ACCOUNT"), "main")
-	answer   = 15 * time.Second // a place is valid for 10 s: after that it has its last word, or the bridge is away
+	answer   = 15 * time.Second // a place is valid for 10 s: after that it has its terminal result, or the bridge is down
 	watch, _ = time.ParseDuration(cmp.Or(os.Getenv("LTP_SECONDS"), "10") + "s")
 	order    = map[string]string{"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "LIMIT",
 		"timeInForce": "GTC", "orderQty": "0.003", "limitPrice": "20000"}
-	known = []string{"ltp.order.v1", "ltp.trade.v1", "ltp.result.v1"} // any other ce_type is passed over
+	known = []string{"ltp.order.v1", "ltp.trade.v1", "ltp.result.v1"} // all others are ignored
 	over  = []string{"FILLED", "CANCELLED", "CANCELED", "REJECT", "REJECTED", "FAIL", "EXPIRED"}
 )
 
-// A topic is what its numbers tell: which records are missing, and which are void.
+// A topic holds the sequence numbers of one topic, which show missing and void records.
 type topic struct {
 	stream                    string
-	last                      map[int]int // by epoch, the last sequence
+	last                      map[int]int // the last sequence of each epoch
 	begin, next               int64
 	records, lost, gone, void int
 }
 
-// counts looks at the next record; false says that it is void.
+// counts counts the next record; it returns false if the record is void.
 func (t *topic) counts(offset int64, epoch, sequence int) bool {
 	if t.records == 0 {
 		t.begin = offset
 	}
 	t.next = offset + 1
 	t.records++
-	// Each epoch numbers its records from 1: one passed over is lost, unless Kafka may have removed it. It may anywhere
-	// in a compacted topic, and else before an epoch's first record, if the topic begins after offset 0. What is lost
-	// after an epoch's last record, nobody can see.
+	// Each epoch numbers its records from 1. A missing number is a lost record, unless Kafka may have removed it:
+	// anywhere in a compacted topic, and before an epoch's first record if the topic begins after offset 0. A
+	// reader cannot see what is lost after an epoch's last record.
 	last := t.last[epoch]
-	missing := max(0, sequence-last-1) // a number that is not above the last was written again
+	missing := max(0, sequence-last-1) // a number that is not higher than the last is a repeat
 	t.last[epoch] = max(last, sequence)
 	if t.stream == "orders" || (last == 0 && t.begin > 0) {
 		t.gone += missing
@@ -59,7 +59,7 @@ func (t *topic) counts(offset int64, epoch, sequence int) bool {
 		t.lost += missing
 		fmt.Printf("LOST  %s: %d before sequence %d of epoch %d\n", t.stream, missing, sequence, epoch)
 	}
-	// An owner that was put out may still be writing: its executions are facts, its states and answers are void.
+	// A former owner may still be writing: its executions count, its states and answers are void.
 	if t.stream != "trades" && epoch < slices.Max(slices.Collect(maps.Keys(t.last))) {
 		t.void++
 		return false
@@ -67,7 +67,7 @@ func (t *topic) counts(offset int64, epoch, sequence int) bool {
 	return true
 }
 
-// A value has the fields of orders, trades and results that matter here.
+// A value has the fields of orders, trades and results that this program needs.
 type value struct {
 	OrderState, Sym, Side, Outcome, OrderID string
 	Quantity                                json.Number
@@ -83,7 +83,7 @@ var (
 	results = map[string]value{}    // by commandId
 )
 
-// read takes what is there, or waits a moment for it.
+// read reads the next records, or waits a moment for them.
 func read() {
 	moment, cancel := context.WithTimeout(context.Background(), 250*time.Millisecond)
 	defer cancel()
@@ -126,14 +126,14 @@ func read() {
 				bought[header["ce_id"]] = quantity
 			}
 		case "ltp.result.v1":
-			if v.Outcome != "unknown" { // which is not the last word
+			if v.Outcome != "unknown" { // unknown is not terminal
 				results[key] = v
 			}
 		}
 	}
 }
 
-// follow reads for so long, and at least to where the topics end now.
+// follow reads for so many seconds, and at least to the present ends of the topics.
 func follow(ctx context.Context, long time.Duration) {
 	until, admin, names := time.Now().Add(long), kadm.NewClient(client), slices.Collect(maps.Keys(topics))
 	starts, noStarts := admin.ListStartOffsets(ctx, names...)
@@ -150,7 +150,7 @@ func follow(ctx context.Context, long time.Duration) {
 	}
 }
 
-// ask writes a command, awaits its last word, and returns the order's id.
+// ask writes a command, awaits its terminal result, and returns the order's id.
 func ask(ctx context.Context, action string, args map[string]string) string {
 	random := make([]byte, 24)
 	_, _ = rand.Read(random) // never fails
@@ -162,7 +162,7 @@ func ask(ctx context.Context, action string, args map[string]string) string {
 	}, nil)
 	for until := time.Now().Add(answer); results[commandID].Outcome == ""; read() {
 		if time.Now().After(until) {
-			log.Fatalf("BROKEN  no last word within %s: send the SAME command again: %s", answer, command)
+			log.Fatalf("BROKEN  no result within %s: send the SAME command again: %s", answer, command)
 		}
 	}
 	result := results[commandID]
@@ -170,7 +170,7 @@ func ask(ctx context.Context, action string, args map[string]string) string {
 	if result.Outcome != "accepted" || result.trace != trace {
 		log.Fatalf("BROKEN  %s was not accepted, or not under traceparent %s: %+v", action, trace, result)
 	}
-	if result.Repeated { // this commandId was used before: nothing was done for us
+	if result.Repeated { // a used commandId: the bridge did nothing now
 		log.Fatalf("BROKEN  %s has a commandId that is not fresh: %+v", action, result)
 	}
 	return result.OrderID
@@ -178,7 +178,7 @@ func ask(ctx context.Context, action string, args map[string]string) string {
 
 func main() {
 	log.SetFlags(0)
-	// In no consumer group: what was read is only in memory, so every start reads from the beginning.
+	// No consumer group: the state is only in memory, so every start reads from the beginning.
 	from, ctx := map[string]map[int32]kgo.Offset{}, context.Background()
 	for _, stream := range []string{"orders", "trades", "results"} {
 		topics[account+"."+stream] = &topic{stream: stream, last: map[int]int{}}
@@ -192,7 +192,7 @@ func main() {
 	}
 	defer client.Close()
 
-	follow(ctx, 0) // results too: be at their end before you ask
+	follow(ctx, 0) // results too: be at their end before you send a command
 	orderID := ask(ctx, "place_order", order)
 	ask(ctx, "cancel_order", map[string]string{"orderId": orderID})
 	follow(ctx, watch)

@@ -1,4 +1,4 @@
-"""A small desk: follows orders and trades, places one order far below the market, awaits its result, cancels it."""
+"""A small desk: it follows orders and trades, places one order far below the market, awaits its result, cancels it."""
 
 import asyncio
 import json
@@ -12,35 +12,35 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, errors
 SERVERS = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
 ACCOUNT = f"{os.environ.get('LTP_PREFIX', 'ltp')}.{os.environ.get('LTP_ACCOUNT', 'main')}"
 WATCH_S = float(os.environ.get("LTP_SECONDS", "10"))
-ANSWER_S = 15  # a place is valid for 10 s: after that it has its last word, or the bridge is away
+ANSWER_S = 15  # a place is valid for 10 s: after that it has its terminal result, or the bridge is down
 ORDER = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "LIMIT", "timeInForce": "GTC"}
 ORDER |= {"orderQty": "0.003", "limitPrice": "20000"}
 OVER = {"FILLED", "CANCELLED", "CANCELED", "REJECT", "REJECTED", "FAIL", "EXPIRED"}
 
 
 class Topic:
-    """What the numbers of one topic tell: which records are missing, and which are void."""
+    """The sequence numbers of one topic, which show missing and void records."""
 
     def __init__(self, stream: str) -> None:
-        self.stream, self.last = stream, dict[int, int]()  # by epoch, the last sequence
+        self.stream, self.last = stream, dict[int, int]()  # the last sequence of each epoch
         self.begin = self.records = self.lost = self.gone = self.void = 0
 
     def counts(self, offset: int, epoch: int, sequence: int) -> bool:
-        """Look at the next record; False says that it is void."""
+        """Count the next record; return False if it is void."""
         self.begin = self.begin if self.records else offset
         self.records += 1
-        # Each epoch numbers its records from 1: one passed over is lost, unless Kafka may have removed it. It may
-        # anywhere in a compacted topic, and else before an epoch's first record, if the topic begins after offset 0.
-        # What is lost after an epoch's last record, nobody can see.
+        # Each epoch numbers its records from 1. A missing number is a lost record, unless Kafka may have removed it:
+        # anywhere in a compacted topic, and before an epoch's first record if the topic begins after offset 0. A
+        # reader cannot see what is lost after an epoch's last record.
         last = self.last.get(epoch, 0)
-        missing = max(0, sequence - last - 1)  # a number that is not above the last was written again
+        missing = max(0, sequence - last - 1)  # a number that is not higher than the last is a repeat
         self.last[epoch] = max(last, sequence)
         if self.stream == "orders" or (last == 0 and self.begin > 0):
             self.gone += missing
         elif missing > 0:
             self.lost += missing
             print(f"LOST  {self.stream}: {missing} before sequence {sequence} of epoch {epoch}")
-        # An owner that was put out may still be writing: its executions are facts, its states and answers are void.
+        # A former owner may still be writing: its executions count, its states and answers are void.
         void = epoch < max(self.last) and self.stream != "trades"
         self.void += void
         return not void
@@ -53,26 +53,26 @@ results: dict[str, tuple[dict[str, str], bytes | None]] = {}  # by commandId, wi
 
 
 async def read(consumer: AIOKafkaConsumer) -> None:
-    """Take what is there, or wait a moment for it."""
+    """Read the next records, or wait a moment for them."""
     for records in (await consumer.getmany(timeout_ms=250)).values():
         for record in records:
-            headers = dict(record.headers)  # bytes: those of other callers may be no text
+            headers = dict(record.headers)  # bytes: headers of other callers may not be text
             if not topics[record.topic].counts(record.offset, int(headers["ce_epoch"]), int(headers["ce_sequence"])):
                 continue
             key, value = record.key.decode(), json.loads(record.value or "null", parse_float=Decimal)
-            match headers["ce_type"]:  # any other is passed over
+            match headers["ce_type"]:  # all others are ignored
                 case b"ltp.order.v1" if value is None or value["orderState"].upper() in OVER:
                     live.pop(key, None)
                 case b"ltp.order.v1":
                     live[key] = value
                 case b"ltp.trade.v1" if value["sym"] == ORDER["sym"]:
                     bought[headers["ce_id"]] = Decimal(value["quantity"]) * (1 if value["side"] == "BUY" else -1)
-                case b"ltp.result.v1" if value["outcome"] != "unknown":  # which is not the last word
+                case b"ltp.result.v1" if value["outcome"] != "unknown":  # unknown is not terminal
                     results[key] = value, headers.get("traceparent")
 
 
 async def follow(consumer: AIOKafkaConsumer, seconds: float = 0) -> None:
-    """Read for so long, and at least to where the topics end now."""
+    """Read for so many seconds, and at least to the present ends of the topics."""
     until_s = time.monotonic() + seconds
     for partition, end in (await consumer.end_offsets(consumer.assignment())).items():
         while time.monotonic() < until_s or await consumer.position(partition) < end:
@@ -80,7 +80,7 @@ async def follow(consumer: AIOKafkaConsumer, seconds: float = 0) -> None:
 
 
 async def ask(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, action: str, args: dict[str, str]) -> str:
-    """Write a command, await its last word, and return the order's id."""
+    """Write a command, await its terminal result, and return the order's id."""
     command_id, trace = str(uuid.uuid4()), f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01".encode()
     command = json.dumps({"commandId": command_id, "action": action, "args": args})
     try:
@@ -90,24 +90,24 @@ async def ask(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, action: st
             while command_id not in results:
                 await read(consumer)
     except TimeoutError:
-        raise SystemExit(f"BROKEN  no last word within {ANSWER_S} s: send the SAME command again: {command}") from None
+        raise SystemExit(f"BROKEN  no result within {ANSWER_S} s: send the SAME command again: {command}") from None
     result, traced = results[command_id]
     print(f"{action}  {result['outcome']}")
     if result["outcome"] != "accepted" or traced != trace:
         raise SystemExit(f"BROKEN  {action} was not accepted, or not under traceparent {trace!r}: {result} {traced!r}")
-    if result.get("repeated"):  # this commandId was used before: that one is answered, and nothing was done for us
+    if result.get("repeated"):  # a used commandId: this is the first answer, and the bridge did nothing now
         raise SystemExit(f"BROKEN  {action} has a commandId that is not fresh: {result}")
     return result["orderId"]
 
 
 async def main() -> None:
-    """Trade, in no consumer group: what was read is only in memory, so every start reads from the beginning."""
+    """Trade without a consumer group: the state is only in memory, so every start reads from the beginning."""
     consumer = AIOKafkaConsumer(bootstrap_servers=SERVERS, auto_offset_reset="earliest")
     async with consumer, AIOKafkaProducer(bootstrap_servers=SERVERS, acks="all") as producer:
         if unknown := topics.keys() - await consumer.topics():
             raise SystemExit(f"BROKEN  no topic {' nor '.join(sorted(unknown))} at {SERVERS}")
         consumer.assign([TopicPartition(topic, 0) for topic in topics])
-        await follow(consumer)  # results too: be at their end before you ask
+        await follow(consumer)  # results too: be at their end before you send a command
         order_id = await ask(consumer, producer, "place_order", ORDER)
         await ask(consumer, producer, "cancel_order", {"orderId": order_id})
         await follow(consumer, WATCH_S)

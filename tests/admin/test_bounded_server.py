@@ -1,4 +1,4 @@
-"""Callers of the management port can hold neither many descriptors nor one for long."""
+"""The management port limits how many connections callers hold open, and for how long."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from bridge.admin.bounded_server import CONNECTION_S, CONNECTIONS_MAX, serve_bounded
-from bridge.admin.health import AccountHealth, application, serve
+from bridge.admin.health import AccountHealth, build_application, serve
 from bridge.errors import ConfigError
 from tests.support.rig import until
 
@@ -27,7 +27,7 @@ def _descriptors() -> int:
 
 @contextlib.asynccontextmanager
 async def _callers(port: int, count: int, said: bytes) -> AsyncIterator[list[asyncio.StreamReader]]:
-    """Open connections, say something on each and keep them open."""
+    """Open connections, send bytes on each and keep them open."""
     opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
     try:
         for _, writer in opened:
@@ -44,7 +44,7 @@ async def _answer(port: int, path: str) -> int:
 
 
 async def test_many_half_requests_take_few_descriptors() -> None:
-    """However many callers say half a request, a probe is answered and the process keeps its descriptors."""
+    """While many callers send half a request, a probe gets its answer and the process keeps its descriptors."""
     async with serve("127.0.0.1", 0, _look) as port:
         before = _descriptors()
         async with _callers(port, 400, HALF):
@@ -58,9 +58,9 @@ async def test_many_half_requests_take_few_descriptors() -> None:
     "said", [b"", HALF, b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", b"\x16\x03\x01"]
 )
 async def test_no_connection_lives_for_long(said: bytes) -> None:
-    """Whatever its caller has said, it is ended after its time."""
+    """A connection is ended after its time, no matter what its caller has sent."""
     async with (
-        serve_bounded(application(_look), "127.0.0.1", 0, connection_s=0.2) as port,
+        serve_bounded(build_application(_look), "127.0.0.1", 0, connection_s=0.2) as port,
         _callers(port, 3, said) as held,
     ):
         async with asyncio.timeout(20):
@@ -69,16 +69,16 @@ async def test_no_connection_lives_for_long(said: bytes) -> None:
 
 
 async def test_a_caller_that_reads_nothing_is_ended() -> None:
-    """Its answers cannot wait for it in the kernel or here."""
+    """Answers for it pile up neither in the kernel nor in the process."""
     requests = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n" * 2000
-    async with serve_bounded(application(_look), "127.0.0.1", 0, connection_s=0.2) as port:
+    async with serve_bounded(build_application(_look), "127.0.0.1", 0, connection_s=0.2) as port:
         before = _descriptors()
         async with _callers(port, 8, requests):
             await until(lambda: _descriptors() - before <= 8)
 
 
 async def test_a_connection_has_one_request() -> None:
-    """A flood on one connection is answered once."""
+    """A flood of requests on one connection gets one answer."""
     async with (
         serve("127.0.0.1", 0, _look) as port,
         _callers(port, 1, HALF.replace(b"X: ", b"Host: x\r\n\r\n") * 50) as held,
@@ -91,7 +91,7 @@ async def test_a_connection_has_one_request() -> None:
 
 
 async def test_the_end_does_not_wait_for_callers() -> None:
-    """A process that stops has not the time for half a request."""
+    """A process that stops does not wait for the rest of half a request."""
     async with contextlib.AsyncExitStack() as stack:
         serving = contextlib.AsyncExitStack()
         port = await serving.enter_async_context(serve("127.0.0.1", 0, _look))
@@ -102,7 +102,7 @@ async def test_the_end_does_not_wait_for_callers() -> None:
 
 
 async def test_pages_are_plain_ascii() -> None:
-    """What the venue or a broker wrote into a detail reaches a terminal escaped, and programs as it was."""
+    """Text of the venue or a broker in a detail is escaped for a terminal, and programs read it unchanged."""
     async with (
         serve("127.0.0.1", 0, _look) as port,
         aiohttp.ClientSession() as http,
@@ -115,8 +115,8 @@ async def test_pages_are_plain_ascii() -> None:
 
 
 @pytest.mark.parametrize(("host", "port"), [("192.0.2.1", 0), ("no-such-host.invalid", 0)])
-async def test_what_cannot_be_listened_on_names_its_settings(host: str, port: int) -> None:
-    """An address of another machine, and a name that nobody knows."""
+async def test_an_address_that_cannot_be_bound_names_its_settings(host: str, port: int) -> None:
+    """An address of another machine, and a name without an address, are configuration errors."""
     with pytest.raises(ConfigError, match=r"set management\.host and management\.port"):
         async with serve(host, port, _look):
             pass

@@ -1,4 +1,4 @@
-"""The management port tells whether the process lives and whether it does its part."""
+"""The management port reports liveness and readiness."""
 
 import aiohttp
 import pytest

@@ -1,4 +1,4 @@
-"""Log lines that nobody reads must not stop the daemon."""
+"""Log lines without a reader do not stop the daemon."""
 
 import os
 import threading
@@ -6,20 +6,20 @@ import threading
 from bridge.admin.log_writer import NonBlockingWriter
 
 
-def test_a_pipe_that_nobody_reads_stops_nobody() -> None:
-    """Writers return at once; what does not fit is dropped and counted, and the rest is there when somebody reads."""
+def test_a_pipe_without_a_reader_does_not_block_the_writer() -> None:
+    """`write` returns at once; lines that do not fit are dropped and counted, and a late reader gets the others."""
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as out, os.fdopen(reading) as read:
-        lines = NonBlockingWriter(out, lines_max=100)
+        writer = NonBlockingWriter(out, lines_max=100)
         for number in range(20_000):
-            lines.write(f"{number} {'x' * 100}\n")
-        lines.drain(0.01)
+            writer.write(f"{number} {'x' * 100}\n")
+        writer.drain(0.01)
         found: list[str] = []
         reader = threading.Thread(target=lambda: found.extend(read), daemon=True)
         reader.start()
-        lines.drain(5)
-        lines.write("last\n")
-        lines.drain(5)
+        writer.drain(5)
+        writer.write("last\n")
+        writer.drain(5)
         out.close()
         reader.join(5)
     assert found[0].startswith("0 ")
@@ -28,14 +28,14 @@ def test_a_pipe_that_nobody_reads_stops_nobody() -> None:
     assert len(found) < 20_000
 
 
-def test_a_reader_that_has_gone_stops_nobody() -> None:
-    """A broken pipe is no reason to end."""
+def test_a_broken_pipe_does_not_stop_the_writer() -> None:
+    """Lines after the end of the reader are dropped without an error."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w", buffering=1) as out:
-        lines = NonBlockingWriter(out)
-        lines.write("one\n")
-        lines.write("two\n")
-        lines.drain(5)
-        assert lines._held.unfinished_tasks == 0
+        writer = NonBlockingWriter(out)
+        writer.write("one\n")
+        writer.write("two\n")
+        writer.drain(5)
+        assert writer._queue.unfinished_tasks == 0
         os.dup2(os.open(os.devnull, os.O_WRONLY), writing)  # what is left in its buffer goes nowhere

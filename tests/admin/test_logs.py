@@ -1,4 +1,4 @@
-"""What the logs must not say."""
+"""Logs hold no secrets."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from bridge.admin import logs
 
 
 @pytest.fixture(autouse=True)
-def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _restore_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Leave the logging of the other tests as it was."""
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)  # it would take pytest's own sinks away
     levels = {name: logging.getLogger(name).level for name in logs.LIBRARIES_AT_WARNING}
@@ -31,14 +31,14 @@ def _fail() -> None:
 def test_a_traceback_shows_no_local_variables(
     style: Literal["json", "pretty"], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A crash is logged with its traceback and without the values that the code held, a secret among them."""
-    lines = logs.configure("info", style)
+    """A crash is logged with its traceback, and without the values of local variables, which may be secrets."""
+    writer = logs.configure("info", style)
     try:
         _fail()
     except ValueError:
         structlog.get_logger().exception("term.crashed")
-    lines.drain()
-    told = capsys.readouterr().out
-    assert "term.crashed" in told
-    assert "_fail" in told
-    assert "canary-of-a-secret" not in told
+    writer.drain()
+    text = capsys.readouterr().out
+    assert "term.crashed" in text
+    assert "_fail" in text
+    assert "canary-of-a-secret" not in text

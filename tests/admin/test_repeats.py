@@ -1,4 +1,4 @@
-"""What fails many times a second is told a bounded number of times."""
+"""A failure that repeats many times a second is logged a limited number of times."""
 
 import logging
 
@@ -9,7 +9,7 @@ from bridge.admin.repeats import LINES_MAX, PERIOD_S, RepeatLimit
 
 
 class Clock:
-    """A clock that is moved by hand."""
+    """A clock that the test sets."""
 
     now_s = 0.0
 
@@ -26,7 +26,7 @@ def _passed(limit: RepeatLimit, method: str, event: str) -> structlog.typing.Eve
 
 
 def test_warnings_of_a_kind_are_bounded_and_counted() -> None:
-    """Others are told beside them, and the first of the next period says how many were left out."""
+    """Other kinds still pass, and the first line of the next period says how many were left out."""
     clock = Clock()
     limit = RepeatLimit(clock)
     told = [_passed(limit, "warning", "command.unsent") for _ in range(LINES_MAX + 50)]
@@ -38,14 +38,14 @@ def test_warnings_of_a_kind_are_bounded_and_counted() -> None:
 
 
 def test_answers_are_never_left_out() -> None:
-    """Each command's is told at info, however many there are."""
+    """Every answer to a command is logged at info, however many there are."""
     limit = RepeatLimit(Clock())
     assert all(_passed(limit, "info", "command.accepted") for _ in range(LINES_MAX * 3))
 
 
 @pytest.mark.parametrize("template", ["socket.accept() out of system resource", "node %s is away"])
 def test_lines_of_libraries_are_bounded(template: str) -> None:
-    """By their template, whatever they are filled with; a kind of their own each cannot fill the memory."""
+    """The template is the kind of a line, and many kinds do not fill the memory."""
     clock = Clock()
     limit = RepeatLimit(clock)
 

@@ -1,4 +1,4 @@
-"""Which answers count: records that an owner would write, written by hand, void ones among them."""
+"""Which answers count: the tests write the records of owners by hand, void ones too."""
 
 import asyncio
 import uuid
@@ -18,8 +18,8 @@ from bridge.contract.topics import Stream, topic_name
 CALLER = (Stream.COMMANDS, Stream.RESULTS, Stream.DEAD_LETTERS)
 
 
-class Account:
-    """An account whose owners are played by the test."""
+class PlayedAccount:
+    """An account whose owners the test plays."""
 
     def __init__(self, bootstrap: str, producer: AIOKafkaProducer) -> None:
         self.bootstrap = bootstrap
@@ -60,10 +60,10 @@ class Account:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def account(bootstrap: str) -> AsyncIterator[Account]:
+async def account(bootstrap: str) -> AsyncIterator[PlayedAccount]:
     """Return an account with its topics."""
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all") as producer:
-        made = Account(bootstrap, producer)
+        made = PlayedAccount(bootstrap, producer)
         await made.make_topics(*CALLER)
         yield made
 
@@ -78,8 +78,8 @@ async def submit(client: Client) -> CommandHandle:
     return await client.submit(order().command)
 
 
-async def test_a_void_answer_is_passed_over(account: Account) -> None:
-    """After a takeover, what the owner before it still writes counts for nothing; the new owner's word does."""
+async def test_a_void_answer_is_passed_over(account: PlayedAccount) -> None:
+    """After a takeover the answers of the former owner are ignored; those of the new owner count."""
     async with account.client() as client:
         await account.takes_over(1)
         one = await submit(client)
@@ -90,8 +90,8 @@ async def test_a_void_answer_is_passed_over(account: Account) -> None:
 
 
 @pytest.mark.parametrize("flushed", [0, 1, 2500])
-async def test_a_client_that_began_after_the_takeover_knows_its_epoch(account: Account, flushed: int) -> None:
-    """Begun between takeover and void record, even when the last records before it are void themselves."""
+async def test_a_client_that_started_after_the_takeover_knows_its_epoch(account: PlayedAccount, flushed: int) -> None:
+    """The client starts after the takeover, and the last records before its start may be void themselves."""
     await account.takes_over(2)
     await account.takes_over(3)
     await asyncio.gather(*(account.says(2, order(), Outcome.ACCEPTED, "void", offset=0) for _ in range(flushed)))
@@ -102,8 +102,8 @@ async def test_a_client_that_began_after_the_takeover_knows_its_epoch(account: A
         assert (await one.result()).order_id == "true"
 
 
-async def test_repeats_and_strangers_do_no_harm(account: Account) -> None:
-    """Answers to others, to another offset, twice the same, a value without headers: each gets its own answer once."""
+async def test_repeats_and_answers_to_others_are_ignored(account: PlayedAccount) -> None:
+    """Among answers to others, to another offset, and repeats, each command gets its own answer once."""
     async with account.client() as client:
         one, other = await submit(client), await submit(client)
         await account.says(1, order(), Outcome.ACCEPTED, "stranger", offset=one.offset)
@@ -117,7 +117,7 @@ async def test_repeats_and_strangers_do_no_harm(account: Account) -> None:
 
 
 async def test_an_answer_may_come_before_the_offset_is_known() -> None:
-    """What is heard before the broker's acknowledgement is kept, and matched when that has come."""
+    """Answers that come before the broker's acknowledgement are kept, and matched when the offset is known."""
     one = order()
     result = Result(one.command_id, 7, Outcome.ACCEPTED, answered_at=0)
     one.on_answer(6, Result(one.command_id, 6, Outcome.DENIED, answered_at=0), {})
@@ -128,8 +128,8 @@ async def test_an_answer_may_come_before_the_offset_is_known() -> None:
     assert one.headers == {"traceparent": b"t"}
 
 
-async def test_an_answer_that_cannot_be_read_is_not_waited_for(account: Account) -> None:
-    """A result in a form that this client does not know ends the wait with an error that says so."""
+async def test_an_answer_that_cannot_be_read_is_not_waited_for(account: PlayedAccount) -> None:
+    """A result that this client cannot decode ends the wait with an error that says so."""
     async with account.client() as client:
         one = await submit(client)
         await account.write(1, one.command_id.encode(), b'{"outcome":"maybe"}', names.EVENT_TYPES[Stream.RESULTS])
@@ -139,8 +139,8 @@ async def test_an_answer_that_cannot_be_read_is_not_waited_for(account: Account)
             _ = [result async for result in one]
 
 
-async def test_closing_ends_every_wait(account: Account) -> None:
-    """Whoever waits when the client closes is told that there is no last word; nothing of the client stays behind."""
+async def test_closing_ends_every_wait(account: PlayedAccount) -> None:
+    """When the client closes, every wait ends with NotAnswered, and no task of the client is left."""
     before = asyncio.all_tasks()
     async with account.client() as client:
         waits = [asyncio.create_task((await submit(client)).result()) for _ in range(3)]
@@ -156,8 +156,8 @@ async def test_closing_ends_every_wait(account: Account) -> None:
     assert asyncio.all_tasks() <= before
 
 
-async def test_submits_stay_in_the_order_of_the_calls(account: Account) -> None:
-    """Offsets follow the calls even when one batch cannot hold them; the order's name is known before any answer."""
+async def test_submits_stay_in_the_order_of_the_calls(account: PlayedAccount) -> None:
+    """Offsets follow the calls even when one batch cannot hold them; the clientOrderId is known before any answer."""
     commands = [order().command for _ in range(1000)]
     bulk = [("note", b"x" * 12_000)]
     async with account.client() as client:
@@ -170,8 +170,8 @@ async def test_submits_stay_in_the_order_of_the_calls(account: Account) -> None:
     assert [one.client_order_id for one in submitted] == [command.command_id for command in commands]
 
 
-async def test_a_submit_that_is_cancelled_stops_no_other(account: Account) -> None:
-    """A caller that gives up while its command is being appended leaves the order and the answers of others alone."""
+async def test_a_submit_that_is_cancelled_stops_no_other(account: PlayedAccount) -> None:
+    """A caller that is cancelled during its append changes neither the order nor the answers of other commands."""
     async with account.client() as client:
         tasks = [asyncio.create_task(submit(client)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -183,8 +183,8 @@ async def test_a_submit_that_is_cancelled_stops_no_other(account: Account) -> No
         assert tasks[1].cancelled()
 
 
-async def test_a_producer_that_failed_is_replaced(account: Account) -> None:
-    """A record that the broker refuses fails alone and says why; the next command goes through a new producer."""
+async def test_a_producer_that_failed_is_replaced(account: PlayedAccount) -> None:
+    """When the broker refuses a record, only that submit fails; the next command goes through a new producer."""
     account.prefix = f"t{uuid.uuid4().hex[:12]}"
     await account.make_topics(*CALLER, **{"max.message.bytes": "2000"})
     async with account.client() as client:
@@ -195,15 +195,15 @@ async def test_a_producer_that_failed_is_replaced(account: Account) -> None:
         assert (await one.result()).order_id == "own"
 
 
-async def test_a_client_that_was_not_opened_sends_nothing(account: Account) -> None:
-    """Without `async with` there is nothing to send through, and the error says so."""
+async def test_a_client_that_was_not_opened_sends_nothing(account: PlayedAccount) -> None:
+    """Without `async with` a submit raises an error that says so."""
     with pytest.raises(NotSent, match="async with"):
         await submit(account.client())
 
 
 @pytest.mark.parametrize("there", [(), (Stream.COMMANDS,)])
-async def test_topics_that_are_missing_are_named(account: Account, there: tuple[Stream, ...]) -> None:
-    """A client whose prefix is wrong fails at once, names the topic, and leaves nothing behind."""
+async def test_topics_that_are_missing_are_named(account: PlayedAccount, there: tuple[Stream, ...]) -> None:
+    """A client with a wrong prefix fails at once, names the topic, and leaves no task."""
     before = asyncio.all_tasks()
     account.prefix = f"t{uuid.uuid4().hex[:12]}"
     await account.make_topics(*there)

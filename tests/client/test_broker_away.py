@@ -1,4 +1,4 @@
-"""Brokers go away under the client: it says what is sure and what is not, and trades again when they are back."""
+"""Brokers go away: the client says what is certain and what is not, and trades again when they are back."""
 
 import asyncio
 
@@ -36,16 +36,16 @@ async def commands_on(bootstrap: str) -> list[bytes]:
         await consumer.stop()
 
 
-async def test_without_a_broker_the_client_does_not_begin() -> None:
-    """No broker at the address: an error at once that says so, and nothing left behind."""
+async def test_without_a_broker_the_client_does_not_start() -> None:
+    """Without a broker at the address the start raises an error at once and leaves no task."""
     before = asyncio.all_tasks()
     with pytest.raises(Unreachable, match="cannot be written to"):
         await Client("127.0.0.1:1").__aenter__()
     assert asyncio.all_tasks() <= before
 
 
-async def test_what_is_surely_not_sent_and_what_may_be(own_broker: Broker) -> None:
-    """A frozen broker confirms nothing, a dead one takes nothing; back again, it has each command once at most."""
+async def test_not_sent_and_not_answered_are_told_apart(own_broker: Broker) -> None:
+    """A frozen broker confirms nothing, a dead one accepts nothing; later each command is there at most once."""
     await make_topics(own_broker.bootstrap_servers)
     before = asyncio.all_tasks()
     async with Client(own_broker.bootstrap_servers, append_timeout_s=2) as client:
@@ -69,8 +69,8 @@ async def test_what_is_surely_not_sent_and_what_may_be(own_broker: Broker) -> No
     assert asyncio.all_tasks() <= before
 
 
-async def test_a_close_does_not_wait_for_a_broker_that_is_gone(own_broker: Broker) -> None:
-    """With the broker gone the client still closes within seconds; what it was about to send is surely not sent."""
+async def test_a_close_does_not_wait_for_a_dead_broker(own_broker: Broker) -> None:
+    """With a dead broker the client closes within seconds; what it was about to send is certainly not sent."""
     await make_topics(own_broker.bootstrap_servers)
     before = asyncio.all_tasks()
     async with asyncio.timeout(30):
@@ -89,8 +89,8 @@ async def test_a_close_does_not_wait_for_a_broker_that_is_gone(own_broker: Broke
     assert asyncio.all_tasks() <= before
 
 
-async def test_a_place_that_the_network_delivers_late_is_no_command_any_more(own_broker: Broker) -> None:
-    """A place that nobody confirmed arrives behind the cancel_orders that was to make sure: the broker refuses it."""
+async def test_the_broker_refuses_a_place_that_the_network_delivers_late(own_broker: Broker) -> None:
+    """An unconfirmed place arrives behind the cancel_orders that the caller sent to be safe: the broker refuses it."""
     await make_topics(own_broker.bootstrap_servers)
     async with KafkaProxy(own_broker.bootstrap_servers) as proxy, Client(proxy.bootstrap, append_timeout_s=1) as client:
         proxy.hold_next(lambda kind, _: kind == PRODUCE)

@@ -1,4 +1,4 @@
-"""All brokers come back under other addresses behind the same bootstrap name: the client goes on."""
+"""The client continues when all brokers come back under other addresses behind the same bootstrap name."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from tests.support.rig import Rig
 
 
 async def test_answers_are_read_again_when_all_brokers_have_moved(rig: Rig) -> None:
-    """What the brokers confirm is answered, before they move and afterwards."""
+    """Every confirmed command gets its answer, before the brokers move and afterwards."""
     async with MovingCluster(rig.bootstrap) as cluster, rig.daemon():
         session = await rig.topic(Stream.SESSION)
         await session.until(lambda values: any(v["type"] == "recovery.complete" for v in values))

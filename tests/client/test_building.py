@@ -1,4 +1,4 @@
-"""Commands are built from exact Python values, in the contract's own types, and refused before anything is sent."""
+"""Commands are built from exact Python values in the contract's types; bad ones are refused before anything is sent."""
 
 import time
 from collections.abc import Callable
@@ -56,8 +56,8 @@ def test_exact_numbers_become_decimal_strings(given: Decimal | str | int, writte
         ({"valid_for_s": -1e10}, "validUntil"),
     ],
 )
-def test_what_is_no_command_is_refused_by_name(changes: dict[str, Any], text: str) -> None:
-    """A float, a number that is none, a field or value outside the contract: an error that names it."""
+def test_a_bad_command_is_refused_with_the_name_of_the_field(changes: dict[str, Any], text: str) -> None:
+    """A float, an invalid number, or a field or value outside the contract raises an error that names it."""
     with pytest.raises(BadCommand) as refused:
         place_order(**{**LIMIT, **changes})
     assert text in str(refused.value)
@@ -67,14 +67,14 @@ def test_what_is_no_command_is_refused_by_name(changes: dict[str, Any], text: st
 @pytest.mark.parametrize(
     "command_id", ["6f1c1d9e-58f3-4f0a-9a3c-000000000001", "01JD2Z8Q4H7V5N3M9K6T1R8W0X", "a_b", "x" * 64]
 )
-def test_an_order_is_named_as_the_bridge_would_name_it(command_id: str) -> None:
-    """Without a clientOrderId the order has, and says, the name that the bridge derives from the commandId."""
+def test_the_client_derives_the_same_client_order_id_as_the_bridge(command_id: str) -> None:
+    """Without a clientOrderId the order has the one that the bridge derives from the commandId."""
     command = place_order(**LIMIT, command_id=command_id)
     assert command.args.client_order_id == derive_client_order_id(command_id)
 
 
-def test_a_made_up_command_id_is_the_orders_name_too() -> None:
-    """A place without ids gets one fresh name for both."""
+def test_a_fresh_command_id_is_the_client_order_id_too() -> None:
+    """A place without ids gets one fresh id for both."""
     one, other = place_order(**LIMIT), place_order(**LIMIT)
     assert one.command_id == one.args.client_order_id
     assert one.command_id != other.command_id
@@ -91,7 +91,7 @@ def test_a_made_up_command_id_is_the_orders_name_too() -> None:
     ],
 )
 def test_every_command_says_until_when_it_may_be_sent(build: Callable[[], Command], valid_s: int) -> None:
-    """The validity counts from the moment the command is built: submitted again much later, it expires."""
+    """The validity counts from the time of the build: a command that is submitted again much later expires."""
     earliest = int(time.time() * 1000)
     command = build()
     latest = int(time.time() * 1000)
@@ -99,7 +99,7 @@ def test_every_command_says_until_when_it_may_be_sent(build: Callable[[], Comman
 
 
 def test_the_rest_of_the_fields() -> None:
-    """Names go out in the venue's spelling, flags as text, and what was not given, or is None, not at all."""
+    """Fields have the venue's names, flags are text, and fields without a value or with None are left out."""
     command = place_order(
         **LIMIT,
         reduce_only=True,

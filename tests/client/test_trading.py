@@ -34,7 +34,7 @@ def placed(rig: Rig) -> int:
     return len(rig.venue.ledger.received("place_order", rig.venue.keys["main"].portfolio_id))
 
 
-async def test_all_four_calls_return_the_venues_word(client: Client, rig: Rig) -> None:
+async def test_all_four_calls_return_the_venues_answer(client: Client, rig: Rig) -> None:
     """place, replace, cancel and cancel_all return accepted results, and nothing is left open."""
     order = await client.place(**RESTING)
     assert order.outcome is Outcome.ACCEPTED
@@ -46,8 +46,8 @@ async def test_all_four_calls_return_the_venues_word(client: Client, rig: Rig) -
     assert rig.venue.portfolio().open_orders == {}
 
 
-async def test_a_no_is_an_answer_too(client: Client) -> None:
-    """What the bridge denies or the venue rejects is returned with its reason or code, not raised."""
+async def test_a_refusal_is_returned_and_not_raised(client: Client) -> None:
+    """A denied or rejected command returns a result with its reason or code."""
     priceless = await client.place(**{**RESTING, "limit_price": None})
     expired = await client.place(**RESTING, valid_for_s=-5)
     huge = await client.place(**{**RESTING, "order_qty": 9_999_999})
@@ -58,7 +58,7 @@ async def test_a_no_is_an_answer_too(client: Client) -> None:
 
 
 async def test_500_places_at_once_each_get_their_own_answer(client: Client, rig: Rig) -> None:
-    """Every one of 500 concurrent places is answered under its own name, and the venue has it once."""
+    """Each of 500 concurrent places gets the answer to its own commandId, and the venue has it once."""
     names = [f"quote{number}" for number in range(500)]
     results = await asyncio.gather(*(client.place(**RESTING, client_order_id=name, valid_for_s=60) for name in names))
     assert [result.client_order_id for result in results] == names
@@ -67,8 +67,8 @@ async def test_500_places_at_once_each_get_their_own_answer(client: Client, rig:
 
 
 @pytest.mark.parametrize("client", [{"timing": {"ack_timeout_s": 0.5}}], indirect=True)
-async def test_doubt_is_seen_on_the_way(client: Client, rig: Rig) -> None:
-    """An order whose answer does not come is `unknown` first; its last word follows under the same submit."""
+async def test_unknown_comes_before_the_terminal_result(client: Client, rig: Rig) -> None:
+    """An order without an answer is `unknown` first; the terminal result follows on the same handle."""
     rig.venue.faults.add(Fault(kind=FaultKind.MUTE_PUSH, channel="Orders", times=None))
     rig.venue.faults.add(Fault(kind=FaultKind.DELAY_ANSWER, action="place_order", delay_s=2))
     submitted = await client.submit(place_order(**RESTING))
@@ -78,7 +78,7 @@ async def test_doubt_is_seen_on_the_way(client: Client, rig: Rig) -> None:
 
 
 async def test_a_timeout_says_that_the_order_may_be_live(client: Client, rig: Rig) -> None:
-    """When the time runs out, the error carries the command on its way, which is awaited again and answered."""
+    """When the time runs out, the error has the command's handle, which can be awaited again."""
     held = rig.venue.faults.add(HELD)
     with pytest.raises(NotAnswered, match="may have been carried out, or may still be") as waiting:
         await client.place(**RESTING, timeout_s=1)
@@ -90,8 +90,8 @@ async def test_a_timeout_says_that_the_order_may_be_live(client: Client, rig: Ri
     assert (await submitted.result()).outcome is Outcome.ACCEPTED
 
 
-async def test_an_await_that_is_cancelled_loses_nobody_elses_answer(client: Client, rig: Rig) -> None:
-    """Of two who await the same command one gives up; the other, and the next command, are answered."""
+async def test_a_cancelled_wait_loses_no_other_answer(client: Client, rig: Rig) -> None:
+    """Two callers await the same command and one is cancelled; the other one and the next command get their answers."""
     held = rig.venue.faults.add(HELD)
     submitted = await client.submit(place_order(**RESTING))
     impatient, patient = asyncio.create_task(submitted.result()), asyncio.create_task(submitted.result())
@@ -104,7 +104,7 @@ async def test_an_await_that_is_cancelled_loses_nobody_elses_answer(client: Clie
 
 
 async def test_a_command_is_submitted_again_after_a_restart(client: Client, rig: Rig) -> None:
-    """The same command, kept as JSON, brings its first outcome in the next process too; the venue has one order."""
+    """The same command, stored as JSON, gets its first outcome in the next process too; the venue has one order."""
     command = place_order(**RESTING)
     kept = msgspec.json.encode(command)
     first = await (await client.submit(command)).result()
@@ -118,7 +118,7 @@ async def test_a_command_is_submitted_again_after_a_restart(client: Client, rig:
 
 
 async def test_a_command_id_of_another_command_is_refused(client: Client, rig: Rig) -> None:
-    """The second body under a commandId is a dead letter; it is not given the answer of the first, still on its way."""
+    """A second body under a commandId is a dead letter and does not get the answer to the first, which is in flight."""
     assert (await client.place(**RESTING)).outcome is Outcome.ACCEPTED
     held = rig.venue.faults.add(HELD)
     first = await client.submit(place_order(**RESTING, command_id="c-1"))
@@ -133,7 +133,7 @@ async def test_a_command_id_of_another_command_is_refused(client: Client, rig: R
 
 
 async def test_headers_come_back_on_the_result(client: Client) -> None:
-    """A trace and correlation ids of the caller are on its result's record, beside the bridge's own headers."""
+    """The caller's trace context and correlation ids are on the result's record, beside the bridge's headers."""
     sent = [
         ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         ("kafka_correlationId", b"\x00\x01"),
@@ -146,7 +146,7 @@ async def test_headers_come_back_on_the_result(client: Client) -> None:
 
 
 async def test_the_example_of_the_readme_runs(client: Client, rig: Rig) -> None:
-    """What the README shows of the client trades as it stands, but for the broker's address and the prefix."""
+    """The README's example of the client runs unchanged, except for the broker's address and the prefix."""
     section = README.read_text(encoding="utf-8").partition("### A client for Python")[2]
     shown = re.search(r"```python\n(.*?)```", section, re.DOTALL)
     assert shown is not None

@@ -1,4 +1,4 @@
-"""The AsyncAPI document: whole, true to the topics, and its examples are what it describes.
+"""The AsyncAPI document is complete and fits the topics, and its examples are valid.
 
 AsyncAPI's own parser reads it in `make validators`, which needs Node.
 """
@@ -37,12 +37,12 @@ def _references(part: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
 
 
 def _validate(schema: dict[str, Any], value: Any) -> None:  # noqa: ANN401 - any JSON
-    """Validate by the dialect of AsyncAPI, with the document around the schema, so that its references lead there."""
+    """Validate with the dialect of AsyncAPI, inside the document, so that references resolve."""
     Draft7Validator({**DOCUMENT, "allOf": [schema]}).validate(value)
 
 
-def test_every_reference_leads_somewhere() -> None:
-    """Within the document: nobody needs a second file."""
+def test_every_reference_resolves() -> None:
+    """References resolve within the document, without a second file."""
     references = list(_references(DOCUMENT))
     assert len(references) > 100
     for reference in references:
@@ -50,7 +50,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_no_reference_has_neighbours() -> None:
-    """In the dialect of AsyncAPI they would say nothing."""
+    """The dialect of AsyncAPI ignores keywords beside a reference."""
 
     def neighbours(part: Any) -> Iterator[Any]:  # noqa: ANN401 - any JSON
         for value in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
@@ -63,7 +63,7 @@ def test_no_reference_has_neighbours() -> None:
 
 @pytest.mark.parametrize("stream", Stream)
 def test_every_topic_is_a_channel(stream: Stream) -> None:
-    """With its one partition, its clean-up and its messages; a state that may end has the tombstone."""
+    """A channel has one partition, its clean-up policy and its messages; states that may end have the tombstone."""
     channel = DOCUMENT["channels"][stream.value]
     assert channel["address"] == f"{{prefix}}.{{account}}.{stream.value}"
     assert channel["bindings"]["kafka"]["partitions"] == 1
@@ -73,7 +73,7 @@ def test_every_topic_is_a_channel(stream: Stream) -> None:
 
 
 def test_commands_are_received_and_answered() -> None:
-    """Each of the four, on `results`, by the commandId; everything else the bridge sends."""
+    """The four commands are answered on `results` by commandId; the bridge sends everything else."""
     receive = DOCUMENT["operations"]["receive-commands"]
     assert receive["action"] == "receive"
     assert len(receive["messages"]) == 4
@@ -86,19 +86,19 @@ def test_commands_are_received_and_answered() -> None:
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
 def test_every_schema_is_one_of_the_dialect(name: str) -> None:
-    """JSON Schema Draft 7, which AsyncAPI's own contains."""
+    """Each schema is valid in JSON Schema Draft 7, which the dialect of AsyncAPI contains."""
     Draft7Validator.check_schema(DOCUMENT["components"]["schemas"][name])
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=[example["name"] for _, example in EXAMPLES])
-def test_every_example_is_what_its_message_describes(name: str, example: dict[str, Any]) -> None:
-    """Payload and headers."""
+def test_every_example_is_valid(name: str, example: dict[str, Any]) -> None:
+    """Payload and headers are valid against the message."""
     _validate(MESSAGES[name]["payload"], example["payload"])
     _validate(MESSAGES[name]["headers"], example["headers"])
 
 
-def test_what_a_message_excludes_is_refused() -> None:
-    """The check can fail: another type of event, another command, a field too many."""
+def test_invalid_records_are_refused() -> None:
+    """The check can fail: another type of event, another command, an extra field."""
     (order, *_) = MESSAGES["order"]["examples"]
     (place,) = MESSAGES["place-order"]["examples"]
     wrong = [
@@ -114,5 +114,5 @@ def test_what_a_message_excludes_is_refused() -> None:
 
 
 def test_every_message_has_an_example() -> None:
-    """Nobody has to guess what one looks like."""
+    """Every message of the document has one or more examples."""
     assert [name for name, message in MESSAGES.items() if not message["examples"]] == []

@@ -1,4 +1,4 @@
-"""Commands in both directions: what the published schemas refuse the bridge denies, and what they take it takes."""
+"""The published schemas and the bridge accept and refuse the same commands."""
 
 import json
 import string
@@ -16,18 +16,18 @@ from tests.support.published import is_valid
 
 ACTIONS = (PLACE, REPLACE, CANCEL, CANCEL_ALL)
 SPOT_PERP = "BINANCE_SPOT_PERP_USDT"
-"""A spot symbol of a coin that is called PERP."""
+"""A spot symbol whose coin is called PERP."""
 
 
 def _says(body: Any) -> InvalidCommand | None:  # noqa: ANN401 - any JSON
-    """Ask the bridge what is wrong with a body."""
+    """Return the bridge's error for a body; None if it accepts the body."""
     record = CommandRecord(0, START.wall_ms, None, json.dumps(body).encode(), ())
     said = parse_command(record, START, LIMITS, TIMING)
     return said if isinstance(said, InvalidCommand) else None
 
 
 def _is_of_the_contract(body: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Ask the published schema of its action."""
+    """Return whether the published schema of the body's action accepts it."""
     action = body.get("action") if isinstance(body, dict) else None
     return action in ACTIONS and is_valid(str(action).replace("_", "-"), body)
 
@@ -38,7 +38,7 @@ def _market(side: str = "BUY", sym: str = "BINANCE_SPOT_BTC_USDT", **args: str) 
 
 
 def _buys_spot(body: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Tell whether it is a MARKET BUY of a SPOT symbol by quantity."""
+    """Return whether a body is a MARKET BUY of a SPOT symbol by quantity."""
     args = body.get("args") if isinstance(body, dict) else None
     if not isinstance(args, dict) or "orderQty" not in args:
         return False
@@ -80,7 +80,7 @@ def test_a_market_buy_of_spot_goes_by_its_amount(sym: str) -> None:
     ],
 )
 def test_commands_of_the_contract_are_taken(body: dict[str, Any]) -> None:
-    """What the schema lets through the bridge takes, too."""
+    """The bridge accepts what the schema accepts."""
     assert _is_of_the_contract(body)
     assert _says(body) is None
 
@@ -121,7 +121,7 @@ def test_commands_of_the_contract_are_taken(body: dict[str, Any]) -> None:
     ],
 )
 def test_what_is_no_command_is_denied(body: Any) -> None:  # noqa: ANN401 - any JSON
-    """What the schema refuses the bridge refuses: with a result under its id, or as a dead letter."""
+    """The bridge refuses what the schema refuses, with a result or as a dead letter."""
     assert not _is_of_the_contract(body)
     assert _says(body) is not None
 
@@ -150,7 +150,7 @@ _BODIES = (
 
 @st.composite
 def _bodies(draw: st.DrawFn) -> Any:  # noqa: ANN401 - any JSON
-    """Take a command and change some of it: most are nearly right, which is where two judges could differ."""
+    """Take a command and change a part of it: schema and bridge could differ on commands that are nearly valid."""
     body: dict[str, Any] = json.loads(json.dumps(draw(st.sampled_from(_BODIES))))
     for name in draw(st.lists(st.sampled_from([*_NAMES, *_MORE, *body["args"]]), max_size=3)):
         body["args"][name] = draw(st.one_of(_WORDS, _WORDS, _ODD))
@@ -165,7 +165,7 @@ def _bodies(draw: st.DrawFn) -> Any:  # noqa: ANN401 - any JSON
 @settings(max_examples=300)
 @given(_bodies())
 def test_bridge_and_schema_agree(body: Any) -> None:  # noqa: ANN401 - any JSON
-    """Neither takes what the other refuses, whatever a caller writes.
+    """Neither accepts what the other refuses.
 
     But for what JSON Schema cannot tell apart: `NaN`, which is no JSON at all, and an integer that is written `5.0`;
     and for what callers of the released one could write, though the venue never took it.

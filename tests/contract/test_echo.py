@@ -1,4 +1,4 @@
-"""What a command's answers carry back of its headers: everything that it can use, and nothing that does harm."""
+"""Which headers of a command its answers carry back."""
 
 import unicodedata
 
@@ -30,7 +30,7 @@ _readable = st.tuples(st.sampled_from(EXTENSIONS), _content) | st.tuples(st.samp
 
 
 def _answer(echoed: Headers) -> list[tuple[str, bytes]]:
-    """Return the headers of a result that carries these."""
+    """Return the headers of a result that carries these headers back."""
     own = build_event_headers(
         event_id="result:c",
         event_source=format_source("test", "main"),
@@ -44,8 +44,8 @@ def _answer(echoed: Headers) -> list[tuple[str, bytes]]:
 
 
 @given(st.lists(_readable))
-def test_an_answer_stays_an_event_whatever_the_command_brought(asked: list[tuple[str, bytes]]) -> None:
-    """Every CloudEvents header that is carried back is an attribute of text that the SDK reads as it was written."""
+def test_an_answer_is_a_cloud_event_with_any_headers_of_the_command(asked: list[tuple[str, bytes]]) -> None:
+    """The SDK reads every CloudEvents header that is carried back as a text attribute with the original value."""
     echoed = select_correlation_headers(asked)
     headers = dict(_answer(echoed))
     event = from_binary_event(KafkaMessage(headers=headers, key=b"c", value=b"{}"), JSONFormat())
@@ -58,8 +58,8 @@ def test_an_answer_stays_an_event_whatever_the_command_brought(asked: list[tuple
 
 
 @given(st.lists(st.tuples(st.sampled_from([*sorted(CORRELATION_HEADERS), "private"]), _content)))
-def test_the_first_of_a_name_that_can_go_back_does(asked: list[tuple[str, bytes]]) -> None:
-    """Each name once, in no other than the bytes that came; nothing is added, and nothing else is carried back."""
+def test_the_first_valid_header_of_each_name_is_carried_back(asked: list[tuple[str, bytes]]) -> None:
+    """Each name comes back once with the original bytes; nothing is added, and nothing else is carried back."""
     echoed = select_correlation_headers(asked)
     assert len(dict(echoed)) == len(echoed)
     assert set(echoed) <= set(asked)
@@ -69,8 +69,8 @@ def test_the_first_of_a_name_that_can_go_back_does(asked: list[tuple[str, bytes]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"a\nb", b"\x00", b"\x7f", "\x85", "\ufffe", "\ufdd0", "\U0010ffff"])
-def test_no_attribute_is_made_of_what_is_none(content: bytes | str) -> None:
-    """Control characters and what is no character are left out of CloudEvents headers; bare ones are only bytes."""
+def test_invalid_text_becomes_no_attribute(content: bytes | str) -> None:
+    """CloudEvents headers with control characters or noncharacters are left out; plain headers are only bytes."""
     raw = content.encode() if isinstance(content, str) else content
     assert select_correlation_headers([("ce_traceparent", raw)]) == []
     assert select_correlation_headers([("kafka_correlationId", raw)]) == ([("kafka_correlationId", raw)] if raw else [])
@@ -78,13 +78,13 @@ def test_no_attribute_is_made_of_what_is_none(content: bytes | str) -> None:
 
 @pytest.mark.parametrize("name", sorted(CORRELATION_HEADERS))
 def test_a_header_may_be_a_kibibyte_long(name: str) -> None:
-    """One byte more is not carried back."""
+    """A header that is one byte longer is not carried back."""
     assert select_correlation_headers([(name, b"x" * HEADER_BYTES_MAX)]) == [(name, b"x" * HEADER_BYTES_MAX)]
     assert select_correlation_headers([(name, b"x" * (HEADER_BYTES_MAX + 1))]) == []
 
 
-def test_trace_context_comes_back_the_way_it_came() -> None:
-    """As bare headers, as the CloudEvents extension, or both."""
+def test_trace_context_comes_back_under_the_same_names() -> None:
+    """Trace context comes back as plain headers, as CloudEvents attributes, or both."""
     bare = [("traceparent", TRACE), ("tracestate", b"desk=7")]
     extension = [(f"ce_{name}", content) for name, content in bare]
     for asked in (bare, extension, [*bare, *extension]):

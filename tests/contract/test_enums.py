@@ -1,4 +1,4 @@
-"""Enumerations of the contract: values with meanings, and some of them open to what is to come."""
+"""Enumerations of the contract have meanings, and some accept values of later versions."""
 
 import msgspec
 import pytest
@@ -7,15 +7,15 @@ from bridge.contract.results import Outcome, Reason, Result
 from bridge.contract.session import Cause, GapOpened
 
 
-def test_a_word_is_its_value_and_has_a_meaning() -> None:
-    """On the wire it is the value alone."""
+def test_a_member_is_its_value_and_has_a_meaning() -> None:
+    """In JSON a member is its value only."""
     assert Outcome("accepted") is Outcome.ACCEPTED
     assert msgspec.json.encode(Outcome.ACCEPTED) == b'"accepted"'
-    assert Outcome.EXPIRED.__doc__ == "Its validity passed; it was not sent."
+    assert Outcome.EXPIRED.__doc__ == "The validity of the command passed; the bridge did not send it."
 
 
-def test_a_reader_of_today_survives_the_words_of_tomorrow() -> None:
-    """A reason or a cause that is not known yet is read for what it is, and written again unchanged."""
+def test_an_extensible_enumeration_accepts_unknown_values() -> None:
+    """An unknown reason or cause is read, and written again unchanged."""
     text = b'{"commandId":"c","commandOffset":1,"outcome":"denied","answeredAt":1,"reason":"too_early"}'
     result = msgspec.json.decode(text, type=Result)
     assert result.reason == "too_early"
@@ -26,14 +26,14 @@ def test_a_reader_of_today_survives_the_words_of_tomorrow() -> None:
 
 
 @pytest.mark.parametrize("value", [b'"perhaps"', b"5", b"null"])
-def test_a_closed_enumeration_takes_nothing_else(value: bytes) -> None:
-    """What an outcome means decides about money: one that is not known must not pass."""
+def test_a_closed_enumeration_refuses_unknown_values(value: bytes) -> None:
+    """The outcome decides about money, so an unknown one must not pass."""
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(value, type=Outcome)
 
 
-def test_an_open_enumeration_takes_text_alone() -> None:
-    """A number is no word."""
+def test_an_extensible_enumeration_refuses_numbers() -> None:
+    """Only text is accepted."""
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(b"5", type=Reason)
     with pytest.raises(ValueError, match="5"):

@@ -1,4 +1,4 @@
-"""CloudEvents in binary mode, as their own SDK reads them."""
+"""The official SDK reads the headers as CloudEvents in binary mode."""
 
 import json
 from datetime import UTC, datetime
@@ -47,7 +47,7 @@ def _read(headers: list[tuple[str, bytes]], value: bytes = b'{"orderId":"1"}') -
 
 
 def test_the_sdk_reads_an_event() -> None:
-    """Every attribute comes back with its meaning, and the data is the venue's."""
+    """The SDK returns every attribute, and the venue's data unchanged."""
     event = _read(_headers())
     assert event.get_id() == "order:1"
     assert event.get_source() == "/ltp/prod/main"
@@ -63,18 +63,18 @@ def test_the_sdk_reads_an_event() -> None:
 
 
 def test_a_recovered_row_says_so() -> None:
-    """It came from REST."""
+    """A record from REST has the header `ce_recovered`."""
     assert _read(_headers(recovered=True)).get_extension("recovered") == "true"
 
 
-def test_an_event_without_identity_is_named_by_its_publication() -> None:
-    """Type, epoch and sequence: no other record of the account has them."""
+def test_an_event_without_identity_gets_an_id_from_its_position() -> None:
+    """No other record of the account has the same type, epoch and sequence."""
     assert _read(_headers(None)).get_id() == "ltp.order.v1:7:42"
 
 
 @pytest.mark.parametrize("subject", [b"", b"\xff", b"a\nb", b"k" * 1025])
-def test_a_subject_that_cannot_be_one_is_left_out(subject: bytes) -> None:
-    """A dead letter's key may be empty, no text, or so long that it could not stand in the record twice."""
+def test_an_invalid_subject_is_left_out(subject: bytes) -> None:
+    """A dead letter's key may be empty, not text, or too long to be in the record twice."""
     event = _read(_headers(subject=subject, is_json=False), b"\x00")
     assert event.get_subject() is None
     assert event.get_datacontenttype() == "application/octet-stream"
@@ -82,7 +82,7 @@ def test_a_subject_that_cannot_be_one_is_left_out(subject: bytes) -> None:
 
 @given(st.integers(0, 253_402_300_799_999))
 def test_times_are_written_to_the_millisecond(unix_ms: int) -> None:
-    """No rounding, up to the last moment of the year 9999."""
+    """Times are not rounded, up to the last millisecond of the year 9999."""
     text = format_rfc3339(unix_ms).decode()
     assert text.endswith("Z")
     moment = datetime.fromisoformat(text)
@@ -91,13 +91,13 @@ def test_times_are_written_to_the_millisecond(unix_ms: int) -> None:
 
 
 def test_sequences_sort_as_text() -> None:
-    """As the sequence extension wants it."""
+    """The sequence extension requires it."""
     sequences = [dict(_headers())["ce_sequence"], str(10**19).zfill(SEQUENCE_DIGITS).encode()]
     assert sequences == sorted(sequences)
 
 
 def test_every_stream_that_the_bridge_writes_has_its_type() -> None:
-    """Commands are the callers' own; every other stream's type has a version, and none is shared."""
+    """Every stream but `commands` has a type of its own, with a version."""
     assert set(EVENT_TYPES) == set(Stream) - {Stream.COMMANDS}
     assert len(set(EVENT_TYPES.values())) == len(EVENT_TYPES)
     assert all(kind.startswith(b"ltp.") and kind.endswith(b".v1") for kind in EVENT_TYPES.values())
@@ -117,8 +117,8 @@ def _published(record: OutgoingRecord) -> BaseCloudEvent:
     return _read([*own, *record.headers], record.value or b"")
 
 
-def test_what_an_account_says_is_events() -> None:
-    """Results carry back what their command brought; dead letters and session events are events, too."""
+def test_all_records_of_an_account_are_events() -> None:
+    """Results, which carry headers of their command back, dead letters and session events are CloudEvents."""
     one = OneAccount()
     echo = [(name, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") for name in sorted(CORRELATION_HEADERS)]
     one.offer(place("p"), headers=[*echo, ("private", b"x")])

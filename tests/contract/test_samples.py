@@ -1,4 +1,4 @@
-"""The golden samples: valid, complete, and what the bridge itself would write and take."""
+"""The golden samples are valid and complete, and the bridge writes and accepts the same records."""
 
 import base64
 import json
@@ -41,14 +41,14 @@ def _bytes(sample: dict[str, Any]) -> bytes | None:
 
 
 def _headers(record: OutgoingRecord, sample: dict[str, Any]) -> dict[str, str]:
-    """Write the headers of a record as the publisher does, at the sample's place on its topic."""
+    """Return the headers of a record as the publisher writes them, with the sample's sequence."""
     sequence = int(sample["headers"]["ce_sequence"])
     numbered = SequencedRecord(record, epoch=EPOCH, sequence=sequence, queued_at_s=0.0)
     return {name: content.decode() for name, content in numbered.headers(format_source("production", "main"))}
 
 
 def test_every_message_has_a_sample() -> None:
-    """Those of the contract, the tombstone, every session event and every outcome."""
+    """There is a sample of every message, the tombstone, every session event and every outcome."""
     assert {message.name for message in MESSAGES} | {"tombstone"} == {message_of(name) for name in SAMPLES}
     types = {sample["value"]["type"] for name, sample in SAMPLES.items() if message_of(name) == "session"}
     assert types == {kind.__struct_config__.tag for kind in SessionEvent.__args__}
@@ -58,7 +58,7 @@ def test_every_message_has_a_sample() -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_sample_is_valid(name: str) -> None:
-    """Its value against the schema of its message, its headers against that of its headers."""
+    """A sample's value and headers are valid against their schemas."""
     sample, message = SAMPLES[name], message_of(name)
     if message != "tombstone":
         validator(message).validate(sample.get("value"))
@@ -68,7 +68,7 @@ def test_every_sample_is_valid(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(SAMPLES.keys() - set(COMMANDS)))
 def test_the_official_sdk_reads_every_sample(name: str) -> None:
-    """As a CloudEvent in binary mode."""
+    """Every sample of the bridge is a CloudEvent in binary mode."""
     sample = SAMPLES[name]
     headers = {header: content.encode() for header, content in sample["headers"].items()}
     record = KafkaMessage(headers=headers, key=sample["key"].encode(), value=_bytes(sample) or b"")
@@ -79,7 +79,7 @@ def test_the_official_sdk_reads_every_sample(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if message_of(name) in CHANNELS])
 def test_the_bridge_writes_a_push_as_its_sample_says(name: str) -> None:
-    """Key, headers and value, from the venue's bytes."""
+    """From the venue's bytes the bridge makes the key, headers and value of the sample."""
     sample, one = SAMPLES[name], OneAccount()
     one.drain()
     value = _bytes(sample) or b""
@@ -92,7 +92,7 @@ def test_the_bridge_writes_a_push_as_its_sample_says(name: str) -> None:
 
 
 def test_the_bridge_writes_an_unknown_channel_as_its_sample_says() -> None:
-    """The whole frame, by the channel's name."""
+    """The value is the whole frame, and the key is the channel's name."""
     sample, one = SAMPLES["unrecognized"], OneAccount()
     one.drain()
     frame = _bytes(sample) or b""
@@ -104,7 +104,7 @@ def test_the_bridge_writes_an_unknown_channel_as_its_sample_says() -> None:
 
 
 def test_the_bridge_writes_a_dead_letter_as_its_sample_says() -> None:
-    """What is wrong, and where the record stands, under the same headers."""
+    """The headers say what is wrong and where the record is, as in the sample."""
     sample = SAMPLES["dead-letter"]
     one = OneAccount(start=int(sample["headers"]["__connect.errors.offset"]))
     one.offer(_bytes(sample))
@@ -117,7 +117,7 @@ def test_the_bridge_writes_a_dead_letter_as_its_sample_says() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_bridge_takes_every_command_of_the_samples(name: str) -> None:
-    """As it stands; its traceparent goes with it."""
+    """The bridge accepts each sample unchanged, with its traceparent."""
     sample = SAMPLES[name]
     headers = [(header, content.encode()) for header, content in sample["headers"].items()]
     record = CommandRecord(65, 1_795_164_156_000, sample["key"].encode(), _bytes(sample), headers)
@@ -127,7 +127,7 @@ def test_the_bridge_takes_every_command_of_the_samples(name: str) -> None:
 
 
 def test_the_bridge_answers_as_the_samples_say() -> None:
-    """The accepted result is that of the placed order: key, headers, digest, names and fields."""
+    """The accepted result of the place has the sample's key, headers, digest, ids and fields."""
     command, sample = SAMPLES["place-order"], SAMPLES["result.accepted"]
     result = sample["value"]
     one = OneAccount(start=result["commandOffset"])
@@ -144,7 +144,7 @@ def test_the_bridge_answers_as_the_samples_say() -> None:
 
 @pytest.mark.parametrize("name", ["result.unknown", "takeover", "session.owner-acquired"])
 def test_the_bridge_names_its_own_records_as_the_samples_say(name: str) -> None:
-    """An answer in doubt, the beginning of a term, an event of the session: key and headers."""
+    """An `unknown` result, a takeover and a session event have the sample's key and headers."""
     sample, one = SAMPLES[name], OneAccount()
     one.drain()
     if name == "result.unknown":
@@ -162,7 +162,7 @@ def test_the_bridge_names_its_own_records_as_the_samples_say(name: str) -> None:
     assert _headers(said, sample) | {"ce_time": kept["ce_time"]} == kept
 
 
-def test_a_value_that_is_no_sample_is_refused() -> None:
+def test_an_incomplete_sample_is_refused() -> None:
     """The check can fail: each JSON sample without one of its required fields is not valid."""
     tried = 0
     for name, sample in SAMPLES.items():

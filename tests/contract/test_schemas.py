@@ -1,4 +1,4 @@
-"""The published schemas: written from the types, and true to what the bridge writes and takes."""
+"""The published schemas come from the types, and fit what the bridge writes and accepts."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bridge.contract.export.messages import MESSAGES
-from bridge.contract.export.write import contract, schemas, write
+from bridge.contract.export.write import build_contract, build_schemas, write_contract
 from bridge.contract.headers import CORRELATION_HEADERS
 from bridge.contract.results import Outcome, Reason
 from bridge.contract.session import Alarm, Cause, Lost
@@ -18,30 +18,30 @@ from tests.support.published import SCHEMAS, is_valid, parts
 
 
 def test_the_committed_contract_is_what_the_exporter_writes(tmp_path: Path) -> None:
-    """File by file and byte by byte; none is missing and none is left over. `make schemas` writes them anew."""
-    names = write(tmp_path)
+    """The committed files are equal byte for byte; none is missing or left over. `make schemas` writes them."""
+    names = write_contract(tmp_path)
     committed = {str(path.relative_to(SCHEMAS)) for path in SCHEMAS.rglob("*.json")}
     assert sorted(names) == sorted(committed)
     for name in names:
         assert (tmp_path / name).read_bytes() == (SCHEMAS / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("name", schemas())
-def test_every_schema_is_one(name: str) -> None:
-    """JSON Schema 2020-12."""
-    Draft202012Validator.check_schema(schemas()[name])
+@pytest.mark.parametrize("name", build_schemas())
+def test_every_schema_is_valid(name: str) -> None:
+    """Each schema is valid JSON Schema 2020-12."""
+    Draft202012Validator.check_schema(build_schemas()[name])
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.name)
 def test_every_schema_of_a_value_names_its_topic(message: Any) -> None:  # noqa: ANN401 - a Message
-    """Whoever opens the file knows where such records are."""
-    assert f"{{prefix}}.{{account}}.{message.stream.value}" in schemas()[message.name]["description"]
+    """The description says on which topic such records are."""
+    assert f"{{prefix}}.{{account}}.{message.stream.value}" in build_schemas()[message.name]["description"]
 
 
-@pytest.mark.parametrize("name", schemas())
+@pytest.mark.parametrize("name", build_schemas())
 def test_every_field_is_described(name: str) -> None:
-    """With words of its own, or those of the type that it refers to; but for the tag, which is a constant."""
-    schema = schemas()[name]
+    """Every field but the constant tag has a description, or refers to a type that has one."""
+    schema = build_schemas()[name]
     for definition in (schema, *schema.get("$defs", {}).values()):
         assert definition["description"], definition["title"]
         assert "\n    " not in definition["description"]
@@ -50,24 +50,24 @@ def test_every_field_is_described(name: str) -> None:
 
 
 def test_patterns_are_for_every_language() -> None:
-    """Go's and Rust's validators know no look-ahead; a `$` of Python's would let a last line feed through."""
-    texts = [part["pattern"] for part in parts(contract()) if isinstance(part.get("pattern"), str)]
+    """Validators in Go and Rust have no look-ahead, and `$` in Python would accept a last line feed."""
+    texts = [part["pattern"] for part in parts(build_contract()) if isinstance(part.get("pattern"), str)]
     assert texts
     assert not [text for text in texts if "(?" in text]
     assert not is_valid("place-order", place("c-1", orderQty="1\n"))
 
 
 @pytest.mark.parametrize("words", [Outcome, Reason, Cause, Alarm, Lost])
-def test_every_word_says_what_it_means(words: Any) -> None:  # noqa: ANN401 - an enumeration
-    """The schemas carry the meanings, value by value."""
-    descriptions = [str(part["description"]) for part in parts(contract()) if part.get("title") == words.__name__]
+def test_every_value_of_an_enumeration_is_described(words: Any) -> None:  # noqa: ANN401 - an enumeration
+    """The schemas have the meaning of each value."""
+    descriptions = [str(part["description"]) for part in parts(build_contract()) if part.get("title") == words.__name__]
     for word in words:
         assert word.__doc__
         assert any(f"- `{word.value}`: {word.__doc__}" in text for text in descriptions)
 
 
-def test_an_outcome_says_who_decided() -> None:
-    """Only `unknown` is not terminal; three are the bridge's own, and nothing was sent."""
+def test_outcomes_are_terminal_or_unsent() -> None:
+    """Only `unknown` is not terminal; for three outcomes the bridge sent nothing."""
     assert [outcome for outcome in Outcome if not outcome.terminal] == [Outcome.UNKNOWN]
     assert [outcome for outcome in Outcome if outcome.unsent] == [Outcome.DENIED, Outcome.EXPIRED, Outcome.SUPERSEDED]
 
@@ -87,8 +87,8 @@ def test_an_outcome_says_who_decided() -> None:
         ("session", {"type": "session.lost", "at": 1, "endpoint": "HA", "cause": "to_come", "detail": "", "new": 1}),
     ],
 )
-def test_records_may_bring_more_than_is_promised(name: str, value: dict[str, Any]) -> None:
-    """Fields, reasons, causes and events that are not known yet are valid, so that they break no reader."""
+def test_records_may_have_unknown_fields_and_values(name: str, value: dict[str, Any]) -> None:
+    """Unknown fields, reasons, causes and events are valid, so that later versions break no reader."""
     assert is_valid(name, value)
 
 
@@ -109,13 +109,13 @@ def test_records_may_bring_more_than_is_promised(name: str, value: dict[str, Any
         ("event-headers", {"ce_id": "1"}),
     ],
 )
-def test_what_the_contract_excludes_is_not_valid(name: str, value: dict[str, Any]) -> None:
-    """An outcome is one of those that are listed, what is promised is there, and nothing is null but the venue's."""
+def test_records_outside_the_contract_are_not_valid(name: str, value: dict[str, Any]) -> None:
+    """An unlisted outcome, a missing required field, or a null outside of the venue's data is not valid."""
     assert not is_valid(name, value)
 
 
 def test_a_result_of_the_bridge_is_valid() -> None:
-    """Not only in theory: what an account says is what the schema describes."""
+    """A result that an account publishes is valid against the schema."""
     one = OneAccount()
     one.offer(place("p"))
     one.offer(place("q", orderQty="-1"))
@@ -128,6 +128,6 @@ def test_a_result_of_the_bridge_is_valid() -> None:
 
 
 def test_every_header_that_comes_back_is_described() -> None:
-    """The schemas of the headers name what the bridge echoes."""
+    """The schemas of the headers have every header that the bridge carries back."""
     for name in ("command-headers", "result-headers"):
-        assert CORRELATION_HEADERS <= schemas()[name]["properties"].keys()
+        assert CORRELATION_HEADERS <= build_schemas()[name]["properties"].keys()

@@ -4,14 +4,14 @@ from bridge.contract.topics import CLEANUP_POLICY, STATE_STREAMS, Stream, group_
 
 
 def test_one_rule_names_every_topic() -> None:
-    """Prefix, account and stream, so that an account's topics can be granted by their prefix."""
+    """A topic's name is prefix, account and stream, so that a grant by prefix covers an account."""
     assert topic_name("ltp", "main", Stream.MARGIN_CALLS) == "ltp.main.margin-calls"
     assert group_name("ltp", "main") == "ltp.main"
     assert {topic_name("ltp", "main", stream) for stream in Stream} == {f"ltp.main.{stream.value}" for stream in Stream}
 
 
 def test_topics_are_those_of_the_contract() -> None:
-    """Adding one is a decision about the contract."""
+    """A new topic changes the contract."""
     assert {stream.value for stream in Stream} == {
         *("orders", "trades", "assets", "positions", "margin-calls", "liquidations"),
         *("session", "unrecognized", "commands", "results", "dead-letters"),
@@ -19,6 +19,6 @@ def test_topics_are_those_of_the_contract() -> None:
 
 
 def test_state_is_compacted_and_nothing_else_is() -> None:
-    """The last record of a key must outlive retention where it is the truth, and history must not be thinned out."""
+    """Retention must not remove the last record of a state, and compaction must not remove history."""
     assert set(CLEANUP_POLICY) == set(Stream)
     assert {stream for stream in Stream if "compact" in CLEANUP_POLICY[stream]} == STATE_STREAMS

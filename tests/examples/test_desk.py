@@ -85,7 +85,7 @@ async def test_without_an_answer_it_says_what_to_do(bootstrap: str) -> None:
     async with planted(bootstrap, prefix, answered=False):
         code, told = await desk(bootstrap, prefix)
     assert code == 1
-    assert "BROKEN  no last word within 15 s: send the SAME command again: {" in told
+    assert "BROKEN  no result within 15 s: send the SAME command again: {" in told
 
 
 async def test_without_a_broker_it_says_so() -> None:

@@ -1,1 +1,1 @@
-"""What is published of the contract: JSON Schemas, the AsyncAPI document and golden samples. The daemon needs none."""
+"""The published contract: JSON Schemas, the AsyncAPI document and golden samples. The daemon does not import it."""

@@ -1,6 +1,6 @@
-"""Golden samples: whole records as they stand on the topics of one short story, for readers to test with.
+"""Golden samples: whole records of one short story, with which readers can test.
 
-A desk buys 0.5 BTC, is filled while the link is down, and asks for more than it gets.
+A desk buys 0.5 BTC, the order is filled while the connection is down, and some later commands fail.
 """
 
 import base64
@@ -44,31 +44,31 @@ class Sample(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The name of its file."""
+        """The name of the sample's file."""
         return f"{self.message}.{self.variant}" if self.variant else self.message
 
     @property
     def tombstone(self) -> bool:
-        """Whether it is a record without a value."""
+        """Whether the record has no value."""
         return self.value is None
 
     @property
     def shown(self) -> Any:  # noqa: ANN401 - any JSON
-        """The value to look at: JSON, or the text of the bytes."""
+        """The value as JSON, or as text if it is not JSON."""
         if self.value is None:
             return None
         return msgspec.json.decode(self.value) if self.is_json else self.value.decode("utf-8", "replace")
 
     @property
     def content(self) -> dict[str, Any]:
-        """What its file holds."""
+        """The content of the sample's file."""
         value = {"value": self.shown} if self.is_json else {"base64": base64.b64encode(self.value or b"").decode()}
         topic = topic_name(story.PREFIX, story.ACCOUNT, self.stream)
         return {"summary": self.summary, "topic": topic, "key": self.key, "headers": self.headers, **value}
 
 
-class _Writer:
-    """Writes the records of the story, each topic with its own sequence."""
+class _SampleWriter:
+    """Collects the records of the story, with a sequence for each topic."""
 
     def __init__(self) -> None:
         self._sequences = dict.fromkeys(Stream, 0)
@@ -90,7 +90,7 @@ class _Writer:
         is_json: bool = True,
         more: dict[str, str] | None = None,
     ) -> None:
-        """Write what the bridge would."""
+        """Add a record of the bridge."""
         self._sequences[stream] += 1
         headers = build_event_headers(
             event_id=event_id,
@@ -107,26 +107,26 @@ class _Writer:
         self.samples.append(Sample(message, variant, summary, stream, key, text, value, is_json))
 
     def command(self, command: commands.Command, summary: str) -> None:
-        """Write what a caller would."""
+        """Add a record of a caller."""
         message = commands.action_of(command).replace("_", "-")
         key, value = command.command_id, _encode(command)
         headers = {"traceparent": story.TRACEPARENT}
         self.samples.append(Sample(message, "", summary, Stream.COMMANDS, key, headers, value))
 
 
-def _written() -> list[Sample]:
-    writer = _Writer()
-    for told in venue.PUSHES:
+def _write_samples() -> list[Sample]:
+    writer = _SampleWriter()
+    for push in venue.PUSHES:
         writer.event(
-            told.message,
-            told.stream,
-            told.key,
-            _encode(told.value) if told.value is not None else None,
-            time_ms=told.time_ms,
-            summary=told.summary,
-            variant=told.variant,
-            event_id=told.event_id,
-            recovered=told.recovered,
+            push.message,
+            push.stream,
+            push.key,
+            _encode(push.value) if push.value is not None else None,
+            time_ms=push.time_ms,
+            summary=push.summary,
+            variant=push.variant,
+            event_id=push.event_id,
+            recovered=push.recovered,
         )
     for command, summary in story.COMMANDS:
         writer.command(command, summary)
@@ -136,7 +136,7 @@ def _written() -> list[Sample]:
     return writer.samples
 
 
-def _write_answers(writer: _Writer) -> None:
+def _write_answers(writer: _SampleWriter) -> None:
     takeover = results.Takeover(epoch=story.EPOCH, instance=story.INSTANCE, at=story.START_MS)
     writer.event(
         "takeover",
@@ -148,8 +148,8 @@ def _write_answers(writer: _Writer) -> None:
         event_id=f"takeover:{story.EPOCH}",
         event_type=TAKEOVER_TYPE,
     )
-    for answered in story.RESULTS:
-        result = answered.result
+    for answer in story.RESULTS:
+        result = answer.result
         last = "" if result.outcome.terminal else ":unknown"
         writer.event(
             "result",
@@ -157,14 +157,14 @@ def _write_answers(writer: _Writer) -> None:
             result.command_id,
             _encode(result),
             time_ms=result.answered_at,
-            summary=answered.summary,
-            variant=answered.variant,
+            summary=answer.summary,
+            variant=answer.variant,
             event_id=f"result:{result.command_id}{last}",
             more={"traceparent": story.TRACEPARENT},
         )
 
 
-def _write_session(writer: _Writer) -> None:
+def _write_session(writer: _SampleWriter) -> None:
     for event in story.SESSION:
         writer.event(
             "session",
@@ -177,14 +177,14 @@ def _write_session(writer: _Writer) -> None:
         )
 
 
-def _write_bytes(writer: _Writer) -> None:
+def _write_bytes(writer: _SampleWriter) -> None:
     writer.event(
         "unrecognized",
         Stream.UNRECOGNIZED,
         "Statements",
         b'{"channel":"Statements","data":{"amount":"-0.12"}}',
         time_ms=story.START_MS,
-        summary="A frame of a channel that nobody documented.",
+        summary="A frame of an undocumented channel.",
         is_json=False,
     )
     offset = 67
@@ -209,5 +209,5 @@ def _write_bytes(writer: _Writer) -> None:
     )
 
 
-SAMPLES: Final = tuple(_written())
-"""At least one of every message."""
+SAMPLES: Final = tuple(_write_samples())
+"""At least one sample of every message."""

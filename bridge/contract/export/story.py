@@ -1,4 +1,4 @@
-"""What happens in the golden samples, in the words of a caller and of the bridge; the venue's are in `venue.py`."""
+"""The story of the golden samples: records of a caller and of the bridge. `venue.py` has those of the venue."""
 
 from typing import Any, Final
 
@@ -60,22 +60,22 @@ _REPLACE: Final = ReplaceOrder("c-2", ReplaceOrderArgs(client_order_id=NAME, rep
 _CANCEL: Final = CancelOrder("c-3", CancelOrderArgs(order_id=ORDER_ID))
 
 COMMANDS: Final[tuple[tuple[Command, str], ...]] = (
-    (_PLACE, "Buy 0.5 BTC; the order is named after the command."),
+    (_PLACE, "Buy 0.5 BTC; the clientOrderId comes from the commandId."),
     (_REPLACE, "Move its price."),
     (_CANCEL, "Cancel it."),
     (CancelOrders("c-4", CancelOrdersArgs("ALL")), "Cancel everything, everywhere."),
 )
 
 
-class Answered(Struct, frozen=True):
-    """A result and what it means, in the name of its sample and in words."""
+class SampleAnswer(Struct, frozen=True):
+    """A result, with the variant in its sample's name and a summary."""
 
     variant: str
     result: Result
     summary: str
 
 
-def _answered(
+def _build_answer(
     variant: str,
     summary: str,
     command: Command,
@@ -84,7 +84,7 @@ def _answered(
     after_ms: int,
     sent_ms: int | None = None,
     **more: Any,  # noqa: ANN401 - the other fields of a result
-) -> Answered:
+) -> SampleAnswer:
     result = Result(
         command.command_id,
         offset,
@@ -95,17 +95,17 @@ def _answered(
         sent_at=START_MS + sent_ms if sent_ms is not None else None,
         **more,
     )
-    return Answered(variant, result, summary)
+    return SampleAnswer(variant, result, summary)
 
 
-def _place(command_id: str) -> PlaceOrder:
+def _place_under(command_id: str) -> PlaceOrder:
     return PlaceOrder(command_id, _PLACE.args)
 
 
 _ORDER: Final[dict[str, Any]] = {"order_id": ORDER_ID, "client_order_id": NAME}
 
 RESULTS: Final = (
-    _answered(
+    _build_answer(
         "accepted",
         "The venue took the order.",
         _PLACE,
@@ -116,9 +116,9 @@ RESULTS: Final = (
         message="Success",
         **_ORDER,
     ),
-    _answered(
+    _build_answer(
         "rejected",
-        "It is filled and cannot be moved.",
+        "The order is filled, so its price cannot change.",
         _REPLACE,
         offset=66,
         after_ms=3015,
@@ -127,56 +127,56 @@ RESULTS: Final = (
         message="Order is terminal",
         **_ORDER,
     ),
-    _answered(
+    _build_answer(
         "denied",
-        "The rate limit has no room in time.",
-        _place("c-5"),
+        "The rate limit has no room within the validity.",
+        _place_under("c-5"),
         offset=68,
         after_ms=4000,
         reason=Reason.OVER_BUDGET,
         retry_after_ms=1200,
         client_order_id="c5",
     ),
-    _answered(
+    _build_answer(
         "superseded",
-        "Cancelled before it was sent.",
-        _place("c-7"),
+        "A cancel came before the bridge sent the order.",
+        _place_under("c-7"),
         offset=70,
         after_ms=5000,
         message="a later cancel made it pointless",
         client_order_id="c7",
     ),
-    _answered(
+    _build_answer(
         "superseded-cancel",
-        "The cancel of it: there is nothing left to cancel.",
+        "The cancel of that order: nothing is left to cancel.",
         CancelOrder("c-9", CancelOrderArgs(client_order_id="c7")),
         offset=71,
         after_ms=5000,
         message="its place had not been sent and was removed",
         client_order_id="c7",
     ),
-    _answered(
+    _build_answer(
         "unknown",
-        "Written, and no answer: the venue is being asked.",
-        _place("c-8"),
+        "The bridge wrote it and got no answer; it queries the venue.",
+        _place_under("c-8"),
         offset=72,
         after_ms=11_010,
         sent_ms=6010,
         message="no answer within 5 s",
         client_order_id="c8",
     ),
-    _answered(
+    _build_answer(
         "expired",
         "It waited longer than it was valid.",
-        _place("c-6"),
+        _place_under("c-6"),
         offset=69,
         after_ms=14_000,
         client_order_id="c6",
     ),
-    _answered(
+    _build_answer(
         "not_found",
-        "The venue knows nothing of it, to the end.",
-        _place("c-8"),
+        "The bridge queried the venue until the end; it knows no such order.",
+        _place_under("c-8"),
         offset=72,
         after_ms=126_010,
         sent_ms=6010,

@@ -1,4 +1,4 @@
-"""What the venue pushes in the golden samples, or tells by REST in a push's place."""
+"""Pushes of the venue in the golden samples, and rows of REST in place of pushes."""
 
 from typing import Any, Final
 
@@ -18,11 +18,11 @@ _WHOSE: Final = {
     "sym": BTC,
     "side": "BUY",
 }
-"""What an order and its executions have in common."""
+"""The fields that an order and its executions share."""
 
 
-class Pushed(Struct, frozen=True):
-    """A push, or a row of REST in its place; without a value, a state that is no more."""
+class SamplePush(Struct, frozen=True):
+    """A push, or a row of REST in its place. Without a value it is a tombstone."""
 
     message: str
     stream: Stream
@@ -35,7 +35,7 @@ class Pushed(Struct, frozen=True):
     recovered: bool = False
 
 
-def _order(state: str, executed: str, at: int, **more: str) -> dict[str, Any]:
+def _order_push(state: str, executed: str, at: int, **more: str) -> dict[str, Any]:
     return {
         **_WHOSE,
         "limitPrice": "60000",
@@ -89,27 +89,27 @@ _TRADE: Final = {
 }
 
 PUSHES: Final = (
-    Pushed(
+    SamplePush(
         "order",
         Stream.ORDERS,
         ORDER_ID,
-        _order("OPEN", "0", START_MS + 42),
+        _order_push("OPEN", "0", START_MS + 42),
         START_MS + 42,
         "The order rests.",
         event_id=f"order:{ORDER_ID}:OPEN:0:{START_MS + 42}",
     ),
-    Pushed(
+    SamplePush(
         "order",
         Stream.ORDERS,
         ORDER_ID,
-        _order("FILLED", "0.50", _FILLED_MS, executedAmount="29999.95", executedAvgPrice="59999.9"),
+        _order_push("FILLED", "0.50", _FILLED_MS, executedAmount="29999.95", executedAvgPrice="59999.9"),
         _FILLED_MS,
-        "It was filled while the link was down; REST tells it.",
+        "The order was filled while the connection was down; the state comes from REST.",
         variant="recovered",
         event_id=f"order:{ORDER_ID}:FILLED:0.5:{_FILLED_MS}",
         recovered=True,
     ),
-    Pushed(
+    SamplePush(
         "trade",
         Stream.TRADES,
         ORDER_ID,
@@ -118,7 +118,7 @@ PUSHES: Final = (
         "Its execution.",
         event_id=f"trade:BINANCE:{BTC}:{ORDER_ID}:38132969466022978",
     ),
-    Pushed(
+    SamplePush(
         "asset",
         Stream.ASSETS,
         "BINANCE:USDT",
@@ -137,18 +137,18 @@ PUSHES: Final = (
             "updateAt": str(_FILLED_MS),
         },
         _FILLED_MS,
-        "A balance, with all the places that the venue gave it.",
+        "A balance, with every decimal place of the venue.",
     ),
-    Pushed(
+    SamplePush(
         "tombstone",
         Stream.ASSETS,
         "BINANCE:BTC",
         None,
         START_MS + 5000,
-        "There is no such balance any more: the venue's whole list lacks it.",
+        "The balance has ended: the venue's complete list does not have it.",
         recovered=True,
     ),
-    Pushed(
+    SamplePush(
         "position",
         Stream.POSITIONS,
         f"{BTC}:NONE",
@@ -169,7 +169,7 @@ PUSHES: Final = (
         _FILLED_MS,
         "A position.",
     ),
-    Pushed(
+    SamplePush(
         "margin-call",
         Stream.MARGIN_CALLS,
         "BINANCE",
@@ -185,7 +185,7 @@ PUSHES: Final = (
         START_MS + 2000,
         "The venue calls margin.",
     ),
-    Pushed(
+    SamplePush(
         "liquidation",
         Stream.LIQUIDATIONS,
         "9001",
@@ -204,6 +204,6 @@ PUSHES: Final = (
             "updateAt": START_MS + 3000,
         },
         START_MS + 3000,
-        "A liquidation; its times are numbers.",
+        "A liquidation. Its times are numbers.",
     ),
 )

@@ -25,7 +25,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{- /* What the process needs at the most, and what it asks for, in MiB; the README says what is in it. */ -}}
+{{- /* The memory limit and the memory request of the pod, in MiB; the README explains the numbers. */ -}}
 {{- define "bridge.memoryLimit" -}}
 {{- $limits := .Values.settings.limits | default dict -}}
 {{- $answers := $limits.memory_bytes_max | default 67108864 | int64 -}}
@@ -43,7 +43,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- toYaml (mergeOverwrite (dict "limits" $limits "requests" $requests) (deepCopy (.Values.resources | default dict))) -}}
 {{- end -}}
 
-{{- /* The daemon's configuration file. A JSON string, number or boolean is also one of TOML. */ -}}
+{{- /* The daemon's configuration file. JSON strings, numbers and booleans are also valid TOML. */ -}}
 {{- define "bridge.config" -}}
 environment = {{ .Values.settings.environment | toJson }}
 {{- range $name, $account := .Values.accounts }}

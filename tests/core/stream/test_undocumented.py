@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.contract.export.pushes import MarginCall
+from bridge.contract.export.pushes import DocumentedMarginCall
 from bridge.contract.session import Alarm
 from bridge.contract.topics import Stream
 from bridge.core.records import InvalidFrame, OutgoingRecord, Push
@@ -160,4 +160,4 @@ def test_a_risk_of_rest_is_held_against_the_same_list() -> None:
 
 def test_every_field_that_is_published_as_documented_is_known() -> None:
     """The schemas and the alarm go by one list."""
-    assert {field.encode_name for field in msgspec.structs.fields(MarginCall)} <= MARGIN_CALL_FIELDS
+    assert {field.encode_name for field in msgspec.structs.fields(DocumentedMarginCall)} <= MARGIN_CALL_FIELDS

@@ -24,39 +24,39 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** A small desk: follows orders and trades, places one order far below the market, cancels it. */
+/** A small desk: it follows orders and trades, places one order far below the market, cancels it. */
 public final class Desk {
   static final Map<String, String> ENV = System.getenv();
   static final String SERVERS = ENV.getOrDefault("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092");
   static final String ACCOUNT = ENV.getOrDefault("LTP_PREFIX", "ltp") + "." + ENV.getOrDefault("LTP_ACCOUNT", "main");
   static final long WATCH_S = Long.parseLong(ENV.getOrDefault("LTP_SECONDS", "10"));
-  static final long ANSWER_S = 15; // a place is valid for 10 s: after that it has its last word, or the bridge is away
+  static final long ANSWER_S = 15; // a place is valid for 10 s: after that it has its result, or the bridge is down
   static final Map<String, String> ORDER = Map.of(
       "sym", "BINANCE_PERP_BTC_USDT", "side", "BUY", "orderType", "LIMIT",
       "timeInForce", "GTC", "orderQty", "0.003", "limitPrice", "20000");
   static final Set<String> OVER = Set.of("FILLED", "CANCELLED", "CANCELED", "REJECT", "REJECTED", "FAIL", "EXPIRED");
   static final ObjectMapper JSON = new ObjectMapper().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS);
 
-  /** What the numbers of one topic tell: which records are missing, and which are void. */
+  /** The sequence numbers of one topic, which show missing and void records. */
   static final class Topic {
     final String stream;
-    final TreeMap<Long, Long> lastOf = new TreeMap<>(); // by epoch, the last sequence
+    final TreeMap<Long, Long> lastOf = new TreeMap<>(); // the last sequence of each epoch
     long begin, records, lost, gone, voids;
 
     Topic(String stream) {
       this.stream = stream;
     }
 
-    /** Looks at the next record; false says that it is void. */
+    /** Counts the next record; returns false if it is void. */
     boolean counts(ConsumerRecord<?, ?> record) {
       long epoch = Long.parseLong(header(record, "ce_epoch"));
       long sequence = Long.parseLong(header(record, "ce_sequence"));
       if (records++ == 0) begin = record.offset();
-      // Each epoch numbers its records from 1: one passed over is lost, unless Kafka may have removed it. It may
-      // anywhere in a compacted topic, and else before an epoch's first record, if the topic begins after offset 0.
-      // What is lost after an epoch's last record, nobody can see.
+      // Each epoch numbers its records from 1. A missing number is a lost record, unless Kafka may have removed it:
+      // anywhere in a compacted topic, and before an epoch's first record if the topic begins after offset 0. A
+      // reader cannot see what is lost after an epoch's last record.
       long last = lastOf.getOrDefault(epoch, 0L);
-      long missing = Math.max(0, sequence - last - 1); // not above the last: written again
+      long missing = Math.max(0, sequence - last - 1); // not higher than the last: a repeat
       lastOf.put(epoch, Math.max(last, sequence));
       if (stream.equals("orders") || (last == 0 && begin > 0)) {
         gone += missing;
@@ -64,7 +64,7 @@ public final class Desk {
         lost += missing;
         System.out.printf("LOST  %s: %d before sequence %d of epoch %d%n", stream, missing, sequence, epoch);
       }
-      // An owner that was put out may still be writing: its executions are facts, its states and answers are void.
+      // A former owner may still be writing: its executions count, its states and answers are void.
       boolean isVoid = epoch < lastOf.lastKey() && !stream.equals("trades");
       if (isVoid) voids++;
       return !isVoid;
@@ -76,7 +76,7 @@ public final class Desk {
   final Map<String, BigDecimal> bought = new HashMap<>(); // by ce_id: each counts once (in a database, a unique key)
   final Map<String, ConsumerRecord<String, String>> results = new HashMap<>(); // by commandId
 
-  // In no consumer group: what was read is only in memory, so every start reads it all again.
+  // No consumer group: the state is only in memory, so every start reads from the beginning.
   final KafkaConsumer<String, String> consumer = new KafkaConsumer<>(
       Map.of("bootstrap.servers", SERVERS, "auto.offset.reset", "earliest"),
       new StringDeserializer(), new StringDeserializer());
@@ -84,13 +84,13 @@ public final class Desk {
       Map.of("bootstrap.servers", SERVERS, "acks", "all"),
       new StringSerializer(), new StringSerializer());
 
-  /** Takes what is there, or waits a moment for it. */
+  /** Reads the next records, or waits a moment for them. */
   void read() throws Exception {
     for (var record : consumer.poll(Duration.ofMillis(250))) {
       if (!topics.get(record.topic()).counts(record)) continue;
       String key = record.key();
       JsonNode value = JSON.readTree(record.value() == null ? "null" : record.value());
-      switch (header(record, "ce_type")) { // any other is passed over
+      switch (header(record, "ce_type")) { // all others are ignored
         case "ltp.order.v1" -> {
           live.put(key, value);
           if (value.isNull() || OVER.contains(text(value, "orderState").toUpperCase(Locale.ROOT))) live.remove(key);
@@ -100,14 +100,14 @@ public final class Desk {
           if (!text(value, "side").equals("BUY")) quantity = quantity.negate();
           if (text(value, "sym").equals(ORDER.get("sym"))) bought.put(header(record, "ce_id"), quantity);
         }
-        case "ltp.result.v1" -> { // unknown is not the last word
+        case "ltp.result.v1" -> { // unknown is not terminal
           if (!text(value, "outcome").equals("unknown")) results.put(key, record);
         }
       }
     }
   }
 
-  /** Reads for so long, and at least to where the topics end now. */
+  /** Reads for so many seconds, and at least to the present ends of the topics. */
   void follow(long seconds) throws Exception {
     var until = Instant.now().plusSeconds(seconds);
     for (var end : consumer.endOffsets(consumer.assignment()).entrySet()) {
@@ -115,7 +115,7 @@ public final class Desk {
     }
   }
 
-  /** Writes a command, awaits its last word, and returns the order's id. */
+  /** Writes a command, awaits its terminal result, and returns the order's id. */
   String ask(String action, Map<String, String> args) throws Exception {
     var commandId = UUID.randomUUID().toString();
     var command = JSON.writeValueAsString(Map.of("commandId", commandId, "action", action, "args", args));
@@ -128,7 +128,7 @@ public final class Desk {
     while (!results.containsKey(commandId)) {
       if (Instant.now().isAfter(until)) {
         throw new IllegalStateException(
-            "no last word within " + ANSWER_S + " s: send the SAME command again: " + command);
+            "no result within " + ANSWER_S + " s: send the SAME command again: " + command);
       }
       read();
     }
@@ -139,7 +139,7 @@ public final class Desk {
     if (!outcome.equals("accepted") || !header(answer, "traceparent").equals(trace)) {
       throw new IllegalStateException(action + " was not accepted, or not under traceparent " + trace + ": " + answer);
     }
-    if (result.path("repeated").asBoolean()) { // this commandId was used before: nothing was done for us
+    if (result.path("repeated").asBoolean()) { // a used commandId: the bridge did nothing now
       throw new IllegalStateException(action + " has a commandId that is not fresh: " + answer);
     }
     return text(result, "orderId");
@@ -154,7 +154,7 @@ public final class Desk {
         throw new IllegalStateException("not all there: " + topics.keySet() + " at " + SERVERS);
       }
       consumer.assign(topics.keySet().stream().map(name -> new TopicPartition(name, 0)).toList());
-      follow(0); // results too: be at their end before you ask
+      follow(0); // results too: be at their end before you send a command
       String orderId = ask("place_order", ORDER);
       ask("cancel_order", Map.of("orderId", orderId));
       follow(WATCH_S);
