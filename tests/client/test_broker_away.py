@@ -3,13 +3,13 @@
 import asyncio
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from bridge.client import Client, NotAnswered, NotSent, Unreachable, cancel_orders, place_order
 from bridge.contract.topics import Stream, topic_name
 from bridge.sandbox.broker.launcher import Broker
 from tests.support.proxy import PRODUCE, KafkaProxy
+from tests.witness.topic_log import read_topic
 
 COMMANDS = topic_name("ltp", "main", Stream.COMMANDS)
 
@@ -23,17 +23,9 @@ async def make_topics(bootstrap: str) -> None:
     await admin.close()
 
 
-async def commands_on(bootstrap: str) -> list[bytes]:
+async def commands_on(bootstrap: str) -> list[str]:
     """Return the commandIds on the topic, in order."""
-    partition = TopicPartition(COMMANDS, 0)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-    consumer.assign([partition])
-    await consumer.start()
-    try:
-        end = (await consumer.end_offsets([partition]))[partition]
-        return [(await consumer.getone()).key for _ in range(end)]
-    finally:
-        await consumer.stop()
+    return [record.name for record in await read_topic(bootstrap, COMMANDS)]
 
 
 async def test_without_a_broker_the_client_does_not_start() -> None:
@@ -64,7 +56,7 @@ async def test_not_sent_and_not_answered_are_told_apart(own_broker: Broker) -> N
         await own_broker.restart()
         again = await client.submit(frozen)
         written = await commands_on(own_broker.bootstrap_servers)
-        assert written[again.offset] == frozen.command_id.encode()
+        assert written[again.offset] == frozen.command_id
         assert not first.over
     assert asyncio.all_tasks() <= before
 
@@ -104,4 +96,4 @@ async def test_the_broker_refuses_a_place_that_the_network_delivers_late(own_bro
             while proxy.late == 0:  # noqa: ASYNC110 - a proxy has no event for it
                 await asyncio.sleep(0.01)
         assert proxy.late_and_reset == 1
-        assert await commands_on(own_broker.bootstrap_servers) == [made_sure.command_id.encode()]
+        assert await commands_on(own_broker.bootstrap_servers) == [made_sure.command_id]

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import json
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -14,6 +13,8 @@ from msgspec import Struct
 
 from bridge.contract.topics import Stream, topic_name
 from tests.support.rig import PLACE, Rig, command, until
+from tests.witness.epochs import EpochFence
+from tests.witness.topic_log import record_of
 
 PLACES_PER_S = 15
 CANCELS_PER_S = 10
@@ -49,7 +50,7 @@ class Desk:
         self._topic = topic_name(rig.prefix, "main", Stream.RESULTS)
         self._consumer = AIOKafkaConsumer(bootstrap_servers=rig.bootstrap, enable_auto_commit=False)
         self._lag_s = 0.0
-        self.top_epoch = 0
+        self._fence = EpochFence()
         self.void = 0
         """How many records came behind a takeover record although their epoch is lower."""
 
@@ -71,14 +72,11 @@ class Desk:
     async def _read(self) -> None:
         async for record in self._consumer:
             now = time.monotonic()
-            epoch = int(dict(record.headers)["ce_epoch"])
-            if epoch < self.top_epoch:
+            result = record_of(record)
+            if self._fence.is_void(result):
                 self.void += 1
-                continue
-            self.top_epoch = epoch
-            value = json.loads(record.value)
-            if value.get("outcome", "unknown") != "unknown":
-                self._take(value, now)
+            elif result.fields.get("outcome", "unknown") != "unknown":
+                self._take(result.fields, now)
 
     def _take(self, value: dict[str, Any], now: float) -> None:
         one = self._open.pop(value["commandId"], None)

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, topic_name
 from bridge.kafka.membership import Membership
 from bridge.kafka.publisher import Publisher
+from tests.witness.topic_log import read_consumer_records
 
 ACCOUNT = "main"
 
@@ -119,21 +120,7 @@ def read_all() -> Callable[[Kafka, str], Awaitable[list[ConsumerRecord]]]:
     """Return what reads a one-partition topic from its beginning to its end."""
 
     async def read(kafka: Kafka, topic: str) -> list[ConsumerRecord]:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=kafka.bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest"
-        )
-        partition = TopicPartition(topic, 0)
-        records: list[ConsumerRecord] = []
-        try:
-            await consumer.start()
-            consumer.assign([partition])
-            end = (await consumer.end_offsets([partition]))[partition]
-            async with asyncio.timeout(20):
-                while await consumer.position(partition) < end:
-                    records += (await consumer.getmany(timeout_ms=100)).get(partition, [])
-        finally:
-            await consumer.stop()
-        return records
+        return await read_consumer_records(kafka.bootstrap_servers, topic)
 
     return read
 

@@ -10,13 +10,12 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from typing import Any, Final, Self
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, topic_name
 from bridge.kafka.preflight import check_topics
 from bridge.sandbox.broker.embedded import EmbeddedBroker
 from tests.outage.network import BROKER_ADDRESS, Network
+from tests.witness.topic_log import read_topic
 
 OUTAGE_S: Final = 40.0
 """Longer than a publisher waits for an acknowledgement (30 s)."""
@@ -151,26 +150,13 @@ async def kernel_is_silent(network: Network) -> None:
     say(f"  no kernel sends any more: {time.monotonic() - began_s:.0f} s later")
 
 
-async def read_all(kafka: Kafka, stream: Stream) -> list[ConsumerRecord]:
-    """Return everything on a topic."""
-    partition = TopicPartition(topic_name(kafka.topic_prefix, "main", stream), 0)
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest")
-    consumer.assign([partition])
-    await consumer.start()
-    try:
-        end = (await consumer.end_offsets([partition]))[partition]
-        return [await consumer.getone() for _ in range(end)]
-    finally:
-        await consumer.stop()
-
-
 async def judge(kafka: Kafka) -> int:
     """Print every topic, and count those whose last record is not the truth."""
     wrong = 0
     for (stream, _), words in STORY.items():
-        records = [(json.loads(one.value), dict(one.headers)) for one in await read_all(kafka, stream)]
-        found = [f"{word}({int(of['ce_epoch'])}-{int(of['ce_sequence'])})" for word, of in records]
-        is_right = bool(records) and records[-1][0] == words[-1]
+        records = await read_topic(kafka.bootstrap_servers, topic_name(kafka.topic_prefix, "main", stream))
+        found = [f"{one.json}({one.epoch}-{one.sequence})" for one in records]
+        is_right = bool(records) and records[-1].json == words[-1]
         wrong += not is_right
         say(f"  {'ok   ' if is_right else 'WRONG'} {stream.value}: {', '.join(found)}")
     return wrong

@@ -17,9 +17,9 @@ from typing import Any
 from bridge.sandbox.broker.launcher import start_broker
 from tests.records import commands, order
 from tests.records.checker import Verdict, check
-from tests.records.record import STREAMS
 from tests.records.scene import Options, play
 from tests.records.seen import seen
+from tests.witness.record import STREAMS
 
 _BEGUN = time.monotonic()
 _SHOWN_MAX = 10

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.records import commands, contract, events, order
-from tests.records.record import STREAMS, Record, Records, Wrong
+from tests.records.record import Records, Wrong
+from tests.witness.record import STREAMS, Record
 
 _BETWEEN: Final[tuple[Callable[[Records], Iterator[Wrong]], ...]] = (
     *(order.keys, order.tombstones, order.sequences, order.epochs, order.names, order.pairs),

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.records.contract import fields, wrong
-from tests.records.record import NO_JSON, Record, Records, Wrong
+from tests.records.record import Records, Wrong
+from tests.witness.record import NO_JSON, Record
 
 _ACTIONS: Final = frozenset({"place_order", "replace_order", "cancel_order", "cancel_orders"})
 _BY_SCHEMA: Final = frozenset({"bad_schema", "bad_value"})

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from jsonschema.exceptions import best_match
 
-from tests.records.record import NO_JSON, Record
 from tests.support import published
 from tests.support.published import document, message_of, parts, samples, validator
+from tests.witness.record import NO_JSON, Record
 
 TYPES: Final[dict[str, frozenset[str]]] = {
     "orders": frozenset({"ltp.order.v1"}),

@@ -9,7 +9,7 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from cloudevents.core.formats.json import JSONFormat
 
 from tests.records.contract import TYPES, fields, headers_of, sample_headers, schema_of, wrong
-from tests.records.record import NO_JSON, Record
+from tests.witness.record import NO_JSON, Record
 
 _BYTES: Final = frozenset({"unrecognized", "dead-letters"})
 """Topics whose values are whatever somebody else wrote."""

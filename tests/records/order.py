@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from tests.records.record import STATES, Record, Records, Wrong
+from tests.records.record import Records, Wrong
+from tests.witness.record import STATES, Record
 
 _NOWHERE: Final = "UNKNOWN"
 """Stands in a key for what a push does not say."""
@@ -59,7 +60,7 @@ def sequences(records: Records) -> Iterator[Wrong]:
     last: dict[tuple[str, int], int] = defaultdict(int)
     top: dict[str, int] = defaultdict(int)
     for record in records.events:
-        epoch, sequence = record.number("ce_epoch"), record.number("ce_sequence")
+        epoch, sequence = record.epoch, record.sequence
         if sequence != last[record.stream, epoch] + 1:
             yield Wrong(record, f"ce_sequence {sequence} follows {last[record.stream, epoch]} in epoch {epoch}")
         if epoch < top[record.stream]:
@@ -72,10 +73,10 @@ def epochs(records: Records) -> Iterator[Wrong]:
     """Compare what records say of their owner's term; each begins on `results` with a takeover, and nowhere else."""
     for record in records.events:
         told = record.fields.get("epoch")
-        if record.stream in {"results", "session"} and told is not None and told != record.number("ce_epoch"):
+        if record.stream in {"results", "session"} and told is not None and told != record.epoch:
             yield Wrong(record, f"epoch {told} under ce_epoch {record.number('ce_epoch')}")
         is_takeover = record.texts.get("ce_type") == "ltp.takeover.v1"
-        if record.stream == "results" and is_takeover != (record.number("ce_sequence") == 1):
+        if record.stream == "results" and is_takeover != (record.sequence == 1):
             yield Wrong(record, "a takeover record is the first of its term, and the first of a term is one")
 
 

@@ -6,8 +6,9 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
-from tests.records.record import Record, Records
+from tests.records.record import Records
 from tests.support.published import samples
+from tests.witness.record import Record
 
 
 def _record(sample: dict[str, Any], offset: int) -> Record:
