@@ -17,25 +17,26 @@ from collections import Counter
 from typing import Any
 
 from tests.chaos import contents, listening, terms
-from tests.chaos.contents import Violation
+from tests.chaos.contents import STREAMS
 from tests.chaos.gaps import Outages, Timing
-from tests.chaos.ledger import Ledger
-from tests.chaos.records import STREAMS, Record
+from tests.chaos.ledger import PushLedger
+from tests.witness.record import Record
+from tests.witness.violation import Violation
 
 
 def check(recording: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
     """Return every violation, and what was counted on the way."""
     done = recording["done"]
-    ledger = Ledger(recording["ledger"], max((one.get("step_ms", 0) for one in done), default=0))
+    ledger = PushLedger(recording["ledger"], max((one.get("step_ms", 0) for one in done), default=0))
     deleted = [one for one in done if one["kind"] == "deleted"]
     for one in deleted:
         ledger.mark_deleted(one["topic"], one["to_ms"])
-    topics = {stream: [Record(stream, raw) for raw in recording["topics"][stream]] for stream in STREAMS}
+    topics = {stream: [Record.from_plain(stream, raw) for raw in recording["topics"][stream]] for stream in STREAMS}
     timing = Timing(**recording["timing"])
     begin_ms, end_ms = recording["begin_ms"], recording["end_ms"]
     session, gaps = topics["session"], listening.published_gaps(topics)
     outages = Outages(ledger, done, begin_ms)
-    logins_ms = [int(one.row["at"]) for one in session if one.row.get("type") == "session.opened"]
+    logins_ms = [int(one.fields["at"]) for one in session if one.fields.get("type") == "session.opened"]
     violations = [
         *contents.trades_once(topics, ledger),
         *contents.nothing_invented(topics, ledger),
@@ -51,7 +52,7 @@ def check(recording: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
         *terms.alarms_have_a_cause(session, ledger, done),
     ]
     facts = {
-        "events": len(ledger.events),
+        "events": len(ledger.pushes),
         "trades": len(ledger.of_topic("trades")),
         "unheard": len(listening.unheard(topics, ledger)),
         "recovered": {

@@ -4,12 +4,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tests.chaos.ledger import Entry, Event, Ledger
-from tests.chaos.records import STATES, Record, last_of_each_key
+from tests.chaos.ledger import PushLedger
 from tests.chaos.spelling import differences
+from tests.witness.epochs import last_of_each_key
+from tests.witness.ledger import Push, is_over
+from tests.witness.record import STATES, Record
+from tests.witness.request import Entry
+from tests.witness.violation import Violation, violation
 
-Violation = dict[str, Any]
 Topics = dict[str, list[Record]]
+
+STREAMS = ("orders", "trades", "assets", "positions", "margin-calls", "liquidations", "session", "unrecognized")
+"""What the checker reads; commands and their answers are the crash test's."""
 
 _MOVES_WITH_PRICES = {
     "assets": ("equity", "indexPrice", "marginValue", "equityValue", "upnl"),
@@ -26,21 +32,15 @@ _MOVES_WITH_PRICES = {
 """Fields that prices move without a push: a later row tells other ones of the same state."""
 _ONLY_PUSHED = ("action", "actionMsg")
 """Fields of an order that the venue's history does not tell: they are empty or missing in what it gives back."""
-_OVER = ("FILLED", "CANCELLED", "REJECT", "FAIL")
 
 
-def violation(rule: str, why: str, *witness: Entry) -> Violation:
-    """Build a violation."""
-    return {"rule": rule, "why": why, "witness": list(witness)}
-
-
-def trades_once(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
+def trades_once(topics: Topics, ledger: PushLedger) -> Iterator[Violation]:
     """Want the trades of the ledger, each under one id, and in every record of it each field as it was pushed."""
     made = {event.identity: event for event in ledger.of_topic("trades")}
     names: dict[str, set[str]] = defaultdict(set)
     identity_of: dict[str, str] = {}
     for record in topics["trades"]:
-        identity = _trade_identity(record.row)
+        identity = _trade_identity(record.fields)
         event = made.get(identity)
         if event is None:
             yield violation("trades", "a trade that the venue never made", record.witness())
@@ -55,7 +55,7 @@ def trades_once(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
             yield violation("trades", "a push whose bytes were changed", record.witness(), event.witness())
     for identity, event in made.items():
         if not names[identity]:
-            if event.is_deleted:
+            if ledger.is_deleted(event):
                 continue
             yield violation("trades", "missing", event.witness())
         elif len(names[identity]) > 1:
@@ -66,7 +66,7 @@ def _trade_identity(row: dict[str, Any]) -> str:
     return ":".join(str(row.get(name)) for name in ("exchangeType", "sym", "orderId", "transactionId"))
 
 
-def nothing_invented(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
+def nothing_invented(topics: Topics, ledger: PushLedger) -> Iterator[Violation]:
     """Want every push to be one that was made, byte for byte, and every recovered state to be one that was."""
     for topic in ("orders", "assets", "positions", "margin-calls", "liquidations"):
         pushed = {event.text for event in ledger.of_topic(topic)}
@@ -77,11 +77,11 @@ def nothing_invented(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
             if not record.is_recovered:
                 if record.text not in pushed:
                     yield violation("no invention", "a push that the venue never made", record.witness())
-            elif topic in STATES and not _was(topic, record, states.get(record.key, ()), ledger):
+            elif topic in STATES and not _was(topic, record, states.get(record.name, ()), ledger):
                 yield violation("no invention", "a recovered state that never was", record.witness())
 
 
-def _was(topic: str, record: Record, states: Iterable[Event], ledger: Ledger) -> bool:
+def _was(topic: str, record: Record, states: Iterable[Push], ledger: PushLedger) -> bool:
     known = list(states)
     if not known:
         # What nothing has happened to was never pushed; an order always was.
@@ -91,25 +91,25 @@ def _was(topic: str, record: Record, states: Iterable[Event], ledger: Ledger) ->
     return _is_from_before(topic, record, known)
 
 
-def _is_from_before(topic: str, record: Record, states: list[Event]) -> bool:
+def _is_from_before(topic: str, record: Record, states: list[Push]) -> bool:
     """Tell whether a balance is one from before its first push."""
-    return topic == "assets" and str(record.row.get("updateAt")) < str(states[0].row.get("updateAt"))
+    return topic == "assets" and str(record.fields.get("updateAt")) < str(states[0].row.get("updateAt"))
 
 
-def _differences(topic: str, row: dict[str, Any], record: Record, ledger: Ledger) -> Entry:
+def _differences(topic: str, row: dict[str, Any], record: Record, ledger: PushLedger) -> Entry:
     """Return in what a record differs from a push, prices aside."""
     passed_over = set(_MOVES_WITH_PRICES[topic])
     if record.is_recovered and topic == "orders":
-        passed_over |= {name for name in _ONLY_PUSHED if not record.row.get(name)}
+        passed_over |= {name for name in _ONLY_PUSHED if not record.fields.get(name)}
     return {name: both for name, both in differences(row, record, ledger).items() if name not in passed_over}
 
 
-def _is_over(event: Event) -> bool:
+def _is_over(event: Push) -> bool:
     """Tell whether nobody publishes the state again once its topic was deleted."""
-    return event.row.get("orderState") in _OVER or event.row.get("positionQty") == "0"
+    return is_over(event.row) or event.row.get("positionQty") == "0"
 
 
-def last_record_is_true(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
+def last_record_is_true(topics: Topics, ledger: PushLedger) -> Iterator[Violation]:
     """Want the last record of each key to be the venue's last state of it."""
     for topic in STATES:
         last = last_of_each_key(topics[topic])
@@ -117,7 +117,7 @@ def last_record_is_true(topics: Topics, ledger: Ledger) -> Iterator[Violation]:
         for key, event in final.items():
             record = last.get(key)
             if record is None:
-                if not (event.is_deleted and _is_over(event)):
+                if not (ledger.is_deleted(event) and _is_over(event)):
                     yield violation("last record", "none", event.witness())
             elif record.is_tombstone:
                 if topic != "positions" or event.row.get("positionQty") != "0":

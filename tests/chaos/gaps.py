@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.chaos.ledger import Entry, Ledger
-from tests.chaos.records import Record
+from tests.chaos.ledger import PushLedger
+from tests.witness.record import Record
+from tests.witness.request import Entry
 
 _FOR_EVER_MS = 1 << 62
 _OWNER_CHANGED = "owner_changed"
@@ -61,7 +62,7 @@ def read_gaps(session: Iterable[Record]) -> dict[str, Gap]:
     """Return every gap by its id; what was told twice counts once."""
     gaps: dict[str, Gap] = {}
     for record in session:
-        told = record.row
+        told = record.fields
         if told.get("type") == "gap.opened" and told["gapId"] not in gaps:
             gaps[told["gapId"]] = Gap(told["gapId"], record, int(told["fromMs"]), str(told["cause"]))
         elif told.get("type") == "gap.closed" and told["gapId"] in gaps:
@@ -112,7 +113,7 @@ class Timing:
 class Outages:
     """When nobody listened, by the ledger and by what was done to the wires."""
 
-    def __init__(self, ledger: Ledger, done: list[Entry], begin_ms: int) -> None:
+    def __init__(self, ledger: PushLedger, done: list[Entry], begin_ms: int) -> None:
         self.kafka = _of_kind(done, "kafka")
         self.muted = _of_kind(done, "mute")
         self.late = _of_kind(done, "muddle")

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from tests.chaos.contents import Topics, Violation, violation
+from tests.chaos.contents import Topics
 from tests.chaos.gaps import (
     ALLOWANCE_MS,
     Gap,
@@ -16,32 +16,37 @@ from tests.chaos.gaps import (
     uncovered,
     without,
 )
-from tests.chaos.ledger import Event, Ledger
-from tests.chaos.records import STATES, Record, valid
+from tests.chaos.ledger import PushLedger
+from tests.witness.epochs import valid
+from tests.witness.ledger import Push
+from tests.witness.record import STATES, Record
+from tests.witness.violation import Violation, violation
 
 _UNREADABLE = "unreadable_rows"
 """What a gap says it lost when rows of the venue's answers could not be read: a later audit may give it back."""
 
 
-def unheard(topics: Topics, ledger: Ledger) -> list[Event]:
+def unheard(topics: Topics, ledger: PushLedger) -> list[Push]:
     """Return the pushes that were never published as they were pushed; a void record is not published."""
     published = {
         topic: {record.text for record in (valid(records) if topic in STATES else records) if not record.is_recovered}
         for topic, records in topics.items()
     }
-    return [event for event in ledger.events if event.text not in published[event.topic]]
+    return [event for event in ledger.pushes if event.text not in published[event.topic]]
 
 
-def unheard_lies_in_a_gap(topics: Topics, ledger: Ledger, gaps: dict[str, Gap], timing: Timing) -> Iterator[Violation]:
+def unheard_lies_in_a_gap(
+    topics: Topics, ledger: PushLedger, gaps: dict[str, Gap], timing: Timing
+) -> Iterator[Violation]:
     """Want every push that is on its topic only recovered, or not at all, to lie in a published gap."""
     missing = unheard(topics, ledger)
-    of_key: dict[tuple[str, str], list[Event]] = defaultdict(list)
-    for event in ledger.events:
+    of_key: dict[tuple[str, str], list[Push]] = defaultdict(list)
+    for event in ledger.pushes:
         of_key[event.topic, event.key].append(event)
     lost = {event.number for event in missing}
     space_ms = ledger.space_ms
     for event in missing:
-        if event.is_deleted or _in_one(gaps, event, space_ms):
+        if ledger.is_deleted(event) or _in_one(gaps, event, space_ms):
             continue
         known = [
             one for one in of_key[event.topic, event.key] if one.number not in lost or _in_one(gaps, one, space_ms)
@@ -53,11 +58,11 @@ def unheard_lies_in_a_gap(topics: Topics, ledger: Ledger, gaps: dict[str, Gap], 
         yield violation("in a gap", f"a push ({how}) that is missing outside every gap", event.witness(), *_all(near))
 
 
-def _in_one(gaps: dict[str, Gap], event: Event, space_ms: int) -> bool:
+def _in_one(gaps: dict[str, Gap], event: Push, space_ms: int) -> bool:
     return any(gap.holds(event.at_ms, event.until_ms, space_ms) for gap in gaps.values())
 
 
-def _overtaken(event: Event, known: list[Event], timing: Timing) -> bool:
+def _overtaken(event: Push, known: list[Push], timing: Timing) -> bool:
     """Tell whether nobody could know: another state of its key was told before an audit could look for this one.
 
     `known` are those that were pushed, or that a gap explains.
@@ -116,16 +121,16 @@ def total_ms(gaps: dict[str, Gap], end_ms: int) -> int:
 
 def gaps_end(session: list[Record], gaps: dict[str, Gap]) -> Iterator[Violation]:
     """Want each gap opened under an id of its own, closed once, and its ends where they belong."""
-    opened = Counter((one.row["gapId"], one.sequence, one.epoch) for one in session if _is(one, "gap.opened"))
+    opened = Counter((one.fields["gapId"], one.sequence, one.epoch) for one in session if _is(one, "gap.opened"))
     times = Counter(gap_id for gap_id, _, _ in opened)
     for record in session:
-        if _is(record, "gap.opened") and times[record.row["gapId"]] > 1:
-            yield violation("gaps end", "an id that two gaps have", record.witness(), dict(record.row))
+        if _is(record, "gap.opened") and times[record.fields["gapId"]] > 1:
+            yield violation("gaps end", "an id that two gaps have", record.witness(), dict(record.fields))
         if _is(record, "gap.closed"):
-            gap = gaps.get(record.row["gapId"])
+            gap = gaps.get(record.fields["gapId"])
             if gap is None or gap.opened.offset > record.offset:
-                yield violation("gaps end", "closed, but never opened", record.witness(), dict(record.row))
-            elif int(record.row["fromMs"]) > int(gap.opened.row["fromMs"]):
+                yield violation("gaps end", "closed, but never opened", record.witness(), dict(record.fields))
+            elif int(record.fields["fromMs"]) > int(gap.opened.fields["fromMs"]):
                 yield violation("gaps end", "closed with a later beginning", record.witness(), gap.witness())
             elif gap.to_ms < gap.from_ms:
                 yield violation("gaps end", "ends before it begins", record.witness(), gap.witness())
@@ -134,29 +139,29 @@ def gaps_end(session: list[Record], gaps: dict[str, Gap]) -> Iterator[Violation]
             yield violation("gaps end", "never closed", gap.witness(), gap.opened.witness())
 
 
-def closed_when_whole(topics: Topics, ledger: Ledger, gaps: dict[str, Gap]) -> Iterator[Violation]:
+def closed_when_whole(topics: Topics, ledger: PushLedger, gaps: dict[str, Gap]) -> Iterator[Violation]:
     """Want every trade of a gap on its topic before the gap is said to be closed."""
     first: dict[str, int] = {}
     for record in topics["trades"]:
-        first[record.row.get("transactionId", "")] = min(
-            first.get(record.row.get("transactionId", ""), record.queued_ms), record.queued_ms
+        first[record.fields.get("transactionId", "")] = min(
+            first.get(record.fields.get("transactionId", ""), record.timestamp_ms), record.timestamp_ms
         )
     for gap in gaps.values():
-        if gap.closed is None or _UNREADABLE in gap.closed.row.get("lost", ()):
+        if gap.closed is None or _UNREADABLE in gap.closed.fields.get("lost", ()):
             continue
-        closed_ms = gap.closed.queued_ms + ledger.space_ms
+        closed_ms = gap.closed.timestamp_ms + ledger.space_ms
         for event in ledger.of_topic("trades"):
             there_ms = first.get(str(event.row["transactionId"]))
-            if event.is_deleted:
+            if ledger.is_deleted(event):
                 continue  # it may have been there, and what is there now is told once more
             if gap.from_ms <= event.at_ms <= gap.to_ms and there_ms is not None and there_ms > closed_ms:
-                late_ms = there_ms - gap.closed.queued_ms
+                late_ms = there_ms - gap.closed.timestamp_ms
                 why = f"closed {late_ms} ms before a trade of it was there"
                 yield violation("gaps end", why, gap.witness(), event.witness())
 
 
 def _is(record: Record, kind: str) -> bool:
-    return record.row.get("type") == kind
+    return record.fields.get("type") == kind
 
 
 def published_gaps(topics: Topics) -> dict[str, Gap]:

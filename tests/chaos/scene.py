@@ -13,15 +13,15 @@ from bridge.contract.topics import Stream
 from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, Limit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.chaos import stepped_clock
+from tests.chaos.contents import STREAMS
 from tests.chaos.daemons import Daemons
 from tests.chaos.plan import Plan
-from tests.chaos.records import STREAMS
 from tests.chaos.stepped_clock import SetClock
-from tests.crash.reading import read_topic
 from tests.support.proxy import KafkaProxy
 from tests.support.replica import Replica, replica
 from tests.support.rig import Rig, until
 from tests.support.wire_proxy import WireProxy
+from tests.witness.topic_log import read_topic
 
 TIERS = ("az4", "ha")
 _START_S = 60.0
@@ -155,16 +155,17 @@ class Scene:
         """Return everything that the checker needs; kept in the folder too."""
         timing, end_ms = self.plan.timing, now_ms()
         # The topics first: what comes then holds up the venue, which the daemon may take for the end of its session.
-        topics = {stream: await read_topic(self._bootstrap, f"{self.rig.prefix}.main.{stream}") for stream in STREAMS}
+        names = {stream: f"{self.rig.prefix}.main.{stream}" for stream in STREAMS}
+        topics = {stream: await read_topic(self._bootstrap, name) for stream, name in names.items()}
         ledger = self._folder / "ledger.jsonl"
         with ledger.open("w", encoding="utf-8") as out:
             self.venue.ledger.export(out)
-        names = ("ping_interval_s", "pong_deadline_s", "commit_period_s", "audit_period_s", "rest_lag_s")
+        settings = ("ping_interval_s", "pong_deadline_s", "commit_period_s", "audit_period_s", "rest_lag_s")
         recording = {
             "ledger": [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()],
-            "topics": topics,
+            "topics": {stream: [one.plain() for one in records] for stream, records in topics.items()},
             "timing": {
-                **{name: timing[name] for name in names},
+                **{name: timing[name] for name in settings},
                 "recovery_s": recovery_s(self.plan),
                 "sweep_s": recovery_s(self.plan) / 4,
             },

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.chaos.records import STREAMS
+from tests.chaos.contents import STREAMS
 
 Row = dict[str, Any]
 

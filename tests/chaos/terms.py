@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.chaos.contents import Topics, Violation, violation
+from tests.chaos.contents import Topics
 from tests.chaos.gaps import Stretch, Timing
-from tests.chaos.ledger import Entry, Ledger, Session
-from tests.chaos.records import Record
+from tests.chaos.ledger import PushLedger
+from tests.witness.ledger import Session
+from tests.witness.record import Record
+from tests.witness.request import Entry
+from tests.witness.violation import Violation, violation
 
 _FOR_EVER_MS = 1 << 62
 _DIED_MS = 2000
@@ -38,14 +41,14 @@ def numbers_are_contiguous(topics: Topics, deleted: set[str]) -> Iterator[Violat
 
 
 def recovered_after_login(
-    session: list[Record], ledger: Ledger, timing: Timing, done: list[Entry], end_ms: int
+    session: list[Record], ledger: PushLedger, timing: Timing, done: list[Entry], end_ms: int
 ) -> Iterator[Violation]:
     """Want `session.opened`, and then `recovery.complete`, in each session that lived long enough for it.
 
     While REST or the brokers failed nothing could be recovered or said, and what was said right before a SIGKILL may
     be lost with it.
     """
-    told, space_ms = [record.row for record in session], ledger.space_ms
+    told, space_ms = [record.fields for record in session], ledger.space_ms
     for one in ledger.sessions:
         until_ms = min(one.drop_ms, end_ms)
         if until_ms - one.login_ms - _hindered_ms(one, done, until_ms) < timing.recovery_s * 1000:
@@ -72,10 +75,10 @@ def _died(at_ms: int, session: Session) -> bool:
     return session.login_ms <= at_ms <= session.drop_ms
 
 
-def gated_until_recovered(session: list[Record], ledger: Ledger, done: list[Entry]) -> Iterator[Violation]:
+def gated_until_recovered(session: list[Record], ledger: PushLedger, done: list[Entry]) -> Iterator[Violation]:
     """Want no place or replace on a session before its recovery was complete, nor after it was told to be lost."""
-    complete = [(one.epoch, int(one.row["at"])) for one in session if one.row.get("type") == "recovery.complete"]
-    lost = [(one.epoch, int(one.row["at"])) for one in session if one.row.get("type") == "session.lost"]
+    complete = [(one.epoch, int(one.fields["at"])) for one in session if one.fields.get("type") == "recovery.complete"]
+    lost = [(one.epoch, int(one.fields["at"])) for one in session if one.fields.get("type") == "session.lost"]
     for request in ledger.gated:
         own = ledger.session_of(request.connection)
         if own is None:
@@ -104,7 +107,7 @@ def _holds(one: Entry, at_ms: int) -> bool:
     return bool(one["from_ms"] <= at_ms <= one["to_ms"] + _ON_ITS_WAY_MS)
 
 
-def alarms_have_a_cause(session: list[Record], ledger: Ledger, done: list[Entry]) -> Iterator[Violation]:
+def alarms_have_a_cause(session: list[Record], ledger: PushLedger, done: list[Entry]) -> Iterator[Violation]:
     """Want no alarm for what did not happen."""
     wire = any(one["kind"] == "wire" for one in done)
     refused = any(one["kind"] == "rest" for one in done)
@@ -125,5 +128,7 @@ def alarms_have_a_cause(session: list[Record], ledger: Ledger, done: list[Entry]
         "broker_clock_skew": any(one["kind"] == "clock" for one in done),
     }
     for record in session:
-        if record.row.get("type") == "alarm.raised" and not possible.get(record.row["alarm"]):
-            yield violation("alarms", f"{record.row['alarm']} without a cause", record.witness(), dict(record.row))
+        if record.fields.get("type") == "alarm.raised" and not possible.get(record.fields["alarm"]):
+            yield violation(
+                "alarms", f"{record.fields['alarm']} without a cause", record.witness(), dict(record.fields)
+            )

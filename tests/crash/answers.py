@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
-Record = dict[str, Any]
+from tests.witness.epochs import valid
+from tests.witness.record import Record
 
+STREAMS = ("commands", "results", "dead-letters", "session", "orders")
 _DEFAULT_VALIDITY_MS = {"place_order": 10_000, "replace_order": 10_000, "cancel_order": 60_000, "cancel_orders": 60_000}
 
 
@@ -12,9 +14,9 @@ class Command:
     """One record of `commands`. `kind` says how it must be answered: first, repeat, conflict or unreadable."""
 
     def __init__(self, record: Record, first: "Command | None") -> None:
-        body = record["value"] if isinstance(record["value"], dict) else {}
-        self.offset = int(record["offset"])
-        self.timestamp_ms = int(record["timestamp"])
+        body = record.fields
+        self.offset = record.offset
+        self.timestamp_ms = record.timestamp_ms
         self.command_id = body.get("commandId")
         self.action = str(body.get("action"))
         self.args: dict[str, str] = body.get("args") or {}
@@ -33,7 +35,7 @@ class Command:
         """Whether it cannot be answered under its own id."""
         return self.kind in {"unreadable", "conflict"}
 
-    def witness(self) -> Record:
+    def witness(self) -> dict[str, Any]:
         """Name the command for a person."""
         return {"commandId": self.command_id, "offset": self.offset, "action": self.action}
 
@@ -42,9 +44,9 @@ class Answer:
     """One valid record of `results` about a command."""
 
     def __init__(self, record: Record, term_began_ms: int) -> None:
-        value = record["value"]
-        self.at = int(record["offset"])
-        self.epoch = epoch_of(record)
+        value = record.fields
+        self.at = record.offset
+        self.epoch = record.epoch
         self.offset = int(value["commandOffset"])
         self.command_id = value["commandId"]
         self.outcome = str(value["outcome"])
@@ -58,7 +60,7 @@ class Answer:
         """Whether it is a terminal result."""
         return self.outcome != "unknown"
 
-    def witness(self) -> Record:
+    def witness(self) -> dict[str, Any]:
         """Name the answer for a person."""
         return {
             "result": self.at,
@@ -69,19 +71,13 @@ class Answer:
         }
 
 
-def epoch_of(record: Record) -> int:
-    """Return the owner's term in which a record was made."""
-    return int(record["headers"].get("ce_epoch", -1))
-
-
 def read_commands(records: list[Record]) -> dict[int, Command]:
     """Return the commands by offset."""
     firsts: dict[str, Command] = {}
     commands = {}
     for record in records:
-        body = record["value"] if isinstance(record["value"], dict) else {}
-        first = firsts.get(json.dumps(body.get("commandId")))
-        command = commands[int(record["offset"])] = Command(record, first)
+        first = firsts.get(json.dumps(record.fields.get("commandId")))
+        command = commands[record.offset] = Command(record, first)
         if command.kind == "first":
             firsts[json.dumps(command.command_id)] = command
     return commands
@@ -89,23 +85,16 @@ def read_commands(records: list[Record]) -> dict[int, Command]:
 
 def without_void(records: list[Record]) -> list[Record]:
     """Pass over what a reader passes over: a lower epoch after a higher one, and the same publication twice."""
-    top, seen, valid = 0, set[tuple[int, str]](), []
-    for record in records:
-        epoch, publication = epoch_of(record), (epoch_of(record), record["headers"].get("ce_sequence", ""))
-        if epoch < top or publication in seen:
-            continue
-        top = epoch
-        seen.add(publication)
-        valid.append(record)
-    return valid
+    once = {(record.epoch, record.sequence): record for record in reversed(list(valid(records)))}
+    return sorted(once.values(), key=lambda record: record.offset)
 
 
-def read_answers(valid: list[Record]) -> list[Answer]:
+def read_answers(records: list[Record]) -> list[Answer]:
     """Return the answers among the valid records of `results`; the others are takeovers, with which a term begins."""
     answers, term_began_ms = [], 0
-    for record in valid:
-        if isinstance(record["value"], dict) and "outcome" in record["value"]:
+    for record in records:
+        if "outcome" in record.fields:
             answers.append(Answer(record, term_began_ms))
         else:
-            term_began_ms = int(record["timestamp"])
+            term_began_ms = record.timestamp_ms
     return answers

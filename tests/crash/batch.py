@@ -13,8 +13,9 @@ from typing import Any
 from tests.crash.checker import check
 from tests.crash.plan import Scenario
 from tests.crash.processes import Daemons, Exchange, exchange
-from tests.crash.reading import Broker, Record
+from tests.crash.reading import Broker
 from tests.crash.scene import Scene
+from tests.witness.record import Record
 
 SHORTENED = {
     "session_timeout_s": 1.5,
@@ -102,7 +103,7 @@ class Batch:
                 died = self._daemons.died_at_ms()
             history = await self._history()
         self._report.kills = len(died)
-        self._report.takeovers_s = _takeovers_s(died, history["session"])
+        self._report.takeovers_s = _takeovers_s(died, [Record.from_plain("session", one) for one in history["session"]])
         self._report.violations, self._report.facts = check(history)
         if not self._report.is_clean:
             (self._folder / "history.json").write_text(json.dumps(history))
@@ -186,13 +187,12 @@ class Batch:
 
 
 def _ended(record: Record) -> str | None:
-    value = record["value"]
-    return value.get("commandId") if isinstance(value, dict) and value.get("outcome") != "unknown" else None
+    return record.fields.get("commandId") if record.fields.get("outcome") != "unknown" else None
 
 
 def _takeovers_s(died_at_ms: list[float], session: list[Record]) -> list[float]:
     """Return for each death how long the account was without a session, until the next one was open."""
-    opened = [record["value"]["at"] for record in session if record["value"]["type"] == "recovery.complete"]
+    opened = [record.fields["at"] for record in session if record.fields["type"] == "recovery.complete"]
     found = []
     for at, following in pairwise([*died_at_ms, float("inf")]):
         until = next((one for one in opened if at < one <= following), None)

@@ -1,10 +1,9 @@
 """The independent checker: tells from the topics and the venue's ledger alone whether every promise was kept.
 
 It shares no code with the bridge and knows what a reader of the contract knows, and the form of our request ids
-(ledger.py). Its input is one history as plain JSON:
+(tests/witness/request.py). Its input is one history as plain JSON:
 
-- `commands`, `results`, `dead-letters`, `session`, `orders`: `offset`, `timestamp`, `headers` and `value` of each
-  record;
+- `commands`, `results`, `dead-letters`, `session`, `orders`: the plain form of each record (tests/witness/record.py);
 - `ledger`: the lines of the venue's ledger;
 - `committed`: offset and metadata that the group has committed at the end; `end`: where `commands` ends;
 - `incarnations`, and for each command its `incarnation`: the topics that had the name of `commands` (incarnations.py).
@@ -17,11 +16,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.crash import rules
-from tests.crash.answers import Answer, Command, read_answers, read_commands, without_void
+from tests.crash.answers import STREAMS, Answer, Command, read_answers, read_commands, without_void
 from tests.crash.incarnations import number_offsets_through
-from tests.crash.ledger import SUCCESS, Ledger, is_over
-
-Violation = dict[str, Any]
+from tests.crash.ledger import OrderLedger
+from tests.witness.ledger import is_over
+from tests.witness.record import Record
+from tests.witness.request import SUCCESS
+from tests.witness.violation import Violation, violation
 
 _UNSENT = ("denied", "expired", "superseded")
 _DEAD_LETTER_OFFSET = "__connect.errors.offset"
@@ -30,15 +31,16 @@ _DEAD_LETTER_OFFSET = "__connect.errors.offset"
 def check(history: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
     """Return every violation, and what was counted on the way."""
     history = number_offsets_through(history)
-    ledger = Ledger(history["ledger"])
-    commands = read_commands(history["commands"])
-    valid = without_void(history["results"])
+    ledger = OrderLedger(history["ledger"])
+    topics = {stream: [Record.from_plain(stream, one) for one in history[stream]] for stream in STREAMS}
+    commands = read_commands(topics["commands"])
+    valid = without_void(topics["results"])
     answers = read_answers(valid)
     last = {answer.offset: answer for answer in reversed(answers) if answer.is_last}
     violations = [
         *_answered_once(commands, answers),
         *_repeats_agree(commands, last),
-        *_dead_letters(commands, history["dead-letters"]),
+        *_dead_letters(commands, topics["dead-letters"]),
         *_true(commands, last, ledger),
         *_removed(commands, last, ledger),
         *_watermark(history),
@@ -49,14 +51,14 @@ def check(history: dict[str, Any]) -> tuple[list[Violation], dict[str, Any]]:
         *rules.fenced(valid, ledger),
         *rules.within_limits(ledger),
         *rules.logins_apart(ledger),
-        *rules.swept_first(history["session"], ledger),
-        *rules.orders_exist(history["orders"], ledger),
+        *rules.swept_first(topics["session"], ledger),
+        *rules.orders_exist(topics["orders"], ledger),
     ]
     facts = {
         "commands": len(commands),
         "outcomes": dict(Counter(answer.outcome for answer in last.values())),
         "sent": dict(Counter(request.action for request in ledger.requests)),
-        "void": len(history["results"]) - len(valid),
+        "void": len(topics["results"]) - len(valid),
         "worst_lateness_ms": rules.worst_lateness_ms(commands, ledger),
     }
     return violations, facts
@@ -68,20 +70,20 @@ def _answered_once(commands: dict[int, Command], answers: list[Answer]) -> Itera
     for answer in answers:
         of_offset[answer.offset].append(answer)
         if answer.offset not in commands:
-            yield rules.violation("answered once", "a result for an offset that holds no command", answer.witness())
+            yield violation("answered once", "a result for an offset that holds no command", answer.witness())
     for offset, command in commands.items():
         ends = [answer for answer in of_offset[offset] if answer.is_last]
         witness = [one.witness() for one in of_offset[offset]]
         if command.wants_dead_letter:
             if of_offset[offset]:
                 why = f"a result for a command that is {command.kind}"
-                yield rules.violation("answered once", why, command.witness(), *witness)
+                yield violation("answered once", why, command.witness(), *witness)
             continue
         if len(ends) != 1:
             why = f"{len(ends)} terminal results" if ends else "no terminal result"
-            yield rules.violation("answered once", why, command.witness(), *witness)
+            yield violation("answered once", why, command.witness(), *witness)
         elif of_offset[offset][-1] is not ends[0]:
-            yield rules.violation("answered once", "`unknown` after the last word", command.witness(), *witness)
+            yield violation("answered once", "`unknown` after the last word", command.witness(), *witness)
 
 
 def _repeats_agree(commands: dict[int, Command], last: dict[int, Answer]) -> Iterator[Violation]:
@@ -92,20 +94,20 @@ def _repeats_agree(commands: dict[int, Command], last: dict[int, Answer]) -> Ite
             continue
         if (first.outcome, first.code) != (again.outcome, again.code):
             why = f"a repeat was answered {again.outcome}, the first {first.outcome}"
-            yield rules.violation("repeats agree", why, command.witness(), first.witness(), again.witness())
+            yield violation("repeats agree", why, command.witness(), first.witness(), again.witness())
 
 
-def _dead_letters(commands: dict[int, Command], records: list[dict[str, Any]]) -> Iterator[Violation]:
+def _dead_letters(commands: dict[int, Command], records: list[Record]) -> Iterator[Violation]:
     """Want exactly one dead letter for what cannot be answered, and for nothing else."""
-    found = Counter(int(record["headers"].get(_DEAD_LETTER_OFFSET, -1)) for record in records)
+    found = Counter(record.number(_DEAD_LETTER_OFFSET) for record in records)
     for offset, command in commands.items():
         wanted = int(command.wants_dead_letter)
         if found[offset] != wanted:
             why = f"{found[offset]} dead letters where {wanted} belongs"
-            yield rules.violation("dead letters", why, {**command.witness(), "kind": command.kind})
+            yield violation("dead letters", why, {**command.witness(), "kind": command.kind})
 
 
-def _true(commands: dict[int, Command], last: dict[int, Answer], ledger: Ledger) -> Iterator[Violation]:
+def _true(commands: dict[int, Command], last: dict[int, Answer], ledger: OrderLedger) -> Iterator[Violation]:
     """Hold every result against what happened."""
     for offset, answer in last.items():
         command = commands.get(offset)
@@ -114,10 +116,10 @@ def _true(commands: dict[int, Command], last: dict[int, Answer], ledger: Ledger)
         why = _lie(command, answer, ledger) or _excuse(command, answer, commands, ledger)
         if why is not None:
             requests = [request.witness() for request in ledger.of_offset.get(offset, ())]
-            yield rules.violation("true", why, command.witness(), answer.witness(), *requests)
+            yield violation("true", why, command.witness(), answer.witness(), *requests)
 
 
-def _lie(command: Command, answer: Answer, ledger: Ledger) -> str | None:
+def _lie(command: Command, answer: Answer, ledger: OrderLedger) -> str | None:
     """Say in what an answer is untrue; None when it is true."""
     codes = ledger.codes(command.offset)
     if answer.outcome == "accepted" and SUCCESS not in codes:
@@ -131,7 +133,7 @@ def _lie(command: Command, answer: Answer, ledger: Ledger) -> str | None:
     return _lie_about_a_cancel(command, answer, ledger)
 
 
-def _lie_of_acceptance(command: Command, answer: Answer, ledger: Ledger) -> str | None:
+def _lie_of_acceptance(command: Command, answer: Answer, ledger: OrderLedger) -> str | None:
     """Hold against its effect what counts as accepted although the venue never said so."""
     survivors = _survivors(command, ledger)
     if command.action == "cancel_orders" and survivors:
@@ -141,7 +143,7 @@ def _lie_of_acceptance(command: Command, answer: Answer, ledger: Ledger) -> str 
     return "accepted, but the venue never accepted it"
 
 
-def _may_have_cancelled(command: Command, answer: Answer, ledger: Ledger) -> bool:
+def _may_have_cancelled(command: Command, answer: Answer, ledger: OrderLedger) -> bool:
     """Whether the owner must take a cancel for carried out: the order is cancelled, and a request may have done it.
 
     It may be a predecessor's, because a cancel is written without a claim; or one of its own that had no answer.
@@ -153,7 +155,7 @@ def _may_have_cancelled(command: Command, answer: Answer, ledger: Ledger) -> boo
     return order is not None and order["orderState"] == "CANCELLED"
 
 
-def _lie_about_a_cancel(command: Command, answer: Answer, ledger: Ledger) -> str | None:
+def _lie_about_a_cancel(command: Command, answer: Answer, ledger: OrderLedger) -> str | None:
     """Hold the answer to a cancel_order against the order that has its name in the end."""
     order = ledger.order_named(command.args)
     if command.action != "cancel_order" or order is None:
@@ -165,7 +167,7 @@ def _lie_about_a_cancel(command: Command, answer: Answer, ledger: Ledger) -> str
     return None
 
 
-def _excuse(command: Command, answer: Answer, commands: dict[int, Command], ledger: Ledger) -> str | None:
+def _excuse(command: Command, answer: Answer, commands: dict[int, Command], ledger: OrderLedger) -> str | None:
     """Say why the bridge's own reason for not sending a command cannot be true; None when it can."""
     name = command.args.get("clientOrderId", "")
     if answer.outcome == "expired" and answer.answered_ms < command.valid_until_ms - rules.CLOCK_MS:
@@ -178,7 +180,7 @@ def _excuse(command: Command, answer: Answer, commands: dict[int, Command], ledg
     return None
 
 
-def _removed(commands: dict[int, Command], last: dict[int, Answer], ledger: Ledger) -> Iterator[Violation]:
+def _removed(commands: dict[int, Command], last: dict[int, Answer], ledger: OrderLedger) -> Iterator[Violation]:
     """Want a later cancel behind everything that was superseded, whose own answer comes after."""
     firsts = [one for one in commands.values() if one.kind == "first" and one.offset in last]
     for command in firsts:
@@ -194,10 +196,10 @@ def _removed(commands: dict[int, Command], last: dict[int, Answer], ledger: Ledg
         if not any(cancel.at > last[command.offset].at for cancel in cancels):
             witness = [one.witness() for one in cancels]
             why = "superseded by no cancel that was answered afterwards"
-            yield rules.violation("removed", why, command.witness(), last[command.offset].witness(), *witness)
+            yield violation("removed", why, command.witness(), last[command.offset].witness(), *witness)
 
 
-def _survivors(command: Command, ledger: Ledger) -> list[str]:
+def _survivors(command: Command, ledger: OrderLedger) -> list[str]:
     """Return the open orders of a cancel_orders' scope whose place is older than it."""
     scope = command.args.get("exchangeType", "ALL")
     older = {
@@ -216,6 +218,6 @@ def _watermark(history: dict[str, Any]) -> Iterator[Violation]:
     """Want the watermark at the end and nothing claimed: in the end everything is answered."""
     committed = history["committed"]
     if committed["offset"] != history["end"]:
-        yield rules.violation("watermark", f"commands end at {history['end']}", committed)
+        yield violation("watermark", f"commands end at {history['end']}", committed)
     elif not committed["metadata"].endswith(":"):  # its last part are the claims
-        yield rules.violation("watermark", "claims are left although everything is answered", committed)
+        yield violation("watermark", "claims are left although everything is answered", committed)

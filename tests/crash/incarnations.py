@@ -5,6 +5,9 @@ import re
 from bisect import bisect_right
 from typing import Any
 
+from tests.witness.frames import json_object
+from tests.witness.record import Plain
+
 History = dict[str, Any]
 
 RANGE = 1_000_000
@@ -35,18 +38,18 @@ def number_offsets_through(history: History) -> History:
     }
 
 
-def _epoch_of(record: dict[str, Any]) -> int:
+def _epoch_of(record: Plain) -> int:
     return int(record["headers"].get("ce_epoch", -1))
 
 
-def _result(record: dict[str, Any], base: int) -> dict[str, Any]:
-    value = record["value"]
-    if not isinstance(value, dict) or "commandOffset" not in value:
+def _result(record: Plain, base: int) -> Plain:
+    value = json_object(record["text"] or "")
+    if "commandOffset" not in value:
         return record
-    return {**record, "value": {**value, "commandOffset": value["commandOffset"] + base}}
+    return {**record, "text": json.dumps({**value, "commandOffset": value["commandOffset"] + base})}
 
 
-def _dead_letter(record: dict[str, Any], base: int) -> dict[str, Any]:
+def _dead_letter(record: Plain, base: int) -> Plain:
     headers = record["headers"]
     if _DEAD_LETTER_OFFSET not in headers:
         return record

@@ -6,13 +6,14 @@ import json
 import time
 from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
-Record = dict[str, Any]
+from tests.crash.answers import STREAMS
+from tests.witness.record import Plain, Record
+from tests.witness.topic_log import read_topic, record_of
 
-STREAMS = ("commands", "results", "dead-letters", "session", "orders")
 _LOOK_S = 0.05
 _TOPICS_DEADLINE_S = 60.0
 _UPHEAVAL_DEADLINE_S = 30.0
@@ -31,7 +32,7 @@ class Broker:
         self.session: list[Record] = []
         self.incarnations = [0]
         """For each `commands` topic that there has been, the epoch that the first owner to read it has at least."""
-        self._commands_before: list[Record] = []
+        self._commands_before: list[Plain] = []
 
     async def __aenter__(self) -> Self:
         self._producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", linger_ms=0)
@@ -51,7 +52,7 @@ class Broker:
     @property
     def recoveries(self) -> int:
         """How often an owner has said that it is recovered."""
-        return sum(record["value"]["type"] == "recovery.complete" for record in self.session)
+        return sum(record.fields["type"] == "recovery.complete" for record in self.session)
 
     async def until_topics(self) -> None:
         """Wait until a daemon has made the topics."""
@@ -60,7 +61,7 @@ class Broker:
             while not wanted <= await self._reader.topics():  # noqa: ASYNC110 - a broker has no event for it
                 await asyncio.sleep(_LOOK_S)
 
-    async def send(self, commands: list[Record | bytes]) -> None:
+    async def send(self, commands: list[dict[str, Any] | bytes]) -> None:
         """Append commands, in their order."""
         waiting = []
         for one in commands:
@@ -68,7 +69,7 @@ class Broker:
             waiting.append(await self._producer.send(self._topic("commands"), value=value, key=b"k", partition=0))
         await asyncio.gather(*waiting)
 
-    async def committed(self) -> Record:
+    async def committed(self) -> dict[str, Any]:
         """Return the group's committed offset and its metadata."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
         await admin.start()
@@ -90,10 +91,11 @@ class Broker:
         partition = TopicPartition(self._topic("commands"), 0)
         return int((await self._reader.end_offsets([partition]))[partition])
 
-    async def everything(self) -> dict[str, list[Record]]:
+    async def everything(self) -> dict[str, list[Plain]]:
         """Read every topic from its beginning to its end."""
         topics = {stream: await read_topic(self._bootstrap, self._topic(stream)) for stream in STREAMS}
-        return {**topics, "commands": self._commands_before + self._of_this_incarnation(topics["commands"])}
+        plain = {stream: [record.plain() for record in records] for stream, records in topics.items()}
+        return {**plain, "commands": self._commands_before + self._of_this_incarnation(topics["commands"])}
 
     async def delete_group(self) -> None:
         """Delete the group and with it the committed offset, as seven idle days do; no member may live any more."""
@@ -115,7 +117,7 @@ class Broker:
         topic = self._topic("commands")
         self._commands_before += self._of_this_incarnation(await read_topic(self._bootstrap, topic))
         told = await read_topic(self._bootstrap, self._topic("results"))
-        self.incarnations.append(1 + max(int(record["headers"].get("ce_epoch", 0)) for record in told))
+        self.incarnations.append(1 + max(record.epoch for record in told))
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
         await admin.start()
         try:
@@ -126,8 +128,8 @@ class Broker:
         finally:
             await admin.close()
 
-    def _of_this_incarnation(self, commands: list[Record]) -> list[Record]:
-        return [{**record, "incarnation": len(self.incarnations) - 1} for record in commands]
+    def _of_this_incarnation(self, commands: list[Record]) -> list[Plain]:
+        return [{**record.plain(), "incarnation": len(self.incarnations) - 1} for record in commands]
 
     async def _read(self) -> None:
         kept = {self._topic("results"): self.results, self._topic("session"): self.session}
@@ -136,41 +138,7 @@ class Broker:
         await self._reader.seek_to_beginning()
         while True:
             for partition, found in (await self._reader.getmany(timeout_ms=100)).items():
-                kept[partition.topic] += [_plain(record) for record in found]
+                kept[partition.topic] += [record_of(record) for record in found]
 
     def _topic(self, stream: str) -> str:
         return f"{self._group}.{stream}"
-
-
-async def read_topic(bootstrap: str, topic: str) -> list[Record]:
-    """Read a topic from its beginning to where it ends now."""
-    partition = TopicPartition(topic, 0)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        consumer.assign([partition])
-        await consumer.seek_to_beginning(partition)
-        end = (await consumer.end_offsets([partition]))[partition]
-        records: list[Record] = []
-        while await consumer.position(partition) < end:
-            for found in (await consumer.getmany(timeout_ms=500)).values():
-                records += [_plain(record) for record in found]
-        return records
-    finally:
-        await consumer.stop()
-
-
-def _plain(record: ConsumerRecord) -> Record:
-    text = record.value.decode("utf-8", "replace") if record.value is not None else None
-    try:
-        value = json.loads(text) if text is not None else None
-    except ValueError:
-        value = None
-    return {
-        "offset": record.offset,
-        "timestamp": record.timestamp,
-        "key": (record.key or b"").decode("utf-8", "replace"),
-        "headers": {name: (content or b"").decode("utf-8", "replace") for name, content in record.headers},
-        "text": text,
-        "value": value,
-    }

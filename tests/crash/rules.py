@@ -4,12 +4,12 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
-from tests.crash.answers import Command, epoch_of
-from tests.crash.ledger import Entry, Ledger, Request
-
-Violation = dict[str, Any]
+from tests.crash.answers import Command
+from tests.crash.ledger import OrderLedger
+from tests.witness.record import Record
+from tests.witness.request import Entry, Request
+from tests.witness.violation import Violation, violation
 
 LATE_MS = 1000
 """How much later than `validUntil` a request may arrive: 50 ms, and the patience that a shared machine needs."""
@@ -24,12 +24,7 @@ _TOO_OFTEN = frozenset({429, 100429, 601010})
 _OPEN_ORDERS = "/api/v1/trading/orders"
 
 
-def violation(rule: str, why: str, *witness: dict[str, Any]) -> Violation:
-    """Build a violation."""
-    return {"rule": rule, "why": why, "witness": list(witness)}
-
-
-def asked_for(commands: dict[int, Command], ledger: Ledger) -> Iterator[tuple[Command, Request]]:
+def asked_for(commands: dict[int, Command], ledger: OrderLedger) -> Iterator[tuple[Command, Request]]:
     """Return each request that a command asked for, with the command."""
     for request in ledger.requests:
         command = commands.get(request.offset)
@@ -37,7 +32,7 @@ def asked_for(commands: dict[int, Command], ledger: Ledger) -> Iterator[tuple[Co
             yield command, request
 
 
-def sent_once(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
+def sent_once(commands: dict[int, Command], ledger: OrderLedger) -> Iterator[Violation]:
     """Let a place, replace or cancel_orders arrive once at most, and every request be some command, as it was asked.
 
     A cancel_orders that the venue refused for its rate has done nothing, and may come again.
@@ -74,7 +69,7 @@ def sent_once(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violatio
             yield violation("sent once", f"not what was asked: {wrong}", command.witness(), request.witness())
 
 
-def own_cancels(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
+def own_cancels(commands: dict[int, Command], ledger: OrderLedger) -> Iterator[Violation]:
     """Let the bridge cancel of its own accord only orders of ours that are older than some cancel_orders.
 
     Nothing lands late in these histories, so there is no other reason for it.
@@ -91,7 +86,7 @@ def own_cancels(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violat
             yield violation("own cancels", "of an order newer than every cancel_orders", request.witness())
 
 
-def in_time(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
+def in_time(commands: dict[int, Command], ledger: OrderLedger) -> Iterator[Violation]:
     """Let nothing be written after its validity."""
     for command, request in asked_for(commands, ledger):
         late_ms = request.at_ms - command.valid_until_ms
@@ -99,13 +94,13 @@ def in_time(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]
             yield violation("in time", f"{late_ms} ms after validUntil", command.witness(), request.witness())
 
 
-def worst_lateness_ms(commands: dict[int, Command], ledger: Ledger) -> int:
+def worst_lateness_ms(commands: dict[int, Command], ledger: OrderLedger) -> int:
     """Return by how much a request came after its validity at worst; 0 when none did."""
     late = (request.at_ms - command.valid_until_ms for command, request in asked_for(commands, ledger))
     return max([0, *late])
 
 
-def in_order(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation]:
+def in_order(commands: dict[int, Command], ledger: OrderLedger) -> Iterator[Violation]:
     """Let commands of one order arrive in sequence, a repeated cancel aside, and none behind a later cancel_orders."""
     newest: dict[str, Request] = {}
     swept: dict[str, Request] = {}
@@ -128,9 +123,9 @@ def in_order(commands: dict[int, Command], ledger: Ledger) -> Iterator[Violation
             yield violation("in order", "a place from before a cancel_orders", sweep.witness(), request.witness())
 
 
-def fenced(valid: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:
+def fenced(valid: list[Record], ledger: OrderLedger) -> Iterator[Violation]:
     """Let each term have its own epoch, and none send anything once a later one has."""
-    epochs = [int(record["value"]["epoch"]) for record in valid if "epoch" in (record["value"] or {})]
+    epochs = [int(record.fields["epoch"]) for record in valid if "epoch" in record.fields]
     for before, after in pairwise(epochs):
         if after <= before:
             yield violation("fenced", "an epoch was used twice", {"epochs": [before, after]})
@@ -142,7 +137,7 @@ def fenced(valid: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:
             top = request
 
 
-def within_limits(ledger: Ledger) -> Iterator[Violation]:
+def within_limits(ledger: OrderLedger) -> Iterator[Violation]:
     """Let no more requests of an action count in any 60 s than the venue allows."""
     windows: dict[str, deque[float]] = defaultdict(deque)
     for entry in ledger.of_kind("COUNT"):
@@ -155,7 +150,7 @@ def within_limits(ledger: Ledger) -> Iterator[Violation]:
             yield violation("within limits", f"{len(window)} {action} in 60 s", {"ledger": entry["number"]})
 
 
-def logins_apart(ledger: Ledger) -> Iterator[Violation]:
+def logins_apart(ledger: OrderLedger) -> Iterator[Violation]:
     """Let logins of one key keep a second between them, whoever makes them."""
     last: dict[str, Entry] = {}
     for entry in ledger.of_kind("LOGIN"):
@@ -166,15 +161,15 @@ def logins_apart(ledger: Ledger) -> Iterator[Violation]:
             yield violation("logins apart", f"{gap_s:.3f} s", {"ledger": [before["number"], entry["number"]]})
 
 
-def swept_first(session: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:
+def swept_first(session: list[Record], ledger: OrderLedger) -> Iterator[Violation]:
     """Let no place or replace go out on a session before it was swept, and said to be.
 
     The word of a daemon that died right after may be lost; then that its open orders were asked for must do.
     """
     opened: dict[int, list[int]] = defaultdict(list)
     for record in session:
-        if record["value"]["type"] == "recovery.complete":
-            opened[epoch_of(record)].append(int(record["value"]["at"]))
+        if record.fields["type"] == "recovery.complete":
+            opened[record.epoch].append(int(record.fields["at"]))
     login: dict[int, Entry] = {}
     orders = {one.number: one for one in ledger.requests if one.action in {"place_order", "replace_order"}}
     swept_at = 0
@@ -196,9 +191,9 @@ def swept_first(session: list[dict[str, Any]], ledger: Ledger) -> Iterator[Viola
                 )
 
 
-def orders_exist(orders: list[dict[str, Any]], ledger: Ledger) -> Iterator[Violation]:
+def orders_exist(orders: list[Record], ledger: OrderLedger) -> Iterator[Violation]:
     """Let every order on the topic be one of the venue's."""
     for record in orders:
-        order_id = (record["value"] or {}).get("orderId", "")
-        if record["value"] is not None and not ledger.knows(order_id):
+        order_id = record.fields.get("orderId", "")
+        if not record.is_tombstone and not ledger.knows(order_id):
             yield violation("orders exist", "an order that the venue never had", {"orderId": order_id})

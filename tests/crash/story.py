@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
-SUCCESS = 200000
+from tests.witness.record import Plain
+from tests.witness.request import SUCCESS
+
 SYM = "BINANCE_PERP_BTC_USDT"
 
 
@@ -11,11 +13,11 @@ class Story:
     """Tells a history as the topics and the ledger would; each call is one thing that happens, a second later."""
 
     def __init__(self) -> None:
-        self.commands: list[dict[str, Any]] = []
-        self.results: list[dict[str, Any]] = []
-        self.dead_letters: list[dict[str, Any]] = []
-        self.session: list[dict[str, Any]] = []
-        self.orders: list[dict[str, Any]] = []
+        self.commands: list[Plain] = []
+        self.results: list[Plain] = []
+        self.dead_letters: list[Plain] = []
+        self.session: list[Plain] = []
+        self.orders: list[Plain] = []
         self.ledger: list[dict[str, Any]] = []
         self.committed = {"offset": 0, "metadata": "ltpb1:2:0:0:1:"}
         self._incarnations = [0]
@@ -48,10 +50,10 @@ class Story:
 
     def owner(self, epoch: int) -> None:
         """Let an owner take over, log in and sweep."""
-        self._record(self.results, epoch, {"epoch": epoch, "instance": "i", "at": self.now_ms})
+        self._record(self.results, epoch, json.dumps({"epoch": epoch, "instance": "i", "at": self.now_ms}))
         self.log_in(epoch)
         self._line("REST", method="GET", path="/api/v1/trading/orders")
-        self._record(self.session, epoch, {"type": "recovery.complete", "at": self.now_ms})
+        self._record(self.session, epoch, json.dumps({"type": "recovery.complete", "at": self.now_ms}))
 
     def log_in(self, epoch: int) -> None:
         """Log in on a connection that has the number of its owner."""
@@ -69,7 +71,7 @@ class Story:
 
     def raw(self, value: dict[str, Any] | None) -> int:
         """Append any record to `commands`; None stands for bytes that are no JSON."""
-        self._record(self.commands, 0, value)
+        self._record(self.commands, 0, json.dumps(value) if value is not None else "{")
         self.commands[-1]["offset"] -= self._commands_before
         self.commands[-1]["incarnation"] = len(self._incarnations) - 1
         self.committed["offset"] = len(self.commands) - self._commands_before
@@ -85,7 +87,7 @@ class Story:
         args: dict[str, str] | None = None,
     ) -> None:
         """Let the request of a command arrive; with a code the venue decides it."""
-        body, offset = self.commands[number]["value"], self.commands[number]["offset"]
+        body, offset = json.loads(self.commands[number]["text"]), self.commands[number]["offset"]
         frame = {"id": f"{epoch:x}x{offset:x}x{attempt:x}", "action": body["action"], "args": args or body["args"]}
         self.frame(epoch, frame, code)
 
@@ -110,26 +112,29 @@ class Story:
         """Let the venue push an order, and the topic have it."""
         row = {"orderId": order_id or f"id-{name}", "clientOrderId": name, "orderState": state, "sym": SYM}
         self._line("EVENT")
-        self.ledger[-1]["event"] = {"channel": "Orders", "payload": json.dumps(row)}
-        self._record(self.orders, 1, row)
+        self.ledger[-1]["event"] = {"channel": "Orders", "key": name, "identity": state, "payload": json.dumps(row)}
+        self._record(self.orders, 1, json.dumps(row))
 
     def result(self, epoch: int, number: int, outcome: str, code: int | None = None, reason: str | None = None) -> None:
         """Answer a command."""
-        command_id, offset = self.commands[number]["value"]["commandId"], self.commands[number]["offset"]
+        command_id = json.loads(self.commands[number]["text"])["commandId"]
+        offset = self.commands[number]["offset"]
         value = {"commandId": command_id, "commandOffset": offset, "outcome": outcome, "answeredAt": self.now_ms}
         more = {"code": code, "reason": reason}
-        self._record(self.results, epoch, value | {name: said for name, said in more.items() if said is not None})
+        value |= {name: said for name, said in more.items() if said is not None}
+        self._record(self.results, epoch, json.dumps(value))
 
     def dead_letter(self, offset: int) -> None:
         """Put a command among the dead letters."""
         self._record(self.dead_letters, 1, None)
         self.dead_letters[-1]["headers"]["__connect.errors.offset"] = str(offset)
 
-    def _record(self, topic: list[dict[str, Any]], epoch: int, value: dict[str, Any] | None) -> None:
+    def _record(self, topic: list[Plain], epoch: int, text: str | None) -> None:
         self.wait(1)
         self._sequence += 1
         headers = {"ce_epoch": str(epoch), "ce_sequence": str(self._sequence)}
-        topic.append({"offset": len(topic), "timestamp": self.now_ms, "headers": headers, "value": value})
+        record = {"offset": len(topic), "timestamp": self.now_ms, "key": "", "headers": headers, "text": text}
+        topic.append(record)
 
     def _line(self, kind: str, connection: int = 0, **facts: object) -> None:
         self.wait(1)

@@ -1,5 +1,6 @@
 """The checker finds what it is there for: each kind of broken promise, planted into a history that was right."""
 
+import json
 from typing import Any
 
 from tests.crash.checker import check
@@ -26,7 +27,7 @@ def rules(story: Story) -> set[str]:
 
 def without_results_of(story: Story, offset: int) -> Story:
     """Take the results of one command out of a story."""
-    story.results = [record for record in story.results if record["value"].get("commandOffset") != offset]
+    story.results = [one for one in story.results if json.loads(one["text"]).get("commandOffset") != offset]
     return story
 
 
@@ -352,7 +353,8 @@ def test_a_place_before_the_sweep_is_found() -> None:
     story.result(2, early, "accepted", 200000)
     assert rules(story) == {"swept first"}
     story = quiet_day()
-    story.session[0]["value"]["at"] += 60_000
+    told = json.loads(story.session[0]["text"])
+    story.session[0]["text"] = json.dumps({**told, "at": told["at"] + 60_000})
     assert rules(story) == {"swept first"}
 
 
