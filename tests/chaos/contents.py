@@ -7,7 +7,7 @@ from typing import Any
 from tests.chaos.ledger import PushLedger
 from tests.chaos.spelling import differences
 from tests.witness.epochs import last_of_each_key
-from tests.witness.ledger import Push, is_over
+from tests.witness.ledger import Push, is_over, trade_identity
 from tests.witness.record import STATES, Record
 from tests.witness.request import Entry
 from tests.witness.violation import Violation, violation
@@ -40,7 +40,7 @@ def trades_once(topics: Topics, ledger: PushLedger) -> Iterator[Violation]:
     names: dict[str, set[str]] = defaultdict(set)
     identity_of: dict[str, str] = {}
     for record in topics["trades"]:
-        identity = _trade_identity(record.fields)
+        identity = trade_identity(record.fields)
         event = made.get(identity)
         if event is None:
             yield violation("trades", "a trade that the venue never made", record.witness())
@@ -60,10 +60,6 @@ def trades_once(topics: Topics, ledger: PushLedger) -> Iterator[Violation]:
             yield violation("trades", "missing", event.witness())
         elif len(names[identity]) > 1:
             yield violation("trades", f"one trade under {sorted(names[identity])}", event.witness())
-
-
-def _trade_identity(row: dict[str, Any]) -> str:
-    return ":".join(str(row.get(name)) for name in ("exchangeType", "sym", "orderId", "transactionId"))
 
 
 def nothing_invented(topics: Topics, ledger: PushLedger) -> Iterator[Violation]:

@@ -12,7 +12,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, Limit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
-from tests.chaos import stepped_clock
 from tests.chaos.contents import STREAMS
 from tests.chaos.daemons import Daemons
 from tests.chaos.plan import Plan
@@ -22,6 +21,7 @@ from tests.support.replica import Replica, replica
 from tests.support.rig import Rig, until
 from tests.support.wire_proxy import WireProxy
 from tests.witness.topic_log import read_topic
+from tests.witness.venue_lines import lines_in
 
 TIERS = ("az4", "ha")
 _START_S = 60.0
@@ -88,7 +88,7 @@ class Scene:
             for name in TIERS
         ]
         kafka = self.rig.kafka(self.broker.bootstrap)
-        program = (stepped_clock.__file__, str(self.clock.path))
+        program = ("-m", "tests.chaos.stepped_clock", str(self.clock.path))
         return replica(self.rig, program=program, timing=self.plan.timing, endpoints=endpoints, kafka=kafka)
 
     @property
@@ -162,7 +162,7 @@ class Scene:
             self.venue.ledger.export(out)
         settings = ("ping_interval_s", "pong_deadline_s", "commit_period_s", "audit_period_s", "rest_lag_s")
         recording = {
-            "ledger": [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()],
+            "ledger": lines_in(ledger),
             "topics": {stream: [one.plain() for one in records] for stream, records in topics.items()},
             "timing": {
                 **{name: timing[name] for name in settings},

@@ -1,4 +1,4 @@
-"""A daemon whose wall clock somebody sets: `python stepped_clock.py FILE run --config …`.
+"""A daemon whose wall clock somebody sets: `python -m tests.chaos.stepped_clock FILE run --config …`.
 
 FILE holds two signed 64-bit numbers: by how many milliseconds the clock is ahead, which may be written at any time, and
 how often a clock that was not right has been read. Clocks that never step (`CLOCK_MONOTONIC`, `CLOCK_BOOTTIME`) stay as

@@ -16,6 +16,7 @@ from tests.crash.processes import Daemons, Exchange, exchange
 from tests.crash.reading import Broker
 from tests.crash.scene import Scene
 from tests.witness.record import Record
+from tests.witness.venue_lines import lines_in
 
 SHORTENED = {
     "session_timeout_s": 1.5,
@@ -164,10 +165,9 @@ class Batch:
             self._report.surprises.append("the daemons did not stop")
 
     async def _history(self) -> dict[str, Any]:
-        lines = (json.loads(line) for line in self._venue.ledger.read_text(encoding="utf-8").splitlines())
         return {
             **await self._broker.everything(),
-            "ledger": list(lines),
+            "ledger": lines_in(self._venue.ledger),
             "committed": await self._broker.committed(),
             "end": await self._broker.end(),
             "incarnations": self._broker.incarnations,

@@ -1,6 +1,5 @@
 """Whether the topics tell what the venue knows: every trade, and of every key the truth as its last record."""
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -9,8 +8,9 @@ from bridge.contract.topics import Stream
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.pushes import order_row
 from tests.support.rig import Rig, Topic
+from tests.support.states import last_states
+from tests.witness.ledger import trade_identity
 
-_OF_A_TRADE = ("exchangeType", "sym", "orderId", "transactionId")
 _OF_AN_ORDER = ("orderState", "executedQty", "limitPrice", "orderQty")
 STREAMS = (Stream.TRADES, Stream.ORDERS, Stream.ASSETS, Stream.POSITIONS)
 
@@ -29,14 +29,14 @@ def untrue(rig: Rig, topics: Topics) -> list[str]:
 
 def missing_trades(rig: Rig, trades: Topic) -> list[str]:
     """Return the trades of the ledger that are not published."""
-    told = {_names(row, _OF_A_TRADE) for row in trades.values}
-    made = (json.loads(event.payload) for event in rig.venue.ledger.trades(rig.venue.keys["main"].portfolio_id))
-    return [f"trade {row['transactionId']} is missing" for row in made if _names(row, _OF_A_TRADE) not in told]
+    told = {trade_identity(row) for row in trades.values}
+    made = rig.venue.ledger.trades(rig.venue.keys["main"].portfolio_id)
+    return [f"trade {event.identity} is missing" for event in made if event.identity not in told]
 
 
 def published_twice(trades: Topic) -> int:
     """Return how many records of trades repeat an earlier one; readers know them by their `ce_id`."""
-    return len(trades.values) - len({_names(row, _OF_A_TRADE) for row in trades.values})
+    return len(trades.values) - len({trade_identity(row) for row in trades.values})
 
 
 def over_limit(rig: Rig) -> list[str]:
@@ -51,12 +51,8 @@ def _names(row: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(row.get(name)) for name in names)
 
 
-def _last(topic: Topic) -> dict[str, Any]:
-    return {record.key.decode(): json.loads(record.value or b"null") for record in topic.records}
-
-
 def _orders(rig: Rig, topics: Topics) -> list[str]:
-    last, dialect = _last(topics[Stream.ORDERS]), rig.venue.settings.dialect
+    last, dialect = last_states(topics[Stream.ORDERS]), rig.venue.settings.dialect
     rows = (order_row(order, dialect) for order in rig.venue.portfolio().orders.values())
     pairs = ((_names(row, _OF_AN_ORDER), last.get(str(row["orderId"])), row) for row in rows)
     return [
@@ -75,8 +71,7 @@ def _assets(rig: Rig, topics: Topics) -> list[str]:
     told = {
         key: tuple(Decimal(row[name]) for name in names)
         for stream, names in ((Stream.ASSETS, ("balance", "frozen")), (Stream.POSITIONS, ("positionQty",)))
-        for key, row in _last(topics[stream]).items()
-        if row is not None
+        for key, row in last_states(topics[stream]).items()
     }
     keys = true.keys() | told.keys()
     pairs = ((key, true.get(key, (Decimal(),)), told.get(key, (Decimal(),))) for key in keys)

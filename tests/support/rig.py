@@ -17,9 +17,12 @@ from bridge.config import Settings
 from bridge.contract.topics import Stream, topic_name
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.venue import Venue
+from tests.witness.epochs import valid
+from tests.witness.record import Record
+from tests.witness.topic_log import record_of
 
 DEADLINE_S = 60.0
-_VICTIM = Path(__file__).with_name("victim.py")
+_VICTIM = "tests.support.victim"
 
 PLACE: dict[str, str] = {
     "sym": "BINANCE_PERP_BTC_USDT",
@@ -103,13 +106,11 @@ class Topic:
 
     def valid(self) -> list[tuple[int, Any]]:
         """Return epoch and value of the records that count: a lower epoch after a higher one makes a record void."""
-        top, valid = 0, []
-        for record in self.records:
-            epoch = int(dict(record.headers)["ce_epoch"])
-            if epoch >= top:
-                top = epoch
-                valid.append((epoch, json.loads(record.value or b"null")))
-        return valid
+        return [(one.epoch, None if one.is_tombstone else one.json) for one in valid(self.as_records())]
+
+    def as_records(self) -> list[Record]:
+        """Return what was read so far, as the checkers take it."""
+        return [record_of(record) for record in self.records]
 
     async def close(self) -> None:
         """Stop reading."""
@@ -199,7 +200,7 @@ class Rig:
         """
         config = self._folder / f"bridge-{uuid.uuid4().hex[:6]}.toml"
         config.write_text(_toml(self.settings(**changes).model_dump(mode="json", exclude_none=True)))
-        what = (str(_VICTIM), victim_of) if victim_of else program
+        what = ("-m", _VICTIM, victim_of) if victim_of else program
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, *what, "run", "--config", str(config)),
             stdout=asyncio.subprocess.DEVNULL if unread else asyncio.subprocess.PIPE,

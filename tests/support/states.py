@@ -5,19 +5,15 @@ from typing import Any
 
 from bridge.contract.topics import Stream
 from tests.support.rig import Rig, Topic
+from tests.witness.epochs import last_of_each_key
 
 CHANNELS = {Stream.ORDERS: "Orders", Stream.ASSETS: "Assets", Stream.POSITIONS: "Positions"}
 
 
 def last_states(topic: Topic) -> dict[str, Any]:
     """Return the last value of every key: void records are passed over, and a tombstone ends its key."""
-    top, last = 0, {}
-    for record in topic.records:
-        epoch = int(dict(record.headers)["ce_epoch"])
-        if epoch >= top:
-            top = epoch
-            last[(record.key or b"").decode()] = json.loads(record.value) if record.value is not None else None
-    return {key: value for key, value in last.items() if value is not None}
+    last = last_of_each_key(topic.as_records())
+    return {key: record.json for key, record in last.items() if not record.is_tombstone}
 
 
 def true_states(rig: Rig, stream: Stream, account: str = "main") -> dict[str, Any]:

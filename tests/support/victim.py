@@ -1,6 +1,7 @@
-"""A daemon that a power cut hits at one point: `python victim.py POINT run --config FILE` is killed there by SIGKILL.
+"""A daemon that a power cut hits at one point: SIGKILL ends it there.
 
-The points are those at which a test could not hit it from outside: between two lines.
+`python -m tests.support.victim POINT run --config FILE` runs it. The points are those at which a test could not hit it
+from outside: between two lines.
 """
 
 import os

@@ -166,3 +166,8 @@ class Ledger:
 def is_over(order: Entry) -> bool:
     """Tell whether an order has ended, from a snapshot of it."""
     return order.get("orderState") in _OVER
+
+
+def trade_identity(row: dict[str, Any]) -> str:
+    """Return which execution a row is of, as the ledger names it."""
+    return ":".join(str(row.get(name)) for name in ("exchangeType", "sym", "orderId", "transactionId"))
