@@ -12,7 +12,7 @@ import pytest
 from bridge.admin.bounded_server import CONNECTION_S, CONNECTIONS_MAX, serve_bounded
 from bridge.admin.health import AccountHealth, build_application, serve
 from bridge.errors import ConfigError
-from tests.support.rig import until
+from tests.witness.waiting import until
 
 HALF = b"GET /livez HTTP/1.1\r\nX: "
 

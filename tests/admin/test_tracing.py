@@ -17,7 +17,7 @@ from bridge.admin.tracing import CommandTracing
 from bridge.contract.results import Outcome, Reason, Result
 from bridge.core.records import PublishedResult
 from tests.support.collector import Collector
-from tests.support.rig import until
+from tests.witness.waiting import until
 
 TOPICS = spans.AccountTopics("main", "ltp.main", "ltp.main.commands", "ltp.main.results")
 TIMES = st.integers(1_700_000_000_000, 1_700_000_010_000)

@@ -1,13 +1,12 @@
 """What goes wrong at the brokers and on the way to them, and what of it a daemon's death makes worse."""
 
 import asyncio
-import contextlib
 import random
 from typing import Final
 
 from tests.chaos.scene import Scene, now_ms
 from tests.support.proxy import PRODUCE
-from tests.support.rig import until
+from tests.witness.waiting import comes_true
 
 _AGAIN_S: Final = 30.0
 """How long something is waited for that has to come."""
@@ -59,16 +58,14 @@ class BrokerFaults:
         broker, began_ms = self._scene.broker, now_ms()
         before = broker.late
         broker.hold_next(lambda kind, _: kind == PRODUCE)
-        with contextlib.suppress(AssertionError):
-            await until(lambda: broker.held > 0, _AGAIN_S)
+        await comes_true(lambda: broker.held > 0, _AGAIN_S)
         if self._dice.random() < 0.5:
             await self._scene.kill_daemon(0, 0)
             await asyncio.sleep(lasts_s)
         else:
             await asyncio.sleep(_GIVEN_UP_S + lasts_s)
         broker.release()
-        with contextlib.suppress(AssertionError):
-            await until(lambda: broker.late > before, _AGAIN_S)
+        await comes_true(lambda: broker.late > before, _AGAIN_S)
         self._scene.did("kafka", began_ms)
         return broker.late - before
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.replica import Replica
+from tests.witness.replica import Replica
 
 Start = Callable[[], contextlib.AbstractAsyncContextManager[Replica]]
 

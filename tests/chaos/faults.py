@@ -1,7 +1,6 @@
 """What goes wrong: each fault is done to a scene, lasts, ends, and tells how often it bit."""
 
 import asyncio
-import contextlib
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +13,7 @@ from tests.chaos import odd_rows
 from tests.chaos.broker_faults import BrokerFaults
 from tests.chaos.plan import MUTES, Step
 from tests.chaos.scene import TIERS, Scene, now_ms
-from tests.support.rig import until
+from tests.witness.waiting import comes_true
 
 Direction = Literal["up", "down"]
 
@@ -234,8 +233,7 @@ class Faults:
         scripted = [self._scene.venue.faults.add(fault) for fault in faults]
         await asyncio.sleep(lasts_s)
         if kind == "odd":  # until a session is back and has asked
-            with contextlib.suppress(AssertionError):
-                await until(lambda: any(one.bites for one in scripted), _AGAIN_S)
+            await comes_true(lambda: any(one.bites for one in scripted), _AGAIN_S)
         for one in scripted:
             one.remove()
         self._scene.did(kind, began_ms)

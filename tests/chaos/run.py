@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import json
 import logging
 import random
@@ -21,7 +20,8 @@ from tests.chaos.desk import Desk
 from tests.chaos.faults import Faults
 from tests.chaos.plan import Plan
 from tests.chaos.scene import Scene, recovery_s
-from tests.support.rig import until
+from tests.witness.console import say
+from tests.witness.waiting import comes_true
 
 _WITNESSES_MAX = 20
 _SLOW_S = 20.0
@@ -121,14 +121,7 @@ async def _come_to_rest(scene: Scene) -> None:
     home_s = timing["failback_stable_s"] + timing["failback_period_s"]
     await scene.until_live(_SLOW_S)
     await asyncio.sleep(audit_s + _A_LOOK_S)
-    with contextlib.suppress(AssertionError):
-        await until(lambda: scene.is_calm, 2 * (audit_s + recovery_s(scene.plan)) + home_s + _SLOW_S)
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    await comes_true(lambda: scene.is_calm, 2 * (audit_s + recovery_s(scene.plan)) + home_s + _SLOW_S)
 
 
 if __name__ == "__main__":

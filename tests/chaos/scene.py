@@ -17,11 +17,13 @@ from tests.chaos.daemons import Daemons
 from tests.chaos.plan import Plan
 from tests.chaos.stepped_clock import SetClock
 from tests.support.proxy import KafkaProxy
-from tests.support.replica import Replica, replica
-from tests.support.rig import Rig, until
+from tests.support.replica import replica
+from tests.support.rig import Rig
 from tests.support.wire_proxy import WireProxy
+from tests.witness.replica import Replica
 from tests.witness.topic_log import read_topic
 from tests.witness.venue_lines import lines_in
+from tests.witness.waiting import comes_true, until
 
 TIERS = ("az4", "ha")
 _START_S = 60.0
@@ -88,7 +90,7 @@ class Scene:
             for name in TIERS
         ]
         kafka = self.rig.kafka(self.broker.bootstrap)
-        program = ("-m", "tests.chaos.stepped_clock", str(self.clock.path))
+        program = ("tests.chaos.stepped_clock", str(self.clock.path))
         return replica(self.rig, program=program, timing=self.plan.timing, endpoints=endpoints, kafka=kafka)
 
     @property
@@ -108,14 +110,11 @@ class Scene:
 
     async def until_live(self, deadline_s: float) -> bool:
         """Wait for a session; tell whether there is one."""
-        with contextlib.suppress(AssertionError):
-            await until(lambda: self.is_live, deadline_s)
-        return self.is_live
+        return await comes_true(lambda: self.is_live, deadline_s)
 
     async def until_lost(self, deadline_s: float) -> None:
         """Wait until the venue has seen the end of the session."""
-        with contextlib.suppress(AssertionError):
-            await until(lambda: not self.is_live, deadline_s)
+        await comes_true(lambda: not self.is_live, deadline_s)
 
     async def delete_topic(self, stream: str) -> None:
         """Delete a topic of the account, as an operator may by mistake."""

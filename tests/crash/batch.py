@@ -1,6 +1,5 @@
 """One batch: an account of its own, and one long history of commands in which daemon after daemon dies."""
 
-import asyncio
 import json
 import time
 import uuid
@@ -17,6 +16,7 @@ from tests.crash.reading import Broker
 from tests.crash.scene import Scene
 from tests.witness.record import Record
 from tests.witness.venue_lines import lines_in
+from tests.witness.waiting import comes_true
 
 SHORTENED = {
     "session_timeout_s": 1.5,
@@ -32,7 +32,6 @@ SHORTENED = {
 DEFAULTS = {"session_timeout_s": 6, "rebalance_timeout_s": 6, "ack_timeout_s": 5, "late_landing_s": 120}
 """What the harness must know of the daemon's defaults; it sets them to what they are."""
 
-_LOOK_S = 0.02
 _SLOW_S = 20.0
 """What everything may take longer on a busy machine."""
 _COMES_BACK_S = 35.0
@@ -178,12 +177,8 @@ class Batch:
         return all(command_id in answered for command_id in command_ids)
 
     async def _until(self, holds: Callable[[], bool], patience_s: float) -> bool:
-        deadline = time.monotonic() + patience_s
-        while not holds():
-            if time.monotonic() > deadline or self._daemons.are_lost:
-                return False
-            await asyncio.sleep(_LOOK_S)
-        return True
+        await comes_true(lambda: holds() or self._daemons.are_lost, patience_s)
+        return holds()
 
 
 def _ended(record: Record) -> str | None:

@@ -2,85 +2,46 @@
 
 import asyncio
 import contextlib
-import json
-import os
 import signal
-import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-_ROOT = Path(__file__).parents[2]
+from tests.witness.child_process import Conversation, send_signal, start_module
+from tests.witness.daemon_settings import account_section, as_toml, daemon_settings
+
 _STOP_S = 30.0
 _SURPRISES_MAX = 5
 """When so many daemons have ended that nobody killed, no more are started."""
 _KEPT = 2
 """One owns the account, one stands by."""
 
-_CONFIG = """\
-environment = "sandbox"
-
-[[endpoints]]
-name = "SANDBOX"
-ws_url = "{ws}"
-rest_url = "{rest}"
-
-[accounts.main]
-api_key_file = "{folder}/api-key"
-api_secret_file = "{folder}/api-secret"
-
-[kafka]
-bootstrap_servers = "{bootstrap}"
-topic_prefix = "{prefix}"
-create_topics = true
-replication_factor = 1
-min_insync_replicas = 1
-
-[management]
-port = 0
-
-[limits]
-cancel_orders = "{policy}"
-
-[timing]
-{timing}
-"""
-
 
 class Exchange:
     """The venue's process. `ledger` is the file that it writes as things happen."""
 
-    def __init__(self, process: Process, ledger: Path, facts: dict[str, str]) -> None:
-        self._process = process
+    def __init__(self, conversation: Conversation, ledger: Path, facts: dict[str, str]) -> None:
+        self._conversation = conversation
         self.ledger = ledger
         self.facts = facts
 
     async def fault(self, fault: Mapping[str, Any]) -> None:
-        """Put a fault into the venue's script; returns when it is there."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(fault).encode() + b"\n")
-        await self._process.stdin.drain()
-        if not await self._process.stdout.readline():
-            raise RuntimeError("the venue has ended")
+        """Put a fault into the venue's script; returns when it is there. Raises RuntimeError where it has ended."""
+        await self._conversation.ask(dict(fault))
 
 
 @contextlib.asynccontextmanager
 async def exchange(folder: Path, seed: int) -> AsyncIterator[Exchange]:
     """Run a venue for the length of the block."""
     ledger = folder / "ledger.jsonl"
-    command = (sys.executable, "-m", "tests.crash.exchange", str(ledger), str(seed))
     with (folder / "venue.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=log, cwd=_ROOT)
-    assert process.stdin is not None
-    assert process.stdout is not None
+        process = await start_module("tests.crash.exchange", str(ledger), str(seed), stdin=PIPE, stderr=log)
+    conversation = Conversation(process)
     try:
-        facts = json.loads(await process.stdout.readline())
-        yield Exchange(process, ledger, facts)
+        yield Exchange(conversation, ledger, await conversation.hear())
     finally:
-        process.stdin.close()
-        await process.wait()
+        await conversation.close()
 
 
 class Daemons:
@@ -104,16 +65,18 @@ class Daemons:
         cls, folder: Path, *, venue: Exchange, bootstrap: str, prefix: str, policy: str, timing: Mapping[str, float]
     ) -> AsyncIterator["Daemons"]:
         """Keep daemons for the length of the block; they are killed at its end if they still run."""
-        (folder / "api-key").write_text(venue.facts["key"])
-        (folder / "api-secret").write_text(venue.facts["secret"])
+        facts = venue.facts
+        settings = daemon_settings(
+            ws_url=facts["ws"],
+            rest_url=facts["rest"],
+            bootstrap=bootstrap,
+            prefix=prefix,
+            accounts={"main": account_section(folder, "main", facts["key"], facts["secret"])},
+        )
+        settings |= {"limits": {"cancel_orders": policy}, "timing": dict(timing)}
+        (folder / "bridge.toml").write_text(as_toml(settings))
         marks = folder / "marks"
         marks.mkdir()
-        lines = "\n".join(f"{name} = {value}" for name, value in timing.items())
-        (folder / "bridge.toml").write_text(
-            _CONFIG.format(
-                folder=folder, bootstrap=bootstrap, prefix=prefix, policy=policy, timing=lines, **venue.facts
-            )
-        )
         daemons = cls(folder, marks)
         daemons._keeping = [asyncio.create_task(daemons._keep()) for _ in range(_KEPT)]
         try:
@@ -123,7 +86,7 @@ class Daemons:
                 task.cancel()
             await asyncio.gather(*daemons._keeping, return_exceptions=True)
             for process in daemons._running:
-                _send(process, signal.SIGKILL)
+                send_signal(process, signal.SIGKILL)
                 await process.wait()
 
     @property
@@ -152,7 +115,7 @@ class Daemons:
         try:
             while self._running:
                 for process in list(self._running):
-                    _send(process, signal.SIGKILL)
+                    send_signal(process, signal.SIGKILL)
                     await process.wait()
                 await asyncio.sleep(0)  # the task that keeps it takes note
             yield
@@ -163,7 +126,7 @@ class Daemons:
         """Stop the daemons in good order."""
         self._stopping = True
         for process in list(self._running):
-            _send(process, signal.SIGTERM)
+            send_signal(process, signal.SIGTERM)
         async with asyncio.timeout(_STOP_S):
             await asyncio.gather(*self._keeping)
 
@@ -181,16 +144,6 @@ class Daemons:
 
     async def _start(self) -> Process:
         self._started += 1
-        command = (sys.executable, "-m", "tests.crash.victim", str(self._folder / "bridge.toml"), str(self._marks))
+        arguments = (str(self._folder / "bridge.toml"), str(self._marks))
         with (self._folder / f"daemon-{self._started:04}.log").open("wb") as log:
-            return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=log, stderr=log, cwd=_ROOT)
-
-
-def _send(process: Process, what: signal.Signals) -> None:
-    """Send a signal to a daemon that may have killed itself right now.
-
-    `Process.send_signal` looks first whether it lives, and would take its exit code away from the event loop.
-    """
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, what)
+            return await start_module("tests.crash.victim", *arguments, stdin=PIPE, stdout=log, stderr=log)

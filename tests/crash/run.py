@@ -17,6 +17,7 @@ from bridge.sandbox.broker.launcher import start_broker
 from tests.crash import plan
 from tests.crash.batch import DEFAULTS, SHORTENED, Batch, Report
 from tests.crash.plan import Scenario
+from tests.witness.console import say
 
 _STREAMS = 2
 """Batches that run beside each other."""
@@ -39,7 +40,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="crash-") as scratch:
         folder = options.keep or Path(scratch)
         result = asyncio.run(_run(options, folder))
-    _say(json.dumps(result))
+    say(json.dumps(result))
     return 0 if result["clean"] else 1
 
 
@@ -47,7 +48,7 @@ async def _run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # topics that are just being made are no news
     began = time.monotonic()
     reports: list[Report] = []
-    async with start_broker(_say) as broker:
+    async with start_broker(say) as broker:
         for number in range(1, options.rounds + 1):
             seed = options.seed + number - 1
             batches = _batches(options, folder / f"round-{number}", seed)
@@ -64,14 +65,14 @@ def _batches(options: argparse.Namespace, folder: Path, seed: int) -> list[Batch
     size = min(_BATCH, -(-len(scenarios) // _STREAMS))
     pieces = [group[at : at + size] for group in _by_policy(scenarios).values() for at in range(0, len(group), size)]
     batches = [
-        Batch(f"batch {number}", folder / f"batch-{number}", piece, timing=dict(SHORTENED), seed=seed, say=_say)
+        Batch(f"batch {number}", folder / f"batch-{number}", piece, timing=dict(SHORTENED), seed=seed, say=say)
         for number, piece in enumerate(pieces, 1)
     ]
     if options.scenarios is None and not options.only:
         for policy, slow in _by_policy(plan.sample(seed, _AT_DEFAULTS)).items():
             name = f"defaults, {policy}"
             batches.insert(
-                0, Batch(name, folder / f"defaults-{policy}", slow, timing=dict(DEFAULTS), seed=seed, say=_say)
+                0, Batch(name, folder / f"defaults-{policy}", slow, timing=dict(DEFAULTS), seed=seed, say=say)
             )
     return batches
 
@@ -98,9 +99,9 @@ async def _side_by_side(batches: list[Batch], bootstrap: str) -> list[Report]:
 
 
 def _told(report: Report) -> Report:
-    _say(f"{report.name}: {report.kills} kills, {len(report.violations)} violations, {report.facts}")
+    say(f"{report.name}: {report.kills} kills, {len(report.violations)} violations, {report.facts}")
     for line in [*(json.dumps(one) for one in report.violations), *report.surprises]:
-        _say(f"{report.name}: {line}")
+        say(f"{report.name}: {line}")
     return report
 
 
@@ -155,11 +156,6 @@ def _summed(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     for one in counts:
         total.update(one)
     return dict(sorted(total.items()))
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

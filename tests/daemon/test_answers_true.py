@@ -14,8 +14,9 @@ from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support import shapes
 from tests.support.clocks import AheadClock
-from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.rig import PLACE, Rig, Topic, command
 from tests.support.truth import lies
+from tests.witness.waiting import until
 
 TIMING = Timing(ack_timeout_s=1, late_landing_s=4, reconnect_cap_s=1.2)
 OPEN_ORDERS = "GET /api/v1/trading/orders"

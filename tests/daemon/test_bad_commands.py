@@ -8,7 +8,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from bridge.contract.topics import Stream, topic_name
-from tests.support.rig import PLACE, Rig, command, until
+from tests.support.rig import PLACE, Rig, command
+from tests.witness.waiting import until
 
 
 def _named(action: str, args: dict[str, Any], **more: Any) -> tuple[str, bytes]:  # noqa: ANN401 - any JSON

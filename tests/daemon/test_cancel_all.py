@@ -14,8 +14,9 @@ from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support import victim
 from tests.support.clocks import AheadClock
-from tests.support.rig import PLACE, Rig, command, until
+from tests.support.rig import PLACE, Rig, command
 from tests.support.truth import lies
+from tests.witness.waiting import until
 
 TIMING = Timing(session_timeout_s=3, heartbeat_s=0.5, rebalance_timeout_s=4, lease_s=1.4, commit_period_s=0.5)
 QUOTES = 3

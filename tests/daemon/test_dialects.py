@@ -14,7 +14,8 @@ from bridge.sandbox.venue.dialects import DIALECTS, Dialect
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.recovery.told import read_all, untrue
-from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.rig import PLACE, Rig, Topic, command
+from tests.witness.waiting import until
 
 SYM = PLACE["sym"]
 TIMING = Timing(ack_timeout_s=1, late_landing_s=3, rest_lag_s=1, audit_period_s=0.5, reconnect_cap_s=1.2)

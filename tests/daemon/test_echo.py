@@ -8,7 +8,8 @@ from aiokafka import ConsumerRecord
 from bridge.contract.headers import CORRELATION_HEADERS, HEADER_BYTES_MAX
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from tests.support.rig import PLACE, Rig, command, until
+from tests.support.rig import PLACE, Rig, command
+from tests.witness.waiting import until
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

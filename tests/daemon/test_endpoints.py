@@ -14,8 +14,9 @@ from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.recovery.told import published_twice, read_all, untrue
-from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.rig import PLACE, Rig, Topic, command
 from tests.support.truth import lies
+from tests.witness.waiting import until
 
 FAILOVER_S = Timing().failover_after_s
 STABLE_S, PERIOD_S, RETURNS = 3.0, 15.0, 2

@@ -10,7 +10,8 @@ from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support.proxy import OFFSET_COMMIT, KafkaProxy
 from tests.support.replica import replica
-from tests.support.rig import PLACE, Rig, command, until
+from tests.support.rig import PLACE, Rig, command
+from tests.witness.waiting import until
 
 TIMING = Timing(session_timeout_s=3, heartbeat_s=0.3, rebalance_timeout_s=3, lease_s=1, commit_period_s=0.4)
 _METADATA = re.compile(rb"ltpb[0-9]:[A-Za-z0-9_:-]*")

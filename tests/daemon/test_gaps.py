@@ -20,7 +20,7 @@ from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support.proxy import PRODUCE, KafkaProxy
-from tests.support.rig import PLACE, Rig, Topic, until
+from tests.support.rig import PLACE, Rig, Topic
 from tests.support.states import (
     all_trades_are_there,
     last_states,
@@ -29,6 +29,7 @@ from tests.support.states import (
     trades_by_id,
     true_states,
 )
+from tests.witness.waiting import until
 
 MARKET = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "MARKET", "orderQty": "0.01"}
 DAY_MS = 24 * 3600 * 1000

@@ -25,8 +25,9 @@ from bridge.sandbox.broker.cluster import free_ports
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support import kafka_tool
-from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.rig import PLACE, Rig, Topic, command
 from tests.support.secured_broker import PRINCIPALS, Grant, Grants, SecuredBroker, administrator_of
+from tests.witness.waiting import until
 
 README = Path(__file__).parents[2] / "README.md"
 MARKET = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "MARKET", "orderQty": "0.01"}

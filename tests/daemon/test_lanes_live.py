@@ -12,7 +12,8 @@ from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
-from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.rig import PLACE, Rig, Topic, command
+from tests.witness.waiting import until
 
 QUEUED = 5_000
 CANCELS = 50

@@ -7,8 +7,9 @@ import pytest
 from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.rig import PLACE, Rig, Topic, command
 from tests.support.truth import lies
+from tests.witness.waiting import until
 
 TIMING = Timing(
     ack_timeout_s=0.5,

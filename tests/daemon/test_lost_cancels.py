@@ -5,7 +5,8 @@ import pytest
 from bridge.config import Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from tests.support.rig import PLACE, Rig, command, until
+from tests.support.rig import PLACE, Rig, command
+from tests.witness.waiting import until
 
 TIMING = Timing(ack_timeout_s=1, late_landing_s=6)
 

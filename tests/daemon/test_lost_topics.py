@@ -13,7 +13,8 @@ from bridge.contract.topics import Stream, topic_name
 from bridge.kafka import topic_watch
 from bridge.sandbox.broker.cluster import free_ports
 from tests.support import kafka_tool
-from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.rig import PLACE, Rig, Topic, command
+from tests.witness.waiting import until
 
 QUICK = Timing(session_timeout_s=3, heartbeat_s=0.3, rebalance_timeout_s=3, lease_s=1, commit_period_s=0.4)
 

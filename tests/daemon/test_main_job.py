@@ -9,7 +9,8 @@ from cloudevents.core.formats.json import JSONFormat
 from bridge.config import Limits
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.ledger import Event
-from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.rig import PLACE, Rig, Topic, command
+from tests.witness.waiting import until
 
 CHANNELS = {
     "Orders": Stream.ORDERS,

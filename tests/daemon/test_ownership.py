@@ -14,7 +14,8 @@ from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
 from tests.support.proxy import PRODUCE, KafkaProxy
 from tests.support.replica import owner_and_standby, replica
-from tests.support.rig import FIRST_SESSION, PLACE, Rig, Topic, command, until
+from tests.support.rig import FIRST_SESSION, PLACE, Rig, Topic, command
+from tests.witness.waiting import until
 
 KILLED_S = 10.0
 """From the kill of the owner to the standby's first answer of the venue."""

@@ -8,7 +8,8 @@ from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
-from tests.support.rig import PLACE, Rig, command, until
+from tests.support.rig import PLACE, Rig, command
+from tests.witness.waiting import until
 
 CUTS = 10
 

@@ -13,7 +13,8 @@ from bridge.contract.topics import Stream
 from bridge.sandbox.venue.instruments import CATALOGUE
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
-from tests.support.rig import PLACE, Rig, command, until
+from tests.support.rig import PLACE, Rig, command
+from tests.witness.waiting import until
 
 _QUICK = Timing(ack_timeout_s=1, late_landing_s=10, rest_lag_s=1, audit_period_s=2)
 _STREAMS = (Stream.ORDERS, Stream.POSITIONS, Stream.TRADES)

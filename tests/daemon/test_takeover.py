@@ -7,7 +7,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from bridge.contract.topics import Stream, group_name
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from tests.support.rig import PLACE, Rig, command, until
+from tests.support.rig import PLACE, Rig, command
+from tests.witness.waiting import until
 
 
 async def test_a_restart_goes_on_where_the_last_run_ended(rig: Rig) -> None:

@@ -10,7 +10,8 @@ import pytest_asyncio
 
 from bridge.contract.topics import Stream
 from tests.support.collector import Collector
-from tests.support.rig import PLACE, Rig, command, until
+from tests.support.rig import PLACE, Rig, command
+from tests.witness.waiting import until
 
 STOP_S = 20.0
 

@@ -13,8 +13,9 @@ from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
-from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.rig import PLACE, Rig, Topic, command
 from tests.support.truth import lies
+from tests.witness.waiting import until
 
 TIMING = Timing(ack_timeout_s=1, late_landing_s=3, rest_lag_s=2, audit_period_s=1, reconnect_cap_s=1.2)
 MARKET = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "MARKET", "orderQty": "0.01"}

@@ -10,7 +10,8 @@ from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support.clocks import AheadClock
-from tests.support.rig import PLACE, Rig, command, until
+from tests.support.rig import PLACE, Rig, command
+from tests.witness.waiting import until
 
 TIMING = Timing(ack_timeout_s=1, late_landing_s=4, rest_lag_s=2, audit_period_s=3)
 

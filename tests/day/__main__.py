@@ -17,14 +17,9 @@ from msgspec import to_builtins
 from tests.day.figures import ACCOUNT_MIB
 from tests.support.one_day import Hour, OneDay, resident_mib
 from tests.support.virtual_time import VirtualTime, run_in_virtual_time
+from tests.witness.console import say
 
 HEAD = "hour   fills   MiB above the start   REST requests a minute: mean, most   longest turn (CPU)"
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 async def live(day: OneDay, hours: int, before_mib: float) -> list[Hour]:

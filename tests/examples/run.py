@@ -12,12 +12,12 @@ import sys
 import uuid
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Final, NamedTuple
 
-from .planted import FIGURES, figures, planted
+from tests.examples.planted import FIGURES, figures, planted
+from tests.witness.child_process import ROOT, end, start_module
+from tests.witness.console import say
 
-_ROOT: Final = Path(__file__).parents[2]
 _BUILD_DEADLINE_S = 900.0
 _READY_DEADLINE_S = 300.0
 _RUN_DEADLINE_S = 180.0
@@ -49,11 +49,6 @@ EXAMPLES: Final = {
 
 class Failed(Exception):
     """An example or the demo is not as it must be; the text says why."""
-
-
-def say(text: str = "") -> None:
-    """Print at once."""
-    print(text, flush=True)  # noqa: T201 - what this program is for
 
 
 async def main(wanted: list[str]) -> int:
@@ -121,7 +116,7 @@ async def _output(
     given = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "LTP_PREFIX": prefix, "LTP_SECONDS": seconds}
     environment = {**os.environ, **{variable: value for variable, value in given.items() if value}}
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=_ROOT / "examples" / name, env=environment, stdout=PIPE, stderr=STDOUT
+        *command, cwd=ROOT / "examples" / name, env=environment, stdout=PIPE, stderr=STDOUT
     )
     try:
         async with asyncio.timeout(deadline_s):
@@ -129,7 +124,7 @@ async def _output(
     except TimeoutError:
         raise Failed(f"`{' '.join(command)}` did not end within {deadline_s:g} s") from None
     finally:
-        await _end(process, signal.SIGKILL)
+        await end(process, signal.SIGKILL, _END_DEADLINE_S)
     return process.returncode, told.decode(errors="replace").rstrip()
 
 
@@ -137,14 +132,12 @@ async def _output(
 async def _demo() -> AsyncIterator[tuple[str, str]]:
     """Run the demo for the length of the block, and hold it to its own verdict; yield its broker and its prefix."""
     say("\ndemo: starting")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bridge", "demo", "--json", "--seconds", _DEMO_S), cwd=_ROOT, stdout=PIPE
-    )
+    process = await start_module("bridge", "demo", "--json", "--seconds", _DEMO_S)
     lines: list[str] = []
     reading = asyncio.create_task(_read(process, lines))
     try:
         yield await _ready(lines, reading)
-        await _end(process, signal.SIGINT)
+        await end(process, signal.SIGINT, _END_DEADLINE_S)
         await reading
         verdict = json.loads(lines[-1]) if process.returncode in {0, 1} else {"wrong": lines[-5:]}
         if process.returncode:
@@ -152,7 +145,7 @@ async def _demo() -> AsyncIterator[tuple[str, str]]:
         kept = {what: verdict[what] for what in ("commands", "lost", "duplicated", "sequence_breaks", "wrong")}
         say(f"\ndemo: {json.dumps(kept)}")
     finally:
-        await _end(process, signal.SIGINT)
+        await end(process, signal.SIGINT, _END_DEADLINE_S)
         await reading
 
 
@@ -172,18 +165,6 @@ async def _ready(lines: list[str], reading: asyncio.Task[None]) -> tuple[str, st
                     return found[0][1], found[1][1]
                 await asyncio.sleep(0.1)
     raise Failed("it was not ready in time; its last words:\n" + "\n".join(lines[-5:]))
-
-
-async def _end(process: Process, how: signal.Signals) -> None:
-    """Have a process end, and wait for it; one that does not is killed."""
-    if process.returncode is None:
-        process.send_signal(how)
-        try:
-            async with asyncio.timeout(_END_DEADLINE_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
 
 
 if __name__ == "__main__":

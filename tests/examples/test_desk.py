@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bridge.contract.topics import Stream
+from tests.examples.planted import FIGURES, figures, planted
 from tests.support.rig import PLACE, Rig, Topic, command
-
-from .planted import FIGURES, figures, planted
+from tests.witness.child_process import start_module
 
 _DESK = Path(__file__).parents[2] / "examples" / "python" / "desk.py"
 _MARKET = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "MARKET", "orderQty": "0.01"}
@@ -104,11 +104,7 @@ async def test_without_the_topics_it_says_so(bootstrap: str) -> None:
 
 async def test_a_tool_that_is_missing_is_named(tmp_path: Path) -> None:
     """`make examples` says which command it lacks and what to install, and fails."""
-    root = Path(__file__).parents[2]
-    environment = {"PATH": str(tmp_path), "PYTHONPATH": str(root)}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.examples.run", "java", "go"), cwd=root, env=environment, stdout=PIPE
-    )
+    process = await start_module("tests.examples.run", "java", "go", env={"PATH": str(tmp_path)})
     told, _ = await process.communicate()
     assert process.returncode == 1
     assert "java FAILED: `java` is not on PATH; install a JDK, 17 or later" in told.decode()

@@ -26,16 +26,11 @@ from tests.failover.desk import CANCELS_PER_S, PLACES_PER_S, Desk
 from tests.failover.past import write_past
 from tests.failover.pauses import Phase, pauses
 from tests.failover.takeovers import Takeover, frozen, pair, takeovers
-from tests.support.replica import Replica
 from tests.support.rig import Rig
+from tests.witness.console import say
+from tests.witness.replica import Replica
 
 _BEGUN = time.monotonic()
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 class Run:

@@ -12,9 +12,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 
 from bridge.contract.topics import Stream, topic_name
-from tests.support.rig import PLACE, Rig, command, until
+from tests.support.rig import PLACE, Rig, command
 from tests.witness.epochs import EpochFence
 from tests.witness.topic_log import record_of
+from tests.witness.waiting import until
 
 PLACES_PER_S = 15
 CANCELS_PER_S = 10

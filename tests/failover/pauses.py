@@ -9,8 +9,10 @@ from msgspec import Struct
 
 from tests.failover.desk import Answered, Desk
 from tests.support.proxy import JOIN_GROUP, KafkaProxy
-from tests.support.replica import Replica, replica
-from tests.support.rig import Rig, until
+from tests.support.replica import replica
+from tests.support.rig import Rig
+from tests.witness.replica import Replica
+from tests.witness.waiting import until
 
 Tell = Callable[[str], None]
 _READY_S = 60.0

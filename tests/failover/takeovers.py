@@ -13,8 +13,10 @@ from bridge.contract.commands import CANCEL
 from bridge.sandbox.venue.ledger import Kind
 from tests.failover.desk import Answered, Desk
 from tests.support.proxy import PRODUCE, KafkaProxy
-from tests.support.replica import Replica, replica
-from tests.support.rig import Rig, until
+from tests.support.replica import replica
+from tests.support.rig import Rig
+from tests.witness.replica import Replica
+from tests.witness.waiting import until
 
 End = Callable[[Replica], None]
 """How an owner is brought to its end."""

@@ -3,7 +3,8 @@
 from bridge.app import clock
 from bridge.core.skew import Skew
 from tests.support.clock_readings import reading_of
-from tests.support.outside import Outside, until
+from tests.support.outside import Outside
+from tests.witness.waiting import until
 
 
 async def test_the_alarm_comes_and_ends_once_for_each_time_the_clocks_part() -> None:

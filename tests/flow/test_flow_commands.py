@@ -11,7 +11,8 @@ from bridge.core.commands.claims import decode
 from bridge.core.records import Push
 from bridge.errors import TermEnded, VenueUnreachable
 from tests.support.one_account import ORDER_ID, cancel, order_push, place, replace
-from tests.support.outside import STOP_DEADLINE_S, Outside, order_row, until
+from tests.support.outside import STOP_DEADLINE_S, Outside, order_row
+from tests.witness.waiting import until
 
 
 async def test_a_rebalance_that_ends_a_commit_does_not_end_the_term() -> None:

@@ -10,7 +10,8 @@ from bridge.contract.topics import Stream
 from bridge.core.records import Push
 from bridge.errors import RowNotUnderstood, VenueRefused, VenueUnreachable
 from tests.support.one_account import order_push, place, trade_push
-from tests.support.outside import Outside, order_row, until
+from tests.support.outside import Outside, order_row
+from tests.witness.waiting import until
 
 HOUR_MS = 3_600_000
 REFUSED = VenueRefused(2003, "the key may not", "use another")

@@ -1,7 +1,8 @@
 """A cancel_orders by single cancels, among everything else that is to be written."""
 
 from tests.support.one_account import cancel, cancel_all, order_push
-from tests.support.outside import Outside, order_row, until
+from tests.support.outside import Outside, order_row
+from tests.witness.waiting import until
 
 _LIMITS = {"place_order": 1000, "replace_order": 1000, "cancel_order": 2000, "cancel_orders": 1000}
 

@@ -12,7 +12,8 @@ from bridge.core.records import CommandRecord, Committed, OutgoingRecord
 from bridge.core.replay import ReplayedResults
 from bridge.errors import ForeignMember
 from tests.support.one_account import place
-from tests.support.outside import Outside, Tail, until
+from tests.support.outside import Outside, Tail
+from tests.witness.waiting import until
 
 RESULT = Result(command_id="a", command_offset=3, outcome=Outcome.ACCEPTED, answered_at=1, action="place_order")
 

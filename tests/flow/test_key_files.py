@@ -14,7 +14,8 @@ from bridge.config import AccountConfig, Endpoint
 from bridge.flow import key_files
 from bridge.flow.term import TermDependencies
 from bridge.ltp.rest import RestClient
-from tests.support.outside import Outside, until
+from tests.support.outside import Outside
+from tests.witness.waiting import until
 
 _PACED_S = 60
 """The client keeps the venue's limits: five questions about executions in ten seconds."""

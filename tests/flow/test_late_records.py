@@ -9,7 +9,8 @@ from bridge.contract.topics import Stream
 from bridge.core.commands.claims import CommitMetadata, encode
 from bridge.core.records import OutgoingRecord, Push
 from bridge.errors import ClusterUnreachable
-from tests.support.outside import Outside, Tail, until
+from tests.support.outside import Outside, Tail
+from tests.witness.waiting import until
 
 ORDER = {"orderId": "17", "clientOrderId": "c17", "sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "LIMIT"}
 POSITION = {"sym": "BINANCE_PERP_BTC_USDT", "positionSide": "NONE", "positionQty": "1", "updateAt": "1700000000000"}

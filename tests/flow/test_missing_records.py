@@ -13,7 +13,8 @@ from bridge.core.replay import ReplayedStates
 from bridge.core.stream.sweep import ARCHIVE_REACH_MS
 from bridge.errors import VenueUnreachable
 from tests.support.one_account import ORDER_ID, cancel_all, order_push, place
-from tests.support.outside import Outside, order_row, until
+from tests.support.outside import Outside, order_row
+from tests.witness.waiting import until
 
 WEEK_S = 8 * 24 * 3600
 

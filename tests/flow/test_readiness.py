@@ -8,7 +8,8 @@ from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.errors import KafkaTrouble, LoginRefused, VenueRefused, VenueUnreachable
 from bridge.flow.supervisor import Phase
-from tests.support.outside import Outside, until
+from tests.support.outside import Outside
+from tests.witness.waiting import until
 
 Step = Callable[[Outside], object]
 

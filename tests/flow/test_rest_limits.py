@@ -3,7 +3,8 @@
 import pytest
 
 from bridge.flow import rest_limits
-from tests.support.outside import Outside, until
+from tests.support.outside import Outside
+from tests.witness.waiting import until
 
 
 async def test_each_limit_is_told_for_as_long_as_it_is_slowed(monkeypatch: pytest.MonkeyPatch) -> None:

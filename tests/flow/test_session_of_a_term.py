@@ -14,7 +14,8 @@ from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.flow.venue_listener import ON_THE_WAY_S, VenueListener
 from tests.support.one_account import ORDER_ID, cancel, order_push, place
 from tests.support.one_recovery import OneRecovery
-from tests.support.outside import Outside, Session, Topics, Venue, order_row, until
+from tests.support.outside import Outside, Session, Topics, Venue, order_row
+from tests.witness.waiting import until
 
 ASSET = b'{"exchangeType":"BINANCE","coin":"USDT","balance":"1"}'
 

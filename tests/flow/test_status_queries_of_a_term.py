@@ -8,7 +8,8 @@ from bridge.core.rest_rows import OrderRow
 from bridge.errors import VenueRefused, VenueUnreachable
 from bridge.flow import status_queries
 from tests.support.one_account import ORDER_ID, cancel, cancel_all, order_push, place, replace, trade_push
-from tests.support.outside import Outside, order_row, until
+from tests.support.outside import Outside, order_row
+from tests.witness.waiting import until
 
 
 def _stamped(name: str, **fields: str) -> OrderRow:

@@ -13,7 +13,8 @@ from bridge.core.records import Committed
 from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost, TermEnded
 from bridge.flow.supervisor import Phase
 from tests.support.one_account import place
-from tests.support.outside import Outside, until
+from tests.support.outside import Outside
+from tests.witness.waiting import until
 
 
 async def test_a_standby_is_ready_and_stops_at_once() -> None:

@@ -5,7 +5,8 @@ import pytest
 from bridge.contract.topics import Stream
 from bridge.core.topic_losses import MissingGrant
 from bridge.flow import topic_alarms
-from tests.support.outside import Outside, until
+from tests.support.outside import Outside
+from tests.witness.waiting import until
 
 
 @pytest.fixture(autouse=True)

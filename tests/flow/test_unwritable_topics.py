@@ -5,7 +5,8 @@ import json
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.records import Push
-from tests.support.outside import Outside, until
+from tests.support.outside import Outside
+from tests.witness.waiting import until
 
 MARGIN_CALL = json.dumps({"exchangeType": "BINANCE", "uniMMR": "1.1"}).encode()
 

@@ -9,7 +9,8 @@ from bridge.core.commands.claims import Origin, decode
 from bridge.errors import LoginRefused
 from bridge.flow.supervisor import Phase
 from tests.support.one_account import place
-from tests.support.outside import Outside, until
+from tests.support.outside import Outside
+from tests.witness.waiting import until
 
 
 def balance(portfolio_id: str) -> bytes:

@@ -13,6 +13,7 @@ from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, topic_name
 from bridge.kafka.membership import Membership
 from bridge.kafka.publisher import Publisher
+from tests.witness import waiting
 from tests.witness.topic_log import read_consumer_records
 
 ACCOUNT = "main"
@@ -130,9 +131,7 @@ def until() -> Callable[..., Awaitable[None]]:
     """Return what waits for a condition, and fails when it has not come true in time."""
 
     async def wait(condition: Callable[[], bool], timeout_s: float = 10) -> None:
-        async with asyncio.timeout(timeout_s):
-            while not condition():  # noqa: ASYNC110 - any condition, not only one that tells
-                await asyncio.sleep(0.01)
+        await waiting.until(condition, timeout_s)
 
     return wait
 

@@ -18,7 +18,7 @@ from bridge.kafka.preflight import reach_cluster
 from bridge.kafka.producer import ThrottledReport, connect
 from bridge.kafka.rebootstrap import follow_bootstrap_servers
 from bridge.kafka.tail import read_tail
-from tests.support.rig import until
+from tests.witness.waiting import until
 
 VERSIONS, HANDSHAKE, AUTHENTICATE = 18, 17, 36
 REFUSED = 58

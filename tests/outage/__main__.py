@@ -13,17 +13,13 @@ import sys
 
 from bridge.sandbox.broker.jars import fetch_jars
 from tests.outage.network import NoNamespaces, network
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+from tests.witness.console import say
 
 
 def main() -> int:
     """Make the network, and run the scenes in the broker's part of it."""
     try:
-        fetch_jars(_say)  # there is no way out of a namespace
+        fetch_jars(say)  # there is no way out of a namespace
         with network() as made:
             inside = ["ip", "netns", "exec", made.broker, sys.executable, "-m", "tests.outage.scenes", str(made.run)]
             return subprocess.run(inside, check=False).returncode  # noqa: S603 - of our own making

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import json
+import signal
 import sys
 import time
 import uuid
@@ -15,6 +15,8 @@ from bridge.contract.topics import Stream, topic_name
 from bridge.kafka.preflight import check_topics
 from bridge.sandbox.broker.embedded import EmbeddedBroker
 from tests.outage.network import BROKER_ADDRESS, Network
+from tests.witness.child_process import Conversation, send_signal, start_module
+from tests.witness.console import say
 from tests.witness.topic_log import read_topic
 
 OUTAGE_S: Final = 40.0
@@ -29,12 +31,6 @@ STORY: Final = {
     (Stream.RESULTS, "a"): ("accepted before", "unknown", "accepted"),
     (Stream.SESSION, "main"): ("session.opened", "gap.opened", "gap.closed"),
 }
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 class ReachableBroker(EmbeddedBroker):
@@ -57,16 +53,16 @@ class Owner:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._conversation = Conversation(process)
 
     @classmethod
     async def start(cls, network: Network, kafka: Kafka, epoch: int) -> Self:
         """Start it, and wait until it has reached the broker."""
-        command = ["ip", "netns", "exec", network.client, sys.executable, "-m", "tests.outage.owner"]
-        process = await asyncio.create_subprocess_exec(
-            *command, kafka.model_dump_json(), str(epoch), stdin=PIPE, stdout=PIPE
-        )
-        owner = cls(process)
-        await owner._answer()
+        inside = ("ip", "netns", "exec", network.client)
+        arguments = (kafka.model_dump_json(), str(epoch))
+        owner = cls(await start_module("tests.outage.owner", *arguments, inside=inside, stdin=PIPE))
+        async with asyncio.timeout(_FLUSH_S + 10):
+            await owner._conversation.hear()
         return owner
 
     async def publish(self, part: int, flush_s: float) -> bool:
@@ -80,22 +76,12 @@ class Owner:
         return await self._ask(flush_s=flush_s)
 
     async def _ask(self, **order: Any) -> bool:  # noqa: ANN401 - whatever JSON can carry
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        return await self._answer()
-
-    async def _answer(self) -> bool:
-        assert self._process.stdout is not None
         async with asyncio.timeout(_FLUSH_S + 10):
-            while line := await self._process.stdout.readline():
-                if line.strip() in {b"true", b"false"}:  # the others are its log
-                    return bool(json.loads(line))
-        raise RuntimeError("the owner ended before its time")
+            return bool(await self._conversation.ask(order))
 
     async def kill(self) -> None:
         """End it as a power cut would (SIGKILL)."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        send_signal(self._process, signal.SIGKILL)
         await self._process.wait()
 
 

@@ -25,16 +25,12 @@ from bridge.sandbox.broker.launcher import start_broker
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.panic.pressed import POLICIES, WAIT_S, Crowd, Hung, Policy, changes, hang_account
-from tests.support.replica import Replica, replica
+from tests.support.replica import replica
 from tests.support.rig import Rig
+from tests.witness.console import say
+from tests.witness.replica import Replica
 
 _WITHIN_MS = 1000
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 class Presses:

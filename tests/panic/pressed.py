@@ -10,7 +10,8 @@ from msgspec import Struct
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.ledger import Entry, Kind
-from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.rig import PLACE, Rig, Topic, command
+from tests.witness.waiting import until
 
 Policy = Literal["single_cancels", "venue_message"]
 POLICIES: tuple[Policy, ...] = ("venue_message", "single_cancels")

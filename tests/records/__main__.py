@@ -19,18 +19,13 @@ from tests.records import commands, order
 from tests.records.checker import Verdict, check
 from tests.records.scene import Options, play
 from tests.records.seen import seen
+from tests.witness.console import say
 from tests.witness.record import STREAMS
 
 _BEGUN = time.monotonic()
 _SHOWN_MAX = 10
 _LONG_S = 60.0
 """A run of this length also waits until what nobody finds is `not_found`."""
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def _options() -> argparse.Namespace:

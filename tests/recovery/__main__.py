@@ -28,15 +28,10 @@ from bridge.sandbox.venue.venue import Venue
 from tests.recovery.cuts import Cut, Cuts, Found
 from tests.recovery.floors import Floors, Span, budget, calls, floors
 from tests.support.rig import Rig
+from tests.witness.console import say
 
 _BEGUN = time.monotonic()
 _SPACING_MS = Timing().login_spacing_s * 1000
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:

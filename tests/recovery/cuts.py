@@ -10,8 +10,10 @@ from msgspec import Struct
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from tests.recovery import told
-from tests.support.replica import Replica, replica
-from tests.support.rig import PLACE, Rig, Topic, until
+from tests.support.replica import replica
+from tests.support.rig import PLACE, Rig, Topic
+from tests.witness.replica import Replica
+from tests.witness.waiting import DEADLINE_S, comes_true
 
 Tell = Callable[[str], None]
 _HOUR_MS: Final = 3600 * 1000
@@ -139,7 +141,4 @@ class Cuts:
 
 async def _settled(wrong: Callable[[], list[str]]) -> None:
     """Wait for what is still on its way to the readers; what stays wrong is told afterwards."""
-    try:
-        await until(lambda: not wrong())
-    except AssertionError:
-        return
+    await comes_true(lambda: not wrong(), DEADLINE_S)

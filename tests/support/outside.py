@@ -47,17 +47,10 @@ from bridge.flow.term import TermDependencies
 from bridge.flow.whose_account import Identity
 from tests.support.clock_readings import reading_of
 from tests.support.one_account import settings_with
+from tests.witness.waiting import until
 
 STOP_DEADLINE_S = 4.0
 COMMIT_TIMEOUT_S = 1.0
-
-
-async def until(holds: Callable[[], object], deadline_s: float = 30.0) -> None:
-    """Wait until a condition holds; fail at the deadline."""
-    end = time.monotonic() + deadline_s
-    while not holds():
-        assert time.monotonic() < end, "the condition did not hold in time"
-        await asyncio.sleep(0.005)
 
 
 class Tail(Struct, frozen=True):

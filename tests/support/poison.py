@@ -28,7 +28,8 @@ from tests.support.raw_batches import (
     snappy_of_version_2,
     zstd_bomb,
 )
-from tests.support.rig import PLACE, Rig, Topic, command, until
+from tests.support.rig import PLACE, Rig, Topic, command
+from tests.witness.waiting import until
 
 LIMIT_BYTES: Final = 512 * 1024 * 1024
 """What the chart gives a container."""

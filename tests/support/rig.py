@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import json
-import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,11 +17,13 @@ from bridge.config import Settings
 from bridge.contract.topics import Stream, topic_name
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.venue import Venue
+from tests.witness.child_process import start_module
+from tests.witness.daemon_settings import account_section, as_toml, daemon_settings
 from tests.witness.epochs import valid
 from tests.witness.record import Record
 from tests.witness.topic_log import record_of
+from tests.witness.waiting import DEADLINE_S, until
 
-DEADLINE_S = 60.0
 _VICTIM = "tests.support.victim"
 
 PLACE: dict[str, str] = {
@@ -46,15 +48,6 @@ def command(action: str, args: dict[str, str], *, command_id: str | None = None,
         "validUntil": int((time.time() + valid_s) * 1000),
         "args": args,
     }
-
-
-async def until(holds: Callable[[], bool], deadline_s: float = DEADLINE_S, what: str = "the condition") -> None:
-    """Wait until a condition holds; fail at the deadline."""
-    end = time.monotonic() + deadline_s
-    while not holds():
-        if time.monotonic() > end:
-            raise AssertionError(f"{what} did not hold within {deadline_s:g} s")
-        await asyncio.sleep(0.02)
 
 
 class Topic:
@@ -140,28 +133,14 @@ class Rig:
 
     def settings(self, **changes: Any) -> Settings:  # noqa: ANN401 - any section of the settings
         """Build settings for the sandbox and the broker; `changes` replace whole sections."""
-        accounts = {}
-        for name in changes.pop("accounts", ["main"]):
-            key = self.venue.keys[name]
-            for what, content in (("key", key.api_key), ("secret", key.api_secret)):
-                (self._folder / f"{name}-{what}").write_text(content)
-            accounts[name] = {
-                "api_key_file": self._folder / f"{name}-key",
-                "api_secret_file": self._folder / f"{name}-secret",
-            }
-        values: dict[str, Any] = {
-            "environment": "sandbox",
-            "endpoints": [{"name": "SANDBOX", "ws_url": self.venue.ws_url, "rest_url": self.venue.rest_url}],
-            "accounts": accounts,
-            "kafka": {
-                "bootstrap_servers": self.bootstrap,
-                "topic_prefix": self.prefix,
-                "create_topics": True,
-                "replication_factor": 1,
-                "min_insync_replicas": 1,
-            },
-            "management": {"port": 0},
-        }
+        keys = [self.venue.keys[name] for name in changes.pop("accounts", ["main"])]
+        values = daemon_settings(
+            ws_url=self.venue.ws_url,
+            rest_url=self.venue.rest_url,
+            bootstrap=self.bootstrap,
+            prefix=self.prefix,
+            accounts={key.name: account_section(self._folder, key.name, key.api_key, key.api_secret) for key in keys},
+        )
         return Settings(**{**values, **changes})
 
     def kafka(self, bootstrap: str) -> dict[str, Any]:
@@ -189,22 +168,19 @@ class Rig:
         self,
         victim_of: str = "",
         *,
-        program: Sequence[str] = ("-m", "bridge"),
+        program: tuple[str, ...] = ("bridge",),
         unread: bool = False,
         **changes: Any,  # noqa: ANN401
     ) -> AsyncIterator[asyncio.subprocess.Process]:
         """Run `ltp-bridge run` as a process of its own; it is killed at the end of the block if it still runs.
 
-        `victim_of` names the point at which it kills itself (victim.py), else `program` is what Python runs. `unread`:
-        nobody reads its log, so it goes to nowhere instead of a pipe, which would be full soon.
+        `victim_of` names the point at which it kills itself (victim.py), else `program` is the module, with what it is
+        given first. `unread`: nobody reads its log, so it goes to nowhere instead of a pipe, which would be full soon.
         """
         config = self._folder / f"bridge-{uuid.uuid4().hex[:6]}.toml"
-        config.write_text(_toml(self.settings(**changes).model_dump(mode="json", exclude_none=True)))
-        what = ("-m", _VICTIM, victim_of) if victim_of else program
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, *what, "run", "--config", str(config)),
-            stdout=asyncio.subprocess.DEVNULL if unread else asyncio.subprocess.PIPE,
-        )
+        config.write_text(as_toml(self.settings(**changes).model_dump(mode="json", exclude_none=True)))
+        what = (_VICTIM, victim_of) if victim_of else program
+        process = await start_module(*what, "run", "--config", str(config), stdout=DEVNULL if unread else PIPE)
         try:
             yield process
         finally:
@@ -241,23 +217,6 @@ class Rig:
             key = one["commandId"].encode() if isinstance(one, dict) and isinstance(one.get("commandId"), str) else b"k"
             waiting.append(await self._producer.send(name, value=value, key=key, headers=headers))
         return [(await one).offset for one in waiting]
-
-
-def _toml(values: dict[str, Any], path: str = "") -> str:
-    """Write settings as TOML."""
-    plain = {k: v for k, v in values.items() if not isinstance(v, dict)}
-    lines = [f"[{path}]"] if path else []
-    for name, value in plain.items():
-        if isinstance(value, list):
-            lines.append(f"{name} = [{', '.join(_inline(one) for one in value)}]")
-        else:
-            lines.append(f"{name} = {json.dumps(value)}")
-    tables = [_toml(v, f"{path}.{k}" if path else k) for k, v in values.items() if isinstance(v, dict)]
-    return "\n".join([*lines, "", *tables])
-
-
-def _inline(table: dict[str, str]) -> str:
-    return "{" + ", ".join(f"{name} = {json.dumps(value)}" for name, value in table.items()) + "}"
 
 
 def _refresh(consumer: AIOKafkaConsumer) -> bool:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from bridge.sandbox.broker.cluster import wait_until_answers
 from bridge.sandbox.broker.launcher import Broker, BrokerError, start_broker
+from tests.witness.waiting import until
 
 _DEADLINE_S = 60.0
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(_DEADLINE_S):
-        while not condition():  # noqa: ASYNC110 - another process, which sets no event
-            await asyncio.sleep(0.05)
 
 
 async def _write(bootstrap: str, topic: str, value: bytes) -> None:
@@ -111,7 +105,7 @@ async def test_nothing_stays_when_the_owner_ends(number: signal.Signals) -> None
     assert all(map(Path.exists, remains))
     owner.send_signal(number)
     await asyncio.wait_for(owner.wait(), _DEADLINE_S)
-    await _until(lambda: not any(map(Path.exists, remains)))
+    await until(lambda: not any(map(Path.exists, remains)))
 
 
 async def test_given_broker_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import signal
 import sys
 import uuid
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from bridge.client import Client
+from tests.witness.waiting import until
 
 _DEADLINE_S = 60.0
 
@@ -70,12 +71,6 @@ async def demo(tmp: Path, *options: str, bootstrap: str = "", name: str = "demo"
         await process.wait()
 
 
-async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(_DEADLINE_S):
-        while not holds():  # noqa: ASYNC110 - other processes, which set no event
-            await asyncio.sleep(0.05)
-
-
 async def test_everything_arrives_once_and_nothing_stays(tmp_path: Path) -> None:
     """A short run on a broker of its own loses and repeats nothing, answers everything, and leaves nothing behind."""
     async with demo(tmp_path, "--seconds", "4", "--json") as run:
@@ -88,7 +83,7 @@ async def test_everything_arrives_once_and_nothing_stays(tmp_path: Path) -> None
         assert not {"unanswered", "unknown"} & outcomes.keys()
         assert all(made["topics"][stream] for stream in ("orders", "trades", "assets", "positions", "margin-calls"))
         assert all(0 < street["median"] <= street["p99"] for street in made["latency_ms"].values())
-        await _until(lambda: not run.remains())
+        await until(lambda: not run.remains())
 
 
 async def test_after_each_cut_the_daemon_is_back(tmp_path: Path, bootstrap: str) -> None:
@@ -111,9 +106,9 @@ async def test_after_each_cut_the_daemon_is_back(tmp_path: Path, bootstrap: str)
 async def test_a_killed_demo_takes_everything_with_it(tmp_path: Path) -> None:
     """SIGKILL of the demo ends the daemon and the broker and removes their folders."""
     async with demo(tmp_path, "--json") as run:
-        await _until(lambda: run.runs("bridge run"))
+        await until(lambda: run.runs("bridge run"))
         run.process.send_signal(signal.SIGKILL)
-        await _until(lambda: not run.remains())
+        await until(lambda: not run.remains())
 
 
 QUIET = ("--broker", "--json", "--ws-port", "0", "--rest-port", "0", "--management-port", "0")
@@ -155,7 +150,7 @@ async def test_a_quiet_environment_trades_for_nobody_else(tmp_path: Path, bootst
         await consumer.stop()
         run.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(run.process.wait(), _DEADLINE_S) == 0
-        await _until(lambda: not run.remains())
+        await until(lambda: not run.remains())
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -167,7 +162,7 @@ async def test_a_quiet_environment_trades_for_nobody_else(tmp_path: Path, bootst
 async def test_an_environment_that_is_broken_off_leaves_nothing(tmp_path: Path, bootstrap: str) -> None:
     """A signal while it starts is enough."""
     async with demo(tmp_path, *QUIET, bootstrap=bootstrap, name="sandbox") as run:
-        await _until(lambda: run.runs("bridge run"))
+        await until(lambda: run.runs("bridge run"))
         run.process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(run.process.wait(), _DEADLINE_S) == 130
-        await _until(lambda: not run.remains())
+        await until(lambda: not run.remains())

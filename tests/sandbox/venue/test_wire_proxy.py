@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from bridge.sandbox.venue.ledger import Kind
 from bridge.sandbox.venue.venue import Venue
-from tests.support.rig import until
 from tests.support.wire_proxy import WireProxy
+from tests.witness.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.trader import Exchange, Trader
