@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from bridge.config import Kafka, Timing
+from bridge.config import Kafka, Settings, Timing
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.core.records import OutgoingRecord
 from bridge.kafka import topic_queue, topic_watch
@@ -114,6 +114,23 @@ async def problems_once(kafka: Kafka, holds: Callable[[list[str]], bool]) -> lis
     return found
 
 
+SettingsOf = Callable[[str], Awaitable[Callable[[int], Settings]]]
+
+
+@pytest.fixture
+def settings_of(granted: Granted, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> SettingsOf:
+    """Return what grants a principal everything, and then makes settings of its daemons by their management port."""
+    monkeypatch.setattr(topic_watch, "_PERIOD_S", 0.2)
+
+    async def give(principal: str) -> Callable[[int], Settings]:
+        kafka = await granted(principal, rig.prefix)
+        await problems_once(kafka, lambda found: not found)
+        section = kafka.model_dump(mode="json", exclude_none=True)
+        return lambda port: rig.settings(kafka=section, timing=QUICK, management={"port": port})
+
+    return give
+
+
 async def test_each_missing_grant_is_named_with_the_command_that_gives_it(granted: Granted, grants: Grants) -> None:
     """One row of the table after the other is taken away: a single sentence tells of it, and none when it is back."""
     principal = PRINCIPALS[0]
@@ -209,19 +226,14 @@ async def _missing_once(port: int, holds: Callable[[dict[str, str]], bool]) -> d
 
 
 async def test_a_grant_that_is_taken_away_is_told_and_nothing_is_lost(
-    granted: Granted, grants: Grants, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    settings_of: SettingsOf, grants: Grants, rig: Rig
 ) -> None:
     """Without Write on `trades` its records wait, others go on, and the alarm and `/readyz` say what is missing."""
-    monkeypatch.setattr(topic_watch, "_PERIOD_S", 0.2)
     principal, write = PRINCIPALS[4], Grant(Stream.TRADES, "Write")
-    kafka = await granted(principal, rig.prefix)
-    await problems_once(kafka, lambda found: not found)
-    (port,) = free_ports(1)
-    section = kafka.model_dump(mode="json", exclude_none=True)
-    settings = rig.settings(kafka=section, timing=QUICK, management={"port": port})
+    settings, (port,) = await settings_of(principal), free_ports(1)
     results, trades, session = [await rig.topic(one) for one in (Stream.RESULTS, Stream.TRADES, Stream.SESSION)]
     trades_topic = topic_name(rig.prefix, "main", Stream.TRADES)
-    async with rig.daemon(settings):
+    async with rig.daemon(settings(port)):
         await session.until(lambda values: any(one["type"] == "recovery.complete" for one in values))
         first = command("place_order", MARKET)
         await rig.send(first)
@@ -297,17 +309,13 @@ async def _placed(rig: Rig, results: Topic) -> None:
     ids=["group", "commands"],
 )
 async def test_an_account_that_may_not_be_owned_any_more_says_so_and_goes_on_when_it_may(
-    *, grant: Grant, why: str, granted: Granted, grants: Grants, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    grant: Grant, why: str, settings_of: SettingsOf, grants: Grants, rig: Rig
 ) -> None:
     """The command that gives the grant is in `/readyz`; what was sent meanwhile is carried out once it is given."""
-    monkeypatch.setattr(topic_watch, "_PERIOD_S", 0.2)
     principal = PRINCIPALS[6]
-    kafka = await granted(principal, rig.prefix)
-    await problems_once(kafka, lambda found: not found)
-    (port,) = free_ports(1)
-    section = kafka.model_dump(mode="json", exclude_none=True)
+    settings, (port,) = await settings_of(principal), free_ports(1)
     results = await rig.topic(Stream.RESULTS)
-    async with rig.daemon(rig.settings(kafka=section, timing=QUICK, management={"port": port})):
+    async with rig.daemon(settings(port)):
         await _placed(rig, results)
         await grants.take(principal, rig.prefix, grant)
         await _missing_once(port, lambda found: any(why in detail for detail in found.values()))
@@ -319,16 +327,12 @@ async def test_an_account_that_may_not_be_owned_any_more_says_so_and_goes_on_whe
 
 
 async def test_a_standby_that_may_not_read_what_a_takeover_needs_says_so(
-    granted: Granted, grants: Grants, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    settings_of: SettingsOf, grants: Grants, rig: Rig
 ) -> None:
     """While the owner lives, and when it has ended; once the grant is given the takeover ends by itself."""
-    monkeypatch.setattr(topic_watch, "_PERIOD_S", 0.2)
     principal, read = PRINCIPALS[7], Grant(Stream.SESSION, "Read")
-    kafka = await granted(principal, rig.prefix)
-    await problems_once(kafka, lambda found: not found)
-    ports = free_ports(2)
-    section = kafka.model_dump(mode="json", exclude_none=True)
-    first, second = (rig.settings(kafka=section, timing=QUICK, management={"port": port}) for port in ports)
+    settings, ports = await settings_of(principal), free_ports(2)
+    first, second = (settings(port) for port in ports)
     results = await rig.topic(Stream.RESULTS)
     async with AsyncExitStack() as standing_by:
         async with rig.daemon(first):

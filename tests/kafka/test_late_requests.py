@@ -70,6 +70,15 @@ def is_produce(kind: int, _: bytes) -> bool:
     return kind == PRODUCE
 
 
+async def begin_story(stream: Stream, publisher: Publisher, proxy: KafkaProxy) -> None:
+    """Publish the first word of a story, and the second, which the network keeps back."""
+    first, kept_back, _ = STORIES[stream]
+    publisher.publish(told(stream, first))
+    assert await publisher.flush(5)
+    proxy.hold_next(is_produce)
+    publisher.publish(told(stream, kept_back))
+
+
 @pytest.mark.parametrize("stream", STORIES)
 async def test_what_a_producer_that_was_given_up_had_sent_lands_behind_nothing_newer(
     *, kafka: Kafka, proxy: KafkaProxy, publisher: Publishers, read_all: ReadAll, until: Until, stream: Stream
@@ -77,10 +86,7 @@ async def test_what_a_producer_that_was_given_up_had_sent_lands_behind_nothing_n
     """It arrives when the order is filled, the command answered, the gap closed: the last record stays the truth."""
     first, kept_back, last = STORIES[stream]
     publishing = await publisher(0.5)
-    publishing.publish(told(stream, first))
-    assert await publishing.flush(5)
-    proxy.hold_next(is_produce)
-    publishing.publish(told(stream, kept_back))
+    await begin_story(stream, publishing, proxy)
     assert await publishing.flush(20)
     publishing.publish(told(stream, last))
     assert await publishing.flush(5)
@@ -161,10 +167,7 @@ async def test_what_an_owner_that_died_had_sent_is_found_and_followed_by_the_tru
     """No producer shuts out another process's: its request lands last, and the newest record is published again."""
     first, kept_back, last = STORIES[stream]
     dying = await publisher(30)
-    dying.publish(told(stream, first))
-    assert await dying.flush(5)
-    proxy.hold_next(is_produce)
-    dying.publish(told(stream, kept_back))
+    await begin_story(stream, dying, proxy)
     await until(lambda: proxy.held == 1)
     await dying.stop(0)
     successor = await publisher_of(kafka)
