@@ -6,6 +6,8 @@ import logging
 import math
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,20 @@ def check_(path: Path | None) -> None:
         sys.exit(1)
 
 
+@contextmanager
+def _require_sandbox() -> Iterator[None]:
+    """Raise UsageError, which says what to install, where the sandbox cannot be imported for it is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        if error.name not in ("bridge.sandbox", "bridge.sandbox.demo"):
+            raise
+        raise click.UsageError(
+            "the sandbox is not installed: pip install 'ltp-kafka-bridge[demo]'; "
+            "among container images, the one built with --target sandbox has it"
+        ) from None
+
+
 @main.command("sandbox", short_help="Run a simulated venue, alone or with broker and daemon.")
 @click.option("--json", "as_json", is_flag=True, help="Print addresses and keys as one line of JSON.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 in a pod.")
@@ -138,15 +154,17 @@ def check_(path: Path | None) -> None:
     type=click.Choice(["fill", "order"]),
     help="What REST gives as a fill's rebate: its own, or the sum of its order so far.  [default: the dialect's]",
 )
-@click.option("--broker", is_flag=True, help="Run a broker and the daemon too; needs the extra `demo`.")
+@click.option("--broker", is_flag=True, help="Run a broker and the daemon too.")
 @click.option("--kafka-port", type=_PORT, help="With --broker: port of the broker.  [default: 9092]")
 @click.option("--management-port", type=_PORT, help="With --broker: management port of the daemon.  [default: 9090]")
 def sandbox_(**options: Any) -> None:  # noqa: ANN401 - click's
     """Run a venue that speaks LTP's protocol, until Ctrl-C.
 
     With --broker it starts a quiet development environment: broker, venue and daemon on fixed ports, and no desk.
+    Needs the extra `demo`.
     """
-    from bridge.sandbox import launch  # noqa: PLC0415 - the daemon runs without the sandbox
+    with _require_sandbox():
+        from bridge.sandbox import launch  # noqa: PLC0415 - the daemon runs without the sandbox
 
     try:
         sys.exit(asyncio.run(launch.run(launch.Options(**options), sys.stdout, sys.stderr)))
@@ -175,10 +193,11 @@ def _sandbox_failure(error: BridgeError | OSError, host: str) -> _Failure:
 def demo_(seconds: float | None, cuts: int, rate: float, seed: int, *, as_json: bool) -> None:
     """Show both streets live: a real broker, a sandbox venue, the daemon, and a desk that trades.
 
-    Needs the extra `demo`, unless KAFKA_BOOTSTRAP_SERVERS names a broker. Exit code 0 says that nothing was lost
+    Needs the extra `demo`. KAFKA_BOOTSTRAP_SERVERS names a broker to use. Exit code 0 says that nothing was lost
     or duplicated and that every command was answered.
     """
-    from bridge.sandbox.demo import show as demo  # noqa: PLC0415 - the daemon runs without the sandbox
+    with _require_sandbox():
+        from bridge.sandbox.demo import show as demo  # noqa: PLC0415 - the daemon runs without the sandbox
 
     options = demo.Options(seconds=seconds, as_json=as_json, cuts=cuts, rate_per_s=rate, seed=seed)
     try:
