@@ -16,6 +16,7 @@ CHART := helm/ltp-kafka-bridge
 ENGINE ?= docker
 BUILD ?= $(ENGINE) build
 IMAGE ?= ltp-kafka-bridge:dev
+SANDBOX_IMAGE ?= ltp-kafka-bridge-sandbox:dev
 ARGS ?=
 
 MAKEFLAGS += --no-print-directory
@@ -113,9 +114,10 @@ format: $(READY) ## write the files as ruff wants them
 lock: $(READY) $(UV) ## take newer dependencies: requirements*.txt and the jars of the embedded broker
 	$(LOCK) --upgrade pyproject.toml -o requirements.txt
 	$(LOCK) --upgrade pyproject.toml -c requirements.txt --extra otel -o requirements-otel.txt
-	# editables: what hatchling needs to install this folder itself.
-	echo editables | $(LOCK) --upgrade pyproject.toml - -c requirements-otel.txt --extra demo --extra otel --group dev \
-		-o requirements-dev.txt
+	# editables: what hatchling needs to install this folder itself. The two folders are distributions of the project, so
+	# neither is looked for in an index, and neither stands in a lock.
+	printf '%s\n' editables '.[demo,otel]' ./bridge/sandbox | $(LOCK) --upgrade - -c requirements-otel.txt --group dev \
+		--no-emit-package ltp-kafka-bridge --no-emit-package ltp-kafka-bridge-sandbox -o requirements-dev.txt
 	echo hatchling | $(LOCK) -c requirements-dev.txt - -o requirements-build.txt
 	$(BIN)/python -m bridge.sandbox.broker.jars
 
@@ -129,12 +131,14 @@ schemas: $(READY) ## write the published contract anew
 released: ## make the contract of today the one that later changes are held to; a part of a release
 	cp schemas/asyncapi.json tests/contract/released.json
 
-image: ## build the daemon's image
+image: ## build the daemon's image, and the sandbox's
 	$(BUILD) -t $(IMAGE) .
+	$(BUILD) --target sandbox -t $(SANDBOX_IMAGE) .
 
 containers: image $(READY) ## prove the image non-root and content with a read-only disk; the broker in a container
 	$(ENGINE) run --rm --read-only --cap-drop ALL $(IMAGE) --version
 	$(ENGINE) run --rm --read-only --cap-drop ALL --entrypoint python $(IMAGE) -c 'import os; assert os.getuid(), "root"'
+	$(ENGINE) run --rm --read-only --cap-drop ALL --entrypoint python $(SANDBOX_IMAGE) -c 'import bridge.sandbox.launch'
 	$(BIN)/pytest tests/sandbox/broker
 
 chart: ## lint and render the chart
