@@ -1,155 +1,151 @@
-"""What in today's contract would break a user of the released one: two AsyncAPI documents, compared by meaning.
+"""What in today's contract would break a user of the released one: two AsyncAPI documents, walked side by side.
 
-No library does it: jsonsubschema ends at draft 4, jsoncompat (alpha, by its own word) says that something broke and
-not what, and none of the tools for AsyncAPI knows which side reads, and so that an optional argument of a command is
-welcome and a looser result is not.
+Additions pass, every other difference is named. Readers meet what the bridge writes, callers write what it reads; so
+the rule for a schema (`additive.py`) knows the direction of its channel.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from tests.support.schema_changes import changes
-from tests.support.schema_forms import Node, Schema
-from tests.support.schema_pairs import READ, WRITTEN, Pair, Rule, from_to
+from tests.support.additive import Schema, compare_schemas, follow, inline, say, write
 
 _TOLD: Final = frozenset({"title", "name", "summary", "description", "tags", "externalDocs", "examples"})
-_CHANNEL: Final = _TOLD | {"messages", "parameters", "bindings", "servers"}
-_MESSAGE: Final = _TOLD | {"payload", "headers", "contentType", "bindings"}
-_OPERATION: Final = _TOLD | {"channel", "messages", "reply"}
 _BINDING: Final = frozenset({"bindingVersion", "replicas", "key", "topicConfiguration"})
-_OPPOSITE: Final = {"send": "receive", "receive": "send"}
 
 
-def breaks(released: Schema, today: Schema) -> list[str]:
+def find_breaks(released: Schema, today: Schema) -> list[str]:
     """Return a line for each change that would break a user, with the path to it; none if there is none."""
-    old, new = Node(released, released), Node(today, today)
-    return list(dict.fromkeys([*_channels(old, new), *_operations(old, new)]))
+    walk = _Walk(released, today)
+    return list(dict.fromkeys([*walk.compare_channels(), *walk.compare_operations()]))
 
 
-def _channels(old: Node, new: Node) -> Iterator[str]:
-    rules = _rules(old)
-    for name, was, now in _parts(old, new, "channels"):
-        yield from _channel(Pair(was, now, name, rules.get(name, WRITTEN))) if now else [f"{name}: channel removed"]
+class _Walk:
+    """The released document and today's, walked side by side."""
+
+    def __init__(self, old: Schema, new: Schema) -> None:
+        self._old, self._new = old, new
+
+    def compare_channels(self) -> Iterator[str]:
+        """Yield what breaks in the channels and in their messages."""
+        read = self._find_channels_read()
+        was, now = (document.get("defaultContentType") for document in (self._old, self._new))
+        if was != now:
+            yield say("defaultContentType", was, now)
+        for name, was, now in self._pair(self._old, self._new, "channels"):
+            yield from (
+                [f"{name}: channel removed"]
+                if now is None
+                else self._compare_channel(name, was, now, read=name in read)
+            )
+
+    def _find_channels_read(self) -> set[str]:
+        """Return the channels that only the bridge reads."""
+        actions: set[tuple[str, str]] = set()
+        for part in self._old["operations"].values():
+            operation = _follow(self._old, part)
+            reply = _follow(self._old, operation.get("reply", {}))
+            actions |= {(operation["action"], _last(operation["channel"])), ("send", _last(reply.get("channel")))}
+        return {channel for action, channel in actions if action == "receive"} - {
+            channel for action, channel in actions if action == "send"
+        }
+
+    def _compare_channel(self, at: str, old: Schema, new: Schema, *, read: bool) -> Iterator[str]:
+        yield from _compare_rest(at, old, new, {"messages", "parameters", "bindings", "servers"})
+        yield from _compare_binding(at, old, new)
+        for name, was, now in self._pair(old, new, "parameters"):
+            here = f"{at}: parameter {name}"
+            yield from [f"{here}: removed"] if now is None else _compare_rest(here, was, now)
+        for name in _list_added(old, new, "parameters"):
+            yield f"{at}: parameter {name}: added"
+        types = set()
+        for name, was, now in self._pair(old, new, "messages"):
+            types.add(_find_event_type(self._old, was))
+            here = f"{at}: {name}"
+            yield from [f"{here}: message removed"] if now is None else self._compare_message(here, was, now, read=read)
+        for name in _list_added(old, new, "messages"):
+            own = _find_event_type(self._new, _follow(self._new, new["messages"][name]))
+            if not read and (own is None or own in types):
+                yield f"{at}: {name}: message added, and no ce_type of its own tells readers to pass over it"
+
+    def _compare_message(self, at: str, old: Schema, new: Schema, *, read: bool) -> Iterator[str]:
+        yield from _compare_rest(at, old, new, {"payload", "headers", "bindings"})
+        yield from _compare_binding(at, old, new)
+        payload = old.get("payload", True)
+        named = f"{at.partition(':')[0]}: {_last(payload)}" if isinstance(payload, dict) and "$ref" in payload else at
+        for here, was, now in (
+            (f"{at}: key", _kafka(old).get("key", True), _kafka(new).get("key", True)),
+            (f"{at}: headers", old.get("headers", True), new.get("headers", True)),
+            (named, payload, new.get("payload", True)),
+        ):
+            yield from compare_schemas(here, inline(self._old, was), inline(self._new, now), read=read)
+
+    def compare_operations(self) -> Iterator[str]:
+        """Yield what breaks in the operations: who does what, with which messages, and where the reply is."""
+        for name, was, now in self._pair(self._old, self._new, "operations"):
+            at = f"operation {name}"
+            if now is None:
+                yield f"{at}: removed"
+                continue
+            yield from _compare_way(at, was, now)
+            replies = (_follow(self._old, was.get("reply", {})), _follow(self._new, now.get("reply", {})))
+            yield from _compare_way(f"{at}: reply", *replies)
+
+    def _pair(self, old: Schema, new: Schema, kind: str) -> Iterator[tuple[str, Schema, Schema | None]]:
+        """Yield each old part of a kind with the new one of its name, or None."""
+        for name, was in old.get(kind, {}).items():
+            now = new.get(kind, {}).get(name)
+            yield name, _follow(self._old, was), None if now is None else _follow(self._new, now)
 
 
-def _rules(document: Node) -> dict[str, Rule]:
-    """Say by channel what may change: more where only the bridge reads."""
-    actions: dict[str, set[str]] = {}
-    for operation in document.body.get("operations", {}).values():
-        body = document.to(operation).follow()
-        actions.setdefault(_last(body["channel"]), set()).add(body["action"])
-        reply = document.to(body.get("reply", {})).follow()
-        if "channel" in reply:
-            actions.setdefault(_last(reply["channel"]), set()).add(_OPPOSITE[body["action"]])
-    return {channel: READ if done == {"receive"} else WRITTEN for channel, done in actions.items()}
-
-
-def _channel(pair: Pair) -> Iterator[str]:
-    old, new = pair.old.body, pair.new.body
-    yield from _rest(pair.at, old, new, _CHANNEL)
-    yield from _binding(pair)
-    for name, was, now in _parts(pair.old, pair.new, "parameters"):
-        at = f"{pair.at}: parameter {name}"
-        yield from _rest(at, was.body, now.body, _TOLD) if now else [f"{at}: removed"]
-    for name in _added(old, new, "parameters"):
-        yield f"{pair.at}: parameter {name}: added"
-    types = [_event_type(was) for _, was, _ in _parts(pair.old, pair.new, "messages")]
-    for name, was, now in _parts(pair.old, pair.new, "messages"):
-        at = f"{pair.at}: {name}"
-        yield from _message(replace(pair, old=was, new=now, at=at)) if now else [f"{at}: message removed"]
-    for name in _added(old, new, "messages"):
-        own = _event_type(pair.new.to(pair.new.to(new["messages"][name]).follow()))
-        if pair.rule is not READ and (own is None or own in types):
-            yield f"{pair.at}: {name}: message added, and no ce_type of its own tells readers to pass over it"
-
-
-def _message(pair: Pair) -> Iterator[str]:
-    old, new = pair.old.body, pair.new.body
-    kinds = [node.body.get("contentType", node.document.get("defaultContentType")) for node in (pair.old, pair.new)]
-    yield from _value(pair.at, "contentType", *kinds)
-    yield from _rest(pair.at, old, new, _MESSAGE)
-    yield from _binding(pair)
-    yield from changes(pair.down(_kafka(old).get("key", True), _kafka(new).get("key", True), ": key"))
-    yield from changes(pair.down(old.get("headers", True), new.get("headers", True), ": headers"))
-    payloads = old.get("payload", True), new.get("payload", True)
-    named = "$ref" in payloads[0] if isinstance(payloads[0], dict) else False
-    at = f"{pair.at.split(':')[0]}: {_last(payloads[0])}" if named else pair.at
-    yield from changes(replace(pair, at=at).to(*payloads))
-
-
-def _event_type(message: Node) -> str | None:
-    """Return the one `ce_type` that the headers of a message say."""
-    headers = message.to(message.body.get("headers", True)).resolved()
-    for part in (headers, *(message.to(part).resolved() for part in headers.get("allOf", []))):
-        forms = message.to(part.get("properties", {}).get("ce_type", True)).forms()
-        if len(forms.values) == 1 and not forms.shapes:
-            return str(*forms.values.values())
-    return None
-
-
-def _operations(old: Node, new: Node) -> Iterator[str]:
-    for name, was, now in _parts(old, new, "operations"):
-        at = f"operation {name}"
-        if now is None:
-            yield f"{at}: removed"
-            continue
-        yield from _rest(at, was.body, now.body, _OPERATION)
-        yield from _travels(at, was, now)
-        replies = [node.to(node.to(node.body.get("reply", {})).follow()) for node in (was, now)]
-        yield from _rest(f"{at}: reply", replies[0].body, replies[1].body, _OPERATION)
-        yield from _travels(f"{at}: reply", *replies)
-
-
-def _travels(at: str, old: Node, new: Node) -> Iterator[str]:
-    """Compare the channel of an operation or a reply, and its messages: where none are named, all of the channel's."""
-    yield from _value(at, "channel", *(_last(node.body.get("channel")) for node in (old, new)))
-    named = [node.body.get("messages") for node in (old, new)]
-    if named[1] is not None:
-        olds, news = ({_last(reference) for reference in references or []} for references in named)
+def _compare_way(at: str, old: Schema, new: Schema) -> Iterator[str]:
+    """Compare an operation or a reply: its channel and its messages, all of the channel's if none is named."""
+    yield from _compare_rest(at, old, new, {"channel", "messages", "reply"})
+    was, now = (_last(part.get("channel")) for part in (old, new))
+    if was != now:
+        yield f"{at}: {say('channel', was, now)}"
+    if "messages" in new:
+        olds, news = ({_last(message) for message in part.get("messages", [])} for part in (old, new))
         yield from (f"{at}: {name}: message removed" for name in sorted(olds - news))
-        if named[0] is None:
+        if "messages" not in old:
             yield f"{at}: messages: named, and were all of the channel"
 
 
-def _binding(pair: Pair) -> Iterator[str]:
+def _compare_binding(at: str, old: Schema, new: Schema) -> Iterator[str]:
     """Compare what the Kafka binding promises: partitions, and the settings of the topic."""
-    old, new = _kafka(pair.old.body), _kafka(pair.new.body)
-    for name in sorted(old.keys() - _BINDING):
-        yield from _value(pair.at, name, old[name], new.get(name))
-    settings = old.get("topicConfiguration", {}), new.get("topicConfiguration", {})
-    for name in settings[0]:
-        was, now = (sorted(kept) if isinstance(kept := said.get(name), list) else kept for said in settings)
-        yield from _value(pair.at, name, was, now)
+    yield from _compare_rest(at, _kafka(old), _kafka(new), _BINDING)
+    yield from _compare_rest(at, *(_kafka(part).get("topicConfiguration", {}) for part in (old, new)))
 
 
-def _kafka(body: Schema) -> Schema:
-    return dict(body.get("bindings", {}).get("kafka", {}))
+def _compare_rest(at: str, old: Schema, new: Schema, judged: set[str] | frozenset[str] = frozenset()) -> Iterator[str]:
+    """Compare what must be the same."""
+    for name in sorted((old.keys() | new.keys()) - judged - _TOLD):
+        was, now = old.get(name), new.get(name)
+        if not name.startswith("x-") and write(was) != write(now):
+            yield f"{at}: {say(name, was, now)}"
 
 
-def _parts(old: Node, new: Node, kind: str) -> Iterator[tuple[str, Node, Node | None]]:
-    """Yield each old part of a kind with the new one of its name."""
-    for name, was in old.body.get(kind, {}).items():
-        now = new.body.get(kind, {}).get(name)
-        yield name, old.to(old.to(was).follow()), None if now is None else new.to(new.to(now).follow())
+def _find_event_type(document: Schema, message: Schema) -> str | None:
+    """Return the one `ce_type` that the headers of a message say."""
+    headers = inline(document, message.get("headers", {}))
+    for part in (headers, *headers.get("allOf", [])):
+        values = part.get("properties", {}).get("ce_type", {}).get("enum", [])
+        if len(values) == 1:
+            return str(values[0])
+    return None
 
 
-def _added(old: Schema, new: Schema, kind: str) -> list[str]:
+def _follow(document: Schema, part: Any) -> Schema:  # noqa: ANN401 - any JSON
+    return dict(follow(document, part)[0])
+
+
+def _list_added(old: Schema, new: Schema, kind: str) -> list[str]:
     return [name for name in new.get(kind, {}) if name not in old.get(kind, {})]
 
 
-def _rest(at: str, old: Schema, new: Schema, judged: frozenset[str]) -> Iterator[str]:
-    """Compare what needs no judgement: it must be the same."""
-    for name in sorted(old.keys() | new.keys()):
-        if name not in judged and not name.startswith("x-"):
-            yield from _value(at, name, old.get(name), new.get(name))
+def _kafka(part: Schema) -> Schema:
+    return dict(part.get("bindings", {}).get("kafka", {}))
 
 
-def _value(at: str, name: str, was: object, now: object) -> Iterator[str]:
-    if was != now:
-        yield f"{at}: {from_to(name, was, now)}"
-
-
-def _last(reference: dict[str, str] | None) -> str:
+def _last(reference: Schema | None) -> str:
     """Return the name at the end of a reference."""
-    return reference["$ref"].rsplit("/", 1)[-1] if reference else "none"
+    return str(reference["$ref"]).rsplit("/", 1)[-1] if reference else "none"

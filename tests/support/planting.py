@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from tests.support.schema_forms import Schema
+from tests.support.additive import Schema
 
 Change = Callable[[Schema], None]
 
