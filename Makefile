@@ -17,12 +17,15 @@ ENGINE ?= docker
 BUILD ?= $(ENGINE) build
 IMAGE ?= ltp-kafka-bridge:dev
 SANDBOX_IMAGE ?= ltp-kafka-bridge-sandbox:dev
+# What `make quick` runs: the tests of what needs no Kafka broker.
+QUICK := tests/core tests/contract tests/ltp tests/flow tests/admin tests/client/test_building.py \
+	$(filter-out tests/test_setup.py,$(wildcard tests/test_*.py))
 ARGS ?=
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sandbox examples test lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
+.PHONY: help setup demo sandbox examples test quick lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
 	day crash chaos outage records validators clean
 
 help: ## list the targets
@@ -55,6 +58,9 @@ examples: $(READY) ## the desks in Python, Java and Go against the demo, and ove
 	@$(BIN)/python -m tests.examples.run $(ARGS)
 
 test: lint types imports pytest ## everything that must hold: lint, types, import order, tests on a real broker
+
+quick: lint types imports ## lint, types, and the tests that need no broker: core, contract, ltp, flow, settings; two minutes
+	$(BIN)/pytest -n 3 --dist worksteal --no-broker $(QUICK) $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -29,8 +29,20 @@ def _tell(text: str) -> None:
     sys.__stderr__.write(f"{text}\n")  # type: ignore[union-attr] # pytest does not run without one
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run say that it starts no broker."""
+    parser.addoption("--no-broker", action="store_true", help="fail each test that needs a Kafka broker (make quick)")
+
+
+@pytest.fixture(scope="session")
+def may_start_broker(pytestconfig: pytest.Config) -> None:
+    """Fail in a run that is to start no broker."""
+    if pytestconfig.getoption("--no-broker"):
+        pytest.fail("this test needs a Kafka broker, and --no-broker (make quick) starts none", pytrace=False)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def broker() -> AsyncIterator[Broker]:
+async def broker(may_start_broker: None) -> AsyncIterator[Broker]:
     """Return the run's broker; a run that cannot have one fails with the reason, and skips nothing."""
     try:
         async with start_broker(_tell) as running:
@@ -46,7 +58,7 @@ def bootstrap(broker: Broker) -> str:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def own_broker() -> AsyncIterator[Broker]:
+async def own_broker(may_start_broker: None) -> AsyncIterator[Broker]:
     """Return a broker that the test alone uses, and may kill, freeze and restart."""
     try:
         async with start_broker(owned=True) as running:
