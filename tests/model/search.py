@@ -1,8 +1,12 @@
 """Looking at every state that can be reached, nearest first, so that the way to a broken promise is a shortest one."""
 
+import fcntl
 import gc
+import hashlib
+import pickle
 from collections import deque
 from functools import cache
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from bridge.contract.results import Outcome
@@ -47,9 +51,18 @@ class Report(NamedTuple):
 
 
 @cache
-def report_of(trial: Trial) -> Report:
-    """Return what a search finds."""
-    return Search(trial).run()
+def report_of(trial: Trial, folder: Path | None = None) -> Report:
+    """Return what a search finds; the processes that name the same folder search once for all of them."""
+    if folder is None:
+        return Search(trial).run()
+    with (folder / hashlib.sha256(repr(trial).encode()).hexdigest()).open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # held by the one that searches, until the file is closed
+        file.seek(0)
+        found = file.read()
+        if not found:
+            file.write(found := pickle.dumps(Search(trial).run()))
+    report: Report = pickle.loads(found)  # noqa: S301 - written by this run
+    return report
 
 
 class Search:

@@ -1,5 +1,7 @@
 """The claim protocol keeps its promises in every state that can be reached, and no mistake in it goes unnoticed."""
 
+from pathlib import Path
+
 import pytest
 
 from .search import Search, report_of
@@ -59,9 +61,9 @@ PLANTED = [
 
 
 @pytest.mark.parametrize("trial", SOUND.values(), ids=SOUND.keys())
-def test_the_protocol_is_sound(trial: Trial) -> None:
+def test_the_protocol_is_sound(trial: Trial, shared_searches: Path) -> None:
     """Every state was looked at, none breaks a promise, and from each all commands can still be answered."""
-    report = report_of(trial)
+    report = report_of(trial, shared_searches)
     assert not report.broken, str(report)
     assert report.complete
     assert report.settled > 0
@@ -105,9 +107,9 @@ def test_every_mistake_is_planted() -> None:
         ),
     ],
 )
-def test_rare_steps_are_met(name: str, words: str) -> None:
+def test_rare_steps_are_met(name: str, words: str, shared_searches: Path) -> None:
     """The search comes to where it hurts: late answers, refused writes, buffers flushed after the loss."""
-    assert any(words in met for met in report_of(SOUND[name]).words)
+    assert any(words in met for met in report_of(SOUND[name], shared_searches).words)
 
 
 def test_a_predecessor_that_is_left_out_changes_nothing() -> None:

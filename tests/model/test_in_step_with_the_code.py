@@ -1,6 +1,7 @@
 """The model and the code decide alike, wherever the model does not simply call the code."""
 
 from itertools import product
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -104,9 +105,9 @@ def account_after(trial: Trial, reading: Reading) -> tuple[Account, list[Outgoin
 
 
 @pytest.mark.parametrize("trial", SOUND.values(), ids=SOUND.keys())
-def test_takeovers_make_the_same_of_what_they_find(trial: Trial) -> None:
+def test_takeovers_make_the_same_of_what_they_find(trial: Trial, shared_searches: Path) -> None:
     """In every takeover that is met, account and model say the same at once, and would commit the same."""
-    readings = report_of(trial).readings
+    readings = report_of(trial, shared_searches).readings
     for reading in readings:
         term, (account, published) = taken_over(trial, *reading), account_after(trial, reading)
         assert term is not None
