@@ -104,7 +104,7 @@ def test_keys_of_every_kind_are_told_apart(names: list[str]) -> None:
 
 def test_a_runaway_strategy_is_refused_when_the_memory_is_full() -> None:
     """Beyond the bound places are denied and said to be; what was sent is remembered, and cancels go on."""
-    one = OneAccount(memory_bytes_max=2 * MIB)
+    one = OneAccount(memory_bytes_max=MIB)
     one.offer(place("sent"))
     one.send()
     one.answer(0)
@@ -127,7 +127,7 @@ def test_a_runaway_strategy_is_refused_when_the_memory_is_full() -> None:
     one.answer(panic)
     one.offer(cancel_all("panic"))
     assert [r.outcome for r in one.results() if r.command_id == "panic"] == [Outcome.ACCEPTED] * 2
-    assert size < 2 * MIB + 100_000
+    assert size < MIB + 100_000
     for _ in range(2):
         one.wait(3700)
         one.send()
