@@ -33,7 +33,7 @@ from bridge.flow.takeover import Takeover
 from bridge.flow.term import TermDependencies
 from bridge.flow.whose_account import Identity
 from bridge.kafka.cluster import require_c_extension
-from bridge.kafka.credentials import gate
+from bridge.kafka.credentials import credential_gate
 from bridge.kafka.membership import Membership
 from bridge.kafka.preflight import check_topics
 from bridge.kafka.publisher import Publisher
@@ -99,7 +99,7 @@ class AccountParts:
             parts=self._parts,
             topics=self.topics,
             key_changed=self._key_changed,
-            describe_refusal=gate.describe_refusal,
+            describe_refusal=credential_gate.describe_refusal,
             random=_random,
             clock=clock,
             session_timeout_s=timing.session_timeout_s,

@@ -124,7 +124,7 @@ class CommandLoop:
     async def _once(self) -> None:
         now = self._clock()
         self._events.learn_broker_clock(now)
-        self._account.tick(now, stuck=self._publisher.stuck)
+        self._account.tick(now, stuck=self._publisher.stuck_streams)
         await self._write_cancels(self._account.sending.next_cancel)
         await self._write_own_cancels()
         await self._write_cancels(self._account.sending.next_repeat)

@@ -113,15 +113,15 @@ class Publisher(Protocol):
         """What the last acknowledgement told of the broker's clock."""
 
     @property
-    def troubled_for_s(self) -> float:
+    def oldest_wait_s(self) -> float:
         """For how long the oldest record that is not durable has waited, or a topic been unwritable; 0 without any."""
 
     @property
-    def stuck(self) -> Collection[Stream]:
+    def stuck_streams(self) -> Collection[Stream]:
         """The streams that take nothing: all while brokers are in trouble."""
 
     @property
-    def troubles(self) -> Sequence[str]:
+    def problems(self) -> Sequence[str]:
         """What keeps records of which topic from being published, in words."""
 
     @property
@@ -147,13 +147,13 @@ class Publisher(Protocol):
 class TopicWatch(Protocol):
     """What is known of the account's topics at this moment."""
 
-    def lost(self) -> Sequence[LostTopic]:
+    def lost_topics(self) -> Sequence[LostTopic]:
         """Return the topics that were lost, the mended ones too until `told` is called with them."""
 
     def missing_grants(self) -> Sequence[MissingGrant]:
         """Return what this process may not do with a topic, and must."""
 
-    def told(self, topic: str) -> None:
+    def mark_reported(self, topic: str) -> None:
         """Note that everything has been told of a lost topic that was mended."""
 
 

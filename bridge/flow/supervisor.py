@@ -80,7 +80,7 @@ class AccountSupervisor:
         return explain_by_refusal([*self._find_missing(), *self._find_topics()], self._describe_refusal())
 
     def _find_topics(self) -> list[Missing]:
-        lost = [(one.since_ms, one.problem) for one in self._topics.lost() if one.problem]
+        lost = [(one.since_ms, one.problem) for one in self._topics.lost_topics() if one.problem]
         refused = [(one.since_ms, one.detail) for one in self._topics.missing_grants()]
         return [Missing(TOPICS, since_ms, why) for since_ms, why in (*lost, *refused)]
 

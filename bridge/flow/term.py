@@ -193,8 +193,8 @@ class Term:
         publisher = self._parts.publisher
         if publisher.healthy:
             return None
-        since_ms = now.wall_ms - int(publisher.troubled_for_s * 1000)
-        why = "; ".join(publisher.troubles) or "records wait for Kafka's acknowledgement; the log says why"
+        since_ms = now.wall_ms - int(publisher.oldest_wait_s * 1000)
+        why = "; ".join(publisher.problems) or "records wait for Kafka's acknowledgement; the log says why"
         return Missing(PUBLISHING, since_ms, why)
 
     def _missing_session(self) -> Missing | None:

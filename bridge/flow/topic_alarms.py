@@ -26,6 +26,6 @@ class TopicAlarms:
     def look_at_topics(self) -> None:
         """Raise or clear the alarm of each topic by what is known of it now."""
         now = self._clock()
-        for topic in self._losses.tell_losses(self._topics.lost(), self._instance, now):
-            self._topics.told(topic)
+        for topic in self._losses.tell_losses(self._topics.lost_topics(), self._instance, now):
+            self._topics.mark_reported(topic)
         self._losses.tell_grants(self._topics.missing_grants(), now)

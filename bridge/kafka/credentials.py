@@ -100,7 +100,7 @@ def _describe(refused: _Refusals, user: str, wait_s: float) -> str:
     )
 
 
-gate: Final = CredentialGate()
+credential_gate: Final = CredentialGate()
 """One for the process: each of its clients has the same user."""
 
 
@@ -109,11 +109,11 @@ async def create_guarded_connection(host: str, port: int, **options: Any) -> AIO
     if not options.get("sasl_mechanism"):
         return await _create_conn(host, port, **options)
     credentials = options["sasl_plain_username"], options["sasl_plain_password"]
-    async with gate.turn(credentials):
+    async with credential_gate.turn(credentials):
         try:
             connection = await _create_conn(host, port, **options)
         except _REFUSED as error:
-            gate.note_refusal(credentials, str(error))
+            credential_gate.note_refusal(credentials, str(error))
             raise
-        gate.note_success(credentials)
+        credential_gate.note_success(credentials)
         return connection

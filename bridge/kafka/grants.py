@@ -29,7 +29,7 @@ class Operation(IntEnum):
     DESCRIBE_CONFIGS = 10
 
     @property
-    def word(self) -> str:
+    def kafka_name(self) -> str:
         """Kafka's own name, as its tools take it."""
         return self.name.title().replace("_", "")
 
@@ -38,7 +38,7 @@ GROUP_OPERATIONS: Final = (Operation.READ,)
 _READ: Final = frozenset({Stream.COMMANDS, *TAKEOVER_STREAMS})
 
 
-def operations_on(stream: Stream) -> tuple[Operation, ...]:
+def needed_operations(stream: Stream) -> tuple[Operation, ...]:
     """Return what the daemon does with a stream's topic, and must be granted."""
     return (
         Operation.DESCRIBE,
@@ -51,8 +51,8 @@ def operations_on(stream: Stream) -> tuple[Operation, ...]:
 def missing_on_topic(found: TopicMetadata, stream: Stream) -> list[Operation]:
     """Return which operations on a topic are not granted; all where this principal may not even know of it."""
     if found.error is kafka_errors.TopicAuthorizationFailedError:
-        return list(operations_on(stream))
-    return _missing(found.operations, operations_on(stream))
+        return list(needed_operations(stream))
+    return _missing(found.operations, needed_operations(stream))
 
 
 def _missing(granted: int, needed: Iterable[Operation]) -> list[Operation]:
@@ -75,7 +75,7 @@ def describe_missing(kafka: Kafka, topic: str, stream: Stream, missing: Iterable
 
 
 def _sentence(kafka: Kafka, name: str, missing: Iterable[Operation], why: str, resource: str) -> str:
-    words = [one.word for one in missing]
+    words = [one.kafka_name for one in missing]
     return (
         f"{name}: this principal lacks {' and '.join(words)}, so {why}; grant it, after removing what denies it: "
         f"{command_that_grants(kafka, words, resource)}"

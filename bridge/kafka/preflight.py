@@ -14,7 +14,7 @@ from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.errors import ClusterUnreachable, KafkaTrouble
 from bridge.kafka import aiokafka_internals
 from bridge.kafka.cluster import client_options, likely_cause
-from bridge.kafka.credentials import gate
+from bridge.kafka.credentials import credential_gate
 from bridge.kafka.grants import (
     Operation,
     describe_missing,
@@ -128,7 +128,7 @@ async def reach_cluster(kafka: Kafka) -> AIOKafkaAdminClient:
                 await admin.start()
         except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
             await aiokafka_internals.within(admin.close(), _CLOSE_TIMEOUT_S)
-            if loop.time() + _RETRY_S >= until or gate.describe_refusal() is not None:
+            if loop.time() + _RETRY_S >= until or credential_gate.describe_refusal() is not None:
                 raise ClusterUnreachable(
                     f"no broker of {kafka.bootstrap_servers} gives access: {await likely_cause(kafka)}"
                 ) from error

@@ -106,7 +106,7 @@ class Publisher:
 
     def publish(self, record: OutgoingRecord) -> None:
         """Queue a record; never waits and never fails for want of room (see `overfull`)."""
-        self._lanes[record.stream].add(record, epoch=self._epoch, now_s=time.monotonic())
+        self._lanes[record.stream].add(record, epoch=self._epoch, now_monotonic_s=time.monotonic())
         self._work.set()
 
     @property
@@ -137,27 +137,27 @@ class Publisher:
     @property
     def healthy(self) -> bool:
         """Whether a broker has been reached, and for 5 s at most a record has waited, or nothing could be written."""
-        return self._feeding is not None and self.troubled_for_s < STUCK_AFTER_S
+        return self._feeding is not None and self.oldest_wait_s < STUCK_AFTER_S
 
     @property
-    def troubled_for_s(self) -> float:
+    def oldest_wait_s(self) -> float:
         """For how long the oldest record that is not durable has waited, or a topic been unwritable; 0 without any."""
-        oldest = [lane.oldest.queued_at_s for lane in self._lanes.values() if lane.oldest is not None]
-        unwritable = [lane.unwritable_since_s for lane in self._lanes.values() if lane.unwritable]
+        oldest = [lane.oldest.queued_monotonic_s for lane in self._lanes.values() if lane.oldest is not None]
+        unwritable = [lane.unwritable_since_monotonic_s for lane in self._lanes.values() if lane.unwritable]
         since = min((*oldest, *unwritable), default=None)
         return 0.0 if since is None else time.monotonic() - since
 
     @property
-    def stuck(self) -> Collection[Stream]:
+    def stuck_streams(self) -> Collection[Stream]:
         """The streams that take nothing: those of unwritable topics, and all while any other record waits for long."""
         since_s = time.monotonic() - STUCK_AFTER_S
         waiting = [one.oldest for one in self._lanes.values() if not one.unwritable]
-        if self._feeding is None or any(one is not None and one.queued_at_s <= since_s for one in waiting):
+        if self._feeding is None or any(one is not None and one.queued_monotonic_s <= since_s for one in waiting):
             return self._lanes.keys()
         return [stream for stream, lane in self._lanes.items() if lane.unwritable]
 
     @property
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         """What keeps records of which topic from being published, in words."""
         return [told for lane in self._lanes.values() if (told := lane.unwritable or lane.trouble)]
 
@@ -165,7 +165,7 @@ class Publisher:
         """Hand over nothing to these topics, for the reasons given, and hand over again to all others."""
         for lane in self._lanes.values():
             lane.set_unwritable(topics.get(lane.topic, ""), time.monotonic())
-            if lane.unwritable and lane.handed and not lane.failed:
+            if lane.unwritable and lane.in_flight and not lane.failed:
                 lane.failed = True  # aiokafka would look for the topic all the time
                 self._break(lane.unwritable)
         self._work.set()
@@ -178,13 +178,13 @@ class Publisher:
     async def flush(self, timeout_s: float, streams: Collection[Stream] | None = None) -> bool:
         """Wait until what was published before is durable, of some streams or of all; False when the time ran out."""
         lanes = self._lanes.values() if streams is None else [self._lanes[stream] for stream in streams]
-        wanted = [(lane, lane.published) for lane in lanes]
+        wanted = [(lane, lane.queued_count) for lane in lanes]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while any(lane.settled < published for lane, published in wanted):
+                while any(lane.acknowledged_count < published for lane, published in wanted):
                     self._progress.clear()
                     await self._progress.wait()
-        return all(lane.settled >= published for lane, published in wanted)
+        return all(lane.acknowledged_count >= published for lane, published in wanted)
 
     async def stop(self, timeout_s: float) -> None:
         """Flush for at most `timeout_s`, then end; what is not durable by then stays unpublished."""
@@ -214,7 +214,7 @@ class Publisher:
                 self._break(words(error))
 
     async def _wait_for_work(self) -> None:
-        if not any(lane.waiting or lane.handed for lane in self._lanes.values()):
+        if not any(lane.waiting or lane.in_flight for lane in self._lanes.values()):
             await self._work.wait()
             return
         with contextlib.suppress(TimeoutError):
@@ -223,18 +223,18 @@ class Publisher:
 
     def _is_stuck(self) -> bool:
         since = time.monotonic() - self._renew_after_s
-        return any(lane.handed and lane.progress_at_s < since for lane in self._lanes.values())
+        return any(lane.in_flight and lane.progress_monotonic_s < since for lane in self._lanes.values())
 
     async def _feed_lanes(self) -> bool:
         """Give every lane its turn; True when one has more to hand over right now."""
         more = False
         for lane in self._lanes.values():
-            if not lane.waiting or lane.unwritable or time.monotonic() < lane.held_until_s:
+            if not lane.waiting or lane.unwritable or time.monotonic() < lane.held_until_monotonic_s:
                 continue
             if self._producers.has_metadata(lane.topic):
                 more |= await self._feed_lane(lane)
             else:
-                lane.held_until_s = time.monotonic() + _HOLD_S
+                lane.held_until_monotonic_s = time.monotonic() + _HOLD_S
         if more:
             await asyncio.sleep(0)
         return more
@@ -244,14 +244,14 @@ class Publisher:
             if not lane.waiting or self._broken:
                 return False
             window = 1 if lane.one_by_one or lane.refusals else _WINDOW_BYTES
-            if lane.handed and lane.handed_bytes + lane.waiting[0].size_bytes > window:
+            if lane.in_flight and lane.in_flight_bytes + lane.waiting[0].size_bytes > window:
                 return False  # an acknowledgement wakes us
-            await self._send(lane, lane.hand_over(time.monotonic()))
+            await self._send(lane, lane.mark_in_flight(time.monotonic()))
         return True
 
     async def _send(self, lane: TopicQueue, numbered: SequencedRecord) -> None:
         producer, record = self._producers.current, numbered.record
-        if producer is None or numbered.durable:
+        if producer is None or numbered.is_durable:
             return
         asked_boot_s = boot_s()
         try:
@@ -281,13 +281,13 @@ class Publisher:
             if not lane.waiting:
                 lane.one_by_one = False
         elif isinstance(error, kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError):
-            if len(lane.handed) == 1 and lane.may_pass_over(time.monotonic()):
+            if len(lane.in_flight) == 1 and lane.gives_up_oversize(time.monotonic()):
                 self._pass_over(lane, numbered)
             lane.failed = lane.one_by_one = True  # a batch was refused: find the record that is too large
             self._break(f"{lane.topic}: {words(error)}")
         else:
             if isinstance(error, kafka_errors.TopicAuthorizationFailedError) and not lane.failed:
-                lane.refuse(time.monotonic())
+                lane.hold_after_refusal(time.monotonic())
             lane.failed, lane.trouble = True, f"{lane.topic}: {words(error)}"
             self._break(lane.trouble)
 
@@ -296,7 +296,7 @@ class Publisher:
         self._settle(lane, numbered)
 
     def _settle(self, lane: TopicQueue, numbered: SequencedRecord) -> None:
-        lane.settle(numbered, time.monotonic(), self._notify_durable)
+        lane.acknowledge(numbered, time.monotonic(), self._notify_durable)
         self._progress.set()
         if lane.waiting:
             self._work.set()
@@ -323,12 +323,12 @@ class Publisher:
         with contextlib.suppress(TimeoutError):
             # The other topics' records are on their way: leave them the time, and nothing is sent twice.
             async with asyncio.timeout(_QUIET_WAIT_S):
-                while any(lane.handed and not lane.failed for lane in self._lanes.values()):
+                while any(lane.in_flight and not lane.failed for lane in self._lanes.values()):
                     self._progress.clear()
                     await self._progress.wait()
         await self._producers.give_up()
         for lane in self._lanes.values():
-            lane.take_back()
+            lane.requeue()
         await self._producers.wait_before_next()
         self._broken = False
         await self._producers.begin()

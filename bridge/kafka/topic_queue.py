@@ -18,17 +18,17 @@ _RECORD_OVERHEAD_BYTES: Final = 512
 class SequencedRecord:
     """A record with its place in its topic: epoch and sequence never change, however often it is sent."""
 
-    __slots__ = ("durable", "epoch", "queued_at_s", "record", "sequence", "size_bytes")
+    __slots__ = ("epoch", "is_durable", "queued_monotonic_s", "record", "sequence", "size_bytes")
 
-    def __init__(self, record: OutgoingRecord, *, epoch: int, sequence: int, queued_at_s: float) -> None:
+    def __init__(self, record: OutgoingRecord, *, epoch: int, sequence: int, queued_monotonic_s: float) -> None:
         self.record = record
         self.epoch = epoch
         self.sequence = sequence
-        self.queued_at_s = queued_at_s
+        self.queued_monotonic_s = queued_monotonic_s
         self.size_bytes = (
             len(record.key) + len(record.value or b"") + count_memory_bytes(record.headers) + _RECORD_OVERHEAD_BYTES
         )
-        self.durable = False
+        self.is_durable = False
 
     def headers(self, source: bytes) -> list[tuple[str, bytes]]:
         """Build the headers: the same ones at every attempt."""
@@ -55,14 +55,14 @@ class TopicQueue:
     def __init__(self, topic: str) -> None:
         self.topic = topic
         self.waiting: deque[SequencedRecord] = deque()
-        self.handed: deque[SequencedRecord] = deque()
-        self.handed_bytes = 0
-        self.progress_at_s = 0.0
+        self.in_flight: deque[SequencedRecord] = deque()
+        self.in_flight_bytes = 0
+        self.progress_monotonic_s = 0.0
         self.pending_bytes = 0
         self.event_bytes = 0
-        self.published = 0
-        self.settled = 0
-        self.held_until_s = 0.0
+        self.queued_count = 0
+        self.acknowledged_count = 0
+        self.held_until_monotonic_s = 0.0
         self.one_by_one = False
         self.refusals = 0
         """How often the broker has refused the topic since it last took a record."""
@@ -70,7 +70,7 @@ class TopicQueue:
         """Whether the topic has a limit below what it must take, and nobody has said that it will be mended."""
         self.unwritable = ""
         """Why nothing can be written to the topic, as somebody knows who watches it; empty where nothing is known."""
-        self.unwritable_since_s = 0.0
+        self.unwritable_since_monotonic_s = 0.0
         self.trouble = ""
         """What went wrong last, since a record became durable."""
         self.failed = False
@@ -81,12 +81,12 @@ class TopicQueue:
         """Let the next record be the first of its epoch."""
         self._sequence = 0
 
-    def add(self, record: OutgoingRecord, *, epoch: int, now_s: float) -> None:
+    def add(self, record: OutgoingRecord, *, epoch: int, now_monotonic_s: float) -> None:
         """Give the record its number and queue it."""
         self._sequence += 1
-        numbered = SequencedRecord(record, epoch=epoch, sequence=self._sequence, queued_at_s=now_s)
+        numbered = SequencedRecord(record, epoch=epoch, sequence=self._sequence, queued_monotonic_s=now_monotonic_s)
         self.waiting.append(numbered)
-        self.published += 1
+        self.queued_count += 1
         self.pending_bytes += numbered.size_bytes
         if record.received_boot_s is not None:
             self.event_bytes += numbered.size_bytes
@@ -95,56 +95,58 @@ class TopicQueue:
                 self._oldest_received.pop()
             self._oldest_received.append(record.received_boot_s)
 
-    def hand_over(self, now_s: float) -> SequencedRecord:
+    def mark_in_flight(self, now_monotonic_s: float) -> SequencedRecord:
         """Move the next waiting record to those that the producer holds."""
-        if not self.handed:
-            self.progress_at_s = now_s
+        if not self.in_flight:
+            self.progress_monotonic_s = now_monotonic_s
         numbered = self.waiting.popleft()
-        self.handed.append(numbered)
-        self.handed_bytes += numbered.size_bytes
+        self.in_flight.append(numbered)
+        self.in_flight_bytes += numbered.size_bytes
         return numbered
 
-    def take_back(self) -> None:
+    def requeue(self) -> None:
         """Let everything that the producer holds and that is not durable wait again, in its order."""
-        self.waiting.extendleft(numbered for numbered in reversed(self.handed))
-        self.handed.clear()
-        self.handed_bytes = 0
+        self.waiting.extendleft(numbered for numbered in reversed(self.in_flight))
+        self.in_flight.clear()
+        self.in_flight_bytes = 0
         self.failed = False
 
-    def refuse(self, now_s: float) -> None:
+    def hold_after_refusal(self, now_monotonic_s: float) -> None:
         """Hold the topic after a refusal, for longer each time: every try costs the other topics a new producer."""
-        self.held_until_s = now_s + min(_HOLD_FIRST_S * 2**self.refusals, _HOLD_LAST_S)
+        self.held_until_monotonic_s = now_monotonic_s + min(_HOLD_FIRST_S * 2**self.refusals, _HOLD_LAST_S)
         self.refusals = min(self.refusals + 1, 10)
 
-    def may_pass_over(self, now_s: float) -> bool:
+    def gives_up_oversize(self, now_monotonic_s: float) -> bool:
         """Whether a record that the topic refuses for its size is given up.
 
         At first the topic is held: if it was made again with a limit of its own, whoever watches it says so.
         """
         if not self.takes_less and self.refusals < _SIZE_TRIES:
-            self.refuse(now_s)
+            self.hold_after_refusal(now_monotonic_s)
         else:
             self.takes_less = True
         return self.takes_less
 
-    def set_unwritable(self, why: str, now_s: float) -> None:
+    def set_unwritable(self, why: str, now_monotonic_s: float) -> None:
         """Learn why nothing can be written to the topic, or, with nothing to say, that something can again."""
         if why and not self.unwritable:
-            self.unwritable_since_s = now_s
+            self.unwritable_since_monotonic_s = now_monotonic_s
         elif self.unwritable and not why:
-            self.held_until_s, self.refusals, self.trouble, self.takes_less = 0.0, 0, "", False
+            self.held_until_monotonic_s, self.refusals, self.trouble, self.takes_less = 0.0, 0, "", False
         self.unwritable = why
 
-    def settle(self, numbered: SequencedRecord, now_s: float, on_durable: Callable[[SequencedRecord], None]) -> None:
+    def acknowledge(
+        self, numbered: SequencedRecord, now_monotonic_s: float, on_durable: Callable[[SequencedRecord], None]
+    ) -> None:
         """Mark one record durable; `on_durable` gets every record whose turn has come, in order."""
-        numbered.durable = True
-        self.progress_at_s = now_s
+        numbered.is_durable = True
+        self.progress_monotonic_s = now_monotonic_s
         self.refusals, self.trouble = 0, ""
-        while self.handed and self.handed[0].durable:
-            first = self.handed.popleft()
-            self.handed_bytes -= first.size_bytes
+        while self.in_flight and self.in_flight[0].is_durable:
+            first = self.in_flight.popleft()
+            self.in_flight_bytes -= first.size_bytes
             self.pending_bytes -= first.size_bytes
-            self.settled += 1
+            self.acknowledged_count += 1
             received_boot_s = first.record.received_boot_s
             if received_boot_s is not None:
                 self.event_bytes -= first.size_bytes
@@ -155,8 +157,8 @@ class TopicQueue:
     @property
     def oldest(self) -> SequencedRecord | None:
         """The first record that is not durable."""
-        if self.handed:
-            return self.handed[0]
+        if self.in_flight:
+            return self.in_flight[0]
         return self.waiting[0] if self.waiting else None
 
     @property

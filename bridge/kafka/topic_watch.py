@@ -75,7 +75,7 @@ class TopicWatch:
         self.has_lost = False
         """Whether a topic was ever lost: what its new one does not tell of may have been there."""
 
-    def lost(self) -> list[LostTopic]:
+    def lost_topics(self) -> list[LostTopic]:
         """Return the topics that were lost, the mended ones too until `told` is called with them."""
         return list(self._lost.values())
 
@@ -83,7 +83,7 @@ class TopicWatch:
         """Return what this principal may not do and must."""
         return list(self._grants.values())
 
-    def told(self, topic: str) -> None:
+    def mark_reported(self, topic: str) -> None:
         """Note that everything has been told of a lost topic that was mended."""
         if topic in self._lost and not self._lost[topic].problem:
             del self._lost[topic]
@@ -214,7 +214,7 @@ class TopicWatch:
         for topic, mended_at_s in list(self._mended_at_s.items()):
             if mended_at_s < time.monotonic() - _TELL_WITHIN_S:
                 del self._mended_at_s[topic]
-                self.told(topic)
+                self.mark_reported(topic)
 
     def _tell_unwritable(self, lost: Iterable[str]) -> None:
         self._on_unwritable({**self._unwritable, **{topic: self._lost[topic].problem for topic in lost}})

@@ -17,7 +17,7 @@ from bridge.config import Kafka, Settings, Timing
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.core.records import OutgoingRecord
 from bridge.kafka import topic_queue, topic_watch
-from bridge.kafka.grants import GROUP_OPERATIONS, operations_on
+from bridge.kafka.grants import GROUP_OPERATIONS, needed_operations
 from bridge.kafka.preflight import check_topics
 from bridge.kafka.publisher import Publisher
 from bridge.kafka.topic_watch import TopicWatch
@@ -55,8 +55,8 @@ TABLE = grants_of_the_readme()
 
 def test_the_table_is_what_is_asked_for() -> None:
     """Every operation that preflight looks for stands in the README, and no other."""
-    needed = [Grant(stream, one.word) for stream in Stream for one in operations_on(stream)]
-    needed += [Grant(None, one.word) for one in GROUP_OPERATIONS]
+    needed = [Grant(stream, one.kafka_name) for stream in Stream for one in needed_operations(stream)]
+    needed += [Grant(None, one.kafka_name) for one in GROUP_OPERATIONS]
     assert sorted(map(str, needed)) == sorted(map(str, TABLE))
 
 
@@ -283,11 +283,11 @@ async def test_a_refused_topic_holds_up_no_other(
             publisher.publish(OutgoingRecord(Stream.ORDERS, b"k", b"1", 1))
             assert await publisher.flush(20, [Stream.ORDERS])
         assert publisher.renewals == renewals
-        assert publisher.troubles
+        assert publisher.problems
         await until(lambda: not publisher.healthy, 20)
         await grants.give(principal, kafka.topic_prefix, [write])
         assert await publisher.flush(20)
-        assert (publisher.troubles, publisher.healthy) == ([], True)
+        assert (publisher.problems, publisher.healthy) == ([], True)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

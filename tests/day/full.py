@@ -68,7 +68,7 @@ def fill_buffer(lane: TopicQueue) -> None:
         order_id, at_ms = f"17{n:014}", START.wall_ms + n
         value, name = order_row(order_id, "OPEN", at_ms, at_ms), f"order:{order_id}:OPEN:0:{at_ms}"
         record = OutgoingRecord(Stream.ORDERS, order_id.encode(), value, at_ms, name, received_boot_s=float(n))
-        lane.add(record, epoch=1, now_s=float(n))
+        lane.add(record, epoch=1, now_monotonic_s=float(n))
 
 
 def main() -> None:

@@ -74,8 +74,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Give the process another gate, on a clock of the test's."""
     made = Clock()
     gate = CredentialGate(made)
-    monkeypatch.setattr(credentials, "gate", gate)
-    monkeypatch.setattr("bridge.kafka.preflight.gate", gate)
+    monkeypatch.setattr(credentials, "credential_gate", gate)
+    monkeypatch.setattr("bridge.kafka.preflight.credential_gate", gate)
     return made
 
 

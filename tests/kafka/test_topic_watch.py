@@ -109,18 +109,20 @@ async def test_a_deleted_topic_is_made_again_as_it_was(
         publisher.publish(record(Stream.ASSETS, b"1"))
         assert await publisher.flush(10)
         await delete(made, Stream.ASSETS, Stream.LIQUIDATIONS)
-        await until(lambda: bool(watch.lost()), 20)  # before that it may still be written to what is being deleted
+        await until(
+            lambda: bool(watch.lost_topics()), 20
+        )  # until then what is being deleted may take a record
         publisher.publish(record(Stream.ASSETS, b"2"))
         publisher.publish(record(Stream.TRADES, b"2"))
-        await until(lambda: len(watch.lost()) == 2 and not any(one.problem for one in watch.lost()), 20)
+        await until(lambda: len(watch.lost_topics()) == 2 and not any(one.problem for one in watch.lost_topics()), 20)
         assert await publisher.flush(20)
-        assert {(one.stream, one.is_empty) for one in watch.lost()} == {
+        assert {(one.stream, one.is_empty) for one in watch.lost_topics()} == {
             (Stream.ASSETS, True),
             (Stream.LIQUIDATIONS, True),
         }
-        for one in watch.lost():
-            watch.told(one.topic)
-        assert watch.lost() == []
+        for one in watch.lost_topics():
+            watch.mark_reported(one.topic)
+        assert watch.lost_topics() == []
     assert before == await configs_of(made, Stream.ASSETS)
     assert await check_topics(made, timing, ["main"]) == []
     assert [b"2"] == [one.value for one in await read_all(made, topic_name(made.topic_prefix, "main", Stream.ASSETS))]
@@ -138,9 +140,9 @@ async def test_a_topic_that_a_broker_made_with_its_defaults_is_set_right(
         await _make_again(made, make_topics, Stream.ORDERS, {"retention_ms": "9999999999"})
         told: set[str] = set()
         async with asyncio.timeout(20):
-            while len(watch.lost()) < 2 or any(one.problem for one in watch.lost()):
+            while len(watch.lost_topics()) < 2 or any(one.problem for one in watch.lost_topics()):
                 await watch._look()  # the broker may not have heard of the new topics at the first
-                told |= {one.problem for one in watch.lost()}
+                told |= {one.problem for one in watch.lost_topics()}
         assert {
             name for one in told for name in ("cleanup.policy", "message.timestamp.type") if f"{name} is" in one
         } == {
@@ -170,15 +172,15 @@ async def test_a_topic_that_was_made_again_at_once_is_another_one(
     async with watched(made.model_copy(update={"create_topics": False}), timing) as (watch, publisher):
         await delete(made, Stream.ASSETS)
         await _make_again(made, make_topics, Stream.ASSETS, {})
-        await until(lambda: any("cleanup.policy is delete" in one.problem for one in watch.lost()), 20)
+        await until(lambda: any("cleanup.policy is delete" in one.problem for one in watch.lost_topics()), 20)
         publisher.publish(record(Stream.ASSETS, b"1"))
         assert await publisher.flush(20)
-        (lost,) = watch.lost()
-        watch.told(lost.topic)
-        assert watch.lost() == [lost]
+        (lost,) = watch.lost_topics()
+        watch.mark_reported(lost.topic)
+        assert watch.lost_topics() == [lost]
         await kafka_tool.run_told_command(lost.problem, made.bootstrap_servers)
-        await until(lambda: watch.lost()[0].problem == "", 20)
-        assert watch.lost()[0].since_ms == lost.since_ms
+        await until(lambda: watch.lost_topics()[0].problem == "", 20)
+        assert watch.lost_topics()[0].since_ms == lost.since_ms
 
 
 async def test_without_the_right_to_make_topics_it_is_said_until_somebody_has(
@@ -187,17 +189,17 @@ async def test_without_the_right_to_make_topics_it_is_said_until_somebody_has(
     """With the command; its records wait and no others; once it has been run, they are there by themselves."""
     async with watched(made.model_copy(update={"create_topics": False}), timing) as (watch, publisher):
         await delete(made, Stream.ORDERS)
-        await until(lambda: bool(watch.lost()), 20)
+        await until(lambda: bool(watch.lost_topics()), 20)
         publisher.publish(record(Stream.ORDERS, b"1"))
         publisher.publish(record(Stream.ORDERS, b"2"))
-        (lost,) = watch.lost()
+        (lost,) = watch.lost_topics()
         assert "does not exist any more; make it again: kafka-topics.sh" in lost.problem
-        await until(lambda: publisher.troubles == [lost.problem] and not publisher.healthy, 20)
+        await until(lambda: publisher.problems == [lost.problem] and not publisher.healthy, 20)
         publisher.publish(OutgoingRecord(Stream.TRADES, b"k", b"1", 1))
         assert await publisher.flush(5, [Stream.TRADES])
         await kafka_tool.run_told_command(lost.problem, made.bootstrap_servers)
         assert await publisher.flush(20)
-        await until(lambda: publisher.healthy and watch.lost()[0].problem == "", 20)
+        await until(lambda: publisher.healthy and watch.lost_topics()[0].problem == "", 20)
     name = topic_name(made.topic_prefix, "main", Stream.ORDERS)
     assert [b"1", b"2"] == [one.value for one in await read_all(made, name)]
     assert await check_topics(made, timing, ["main"]) == []
@@ -210,9 +212,9 @@ async def test_what_cannot_be_made_again_is_said(
     strict = made.model_copy(update={"replication_factor": 3, "min_insync_replicas": 2})
     async with watched(strict, timing) as (watch, publisher):
         await delete(made, Stream.SESSION)
-        await until(lambda: any("InvalidReplicationFactor" in one.problem for one in watch.lost()), 20)
+        await until(lambda: any("InvalidReplicationFactor" in one.problem for one in watch.lost_topics()), 20)
         await _make_again(made, make_topics, Stream.SESSION, {})
-        await until(lambda: any("add replicas (it has 1)" in one.problem for one in watch.lost()), 20)
+        await until(lambda: any("add replicas (it has 1)" in one.problem for one in watch.lost_topics()), 20)
         publisher.publish(record(Stream.SESSION, b"1"))
         assert await publisher.flush(20)
     assert (await configs_of(made, Stream.SESSION)).values["min.insync.replicas"] == "1"
@@ -224,11 +226,11 @@ def test_a_broker_that_lags_behind_loses_no_topic(kafka: Kafka, timing: Timing) 
     topic = topic_name(kafka.topic_prefix, "main", Stream.TRADES)
     for topic_id in ("first", "second", "first", "second"):
         watch._note_id(topic, topic_id)
-    (lost,) = watch.lost()
+    (lost,) = watch.lost_topics()
     watch._lost[topic] = LostTopic(topic, Stream.TRADES, lost.since_ms, "")
     for topic_id in ("first", "second"):
         watch._note_id(topic, topic_id)
-    assert [one.problem for one in watch.lost()] == [""]
+    assert [one.problem for one in watch.lost_topics()] == [""]
 
 
 class _AutoCreatingBroker(EmbeddedBroker):
@@ -268,13 +270,13 @@ async def test_nothing_is_written_to_a_topic_that_would_not_keep_it(
         await _make_again(made, make_topics, Stream.ORDERS, {}, partitions=2)
         publisher.publish(record(Stream.TRADES, b"1" * 2000))
         publisher.publish(record(Stream.TRADES, b"2"))
-        await until(lambda: set(publisher.stuck) == {Stream.TRADES, Stream.ORDERS}, 20)
+        await until(lambda: set(publisher.stuck_streams) == {Stream.TRADES, Stream.ORDERS}, 20)
         publisher.publish(record(Stream.ORDERS, b"1"))
         publisher.publish(record(Stream.ASSETS, b"1"))
         assert await publisher.flush(10, [Stream.ASSETS])
         assert not await publisher.flush(1, [Stream.TRADES])
         assert not await publisher.flush(0, [Stream.ORDERS])
-        problems = {one.topic: one.problem for one in watch.lost()}
+        problems = {one.topic: one.problem for one in watch.lost_topics()}
         assert "max.message.bytes is 1000" in problems[trades]
         assert "partitions is 2" in problems[orders]
         await kafka_tool.run_told_command(problems[trades], made.bootstrap_servers)
@@ -282,7 +284,7 @@ async def test_nothing_is_written_to_a_topic_that_would_not_keep_it(
         await delete(made, Stream.ORDERS)
         await _make_again(made, make_topics, Stream.ORDERS, {"cleanup_policy": "compact,delete"})
         assert await publisher.flush(20)
-        await until(lambda: not any(one.problem for one in watch.lost()), 20)
+        await until(lambda: not any(one.problem for one in watch.lost_topics()), 20)
     assert not lost
     assert [2000, 1] == [len(one.value or b"") for one in await read_all(made, trades)]
     assert [b"1"] == [one.value for one in await read_all(made, orders)]
@@ -293,11 +295,11 @@ async def test_only_the_topic_that_takes_nothing_is_stuck(
 ) -> None:
     """While records of others become durable; where they do not either, all are."""
     async with watched(made.model_copy(update={"create_topics": False}), timing) as (watch, publisher):
-        assert list(publisher.stuck) == []
+        assert list(publisher.stuck_streams) == []
         await delete(made, Stream.ORDERS)
-        await until(lambda: bool(watch.lost()), 20)
+        await until(lambda: bool(watch.lost_topics()), 20)
         publisher.publish(record(Stream.ORDERS, b"1"))
-        await until(lambda: list(publisher.stuck) == [Stream.ORDERS] and not publisher.healthy, 20)
+        await until(lambda: list(publisher.stuck_streams) == [Stream.ORDERS] and not publisher.healthy, 20)
         monkeypatch.setattr(publisher_room, "STUCK_AFTER_S", 0.0)
         publisher.publish(record(Stream.ASSETS, b"1"))
-        assert set(publisher.stuck) == set(Stream) - {Stream.COMMANDS}
+        assert set(publisher.stuck_streams) == set(Stream) - {Stream.COMMANDS}

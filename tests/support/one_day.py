@@ -201,8 +201,8 @@ class _CountingTopics:
     """A publisher on which everything is durable at once, and nothing is kept but its number and the alarms."""
 
     overfull, healthy, answer_bytes, renewals = False, True, 0, 0
-    oldest_age_s = troubled_for_s = 0.0
-    troubles: Sequence[str] = ()
+    oldest_age_s = oldest_wait_s = 0.0
+    problems: Sequence[str] = ()
     clock_reading: ClockReading | None = None
 
     def __init__(self) -> None:
@@ -210,7 +210,7 @@ class _CountingTopics:
         self.session_events: list[dict[str, Any]] = []
 
     @property
-    def stuck(self) -> Collection[Stream]:
+    def stuck_streams(self) -> Collection[Stream]:
         """Have every topic take records."""
         return ()
 

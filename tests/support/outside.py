@@ -98,17 +98,17 @@ class Topics:
         self._on_durable: Callable[[OutgoingRecord], None] | None = None
 
     @property
-    def troubled_for_s(self) -> float:
+    def oldest_wait_s(self) -> float:
         """Say how long the oldest record waits: since the test began, if any does."""
         return 0.0 if self.healthy else time.monotonic() - self._begun_s
 
     @property
-    def stuck(self) -> Collection[Stream]:
+    def stuck_streams(self) -> Collection[Stream]:
         """Say which topics take nothing."""
         return self.unwritable if self.healthy else list(Stream)
 
     @property
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Say what keeps records from their topics."""
         return [] if self.healthy else self.why
 
@@ -219,7 +219,7 @@ class WatchedTopics:
         topic = f"ltp.main.{stream.value}"
         self.losses[topic] = LostTopic(topic, stream, clock().wall_ms, problem, is_empty)
 
-    def lost(self) -> list[LostTopic]:
+    def lost_topics(self) -> list[LostTopic]:
         """Return them."""
         return list(self.losses.values())
 
@@ -227,7 +227,7 @@ class WatchedTopics:
         """Return them."""
         return self.grants
 
-    def told(self, topic: str) -> None:
+    def mark_reported(self, topic: str) -> None:
         """Forget one."""
         del self.losses[topic]
 
