@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from functools import partial
 
 import structlog
+from msgspec import structs
 
 from bridge import __version__
 from bridge.admin import health
@@ -37,6 +38,7 @@ from bridge.kafka.credentials import credential_gate
 from bridge.kafka.membership import Membership
 from bridge.kafka.preflight import check_topics
 from bridge.kafka.publisher import Publisher
+from bridge.kafka.record_sender import PublisherCallbacks
 from bridge.kafka.tail import TailRecord, read_commands, read_last, read_tail
 from bridge.kafka.topic_watch import TopicWatch
 from bridge.ltp.failover import EndpointSelector
@@ -69,7 +71,7 @@ class AccountParts:
         account: AccountConfig,
         settings: Settings,
         instance: str,
-        make_publisher: Callable[..., Publisher],
+        callbacks: PublisherCallbacks,
     ) -> None:
         self._name = name
         self._account = account
@@ -80,12 +82,12 @@ class AccountParts:
         self._endpoints = EndpointSelector(settings.endpoints, settings.timing)
         self._started = self._was_owner = False
         self._last_session: Session | None = None
-        self.publisher = make_publisher(
+        self.publisher = Publisher(
             settings.kafka,
             environment=settings.environment,
             account=name,
             buffer_bytes_max=settings.limits.event_buffer_bytes_max,
-            on_oversize=self._too_large,
+            callbacks=structs.replace(callbacks, on_oversize=self._too_large),
         )
         self._sink = RecordSink(name, self.publisher)
         timing = settings.timing
@@ -238,11 +240,11 @@ async def _topics_fit(settings: Settings, stop: asyncio.Event, flows: Sequence[A
 
 
 @contextlib.asynccontextmanager
-async def _publishers(settings: Settings, instance: str) -> AsyncIterator[Callable[..., Publisher]]:
-    """Give what makes publishers: as they are, or such that commands are traced where that is wanted."""
+async def _publisher_callbacks(settings: Settings, instance: str) -> AsyncIterator[Callable[[str], PublisherCallbacks]]:
+    """Yield what makes the callbacks of an account's publisher, which trace its commands where that is wanted."""
     endpoint = settings.tracing.otlp_endpoint
     if endpoint is None:
-        yield Publisher
+        yield lambda _: PublisherCallbacks()
         return
     from bridge.admin.tracing import CommandTracing  # noqa: PLC0415 - needs an extra, and nobody should wait for it unasked
 
@@ -251,7 +253,7 @@ async def _publishers(settings: Settings, instance: str) -> AsyncIterator[Callab
     except (ValueError, RuntimeError) as error:
         raise ConfigError([f"the environment: OpenTelemetry refuses a variable of its own (OTEL_…): {error}"]) from None
     try:
-        yield tracing.make_publisher
+        yield lambda account: PublisherCallbacks(on_durable=tracing.durable_record_observer(settings.kafka, account))
     finally:
         await tracing.stop(settings.timing.stop_deadline_s * _SPANS_SHARE)
 
@@ -287,9 +289,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     instance = f"{socket.gethostname()}:{os.getpid()}"
     management = settings.management
     async with contextlib.AsyncExitStack() as stack:
-        make_publisher = await stack.enter_async_context(_publishers(settings, instance))
+        callbacks_of = await stack.enter_async_context(_publisher_callbacks(settings, instance))
         parts = [
-            AccountParts(name, account, settings, instance, make_publisher)
+            AccountParts(name, account, settings, instance, callbacks_of(name))
             for name, account in settings.accounts.items()
         ]
         pages = health.serve(management.host, management.port, partial(_look, [part.flow for part in parts]))

@@ -1,7 +1,7 @@
-"""Sockets that are given up are reset, not closed: what they still hold must not arrive later.
+"""Resetting sockets that are given up, in place of closing them: what they still hold must not arrive later.
 
-The bytes of a socket that is closed go on being sent, by the event loop while its buffer lasts, and by the kernel for
-minutes after that, whatever has become of the process.
+The bytes of a socket that is closed are still sent, by the event loop while its buffer lasts, and by the kernel for
+minutes after that, even when the process has ended.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from typing import Final
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
-def reset_on_close(below: socket.socket | None) -> None:
+def reset_on_close(sock: socket.socket | None) -> None:
     """Let the kernel reset a socket and forget its bytes when it is closed, the end of the process included."""
-    if below is not None:
+    if sock is not None:
         with contextlib.suppress(OSError):  # it is closed already
-            below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
 
 def abort_on_close(writer: asyncio.StreamWriter | None) -> None:
-    """Make every close of a stream reset its socket and drop what is not sent yet; None is one that has ended."""
+    """Make every close of a stream reset its socket and drop what is not sent yet; None is a stream that has ended."""
     if writer is None:
         return
     reset_on_close(writer.get_extra_info("socket"))
-    writer.close = writer.transport.abort  # type: ignore[method-assign] # a library closes it, and asks nobody
+    writer.close = writer.transport.abort  # type: ignore[method-assign] # the library calls close() by itself

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -27,9 +27,7 @@ from bridge.admin import spans
 from bridge.config import Kafka
 from bridge.contract.headers import Headers
 from bridge.contract.topics import Stream, group_name, topic_name
-from bridge.core.records import PublishedResult
-from bridge.kafka.publisher import Publisher
-from bridge.kafka.topic_queue import SequencedRecord
+from bridge.core.records import OutgoingRecord, PublishedResult
 
 _SERVICE: Final = "ltp-kafka-bridge"
 _TERMINAL_RESULTS_MAX: Final = 10_000
@@ -61,13 +59,18 @@ class CommandTracing:
         self._thread = threading.Thread(target=self._make_queued_spans, name="tracing", daemon=True)
         self._thread.start()
 
-    def make_publisher(self, kafka: Kafka, *, account: str, **options: Any) -> Publisher:  # noqa: ANN401 - Publisher's own
-        """Return a publisher of an account that also queues the spans of each terminal result once it is durable."""
+    def durable_record_observer(self, kafka: Kafka, account: str) -> Callable[[OutgoingRecord], None]:
+        """Return what a publisher of the account calls for every durable record; terminal results are traced."""
         commands, results = (
             topic_name(kafka.topic_prefix, account, stream) for stream in (Stream.COMMANDS, Stream.RESULTS)
         )
         topics = spans.AccountTopics(account, group_name(kafka.topic_prefix, account), commands, results)
-        return _TracedPublisher(kafka, queue_spans=partial(self._queue_spans, topics), account=account, **options)
+        return partial(self._on_durable, topics)
+
+    def _on_durable(self, topics: spans.AccountTopics, record: OutgoingRecord) -> None:
+        answer = record.answer
+        if answer is not None and answer.result.outcome.terminal:
+            self._queue_spans(topics, answer, record.headers)
 
     def _queue_spans(self, topics: spans.AccountTopics, terminal: PublishedResult, headers: Headers) -> None:
         try:
@@ -100,26 +103,6 @@ class CommandTracing:
             self._problems.report("not all of the last spans could be sent within %g s", timeout_s)
             self._problems.silent = True
             self._exporter.shutdown()  # type: ignore[no-untyped-call] # its own annotation is missing
-
-
-class _TracedPublisher(Publisher):
-    """A publisher that queues the spans of every terminal result when it has become durable."""
-
-    def __init__(
-        self,
-        kafka: Kafka,
-        *,
-        queue_spans: Callable[[PublishedResult, Headers], None],
-        **options: Any,  # noqa: ANN401
-    ) -> None:
-        super().__init__(kafka, **options)
-        self._queue_spans = queue_spans
-
-    def _notify_durable(self, numbered: SequencedRecord) -> None:
-        super()._notify_durable(numbered)
-        answer = numbered.record.answer
-        if answer is not None and answer.result.outcome.terminal:
-            self._call(self._queue_spans, answer, numbered.record.headers)
 
 
 class TracingProblems(logging.Handler):

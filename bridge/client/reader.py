@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 
-from bridge.client.writer import end_within
+from bridge.forced_end import run_within
 
 _POLL_MS: Final = 1000
 _RECORDS_PER_TURN: Final = 500
@@ -22,6 +22,7 @@ _SILENT_POLLS: Final = 3
 _ASK_S: Final = 5.0
 _RETRY_FIRST_S: Final = 0.5
 _RETRY_LAST_S: Final = 15.0
+_END_S: Final = 2.0
 _AWAY: Final = (KafkaConnectionError, KafkaTimeoutError, TimeoutError, OSError)
 
 
@@ -74,8 +75,8 @@ class AnswerReader:
         if consumer is None:
             return
         # stop() may raise CancelledError half-way when brokers are away, and leave the connections.
-        await end_within(asyncio.ensure_future(consumer.stop()))
-        await end_within(asyncio.ensure_future(consumer._client.close()))  # noqa: SLF001
+        await run_within(consumer.stop(), _END_S)
+        await run_within(consumer._client.close(), _END_S)  # noqa: SLF001
 
     async def _is_consumer_answered(self, consumer: AIOKafkaConsumer) -> bool:
         try:
@@ -103,8 +104,8 @@ class AnswerReader:
             consumer.assign(self._partitions)
             await consumer.start()
         except BaseException:
-            await end_within(asyncio.ensure_future(consumer.stop()))
-            await end_within(asyncio.ensure_future(consumer._client.close()))  # noqa: SLF001
+            await run_within(consumer.stop(), _END_S)
+            await run_within(consumer._client.close(), _END_S)  # noqa: SLF001
             raise
         return consumer
 

@@ -8,10 +8,9 @@ broker refuses what the network may still deliver of the producer before it: a l
 that the caller sent to be safe.
 """
 
-# ruff: noqa: SLF001 - aiokafka has no public way to end a producer at once
+# ruff: noqa: SLF001 - aiokafka has no public way to end connections with a reset
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
@@ -24,10 +23,10 @@ from aiokafka.conn import AIOKafkaConnection
 from bridge.client.command_handle import NotAnswered, NotSent, Unreachable
 from bridge.contract.commands import Command
 from bridge.contract.headers import Headers
+from bridge.forced_end import finish_producer, stop_sending
 from bridge.producer_identity import ProducerIdentity, identity_of, take_identity
 from bridge.sockets import abort_on_close
 
-_END_S: Final = 2.0
 _BATCH_BYTES: Final = 262_144
 """How many bytes wait while a batch is on its way; a larger burst waits for the lock."""
 _CLOSED: Final = "the client was closed"
@@ -123,14 +122,8 @@ class CommandWriter:
         self._end_producer(producer)
 
     def _end_producer(self, producer: AIOKafkaProducer) -> None:
-        # stop() would wait for brokers that are away, and send the records that are left.
-        producer._closed = True
-        sender = producer._sender.sender_task
-        if sender is not None:
-            sender.cancel()
-        for connection in list(producer.client._conns.values()):
-            connection.close()  # this ends the open requests, for which the sender would wait
-        ending = asyncio.create_task(_finish_producer(producer, sender), name=f"end of a producer of {self._topic}")
+        stop_sending(producer)
+        ending = asyncio.create_task(finish_producer(producer), name=f"end of a producer of {self._topic}")
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 
@@ -146,21 +139,6 @@ def _reset_connections_on_close(client: AIOKafkaClient) -> None:
         return connection
 
     client._get_conn = connect_to
-
-
-async def _finish_producer(producer: AIOKafkaProducer, sender: "asyncio.Task[None] | None") -> None:
-    if sender is not None:
-        await end_within(sender)
-    await end_within(asyncio.ensure_future(producer.client.close()))
-
-
-async def end_within(task: "asyncio.Future[Any]") -> None:
-    """Wait 2 s for a task to end, then cancel it. Its result and its error are ignored."""
-    await asyncio.wait({task}, timeout=_END_S)
-    task.cancel()
-    await asyncio.wait({task}, timeout=_END_S)
-    with contextlib.suppress(asyncio.CancelledError, asyncio.InvalidStateError):
-        task.exception()
 
 
 def _copy_confirmation(confirmed: "asyncio.Future[int]", sent: "asyncio.Future[Any]") -> None:

@@ -1,16 +1,17 @@
-"""The only place, with fetches.py and rebootstrap.py, that looks inside aiokafka (written against 0.14), and why.
+"""What the Kafka room does inside aiokafka (written against 0.14), because aiokafka has no public way to it.
 
 - `commit()` retries for ever and with whatever generation the member has by then; a claim must belong to one
   generation, so the request is built and sent here.
-- `stop()` of a producer waits for brokers that are away, and sends what is still buffered; `stop()` of a
-  consumer may raise CancelledError half-way, and leave a heartbeat behind that keeps the partition. What must
-  end, ends here: within a bound, and with nothing left that speaks for us.
+- `stop()` of a consumer may raise CancelledError half-way, and leave a heartbeat behind that keeps the partition.
+  So a consumer is ended here: within a bound, and with nothing left that acts for it.
+
+Other rooms that look inside aiokafka: fetches.py, rebootstrap.py and connections.py beside this one;
+producer_identity.py and forced_end.py, which the client uses too; client/writer.py and client/reader.py.
 """
-# ruff: noqa: SLF001 - see above; no other module of the bridge does this
+# ruff: noqa: SLF001 - see above
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Collection, Coroutine
+from collections.abc import Awaitable, Collection
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -23,11 +24,11 @@ from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
+from bridge.forced_end import end_tasks, finish_producer, release_metadata_waiters, run_within, stop_sending
 from bridge.kafka.fetches import forget_fetches
 
 _CLOSE_TIMEOUT_S: Final = 2.0
 _RETRY_BACKOFF_S: Final = 0.05
-_SENDER_END_TRIES: Final = 10
 
 _REPEATABLE: Final = (
     kafka_errors.GroupLoadInProgressError,
@@ -45,9 +46,9 @@ class Generation(NamedTuple):
 
 
 def create_no_topics() -> None:
-    """Let no client of this process bring a topic into being by asking for it, whatever the brokers allow.
+    """Let no client of this process create a topic by asking for its metadata, even where the brokers allow it.
 
-    They would make it with their defaults: a topic that was deleted would come back, silently and in another shape.
+    Brokers would create it with their defaults: a deleted topic would come back, silently and with other settings.
     """
     aiokafka.client.MetadataRequest = partial(MetadataRequest, allow_auto_topic_creation=False)
 
@@ -61,12 +62,12 @@ def current_generation(consumer: AIOKafkaConsumer) -> Generation:
 
 
 def client_of(owner: AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
-    """Return the client through which a consumer with its coordinator, or an admin client, speaks with the cluster."""
+    """Return the client by which a consumer with its coordinator, or an admin client, is connected with the cluster."""
     return owner._client
 
 
 def request_rejoin(consumer: AIOKafkaConsumer) -> None:
-    """Let the member join its group again, as after a heartbeat that says so."""
+    """Let the member join its group again, as after a heartbeat that was answered with a rebalance."""
     consumer._coordinator.request_rejoin()
 
 
@@ -75,8 +76,8 @@ async def commit_in_generation(
 ) -> None:
     """Commit with the member id and generation given, and return once the coordinator has acknowledged.
 
-    Tried again only where nothing was written, or where the answer is a code: then the attempt has found its
-    place in the coordinator's log or none at all, and cannot overtake the next one.
+    Tries again only where nothing was written, or where the answer is an error code: then the attempt is in the
+    coordinator's log or will never be, and cannot overtake the next one.
     Raises the KafkaError of any other answer, and KafkaConnectionError or RequestTimedOutError (not from a code)
     when the request was written and not answered: the commit may then still arrive.
     """
@@ -112,10 +113,10 @@ async def commit_in_generation(
         await asyncio.sleep(_RETRY_BACKOFF_S)
 
 
-async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> tuple[int, str] | None:
-    """Ask the coordinator for the committed offset and its metadata; the public method keeps the metadata back.
+async def read_committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> tuple[int, str] | None:
+    """Return the committed offset and its metadata; aiokafka's public method leaves the metadata out.
 
-    Tries for ever while brokers are away. None when the group never committed.
+    None when the group never committed. Tries for ever while brokers are away.
     """
     found = await consumer._coordinator.fetch_committed_offsets([partition])
     if partition not in found:
@@ -124,15 +125,15 @@ async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition
 
 
 async def ask_any_broker(client: AIOKafkaClient, request: object) -> Any:  # noqa: ANN401 - aiokafka has no types
-    """Send a request that any broker answers. Raises KafkaError; NotImplementedError for one no broker understands."""
+    """Return the answer of any broker. Raises KafkaError; NotImplementedError for a request that no broker knows."""
     node = client.get_random_node()
     if node is None:
         raise kafka_errors.NodeNotReadyError("no broker is known yet")
     return await client.send(node, request)
 
 
-async def group_state(consumer: AIOKafkaConsumer) -> str:
-    """Ask the coordinator for the state of the group, as far as it is one of the classic protocol."""
+async def read_group_state(consumer: AIOKafkaConsumer) -> str:
+    """Return the state of the group by its coordinator, which knows only groups of the classic protocol."""
     coordinator = consumer._coordinator
     await coordinator.ensure_coordinator_known()
     request = DescribeGroupsRequest([coordinator.group_id])
@@ -150,7 +151,7 @@ def known_partitions(producer: AIOKafkaProducer, topic: str) -> Collection[int] 
 
 
 def is_unauthorized(producer: AIOKafkaProducer, topic: str) -> bool:
-    """Tell whether the cluster refuses this principal the topic."""
+    """Return whether the cluster refuses this principal the topic."""
     return topic in producer.client.cluster.unauthorized_topics
 
 
@@ -163,43 +164,25 @@ def learn_topics(producer: AIOKafkaProducer, topics: Collection[str]) -> Awaitab
 
 async def abandon_producer(producer: AIOKafkaProducer) -> None:
     """End a producer at once without sending what it still holds."""
-    producer._closed = True
-    producer._message_accumulator._closed = True
-    sender = producer._sender.sender_task
-    if sender is not None:
-        sender.cancel()
-    for connection in list(producer.client._conns.values()):
-        connection.close()  # ends the requests in flight, for which the sender's end waits
-    for _ in range(_SENDER_END_TRIES):
-        # A request that ends so may begin to wait for metadata, which nobody fetches any more.
-        await _release_metadata_waiters(producer.client)
-        if sender is None or sender.done():
-            break
-        await asyncio.wait({sender}, timeout=_RETRY_BACKOFF_S)
-    if sender is not None:
-        await _end_within({sender}, _CLOSE_TIMEOUT_S)
-    await within(producer.client.close(), _CLOSE_TIMEOUT_S)
-
-
-async def _release_metadata_waiters(client: AIOKafkaClient) -> None:
-    synchronizer, client._sync_task = client._sync_task, None
-    if synchronizer is not None:
-        await _end_within({synchronizer}, _CLOSE_TIMEOUT_S)
-    update = client._md_update_fut
-    if update is not None and not update.done():
-        update.set_result(False)
+    stop_sending(producer)
+    await finish_producer(producer)
 
 
 async def end_consumer(consumer: AIOKafkaConsumer, timeout_s: float) -> None:
     """Stop a consumer (and leave its group) within `timeout_s`; past it, end what is left of it."""
     try:
-        await within(consumer.stop(), timeout_s)
+        await run_within(consumer.stop(), timeout_s)
     finally:
         consumer._closed = True
-        await _end_within(_tasks_of(consumer), _CLOSE_TIMEOUT_S)
+        await end_tasks(_tasks_of(consumer))
         forget_fetches(consumer)
-        await _release_metadata_waiters(consumer._client)
-        await within(consumer._client.close(), _CLOSE_TIMEOUT_S)
+        await release_metadata_waiters(consumer._client)
+        await run_within(consumer._client.close(), _CLOSE_TIMEOUT_S)
+
+
+async def close_admin(admin: AIOKafkaAdminClient) -> None:
+    """Close an admin client, whether brokers answer or not."""
+    await run_within(admin.close(), _CLOSE_TIMEOUT_S)
 
 
 def _tasks_of(consumer: AIOKafkaConsumer) -> set[asyncio.Task[Any]]:
@@ -209,23 +192,3 @@ def _tasks_of(consumer: AIOKafkaConsumer) -> set[asyncio.Task[Any]]:
     if fetcher is not None:
         tasks |= {fetcher._fetch_task, *fetcher._pending_tasks}
     return {task for task in tasks if task is not None}
-
-
-async def within(coroutine: Coroutine[Any, Any, Any], timeout_s: float) -> None:
-    """Run to the end or to the bound; whatever it raises has no consequence for something that is over."""
-    task = asyncio.ensure_future(coroutine)
-    try:
-        await asyncio.wait({task}, timeout=timeout_s)
-    finally:
-        await _end_within({task}, _CLOSE_TIMEOUT_S)
-
-
-async def _end_within(tasks: set[asyncio.Task[Any]], timeout_s: float) -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=timeout_s)
-    for task in tasks:
-        if task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                task.exception()

@@ -1,4 +1,4 @@
-"""Who gets the account's one partition: who has it, else the smallest member id.
+"""Assigning the account's one partition: to the member that has it, else to the smallest member id.
 
 A round-robin assignor may move the partition whenever a standby joins, and every move is a takeover.
 """
@@ -18,7 +18,7 @@ _EPOCH: Final = struct.Struct(">q")
 class StickyOwnerAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka publishes no types
     """Gives every partition of a topic to the member that owns the highest epoch.
 
-    One instance per consumer: aiokafka's own assignors keep their state in the class. `owned_epoch` is asked at
+    One instance per consumer: aiokafka's own assignors keep their state in the class. `owned_epoch` is called at
     every join and returns 0 for none.
     """
 
@@ -28,18 +28,18 @@ class StickyOwnerAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # ai
         self._owned_epoch = owned_epoch
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        """Tell the group which topics this member wants and which epoch it owns."""
+        """Return what this member sends when it joins: which topics it wants and which epoch it owns."""
         return ConsumerProtocolMemberMetadata(_VERSION, list(topics), _EPOCH.pack(self._owned_epoch()))
 
     def assign(
         self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
-        """Divide the partitions; called on the group's leader only."""
+        """Return each member's partitions; aiokafka calls this on the leader of the group only."""
         given: dict[str, list[tuple[str, list[int]]]] = {member_id: [] for member_id in members}
         for topic in sorted({topic for member in members.values() for topic in member.subscription}):
             owner = min(
                 (member_id for member_id, member in members.items() if topic in member.subscription),
-                key=lambda member_id: (-_epoch(members[member_id].user_data), member_id),
+                key=lambda member_id: (-_read_epoch(members[member_id].user_data), member_id),
             )
             given[owner].append((topic, sorted(cluster.partitions_for_topic(topic) or ())))
         return {
@@ -48,11 +48,11 @@ class StickyOwnerAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # ai
         }
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Do nothing: what is owned is known by its epoch."""
+        """Do nothing: the epoch says what this member owns."""
 
 
-def _epoch(user_data: bytes | None) -> int:
-    """Read a member's epoch; a member of another make owns none."""
+def _read_epoch(user_data: bytes | None) -> int:
+    """Return a member's epoch; 0 for a member that is no bridge."""
     if user_data is None or len(user_data) != _EPOCH.size:
         return 0
     epoch: int = _EPOCH.unpack(user_data)[0]

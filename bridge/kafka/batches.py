@@ -1,9 +1,9 @@
-"""Record batches as a fetch returns them (Kafka's message format 2), decoded within bounds whatever a caller wrote.
+"""Decoding record batches (Kafka's message format 2) within bounds, whatever bytes a caller wrote.
 
 A client library trusts what a broker stores; but a broker stores compressed batches that it does not decode in full
 or decodes more leniently. So a batch is decompressed here, within a bound. The library's decoder, which is several
-times as fast as one in Python can be, reads what is of ordinary size; what it refuses is read here, record by record,
-and what cannot be decoded becomes a record that says so, with the offsets it stands for.
+times as fast as one in Python can be, reads batches of ordinary size; a batch that it refuses is read here, record by
+record, and what cannot be decoded becomes a FetchedRecord with a reason in `unreadable`.
 """
 
 import struct
@@ -42,15 +42,27 @@ _XERIAL_HEADER_BYTES: Final = 16
 _GZIP_WBITS: Final = 31
 _MORE: Final = 0x80
 _VARINT_BITS_MAX: Final = 63
-_WHY_CHARACTERS_MAX: Final = 200
+_REASON_CHARACTERS_MAX: Final = 200
+_UNREADABLE: Final = (
+    kafka_errors.CorruptRecordException,
+    cramjam.DecompressionError,
+    zlib.error,
+    struct.error,
+    ValueError,
+    TypeError,
+    IndexError,
+    OverflowError,
+    MemoryError,
+)
+"""What decoders raise for bytes that they cannot decode."""
 
 
 class FetchedRecord(Struct, frozen=True, gc=False):
-    """One record; with `unreadable` the offsets up to and with `last_offset`, of which nothing else is known."""
+    """One record; or, with a reason in `unreadable`, the offsets up to `last_offset`, which were not decoded."""
 
     offset: int
     last_offset: int
-    timestamp: int
+    timestamp_ms: int
     key: bytes | None = None
     value: bytes | None = None
     headers: tuple[tuple[str, bytes | None], ...] = ()
@@ -63,7 +75,7 @@ class UndecodableError(Exception):
 
 
 class _Batch(Struct, frozen=True):
-    """What the header of a batch says of its records."""
+    """The fields of a batch header that are needed to decode its records."""
 
     base: int
     last: int
@@ -75,7 +87,7 @@ class _Batch(Struct, frozen=True):
 
 
 class BatchReader:
-    """Reads the batches of one fetch, and knows how far it has come: `next_offset` is the one to fetch next.
+    """Reads the batches of one fetch; `next_offset` is the offset to fetch next.
 
     `suspect` is the base offset of a batch whose checksum was wrong when it was fetched before. A wrong checksum ends
     the fetch the first time, because the wire may be to blame; the second time the batch is unreadable.
@@ -120,7 +132,7 @@ class BatchReader:
     def _read_records(self, batch: _Batch, raw: bytes) -> Iterator[FetchedRecord]:
         payload = _decompress(batch.codec, memoryview(raw)[_HEADER.size :])
         ordinary = _decode_ordinary(batch, raw, payload)
-        for record in _decode_each(batch, payload) if ordinary is None else ordinary:
+        for record in _decode_records(batch, payload) if ordinary is None else ordinary:
             if record.offset < self.next_offset:
                 continue  # a batch is always fetched whole
             if record.offset > batch.last:
@@ -131,7 +143,7 @@ class BatchReader:
     def _pass_over(self, last: int, why: str, timestamp_ms: int = 0) -> Iterator[FetchedRecord]:
         first, self.next_offset = self.next_offset, max(self.next_offset, last + 1)
         if first <= last:
-            yield FetchedRecord(first, last, timestamp_ms, unreadable=why[:_WHY_CHARACTERS_MAX])
+            yield FetchedRecord(first, last, timestamp_ms, unreadable=why[:_REASON_CHARACTERS_MAX])
 
 
 def _decode_ordinary(batch: _Batch, raw: bytes, payload: bytes) -> list[FetchedRecord] | None:
@@ -149,12 +161,12 @@ def _decode_ordinary(batch: _Batch, raw: bytes, payload: bytes) -> list[FetchedR
             at = one.offset
             headers = tuple(one.headers)
             found.append(FetchedRecord(at, at, one.timestamp, one.key, one.value, headers, batch.transactional))
-    except (kafka_errors.CorruptRecordException, ValueError, TypeError, IndexError, OverflowError, MemoryError):
+    except _UNREADABLE:
         return None
     return found
 
 
-def _decode_each(batch: _Batch, payload: bytes) -> Iterator[FetchedRecord]:
+def _decode_records(batch: _Batch, payload: bytes) -> Iterator[FetchedRecord]:
     at = 0
     for _ in range(batch.count):
         record, at = _decode_record(batch, payload, at)
@@ -164,39 +176,39 @@ def _decode_each(batch: _Batch, payload: bytes) -> Iterator[FetchedRecord]:
 def _decode_record(batch: _Batch, payload: bytes, at: int) -> tuple[FetchedRecord, int]:
     """Return the record at a place of the payload, and where the next begins. Raises UndecodableError."""
     try:
-        length, at = _varint(payload, at)
+        length, at = _read_varint(payload, at)
         end = at + length
-        delta_ms, at = _varint(payload, at + 1)
-        delta, at = _varint(payload, at)
+        delta_ms, at = _read_varint(payload, at + 1)
+        delta, at = _read_varint(payload, at)
         if length < 0 or end > len(payload) or delta < 0:
             raise UndecodableError("a record ends beyond its batch")
         offset = batch.base + delta
         timestamp_ms = batch.first_ms + delta_ms if batch.append_ms is None else batch.append_ms
         try:
-            key, at = _content(payload, at, end)
-            value, at = _content(payload, at, end)
-            headers = _headers(payload, at, end)
-        except (UndecodableError, UnicodeDecodeError, IndexError) as error:
-            return FetchedRecord(offset, offset, timestamp_ms, unreadable=str(error)[:_WHY_CHARACTERS_MAX]), end
+            key, at = _read_content(payload, at, end)
+            value, at = _read_content(payload, at, end)
+            headers = _read_headers(payload, at, end)
+        except (UndecodableError, *_UNREADABLE) as error:
+            return FetchedRecord(offset, offset, timestamp_ms, unreadable=str(error)[:_REASON_CHARACTERS_MAX]), end
     except IndexError:
         raise UndecodableError("it ends in the middle of a record") from None
     return FetchedRecord(offset, offset, timestamp_ms, key, value, headers, batch.transactional), end
 
 
-def _headers(payload: bytes, at: int, end: int) -> tuple[tuple[str, bytes | None], ...]:
-    count, at = _varint(payload, at)
+def _read_headers(payload: bytes, at: int, end: int) -> tuple[tuple[str, bytes | None], ...]:
+    count, at = _read_varint(payload, at)
     if not 0 <= count <= HEADERS_MAX:
         raise UndecodableError(f"it says that it has {count} headers, and {HEADERS_MAX} is the most that is read")
     headers = []
     for _ in range(count):
-        name, at = _content(payload, at, end)
-        content, at = _content(payload, at, end)
+        name, at = _read_content(payload, at, end)
+        content, at = _read_content(payload, at, end)
         headers.append(((name or b"").decode(), content))
     return tuple(headers)
 
 
-def _content(payload: bytes, at: int, end: int) -> tuple[bytes | None, int]:
-    length, at = _varint(payload, at)
+def _read_content(payload: bytes, at: int, end: int) -> tuple[bytes | None, int]:
+    length, at = _read_varint(payload, at)
     if length < 0:
         return None, at
     if at + length > end:
@@ -204,8 +216,8 @@ def _content(payload: bytes, at: int, end: int) -> tuple[bytes | None, int]:
     return payload[at : at + length], at + length
 
 
-def _varint(payload: bytes, at: int) -> tuple[int, int]:
-    """Read a zigzag number; where it is longer than one can be, IndexError like beyond the end."""
+def _read_varint(payload: bytes, at: int) -> tuple[int, int]:
+    """Return a zigzag number and where the next field begins. Raises IndexError where it ends beyond the data."""
     byte = payload[at]
     at += 1
     number, shift = byte & 0x7F, 7
@@ -230,7 +242,7 @@ def _decompress(codec: int, data: memoryview) -> bytes:
         raise UndecodableError(f"its batch has a compression of number {codec}, which does not exist")
     try:
         return decode(bytes(data))
-    except (cramjam.DecompressionError, zlib.error, ValueError, IndexError, struct.error, MemoryError) as error:
+    except _UNREADABLE as error:
         raise UndecodableError(f"its batch cannot be decompressed ({error})") from None
 
 
@@ -239,7 +251,7 @@ def _gunzip(data: bytes) -> bytes:
     payload = unzip.decompress(data, BATCH_BYTES_MAX)
     if unzip.unconsumed_tail:
         raise UndecodableError(f"its batch has more than {BATCH_BYTES_MAX} bytes")
-    return payload  # what stands after the end of the stream is nothing to a broker either
+    return payload  # brokers, too, ignore the bytes after the end of the stream
 
 
 def _unsnappy(data: bytes) -> bytes:

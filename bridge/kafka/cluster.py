@@ -1,4 +1,4 @@
-"""How to connect: the client's settings, what makes it fast, and why a connection may fail."""
+"""Connecting with the cluster: the options of every client, and the likely cause where no broker answers."""
 
 import asyncio
 import logging
@@ -15,22 +15,25 @@ from bridge.config import Kafka, Timing
 from bridge.config.files import UnusableFile
 from bridge.errors import ClusterUnreachable, ConfigError, KafkaTrouble, TopicsUnfit
 from bridge.kafka.aiokafka_internals import create_no_topics
-from bridge.kafka.connections import create_connection, make_all_connections_here
+from bridge.kafka.connections import create_connection, install_connection_factory
 from bridge.kafka.credentials import LoginHeldBack
 
 CLIENT_ID: Final = "ltp-bridge"
 PROBE_TIMEOUT_MS: Final = 3000
 
+NO_ANSWER: Final = (KafkaError, TimeoutError, OSError)
+"""What a request raises that the brokers did not answer, or answered with an error."""
+
 _BEYOND_REBALANCE_S: Final = 4.0
 _ASK_TIMEOUT_S: Final = 10.0
-_SAME_WORDS_S: Final = 10.0
-_FAST_RECORDS: Final = "aiokafka.record._crecords.default_records"
+_REPEAT_S: Final = 10.0
+_C_EXTENSION_MODULE: Final = "aiokafka.record._crecords.default_records"
 
 _Answer = TypeVar("_Answer")
 
 
-class _Hidden(str):
-    """A secret that the client can use as text, and that prints as stars."""
+class _HiddenText(str):
+    """A secret that the client can use as text, and that is printed as stars."""
 
     __slots__ = ()
 
@@ -45,12 +48,12 @@ class _Hidden(str):
 
 
 def client_options(kafka: Kafka) -> dict[str, Any]:
-    """Build what every client of the cluster is constructed with; secrets are read anew from their files.
+    """Return what every client of the cluster is constructed with; secrets are read from their files each time.
 
     Raises ConfigError when the TLS files or the password's file cannot be used.
     """
     throttle_client_logs()
-    make_all_connections_here()
+    install_connection_factory()
     create_no_topics()
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap_servers,
@@ -58,16 +61,16 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
         "security_protocol": kafka.security_protocol,
     }
     if kafka.security_protocol.endswith("SSL"):
-        options["ssl_context"] = _ssl_context(kafka)
+        options["ssl_context"] = _make_ssl_context(kafka)
     if kafka.security_protocol.startswith("SASL"):
         options["sasl_mechanism"] = kafka.sasl_mechanism or "SCRAM-SHA-512"
         options["sasl_plain_username"] = kafka.sasl_username
-        options["sasl_plain_password"] = _Hidden(_password(kafka))
+        options["sasl_plain_password"] = _HiddenText(_read_password(kafka))
     return options
 
 
 def member_options(kafka: Kafka, timing: Timing) -> dict[str, Any]:
-    """Build what the consumer of a group of commands is constructed with."""
+    """Return what the consumer in the group of an account is constructed with."""
     return {
         **client_options(kafka),
         "enable_auto_commit": False,
@@ -86,14 +89,14 @@ def member_options(kafka: Kafka, timing: Timing) -> dict[str, Any]:
     }
 
 
-def _ssl_context(kafka: Kafka) -> ssl.SSLContext:
+def _make_ssl_context(kafka: Kafka) -> ssl.SSLContext:
     try:
         return kafka.tls_context()
     except ValueError as error:
         raise ConfigError([f"kafka: {error}"]) from None
 
 
-def _password(kafka: Kafka) -> str:
+def _read_password(kafka: Kafka) -> str:
     try:
         password = kafka.sasl_password
     except UnusableFile as error:
@@ -101,58 +104,58 @@ def _password(kafka: Kafka) -> str:
     return "" if password is None else password.get_secret_value()
 
 
-class _SeldomSame(logging.Filter):
-    """Lets the same warning through once in 10 s: with brokers away, the client repeats itself 10 times a second."""
+class _RepeatFilter(logging.Filter):
+    """Passes the same warning once in 10 s: while brokers are away, the client repeats it 10 times a second."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._said_at: dict[tuple[str, str], float] = {}
+        self._passed_unix_s: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         key = (record.name, str(record.msg))
         if record.levelno < logging.WARNING:
             return True
-        if record.created - self._said_at.get(key, 0.0) < _SAME_WORDS_S:
+        if record.created - self._passed_unix_s.get(key, 0.0) < _REPEAT_S:
             return False
-        self._said_at[key] = record.created
+        self._passed_unix_s[key] = record.created
         return True
 
 
-_seldom_same = _SeldomSame()
+_repeat_filter = _RepeatFilter()
 
 
 def throttle_client_logs() -> None:
-    """Keep aiokafka's loggers at INFO or above, and from repeating themselves.
+    """Keep aiokafka's loggers at INFO or above, and from repeating a warning within 10 s.
 
     At DEBUG they write passwords, keys and values.
     """
     names = ["aiokafka", *(name for name in logging.root.manager.loggerDict if name.startswith("aiokafka."))]
     for name in names:
         logger = logging.getLogger(name)
-        logger.addFilter(_seldom_same)  # on each: a logger's filter does not see its children's records
+        logger.addFilter(_repeat_filter)  # on each: a logger's filter does not see its children's records
         if logger.getEffectiveLevel() < logging.INFO:
             logger.setLevel(logging.INFO)
 
 
 def require_c_extension() -> None:
-    """Raise KafkaTrouble when aiokafka works without its C extension: silently five times slower."""
-    if DefaultRecordBatchBuilder.__module__ != _FAST_RECORDS:
+    """Raise KafkaTrouble when aiokafka works without its C extension: it is five times slower, without a warning."""
+    if DefaultRecordBatchBuilder.__module__ != _C_EXTENSION_MODULE:
         raise KafkaTrouble(
             "aiokafka runs without its C extension, too slowly for a burst of fills; unset AIOKAFKA_NO_EXTENSIONS, "
             "or install aiokafka from a wheel that was built for this platform"
         )
 
 
-async def likely_cause(kafka: Kafka) -> str:
-    """Connect once to each bootstrap server and say in words why none answers, and what to look at."""
+async def find_likely_cause(kafka: Kafka) -> str:
+    """Connect once to each bootstrap server. Return in words why none answers, and what to check."""
     causes = [
-        f"{host}:{port}: {await _connection_trouble(kafka, host, port)}"
+        f"{host}:{port}: {await _describe_connection_problem(kafka, host, port)}"
         for host, port, _ in collect_hosts(kafka.bootstrap_servers)
     ]
     return "; ".join(causes)
 
 
-async def _connection_trouble(kafka: Kafka, host: str, port: int) -> str:
+async def _describe_connection_problem(kafka: Kafka, host: str, port: int) -> str:
     try:
         options = client_options(kafka)
     except ConfigError as error:
@@ -161,13 +164,13 @@ async def _connection_trouble(kafka: Kafka, host: str, port: int) -> str:
     try:
         connection = await create_connection(host, port, request_timeout_ms=PROBE_TIMEOUT_MS, **options)
     except (OSError, KafkaError) as error:
-        return _diagnosis(kafka, error)
+        return _diagnose_error(kafka, error)
     connection.close()
     await asyncio.sleep(0)
     return "it answers now"
 
 
-def _diagnosis(kafka: Kafka, error: OSError | KafkaError) -> str:
+def _diagnose_error(kafka: Kafka, error: OSError | KafkaError) -> str:
     listener = f"security_protocol is {kafka.security_protocol}, check what the listener speaks"
     diagnoses: tuple[tuple[type[Exception], str], ...] = (
         (LoginHeldBack, str(error)),
@@ -182,7 +185,7 @@ def _diagnosis(kafka: Kafka, error: OSError | KafkaError) -> str:
 
 
 async def require_topic(consumer: AIOKafkaConsumer, topic: str) -> None:
-    """Raise TopicsUnfit without the topic: a group on a topic that is not there forms, and waits for ever."""
+    """Raise TopicsUnfit without the topic: a group of a topic that does not exist would form, and wait for ever."""
     if topic not in await consumer.topics():
         raise TopicsUnfit([f"{topic} does not exist, or is refused to this principal; create it, or grant Read"])
 
@@ -194,8 +197,8 @@ def require_one_partition(consumer: AIOKafkaConsumer, topic: str) -> None:
         raise TopicsUnfit([f"{topic} has {len(partitions)} partitions; it needs exactly one"])
 
 
-async def ask(question: Awaitable[_Answer], about: str) -> _Answer:
-    """Await a client's answer for at most 10 s. Raises ClusterUnreachable, and KafkaTrouble where the answer is no."""
+async def await_answer(question: Awaitable[_Answer], about: str) -> _Answer:
+    """Return a client's answer within 10 s. Raises ClusterUnreachable, and KafkaTrouble for an error of the broker."""
     try:
         async with asyncio.timeout(_ASK_TIMEOUT_S):
             return await question

@@ -1,4 +1,4 @@
-"""Reading commands through a consumer that forgets, at every rebalance, where we were and that we paused."""
+"""Reading commands: aiokafka's consumer forgets its position and its pause at every rebalance."""
 
 import asyncio
 from typing import Any, Final
@@ -16,7 +16,7 @@ from bridge.kafka.broker_clock import AbsenceWatch
 
 _FETCH_MS: Final = 200
 _RECORDS_AT_ONCE: Final = 500
-"""So that a backlog does not keep the loop from heartbeats, cancels and the venue's pings."""
+"""A bound, so that a backlog does not keep the loop from heartbeats, cancels and the venue's pings."""
 _ASK_TIMEOUT_S: Final = 5.0
 _BEFORE_SEEK: Final = -1
 
@@ -24,59 +24,59 @@ log = structlog.get_logger(__name__)
 
 
 class CommandReader:
-    """Returns every offset once and in order, whatever the consumer is told by rebalances."""
+    """Returns every offset once and in order, across rebalances."""
 
     def __init__(self, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
         self._consumer = consumer
         self._partition = partition
-        self._next = _BEFORE_SEEK
+        self._next_offset = _BEFORE_SEEK
         self._paused = False
         self._is_assigned = False
         self._fetching: asyncio.Task[list[FetchedRecord]] | None = None
-        self._reading = 0
-        self._fetching_for = 0
+        self._seek_count = 0
+        self._fetch_seek_count = 0
         self._absence = AbsenceWatch()
 
     @property
     def position(self) -> int:
         """The offset that comes next."""
-        if self._next == _BEFORE_SEEK:
+        if self._next_offset == _BEFORE_SEEK:
             raise RuntimeError("there is no position before the first seek")
-        return self._next
+        return self._next_offset
 
     def seek(self, offset: int) -> None:
         """Go on at `offset`; what was fetched before is dropped."""
-        self._next = offset
-        self._absence.forget()
-        self._reading += 1
-        self._restore()
+        self._next_offset = offset
+        self._absence.reset()
+        self._seek_count += 1
+        self._restore_consumer()
 
     def pause(self) -> None:
         """Fetch nothing."""
         self._paused = True
-        self._restore()
+        self._restore_consumer()
 
     def resume(self) -> None:
-        """Fetch again, if there is a position."""
+        """Fetch again, once there is a position."""
         self._paused = False
-        self._restore()
+        self._restore_consumer()
 
-    def assigned(self) -> None:
-        """Put the consumer where we are."""
+    def on_assigned(self) -> None:
+        """Give the consumer its position and its pause again."""
         self._is_assigned = True
-        self._reading += 1
-        self._restore()
+        self._seek_count += 1
+        self._restore_consumer()
 
-    def revoked(self) -> None:
-        """Drop what is being fetched: whoever gets the partition fetches it again."""
+    def on_revoked(self) -> None:
+        """Drop what is being fetched: the next owner of the partition fetches it again."""
         self._is_assigned = False
-        self._reading += 1
+        self._seek_count += 1
 
-    def _restore(self) -> None:
+    def _restore_consumer(self) -> None:
         if not self._is_assigned:
             return
-        self._consumer.seek(self._partition, max(self._next, 0))
-        if self._paused or self._next == _BEFORE_SEEK:
+        self._consumer.seek(self._partition, max(self._next_offset, 0))
+        if self._paused or self._next_offset == _BEFORE_SEEK:
             self._consumer.pause(self._partition)
         else:
             self._consumer.resume(self._partition)
@@ -91,10 +91,10 @@ class CommandReader:
         return records
 
     async def _poll_once(self, timeout_s: float, woken: asyncio.Future[None]) -> list[CommandRecord]:
-        # A fetch is never cancelled: the client would count it as running for ever, and never find us idle.
-        # It may outlast this call, because the client waits in it for the end of a rebalance.
+        # A fetch is never cancelled: the client would count it as running for ever, and never call this member idle.
+        # It may last longer than this call, because the client waits in it for the end of a rebalance.
         if self._fetching is None:
-            self._fetching_for = self._reading
+            self._fetch_seek_count = self._seek_count
             self._fetching = asyncio.create_task(
                 fetches.fetch_records(self._consumer, self._partition, _FETCH_MS, _RECORDS_AT_ONCE),
                 name="fetch commands",
@@ -108,26 +108,26 @@ class CommandReader:
         try:
             found = fetching.result()
         except kafka_errors.OffsetOutOfRangeError:
-            if self._fetching_for != self._reading:
+            if self._fetch_seek_count != self._seek_count:
                 return []
-            raise await self._offset_lost() from None
-        if self._fetching_for != self._reading or (found and self._paused):
-            self._restore()  # the consumer has gone past records that nobody was given
+            raise await self._find_lost_offset() from None
+        if self._fetch_seek_count != self._seek_count or (found and self._paused):
+            self._restore_consumer()  # the consumer has gone past records that were not returned
             return []
-        return self._take(found)
+        return self._accept_records(found)
 
-    def _take(self, found: list[FetchedRecord]) -> list[CommandRecord]:
+    def _accept_records(self, found: list[FetchedRecord]) -> list[CommandRecord]:
         absent_boot_s = self._absence.absent_boot_s
-        records = [command_record(record, absent_boot_s) for record in found if record.offset >= self._next]
+        records = [to_command_record(record, absent_boot_s) for record in found if record.offset >= self._next_offset]
         if records:
-            self._next = records[-1].last_offset + 1
+            self._next_offset = records[-1].last_offset + 1
         position = fetches.fetch_position(self._consumer, self._partition)
-        if self._next != _BEFORE_SEEK and position is not None:
-            self._next = max(self._next, position)
-            self._absence.look(self._consumer, self._partition, self._next)
+        if self._next_offset != _BEFORE_SEEK and position is not None:
+            self._next_offset = max(self._next_offset, position)
+            self._absence.note_fetch(self._consumer, self._partition, self._next_offset)
         return records
 
-    async def _offset_lost(self) -> OffsetLost:
+    async def _find_lost_offset(self) -> OffsetLost:
         begin = end = None
         try:
             async with asyncio.timeout(_ASK_TIMEOUT_S):
@@ -135,26 +135,26 @@ class CommandReader:
                 end = (await self._consumer.end_offsets([self._partition]))[self._partition]
         except (TimeoutError, kafka_errors.KafkaError) as error:
             log.warning("intake.offsets_unknown", reason=repr(error))
-        return OffsetLost(self._partition.topic, self._next, begin, end)
+        return OffsetLost(self._partition.topic, self._next_offset, begin, end)
 
     def end(self) -> None:
-        """Let go of the fetch; the consumer has ended."""
+        """Drop the fetch; the consumer has ended."""
         if self._fetching is not None:
             self._fetching.cancel()
             self._fetching = None
 
 
-def command_record(record: FetchedRecord, absent_boot_s: float) -> CommandRecord:
-    """Return a fetched record as one of the commands topic, with those of its headers that answers carry back.
+def to_command_record(record: FetchedRecord, absent_boot_s: float) -> CommandRecord:
+    """Return a fetched record as a command record, with those of its headers that answers carry back.
 
-    It may wait for long, and may have a mebibyte of others.
+    Only those: a command may wait for long, and a record may have a mebibyte of other headers.
     """
     headers = select_correlation_headers(
         [(name, value or b"") for name, value in record.headers if name in CORRELATION_HEADERS]
     )
     return CommandRecord(
         record.offset,
-        record.timestamp,
+        record.timestamp_ms,
         record.key,
         record.value,
         headers,

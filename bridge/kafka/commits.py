@@ -1,4 +1,4 @@
-"""Commit attempts: one at a time, each of one generation, each with an answer or the end of the term."""
+"""Commits: one at a time, each of one generation, each with an answer or the end of the term."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from bridge.kafka.grants import Operation, describe_missing, describe_refused_gr
 
 
 class FencedCommitter:
-    """Sends one commit at a time and knows when the next one would not be safe."""
+    """Sends one commit at a time, and refuses the next one while an earlier one may still arrive."""
 
     def __init__(self, consumer: AIOKafkaConsumer, partition: TopicPartition, kafka: Kafka, group: str) -> None:
         self._consumer = consumer
@@ -27,7 +27,7 @@ class FencedCommitter:
     async def commit(
         self, generation: aiokafka_internals.Generation, offset: int, metadata: str, timeout_s: float
     ) -> None:
-        """Make one attempt; see `Membership.commit`."""
+        """Commit once. Returns and raises what `Membership.commit` does."""
         if self._attempt is not None:
             raise RuntimeError("a commit is already in flight; commits are made one at a time")
         if self._unanswered == generation:
@@ -46,9 +46,9 @@ class FencedCommitter:
                 attempt.cancel()
         if not attempt.done():
             raise TermEnded(f"the commit was not acknowledged within {timeout_s:g} s and may still arrive")
-        self._judge(attempt, generation)
+        self._raise_for_failure(attempt, generation)
 
-    def _judge(self, attempt: asyncio.Task[None], generation: aiokafka_internals.Generation) -> None:
+    def _raise_for_failure(self, attempt: asyncio.Task[None], generation: aiokafka_internals.Generation) -> None:
         if attempt.cancelled():
             self._unanswered = generation  # a follower that joins a quiet group again keeps its generation
             if self._interrupted:

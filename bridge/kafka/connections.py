@@ -1,7 +1,8 @@
-"""Every connection that aiokafka makes in this process: its password is guarded, and it ends with a reset.
+"""The connections of aiokafka in this process: a refused password is not tried again at once, and each is reset.
 
 aiokafka closes a connection by itself when a request is overdue, and when a client is stopped. What it had written
-and no broker had taken would then be sent for minutes, and an old record land behind newer ones. Written against 0.14.
+and no broker had taken would then be sent for minutes, and an old record would stand behind newer ones. Written
+against 0.14.
 """
 # ruff: noqa: SLF001 - as in aiokafka_internals.py: aiokafka has no public way
 
@@ -21,6 +22,6 @@ async def create_connection(host: str, port: int, **options: Any) -> AIOKafkaCon
     return connection
 
 
-def make_all_connections_here() -> None:
+def install_connection_factory() -> None:
     """Let every client of aiokafka in this process connect by `create_connection`."""
     aiokafka.client.create_conn = create_connection

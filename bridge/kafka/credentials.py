@@ -1,8 +1,8 @@
-"""A password that the brokers refuse is tried again after minutes only, whichever client asks.
+"""A password that the brokers refuse is tried again only after minutes, by all clients of this process together.
 
 Every client of aiokafka connects on its own, several times a second while that fails, and to each broker; and a
-directory locks a user after a few refused passwords. aiokafka has no place of its own where that could be decided, so
-this module puts one before its `create_conn`, which all of its clients call (`connections.py`). Written against 0.14.
+directory locks a user after a few refused passwords. aiokafka has no hook where that could be decided, so this module
+guards its `create_conn`, which all of its clients call (`connections.py`). Written against 0.14.
 """
 
 import asyncio
@@ -24,23 +24,23 @@ _Credentials = tuple[str, str]
 
 
 class LoginHeldBack(KafkaError):  # type: ignore[misc] # aiokafka publishes no types
-    """The brokers have refused this password, and it is not time to try it again; nothing was sent."""
+    """The brokers have refused this password, and it may not be tried again yet; nothing was sent."""
 
     def __str__(self) -> str:
-        """Return the words alone."""
+        """Return the message alone."""
         return str(self.args[0])
 
 
 class _Refusals(Struct):
     count: int
-    next_try_s: float
+    next_try_monotonic_s: float
     reason: str
     was_replaced: bool = False
     """Whether another password of the user was accepted since: clients that still have this one will end."""
 
 
 class CredentialGate:
-    """Remembers which user and password the brokers refuse. Another password is another try, at once."""
+    """Remembers which user and password the brokers refuse. Another password may be tried at once."""
 
     def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._monotonic_s = monotonic_s
@@ -49,26 +49,26 @@ class CredentialGate:
         self._turns: dict[_Credentials, asyncio.Lock] = {}
 
     @contextlib.asynccontextmanager
-    async def turn(self, credentials: _Credentials) -> AsyncIterator[None]:
-        """Wait for a turn to try them: one at a time until they have been accepted. Raises LoginHeldBack."""
+    async def wait_for_turn(self, credentials: _Credentials) -> AsyncIterator[None]:
+        """Wait until these may be tried: one at a time until they have been accepted. Raises LoginHeldBack."""
         if credentials in self._proven:
             yield
             return
         async with self._turns.setdefault(credentials, asyncio.Lock()):
-            self.require_turn(credentials)
+            self.require_try_allowed(credentials)
             yield
 
-    def require_turn(self, credentials: _Credentials) -> None:
+    def require_try_allowed(self, credentials: _Credentials) -> None:
         """Raise LoginHeldBack unless these may be tried now."""
         refused = self._refused.get(credentials)
         if refused is None:
             return
-        wait_s = refused.next_try_s - self._monotonic_s()
+        wait_s = refused.next_try_monotonic_s - self._monotonic_s()
         if wait_s > 0:
-            raise LoginHeldBack(_describe(refused, credentials[0], wait_s))
+            raise LoginHeldBack(_describe_refusals(refused, credentials[0], wait_s))
 
     def note_refusal(self, credentials: _Credentials, reason: str) -> None:
-        """Hold the next try back, for longer each time."""
+        """Hold the next try back, longer each time."""
         self._proven.discard(credentials)
         count = self._refused[credentials].count + 1 if credentials in self._refused else 1
         wait_s = WAITS_S[min(count, len(WAITS_S)) - 1]
@@ -82,17 +82,17 @@ class CredentialGate:
             refused.was_replaced |= user == credentials[0]
 
     def describe_refusal(self) -> str | None:
-        """Say what is held back and for how long; None while nothing is, or another password was accepted since."""
+        """Return in words what is held back and for how long; None while nothing is, or another was accepted since."""
         now_s = self._monotonic_s()
         held = [
-            _describe(refused, user, refused.next_try_s - now_s)
+            _describe_refusals(refused, user, refused.next_try_monotonic_s - now_s)
             for (user, _), refused in self._refused.items()
-            if refused.next_try_s > now_s and not refused.was_replaced
+            if refused.next_try_monotonic_s > now_s and not refused.was_replaced
         ]
         return held[-1] if held else None
 
 
-def _describe(refused: _Refusals, user: str, wait_s: float) -> str:
+def _describe_refusals(refused: _Refusals, user: str, wait_s: float) -> str:
     times = "once" if refused.count == 1 else f"{refused.count} times"
     return (
         f"the brokers refused the password of {user} {times} ({refused.reason}); it is tried again in {wait_s:.0f} s, "
@@ -101,7 +101,7 @@ def _describe(refused: _Refusals, user: str, wait_s: float) -> str:
 
 
 credential_gate: Final = CredentialGate()
-"""One for the process: each of its clients has the same user."""
+"""The gate of this process: all of its clients have the same user."""
 
 
 async def create_guarded_connection(host: str, port: int, **options: Any) -> AIOKafkaConnection:  # noqa: ANN401 - passed on
@@ -109,7 +109,7 @@ async def create_guarded_connection(host: str, port: int, **options: Any) -> AIO
     if not options.get("sasl_mechanism"):
         return await _create_conn(host, port, **options)
     credentials = options["sasl_plain_username"], options["sasl_plain_password"]
-    async with credential_gate.turn(credentials):
+    async with credential_gate.wait_for_turn(credentials):
         try:
             connection = await _create_conn(host, port, **options)
         except _REFUSED as error:

@@ -1,9 +1,9 @@
 """Fetches of a consumer, decoded within bounds and released at once; uses private parts of aiokafka 0.14.
 
 aiokafka decompresses a batch whatever its size, and fails for ever at the first that it cannot decode: one such batch
-would stop everything behind it. So a fetch of a started consumer is read here, through batches.py. What it held is let
-go of by its last reference: a mebibyte in a circle of references would stay until the collector comes, which looks at
-how many objects there are and not at how large, and so may come after hundreds of fetches.
+would stop everything behind it. So a fetch of a started consumer is read here, through batches.py. Its bytes are freed
+with the last reference: a mebibyte in a circle of references would stay until the garbage collector runs, which counts
+objects and not bytes, and so may run only after hundreds of fetches.
 """
 # ruff: noqa: SLF001 - see above
 
@@ -19,11 +19,11 @@ from bridge.contract.headers import count_memory_bytes
 from bridge.kafka.batches import BATCH_BYTES_MAX, BatchReader, FetchedRecord
 
 FETCH_BYTES_MAX: Final = BATCH_BYTES_MAX
-"""A fetch ends when its records hold so much: a megabyte of it may be fifty batches that decompress to the bound."""
+"""A fetch ends when its records hold this much: a megabyte may be fifty batches that decompress to the bound."""
 
 
 class FetchedRecords:
-    """Iterates the records of one fetch from an offset on. `suspect` as the BatchReader of the fetch before says."""
+    """Iterates the records of one fetch from an offset on. `suspect` is that of the BatchReader of the fetch before."""
 
     def __init__(self, data: bytes, start: int, suspect: int | None = None) -> None:
         # The generator holds the bytes of the fetch, so what it holds must not hold it.
@@ -47,7 +47,7 @@ class FetchedRecords:
     def __next__(self) -> FetchedRecord:
         record = next(self._records, None) if self._returned_bytes < FETCH_BYTES_MAX else None
         if record is None:  # at its end, or at the bound: then the rest is fetched again
-            self._records = iter(())  # lets go of the bytes
+            self._records = iter(())  # frees the bytes
             raise StopIteration
         self._returned_bytes += len(record.key or b"") + len(record.value or b"") + count_memory_bytes(record.headers)
         return record
@@ -62,15 +62,15 @@ def fetch_position(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int
 
 
 def known_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
-    """Return the end of the log as the last fetch told it; 0 before the first."""
+    """Return the end of the log as of the last fetch; 0 before the first."""
     subscription = consumer._subscription.subscription
     assignment = subscription.assignment if subscription is not None else None
     state = assignment.state_value(partition) if assignment is not None else None
     return int(state.highwater or 0) if state is not None else 0
 
 
-class _FetchesKept:
-    """The client as a fetcher uses it; keeps the bytes of the last fetch of each partition, and what was read of it."""
+class _FetchRecordingClient:
+    """A client for a fetcher that keeps the bytes of the last fetch of each partition, and the records read from it."""
 
     def __init__(self, client: AIOKafkaClient) -> None:
         self._client = client
@@ -94,7 +94,7 @@ class _FetchesKept:
 def decode_fetches_within_bounds(consumer: AIOKafkaConsumer) -> None:
     """Let a started consumer return FetchedRecord (batches.py) in place of its own records."""
     fetcher = consumer._fetcher
-    kept = fetcher._client = _FetchesKept(fetcher._client)
+    kept = fetcher._client = _FetchRecordingClient(fetcher._client)
     process = fetcher._proc_fetch_request
 
     async def process_fetch(assignment: Any, node_id: int, request: Any) -> bool:  # noqa: ANN401 - see above
@@ -115,11 +115,11 @@ def decode_fetches_within_bounds(consumer: AIOKafkaConsumer) -> None:
 async def fetch_records(
     consumer: AIOKafkaConsumer, partition: TopicPartition, timeout_ms: int, max_records: int | None = None
 ) -> list[FetchedRecord]:
-    """Return what has arrived, in order, from a consumer that decodes its fetches within bounds."""
+    """Return the records that have arrived, in order, from a consumer that decodes its fetches within bounds."""
     try:
         found = await consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
     except Exception:
-        # After an error the client counts the fetch as running for ever, and would never find us idle.
+        # After an error the client counts the fetch as running for ever, and would never call this member idle.
         consumer._subscription._fetch_count = 0
         raise
     records: list[FetchedRecord] = found.get(partition, [])
@@ -127,10 +127,10 @@ async def fetch_records(
 
 
 def forget_fetches(consumer: AIOKafkaConsumer) -> None:
-    """Let go of what was fetched and not read: the parts of a consumer hold each other until garbage is collected."""
+    """Free what was fetched and not read: the parts of a consumer hold each other until garbage is collected."""
     fetcher = consumer._fetcher
     if fetcher is None:
         return
     fetcher._records.clear()
-    if isinstance(fetcher._client, _FetchesKept):
+    if isinstance(fetcher._client, _FetchRecordingClient):
         fetcher._client.data, fetcher._client.last = {}, {}

@@ -1,7 +1,7 @@
-"""The grants that the daemon needs, which of them are missing, and the command that gives each.
+"""The grants that the daemon needs, which of them are missing, and the command that grants each.
 
-Brokers tell what a principal may do with a topic or group as a bit field (KIP-430). One without an authorizer tells
-that everything may be done; an old one tells nothing, and then nothing is said to be missing.
+Brokers answer what a principal may do with a topic or group by a bit field (KIP-430). One without an authorizer answers
+that everything may be done; an old one does not answer this, and then nothing counts as missing.
 """
 
 import shlex
@@ -21,7 +21,7 @@ from bridge.kafka.topic_metadata import OPERATIONS_UNKNOWN, TopicMetadata
 
 
 class Operation(IntEnum):
-    """What may be done with a topic or a group: Kafka's AclOperation."""
+    """An operation on a topic or a group: Kafka's AclOperation."""
 
     READ = 3
     WRITE = 4
@@ -30,40 +30,40 @@ class Operation(IntEnum):
 
     @property
     def kafka_name(self) -> str:
-        """Kafka's own name, as its tools take it."""
+        """Kafka's own name, as its command line tools take it."""
         return self.name.title().replace("_", "")
 
 
 GROUP_OPERATIONS: Final = (Operation.READ,)
-_READ: Final = frozenset({Stream.COMMANDS, *TAKEOVER_STREAMS})
+_READ_STREAMS: Final = frozenset({Stream.COMMANDS, *TAKEOVER_STREAMS})
 
 
 def needed_operations(stream: Stream) -> tuple[Operation, ...]:
-    """Return what the daemon does with a stream's topic, and must be granted."""
+    """Return the operations on a stream's topic that the daemon must be granted."""
     return (
         Operation.DESCRIBE,
         Operation.DESCRIBE_CONFIGS,
-        *((Operation.READ,) if stream in _READ else ()),
+        *((Operation.READ,) if stream in _READ_STREAMS else ()),
         *((Operation.WRITE,) if stream is not Stream.COMMANDS else ()),
     )
 
 
-def missing_on_topic(found: TopicMetadata, stream: Stream) -> list[Operation]:
-    """Return which operations on a topic are not granted; all where this principal may not even know of it."""
+def find_missing_on_topic(found: TopicMetadata, stream: Stream) -> list[Operation]:
+    """Return which operations on a topic are not granted; all where this principal may not describe it."""
     if found.error is kafka_errors.TopicAuthorizationFailedError:
         return list(needed_operations(stream))
-    return _missing(found.operations, needed_operations(stream))
+    return _find_missing(found.operations, needed_operations(stream))
 
 
-def _missing(granted: int, needed: Iterable[Operation]) -> list[Operation]:
-    # Nobody describes what he may not: a field without Describe is no answer.
+def _find_missing(granted: int, needed: Iterable[Operation]) -> list[Operation]:
+    # A principal without Describe gets an empty field, which is no answer.
     if not granted & 1 << Operation.DESCRIBE or granted == OPERATIONS_UNKNOWN:
         return []
     return [one for one in needed if not granted & 1 << one]
 
 
 def describe_missing(kafka: Kafka, topic: str, stream: Stream, missing: Iterable[Operation]) -> str:
-    """Say which operations on a topic are missing, what for, and the command that gives them."""
+    """Return in words which operations on a topic are missing, what for, and the command that grants them."""
     missing = tuple(missing)
     reasons = {
         Operation.WRITE: "nothing can be published there",
@@ -71,10 +71,10 @@ def describe_missing(kafka: Kafka, topic: str, stream: Stream, missing: Iterable
         Operation.DESCRIBE_CONFIGS: "its settings cannot be checked",
     }
     why = ", and ".join(reason for operation, reason in reasons.items() if operation in missing)
-    return _sentence(kafka, topic, missing, why or "nothing can be known of it", f"--topic {shlex.quote(topic)}")
+    return _describe_lack(kafka, topic, missing, why or "nothing can be known of it", f"--topic {shlex.quote(topic)}")
 
 
-def _sentence(kafka: Kafka, name: str, missing: Iterable[Operation], why: str, resource: str) -> str:
+def _describe_lack(kafka: Kafka, name: str, missing: Iterable[Operation], why: str, resource: str) -> str:
     words = [one.kafka_name for one in missing]
     return (
         f"{name}: this principal lacks {' and '.join(words)}, so {why}; grant it, after removing what denies it: "
@@ -87,11 +87,11 @@ def command_that_grants(kafka: Kafka, operations: Iterable[str], resource: str) 
     words = " ".join(f"--operation {one}" for one in operations)
     return (
         f"kafka-acls.sh --bootstrap-server {kafka.bootstrap_servers} --add --allow-principal "
-        f"{shlex.quote(_principal(kafka))} {words} {resource}"
+        f"{shlex.quote(_name_principal(kafka))} {words} {resource}"
     )
 
 
-def _principal(kafka: Kafka) -> str:
+def _name_principal(kafka: Kafka) -> str:
     if kafka.sasl_username is not None:
         return f"User:{kafka.sasl_username}"
     if kafka.ssl_certificate_file is None:
@@ -119,7 +119,7 @@ class _GroupOperationsRequest(Request[_DescribeGroups]):  # type: ignore[misc] #
 
 
 async def find_missing_on_group(client: AIOKafkaClient, coordinator: int, kafka: Kafka, group: str) -> str | None:
-    """Ask the group's coordinator and say what is missing; None where nothing is. Raises KafkaError."""
+    """Return in words what is missing by the group's coordinator; None where nothing is. Raises KafkaError."""
     try:
         response = await client.send(coordinator, _GroupOperationsRequest(group))
     except (NotImplementedError, kafka_errors.IncompatibleBrokerVersion):
@@ -127,10 +127,10 @@ async def find_missing_on_group(client: AIOKafkaClient, coordinator: int, kafka:
     error_code, *_, granted = response.groups[0]
     if error_code == kafka_errors.GroupAuthorizationFailedError.errno:
         return describe_refused_group(kafka, group)
-    return describe_refused_group(kafka, group) if not error_code and _missing(granted, GROUP_OPERATIONS) else None
+    return describe_refused_group(kafka, group) if not error_code and _find_missing(granted, GROUP_OPERATIONS) else None
 
 
 def describe_refused_group(kafka: Kafka, group: str) -> str:
-    """Say that the group may not be joined, and the command that grants it."""
+    """Return in words that the group may not be joined, and the command that grants it."""
     resource = f"--group {shlex.quote(group)}"
-    return _sentence(kafka, f"group {group}", GROUP_OPERATIONS, "no owner can be agreed upon", resource)
+    return _describe_lack(kafka, f"group {group}", GROUP_OPERATIONS, "no owner can be agreed upon", resource)

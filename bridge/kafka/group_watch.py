@@ -1,4 +1,4 @@
-"""Watching what a member is not told by the client: the topic made again, the group changed to another protocol."""
+"""Watching what aiokafka does not report: that the topic was made again, or that the group changed the protocol."""
 
 import asyncio
 import contextlib
@@ -10,19 +10,19 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka_errors
 
 from bridge.kafka import aiokafka_internals
+from bridge.kafka.cluster import NO_ANSWER
 from bridge.kafka.topic_metadata import describe_topics
 
 _PERIOD_S: Final = 5.0
 _ASK_TIMEOUT_S: Final = 5.0
 _NOT_CLASSIC: Final = "Dead"
 """What a coordinator answers of a group that has members, and is none of the classic protocol."""
-_NO_ANSWER: Final = (kafka_errors.KafkaError, TimeoutError, OSError)
 
 log = structlog.get_logger(__name__)
 
 
-async def topic_id(consumer: AIOKafkaConsumer, topic: str) -> str:
-    """Return the topic's id; empty where the brokers tell none. Raises KafkaError."""
+async def read_topic_id(consumer: AIOKafkaConsumer, topic: str) -> str:
+    """Return the topic's id; empty where the brokers know no ids. Raises KafkaError."""
     found = (await describe_topics(aiokafka_internals.client_of(consumer), [topic]))[topic]
     if found.error is not kafka_errors.NoError:
         raise found.error
@@ -30,11 +30,10 @@ async def topic_id(consumer: AIOKafkaConsumer, topic: str) -> str:
 
 
 class GroupWatch:
-    """Looks at once and then every few seconds, and says what has changed.
+    """Asks the brokers at once and then every few seconds, and reports what has changed.
 
-    `on_remade` is called when the topic is not the one any more whose id `expect` was told: the offsets that this
-    member knows name other commands now. `on_protocol` is called with whether the group is of the classic protocol:
-    where a consumer of the new one (KIP-848) has joined, the brokers assign the partition by rules of their own.
+    `on_topic_replaced` is called when the topic has another id than the one given to `expect_topic`: the offsets that
+    this member knows name other commands now. `on_protocol_change` is called when `is_classic` has changed.
     """
 
     def __init__(
@@ -42,41 +41,52 @@ class GroupWatch:
         consumer: AIOKafkaConsumer,
         topic: str,
         *,
-        on_remade: Callable[[], None],
-        on_protocol: Callable[[bool], None],
+        on_topic_replaced: Callable[[], None],
+        on_protocol_change: Callable[[], None],
     ) -> None:
         self._consumer = consumer
         self._topic = topic
-        self._on_remade = on_remade
-        self._on_protocol = on_protocol
-        self._expected = ""
-        self._task = asyncio.create_task(self._watch(), name=f"watch {topic}")
+        self._on_topic_replaced = on_topic_replaced
+        self._on_protocol_change = on_protocol_change
+        self._expected_id = ""
+        self.is_classic = True
+        """Whether the group is of the classic protocol.
 
-    def expect(self, topic_id: str) -> None:
-        """Learn which topic it is whose offsets this member knows."""
-        self._expected = topic_id
+        It is not while a consumer of the new one (KIP-848) is in it: then the brokers assign the partition, by rules
+        of their own.
+        """
+        self._task = asyncio.create_task(self._run(), name=f"watch {topic}")
 
-    async def is_remade(self) -> bool:
-        """Ask whether the topic is another one by now; False where nobody can tell."""
-        if not self._expected:
+    def expect_topic(self, topic_id: str) -> None:
+        """Note the id of the topic whose offsets this member knows."""
+        self._expected_id = topic_id
+
+    async def is_topic_replaced(self) -> bool:
+        """Ask whether the topic has another id by now; False where no broker answers."""
+        if not self._expected_id:
             return False
         try:
             async with asyncio.timeout(_ASK_TIMEOUT_S):
-                found = await topic_id(self._consumer, self._topic)
-        except _NO_ANSWER:
+                found = await read_topic_id(self._consumer, self._topic)
+        except NO_ANSWER:
             return False
-        return bool(found) and found != self._expected
+        return bool(found) and found != self._expected_id
 
-    async def _watch(self) -> None:
+    async def _run(self) -> None:
         while True:
-            with contextlib.suppress(*_NO_ANSWER):
+            with contextlib.suppress(*NO_ANSWER):
                 async with asyncio.timeout(_ASK_TIMEOUT_S):
-                    self._on_protocol(await aiokafka_internals.group_state(self._consumer) != _NOT_CLASSIC)
+                    self._note_protocol(await aiokafka_internals.read_group_state(self._consumer))
             await asyncio.sleep(_PERIOD_S)
-            if await self.is_remade():
-                self._on_remade()
+            if await self.is_topic_replaced():
+                self._on_topic_replaced()
+
+    def _note_protocol(self, read_group_state: str) -> None:
+        was_classic, self.is_classic = self.is_classic, read_group_state != _NOT_CLASSIC
+        if self.is_classic != was_classic:
+            self._on_protocol_change()
 
     async def end(self) -> None:
-        """Look no more."""
+        """Ask no more."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Who owns accounts at this moment, as their groups tell; asked without joining any."""
+"""Finding who owns accounts at this moment: the members of their groups, read without joining any."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -10,9 +10,9 @@ from bridge.config import Kafka
 from bridge.contract.topics import group_name
 from bridge.errors import KafkaTrouble
 from bridge.kafka import aiokafka_internals
+from bridge.kafka.cluster import NO_ANSWER
 from bridge.kafka.preflight import reach_cluster
 
-_CLOSE_TIMEOUT_S: Final = 2.0
 _NO_GROUP: Final = (
     kafka_errors.GroupCoordinatorNotAvailableError,
     kafka_errors.NotCoordinatorForGroupError,
@@ -25,16 +25,18 @@ async def find_owners(kafka: Kafka, accounts: Iterable[str]) -> dict[str, str]:
     """Return the accounts whose group has members, with where these run. Raises ClusterUnreachable, KafkaTrouble."""
     admin = await reach_cluster(kafka)
     try:
-        members = {account: await _members_of(admin, group_name(kafka.topic_prefix, account)) for account in accounts}
-    except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
+        members = {
+            account: await _read_member_hosts(admin, group_name(kafka.topic_prefix, account)) for account in accounts
+        }
+    except NO_ANSWER as error:
         raise KafkaTrouble(f"the members of the accounts' groups could not be read: {error!r}") from error
     finally:
-        await aiokafka_internals.within(admin.close(), _CLOSE_TIMEOUT_S)
+        await aiokafka_internals.close_admin(admin)
     return {account: ", ".join(sorted(hosts)) for account, hosts in members.items() if hosts}
 
 
-async def _members_of(admin: AIOKafkaAdminClient, group: str) -> set[str]:
-    """Return the hosts of a group's members; none where there is no such group yet."""
+async def _read_member_hosts(admin: AIOKafkaAdminClient, group: str) -> set[str]:
+    """Return the hosts of a group's members; an empty set where there is no such group yet."""
     try:
         (response,) = await admin.describe_consumer_groups([group])
     except _NO_GROUP:

@@ -1,4 +1,4 @@
-"""Preflight: are the account's topics such that the promise can be kept? Every problem is told at once."""
+"""Preflight: checking, before the start, that the promise can be kept on the topics, brokers and groups."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -13,23 +13,22 @@ from bridge.config import Kafka, Timing
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.errors import ClusterUnreachable, KafkaTrouble
 from bridge.kafka import aiokafka_internals
-from bridge.kafka.cluster import client_options, likely_cause
+from bridge.kafka.cluster import NO_ANSWER, client_options, find_likely_cause
 from bridge.kafka.credentials import credential_gate
 from bridge.kafka.grants import (
     Operation,
     describe_missing,
     describe_refused_group,
     find_missing_on_group,
-    missing_on_topic,
+    find_missing_on_topic,
 )
 from bridge.kafka.topic_making import create_topics, describe_when_led, read_configs
 from bridge.kafka.topic_metadata import TopicMetadata, describe_topics
-from bridge.kafka.topic_rules import Topic, problems_of
+from bridge.kafka.topic_rules import Topic, find_problems
 
 _REACH_S: Final = 10.0
 _REQUEST_TIMEOUT_MS: Final = 5000
 _RETRY_S: Final = 0.25
-_CLOSE_TIMEOUT_S: Final = 2.0
 _METADATA_BYTES: Final = 4096
 
 _NO_ERROR: Final = 0
@@ -37,7 +36,7 @@ _MISSING: Final = kafka_errors.UnknownTopicOrPartitionError
 
 
 class BrokerFacts(Struct, frozen=True):
-    """What an operator wants to know of the cluster; None where this principal may not ask."""
+    """Settings of the brokers that matter to an operator; None where this principal may not read them."""
 
     brokers: int
     commit_linger_ms: str | None
@@ -48,7 +47,7 @@ class BrokerFacts(Struct, frozen=True):
 
 
 async def check_topics(kafka: Kafka, timing: Timing, accounts: Iterable[str]) -> list[str]:
-    """Create what is missing if `kafka.create_topics` says so, and return every problem, each with what to do.
+    """Create missing topics where `kafka.create_topics` is set. Return every problem, each with what to do.
 
     Raises ClusterUnreachable when no broker answers within 10 s.
     """
@@ -56,22 +55,24 @@ async def check_topics(kafka: Kafka, timing: Timing, accounts: Iterable[str]) ->
     names = {topic_name(kafka.topic_prefix, one, stream): stream for one in accounts for stream in Stream}
     admin = await reach_cluster(kafka)
     try:
-        topics, problems = await _have(admin, kafka, timing, names)
-        problems += await _problems_of_topics(admin, kafka, timing, topics)
-        problems += _problems_of_brokers(await _facts(admin), timing)
-        problems += await _problems_of_groups(admin, kafka, accounts)
-    except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
-        raise ClusterUnreachable(f"the cluster stopped answering ({error!r}): {await likely_cause(kafka)}") from error
+        topics, problems = await _find_or_create_topics(admin, kafka, timing, names)
+        problems += await _find_topic_problems(admin, kafka, timing, topics)
+        problems += _find_broker_problems(await _read_broker_facts(admin), timing)
+        problems += await _find_group_problems(admin, kafka, accounts)
+    except NO_ANSWER as error:
+        raise ClusterUnreachable(
+            f"the cluster stopped answering ({error!r}): {await find_likely_cause(kafka)}"
+        ) from error
     else:
         return problems
     finally:
-        await aiokafka_internals.within(admin.close(), _CLOSE_TIMEOUT_S)
+        await aiokafka_internals.close_admin(admin)
 
 
-async def _have(
+async def _find_or_create_topics(
     admin: AIOKafkaAdminClient, kafka: Kafka, timing: Timing, names: Mapping[str, Stream]
 ) -> tuple[list[Topic], list[str]]:
-    """Return the topics that are there, after creating those that may be, and what is wrong with the others."""
+    """Return the topics that exist, after creating those that may be created, and the problems of the others."""
     found = await describe_topics(aiokafka_internals.client_of(admin), names)
     problems: dict[str, str] = {}
     if kafka.create_topics:
@@ -81,16 +82,16 @@ async def _have(
     topics = []
     for topic, stream in names.items():
         one = found[topic]
-        lacking = missing_on_topic(one, stream)
-        trouble = describe_missing(kafka, topic, stream, lacking) if lacking else _trouble_with(kafka, one)
-        if trouble is not None:
-            problems.setdefault(topic, trouble)
+        lacking = find_missing_on_topic(one, stream)
+        problem = describe_missing(kafka, topic, stream, lacking) if lacking else _describe_problem(kafka, one)
+        if problem is not None:
+            problems.setdefault(topic, problem)
         if one.error is kafka_errors.NoError and Operation.DESCRIBE_CONFIGS not in lacking:
             topics.append(Topic(topic, stream, one.replicas))
     return topics, list(problems.values())
 
 
-async def _problems_of_topics(
+async def _find_topic_problems(
     admin: AIOKafkaAdminClient, kafka: Kafka, timing: Timing, topics: list[Topic]
 ) -> list[str]:
     configs, refused = await read_configs(admin, [topic.name for topic in topics])
@@ -101,19 +102,19 @@ async def _problems_of_topics(
     ]
     for topic in topics:
         if topic.name in configs:
-            problems += problems_of(topic, configs[topic.name].values, kafka, timing)
+            problems += find_problems(topic, configs[topic.name].values, kafka, timing)
     return problems
 
 
 async def broker_facts(kafka: Kafka) -> BrokerFacts:
-    """Ask the cluster for what `check` shows. Raises ClusterUnreachable, KafkaTrouble."""
+    """Return what the command `check` shows of the cluster. Raises ClusterUnreachable, KafkaTrouble."""
     admin = await reach_cluster(kafka)
     try:
-        return await _facts(admin)
-    except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
+        return await _read_broker_facts(admin)
+    except NO_ANSWER as error:
         raise KafkaTrouble(f"the brokers' settings could not be read: {error!r}") from error
     finally:
-        await aiokafka_internals.within(admin.close(), _CLOSE_TIMEOUT_S)
+        await aiokafka_internals.close_admin(admin)
 
 
 async def reach_cluster(kafka: Kafka) -> AIOKafkaAdminClient:
@@ -126,18 +127,18 @@ async def reach_cluster(kafka: Kafka) -> AIOKafkaAdminClient:
         try:
             async with asyncio.timeout_at(until):
                 await admin.start()
-        except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
-            await aiokafka_internals.within(admin.close(), _CLOSE_TIMEOUT_S)
+        except NO_ANSWER as error:
+            await aiokafka_internals.close_admin(admin)
             if loop.time() + _RETRY_S >= until or credential_gate.describe_refusal() is not None:
                 raise ClusterUnreachable(
-                    f"no broker of {kafka.bootstrap_servers} gives access: {await likely_cause(kafka)}"
+                    f"no broker of {kafka.bootstrap_servers} gives access: {await find_likely_cause(kafka)}"
                 ) from error
             await asyncio.sleep(_RETRY_S)
         else:
             return admin
 
 
-def _trouble_with(kafka: Kafka, found: TopicMetadata) -> str | None:
+def _describe_problem(kafka: Kafka, found: TopicMetadata) -> str | None:
     if found.error is _MISSING:
         return f"{found.name}: does not exist; create it" + (
             "" if kafka.create_topics else ", or set kafka.create_topics"
@@ -147,7 +148,7 @@ def _trouble_with(kafka: Kafka, found: TopicMetadata) -> str | None:
     return None
 
 
-async def _facts(admin: AIOKafkaAdminClient) -> BrokerFacts:
+async def _read_broker_facts(admin: AIOKafkaAdminClient) -> BrokerFacts:
     brokers = [one["node_id"] for one in (await admin.describe_cluster())["brokers"]]
     settings: dict[str, str | None] = {}
     resource = ConfigResource(ConfigResourceType.BROKER, str(min(brokers)))
@@ -169,7 +170,7 @@ async def _facts(admin: AIOKafkaAdminClient) -> BrokerFacts:
     )
 
 
-def _problems_of_brokers(facts: BrokerFacts, timing: Timing) -> list[str]:
+def _find_broker_problems(facts: BrokerFacts, timing: Timing) -> list[str]:
     problems = []
     session_ms = int(timing.session_timeout_s * 1000)
     least, most = facts.session_timeout_ms_min, facts.session_timeout_ms_max
@@ -186,16 +187,16 @@ def _problems_of_brokers(facts: BrokerFacts, timing: Timing) -> list[str]:
     return problems
 
 
-async def _problems_of_groups(admin: AIOKafkaAdminClient, kafka: Kafka, accounts: Iterable[str]) -> list[str]:
+async def _find_group_problems(admin: AIOKafkaAdminClient, kafka: Kafka, accounts: Iterable[str]) -> list[str]:
     problems = []
     for account in accounts:
         group = group_name(kafka.topic_prefix, account)
         try:
             coordinator = await admin.find_coordinator(group)
-            trouble = await find_missing_on_group(aiokafka_internals.client_of(admin), coordinator, kafka, group)
+            problem = await find_missing_on_group(aiokafka_internals.client_of(admin), coordinator, kafka, group)
         except kafka_errors.GroupAuthorizationFailedError:
-            trouble = describe_refused_group(kafka, group)
+            problem = describe_refused_group(kafka, group)
         except (kafka_errors.GroupCoordinatorNotAvailableError, kafka_errors.NotCoordinatorForGroupError):
             continue  # a new cluster makes the topic of the offsets at the first question
-        problems += [trouble] if trouble is not None else []
+        problems += [problem] if problem is not None else []
     return problems

@@ -1,4 +1,4 @@
-"""One idempotent producer: how it is made, until a broker answers, and what keeps a topic from it."""
+"""Making one idempotent producer: tries until a broker answers, and reports what is wrong."""
 
 import asyncio
 import time
@@ -6,63 +6,64 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka import errors as kafka_errors
 
 from bridge.config import Kafka
 from bridge.errors import ConfigError
 from bridge.kafka import aiokafka_internals
-from bridge.kafka.cluster import client_options, likely_cause
+from bridge.kafka.cluster import NO_ANSWER, client_options, find_likely_cause
 from bridge.kafka.rebootstrap import follow_bootstrap_servers
+from bridge.kafka.retry_wait import RetryWait
 from bridge.producer_identity import ProducerIdentity, take_identity
 
 MAX_RECORD_BYTES: Final = 1_000_000
 """The largest record, key and headers included; below the broker's default `message.max.bytes`."""
 
 MAX_BATCH_BYTES: Final = 524_288
-"""What one open batch of a topic holds; a producer that is given more must wait."""
+"""What one open batch of a topic holds; `send` waits for room in it."""
 
 _REQUEST_TIMEOUT_MS: Final = 5000
 _CONNECT_TIMEOUT_S: Final = 10.0
-_RETRY_FIRST_S: Final = 0.1
-_RETRY_LAST_S: Final = 2.0
+RETRY_FIRST_S: Final = 0.1
+RETRY_LAST_S: Final = 2.0
 _REPEAT_S: Final = 30.0
 
 
 class ThrottledReport:
-    """Passes on what is wrong, in words; the same words at most every 30 s."""
+    """Reports what is wrong to a callback; the same text at most every 30 s."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-        self._told_at: dict[str, float] = {}
+    def __init__(self, on_trouble: Callable[[str], None]) -> None:
+        self._on_trouble = on_trouble
+        self._reported_monotonic_s: dict[str, float] = {}
 
-    def is_news(self, key: str) -> bool:
-        """Tell whether these words would be passed on, and count them as passed on if so."""
-        now = time.monotonic()
-        self._told_at = {one: at for one, at in self._told_at.items() if now - at < _REPEAT_S}
-        return self._told_at.setdefault(key, now) == now
+    def report(self, text: str) -> None:
+        """Report a text unless it was just reported."""
+        if self._is_due(text):
+            self._on_trouble(text)
 
-    def tell(self, text: str) -> None:
-        """Pass the words on unless they just were."""
-        if self.is_news(text):
-            self._tell(text)
+    async def report_unreachable(self, kafka: Kafka, error: BaseException) -> None:
+        """Report that no broker answers, with the likely cause."""
+        if self._is_due(describe_error(error)):
+            self._on_trouble(f"no producer yet ({describe_error(error)}): {await find_likely_cause(kafka)}")
 
-    async def tell_unreachable(self, kafka: Kafka, error: BaseException) -> None:
-        """Pass on that no broker answers, with the likely cause."""
-        if self.is_news(words(error)):
-            self._tell(f"no producer yet ({words(error)}): {await likely_cause(kafka)}")
+    def _is_due(self, key: str) -> bool:
+        """Return whether a text is to be reported, and count it as reported if so."""
+        now_s = time.monotonic()
+        recent = {one: at_s for one, at_s in self._reported_monotonic_s.items() if now_s - at_s < _REPEAT_S}
+        self._reported_monotonic_s = recent
+        return recent.setdefault(key, now_s) == now_s
 
 
 async def connect(
-    kafka: Kafka, topics: Collection[str], trouble: ThrottledReport, identity: ProducerIdentity | None = None
+    kafka: Kafka, topics: Collection[str], report: ThrottledReport, identity: ProducerIdentity | None = None
 ) -> AIOKafkaProducer:
     """Return a producer that knows the topics, of the identity given or a new one; tries until a broker answers."""
-    retry_s = _RETRY_FIRST_S
+    retry_wait = RetryWait(RETRY_FIRST_S, RETRY_LAST_S)
     while True:
         try:
             options = client_options(kafka)
-        except ConfigError as error:  # a file of the settings was good at the start and will be again
-            trouble.tell("; ".join(error.problems))
-            await asyncio.sleep(_RETRY_LAST_S)
+        except ConfigError as error:  # a file of the settings that was good at the start, and may be replaced right now
+            report.report("; ".join(error.problems))
+            await asyncio.sleep(RETRY_LAST_S)
             continue
         producer = AIOKafkaProducer(
             **options,
@@ -82,11 +83,10 @@ async def connect(
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 await producer.start()
                 await aiokafka_internals.learn_topics(producer, topics)
-        except (kafka_errors.KafkaError, OSError, TimeoutError) as error:
+        except NO_ANSWER as error:
             await aiokafka_internals.abandon_producer(producer)
-            await trouble.tell_unreachable(kafka, error)
-            await asyncio.sleep(retry_s)
-            retry_s = min(retry_s * 2, _RETRY_LAST_S)
+            await report.report_unreachable(kafka, error)
+            await asyncio.sleep(retry_wait.next_s())
         except BaseException:
             await aiokafka_internals.abandon_producer(producer)
             raise
@@ -94,8 +94,8 @@ async def connect(
             return producer
 
 
-def unknown_because(producer: AIOKafkaProducer, topic: str) -> str | None:
-    """Say why nothing can be sent to the topic now; None when `send` would not wait for its metadata."""
+def describe_unknown_topic(producer: AIOKafkaProducer, topic: str) -> str | None:
+    """Return why nothing can be sent to the topic now; None when `send` would not wait for its metadata."""
     partitions = aiokafka_internals.known_partitions(producer, topic)
     if partitions is not None and len(partitions) == 1:
         return None
@@ -106,6 +106,6 @@ def unknown_because(producer: AIOKafkaProducer, topic: str) -> str | None:
     return f"{topic} has {len(partitions)} partitions; it needs exactly one"
 
 
-def words(error: BaseException) -> str:
-    """Write an error for a person."""
+def describe_error(error: BaseException) -> str:
+    """Return an error in words for a person."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

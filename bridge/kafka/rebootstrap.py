@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final
 
 import structlog
-from aiokafka import errors as kafka_errors
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.conn import collect_hosts
@@ -21,8 +20,9 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from bridge.config import Kafka
 from bridge.errors import ConfigError
-from bridge.kafka.cluster import client_options
+from bridge.kafka.cluster import NO_ANSWER, client_options
 from bridge.kafka.connections import create_connection
+from bridge.kafka.retry_wait import RetryWait
 
 _KNOWN_BROKERS_S: Final = 3.0
 """How long the known brokers may take together: packets to an address that has gone are often not even refused."""
@@ -30,7 +30,7 @@ _BOOTSTRAP_SERVER_S: Final = 3.0
 
 _RETRY_FIRST_S: Final = 0.5
 _RETRY_LAST_S: Final = 8.0
-"""So long the bootstrap servers are left alone after they have not helped: twice as long each time."""
+"""How long the bootstrap servers are not asked after they were of no help: twice as long each time."""
 
 _AskKnownBrokers = Callable[[ClusterMetadata, Collection[str]], Awaitable[bool]]
 
@@ -43,7 +43,7 @@ def follow_bootstrap_servers(client: AIOKafkaClient, kafka: Kafka) -> None:
 
 
 class _MetadataUpdate:
-    """Takes the place of the client's own way to learn the metadata.
+    """Replaces the client's own request for metadata.
 
     It must not raise: the client would never ask again.
     """
@@ -51,17 +51,17 @@ class _MetadataUpdate:
     def __init__(self, ask_known_brokers: _AskKnownBrokers, kafka: Kafka) -> None:
         self._ask_known_brokers = ask_known_brokers
         self._kafka = kafka
-        self._retry_s = _RETRY_FIRST_S
-        self._not_before_s = 0.0
+        self._retry_wait = RetryWait(_RETRY_FIRST_S, _RETRY_LAST_S)
+        self._retry_at_monotonic_s = 0.0
 
     async def __call__(self, cluster: ClusterMetadata, topics: Collection[str]) -> bool:
-        """Learn the metadata of the topics, of all without any; return whether somebody told it."""
+        """Learn the metadata of the topics, of all without any; return whether a broker answered."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_KNOWN_BROKERS_S):
                 if await self._ask_known_brokers(cluster, topics):
-                    self._retry_s = _RETRY_FIRST_S
+                    self._retry_wait.reset()
                     return True
-        if time.monotonic() < self._not_before_s:
+        if time.monotonic() < self._retry_at_monotonic_s:
             return False
         try:
             request = MetadataRequest(list(topics) if topics else None, allow_auto_topic_creation=False)
@@ -69,8 +69,7 @@ class _MetadataUpdate:
                 return True
         except ConfigError as error:  # certificates that are being replaced; they are read anew the next time
             log.warning("kafka.bootstrap_failed", detail=str(error))
-        self._not_before_s = time.monotonic() + self._retry_s
-        self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
+        self._retry_at_monotonic_s = time.monotonic() + self._retry_wait.next_s()
         return False
 
     async def _ask_bootstrap_servers(self, cluster: ClusterMetadata, request: MetadataRequest) -> bool:
@@ -78,8 +77,8 @@ class _MetadataUpdate:
         for host, port, _ in collect_hosts(options.pop("bootstrap_servers")):
             try:
                 async with asyncio.timeout(_BOOTSTRAP_SERVER_S):
-                    metadata = await _metadata_of(host, port, request, options)
-            except (OSError, TimeoutError, kafka_errors.KafkaError):
+                    metadata = await _read_metadata(host, port, request, options)
+            except NO_ANSWER:
                 continue
             if metadata.brokers:
                 cluster.update_metadata(metadata)
@@ -88,7 +87,7 @@ class _MetadataUpdate:
         return False
 
 
-async def _metadata_of(host: str, port: int, request: MetadataRequest, options: dict[str, Any]) -> Any:  # noqa: ANN401
+async def _read_metadata(host: str, port: int, request: MetadataRequest, options: dict[str, Any]) -> Any:  # noqa: ANN401
     timeout_ms = int(_BOOTSTRAP_SERVER_S * 1000)
     connection = await create_connection(host, port, request_timeout_ms=timeout_ms, **options)
     try:

@@ -1,4 +1,4 @@
-"""Making topics as they must be: those that are missing, and those that a broker or a person has made otherwise."""
+"""Creating missing topics, and changing the settings of topics that were created with others."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
@@ -23,8 +23,8 @@ _APPEAR_S: Final = 5.0
 _NO_ERROR: Final = 0
 _EXISTS: Final = kafka_errors.TopicAlreadyExistsError.errno
 _REFUSED: Final = (kafka_errors.TopicAuthorizationFailedError.errno, kafka_errors.ClusterAuthorizationFailedError.errno)
-_OF_THE_TOPIC: Final = 1
-"""The source of a setting that somebody gave to the topic itself: DYNAMIC_TOPIC_CONFIG."""
+_SET_ON_TOPIC: Final = 1
+"""The source of a setting that was set on the topic itself: DYNAMIC_TOPIC_CONFIG."""
 _SET: Final = 0
 
 
@@ -66,8 +66,8 @@ async def describe_when_led(
         await asyncio.sleep(_RETRY_S)
 
 
-class Configs(Struct, frozen=True):
-    """The settings of a topic: those that hold, and the names of those that were given to the topic itself."""
+class TopicConfigs(Struct, frozen=True):
+    """The settings of a topic: the values in force, and the names of those that were set on the topic itself."""
 
     values: dict[str, str]
     own: frozenset[str]
@@ -75,22 +75,22 @@ class Configs(Struct, frozen=True):
 
 async def read_configs(
     admin: AIOKafkaAdminClient, topics: Iterable[str]
-) -> tuple[dict[str, Configs], dict[str, tuple[int, str]]]:
+) -> tuple[dict[str, TopicConfigs], dict[str, tuple[int, str]]]:
     """Return the settings of topics, and code and text of each refusal. Raises KafkaError."""
-    found: dict[str, Configs] = {}
+    found: dict[str, TopicConfigs] = {}
     refused: dict[str, tuple[int, str]] = {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
     for response in await admin.describe_configs(resources) if resources else ():
         for code, text, _, topic, entries in response.resources:
             if code == _NO_ERROR:
-                own = frozenset(entry[0] for entry in entries if entry[3] == _OF_THE_TOPIC)
-                found[topic] = Configs({entry[0]: entry[1] for entry in entries}, own)
+                own = frozenset(entry[0] for entry in entries if entry[3] == _SET_ON_TOPIC)
+                found[topic] = TopicConfigs({entry[0]: entry[1] for entry in entries}, own)
             else:
                 refused[topic] = code, text or ""
     return found, refused
 
 
-class _AlterResponse(Response):  # type: ignore[misc] # aiokafka publishes no types
+class _AlterConfigsResponse(Response):  # type: ignore[misc] # aiokafka publishes no types
     API_KEY = 44
     API_VERSION = 0
     SCHEMA = Schema(
@@ -107,10 +107,10 @@ class _AlterResponse(Response):  # type: ignore[misc] # aiokafka publishes no ty
     )
 
 
-class _AlterStruct(RequestStruct):  # type: ignore[misc] # as above
+class _AlterConfigsStruct(RequestStruct):  # type: ignore[misc] # as above
     API_KEY = 44
     API_VERSION = 0
-    RESPONSE_TYPE = _AlterResponse
+    RESPONSE_TYPE = _AlterConfigsResponse
     SCHEMA = Schema(
         (
             "resources",
@@ -127,16 +127,16 @@ class _AlterStruct(RequestStruct):  # type: ignore[misc] # as above
     )
 
 
-class _AlterRequest(Request[_AlterStruct]):  # type: ignore[misc] # as above
+class _AlterConfigsRequest(Request[_AlterConfigsStruct]):  # type: ignore[misc] # as above
     """Changes the settings that it names and no others (KIP-339); aiokafka's own puts all others back to defaults."""
 
-    API_KEY: ClassVar[int] = _AlterStruct.API_KEY
+    API_KEY: ClassVar[int] = _AlterConfigsStruct.API_KEY
 
     def __init__(self, topic: str, configs: Mapping[str, str]) -> None:
         entries = [(name, _SET, value) for name, value in configs.items()]
         self._resources = [(int(ConfigResourceType.TOPIC), topic, entries)]
 
-    def build(self, request_struct_class: type[_AlterStruct]) -> Any:  # noqa: ANN401 - what aiokafka sends
+    def build(self, request_struct_class: type[_AlterConfigsStruct]) -> Any:  # noqa: ANN401 - what aiokafka sends
         return request_struct_class(self._resources, False)  # noqa: FBT003 - aiokafka's signature
 
 
@@ -144,7 +144,7 @@ async def alter_configs(admin: AIOKafkaAdminClient, topic: str, configs: Mapping
     """Set some settings of a topic; return why they could not be set, None when they were. Raises KafkaError."""
     try:
         response = await aiokafka_internals.ask_any_broker(
-            aiokafka_internals.client_of(admin), _AlterRequest(topic, configs)
+            aiokafka_internals.client_of(admin), _AlterConfigsRequest(topic, configs)
         )
     except (NotImplementedError, kafka_errors.IncompatibleBrokerVersion) as error:
         return str(error)

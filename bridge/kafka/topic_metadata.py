@@ -1,7 +1,7 @@
-"""What a broker tells of topics that aiokafka does not ask for: their ids, and what this principal may do with them.
+"""Metadata of topics that aiokafka does not ask for: their ids, and what this principal may do with them.
 
 A topic gets another id when it is deleted and made again under its name (KIP-516). aiokafka 0.14 asks for metadata in
-versions that tell neither, so the request is written here: Metadata of version 12, known to brokers from Kafka 3.1 on.
+versions without either, so the request is written here: Metadata of version 12, known to brokers from Kafka 3.1 on.
 """
 
 import base64
@@ -20,7 +20,7 @@ from msgspec import Struct
 from bridge.kafka import aiokafka_internals
 
 OPERATIONS_UNKNOWN: Final = -(2**31)
-"""What stands for the operations where the broker has not told them."""
+"""The field of operations where the broker has not filled it."""
 
 _API_KEY: Final = 3
 _VERSION: Final = 12
@@ -28,20 +28,20 @@ _NO_ID: Final = bytes(16)
 
 
 class _Uuid(AbstractType):  # type: ignore[misc] # aiokafka publishes no types
-    """16 bytes."""
+    """A UUID: 16 bytes."""
 
     @classmethod
     def decode(cls, data: BytesIO) -> bytes:
-        """Read one."""
+        """Return the next 16 bytes."""
         return data.read(16)
 
     @classmethod
     def encode(cls, value: bytes) -> bytes:
-        """Write one."""
+        """Return the bytes as they are."""
         return value
 
 
-class _Response(Response):  # type: ignore[misc] # as above
+class _MetadataResponse(Response):  # type: ignore[misc] # as above
     API_KEY = _API_KEY
     API_VERSION = _VERSION
     SCHEMA = Schema(
@@ -86,11 +86,11 @@ class _Response(Response):  # type: ignore[misc] # as above
     )
 
 
-class _RequestStruct(RequestStruct):  # type: ignore[misc] # as above
+class _MetadataStruct(RequestStruct):  # type: ignore[misc] # as above
     API_KEY = _API_KEY
     API_VERSION = _VERSION
     FLEXIBLE_VERSION = True
-    RESPONSE_TYPE = _Response
+    RESPONSE_TYPE = _MetadataResponse
     SCHEMA = Schema(
         ("topics", CompactArray(("topic_id", _Uuid), ("name", CompactString("utf-8")), ("tags", TaggedFields))),
         ("allow_auto_topic_creation", Boolean),
@@ -99,7 +99,7 @@ class _RequestStruct(RequestStruct):  # type: ignore[misc] # as above
     )
 
 
-class TopicMetadataRequest(Request[_RequestStruct]):  # type: ignore[misc] # as above
+class TopicMetadataRequest(Request[_MetadataStruct]):  # type: ignore[misc] # as above
     """Asks for the metadata of topics, and creates none."""
 
     API_KEY: ClassVar[int] = _API_KEY
@@ -107,7 +107,7 @@ class TopicMetadataRequest(Request[_RequestStruct]):  # type: ignore[misc] # as 
     def __init__(self, topics: Iterable[str]) -> None:
         self._topics: list[tuple[bytes, str, dict[int, bytes]]] = [(_NO_ID, topic, {}) for topic in topics]
 
-    def build(self, request_struct_class: type[_RequestStruct]) -> Any:  # noqa: ANN401 - what aiokafka sends
+    def build(self, request_struct_class: type[_MetadataStruct]) -> Any:  # noqa: ANN401 - what aiokafka sends
         """Build what is sent."""
         return request_struct_class(self._topics, False, True, {})  # noqa: FBT003 - aiokafka's signature
 
@@ -115,8 +115,8 @@ class TopicMetadataRequest(Request[_RequestStruct]):  # type: ignore[misc] # as 
 class TopicMetadata(Struct, frozen=True):
     """One topic as a broker describes it.
 
-    `id` is empty where the broker tells none. `replicas` are the numbers of replicas of each partition. `operations` is
-    Kafka's bit field of what this principal may do; INT_MIN where the broker does not say.
+    `id` is empty where the broker knows no ids. `replicas` are the numbers of replicas of each partition. `operations`
+    is Kafka's bit field of what this principal may do; OPERATIONS_UNKNOWN where the broker has not filled it.
     """
 
     name: str
@@ -134,15 +134,15 @@ class TopicMetadata(Struct, frozen=True):
 
 
 async def describe_topics(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, TopicMetadata]:
-    """Ask any broker for the metadata of topics; none comes into being by the question. Raises KafkaError."""
+    """Return the metadata of topics by any broker; no topic is created by this. Raises KafkaError."""
     try:
         response = await aiokafka_internals.ask_any_broker(client, TopicMetadataRequest(topics))
     except (NotImplementedError, kafka_errors.IncompatibleBrokerVersion):
         return await _describe_by_old_brokers(client, topics)
-    return {topic[1]: _read(topic) for topic in response.topics}
+    return {topic[1]: _parse_topic(topic) for topic in response.topics}
 
 
-def _read(topic: Sequence[Any]) -> TopicMetadata:
+def _parse_topic(topic: Sequence[Any]) -> TopicMetadata:
     error_code, name, topic_id, _, partitions, operations, _ = topic
     return TopicMetadata(
         name,
@@ -155,7 +155,7 @@ def _read(topic: Sequence[Any]) -> TopicMetadata:
 
 
 async def _describe_by_old_brokers(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, TopicMetadata]:
-    """Ask without ids and operations."""
+    """Return the metadata without ids and operations."""
     request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
     response = await aiokafka_internals.ask_any_broker(client, request)
     return {

@@ -1,7 +1,6 @@
-"""One topic's records on their way: sequence numbers, what waits, what the producer holds, what is durable."""
+"""The queue of one topic: sequence numbers, what waits, what is in flight, what is durable."""
 
 from collections import deque
-from collections.abc import Callable
 from typing import Final
 
 from bridge.contract.headers import EVENT_TYPES, build_event_headers, count_memory_bytes
@@ -10,7 +9,7 @@ from bridge.core.records import OutgoingRecord
 _HOLD_FIRST_S: Final = 1.0
 _HOLD_LAST_S: Final = 60.0
 _SIZE_TRIES: Final = 3
-"""They take 7 s, in which topics are looked at."""
+"""They take 7 s, in which the topic watch looks at the topics."""
 _RECORD_OVERHEAD_BYTES: Final = 512
 """What a queued record takes in memory beside its key, value and headers of its own, roughly."""
 
@@ -67,46 +66,46 @@ class TopicQueue:
         self.refusals = 0
         """How often the broker has refused the topic since it last took a record."""
         self.takes_less = False
-        """Whether the topic has a limit below what it must take, and nobody has said that it will be mended."""
+        """Whether the topic has a limit below what it must take, and the topic watch has not found that."""
         self.unwritable = ""
-        """Why nothing can be written to the topic, as somebody knows who watches it; empty where nothing is known."""
+        """Why nothing can be written to the topic, as the topic watch has found; empty where it has found nothing."""
         self.unwritable_since_monotonic_s = 0.0
         self.trouble = ""
-        """What went wrong last, since a record became durable."""
+        """What went wrong last; empty once a record has become durable."""
         self.failed = False
         self._sequence = 0
-        self._oldest_received: deque[float] = deque()
+        self._oldest_received_boot_s: deque[float] = deque()
 
     def begin_epoch(self) -> None:
         """Let the next record be the first of its epoch."""
         self._sequence = 0
 
     def add(self, record: OutgoingRecord, *, epoch: int, now_monotonic_s: float) -> None:
-        """Give the record its number and queue it."""
+        """Give the record the next sequence number and queue it."""
         self._sequence += 1
-        numbered = SequencedRecord(record, epoch=epoch, sequence=self._sequence, queued_monotonic_s=now_monotonic_s)
-        self.waiting.append(numbered)
+        sequenced = SequencedRecord(record, epoch=epoch, sequence=self._sequence, queued_monotonic_s=now_monotonic_s)
+        self.waiting.append(sequenced)
         self.queued_count += 1
-        self.pending_bytes += numbered.size_bytes
+        self.pending_bytes += sequenced.size_bytes
         if record.received_boot_s is not None:
-            self.event_bytes += numbered.size_bytes
+            self.event_bytes += sequenced.size_bytes
             # The smallest of a moving window: what is larger and came before can never be the smallest again.
-            while self._oldest_received and self._oldest_received[-1] > record.received_boot_s:
-                self._oldest_received.pop()
-            self._oldest_received.append(record.received_boot_s)
+            while self._oldest_received_boot_s and self._oldest_received_boot_s[-1] > record.received_boot_s:
+                self._oldest_received_boot_s.pop()
+            self._oldest_received_boot_s.append(record.received_boot_s)
 
     def mark_in_flight(self, now_monotonic_s: float) -> SequencedRecord:
-        """Move the next waiting record to those that the producer holds."""
+        """Move the next waiting record to those in flight, and return it."""
         if not self.in_flight:
             self.progress_monotonic_s = now_monotonic_s
-        numbered = self.waiting.popleft()
-        self.in_flight.append(numbered)
-        self.in_flight_bytes += numbered.size_bytes
-        return numbered
+        sequenced = self.waiting.popleft()
+        self.in_flight.append(sequenced)
+        self.in_flight_bytes += sequenced.size_bytes
+        return sequenced
 
     def requeue(self) -> None:
-        """Let everything that the producer holds and that is not durable wait again, in its order."""
-        self.waiting.extendleft(numbered for numbered in reversed(self.in_flight))
+        """Let everything that is in flight wait again, in its order."""
+        self.waiting.extendleft(sequenced for sequenced in reversed(self.in_flight))
         self.in_flight.clear()
         self.in_flight_bytes = 0
         self.failed = False
@@ -117,9 +116,9 @@ class TopicQueue:
         self.refusals = min(self.refusals + 1, 10)
 
     def gives_up_oversize(self, now_monotonic_s: float) -> bool:
-        """Whether a record that the topic refuses for its size is given up.
+        """Return whether a record that the topic refuses for its size is given up.
 
-        At first the topic is held: if it was made again with a limit of its own, whoever watches it says so.
+        At first the topic is held: if it was made again with a limit of its own, the topic watch finds that.
         """
         if not self.takes_less and self.refusals < _SIZE_TRIES:
             self.hold_after_refusal(now_monotonic_s)
@@ -128,20 +127,19 @@ class TopicQueue:
         return self.takes_less
 
     def set_unwritable(self, why: str, now_monotonic_s: float) -> None:
-        """Learn why nothing can be written to the topic, or, with nothing to say, that something can again."""
+        """Note why nothing can be written to the topic; empty means that records can be written again."""
         if why and not self.unwritable:
             self.unwritable_since_monotonic_s = now_monotonic_s
         elif self.unwritable and not why:
             self.held_until_monotonic_s, self.refusals, self.trouble, self.takes_less = 0.0, 0, "", False
         self.unwritable = why
 
-    def acknowledge(
-        self, numbered: SequencedRecord, now_monotonic_s: float, on_durable: Callable[[SequencedRecord], None]
-    ) -> None:
-        """Mark one record durable; `on_durable` gets every record whose turn has come, in order."""
-        numbered.is_durable = True
+    def acknowledge(self, sequenced: SequencedRecord, now_monotonic_s: float) -> list[SequencedRecord]:
+        """Mark one record durable. Return those that are durable with all records before them, in order."""
+        sequenced.is_durable = True
         self.progress_monotonic_s = now_monotonic_s
         self.refusals, self.trouble = 0, ""
+        durable = []
         while self.in_flight and self.in_flight[0].is_durable:
             first = self.in_flight.popleft()
             self.in_flight_bytes -= first.size_bytes
@@ -150,9 +148,10 @@ class TopicQueue:
             received_boot_s = first.record.received_boot_s
             if received_boot_s is not None:
                 self.event_bytes -= first.size_bytes
-                if self._oldest_received[0] == received_boot_s:
-                    self._oldest_received.popleft()
-            on_durable(first)
+                if self._oldest_received_boot_s[0] == received_boot_s:
+                    self._oldest_received_boot_s.popleft()
+            durable.append(first)
+        return durable
 
     @property
     def oldest(self) -> SequencedRecord | None:
@@ -164,4 +163,4 @@ class TopicQueue:
     @property
     def oldest_received_boot_s(self) -> float | None:
         """The smallest `received_boot_s` of the records that are not durable."""
-        return self._oldest_received[0] if self._oldest_received else None
+        return self._oldest_received_boot_s[0] if self._oldest_received_boot_s else None

@@ -1,4 +1,4 @@
-"""What a topic must be like: one function that wants it, one that finds what differs."""
+"""What a topic must be like: the settings that it is created with, and the problems of one that exists."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
@@ -17,11 +17,11 @@ _RECORD_BYTES: Final = MAX_RECORD_BYTES + 512
 """What a topic must take: the largest record, and what a batch adds to it."""
 _RETENTION_BYTES: Final = 1 << 30
 _UNLIMITED: Final = -1
-_STAMPED: Final = {
+_BROKER_STAMPED: Final = {
     Stream.COMMANDS: "expiry must not depend on a caller's clock",
     Stream.RESULTS: "the broker's clock is measured by its answers, and a new owner must not read an earlier one's",
 }
-"""Topics whose records the broker stamps, and why."""
+"""The streams whose records the broker must stamp, and why."""
 COMMANDS_COMPRESSION: Final = "uncompressed"
 """The broker then decompresses each batch itself, and stores what it has read."""
 
@@ -35,7 +35,7 @@ class Topic(Struct, frozen=True):
 
 
 class _Problem(Struct, frozen=True):
-    """What is wrong with a topic, and the setting that mends it; empty where another setting is not enough."""
+    """What is wrong with a topic, and the setting that mends it; empty where a setting is not enough."""
 
     text: str
     setting: str = ""
@@ -43,7 +43,7 @@ class _Problem(Struct, frozen=True):
 
 def wanted_configs(stream: Stream, kafka: Kafka, timing: Timing) -> dict[str, str]:
     """Return the settings with which a missing topic is created."""
-    retention_ms = str(max(_RETENTION_MS, _ms(timing.horizon_s)))
+    retention_ms = str(max(_RETENTION_MS, _to_ms(timing.horizon_s)))
     configs = {
         "cleanup.policy": CLEANUP_POLICY[stream],
         "min.insync.replicas": str(kafka.min_insync_replicas),
@@ -53,30 +53,31 @@ def wanted_configs(stream: Stream, kafka: Kafka, timing: Timing) -> dict[str, st
         configs["retention.ms"] = retention_ms
         configs["retention.bytes"] = str(_UNLIMITED)
     if "compact" in CLEANUP_POLICY[stream]:
-        configs["delete.retention.ms"] = str(max(_DAY_MS, _ms(timing.horizon_s)))
-    if stream in _STAMPED:
+        configs["delete.retention.ms"] = str(max(_DAY_MS, _to_ms(timing.horizon_s)))
+    if stream in _BROKER_STAMPED:
         configs["message.timestamp.type"] = "LogAppendTime"
     if stream is Stream.COMMANDS:
         configs["compression.type"] = COMMANDS_COMPRESSION
     return configs
 
 
-def problems_of(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: Timing) -> list[str]:
-    """Name everything about an existing topic that breaks the promise, and what to do about it."""
+def find_problems(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: Timing) -> list[str]:
+    """Return in words everything about an existing topic that breaks the promise, and what to do about it."""
     return [
-        f"{topic.name}: {problem.text}{_command(topic, problem.setting, kafka)}"
-        for problem in _find_problems(topic, configs, kafka, timing)
+        f"{topic.name}: {problem.text}{_describe_mending_command(topic, problem.setting, kafka)}"
+        for problem in _check_topic(topic, configs, kafka, timing)
     ]
 
 
-def settings_that_mend(
+def find_mending_configs(
     topic: Topic, configs: Mapping[str, str], chosen: Collection[str], kafka: Kafka, timing: Timing
 ) -> dict[str, str]:
-    """Return the settings that make a topic as it would have been created, but for those that somebody has `chosen`.
+    """Return the settings that make a topic as it would have been created, but for those that were `chosen` for it.
 
-    Of those only what breaks the promise. With too few replicas, min.insync.replicas would let nothing be written.
+    Of the chosen ones only those that break the promise. min.insync.replicas is left out where the topic has too few
+    replicas: nothing could be written.
     """
-    found = (problem.setting.partition("=") for problem in _find_problems(topic, configs, kafka, timing))
+    found = (problem.setting.partition("=") for problem in _check_topic(topic, configs, kafka, timing))
     mend = {name: value.strip("[]") for name, _, value in found if name}
     wanted = wanted_configs(topic.stream, kafka, timing)
     if min(topic.replicas, default=0) < kafka.min_insync_replicas:
@@ -85,12 +86,12 @@ def settings_that_mend(
 
 
 def takes_every_record(topic: Topic, configs: Mapping[str, str]) -> bool:
-    """Whether a record may be published to a topic as it is: it is taken, and need not be removed with the topic."""
-    return len(topic.replicas) == 1 and _bytes_max(configs) >= _RECORD_BYTES
+    """Return whether a record may be published to a topic as it is: the topic takes it and need not be deleted."""
+    return len(topic.replicas) == 1 and _read_bytes_max(configs) >= _RECORD_BYTES
 
 
 def command_that_creates(topic: str, stream: Stream, kafka: Kafka, timing: Timing) -> str:
-    """Return the command with which a person makes a missing topic."""
+    """Return the command that creates a missing topic."""
     configs = wanted_configs(stream, kafka, timing).items()
     settings = " ".join(f"--config {name}={value}" for name, value in configs)
     return (
@@ -99,13 +100,13 @@ def command_that_creates(topic: str, stream: Stream, kafka: Kafka, timing: Timin
     )
 
 
-def _find_problems(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: Timing) -> Iterator[_Problem]:
-    yield from _partitions(topic)
-    yield from _replicas(topic, configs, kafka)
-    yield from _log(topic, configs, timing)
+def _check_topic(topic: Topic, configs: Mapping[str, str], kafka: Kafka, timing: Timing) -> Iterator[_Problem]:
+    yield from _check_partitions(topic)
+    yield from _check_replicas(topic, configs, kafka)
+    yield from _check_log_settings(topic, configs, timing)
 
 
-def _command(topic: Topic, setting: str, kafka: Kafka) -> str:
+def _describe_mending_command(topic: Topic, setting: str, kafka: Kafka) -> str:
     if not setting:
         return ""
     return (
@@ -114,7 +115,7 @@ def _command(topic: Topic, setting: str, kafka: Kafka) -> str:
     )
 
 
-def _partitions(topic: Topic) -> Iterator[_Problem]:
+def _check_partitions(topic: Topic) -> Iterator[_Problem]:
     if len(topic.replicas) != 1:
         yield _Problem(
             f"partitions is {len(topic.replicas)}, wanted exactly 1: order and completeness are proved by one "
@@ -122,7 +123,7 @@ def _partitions(topic: Topic) -> Iterator[_Problem]:
         )
 
 
-def _replicas(topic: Topic, configs: Mapping[str, str], kafka: Kafka) -> Iterator[_Problem]:
+def _check_replicas(topic: Topic, configs: Mapping[str, str], kafka: Kafka) -> Iterator[_Problem]:
     replicas = min(topic.replicas, default=0)
     insync = int(configs.get("min.insync.replicas", "1"))
     wanted = kafka.min_insync_replicas
@@ -146,48 +147,52 @@ def _replicas(topic: Topic, configs: Mapping[str, str], kafka: Kafka) -> Iterato
         )
 
 
-def _log(topic: Topic, configs: Mapping[str, str], timing: Timing) -> Iterator[_Problem]:
+def _check_log_settings(topic: Topic, configs: Mapping[str, str], timing: Timing) -> Iterator[_Problem]:
     stream = topic.stream
     cleanup = configs.get("cleanup.policy", "delete")
-    if _parts(cleanup) != _parts(CLEANUP_POLICY[stream]):
+    if _split_policy(cleanup) != _split_policy(CLEANUP_POLICY[stream]):
         yield _Problem(
             f"cleanup.policy is {cleanup}, wanted {CLEANUP_POLICY[stream]}; set it",
             f"cleanup.policy=[{CLEANUP_POLICY[stream]}]",
         )
-    yield from _stamps(stream, configs)
+    yield from _check_timestamps(stream, configs)
     if stream is Stream.COMMANDS:
-        yield from _commands(configs)
-        yield from _at_least("retention.ms", configs, _COMMANDS_RETENTION_MS, "24 h: a command must outlast a night")
-    elif _bytes_max(configs) < _RECORD_BYTES:
+        yield from _check_commands_settings(configs)
+        yield from _check_at_least(
+            "retention.ms", configs, _COMMANDS_RETENTION_MS, "24 h: a command must outlast a night"
+        )
+    elif _read_bytes_max(configs) < _RECORD_BYTES:
         yield _Problem(
-            f"max.message.bytes is {_bytes_max(configs)}, wanted at least {_RECORD_BYTES}: a large record would be "
-            "refused; raise it",
+            f"max.message.bytes is {_read_bytes_max(configs)}, wanted at least {_RECORD_BYTES}: "
+            "a large record would be refused; raise it",
             f"max.message.bytes={_RECORD_BYTES}",
         )
     keeps_horizon = stream is Stream.RESULTS or stream in STATE_STREAMS
-    if keeps_horizon and "delete" in _parts(cleanup):
-        yield from _at_least("retention.ms", configs, _ms(timing.horizon_s), "horizon_s: a new owner reads it")
-    if "compact" in _parts(cleanup):
+    if keeps_horizon and "delete" in _split_policy(cleanup):
+        yield from _check_at_least("retention.ms", configs, _to_ms(timing.horizon_s), "horizon_s: a new owner reads it")
+    if "compact" in _split_policy(cleanup):
         why = "horizon_s: readers must see what was removed"
-        yield from _at_least("delete.retention.ms", configs, _ms(timing.horizon_s), why)
-    if (keeps_horizon or stream is Stream.COMMANDS) and "delete" in _parts(cleanup):
-        yield from _at_least("retention.bytes", configs, _RETENTION_BYTES, "1 GiB: size must not cut the time short")
+        yield from _check_at_least("delete.retention.ms", configs, _to_ms(timing.horizon_s), why)
+    if (keeps_horizon or stream is Stream.COMMANDS) and "delete" in _split_policy(cleanup):
+        yield from _check_at_least(
+            "retention.bytes", configs, _RETENTION_BYTES, "1 GiB: size must not cut the time short"
+        )
 
 
-def _bytes_max(configs: Mapping[str, str]) -> int:
+def _read_bytes_max(configs: Mapping[str, str]) -> int:
     return int(configs.get("max.message.bytes", _RECORD_BYTES))
 
 
-def _stamps(stream: Stream, configs: Mapping[str, str]) -> Iterator[_Problem]:
+def _check_timestamps(stream: Stream, configs: Mapping[str, str]) -> Iterator[_Problem]:
     found = configs.get("message.timestamp.type", "CreateTime")
-    if stream in _STAMPED and found != "LogAppendTime":
+    if stream in _BROKER_STAMPED and found != "LogAppendTime":
         yield _Problem(
-            f"message.timestamp.type is {found}, wanted LogAppendTime: {_STAMPED[stream]}; set it",
+            f"message.timestamp.type is {found}, wanted LogAppendTime: {_BROKER_STAMPED[stream]}; set it",
             "message.timestamp.type=LogAppendTime",
         )
 
 
-def _commands(configs: Mapping[str, str]) -> Iterator[_Problem]:
+def _check_commands_settings(configs: Mapping[str, str]) -> Iterator[_Problem]:
     compression = configs.get("compression.type", "producer")
     if compression != COMMANDS_COMPRESSION:
         yield _Problem(
@@ -205,15 +210,15 @@ def _commands(configs: Mapping[str, str]) -> Iterator[_Problem]:
         )
 
 
-def _at_least(setting: str, configs: Mapping[str, str], wanted: int, why: str) -> Iterator[_Problem]:
+def _check_at_least(setting: str, configs: Mapping[str, str], wanted: int, why: str) -> Iterator[_Problem]:
     found = int(configs.get(setting, _UNLIMITED))
     if found != _UNLIMITED and found < wanted:
         yield _Problem(f"{setting} is {found}, wanted at least {wanted} ({why}); raise it", f"{setting}={wanted}")
 
 
-def _parts(policy: str) -> set[str]:
+def _split_policy(policy: str) -> set[str]:
     return {part.strip() for part in policy.split(",")}
 
 
-def _ms(seconds: float) -> int:
+def _to_ms(seconds: float) -> int:
     return int(seconds * 1000)

@@ -1,7 +1,8 @@
-"""Watching the topics of one account: whether each is there, is the same one, and grants us what we need.
+"""Watching the topics of one account: whether each exists, is the same one, and grants us what we need.
 
-A topic that was deleted is made again where `kafka.create_topics` allows it, as at the start; one that somebody else
-made again, or a broker by itself with its defaults, is set right. Else it is said until a person has done so.
+A topic that was deleted is created again where `kafka.create_topics` allows it, as at the start; the settings of one
+that a person or a broker created again are corrected. Where it is not allowed, the problem is reported until a person
+has solved it.
 """
 
 import asyncio
@@ -19,38 +20,37 @@ from bridge.contract.topics import Stream, topic_name
 from bridge.core.topic_losses import LostTopic, MissingGrant
 from bridge.errors import BridgeError
 from bridge.kafka import aiokafka_internals
-from bridge.kafka.grants import Operation, describe_missing, missing_on_topic
+from bridge.kafka.cluster import NO_ANSWER
+from bridge.kafka.grants import Operation, describe_missing, find_missing_on_topic
 from bridge.kafka.preflight import reach_cluster
-from bridge.kafka.topic_making import Configs, alter_configs, create_topics, describe_when_led, read_configs
+from bridge.kafka.topic_making import TopicConfigs, alter_configs, create_topics, describe_when_led, read_configs
 from bridge.kafka.topic_metadata import TopicMetadata, describe_topics
 from bridge.kafka.topic_rules import (
     Topic,
     command_that_creates,
-    problems_of,
-    settings_that_mend,
+    find_mending_configs,
+    find_problems,
     takes_every_record,
 )
 
 _PERIOD_S: Final = 5.0
 _SOON_S: Final = 1.0
-"""How long it is to the next look while something is wrong; a topic counts as gone when two looks do not find it."""
-_TELL_WITHIN_S: Final = 60.0
-"""What was mended that long ago, and was told by nobody, belongs to another owner, which has told it."""
-_CLOSE_TIMEOUT_S: Final = 2.0
+"""The period while something is wrong; a topic counts as gone when two checks do not find it."""
+_REPORT_WITHIN_S: Final = 60.0
+"""A loss that was mended that long ago and was not reported by us has been reported by another owner."""
 _MISSING: Final = kafka_errors.UnknownTopicOrPartitionError
-_NO_ANSWER: Final = (kafka_errors.KafkaError, TimeoutError, OSError, BridgeError)
 
 log = structlog.get_logger(__name__)
 
 
-def _wall_ms() -> int:
+def _read_wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
 class TopicWatch:
-    """Looks at an account's topics every few seconds, and sooner while one is missing or not as it must be.
+    """Checks an account's topics every few seconds, and sooner while one is missing or not as it must be.
 
-    `on_unwritable` is called after each look with the topics to which nothing can be written, and why.
+    `on_unwritable` is called after each check with the topics to which nothing can be written, and why.
     """
 
     def __init__(
@@ -67,37 +67,37 @@ class TopicWatch:
         self._gone: set[str] = set()
         self._lost: dict[str, LostTopic] = {}
         self._unfit: set[str] = set()
-        """Those of the lost ones where a record would not stand, or not for long."""
-        self._mended_at_s: dict[str, float] = {}
+        """Those of the lost topics that would not take every record, or would have to be deleted again."""
+        self._mended_monotonic_s: dict[str, float] = {}
         self._grants: dict[str, MissingGrant] = {}
         self._unwritable: dict[str, str] = {}
         self._admin: AIOKafkaAdminClient | None = None
         self.has_lost = False
-        """Whether a topic was ever lost: what its new one does not tell of may have been there."""
+        """Whether a topic was ever lost: it may have held records that the new topic does not hold."""
 
     def lost_topics(self) -> list[LostTopic]:
-        """Return the topics that were lost, the mended ones too until `told` is called with them."""
+        """Return the topics that were lost, the mended ones too until `mark_reported` is called with them."""
         return list(self._lost.values())
 
     def missing_grants(self) -> list[MissingGrant]:
-        """Return what this principal may not do and must."""
+        """Return what this principal may not do with a topic, and must."""
         return list(self._grants.values())
 
     def mark_reported(self, topic: str) -> None:
-        """Note that everything has been told of a lost topic that was mended."""
+        """Note that the loss of a topic, which is mended, has been reported completely."""
         if topic in self._lost and not self._lost[topic].problem:
             del self._lost[topic]
 
     async def run(self) -> None:
-        """Look until cancelled. While no broker answers, nothing is known to have changed."""
+        """Check until cancelled. While no broker answers, nothing counts as changed."""
         try:
             while True:
                 try:
-                    await self._look()
-                except _NO_ANSWER as error:
+                    await self._check_topics()
+                except (*NO_ANSWER, BridgeError) as error:
                     log.debug("topics.unwatched", account=self._account, reason=repr(error))
                     await self._close()
-                except Exception:  # nobody else would notice that it does not look any more
+                except Exception:  # a mistake must not end the watch, which would be noticed nowhere
                     log.exception("topics.look_failed", account=self._account)
                     await self._close()
                 is_urgent = bool(self._absent) or any(one.problem for one in self._lost.values())
@@ -108,9 +108,9 @@ class TopicWatch:
     async def _close(self) -> None:
         admin, self._admin = self._admin, None
         if admin is not None:
-            await aiokafka_internals.within(admin.close(), _CLOSE_TIMEOUT_S)
+            await aiokafka_internals.close_admin(admin)
 
-    async def _look(self) -> None:
+    async def _check_topics(self) -> None:
         if self._admin is None:
             self._admin = await reach_cluster(self._kafka)
         found = await describe_topics(aiokafka_internals.client_of(self._admin), self._streams)
@@ -120,41 +120,41 @@ class TopicWatch:
             self._note_absence(topic)
         self._gone |= gone
         if gone and self._kafka.create_topics:
-            found = await self._create(self._admin, gone)
+            found = await self._create_topics(self._admin, gone)
         for topic, one in found.items():
             if one.is_led:
                 self._note_id(topic, one.id)
-        await self._mend(self._admin, found)
+        await self._mend_topics(self._admin, found)
         self._note_grants(found)
         self._forget_mended()
-        self._tell_unwritable(self._unfit | gone & {topic for topic, one in found.items() if not one.is_led})
+        self._report_unwritable(self._unfit | gone & {topic for topic, one in found.items() if not one.is_led})
 
-    def _lose(self, topic: str, problem: str) -> None:
+    def _note_loss(self, topic: str, problem: str) -> None:
         before = self._lost.get(topic)
-        since_ms = before.since_ms if before is not None and before.problem else _wall_ms()
+        since_ms = before.since_ms if before is not None and before.problem else _read_wall_ms()
         if before is None or not before.problem:
             log.error("topic.lost", topic=topic, detail=problem)
         self._lost[topic], self.has_lost = LostTopic(topic, self._streams[topic], since_ms, problem), True
-        self._mended_at_s.pop(topic, None)
+        self._mended_monotonic_s.pop(topic, None)
 
     def _note_absence(self, topic: str) -> None:
         command = command_that_creates(topic, self._streams[topic], self._kafka, self._timing)
-        self._lose(topic, f"{topic} does not exist any more; make it again: {command}")
+        self._note_loss(topic, f"{topic} does not exist any more; make it again: {command}")
 
-    async def _create(self, admin: AIOKafkaAdminClient, gone: Iterable[str]) -> dict[str, TopicMetadata]:
+    async def _create_topics(self, admin: AIOKafkaAdminClient, gone: Iterable[str]) -> dict[str, TopicMetadata]:
         wanted = {topic: self._streams[topic] for topic in gone}
         problems = await create_topics(admin, self._kafka, self._timing, wanted)
         for topic, problem in problems.items():
-            self._lose(topic, f"it does not exist any more; {problem}")
+            self._note_loss(topic, f"it does not exist any more; {problem}")
         made = wanted.keys() - problems.keys()
         found = await describe_when_led(admin, self._streams, made)
         self._absent -= {topic for topic in made if found[topic].is_led}
         return found
 
     def _note_id(self, topic: str, topic_id: str) -> None:
-        """Note which topic stands under a name: another one than before is empty, however soon it was made again."""
+        """Note the id of the topic of a name: a topic with another id is empty, however soon it was created again."""
         if topic_id in self._former_ids:
-            return  # by a broker that has not heard of the other one yet
+            return  # from a broker that does not know the new topic yet
         before, self._ids[topic] = self._ids.get(topic, ""), topic_id
         if before and before != topic_id:
             self._former_ids.add(before)
@@ -163,12 +163,12 @@ class TopicWatch:
             self._gone.discard(topic)
             self._lost[topic] = structs.replace(self._lost[topic], is_empty=not is_same)
         elif before and not is_same:
-            self._lose(topic, f"{topic} was deleted and made again")
+            self._note_loss(topic, f"{topic} was deleted and made again")
 
-    async def _mend(self, admin: AIOKafkaAdminClient, found: Mapping[str, TopicMetadata]) -> None:
-        """Hold lost topics that are there again to the rules, and set them right where that is allowed."""
+    async def _mend_topics(self, admin: AIOKafkaAdminClient, found: Mapping[str, TopicMetadata]) -> None:
+        """Check the lost topics that exist again, and correct their settings where that is allowed."""
         there = [topic for topic, one in self._lost.items() if one.problem and found[topic].is_led]
-        # One whose settings may not be read is a missing grant.
+        # A topic whose settings may not be read is reported as a missing grant.
         configs, _ = await read_configs(admin, there)
         self._unfit = set()
         for topic in there:
@@ -177,17 +177,17 @@ class TopicWatch:
                 one = Topic(topic, self._streams[topic], found[topic].replicas)
                 if not takes_every_record(one, configs[topic].values):
                     self._unfit.add(topic)
-                problem = await self._set_right(admin, one, configs[topic])
+                problem = await self._mend_settings(admin, one, configs[topic])
             self._lost[topic] = structs.replace(self._lost[topic], problem=problem)
             if not problem:
-                self._mended_at_s[topic] = time.monotonic()
+                self._mended_monotonic_s[topic] = time.monotonic()
                 log.warning("topic.mended", topic=topic)
 
-    async def _set_right(self, admin: AIOKafkaAdminClient, topic: Topic, configs: Configs) -> str:
-        """Return what is wrong with a topic; where topics may be made, it is set right for the next look."""
-        wrong = problems_of(topic, configs.values, self._kafka, self._timing)
+    async def _mend_settings(self, admin: AIOKafkaAdminClient, topic: Topic, configs: TopicConfigs) -> str:
+        """Return what is wrong with a topic; where topics may be created, correct its settings for the next check."""
+        wrong = find_problems(topic, configs.values, self._kafka, self._timing)
         if wrong and self._kafka.create_topics:
-            settings = settings_that_mend(topic, configs.values, configs.own, self._kafka, self._timing)
+            settings = find_mending_configs(topic, configs.values, configs.own, self._kafka, self._timing)
             why = await alter_configs(admin, topic.name, settings) if settings else None
             if why is not None:
                 wrong.append(f"the bridge may not set it by itself ({why})")
@@ -197,11 +197,11 @@ class TopicWatch:
         before, self._grants, self._unwritable = self._grants, {}, {}
         for topic, one in found.items():
             stream = self._streams[topic]
-            missing = missing_on_topic(one, stream)
+            missing = find_missing_on_topic(one, stream)
             if not missing:
                 continue
             detail = describe_missing(self._kafka, topic, stream, missing)
-            since_ms = before[topic].since_ms if topic in before else _wall_ms()
+            since_ms = before[topic].since_ms if topic in before else _read_wall_ms()
             self._grants[topic] = MissingGrant(topic, since_ms, detail)
             if Operation.WRITE in missing:
                 self._unwritable[topic] = detail
@@ -211,10 +211,10 @@ class TopicWatch:
             log.info("grant.given", topic=topic)
 
     def _forget_mended(self) -> None:
-        for topic, mended_at_s in list(self._mended_at_s.items()):
-            if mended_at_s < time.monotonic() - _TELL_WITHIN_S:
-                del self._mended_at_s[topic]
+        for topic, mended_monotonic_s in list(self._mended_monotonic_s.items()):
+            if mended_monotonic_s < time.monotonic() - _REPORT_WITHIN_S:
+                del self._mended_monotonic_s[topic]
                 self.mark_reported(topic)
 
-    def _tell_unwritable(self, lost: Iterable[str]) -> None:
+    def _report_unwritable(self, lost: Iterable[str]) -> None:
         self._on_unwritable({**self._unwritable, **{topic: self._lost[topic].problem for topic in lost}})

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from bridge.flow.venue_listener import VenueListener
 from bridge.kafka import aiokafka_internals
 from bridge.kafka.membership import Membership
 from bridge.kafka.publisher import Publisher
+from bridge.kafka.record_sender import RecordSender
 from bridge.kafka.topic_queue import SequencedRecord
 from bridge.ltp.session import Session
 from tests.crash.death import Death, command_id_of, wrap
@@ -179,21 +181,22 @@ def _answering(death: Death) -> None:
     def doubted(_: object, command: TrackedCommand, *__: object, **___: object) -> None:
         death.at("answered", command.command_id)
 
-    publish, send = Publisher.publish, Publisher._send
+    publish, send = Publisher.publish, RecordSender._send
 
     def said(self: Publisher, record: OutgoingRecord) -> None:
         publish(self, record)
         death.at("result.said", _ended(record))
 
-    def acknowledged(_: object, numbered: SequencedRecord) -> None:
-        death.at("result.durable", _ended(numbered.record))
+    def acknowledged(_: object, records: Sequence[SequencedRecord]) -> None:
+        for sequenced in records:
+            death.at("result.durable", _ended(sequenced.record))
 
-    async def produced(self: Publisher, lane: Any, numbered: SequencedRecord) -> None:  # noqa: ANN401 - of no interest here
-        command_id = _ended(numbered.record)
+    async def produced(self: RecordSender, queue: Any, sequenced: SequencedRecord) -> None:  # noqa: ANN401 - of no interest here
+        command_id = _ended(sequenced.record)
         if death.is_due("result.held", command_id):
             await asyncio.sleep(_HELD_S)  # as with a broker that is slow to take it
             death.die("result.held", command_id)
-        await send(self, lane, numbered)
+        await send(self, queue, sequenced)
         if death.is_due("result.produced", command_id):
             await _some_turns()
             death.die("result.produced", command_id)
@@ -201,9 +204,9 @@ def _answering(death: Death) -> None:
     wrap(InFlightRequests, "on_ack", before=answered)
     wrap(BridgeCancels, "on_ack", before=answered)
     wrap(Results, "publish_unknown", before=doubted)
-    wrap(Publisher, "_notify_durable", before=acknowledged)
+    wrap(RecordSender, "_report_durable", before=acknowledged)
     Publisher.publish = said  # type: ignore[method-assign] # that is what this file is for
-    Publisher._send = produced  # type: ignore[method-assign] # as above
+    RecordSender._send = produced  # type: ignore[method-assign] # as above
 
 
 def _taking_over(death: Death) -> None:

@@ -276,7 +276,7 @@ async def test_a_refused_topic_holds_up_no_other(
     running = asyncio.create_task(watch.run())
     try:
         publisher.publish(OutgoingRecord(Stream.TRADES, b"k", b"0", 1))
-        await until(lambda: bool(watch.missing_grants() and publisher._producers.current) and not publisher._broken, 20)
+        await until(lambda: bool(watch.missing_grants()) and publisher._sender.producer.is_live, 20)
         renewals = publisher.renewals
         for number in range(100):
             publisher.publish(OutgoingRecord(Stream.TRADES, b"k", b"%d" % number, 1))

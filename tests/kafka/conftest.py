@@ -1,4 +1,4 @@
-"""What the tests of the Kafka room share: settings, topics and raw clients on the run's real broker."""
+"""Fixtures of the Kafka room: settings, topics and raw clients on the real broker of the run."""
 
 import asyncio
 import uuid
@@ -94,7 +94,7 @@ def admin_of() -> Callable[[Kafka], object]:
 
 @pytest.fixture
 def write() -> Callable[..., Awaitable[list[int]]]:
-    """Return what writes values to a topic as any caller would, and tells their offsets."""
+    """Return what writes values to a topic as any caller would, and returns their offsets."""
 
     async def write_values(
         kafka: Kafka, topic: str, *values: bytes | None, transactional_id: str | None = None, **more: object
@@ -159,14 +159,14 @@ async def member_of(timing: Timing) -> AsyncIterator[Callable[..., Membership]]:
     """Return what makes members, which leave their groups when the test ends."""
     members: list[Membership] = []
 
-    def make(kafka: Kafka, *, told: list[str] | None = None, times: Timing = timing) -> Membership:
-        heard = [] if told is None else told
+    def make(kafka: Kafka, *, events: list[str] | None = None, times: Timing = timing) -> Membership:
+        noted = [] if events is None else events
         member = Membership(
             kafka,
             times,
             ACCOUNT,
-            on_revoked=lambda: heard.append("revoked"),
-            on_assigned=lambda: heard.append("assigned"),
+            on_revoked=lambda: noted.append("revoked"),
+            on_assigned=lambda: noted.append("assigned"),
         )
         members.append(member)
         return member

@@ -32,12 +32,12 @@ def test_highest_epoch_keeps_the_partition() -> None:
 
 
 def test_smallest_id_begins() -> None:
-    """Where nobody owns an epoch, the smallest member id gets the partition."""
+    """Where no member owns an epoch, the smallest member id gets the partition."""
     assert ["a"] == owner_among(c=0, a=0, b=0)
 
 
 def test_foreign_user_data_owns_nothing() -> None:
-    """A member whose user data is not ours owns no epoch, and the assignment goes on."""
+    """A member whose user data is no epoch owns none, and the partitions are assigned."""
     members = {
         "a": ConsumerProtocolMemberMetadata(0, [TOPIC], b"?"),
         "b": StickyOwnerAssignor(lambda: 1).metadata([TOPIC]),

@@ -60,9 +60,9 @@ def test_every_compression_is_read(codec: int) -> None:
 
 
 def test_the_brokers_time_and_the_transaction_are_read() -> None:
-    """A batch with the broker's time stamps all its records with it, and one of a transaction says so of each."""
+    """A batch with the broker's time stamps all its records with it, and one of a transaction marks each of them."""
     data = batch(record(0, b"one"), 1, attributes=TRANSACTIONAL | 0x08, now_ms=5)
-    assert [(5, True)] == [(one.timestamp, one.transactional) for one in read(data)[0]]
+    assert [(5, True)] == [(one.timestamp_ms, one.transactional) for one in read(data)[0]]
 
 
 def test_a_control_batch_is_passed() -> None:
@@ -107,7 +107,7 @@ def test_offsets_before_the_start_are_passed() -> None:
     ids=itertools.count(),
 )
 def test_hostile_batches_stand_in_nobodys_way(*, data: bytes, readable: bool) -> None:
-    """Each is read or told as unreadable, at its offset, and what comes after it is read."""
+    """Each is read or reported as unreadable, at its offset, and what comes after it is read."""
     records, position = read(data + batch(record(0, b"after"), 1, base=1))
     assert ([0, 1], 2) == ([one.offset for one in records], position)
     assert [b"x" if readable else None, b"after"] == [one.value for one in records]
@@ -115,7 +115,7 @@ def test_hostile_batches_stand_in_nobodys_way(*, data: bytes, readable: bool) ->
 
 
 def test_an_unreadable_batch_is_one_record() -> None:
-    """Its millions of offsets are told as one range, from where the reading stood."""
+    """Its millions of offsets are reported as one range, from the next offset to read on."""
     records, position = read(batch(b"no zstd", 100_000_000, attributes=ZSTD, base=50), 60)
     assert [(60, 100_000_049)] == [(one.offset, one.last_offset) for one in records]
     assert 100_000_050 == position
@@ -129,7 +129,7 @@ def test_an_unreadable_record_costs_nothing_but_itself() -> None:
 
 
 def test_a_wrong_checksum_is_fetched_again_once() -> None:
-    """It may be the wire's fault; the second time it is the log's, and the batch is passed over."""
+    """The first time the network may have spoilt it; the second time the log has, and the batch is passed over."""
     spoilt = bytearray(batch(record(0, b"x"), 1, base=4))
     spoilt[-1] ^= 1
     first = FetchedRecords(bytes(spoilt), 4)
@@ -138,7 +138,7 @@ def test_a_wrong_checksum_is_fetched_again_once() -> None:
     assert ([(4, True)], 5) == ([(one.offset, one.unreadable is not None) for one in records], position)
 
 
-def test_what_is_no_batch_is_passed_by_its_offset() -> None:
+def test_bytes_that_are_no_batch_are_passed_by_their_offset() -> None:
     """A message of an old format, or a length that cannot be, costs one offset."""
     old = bytearray(batch(record(0, b"x"), 1, base=2))
     old[16] = 1
@@ -157,15 +157,15 @@ def test_a_bomb_takes_no_more_memory_than_the_bound() -> None:
         for one in (data, many):
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
-            (told,) = read(one)[0]
-            assert told.unreadable
+            (record_found,) = read(one)[0]
+            assert record_found.unreadable
             assert tracemalloc.get_traced_memory()[1] - before < 3 * batches.BATCH_BYTES_MAX
     finally:
         tracemalloc.stop()
 
 
 @given(st.data())
-def test_any_bytes_are_survived(data: st.DataObject) -> None:
+def test_spoilt_batches_raise_nothing(data: st.DataObject) -> None:
     """Of spoilt batches every offset is passed at most once, in order, and nothing raises."""
     codec = data.draw(st.sampled_from(sorted(COMPRESS)))
     payload = b"".join(record(delta, b"value" * delta, headers=[(b"n", b"x")]) for delta in range(3))
@@ -181,8 +181,8 @@ def test_any_bytes_are_survived(data: st.DataObject) -> None:
 
 
 @given(data=st.binary(max_size=200), with_header=st.booleans())
-def test_any_fetch_is_survived(*, data: bytes, with_header: bool) -> None:
-    """Whatever a broker answers, reading it ends."""
+def test_any_answer_to_a_fetch_is_read_to_its_end(*, data: bytes, with_header: bool) -> None:
+    """Reading raises nothing and ends, whatever a broker answers."""
     read(struct.pack(">qiib", 5, max(len(data) - 12, 0), 0, 2) + data if with_header else data, 1)
 
 
@@ -208,7 +208,7 @@ def test_a_fetch_of_many_bombs_ends_at_the_bound() -> None:
 
 
 def test_fetches_that_were_read_leave_nothing_behind() -> None:
-    """What a fetch held is let go at once, without a collection of garbage, also where a seek drops it half read."""
+    """The bytes of a fetch are freed at once, without a collection of garbage, also where a seek drops it half read."""
     bomb = zstd_bomb(15)[8:]
     data = b"".join(struct.pack(">q", base) + bomb for base in range(8))
     gc.disable()

@@ -1,4 +1,4 @@
-"""What a real broker tells of its clock."""
+"""Reading a real broker's clock."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,8 +22,8 @@ def _publisher(kafka: Kafka) -> Publisher:
     return Publisher(kafka, environment="test", account="main", buffer_bytes_max=100_000)
 
 
-async def test_an_acknowledgement_tells_the_brokers_time(kafka: Kafka, make_topics: MakeTopics) -> None:
-    """Where the broker stamps: here it has our own clock, which lies within what is told."""
+async def test_the_brokers_time_is_read_from_an_acknowledgement(kafka: Kafka, make_topics: MakeTopics) -> None:
+    """Where the broker stamps records: here it has our own clock, which lies within the bounds that are read."""
     await make_topics(kafka, Stream.RESULTS, **STAMPED)
     await make_topics(kafka, Stream.ORDERS)
     publisher = _publisher(kafka)
@@ -44,10 +44,10 @@ async def test_an_acknowledgement_tells_the_brokers_time(kafka: Kafka, make_topi
     assert skew.high_ms - skew.low_ms < 10_000
 
 
-async def test_a_command_is_told_from_when_on_it_may_be(
+async def test_a_command_has_the_time_at_which_it_was_not_there_yet(
     kafka: Kafka, make_topics: MakeTopics, member_of: Members, write: Write, until: Until
 ) -> None:
-    """It was not there at the fetch before the one that found nothing; a backlog tells nothing of the kind."""
+    """It was not there at the fetch before the one that found nothing; for a backlog there is no such time."""
     await make_topics(kafka, Stream.COMMANDS, **STAMPED)
     owner = member_of(kafka)
     await owner.join()
@@ -61,8 +61,8 @@ async def test_a_command_is_told_from_when_on_it_may_be(
             records += await owner.poll(0.5)
         assert records[0].absent_boot_s == float("-inf")
         before_s = clock().boot_s
-        assert owner._intake is not None
-        while owner._intake._absence.absent_boot_s < before_s:
+        assert owner._member is not None
+        while owner._member.reader._absence.absent_boot_s < before_s:
             await owner.poll(0.2)
         await write(kafka, topic, b"new")
         while len(records) < 2:

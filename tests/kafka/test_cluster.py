@@ -12,7 +12,7 @@ import pytest
 
 from bridge.config import Kafka
 from bridge.errors import ConfigError
-from bridge.kafka.cluster import client_options, likely_cause, require_c_extension
+from bridge.kafka.cluster import client_options, find_likely_cause, require_c_extension
 
 SECRET = "correct-horse"
 AUTHORITY = """\
@@ -75,7 +75,7 @@ def test_unusable_tls_file(tmp_path: Path) -> None:
 
 
 def test_unusable_password_file(sasl: Kafka) -> None:
-    """A password's file that was good at the start and is none any more is told in words."""
+    """A password file that was good at the start and cannot be used any more is named in the error."""
     assert sasl.sasl_password_file is not None
     sasl.sasl_password_file.write_text("two\nlines")
     with pytest.raises(ConfigError, match=r"kafka\.sasl_password_file: the file that it names must hold the secret"):
@@ -104,7 +104,7 @@ def test_client_does_not_repeat_itself(caplog: pytest.LogCaptureFixture) -> None
     assert ["a node 0 that is not there"] == caplog.messages
 
 
-def test_missing_extension_is_told() -> None:
+def test_a_missing_c_extension_is_refused() -> None:
     """With the C extension nothing is said; without it the start fails and says what to do."""
     require_c_extension()
     code = "from bridge.kafka.cluster import require_c_extension; require_c_extension()"
@@ -120,12 +120,12 @@ def test_missing_extension_is_told() -> None:
 
 
 async def test_likely_causes(bootstrap: str) -> None:
-    """A closed port, a listener that hangs up, one that speaks no TLS, and a broker that answers are told apart."""
+    """A closed port, a listener that hangs up, one without TLS, and a broker that answers have different causes."""
     hangs_up = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     async with hangs_up:
         port = hangs_up.sockets[0].getsockname()[1]
-        assert "what the listener speaks" in await likely_cause(Kafka(bootstrap_servers=f"127.0.0.1:{port}"))
-    assert "check kafka.bootstrap_servers" in await likely_cause(Kafka(bootstrap_servers="127.0.0.1:1"))
+        assert "what the listener speaks" in await find_likely_cause(Kafka(bootstrap_servers=f"127.0.0.1:{port}"))
+    assert "check kafka.bootstrap_servers" in await find_likely_cause(Kafka(bootstrap_servers="127.0.0.1:1"))
     tls = Kafka(bootstrap_servers=bootstrap, security_protocol="SSL")
-    assert "what the listener speaks" in await likely_cause(tls)
-    assert "answers now" in await likely_cause(Kafka(bootstrap_servers=bootstrap))
+    assert "what the listener speaks" in await find_likely_cause(tls)
+    assert "answers now" in await find_likely_cause(Kafka(bootstrap_servers=bootstrap))

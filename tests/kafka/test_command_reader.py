@@ -1,4 +1,4 @@
-"""Reading commands: every offset once and in order, through rebalances, holes and records nobody can decode."""
+"""Reading commands: every offset once and in order, through rebalances, holes and records that cannot be decoded."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -152,8 +152,8 @@ async def test_only_headers_that_answers_carry_back_are_kept(owner: Membership, 
     assert [("traceparent", b"2")] == found.headers
 
 
-async def test_a_record_of_a_transaction_says_so(owner: Membership, kafka: Kafka, write: Write) -> None:
-    """Whether a record came in a transaction is told, because it may have been aborted."""
+async def test_a_record_of_a_transaction_is_marked(owner: Membership, kafka: Kafka, write: Write) -> None:
+    """A record that came in a transaction is marked, because the transaction may have been aborted."""
     topic = owner._partition.topic
     owner.seek(0)
     await write(kafka, topic, b"without")

@@ -32,7 +32,8 @@ async def owner_of(kafka: Kafka, make_topics: MakeTopics, member_of: Members) ->
 
 async def raw_commit(member: Membership, generation: aiokafka_internals.Generation, metadata: str) -> None:
     """Commit as the given generation, whatever the member knows by now."""
-    await aiokafka_internals.commit_in_generation(member._consumer, generation, member._partition, 0, metadata)
+    assert member._member is not None
+    await aiokafka_internals.commit_in_generation(member._member.consumer, generation, member._partition, 0, metadata)
 
 
 async def test_old_generation_is_refused(
@@ -40,17 +41,18 @@ async def test_old_generation_is_refused(
 ) -> None:
     """A commit of the generation before is refused by the coordinator, and what is stored does not change."""
     owner = await owner_of(kafka, make_topics, member_of)
-    before = aiokafka_internals.current_generation(owner._consumer)
+    assert owner._member is not None
+    before = owner._member.generation
     await asyncio.gather(member_of(kafka).join(), until(lambda: owner.generation > before.number))
     await until(lambda: owner.owned)
     with pytest.raises(kafka_errors.IllegalGenerationError):
         await raw_commit(owner, before, "of an old generation")
     with pytest.raises(kafka_errors.UnknownMemberIdError):
-        await raw_commit(owner, aiokafka_internals.Generation("nobody", owner.generation), "of a stranger")
+        await raw_commit(owner, aiokafka_internals.Generation("unknown", owner.generation), "of a stranger")
     assert Committed(0, "first") == await owner.committed()
 
 
-async def test_displaced_member_cannot_overwrite(
+async def test_a_member_that_lost_the_partition_cannot_overwrite(
     kafka: Kafka, make_topics: MakeTopics, member_of: Members, until: Until
 ) -> None:
     """A live member that lost the partition is stopped before the broker, which would have let it overwrite."""
@@ -69,14 +71,16 @@ async def test_displaced_member_cannot_overwrite(
 async def rejoin_during_a_commit(owner: Membership, until: Until) -> None:
     """Let a member join its group again while its commit waits for the coordinator; the commit is interrupted."""
     lost = asyncio.Event()
-    coordinator = owner._consumer._coordinator  # type: ignore[union-attr] # it has joined
+    member = owner._member
+    assert member is not None
+    coordinator = member.consumer._coordinator
 
     async def never_known() -> None:
         await lost.wait()
 
     known, coordinator.ensure_coordinator_known = coordinator.ensure_coordinator_known, never_known
     commit = asyncio.create_task(owner.commit(0, "interrupted", 10))
-    await until(lambda: owner._commits is not None and owner._commits._attempt is not None)
+    await until(lambda: member.committer._attempt is not None)
     coordinator.ensure_coordinator_known = known
     coordinator.request_rejoin()
     with pytest.raises(CommitInterrupted):
@@ -104,7 +108,7 @@ async def test_a_rejoin_may_leave_the_generation_as_it_is(
     await make_topics(kafka, Stream.COMMANDS)
     leader, owner = member_of(kafka), member_of(kafka)
     await leader.join()
-    owner._owned_epoch = lambda: 2  # type: ignore[method-assign] # as it has told since an earlier rebalance
+    owner._owned_epoch = lambda: 2  # type: ignore[method-assign] # as it has announced since an earlier rebalance
     await owner.join()
     await owner.wait_owned()
     owner.set_epoch(2)
@@ -163,7 +167,7 @@ async def test_cancelled_commit_counts_as_unanswered(kafka: Kafka, make_topics: 
 
 
 async def test_one_commit_at_a_time(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> None:
-    """A second commit while one is in flight is a mistake of the caller, and is told so."""
+    """A second commit while one is in flight is a mistake of the caller, and raises RuntimeError."""
     owner = await owner_of(kafka, make_topics, member_of)
     first = asyncio.create_task(owner.commit(0, "one", 5))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A password that the brokers refuse is tried seldom, whatever client asks: a directory locks users."""
+"""A password that the brokers refuse is tried seldom, by all clients together: a directory locks users."""
 
 import asyncio
 import struct
@@ -12,7 +12,7 @@ from aiokafka.protocol import admin as protocol
 from bridge.config import Kafka
 from bridge.errors import ClusterUnreachable
 from bridge.kafka import credentials
-from bridge.kafka.cluster import client_options, likely_cause
+from bridge.kafka.cluster import client_options, find_likely_cause
 from bridge.kafka.credentials import WAITS_S, CredentialGate, LoginHeldBack
 from bridge.kafka.preflight import reach_cluster
 from bridge.kafka.producer import ThrottledReport, connect
@@ -24,8 +24,8 @@ VERSIONS, HANDSHAKE, AUTHENTICATE = 18, 17, 36
 REFUSED = 58
 
 
-class Refusing:
-    """A broker that speaks Kafka's protocol up to the password, and refuses it."""
+class RefusingBroker:
+    """A broker that follows Kafka's protocol up to the password, and refuses it."""
 
     def __init__(self) -> None:
         self.passwords: list[bytes] = []
@@ -59,20 +59,20 @@ class Refusing:
         return bytes(refusal.encode())
 
 
-class Clock:
+class ManualTime:
     """A clock that is moved by hand."""
 
     now_s = 1000.0
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now_s
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> ManualTime:
     """Give the process another gate, on a clock of the test's."""
-    made = Clock()
+    made = ManualTime()
     gate = CredentialGate(made)
     monkeypatch.setattr(credentials, "credential_gate", gate)
     monkeypatch.setattr("bridge.kafka.preflight.credential_gate", gate)
@@ -80,9 +80,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-async def broker() -> AsyncIterator[tuple[Refusing, str]]:
+async def broker() -> AsyncIterator[tuple[RefusingBroker, str]]:
     """Run three brokers that refuse the password; they count together."""
-    refusing = Refusing()
+    refusing = RefusingBroker()
     servers = [await asyncio.start_server(refusing.serve, "127.0.0.1", 0) for _ in range(3)]
     yield refusing, ",".join(f"127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in servers)
     for server in servers:
@@ -90,7 +90,7 @@ async def broker() -> AsyncIterator[tuple[Refusing, str]]:
 
 
 @pytest.fixture
-def kafka(broker: tuple[Refusing, str], tmp_path: Path) -> Kafka:
+def kafka(broker: tuple[RefusingBroker, str], tmp_path: Path) -> Kafka:
     """Return settings with a password that is refused."""
     (tmp_path / "password").write_text("wrong-1")
     return Kafka(
@@ -103,28 +103,28 @@ def kafka(broker: tuple[Refusing, str], tmp_path: Path) -> Kafka:
 
 
 async def test_one_password_is_tried_once_by_all_clients(
-    broker: tuple[Refusing, str], kafka: Kafka, clock: Clock
+    broker: tuple[RefusingBroker, str], kafka: Kafka, clock: ManualTime
 ) -> None:
     """Admin client, producer, consumer and the search for the cause, again and again at three brokers: one attempt."""
-    told: list[str] = []
-    producing = asyncio.create_task(connect(kafka, ["t"], ThrottledReport(told.append)))
+    troubles: list[str] = []
+    producing = asyncio.create_task(connect(kafka, ["t"], ThrottledReport(troubles.append)))
     try:
         for _ in range(3):
             with pytest.raises(ClusterUnreachable, match="refused the password of ltp-bridge once"):
                 await reach_cluster(kafka)
             with pytest.raises(ClusterUnreachable, match=r"sasl_password_file holds another"):
                 await read_tail(kafka, "t", lambda _: None, since_ms=0)
-        await until(lambda: bool(told))
+        await until(lambda: bool(troubles))
         assert broker[0].passwords == [b"wrong-1"]
-        assert "Authentication failed" in told[0]
-        assert "wrong-1" not in str(told)
+        assert "Authentication failed" in troubles[0]
+        assert "wrong-1" not in str(troubles)
     finally:
         producing.cancel()
         await asyncio.gather(producing, return_exceptions=True)
 
 
 async def test_it_is_tried_again_after_minutes_or_when_its_file_changes(
-    broker: tuple[Refusing, str], kafka: Kafka, clock: Clock
+    broker: tuple[RefusingBroker, str], kafka: Kafka, clock: ManualTime
 ) -> None:
     """Four attempts in twelve minutes, then one in a quarter of an hour; another password is tried at once."""
     for minute in range(60):
@@ -135,12 +135,12 @@ async def test_it_is_tried_again_after_minutes_or_when_its_file_changes(
     assert len(broker[0].passwords) <= len(WAITS_S) + 4
     assert kafka.sasl_password_file is not None
     kafka.sasl_password_file.write_text("wrong-2")
-    assert "it refused" in await likely_cause(kafka)
+    assert "it refused" in await find_likely_cause(kafka)
     assert broker[0].passwords[-1] == b"wrong-2"
 
 
 async def test_asking_the_bootstrap_servers_again_tries_no_refused_password(
-    broker: tuple[Refusing, str], kafka: Kafka, clock: Clock
+    broker: tuple[RefusingBroker, str], kafka: Kafka, clock: ManualTime
 ) -> None:
     """A running client whose brokers are gone asks the bootstrap servers, and they have refused this password."""
     with pytest.raises(ClusterUnreachable):
@@ -156,13 +156,13 @@ async def test_asking_the_bootstrap_servers_again_tries_no_refused_password(
 
 async def test_unproven_credentials_are_tried_one_at_a_time() -> None:
     """What all wait for is tried by one; a success lets them all through side by side."""
-    clock = Clock()
+    clock = ManualTime()
     gate = CredentialGate(clock)
     me = ("user", "password")
     trying: list[int] = []
 
     async def try_once(number: int) -> None:
-        async with gate.turn(me):
+        async with gate.wait_for_turn(me):
             trying.append(number)
             gate.note_refusal(me, "no")
 
@@ -177,13 +177,13 @@ async def test_unproven_credentials_are_tried_one_at_a_time() -> None:
     assert len(trying) == 2
     gate.note_success(me)
     assert gate.describe_refusal() is None
-    async with gate.turn(me), gate.turn(me):
+    async with gate.wait_for_turn(me), gate.wait_for_turn(me):
         pass
 
 
 def test_a_password_that_was_replaced_is_no_reason_any_more() -> None:
     """A client that still has the old one may be refused it, while the one in the file works."""
-    gate = CredentialGate(Clock())
+    gate = CredentialGate(ManualTime())
     gate.note_success(("user", "old"))
     gate.note_refusal(("user", "old"), "no")
     gate.note_refusal(("other", "password"), "no")

@@ -57,7 +57,8 @@ async def test_the_library_overwrites_the_new_owner(
 
     So a claim must not be left to it. Should this fail one day, the library or the broker has learnt to refuse.
     """
-    library: AIOKafkaConsumer = owner._consumer
+    assert owner._member is not None
+    library: AIOKafkaConsumer = owner._member.consumer
     claims = {owner._partition: OffsetAndMetadata(0, "stale claims of epoch 1")}
     commit = asyncio.create_task(library.commit(claims))
     await until(lambda: proxy.cut > 0)
@@ -72,7 +73,7 @@ async def test_the_library_overwrites_the_new_owner(
     assert Committed(0, "stale claims of epoch 1") == await other.committed()
 
 
-async def test_ours_does_not(
+async def test_our_commit_is_not_tried_again(
     kafka: Kafka, owner: Membership, proxy: KafkaProxy, member_of: Members, until: Until
 ) -> None:
     """Our commit on the same way ends at the first cut, as one that may still arrive, and is not tried again."""

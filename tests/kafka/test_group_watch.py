@@ -1,4 +1,4 @@
-"""What a member is not told by the client: the topic made again under its name, and a consumer of the new protocol."""
+"""What aiokafka does not report to a member: the topic made again, and a consumer of the new protocol."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,8 +24,8 @@ AdminOf = Callable[[Kafka], AbstractAsyncContextManager[AIOKafkaAdminClient]]
 
 
 @pytest.fixture(autouse=True)
-def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look often, so that a test is short."""
+def short_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask the brokers often, so that a test is short."""
     monkeypatch.setattr(group_watch, "_PERIOD_S", 0.2)
 
 
@@ -63,7 +63,7 @@ async def test_a_topic_made_again_ends_the_term(
     write: Write,
     make_again: MakeAgain,
 ) -> None:
-    """The client would read on at its old offset, past commands nobody has read; the next owner sees another id."""
+    """The client would read on at its old offset, past unread commands; the next owner sees another id."""
     topic = topic_name(kafka.topic_prefix, "main", Stream.COMMANDS)
     await make_topics(kafka, Stream.COMMANDS)
     await write(kafka, topic, b"0", b"1")
@@ -124,12 +124,12 @@ async def test_the_last_records_and_the_end(kafka: Kafka, make_topics: MakeTopic
     assert (await read_last(kafka, topic, found.extend), found) == (520, [])
 
 
-async def test_a_standby_says_that_a_consumer_of_the_new_protocol_has_the_partition(
+async def test_a_standby_reports_that_a_consumer_of_the_new_protocol_has_the_partition(
     kafka: Kafka, make_topics: MakeTopics, member_of: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker assigns by its own rules then; the bridge would wait as a standby for ever, and ready.
 
-    It looks as soon as it has joined: whoever asks while it tries again and again is to be told.
+    It asks as soon as it has joined, so that the reason is known while it joins again and again.
     """
     monkeypatch.setattr(group_watch, "_PERIOD_S", 3600.0)
     await make_topics(kafka, Stream.COMMANDS)
@@ -150,4 +150,5 @@ async def test_a_standby_says_that_a_consumer_of_the_new_protocol_has_the_partit
                 await standby.leave()
                 continue
             break
-    assert standby.is_classic
+    assert standby._member is not None
+    assert standby._member.is_classic

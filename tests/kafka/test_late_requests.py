@@ -50,13 +50,13 @@ async def publisher(
     return make
 
 
-def told(stream: Stream, word: str) -> OutgoingRecord:
-    """Return a record that says something of the one key of these tests."""
+def one_record(stream: Stream, word: str) -> OutgoingRecord:
+    """Return a record of the one key of these tests, with this word as its value."""
     return OutgoingRecord(stream, b"17", json.dumps(word).encode(), 1_700_000_000_000, f"17:{word}")
 
 
-def words(records: list[ConsumerRecord]) -> list[str]:
-    """Tell what the records say, in the order in which they stand."""
+def values_of(records: list[ConsumerRecord]) -> list[str]:
+    """Return the values of the records, in the order in which they stand."""
     return [json.loads(record.value) for record in records]
 
 
@@ -73,10 +73,10 @@ def is_produce(kind: int, _: bytes) -> bool:
 async def begin_story(stream: Stream, publisher: Publisher, proxy: KafkaProxy) -> None:
     """Publish the first word of a story, and the second, which the network keeps back."""
     first, kept_back, _ = STORIES[stream]
-    publisher.publish(told(stream, first))
+    publisher.publish(one_record(stream, first))
     assert await publisher.flush(5)
     proxy.hold_next(is_produce)
-    publisher.publish(told(stream, kept_back))
+    publisher.publish(one_record(stream, kept_back))
 
 
 @pytest.mark.parametrize("stream", STORIES)
@@ -88,14 +88,14 @@ async def test_what_a_producer_that_was_given_up_had_sent_lands_behind_nothing_n
     publishing = await publisher(0.5)
     await begin_story(stream, publishing, proxy)
     assert await publishing.flush(20)
-    publishing.publish(told(stream, last))
+    publishing.publish(one_record(stream, last))
     assert await publishing.flush(5)
     assert proxy.held == 1
     proxy.release()
     await until(lambda: proxy.late == 1)
     assert proxy.late_and_reset == 1
     records = await read_all(kafka, topic_name(kafka.topic_prefix, "main", stream))
-    assert [first, kept_back, last] == words(records)
+    assert [first, kept_back, last] == values_of(records)
 
 
 async def test_many_producers_that_were_given_up(
@@ -103,19 +103,19 @@ async def test_many_producers_that_were_given_up(
 ) -> None:
     """Four in a row send and are given up, the last with the newest record; what they sent arrives, and harms none."""
     publishing = await publisher(0.5)
-    publishing.publish(told(Stream.ORDERS, "0"))
+    publishing.publish(one_record(Stream.ORDERS, "0"))
     assert await publishing.flush(5)
     proxy.hold_next(is_produce, 4)
     for number in range(1, 5):
-        publishing.publish(told(Stream.ORDERS, str(number)))
+        publishing.publish(one_record(Stream.ORDERS, str(number)))
         await until(lambda number=number: proxy.held == number, 20)
     assert await publishing.flush(20)
-    publishing.publish(told(Stream.ORDERS, "5"))
+    publishing.publish(one_record(Stream.ORDERS, "5"))
     assert await publishing.flush(5)
     proxy.release()
     await until(lambda: proxy.late == 4)
     assert proxy.late_and_reset == 4
-    found = words(await read_all(kafka, topic_name(kafka.topic_prefix, "main", Stream.ORDERS)))
+    found = values_of(await read_all(kafka, topic_name(kafka.topic_prefix, "main", Stream.ORDERS)))
     assert [str(number) for number in range(6)] == found
 
 
@@ -125,15 +125,15 @@ async def test_a_request_that_the_client_itself_gives_up(
     """An overdue one is sent again on another connection; its own is reset, and the copy that arrives is none."""
     publishing = await publisher(30)
     proxy.hold_next(is_produce)
-    publishing.publish(told(Stream.ORDERS, "NEW"))
+    publishing.publish(one_record(Stream.ORDERS, "NEW"))
     assert await publishing.flush(20)
-    publishing.publish(told(Stream.ORDERS, "FILLED"))
+    publishing.publish(one_record(Stream.ORDERS, "FILLED"))
     assert await publishing.flush(5)
     proxy.release()
     await until(lambda: proxy.late == 1)
     assert proxy.late_and_reset == 1
     records = await read_all(kafka, topic_name(kafka.topic_prefix, "main", Stream.ORDERS))
-    assert ["NEW", "FILLED"] == words(records)
+    assert ["NEW", "FILLED"] == values_of(records)
 
 
 async def test_a_late_request_that_arrives_before_its_repeat(
@@ -142,19 +142,19 @@ async def test_a_late_request_that_arrives_before_its_repeat(
     """Everything is held up; the old request arrives first, the new ones behind it: a repeat, and the truth last."""
     publishing = await publisher(0.5)
     proxy.hold(is_produce)
-    publishing.publish(told(Stream.ORDERS, "OPEN"))
+    publishing.publish(one_record(Stream.ORDERS, "OPEN"))
     await until(lambda: proxy.held == 2, 20)
-    publishing.publish(told(Stream.ORDERS, "FILLED"))
+    publishing.publish(one_record(Stream.ORDERS, "FILLED"))
     proxy.release()
     assert await publishing.flush(20)
     await until(lambda: proxy.late >= 1)
-    found = words(await read_all(kafka, topic_name(kafka.topic_prefix, "main", Stream.ORDERS)))
+    found = values_of(await read_all(kafka, topic_name(kafka.topic_prefix, "main", Stream.ORDERS)))
     assert found[-1] == "FILLED"
     assert set(found) == {"OPEN", "FILLED"}
 
 
 @pytest.mark.parametrize("stream", [Stream.ORDERS, Stream.RESULTS])
-async def test_what_an_owner_that_died_had_sent_is_found_and_followed_by_the_truth(
+async def test_a_late_record_of_a_dead_owner_is_found_and_followed_by_the_true_one(
     *,
     kafka: Kafka,
     proxy: KafkaProxy,
@@ -172,12 +172,12 @@ async def test_what_an_owner_that_died_had_sent_is_found_and_followed_by_the_tru
     await dying.stop(0)
     successor = await publisher_of(kafka)
     successor.begin_epoch(8)
-    successor.publish(told(stream, last))
+    successor.publish(one_record(stream, last))
     assert await successor.flush(5)
     proxy.release()
     await until(lambda: proxy.late == 1)
     topic = topic_name(kafka.topic_prefix, "main", stream)
-    assert [first, last, kept_back] == words(await read_all(kafka, topic))
+    assert [first, last, kept_back] == values_of(await read_all(kafka, topic))
     topics = TopicReplay(kafka.topic_prefix, "main", partial(read_since, kafka), partial(read_last, kafka))
     for record in await topics.overtaken_since(stream, 0):
         successor.publish(publish_again(stream, record))

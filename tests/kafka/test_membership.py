@@ -1,4 +1,4 @@
-"""Ownership on a real broker: who is assigned the partition, keeps it, loses it, and learns of it."""
+"""Ownership on a real broker: which member is assigned the partition, keeps it, loses it, and learns of it."""
 
 import asyncio
 import time
@@ -18,13 +18,13 @@ Until = Callable[..., Awaitable[None]]
 
 
 async def test_first_member_owns(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> None:
-    """The only member owns the partition, and a group that never committed says so."""
+    """The only member owns the partition, and a group that never committed has no offset."""
     await make_topics(kafka, Stream.COMMANDS)
-    told: list[str] = []
-    member = member_of(kafka, told=told)
+    events: list[str] = []
+    member = member_of(kafka, events=events)
     await member.join()
     await member.wait_owned()
-    assert ["assigned"] == told
+    assert ["assigned"] == events
     assert member.owned
     assert Committed(None, "") == await member.committed()
     assert (0, 0) == (await member.begin_offset(), await member.end_offset())
@@ -48,16 +48,16 @@ async def test_owner_stays_when_standbys_come_and_go(
 ) -> None:
     """Three members: the owner of the epoch keeps the partition through every join and leave of the others."""
     await make_topics(kafka, Stream.COMMANDS)
-    told: list[str] = []
-    owner, *standbys = (member_of(kafka, told=told), *(member_of(kafka) for _ in range(2)))
+    events: list[str] = []
+    owner, *standbys = (member_of(kafka, events=events), *(member_of(kafka) for _ in range(2)))
     await owner.join()
     owner.set_epoch(1)
     for count, standby in enumerate(standbys, start=1):
-        await asyncio.gather(standby.join(), until(lambda count=count: told.count("assigned") == 1 + count))
+        await asyncio.gather(standby.join(), until(lambda count=count: events.count("assigned") == 1 + count))
         assert (True, False) == (owner.owned, standby.owned)
     await standbys[0].leave()
-    await until(lambda: told.count("assigned") == 4)
-    assert ["assigned", *["revoked", "assigned"] * 3] == told
+    await until(lambda: events.count("assigned") == 4)
+    assert ["assigned", *["revoked", "assigned"] * 3] == events
     await owner.commit(0, "still mine", 5)
     assert not standbys[1].owned
 
@@ -78,11 +78,13 @@ async def test_leave_hands_over_at_once(kafka: Kafka, make_topics: MakeTopics, m
         await owner.poll(0)
 
 
-async def test_displaced_owner_learns_of_it(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> None:
-    """An owner whose partition goes to a higher epoch is told by TermEnded, and cannot commit."""
+async def test_an_owner_that_loses_the_partition_learns_of_it(
+    kafka: Kafka, make_topics: MakeTopics, member_of: Members
+) -> None:
+    """An owner whose partition goes to a higher epoch gets TermEnded, and cannot commit."""
     await make_topics(kafka, Stream.COMMANDS)
-    told: list[str] = []
-    owner, other = member_of(kafka, told=told), member_of(kafka)
+    events: list[str] = []
+    owner, other = member_of(kafka, events=events), member_of(kafka)
     await owner.join()
     owner.set_epoch(1)
     other._owned_epoch = lambda: 2  # type: ignore[method-assign] # as a member of a later term would say
@@ -90,7 +92,7 @@ async def test_displaced_owner_learns_of_it(kafka: Kafka, make_topics: MakeTopic
     with pytest.raises(TermEnded, match="given to another member"):
         await _poll_for_ever(owner)
     await joining
-    assert ["assigned", "revoked"] == told
+    assert ["assigned", "revoked"] == events
     await other.wait_owned()
     assert not owner.owned
     with pytest.raises(TermEnded):
@@ -103,17 +105,17 @@ async def _poll_for_ever(member: Membership) -> None:
 
 
 async def test_evicted_owner_does_not_go_on(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> None:
-    """An owner that was put out and let back in must take over anew, even when nobody else is there."""
+    """An owner that was put out and let back in must take over anew, even when there is no other member."""
     await make_topics(kafka, Stream.COMMANDS)
-    told: list[str] = []
-    owner = member_of(kafka, told=told)
+    events: list[str] = []
+    owner = member_of(kafka, events=events)
     await owner.join()
     owner.set_epoch(1)
-    assert owner._consumer is not None
-    owner._consumer._coordinator.reset_generation()  # as after a heartbeat that nobody knows
+    assert owner._member is not None
+    owner._member.consumer._coordinator.reset_generation()  # as after a heartbeat of an unknown member
     with pytest.raises(TermEnded, match="another member may have owned"):
         await _poll_for_ever(owner)
-    assert ["assigned", "revoked"] == told
+    assert ["assigned", "revoked"] == events
     await owner.leave()
     await owner.join()
     await owner.wait_owned()
@@ -128,8 +130,8 @@ async def test_frozen_owner_is_replaced(kafka: Kafka, make_topics: MakeTopics, m
     owner.set_epoch(1)
     await standby.join()
     await owner.poll(0.3)
-    assert owner._consumer is not None
-    owner._consumer._coordinator._heartbeat_task.cancel()
+    assert owner._member is not None
+    owner._member.consumer._coordinator._heartbeat_task.cancel()
     async with asyncio.timeout(30):
         await standby.wait_owned()
     with pytest.raises(TermEnded):

@@ -9,7 +9,7 @@ from bridge.config import Kafka, Timing
 from bridge.contract.topics import CLEANUP_POLICY, Stream, topic_name
 from bridge.errors import ClusterUnreachable
 from bridge.kafka.preflight import broker_facts, check_topics
-from bridge.kafka.topic_rules import Topic, problems_of, wanted_configs
+from bridge.kafka.topic_rules import Topic, find_problems, wanted_configs
 
 MakeTopics = Callable[..., Awaitable[None]]
 SettingsFor = Callable[..., Kafka]
@@ -90,19 +90,19 @@ async def test_wrong_setting_is_named(
         (Stream.TRADES, {"unclean.leader.election.enable": "true"}, "unclean.leader.election.enable=false"),
     ],
 )
-def test_the_command_that_mends_a_setting_is_said(
+def test_a_problem_names_the_command_that_mends_it(
     kafka: Kafka, timing: Timing, stream: Stream, found: dict[str, str], mend: str
 ) -> None:
     """For an existing topic the words hold the whole command, with the cluster's address and the topic's name."""
     configs = wanted_configs(stream, kafka, timing)
     topic = Topic(f"p.main.{stream.value}", stream, [1])
-    (problem,) = problems_of(topic, configs | found, kafka, timing)
+    (problem,) = find_problems(topic, configs | found, kafka, timing)
     assert problem.endswith(
         f" it{' off' if 'unclean' in mend else ''}: kafka-configs.sh --bootstrap-server {kafka.bootstrap_servers} "
         f"--alter --entity-type topics --entity-name {topic.name} --add-config {mend}"
     )
     name, _, value = mend.partition("=")
-    assert problems_of(topic, configs | {name: value.strip("[]")}, kafka, timing) == []
+    assert find_problems(topic, configs | {name: value.strip("[]")}, kafka, timing) == []
 
 
 async def test_compacted_state_needs_no_retention(kafka: Kafka, timing: Timing, make_topics: MakeTopics) -> None:
@@ -137,8 +137,8 @@ async def test_session_timeout_out_of_range(kafka: Kafka, timing: Timing) -> Non
     ]
 
 
-async def test_facts(kafka: Kafka) -> None:
-    """The cluster's facts are told."""
+async def test_the_facts_of_the_cluster_are_read(kafka: Kafka) -> None:
+    """The number of brokers and their settings are read."""
     facts = await broker_facts(kafka)
     assert facts.brokers >= 1
     assert 4096 == facts.commit_metadata_bytes_max

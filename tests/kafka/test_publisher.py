@@ -1,4 +1,4 @@
-"""Publishing: numbered, in order, kept until durable, and stopped by nothing that is not the broker's end."""
+"""Publishing: numbered, in order, and kept until durable, whatever happens to brokers and topics."""
 
 import asyncio
 import contextlib
@@ -16,6 +16,7 @@ from bridge.errors import ClusterUnreachable, TermEnded
 from bridge.kafka.membership import Membership
 from bridge.kafka.producer import MAX_RECORD_BYTES
 from bridge.kafka.publisher import Publisher
+from bridge.kafka.record_sender import PublisherCallbacks
 from bridge.sandbox.broker.cluster import wait_until_answers
 from bridge.sandbox.broker.launcher import Broker
 
@@ -35,7 +36,7 @@ def order(number: int, *, stream: Stream = Stream.ORDERS, size: int = 0, **more:
 
 
 def numbers(records: list[ConsumerRecord]) -> list[int]:
-    """Tell the numbers of the records that a reader keeps: the first of every epoch and sequence."""
+    """Return the numbers of the records that a reader keeps: the first of every epoch and sequence."""
     seen: set[tuple[bytes, bytes]] = set()
     kept = []
     for record in records:
@@ -48,7 +49,7 @@ def numbers(records: list[ConsumerRecord]) -> list[int]:
 
 
 def sequences(records: list[ConsumerRecord]) -> list[int]:
-    """Tell the distinct sequence numbers in the order of their first appearance."""
+    """Return the distinct sequence numbers in the order of their first appearance."""
     return list(dict.fromkeys(int(dict(record.headers)["ce_sequence"]) for record in records))
 
 
@@ -91,7 +92,7 @@ async def test_record_as_published(
 async def test_order_sequence_and_callbacks(
     kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers, read_all: ReadAll
 ) -> None:
-    """Thousands of records arrive in order with contiguous sequences, each told durable once and in order."""
+    """Thousands of records arrive in order with contiguous sequences; each is reported durable once and in order."""
     await make_topics(kafka, *PUBLISHED)
     publisher = await publisher_of(kafka)
     durable: dict[Stream, list[int | None]] = {Stream.ORDERS: [], Stream.TRADES: []}
@@ -163,15 +164,15 @@ async def test_oversize_record_harms_nothing(
     """A record above the limit is named and done with, in its turn; the records around it are published."""
     await make_topics(kafka, *PUBLISHED)
     oversize: list[OutgoingRecord] = []
-    told: list[int | None] = []
-    publisher = await publisher_of(kafka, on_oversize=oversize.append)
-    publisher.begin_epoch(8, lambda record: told.append(record.answers_offset))
+    noted: list[int | None] = []
+    publisher = await publisher_of(kafka, callbacks=PublisherCallbacks(on_oversize=oversize.append))
+    publisher.begin_epoch(8, lambda record: noted.append(record.answers_offset))
     sizes = (10, MAX_RECORD_BYTES - 2_000, 10, MAX_RECORD_BYTES, 10)
     for number, size in enumerate(sizes):
         publisher.publish(order(number, size=size, answers_offset=number))
     assert await publisher.flush(5)
     assert [3] == [json.loads(record.value or b"")["n"] for record in oversize]
-    assert [0, 1, 2, 3, 4] == told
+    assert [0, 1, 2, 3, 4] == noted
     assert [0, 1, 2, 4] == numbers(await read_all(kafka, orders_of(kafka)))
 
 
@@ -182,7 +183,7 @@ async def test_record_too_large_for_its_topic(
     await make_topics(kafka, Stream.ORDERS, max_message_bytes="4000")
     await make_topics(kafka, *(stream for stream in PUBLISHED if stream is not Stream.ORDERS))
     oversize: list[OutgoingRecord] = []
-    publisher = await publisher_of(kafka, on_oversize=oversize.append)
+    publisher = await publisher_of(kafka, callbacks=PublisherCallbacks(on_oversize=oversize.append))
     for number in range(40):
         publisher.publish(order(number, size=5000 if number == 17 else 10))
     assert not await publisher.flush(4)
@@ -198,18 +199,19 @@ async def test_failed_producer_is_replaced(
     """When the broker refuses the producer's sequence, what was not acknowledged is sent again: no hole, one order."""
     await make_topics(kafka, *PUBLISHED)
     troubles: list[str] = []
-    publisher = await publisher_of(kafka, on_trouble=troubles.append)
-    told: list[int | None] = []
-    publisher.begin_epoch(8, lambda record: told.append(record.answers_offset))
+    publisher = await publisher_of(kafka, callbacks=PublisherCallbacks(on_trouble=troubles.append))
+    noted: list[int | None] = []
+    publisher.begin_epoch(8, lambda record: noted.append(record.answers_offset))
     for number in range(2000):
         publisher.publish(order(number, size=300, answers_offset=number))
         if number % 500 == 250:
-            await until(lambda: publisher._producers.current is not None and len(told) > 0)
-            assert publisher._producers.current is not None
-            publisher._producers.current._txn_manager.increment_sequence_number(TopicPartition(orders_of(kafka), 0), 5)
+            producer = publisher._sender.producer
+            await until(lambda producer=producer: producer.current is not None and len(noted) > 0)
+            assert producer.current is not None
+            producer.current._txn_manager.increment_sequence_number(TopicPartition(orders_of(kafka), 0), 5)
     assert await publisher.flush(20)
     assert any("OutOfOrderSequenceNumber" in one for one in troubles)
-    assert list(range(2000)) == told
+    assert list(range(2000)) == noted
     records = await read_all(kafka, orders_of(kafka))
     assert list(range(2000)) == numbers(records)
     assert list(range(1, 2001)) == sequences(records)
@@ -218,10 +220,10 @@ async def test_failed_producer_is_replaced(
 async def test_missing_topic_holds_up_no_other(
     kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers, read_all: ReadAll, until: Until
 ) -> None:
-    """A topic that is not there is told of, and holds up only its own records, until it is there."""
+    """A topic that does not exist is reported, and holds up only its own records, until it exists."""
     await make_topics(kafka, *(stream for stream in PUBLISHED if stream is not Stream.ORDERS))
     troubles: list[str] = []
-    publisher = await publisher_of(kafka, on_trouble=troubles.append)
+    publisher = await publisher_of(kafka, callbacks=PublisherCallbacks(on_trouble=troubles.append))
     done = asyncio.Event()
     publisher.begin_epoch(8, lambda _: done.set())
     publisher.publish(order(0))
@@ -232,6 +234,27 @@ async def test_missing_topic_holds_up_no_other(
     await make_topics(kafka, Stream.ORDERS)
     assert await publisher.flush(5)
     assert [0] == numbers(await read_all(kafka, orders_of(kafka)))
+
+
+async def test_durable_records_are_reported_in_order(
+    kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers
+) -> None:
+    """Each once, after the account has its answers, oversized ones too; a callback that raises stops none of them."""
+    await make_topics(kafka, *PUBLISHED)
+    noted: list[object] = []
+
+    def on_durable(record: OutgoingRecord) -> None:
+        noted.append(json.loads(record.value or b"")["n"])
+        raise ValueError("a mistake")
+
+    callbacks = PublisherCallbacks(on_durable=on_durable, on_oversize=lambda _: None)
+    publisher = await publisher_of(kafka, callbacks=callbacks)
+    publisher.begin_epoch(8, lambda record: noted.append(f"answer {record.answers_offset}"))
+    publisher.publish(order(0, answers_offset=0))
+    publisher.publish(order(1, size=MAX_RECORD_BYTES, answers_offset=1))
+    publisher.publish(order(2))
+    assert await publisher.flush(5)
+    assert noted == ["answer 0", 0, "answer 1", 1, 2]
 
 
 async def test_callers_mistake_stops_nothing(kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers) -> None:
@@ -315,7 +338,7 @@ async def test_ending_without_broker(
         for number in range(2000):
             publisher.publish(order(number, size=600))
         with pytest.raises(TermEnded):
-            await member.commit(0, "nobody answers", 0.2)
+            await member.commit(0, "no broker answers", 0.2)
         begun = time.monotonic()
         await asyncio.gather(publisher.stop(0.5), member.leave())
         assert time.monotonic() - begun < 9
@@ -327,14 +350,14 @@ async def test_ending_without_broker(
 
 
 async def test_start_waits_for_a_broker(settings_for: SettingsFor, until: Until) -> None:
-    """Without a broker `start` goes on trying, tells why, and can be cancelled; publishing meanwhile is possible."""
+    """Without a broker `start` goes on trying, reports why, and can be cancelled; publishing meanwhile is possible."""
     troubles: list[str] = []
     publisher = Publisher(
         settings_for("127.0.0.1:1"),
         environment="test",
         account="main",
         buffer_bytes_max=1,
-        on_trouble=troubles.append,
+        callbacks=PublisherCallbacks(on_trouble=troubles.append),
     )
     publisher.publish(order(0))
     starting = asyncio.create_task(publisher.start())

@@ -81,7 +81,7 @@ async def test_many_records(kafka: Kafka, topic: str, write: Write) -> None:
     assert values == [one.value for one in await tail(kafka, topic, since_ms=0)]
 
 
-async def test_fetches_that_were_read_are_let_go_of(kafka: Kafka, topic: str, write: Write) -> None:
+async def test_fetches_that_were_read_are_freed(kafka: Kafka, topic: str, write: Write) -> None:
     """Without a collection of garbage, which hundreds of fetches may not bring: their bytes are not in a circle.
 
     Nor is what an ended reader had fetched and not read.
@@ -130,7 +130,7 @@ async def test_others_run_while_much_is_read(kafka: Kafka, topic: str, write: Wr
 
 
 async def test_unreachable_and_missing(kafka: Kafka, settings_for: Callable[..., Kafka]) -> None:
-    """No broker and no topic are two different troubles, both told within a bound."""
+    """No broker and no topic are two different errors, both raised within a bound."""
     with pytest.raises(ClusterUnreachable, match=r"127\.0\.0\.1:1"):
         await tail(settings_for("127.0.0.1:1"), "any", since_ms=0)
     with pytest.raises(KafkaTrouble, match="does not exist"):

@@ -1,4 +1,4 @@
-"""Topics that are deleted, or made again by somebody else: noticed, said, and made right where that is allowed."""
+"""Topics that are deleted, or made again by another: noticed, reported, and corrected where that is allowed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -18,7 +18,8 @@ from bridge.kafka import topic_watch
 from bridge.kafka.preflight import check_topics, reach_cluster
 from bridge.kafka.producer import ThrottledReport, connect
 from bridge.kafka.publisher import Publisher
-from bridge.kafka.topic_making import Configs, read_configs
+from bridge.kafka.record_sender import PublisherCallbacks
+from bridge.kafka.topic_making import TopicConfigs, read_configs
 from bridge.kafka.topic_watch import TopicWatch
 from bridge.sandbox.broker.embedded import EmbeddedBroker
 from tests.support import kafka_tool
@@ -32,8 +33,8 @@ Delete = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)
-def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look often, so that a test is short."""
+def short_periods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check often, so that a test is short."""
     monkeypatch.setattr(topic_watch, "_PERIOD_S", 0.2)
     monkeypatch.setattr(topic_watch, "_SOON_S", 0.1)
 
@@ -62,20 +63,21 @@ def delete(admin_of: AdminOf) -> Delete:
 async def watched(
     kafka: Kafka, timing: Timing, on_oversize: Callable[[OutgoingRecord], None] = print
 ) -> AsyncIterator[tuple[TopicWatch, Publisher]]:
-    """Have a publisher of the account and a watch beside it, which has looked once."""
-    looks: list[Mapping[str, str]] = []
-    publisher = Publisher(kafka, environment="test", account="main", buffer_bytes_max=100_000, on_oversize=on_oversize)
+    """Have a publisher of the account and a watch beside it, which has checked once."""
+    checks: list[Mapping[str, str]] = []
+    callbacks = PublisherCallbacks(on_oversize=on_oversize)
+    publisher = Publisher(kafka, environment="test", account="main", buffer_bytes_max=100_000, callbacks=callbacks)
 
-    def unwritable(topics: Mapping[str, str]) -> None:
-        looks.append(topics)
+    def note_check(topics: Mapping[str, str]) -> None:
+        checks.append(topics)
         publisher.note_unwritable(topics)
 
-    watch = TopicWatch(kafka, timing, "main", on_unwritable=unwritable)
+    watch = TopicWatch(kafka, timing, "main", on_unwritable=note_check)
     await publisher.start()
     running = asyncio.create_task(watch.run())
     try:
         async with asyncio.timeout(20):
-            while not looks:  # noqa: ASYNC110 - a broker has no event to wait for
+            while not checks:  # noqa: ASYNC110 - a broker has no event to wait for
                 await asyncio.sleep(0.01)
         yield watch, publisher
     finally:
@@ -89,7 +91,7 @@ def record(stream: Stream, value: bytes) -> OutgoingRecord:
     return OutgoingRecord(stream, b"OKX:USDT", value, 1_700_000_000_000)
 
 
-async def configs_of(kafka: Kafka, stream: Stream) -> Configs:
+async def configs_of(kafka: Kafka, stream: Stream) -> TopicConfigs:
     """Return the settings of a topic."""
     name = topic_name(kafka.topic_prefix, "main", stream)
     admin = await reach_cluster(kafka)
@@ -109,9 +111,7 @@ async def test_a_deleted_topic_is_made_again_as_it_was(
         publisher.publish(record(Stream.ASSETS, b"1"))
         assert await publisher.flush(10)
         await delete(made, Stream.ASSETS, Stream.LIQUIDATIONS)
-        await until(
-            lambda: bool(watch.lost_topics()), 20
-        )  # until then what is being deleted may take a record
+        await until(lambda: bool(watch.lost_topics()), 20)  # until then what is being deleted may take a record
         publisher.publish(record(Stream.ASSETS, b"2"))
         publisher.publish(record(Stream.TRADES, b"2"))
         await until(lambda: len(watch.lost_topics()) == 2 and not any(one.problem for one in watch.lost_topics()), 20)
@@ -131,20 +131,23 @@ async def test_a_deleted_topic_is_made_again_as_it_was(
 async def test_a_topic_that_a_broker_made_with_its_defaults_is_set_right(
     made: Kafka, timing: Timing, delete: Delete, make_topics: MakeTopics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it would have been made, but for what somebody has chosen for it and breaks nothing."""
+    """As it would have been created, but for settings that were chosen for it and break nothing."""
     before = await configs_of(made, Stream.RESULTS)
     monkeypatch.setattr(topic_watch, "_PERIOD_S", 3600)
     async with watched(made, timing) as (watch, _):
         await delete(made, Stream.RESULTS, Stream.ORDERS)
         await _make_again(made, make_topics, Stream.RESULTS, {})
         await _make_again(made, make_topics, Stream.ORDERS, {"retention_ms": "9999999999"})
-        told: set[str] = set()
+        problems_seen: set[str] = set()
         async with asyncio.timeout(20):
             while len(watch.lost_topics()) < 2 or any(one.problem for one in watch.lost_topics()):
-                await watch._look()  # the broker may not have heard of the new topics at the first
-                told |= {one.problem for one in watch.lost_topics()}
+                await watch._check_topics()  # the broker may not know the new topics at first
+                problems_seen |= {one.problem for one in watch.lost_topics()}
         assert {
-            name for one in told for name in ("cleanup.policy", "message.timestamp.type") if f"{name} is" in one
+            name
+            for one in problems_seen
+            for name in ("cleanup.policy", "message.timestamp.type")
+            if f"{name} is" in one
         } == {
             *("cleanup.policy", "message.timestamp.type"),
         }
@@ -168,7 +171,7 @@ async def _make_again(
 async def test_a_topic_that_was_made_again_at_once_is_another_one(
     made: Kafka, timing: Timing, delete: Delete, make_topics: MakeTopics, until: Until
 ) -> None:
-    """Its id tells, however short the time without it; without the right to make topics it is said what is wrong."""
+    """Its id differs, however short the time without it; without the right to create topics the problem is reported."""
     async with watched(made.model_copy(update={"create_topics": False}), timing) as (watch, publisher):
         await delete(made, Stream.ASSETS)
         await _make_again(made, make_topics, Stream.ASSETS, {})
@@ -205,7 +208,7 @@ async def test_without_the_right_to_make_topics_it_is_said_until_somebody_has(
     assert await check_topics(made, timing, ["main"]) == []
 
 
-async def test_what_cannot_be_made_again_is_said(
+async def test_a_topic_that_cannot_be_made_again_is_reported(
     made: Kafka, timing: Timing, delete: Delete, make_topics: MakeTopics, until: Until
 ) -> None:
     """With the broker's reason; and no setting is tried that would let nothing be written."""
@@ -221,7 +224,7 @@ async def test_what_cannot_be_made_again_is_said(
 
 
 def test_a_broker_that_lags_behind_loses_no_topic(kafka: Kafka, timing: Timing) -> None:
-    """One that still tells the id of the topic before has not heard of the other one yet."""
+    """One that still answers the id of the topic before does not know the new one yet."""
     watch = TopicWatch(kafka, timing, "main", on_unwritable=print)
     topic = topic_name(kafka.topic_prefix, "main", Stream.TRADES)
     for topic_id in ("first", "second", "first", "second"):
@@ -240,8 +243,8 @@ class _AutoCreatingBroker(EmbeddedBroker):
         return {**super().settings(controller_port), "auto.create.topics.enable": "true"}
 
 
-async def test_no_topic_comes_into_being_because_we_ask_for_it(settings_for: SettingsFor, timing: Timing) -> None:
-    """A broker would make it with its own defaults, and nobody would notice that it had been deleted."""
+async def test_asking_for_a_topic_does_not_create_it(settings_for: SettingsFor, timing: Timing) -> None:
+    """A broker would create it with its own defaults, and it would not be noticed that it had been deleted."""
     broker = await _AutoCreatingBroker.start(print)
     try:
         kafka = settings_for(broker.bootstrap_servers)

@@ -7,7 +7,7 @@ from outside: between two lines.
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from bridge.cli import main
@@ -17,6 +17,7 @@ from bridge.core.commands.dispatch import Commit, Dispatcher
 from bridge.core.now import Now
 from bridge.core.records import OutgoingRecord
 from bridge.kafka.publisher import Publisher
+from bridge.kafka.record_sender import RecordSender
 from bridge.kafka.topic_queue import SequencedRecord
 from bridge.ltp.session import Session
 
@@ -56,7 +57,7 @@ def _claimed() -> None:
 
 
 def _between_results() -> None:
-    publish, notify, seen = Publisher.publish, Publisher._notify_durable, []
+    publish, report, seen = Publisher.publish, RecordSender._report_durable, []
 
     def dying(self: Publisher, record: OutgoingRecord) -> None:
         if record.stream is Stream.RESULTS and b'"superseded"' in (record.value or b""):
@@ -64,13 +65,13 @@ def _between_results() -> None:
         if len(seen) <= 1:
             publish(self, record)
 
-    def notified(self: Publisher, numbered: SequencedRecord) -> None:
-        if numbered.record in seen:
+    def reported(self: RecordSender, records: Sequence[SequencedRecord]) -> None:
+        if any(sequenced.record in seen for sequenced in records):
             _die()
-        notify(self, numbered)
+        report(self, records)
 
     Publisher.publish = dying  # type: ignore[method-assign]
-    Publisher._notify_durable = notified  # type: ignore[method-assign]
+    RecordSender._report_durable = reported  # type: ignore[method-assign]
 
 
 _POINTS: Final[dict[str, Callable[[], None]]] = {
