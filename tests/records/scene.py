@@ -11,12 +11,12 @@ from aiokafka import AIOKafkaProducer
 
 from bridge.contract.topics import Stream, topic_name
 from bridge.sandbox.demo.check import Stopwatch
-from bridge.sandbox.demo.course import Course
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.desk import TradingDesk
+from bridge.sandbox.demo.display_model import Scene as Look
 from bridge.sandbox.demo.orders import Mix
 from bridge.sandbox.demo.readers import Reader, Tape, read_topics, topics_removed
-from bridge.sandbox.demo.scene import Scene as Look
+from bridge.sandbox.demo.run import Course
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.records import rare

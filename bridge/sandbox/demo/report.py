@@ -13,9 +13,9 @@ from bridge.contract.results import Outcome
 from bridge.contract.topics import Stream
 from bridge.sandbox.demo.check import Latency, Missing, Stopwatch, gaps, missing, percentiles, repeats, sequence_breaks
 from bridge.sandbox.demo.desk import TradingDesk
+from bridge.sandbox.demo.display_model import milliseconds
 from bridge.sandbox.demo.orders import Draft
 from bridge.sandbox.demo.readers import Tape
-from bridge.sandbox.demo.scene import milliseconds
 from bridge.sandbox.venue.keys import Key
 from bridge.sandbox.venue.ledger import Kind, Ledger
 

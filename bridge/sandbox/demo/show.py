@@ -18,14 +18,14 @@ from rich.console import Console
 from bridge.contract.topics import Stream, topic_name
 from bridge.sandbox.broker.launcher import start_broker
 from bridge.sandbox.demo.check import Stopwatch
-from bridge.sandbox.demo.course import Course, Cut, DemoFailed
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.desk import TradingDesk
+from bridge.sandbox.demo.display_model import Scene
 from bridge.sandbox.demo.interruption import Interruption, Phase, interruptible
 from bridge.sandbox.demo.orders import Mix
 from bridge.sandbox.demo.readers import Tape, choose_prefix, read_topics
 from bridge.sandbox.demo.report import Facts, Report, as_json, print_report, report
-from bridge.sandbox.demo.scene import Scene
+from bridge.sandbox.demo.run import Course, Cut, DemoFailed
 from bridge.sandbox.demo.view import LiveView, PlainView, View
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from bridge.sandbox.demo.check import Latency
 from bridge.sandbox.demo.desk import Sent
+from bridge.sandbox.demo.display_model import EventRow, Scene, clock_text, milliseconds
 from bridge.sandbox.demo.readers import COMMANDS, EVENTS
-from bridge.sandbox.demo.scene import EventRow, Scene, clock_text, milliseconds
 
 T = TypeVar("T")
 

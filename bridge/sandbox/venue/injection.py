@@ -4,8 +4,8 @@ from bisect import insort
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from bridge.sandbox.venue.backend import Floor
 from bridge.sandbox.venue.decimals import ZERO, rounded
-from bridge.sandbox.venue.floor import Floor
 from bridge.sandbox.venue.ledger import Event
 from bridge.sandbox.venue.market import Side
 from bridge.sandbox.venue.orders import Order, OrderState, Trade

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
+from bridge.sandbox.venue.backend import Floor
 from bridge.sandbox.venue.codes import LOGIN_FAILED, LOGIN_SUCCESS
 from bridge.sandbox.venue.connection import Connection
 from bridge.sandbox.venue.faults import FaultKind, Target
-from bridge.sandbox.venue.floor import Floor
 from bridge.sandbox.venue.keys import Key, is_genuine, login_signature
 from bridge.sandbox.venue.ledger import Kind
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
+from bridge.sandbox.venue.backend import Floor
 from bridge.sandbox.venue.codes import NONCE_WRONG, SIGNATURE_WRONG, TEXTS, TOO_MANY_REQUESTS, Refusal
 from bridge.sandbox.venue.faults import Fault, FaultKind, Target
-from bridge.sandbox.venue.floor import Floor
 from bridge.sandbox.venue.keys import Key, is_genuine, rest_signature
 from bridge.sandbox.venue.ledger import Entry, Kind
-from bridge.sandbox.venue.past import View
+from bridge.sandbox.venue.portfolio_history import View
 from bridge.sandbox.venue.rest_routes import ACTS, Act, Reads, Route
 from bridge.sandbox.venue.rows import PAGE_SIZE_MAX
 

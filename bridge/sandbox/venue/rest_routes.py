@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from bridge.sandbox.venue.backend import Floor
 from bridge.sandbox.venue.codes import Refusal
-from bridge.sandbox.venue.floor import Floor
 from bridge.sandbox.venue.orders import Order, Trade
 from bridge.sandbox.venue.portfolio import Portfolio, Risk, Wallet
 from bridge.sandbox.venue.pushes import asset_row

@@ -9,16 +9,16 @@ from typing import Self
 import msgspec
 from aiohttp import web
 
+from bridge.sandbox.venue.backend import Floor
 from bridge.sandbox.venue.clock import Clock, SystemClock
 from bridge.sandbox.venue.connection import Connection
-from bridge.sandbox.venue.desk import Desk
 from bridge.sandbox.venue.faults import Faults
-from bridge.sandbox.venue.floor import Floor
 from bridge.sandbox.venue.injection import Injection
 from bridge.sandbox.venue.keys import Key, KeyRing
 from bridge.sandbox.venue.ledger import Ledger
 from bridge.sandbox.venue.limits import Limits
 from bridge.sandbox.venue.market import Quotation
+from bridge.sandbox.venue.order_gateway import Desk
 from bridge.sandbox.venue.portfolio import Portfolio
 from bridge.sandbox.venue.rest import RestSide
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings

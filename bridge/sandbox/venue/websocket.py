@@ -9,10 +9,10 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from bridge.sandbox.venue import answers, login
+from bridge.sandbox.venue.backend import Floor
 from bridge.sandbox.venue.codes import LOGGED_OUT, TEXTS
 from bridge.sandbox.venue.connection import Connection
 from bridge.sandbox.venue.faults import FaultKind, Target
-from bridge.sandbox.venue.floor import Floor
 from bridge.sandbox.venue.keys import Key
 from bridge.sandbox.venue.ledger import Entry, Kind
 from bridge.sandbox.venue.outcomes import Outcome

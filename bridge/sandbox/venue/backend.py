@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from bridge.sandbox.venue.clock import Clock
 from bridge.sandbox.venue.codes import TEXTS, TOO_MANY_REQUESTS
-from bridge.sandbox.venue.desk import Desk
 from bridge.sandbox.venue.faults import FaultKind, Faults, Target
 from bridge.sandbox.venue.keys import Key, KeyRing
 from bridge.sandbox.venue.ledger import Entry, Event, Kind, Ledger
 from bridge.sandbox.venue.limits import Limits
+from bridge.sandbox.venue.order_gateway import Desk
 from bridge.sandbox.venue.outcomes import Outcome
-from bridge.sandbox.venue.past import Past, View
 from bridge.sandbox.venue.portfolio import Portfolio
+from bridge.sandbox.venue.portfolio_history import Past, View
 from bridge.sandbox.venue.pushes import redate_push
 from bridge.sandbox.venue.settings import VenueSettings
 

@@ -9,8 +9,8 @@ from bridge.contract.topics import Stream
 from bridge.errors import BridgeError
 from bridge.sandbox.demo.check import gaps, missing
 from bridge.sandbox.demo.desk import TradingDesk
+from bridge.sandbox.demo.display_model import Scene
 from bridge.sandbox.demo.readers import Reader, Tape
-from bridge.sandbox.demo.scene import Scene
 from bridge.sandbox.venue.venue import Venue
 
 _FIRST_MARGIN_CALL_S = 1.0
