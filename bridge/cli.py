@@ -167,8 +167,8 @@ def sandbox_(**options: Any) -> None:  # noqa: ANN401 - click's
         from bridge.sandbox import launch  # noqa: PLC0415 - the daemon runs without the sandbox
 
     try:
-        sys.exit(asyncio.run(launch.run(launch.Options(**options), sys.stdout, sys.stderr)))
-    except launch.BadOptions as error:
+        sys.exit(asyncio.run(launch.run(launch.SandboxOptions(**options), sys.stdout, sys.stderr)))
+    except launch.InvalidOptions as error:
         raise click.UsageError(str(error)) from None
     except (BridgeError, OSError) as error:
         raise _sandbox_failure(error, options["host"]) from None
@@ -199,7 +199,7 @@ def demo_(seconds: float | None, cuts: int, rate: float, seed: int, *, as_json: 
     with _require_sandbox():
         from bridge.sandbox.demo import show as demo  # noqa: PLC0415 - the daemon runs without the sandbox
 
-    options = demo.Options(seconds=seconds, as_json=as_json, cuts=cuts, rate_per_s=rate, seed=seed)
+    options = demo.DemoOptions(seconds=seconds, as_json=as_json, cuts=cuts, rate_per_s=rate, seed=seed)
     try:
         sys.exit(asyncio.run(demo.run(options)))
     except (BridgeError, OSError) as error:

@@ -23,11 +23,11 @@ _ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 """As the daemon names its accounts."""
 
 
-class BadOptions(BridgeError):
+class InvalidOptions(BridgeError):
     """Options that make no sense together, or an account's name that is none; the text says which."""
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class SandboxOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line says; None where it says nothing."""
 
     as_json: bool
@@ -47,13 +47,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     management_port: int | None
 
 
-async def run(options: Options, out: IO[str], progress: IO[str]) -> int:
+async def run(options: SandboxOptions, out: IO[str], progress: IO[str]) -> int:
     """Run what is asked for until a signal; return the exit code.
 
     Raises BadOptions, BridgeError when a part cannot be started, and OSError for a port that is taken.
     """
     _check_options(options)
-    settings = venue_settings(options)
+    settings = make_venue_settings(options)
     if not options.broker:
         await serve.serve(settings, as_json=options.as_json, out=out, tls=_tls_context(options))
         return 0
@@ -68,21 +68,21 @@ async def run(options: Options, out: IO[str], progress: IO[str]) -> int:
     return await environment.run(asked)
 
 
-def _check_options(options: Options) -> None:
+def _check_options(options: SandboxOptions) -> None:
     for name in options.accounts:
         if not _ACCOUNT.fullmatch(name):
-            raise BadOptions(f"--account {name}: a name has lower-case letters, digits and dashes, 32 at most")
+            raise InvalidOptions(f"--account {name}: a name has lower-case letters, digits and dashes, 32 at most")
     if len(set(options.accounts)) < len(options.accounts):
-        raise BadOptions("--account: each account has a name of its own")
+        raise InvalidOptions("--account: each account has a name of its own")
     if (options.tls_cert is None) != (options.tls_key is None):
-        raise BadOptions("--tls-cert and --tls-key belong together")
+        raise InvalidOptions("--tls-cert and --tls-key belong together")
     if options.broker and options.tls_cert is not None:
-        raise BadOptions("--tls-cert is for a venue alone; the daemon of --broker is on the same machine")
+        raise InvalidOptions("--tls-cert is for a venue alone; the daemon of --broker is on the same machine")
     if not options.broker and (options.kafka_port is not None or options.management_port is not None):
-        raise BadOptions("--kafka-port and --management-port go with --broker")
+        raise InvalidOptions("--kafka-port and --management-port go with --broker")
 
 
-def venue_settings(options: Options) -> VenueSettings:
+def make_venue_settings(options: SandboxOptions) -> VenueSettings:
     """Return what a venue is set up with: the dialect that is named, and the switches that go before it."""
     fixed = options.broker
     return VenueSettings(
@@ -96,7 +96,7 @@ def venue_settings(options: Options) -> VenueSettings:
     )
 
 
-def _choose_dialect(options: Options) -> Dialect:
+def _choose_dialect(options: SandboxOptions) -> Dialect:
     asked = {
         "cancel_all_scope": options.cancel_all_scope,
         "trading_fee": options.trading_fee,
@@ -106,13 +106,13 @@ def _choose_dialect(options: Options) -> Dialect:
     return msgspec.structs.replace(DIALECTS[options.dialect], **switches)
 
 
-def _tls_context(options: Options) -> SSLContext | None:
+def _tls_context(options: SandboxOptions) -> SSLContext | None:
     if options.tls_cert is None or options.tls_key is None:
         return None
     try:
-        return serve.tls_context(options.tls_cert, options.tls_key)
+        return serve.load_tls_context(options.tls_cert, options.tls_key)
     except SSLError as error:
-        raise BadOptions(f"--tls-cert and --tls-key must be a PEM certificate and its own key ({error})") from None
+        raise InvalidOptions(f"--tls-cert and --tls-key must be a PEM certificate and its own key ({error})") from None
 
 
 def _port_or(port: int | None, default: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from aiokafka.admin import AIOKafkaAdminClient
 
 from bridge.contract.topics import Stream
-from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, Limit, VenueSettings
+from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, RequestLimit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.chaos.contents import STREAMS
 from tests.chaos.daemons import Daemons
@@ -27,7 +27,9 @@ from tests.witness.waiting import comes_true, until
 
 TIERS = ("az4", "ha")
 _START_S = 60.0
-_QUICK_REST = {name: Limit(one.count * 20, one.window_s) for name, one in DOCUMENTED_LIMITS.items() if "rest" in name}
+_QUICK_REST = {
+    name: RequestLimit(one.count * 20, one.window_s) for name, one in DOCUMENTED_LIMITS.items() if "rest" in name
+}
 """What is hurried many times asks many times as often."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from bridge.config import Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support import shapes
@@ -99,7 +99,7 @@ async def test_a_refusal_later_than_all_doubt_changes_nothing(rig: Rig) -> None:
         sent = await _send(rig, refused)
         await results.result(refused)
         answered = rig.venue.ledger.entries
-        await until(lambda: any('"place_order"' in one.facts["text"] for one in answered(Kind.ANSWER)))
+        await until(lambda: any('"place_order"' in one.facts["text"] for one in answered(EntryKind.ANSWER)))
         after = command("place_order", PLACE)
         sent |= await _send(rig, after)
         await results.result(after)

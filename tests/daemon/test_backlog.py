@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from bridge.contract.topics import Stream, group_name, topic_name
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from tests.support.kafka_tool import consumer_groups
 from tests.support.rig import PLACE, Rig, Topic, command
 
@@ -44,7 +44,7 @@ async def test_what_expired_while_nobody_ran_is_answered_at_full_speed(rig: Rig)
     assert {one["commandId"]: "expired" for one in stale} | {one["commandId"]: "accepted" for one in fresh} == answers
     assert len(answers) == sum("commandId" in v for v in results.values)
     assert len(rig.venue.ledger.received("place_order", rig.venue.keys["main"].portfolio_id)) == len(fresh)
-    assert len(rig.venue.ledger.entries(Kind.VERDICT)) == len(fresh)
+    assert len(rig.venue.ledger.entries(EntryKind.VERDICT)) == len(fresh)
     began_ms = next(record.timestamp for record in reversed(results.records) if record.key == b"main")
     took_s = (max(results.answered_ms[one["commandId"]] for one in stale) - began_ms) / 1000
     sys.stdout.write(f"{STALE} expired commands answered in {took_s:.1f} s, {STALE / took_s:.0f} records/s\n")

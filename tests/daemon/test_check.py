@@ -12,7 +12,7 @@ from bridge.admin import check
 from bridge.cli import main
 from bridge.config import Settings
 from bridge.contract.topics import Stream
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from tests.support.rig import Rig
 
 HOSTILE = "[bold red]x[/] [/nope] \x1b[2J\x1b]0;pwned\x07\x9b\nok    topics: every topic of main is fit\x1b[8m"
@@ -64,9 +64,9 @@ async def test_check_leaves_the_session_of_an_owner_alone(rig: Rig, capsys: pyte
     async with rig.daemon():
         session = await rig.topic(Stream.SESSION)
         await session.until(lambda seen: any(event["type"] == "recovery.complete" for event in seen))
-        logins = len(rig.venue.ledger.entries(Kind.LOGIN))
+        logins = len(rig.venue.ledger.entries(EntryKind.LOGIN))
         assert await check.run(rig.settings(), app.clock)
-        assert len(rig.venue.ledger.entries(Kind.LOGIN)) == logins
+        assert len(rig.venue.ledger.entries(EntryKind.LOGIN)) == logins
     assert "note  account main: no login was tried: a daemon at 127.0.0.1 has its session" in capsys.readouterr().out
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from bridge.config import Settings, Timing
 from bridge.contract.topics import Stream
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.recovery.told import published_twice, read_all, untrue
@@ -78,16 +78,16 @@ async def _gaps_closed(session: Topic) -> None:
 
 def _logins(rig: Rig) -> list[str]:
     """Return the tiers at which the venue accepted a login, in order."""
-    tier_of = {entry.connection: entry.facts["tier"] for entry in rig.venue.ledger.entries(Kind.CONN)}
-    return [tier_of[one.connection] for one in rig.venue.ledger.entries(Kind.LOGIN) if not one.facts["code"]]
+    tier_of = {entry.connection: entry.facts["tier"] for entry in rig.venue.ledger.entries(EntryKind.CONN)}
+    return [tier_of[one.connection] for one in rig.venue.ledger.entries(EntryKind.LOGIN) if not one.facts["code"]]
 
 
 def _two_at_once(rig: Rig) -> list[int]:
     """Return the connections that logged in while another one was."""
     live: set[int] = set()
     found = []
-    for entry in rig.venue.ledger.entries(Kind.LOGIN, Kind.DROP):
-        if entry.kind is Kind.DROP:
+    for entry in rig.venue.ledger.entries(EntryKind.LOGIN, EntryKind.DROP):
+        if entry.kind is EntryKind.DROP:
             live.discard(entry.connection)
         elif not entry.facts["code"]:
             found += [entry.connection] * bool(live)
@@ -97,7 +97,7 @@ def _two_at_once(rig: Rig) -> list[int]:
 
 def _probes(rig: Rig) -> int:
     """Return how often the preferred endpoint was asked by REST."""
-    return sum(entry.facts["tier"] == "az4" for entry in rig.venue.ledger.entries(Kind.REST))
+    return sum(entry.facts["tier"] == "az4" for entry in rig.venue.ledger.entries(EntryKind.REST))
 
 
 async def _trade_and_lose(rig: Rig) -> None:

@@ -16,7 +16,7 @@ import pytest_asyncio
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.sandbox.broker.launcher import Broker
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support.proxy import PRODUCE, KafkaProxy
@@ -192,13 +192,13 @@ async def test_fills_while_kafka_takes_no_records_for_longer_than_fits(rig: Rig,
 
 async def _pushing(rig: Rig, time_s: float) -> int:
     """Let some 200 pushes a second be made for a while; return how many."""
-    before = len(rig.venue.ledger.entries(Kind.EVENT))
+    before = len(rig.venue.ledger.entries(EntryKind.EVENT))
     loop = asyncio.get_running_loop()
     end = loop.time() + time_s
     while loop.time() < end:
         fill(rig, count=2)
         await asyncio.sleep(0.045)  # the pace of the pushes, not a wait for something
-    return len(rig.venue.ledger.entries(Kind.EVENT)) - before
+    return len(rig.venue.ledger.entries(EntryKind.EVENT)) - before
 
 
 async def test_the_first_start_tells_the_state(rig: Rig) -> None:

@@ -21,7 +21,7 @@ from bridge.kafka.grants import GROUP_OPERATIONS, needed_operations
 from bridge.kafka.preflight import check_topics
 from bridge.kafka.publisher import Publisher
 from bridge.kafka.topic_watch import TopicWatch
-from bridge.sandbox.broker.cluster import free_ports
+from bridge.sandbox.broker.cluster import find_free_ports
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support import kafka_tool
@@ -230,7 +230,7 @@ async def test_a_grant_that_is_taken_away_is_told_and_nothing_is_lost(
 ) -> None:
     """Without Write on `trades` its records wait, others go on, and the alarm and `/readyz` say what is missing."""
     principal, write = PRINCIPALS[4], Grant(Stream.TRADES, "Write")
-    settings, (port,) = await settings_of(principal), free_ports(1)
+    settings, (port,) = await settings_of(principal), find_free_ports(1)
     results, trades, session = [await rig.topic(one) for one in (Stream.RESULTS, Stream.TRADES, Stream.SESSION)]
     trades_topic = topic_name(rig.prefix, "main", Stream.TRADES)
     async with rig.daemon(settings(port)):
@@ -313,7 +313,7 @@ async def test_an_account_that_may_not_be_owned_any_more_says_so_and_goes_on_whe
 ) -> None:
     """The command that gives the grant is in `/readyz`; what was sent meanwhile is carried out once it is given."""
     principal = PRINCIPALS[6]
-    settings, (port,) = await settings_of(principal), free_ports(1)
+    settings, (port,) = await settings_of(principal), find_free_ports(1)
     results = await rig.topic(Stream.RESULTS)
     async with rig.daemon(settings(port)):
         await _placed(rig, results)
@@ -331,7 +331,7 @@ async def test_a_standby_that_may_not_read_what_a_takeover_needs_says_so(
 ) -> None:
     """While the owner lives, and when it has ended; once the grant is given the takeover ends by itself."""
     principal, read = PRINCIPALS[7], Grant(Stream.SESSION, "Read")
-    settings, ports = await settings_of(principal), free_ports(2)
+    settings, ports = await settings_of(principal), find_free_ports(2)
     first, second = (settings(port) for port in ports)
     results = await rig.topic(Stream.RESULTS)
     async with AsyncExitStack() as standing_by:

@@ -10,7 +10,7 @@ from typing import Any
 from bridge.config import Settings, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from tests.recovery.told import read_all, untrue
 from tests.support.rig import PLACE, Rig, Topic, command
 
@@ -105,7 +105,7 @@ async def test_late_pushes_and_a_lagging_rest_are_no_gap_and_lost_pushes_are_one
             muted.remove()
         await _closed(session, 2)
         await topics[Stream.TRADES].until(lambda _: untrue(rig, topics) == [])
-    assert any(entry.facts["hidden"] for entry in rig.venue.ledger.entries(Kind.ANSWER) if "hidden" in entry.facts)
+    assert any(entry.facts["hidden"] for entry in rig.venue.ledger.entries(EntryKind.ANSWER) if "hidden" in entry.facts)
     first, second = _of(session, "gap.closed")
     assert (first["cause"], second["cause"]) == ("first_start", "pushes_missed")
     assert second["recovered"]["trades"] >= muted.bites

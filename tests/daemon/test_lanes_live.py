@@ -11,7 +11,7 @@ import pytest
 from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from tests.support.rig import PLACE, Rig, Topic, command
 from tests.witness.waiting import until
 
@@ -35,7 +35,7 @@ def _tell(what: str, latencies: list[int]) -> None:
 
 def _written_ms(rig: Rig) -> dict[str, int]:
     """Return when the venue received the cancel of each order, by orderId."""
-    frames = ((entry.wall_ms, json.loads(entry.facts["text"])) for entry in rig.venue.ledger.entries(Kind.RECV))
+    frames = ((entry.wall_ms, json.loads(entry.facts["text"])) for entry in rig.venue.ledger.entries(EntryKind.RECV))
     return {one["args"]["orderId"]: at for at, one in frames if one["action"] == "cancel_order"}
 
 

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from bridge.config import Timing
 from bridge.contract.topics import Stream, topic_name
 from bridge.kafka import topic_watch
-from bridge.sandbox.broker.cluster import free_ports
+from bridge.sandbox.broker.cluster import find_free_ports
 from tests.support import kafka_tool
 from tests.support.rig import PLACE, Rig, Topic, command
 from tests.witness.waiting import until
@@ -101,7 +101,7 @@ async def test_without_the_right_to_make_topics_the_command_is_said_and_then_all
     rig: Rig, stream: Stream
 ) -> None:
     """Not even the account is held for ever: `/readyz` has the command, and when it has been run, trading goes on."""
-    (port,) = free_ports(1)
+    (port,) = find_free_ports(1)
     told_by: list[str] = []
 
     async def missing() -> list[str]:

@@ -8,7 +8,7 @@ from cloudevents.core.formats.json import JSONFormat
 
 from bridge.config import Limits
 from bridge.contract.topics import Stream
-from bridge.sandbox.venue.ledger import Event
+from bridge.sandbox.venue.ledger import VenuePush
 from tests.support.rig import PLACE, Rig, Topic, command
 from tests.witness.waiting import until
 
@@ -60,7 +60,7 @@ async def test_all_four_actions_are_answered_by_the_venue(
     assert rig.venue.portfolio().open_orders == {}
 
 
-async def _is_published(made: list[Event], topic: Topic) -> None:
+async def _is_published(made: list[VenuePush], topic: Topic) -> None:
     def pushed() -> list[tuple[str, bytes]]:
         """Return what came from the stream; the first sweep tells the rest."""
         return [(r.key.decode(), r.value) for r in topic.records if "ce_recovered" not in dict(r.headers)]

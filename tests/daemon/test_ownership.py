@@ -11,7 +11,7 @@ from typing import Any
 from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from tests.support.proxy import PRODUCE, KafkaProxy
 from tests.support.replica import owner_and_standby, replica
 from tests.support.rig import FIRST_SESSION, PLACE, Rig, Topic, command
@@ -163,5 +163,5 @@ async def test_a_third_replica_moves_nothing(rig: Rig) -> None:
     assert not owner.logged("session.lost")
     assert [value["type"] for value in session.values] == FIRST_SESSION
     assert {epoch for epoch, _ in results.valid()} == {1}
-    assert len(rig.venue.ledger.entries(Kind.LOGIN)) == 1
+    assert len(rig.venue.ledger.entries(EntryKind.LOGIN)) == 1
     assert _names(rig) == Counter(_name(place) for place in places)

@@ -7,8 +7,8 @@ import pytest
 
 from bridge.config import Limits
 from bridge.contract.topics import Stream
-from bridge.sandbox.venue.ledger import Kind
-from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, Limit, VenueSettings
+from bridge.sandbox.venue.ledger import EntryKind
+from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, RequestLimit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support.rig import PLACE, Rig, command
 
@@ -30,13 +30,13 @@ async def _work_off_a_backlog(rig: Rig, places: int, limits: Limits, deadline_s:
     assert [v["outcome"] for v in answered] == ["accepted"] * places
     portfolio = rig.venue.keys["main"].portfolio_id
     assert len(rig.venue.ledger.received("place_order", portfolio)) == places
-    assert rig.venue.ledger.entries(Kind.LIMITED) == []
+    assert rig.venue.ledger.entries(EntryKind.LIMITED) == []
     return rig.venue.ledger.busiest_window("place_order", portfolio, limits.window_s)
 
 
 async def test_a_small_limit_holds_for_a_backlog(bootstrap: str, tmp_path: Path) -> None:
     """The same in small: 40 in any 2 s, 150 places; they take the windows they need and none is refused."""
-    limits = {**DOCUMENTED_LIMITS, "place_order": Limit(40, 2.0)}
+    limits = {**DOCUMENTED_LIMITS, "place_order": RequestLimit(40, 2.0)}
     async with Venue(VenueSettings(limits=limits)) as venue, Rig(bootstrap, venue, tmp_path) as rig:
         busiest = await _work_off_a_backlog(rig, 150, Limits(window_s=2, place_per_window=40), 60)
     assert 30 <= busiest <= 40

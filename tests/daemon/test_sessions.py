@@ -7,7 +7,7 @@ import structlog
 from bridge.config import Limits, Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from tests.support.rig import PLACE, Rig, command
 from tests.witness.waiting import until
 
@@ -104,7 +104,7 @@ async def test_a_wrong_secret_stops_one_account_and_not_the_other(two_accounts: 
             await rig.send(place)
             assert (await results.result(place))["outcome"] == "accepted"
     key = rig.venue.keys["second"]
-    logins = [entry for entry in rig.venue.ledger.entries(Kind.LOGIN) if entry.facts["api_key"] == key.api_key]
+    logins = [entry for entry in rig.venue.ledger.entries(EntryKind.LOGIN) if entry.facts["api_key"] == key.api_key]
     assert len(logins) >= Limits().login_attempts_max
     refused, stopped = [v for v in alarms.values if v["type"] == "alarm.raised"]
     assert (refused["alarm"], stopped["alarm"]) == ("login_refused", "login_stopped")

@@ -10,7 +10,7 @@ import pytest
 from bridge.config import Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from tests.support import shapes
 from tests.support.rig import PLACE, Rig, Topic, command
 from tests.support.truth import lies
@@ -93,7 +93,7 @@ async def test_every_answer_is_true_whatever_went_wrong(rig: Rig, seed: int) -> 
         await results.until(lambda _: len(results.answered_ms) == len(sent), 60)
     assert lies(rig, results, sent) == []
     # An idle script cannot pass.
-    bitten = Counter(entry.facts["fault"] for entry in rig.venue.ledger.entries(Kind.FAULT))
+    bitten = Counter(entry.facts["fault"] for entry in rig.venue.ledger.entries(EntryKind.FAULT))
     assert {str(fault.kind) for fault in FAULTS} <= bitten.keys()
     outcomes = Counter(v["outcome"] for v in results.values if "commandId" in v)
     sys.stdout.write(f"outcomes {dict(outcomes)}, faults {dict(bitten)}\n")

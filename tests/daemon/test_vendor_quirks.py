@@ -10,7 +10,7 @@ from bridge.config import Timing
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support.rig import PLACE, Rig, Topic, command
@@ -51,9 +51,9 @@ def _differences(rig: Rig, topics: dict[Stream, Topic]) -> list[str]:
 def _all_arrived(rig: Rig, topics: dict[Stream, Topic]) -> bool:
     """Tell whether every push was sent, and published byte for byte."""
     ledger = rig.venue.ledger
-    sent = {entry.facts["event_number"] for entry in ledger.entries(Kind.DELIVER)}
+    sent = {entry.facts["event_number"] for entry in ledger.entries(EntryKind.DELIVER)}
     published = {record.value for topic in topics.values() for record in topic.records}
-    made = ledger.entries(Kind.EVENT)
+    made = ledger.entries(EntryKind.EVENT)
     return all(one.number in sent and one.event is not None and one.event.payload in published for one in made)
 
 
@@ -109,7 +109,7 @@ async def test_every_answer_is_true_in_every_dialect(
         assert said == ["accepted", refusal, *["accepted"] * 5]
         assert lies(rig, results, sent) == []
         assert venue.portfolio().open_orders == {}
-        assert {entry.facts["method"] for entry in venue.ledger.entries(Kind.REST)} == {"GET"}
+        assert {entry.facts["method"] for entry in venue.ledger.entries(EntryKind.REST)} == {"GET"}
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_what_is_published_is_true_however_pushes_arrive(rig: Rig, kind: F
         else:
             await until(lambda: _all_arrived(rig, topics), what="every push being published")
         await until(lambda: _differences(rig, topics) == [], what="what is published being what is true")
-    assert {entry.facts["channel"] for entry in rig.venue.ledger.entries(Kind.FAULT)} == CHANNELS
+    assert {entry.facts["channel"] for entry in rig.venue.ledger.entries(EntryKind.FAULT)} == CHANNELS
     causes = {event["cause"] for event in session.values if event["type"] == "gap.opened"}
     assert ("pushes_missed" in causes) == lost
 

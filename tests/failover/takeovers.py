@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from bridge.contract.commands import CANCEL
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from tests.failover.desk import Answered, Desk
 from tests.support.proxy import PRODUCE, KafkaProxy
 from tests.support.replica import replica
@@ -141,7 +141,7 @@ def _after_waking(rig: Rig, epoch: int, woken_at: float) -> dict[str, int]:
     """Count what the old owner wrote to the venue after it woke up: ids begin with the epoch."""
     late = [
         entry.facts["action"]
-        for entry in rig.venue.ledger.entries(Kind.VERDICT)
+        for entry in rig.venue.ledger.entries(EntryKind.VERDICT)
         if entry.monotonic_s >= woken_at and str(entry.facts.get("request_id")).startswith(f"{epoch:x}x")
     ]
     cancels = late.count(CANCEL)

@@ -16,7 +16,7 @@ from bridge.config import AccountConfig, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.ltp.session import Session
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind, Ledger
+from bridge.sandbox.venue.ledger import EntryKind, Ledger
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support.listening import FixedRest, RecordingListener, make_session, running
@@ -57,8 +57,8 @@ def session(
 def no_two_at_once(ledger: Ledger) -> bool:
     """Return whether no login of the ledger came while another session was open."""
     live: set[int] = set()
-    for entry in ledger.entries(Kind.LOGIN, Kind.DROP):
-        if entry.kind is Kind.DROP:
+    for entry in ledger.entries(EntryKind.LOGIN, EntryKind.DROP):
+        if entry.kind is EntryKind.DROP:
             live.discard(entry.connection)
         elif live:
             return False
@@ -162,7 +162,7 @@ async def test_a_refused_key_does_not_change_the_endpoint(tmp_path: Path) -> Non
         keys = account(venue, tmp_path, secret="sk-wrong")
         async with running(session([endpoint(venue, "az4"), endpoint(venue, "ha")], keys, notes)):
             await notes.wait("attempt_failed", 3)
-        assert {entry.facts["tier"] for entry in venue.ledger.entries(Kind.CONN)} == {"az4"}
+        assert {entry.facts["tier"] for entry in venue.ledger.entries(EntryKind.CONN)} == {"az4"}
 
 
 async def test_a_tier_that_flaps(tmp_path: Path) -> None:

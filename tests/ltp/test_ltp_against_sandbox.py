@@ -18,7 +18,7 @@ from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session
 from bridge.ltp.wire import encode_action
 from bridge.sandbox.venue.dialects import Dialect
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support.listening import make_session
@@ -144,7 +144,9 @@ async def test_reading_goes_on_at_the_other_tier(tmp_path: Path, clock: Callable
             await read_all(rest.fetch_open_orders())
             rest.prefer("az4")
             await read_all(rest.fetch_open_orders())
-        asked = [entry.facts["tier"] for entry in venue.ledger.entries(Kind.REST) if "orders" in entry.facts["path"]]
+        asked = [
+            entry.facts["tier"] for entry in venue.ledger.entries(EntryKind.REST) if "orders" in entry.facts["path"]
+        ]
     assert asked == ["az4", "ha", "ha", "az4"]
 
 

@@ -13,7 +13,7 @@ from bridge.ltp import rest_rate_limiter
 from bridge.ltp.rest import RestClient
 from bridge.ltp.rest_rate_limiter import LIMITS, Limit, LimitGroup, RestRateLimiter
 from bridge.sandbox.venue import settings
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.venue import Venue
 from tests.support.small_rest import read_all
 
@@ -139,23 +139,23 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_venue_never_has_to_refuse(hurried: None, tmp_path: Path, clock: Callable[[], Now]) -> None:
     """Many requests are made at the same time."""
     async with asyncio.timeout(30), Venue() as venue:
-        venue.limits.set("rest_executions", settings.Limit(5, 0.5))
+        venue.limits.set("rest_executions", settings.RequestLimit(5, 0.5))
         async with _client(venue, tmp_path, clock) as rest:
             await asyncio.gather(*(read_all(rest.fetch_executions(None, clock().wall_ms - 1000)) for _ in range(10)))
-        assert venue.ledger.entries(Kind.LIMITED) == []
+        assert venue.ledger.entries(EntryKind.LIMITED) == []
         assert venue.ledger.busiest_window("rest_executions", venue.portfolio().portfolio_id, 0.5) == 4
 
 
 async def test_after_a_refusal_the_next_request_waits(hurried: None, tmp_path: Path, clock: Callable[[], Now]) -> None:
     """Another program used up the limit of the key; the next request waits and is answered."""
     async with asyncio.timeout(30), Venue() as venue:
-        venue.limits.set("rest_executions", settings.Limit(1, 0.5))
+        venue.limits.set("rest_executions", settings.RequestLimit(1, 0.5))
         async with _client(venue, tmp_path, clock) as rest:
             await read_all(rest.fetch_executions(None, clock().wall_ms - 1000))
             with pytest.raises(VenueUnreachable, match="429"):
                 await read_all(rest.fetch_executions(None, clock().wall_ms - 1000))
             assert await read_all(rest.fetch_executions(None, clock().wall_ms - 1000)) == ()
-        assert len(venue.ledger.entries(Kind.LIMITED)) == 1
+        assert len(venue.ledger.entries(EntryKind.LIMITED)) == 1
 
 
 def _client(venue: Venue, folder: Path, clock: Callable[[], Now]) -> RestClient:

@@ -13,7 +13,7 @@ from bridge.ltp.connection import connect
 from bridge.ltp.network import load_network_settings
 from bridge.ltp.session import Session
 from bridge.sandbox.venue.dialects import Dialect
-from bridge.sandbox.venue.ledger import Entry, Kind
+from bridge.sandbox.venue.ledger import EntryKind, LedgerEntry
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support.listening import RecordingListener, make_session, running
@@ -38,9 +38,9 @@ def session(endpoints: list[Endpoint], account: AccountConfig, notes: RecordingL
     return make_session(notes, endpoints, account, TIMING, random=lambda: 0.0)
 
 
-def pings(venue: Venue) -> list[Entry]:
+def pings(venue: Venue) -> list[LedgerEntry]:
     """Return the pings that the bridge sent; the sandbox may send heartbeats too."""
-    beats = venue.ledger.entries(Kind.PING)
+    beats = venue.ledger.entries(EntryKind.PING)
     return [beat for beat in beats if beat.facts["style"] in {"json", "text"} and not beat.facts["from_venue"]]
 
 

@@ -14,8 +14,8 @@ from bridge.ltp import rest_rate_limiter
 from bridge.ltp.rest import RestClient
 from bridge.ltp.rest_rate_limiter import LimitGroup
 from bridge.ltp.rows import read_order, read_position, read_risk, trade_as_pushed
-from bridge.sandbox.venue.ledger import Kind
-from bridge.sandbox.venue.settings import Limit, VenueSettings
+from bridge.sandbox.venue.ledger import EntryKind
+from bridge.sandbox.venue.settings import RequestLimit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.support.small_rest import Serve, answering, endpoint, ok, paged, read_all
 
@@ -164,9 +164,9 @@ async def test_a_stricter_limit_is_learnt(
     """After a refusal both lists are read from the beginning again, and are complete after a few refusals."""
     monkeypatch.setitem(rest_rate_limiter.LIMITS, LimitGroup.EXECUTIONS, rest_rate_limiter.Limit(5, 0.5))
     async with Venue(VenueSettings()) as venue, at(venue, tmp_path, clock) as rest:
-        venue.limits.set("rest_executions", Limit(count, 0.5))
+        venue.limits.set("rest_executions", RequestLimit(count, 0.5))
         answers: list[object] = []
-        while not answers and len(venue.ledger.entries(Kind.LIMITED)) <= REFUSALS_MAX:
+        while not answers and len(venue.ledger.entries(EntryKind.LIMITED)) <= REFUSALS_MAX:
             with contextlib.suppress(VenueUnreachable):
                 answers.append(await read_all(rest.fetch_executions(None, 0)))
     assert answers == [()]

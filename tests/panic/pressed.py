@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from bridge.contract.topics import Stream
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Entry, Kind
+from bridge.sandbox.venue.ledger import EntryKind, LedgerEntry
 from tests.support.rig import PLACE, Rig, Topic, command
 from tests.witness.waiting import until
 
@@ -94,7 +94,7 @@ class Hung:
     async def press(self, wait_s: float = WAIT_S) -> Press:
         """Append a cancel_orders, and return after how many seconds the venue has read what is sent for it."""
         await until(self._stuck_are_due, WAIT_S)
-        before = len(self._rig.venue.ledger.entries(Kind.RECV))
+        before = len(self._rig.venue.ledger.entries(EntryKind.RECV))
         panic = command("cancel_orders", {"exchangeType": "ALL"}, valid_s=60)
         self.pressed.append(panic)
         begun = time.monotonic()
@@ -110,7 +110,7 @@ class Hung:
 
     async def press_for_one(self, wait_s: float = WAIT_S) -> float:
         """Append a cancel of an order of nobody, and return after how many seconds the venue has read it."""
-        before = len(self._rig.venue.ledger.entries(Kind.RECV))
+        before = len(self._rig.venue.ledger.entries(EntryKind.RECV))
         one = command("cancel_order", {"orderId": f"8888{time.monotonic_ns() % 10**12:012d}"}, valid_s=60)
         await self._rig.send(one)
         appended = time.monotonic()
@@ -142,7 +142,7 @@ class Hung:
 
     def limited(self) -> int:
         """Count the requests that the venue has refused for their rate."""
-        return len(self._rig.venue.ledger.entries(Kind.LIMITED))
+        return len(self._rig.venue.ledger.entries(EntryKind.LIMITED))
 
     def _open_orders(self, count: int) -> list[str]:
         """Open orders as somebody else of this account; return their orderIds."""
@@ -170,9 +170,9 @@ class Hung:
     def _wanted(self) -> set[str]:
         return {"ALL"} if self._policy == "venue_message" else {*self._open, *self._stuck}
 
-    def _requests(self, before: int, action: str) -> Iterator[tuple[Entry, dict[str, str]]]:
+    def _requests(self, before: int, action: str) -> Iterator[tuple[LedgerEntry, dict[str, str]]]:
         """Return the requests of an action that the venue has read after so many frames, with their arguments."""
-        for entry in self._rig.venue.ledger.entries(Kind.RECV)[before:]:
+        for entry in self._rig.venue.ledger.entries(EntryKind.RECV)[before:]:
             frame = json.loads(entry.facts["text"])
             if frame.get("action") == action:
                 yield entry, frame["args"]

@@ -10,13 +10,13 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from bridge.contract.topics import Stream, topic_name
-from bridge.sandbox.demo.check import Stopwatch
+from bridge.sandbox.demo.check import PushLatencies
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.desk import TradingDesk
-from bridge.sandbox.demo.display_model import Scene as Look
-from bridge.sandbox.demo.orders import Mix
-from bridge.sandbox.demo.readers import Reader, Tape, read_topics, topics_removed
-from bridge.sandbox.demo.run import Course
+from bridge.sandbox.demo.display_model import DisplayModel as Look
+from bridge.sandbox.demo.orders import CommandMix
+from bridge.sandbox.demo.readers import TopicReader, TopicRecords, read_topics, remove_topics_afterwards
+from bridge.sandbox.demo.run import TradingRun
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.records import rare
@@ -46,7 +46,7 @@ class Options:
 async def play(bootstrap: str, options: Options, say: Callable[[str], None]) -> Records:
     """Play it; return every record of every topic. The topics are removed."""
     prefix = f"records-{secrets.token_hex(4)}"
-    async with topics_removed(bootstrap, prefix, (_ACCOUNT,)), Venue(_venue(options)) as venue:
+    async with remove_topics_afterwards(bootstrap, prefix, (_ACCOUNT,)), Venue(_venue(options)) as venue:
         plan = DaemonPlan(
             ws_url=venue.ws_url,
             rest_url=venue.rest_url,
@@ -75,10 +75,10 @@ def _venue(options: Options) -> VenueSettings:
 async def _first_term(
     plan: DaemonPlan, venue: Venue, options: Options, daemon: Daemon, say: Callable[[str], None]
 ) -> None:
-    async with _desk(plan, Mix(venue.desk.market.quotations, options.seed)) as (desk, tape, readers, producer):
+    async with _desk(plan, CommandMix(venue.desk.market.quotations, options.seed)) as (desk, tape, readers, producer):
         # What is shown to people knows the demo's own pushes alone, so it is given none.
-        look = Look(Tape(), desk, Stopwatch(venue.ledger, plan.keys[0].portfolio_id), "records")
-        course = Course(
+        look = Look(TopicRecords(), desk, PushLatencies(venue.ledger, plan.keys[0].portfolio_id), "records")
+        course = TradingRun(
             venue=venue,
             account=_ACCOUNT,
             desk=desk,
@@ -104,14 +104,16 @@ async def _first_term(
 
 async def _second_term(plan: DaemonPlan, daemon: Daemon) -> None:
     """Let the next owner take over and close what its predecessor's end has opened."""
-    tape = Tape()
+    tape = TopicRecords()
     async with _reading(plan, tape), _watched(daemon):
         await tape.until(lambda: _is_calm(tape), _CALM_S)
 
 
 @contextlib.asynccontextmanager
-async def _desk(plan: DaemonPlan, mix: Mix) -> AsyncIterator[tuple[TradingDesk, Tape, list[Reader], AIOKafkaProducer]]:
-    tape = Tape()
+async def _desk(
+    plan: DaemonPlan, mix: CommandMix
+) -> AsyncIterator[tuple[TradingDesk, TopicRecords, list[TopicReader], AIOKafkaProducer]]:
+    tape = TopicRecords()
     async with AIOKafkaProducer(bootstrap_servers=plan.bootstrap_servers, acks="all") as producer:
         desk = TradingDesk(producer, topic_name(plan.topic_prefix, _ACCOUNT, Stream.COMMANDS), mix, tape)
         async with _reading(plan, tape) as readers:
@@ -119,7 +121,7 @@ async def _desk(plan: DaemonPlan, mix: Mix) -> AsyncIterator[tuple[TradingDesk, 
 
 
 @contextlib.asynccontextmanager
-async def _reading(plan: DaemonPlan, tape: Tape) -> AsyncIterator[list[Reader]]:
+async def _reading(plan: DaemonPlan, tape: TopicRecords) -> AsyncIterator[list[TopicReader]]:
     async with (
         read_topics(plan.bootstrap_servers, plan.topic_prefix, _ACCOUNT, tape) as readers,
         asyncio.TaskGroup() as group,
@@ -146,12 +148,12 @@ async def _write(producer: AIOKafkaProducer, topic: str) -> None:
     await producer.flush()
 
 
-def _is_calm(tape: Tape) -> bool:
+def _is_calm(tape: TopicRecords) -> bool:
     types = [record.fields["type"] for record in tape[Stream.SESSION]]
     return types.count("gap.opened") == types.count("gap.closed") > 0
 
 
-def _doubts(tape: Tape) -> set[str]:
+def _doubts(tape: TopicRecords) -> set[str]:
     """Return the commands whose only answer is that their fate is unknown."""
     rows = [record.fields for record in tape[Stream.RESULTS] if "commandId" in record.fields]
     return {row["commandId"] for row in rows} - {row["commandId"] for row in rows if row["outcome"] != "unknown"}

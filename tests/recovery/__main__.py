@@ -22,7 +22,7 @@ from msgspec import to_builtins
 
 from bridge.config import Timing
 from bridge.sandbox.broker.launcher import start_broker
-from bridge.sandbox.venue.ledger import Kind, Ledger
+from bridge.sandbox.venue.ledger import EntryKind, Ledger
 from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.recovery.cuts import Cut, Cuts, Found
@@ -61,7 +61,7 @@ def _took(cuts: list[Cut]) -> list[float]:
 
 def _held_back(cuts: list[Cut], ledger: Ledger) -> list[float]:
     """Return for how long after each cut no login was allowed, in ms."""
-    logins = [entry.wall_ms for entry in ledger.entries(Kind.LOGIN)]
+    logins = [entry.wall_ms for entry in ledger.entries(EntryKind.LOGIN)]
     before = [max(at_ms for at_ms in logins if at_ms <= one.cut_ms) for one in cuts]
     return [max(0.0, at_ms + _SPACING_MS - one.cut_ms) for at_ms, one in zip(before, cuts, strict=True)]
 

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from bridge.core.ack_window import MARGIN_S
 from bridge.ltp.rest_rate_limiter import BUDGET_PERCENT, LIMITS, LimitGroup
-from bridge.sandbox.venue.ledger import Kind, Ledger
-from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, Limit
+from bridge.sandbox.venue.ledger import EntryKind, Ledger
+from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, RequestLimit
 
 EXECUTIONS: Final = "rest_executions"
 OPEN_ORDERS: Final = "rest_open_orders"
@@ -59,13 +59,13 @@ class Floors(Struct):
 def calls(ledger: Ledger) -> dict[str, list[int]]:
     """Return when the venue counted each reading request, by its limit."""
     found: dict[str, list[int]] = {action: [] for action in _FAMILIES}
-    for entry in ledger.entries(Kind.COUNT):
+    for entry in ledger.entries(EntryKind.COUNT):
         if entry.facts["action"] in found:
             found[entry.facts["action"]].append(entry.wall_ms)
     return found
 
 
-def earliest(releases: Sequence[float], limit: Limit) -> list[float]:
+def earliest(releases: Sequence[float], limit: RequestLimit) -> list[float]:
     """Return when each of these calls may be made at the earliest; `releases` are in ms, and in order."""
     legal: list[float] = []
     for number, release in enumerate(releases):
@@ -74,11 +74,11 @@ def earliest(releases: Sequence[float], limit: Limit) -> list[float]:
     return legal
 
 
-def budget(action: str, delay_ms: float) -> Limit:
+def budget(action: str, delay_ms: float) -> RequestLimit:
     """Return what the bridge uses of a limit: its slots cool from the answer on."""
     limit = LIMITS[_FAMILIES[action]]
     window_s = limit.window_s + MARGIN_S + delay_ms / 1000
-    return Limit(max(1, limit.requests * BUDGET_PERCENT // 100), window_s)
+    return RequestLimit(max(1, limit.requests * BUDGET_PERCENT // 100), window_s)
 
 
 def floors(made: dict[str, list[int]], spans: Sequence[Span], delay_ms: float) -> list[Floors]:
@@ -95,7 +95,7 @@ def floors(made: dict[str, list[int]], spans: Sequence[Span], delay_ms: float) -
     return found
 
 
-def _waits(made: dict[str, list[int]], spans: Sequence[Span], limits: dict[str, Limit]) -> list[float]:
+def _waits(made: dict[str, list[int]], spans: Sequence[Span], limits: dict[str, RequestLimit]) -> list[float]:
     """Return, for each recovery, when the last of its calls was allowed, in ms after the login."""
     waits = [0.0] * len(spans)
     for action, times in made.items():

@@ -1,18 +1,18 @@
 """The floors are those of the limits and of the delay, and no higher."""
 
-from bridge.sandbox.venue.settings import Limit
+from bridge.sandbox.venue.settings import RequestLimit
 from tests.recovery.floors import EXECUTIONS, HISTORY, ONE_ORDER, OPEN_ORDERS, Span, budget, earliest, floors
 
 
 def test_calls_within_the_limit_wait_for_nothing() -> None:
     """What the window holds may go at once; the next waits until the first is a window old."""
-    assert earliest([0, 0, 0, 100], Limit(2, 10)) == [0, 0, 10_000, 10_000]
-    assert earliest([0, 9_000, 12_000], Limit(2, 10)) == [0, 9_000, 12_000]
+    assert earliest([0, 0, 0, 100], RequestLimit(2, 10)) == [0, 0, 10_000, 10_000]
+    assert earliest([0, 9_000, 12_000], RequestLimit(2, 10)) == [0, 9_000, 12_000]
 
 
 def test_a_call_that_had_to_wait_holds_up_later_ones() -> None:
     """The window runs from when a call was allowed, not from when it was wanted."""
-    assert earliest([0, 1_000, 11_000], Limit(1, 10)) == [0, 10_000, 20_000]
+    assert earliest([0, 1_000, 11_000], RequestLimit(1, 10)) == [0, 10_000, 20_000]
 
 
 def test_the_floors_of_a_recovery() -> None:

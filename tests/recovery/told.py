@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from bridge.contract.topics import Stream
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.pushes import order_row
 from tests.support.rig import Rig, Topic
 from tests.support.states import last_states
@@ -43,7 +43,7 @@ def over_limit(rig: Rig) -> list[str]:
     """Return the requests that the venue counted over a limit."""
     return [
         f"{entry.facts['action']} was over its limit of {entry.facts['limit']}"
-        for entry in rig.venue.ledger.entries(Kind.LIMITED)
+        for entry in rig.venue.ledger.entries(EntryKind.LIMITED)
     ]
 
 

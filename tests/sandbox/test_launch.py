@@ -41,13 +41,13 @@ class Told(io.StringIO):
         self.flushed.set()
 
 
-def options(*words: str) -> launch.Options:
+def options(*words: str) -> launch.SandboxOptions:
     """Return what the command line makes of these words."""
     context = sandbox_.make_context("sandbox", list(words))
-    return launch.Options(**context.params)
+    return launch.SandboxOptions(**context.params)
 
 
-async def told_by(asked: launch.Options, use: Callable[[dict[str, Any]], Awaitable[None]]) -> dict[str, Any]:
+async def told_by(asked: launch.SandboxOptions, use: Callable[[dict[str, Any]], Awaitable[None]]) -> dict[str, Any]:
     """Run a sandbox, give what it tells to `use`, and end it."""
     out = Told()
     task = asyncio.create_task(launch.run(asked, out, out))
@@ -116,8 +116,8 @@ def test_a_switch_goes_before_its_dialect() -> None:
     """And all other switches stay as the dialect has them."""
     asked = options("--dialect", "observed", "--cancel-all-scope", "portfolio", "--trading-fee", "gone")
     wanted = msgspec.structs.replace(DIALECTS["observed"], cancel_all_scope="portfolio", trading_fee="gone")
-    assert launch.venue_settings(asked).dialect == wanted
-    assert launch.venue_settings(options()).dialect == DIALECTS["documented"]
+    assert launch.make_venue_settings(asked).dialect == wanted
+    assert launch.make_venue_settings(options()).dialect == DIALECTS["documented"]
 
 
 async def test_each_account_has_a_key_and_a_portfolio() -> None:

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from bridge import app
 from bridge.config import Settings
 from bridge.contract.topics import Stream, topic_name
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.venue import Venue
 from tests.witness.child_process import start_module
 from tests.witness.daemon_settings import account_section, as_toml, daemon_settings
@@ -149,7 +149,7 @@ class Rig:
 
     def written(self, action: str) -> list[dict[str, Any]]:
         """Return the requests of an action as the venue read them, whatever became of them."""
-        frames = [json.loads(entry.facts["text"]) for entry in self.venue.ledger.entries(Kind.RECV)]
+        frames = [json.loads(entry.facts["text"]) for entry in self.venue.ledger.entries(EntryKind.RECV)]
         return [frame for frame in frames if frame.get("action") == action]
 
     @contextlib.asynccontextmanager

@@ -13,7 +13,7 @@ from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream, group_name, topic_name
-from bridge.sandbox.broker.cluster import free_ports
+from bridge.sandbox.broker.cluster import find_free_ports
 from bridge.sandbox.broker.embedded import EmbeddedBroker
 
 PASSWORD: Final = "a-password-for-tests"
@@ -38,7 +38,7 @@ class SecuredBroker(EmbeddedBroker):
 
     def settings(self, controller_port: int) -> dict[str, str]:
         """Add the listener and the authorizer."""
-        (self.sasl_port,) = free_ports(1)
+        (self.sasl_port,) = find_free_ports(1)
         base = super().settings(controller_port)
         address = f"SASL_PLAINTEXT://127.0.0.1:{self.sasl_port}"
         users = " ".join(f'user_{name}="{PASSWORD}"' for name in PRINCIPALS)

@@ -7,8 +7,8 @@ from typing import Any
 
 import aiohttp
 
-from bridge.sandbox.venue.clock import HandClock
-from bridge.sandbox.venue.keys import login_signature, rest_signature
+from bridge.sandbox.venue.clock import ManualClock
+from bridge.sandbox.venue.keys import sign_login, sign_rest_request
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
@@ -67,7 +67,7 @@ class Trader:
     def login_args(self, **changes: object) -> dict[str, object]:
         """Return the arguments of a good login, some of them changed."""
         timestamp = str(self.venue.clock.wall_ms() // 1000)
-        sign = login_signature(self.key.api_secret, timestamp)
+        sign = sign_login(self.key.api_secret, timestamp)
         return {"apiKey": self.key.api_key, "timestamp": timestamp, "sign": sign, **changes}
 
     async def login(self, **changes: object) -> Any:  # noqa: ANN401 - JSON
@@ -130,7 +130,7 @@ class Trader:
         right = {
             "X-MBX-APIKEY": self.key.api_key,
             "nonce": nonce,
-            "signature": rest_signature(self.key.api_secret, given, headers.get("nonce", nonce)),
+            "signature": sign_rest_request(self.key.api_secret, given, headers.get("nonce", nonce)),
         }
         in_query = method == "GET"
         async with self._session.request(
@@ -155,7 +155,7 @@ class Exchange:
     """Opens venues and traders that end with the test."""
 
     def __init__(self, stack: contextlib.AsyncExitStack, session: aiohttp.ClientSession) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.stack = stack
         self.session = session
 

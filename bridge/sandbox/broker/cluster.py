@@ -53,7 +53,7 @@ class BrokerError(BridgeError):
     """A broker could not be started, or does not do what was asked of it; the text says what to do."""
 
 
-def free_ports(count: int) -> list[int]:
+def find_free_ports(count: int) -> list[int]:
     """Return `count` loopback ports on which nothing listens now.
 
     They lie below the range from which the system takes the ports of outgoing connections: while a broker

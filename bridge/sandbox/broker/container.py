@@ -17,7 +17,7 @@ from bridge.sandbox.broker.cluster import (
     SETTINGS,
     BrokerError,
     Progress,
-    free_ports,
+    find_free_ports,
     wait_until_answers,
 )
 
@@ -161,7 +161,7 @@ def _run(label: str, wanted_port: int) -> tuple[_Container, int]:
     # Our keeper removes the container; a second image for that need not be pulled.
     testcontainers_config.ryuk_disabled = True
     for tries_left in reversed(range(_START_TRIES)):
-        port = wanted_port or free_ports(1)[0]
+        port = wanted_port or find_free_ports(1)[0]
         kafka = DockerContainer(IMAGE).with_kwargs(labels={_LABEL: label}).with_envs(**_environment(port))
         kafka.ports["9092/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment] # the engine's own form
         try:

@@ -18,7 +18,7 @@ from bridge.sandbox.broker.cluster import (
     SETTINGS,
     BrokerError,
     Progress,
-    free_ports,
+    find_free_ports,
     wait_until_answers,
 )
 from bridge.sandbox.broker.jars import fetch_jars
@@ -180,7 +180,7 @@ class EmbeddedBroker:
 
     async def _start_on_ports(self, wanted_port: int) -> None:
         for last in (False,) * (_START_TRIES - 1) + (True,):
-            free_port, controller_port = free_ports(2)
+            free_port, controller_port = find_free_ports(2)
             self._port = wanted_port or free_port
             self._write_settings(controller_port)
             try:

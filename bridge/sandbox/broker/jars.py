@@ -47,7 +47,7 @@ class Jar:
         return f"{self.artifact}-{self.version}.jar"
 
 
-def manifest(path: Path = _MANIFEST) -> tuple[Jar, ...]:
+def read_manifest(path: Path = _MANIFEST) -> tuple[Jar, ...]:
     """Return the jars that `path` names, in the order of the class path."""
     jars = []
     for line in path.read_text().splitlines():
@@ -75,7 +75,7 @@ def fetch_jars(
     """
     folder = folder or cache_folder()
     stopping = stopping or threading.Event()
-    jars = manifest()
+    jars = read_manifest()
     if unfit := _unfit(jars, folder):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,8 @@ import msgspec
 
 from bridge.contract.headers import EPOCH, ID, SEQUENCE
 from bridge.contract.topics import Stream
-from bridge.sandbox.demo.readers import EVENTS, Seen, Tape
-from bridge.sandbox.venue.ledger import Entry, Event, Kind, Ledger
+from bridge.sandbox.demo.readers import EVENTS, ReadRecord, TopicRecords
+from bridge.sandbox.venue.ledger import EntryKind, Ledger, LedgerEntry, VenuePush
 
 STREAM_OF: Final[dict[str, Stream]] = {
     "Orders": Stream.ORDERS,
@@ -31,7 +31,7 @@ class Latency(msgspec.Struct, frozen=True):
     p99: float | None
 
 
-class Gap(msgspec.Struct, frozen=True):
+class PublishedGap(msgspec.Struct, frozen=True):
     """A published gap: from its `fromMs` to the next session, and open until what was missed has been recovered."""
 
     gap_id: str
@@ -41,15 +41,15 @@ class Gap(msgspec.Struct, frozen=True):
     cause: str
 
 
-class Missing(msgspec.Struct, frozen=True):
+class MissingPush(msgspec.Struct, frozen=True):
     """A fact of the ledger that the topics lack, and what they have instead."""
 
-    event: Event
+    event: VenuePush
     in_gap: bool
     found: str
 
 
-def percentiles(values_ms: Iterable[float]) -> Latency:
+def summarize_latency(values_ms: Iterable[float]) -> Latency:
     """Return median and 99th percentile by nearest rank."""
     ordered = sorted(values_ms)
     if not ordered:
@@ -57,7 +57,7 @@ def percentiles(values_ms: Iterable[float]) -> Latency:
     return Latency(*(round(ordered[math.ceil(share * len(ordered)) - 1], 2) for share in (_MEDIAN, _P99)))
 
 
-class Stopwatch:
+class PushLatencies:
     """How long each push took from the venue's socket to a reader; follows the ledger as it grows."""
 
     def __init__(self, ledger: Ledger, portfolio_id: str) -> None:
@@ -66,11 +66,11 @@ class Stopwatch:
         # The iterator of a list goes on when the list has grown, unless it has once run dry.
         self._unread = iter(ledger)
         self._seen = 0
-        self._events: dict[int, Event] = {}
+        self._events: dict[int, VenuePush] = {}
         self._written: dict[tuple[Stream, bytes, bytes], deque[float]] = defaultdict(deque)
         self.took_ms: list[float] = []
 
-    def take(self, record: Seen) -> float | None:
+    def take(self, record: ReadRecord) -> float | None:
         """Return how many milliseconds a record took; None when the venue has not written it to a socket."""
         self._catch_up()
         written = self._written.get((record.stream, record.key, record.value))
@@ -86,15 +86,15 @@ class Stopwatch:
         for entry in islice(self._unread, fresh):
             if entry.portfolio_id != self._portfolio_id:
                 continue
-            if entry.kind is Kind.EVENT and entry.event is not None:
+            if entry.kind is EntryKind.EVENT and entry.event is not None:
                 self._events[entry.number] = entry.event
-            elif entry.kind is Kind.DELIVER:
+            elif entry.kind is EntryKind.DELIVER:
                 event = self._events[entry.facts["event_number"]]
                 place = (STREAM_OF[event.channel], event.key.encode(), event.payload)
                 self._written[place].append(entry.monotonic_s)
 
 
-def gaps(session: Sequence[Seen]) -> list[Gap]:
+def find_gaps(session: Sequence[ReadRecord]) -> list[PublishedGap]:
     """Return the gaps that the session topic tells of; before the first start nobody listened, so it has none here."""
     found = []
     rows = [record.fields for record in session]
@@ -102,31 +102,31 @@ def gaps(session: Sequence[Seen]) -> list[Gap]:
         if row["type"] != "gap.opened" or row["cause"] == "first_start":
             continue
         reopened = next((later["at"] for later in rows[index + 1 :] if later["type"] == "session.opened"), math.inf)
-        found.append(Gap(row["gapId"], row["at"], row["fromMs"], reopened, row["cause"]))
+        found.append(PublishedGap(row["gapId"], row["at"], row["fromMs"], reopened, row["cause"]))
     return found
 
 
-def missing(ledger: Ledger, portfolio_id: str, tape: Tape) -> list[Missing]:
+def find_missing(ledger: Ledger, portfolio_id: str, tape: TopicRecords) -> list[MissingPush]:
     """Compare byte for byte: each trade and margin call, and the last state of each order, asset and position."""
-    known_gaps = gaps(tape[Stream.SESSION])
+    known_gaps = find_gaps(tape[Stream.SESSION])
     last: dict[Stream, dict[bytes, bytes]] = {
         stream: {record.key: record.value for record in tape[stream]} for stream in EVENTS
     }
     every = {(record.stream, record.key, record.value) for stream in EVENTS for record in tape[stream]}
     lacking = []
-    for entry, event in _wanted(ledger.entries(Kind.EVENT, portfolio_id=portfolio_id)):
+    for entry, event in _wanted(ledger.entries(EntryKind.EVENT, portfolio_id=portfolio_id)):
         stream, key = STREAM_OF[event.channel], event.key.encode()
         there = last[stream].get(key)
         is_there = there == event.payload if event.channel in _STATES else (stream, key, event.payload) in every
         if not is_there:
             in_gap = any(gap.from_ms <= entry.wall_ms <= gap.until_ms for gap in known_gaps)
-            lacking.append(Missing(event, in_gap, there.decode(errors="replace") if there else "nothing"))
+            lacking.append(MissingPush(event, in_gap, there.decode(errors="replace") if there else "nothing"))
     return lacking
 
 
-def _wanted(entries: Iterable[Entry]) -> Iterable[tuple[Entry, Event]]:
+def _wanted(entries: Iterable[LedgerEntry]) -> Iterable[tuple[LedgerEntry, VenuePush]]:
     """Pick from the pushes what must be on the topics at the end."""
-    wanted: dict[tuple[str, str], tuple[Entry, Event]] = {}
+    wanted: dict[tuple[str, str], tuple[LedgerEntry, VenuePush]] = {}
     for entry in entries:
         event = entry.event
         if event is not None and event.channel in STREAM_OF:
@@ -135,13 +135,13 @@ def _wanted(entries: Iterable[Entry]) -> Iterable[tuple[Entry, Event]]:
     return wanted.values()
 
 
-def repeats(tape: Tape) -> int:
+def count_repeats(tape: TopicRecords) -> int:
     """Count records of the event topics and of `results` whose `ce_id` was there before."""
     ids = Counter(record.headers[ID] for stream in (*EVENTS, Stream.RESULTS) for record in tape[stream])
     return sum(count - 1 for count in ids.values())
 
 
-def sequence_breaks(tape: Tape) -> int:
+def count_sequence_breaks(tape: TopicRecords) -> int:
     """Count places where `ce_sequence` does not go on by one, or does not begin with 1, in a topic and epoch."""
     breaks = 0
     for stream in (*EVENTS, Stream.RESULTS, Stream.DEAD_LETTERS):

@@ -14,8 +14,8 @@ import aiohttp
 import msgspec
 
 from bridge.errors import BridgeError
-from bridge.sandbox.broker.cluster import free_ports
-from bridge.sandbox.venue.keys import Key
+from bridge.sandbox.broker.cluster import find_free_ports
+from bridge.sandbox.venue.keys import ApiKey
 
 _KEEPER: Final = Path(__file__).with_name("keeper.py")
 _ENV_PREFIX: Final = "LTP_BRIDGE_"
@@ -71,7 +71,7 @@ class DaemonPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     ws_url: str
     rest_url: str
-    keys: tuple[Key, ...]
+    keys: tuple[ApiKey, ...]
     bootstrap_servers: str
     topic_prefix: str
     management_port: int = 0
@@ -168,7 +168,7 @@ async def _start(keeper: Process, plan: DaemonPlan) -> Daemon:
     if not first:
         raise DaemonFailed("the process that keeps the daemon ended at once; is the disk full?")
     folder = Path(json.loads(first)["folder"])
-    port = plan.management_port or free_ports(1)[0]
+    port = plan.management_port or find_free_ports(1)[0]
     config = _write_files(folder, plan, port)
     command = [sys.executable, "-m", "bridge", "run", "--config", str(config)]
     keeper.stdin.write(json.dumps(command).encode() + b"\n")

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaProducer
 from bridge.contract.headers import ERROR_OFFSET, TAKEOVER_TYPE, TYPE
 from bridge.contract.results import Outcome
 from bridge.contract.topics import Stream
-from bridge.sandbox.demo.orders import Draft, Mix, Resting, cancel_all
-from bridge.sandbox.demo.readers import Seen, Tape
+from bridge.sandbox.demo.orders import CommandDraft, CommandMix, RestingOrder, write_cancel_all
+from bridge.sandbox.demo.readers import ReadRecord, TopicRecords
 
 DEAD_LETTER: Final = "dead_letter"
 """Stands where an outcome would: a command that could not be answered under an id of its own."""
@@ -26,10 +26,10 @@ _HURRY_MAX_S = 1.0
 """How much of a pace that was missed is made up for."""
 
 
-class Sent(msgspec.Struct, kw_only=True):
+class SentCommand(msgspec.Struct, kw_only=True):
     """A command that was sent, and what has come back. Times are the machine's monotonic clock."""
 
-    draft: Draft
+    draft: CommandDraft
     sent_s: float
     offset: int = -1
     outcome: str = ""
@@ -52,21 +52,21 @@ class Sent(msgspec.Struct, kw_only=True):
 class TradingDesk:
     """Writes commands and follows their answers and its orders on the topics."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, mix: Mix, tape: Tape) -> None:
+    def __init__(self, producer: AIOKafkaProducer, topic: str, mix: CommandMix, tape: TopicRecords) -> None:
         self._producer = producer
         self._topic = topic
         self._mix = mix
         self._tape = tape
-        self._book: dict[str, Resting] = {}
-        self.sent: list[Sent] = []
-        self._by_id: dict[str, Sent] = {}
+        self._book: dict[str, RestingOrder] = {}
+        self.sent: list[SentCommand] = []
+        self._by_id: dict[str, SentCommand] = {}
         self._names: set[str] = set()
-        self._nameless: dict[int, Sent] = {}
+        self._nameless: dict[int, SentCommand] = {}
         self._early_letters: set[int] = set()
-        self._listeners: list[Callable[[Sent], None]] = []
+        self._listeners: list[Callable[[SentCommand], None]] = []
         tape.listen(self._hear)
 
-    def listen(self, listener: Callable[[Sent], None]) -> None:
+    def listen(self, listener: Callable[[SentCommand], None]) -> None:
         """Tell a listener each command when it is sent and whenever it is answered."""
         self._listeners.append(listener)
 
@@ -86,9 +86,9 @@ class TradingDesk:
                 async with asyncio.timeout_at(due_s):
                     await stop.wait()
 
-    async def send(self, draft: Draft) -> Sent:
+    async def send(self, draft: CommandDraft) -> SentCommand:
         """Append one command; returns once the broker has it."""
-        sent = Sent(draft=draft, sent_s=time.monotonic())
+        sent = SentCommand(draft=draft, sent_s=time.monotonic())
         self.sent.append(sent)
         if draft.command_id:
             self._by_id[draft.command_id] = sent
@@ -111,12 +111,12 @@ class TradingDesk:
         """Cancel everything; again when an answer was lost or an order came after it. `still_open` is the truth."""
         await self.settle(deadline_s)
         for _ in range(_CLOSE_TRIES):
-            await self.send(cancel_all())
+            await self.send(write_cancel_all())
             await self.settle(deadline_s)
             if not list(still_open()):
                 return
 
-    def _hear(self, record: Seen) -> None:
+    def _hear(self, record: ReadRecord) -> None:
         if record.stream is Stream.ORDERS:
             self._follow(record)
         elif record.stream is Stream.RESULTS and record.headers.get(TYPE) != TAKEOVER_TYPE:
@@ -125,13 +125,13 @@ class TradingDesk:
             self._early_letters.add(int(record.headers[ERROR_OFFSET]))
             self._read_letters()
 
-    def _follow(self, record: Seen) -> None:
+    def _follow(self, record: ReadRecord) -> None:
         """Keep the book of what is open."""
         row = record.fields
         if row["clientOrderId"] not in self._names:
             return  # another desk's
         if row["orderState"] in _OPEN and row["limitPrice"]:
-            self._book[row["orderId"]] = Resting(
+            self._book[row["orderId"]] = RestingOrder(
                 order_id=row["orderId"],
                 client_order_id=row["clientOrderId"],
                 sym=row["sym"],
@@ -142,7 +142,7 @@ class TradingDesk:
         else:
             self._book.pop(row["orderId"], None)
 
-    def _answer(self, record: Seen) -> None:
+    def _answer(self, record: ReadRecord) -> None:
         row = record.fields
         sent = self._by_id.get(row["commandId"])
         if sent is None:
@@ -164,7 +164,7 @@ class TradingDesk:
             sent.answers += 1
             self._note(sent, DEAD_LETTER, time.monotonic(), "")
 
-    def _note(self, sent: Sent, outcome: str, seen_s: float, comment: str) -> None:
+    def _note(self, sent: SentCommand, outcome: str, seen_s: float, comment: str) -> None:
         sent.outcome, sent.answered_s, sent.comment = outcome, seen_s, comment
         for listener in self._listeners:
             listener(sent)

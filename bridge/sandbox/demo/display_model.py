@@ -7,10 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from bridge.contract.topics import Stream
-from bridge.sandbox.demo.check import STREAM_OF, Latency, Stopwatch, percentiles
-from bridge.sandbox.demo.desk import Sent, TradingDesk
-from bridge.sandbox.demo.orders import short
-from bridge.sandbox.demo.readers import Seen, Tape
+from bridge.sandbox.demo.check import STREAM_OF, Latency, PushLatencies, summarize_latency
+from bridge.sandbox.demo.desk import SentCommand, TradingDesk
+from bridge.sandbox.demo.orders import shorten_symbol
+from bridge.sandbox.demo.readers import ReadRecord, TopicRecords
 
 _ROWS_MAX = 60
 _LATENCIES_LOOKED_AT = 1000
@@ -39,12 +39,12 @@ class SessionLine(msgspec.Struct, frozen=True):
     style: str
 
 
-def clock_text(unix_ms: float) -> str:
+def format_time(unix_ms: float) -> str:
     """Write a local time of day with milliseconds."""
     return time.strftime("%H:%M:%S", time.localtime(unix_ms / 1000)) + f".{int(unix_ms) % 1000:03d}"
 
 
-def milliseconds(value: float | None) -> str:
+def format_ms(value: float | None) -> str:
     """Write a duration, to the tenth where that matters."""
     if value is None:
         return "-"
@@ -56,13 +56,15 @@ def describe(stream: Stream, row: dict[str, Any]) -> str:
     if stream is Stream.ORDERS:
         price = f" @ {row['limitPrice']}" if row["limitPrice"] else ""
         done = f", {row['executedQty']} done" if row["executedQty"] != "0" else ""
-        return f"{row['orderState']} {row['side']} {row['orderQty']} {short(row['sym'])}{price}{done}"
+        return f"{row['orderState']} {row['side']} {row['orderQty']} {shorten_symbol(row['sym'])}{price}{done}"
     if stream is Stream.TRADES:
-        return f"{row['side']} {row['quantity']} {short(row['sym'])} @ {row['price']} {row['execType'].lower()}"
+        return (
+            f"{row['side']} {row['quantity']} {shorten_symbol(row['sym'])} @ {row['price']} {row['execType'].lower()}"
+        )
     if stream is Stream.ASSETS:
         return f"{row['coin']} balance {row['balance']}, available {row['available']}"
     if stream is Stream.POSITIONS:
-        return f"{row['positionQty']} {short(row['sym'])}, average {row['avgPrice']}"
+        return f"{row['positionQty']} {shorten_symbol(row['sym'])}, average {row['avgPrice']}"
     if stream is Stream.MARGIN_CALLS:
         return f"{row['accountStatus']}, equity {row['equity']}"
     return ""
@@ -76,7 +78,7 @@ def describe_session(row: dict[str, Any]) -> str:
     if kind == "recovery.complete":
         return f"{kind} at {row['endpoint']}, {row['openOrders']} open orders{_recovered(row)}"
     if kind == "gap.opened":
-        return f"{kind} {row['gapId']} from {clock_text(row['fromMs'])}, {row['cause']}"
+        return f"{kind} {row['gapId']} from {format_time(row['fromMs'])}, {row['cause']}"
     if kind == "gap.closed":
         return f"{kind} {row['gapId']}{_recovered(row)}"
     rest = row.get("cause") or row.get("alarm") or (f"epoch {row['epoch']}" if "epoch" in row else "")
@@ -89,14 +91,14 @@ def _recovered(row: dict[str, Any]) -> str:
     return f", recovered {told}" if told else ""
 
 
-class Scene:
+class DisplayModel:
     """What there is to see, kept up to date by what the readers and the desk tell."""
 
-    def __init__(self, tape: Tape, desk: TradingDesk, stopwatch: Stopwatch, title: str) -> None:
+    def __init__(self, tape: TopicRecords, desk: TradingDesk, stopwatch: PushLatencies, title: str) -> None:
         self.title = title
         self.begun_s = time.monotonic()
         self.events: deque[EventRow] = deque(maxlen=_ROWS_MAX)
-        self.commands: deque[tuple[str, Sent]] = deque(maxlen=_ROWS_MAX)
+        self.commands: deque[tuple[str, SentCommand]] = deque(maxlen=_ROWS_MAX)
         self.session: list[SessionLine] = []
         self.answered_ms: list[float] = []
         self.tape = tape
@@ -107,27 +109,27 @@ class Scene:
 
     def tell(self, text: str) -> None:
         """Put a line of the demo's own among those of the session."""
-        self.session.append(SessionLine(clock_text(time.time() * 1000), text, "cyan"))
+        self.session.append(SessionLine(format_time(time.time() * 1000), text, "cyan"))
 
     @property
     def latencies(self) -> tuple[Latency, Latency]:
         """The latest latencies of events and of commands."""
         latest = slice(-_LATENCIES_LOOKED_AT, None)
-        return percentiles(self._stopwatch.took_ms[latest]), percentiles(self.answered_ms[latest])
+        return summarize_latency(self._stopwatch.took_ms[latest]), summarize_latency(self.answered_ms[latest])
 
-    def _read(self, record: Seen) -> None:
+    def _read(self, record: ReadRecord) -> None:
         if record.stream is Stream.SESSION:
             row = record.fields
             style = _SESSION_STYLES.get(row["type"], "")
-            self.session.append(SessionLine(clock_text(row["at"]), describe_session(row), style))
+            self.session.append(SessionLine(format_time(row["at"]), describe_session(row), style))
         elif record.stream in _STREAMS:
             took_ms = self._stopwatch.take(record)
             what = describe(record.stream, record.fields)
-            at = clock_text(record.timestamp_ms)
+            at = format_time(record.timestamp_ms)
             self.events.append(EventRow(at, record.stream, record.key.decode(), what, took_ms))
 
-    def _commanded(self, sent: Sent) -> None:
+    def _commanded(self, sent: SentCommand) -> None:
         if not sent.outcome:
-            self.commands.append((clock_text(time.time() * 1000), sent))
+            self.commands.append((format_time(time.time() * 1000), sent))
         elif sent.is_settled:
             self.answered_ms.append(sent.latency_ms)

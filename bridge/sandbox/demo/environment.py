@@ -12,7 +12,7 @@ import msgspec
 from bridge.sandbox.broker.cluster import check_port_is_free
 from bridge.sandbox.broker.launcher import start_broker
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
-from bridge.sandbox.demo.interruption import Interruption, Phase, interruptible
+from bridge.sandbox.demo.interruption import Interruption, RunPhase, interruptible
 from bridge.sandbox.demo.readers import choose_prefix
 from bridge.sandbox.venue.serve import announce_sandbox
 from bridge.sandbox.venue.settings import VenueSettings
@@ -83,9 +83,9 @@ async def _run(environment: Environment, interruption: Interruption) -> None:
             title = "Broker, sandbox venue and daemon are running; Ctrl-C ends them."
             environment.out.write(announce_sandbox(title, facts, venue.keys, as_json=environment.as_json))
             environment.out.flush()
-            interruption.phase = Phase.RUNNING
+            interruption.phase = RunPhase.RUNNING
             await _until_asked(interruption, daemon)
-            interruption.phase = Phase.TAKING_DOWN
+            interruption.phase = RunPhase.TAKING_DOWN
             tell("taking everything down")
 
 

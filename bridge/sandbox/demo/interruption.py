@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 
-class Phase(Enum):
+class RunPhase(Enum):
     """How far a run has come."""
 
     SETTING_UP = auto()
@@ -21,15 +21,15 @@ class Interruption:
 
     def __init__(self, task: asyncio.Task[object]) -> None:
         self.asked = asyncio.Event()
-        self.phase = Phase.SETTING_UP
+        self.phase = RunPhase.SETTING_UP
         self._task = task
         self._cancelled = False
 
     def __call__(self) -> None:
         """Take a signal."""
-        if self.phase is Phase.RUNNING and not self.asked.is_set():
+        if self.phase is RunPhase.RUNNING and not self.asked.is_set():
             self.asked.set()
-        elif self.phase is not Phase.TAKING_DOWN and not self._cancelled:
+        elif self.phase is not RunPhase.TAKING_DOWN and not self._cancelled:
             self._cancelled = True
             self._task.cancel()
 

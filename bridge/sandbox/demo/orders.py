@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.sandbox.venue.decimals import plain
+from bridge.sandbox.venue.decimals import format_decimal
 from bridge.sandbox.venue.instruments import EXCHANGES
 from bridge.sandbox.venue.market import Quotation, Side
 
@@ -32,7 +32,7 @@ _WEIGHTS: Final[dict[str, float]] = {
 _OF_AN_ORDER: Final = frozenset({"replace", "cancel", "cancel_exchange"})
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class CommandDraft(msgspec.Struct, frozen=True, kw_only=True):
     """A command as it will be written; `command_id` is empty when the value holds none."""
 
     command_id: str
@@ -41,7 +41,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes
 
 
-class Resting(msgspec.Struct, frozen=True, kw_only=True):
+class RestingOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order of ours that is open, as the `orders` topic has it."""
 
     order_id: str
@@ -52,27 +52,27 @@ class Resting(msgspec.Struct, frozen=True, kw_only=True):
     can_be_replaced: bool
 
 
-def short(sym: str) -> str:
+def shorten_symbol(sym: str) -> str:
     """Shorten a symbol for the eye: BINANCE_PERP_BTC_USDT to BINANCE:BTC, of spot and margin with an `s` or `m`."""
     exchange, business, base, _ = sym.split("_")
     return f"{exchange}:{base}" + {"SPOT": "s", "MARGIN": "m"}.get(business, "")
 
 
-def draft(action: str, args: Mapping[str, object], text: str, *, valid_ms: int | None = None) -> Draft:
+def write_command(action: str, args: Mapping[str, object], text: str, *, valid_ms: int | None = None) -> CommandDraft:
     """Write a command under a fresh id."""
     command_id = str(uuid.uuid4())
     body: dict[str, object] = {"commandId": command_id, "action": action, "args": args}
     if valid_ms is not None:
         body["validUntil"] = time.time_ns() // 1_000_000 + valid_ms
-    return Draft(command_id=command_id, action=action, text=text, value=json.dumps(body).encode())
+    return CommandDraft(command_id=command_id, action=action, text=text, value=json.dumps(body).encode())
 
 
-def cancel_all(scope: str = "ALL") -> Draft:
+def write_cancel_all(scope: str = "ALL") -> CommandDraft:
     """Cancel everything of a scope."""
-    return draft(CANCEL_ALL, {"exchangeType": scope}, scope)
+    return write_command(CANCEL_ALL, {"exchangeType": scope}, scope)
 
 
-class Mix:
+class CommandMix:
     """Draws the next command; prices come from the market, what is open from the caller."""
 
     def __init__(self, quotations: Mapping[str, Quotation], seed: int) -> None:
@@ -80,7 +80,7 @@ class Mix:
         # Replayable, not cryptography.
         self._dice = random.Random(f"demo:{seed}")  # noqa: S311
         self._mistakes = 0
-        self._draw: dict[str, Callable[[list[Resting]], Draft]] = {
+        self._draw: dict[str, Callable[[list[RestingOrder]], CommandDraft]] = {
             "resting": lambda _: self._limit(share=-self._dice.uniform(0.004, 0.03), time_in_force="GTC"),
             "maker": lambda _: self._limit(share=-self._dice.uniform(0.0001, 0.0004), time_in_force="GTX"),
             "marketable": lambda _: self._limit(share=0.0005, time_in_force="GTC"),
@@ -88,11 +88,11 @@ class Mix:
             "market": lambda _: self._market(),
             "replace": self._replace,
             "cancel": self._cancel,
-            "cancel_exchange": lambda _: cancel_all(self._dice.choice(EXCHANGES)),
+            "cancel_exchange": lambda _: write_cancel_all(self._dice.choice(EXCHANGES)),
             "mistake": lambda _: self._mistake(),
         }
 
-    def next(self, book: list[Resting]) -> Draft:
+    def next(self, book: list[RestingOrder]) -> CommandDraft:
         """Draw a command that makes sense with what is open."""
         if len(book) >= _BOOK_ORDERS_MAX:
             return self._cancel(book)
@@ -109,15 +109,15 @@ class Mix:
         item = quotation.instrument
         lots = item.min_notional * 2 / item.notional(item.lot_size, quotation.price)
         least = max(lots * item.lot_size, item.min_size) / item.lot_size
-        return plain(int(least.to_integral_value(ROUND_CEILING)) * self._dice.randint(1, 6) * item.lot_size)
+        return format_decimal(int(least.to_integral_value(ROUND_CEILING)) * self._dice.randint(1, 6) * item.lot_size)
 
     def _price(self, quotation: Quotation, side: Side, share: float) -> str:
         """Return a price so far beyond the market (worse with a negative share) as an order of this side would pay."""
         distance = quotation.price * Decimal(str(round(share, 6)))
         ticks = (quotation.price + (distance if side == "BUY" else -distance)) / quotation.instrument.tick_size
-        return plain(int(ticks) * quotation.instrument.tick_size)
+        return format_decimal(int(ticks) * quotation.instrument.tick_size)
 
-    def _limit(self, *, share: float, time_in_force: str) -> Draft:
+    def _limit(self, *, share: float, time_in_force: str) -> CommandDraft:
         quotation, side = self._some()
         args = {
             "sym": quotation.instrument.sym,
@@ -127,44 +127,50 @@ class Mix:
             "orderQty": self._qty(quotation),
             "limitPrice": self._price(quotation, side, share),
         }
-        text = f"{side} {args['orderQty']} {short(args['sym'])} @ {args['limitPrice']} {time_in_force}"
-        return draft(PLACE, args, text, valid_ms=self._dice.choice((None, _VALIDITY_MS)))
+        text = f"{side} {args['orderQty']} {shorten_symbol(args['sym'])} @ {args['limitPrice']} {time_in_force}"
+        return write_command(PLACE, args, text, valid_ms=self._dice.choice((None, _VALIDITY_MS)))
 
-    def _market(self) -> Draft:
+    def _market(self) -> CommandDraft:
         quotation, side = self._some()
         qty = self._qty(quotation)
         order = {"sym": quotation.instrument.sym, "side": side, "orderType": "MARKET"}
         if side == "BUY" and quotation.instrument.business == "SPOT":
-            spent = plain((quotation.price * Decimal(qty)).quantize(quotation.instrument.tick_size, ROUND_CEILING))
-            return draft(PLACE, {**order, "quoteOrderQty": spent}, f"BUY {short(order['sym'])} for {spent} MARKET")
-        return draft(PLACE, {**order, "orderQty": qty}, f"{side} {qty} {short(order['sym'])} MARKET")
+            spent = format_decimal(
+                (quotation.price * Decimal(qty)).quantize(quotation.instrument.tick_size, ROUND_CEILING)
+            )
+            return write_command(
+                PLACE, {**order, "quoteOrderQty": spent}, f"BUY {shorten_symbol(order['sym'])} for {spent} MARKET"
+            )
+        return write_command(PLACE, {**order, "orderQty": qty}, f"{side} {qty} {shorten_symbol(order['sym'])} MARKET")
 
-    def _replace(self, book: list[Resting]) -> Draft:
+    def _replace(self, book: list[RestingOrder]) -> CommandDraft:
         candidates = [order for order in book if order.can_be_replaced] or book
         order = self._dice.choice(candidates)
         quotation = self._quotations[order.sym]
         price = self._price(quotation, order.side, -self._dice.uniform(0.001, 0.03))
-        text = f"{order.side} {short(order.sym)} {plain(order.price)} → {price}"
-        return draft(REPLACE, {**self._name(order), "replacePrice": price}, text)
+        text = f"{order.side} {shorten_symbol(order.sym)} {format_decimal(order.price)} → {price}"
+        return write_command(REPLACE, {**self._name(order), "replacePrice": price}, text)
 
-    def _cancel(self, book: list[Resting]) -> Draft:
+    def _cancel(self, book: list[RestingOrder]) -> CommandDraft:
         order = self._dice.choice(book)
-        return draft(CANCEL, self._name(order), f"{order.side} {short(order.sym)} @ {plain(order.price)}")
+        return write_command(
+            CANCEL, self._name(order), f"{order.side} {shorten_symbol(order.sym)} @ {format_decimal(order.price)}"
+        )
 
-    def _name(self, order: Resting) -> dict[str, str]:
+    def _name(self, order: RestingOrder) -> dict[str, str]:
         """Name an order in either of the two ways."""
         if self._dice.random() < 0.5:  # noqa: PLR2004 - a fair coin
             return {"orderId": order.order_id}
         return {"clientOrderId": order.client_order_id}
 
-    def _mistake(self) -> Draft:
+    def _mistake(self) -> CommandDraft:
         """Make the next of the mistakes that desks make, each in its turn."""
         mistakes = self._all_mistakes()
         chosen = mistakes[self._mistakes % len(mistakes)]
         self._mistakes += 1
         return chosen
 
-    def _all_mistakes(self) -> list[Draft]:
+    def _all_mistakes(self) -> list[CommandDraft]:
         order: dict[str, Any] = {
             "sym": "BINANCE_PERP_BTC_USDT",
             "side": "BUY",
@@ -174,12 +180,14 @@ class Mix:
             "limitPrice": "60000",
         }
         return [
-            draft(PLACE, {**order, "limitPrice": "60000.05"}, "a price between two ticks"),
-            draft(PLACE, {**order, "orderQty": 0.003}, "a quantity that is no string"),
-            Draft(command_id="", action="", text="a value that is not JSON", value=b"buy some bitcoin"),
-            draft(PLACE, order, "a validity that has passed", valid_ms=-1000),
-            draft(PLACE, {k: v for k, v in order.items() if k != "limitPrice"}, "a limit order without a price"),
-            draft(PLACE, {**order, "sym": "BINANCE_PERP_DOGE_USDT"}, "a symbol that is not traded"),
-            draft(CANCEL, {"orderId": "1000000000000000"}, "an order that never was"),
-            draft(REPLACE, {"clientOrderId": "never", "replacePrice": "60000"}, "an order that never was"),
+            write_command(PLACE, {**order, "limitPrice": "60000.05"}, "a price between two ticks"),
+            write_command(PLACE, {**order, "orderQty": 0.003}, "a quantity that is no string"),
+            CommandDraft(command_id="", action="", text="a value that is not JSON", value=b"buy some bitcoin"),
+            write_command(PLACE, order, "a validity that has passed", valid_ms=-1000),
+            write_command(
+                PLACE, {k: v for k, v in order.items() if k != "limitPrice"}, "a limit order without a price"
+            ),
+            write_command(PLACE, {**order, "sym": "BINANCE_PERP_DOGE_USDT"}, "a symbol that is not traded"),
+            write_command(CANCEL, {"orderId": "1000000000000000"}, "an order that never was"),
+            write_command(REPLACE, {"clientOrderId": "never", "replacePrice": "60000"}, "an order that never was"),
         ]

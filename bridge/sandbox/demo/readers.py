@@ -28,7 +28,7 @@ COMMANDS: Final = (Stream.COMMANDS, Stream.RESULTS, Stream.DEAD_LETTERS)
 _POLL_MS = 1000
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class ReadRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One record as a reader got it. `seen_s` is the machine's monotonic clock."""
 
     stream: Stream
@@ -49,22 +49,22 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         return value if isinstance(value, dict) else {}
 
 
-class Tape:
+class TopicRecords:
     """Everything that was read back, in order for each topic."""
 
     def __init__(self) -> None:
-        self._records: dict[Stream, list[Seen]] = defaultdict(list)
-        self._listeners: list[Callable[[Seen], None]] = []
+        self._records: dict[Stream, list[ReadRecord]] = defaultdict(list)
+        self._listeners: list[Callable[[ReadRecord], None]] = []
         self._waiting: set[asyncio.Event] = set()
 
-    def __getitem__(self, stream: Stream) -> list[Seen]:
+    def __getitem__(self, stream: Stream) -> list[ReadRecord]:
         return self._records[stream]
 
-    def listen(self, listener: Callable[[Seen], None]) -> None:
+    def listen(self, listener: Callable[[ReadRecord], None]) -> None:
         """Tell a listener each record from now on, before `until` looks."""
         self._listeners.append(listener)
 
-    def add(self, records: Iterable[Seen]) -> None:
+    def add(self, records: Iterable[ReadRecord]) -> None:
         """Append what was read."""
         for record in records:
             self._records[record.stream].append(record)
@@ -89,10 +89,10 @@ class Tape:
         return True
 
 
-class Reader:
+class TopicReader:
     """One consumer over some topics, without a group."""
 
-    def __init__(self, bootstrap_servers: str, topics: dict[str, Stream], tape: Tape) -> None:
+    def __init__(self, bootstrap_servers: str, topics: dict[str, Stream], tape: TopicRecords) -> None:
         self._topics = topics
         self._tape = tape
         self._consumer = AIOKafkaConsumer(
@@ -117,7 +117,7 @@ class Reader:
             for partition, records in batches.items():
                 self._next[partition] = records[-1].offset + 1
                 self._tape.add(
-                    Seen(
+                    ReadRecord(
                         stream=self._topics[partition.topic],
                         key=record.key or b"",
                         value=record.value or b"",
@@ -136,13 +136,15 @@ class Reader:
 
 
 @contextlib.asynccontextmanager
-async def read_topics(bootstrap_servers: str, prefix: str, account: str, tape: Tape) -> AsyncIterator[list[Reader]]:
+async def read_topics(
+    bootstrap_servers: str, prefix: str, account: str, tape: TopicRecords
+) -> AsyncIterator[list[TopicReader]]:
     """Have one reader for each street for the length of the block; the topics must exist."""
     async with contextlib.AsyncExitStack() as stack:
         readers = []
         for streams in (EVENTS, COMMANDS):
             topics = {topic_name(prefix, account, stream): stream for stream in streams}
-            reader = Reader(bootstrap_servers, topics, tape)
+            reader = TopicReader(bootstrap_servers, topics, tape)
             stack.push_async_callback(reader.stop)
             await reader.start()
             readers.append(reader)
@@ -158,12 +160,12 @@ async def choose_prefix(broker: Broker, given_prefix: str, accounts: Sequence[st
     if broker.kind != "given":
         yield "ltp"
         return
-    async with topics_removed(broker.bootstrap_servers, given_prefix, accounts):
+    async with remove_topics_afterwards(broker.bootstrap_servers, given_prefix, accounts):
         yield given_prefix
 
 
 @contextlib.asynccontextmanager
-async def topics_removed(bootstrap_servers: str, prefix: str, accounts: Sequence[str]) -> AsyncIterator[None]:
+async def remove_topics_afterwards(bootstrap_servers: str, prefix: str, accounts: Sequence[str]) -> AsyncIterator[None]:
     """Remove every topic of these accounts at the end of the block."""
     try:
         yield

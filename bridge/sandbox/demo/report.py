@@ -11,13 +11,22 @@ from rich.text import Text
 
 from bridge.contract.results import Outcome
 from bridge.contract.topics import Stream
-from bridge.sandbox.demo.check import Latency, Missing, Stopwatch, gaps, missing, percentiles, repeats, sequence_breaks
+from bridge.sandbox.demo.check import (
+    Latency,
+    MissingPush,
+    PushLatencies,
+    count_repeats,
+    count_sequence_breaks,
+    find_gaps,
+    find_missing,
+    summarize_latency,
+)
 from bridge.sandbox.demo.desk import TradingDesk
-from bridge.sandbox.demo.display_model import milliseconds
-from bridge.sandbox.demo.orders import Draft
-from bridge.sandbox.demo.readers import Tape
-from bridge.sandbox.venue.keys import Key
-from bridge.sandbox.venue.ledger import Kind, Ledger
+from bridge.sandbox.demo.display_model import format_ms
+from bridge.sandbox.demo.orders import CommandDraft
+from bridge.sandbox.demo.readers import TopicRecords
+from bridge.sandbox.venue.keys import ApiKey
+from bridge.sandbox.venue.ledger import EntryKind, Ledger
 
 _LOGIN_SPACING_S = 1.0
 """LTP docs, User Data Overview: one login a second for a key."""
@@ -32,7 +41,7 @@ class Latencies(msgspec.Struct, frozen=True):
     commands: Latency
 
 
-class Report(msgspec.Struct, kw_only=True):
+class DemoReport(msgspec.Struct, kw_only=True):
     """What came of a run; a run without a word in `wrong` kept every promise."""
 
     topics: dict[str, int]
@@ -51,36 +60,36 @@ class Report(msgspec.Struct, kw_only=True):
     wrong: list[str]
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Where a run's facts stand."""
 
     ledger: Ledger
-    key: Key
-    tape: Tape
+    key: ApiKey
+    tape: TopicRecords
     desk: TradingDesk
-    stopwatch: Stopwatch
+    stopwatch: PushLatencies
     cuts: int
     setup_s: float
     begun_s: float
 
 
-def report(facts: Facts) -> Report:
+def make_report(facts: RunFacts) -> DemoReport:
     """Compare, count, and say what is wrong."""
-    lacking = missing(facts.ledger, facts.key.portfolio_id, facts.tape)
-    logins = [e for e in facts.ledger.entries(Kind.LOGIN) if e.facts["api_key"] == facts.key.api_key]
+    lacking = find_missing(facts.ledger, facts.key.portfolio_id, facts.tape)
+    logins = [e for e in facts.ledger.entries(EntryKind.LOGIN) if e.facts["api_key"] == facts.key.api_key]
     spacing = [later.monotonic_s - earlier.monotonic_s for earlier, later in itertools.pairwise(logins)]
-    made = Report(
+    made = DemoReport(
         topics={stream.value: len(facts.tape[stream]) for stream in Stream},
         commands={"sent": len(facts.desk.sent), **dict(facts.desk.outcomes.most_common())},
         lost=sum(not one.in_gap for one in lacking),
         in_gaps=sum(one.in_gap for one in lacking),
-        duplicated=repeats(facts.tape),
-        sequence_breaks=sequence_breaks(facts.tape),
+        duplicated=count_repeats(facts.tape),
+        sequence_breaks=count_sequence_breaks(facts.tape),
         latency_ms=Latencies(
-            percentiles(facts.stopwatch.took_ms),
-            percentiles(sent.latency_ms for sent in facts.desk.sent if sent.is_settled),
+            summarize_latency(facts.stopwatch.took_ms),
+            summarize_latency(sent.latency_ms for sent in facts.desk.sent if sent.is_settled),
         ),
-        gaps=len(gaps(facts.tape[Stream.SESSION])),
+        gaps=len(find_gaps(facts.tape[Stream.SESSION])),
         cuts=facts.cuts,
         logins=len(logins),
         min_login_gap_s=round(min(spacing), 3) if spacing else None,
@@ -92,7 +101,7 @@ def report(facts: Facts) -> Report:
     return made
 
 
-def _wrong(made: Report, desk: TradingDesk, lost: list[Missing]) -> list[str]:
+def _wrong(made: DemoReport, desk: TradingDesk, lost: list[MissingPush]) -> list[str]:
     unanswered = [sent.draft for sent in desk.sent if not sent.outcome]
     twice = [sent.draft for sent in desk.sent if sent.answers > 1]
     found = [
@@ -114,11 +123,11 @@ def _wrong(made: Report, desk: TradingDesk, lost: list[Missing]) -> list[str]:
     return [text for is_wrong, text in found if is_wrong]
 
 
-def _named(draft: Draft) -> str:
+def _named(draft: CommandDraft) -> str:
     return f"{draft.action} {draft.text}".strip()
 
 
-def _told(one: Missing) -> str:
+def _told(one: MissingPush) -> str:
     event = one.event
     payload = event.payload.decode(errors="replace")
     return f"{event.channel} {event.key}: the ledger has {payload[:_BYTES_SHOWN]}, the topic {one.found[:_BYTES_SHOWN]}"
@@ -128,7 +137,7 @@ def _some(texts: Iterable[str]) -> str:
     return "; ".join(itertools.islice(texts, _SHOWN_MAX))
 
 
-def print_report(made: Report, console: Console) -> None:
+def print_report(made: DemoReport, console: Console) -> None:
     """Print for people."""
     streets = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     for heading, justify in (("topic", "left"), ("records", "right"), ("outcome", "left"), ("commands", "right")):
@@ -139,7 +148,7 @@ def print_report(made: Report, console: Console) -> None:
     console.print(streets)
     console.print()
     for name, latency in (("events", made.latency_ms.events), ("commands", made.latency_ms.commands)):
-        console.print(f"{name:<10} median {milliseconds(latency.median):>6} ms   p99 {milliseconds(latency.p99):>6} ms")
+        console.print(f"{name:<10} median {format_ms(latency.median):>6} ms   p99 {format_ms(latency.p99):>6} ms")
     console.print(
         f"{'session':<10} {made.logins} logins, {made.gaps} gaps, {made.cuts} cuts"
         + (f", logins at least {made.min_login_gap_s:.2f} s apart" if made.min_login_gap_s is not None else "")
@@ -157,6 +166,6 @@ def print_report(made: Report, console: Console) -> None:
         console.print(Text(told, style="green"))
 
 
-def as_json(made: Report) -> str:
+def encode_report(made: DemoReport) -> str:
     """Write for programs, on one line."""
     return msgspec.json.encode(made).decode()

@@ -7,10 +7,10 @@ import msgspec
 
 from bridge.contract.topics import Stream
 from bridge.errors import BridgeError
-from bridge.sandbox.demo.check import gaps, missing
+from bridge.sandbox.demo.check import find_gaps, find_missing
 from bridge.sandbox.demo.desk import TradingDesk
-from bridge.sandbox.demo.display_model import Scene
-from bridge.sandbox.demo.readers import Reader, Tape
+from bridge.sandbox.demo.display_model import DisplayModel
+from bridge.sandbox.demo.readers import TopicReader, TopicRecords
 from bridge.sandbox.venue.venue import Venue
 
 _FIRST_MARGIN_CALL_S = 1.0
@@ -27,32 +27,32 @@ class DemoFailed(BridgeError):
     """The demo could not go on; the text says why."""
 
 
-class Cut(msgspec.Struct, frozen=True):
+class ConnectionCut(msgspec.Struct, frozen=True):
     """A cut of the venue's connections: how long until the session was back, and the gap that tells of it."""
 
     back_s: float
     gap_id: str
 
 
-class Course(msgspec.Struct, frozen=True, kw_only=True):
+class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
     """What takes part, and how it goes. Without `seconds` the desk trades until it is asked to end."""
 
     venue: Venue
     account: str
     desk: TradingDesk
-    tape: Tape
-    readers: list[Reader]
-    scene: Scene
+    tape: TopicRecords
+    readers: list[TopicReader]
+    scene: DisplayModel
     seconds: float | None
     rate_per_s: float
     cuts: int
 
-    async def trade(self, asked_to_end: asyncio.Event) -> list[Cut]:
+    async def trade(self, asked_to_end: asyncio.Event) -> list[ConnectionCut]:
         """Trade until the time is over and every cut is made, or until asked to end; return the cuts.
 
         Raises DemoFailed when the daemon does not come back after a cut.
         """
-        made: list[Cut] = []
+        made: list[ConnectionCut] = []
         async with asyncio.TaskGroup() as group:
             stop = asyncio.Event()
             trading = group.create_task(self.desk.trade(self.rate_per_s, stop), name="demo:desk")
@@ -81,7 +81,7 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
         if any([await reader.behind() for reader in self.readers]):
             return True
         portfolio_id = self.venue.keys[self.account].portfolio_id
-        return any(not one.in_gap for one in missing(self.venue.ledger, portfolio_id, self.tape))
+        return any(not one.in_gap for one in find_missing(self.venue.ledger, portfolio_id, self.tape))
 
     async def _call_margins(self) -> None:
         """Have the venue call margins now and then, so that every kind of push is seen."""
@@ -90,7 +90,7 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
             self.venue.inject.margin_call(self.account)
             await asyncio.sleep(_MARGIN_CALL_PERIOD_S)
 
-    async def _cut(self, made: list[Cut]) -> None:
+    async def _cut(self, made: list[ConnectionCut]) -> None:
         """Cut the venue's connections, each time once the session before is back, spread over the run."""
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
@@ -101,7 +101,7 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
             cut_s = loop.time()
             self.venue.cut_connections(self.account)
             await self._until_back(opened, f"cut {number} of {self.cuts}")
-            cut = Cut(loop.time() - cut_s, gaps(self.tape[Stream.SESSION])[-1].gap_id)
+            cut = ConnectionCut(loop.time() - cut_s, find_gaps(self.tape[Stream.SESSION])[-1].gap_id)
             made.append(cut)
             self.scene.tell(f"cut {number} of {self.cuts}: back after {cut.back_s:.2f} s, gap {cut.gap_id}")
 

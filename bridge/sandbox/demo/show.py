@@ -17,16 +17,16 @@ from rich.console import Console
 
 from bridge.contract.topics import Stream, topic_name
 from bridge.sandbox.broker.launcher import start_broker
-from bridge.sandbox.demo.check import Stopwatch
+from bridge.sandbox.demo.check import PushLatencies
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.desk import TradingDesk
-from bridge.sandbox.demo.display_model import Scene
-from bridge.sandbox.demo.interruption import Interruption, Phase, interruptible
-from bridge.sandbox.demo.orders import Mix
-from bridge.sandbox.demo.readers import Tape, choose_prefix, read_topics
-from bridge.sandbox.demo.report import Facts, Report, as_json, print_report, report
-from bridge.sandbox.demo.run import Course, Cut, DemoFailed
-from bridge.sandbox.demo.view import LiveView, PlainView, View
+from bridge.sandbox.demo.display_model import DisplayModel
+from bridge.sandbox.demo.interruption import Interruption, RunPhase, interruptible
+from bridge.sandbox.demo.orders import CommandMix
+from bridge.sandbox.demo.readers import TopicRecords, choose_prefix, read_topics
+from bridge.sandbox.demo.report import DemoReport, RunFacts, encode_report, make_report, print_report
+from bridge.sandbox.demo.run import ConnectionCut, DemoFailed, TradingRun
+from bridge.sandbox.demo.view import DemoView, LiveView, PlainView
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from bridge.terminal import EscapingConsole
@@ -36,7 +36,7 @@ _MARKET_STEP_S = 0.1
 _INTERRUPTED: Final = 130
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line says. Without `seconds` the demo goes on until Ctrl-C."""
 
     seconds: float | None = None
@@ -46,7 +46,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
 
 
-async def run(options: Options) -> int:
+async def run(options: DemoOptions) -> int:
     """Run the demo; return the exit code: 0 when nothing is wrong, 1 when something is, 130 when it was broken off.
 
     Raises BridgeError when a part cannot be started or ends by itself.
@@ -64,7 +64,7 @@ async def run(options: Options) -> int:
         raise DemoFailed(f"the demo's own Kafka client failed: {error!r}") from error
     print_report(made, console)
     if options.as_json:
-        console.out(as_json(made))
+        console.out(encode_report(made))
     return 1 if made.wrong else 0
 
 
@@ -77,7 +77,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 class _Demo:
     """One run, from set-up to verdict."""
 
-    def __init__(self, options: Options, console: Console, interruption: Interruption) -> None:
+    def __init__(self, options: DemoOptions, console: Console, interruption: Interruption) -> None:
         self._options = options
         self._console = console
         self._interruption = interruption
@@ -86,7 +86,7 @@ class _Demo:
     def _progress(self, text: str) -> None:
         self._console.out(f"{time.monotonic() - self._began_s:6.1f} s  {text}", style="dim")
 
-    async def run(self) -> Report:
+    async def run(self) -> DemoReport:
         """Set everything up, trade, check, take everything down."""
         settings = VenueSettings(step_period_s=_MARKET_STEP_S, seed=self._options.seed)
         async with start_broker(self._progress) as broker, Venue(settings) as venue:
@@ -105,24 +105,24 @@ class _Demo:
                     self._progress(f"daemon started (pid {daemon.pid})")
                     await daemon.until_ready()
                     made = await self._trade(broker.bootstrap_servers, venue, daemon, prefix)
-                    self._interruption.phase = Phase.TAKING_DOWN
+                    self._interruption.phase = RunPhase.TAKING_DOWN
                     self._progress("taking everything down")
         if daemon.exit_code != 0:
             made.wrong.append(f"the daemon ended with exit {daemon.exit_code}; its log:\n{daemon.log_tail}")
         return made
 
-    async def _trade(self, servers: str, venue: Venue, daemon: Daemon, prefix: str) -> Report:
+    async def _trade(self, servers: str, venue: Venue, daemon: Daemon, prefix: str) -> DemoReport:
         """Let the desk trade in front of the readers until the end, and compare."""
-        options, tape, key = self._options, Tape(), venue.keys[_ACCOUNT]
+        options, tape, key = self._options, TopicRecords(), venue.keys[_ACCOUNT]
         async with contextlib.AsyncExitStack() as stack:
             producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
             stack.push_async_callback(producer.stop)
             await producer.start()
-            mix = Mix(venue.desk.market.quotations, options.seed)
+            mix = CommandMix(venue.desk.market.quotations, options.seed)
             desk = TradingDesk(producer, topic_name(prefix, _ACCOUNT, Stream.COMMANDS), mix, tape)
-            stopwatch = Stopwatch(venue.ledger, key.portfolio_id)
-            scene = Scene(tape, desk, stopwatch, f"ltp-bridge demo   {prefix}.{_ACCOUNT}.* at {servers}")
-            course = Course(
+            stopwatch = PushLatencies(venue.ledger, key.portfolio_id)
+            scene = DisplayModel(tape, desk, stopwatch, f"ltp-bridge demo   {prefix}.{_ACCOUNT}.* at {servers}")
+            course = TradingRun(
                 venue=venue,
                 account=_ACCOUNT,
                 desk=desk,
@@ -136,8 +136,8 @@ class _Demo:
             begun_s = time.monotonic()
             self._progress(f"ready: topics {prefix}.{_ACCOUNT}.*")
             cuts = await self._follow(course, daemon)
-            return report(
-                Facts(
+            return make_report(
+                RunFacts(
                     ledger=venue.ledger,
                     key=key,
                     tape=tape,
@@ -149,10 +149,10 @@ class _Demo:
                 )
             )
 
-    async def _follow(self, course: Course, daemon: Daemon) -> list[Cut]:
+    async def _follow(self, course: TradingRun, daemon: Daemon) -> list[ConnectionCut]:
         """Read, show and watch the daemon while the course takes its way."""
         live = self._console.is_terminal and not self._options.as_json
-        view: View = LiveView(course.scene, self._console) if live else PlainView(course.scene, self._console)
+        view: DemoView = LiveView(course.scene, self._console) if live else PlainView(course.scene, self._console)
         with view:
             async with asyncio.TaskGroup() as group:
                 background = [
@@ -160,9 +160,9 @@ class _Demo:
                     group.create_task(view.show(), name="demo:view"),
                     group.create_task(daemon.ended(), name="demo:daemon"),
                 ]
-                self._interruption.phase = Phase.RUNNING
+                self._interruption.phase = RunPhase.RUNNING
                 cuts = await course.trade(self._interruption.asked)
-                self._interruption.phase = Phase.ENDING
+                self._interruption.phase = RunPhase.ENDING
                 await course.close()
                 for task in background:
                     task.cancel()

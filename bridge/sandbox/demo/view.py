@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.text import Text
 
 from bridge.sandbox.demo.check import Latency
-from bridge.sandbox.demo.desk import Sent
-from bridge.sandbox.demo.display_model import EventRow, Scene, clock_text, milliseconds
+from bridge.sandbox.demo.desk import SentCommand
+from bridge.sandbox.demo.display_model import DisplayModel, EventRow, format_ms, format_time
 from bridge.sandbox.demo.readers import COMMANDS, EVENTS
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ _OUTCOME_STYLES: Final = {
 }
 
 
-class View(Protocol):
+class DemoView(Protocol):
     """A way to show the scene."""
 
     async def show(self) -> None:
@@ -54,7 +54,7 @@ class View(Protocol):
 class PlainView:
     """One line a second, and one for each thing that happens to the session."""
 
-    def __init__(self, scene: Scene, console: Console) -> None:
+    def __init__(self, scene: DisplayModel, console: Console) -> None:
         self._scene = scene
         self._console = console
         self._told = 0
@@ -86,16 +86,16 @@ class PlainView:
         outcomes = scene.desk.outcomes
         answered = sum(outcomes.values()) - outcomes["unanswered"]
         return (
-            f"{clock_text(time.time() * 1000)}  "
-            f"events {records:>6} records {milliseconds(events.median):>6} ms  ·  "
-            f"commands {len(scene.desk.sent):>5} sent {answered:>5} answered {milliseconds(commands.median):>6} ms"
+            f"{format_time(time.time() * 1000)}  "
+            f"events {records:>6} records {format_ms(events.median):>6} ms  ·  "
+            f"commands {len(scene.desk.sent):>5} sent {answered:>5} answered {format_ms(commands.median):>6} ms"
         )
 
 
 class LiveView:
     """Both streets on the whole terminal, newest below."""
 
-    def __init__(self, scene: Scene, console: Console) -> None:
+    def __init__(self, scene: DisplayModel, console: Console) -> None:
         self._scene = scene
         self._console = console
         # Plain text rather than tables: drawing shares the event loop with everything that is being measured.
@@ -166,7 +166,7 @@ def _padded(lines: Iterable[Text], count: int) -> list[Text]:
 def _street(name: str, way: str, latency: Latency) -> Text:
     line = Text(f"{name:<10}", style="bold")
     line.append(f"{way}   ", style="dim")
-    line.append(f"median {milliseconds(latency.median)} ms   p99 {milliseconds(latency.p99)} ms", style="cyan")
+    line.append(f"median {format_ms(latency.median)} ms   p99 {format_ms(latency.p99)} ms", style="cyan")
     return line
 
 
@@ -180,18 +180,18 @@ def _event_line(row: EventRow, width: int) -> Text:
     key_width = 28 if width >= _WIDE else 16
     line.append(_cell(row.key, key_width) + " ")
     line.append(_cell(row.what, max(10, width - key_width - 39)) + " ")
-    line.append(f"{milliseconds(row.took_ms):>6} ms", style="cyan")
+    line.append(f"{format_ms(row.took_ms):>6} ms", style="cyan")
     return line
 
 
-def _command_line(at: str, sent: Sent, width: int) -> Text:
+def _command_line(at: str, sent: SentCommand, width: int) -> Text:
     line = Text(f"{at}  ", style="dim")
     line.append(f"{sent.draft.action or '?':<14}", style="bold")
     comment = _cell(sent.comment, 18) + " " if width >= _WIDE else ""
     line.append(_cell(sent.draft.text, max(10, width - len(comment) - 51)) + " ")
     line.append(f"{sent.outcome or '…':<12}", style=_OUTCOME_STYLES.get(sent.outcome, "dim"))
     line.append(comment)
-    took = milliseconds(sent.latency_ms) if sent.outcome else ""
+    took = format_ms(sent.latency_ms) if sent.outcome else ""
     line.append(f"{took:>6} ms" if took else "", style="cyan")
     return line
 

@@ -4,7 +4,7 @@ import msgspec
 
 from bridge.sandbox.venue.codes import LOGIN_FAILED, LOGIN_SUCCESS, SUCCESS, TEXTS
 from bridge.sandbox.venue.dialects import Dialect
-from bridge.sandbox.venue.outcomes import Outcome
+from bridge.sandbox.venue.outcomes import ActionOutcome
 
 _OLDER_TEXTS = {
     "place_order": "Place order failed.",
@@ -14,7 +14,7 @@ _OLDER_TEXTS = {
 }
 
 
-def login_accepted(dialect: Dialect) -> bytes:
+def encode_login_success(dialect: Dialect) -> bytes:
     """Return the answer to a good login: code 0, not 200000 (LTP docs, User Data Overview)."""
     if dialect.login_success == "current":
         return _json({"id": None, "event": "login", "code": LOGIN_SUCCESS, "msg": "", "data": None})
@@ -22,17 +22,17 @@ def login_accepted(dialect: Dialect) -> bytes:
     return _json({"event": "login", "code": code, "msg": ""})
 
 
-def login_refused(code: int, dialect: Dialect) -> bytes:
+def encode_login_failure(code: int, dialect: Dialect) -> bytes:
     """Return the answer to a bad login."""
     if dialect.login_failure == "older":
         return _json({"event": "error", "code": str(LOGIN_FAILED), "msg": TEXTS[LOGIN_FAILED]})
     return _json({"id": None, "event": "login", "code": code, "msg": TEXTS.get(code, TEXTS[LOGIN_FAILED])})
 
 
-def action_answer(request_id: str | None, action: str, outcome: Outcome, dialect: Dialect) -> bytes:
+def encode_action_answer(request_id: str | None, action: str, outcome: ActionOutcome, dialect: Dialect) -> bytes:
     """Return an ack or a refusal. An ack means accepted by LTP, not executed (LTP docs, Place Order)."""
     if not outcome.is_success:
-        return action_refused(request_id, action, outcome.code, outcome.message, dialect.action_failure)
+        return encode_action_refusal(request_id, action, outcome.code, outcome.message, dialect.action_failure)
     code: object = str(SUCCESS) if dialect.ack_code == "text" else SUCCESS
     answer: dict[str, object] = {"id": request_id, "event": action, "code": code, "msg": outcome.message}
     if outcome.data is not None:
@@ -40,7 +40,7 @@ def action_answer(request_id: str | None, action: str, outcome: Outcome, dialect
     return _json(answer)
 
 
-def action_refused(request_id: str | None, action: str, code: int, message: str, shape: str) -> bytes:
+def encode_action_refusal(request_id: str | None, action: str, code: int, message: str, shape: str) -> bytes:
     """Return a refusal in the current shape (the action's own event, a number) or the older (error, "60009")."""
     if shape == "older":
         text = _OLDER_TEXTS.get(action, TEXTS[601011])
@@ -48,12 +48,12 @@ def action_refused(request_id: str | None, action: str, code: int, message: str,
     return _json({"id": request_id, "event": action, "code": code, "msg": message, "data": None})
 
 
-def frame_refused(request_id: str | None, code: int) -> bytes:
+def encode_frame_refusal(request_id: str | None, code: int) -> bytes:
     """Return the answer to a frame that names no action of ours."""
     return _json({"id": request_id, "event": "error", "code": code, "msg": TEXTS[code]})
 
 
-def pong(now_ms: int) -> bytes:
+def encode_pong(now_ms: int) -> bytes:
     """Return the JSON pong: the venue's own time, not an echo (LTP docs, User Data Overview)."""
     return _json({"pong": now_ms})
 

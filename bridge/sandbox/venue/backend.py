@@ -5,69 +5,69 @@ from typing import TYPE_CHECKING
 
 from bridge.sandbox.venue.clock import Clock
 from bridge.sandbox.venue.codes import TEXTS, TOO_MANY_REQUESTS
-from bridge.sandbox.venue.faults import FaultKind, Faults, Target
-from bridge.sandbox.venue.keys import Key, KeyRing
-from bridge.sandbox.venue.ledger import Entry, Event, Kind, Ledger
-from bridge.sandbox.venue.limits import Limits
-from bridge.sandbox.venue.order_gateway import Desk
-from bridge.sandbox.venue.outcomes import Outcome
+from bridge.sandbox.venue.faults import FaultKind, FaultScript, FaultTarget
+from bridge.sandbox.venue.keys import ApiKey, KeyRing
+from bridge.sandbox.venue.ledger import EntryKind, Ledger, LedgerEntry, VenuePush
+from bridge.sandbox.venue.limits import RequestLimits
+from bridge.sandbox.venue.order_gateway import OrderGateway
+from bridge.sandbox.venue.outcomes import ActionOutcome
 from bridge.sandbox.venue.portfolio import Portfolio
-from bridge.sandbox.venue.portfolio_history import Past, View
+from bridge.sandbox.venue.portfolio_history import LaggedView, PortfolioHistory
 from bridge.sandbox.venue.pushes import redate_push
 from bridge.sandbox.venue.settings import VenueSettings
 
 if TYPE_CHECKING:
-    from bridge.sandbox.venue.connection import Connection
+    from bridge.sandbox.venue.connection import ClientConnection
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class RecordedOutcome:
     """The answer to an action, and the ledger's entries of the pushes that it makes."""
 
-    outcome: Outcome
-    pushes: list[Entry]
+    outcome: ActionOutcome
+    pushes: list[LedgerEntry]
 
 
-class Floor:
+class VenueBackend:
     """What every listener of a venue shares."""
 
     def __init__(self, settings: VenueSettings, clock: Clock) -> None:
         self.settings = settings
         self.clock = clock
         self.ledger = Ledger(clock)
-        self.faults = Faults(self.ledger, settings.seed)
-        self.limits = Limits(settings.limits)
+        self.faults = FaultScript(self.ledger, settings.seed)
+        self.limits = RequestLimits(settings.limits)
         self.keys = KeyRing()
-        self.desk = Desk(settings, clock.wall_ms())
-        self.connections: dict[int, Connection] = {}
-        self._pasts: dict[str, Past] = {}
+        self.desk = OrderGateway(settings, clock.wall_ms())
+        self.connections: dict[int, ClientConnection] = {}
+        self._pasts: dict[str, PortfolioHistory] = {}
         self._opened = 0
 
     def enrol(self, portfolio: Portfolio) -> None:
         """Open the floor to a portfolio."""
         self.desk.enrol(portfolio)
-        self._pasts[portfolio.portfolio_id] = Past(portfolio)
+        self._pasts[portfolio.portfolio_id] = PortfolioHistory(portfolio)
 
     def next_number(self) -> int:
         """Return the number of the next connection."""
         self._opened += 1
         return self._opened
 
-    def portfolio(self, key: Key) -> Portfolio:
+    def portfolio(self, key: ApiKey) -> Portfolio:
         """Return the portfolio that a key selects."""
         return self.desk.portfolios[key.portfolio_id]
 
-    def portfolio_before(self, key: Key, ago_s: float) -> View:
+    def portfolio_before(self, key: ApiKey, ago_s: float) -> LaggedView:
         """Return the portfolio that a key selects as it was some seconds ago."""
         return self._pasts[key.portfolio_id].as_of(self.clock.wall_ms() - round(ago_s * 1000))
 
-    def count(self, action: str, key: Key | None, target: Target, api_key: str = "") -> bool:
+    def count(self, action: str, key: ApiKey | None, target: FaultTarget, api_key: str = "") -> bool:
         """Count a request against its limit; False when it is over."""
         shrunk = self.faults.bite(FaultKind.SHRINK_LIMIT, target)
         named = key.api_key if key else api_key
         count = self.limits.count(action, named, self.clock.monotonic_s(), shrunk.fault.limit if shrunk else None)
         self.ledger.write(
-            Kind.COUNT if count.is_within else Kind.LIMITED,
+            EntryKind.COUNT if count.is_within else EntryKind.LIMITED,
             portfolio_id=key.portfolio_id if key else "",
             connection=target.connection,
             action=action,
@@ -79,18 +79,18 @@ class Floor:
 
     def act(
         self,
-        key: Key,
+        key: ApiKey,
         action: str,
         args: object,
         *,
-        target: Target,
+        target: FaultTarget,
         request_id: str | None = None,
         limit: str = "",
         over_rest: bool = False,
-    ) -> Ruling:
+    ) -> RecordedOutcome:
         """Count an action against its limit (by default the one of its name), judge it and do it."""
         if not self.count(limit or action, key, target):
-            outcome = Outcome(code=TOO_MANY_REQUESTS, message=TEXTS[TOO_MANY_REQUESTS])
+            outcome = ActionOutcome(code=TOO_MANY_REQUESTS, message=TEXTS[TOO_MANY_REQUESTS])
         else:
             outcome = self.desk.act(
                 self.portfolio(key),
@@ -103,7 +103,7 @@ class Floor:
         data = outcome.data or {}
         given = args if isinstance(args, dict) else {}
         self.ledger.write(
-            Kind.VERDICT,
+            EntryKind.VERDICT,
             portfolio_id=key.portfolio_id,
             connection=target.connection,
             action=action,
@@ -112,9 +112,9 @@ class Floor:
             order_id=data.get("orderId", given.get("orderId", "")),
             client_order_id=data.get("clientOrderId", given.get("clientOrderId", "")),
         )
-        return Ruling(outcome, self.record(outcome.events))
+        return RecordedOutcome(outcome, self.record(outcome.events))
 
-    def record(self, events: list[Event]) -> list[Entry]:
+    def record(self, events: list[VenuePush]) -> list[LedgerEntry]:
         """Write pushes to the ledger; they are told afterwards."""
         dated = [self._redate(event) for event in events]
         entries = [self.ledger.write_event(event) for event in dated]
@@ -122,12 +122,12 @@ class Floor:
             self._pasts[event.portfolio_id].note(event, entry.wall_ms)
         return entries
 
-    def _redate(self, event: Event) -> Event:
+    def _redate(self, event: VenuePush) -> VenuePush:
         """Return a push with another `updateAt`, if the script wants it."""
-        scripted = self.faults.bite(FaultKind.REDATE_PUSH, Target(channel=event.channel))
+        scripted = self.faults.bite(FaultKind.REDATE_PUSH, FaultTarget(channel=event.channel))
         return event if scripted is None else redate_push(event, scripted.fault.delay_s)
 
-    def tell(self, pushes: list[Entry]) -> None:
+    def tell(self, pushes: list[LedgerEntry]) -> None:
         """Give pushes to every connection of their portfolio that is logged in for more than trading."""
         if not pushes:
             return

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from bridge.sandbox.venue.codes import Refusal
 from bridge.sandbox.venue.dialects import Dialect
-from bridge.sandbox.venue.orders import Action, Order
+from bridge.sandbox.venue.orders import OrderAction, VenueOrder
 from bridge.sandbox.venue.portfolio import Portfolio
 from bridge.sandbox.venue.validation import read_exchange
 
 
 def orders_in_scope(
     portfolios: Mapping[str, Portfolio], own: Portfolio, args: Mapping[str, str], dialect: Dialect, *, over_rest: bool
-) -> list[Order]:
+) -> list[VenueOrder]:
     """Return the open orders to cancel, oldest first in each portfolio. Raises Refusal for a filter that is wrong."""
     exchange = read_exchange(args.get("exchangeType", ""))
     # Over REST the symbol is documented; on the socket the contest's page alone has it.
@@ -22,7 +22,7 @@ def orders_in_scope(
         for order in portfolio.open_orders.values()
         if exchange in {"", order.instrument.exchange}
         and sym in {"", order.instrument.sym}
-        and order.action is not Action.CANCEL_PENDING
+        and order.action is not OrderAction.CANCEL_PENDING
     ]
 
 

@@ -28,7 +28,7 @@ class SystemClock:
         return time.monotonic()
 
 
-class HandClock:
+class ManualClock:
     """Time that stands still until it is moved, so that a test of a minute takes no minute."""
 
     def __init__(self, wall_ms: int | None = None) -> None:

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from aiohttp import WSMsgType, web
 
-from bridge.sandbox.venue.faults import FaultKind, Faults, Target
-from bridge.sandbox.venue.ledger import Entry, Event, Kind, Ledger
+from bridge.sandbox.venue.faults import FaultKind, FaultScript, FaultTarget
+from bridge.sandbox.venue.ledger import EntryKind, Ledger, LedgerEntry, VenuePush
 
 if TYPE_CHECKING:
-    from bridge.sandbox.venue.keys import Key
+    from bridge.sandbox.venue.keys import ApiKey
 
 _SWAP_WAIT_S = 0.2
 
 
 class _Frame(NamedTuple):
     payload: bytes
-    kind: Kind
+    kind: EntryKind
     facts: dict[str, object]
     message_type: WSMsgType = WSMsgType.TEXT
 
 
-class Connection:
+class ClientConnection:
     """One WebSocket. Everything goes out through the outbox, so frames leave in the order they were given."""
 
     def __init__(
@@ -34,11 +34,11 @@ class Connection:
         number: int,
         tier: str,
         ledger: Ledger,
-        faults: Faults,
+        faults: FaultScript,
     ) -> None:
         self.number = number
         self.tier = tier
-        self.key: Key | None = None
+        self.key: ApiKey | None = None
         self.only_trade = False
         self.is_closed = False
         # Why the venue ended the connection; empty when the client did.
@@ -51,7 +51,7 @@ class Connection:
         self._reading = asyncio.Event()
         self._reading.set()
         self._unread: list[Callable[[], None]] = []
-        self._swapped: list[tuple[Event, int]] = []
+        self._swapped: list[tuple[VenuePush, int]] = []
         self._timers: set[asyncio.TimerHandle] = set()
         self._loop = asyncio.get_running_loop()
         self.client_spoke_s = self.venue_spoke_s = self._loop.time()
@@ -61,9 +61,9 @@ class Connection:
         """The portfolio of the key that logged in; empty before."""
         return self.key.portfolio_id if self.key else ""
 
-    def target(self, *, action: str = "", channel: str = "", arguments: str = "") -> Target:
+    def target(self, *, action: str = "", channel: str = "", arguments: str = "") -> FaultTarget:
         """Return what a fault could bite on this connection."""
-        return Target(
+        return FaultTarget(
             action=action,
             channel=channel,
             account=self.key.name if self.key else "",
@@ -74,13 +74,13 @@ class Connection:
 
     def answer(self, payload: bytes) -> None:
         """Send an answer."""
-        self._put(_Frame(payload, Kind.ANSWER, {"text": payload.decode("utf-8", "replace")}))
+        self._put(_Frame(payload, EntryKind.ANSWER, {"text": payload.decode("utf-8", "replace")}))
 
     def beat(self, payload: bytes, style: str, message_type: WSMsgType = WSMsgType.TEXT) -> None:
         """Send a heartbeat or the answer to one."""
-        self._put(_Frame(payload, Kind.PING, {"style": style, "from_venue": True}, message_type))
+        self._put(_Frame(payload, EntryKind.PING, {"style": style, "from_venue": True}, message_type))
 
-    def push(self, entry: Entry) -> None:
+    def push(self, entry: LedgerEntry) -> None:
         """Send a push, as far as the script lets it through."""
         event = entry.event
         if event is None or self.only_trade or self.is_closed:
@@ -120,10 +120,10 @@ class Connection:
         for event, number in swapped:
             self._deliver(event, number, 1)
 
-    def _deliver(self, event: Event, number: int, copies: int) -> None:
+    def _deliver(self, event: VenuePush, number: int, copies: int) -> None:
         facts: dict[str, object] = {"event_number": number, "channel": event.channel}
         for _ in range(copies):
-            self._put(_Frame(event.frame, Kind.DELIVER, facts))
+            self._put(_Frame(event.frame, EntryKind.DELIVER, facts))
 
     def _put(self, frame: _Frame) -> None:
         if not self.is_closed:

@@ -12,12 +12,12 @@ _WIDE = Context(prec=60)
 _PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,18})?", re.ASCII)
 
 
-def parse(text: str) -> Decimal | None:
+def parse_decimal(text: str) -> Decimal | None:
     """Read a plain unsigned decimal; None when the text is anything else (sign, exponent, NaN, spaces)."""
     return Decimal(text) if _PLAIN.fullmatch(text) else None
 
 
-def plain(value: Decimal) -> str:
+def format_decimal(value: Decimal) -> str:
     """Write without exponent and without trailing zeros."""
     text = format(value, "f")
     if "." in text:
@@ -25,7 +25,7 @@ def plain(value: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
-def eighteen_places(value: Decimal) -> str:
+def format_18_places(value: Decimal) -> str:
     """Write as the account endpoint does: "10000.000000000000000000" (LTP docs, Get Started)."""
     return format(rounded(value), ".18f")
 
@@ -55,7 +55,7 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
     return value % step == 0
 
 
-def places(value: Decimal) -> int:
+def count_places(value: Decimal) -> int:
     """Count the decimal places that carry something."""
     exponent = value.normalize().as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from bridge.sandbox.venue.ledger import Kind, Ledger
-from bridge.sandbox.venue.outcomes import Twist
+from bridge.sandbox.venue.ledger import EntryKind, Ledger
+from bridge.sandbox.venue.outcomes import ExchangeFailure
 
 
 class FaultKind(StrEnum):
@@ -44,7 +44,7 @@ class FaultKind(StrEnum):
     SWAP_PUSH = "swap_push"  # the push changes places with the next one (or comes `delay_s` late if none does)
 
 
-TWISTS = tuple(FaultKind(str(twist)) for twist in Twist)
+EXCHANGE_FAILURES = tuple(FaultKind(str(twist)) for twist in ExchangeFailure)
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] | None = None
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class FaultTarget(msgspec.Struct, frozen=True, kw_only=True):
     """What a fault could bite now."""
 
     action: str = ""
@@ -102,7 +102,7 @@ class ScriptedFault:
         self._remove = remove
         self._held: list[Callable[[], None]] = []
 
-    def matches(self, target: Target, dice: random.Random) -> bool:
+    def matches(self, target: FaultTarget, dice: random.Random) -> bool:
         """Tell whether the fault bites this target; a match that is spared counts as met."""
         fault = self.fault
         if not (
@@ -139,7 +139,7 @@ class ScriptedFault:
         self.release()
 
 
-class Faults:
+class FaultScript:
     """The script. Faults bite in the order they were added; one of each kind asked for bites a target."""
 
     def __init__(self, ledger: Ledger, seed: int) -> None:
@@ -169,7 +169,7 @@ class Faults:
     def _all(self) -> list[ScriptedFault]:
         return [scripted for several in self._script.values() for scripted in several]
 
-    def bite(self, kind: FaultKind, target: Target) -> ScriptedFault | None:
+    def bite(self, kind: FaultKind, target: FaultTarget) -> ScriptedFault | None:
         """Return the fault of this kind that bites now, and write that it bit."""
         for scripted in self._script.get(kind, ()):
             if scripted.matches(target, self._dice):
@@ -178,7 +178,7 @@ class Faults:
                 facts.pop("connection", None)
                 facts.pop("arguments", None)
                 self._ledger.write(
-                    Kind.FAULT,
+                    EntryKind.FAULT,
                     connection=target.connection,
                     fault=str(kind),
                     script_number=scripted.number,
@@ -187,11 +187,11 @@ class Faults:
                 return scripted
         return None
 
-    def bite_twist(self, target: Target) -> Twist | None:
+    def bite_twist(self, target: FaultTarget) -> ExchangeFailure | None:
         """Return what goes wrong at the exchange with this request."""
-        for kind in TWISTS:
+        for kind in EXCHANGE_FAILURES:
             if self.bite(kind, target):
-                return Twist(str(kind))
+                return ExchangeFailure(str(kind))
         return None
 
     def _remove(self, scripted: ScriptedFault) -> None:

@@ -4,35 +4,37 @@ from bisect import insort
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from bridge.sandbox.venue.backend import Floor
+from bridge.sandbox.venue.backend import VenueBackend
 from bridge.sandbox.venue.decimals import ZERO, rounded
-from bridge.sandbox.venue.ledger import Event
+from bridge.sandbox.venue.ledger import VenuePush
 from bridge.sandbox.venue.market import Side
-from bridge.sandbox.venue.orders import Order, OrderState, Trade
-from bridge.sandbox.venue.outcomes import Outcome
+from bridge.sandbox.venue.orders import OrderState, VenueOrder, VenueTrade
+from bridge.sandbox.venue.outcomes import ActionOutcome
 from bridge.sandbox.venue.portfolio import Portfolio, Risk
-from bridge.sandbox.venue.pushes import push, risk_row
+from bridge.sandbox.venue.pushes import make_push, risk_row
 
 
 class Injection:
     """Makes the venue push what a test wants; everything is in the ledger like any other push."""
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, floor: VenueBackend) -> None:
         self._floor = floor
 
     def margin_call(
         self, account: str, exchange: str = "BINANCE", status: str = "MARGIN_CALL", **fields: object
-    ) -> Event:
+    ) -> VenuePush:
         """Push a margin call with the account's figures, some of them replaced by `fields`."""
         portfolio = self._portfolio(account)
         now = self._floor.clock.wall_ms()
         risk = Risk(portfolio, exchange, self._floor.desk.market)
         row = {**risk_row(portfolio, risk, status, self._floor.settings.dialect), "updateAt": str(now), **fields}
-        return self._tell(push(portfolio.portfolio_id, "MarginCall", row, key=exchange, identity=f"{exchange}:{now}"))
+        return self._tell(
+            make_push(portfolio.portfolio_id, "MarginCall", row, key=exchange, identity=f"{exchange}:{now}")
+        )
 
     def liquidation_position(
         self, account: str, sym: str, channel: str = "LiquidationPosition", **fields: object
-    ) -> Event:
+    ) -> VenuePush:
         """Push an archived liquidation order; its times are JSON integers (LTP docs, WebSocket Liquidation)."""
         portfolio = self._portfolio(account)
         now = self._floor.clock.wall_ms()
@@ -54,9 +56,9 @@ class Injection:
             **fields,
         }
         key = str(row["liquidationEventId"])
-        return self._tell(push(portfolio.portfolio_id, channel, row, key=key, identity=f"{key}:{row['orderId']}"))
+        return self._tell(make_push(portfolio.portfolio_id, channel, row, key=key, identity=f"{key}:{row['orderId']}"))
 
-    def liquidation_event(self, account: str, exchange: str = "BINANCE", **fields: object) -> Event:
+    def liquidation_event(self, account: str, exchange: str = "BINANCE", **fields: object) -> VenuePush:
         """Push one step of a liquidation; its field table is not public, so only what must be there is."""
         portfolio = self._portfolio(account)
         now = self._floor.clock.wall_ms()
@@ -70,9 +72,9 @@ class Injection:
             **fields,
         }
         key = str(row["liquidationEventId"])
-        return self._tell(push(portfolio.portfolio_id, "LiquidationEvent", row, key=key, identity=f"{key}:{now}"))
+        return self._tell(make_push(portfolio.portfolio_id, "LiquidationEvent", row, key=key, identity=f"{key}:{now}"))
 
-    def foreign_action(self, account: str, action: str, args: Mapping[str, str], origin: str = "DMA") -> Outcome:
+    def foreign_action(self, account: str, action: str, args: Mapping[str, str], origin: str = "DMA") -> ActionOutcome:
         """Act on the portfolio as somebody else: the web page, another system, or with `origin` the venue itself."""
         floor = self._floor
         outcome = floor.desk.act(self._portfolio(account), action, dict(args), floor.clock.wall_ms(), origin=origin)
@@ -89,7 +91,7 @@ class Injection:
         side: Side = "BUY",
         fill_qty: Decimal = Decimal("0.01"),
         client_order_id: str = "",
-    ) -> Order:
+    ) -> VenueOrder:
         """Put an order that is over into the books, with a trade at each time of `fills_ms`; nothing is pushed.
 
         It was cancelled if it had no fill, else filled. Balances and positions are those after it already, and REST
@@ -98,7 +100,7 @@ class Injection:
         portfolio, numbers = self._portfolio(account), self._floor.desk.numbers
         quotation = self._floor.desk.market[sym]
         order_id = numbers.order_id()
-        order = Order(
+        order = VenueOrder(
             order_id=order_id,
             client_order_id=client_order_id or order_id,
             portfolio_id=portfolio.portfolio_id,
@@ -119,14 +121,14 @@ class Injection:
             insort(portfolio.trades, trade, key=lambda one: one.created_ms)
         return order
 
-    def _past_trade(self, order: Order, price: Decimal, qty: Decimal, at_ms: int) -> Trade:
+    def _past_trade(self, order: VenueOrder, price: Decimal, qty: Decimal, at_ms: int) -> VenueTrade:
         amount = order.instrument.notional(qty, price)
         fee = rounded(amount * self._floor.settings.taker_fee_rate)
         order.executed_qty += qty
         order.executed_amount += amount
         order.last_qty, order.last_price, order.last_amount = qty, price, amount
         order.fee += fee
-        return Trade(
+        return VenueTrade(
             transaction_id=self._floor.desk.numbers.long_id(),
             order=order,
             qty=qty,
@@ -137,19 +139,21 @@ class Injection:
             exec_type="TAKER",
         )
 
-    def push(self, account: str, channel: str, row: object, key: str = "") -> Event:
+    def push(self, account: str, channel: str, row: object, key: str = "") -> VenuePush:
         """Push any row on any channel."""
         portfolio_id = self._portfolio(account).portfolio_id
-        return self._tell(push(portfolio_id, channel, row, key=key, identity=""))
+        return self._tell(make_push(portfolio_id, channel, row, key=key, identity=""))
 
-    def frame(self, account: str, frame: bytes) -> Event:
+    def frame(self, account: str, frame: bytes) -> VenuePush:
         """Push bytes as they are: a frame that does not parse, or that has an envelope of its own."""
         portfolio_id = self._portfolio(account).portfolio_id
-        return self._tell(Event(portfolio_id=portfolio_id, channel="", key="", identity="", payload=frame, frame=frame))
+        return self._tell(
+            VenuePush(portfolio_id=portfolio_id, channel="", key="", identity="", payload=frame, frame=frame)
+        )
 
     def _portfolio(self, account: str) -> Portfolio:
         return self._floor.portfolio(self._floor.keys[account])
 
-    def _tell(self, event: Event) -> Event:
+    def _tell(self, event: VenuePush) -> VenuePush:
         self._floor.tell(self._floor.record([event]))
         return event

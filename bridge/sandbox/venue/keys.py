@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 
-class Key(msgspec.Struct, frozen=True, kw_only=True):
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """One API key; it selects the portfolio (LTP docs, Get One Portfolio Assets Details)."""
 
     name: str
@@ -19,7 +19,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
         return f"Key(name={self.name!r}, api_key={self.api_key!r}, portfolio_id={self.portfolio_id!r})"
 
 
-def rest_message(parameters: Mapping[str, str], nonce: str) -> str:
+def make_rest_message(parameters: Mapping[str, str], nonce: str) -> str:
     """Return what a REST request signs: sorted raw `k=v` pairs, then `&` and the nonce (LTP docs, Authentication).
 
     Without parameters the leading ampersand stays.
@@ -28,17 +28,17 @@ def rest_message(parameters: Mapping[str, str], nonce: str) -> str:
     return f"{pairs}&{nonce}"
 
 
-def rest_signature(secret: str, parameters: Mapping[str, str], nonce: str) -> str:
+def sign_rest_request(secret: str, parameters: Mapping[str, str], nonce: str) -> str:
     """Return the lower-case hex HMAC-SHA256 of a REST request; the nonce is unix seconds as text."""
-    return _hex(secret, rest_message(parameters, nonce))
+    return _hex(secret, make_rest_message(parameters, nonce))
 
 
-def login_signature(secret: str, timestamp: str) -> str:
+def sign_login(secret: str, timestamp: str) -> str:
     """Return the hex HMAC-SHA256 of a login; the timestamp is unix seconds as text (LTP docs, User Data Overview)."""
     return _hex(secret, f"{timestamp}GET/users/self/verify")
 
 
-def is_genuine(expected: str, given: str) -> bool:
+def signatures_match(expected: str, given: str) -> bool:
     """Compare two signatures in constant time."""
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogatepass"))
 
@@ -53,19 +53,19 @@ class KeyRing:
     """The keys that the venue knows, by account name and by API key."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, Key] = {}
-        self._by_api_key: dict[str, Key] = {}
+        self._by_name: dict[str, ApiKey] = {}
+        self._by_api_key: dict[str, ApiKey] = {}
 
-    def __getitem__(self, name: str) -> Key:
+    def __getitem__(self, name: str) -> ApiKey:
         return self._by_name[name]
 
-    def __iter__(self) -> Iterator[Key]:
+    def __iter__(self) -> Iterator[ApiKey]:
         return iter(self._by_name.values())
 
     def __len__(self) -> int:
         return len(self._by_name)
 
-    def add(self, key: Key) -> None:
+    def add(self, key: ApiKey) -> None:
         """Make a key known; an earlier key of the same name stays valid until it is revoked."""
         self._by_name[key.name] = key
         self._by_api_key[key.api_key] = key
@@ -74,6 +74,6 @@ class KeyRing:
         """Forget a key: its logins and requests fail from now on."""
         del self._by_api_key[api_key]
 
-    def find(self, api_key: str) -> Key | None:
+    def find(self, api_key: str) -> ApiKey | None:
         """Return the key if it is known and not revoked."""
         return self._by_api_key.get(api_key)

@@ -12,7 +12,7 @@ import msgspec
 from bridge.sandbox.venue.clock import Clock
 
 
-class Kind(StrEnum):
+class EntryKind(StrEnum):
     """What an entry is about; its facts are named beside it."""
 
     CONN = "CONN"  # a socket was opened: tier
@@ -30,7 +30,7 @@ class Kind(StrEnum):
     FAULT = "FAULT"  # a scripted fault bit: fault, number, and what it bit
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class VenuePush(msgspec.Struct, frozen=True, kw_only=True):
     """One push: its bytes, and what names it."""
 
     portfolio_id: str
@@ -43,17 +43,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     frame: bytes
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the ledger; `number` counts from 1, `connection` is 0 where no socket is concerned."""
 
     number: int
     wall_ms: int
     monotonic_s: float
-    kind: Kind
+    kind: EntryKind
     portfolio_id: str = ""
     connection: int = 0
     facts: dict[str, Any] = {}
-    event: Event | None = None
+    event: VenuePush | None = None
 
 
 class Ledger:
@@ -61,33 +61,33 @@ class Ledger:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._entries: list[Entry] = []
-        self._of_kind: dict[Kind, list[Entry]] = defaultdict(list)
-        self._last: dict[tuple[str, str], dict[str, Event]] = defaultdict(dict)
-        self._of_channel: dict[tuple[str, str], list[Event]] = defaultdict(list)
+        self._entries: list[LedgerEntry] = []
+        self._of_kind: dict[EntryKind, list[LedgerEntry]] = defaultdict(list)
+        self._last: dict[tuple[str, str], dict[str, VenuePush]] = defaultdict(dict)
+        self._of_channel: dict[tuple[str, str], list[VenuePush]] = defaultdict(list)
         self._waiting: set[asyncio.Event] = set()
         self._followers: list[IO[str]] = []
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[LedgerEntry]:
         return iter(self._entries)
 
-    def write(self, kind: Kind, *, portfolio_id: str = "", connection: int = 0, **facts: object) -> Entry:
+    def write(self, kind: EntryKind, *, portfolio_id: str = "", connection: int = 0, **facts: object) -> LedgerEntry:
         """Append an entry, stamped with the venue's clocks."""
         return self._append(kind, portfolio_id, connection, facts, None)
 
-    def write_event(self, event: Event) -> Entry:
+    def write_event(self, event: VenuePush) -> LedgerEntry:
         """Append a push, before anybody is sent it."""
         self._last[event.channel, event.portfolio_id][event.key] = event
         self._of_channel[event.channel, event.portfolio_id].append(event)
-        return self._append(Kind.EVENT, event.portfolio_id, 0, {}, event)
+        return self._append(EntryKind.EVENT, event.portfolio_id, 0, {}, event)
 
     def _append(
-        self, kind: Kind, portfolio_id: str, connection: int, facts: dict[str, object], event: Event | None
-    ) -> Entry:
-        entry = Entry(
+        self, kind: EntryKind, portfolio_id: str, connection: int, facts: dict[str, object], event: VenuePush | None
+    ) -> LedgerEntry:
+        entry = LedgerEntry(
             number=len(self._entries) + 1,
             wall_ms=self._clock.wall_ms(),
             monotonic_s=self._clock.monotonic_s(),
@@ -106,10 +106,10 @@ class Ledger:
             out.flush()
         return entry
 
-    def entries(self, *kinds: Kind, portfolio_id: str = "", connection: int = 0) -> list[Entry]:
+    def entries(self, *kinds: EntryKind, portfolio_id: str = "", connection: int = 0) -> list[LedgerEntry]:
         """Return the entries of these kinds (all without), in order, of one portfolio or connection if named."""
         if len(kinds) == 1:
-            source: Iterable[Entry] = self._of_kind[kinds[0]]
+            source: Iterable[LedgerEntry] = self._of_kind[kinds[0]]
         else:
             source = (entry for entry in self._entries if not kinds or entry.kind in kinds)
         return [
@@ -119,23 +119,23 @@ class Ledger:
             and (not connection or entry.connection == connection)
         ]
 
-    def events(self, channel: str, portfolio_id: str) -> list[Event]:
+    def events(self, channel: str, portfolio_id: str) -> list[VenuePush]:
         """Return every push of a channel, in the order they were made."""
         return list(self._of_channel[channel, portfolio_id])
 
-    def trades(self, portfolio_id: str) -> list[Event]:
+    def trades(self, portfolio_id: str) -> list[VenuePush]:
         """Return every execution, one per identity."""
         return list({event.identity: event for event in self._of_channel["Trades", portfolio_id]}.values())
 
-    def last_states(self, channel: str, portfolio_id: str) -> dict[str, Event]:
+    def last_states(self, channel: str, portfolio_id: str) -> dict[str, VenuePush]:
         """Return the last push of each key of a state channel (Orders, Assets, Positions, MarginCall)."""
         return dict(self._last[channel, portfolio_id])
 
-    def received(self, action: str, portfolio_id: str) -> list[Entry]:
+    def received(self, action: str, portfolio_id: str) -> list[LedgerEntry]:
         """Return each request of an action that reached the limiter, within its limit or over it."""
         return [
             entry
-            for entry in self.entries(Kind.COUNT, Kind.LIMITED, portfolio_id=portfolio_id)
+            for entry in self.entries(EntryKind.COUNT, EntryKind.LIMITED, portfolio_id=portfolio_id)
             if entry.facts["action"] == action
         ]
 
@@ -152,7 +152,7 @@ class Ledger:
 
     def login_gaps_s(self, api_key: str) -> list[float]:
         """Return the seconds between one login attempt of a key and the next."""
-        times = [e.monotonic_s for e in self._of_kind[Kind.LOGIN] if e.facts["api_key"] == api_key]
+        times = [e.monotonic_s for e in self._of_kind[EntryKind.LOGIN] if e.facts["api_key"] == api_key]
         return [later - earlier for earlier, later in itertools.pairwise(times)]
 
     async def until(self, holds: Callable[[], bool], deadline_s: float = 5.0) -> None:
@@ -179,11 +179,11 @@ class Ledger:
         self._followers.append(out)
 
 
-def _write_line(entry: Entry, out: IO[str]) -> None:
+def _write_line(entry: LedgerEntry, out: IO[str]) -> None:
     out.write(msgspec.json.encode(_as_json(entry)).decode() + "\n")
 
 
-def _as_json(entry: Entry) -> dict[str, object]:
+def _as_json(entry: LedgerEntry) -> dict[str, object]:
     line: dict[str, object] = {
         "number": entry.number,
         "wall_ms": entry.wall_ms,

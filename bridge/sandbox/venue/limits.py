@@ -4,10 +4,10 @@ from collections import deque
 
 import msgspec
 
-from bridge.sandbox.venue.settings import Limit
+from bridge.sandbox.venue.settings import RequestLimit
 
 
-class Count(msgspec.Struct, frozen=True):
+class RequestCount(msgspec.Struct, frozen=True):
     """What the limiter saw: requests in the window with this one, the limit, and whether it passed."""
 
     in_window: int
@@ -15,18 +15,18 @@ class Count(msgspec.Struct, frozen=True):
     is_within: bool
 
 
-class Limits:
+class RequestLimits:
     """A sliding count per (action, key); a refused request takes no slot."""
 
-    def __init__(self, limits: dict[str, Limit]) -> None:
+    def __init__(self, limits: dict[str, RequestLimit]) -> None:
         self._limits = dict(limits)
         self._passed: dict[tuple[str, str], deque[float]] = {}
 
-    def set(self, action: str, limit: Limit) -> None:
+    def set(self, action: str, limit: RequestLimit) -> None:
         """Change a limit while the venue runs."""
         self._limits[action] = limit
 
-    def count(self, action: str, api_key: str, now_s: float, shrunk_to: int | None = None) -> Count:
+    def count(self, action: str, api_key: str, now_s: float, shrunk_to: int | None = None) -> RequestCount:
         """Count one request at a monotonic time."""
         limit = self._limits[action]
         most = limit.count if shrunk_to is None else min(limit.count, shrunk_to)
@@ -36,4 +36,4 @@ class Limits:
         is_within = len(passed) < most
         if is_within:
             passed.append(now_s)
-        return Count(len(passed) + (not is_within), most, is_within)
+        return RequestCount(len(passed) + (not is_within), most, is_within)

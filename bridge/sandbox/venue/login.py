@@ -5,43 +5,43 @@ from typing import Any
 
 import msgspec
 
-from bridge.sandbox.venue.backend import Floor
+from bridge.sandbox.venue.backend import VenueBackend
 from bridge.sandbox.venue.codes import LOGIN_FAILED, LOGIN_SUCCESS
-from bridge.sandbox.venue.connection import Connection
-from bridge.sandbox.venue.faults import FaultKind, Target
-from bridge.sandbox.venue.keys import Key, is_genuine, login_signature
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.connection import ClientConnection
+from bridge.sandbox.venue.faults import FaultKind, FaultTarget
+from bridge.sandbox.venue.keys import ApiKey, sign_login, signatures_match
+from bridge.sandbox.venue.ledger import EntryKind
 
 TOO_OFTEN = 601010
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
-class LoginVerdict(msgspec.Struct, frozen=True):
+class LoginDecision(msgspec.Struct, frozen=True):
     """The code of the answer, and on success the key and whether the connection is for trading only."""
 
     code: int
-    key: Key | None = None
+    key: ApiKey | None = None
     only_trade: bool = False
 
 
-def judge(floor: Floor, connection: Connection, args: object) -> LoginVerdict:
+def decide_login(floor: VenueBackend, connection: ClientConnection, args: object) -> LoginDecision:
     """Decide about a login and write it to the ledger."""
     given: dict[str, Any] = args if isinstance(args, dict) else {}
     api_key = given.get("apiKey")
     named = api_key if isinstance(api_key, str) else ""
     key = floor.keys.find(named)
-    target = Target(
+    target = FaultTarget(
         action="login",
         account=key.name if key else "",
         tier=connection.tier,
         connection=connection.number,
     )
     code = _code(floor, given, key, named, target)
-    verdict = LoginVerdict(code)
+    verdict = LoginDecision(code)
     if code == LOGIN_SUCCESS and key is not None:
-        verdict = LoginVerdict(code, key, given.get("onlyTrade") is True)
+        verdict = LoginDecision(code, key, given.get("onlyTrade") is True)
     floor.ledger.write(
-        Kind.LOGIN,
+        EntryKind.LOGIN,
         portfolio_id=key.portfolio_id if key else "",
         connection=connection.number,
         api_key=named,
@@ -51,7 +51,7 @@ def judge(floor: Floor, connection: Connection, args: object) -> LoginVerdict:
     return verdict
 
 
-def _code(floor: Floor, args: dict[str, Any], key: Key | None, named: str, target: Target) -> int:
+def _code(floor: VenueBackend, args: dict[str, Any], key: ApiKey | None, named: str, target: FaultTarget) -> int:
     if not floor.count("login", key, target, named):
         return TOO_OFTEN
     rejected = floor.faults.bite(FaultKind.REJECT_LOGIN, target)
@@ -61,7 +61,7 @@ def _code(floor: Floor, args: dict[str, Any], key: Key | None, named: str, targe
     return LOGIN_FAILED if code and floor.settings.dialect.login_codes == "generic" else code
 
 
-def _wrong(args: dict[str, Any], key: Key | None, now_ms: int, tolerance_s: int) -> int:
+def _wrong(args: dict[str, Any], key: ApiKey | None, now_ms: int, tolerance_s: int) -> int:
     """Return what is wrong with a login in the specific codes, 0 when nothing is."""
     timestamp: Any = args.get("timestamp")
     sign: Any = args.get("sign")
@@ -75,5 +75,5 @@ def _wrong(args: dict[str, Any], key: Key | None, now_ms: int, tolerance_s: int)
     is_time = isinstance(timestamp, str) and _SECONDS.fullmatch(timestamp) is not None
     if not is_time or abs(now_ms / 1000 - int(timestamp)) > tolerance_s:
         return 601016
-    genuine = isinstance(sign, str) and is_genuine(login_signature(key.api_secret, timestamp), sign)
+    genuine = isinstance(sign, str) and signatures_match(sign_login(key.api_secret, timestamp), sign)
     return LOGIN_SUCCESS if genuine else 601009

@@ -6,21 +6,21 @@ from decimal import Decimal
 
 from bridge.sandbox.venue.decimals import ZERO, floor_to, rounded
 from bridge.sandbox.venue.market import Market, Quotation, Side
-from bridge.sandbox.venue.orders import Action, ExecType, Numbers, Order, OrderState, Trade
+from bridge.sandbox.venue.orders import ExecType, IdSequence, OrderAction, OrderState, VenueOrder, VenueTrade
 from bridge.sandbox.venue.portfolio import Portfolio
-from bridge.sandbox.venue.pushes import Pushes
+from bridge.sandbox.venue.pushes import PushQueue
 
-_Turn = tuple[Decimal, int, Order]
+_QueuedOrder = tuple[Decimal, int, VenueOrder]
 
 
-class Book:
+class OrderBook:
     """The resting orders of one symbol, best price first and then oldest; ended or amended ones are passed over."""
 
     def __init__(self) -> None:
-        self._sides: dict[Side, list[_Turn]] = {"BUY": [], "SELL": []}
+        self._sides: dict[Side, list[_QueuedOrder]] = {"BUY": [], "SELL": []}
         self._turns = 0
 
-    def rest(self, order: Order) -> None:
+    def rest(self, order: VenueOrder) -> None:
         """Queue an order behind its price; an earlier turn of the same order no longer counts."""
         assert order.limit_price is not None  # noqa: S101 - only limit orders rest, which the type cannot say
         self._turns += 1
@@ -28,7 +28,7 @@ class Book:
         rank = -order.limit_price if order.side == "BUY" else order.limit_price
         heapq.heappush(self._sides[order.side], (rank, order.turn, order))
 
-    def reached(self, side: Side, quotation: Quotation) -> Iterator[Order]:
+    def reached(self, side: Side, quotation: Quotation) -> Iterator[VenueOrder]:
         """Yield each order that the price has reached; the caller fills it or ends it before asking for the next."""
         queue = self._sides[side]
         while queue:
@@ -47,8 +47,8 @@ class Matching:
     def __init__(
         self,
         market: Market,
-        numbers: Numbers,
-        pushes: Pushes,
+        numbers: IdSequence,
+        pushes: PushQueue,
         *,
         taker_fee_rate: Decimal,
         maker_fee_rate: Decimal,
@@ -57,14 +57,14 @@ class Matching:
         self._numbers = numbers
         self._pushes = pushes
         self._fee_rates: dict[str, Decimal] = {"TAKER": taker_fee_rate, "MAKER": maker_fee_rate}
-        self._books = {sym: Book() for sym in market.quotations}
+        self._books = {sym: OrderBook() for sym in market.quotations}
         self._portfolios: dict[str, Portfolio] = {}
 
     def enrol(self, portfolio: Portfolio) -> None:
         """Make a portfolio known, so that its resting orders can fill."""
         self._portfolios[portfolio.portfolio_id] = portfolio
 
-    def admit(self, order: Order, now_ms: int) -> None:
+    def admit(self, order: VenueOrder, now_ms: int) -> None:
         """Take a new order through to where it rests or ends."""
         portfolio = self._portfolios[order.portfolio_id]
         portfolio.remember(order)
@@ -80,34 +80,34 @@ class Matching:
         if not order.is_terminal:
             self._end(order, portfolio, now_ms, reason=f"{order.time_in_force} remainder", by="SYSTEM")
 
-    def _fits(self, order: Order) -> bool:
+    def _fits(self, order: VenueOrder) -> bool:
         """Tell whether a fill-or-kill order can be filled whole; any other order may be tried."""
         if order.time_in_force != "FOK" or order.limit_price is None:
             return True
         quotation = self._market[order.instrument.sym]
         return quotation.depth(order.side, order.limit_price) >= order.remaining
 
-    def reject(self, order: Order, reason: str, now_ms: int) -> None:
+    def reject(self, order: VenueOrder, reason: str, now_ms: int) -> None:
         """Let the exchange refuse an order that the venue had accepted."""
         portfolio = self._portfolios[order.portfolio_id]
         portfolio.remember(order)
         self._pushes.order(order, now_ms)
         self._end(order, portfolio, now_ms, reason=reason, by="SYSTEM", state=OrderState.REJECT)
 
-    def cancel(self, order: Order, now_ms: int) -> None:
+    def cancel(self, order: VenueOrder, now_ms: int) -> None:
         """Complete a cancel."""
-        order.action = Action.CANCEL_COMPLETE
+        order.action = OrderAction.CANCEL_COMPLETE
         self._end(order, self._portfolios[order.portfolio_id], now_ms, reason="", by="")
 
-    def kill(self, order: Order, reason: str, now_ms: int) -> None:
+    def kill(self, order: VenueOrder, reason: str, now_ms: int) -> None:
         """End an order on the system's own account."""
         self._end(order, self._portfolios[order.portfolio_id], now_ms, reason=reason, by="SYSTEM")
 
-    def amend(self, order: Order, qty: Decimal, limit_price: Decimal, now_ms: int) -> None:
+    def amend(self, order: VenueOrder, qty: Decimal, limit_price: Decimal, now_ms: int) -> None:
         """Complete a replace: new total quantity and price, and a new place in the queue."""
         portfolio = self._portfolios[order.portfolio_id]
         order.qty, order.limit_price = qty, limit_price
-        order.action = Action.AMEND_COMPLETED
+        order.action = OrderAction.AMEND_COMPLETED
         if order.remaining == 0:
             order.state = OrderState.FILLED
             portfolio.retire(order)
@@ -116,10 +116,10 @@ class Matching:
         if not order.is_terminal:
             self._trade_or_rest(order, portfolio, now_ms)
 
-    def replace(self, order: Order, order_id: str, qty: Decimal, limit_price: Decimal, now_ms: int) -> None:
+    def replace(self, order: VenueOrder, order_id: str, qty: Decimal, limit_price: Decimal, now_ms: int) -> None:
         """Complete a replace by ending the order and opening another, of what is left, under its clientOrderId."""
         successor = order.succeeded_by(order_id, qty - order.executed_qty, limit_price, now_ms)
-        order.action = Action.AMEND_COMPLETED
+        order.action = OrderAction.AMEND_COMPLETED
         self._end(order, self._portfolios[order.portfolio_id], now_ms, reason="replaced", by="SYSTEM")
         self.admit(successor, now_ms)
 
@@ -135,7 +135,7 @@ class Matching:
                         break
                     left -= self._fill_resting(order, left, now_ms)
 
-    def _fill_resting(self, order: Order, most: Decimal, now_ms: int) -> Decimal:
+    def _fill_resting(self, order: VenueOrder, most: Decimal, now_ms: int) -> Decimal:
         portfolio = self._portfolios[order.portfolio_id]
         qty = min(order.remaining, most)
         if order.closes:
@@ -147,12 +147,12 @@ class Matching:
         self._fill(order, order.limit_price, qty, "MAKER", now_ms)
         return qty
 
-    def _trade_or_rest(self, order: Order, portfolio: Portfolio, now_ms: int) -> None:
+    def _trade_or_rest(self, order: VenueOrder, portfolio: Portfolio, now_ms: int) -> None:
         self._cross(order, portfolio, now_ms)
         if not order.is_terminal:
             self._books[order.instrument.sym].rest(order)
 
-    def _cross(self, order: Order, portfolio: Portfolio, now_ms: int) -> None:
+    def _cross(self, order: VenueOrder, portfolio: Portfolio, now_ms: int) -> None:
         quotation = self._market[order.instrument.sym]
         for level, price, offered in list(quotation.levels(order.side, order.limit_price)):
             qty = min(offered, self._wanted(order, price))
@@ -174,13 +174,13 @@ class Matching:
             self._end(order, portfolio, now_ms, reason="", by="", state=OrderState.FILLED)
 
     @staticmethod
-    def _wanted(order: Order, price: Decimal) -> Decimal:
+    def _wanted(order: VenueOrder, price: Decimal) -> Decimal:
         if order.qty is not None:
             return order.remaining
         left = order.quote_qty - order.executed_amount
         return floor_to(left / (price * order.instrument.contract_size), order.instrument.lot_size)
 
-    def _fill(self, order: Order, price: Decimal, qty: Decimal, exec_type: ExecType, now_ms: int) -> None:
+    def _fill(self, order: VenueOrder, price: Decimal, qty: Decimal, exec_type: ExecType, now_ms: int) -> None:
         portfolio = self._portfolios[order.portfolio_id]
         amount = order.instrument.notional(qty, price)
         fee = rounded(amount * self._fee_rates[exec_type])
@@ -193,7 +193,7 @@ class Matching:
         if order.is_terminal:
             portfolio.retire(order)
         rpnl = self._settle(order, portfolio, fee, now_ms)
-        trade = Trade(
+        trade = VenueTrade(
             transaction_id=self._numbers.long_id(),
             order=order,
             qty=qty,
@@ -209,7 +209,7 @@ class Matching:
         self._pushes.trade(trade)
         self._tell_settled(order, portfolio, now_ms)
 
-    def _settle(self, order: Order, portfolio: Portfolio, fee: Decimal, now_ms: int) -> Decimal:
+    def _settle(self, order: VenueOrder, portfolio: Portfolio, fee: Decimal, now_ms: int) -> Decimal:
         """Book the order's last fill and return the profit it realises."""
         instrument, amount = order.instrument, order.last_amount
         signed = order.last_qty if order.side == "BUY" else -order.last_qty
@@ -229,7 +229,7 @@ class Matching:
         quote.balance += rpnl - fee
         return rpnl
 
-    def _tell_settled(self, order: Order, portfolio: Portfolio, now_ms: int) -> None:
+    def _tell_settled(self, order: VenueOrder, portfolio: Portfolio, now_ms: int) -> None:
         instrument = order.instrument
         self._pushes.asset(portfolio, portfolio.wallet(instrument.exchange, instrument.quote, now_ms))
         if instrument.is_perp:
@@ -237,14 +237,14 @@ class Matching:
         else:
             self._pushes.asset(portfolio, portfolio.wallet(instrument.exchange, instrument.base, now_ms))
 
-    def _hold_back(self, order: Order, portfolio: Portfolio, now_ms: int) -> None:
+    def _hold_back(self, order: VenueOrder, portfolio: Portfolio, now_ms: int) -> None:
         if portfolio.reserve(order, now_ms):
             exchange, coin = order.instrument.exchange, portfolio.reserve_coin(order)
             self._pushes.asset(portfolio, portfolio.wallet(exchange, coin, now_ms))
 
     def _end(
         self,
-        order: Order,
+        order: VenueOrder,
         portfolio: Portfolio,
         now_ms: int,
         *,

@@ -7,34 +7,34 @@ from functools import partial
 from bridge.sandbox.venue.batch_cancel import orders_in_scope
 from bridge.sandbox.venue.codes import Refusal
 from bridge.sandbox.venue.decimals import ZERO
-from bridge.sandbox.venue.ledger import Event
+from bridge.sandbox.venue.ledger import VenuePush
 from bridge.sandbox.venue.market import Market
 from bridge.sandbox.venue.matching import Matching
-from bridge.sandbox.venue.orders import REPLACEABLE, Action, Numbers, Order
-from bridge.sandbox.venue.outcomes import Outcome, Twist
+from bridge.sandbox.venue.orders import REPLACEABLE, IdSequence, OrderAction, VenueOrder
+from bridge.sandbox.venue.outcomes import ActionOutcome, ExchangeFailure
 from bridge.sandbox.venue.portfolio import Portfolio, Risk
-from bridge.sandbox.venue.pushes import Pushes
+from bridge.sandbox.venue.pushes import PushQueue
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.validation import (
-    PlaceTerms,
-    ReplaceTerms,
+    PlaceRequest,
+    ReplaceRequest,
     read_order_id,
-    read_place,
-    read_replace,
-    strings,
+    read_place_request,
+    read_replace_request,
+    read_strings,
 )
 
-_Act = Callable[[Portfolio, Mapping[str, str], int, Twist | None], dict[str, object] | None]
+_Act = Callable[[Portfolio, Mapping[str, str], int, ExchangeFailure | None], dict[str, object] | None]
 
 
-class Desk:
+class OrderGateway:
     """All portfolios over one market."""
 
     def __init__(self, settings: VenueSettings, start_ms: int) -> None:
         self._settings = settings
         self.market = Market(settings.instruments, settings.seed, settings.passing_lots_max)
-        self.pushes = Pushes(self.market, settings.dialect)
-        self.numbers = Numbers(start_ms)
+        self.pushes = PushQueue(self.market, settings.dialect)
+        self.numbers = IdSequence(start_ms)
         self.matching = Matching(
             self.market,
             self.numbers,
@@ -59,10 +59,10 @@ class Desk:
         args: object,
         now_ms: int,
         *,
-        twist: Twist | None = None,
+        twist: ExchangeFailure | None = None,
         origin: str = "DMA",
         over_rest: bool = False,
-    ) -> Outcome:
+    ) -> ActionOutcome:
         """Do one action by its WebSocket name; `origin` becomes the orderType of a placed order."""
         actions: dict[str, _Act] = {
             "place_order": partial(self._place, origin=origin),
@@ -71,18 +71,18 @@ class Desk:
             "cancel_orders": partial(self._cancel_all, over_rest=over_rest),
         }
         try:
-            answer = actions[action](portfolio, strings({} if args is None else args), now_ms, twist)
+            answer = actions[action](portfolio, read_strings({} if args is None else args), now_ms, twist)
         except Refusal as refusal:
-            return Outcome(code=refusal.code, message=refusal.text)
-        return Outcome(data=answer, events=self.pushes.drain())
+            return ActionOutcome(code=refusal.code, message=refusal.text)
+        return ActionOutcome(data=answer, events=self.pushes.drain())
 
-    def step(self, now_ms: int) -> list[Event]:
+    def step(self, now_ms: int) -> list[VenuePush]:
         """Move prices once: fills, then what was due, then risk."""
         self._steps += 1
         self.market.step()
         return self.settle_prices(now_ms)
 
-    def settle_prices(self, now_ms: int) -> list[Event]:
+    def settle_prices(self, now_ms: int) -> list[VenuePush]:
         """Let the prices as they stand take effect."""
         self.matching.pass_prices(now_ms)
         due = [do for step, do in self._due if step <= self._steps]
@@ -116,9 +116,9 @@ class Desk:
             do(now_ms)
 
     def _place(
-        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: Twist | None, *, origin: str
+        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: ExchangeFailure | None, *, origin: str
     ) -> dict[str, object]:
-        terms = read_place(
+        terms = read_place_request(
             args,
             self.market,
             self._settings.dialect,
@@ -128,7 +128,7 @@ class Desk:
         self._check_unique(portfolio, terms.client_order_id)
         self._check_account(portfolio, terms)
         order_id = self.numbers.order_id()
-        order = Order(
+        order = VenueOrder(
             order_id=order_id,
             client_order_id=terms.client_order_id or order_id,
             portfolio_id=portfolio.portfolio_id,
@@ -147,7 +147,7 @@ class Desk:
             created_ms=now_ms,
         )
         self._check_market(portfolio, order)
-        if twist is Twist.REJECT_ORDER:
+        if twist is ExchangeFailure.REJECT_ORDER:
             self.matching.reject(order, "refused by the exchange", now_ms)
         else:
             self.matching.admit(order, now_ms)
@@ -159,13 +159,13 @@ class Desk:
         if known is not None and (forever or not known.is_terminal):
             raise Refusal(self._settings.dialect.duplicate_code)
 
-    def _check_account(self, portfolio: Portfolio, terms: PlaceTerms) -> None:
+    def _check_account(self, portfolio: Portfolio, terms: PlaceRequest) -> None:
         if portfolio.statuses.get(terms.instrument.exchange) == "LIQUIDATING" and not terms.reduce_only:
             raise Refusal(401118)
         if portfolio.open_count.get(terms.instrument.sym, 0) >= terms.instrument.open_orders_max:
             raise Refusal(401044)
 
-    def _check_market(self, portfolio: Portfolio, order: Order) -> None:
+    def _check_market(self, portfolio: Portfolio, order: VenueOrder) -> None:
         quotation = self.market[order.instrument.sym]
         if order.closes:
             if order.instrument.is_perp is False:
@@ -184,7 +184,7 @@ class Desk:
         if needed > portfolio.available(order.instrument.exchange, portfolio.reserve_coin(order)):
             raise Refusal(401055)
 
-    def _market_cost(self, order: Order) -> Decimal:
+    def _market_cost(self, order: VenueOrder) -> Decimal:
         if order.closes:
             return ZERO
         if order.side == "SELL" and not order.instrument.is_perp:
@@ -192,7 +192,7 @@ class Desk:
         amount = order.quote_qty or self.market[order.instrument.sym].cost(order.side, order.remaining)
         return amount / order.leverage + amount * self._settings.taker_fee_rate
 
-    def _find(self, portfolio: Portfolio, args: Mapping[str, str], *, by_client_id: bool) -> Order:
+    def _find(self, portfolio: Portfolio, args: Mapping[str, str], *, by_client_id: bool) -> VenueOrder:
         if args.get("orderId"):
             order = portfolio.orders.get(read_order_id(args["orderId"]))
         elif args.get("clientOrderId"):
@@ -205,42 +205,42 @@ class Desk:
             raise Refusal(401018)
         if order.is_terminal:
             raise Refusal(401117)
-        if order.action is Action.CANCEL_PENDING:
+        if order.action is OrderAction.CANCEL_PENDING:
             raise Refusal(401116)
         return order
 
     def _replace(
-        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: Twist | None
+        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: ExchangeFailure | None
     ) -> dict[str, object]:
         order = self._find(portfolio, args, by_client_id=self._settings.dialect.replace_by_client_order_id)
-        if order.state not in REPLACEABLE or order.action is Action.AMEND_PENDING:
+        if order.state not in REPLACEABLE or order.action is OrderAction.AMEND_PENDING:
             raise Refusal(401072)
         quotation = self.market[order.instrument.sym]
-        terms = read_replace(args, order, quotation, self._settings.price_band_share)
+        terms = read_replace_request(args, order, quotation, self._settings.price_band_share)
         more = portfolio.needed(order, terms.qty - order.executed_qty, terms.limit_price) - order.reserved
         if more > portfolio.available(order.instrument.exchange, portfolio.reserve_coin(order)):
             raise Refusal(401078 if order.instrument.is_perp else 401076)
-        order.action, order.action_message = Action.AMEND_PENDING, ""
+        order.action, order.action_message = OrderAction.AMEND_PENDING, ""
         self.pushes.order(order, now_ms)
         self._later(self._settings.amend_steps, now_ms, partial(self._amended, order, terms, twist))
         return {"orderId": order.order_id, "orderState": "OPEN"}
 
-    def _amended(self, order: Order, terms: ReplaceTerms, twist: Twist | None, now_ms: int) -> None:
-        if order.is_terminal or order.action is not Action.AMEND_PENDING:
+    def _amended(self, order: VenueOrder, terms: ReplaceRequest, twist: ExchangeFailure | None, now_ms: int) -> None:
+        if order.is_terminal or order.action is not OrderAction.AMEND_PENDING:
             return
-        if twist is Twist.KILL_ON_AMEND:
-            order.action, order.action_message = Action.AMEND_FAILED, "refused by the exchange, order is gone"
+        if twist is ExchangeFailure.KILL_ON_AMEND:
+            order.action, order.action_message = OrderAction.AMEND_FAILED, "refused by the exchange, order is gone"
             self.matching.kill(order, "amend failed", now_ms)
-        elif twist is Twist.FAIL_AMEND or terms.qty < order.executed_qty:
-            order.action, order.action_message = Action.AMEND_FAILED, "refused by the exchange"
+        elif twist is ExchangeFailure.FAIL_AMEND or terms.qty < order.executed_qty:
+            order.action, order.action_message = OrderAction.AMEND_FAILED, "refused by the exchange"
             self.pushes.order(order, now_ms)
-        elif twist is Twist.REPLACE_BY_NEW_ORDER and terms.qty > order.executed_qty:
+        elif twist is ExchangeFailure.REPLACE_BY_NEW_ORDER and terms.qty > order.executed_qty:
             self.matching.replace(order, self.numbers.order_id(), terms.qty, terms.limit_price, now_ms)
         else:
             self.matching.amend(order, terms.qty, terms.limit_price, now_ms)
 
     def _cancel(
-        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: Twist | None
+        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: ExchangeFailure | None
     ) -> dict[str, object]:
         order = self._find(portfolio, args, by_client_id=True)
         self._begin_cancel(order, now_ms)
@@ -254,21 +254,27 @@ class Desk:
         self._later(self._settings.cancel_steps, now_ms, partial(self._cancelled, order, twist))
         return answer
 
-    def _begin_cancel(self, order: Order, now_ms: int) -> None:
-        order.action, order.action_message = Action.CANCEL_PENDING, ""
+    def _begin_cancel(self, order: VenueOrder, now_ms: int) -> None:
+        order.action, order.action_message = OrderAction.CANCEL_PENDING, ""
         self.pushes.order(order, now_ms)
 
-    def _cancelled(self, order: Order, twist: Twist | None, now_ms: int) -> None:
+    def _cancelled(self, order: VenueOrder, twist: ExchangeFailure | None, now_ms: int) -> None:
         if order.is_terminal:
             return
-        if twist is Twist.FAIL_CANCEL:
-            order.action, order.action_message = Action.CANCEL_FAILED, "refused by the exchange"
+        if twist is ExchangeFailure.FAIL_CANCEL:
+            order.action, order.action_message = OrderAction.CANCEL_FAILED, "refused by the exchange"
             self.pushes.order(order, now_ms)
         else:
             self.matching.cancel(order, now_ms)
 
     def _cancel_all(
-        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: Twist | None, *, over_rest: bool
+        self,
+        portfolio: Portfolio,
+        args: Mapping[str, str],
+        now_ms: int,
+        twist: ExchangeFailure | None,
+        *,
+        over_rest: bool,
     ) -> None:
         dialect = self._settings.dialect
         for order in orders_in_scope(self.portfolios, portfolio, args, dialect, over_rest=over_rest):

@@ -33,7 +33,7 @@ TERMINAL = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECT
 REPLACEABLE = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED})
 
 
-class Action(StrEnum):
+class OrderAction(StrEnum):
     """What is being done to an order beside its state; the venue spells COMPLETE and COMPLETED."""
 
     NONE = ""
@@ -51,7 +51,7 @@ def closes_hedge(side: Side, position_side: PositionSide) -> bool:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Order:
+class VenueOrder:
     """One order. `qty` is None for a market buy by quote amount, `limit_price` None for a market order."""
 
     order_id: str
@@ -72,7 +72,7 @@ class Order:
     created_ms: int
     updated_ms: int = 0
     state: OrderState = OrderState.NEW
-    action: Action = Action.NONE
+    action: OrderAction = OrderAction.NONE
     action_message: str = ""
     reason: str = ""
     cancel_type: str = ""
@@ -103,9 +103,9 @@ class Order:
         """Tell whether the order may only shrink a position: reduce-only, or the closing side of a hedged one."""
         return self.reduce_only or closes_hedge(self.side, self.position_side)
 
-    def succeeded_by(self, order_id: str, qty: Decimal, limit_price: Decimal, created_ms: int) -> "Order":
+    def succeeded_by(self, order_id: str, qty: Decimal, limit_price: Decimal, created_ms: int) -> "VenueOrder":
         """Return a new order with this one's clientOrderId and terms, but for quantity and price."""
-        return Order(
+        return VenueOrder(
             order_id=order_id,
             client_order_id=self.client_order_id,
             portfolio_id=self.portfolio_id,
@@ -129,11 +129,11 @@ class Order:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class Trade:
+class VenueTrade:
     """One execution. `fee` is signed: negative is a rebate received."""
 
     transaction_id: str
-    order: Order
+    order: VenueOrder
     qty: Decimal
     price: Decimal
     fee: Decimal
@@ -144,7 +144,7 @@ class Trade:
     order_rebate: Decimal = ZERO
 
 
-class Numbers:
+class IdSequence:
     """The venue's numbering: orderId of 16 digits, transactionId and positionId of 17, rising from the start time."""
 
     def __init__(self, start_ms: int) -> None:

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bridge.sandbox.venue.codes import SUCCESS, TEXTS
-from bridge.sandbox.venue.ledger import Event
+from bridge.sandbox.venue.ledger import VenuePush
 
 
-class Twist(StrEnum):
+class ExchangeFailure(StrEnum):
     """What can go wrong at the exchange after the venue has said yes."""
 
     REJECT_ORDER = "reject_order"  # the placed order ends in REJECT
@@ -18,13 +18,13 @@ class Twist(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ActionOutcome:
     """The venue's answer to an action, and what it has to tell because of it."""
 
     code: int = SUCCESS
     message: str = TEXTS[SUCCESS]
     data: dict[str, object] | None = None
-    events: list[Event] = field(default_factory=list)
+    events: list[VenuePush] = field(default_factory=list)
 
     @property
     def is_success(self) -> bool:

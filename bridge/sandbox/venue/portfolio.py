@@ -8,7 +8,7 @@ from typing import Literal
 from bridge.sandbox.venue.decimals import ZERO, rounded, rounded_up
 from bridge.sandbox.venue.instruments import Instrument
 from bridge.sandbox.venue.market import Market
-from bridge.sandbox.venue.orders import Numbers, Order, PositionSide, Trade
+from bridge.sandbox.venue.orders import IdSequence, PositionSide, VenueOrder, VenueTrade
 
 _NO_EQUITY = Decimal(999999)
 
@@ -30,7 +30,7 @@ class Wallet:
 
 
 @dataclass(slots=True, kw_only=True)
-class Position:
+class VenuePosition:
     """A holding of one symbol. `qty` and `cost` are signed, short is negative; a hedged short too."""
 
     position_id: str
@@ -129,12 +129,12 @@ class Portfolio:
             for exchange, coins in balances.items()
             for coin, balance in coins.items()
         }
-        self.positions: dict[tuple[str, PositionSide], Position] = {}
-        self.orders: dict[str, Order] = {}
-        self.orders_by_client_id: dict[str, Order] = {}
-        self.open_orders: dict[str, Order] = {}
+        self.positions: dict[tuple[str, PositionSide], VenuePosition] = {}
+        self.orders: dict[str, VenueOrder] = {}
+        self.orders_by_client_id: dict[str, VenueOrder] = {}
+        self.open_orders: dict[str, VenueOrder] = {}
         self.open_count: dict[str, int] = {}
-        self.trades: list[Trade] = []
+        self.trades: list[VenueTrade] = []
         # The account status last told per exchange.
         self.statuses: dict[str, str] = {}
 
@@ -168,24 +168,24 @@ class Portfolio:
             return ZERO
         return wallet.balance - wallet.frozen - self.position_margin(exchange, coin)
 
-    def remember(self, order: Order) -> None:
+    def remember(self, order: VenueOrder) -> None:
         """Take a new order into the books."""
         self.orders[order.order_id] = order
         self.orders_by_client_id[order.client_order_id] = order
         self.open_orders[order.order_id] = order
         self.open_count[order.instrument.sym] = self.open_count.get(order.instrument.sym, 0) + 1
 
-    def retire(self, order: Order) -> None:
+    def retire(self, order: VenueOrder) -> None:
         """Take an order that has ended out of the open ones."""
         if self.open_orders.pop(order.order_id, None) is not None:
             self.open_count[order.instrument.sym] -= 1
 
-    def reserve_coin(self, order: Order) -> str:
+    def reserve_coin(self, order: VenueOrder) -> str:
         """Return the coin that an order holds back: the base when selling spot, else the quote."""
         sells_spot = order.side == "SELL" and not order.instrument.is_perp
         return order.instrument.base if sells_spot else order.instrument.quote
 
-    def needed(self, order: Order, qty: Decimal, price: Decimal) -> Decimal:
+    def needed(self, order: VenueOrder, qty: Decimal, price: Decimal) -> Decimal:
         """Return what an order over this quantity at this price holds back."""
         if order.instrument.is_perp:
             if order.closes:
@@ -195,7 +195,7 @@ class Portfolio:
             return qty
         return rounded_up(order.instrument.notional(qty, price) * (1 + self._taker_fee_rate))
 
-    def reserve(self, order: Order, now_ms: int) -> bool:
+    def reserve(self, order: VenueOrder, now_ms: int) -> bool:
         """Bring what a resting order holds back up to date; True when that changed the wallet."""
         if order.is_terminal or order.limit_price is None:
             need = ZERO
@@ -210,18 +210,18 @@ class Portfolio:
         order.reserved = need
         return True
 
-    def closable(self, order: Order) -> Decimal:
+    def closable(self, order: VenueOrder) -> Decimal:
         """Return how much an order may still close: all it is worth when it is not bound to closing."""
         position = self.positions.get((order.instrument.sym, order.position_side))
         held = position.qty if position is not None else ZERO
         against = held > 0 if order.side == "SELL" else held < 0
         return abs(held) if against else ZERO
 
-    def position(self, order: Order, numbers: Numbers, now_ms: int) -> Position:
+    def position(self, order: VenueOrder, numbers: IdSequence, now_ms: int) -> VenuePosition:
         """Return the position that an order's fills go to, made flat at first use."""
         key = (order.instrument.sym, order.position_side)
         if key not in self.positions:
-            self.positions[key] = Position(
+            self.positions[key] = VenuePosition(
                 position_id=numbers.long_id(),
                 instrument=order.instrument,
                 side=order.position_side,

@@ -4,30 +4,30 @@ import copy
 from bisect import bisect_right
 from typing import Any, Final, NamedTuple
 
-from bridge.sandbox.venue.ledger import Event
+from bridge.sandbox.venue.ledger import VenuePush
 from bridge.sandbox.venue.portfolio import Portfolio
 
 # Which of a portfolio's books a channel's push tells of; the parts of the push's key are the key there.
 _BOOKS: Final = {"Orders": "orders", "Assets": "wallets", "Positions": "positions"}
 
-Place = tuple[str, Any]
+BookKey = tuple[str, Any]
 
 
 class _Change(NamedTuple):
     at_ms: int
-    place: Place
+    place: BookKey
     # How it stood before; None if it was not there.
     before: Any
 
 
-class View(NamedTuple):
+class LaggedView(NamedTuple):
     """A portfolio as it was, and how many changes since then it does not show."""
 
     portfolio: Portfolio
     hidden: int
 
 
-class Past:
+class PortfolioHistory:
     """The changes of one portfolio: every push is the full state of its key, and says that the key has changed.
 
     Prices are not kept: what a position or an account was worth is told at the prices of now.
@@ -36,9 +36,9 @@ class Past:
     def __init__(self, portfolio: Portfolio) -> None:
         self._portfolio = portfolio
         self._changes: list[_Change] = []
-        self._last: dict[Place, Any] = {("wallets", key): copy.copy(it) for key, it in portfolio.wallets.items()}
+        self._last: dict[BookKey, Any] = {("wallets", key): copy.copy(it) for key, it in portfolio.wallets.items()}
 
-    def note(self, event: Event, at_ms: int) -> None:
+    def note(self, event: VenuePush, at_ms: int) -> None:
         """Take note of a change that is being pushed."""
         book = _BOOKS.get(event.channel)
         if book is None:
@@ -52,9 +52,9 @@ class Past:
         self._changes.append(_Change(at_ms, place, self._last.get(place)))
         self._last[place] = copy.copy(live)
 
-    def as_of(self, at_ms: int) -> View:
+    def as_of(self, at_ms: int) -> LaggedView:
         """Return the portfolio as it was; the cost is that of the changes since, and of a copy of the books."""
-        undone: dict[Place, Any] = {}
+        undone: dict[BookKey, Any] = {}
         hidden = 0
         for change in reversed(self._changes):
             if change.at_ms <= at_ms:
@@ -71,4 +71,4 @@ class Past:
         then.orders_by_client_id = {order.client_order_id: order for order in then.orders.values()}
         then.open_orders = {order.order_id: order for order in then.orders.values() if not order.is_terminal}
         then.trades = then.trades[: bisect_right(then.trades, at_ms, key=lambda trade: trade.created_ms)]
-        return View(then, hidden)
+        return LaggedView(then, hidden)

@@ -5,12 +5,12 @@ from decimal import Decimal
 
 import msgspec
 
-from bridge.sandbox.venue.decimals import ZERO, exact_product, plain, rounded
+from bridge.sandbox.venue.decimals import ZERO, exact_product, format_decimal, rounded
 from bridge.sandbox.venue.dialects import Dialect, Rebate
-from bridge.sandbox.venue.ledger import Event
+from bridge.sandbox.venue.ledger import VenuePush
 from bridge.sandbox.venue.market import Market
-from bridge.sandbox.venue.orders import TPSL_FIELDS, Order, Trade
-from bridge.sandbox.venue.portfolio import Portfolio, Position, Risk, Wallet
+from bridge.sandbox.venue.orders import TPSL_FIELDS, VenueOrder, VenueTrade
+from bridge.sandbox.venue.portfolio import Portfolio, Risk, VenuePosition, Wallet
 
 _SPELLINGS = {
     "official": {},
@@ -21,7 +21,7 @@ _SPELLINGS = {
 _MARGIN_SHARE = Decimal("0.9999")
 
 
-def order_row(order: Order, dialect: Dialect) -> dict[str, object]:
+def order_row(order: VenueOrder, dialect: Dialect) -> dict[str, object]:
     """Return an order's full snapshot in the WebSocket's types: leverage is text, reduceOnly a JSON boolean."""
     executed = order.executed_qty * order.instrument.contract_size
     average = rounded(order.executed_amount / executed) if executed else ZERO
@@ -33,22 +33,22 @@ def order_row(order: Order, dialect: Dialect) -> dict[str, object]:
         "exchangeType": order.instrument.exchange,
         "businessType": order.instrument.business,
         "sym": order.instrument.sym,
-        "limitPrice": "" if order.limit_price is None else plain(order.limit_price),
-        "orderQty": "" if order.qty is None else plain(order.qty),
-        "quoteOrderQty": plain(order.quote_qty),
+        "limitPrice": "" if order.limit_price is None else format_decimal(order.limit_price),
+        "orderQty": "" if order.qty is None else format_decimal(order.qty),
+        "quoteOrderQty": format_decimal(order.quote_qty),
         "side": order.side,
         "exchangeOrderType": order.order_type,
         "orderType": order.origin,
         "timeInForce": order.time_in_force,
-        "executedQty": plain(order.executed_qty),
-        "executedAmount": plain(order.executed_amount),
-        "executedAvgPrice": plain(average),
-        "lastExecutedQty": plain(order.last_qty),
-        "lastExecutedPrice": plain(order.last_price),
-        "lastExecutedAmount": plain(order.last_amount),
-        "fee": plain(order.fee),
+        "executedQty": format_decimal(order.executed_qty),
+        "executedAmount": format_decimal(order.executed_amount),
+        "executedAvgPrice": format_decimal(average),
+        "lastExecutedQty": format_decimal(order.last_qty),
+        "lastExecutedPrice": format_decimal(order.last_price),
+        "lastExecutedAmount": format_decimal(order.last_amount),
+        "fee": format_decimal(order.fee),
         "feeCoin": order.instrument.quote if order.fee else "",
-        "rebate": plain(order.rebate),
+        "rebate": format_decimal(order.rebate),
         "rebateCoin": order.instrument.quote if order.rebate else "",
         "orderState": _SPELLINGS[dialect.order_states].get(state, state),
         "updateAt": str(order.updated_ms),
@@ -71,27 +71,27 @@ def _side(side: str, dialect: Dialect) -> str:
     return dialect.net_side if side == "NONE" else side
 
 
-def trading_fee(trade: Trade) -> dict[str, str]:
+def trading_fee(trade: VenueTrade) -> dict[str, str]:
     """Return an execution's fee in one: signed, negative for a rebate."""
     return {
-        "tradingFee": plain(trade.fee),
+        "tradingFee": format_decimal(trade.fee),
         "tradingFeeCoin": trade.order.instrument.quote if trade.fee else "",
     }
 
 
-def split_fee(trade: Trade, rebate: Rebate) -> dict[str, str]:
+def split_fee(trade: VenueTrade, rebate: Rebate) -> dict[str, str]:
     """Return an execution's fee, and the rebate of it or of its order so far, apart; neither is negative."""
     coin = trade.order.instrument.quote
     rebated = trade.order_rebate if rebate == "order" else max(-trade.fee, ZERO)
     return {
-        "fee": plain(max(trade.fee, ZERO)),
+        "fee": format_decimal(max(trade.fee, ZERO)),
         "feeCoin": coin if trade.fee > 0 else "",
-        "rebate": plain(rebated),
+        "rebate": format_decimal(rebated),
         "rebateCoin": coin if rebated else "",
     }
 
 
-def trade_row(trade: Trade, dialect: Dialect) -> dict[str, object]:
+def trade_row(trade: VenueTrade, dialect: Dialect) -> dict[str, object]:
     """Return an execution."""
     order = trade.order
     return {
@@ -103,10 +103,10 @@ def trade_row(trade: Trade, dialect: Dialect) -> dict[str, object]:
         "businessType": order.instrument.business,
         "sym": order.instrument.sym,
         "side": order.side,
-        "quantity": plain(trade.qty),
-        "price": plain(trade.price),
+        "quantity": format_decimal(trade.qty),
+        "price": format_decimal(trade.price),
         **(split_fee(trade, "fill") if dialect.trading_fee == "gone" else trading_fee(trade)),
-        "rpnl": plain(trade.rpnl),
+        "rpnl": format_decimal(trade.rpnl),
         "createAt": str(trade.created_ms),
         "execType": trade.exec_type,
     }
@@ -119,25 +119,25 @@ def asset_row(portfolio: Portfolio, wallet: Wallet, market: Market) -> dict[str,
     risk = Risk(portfolio, wallet.exchange, market) if margin else None
     upnl = risk.upnl if risk else ZERO
     equity = wallet.balance + upnl
-    available = plain(wallet.balance - wallet.frozen - margin)
-    value = plain(rounded(equity * price))
+    available = format_decimal(wallet.balance - wallet.frozen - margin)
+    value = format_decimal(rounded(equity * price))
     return {
         "portfolioId": portfolio.portfolio_id,
         "exchangeType": wallet.exchange,
         "coin": wallet.coin,
-        "balance": plain(wallet.balance),
+        "balance": format_decimal(wallet.balance),
         "available": available,
-        "frozen": plain(wallet.frozen),
+        "frozen": format_decimal(wallet.frozen),
         "debt": "0",
-        "equity": plain(equity),
+        "equity": format_decimal(equity),
         "borrow": "0",
         "overdraw": "0",
         "virtualBorrow": "0",
-        "indexPrice": plain(price),
-        "marginValue": plain(exact_product(rounded(equity * price), _MARGIN_SHARE)),
-        "upnl": plain(upnl),
+        "indexPrice": format_decimal(price),
+        "marginValue": format_decimal(exact_product(rounded(equity * price), _MARGIN_SHARE)),
+        "upnl": format_decimal(upnl),
         "debtMargin": "0",
-        "perpMargin": plain(margin + (wallet.frozen if wallet.coin == "USDT" else ZERO)),
+        "perpMargin": format_decimal(margin + (wallet.frozen if wallet.coin == "USDT" else ZERO)),
         "maxTransferable": available,
         "equityValue": value,
         "createAt": str(wallet.created_ms),
@@ -145,7 +145,7 @@ def asset_row(portfolio: Portfolio, wallet: Wallet, market: Market) -> dict[str,
     }
 
 
-def position_row(portfolio: Portfolio, position: Position, market: Market, dialect: Dialect) -> dict[str, object]:
+def position_row(portfolio: Portfolio, position: VenuePosition, market: Market, dialect: Dialect) -> dict[str, object]:
     """Return a position; the quantity is signed when the side is NONE, a closed one says "0"."""
     mark = market[position.instrument.sym].price
     value = position.instrument.notional(abs(position.qty), mark)
@@ -157,18 +157,18 @@ def position_row(portfolio: Portfolio, position: Position, market: Market, diale
         "exchangeType": position.instrument.exchange,
         "sym": position.instrument.sym,
         "positionSide": _side(position.side, dialect),
-        "positionQty": plain(position.qty if position.side == "NONE" else abs(position.qty)),
-        "positionValue": plain(value),
-        "positionMargin": plain(position.margin),
-        "positionMM": plain(rounded(value * position.instrument.maintenance_rate)),
-        "unrealizedPNL": plain(upnl),
-        "unrealizedPNLRate": plain(rounded(upnl / position.margin) if position.margin else ZERO),
-        "avgPrice": plain(rounded(position.cost / coins) if coins else ZERO),
-        "markPrice": plain(mark),
+        "positionQty": format_decimal(position.qty if position.side == "NONE" else abs(position.qty)),
+        "positionValue": format_decimal(value),
+        "positionMargin": format_decimal(position.margin),
+        "positionMM": format_decimal(rounded(value * position.instrument.maintenance_rate)),
+        "unrealizedPNL": format_decimal(upnl),
+        "unrealizedPNLRate": format_decimal(rounded(upnl / position.margin) if position.margin else ZERO),
+        "avgPrice": format_decimal(rounded(position.cost / coins) if coins else ZERO),
+        "markPrice": format_decimal(mark),
         "leverage": str(position.leverage),
         "maxLeverage": str(position.instrument.leverage_max),
         "riskLevel": "1",
-        "fee": plain(position.fee),
+        "fee": format_decimal(position.fee),
         "fundingFee": "0",
         "createAt": str(position.created_ms),
         "updateAt": str(position.updated_ms),
@@ -178,14 +178,14 @@ def position_row(portfolio: Portfolio, position: Position, market: Market, diale
     return row
 
 
-def _liquidation_price(portfolio: Portfolio, position: Position, market: Market) -> str | None:
+def _liquidation_price(portfolio: Portfolio, position: VenuePosition, market: Market) -> str | None:
     """Return the price at which this position alone would use up the account; null when no price does."""
     risk = Risk(portfolio, position.instrument.exchange, market)
     coins = position.qty * position.instrument.contract_size
     mark = market[position.instrument.sym].price
     slope = abs(coins) * position.instrument.maintenance_rate - coins
     price = rounded((risk.equity - coins * mark) / slope) if slope else ZERO
-    return plain(price) if price > 0 else None
+    return format_decimal(price) if price > 0 else None
 
 
 def risk_row(portfolio: Portfolio, risk: Risk, status: str, dialect: Dialect) -> dict[str, object]:
@@ -194,35 +194,37 @@ def risk_row(portfolio: Portfolio, risk: Risk, status: str, dialect: Dialect) ->
     return {
         "portfolioId": portfolio.portfolio_id,
         "exchangeType": risk.exchange,
-        "equity": plain(risk.equity),
-        "maintainMargin": plain(risk.maintenance),
-        "positionValue": plain(risk.position_value),
-        "uniMMR": dialect.no_risk if risk.uni_mmr is None else plain(risk.uni_mmr),
-        "riskRatio": plain(risk.ratio),
+        "equity": format_decimal(risk.equity),
+        "maintainMargin": format_decimal(risk.maintenance),
+        "positionValue": format_decimal(risk.position_value),
+        "uniMMR": dialect.no_risk if risk.uni_mmr is None else format_decimal(risk.uni_mmr),
+        "riskRatio": format_decimal(risk.ratio),
         "accountStatus": status,
-        "marginValue": plain(risk.equity),
-        "frozenMargin": plain(rounded(risk.frozen)),
-        "perpMargin": plain(rounded(risk.frozen + risk.position_margin)),
+        "marginValue": format_decimal(risk.equity),
+        "frozenMargin": format_decimal(rounded(risk.frozen)),
+        "perpMargin": format_decimal(rounded(risk.frozen + risk.position_margin)),
         "debtMargin": "0",
-        "openLossMargin": plain(risk.opening_loss),
-        "validMargin": plain(risk.equity),
-        "availableMargin": plain(rounded(max(ZERO, available))),
-        "upnl": plain(risk.upnl),
+        "openLossMargin": format_decimal(risk.opening_loss),
+        "validMargin": format_decimal(risk.equity),
+        "availableMargin": format_decimal(rounded(max(ZERO, available))),
+        "upnl": format_decimal(risk.upnl),
         "positionMode": portfolio.position_mode,
     }
 
 
-def push(portfolio_id: str, channel: str, row: object, *, key: str, identity: str, sym: str = "") -> Event:
+def make_push(portfolio_id: str, channel: str, row: object, *, key: str, identity: str, sym: str = "") -> VenuePush:
     """Put a row into its envelope; `instId` repeats the symbol where the documents show it."""
     payload = msgspec.json.encode(row)
     head: dict[str, str] = {"channel": channel}
     if sym:
         head["instId"] = sym
     frame = msgspec.json.encode(head)[:-1] + b',"data":' + payload + b"}"
-    return Event(portfolio_id=portfolio_id, channel=channel, key=key, identity=identity, payload=payload, frame=frame)
+    return VenuePush(
+        portfolio_id=portfolio_id, channel=channel, key=key, identity=identity, payload=payload, frame=frame
+    )
 
 
-def redate_push(event: Event, early_s: float) -> Event:
+def redate_push(event: VenuePush, early_s: float) -> VenuePush:
     """Return the push with an `updateAt` that is so many seconds earlier; a push without one stays as it is."""
     row = msgspec.json.decode(event.payload, type=dict[str, object])
     if "updateAt" not in row:
@@ -232,29 +234,29 @@ def redate_push(event: Event, early_s: float) -> Event:
     return msgspec.structs.replace(event, payload=payload, frame=event.frame.replace(event.payload, payload))
 
 
-class Pushes:
+class PushQueue:
     """Collects what one turn of the venue has to tell, in order."""
 
     def __init__(self, market: Market, dialect: Dialect) -> None:
         self._market = market
         self._dialect = dialect
-        self._made: list[Event] = []
+        self._made: list[VenuePush] = []
 
-    def drain(self) -> list[Event]:
+    def drain(self) -> list[VenuePush]:
         """Return what was collected and start afresh."""
         made, self._made = self._made, []
         return made
 
-    def order(self, order: Order, now_ms: int) -> None:
+    def order(self, order: VenueOrder, now_ms: int) -> None:
         """Stamp the order and tell its full snapshot."""
         order.touch(now_ms)
-        identity = f"{order.order_id}:{order.state}:{plain(order.executed_qty)}:{order.updated_ms}"
+        identity = f"{order.order_id}:{order.state}:{format_decimal(order.executed_qty)}:{order.updated_ms}"
         row = order_row(order, self._dialect)
         if self._dialect.order_pushes == "contest":
             row["orderType"] = order.order_type
         self._add("Orders", row, order.order_id, identity, order.instrument.sym)
 
-    def trade(self, trade: Trade) -> None:
+    def trade(self, trade: VenueTrade) -> None:
         """Tell one execution."""
         order = trade.order
         sym = order.instrument.sym
@@ -267,7 +269,7 @@ class Pushes:
         row = asset_row(portfolio, wallet, self._market)
         self._add("Assets", row, key, f"{key}:{wallet.updated_ms}")
 
-    def position(self, portfolio: Portfolio, position: Position) -> None:
+    def position(self, portfolio: Portfolio, position: VenuePosition) -> None:
         """Tell a position."""
         key = f"{position.instrument.sym}:{position.side}"
         row = position_row(portfolio, position, self._market, self._dialect)
@@ -282,4 +284,4 @@ class Pushes:
         portfolio_id = str(row["portfolioId"])
         if self._dialect.order_pushes == "contest":
             sym = ""
-        self._made.append(push(portfolio_id, channel, row, key=key, identity=identity, sym=sym))
+        self._made.append(make_push(portfolio_id, channel, row, key=key, identity=identity, sym=sym))

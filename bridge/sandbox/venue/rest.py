@@ -8,36 +8,36 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
-from bridge.sandbox.venue.backend import Floor
+from bridge.sandbox.venue.backend import VenueBackend
 from bridge.sandbox.venue.codes import NONCE_WRONG, SIGNATURE_WRONG, TEXTS, TOO_MANY_REQUESTS, Refusal
-from bridge.sandbox.venue.faults import Fault, FaultKind, Target
-from bridge.sandbox.venue.keys import Key, is_genuine, rest_signature
-from bridge.sandbox.venue.ledger import Entry, Kind
-from bridge.sandbox.venue.portfolio_history import View
-from bridge.sandbox.venue.rest_routes import ACTS, Act, Reads, Route
+from bridge.sandbox.venue.faults import Fault, FaultKind, FaultTarget
+from bridge.sandbox.venue.keys import ApiKey, sign_rest_request, signatures_match
+from bridge.sandbox.venue.ledger import EntryKind, LedgerEntry
+from bridge.sandbox.venue.portfolio_history import LaggedView
+from bridge.sandbox.venue.rest_routes import ACTION_ROUTES, ActionRoute, ReadRoute, ReadRoutes
 from bridge.sandbox.venue.rows import PAGE_SIZE_MAX
 
 _HTTP_TEXTS = {404: "Not Found", 405: "Method Not Allowed"}
 
 
-class _Answer(NamedTuple):
+class _RestAnswer(NamedTuple):
     status: int
     code: int
     message: str
     data: Any
-    pushes: list[Entry]
+    pushes: list[LedgerEntry]
     # How many changes a lagging read did not show, for the ledger.
     hidden: int = 0
 
 
-class RestSide:
+class RestServer:
     """Serves one tier's REST requests; all tiers share the floor."""
 
-    def __init__(self, floor: Floor, tier: str) -> None:
+    def __init__(self, floor: VenueBackend, tier: str) -> None:
         self._floor = floor
         self._tier = tier
-        self._reads = Reads(floor)
-        self._paths = {path for _, path in ACTS} | set(self._reads.routes)
+        self._reads = ReadRoutes(floor)
+        self._paths = {path for _, path in ACTION_ROUTES} | set(self._reads.routes)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer one request, dated by the venue's own clock."""
@@ -50,27 +50,27 @@ class RestSide:
         body = await request.read()
         method, path = request.method, request.path
         self._floor.ledger.write(
-            Kind.REST,
+            EntryKind.REST,
             method=method,
             path=path,
             query=dict(request.query),
             body=body.decode("utf-8", "replace"),
             tier=self._tier,
         )
-        target = Target(action=f"{method} {path}", tier=self._tier)
+        target = FaultTarget(action=f"{method} {path}", tier=self._tier)
         try:
             self._check_path(method, path)
             parameters = _read_parameters(method, dict(request.query), body)
             key = self._authenticate(request, parameters)
         except _WrongPathError as wrong:
-            return self._respond(_Answer(wrong.status, wrong.status, _HTTP_TEXTS[wrong.status], {}, []))
+            return self._respond(_RestAnswer(wrong.status, wrong.status, _HTTP_TEXTS[wrong.status], {}, []))
         except Refusal as refusal:
             return self._respond(self._refused(refusal))
         target = msgspec.structs.replace(target, account=key.name)
         return await self._meet(request, key, parameters, target)
 
     async def _meet(
-        self, request: web.Request, key: Key, parameters: dict[str, str], target: Target
+        self, request: web.Request, key: ApiKey, parameters: dict[str, str], target: FaultTarget
     ) -> web.StreamResponse:
         """Answer a genuine request, unless a fault meets it."""
         faults = self._floor.faults
@@ -100,18 +100,18 @@ class RestSide:
 
     def _replaced(self, fault: Fault) -> web.Response:
         if fault.text is not None:
-            self._floor.ledger.write(Kind.ANSWER, status=fault.status, text=fault.text)
+            self._floor.ledger.write(EntryKind.ANSWER, status=fault.status, text=fault.text)
             return web.Response(status=fault.status, text=fault.text)
         message = fault.message or TEXTS.get(fault.code, "")
-        return self._respond(_Answer(fault.status, fault.code, message, {}, []))
+        return self._respond(_RestAnswer(fault.status, fault.code, message, {}, []))
 
     def _check_path(self, method: str, path: str) -> None:
         if path not in self._paths:
             raise _WrongPathError(404)
-        if (method, path) not in ACTS and not (method == "GET" and path in self._reads.routes):
+        if (method, path) not in ACTION_ROUTES and not (method == "GET" and path in self._reads.routes):
             raise _WrongPathError(405)
 
-    def _authenticate(self, request: web.Request, parameters: dict[str, str]) -> Key:
+    def _authenticate(self, request: web.Request, parameters: dict[str, str]) -> ApiKey:
         api_key, nonce = request.headers.get("X-MBX-APIKEY", ""), request.headers.get("nonce", "")
         key = self._floor.keys.find(api_key)
         if key is None:
@@ -120,13 +120,15 @@ class RestSide:
             raise Refusal(NONCE_WRONG)
         if abs(self._floor.clock.wall_ms() / 1000 - int(nonce)) > self._floor.settings.clock_tolerance_s:
             raise Refusal(NONCE_WRONG)
-        expected = rest_signature(key.api_secret, parameters, nonce)
-        if not is_genuine(expected, request.headers.get("signature", "")):
+        expected = sign_rest_request(key.api_secret, parameters, nonce)
+        if not signatures_match(expected, request.headers.get("signature", "")):
             raise Refusal(SIGNATURE_WRONG)
         return key
 
-    def _answer(self, method: str, path: str, key: Key, parameters: dict[str, str], target: Target) -> _Answer:
-        act = ACTS.get((method, path))
+    def _answer(
+        self, method: str, path: str, key: ApiKey, parameters: dict[str, str], target: FaultTarget
+    ) -> _RestAnswer:
+        act = ACTION_ROUTES.get((method, path))
         try:
             if act is not None:
                 return self._act(act, key, parameters, target)
@@ -134,17 +136,17 @@ class RestSide:
         except Refusal as refusal:
             return self._refused(refusal)
 
-    def _read(self, route: Route, key: Key, parameters: dict[str, str], target: Target) -> _Answer:
+    def _read(self, route: ReadRoute, key: ApiKey, parameters: dict[str, str], target: FaultTarget) -> _RestAnswer:
         floor = self._floor
         self._count(route.limit, key, target)
         lag = floor.faults.bite(FaultKind.LAG_READ, target)
-        view = floor.portfolio_before(key, lag.fault.delay_s) if lag else View(floor.portfolio(key), 0)
+        view = floor.portfolio_before(key, lag.fault.delay_s) if lag else LaggedView(floor.portfolio(key), 0)
         short = floor.faults.bite(FaultKind.SHORT_PAGES, target) if route.row else None
         rows_max = max(1, short.fault.limit) if short else PAGE_SIZE_MAX
         data = self._change_rows(self._reads.answer(route, view.portfolio, parameters, rows_max), target)
-        return _Answer(200, floor.settings.dialect.rest_success_code, "Success", data, [], view.hidden)
+        return _RestAnswer(200, floor.settings.dialect.rest_success_code, "Success", data, [], view.hidden)
 
-    def _change_rows(self, data: Any, target: Target) -> Any:  # noqa: ANN401 - JSON
+    def _change_rows(self, data: Any, target: FaultTarget) -> Any:  # noqa: ANN401 - JSON
         """Return the data of an answer as the script changes its rows, if it does."""
         scripted = self._floor.faults.bite(FaultKind.CHANGE_ROWS, target)
         change = scripted.fault.change if scripted else None
@@ -156,7 +158,7 @@ class RestSide:
             return {**data, "list": change(data["list"])}
         return next(iter(change([data])), None)
 
-    def _shift(self, answer: _Answer, target: Target) -> None:
+    def _shift(self, answer: _RestAnswer, target: FaultTarget) -> None:
         """Let something happen after a page that is not the last, if the script wants it."""
         pages = answer.data.get("pageNum", 0) if isinstance(answer.data, dict) else 0
         if not pages or answer.data["page"] >= pages:
@@ -165,26 +167,26 @@ class RestSide:
         if shift:
             (shift.fault.between or self._floor.step)()
 
-    def _count(self, limit: str, key: Key, target: Target) -> None:
+    def _count(self, limit: str, key: ApiKey, target: FaultTarget) -> None:
         if not self._floor.count(limit, key, target):
             raise Refusal(TOO_MANY_REQUESTS)
 
-    def _act(self, act: Act, key: Key, parameters: dict[str, str], target: Target) -> _Answer:
+    def _act(self, act: ActionRoute, key: ApiKey, parameters: dict[str, str], target: FaultTarget) -> _RestAnswer:
         ruling = self._floor.act(key, act.action, parameters, target=target, limit=act.limit, over_rest=True)
         outcome = ruling.outcome
         if not outcome.is_success:
             return self._refused(Refusal(outcome.code, outcome.message))
         code = self._floor.settings.dialect.rest_success_code
-        return _Answer(act.status, code, "Success", outcome.data or {}, ruling.pushes)
+        return _RestAnswer(act.status, code, "Success", outcome.data or {}, ruling.pushes)
 
-    def _refused(self, refusal: Refusal) -> _Answer:
+    def _refused(self, refusal: Refusal) -> _RestAnswer:
         limited = refusal.code == TOO_MANY_REQUESTS
         status = 429 if limited else self._floor.settings.dialect.rest_failure_status
-        return _Answer(status, refusal.code, refusal.text, {}, [])
+        return _RestAnswer(status, refusal.code, refusal.text, {}, [])
 
-    def _respond(self, answer: _Answer) -> web.Response:
+    def _respond(self, answer: _RestAnswer) -> web.Response:
         body = msgspec.json.encode({"code": answer.code, "message": answer.message, "data": answer.data})
-        self._floor.ledger.write(Kind.ANSWER, status=answer.status, text=body.decode(), hidden=answer.hidden)
+        self._floor.ledger.write(EntryKind.ANSWER, status=answer.status, text=body.decode(), hidden=answer.hidden)
         return web.Response(status=answer.status, body=body, content_type="application/json")
 
 

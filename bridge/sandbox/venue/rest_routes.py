@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from bridge.sandbox.venue.backend import Floor
+from bridge.sandbox.venue.backend import VenueBackend
 from bridge.sandbox.venue.codes import Refusal
-from bridge.sandbox.venue.orders import Order, Trade
+from bridge.sandbox.venue.orders import VenueOrder, VenueTrade
 from bridge.sandbox.venue.portfolio import Portfolio, Risk, Wallet
 from bridge.sandbox.venue.pushes import asset_row
 from bridge.sandbox.venue.rows import (
     PAGE_SIZE_MAX,
     Pager,
     Row,
-    Window,
-    first_rows,
+    RowFilter,
+    read_row_limit,
     rest_account,
     rest_execution,
     rest_history_order,
@@ -29,21 +29,21 @@ HISTORY_MS = 7 * _DAY_MS
 ARCHIVE_MS = 90 * _DAY_MS
 
 Parameters = Mapping[str, str]
-Read = Callable[[Portfolio, Parameters], Any]
+ReadFunction = Callable[[Portfolio, Parameters], Any]
 
 
-class Route(NamedTuple):
+class ReadRoute(NamedTuple):
     """A reading path: the limit it counts against, and what it answers.
 
     Where `row` is given, `read` finds things, newest first, and the answer is a page of their rows.
     """
 
     limit: str
-    read: Read
+    read: ReadFunction
     row: Callable[[Portfolio, Any], Row] | None = None
 
 
-class Act(NamedTuple):
+class ActionRoute(NamedTuple):
     """A path that acts: the WebSocket action it stands for, its arguments by that action's names, its status."""
 
     action: str
@@ -52,37 +52,43 @@ class Act(NamedTuple):
 
 
 # LTP docs: Place Order, Replace Order, Cancel Order, Cancel All (which answers 202).
-ACTS: dict[tuple[str, str], Act] = {
-    ("POST", f"{BASE}/order"): Act("place_order", "place_order"),
-    ("PUT", f"{BASE}/order"): Act("replace_order", "replace_order"),
-    ("DELETE", f"{BASE}/order"): Act("cancel_order", "cancel_order"),
-    ("DELETE", f"{BASE}/cancelAll"): Act("cancel_orders", "rest_cancel_all", 202),
+ACTION_ROUTES: dict[tuple[str, str], ActionRoute] = {
+    ("POST", f"{BASE}/order"): ActionRoute("place_order", "place_order"),
+    ("PUT", f"{BASE}/order"): ActionRoute("replace_order", "replace_order"),
+    ("DELETE", f"{BASE}/order"): ActionRoute("cancel_order", "cancel_order"),
+    ("DELETE", f"{BASE}/cancelAll"): ActionRoute("cancel_orders", "rest_cancel_all", 202),
 }
 
 
-class Reads:
+class ReadRoutes:
     """The reading paths over one floor."""
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, floor: VenueBackend) -> None:
         self._floor = floor
         self._dialect = floor.settings.dialect
         self._pager = Pager(floor.settings.seed)
-        self.routes: dict[str, Route] = {
-            f"{BASE}/account": Route("rest_account", self._account),
-            f"{BASE}/portfolio/assets": Route("rest_assets", self._assets, self._asset_row),
-            f"{BASE}/orders": Route("rest_open_orders", self._open_orders, self._order_row),
-            f"{BASE}/order": Route("rest_order", self._order),
-            f"{BASE}/history/orders": Route("rest_history_orders", self._history, self._history_row),
-            f"{BASE}/archive/history/orders": Route("rest_archive_orders", self._archived_orders, self._history_row),
-            f"{BASE}/executions": Route("rest_executions", self._executions),
-            f"{BASE}/executions/pageable": Route("rest_executions", self._recent_trades, self._execution_row),
+        self.routes: dict[str, ReadRoute] = {
+            f"{BASE}/account": ReadRoute("rest_account", self._account),
+            f"{BASE}/portfolio/assets": ReadRoute("rest_assets", self._assets, self._asset_row),
+            f"{BASE}/orders": ReadRoute("rest_open_orders", self._open_orders, self._order_row),
+            f"{BASE}/order": ReadRoute("rest_order", self._order),
+            f"{BASE}/history/orders": ReadRoute("rest_history_orders", self._history, self._history_row),
+            f"{BASE}/archive/history/orders": ReadRoute(
+                "rest_archive_orders", self._archived_orders, self._history_row
+            ),
+            f"{BASE}/executions": ReadRoute("rest_executions", self._executions),
+            f"{BASE}/executions/pageable": ReadRoute("rest_executions", self._recent_trades, self._execution_row),
             # Whether the archive counts with the rest of its family is not told: the stricter reading holds.
-            f"{BASE}/archive/executions/pageable": Route("rest_executions", self._archived_trades, self._execution_row),
-            f"{BASE}/position": Route("rest_position", self._positions),
-            f"{BASE}/sym/info": Route("rest_symbols", self._symbols),
+            f"{BASE}/archive/executions/pageable": ReadRoute(
+                "rest_executions", self._archived_trades, self._execution_row
+            ),
+            f"{BASE}/position": ReadRoute("rest_position", self._positions),
+            f"{BASE}/sym/info": ReadRoute("rest_symbols", self._symbols),
         }
 
-    def answer(self, route: Route, portfolio: Portfolio, parameters: Parameters, rows_max: int = PAGE_SIZE_MAX) -> Any:  # noqa: ANN401 - JSON
+    def answer(
+        self, route: ReadRoute, portfolio: Portfolio, parameters: Parameters, rows_max: int = PAGE_SIZE_MAX
+    ) -> Any:  # noqa: ANN401 - JSON
         """Return the data of an answer; a page of it holds at most `rows_max` rows."""
         found = route.read(portfolio, parameters)
         if route.row is None:
@@ -103,27 +109,27 @@ class Reads:
     def _asset_row(self, portfolio: Portfolio, wallet: Wallet) -> Row:
         return asset_row(portfolio, wallet, self._floor.desk.market)
 
-    def _open_orders(self, portfolio: Portfolio, parameters: Parameters) -> list[Order]:
-        window = Window(parameters)
+    def _open_orders(self, portfolio: Portfolio, parameters: Parameters) -> list[VenueOrder]:
+        window = RowFilter(parameters)
         found = [o for o in portfolio.open_orders.values() if window.holds(o.instrument, o.created_ms)]
         return found[::-1]
 
-    def _order_row(self, _: Portfolio, order: Order) -> Row:
+    def _order_row(self, _: Portfolio, order: VenueOrder) -> Row:
         return rest_order(order, self._dialect)
 
-    def _history(self, portfolio: Portfolio, parameters: Parameters) -> list[Order]:
+    def _history(self, portfolio: Portfolio, parameters: Parameters) -> list[VenueOrder]:
         return self._ended_orders(portfolio, parameters, self._is_recent)
 
-    def _archived_orders(self, portfolio: Portfolio, parameters: Parameters) -> list[Order]:
+    def _archived_orders(self, portfolio: Portfolio, parameters: Parameters) -> list[VenueOrder]:
         return self._ended_orders(portfolio, parameters, self._is_archived)
 
     def _ended_orders(
         self, portfolio: Portfolio, parameters: Parameters, is_of_age: Callable[[int], bool]
-    ) -> list[Order]:
-        window = Window(parameters)
+    ) -> list[VenueOrder]:
+        window = RowFilter(parameters)
         only_executed = parameters.get("filterExecuted") == "true"
 
-        def belongs(order: Order) -> bool:
+        def belongs(order: VenueOrder) -> bool:
             return (
                 order.is_terminal
                 and is_of_age(order.created_ms)
@@ -134,7 +140,7 @@ class Reads:
         found = [order for order in portfolio.orders.values() if belongs(order)]
         return sorted(found, key=_age, reverse=True)
 
-    def _history_row(self, _: Portfolio, order: Order) -> Row:
+    def _history_row(self, _: Portfolio, order: VenueOrder) -> Row:
         return rest_history_order(order, self._dialect)
 
     def _order(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
@@ -148,16 +154,16 @@ class Reads:
             raise Refusal(401018)
         return rest_order(order, self._dialect)
 
-    def _recent_trades(self, portfolio: Portfolio, parameters: Parameters) -> list[Trade]:
+    def _recent_trades(self, portfolio: Portfolio, parameters: Parameters) -> list[VenueTrade]:
         return self._found_trades(portfolio, parameters, self._is_recent)
 
-    def _archived_trades(self, portfolio: Portfolio, parameters: Parameters) -> list[Trade]:
+    def _archived_trades(self, portfolio: Portfolio, parameters: Parameters) -> list[VenueTrade]:
         return self._found_trades(portfolio, parameters, self._is_archived)
 
     def _found_trades(
         self, portfolio: Portfolio, parameters: Parameters, is_of_age: Callable[[int], bool]
-    ) -> list[Trade]:
-        window = Window(parameters)
+    ) -> list[VenueTrade]:
+        window = RowFilter(parameters)
         order_id = read_order_id(parameters["orderId"]) if parameters.get("orderId") else ""
         return [
             trade
@@ -167,15 +173,15 @@ class Reads:
             and window.holds(trade.order.instrument, trade.created_ms)
         ]
 
-    def _execution_row(self, _: Portfolio, trade: Trade) -> Row:
+    def _execution_row(self, _: Portfolio, trade: VenueTrade) -> Row:
         return rest_execution(trade, self._dialect)
 
     def _executions(self, portfolio: Portfolio, parameters: Parameters) -> list[Row]:
-        limit = first_rows(parameters)
+        limit = read_row_limit(parameters)
         return [rest_execution(trade, self._dialect) for trade in self._recent_trades(portfolio, parameters)[:limit]]
 
     def _positions(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
-        window = Window({name: parameters.get(name, "") for name in ("sym", "exchange")})
+        window = RowFilter({name: parameters.get(name, "") for name in ("sym", "exchange")})
         return [
             rest_position(portfolio, position, self._floor.desk.market, self._dialect)
             for position in portfolio.positions.values()
@@ -198,5 +204,5 @@ class Reads:
         return not self._is_recent(at_ms) and at_ms >= self._floor.clock.wall_ms() - ARCHIVE_MS
 
 
-def _age(order: Order) -> tuple[int, str]:
+def _age(order: VenueOrder) -> tuple[int, str]:
     return order.created_ms, order.order_id

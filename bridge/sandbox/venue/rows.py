@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from bridge.sandbox.venue.codes import Refusal
-from bridge.sandbox.venue.decimals import eighteen_places, parse, plain
+from bridge.sandbox.venue.decimals import format_18_places, format_decimal, parse_decimal
 from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.instruments import BUSINESSES, EXCHANGES, Instrument
 from bridge.sandbox.venue.market import Market
-from bridge.sandbox.venue.orders import Order, Trade
-from bridge.sandbox.venue.portfolio import Portfolio, Position, Risk
+from bridge.sandbox.venue.orders import VenueOrder, VenueTrade
+from bridge.sandbox.venue.portfolio import Portfolio, Risk, VenuePosition
 from bridge.sandbox.venue.pushes import order_row, position_row, risk_row, split_fee, trade_row, trading_fee
 
 Row = dict[str, Any]
@@ -22,14 +22,14 @@ _PAGE_MAX = 1_000_000
 _LONG_FIELDS = frozenset({"equity", "marginValue", "validMargin", "availableMargin"})
 
 
-def rest_order(order: Order, dialect: Dialect) -> Row:
+def rest_order(order: VenueOrder, dialect: Dialect) -> Row:
     """Return an order in REST's types: leverage is a number, and the portfolio's name is null."""
     row: Row = order_row(order, dialect)
     row.update(leverage=order.leverage, portfolioName=None, algoOrderId=None)
     return row
 
 
-def rest_history_order(order: Order, dialect: Dialect) -> Row:
+def rest_history_order(order: VenueOrder, dialect: Dialect) -> Row:
     """Return an ended order: without action, and with an empty quote quantity where there was none."""
     row = rest_order(order, dialect)
     del row["action"], row["actionMsg"]
@@ -39,7 +39,7 @@ def rest_history_order(order: Order, dialect: Dialect) -> Row:
     return row
 
 
-def rest_execution(trade: Trade, dialect: Dialect) -> Row:
+def rest_execution(trade: VenueTrade, dialect: Dialect) -> Row:
     """Return an execution: fee and rebate apart, and beside them the signed fee until that goes."""
     row: Row = trade_row(trade, dialect)
     row.update(split_fee(trade, dialect.rebate), algoOrderId="0", tradeSource="")
@@ -49,7 +49,7 @@ def rest_execution(trade: Trade, dialect: Dialect) -> Row:
     return row
 
 
-def rest_position(portfolio: Portfolio, position: Position, market: Market, dialect: Dialect) -> Row:
+def rest_position(portfolio: Portfolio, position: VenuePosition, market: Market, dialect: Dialect) -> Row:
     """Return a position; REST leaves its exchange to the symbol."""
     row: Row = position_row(portfolio, position, market, dialect)
     del row["exchangeType"]
@@ -61,9 +61,9 @@ def rest_account(portfolio: Portfolio, risk: Risk, status: str, dialect: Dialect
     """Return the risk of one exchange's account."""
     row: Row = risk_row(portfolio, risk, status, dialect)
     for name in _LONG_FIELDS:
-        value = parse(row[name])
+        value = parse_decimal(row[name])
         # A negative sum is left as it stands; the documents show none.
-        row[name] = eighteen_places(value) if value is not None else row[name]
+        row[name] = format_18_places(value) if value is not None else row[name]
     return row
 
 
@@ -75,22 +75,22 @@ def rest_symbol(item: Instrument) -> Row:
         "state": "live",
         "pricePrecision": str(item.price_precision),
         "qtyPrecision": str(item.qty_precision),
-        "lotSize": plain(item.lot_size),
-        "tickSize": plain(item.tick_size),
-        "minNotional": plain(item.min_notional),
-        "minSize": plain(item.min_size),
-        "maxLimitSize": plain(item.max_limit_size),
-        "maxMarketSize": plain(item.max_market_size),
+        "lotSize": format_decimal(item.lot_size),
+        "tickSize": format_decimal(item.tick_size),
+        "minNotional": format_decimal(item.min_notional),
+        "minSize": format_decimal(item.min_size),
+        "maxLimitSize": format_decimal(item.max_limit_size),
+        "maxMarketSize": format_decimal(item.max_market_size),
         "maxNumOrders": str(item.open_orders_max),
         "defaultLeverage": str(item.default_leverage if item.is_perp else 1),
         "safeLeverage": str(item.safe_leverage if item.is_perp else 1),
     }
     if item.is_perp:
-        row.update(contractSize=plain(item.contract_size), liquidationFee="0.012500")
+        row.update(contractSize=format_decimal(item.contract_size), liquidationFee="0.012500")
     return row
 
 
-class Window:
+class RowFilter:
     """The filters that orders and executions share: symbol, exchange, business type, begin and end in ms."""
 
     def __init__(self, parameters: Mapping[str, str]) -> None:
@@ -129,7 +129,7 @@ class Pager:
         return found[(page - 1) * size : page * size], head
 
 
-def first_rows(parameters: Mapping[str, str]) -> int:
+def read_row_limit(parameters: Mapping[str, str]) -> int:
     """Return the `limit` parameter of executions."""
     return _count(parameters, "limit", PAGE_SIZE_MAX, PAGE_SIZE_MAX, 400007)
 

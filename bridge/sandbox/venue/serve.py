@@ -9,7 +9,7 @@ from typing import IO
 
 import msgspec
 
-from bridge.sandbox.venue.keys import Key
+from bridge.sandbox.venue.keys import ApiKey
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
@@ -39,14 +39,14 @@ async def serve(settings: VenueSettings, *, as_json: bool, out: IO[str], tls: ss
             loop.remove_signal_handler(number)
 
 
-def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+def load_tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """Return what the venue speaks TLS with. Raises SSLError for files that do not fit."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     return context
 
 
-def announce_sandbox(title: str, facts: dict[str, str], keys: Iterable[Key], *, as_json: bool) -> str:
+def announce_sandbox(title: str, facts: dict[str, str], keys: Iterable[ApiKey], *, as_json: bool) -> str:
     """Return what a person or a program is told of a sandbox that runs; the first account's key stands by itself."""
     keys = list(keys)
     accounts = {

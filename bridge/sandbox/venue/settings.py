@@ -10,7 +10,7 @@ from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.instruments import CATALOGUE, Instrument
 
 
-class Limit(msgspec.Struct, frozen=True):
+class RequestLimit(msgspec.Struct, frozen=True):
     """At most `count` requests in any `window_s` seconds."""
 
     count: int
@@ -22,22 +22,22 @@ _TEN_SECONDS = 10.0
 
 # LTP docs, User Data Overview (WebSocket) and the pages of each REST endpoint. POST, PUT and DELETE of an order count
 # with the WebSocket action of the same meaning: whether they do is undocumented, so the stricter reading holds.
-DOCUMENTED_LIMITS: dict[str, Limit] = {
-    "login": Limit(1, 1.0),
-    "place_order": Limit(1200, _MINUTE),
-    "replace_order": Limit(300, _MINUTE),
-    "cancel_order": Limit(1200, _MINUTE),
-    "cancel_orders": Limit(1200, _MINUTE),
-    "rest_cancel_all": Limit(50, _TEN_SECONDS),
-    "rest_order": Limit(1200, _MINUTE),
-    "rest_open_orders": Limit(1200, _MINUTE),
-    "rest_history_orders": Limit(30, _TEN_SECONDS),
-    "rest_archive_orders": Limit(30, _TEN_SECONDS),
-    "rest_executions": Limit(5, _TEN_SECONDS),
-    "rest_position": Limit(300, _MINUTE),
-    "rest_account": Limit(2, 1.0),
-    "rest_assets": Limit(20, 1.0),
-    "rest_symbols": Limit(3, _TEN_SECONDS),
+DOCUMENTED_LIMITS: dict[str, RequestLimit] = {
+    "login": RequestLimit(1, 1.0),
+    "place_order": RequestLimit(1200, _MINUTE),
+    "replace_order": RequestLimit(300, _MINUTE),
+    "cancel_order": RequestLimit(1200, _MINUTE),
+    "cancel_orders": RequestLimit(1200, _MINUTE),
+    "rest_cancel_all": RequestLimit(50, _TEN_SECONDS),
+    "rest_order": RequestLimit(1200, _MINUTE),
+    "rest_open_orders": RequestLimit(1200, _MINUTE),
+    "rest_history_orders": RequestLimit(30, _TEN_SECONDS),
+    "rest_archive_orders": RequestLimit(30, _TEN_SECONDS),
+    "rest_executions": RequestLimit(5, _TEN_SECONDS),
+    "rest_position": RequestLimit(300, _MINUTE),
+    "rest_account": RequestLimit(2, 1.0),
+    "rest_assets": RequestLimit(20, 1.0),
+    "rest_symbols": RequestLimit(3, _TEN_SECONDS),
 }
 
 
@@ -77,7 +77,7 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     # How often prices move; 0 leaves stepping to the caller.
     step_period_s: float = 0.0
-    limits: dict[str, Limit] = msgspec.field(default_factory=lambda: dict(DOCUMENTED_LIMITS))
+    limits: dict[str, RequestLimit] = msgspec.field(default_factory=lambda: dict(DOCUMENTED_LIMITS))
     dialect: Dialect = Dialect()
     inactivity_s: float = 30.0
     protocol_ping_after_s: float = 0.05

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from bridge.sandbox.venue.codes import Refusal
-from bridge.sandbox.venue.decimals import is_multiple, parse, places
+from bridge.sandbox.venue.decimals import count_places, is_multiple, parse_decimal
 from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.instruments import Instrument
 from bridge.sandbox.venue.market import Quotation, Side
@@ -71,7 +71,7 @@ def _check_leg(
         raise Refusal(leg.bad_type)
     price = given.get(f"{leg.prefix}Price")
     # 0 stands for the market.
-    if price is not None and parse(price) != 0:
+    if price is not None and parse_decimal(price) != 0:
         _price(price, leg.bad_price, instrument)
     above = leg.above_for_buy if side == "BUY" else not leg.above_for_buy
     if trigger <= quotation.price if above else trigger >= quotation.price:
@@ -79,10 +79,10 @@ def _check_leg(
 
 
 def _price(text: str, code: int, instrument: Instrument) -> Decimal:
-    price = parse(text)
+    price = parse_decimal(text)
     if price is None or price == 0:
         raise Refusal(code)
-    if places(price) > instrument.price_precision:
+    if count_places(price) > instrument.price_precision:
         raise Refusal(_TOO_FINE)
     if price < instrument.tick_size:
         raise Refusal(_TOO_LOW)

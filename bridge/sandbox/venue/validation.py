@@ -8,11 +8,11 @@ from typing import cast
 import msgspec
 
 from bridge.sandbox.venue.codes import Refusal
-from bridge.sandbox.venue.decimals import ZERO, is_multiple, parse, places
+from bridge.sandbox.venue.decimals import ZERO, count_places, is_multiple, parse_decimal
 from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.instruments import EXCHANGES, Instrument
 from bridge.sandbox.venue.market import Market, Quotation, Side
-from bridge.sandbox.venue.orders import Order, OrderType, PositionSide, TimeInForce, closes_hedge
+from bridge.sandbox.venue.orders import OrderType, PositionSide, TimeInForce, VenueOrder, closes_hedge
 from bridge.sandbox.venue.tpsl import read_tpsl
 
 _ORDER_ID = re.compile(r"[0-9]{16}", re.ASCII)
@@ -24,7 +24,7 @@ _CLIENT_ORDER_IDS = {
 }
 
 
-class PlaceTerms(msgspec.Struct, frozen=True, kw_only=True):
+class PlaceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A place request whose every value is in order."""
 
     client_order_id: str
@@ -40,14 +40,14 @@ class PlaceTerms(msgspec.Struct, frozen=True, kw_only=True):
     tpsl: dict[str, str]
 
 
-class ReplaceTerms(msgspec.Struct, frozen=True, kw_only=True):
+class ReplaceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A replace request whose every value is in order."""
 
     qty: Decimal
     limit_price: Decimal
 
 
-def strings(args: object) -> dict[str, str]:
+def read_strings(args: object) -> dict[str, str]:
     """Return the arguments; every value is text on the wire, anything else is refused."""
     if not isinstance(args, dict):
         raise Refusal(1001)
@@ -57,9 +57,9 @@ def strings(args: object) -> dict[str, str]:
     return cast("dict[str, str]", args)
 
 
-def read_place(
+def read_place_request(
     args: Mapping[str, str], market: Market, dialect: Dialect, *, position_mode: str, price_band_share: Decimal
-) -> PlaceTerms:
+) -> PlaceRequest:
     """Check a place request by itself; what depends on balances and other orders comes after."""
     client_order_id = _client_order_id(args.get("clientOrderId", ""), dialect)
     quotation = market.find(_required(args, "sym"))
@@ -78,7 +78,7 @@ def read_place(
     qty = None if quote_qty else read_qty(args.get("orderQty", ""), instrument, order_type)
     position_side = _position_side(args.get("positionSide", ""), instrument, position_mode)
     reduce_only = _reduce_only(args.get("reduceOnly", ""))
-    terms = PlaceTerms(
+    terms = PlaceRequest(
         client_order_id=client_order_id,
         instrument=instrument,
         side=side,
@@ -97,9 +97,9 @@ def read_place(
     return terms
 
 
-def read_replace(
-    args: Mapping[str, str], order: Order, quotation: Quotation, price_band_share: Decimal
-) -> ReplaceTerms:
+def read_replace_request(
+    args: Mapping[str, str], order: VenueOrder, quotation: Quotation, price_band_share: Decimal
+) -> ReplaceRequest:
     """Check a replace request against the order it changes."""
     if order.qty is None or order.limit_price is None:
         raise Refusal(401072)
@@ -114,7 +114,7 @@ def read_replace(
         raise Refusal(401017)
     if order.time_in_force == "GTX" and quotation.crosses(order.side, price):
         raise Refusal(401052)
-    return ReplaceTerms(qty=qty, limit_price=price)
+    return ReplaceRequest(qty=qty, limit_price=price)
 
 
 def read_order_id(text: str) -> str:
@@ -131,10 +131,10 @@ def read_exchange(text: str) -> str:
 
 def read_qty(text: str, instrument: Instrument, order_type: OrderType) -> Decimal:
     """Return a quantity that the symbol allows."""
-    qty = parse(text)
+    qty = parse_decimal(text)
     if qty is None or qty == 0:
         raise Refusal(401005)
-    if places(qty) > instrument.qty_precision:
+    if count_places(qty) > instrument.qty_precision:
         raise Refusal(401013)
     if qty < instrument.min_size:
         raise Refusal(401014)
@@ -184,10 +184,10 @@ def _limit_price(text: str, quotation: Quotation, band_share: Decimal) -> Decima
     instrument = quotation.instrument
     if not text:
         raise Refusal(401006)
-    price = parse(text)
+    price = parse_decimal(text)
     if price is None or price == 0:
         raise Refusal(401012)
-    if places(price) > instrument.price_precision:
+    if count_places(price) > instrument.price_precision:
         raise Refusal(401015)
     if price < instrument.tick_size:
         raise Refusal(401016)
@@ -201,10 +201,10 @@ def _limit_price(text: str, quotation: Quotation, band_share: Decimal) -> Decima
 def _quote_qty(text: str, instrument: Instrument, side: Side, order_type: OrderType) -> Decimal:
     if text in {"", "0"}:
         return ZERO
-    quote_qty = parse(text)
+    quote_qty = parse_decimal(text)
     if quote_qty is None or instrument.is_perp or (side, order_type) != ("BUY", "MARKET"):
         raise Refusal(401021)
-    if places(quote_qty) > instrument.price_precision:
+    if count_places(quote_qty) > instrument.price_precision:
         raise Refusal(401122)
     return quote_qty
 

@@ -9,20 +9,20 @@ from typing import Self
 import msgspec
 from aiohttp import web
 
-from bridge.sandbox.venue.backend import Floor
+from bridge.sandbox.venue.backend import VenueBackend
 from bridge.sandbox.venue.clock import Clock, SystemClock
-from bridge.sandbox.venue.connection import Connection
-from bridge.sandbox.venue.faults import Faults
+from bridge.sandbox.venue.connection import ClientConnection
+from bridge.sandbox.venue.faults import FaultScript
 from bridge.sandbox.venue.injection import Injection
-from bridge.sandbox.venue.keys import Key, KeyRing
+from bridge.sandbox.venue.keys import ApiKey, KeyRing
 from bridge.sandbox.venue.ledger import Ledger
-from bridge.sandbox.venue.limits import Limits
+from bridge.sandbox.venue.limits import RequestLimits
 from bridge.sandbox.venue.market import Quotation
-from bridge.sandbox.venue.order_gateway import Desk
+from bridge.sandbox.venue.order_gateway import OrderGateway
 from bridge.sandbox.venue.portfolio import Portfolio
-from bridge.sandbox.venue.rest import RestSide
+from bridge.sandbox.venue.rest import RestServer
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
-from bridge.sandbox.venue.websocket import PATH, PrivateSocket
+from bridge.sandbox.venue.websocket import PATH, WebSocketServer
 
 _FIRST_PORTFOLIO = 1_000_000_000_000_001
 _SHUTDOWN_S = 1.0
@@ -48,7 +48,7 @@ class Venue:
         self.settings = settings if settings is not None else VenueSettings()
         self.clock = clock if clock is not None else SystemClock()
         self._tls = tls
-        self._floor = Floor(self.settings, self.clock)
+        self._floor = VenueBackend(self.settings, self.clock)
         self.inject = Injection(self._floor)
         self.tiers: dict[str, Tier] = {}
         self._running: dict[str, contextlib.AsyncExitStack] = {}
@@ -59,7 +59,7 @@ class Venue:
     def _open_account(self, account: AccountSettings, portfolio_id: str) -> None:
         derived = self.settings.derived
         self.keys.add(
-            Key(
+            ApiKey(
                 name=account.name,
                 api_key=account.api_key or "ak-" + derived("key", account.name)[:24],
                 api_secret=account.api_secret or "sk-" + derived("secret", account.name)[:40],
@@ -84,12 +84,12 @@ class Venue:
         return self._floor.ledger
 
     @property
-    def faults(self) -> Faults:
+    def faults(self) -> FaultScript:
         """The script of what goes wrong."""
         return self._floor.faults
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> RequestLimits:
         """The rate limits, which may be changed while the venue runs."""
         return self._floor.limits
 
@@ -99,7 +99,7 @@ class Venue:
         return self._floor.keys
 
     @property
-    def desk(self) -> Desk:
+    def desk(self) -> OrderGateway:
         """The desk with its market and portfolios."""
         return self._floor.desk
 
@@ -114,7 +114,7 @@ class Venue:
         return next(iter(self.tiers.values())).rest_url
 
     @property
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[ClientConnection]:
         """The sockets that are open now, oldest first."""
         return list(self._floor.connections.values())
 
@@ -158,8 +158,8 @@ class Venue:
         ws_port = _port(before.ws_url) if before else self.settings.ws_port * first
         rest_port = _port(before.rest_url) if before else self.settings.rest_port * first
         sockets, rest = web.Application(), web.Application(client_max_size=self.settings.frame_bytes_max)
-        sockets.router.add_get(PATH, PrivateSocket(self._floor, name).serve)
-        rest.router.add_route("*", "/{path:.*}", RestSide(self._floor, name).serve)
+        sockets.router.add_get(PATH, WebSocketServer(self._floor, name).serve)
+        rest.router.add_route("*", "/{path:.*}", RestServer(self._floor, name).serve)
         async with contextlib.AsyncExitStack() as opening:
             ws_port = await _listen(opening, sockets, (self.settings.host, ws_port), self._tls)
             rest_port = await _listen(opening, rest, (self.settings.host, rest_port), self._tls)

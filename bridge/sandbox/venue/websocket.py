@@ -9,13 +9,13 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from bridge.sandbox.venue import answers, login
-from bridge.sandbox.venue.backend import Floor
+from bridge.sandbox.venue.backend import VenueBackend
 from bridge.sandbox.venue.codes import LOGGED_OUT, TEXTS
-from bridge.sandbox.venue.connection import Connection
-from bridge.sandbox.venue.faults import FaultKind, Target
-from bridge.sandbox.venue.keys import Key
-from bridge.sandbox.venue.ledger import Entry, Kind
-from bridge.sandbox.venue.outcomes import Outcome
+from bridge.sandbox.venue.connection import ClientConnection
+from bridge.sandbox.venue.faults import FaultKind, FaultTarget
+from bridge.sandbox.venue.keys import ApiKey
+from bridge.sandbox.venue.ledger import EntryKind, LedgerEntry
+from bridge.sandbox.venue.outcomes import ActionOutcome
 
 PATH = "/v1/private"
 ACTIONS = frozenset({"place_order", "replace_order", "cancel_order", "cancel_orders"})
@@ -27,10 +27,10 @@ class _Request(NamedTuple):
     args: object
 
 
-class PrivateSocket:
+class WebSocketServer:
     """Serves one tier's sockets; all tiers share the floor."""
 
-    def __init__(self, floor: Floor, tier: str) -> None:
+    def __init__(self, floor: VenueBackend, tier: str) -> None:
         self._floor = floor
         self._tier = tier
 
@@ -43,14 +43,14 @@ class PrivateSocket:
         )
         transport = request.transport
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a request that is being served has one
-        connection = Connection(
+        connection = ClientConnection(
             socket, transport, number=number, tier=self._tier, ledger=floor.ledger, faults=floor.faults
         )
         refused = floor.faults.bite(FaultKind.REFUSE_CONNECTION, connection.target(action="connect"))
         if refused:
             return web.Response(status=refused.fault.status)
         await socket.prepare(request)
-        floor.ledger.write(Kind.CONN, connection=number, tier=self._tier)
+        floor.ledger.write(EntryKind.CONN, connection=number, tier=self._tier)
         floor.connections[number] = connection
         reason = "cancelled"
         tasks = [
@@ -64,18 +64,21 @@ class PrivateSocket:
             connection.end()
             del floor.connections[number]
             floor.ledger.write(
-                Kind.DROP, portfolio_id=connection.portfolio_id, connection=number, reason=connection.reason or reason
+                EntryKind.DROP,
+                portfolio_id=connection.portfolio_id,
+                connection=number,
+                reason=connection.reason or reason,
             )
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         return socket
 
-    async def _greet(self, connection: Connection) -> None:
+    async def _greet(self, connection: ClientConnection) -> None:
         await asyncio.sleep(self._floor.settings.protocol_ping_after_s)
         connection.beat(b"", "protocol", WSMsgType.PING)
 
-    async def _watch(self, connection: Connection) -> None:
+    async def _watch(self, connection: ClientConnection) -> None:
         """Close a connection that has been silent for too long."""
         settings = self._floor.settings
         loop = asyncio.get_running_loop()
@@ -93,7 +96,7 @@ class PrivateSocket:
         with suppress(ConnectionResetError):
             await connection.socket.close()
 
-    async def _read(self, connection: Connection) -> str:
+    async def _read(self, connection: ClientConnection) -> str:
         while True:
             message = await connection.socket.receive()
             if not connection.is_reading:
@@ -111,16 +114,16 @@ class PrivateSocket:
             else:
                 return f"closed: {connection.socket.close_code}"
 
-    def _note_beat(self, connection: Connection, style: str) -> None:
+    def _note_beat(self, connection: ClientConnection, style: str) -> None:
         self._floor.ledger.write(
-            Kind.PING,
+            EntryKind.PING,
             portfolio_id=connection.portfolio_id,
             connection=connection.number,
             style=style,
             from_venue=False,
         )
 
-    def _receive(self, connection: Connection, text: str) -> None:
+    def _receive(self, connection: ClientConnection, text: str) -> None:
         connection.client_spoke_s = asyncio.get_running_loop().time()
         heartbeat = self._floor.settings.dialect.heartbeat
         if text.strip().lower() == "ping":
@@ -134,43 +137,43 @@ class PrivateSocket:
             self._beat(connection, "json", answered=heartbeat != "text")
             return
         self._floor.ledger.write(
-            Kind.RECV, portfolio_id=connection.portfolio_id, connection=connection.number, text=text
+            EntryKind.RECV, portfolio_id=connection.portfolio_id, connection=connection.number, text=text
         )
         if not isinstance(frame, dict):
-            connection.answer(answers.frame_refused(None, 601001))
+            connection.answer(answers.encode_frame_refusal(None, 601001))
             return
         self._dispatch(connection, frame)
 
-    def _beat(self, connection: Connection, style: str, *, answered: bool) -> None:
+    def _beat(self, connection: ClientConnection, style: str, *, answered: bool) -> None:
         self._note_beat(connection, style)
         target = connection.target(action="ping")
         if not answered or self._floor.faults.bite(FaultKind.DROP_ANSWER, target):
             return
-        answer = b"pong" if style == "text" else answers.pong(self._floor.clock.wall_ms())
+        answer = b"pong" if style == "text" else answers.encode_pong(self._floor.clock.wall_ms())
         late = self._floor.faults.bite(FaultKind.DELAY_ANSWER, target)
         if late:
             connection.later(late.fault.delay_s, lambda: connection.beat(answer, style))
         else:
             connection.beat(answer, style)
 
-    def _dispatch(self, connection: Connection, frame: dict[str, Any]) -> None:
+    def _dispatch(self, connection: ClientConnection, frame: dict[str, Any]) -> None:
         action, request_id, args = frame.get("action"), frame.get("id"), frame.get("args")
         if request_id is not None and not isinstance(request_id, str):
-            connection.answer(answers.frame_refused(None, 1000))
+            connection.answer(answers.encode_frame_refusal(None, 1000))
         elif action == "login":
             self._meet(connection, "login", lambda: self._login(connection, args))
         elif not isinstance(action, str) or action not in ACTIONS:
-            connection.answer(answers.frame_refused(request_id, 601011 if action else 601008))
+            connection.answer(answers.encode_frame_refusal(request_id, 601011 if action else 601008))
         elif connection.key is None:
             shape = self._floor.settings.dialect.action_failure
             text = TEXTS[LOGGED_OUT]
-            connection.answer(answers.action_refused(request_id, action, LOGGED_OUT, text, shape))
+            connection.answer(answers.encode_action_refusal(request_id, action, LOGGED_OUT, text, shape))
         else:
             key, request = connection.key, _Request(request_id, action, args)
             arguments = _text(args)
             self._meet(connection, action, lambda: self._act(connection, key, request, arguments), arguments)
 
-    def _meet(self, connection: Connection, action: str, do: Callable[[], None], arguments: str = "") -> None:
+    def _meet(self, connection: ClientConnection, action: str, do: Callable[[], None], arguments: str = "") -> None:
         """Do a request, unless a fault meets it first."""
         faults, target = self._floor.faults, connection.target(action=action, arguments=arguments)
         if faults.bite(FaultKind.CLOSE_BEFORE, target):
@@ -189,25 +192,27 @@ class PrivateSocket:
         else:
             held.hold(do)
 
-    def _act(self, connection: Connection, key: Key, request: _Request, arguments: str) -> None:
+    def _act(self, connection: ClientConnection, key: ApiKey, request: _Request, arguments: str) -> None:
         floor, target = self._floor, connection.target(action=request.action, arguments=arguments)
         replaced = floor.faults.bite(FaultKind.REPLACE_ANSWER, target)
-        pushes: list[Entry] = []
-        outcome = Outcome()
+        pushes: list[LedgerEntry] = []
+        outcome = ActionOutcome()
         if replaced is None or replaced.fault.lands:
             ruling = floor.act(key, request.action, request.args, target=target, request_id=request.id)
             outcome, pushes = ruling.outcome, ruling.pushes
         if replaced is None:
-            answer = answers.action_answer(request.id, request.action, outcome, floor.settings.dialect)
+            answer = answers.encode_action_answer(request.id, request.action, outcome, floor.settings.dialect)
         elif replaced.fault.text is not None:
             answer = replaced.fault.text.replace("$id", request.id or "").encode()
         else:
             fault = replaced.fault
             text = fault.message or TEXTS.get(fault.code, "")
-            answer = answers.action_refused(request.id, request.action, fault.code, text, fault.shape)
+            answer = answers.encode_action_refusal(request.id, request.action, fault.code, text, fault.shape)
         self._reply(connection, target, answer, pushes)
 
-    def _reply(self, connection: Connection, target: Target, answer: bytes, pushes: list[Entry]) -> None:
+    def _reply(
+        self, connection: ClientConnection, target: FaultTarget, answer: bytes, pushes: list[LedgerEntry]
+    ) -> None:
         """Send answer and pushes in the order, and with the losses, that the script wants."""
         floor = self._floor
         if floor.faults.bite(FaultKind.CLOSE_AFTER, target):
@@ -228,15 +233,15 @@ class PrivateSocket:
         if not pushes_first:
             floor.tell(pushes)
 
-    def _login(self, connection: Connection, args: object) -> None:
+    def _login(self, connection: ClientConnection, args: object) -> None:
         floor = self._floor
-        verdict = login.judge(floor, connection, args)
+        verdict = login.decide_login(floor, connection, args)
         dialect = floor.settings.dialect
         if verdict.key is None:
-            answer = answers.login_refused(verdict.code, dialect)
+            answer = answers.encode_login_failure(verdict.code, dialect)
         else:
             connection.key, connection.only_trade = verdict.key, verdict.only_trade
-            answer = answers.login_accepted(dialect)
+            answer = answers.encode_login_success(dialect)
         self._reply(connection, connection.target(action="login"), answer, [])
 
 

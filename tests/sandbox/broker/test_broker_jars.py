@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.sandbox.broker.jars import fetch_jars, manifest
+from bridge.sandbox.broker.jars import fetch_jars, read_manifest
 from bridge.sandbox.broker.launcher import BrokerError
 
 
@@ -79,7 +79,7 @@ def test_broken_cache_is_repaired(good: list[Path], mirror: _Mirror, tmp_path: P
     changed.write_bytes(b"\0" + changed.read_bytes()[1:])
     missing.unlink()
     repaired = fetch_jars(print, folder=cache)
-    assert _hashes(repaired) == [jar.sha256 for jar in manifest()]
+    assert _hashes(repaired) == [jar.sha256 for jar in read_manifest()]
     assert mirror.served == Counter([cut.name, changed.name, missing.name])
 
 
@@ -89,7 +89,7 @@ def test_first_starts_at_once_download_once(mirror: _Mirror, tmp_path: Path) -> 
         starts = [pool.submit(fetch_jars, print, folder=tmp_path / "cache") for _ in range(2)]
         results = [start.result() for start in starts]
     assert results[0] == results[1]
-    assert _hashes(results[0]) == [jar.sha256 for jar in manifest()]
+    assert _hashes(results[0]) == [jar.sha256 for jar in read_manifest()]
     assert set(mirror.served.values()) == {1}
     assert not list((tmp_path / "cache").glob(".download-*"))
 

@@ -3,35 +3,44 @@
 import pytest
 
 from bridge.contract.topics import Stream
-from bridge.sandbox.demo.check import Latency, Stopwatch, missing, percentiles, repeats, sequence_breaks
-from bridge.sandbox.demo.readers import Seen, Tape
-from bridge.sandbox.venue.clock import HandClock
-from bridge.sandbox.venue.ledger import Event, Kind, Ledger
+from bridge.sandbox.demo.check import (
+    Latency,
+    PushLatencies,
+    count_repeats,
+    count_sequence_breaks,
+    find_missing,
+    summarize_latency,
+)
+from bridge.sandbox.demo.readers import ReadRecord, TopicRecords
+from bridge.sandbox.venue.clock import ManualClock
+from bridge.sandbox.venue.ledger import EntryKind, Ledger, VenuePush
 
 PORTFOLIO = "1000000000000001"
 NOW_MS = 1_795_000_000_000
 
 
-def event(channel: str, key: str, payload: bytes, identity: str = "") -> Event:
+def event(channel: str, key: str, payload: bytes, identity: str = "") -> VenuePush:
     """Return a push as the ledger has it."""
     name = identity or f"{key}:{payload.decode()}"
-    return Event(portfolio_id=PORTFOLIO, channel=channel, key=key, identity=name, payload=payload, frame=payload)
+    return VenuePush(portfolio_id=PORTFOLIO, channel=channel, key=key, identity=name, payload=payload, frame=payload)
 
 
-def seen(stream: Stream, key: str, value: bytes, number: int = 1, ce_id: str = "", *, seen_s: float = 0) -> Seen:
+def seen(stream: Stream, key: str, value: bytes, number: int = 1, ce_id: str = "", *, seen_s: float = 0) -> ReadRecord:
     """Return a record as a reader has it."""
     headers = {
         "ce_id": (ce_id or f"{stream}:{number}").encode(),
         "ce_epoch": b"1",
         "ce_sequence": str(number).zfill(20).encode(),
     }
-    return Seen(stream=stream, key=key.encode(), value=value, headers=headers, offset=0, timestamp_ms=0, seen_s=seen_s)
+    return ReadRecord(
+        stream=stream, key=key.encode(), value=value, headers=headers, offset=0, timestamp_ms=0, seen_s=seen_s
+    )
 
 
 @pytest.fixture
 def ledger() -> Ledger:
     """Return a ledger whose clock stands at NOW_MS: one order in two states, and one trade."""
-    book = Ledger(HandClock(NOW_MS))
+    book = Ledger(ManualClock(NOW_MS))
     for channel, payload in (("Orders", b"new"), ("Orders", b"filled"), ("Trades", b"trade")):
         book.write_event(event(channel, "7", payload))
     return book
@@ -39,17 +48,17 @@ def ledger() -> Ledger:
 
 def test_trades_and_last_states_are_enough(ledger: Ledger) -> None:
     """Nothing is missing when every trade and the last state of every key are there, byte for byte."""
-    tape = Tape()
+    tape = TopicRecords()
     tape.add([seen(Stream.ORDERS, "7", b"filled"), seen(Stream.TRADES, "7", b"trade")])
-    assert missing(ledger, PORTFOLIO, tape) == []
+    assert find_missing(ledger, PORTFOLIO, tape) == []
 
 
 def test_other_bytes_and_an_older_last_state_are_losses(ledger: Ledger) -> None:
     """A trade in other bytes, and a key whose last record is an older state, are each missing."""
-    tape = Tape()
+    tape = TopicRecords()
     tape.add([seen(Stream.ORDERS, "7", b"filled"), seen(Stream.ORDERS, "7", b"new", 2)])
     tape.add([seen(Stream.TRADES, "7", b"Trade")])
-    found = [(one.event.payload, one.in_gap, one.found) for one in missing(ledger, PORTFOLIO, tape)]
+    found = [(one.event.payload, one.in_gap, one.found) for one in find_missing(ledger, PORTFOLIO, tape)]
     assert found == [(b"filled", False, "new"), (b"trade", False, "Trade")]
 
 
@@ -58,28 +67,28 @@ def test_a_published_gap_explains_what_happened_in_it(
     ledger: Ledger, from_ms: int, opened_ms: int, *, in_gap: bool
 ) -> None:
     """A missing push counts as in a gap only when it was made between `fromMs` and the next session."""
-    tape = Tape()
+    tape = TopicRecords()
     gap = b'{"type":"gap.opened","gapId":"1-1","at":0,"fromMs":%d,"cause":"link_failed"}' % (NOW_MS + from_ms)
     opened = b'{"type":"session.opened","at":%d}' % (NOW_MS + opened_ms)
     tape.add(seen(Stream.SESSION, "main", value, n + 1) for n, value in enumerate((gap, opened)))
-    assert [one.in_gap for one in missing(ledger, PORTFOLIO, tape)] == [in_gap, in_gap]
+    assert [one.in_gap for one in find_missing(ledger, PORTFOLIO, tape)] == [in_gap, in_gap]
 
 
 def test_repeats_and_breaks_are_counted() -> None:
     """A `ce_id` that comes again counts once for each time; so does each step of a sequence that is not one."""
-    tape = Tape()
+    tape = TopicRecords()
     tape.add(seen(Stream.TRADES, "7", b"", number, "one") for number in (1, 2, 4))
-    assert (repeats(tape), sequence_breaks(tape)) == (2, 1)
+    assert (count_repeats(tape), count_sequence_breaks(tape)) == (2, 1)
 
 
 def test_the_stopwatch_runs_from_the_socket_to_the_reader() -> None:
     """A record's latency runs from when the venue wrote that push; what was never written has none."""
-    clock = HandClock()
+    clock = ManualClock()
     book = Ledger(clock)
-    stopwatch = Stopwatch(book, PORTFOLIO)
+    stopwatch = PushLatencies(book, PORTFOLIO)
     for delay_s in (0.5, 0.25):
         entry = book.write_event(event("Trades", "7", b"trade"))
-        book.write(Kind.DELIVER, portfolio_id=PORTFOLIO, event_number=entry.number, channel="Trades")
+        book.write(EntryKind.DELIVER, portfolio_id=PORTFOLIO, event_number=entry.number, channel="Trades")
         clock.advance(delay_s)
         assert stopwatch.take(seen(Stream.TRADES, "7", b"trade", seen_s=clock.monotonic_s())) == delay_s * 1000
     assert stopwatch.take(seen(Stream.TRADES, "7", b"trade")) is None
@@ -87,5 +96,5 @@ def test_the_stopwatch_runs_from_the_socket_to_the_reader() -> None:
 
 def test_percentiles_are_by_nearest_rank() -> None:
     """Median and 99th percentile are values that were measured; of nothing there are none."""
-    assert percentiles(range(200, 0, -1)) == Latency(100, 198)
-    assert percentiles([]) == Latency(None, None)
+    assert summarize_latency(range(200, 0, -1)) == Latency(100, 198)
+    assert summarize_latency([]) == Latency(None, None)

@@ -3,19 +3,19 @@
 import msgspec
 
 from bridge.contract.commands import Command
-from bridge.sandbox.demo.orders import Draft, Mix
+from bridge.sandbox.demo.orders import CommandDraft, CommandMix
 from bridge.sandbox.venue.instruments import CATALOGUE
 from bridge.sandbox.venue.market import Market
 
 DRAWS = 600
 
 
-def _drawn(seed: int) -> list[Draft]:
-    mix = Mix(Market(CATALOGUE, 1, 20).quotations, seed)
+def _drawn(seed: int) -> list[CommandDraft]:
+    mix = CommandMix(Market(CATALOGUE, 1, 20).quotations, seed)
     return [mix.next([]) for _ in range(DRAWS)]
 
 
-def _is_of_the_contract(draft: Draft) -> bool:
+def _is_of_the_contract(draft: CommandDraft) -> bool:
     try:
         msgspec.json.decode(draft.value, type=Command)
     except msgspec.DecodeError:

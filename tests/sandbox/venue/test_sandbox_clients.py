@@ -4,7 +4,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from bridge.sandbox.venue.keys import rest_signature
+from bridge.sandbox.venue.keys import sign_rest_request
 
 if TYPE_CHECKING:
     from bridge.sandbox.venue.venue import Venue
@@ -79,7 +79,7 @@ async def test_a_cancel_all_with_nothing_in_its_body(venue: "Venue", trader: "Tr
     """The Java SDK sends an empty object, and signs what is left: an ampersand and the nonce."""
     await trader.place()
     nonce = str(venue.clock.wall_ms() // 1000)
-    signature = rest_signature(trader.key.api_secret, {}, nonce)
+    signature = sign_rest_request(trader.key.api_secret, {}, nonce)
     reply = await trader.rest("DELETE", "/api/v1/trading/cancelAll", {}, nonce=nonce, signature=signature)
     assert (reply.status, reply.code, reply.data) == (202, 200000, {})
     assert venue.portfolio().open_orders == {}

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from bridge.cli import sandbox_
-from bridge.sandbox.venue.clock import HandClock
-from bridge.sandbox.venue.decimals import plain
+from bridge.sandbox.venue.clock import ManualClock
+from bridge.sandbox.venue.decimals import format_decimal
 from bridge.sandbox.venue.dialects import DIALECTS, Dialect
 from bridge.sandbox.venue.instruments import CATALOGUE
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
@@ -33,7 +33,7 @@ class Counter:
 
     def __init__(self, **switches: Any) -> None:  # noqa: ANN401 - of any switch
         accounts = (AccountSettings(name="main"), AccountSettings(name="other"))
-        self.venue = Venue(VenueSettings(dialect=Dialect(**switches), accounts=accounts), HandClock(NOW_MS))
+        self.venue = Venue(VenueSettings(dialect=Dialect(**switches), accounts=accounts), ManualClock(NOW_MS))
 
     def act(self, action: str, args: Mapping[str, str], account: str = "main", *, over_rest: bool = False) -> int:
         """Do an action and return its code."""
@@ -222,10 +222,10 @@ def test_the_readme_lists_every_symbol() -> None:
     """With its price and its rules."""
     figures = ("start_price", "tick_size", "lot_size", "min_size", "min_notional")
     listed = {row[0].strip("`"): row[1:6] for row in _table("symbol")}
-    assert listed == {item.sym: [plain(getattr(item, name)) for name in figures] for item in CATALOGUE}
+    assert listed == {item.sym: [format_decimal(getattr(item, name)) for name in figures] for item in CATALOGUE}
     units = {row[0].strip("`"): row[6] for row in _table("symbol")}
     for item in CATALOGUE:
-        size = f"contracts of {plain(item.contract_size)} {item.base}"
+        size = f"contracts of {format_decimal(item.contract_size)} {item.base}"
         assert units[item.sym] == (item.base if item.contract_size == 1 else size)
 
 

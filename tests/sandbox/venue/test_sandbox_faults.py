@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ OPEN_ORDERS = "GET /api/v1/trading/orders"
 
 def bitten(venue: Venue) -> list[str]:
     """Return the faults that bit, as the ledger has them."""
-    return [entry.facts["fault"] for entry in venue.ledger.entries(Kind.FAULT)]
+    return [entry.facts["fault"] for entry in venue.ledger.entries(EntryKind.FAULT)]
 
 
 async def test_lost_ack(venue: Venue, trader: "Trader") -> None:
@@ -82,7 +82,7 @@ async def test_muted_push(venue: Venue, trader: "Trader") -> None:
     await trader.settle()
     assert trader.seen("Orders") == []
     assert len(venue.ledger.events("Orders", trader.key.portfolio_id)) == 2
-    delivered = {entry.facts["channel"] for entry in venue.ledger.entries(Kind.DELIVER)}
+    delivered = {entry.facts["channel"] for entry in venue.ledger.entries(EntryKind.DELIVER)}
     assert delivered == {"Assets"}
 
 
@@ -119,7 +119,7 @@ async def test_socket_closes_around_a_request(venue: Venue, trader: "Trader", ki
         pass
     await venue.ledger.until(lambda: venue.connections == [])
     assert orders == len(venue.portfolio().orders)
-    (drop,) = venue.ledger.entries(Kind.DROP)
+    (drop,) = venue.ledger.entries(EntryKind.DROP)
     assert drop.facts["reason"] == str(kind)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
@@ -51,7 +51,7 @@ async def test_protocol_ping_comes_after_connect(exchange: "Exchange", venue: Ve
     await trader.send("ping")
 
     def ponged() -> bool:
-        return any(entry.facts["style"] == "protocol_pong" for entry in venue.ledger.entries(Kind.PING))
+        return any(entry.facts["style"] == "protocol_pong" for entry in venue.ledger.entries(EntryKind.PING))
 
     while not ponged():
         await trader.settle()
@@ -74,8 +74,8 @@ async def test_silent_connection_is_closed(exchange: "Exchange") -> None:
     message = await trader.socket.receive(timeout=3)
     assert message.type is aiohttp.WSMsgType.CLOSE or trader.socket.closed
     assert time.monotonic() - began >= 0.19
-    await venue.ledger.until(lambda: bool(venue.ledger.entries(Kind.DROP)))
-    (drop,) = venue.ledger.entries(Kind.DROP)
+    await venue.ledger.until(lambda: bool(venue.ledger.entries(EntryKind.DROP)))
+    (drop,) = venue.ledger.entries(EntryKind.DROP)
     assert drop.facts["reason"] == "inactive"
 
 
@@ -113,5 +113,5 @@ async def test_binary_frames_are_read_as_text(trader: "Trader") -> None:
 async def test_frame_beyond_the_size_limit_ends_the_connection(venue: Venue, trader: "Trader") -> None:
     """A frame larger than the venue takes costs the connection, and the ledger says why."""
     await trader.send("x" * (venue.settings.frame_bytes_max + 1))
-    await venue.ledger.until(lambda: bool(venue.ledger.entries(Kind.DROP)))
+    await venue.ledger.until(lambda: bool(venue.ledger.entries(EntryKind.DROP)))
     assert venue.connections == []

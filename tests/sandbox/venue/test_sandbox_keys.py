@@ -2,7 +2,14 @@
 
 import pytest
 
-from bridge.sandbox.venue.keys import Key, KeyRing, is_genuine, login_signature, rest_message, rest_signature
+from bridge.sandbox.venue.keys import (
+    ApiKey,
+    KeyRing,
+    make_rest_message,
+    sign_login,
+    sign_rest_request,
+    signatures_match,
+)
 
 SECRET = "sk-test-secret"
 NONCE = "1712345678"
@@ -45,38 +52,38 @@ VECTORS = [
 @pytest.mark.parametrize(("parameters", "signature"), VECTORS)
 def test_rest_signature_is_the_documented_one(parameters: dict[str, str], signature: str) -> None:
     """A REST request signs its sorted raw pairs and the nonce."""
-    assert signature == rest_signature(SECRET, parameters, NONCE)
+    assert signature == sign_rest_request(SECRET, parameters, NONCE)
 
 
 def test_rest_signature_of_another_implementation() -> None:
     """A vector that a production user of the venue tests with comes out the same."""
     parameters = {"exchange": "BINANCE", "page": "1", "begin": "1000"}
     expected = "ed2f3aff4d75de11d60a5c6bb0accea3640b5cd0059d88cb401ddcd81b20018a"
-    assert expected == rest_signature("key", parameters, "42")
+    assert expected == sign_rest_request("key", parameters, "42")
 
 
 def test_message_without_parameters_keeps_its_ampersand() -> None:
     """Signing the bare nonce is something else than signing no parameters."""
-    assert rest_message({}, NONCE) == "&1712345678"
+    assert make_rest_message({}, NONCE) == "&1712345678"
     bare = "0243e042eabd19d66232fb8d5de111de390842f6a7b3973cd0e1edd2ad8f81f6"
-    assert bare != rest_signature(SECRET, {}, NONCE)
+    assert bare != sign_rest_request(SECRET, {}, NONCE)
 
 
 def test_login_signature_is_the_documented_one() -> None:
     """A login signs its timestamp, the word GET and the verification path."""
     expected = "7e9c416228e1489e134b2699594f65647b5803f6b5be9a553235dfebf3c2dd4b"
-    assert expected == login_signature(SECRET, "1538054050")
+    assert expected == sign_login(SECRET, "1538054050")
 
 
 def test_comparison_takes_whatever_the_wire_brings() -> None:
     """A signature that is not ASCII, or not even text that encodes, is merely not genuine."""
-    assert is_genuine("aa", "aa")
-    assert not is_genuine("aa", "ä\ud800")
+    assert signatures_match("aa", "aa")
+    assert not signatures_match("aa", "ä\ud800")
 
 
 def test_key_never_shows_its_secret() -> None:
     """A key's repr names it without the secret."""
-    key = Key(name="main", api_key="ak", api_secret=SECRET, portfolio_id="1")
+    key = ApiKey(name="main", api_key="ak", api_secret=SECRET, portfolio_id="1")
     assert SECRET not in repr(key)
     assert SECRET not in f"{key}"
 
@@ -84,6 +91,6 @@ def test_key_never_shows_its_secret() -> None:
 def test_revoked_key_is_unknown() -> None:
     """A key that was revoked is found no more."""
     ring = KeyRing()
-    ring.add(Key(name="main", api_key="ak", api_secret=SECRET, portfolio_id="1"))
+    ring.add(ApiKey(name="main", api_key="ak", api_secret=SECRET, portfolio_id="1"))
     ring.revoke("ak")
     assert ring.find("ak") is None

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from bridge.sandbox.venue.clock import HandClock
+from bridge.sandbox.venue.clock import ManualClock
 from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.faults import Fault, FaultKind, ScriptedFault
-from bridge.sandbox.venue.ledger import Kind
-from bridge.sandbox.venue.settings import Limit, VenueSettings
+from bridge.sandbox.venue.ledger import EntryKind
+from bridge.sandbox.venue.settings import RequestLimit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def lag(venue: Venue, seconds: float, **fault: Any) -> ScriptedFault:  # noqa: A
 async def shown(venue: Venue, trader: "Trader") -> list[Any]:
     """Return what REST shows of the account."""
     for name in ("rest_executions", "rest_account"):
-        venue.limits.set(name, Limit(1000, 1.0))
+        venue.limits.set(name, RequestLimit(1000, 1.0))
     return [(await trader.get(name)).data for name in READS]
 
 
@@ -98,15 +98,15 @@ async def test_the_ledger_tells_what_was_hidden(exchange: "Exchange", venue: Ven
     await trader.get("orders")
     await trader.place(clientOrderId="c1")
     await trader.get("orders")
-    answers = [entry.facts["hidden"] for entry in venue.ledger.entries(Kind.ANSWER) if "hidden" in entry.facts]
-    made = [e for e in venue.ledger.entries(Kind.EVENT) if e.event and e.event.channel != "Trades"]
+    answers = [entry.facts["hidden"] for entry in venue.ledger.entries(EntryKind.ANSWER) if "hidden" in entry.facts]
+    made = [e for e in venue.ledger.entries(EntryKind.EVENT) if e.event and e.event.channel != "Trades"]
     assert answers == [0, len(made)]
-    assert [entry.facts["fault"] for entry in venue.ledger.entries(Kind.FAULT)] == ["lag_read", "lag_read"]
+    assert [entry.facts["fault"] for entry in venue.ledger.entries(EntryKind.FAULT)] == ["lag_read", "lag_read"]
 
 
 async def test_only_what_has_changed_since_is_undone() -> None:
     """Behind a long past a lagging read costs no more than the changes that it hides."""
-    clock = HandClock()
+    clock = ManualClock()
     venue = Venue(clock=clock)
     for _ in range(300):
         venue.inject.foreign_action("main", "place_order", MARKET)

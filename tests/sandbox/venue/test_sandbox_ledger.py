@@ -5,28 +5,28 @@ import json
 
 import pytest
 
-from bridge.sandbox.venue.clock import HandClock
-from bridge.sandbox.venue.ledger import Event, Kind, Ledger
+from bridge.sandbox.venue.clock import ManualClock
+from bridge.sandbox.venue.ledger import EntryKind, Ledger, VenuePush
 
 
-def event(key: str, identity: str, channel: str = "Orders") -> Event:
+def event(key: str, identity: str, channel: str = "Orders") -> VenuePush:
     """Return a push of portfolio 1."""
-    return Event(portfolio_id="1", channel=channel, key=key, identity=identity, payload=b"{}", frame=b"{}")
+    return VenuePush(portfolio_id="1", channel=channel, key=key, identity=identity, payload=b"{}", frame=b"{}")
 
 
 def test_entries_are_stamped_and_numbered() -> None:
     """Each entry carries its number and both clocks."""
-    clock = HandClock(wall_ms=1000)
+    clock = ManualClock(wall_ms=1000)
     ledger = Ledger(clock)
-    ledger.write(Kind.CONN, connection=1)
+    ledger.write(EntryKind.CONN, connection=1)
     clock.advance(0.5)
-    second = ledger.write(Kind.DROP, connection=1, reason="cut")
+    second = ledger.write(EntryKind.DROP, connection=1, reason="cut")
     assert (second.number, second.wall_ms, second.monotonic_s, second.facts) == (2, 1500, 0.5, {"reason": "cut"})
 
 
 def test_last_states_and_trades() -> None:
     """The last push of each key stands, and each execution stands once."""
-    ledger = Ledger(HandClock())
+    ledger = Ledger(ManualClock())
     for key, identity in (("a", "1"), ("b", "2"), ("a", "3")):
         ledger.write_event(event(key, identity))
         ledger.write_event(event(key, "same", "Trades"))
@@ -37,9 +37,9 @@ def test_last_states_and_trades() -> None:
 
 def test_busiest_window_counts_refused_ones_too() -> None:
     """The busiest window is what reached the venue, within the limit or over it; at 60 s a request has left it."""
-    clock = HandClock()
+    clock = ManualClock()
     ledger = Ledger(clock)
-    for kind, pause in ((Kind.COUNT, 30), (Kind.COUNT, 30), (Kind.LIMITED, 29), (Kind.COUNT, 0)):
+    for kind, pause in ((EntryKind.COUNT, 30), (EntryKind.COUNT, 30), (EntryKind.LIMITED, 29), (EntryKind.COUNT, 0)):
         ledger.write(kind, portfolio_id="1", action="place_order")
         clock.advance(pause)
     assert ledger.busiest_window("place_order", "1") == 3
@@ -49,13 +49,13 @@ def test_busiest_window_counts_refused_ones_too() -> None:
 async def test_waiting_ends_with_the_deadline() -> None:
     """A condition that does not come to hold is a TimeoutError."""
     with pytest.raises(TimeoutError):
-        await Ledger(HandClock()).until(lambda: False, deadline_s=0.01)
+        await Ledger(ManualClock()).until(lambda: False, deadline_s=0.01)
 
 
 def test_export_is_json_lines() -> None:
     """The ledger can be read by other tools, the pushes' bytes in it as text."""
-    ledger = Ledger(HandClock())
-    ledger.write(Kind.CONN, connection=1, tier="az4")
+    ledger = Ledger(ManualClock())
+    ledger.write(EntryKind.CONN, connection=1, tier="az4")
     ledger.write_event(event("a", "1"))
     out = io.StringIO()
     ledger.export(out)
@@ -66,8 +66,8 @@ def test_export_is_json_lines() -> None:
 
 def test_a_follower_gets_every_entry_at_once() -> None:
     """What was written before it came, and each entry as it is written."""
-    ledger, out = Ledger(HandClock()), io.StringIO()
-    ledger.write(Kind.CONN, tier="az4")
+    ledger, out = Ledger(ManualClock()), io.StringIO()
+    ledger.write(EntryKind.CONN, tier="az4")
     ledger.follow(out)
-    ledger.write(Kind.DROP, reason="cut")
+    ledger.write(EntryKind.DROP, reason="cut")
     assert [json.loads(line)["kind"] for line in out.getvalue().splitlines()] == ["CONN", "DROP"]

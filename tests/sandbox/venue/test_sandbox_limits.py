@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.sandbox.venue.limits import Limits
-from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, AccountSettings, Limit, VenueSettings
+from bridge.sandbox.venue.limits import RequestLimits
+from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, AccountSettings, RequestLimit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
@@ -14,37 +14,37 @@ if TYPE_CHECKING:
 
 def test_count_slides() -> None:
     """A slot comes free exactly its window after it was taken; a refused request takes none."""
-    limits = Limits({"place_order": Limit(2, 60.0)})
+    limits = RequestLimits({"place_order": RequestLimit(2, 60.0)})
     verdicts = [limits.count("place_order", "k", now).is_within for now in (0, 30, 59.9, 60, 60.1, 89.9, 90)]
     assert verdicts == [True, True, False, True, False, False, True]
 
 
 def test_count_tells_what_it_saw() -> None:
     """A count carries the requests in the window with this one, and the limit."""
-    limits = Limits({"place_order": Limit(1, 60.0)})
+    limits = RequestLimits({"place_order": RequestLimit(1, 60.0)})
     assert [(c.in_window, c.limit) for c in (limits.count("place_order", "k", 0.0) for _ in "ab")] == [(1, 1), (2, 1)]
 
 
 @pytest.mark.parametrize(
     ("action", "limit"),
     [
-        ("login", Limit(1, 1.0)),
-        ("place_order", Limit(1200, 60.0)),
-        ("replace_order", Limit(300, 60.0)),
-        ("cancel_order", Limit(1200, 60.0)),
-        ("cancel_orders", Limit(1200, 60.0)),
-        ("rest_executions", Limit(5, 10.0)),
-        ("rest_assets", Limit(20, 1.0)),
+        ("login", RequestLimit(1, 1.0)),
+        ("place_order", RequestLimit(1200, 60.0)),
+        ("replace_order", RequestLimit(300, 60.0)),
+        ("cancel_order", RequestLimit(1200, 60.0)),
+        ("cancel_orders", RequestLimit(1200, 60.0)),
+        ("rest_executions", RequestLimit(5, 10.0)),
+        ("rest_assets", RequestLimit(20, 1.0)),
     ],
 )
-def test_documented_figures(action: str, limit: Limit) -> None:
+def test_documented_figures(action: str, limit: RequestLimit) -> None:
     """The defaults are LTP's."""
     assert limit == DOCUMENTED_LIMITS[action]
 
 
 async def test_place_beyond_the_limit_is_refused(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
     """The place after the last slot gets 100429 in the action's own shape, and a minute later it is taken."""
-    venue.limits.set("place_order", Limit(3, 60.0))
+    venue.limits.set("place_order", RequestLimit(3, 60.0))
     codes = [(await trader.place())["code"] for _ in range(4)]
     assert codes == [200000] * 3 + [100429]
     exchange.clock.advance(60)
@@ -54,7 +54,7 @@ async def test_place_beyond_the_limit_is_refused(exchange: "Exchange", venue: Ve
 
 async def test_actions_have_limits_of_their_own(venue: Venue, trader: "Trader") -> None:
     """Full places do not hold up cancels."""
-    venue.limits.set("place_order", Limit(1, 60.0))
+    venue.limits.set("place_order", RequestLimit(1, 60.0))
     await trader.place(clientOrderId="c1")
     assert (await trader.place())["code"] == 100429
     assert (await trader.ask("cancel_order", clientOrderId="c1"))["code"] == 200000
@@ -62,7 +62,7 @@ async def test_actions_have_limits_of_their_own(venue: Venue, trader: "Trader") 
 
 async def test_refused_orders_count(venue: Venue, trader: "Trader") -> None:
     """A place that is refused for its terms has taken a slot."""
-    venue.limits.set("place_order", Limit(1, 60.0))
+    venue.limits.set("place_order", RequestLimit(1, 60.0))
     assert (await trader.place(side="HOLD"))["code"] == 401002
     assert (await trader.place())["code"] == 100429
 
@@ -71,7 +71,7 @@ async def test_keys_have_limits_of_their_own(exchange: "Exchange") -> None:
     """One key's places take no slot of another's."""
     accounts = (AccountSettings(name="one"), AccountSettings(name="two"))
     venue = await exchange.open(
-        VenueSettings(accounts=accounts, limits={**DOCUMENTED_LIMITS, "place_order": Limit(1, 60)})
+        VenueSettings(accounts=accounts, limits={**DOCUMENTED_LIMITS, "place_order": RequestLimit(1, 60)})
     )
     for name in ("one", "two"):
         assert (await (await exchange.trader(venue, name)).place())["code"] == 200000
@@ -79,7 +79,7 @@ async def test_keys_have_limits_of_their_own(exchange: "Exchange") -> None:
 
 async def test_rest_and_websocket_share_a_budget(venue: Venue, trader: "Trader") -> None:
     """A place over REST takes a slot of the same count; over the limit it is HTTP 429."""
-    venue.limits.set("place_order", Limit(1, 60.0))
+    venue.limits.set("place_order", RequestLimit(1, 60.0))
     await trader.place(clientOrderId="c1")
     reply = await trader.rest("POST", "/api/v1/trading/order", {"sym": "BINANCE_PERP_BTC_USDT"})
     assert (reply.status, reply.code) == (429, 100429)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.sandbox.venue.dialects import Dialect
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
@@ -102,7 +102,7 @@ async def test_action_before_login_is_refused(exchange: "Exchange", venue: Venue
     """Nothing is done for a connection that has not logged in."""
     trader = await exchange.stranger(venue)
     assert (await trader.place())["code"] == 4000
-    assert venue.ledger.entries(Kind.VERDICT) == []
+    assert venue.ledger.entries(EntryKind.VERDICT) == []
 
 
 async def test_revoked_key_cannot_log_in(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
@@ -114,6 +114,6 @@ async def test_revoked_key_cannot_log_in(exchange: "Exchange", venue: Venue, tra
 
 async def test_login_is_in_the_ledger_without_the_secret(venue: Venue, trader: "Trader") -> None:
     """The ledger tells who logged in, and no entry carries the secret."""
-    (entry,) = venue.ledger.entries(Kind.LOGIN)
+    (entry,) = venue.ledger.entries(EntryKind.LOGIN)
     assert entry.facts == {"api_key": trader.key.api_key, "code": 0, "only_trade": False}
     assert not any(trader.key.api_secret in repr(entry) for entry in venue.ledger)

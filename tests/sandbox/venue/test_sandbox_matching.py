@@ -7,9 +7,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.sandbox.venue.clock import HandClock
+from bridge.sandbox.venue.clock import ManualClock
 from bridge.sandbox.venue.decimals import ZERO
-from bridge.sandbox.venue.ledger import Event
+from bridge.sandbox.venue.ledger import VenuePush
 from bridge.sandbox.venue.portfolio import Portfolio
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
@@ -52,7 +52,7 @@ def steps() -> st.SearchStrategy[list[Move]]:
     return st.lists(moves, min_size=1, max_size=25)
 
 
-def play(venue: Venue, moves: list[Move]) -> list[Event]:
+def play(venue: Venue, moves: list[Move]) -> list[VenuePush]:
     """Do the moves at the desk and return every push."""
     portfolio, told = venue.portfolio(), []
     for action, drawn in moves:
@@ -76,7 +76,7 @@ def play(venue: Venue, moves: list[Move]) -> list[Event]:
     return told
 
 
-def rows(told: list[Event], channel: str) -> list[dict[str, Any]]:
+def rows(told: list[VenuePush], channel: str) -> list[dict[str, Any]]:
     """Return the rows of one channel."""
     return [msgspec.json.decode(event.payload) for event in told if event.channel == channel]
 
@@ -126,7 +126,7 @@ def check_positions(portfolio: Portfolio) -> None:
         assert position.qty or not position.cost
 
 
-def check_pushes(told: list[Event]) -> None:
+def check_pushes(told: list[VenuePush]) -> None:
     """Check that an order's pushes never go back: time and executed quantity grow, nothing follows the end."""
     last: dict[str, dict[str, Any]] = {}
     for row in rows(told, "Orders"):
@@ -144,7 +144,7 @@ def venue_for(mode: Literal["NET", "BOTH"], seed: int) -> Venue:
     """Return a venue with round balances, without sockets."""
     balances = {"BINANCE": {"USDT": START, "BTC": Decimal(10)}, "OKX": {"USDT": START}}
     accounts = (AccountSettings(balances=balances, position_mode=mode),)
-    return Venue(VenueSettings(accounts=accounts, seed=seed, cancel_steps=seed % 2), HandClock(NOW_MS))
+    return Venue(VenueSettings(accounts=accounts, seed=seed, cancel_steps=seed % 2), ManualClock(NOW_MS))
 
 
 @given(moves=steps(), mode=st.sampled_from(["NET", "BOTH"]), seed=st.integers(0, 3))
@@ -240,9 +240,9 @@ def test_oldest_of_the_best_price_fills_first() -> None:
 def test_margin_call_when_risk_crosses() -> None:
     """A loss that brings the account near its maintenance margin is told once, as is the next threshold."""
     accounts = (AccountSettings(balances={"BINANCE": {"USDT": Decimal(8000)}}),)
-    venue = Venue(VenueSettings(accounts=accounts), HandClock(NOW_MS))
+    venue = Venue(VenueSettings(accounts=accounts), ManualClock(NOW_MS))
     assert place(venue, orderQty="1", orderType="MARKET")[-1] == "FILLED"
-    told: list[Event] = []
+    told: list[VenuePush] = []
     for price in ("65000", "57500", "57380", "57370", "57200"):
         venue.quotation(PERP).move(Decimal(price))
         told += venue.desk.settle_prices(NOW_MS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def test_pages_may_be_shorter_than_asked_for(venue: Venue, trader: "Trader
     assert await pages(trader, "orders", pageSize="1") == [["c4"], ["c3"], ["c2"], ["c1"], ["c0"]]
     head = (await trader.get("orders")).data
     assert tuple(head[name] for name in ("pageSize", "pageNum", "totalSize")) == (2, 3, 5)
-    assert {entry.facts["fault"] for entry in venue.ledger.entries(Kind.FAULT)} == {"short_pages"}
+    assert {entry.facts["fault"] for entry in venue.ledger.entries(EntryKind.FAULT)} == {"short_pages"}
 
 
 async def test_a_row_that_ends_between_pages_hides_another(venue: Venue, trader: "Trader") -> None:
@@ -60,7 +60,7 @@ async def test_a_row_that_ends_between_pages_hides_another(venue: Venue, trader:
         )
     )
     assert await pages(trader, "orders") == [["c3", "c2"], ["c0"]]
-    assert [e.facts["fault"] for e in venue.ledger.entries(Kind.FAULT)].count("shift_pages") == 1
+    assert [e.facts["fault"] for e in venue.ledger.entries(EntryKind.FAULT)].count("shift_pages") == 1
 
 
 async def test_a_row_that_comes_between_pages_repeats_another(venue: Venue, trader: "Trader") -> None:
@@ -126,7 +126,7 @@ async def test_a_past_that_is_put_in(exchange: "Exchange", venue: Venue, trader:
     assert (await trader.get("order", clientOrderId="p0")).data["orderState"] == "CANCELLED"
     assert await pages(trader, TRADES, "createAt", orderId=filled.order_id) == [[str(day_ms + 2), str(day_ms + 1)]]
     assert (await trader.get("orders")).data["list"] == []
-    assert (venue.ledger.entries(Kind.EVENT), venue.portfolio().open_count[BTC]) == ([], 0)
+    assert (venue.ledger.entries(EntryKind.EVENT), venue.portfolio().open_count[BTC]) == ([], 0)
 
 
 async def test_the_newest_comes_first_wherever_it_came_from(

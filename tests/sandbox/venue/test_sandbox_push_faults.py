@@ -9,8 +9,8 @@ import pytest
 from aiohttp import WSCloseCode
 
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from bridge.sandbox.venue.ledger import Kind
-from bridge.sandbox.venue.settings import Limit
+from bridge.sandbox.venue.ledger import EntryKind
+from bridge.sandbox.venue.settings import RequestLimit
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 def delivered(venue: Venue, channel: str) -> list[bool]:
     """Return of each push of a channel whether it was handed to a socket."""
-    numbers = {entry.facts["event_number"] for entry in venue.ledger.entries(Kind.DELIVER)}
-    pushes = [entry for entry in venue.ledger.entries(Kind.EVENT) if entry.event and entry.event.channel == channel]
+    numbers = {entry.facts["event_number"] for entry in venue.ledger.entries(EntryKind.DELIVER)}
+    pushes = [
+        entry for entry in venue.ledger.entries(EntryKind.EVENT) if entry.event and entry.event.channel == channel
+    ]
     return [entry.number in numbers for entry in pushes]
 
 
@@ -55,7 +57,7 @@ async def test_rest_may_lead_the_stream(venue: Venue, trader: "Trader") -> None:
 @pytest.mark.parametrize("action", ["", "GET"])
 async def test_every_read_may_be_slow(venue: Venue, trader: "Trader", action: str) -> None:
     """One fault delays every path, with the answer as it was when the request came."""
-    venue.limits.set("rest_executions", Limit(1000, 1.0))
+    venue.limits.set("rest_executions", RequestLimit(1000, 1.0))
     slow = venue.faults.add(Fault(kind=FaultKind.DELAY_ANSWER, action=action, delay_s=0.1, times=None))
     names = ["account", "portfolio/assets", "orders", "history/orders", "archive/history/orders", "position", "order"]
     names += ["executions", "executions/pageable", "archive/executions/pageable", "sym/info"]
@@ -83,7 +85,7 @@ async def test_a_frame_may_be_larger_than_a_client_takes(venue: Venue, trader: "
     while (message := await trader.socket.receive(timeout=3)).type is aiohttp.WSMsgType.TEXT:
         pass
     assert trader.socket.close_code == WSCloseCode.MESSAGE_TOO_BIG, message
-    assert [entry.facts["fault"] for entry in venue.ledger.entries(Kind.FAULT)] == ["swell_push"]
+    assert [entry.facts["fault"] for entry in venue.ledger.entries(EntryKind.FAULT)] == ["swell_push"]
     assert delivered(venue, "Assets") == [True]
 
 

@@ -11,9 +11,9 @@ import pytest
 from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.faults import Fault, FaultKind
 from bridge.sandbox.venue.instruments import CATALOGUE
-from bridge.sandbox.venue.keys import rest_signature
-from bridge.sandbox.venue.ledger import Kind
-from bridge.sandbox.venue.settings import Limit, VenueSettings
+from bridge.sandbox.venue.keys import sign_rest_request
+from bridge.sandbox.venue.ledger import EntryKind
+from bridge.sandbox.venue.settings import RequestLimit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ async def test_nonce_tolerance(venue: Venue, trader: "Trader", skew_s: int, code
 async def test_wrong_ways_to_sign(venue: Venue, trader: "Trader") -> None:
     """The bare nonce, URL-encoded values and unsorted pairs are all refused with 2000."""
     secret, nonce = trader.key.api_secret, str(venue.clock.wall_ms() // 1000)
-    encoded = rest_signature(secret, {"sym": "A%2FB"}, nonce)
-    unsorted = rest_signature(secret, {"sym=B&exchange": "A"}, nonce)
-    bare = rest_signature(secret, {}, nonce[1:])
+    encoded = sign_rest_request(secret, {"sym": "A%2FB"}, nonce)
+    unsorted = sign_rest_request(secret, {"sym=B&exchange": "A"}, nonce)
+    bare = sign_rest_request(secret, {}, nonce[1:])
     for parameters, signature in (({"sym": "A/B"}, encoded), ({"sym": "B", "exchange": "A"}, unsorted), ({}, bare)):
         reply = await trader.rest("GET", "/api/v1/trading/orders", parameters, signature=signature)
         assert reply.code == 2000
@@ -262,7 +262,7 @@ async def test_parameters_of_a_delete_belong_into_the_body(exchange: "Exchange",
     headers = {
         "X-MBX-APIKEY": trader.key.api_key,
         "nonce": nonce,
-        "signature": rest_signature(trader.key.api_secret, {"clientOrderId": "c1"}, nonce),
+        "signature": sign_rest_request(trader.key.api_secret, {"clientOrderId": "c1"}, nonce),
     }
     url = f"{trader.venue.rest_url}{ORDER}"
     async with exchange.session.delete(url, params={"clientOrderId": "c1"}, headers=headers) as response:
@@ -283,7 +283,7 @@ async def test_plain_values_sign_as_their_text(exchange: "Exchange", trader: "Tr
     headers = {
         "X-MBX-APIKEY": trader.key.api_key,
         "nonce": nonce,
-        "signature": rest_signature(trader.key.api_secret, signed, nonce),
+        "signature": sign_rest_request(trader.key.api_secret, signed, nonce),
     }
     body = json.dumps({**ROW, "reduceOnly": False}).replace('"0.01"', "0.010")
     async with exchange.session.post(f"{trader.venue.rest_url}{ORDER}", data=body, headers=headers) as response:
@@ -332,7 +332,7 @@ async def test_switches_of_the_envelope(exchange: "Exchange") -> None:
 
 async def test_request_is_in_the_ledger_before_its_answer(venue: Venue, trader: "Trader") -> None:
     """Each request is recorded, then its count, then its answer."""
-    venue.limits.set("rest_order", Limit(9, 1.0))
+    venue.limits.set("rest_order", RequestLimit(9, 1.0))
     await trader.get("order", clientOrderId="c1")
     kinds: list[Any] = [entry.kind for entry in venue.ledger][-3:]
-    assert kinds == [Kind.REST, Kind.COUNT, Kind.ANSWER]
+    assert kinds == [EntryKind.REST, EntryKind.COUNT, EntryKind.ANSWER]

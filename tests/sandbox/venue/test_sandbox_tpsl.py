@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from bridge.sandbox.venue.clock import HandClock
+from bridge.sandbox.venue.clock import ManualClock
 from bridge.sandbox.venue.dialects import DIALECTS, Dialect
-from bridge.sandbox.venue.outcomes import Outcome
+from bridge.sandbox.venue.outcomes import ActionOutcome
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
@@ -25,10 +25,10 @@ BOTH = {
 }
 
 
-def place(args: Mapping[str, str], dialect: Dialect = DIALECTS["documented"], *, hedged: bool = False) -> Outcome:
+def place(args: Mapping[str, str], dialect: Dialect = DIALECTS["documented"], *, hedged: bool = False) -> ActionOutcome:
     """Place an order at a venue of its own, whose price is 65,000."""
     account = AccountSettings(position_mode="BOTH" if hedged else "NET")
-    venue = Venue(VenueSettings(dialect=dialect, accounts=(account,)), HandClock(NOW_MS))
+    venue = Venue(VenueSettings(dialect=dialect, accounts=(account,)), ManualClock(NOW_MS))
     return venue.desk.act(venue.portfolio(), "place_order", dict(args), NOW_MS)
 
 

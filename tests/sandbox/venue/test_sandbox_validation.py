@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from bridge.sandbox.venue.clock import HandClock
+from bridge.sandbox.venue.clock import ManualClock
 from bridge.sandbox.venue.dialects import Dialect
 from bridge.sandbox.venue.instruments import CATALOGUE
-from bridge.sandbox.venue.outcomes import Outcome
+from bridge.sandbox.venue.outcomes import ActionOutcome
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 
@@ -22,13 +22,13 @@ class Counter:
     """One account at the desk, without sockets."""
 
     def __init__(self, settings: VenueSettings | None = None) -> None:
-        self.venue = Venue(settings, HandClock(NOW_MS))
+        self.venue = Venue(settings, ManualClock(NOW_MS))
 
-    def act(self, action: str, **args: Any) -> Outcome:  # noqa: ANN401 - whatever a client sends
+    def act(self, action: str, **args: Any) -> ActionOutcome:  # noqa: ANN401 - whatever a client sends
         """Do an action."""
         return self.venue.desk.act(self.venue.portfolio(), action, args, NOW_MS)
 
-    def place(self, **changes: Any) -> Outcome:  # noqa: ANN401 - whatever a client sends
+    def place(self, **changes: Any) -> ActionOutcome:  # noqa: ANN401 - whatever a client sends
         """Place an order that rests, some of its terms changed."""
         return self.act("place_order", **{**PLACE, **changes})
 

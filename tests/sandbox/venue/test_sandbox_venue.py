@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.serve import serve
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
 from bridge.sandbox.venue.venue import Venue
@@ -56,7 +56,7 @@ async def test_cut_connections(exchange: "Exchange") -> None:
     assert venue.cut_connections("one") == 1
     assert (await one.socket.receive(timeout=3)).type is aiohttp.WSMsgType.CLOSED
     await two.settle()
-    (drop,) = venue.ledger.entries(Kind.DROP)
+    (drop,) = venue.ledger.entries(EntryKind.DROP)
     assert (drop.facts["reason"], drop.portfolio_id) == ("cut", one.key.portfolio_id)
 
 
@@ -102,9 +102,9 @@ async def test_every_event_is_delivered_to_every_listener(exchange: "Exchange", 
     await trader.place()
     await trader.settle()
     await other.settle()
-    numbers = {entry.number for entry in venue.ledger.entries(Kind.EVENT)}
+    numbers = {entry.number for entry in venue.ledger.entries(EntryKind.EVENT)}
     for connection in (1, 2):
-        delivered = venue.ledger.entries(Kind.DELIVER, connection=connection)
+        delivered = venue.ledger.entries(EntryKind.DELIVER, connection=connection)
         assert numbers == {entry.facts["event_number"] for entry in delivered}
 
 

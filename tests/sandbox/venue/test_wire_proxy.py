@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from bridge.sandbox.venue.ledger import Kind
+from bridge.sandbox.venue.ledger import EntryKind
 from bridge.sandbox.venue.venue import Venue
 from tests.support.wire_proxy import WireProxy
 from tests.witness.waiting import until
@@ -60,7 +60,7 @@ async def test_a_cut_resets_both_sides(venue: Venue, proxy: WireProxy, caller: "
     """After a cut neither the client nor the venue has the connection."""
     assert proxy.cut() == 1
     assert (await caller.socket.receive(timeout=3)).type in {CLOSED, aiohttp.WSMsgType.ERROR}
-    await venue.ledger.until(lambda: len(venue.ledger.entries(Kind.DROP)) == 1)
+    await venue.ledger.until(lambda: len(venue.ledger.entries(EntryKind.DROP)) == 1)
     assert (proxy.cut_links, proxy.cut()) == (1, 0)
 
 
@@ -93,7 +93,7 @@ async def test_a_black_hole_may_be_one_way(venue: Venue, proxy: WireProxy, calle
     """What the client writes arrives, and no answer comes; after the healing it comes late."""
     proxy.black_hole("down")
     await caller.send({"id": "1", "action": "place_order", "args": {"sym": "none"}})
-    await venue.ledger.until(lambda: len(venue.ledger.entries(Kind.VERDICT)) == 1)
+    await venue.ledger.until(lambda: len(venue.ledger.entries(EntryKind.VERDICT)) == 1)
     await until(lambda: proxy.kept_back["down"] > 0)
     assert proxy.kept_back["up"] == 0
     proxy.resume()
@@ -105,7 +105,7 @@ async def test_a_black_hole_takes_new_connections(venue: Venue, proxy: WireProxy
     proxy.black_hole("up")
     opening = asyncio.create_task(exchange.session.ws_connect(proxy.url))
     await until(lambda: proxy.kept_back["up"] == 1)
-    assert (opening.done(), venue.ledger.entries(Kind.CONN)) == (False, [])
+    assert (opening.done(), venue.ledger.entries(EntryKind.CONN)) == (False, [])
     proxy.resume()
     await (await opening).close()
 
@@ -117,8 +117,8 @@ async def test_what_is_cut_in_a_black_hole_never_arrives(venue: Venue, proxy: Wi
     await until(lambda: proxy.kept_back["up"] == 1)
     proxy.cut()
     proxy.resume()
-    await venue.ledger.until(lambda: len(venue.ledger.entries(Kind.DROP)) == 1)
-    assert [e for e in venue.ledger.entries(Kind.PING) if e.facts["style"] == "text"] == []
+    await venue.ledger.until(lambda: len(venue.ledger.entries(EntryKind.DROP)) == 1)
+    assert [e for e in venue.ledger.entries(EntryKind.PING) if e.facts["style"] == "text"] == []
 
 
 async def test_refusing_spares_what_is_open(proxy: WireProxy, caller: "Trader", exchange: "Exchange") -> None:
