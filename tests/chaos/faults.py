@@ -233,11 +233,11 @@ class Faults:
         scripted = [self._scene.venue.faults.add(fault) for fault in faults]
         await asyncio.sleep(lasts_s)
         if kind == "odd":  # until a session is back and has asked
-            await comes_true(lambda: any(one.bites for one in scripted), _AGAIN_S)
+            await comes_true(lambda: any(one.trigger_count for one in scripted), _AGAIN_S)
         for one in scripted:
             one.remove()
         self._scene.did(kind, began_ms)
-        return sum(one.bites for one in scripted)
+        return sum(one.trigger_count for one in scripted)
 
     async def _killed(self, lasts_s: float) -> int:
         return await self._scene.kill_daemon(0, self._dice.choice((0, lasts_s / 2)))

@@ -94,7 +94,9 @@ async def play(one: Plan, bootstrap: str, folder: Path) -> tuple[Counter[str], l
             await faults.do(step)
             say(f"{one.name}: {step.kind} for {step.lasts_s:.1f} s bit {faults.bitten[step.kind]}")
         await desk.stop()
-        faults.bitten.update({str(fault.fault.kind): fault.bites for fault in throughout if fault.bites})
+        faults.bitten.update(
+            {str(fault.fault.kind): fault.trigger_count for fault in throughout if fault.trigger_count}
+        )
         scene.venue.faults.clear()
         await _come_to_rest(scene)
         recording = await scene.recording()

@@ -31,7 +31,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 def placed(rig: Rig) -> int:
     """Count the places that reached the venue."""
-    return len(rig.venue.ledger.received("place_order", rig.venue.keys["main"].portfolio_id))
+    return len(rig.venue.ledger.requests_received("place_order", rig.venue.keys["main"].portfolio_id))
 
 
 async def test_all_four_calls_return_the_venues_answer(client: Client, rig: Rig) -> None:

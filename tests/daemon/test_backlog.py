@@ -43,7 +43,7 @@ async def test_what_expired_while_nobody_ran_is_answered_at_full_speed(rig: Rig)
     answers = {v["commandId"]: v["outcome"] for v in results.values if "commandId" in v}
     assert {one["commandId"]: "expired" for one in stale} | {one["commandId"]: "accepted" for one in fresh} == answers
     assert len(answers) == sum("commandId" in v for v in results.values)
-    assert len(rig.venue.ledger.received("place_order", rig.venue.keys["main"].portfolio_id)) == len(fresh)
+    assert len(rig.venue.ledger.requests_received("place_order", rig.venue.keys["main"].portfolio_id)) == len(fresh)
     assert len(rig.venue.ledger.entries(EntryKind.VERDICT)) == len(fresh)
     began_ms = next(record.timestamp for record in reversed(results.records) if record.key == b"main")
     took_s = (max(results.answered_ms[one["commandId"]] for one in stale) - began_ms) / 1000
@@ -68,7 +68,7 @@ async def _nothing_happens_again(
         await results.until(lambda values: any(v.get("commandId") == left["commandId"] for v in values))
     assert all(len(results.results_of(one)) == 1 for one in answered)
     assert results.results_of(left) == []
-    received = rig.venue.ledger.received("place_order", rig.venue.keys["main"].portfolio_id)
+    received = rig.venue.ledger.requests_received("place_order", rig.venue.keys["main"].portfolio_id)
     assert len(received) == len([*answered, after])
 
 

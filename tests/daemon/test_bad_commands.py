@@ -72,7 +72,7 @@ async def test_a_page_of_bad_commands(rig: Rig) -> None:
             assert headers["__connect.errors.exception.message"], what
             assert record.value == value, what
     portfolio = rig.venue.keys["main"].portfolio_id
-    assert len(rig.venue.ledger.received("place_order", portfolio)) == len(good)
+    assert len(rig.venue.ledger.requests_received("place_order", portfolio)) == len(good)
 
 
 async def test_a_key_of_half_a_megabyte(rig: Rig) -> None:
@@ -101,7 +101,7 @@ async def test_a_command_submitted_again(rig: Rig) -> None:
     assert {**one, "commandOffset": 0, "repeated": True} == {**two, "commandOffset": 0}
     assert dict(dead.records[0].headers)["error_code"] == b"id_conflict"
     portfolio = rig.venue.keys["main"].portfolio_id
-    assert len(rig.venue.ledger.received("place_order", portfolio)) == 1
+    assert len(rig.venue.ledger.requests_received("place_order", portfolio)) == 1
 
 
 async def test_the_venue_refuses_and_the_reason_comes_through(rig: Rig) -> None:

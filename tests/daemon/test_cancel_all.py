@@ -44,7 +44,7 @@ async def _quote_again(rig: Rig, clock: AheadClock, point: str, limits: Limits) 
             assert (await results.result(one))["outcome"] == "accepted"
         offsets += await rig.send(away)
         if point == WRITTEN:
-            await until(lambda: rig.venue.ledger.received(written, portfolio) != [], what="the write")
+            await until(lambda: rig.venue.ledger.requests_received(written, portfolio) != [], what="the write")
             owner.send_signal(signal.SIGKILL)
         assert await owner.wait() == -signal.SIGKILL
     offsets += await rig.send(quote)

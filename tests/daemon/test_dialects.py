@@ -33,7 +33,7 @@ DEADLINE_S = 90
 
 
 def _audits(rig: Rig) -> int:
-    return len(rig.venue.ledger.received("rest_executions", rig.venue.portfolio().portfolio_id))
+    return len(rig.venue.ledger.requests_received("rest_executions", rig.venue.portfolio().portfolio_id))
 
 
 async def _outcome(rig: Rig, results: Topic, action: str, args: dict[str, str]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ async def _closed(session: Topic, gaps: int) -> None:
 
 
 def _audits(rig: Rig) -> int:
-    return len(rig.venue.ledger.received("rest_executions", rig.venue.keys["main"].portfolio_id))
+    return len(rig.venue.ledger.requests_received("rest_executions", rig.venue.keys["main"].portfolio_id))
 
 
 class Desk:
@@ -83,9 +83,11 @@ async def _trade_on(rig: Rig, work: asyncio.Task[None], faults: list[Fault]) -> 
     """Let things go wrong for a while; at least two audits look at it."""
     script = [rig.venue.faults.add(fault) for fault in faults]
     before, until = _audits(rig), time.monotonic() + TRADING_S
-    await rig.venue.ledger.until(lambda: work.done() or (time.monotonic() > until and _audits(rig) > before + 1), 60)
+    await rig.venue.ledger.wait_until(
+        lambda: work.done() or (time.monotonic() > until and _audits(rig) > before + 1), 60
+    )
     assert not work.done(), work
-    assert all(one.bites for one in script)
+    assert all(one.trigger_count for one in script)
     for one in script:
         one.remove()
 
@@ -101,14 +103,14 @@ async def test_late_pushes_and_a_lagging_rest_are_no_gap_and_lost_pushes_are_one
             await _trade_on(rig, work, LAGGING_REST)
             assert [one["type"] for one in session.values[-2:]] == ["recovery.complete", "gap.closed"]
             muted = rig.venue.faults.add(Fault(kind=FaultKind.MUTE_PUSH, channel="Trades", times=None))
-            await rig.venue.ledger.until(lambda: muted.bites > 1)
+            await rig.venue.ledger.wait_until(lambda: muted.trigger_count > 1)
             muted.remove()
         await _closed(session, 2)
         await topics[Stream.TRADES].until(lambda _: untrue(rig, topics) == [])
     assert any(entry.facts["hidden"] for entry in rig.venue.ledger.entries(EntryKind.ANSWER) if "hidden" in entry.facts)
     first, second = _of(session, "gap.closed")
     assert (first["cause"], second["cause"]) == ("first_start", "pushes_missed")
-    assert second["recovered"]["trades"] >= muted.bites
+    assert second["recovered"]["trades"] >= muted.trigger_count
     assert {one["alarm"] for one in _of(session, "alarm.raised")} <= {"commands_behind"}  # the machine may be busy
 
 
@@ -122,7 +124,7 @@ async def test_states_that_are_not_pushed(rig: Rig) -> None:
         muted = [rig.venue.faults.add(fault) for fault in MUTED_STATES]
         await desk.do("place_order", MARKETS[0])
         for one in muted:
-            assert one.bites
+            assert one.trigger_count
             one.remove()
         await _closed(session, 2)
         await topics[Stream.TRADES].until(lambda _: untrue(rig, topics) == [])

@@ -69,7 +69,7 @@ async def test_cancels_are_answered_ahead_of_five_thousand_places(rig: Rig) -> N
     assert {outcomes[one["commandId"]] for one in of_live} == {"accepted"}
     assert {outcomes[one["commandId"]] for one in (*of_queued, *removed)} == {"superseded"}
     budget = Limits().place_per_window * Limits().budget_percent // 100
-    received = len(rig.venue.ledger.received("place_order", rig.venue.keys["main"].portfolio_id))
+    received = len(rig.venue.ledger.requests_received("place_order", rig.venue.keys["main"].portfolio_id))
     assert received <= budget
     latencies = _latencies_ms(appended_ms, results)
     _tell(f"from append to answer behind {QUEUED} places", latencies)

@@ -51,7 +51,7 @@ async def test_all_four_actions_are_answered_by_the_venue(
         outcomes.append((await results.result(everything))["outcome"])
     portfolio = rig.venue.keys["main"].portfolio_id
     received = {
-        action: len(rig.venue.ledger.received(action, portfolio))
+        action: len(rig.venue.ledger.requests_received(action, portfolio))
         for action in ("place_order", "replace_order", "cancel_order", "cancel_orders")
     }
     assert outcomes == ["accepted"] * 3
@@ -172,5 +172,5 @@ async def test_a_cancel_behind_many_places_goes_first(rig: Rig) -> None:
     assert overtaken or removed == "superseded"
     assert (removed, answered) in {("superseded", "superseded"), ("accepted", "accepted")}
     portfolio = rig.venue.keys["main"].portfolio_id
-    sent = len(rig.venue.ledger.received("place_order", portfolio))
+    sent = len(rig.venue.ledger.requests_received("place_order", portfolio))
     assert sent == 301 - sum(results.results_of(p)[0]["outcome"] == "superseded" for p in places)

@@ -29,7 +29,7 @@ async def _work_off_a_backlog(rig: Rig, places: int, limits: Limits, deadline_s:
     assert {v["commandId"] for v in answered} == {one["commandId"] for one in commands}
     assert [v["outcome"] for v in answered] == ["accepted"] * places
     portfolio = rig.venue.keys["main"].portfolio_id
-    assert len(rig.venue.ledger.received("place_order", portfolio)) == places
+    assert len(rig.venue.ledger.requests_received("place_order", portfolio)) == places
     assert rig.venue.ledger.entries(EntryKind.LIMITED) == []
     return rig.venue.ledger.busiest_window("place_order", portfolio, limits.window_s)
 

@@ -50,7 +50,7 @@ async def test_a_lost_answer_is_unknown_until_a_fact_settles_it(rig: Rig) -> Non
     outcomes = [v["outcome"] for v in results.values if v.get("commandId") == place["commandId"]]
     assert outcomes == ["unknown", "accepted"]
     assert settled["orderId"] in rig.venue.portfolio().open_orders
-    assert len(rig.venue.ledger.received("place_order", rig.venue.keys["main"].portfolio_id)) == 1
+    assert len(rig.venue.ledger.requests_received("place_order", rig.venue.keys["main"].portfolio_id)) == 1
 
 
 async def test_the_sweep_after_a_login_settles_what_the_cut_left_in_doubt(rig: Rig) -> None:
@@ -63,7 +63,7 @@ async def test_the_sweep_after_a_login_settles_what_the_cut_left_in_doubt(rig: R
         await rig.send(place)
         settled = await results.result(place)
     assert settled["outcome"] == "accepted"
-    assert len(rig.venue.ledger.received("place_order", rig.venue.keys["main"].portfolio_id)) == 1
+    assert len(rig.venue.ledger.requests_received("place_order", rig.venue.keys["main"].portfolio_id)) == 1
 
 
 async def test_a_place_that_never_landed_stays_unknown_and_holds_the_watermark(rig: Rig) -> None:
@@ -82,7 +82,7 @@ async def test_a_place_that_never_landed_stays_unknown_and_holds_the_watermark(r
         more = command("place_order", PLACE)
         await rig.send(more)
         assert (await again.result(more))["outcome"] == "accepted"
-    received = rig.venue.ledger.received("place_order", rig.venue.keys["main"].portfolio_id)
+    received = rig.venue.ledger.requests_received("place_order", rig.venue.keys["main"].portfolio_id)
     assert len(received) == len([behind, more])
 
 

@@ -26,7 +26,7 @@ async def test_a_restart_goes_on_where_the_last_run_ended(rig: Rig) -> None:
     assert results.results_of(place)[1]["orderId"] == first["orderId"]
     takeovers = [v for v in results.values if "epoch" in v]
     assert [one["epoch"] for one in takeovers] == [1, 2]
-    assert len(rig.venue.ledger.received("place_order", rig.venue.keys["main"].portfolio_id)) == 2
+    assert len(rig.venue.ledger.requests_received("place_order", rig.venue.keys["main"].portfolio_id)) == 2
 
 
 async def test_a_claimed_command_is_never_sent_again(rig: Rig) -> None:
@@ -38,12 +38,12 @@ async def test_a_claimed_command_is_never_sent_again(rig: Rig) -> None:
     async with rig.daemon_process() as process:
         results = await rig.topic(Stream.RESULTS)
         await rig.send(place)
-        await until(lambda: len(rig.venue.ledger.received("place_order", portfolio)) == 1, what="the write")
+        await until(lambda: len(rig.venue.ledger.requests_received("place_order", portfolio)) == 1, what="the write")
         process.send_signal(signal.SIGKILL)
         await process.wait()
     async with rig.daemon():
         assert (await results.result(place))["outcome"] == "accepted"
-    assert len(rig.venue.ledger.received("place_order", portfolio)) == 1
+    assert len(rig.venue.ledger.requests_received("place_order", portfolio)) == 1
 
 
 async def test_sigterm_ends_in_good_order(rig: Rig) -> None:
@@ -54,7 +54,7 @@ async def test_sigterm_ends_in_good_order(rig: Rig) -> None:
         results, session = await rig.topic(Stream.RESULTS), await rig.topic(Stream.SESSION)
         offsets = await rig.send(*places)
         portfolio = rig.venue.keys["main"].portfolio_id
-        await until(lambda: len(rig.venue.ledger.received("place_order", portfolio)) == len(places))
+        await until(lambda: len(rig.venue.ledger.requests_received("place_order", portfolio)) == len(places))
         process.send_signal(signal.SIGTERM)
         output, _ = await process.communicate()
     assert process.returncode == 0
@@ -100,4 +100,4 @@ async def test_a_standby_takes_over_when_the_owner_stops(rig: Rig) -> None:
     owners = [v["instance"] for v in session.values if v["type"] == "owner.acquired"]
     assert len(set(owners)) == 2
     assert min(rig.venue.ledger.login_gaps_s(rig.venue.keys["main"].api_key)) >= 1.0
-    assert len(rig.venue.ledger.received("place_order", rig.venue.keys["main"].portfolio_id)) == 11
+    assert len(rig.venue.ledger.requests_received("place_order", rig.venue.keys["main"].portfolio_id)) == 11

@@ -139,7 +139,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_venue_never_has_to_refuse(hurried: None, tmp_path: Path, clock: Callable[[], Now]) -> None:
     """Many requests are made at the same time."""
     async with asyncio.timeout(30), Venue() as venue:
-        venue.limits.set("rest_executions", settings.RequestLimit(5, 0.5))
+        venue.limits.set_limit("rest_executions", settings.RequestLimit(5, 0.5))
         async with _client(venue, tmp_path, clock) as rest:
             await asyncio.gather(*(read_all(rest.fetch_executions(None, clock().wall_ms - 1000)) for _ in range(10)))
         assert venue.ledger.entries(EntryKind.LIMITED) == []
@@ -149,7 +149,7 @@ async def test_the_venue_never_has_to_refuse(hurried: None, tmp_path: Path, cloc
 async def test_after_a_refusal_the_next_request_waits(hurried: None, tmp_path: Path, clock: Callable[[], Now]) -> None:
     """Another program used up the limit of the key; the next request waits and is answered."""
     async with asyncio.timeout(30), Venue() as venue:
-        venue.limits.set("rest_executions", settings.RequestLimit(1, 0.5))
+        venue.limits.set_limit("rest_executions", settings.RequestLimit(1, 0.5))
         async with _client(venue, tmp_path, clock) as rest:
             await read_all(rest.fetch_executions(None, clock().wall_ms - 1000))
             with pytest.raises(VenueUnreachable, match="429"):

@@ -95,7 +95,7 @@ async def test_pings_keep_a_session(dialect: Dialect, tmp_path: Path) -> None:
     async with Venue(VenueSettings(dialect=dialect, inactivity_s=SILENCE_S)) as venue:
         endpoints = [Endpoint(name="T", ws_url=venue.ws_url, rest_url=venue.rest_url)]
         async with running(session(endpoints, keys(venue, tmp_path), notes)):
-            await venue.ledger.until(lambda: len(pings(venue)) >= PINGS, 20)
+            await venue.ledger.wait_until(lambda: len(pings(venue)) >= PINGS, 20)
             assert notes.of("lost") == []
 
 

@@ -164,7 +164,7 @@ async def test_a_stricter_limit_is_learnt(
     """After a refusal both lists are read from the beginning again, and are complete after a few refusals."""
     monkeypatch.setitem(rest_rate_limiter.LIMITS, LimitGroup.EXECUTIONS, rest_rate_limiter.Limit(5, 0.5))
     async with Venue(VenueSettings()) as venue, at(venue, tmp_path, clock) as rest:
-        venue.limits.set("rest_executions", RequestLimit(count, 0.5))
+        venue.limits.set_limit("rest_executions", RequestLimit(count, 0.5))
         answers: list[object] = []
         while not answers and len(venue.ledger.entries(EntryKind.LIMITED)) <= REFUSALS_MAX:
             with contextlib.suppress(VenueUnreachable):

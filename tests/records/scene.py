@@ -55,11 +55,11 @@ async def play(bootstrap: str, options: Options, say: Callable[[str], None]) -> 
             topic_prefix=prefix,
         )
         async with run_daemon(plan) as daemon:
-            await daemon.until_ready()
+            await daemon.wait_until_ready()
             say(f"the daemon (pid {daemon.pid}) trades {options.seconds:g} s on {prefix}.{_ACCOUNT}.*")
             await _first_term(plan, venue, options, daemon, say)
         async with run_daemon(plan) as daemon:
-            await daemon.until_ready()
+            await daemon.wait_until_ready()
             say(f"a second owner (pid {daemon.pid}) has taken over")
             await _second_term(plan, daemon)
         # Nobody writes any more.
@@ -75,16 +75,21 @@ def _venue(options: Options) -> VenueSettings:
 async def _first_term(
     plan: DaemonPlan, venue: Venue, options: Options, daemon: Daemon, say: Callable[[str], None]
 ) -> None:
-    async with _desk(plan, CommandMix(venue.desk.market.quotations, options.seed)) as (desk, tape, readers, producer):
+    async with _desk(plan, CommandMix(venue.gateway.market.quotations, options.seed)) as (
+        desk,
+        tape,
+        readers,
+        producer,
+    ):
         # What is shown to people knows the demo's own pushes alone, so it is given none.
         look = Look(TopicRecords(), desk, PushLatencies(venue.ledger, plan.keys[0].portfolio_id), "records")
         course = TradingRun(
             venue=venue,
             account=_ACCOUNT,
             desk=desk,
-            tape=tape,
+            topic_records=tape,
             readers=readers,
-            scene=look,
+            display=look,
             seconds=options.seconds,
             rate_per_s=options.rate_per_s,
             cuts=options.cuts,
@@ -96,9 +101,9 @@ async def _first_term(
             cuts = await course.trade(asyncio.Event())
             await course.close()
             say(f"{len(cuts)} cuts; waiting until every gap is closed, and every doubt settled")
-            if not await tape.until(lambda: _is_calm(tape), _CALM_S):
+            if not await tape.wait_until(lambda: _is_calm(tape), _CALM_S):
                 say(f"a gap is still open after {_CALM_S:g} s")
-            if options.lasting_doubts and not await tape.until(lambda: not _doubts(tape), _LATE_S):
+            if options.lasting_doubts and not await tape.wait_until(lambda: not _doubts(tape), _LATE_S):
                 say(f"a command is still in doubt after {_LATE_S:g} s")
 
 
@@ -106,7 +111,7 @@ async def _second_term(plan: DaemonPlan, daemon: Daemon) -> None:
     """Let the next owner take over and close what its predecessor's end has opened."""
     tape = TopicRecords()
     async with _reading(plan, tape), _watched(daemon):
-        await tape.until(lambda: _is_calm(tape), _CALM_S)
+        await tape.wait_until(lambda: _is_calm(tape), _CALM_S)
 
 
 @contextlib.asynccontextmanager
@@ -136,7 +141,7 @@ async def _reading(plan: DaemonPlan, tape: TopicRecords) -> AsyncIterator[list[T
 async def _watched(daemon: Daemon) -> AsyncIterator[None]:
     """Fail when the daemon ends by itself, which nothing here would notice otherwise."""
     async with asyncio.TaskGroup() as group:
-        watch = group.create_task(daemon.ended())
+        watch = group.create_task(daemon.raise_at_end())
         yield
         watch.cancel()
 

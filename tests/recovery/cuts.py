@@ -118,7 +118,7 @@ class Cuts:
         """Place the orders that are open from the beginning, long ago."""
         venue = self._rig.venue
         for _ in range(self._orders):
-            assert venue.desk.act(venue.portfolio(), "place_order", PLACE, at_ms).is_success
+            assert venue.gateway.act(venue.portfolio(), "place_order", PLACE, at_ms).is_success
 
     def _found(self, topics: told.Topics, daemon: Replica, closed_ms: int) -> Found:
         warnings = [line["event"] for line in daemon.lines if line["level"] in {"warning", "error"}]

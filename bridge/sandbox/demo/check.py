@@ -44,7 +44,7 @@ class PublishedGap(msgspec.Struct, frozen=True):
 class MissingPush(msgspec.Struct, frozen=True):
     """A fact of the ledger that the topics lack, and what they have instead."""
 
-    event: VenuePush
+    push: VenuePush
     in_gap: bool
     found: str
 
@@ -68,16 +68,16 @@ class PushLatencies:
         self._seen = 0
         self._events: dict[int, VenuePush] = {}
         self._written: dict[tuple[Stream, bytes, bytes], deque[float]] = defaultdict(deque)
-        self.took_ms: list[float] = []
+        self.measured_ms: list[float] = []
 
-    def take(self, record: ReadRecord) -> float | None:
+    def measure(self, record: ReadRecord) -> float | None:
         """Return how many milliseconds a record took; None when the venue has not written it to a socket."""
         self._catch_up()
         written = self._written.get((record.stream, record.key, record.value))
         if not written:
             return None
-        took_ms = (record.seen_s - written.popleft()) * 1000
-        self.took_ms.append(took_ms)
+        took_ms = (record.read_monotonic_s - written.popleft()) * 1000
+        self.measured_ms.append(took_ms)
         return took_ms
 
     def _catch_up(self) -> None:

@@ -97,7 +97,7 @@ class Daemon:
             told = json.loads(line)
             self.exit_code, self._log = told["exit"], told["log"]
 
-    async def ended(self) -> None:
+    async def raise_at_end(self) -> None:
         """Wait until the daemon has ended by itself and raise DaemonFailed."""
         await asyncio.shield(self._listening)
         raise DaemonFailed(f"the daemon ended by itself (exit {self.exit_code}); the end of its log:\n{self.log_tail}")
@@ -107,7 +107,7 @@ class Daemon:
         """The end of its log; empty while it runs."""
         return "\n".join(f"    {line}" for line in self._log.splitlines()[-_LOG_TAIL_LINES:])
 
-    async def until_ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until /readyz says so. Raises DaemonFailed when the daemon ends, or is not ready within 60 s."""
         last = "no answer from its management port"
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
@@ -122,7 +122,7 @@ class Daemon:
                         await asyncio.sleep(_LOOK_S)
             except TimeoutError:
                 raise DaemonFailed(f"the daemon was not ready within {_READY_DEADLINE_S:g} s: {last}") from None
-        await self.ended()
+        await self.raise_at_end()
 
     async def stop(self) -> None:
         """SIGTERM, SIGKILL after 25 s, and its folder is gone."""

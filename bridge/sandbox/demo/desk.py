@@ -30,23 +30,23 @@ class SentCommand(msgspec.Struct, kw_only=True):
     """A command that was sent, and what has come back. Times are the machine's monotonic clock."""
 
     draft: CommandDraft
-    sent_s: float
+    sent_monotonic_s: float
     offset: int = -1
     outcome: str = ""
-    answered_s: float = 0.0
+    answered_monotonic_s: float = 0.0
     comment: str = ""
-    answers: int = 0
+    terminal_answers: int = 0
     """How many terminal answers came; more than one is a broken promise."""
 
     @property
-    def is_settled(self) -> bool:
+    def has_terminal_answer(self) -> bool:
         """Whether it has its last word."""
         return self.outcome == DEAD_LETTER or self.outcome in _TERMINAL
 
     @property
     def latency_ms(self) -> float:
         """From just before the send until the answer was read back."""
-        return (self.answered_s - self.sent_s) * 1000
+        return (self.answered_monotonic_s - self.sent_monotonic_s) * 1000
 
 
 class TradingDesk:
@@ -64,9 +64,9 @@ class TradingDesk:
         self._nameless: dict[int, SentCommand] = {}
         self._early_letters: set[int] = set()
         self._listeners: list[Callable[[SentCommand], None]] = []
-        tape.listen(self._hear)
+        tape.add_listener(self._hear)
 
-    def listen(self, listener: Callable[[SentCommand], None]) -> None:
+    def add_listener(self, listener: Callable[[SentCommand], None]) -> None:
         """Tell a listener each command when it is sent and whenever it is answered."""
         self._listeners.append(listener)
 
@@ -88,7 +88,7 @@ class TradingDesk:
 
     async def send(self, draft: CommandDraft) -> SentCommand:
         """Append one command; returns once the broker has it."""
-        sent = SentCommand(draft=draft, sent_s=time.monotonic())
+        sent = SentCommand(draft=draft, sent_monotonic_s=time.monotonic())
         self.sent.append(sent)
         if draft.command_id:
             self._by_id[draft.command_id] = sent
@@ -103,16 +103,16 @@ class TradingDesk:
             self._read_letters()
         return sent
 
-    async def settle(self, deadline_s: float) -> None:
+    async def wait_for_answers(self, deadline_s: float) -> None:
         """Wait until every command has an answer, if only that its fate is unknown; at most until the deadline."""
-        await self._tape.until(lambda: all(sent.outcome for sent in self.sent), deadline_s)
+        await self._tape.wait_until(lambda: all(sent.outcome for sent in self.sent), deadline_s)
 
-    async def close_book(self, still_open: Callable[[], Iterable[str]], deadline_s: float) -> None:
+    async def cancel_open_orders(self, still_open: Callable[[], Iterable[str]], deadline_s: float) -> None:
         """Cancel everything; again when an answer was lost or an order came after it. `still_open` is the truth."""
-        await self.settle(deadline_s)
+        await self.wait_for_answers(deadline_s)
         for _ in range(_CLOSE_TRIES):
             await self.send(write_cancel_all())
-            await self.settle(deadline_s)
+            await self.wait_for_answers(deadline_s)
             if not list(still_open()):
                 return
 
@@ -148,10 +148,10 @@ class TradingDesk:
         if sent is None:
             return
         outcome = row["outcome"]
-        sent.answers += outcome in _TERMINAL
-        if sent.is_settled:
+        sent.terminal_answers += outcome in _TERMINAL
+        if sent.has_terminal_answer:
             return
-        self._note(sent, outcome, record.seen_s, _comment(row))
+        self._note(sent, outcome, record.read_monotonic_s, _comment(row))
         if outcome == Outcome.REJECTED and row.get("orderId"):
             # The topics may have missed the order's end: what the venue will not touch is not open.
             self._book.pop(row["orderId"], None)
@@ -161,11 +161,11 @@ class TradingDesk:
         for offset in self._early_letters & self._nameless.keys():
             self._early_letters.discard(offset)
             sent = self._nameless[offset]
-            sent.answers += 1
+            sent.terminal_answers += 1
             self._note(sent, DEAD_LETTER, time.monotonic(), "")
 
     def _note(self, sent: SentCommand, outcome: str, seen_s: float, comment: str) -> None:
-        sent.outcome, sent.answered_s, sent.comment = outcome, seen_s, comment
+        sent.outcome, sent.answered_monotonic_s, sent.comment = outcome, seen_s, comment
         for listener in self._listeners:
             listener(sent)
 

@@ -96,18 +96,18 @@ class DisplayModel:
 
     def __init__(self, tape: TopicRecords, desk: TradingDesk, stopwatch: PushLatencies, title: str) -> None:
         self.title = title
-        self.begun_s = time.monotonic()
+        self.begun_monotonic_s = time.monotonic()
         self.events: deque[EventRow] = deque(maxlen=_ROWS_MAX)
         self.commands: deque[tuple[str, SentCommand]] = deque(maxlen=_ROWS_MAX)
         self.session: list[SessionLine] = []
         self.answered_ms: list[float] = []
-        self.tape = tape
+        self.topic_records = tape
         self.desk = desk
         self._stopwatch = stopwatch
-        tape.listen(self._read)
-        desk.listen(self._commanded)
+        tape.add_listener(self._read)
+        desk.add_listener(self._commanded)
 
-    def tell(self, text: str) -> None:
+    def add_note(self, text: str) -> None:
         """Put a line of the demo's own among those of the session."""
         self.session.append(SessionLine(format_time(time.time() * 1000), text, "cyan"))
 
@@ -115,7 +115,7 @@ class DisplayModel:
     def latencies(self) -> tuple[Latency, Latency]:
         """The latest latencies of events and of commands."""
         latest = slice(-_LATENCIES_LOOKED_AT, None)
-        return summarize_latency(self._stopwatch.took_ms[latest]), summarize_latency(self.answered_ms[latest])
+        return summarize_latency(self._stopwatch.measured_ms[latest]), summarize_latency(self.answered_ms[latest])
 
     def _read(self, record: ReadRecord) -> None:
         if record.stream is Stream.SESSION:
@@ -123,7 +123,7 @@ class DisplayModel:
             style = _SESSION_STYLES.get(row["type"], "")
             self.session.append(SessionLine(format_time(row["at"]), describe_session(row), style))
         elif record.stream in _STREAMS:
-            took_ms = self._stopwatch.take(record)
+            took_ms = self._stopwatch.measure(record)
             what = describe(record.stream, record.fields)
             at = format_time(record.timestamp_ms)
             self.events.append(EventRow(at, record.stream, record.key.decode(), what, took_ms))
@@ -131,5 +131,5 @@ class DisplayModel:
     def _commanded(self, sent: SentCommand) -> None:
         if not sent.outcome:
             self.commands.append((format_time(time.time() * 1000), sent))
-        elif sent.is_settled:
+        elif sent.has_terminal_answer:
             self.answered_ms.append(sent.latency_ms)

@@ -72,7 +72,7 @@ async def _run(environment: Environment, interruption: Interruption) -> None:
         )
         async with run_daemon(plan) as daemon:
             tell(f"daemon started (pid {daemon.pid})")
-            await daemon.until_ready()
+            await daemon.wait_until_ready()
             facts = {
                 "bootstrap_servers": broker.bootstrap_servers,
                 "topic_prefix": prefix,
@@ -91,7 +91,7 @@ async def _run(environment: Environment, interruption: Interruption) -> None:
 
 async def _until_asked(interruption: Interruption, daemon: Daemon) -> None:
     """Wait for a signal. Raises DaemonFailed when the daemon ends before."""
-    asked, ended = asyncio.create_task(interruption.asked.wait()), asyncio.create_task(daemon.ended())
+    asked, ended = asyncio.create_task(interruption.stop_requested.wait()), asyncio.create_task(daemon.raise_at_end())
     try:
         done, _ = await asyncio.wait((asked, ended), return_when=asyncio.FIRST_COMPLETED)
         if ended in done:

@@ -20,15 +20,15 @@ class Interruption:
     """What Ctrl-C, SIGTERM and a closed terminal mean: end in good order, asked twice end now, never leave half-way."""
 
     def __init__(self, task: asyncio.Task[object]) -> None:
-        self.asked = asyncio.Event()
+        self.stop_requested = asyncio.Event()
         self.phase = RunPhase.SETTING_UP
         self._task = task
         self._cancelled = False
 
     def __call__(self) -> None:
         """Take a signal."""
-        if self.phase is RunPhase.RUNNING and not self.asked.is_set():
-            self.asked.set()
+        if self.phase is RunPhase.RUNNING and not self.stop_requested.is_set():
+            self.stop_requested.set()
         elif self.phase is not RunPhase.TAKING_DOWN and not self._cancelled:
             self._cancelled = True
             self._task.cancel()

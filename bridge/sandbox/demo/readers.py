@@ -37,7 +37,7 @@ class ReadRecord(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, bytes]
     offset: int
     timestamp_ms: int
-    seen_s: float
+    read_monotonic_s: float
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class TopicRecords:
     def __getitem__(self, stream: Stream) -> list[ReadRecord]:
         return self._records[stream]
 
-    def listen(self, listener: Callable[[ReadRecord], None]) -> None:
+    def add_listener(self, listener: Callable[[ReadRecord], None]) -> None:
         """Tell a listener each record from now on, before `until` looks."""
         self._listeners.append(listener)
 
@@ -73,7 +73,7 @@ class TopicRecords:
         for waiter in self._waiting:
             waiter.set()
 
-    async def until(self, holds: Callable[[], bool], deadline_s: float) -> bool:
+    async def wait_until(self, holds: Callable[[], bool], deadline_s: float) -> bool:
         """Wait until a condition on what was read holds; False when it does not by the deadline."""
         waiter = asyncio.Event()
         self._waiting.add(waiter)
@@ -124,12 +124,12 @@ class TopicReader:
                         headers=dict(record.headers),
                         offset=record.offset,
                         timestamp_ms=record.timestamp,
-                        seen_s=now_s,
+                        read_monotonic_s=now_s,
                     )
                     for record in records
                 )
 
-    async def behind(self) -> int:
+    async def count_unread(self) -> int:
         """Return how many records are on the topics and not yet read."""
         ends = await self._consumer.end_offsets(list(self._next))
         return sum(end - self._next[partition] for partition, end in ends.items())

@@ -65,36 +65,36 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     ledger: Ledger
     key: ApiKey
-    tape: TopicRecords
+    topic_records: TopicRecords
     desk: TradingDesk
-    stopwatch: PushLatencies
+    latencies: PushLatencies
     cuts: int
     setup_s: float
-    begun_s: float
+    begun_monotonic_s: float
 
 
 def make_report(facts: RunFacts) -> DemoReport:
     """Compare, count, and say what is wrong."""
-    lacking = find_missing(facts.ledger, facts.key.portfolio_id, facts.tape)
+    lacking = find_missing(facts.ledger, facts.key.portfolio_id, facts.topic_records)
     logins = [e for e in facts.ledger.entries(EntryKind.LOGIN) if e.facts["api_key"] == facts.key.api_key]
     spacing = [later.monotonic_s - earlier.monotonic_s for earlier, later in itertools.pairwise(logins)]
     made = DemoReport(
-        topics={stream.value: len(facts.tape[stream]) for stream in Stream},
+        topics={stream.value: len(facts.topic_records[stream]) for stream in Stream},
         commands={"sent": len(facts.desk.sent), **dict(facts.desk.outcomes.most_common())},
         lost=sum(not one.in_gap for one in lacking),
         in_gaps=sum(one.in_gap for one in lacking),
-        duplicated=count_repeats(facts.tape),
-        sequence_breaks=count_sequence_breaks(facts.tape),
+        duplicated=count_repeats(facts.topic_records),
+        sequence_breaks=count_sequence_breaks(facts.topic_records),
         latency_ms=Latencies(
-            summarize_latency(facts.stopwatch.took_ms),
-            summarize_latency(sent.latency_ms for sent in facts.desk.sent if sent.is_settled),
+            summarize_latency(facts.latencies.measured_ms),
+            summarize_latency(sent.latency_ms for sent in facts.desk.sent if sent.has_terminal_answer),
         ),
-        gaps=len(find_gaps(facts.tape[Stream.SESSION])),
+        gaps=len(find_gaps(facts.topic_records[Stream.SESSION])),
         cuts=facts.cuts,
         logins=len(logins),
         min_login_gap_s=round(min(spacing), 3) if spacing else None,
         setup_s=round(facts.setup_s, 1),
-        seconds=round(time.monotonic() - facts.begun_s, 1),
+        seconds=round(time.monotonic() - facts.begun_monotonic_s, 1),
         wrong=[],
     )
     made.wrong.extend(_wrong(made, facts.desk, [one for one in lacking if not one.in_gap]))
@@ -103,7 +103,7 @@ def make_report(facts: RunFacts) -> DemoReport:
 
 def _wrong(made: DemoReport, desk: TradingDesk, lost: list[MissingPush]) -> list[str]:
     unanswered = [sent.draft for sent in desk.sent if not sent.outcome]
-    twice = [sent.draft for sent in desk.sent if sent.answers > 1]
+    twice = [sent.draft for sent in desk.sent if sent.terminal_answers > 1]
     found = [
         (made.lost, f"{made.lost} facts of the venue's ledger are not on the topics: {_some(map(_told, lost))}"),
         (made.duplicated, f"{made.duplicated} records repeat a ce_id"),
@@ -128,7 +128,7 @@ def _named(draft: CommandDraft) -> str:
 
 
 def _told(one: MissingPush) -> str:
-    event = one.event
+    event = one.push
     payload = event.payload.decode(errors="replace")
     return f"{event.channel} {event.key}: the ledger has {payload[:_BYTES_SHOWN]}, the topic {one.found[:_BYTES_SHOWN]}"
 

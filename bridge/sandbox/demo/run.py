@@ -40,9 +40,9 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
     venue: Venue
     account: str
     desk: TradingDesk
-    tape: TopicRecords
+    topic_records: TopicRecords
     readers: list[TopicReader]
-    scene: DisplayModel
+    display: DisplayModel
     seconds: float | None
     rate_per_s: float
     cuts: int
@@ -70,7 +70,7 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
     async def close(self) -> None:
         """Cancel what is open, wait for every answer, and let the readers catch up; each at most until a deadline."""
         open_orders = self.venue.portfolio(self.account).open_orders
-        await self.desk.close_book(lambda: open_orders, _ANSWERS_DEADLINE_S)
+        await self.desk.cancel_open_orders(lambda: open_orders, _ANSWERS_DEADLINE_S)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CATCH_UP_DEADLINE_S):
                 while await self._is_behind():  # noqa: ASYNC110 - a broker, which sets no event
@@ -78,10 +78,10 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
 
     async def _is_behind(self) -> bool:
         """Tell whether the topics hold what is not read yet, or the ledger what is not on the topics."""
-        if any([await reader.behind() for reader in self.readers]):
+        if any([await reader.count_unread() for reader in self.readers]):
             return True
         portfolio_id = self.venue.keys[self.account].portfolio_id
-        return any(not one.in_gap for one in find_missing(self.venue.ledger, portfolio_id, self.tape))
+        return any(not one.in_gap for one in find_missing(self.venue.ledger, portfolio_id, self.topic_records))
 
     async def _call_margins(self) -> None:
         """Have the venue call margins now and then, so that every kind of push is seen."""
@@ -101,13 +101,13 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
             cut_s = loop.time()
             self.venue.cut_connections(self.account)
             await self._until_back(opened, f"cut {number} of {self.cuts}")
-            cut = ConnectionCut(loop.time() - cut_s, find_gaps(self.tape[Stream.SESSION])[-1].gap_id)
+            cut = ConnectionCut(loop.time() - cut_s, find_gaps(self.topic_records[Stream.SESSION])[-1].gap_id)
             made.append(cut)
-            self.scene.tell(f"cut {number} of {self.cuts}: back after {cut.back_s:.2f} s, gap {cut.gap_id}")
+            self.display.add_note(f"cut {number} of {self.cuts}: back after {cut.back_s:.2f} s, gap {cut.gap_id}")
 
     async def _until_back(self, opened_before: int, what: str) -> None:
-        if not await self.tape.until(lambda: self._sessions_opened() > opened_before, _BACK_DEADLINE_S):
+        if not await self.topic_records.wait_until(lambda: self._sessions_opened() > opened_before, _BACK_DEADLINE_S):
             raise DemoFailed(f"{what}: the daemon was not back within {_BACK_DEADLINE_S:g} s")
 
     def _sessions_opened(self) -> int:
-        return sum(record.fields["type"] == "session.opened" for record in self.tape[Stream.SESSION])
+        return sum(record.fields["type"] == "session.opened" for record in self.topic_records[Stream.SESSION])

@@ -103,7 +103,7 @@ class _Demo:
                 )
                 async with run_daemon(plan) as daemon:
                     self._progress(f"daemon started (pid {daemon.pid})")
-                    await daemon.until_ready()
+                    await daemon.wait_until_ready()
                     made = await self._trade(broker.bootstrap_servers, venue, daemon, prefix)
                     self._interruption.phase = RunPhase.TAKING_DOWN
                     self._progress("taking everything down")
@@ -118,7 +118,7 @@ class _Demo:
             producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
             stack.push_async_callback(producer.stop)
             await producer.start()
-            mix = CommandMix(venue.desk.market.quotations, options.seed)
+            mix = CommandMix(venue.gateway.market.quotations, options.seed)
             desk = TradingDesk(producer, topic_name(prefix, _ACCOUNT, Stream.COMMANDS), mix, tape)
             stopwatch = PushLatencies(venue.ledger, key.portfolio_id)
             scene = DisplayModel(tape, desk, stopwatch, f"ltp-bridge demo   {prefix}.{_ACCOUNT}.* at {servers}")
@@ -126,9 +126,9 @@ class _Demo:
                 venue=venue,
                 account=_ACCOUNT,
                 desk=desk,
-                tape=tape,
+                topic_records=tape,
                 readers=await stack.enter_async_context(read_topics(servers, prefix, _ACCOUNT, tape)),
-                scene=scene,
+                display=scene,
                 seconds=options.seconds,
                 rate_per_s=options.rate_per_s,
                 cuts=options.cuts,
@@ -140,28 +140,28 @@ class _Demo:
                 RunFacts(
                     ledger=venue.ledger,
                     key=key,
-                    tape=tape,
+                    topic_records=tape,
                     desk=desk,
-                    stopwatch=stopwatch,
+                    latencies=stopwatch,
                     cuts=len(cuts),
                     setup_s=begun_s - self._began_s,
-                    begun_s=begun_s,
+                    begun_monotonic_s=begun_s,
                 )
             )
 
     async def _follow(self, course: TradingRun, daemon: Daemon) -> list[ConnectionCut]:
         """Read, show and watch the daemon while the course takes its way."""
         live = self._console.is_terminal and not self._options.as_json
-        view: DemoView = LiveView(course.scene, self._console) if live else PlainView(course.scene, self._console)
+        view: DemoView = LiveView(course.display, self._console) if live else PlainView(course.display, self._console)
         with view:
             async with asyncio.TaskGroup() as group:
                 background = [
                     *(group.create_task(reader.read(), name="demo:reader") for reader in course.readers),
                     group.create_task(view.show(), name="demo:view"),
-                    group.create_task(daemon.ended(), name="demo:daemon"),
+                    group.create_task(daemon.raise_at_end(), name="demo:daemon"),
                 ]
                 self._interruption.phase = RunPhase.RUNNING
-                cuts = await course.trade(self._interruption.asked)
+                cuts = await course.trade(self._interruption.stop_requested)
                 self._interruption.phase = RunPhase.ENDING
                 await course.close()
                 for task in background:

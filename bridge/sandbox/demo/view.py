@@ -82,7 +82,7 @@ class PlainView:
     def _line(self) -> str:
         scene = self._scene
         events, commands = scene.latencies
-        records = sum(len(scene.tape[stream]) for stream in EVENTS)
+        records = sum(len(scene.topic_records[stream]) for stream in EVENTS)
         outcomes = scene.desk.outcomes
         answered = sum(outcomes.values()) - outcomes["unanswered"]
         return (
@@ -127,14 +127,14 @@ class LiveView:
             Text(),
             _street("EVENTS", "venue → socket → daemon → topic → reader", scene.latencies[0]),
             *_padded((_event_line(row, width) for row in _last(scene.events, event_rows)), event_rows),
-            _counts((stream.value, len(scene.tape[stream])) for stream in EVENTS),
+            _counts((stream.value, len(scene.topic_records[stream])) for stream in EVENTS),
             Text(),
             _street("COMMANDS", "topic → daemon → socket → venue → results → reader", scene.latencies[1]),
             *_padded(
                 (_command_line(at, sent, width) for at, sent in _last(scene.commands, free - event_rows)),
                 free - event_rows,
             ),
-            _counts((stream.value, len(scene.tape[stream])) for stream in COMMANDS),
+            _counts((stream.value, len(scene.topic_records[stream])) for stream in COMMANDS),
             _counts(sorted(scene.desk.outcomes.items(), key=lambda item: -item[1]), _OUTCOME_STYLES),
             Text(),
             *_padded(
@@ -149,7 +149,7 @@ class LiveView:
         return screen
 
     def _title(self, width: int) -> Text:
-        minutes, seconds = divmod(int(time.monotonic() - self._scene.begun_s), 60)
+        minutes, seconds = divmod(int(time.monotonic() - self._scene.begun_monotonic_s), 60)
         right = f"{minutes:02d}:{seconds:02d}  Ctrl-C ends"
         return Text(f"{self._scene.title:<{width - len(right) - 1}} {right}", style="reverse")
 

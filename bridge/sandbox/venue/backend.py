@@ -38,34 +38,36 @@ class VenueBackend:
         self.faults = FaultScript(self.ledger, settings.seed)
         self.limits = RequestLimits(settings.limits)
         self.keys = KeyRing()
-        self.desk = OrderGateway(settings, clock.wall_ms())
+        self.gateway = OrderGateway(settings, clock.wall_ms())
         self.connections: dict[int, ClientConnection] = {}
         self._pasts: dict[str, PortfolioHistory] = {}
         self._opened = 0
 
-    def enrol(self, portfolio: Portfolio) -> None:
+    def add_portfolio(self, portfolio: Portfolio) -> None:
         """Open the floor to a portfolio."""
-        self.desk.enrol(portfolio)
+        self.gateway.add_portfolio(portfolio)
         self._pasts[portfolio.portfolio_id] = PortfolioHistory(portfolio)
 
-    def next_number(self) -> int:
+    def next_connection_number(self) -> int:
         """Return the number of the next connection."""
         self._opened += 1
         return self._opened
 
     def portfolio(self, key: ApiKey) -> Portfolio:
         """Return the portfolio that a key selects."""
-        return self.desk.portfolios[key.portfolio_id]
+        return self.gateway.portfolios[key.portfolio_id]
 
-    def portfolio_before(self, key: ApiKey, ago_s: float) -> LaggedView:
+    def lagged_portfolio(self, key: ApiKey, ago_s: float) -> LaggedView:
         """Return the portfolio that a key selects as it was some seconds ago."""
-        return self._pasts[key.portfolio_id].as_of(self.clock.wall_ms() - round(ago_s * 1000))
+        return self._pasts[key.portfolio_id].portfolio_at(self.clock.wall_ms() - round(ago_s * 1000))
 
-    def count(self, action: str, key: ApiKey | None, target: FaultTarget, api_key: str = "") -> bool:
+    def count_request(self, action: str, key: ApiKey | None, target: FaultTarget, api_key: str = "") -> bool:
         """Count a request against its limit; False when it is over."""
-        shrunk = self.faults.bite(FaultKind.SHRINK_LIMIT, target)
+        shrunk = self.faults.trigger(FaultKind.SHRINK_LIMIT, target)
         named = key.api_key if key else api_key
-        count = self.limits.count(action, named, self.clock.monotonic_s(), shrunk.fault.limit if shrunk else None)
+        count = self.limits.count_request(
+            action, named, self.clock.monotonic_s(), shrunk.fault.limit if shrunk else None
+        )
         self.ledger.write(
             EntryKind.COUNT if count.is_within else EntryKind.LIMITED,
             portfolio_id=key.portfolio_id if key else "",
@@ -89,15 +91,15 @@ class VenueBackend:
         over_rest: bool = False,
     ) -> RecordedOutcome:
         """Count an action against its limit (by default the one of its name), judge it and do it."""
-        if not self.count(limit or action, key, target):
+        if not self.count_request(limit or action, key, target):
             outcome = ActionOutcome(code=TOO_MANY_REQUESTS, message=TEXTS[TOO_MANY_REQUESTS])
         else:
-            outcome = self.desk.act(
+            outcome = self.gateway.act(
                 self.portfolio(key),
                 action,
                 args,
                 self.clock.wall_ms(),
-                twist=self.faults.bite_twist(target),
+                twist=self.faults.trigger_exchange_failure(target),
                 over_rest=over_rest,
             )
         data = outcome.data or {}
@@ -112,34 +114,34 @@ class VenueBackend:
             order_id=data.get("orderId", given.get("orderId", "")),
             client_order_id=data.get("clientOrderId", given.get("clientOrderId", "")),
         )
-        return RecordedOutcome(outcome, self.record(outcome.events))
+        return RecordedOutcome(outcome, self.record_pushes(outcome.events))
 
-    def record(self, events: list[VenuePush]) -> list[LedgerEntry]:
+    def record_pushes(self, events: list[VenuePush]) -> list[LedgerEntry]:
         """Write pushes to the ledger; they are told afterwards."""
         dated = [self._redate(event) for event in events]
         entries = [self.ledger.write_event(event) for event in dated]
         for entry, event in zip(entries, dated, strict=True):
-            self._pasts[event.portfolio_id].note(event, entry.wall_ms)
+            self._pasts[event.portfolio_id].record_change(event, entry.wall_ms)
         return entries
 
     def _redate(self, event: VenuePush) -> VenuePush:
         """Return a push with another `updateAt`, if the script wants it."""
-        scripted = self.faults.bite(FaultKind.REDATE_PUSH, FaultTarget(channel=event.channel))
+        scripted = self.faults.trigger(FaultKind.REDATE_PUSH, FaultTarget(channel=event.channel))
         return event if scripted is None else redate_push(event, scripted.fault.delay_s)
 
-    def tell(self, pushes: list[LedgerEntry]) -> None:
+    def send_pushes(self, pushes: list[LedgerEntry]) -> None:
         """Give pushes to every connection of their portfolio that is logged in for more than trading."""
         if not pushes:
             return
         for connection in list(self.connections.values()):
             for entry in pushes:
                 if entry.portfolio_id == connection.portfolio_id:
-                    connection.push(entry)
+                    connection.send_push(entry)
 
     def step(self) -> None:
         """Move the market once and tell what came of it."""
-        self.tell(self.record(self.desk.step(self.clock.wall_ms())))
+        self.send_pushes(self.record_pushes(self.gateway.step(self.clock.wall_ms())))
 
     def settle_prices(self) -> None:
         """Let prices that were set by hand take effect."""
-        self.tell(self.record(self.desk.settle_prices(self.clock.wall_ms())))
+        self.send_pushes(self.record_pushes(self.gateway.settle_prices(self.clock.wall_ms())))

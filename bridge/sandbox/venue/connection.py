@@ -42,7 +42,7 @@ class ClientConnection:
         self.only_trade = False
         self.is_closed = False
         # Why the venue ended the connection; empty when the client did.
-        self.reason = ""
+        self.close_reason = ""
         self.socket = socket
         self._transport = transport
         self._ledger = ledger
@@ -54,7 +54,7 @@ class ClientConnection:
         self._swapped: list[tuple[VenuePush, int]] = []
         self._timers: set[asyncio.TimerHandle] = set()
         self._loop = asyncio.get_running_loop()
-        self.client_spoke_s = self.venue_spoke_s = self._loop.time()
+        self.last_client_frame_s = self.last_venue_frame_s = self._loop.time()
 
     @property
     def portfolio_id(self) -> str:
@@ -72,40 +72,40 @@ class ClientConnection:
             arguments=arguments,
         )
 
-    def answer(self, payload: bytes) -> None:
+    def send_answer(self, payload: bytes) -> None:
         """Send an answer."""
         self._put(_Frame(payload, EntryKind.ANSWER, {"text": payload.decode("utf-8", "replace")}))
 
-    def beat(self, payload: bytes, style: str, message_type: WSMsgType = WSMsgType.TEXT) -> None:
+    def send_heartbeat(self, payload: bytes, style: str, message_type: WSMsgType = WSMsgType.TEXT) -> None:
         """Send a heartbeat or the answer to one."""
         self._put(_Frame(payload, EntryKind.PING, {"style": style, "from_venue": True}, message_type))
 
-    def push(self, entry: LedgerEntry) -> None:
+    def send_push(self, entry: LedgerEntry) -> None:
         """Send a push, as far as the script lets it through."""
         event = entry.event
         if event is None or self.only_trade or self.is_closed:
             return
         target = self.target(channel=event.channel)
-        if self._faults.bite(FaultKind.MUTE_PUSH, target):
+        if self._faults.trigger(FaultKind.MUTE_PUSH, target):
             return
-        swollen = self._faults.bite(FaultKind.SWELL_PUSH, target)
+        swollen = self._faults.trigger(FaultKind.SWELL_PUSH, target)
         if swollen:
             event = msgspec.structs.replace(event, frame=event.frame.ljust(swollen.fault.limit))
-        doubled = self._faults.bite(FaultKind.DUPLICATE_PUSH, target)
+        doubled = self._faults.trigger(FaultKind.DUPLICATE_PUSH, target)
         copies = doubled.fault.copies if doubled else 1
-        delayed = self._faults.bite(FaultKind.DELAY_PUSH, target)
+        delayed = self._faults.trigger(FaultKind.DELAY_PUSH, target)
         if delayed:
-            self.later(delayed.fault.delay_s, lambda: self._deliver(event, entry.number, copies))
+            self.call_later(delayed.fault.delay_s, lambda: self._deliver(event, entry.number, copies))
             return
-        swap = self._faults.bite(FaultKind.SWAP_PUSH, target)
+        swap = self._faults.trigger(FaultKind.SWAP_PUSH, target)
         if swap and not self._swapped:
             self._swapped.append((event, entry.number))
-            self.later(swap.fault.delay_s or _SWAP_WAIT_S, self._deliver_swapped)
+            self.call_later(swap.fault.delay_s or _SWAP_WAIT_S, self._deliver_swapped)
             return
         self._deliver(event, entry.number, copies)
         self._deliver_swapped()
 
-    def later(self, delay_s: float, do: Callable[[], None]) -> None:
+    def call_later(self, delay_s: float, do: Callable[[], None]) -> None:
         """Do something after a delay, unless the connection has ended by then."""
 
         def ring() -> None:
@@ -129,19 +129,19 @@ class ClientConnection:
         if not self.is_closed:
             self._outbox.put_nowait(frame)
 
-    async def write(self) -> None:
+    async def write_frames(self) -> None:
         """Send what is in the outbox until the socket ends; each frame is in the ledger before it is sent."""
         while not self.is_closed:
             frame = await self._outbox.get()
             self._ledger.write(frame.kind, portfolio_id=self.portfolio_id, connection=self.number, **frame.facts)
             if frame.message_type is WSMsgType.TEXT:
-                self.venue_spoke_s = self._loop.time()
+                self.last_venue_frame_s = self._loop.time()
             try:
                 await self.socket.send_frame(frame.payload, frame.message_type)
             except ConnectionResetError:
                 return
 
-    async def may_read(self) -> None:
+    async def wait_until_reading(self) -> None:
         """Wait while reading is stopped."""
         await self._reading.wait()
 
@@ -157,7 +157,7 @@ class ClientConnection:
         if then is not None:
             self._unread.append(then)
         if for_s is not None:
-            self.later(for_s, self.resume_reading)
+            self.call_later(for_s, self.resume_reading)
 
     def resume_reading(self) -> None:
         """Read on, beginning with what has waited."""
@@ -165,18 +165,18 @@ class ClientConnection:
         for do in unread:
             do()
         if not self.is_closed:
-            self.client_spoke_s = self._loop.time()
+            self.last_client_frame_s = self._loop.time()
             self._transport.resume_reading()
         self._reading.set()
 
     def abort(self, reason: str) -> None:
         """Cut the connection without a word."""
-        self.reason = reason
+        self.close_reason = reason
         self._unread.clear()
         self._transport.abort()
         self._reading.set()
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Forget what was still to come."""
         self.is_closed = True
         for timer in self._timers:

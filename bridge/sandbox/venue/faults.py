@@ -97,7 +97,7 @@ class ScriptedFault:
     def __init__(self, number: int, fault: Fault, remove: Callable[["ScriptedFault"], None]) -> None:
         self.number = number
         self.fault = fault
-        self.bites = 0
+        self.trigger_count = 0
         self._met = 0
         self._remove = remove
         self._held: list[Callable[[], None]] = []
@@ -115,7 +115,7 @@ class ScriptedFault:
         ):
             return False
         self._met += 1
-        if self._met <= fault.after or (fault.times is not None and self.bites >= fault.times):
+        if self._met <= fault.after or (fault.times is not None and self.trigger_count >= fault.times):
             return False
         return fault.share >= 1 or dice.random() < fault.share
 
@@ -169,11 +169,11 @@ class FaultScript:
     def _all(self) -> list[ScriptedFault]:
         return [scripted for several in self._script.values() for scripted in several]
 
-    def bite(self, kind: FaultKind, target: FaultTarget) -> ScriptedFault | None:
+    def trigger(self, kind: FaultKind, target: FaultTarget) -> ScriptedFault | None:
         """Return the fault of this kind that bites now, and write that it bit."""
         for scripted in self._script.get(kind, ()):
             if scripted.matches(target, self._dice):
-                scripted.bites += 1
+                scripted.trigger_count += 1
                 facts = {name: value for name, value in msgspec.structs.asdict(target).items() if value}
                 facts.pop("connection", None)
                 facts.pop("arguments", None)
@@ -187,10 +187,10 @@ class FaultScript:
                 return scripted
         return None
 
-    def bite_twist(self, target: FaultTarget) -> ExchangeFailure | None:
+    def trigger_exchange_failure(self, target: FaultTarget) -> ExchangeFailure | None:
         """Return what goes wrong at the exchange with this request."""
         for kind in EXCHANGE_FAILURES:
-            if self.bite(kind, target):
+            if self.trigger(kind, target):
                 return ExchangeFailure(str(kind))
         return None
 

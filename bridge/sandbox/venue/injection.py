@@ -26,7 +26,7 @@ class Injection:
         """Push a margin call with the account's figures, some of them replaced by `fields`."""
         portfolio = self._portfolio(account)
         now = self._floor.clock.wall_ms()
-        risk = Risk(portfolio, exchange, self._floor.desk.market)
+        risk = Risk(portfolio, exchange, self._floor.gateway.market)
         row = {**risk_row(portfolio, risk, status, self._floor.settings.dialect), "updateAt": str(now), **fields}
         return self._tell(
             make_push(portfolio.portfolio_id, "MarginCall", row, key=exchange, identity=f"{exchange}:{now}")
@@ -38,7 +38,7 @@ class Injection:
         """Push an archived liquidation order; its times are JSON integers (LTP docs, WebSocket Liquidation)."""
         portfolio = self._portfolio(account)
         now = self._floor.clock.wall_ms()
-        numbers = self._floor.desk.numbers
+        numbers = self._floor.gateway.ids
         row: dict[str, object] = {
             "portfolioId": portfolio.portfolio_id,
             "exchangeType": sym.split("_", maxsplit=1)[0],
@@ -65,7 +65,7 @@ class Injection:
         row: dict[str, object] = {
             "portfolioId": portfolio.portfolio_id,
             "exchangeType": exchange,
-            "liquidationEventId": self._floor.desk.numbers.long_id(),
+            "liquidationEventId": self._floor.gateway.ids.long_id(),
             "accountStatus": "LIQUIDATING",
             "createAt": now,
             "updateAt": now,
@@ -77,8 +77,8 @@ class Injection:
     def foreign_action(self, account: str, action: str, args: Mapping[str, str], origin: str = "DMA") -> ActionOutcome:
         """Act on the portfolio as somebody else: the web page, another system, or with `origin` the venue itself."""
         floor = self._floor
-        outcome = floor.desk.act(self._portfolio(account), action, dict(args), floor.clock.wall_ms(), origin=origin)
-        floor.tell(floor.record(outcome.events))
+        outcome = floor.gateway.act(self._portfolio(account), action, dict(args), floor.clock.wall_ms(), origin=origin)
+        floor.send_pushes(floor.record_pushes(outcome.events))
         return outcome
 
     def past_order(
@@ -97,8 +97,8 @@ class Injection:
         It was cancelled if it had no fill, else filled. Balances and positions are those after it already, and REST
         knows it from now on, however much it lags.
         """
-        portfolio, numbers = self._portfolio(account), self._floor.desk.numbers
-        quotation = self._floor.desk.market[sym]
+        portfolio, numbers = self._portfolio(account), self._floor.gateway.ids
+        quotation = self._floor.gateway.market[sym]
         order_id = numbers.order_id()
         order = VenueOrder(
             order_id=order_id,
@@ -110,15 +110,15 @@ class Injection:
             time_in_force="GTC",
             qty=fill_qty * max(1, len(fills_ms)),
             limit_price=quotation.price,
-            created_ms=created_ms,
-            updated_ms=max([created_ms, *fills_ms]),
+            created_at_ms=created_ms,
+            updated_at_ms=max([created_ms, *fills_ms]),
             state=OrderState.FILLED if fills_ms else OrderState.CANCELLED,
         )
-        portfolio.remember(order)
-        portfolio.retire(order)
+        portfolio.add_order(order)
+        portfolio.close_order(order)
         for at_ms in sorted(fills_ms):
             trade = self._past_trade(order, quotation.price, fill_qty, at_ms)
-            insort(portfolio.trades, trade, key=lambda one: one.created_ms)
+            insort(portfolio.trades, trade, key=lambda one: one.created_at_ms)
         return order
 
     def _past_trade(self, order: VenueOrder, price: Decimal, qty: Decimal, at_ms: int) -> VenueTrade:
@@ -129,13 +129,13 @@ class Injection:
         order.last_qty, order.last_price, order.last_amount = qty, price, amount
         order.fee += fee
         return VenueTrade(
-            transaction_id=self._floor.desk.numbers.long_id(),
+            transaction_id=self._floor.gateway.ids.long_id(),
             order=order,
             qty=qty,
             price=price,
             fee=fee,
             rpnl=ZERO,
-            created_ms=at_ms,
+            created_at_ms=at_ms,
             exec_type="TAKER",
         )
 
@@ -155,5 +155,5 @@ class Injection:
         return self._floor.portfolio(self._floor.keys[account])
 
     def _tell(self, event: VenuePush) -> VenuePush:
-        self._floor.tell(self._floor.record([event]))
+        self._floor.send_pushes(self._floor.record_pushes([event]))
         return event

@@ -131,7 +131,7 @@ class Ledger:
         """Return the last push of each key of a state channel (Orders, Assets, Positions, MarginCall)."""
         return dict(self._last[channel, portfolio_id])
 
-    def received(self, action: str, portfolio_id: str) -> list[LedgerEntry]:
+    def requests_received(self, action: str, portfolio_id: str) -> list[LedgerEntry]:
         """Return each request of an action that reached the limiter, within its limit or over it."""
         return [
             entry
@@ -143,7 +143,7 @@ class Ledger:
         """Return the most requests of an action that reached the venue in any window, refused ones included."""
         window: deque[float] = deque()
         most = 0
-        for entry in self.received(action, portfolio_id):
+        for entry in self.requests_received(action, portfolio_id):
             window.append(entry.monotonic_s)
             while entry.monotonic_s - window[0] >= window_s:
                 window.popleft()
@@ -155,7 +155,7 @@ class Ledger:
         times = [e.monotonic_s for e in self._of_kind[EntryKind.LOGIN] if e.facts["api_key"] == api_key]
         return [later - earlier for earlier, later in itertools.pairwise(times)]
 
-    async def until(self, holds: Callable[[], bool], deadline_s: float = 5.0) -> None:
+    async def wait_until(self, holds: Callable[[], bool], deadline_s: float = 5.0) -> None:
         """Wait until a condition on the ledger holds; TimeoutError when it does not by the deadline."""
         waiter = asyncio.Event()
         self._waiting.add(waiter)

@@ -22,11 +22,11 @@ class RequestLimits:
         self._limits = dict(limits)
         self._passed: dict[tuple[str, str], deque[float]] = {}
 
-    def set(self, action: str, limit: RequestLimit) -> None:
+    def set_limit(self, action: str, limit: RequestLimit) -> None:
         """Change a limit while the venue runs."""
         self._limits[action] = limit
 
-    def count(self, action: str, api_key: str, now_s: float, shrunk_to: int | None = None) -> RequestCount:
+    def count_request(self, action: str, api_key: str, now_s: float, shrunk_to: int | None = None) -> RequestCount:
         """Count one request at a monotonic time."""
         limit = self._limits[action]
         most = limit.count if shrunk_to is None else min(limit.count, shrunk_to)

@@ -52,9 +52,9 @@ def decide_login(floor: VenueBackend, connection: ClientConnection, args: object
 
 
 def _code(floor: VenueBackend, args: dict[str, Any], key: ApiKey | None, named: str, target: FaultTarget) -> int:
-    if not floor.count("login", key, target, named):
+    if not floor.count_request("login", key, target, named):
         return TOO_OFTEN
-    rejected = floor.faults.bite(FaultKind.REJECT_LOGIN, target)
+    rejected = floor.faults.trigger(FaultKind.REJECT_LOGIN, target)
     if rejected:
         return rejected.fault.code
     code = _wrong(args, key, floor.clock.wall_ms(), floor.settings.clock_tolerance_s)

@@ -80,13 +80,13 @@ class Quotation:
             if left > 0:
                 yield level, price, left
 
-    def take(self, side: Side, level: int, qty: Decimal) -> None:
+    def take_level(self, side: Side, level: int, qty: Decimal) -> None:
         """Use up part of a level until the next step."""
         taken = self._taken[side]
         taken.extend([ZERO] * (level + 1 - len(taken)))
         taken[level] += qty
 
-    def cost(self, side: Side, qty: Decimal) -> Decimal:
+    def market_cost(self, side: Side, qty: Decimal) -> Decimal:
         """Return what a market order of this quantity trades for now, as far as the levels go."""
         total, left = ZERO, qty
         for _, price, offered in self.levels(side, None):
@@ -97,7 +97,7 @@ class Quotation:
                 break
         return rounded_up(total)
 
-    def depth(self, side: Side, limit_price: Decimal) -> Decimal:
+    def available_qty(self, side: Side, limit_price: Decimal) -> Decimal:
         """Return how much a taker could get within a limit price."""
         return sum((left for _, _, left in self.levels(side, limit_price)), ZERO)
 

@@ -34,10 +34,10 @@ class OrderGateway:
         self._settings = settings
         self.market = Market(settings.instruments, settings.seed, settings.passing_lots_max)
         self.pushes = PushQueue(self.market, settings.dialect)
-        self.numbers = IdSequence(start_ms)
+        self.ids = IdSequence(start_ms)
         self.matching = Matching(
             self.market,
-            self.numbers,
+            self.ids,
             self.pushes,
             taker_fee_rate=settings.taker_fee_rate,
             maker_fee_rate=settings.maker_fee_rate,
@@ -47,10 +47,10 @@ class OrderGateway:
         # What takes effect some steps after its ack: (step, what to do at that time).
         self._due: list[tuple[int, Callable[[int], None]]] = []
 
-    def enrol(self, portfolio: Portfolio) -> None:
+    def add_portfolio(self, portfolio: Portfolio) -> None:
         """Open the desk to a portfolio."""
         self.portfolios[portfolio.portfolio_id] = portfolio
-        self.matching.enrol(portfolio)
+        self.matching.add_portfolio(portfolio)
 
     def act(
         self,
@@ -84,7 +84,7 @@ class OrderGateway:
 
     def settle_prices(self, now_ms: int) -> list[VenuePush]:
         """Let the prices as they stand take effect."""
-        self.matching.pass_prices(now_ms)
+        self.matching.fill_reached_orders(now_ms)
         due = [do for step, do in self._due if step <= self._steps]
         self._due = [(step, do) for step, do in self._due if step > self._steps]
         for do in due:
@@ -94,7 +94,7 @@ class OrderGateway:
                 self._watch(portfolio, exchange, now_ms)
         return self.pushes.drain()
 
-    def status(self, risk: Risk) -> str:
+    def account_status(self, risk: Risk) -> str:
         """Name an account's state by its risk ratio."""
         if risk.ratio >= self._settings.liquidation_ratio:
             return "LIQUIDATING"
@@ -104,10 +104,10 @@ class OrderGateway:
         if not portfolio.positions:
             return
         risk = Risk(portfolio, exchange, self.market)
-        status = self.status(risk)
-        if status != portfolio.statuses.get(exchange, "NORMAL") and status != "NORMAL":
-            self.pushes.margin_call(portfolio, risk, status, now_ms)
-        portfolio.statuses[exchange] = status
+        status = self.account_status(risk)
+        if status != portfolio.account_statuses.get(exchange, "NORMAL") and status != "NORMAL":
+            self.pushes.add_margin_call(portfolio, risk, status, now_ms)
+        portfolio.account_statuses[exchange] = status
 
     def _later(self, steps: int, now_ms: int, do: Callable[[int], None]) -> None:
         if steps:
@@ -127,7 +127,7 @@ class OrderGateway:
         )
         self._check_unique(portfolio, terms.client_order_id)
         self._check_account(portfolio, terms)
-        order_id = self.numbers.order_id()
+        order_id = self.ids.order_id()
         order = VenueOrder(
             order_id=order_id,
             client_order_id=terms.client_order_id or order_id,
@@ -144,33 +144,33 @@ class OrderGateway:
             leverage=portfolio.leverage if terms.instrument.is_perp else 1,
             origin=origin,
             tpsl=terms.tpsl,
-            created_ms=now_ms,
+            created_at_ms=now_ms,
         )
         self._check_market(portfolio, order)
         if twist is ExchangeFailure.REJECT_ORDER:
-            self.matching.reject(order, "refused by the exchange", now_ms)
+            self.matching.reject_order(order, "refused by the exchange", now_ms)
         else:
-            self.matching.admit(order, now_ms)
+            self.matching.enter_order(order, now_ms)
         return {"orderId": order.order_id, "clientOrderId": order.client_order_id}
 
     def _check_unique(self, portfolio: Portfolio, client_order_id: str) -> None:
-        known = portfolio.orders_by_client_id.get(client_order_id)
+        known = portfolio.orders_by_client_order_id.get(client_order_id)
         forever = self._settings.dialect.client_order_id_unique == "forever"
         if known is not None and (forever or not known.is_terminal):
             raise Refusal(self._settings.dialect.duplicate_code)
 
     def _check_account(self, portfolio: Portfolio, terms: PlaceRequest) -> None:
-        if portfolio.statuses.get(terms.instrument.exchange) == "LIQUIDATING" and not terms.reduce_only:
+        if portfolio.account_statuses.get(terms.instrument.exchange) == "LIQUIDATING" and not terms.reduce_only:
             raise Refusal(401118)
         if portfolio.open_count.get(terms.instrument.sym, 0) >= terms.instrument.open_orders_max:
             raise Refusal(401044)
 
     def _check_market(self, portfolio: Portfolio, order: VenueOrder) -> None:
         quotation = self.market[order.instrument.sym]
-        if order.closes:
+        if order.only_reduces:
             if order.instrument.is_perp is False:
                 raise Refusal(401049)
-            if portfolio.closable(order) == 0:
+            if portfolio.closable_qty(order) == 0:
                 position = portfolio.positions.get((order.instrument.sym, order.position_side))
                 if order.position_side != "NONE":
                     raise Refusal(401093)
@@ -178,18 +178,18 @@ class OrderGateway:
         if order.limit_price is not None:
             if order.time_in_force == "GTX" and quotation.crosses(order.side, order.limit_price):
                 raise Refusal(401052)
-            needed = portfolio.needed(order, order.remaining, order.limit_price)
+            needed = portfolio.required_amount(order, order.remaining, order.limit_price)
         else:
             needed = self._market_cost(order)
-        if needed > portfolio.available(order.instrument.exchange, portfolio.reserve_coin(order)):
+        if needed > portfolio.available(order.instrument.exchange, portfolio.reserved_coin(order)):
             raise Refusal(401055)
 
     def _market_cost(self, order: VenueOrder) -> Decimal:
-        if order.closes:
+        if order.only_reduces:
             return ZERO
         if order.side == "SELL" and not order.instrument.is_perp:
             return order.remaining
-        amount = order.quote_qty or self.market[order.instrument.sym].cost(order.side, order.remaining)
+        amount = order.quote_qty or self.market[order.instrument.sym].market_cost(order.side, order.remaining)
         return amount / order.leverage + amount * self._settings.taker_fee_rate
 
     def _find(self, portfolio: Portfolio, args: Mapping[str, str], *, by_client_id: bool) -> VenueOrder:
@@ -198,7 +198,7 @@ class OrderGateway:
         elif args.get("clientOrderId"):
             if not by_client_id:
                 raise Refusal(401082)
-            order = portfolio.orders_by_client_id.get(args["clientOrderId"])
+            order = portfolio.orders_by_client_order_id.get(args["clientOrderId"])
         else:
             raise Refusal(401008)
         if order is None:
@@ -217,11 +217,11 @@ class OrderGateway:
             raise Refusal(401072)
         quotation = self.market[order.instrument.sym]
         terms = read_replace_request(args, order, quotation, self._settings.price_band_share)
-        more = portfolio.needed(order, terms.qty - order.executed_qty, terms.limit_price) - order.reserved
-        if more > portfolio.available(order.instrument.exchange, portfolio.reserve_coin(order)):
+        more = portfolio.required_amount(order, terms.qty - order.executed_qty, terms.limit_price) - order.reserved
+        if more > portfolio.available(order.instrument.exchange, portfolio.reserved_coin(order)):
             raise Refusal(401078 if order.instrument.is_perp else 401076)
         order.action, order.action_message = OrderAction.AMEND_PENDING, ""
-        self.pushes.order(order, now_ms)
+        self.pushes.add_order(order, now_ms)
         self._later(self._settings.amend_steps, now_ms, partial(self._amended, order, terms, twist))
         return {"orderId": order.order_id, "orderState": "OPEN"}
 
@@ -230,14 +230,14 @@ class OrderGateway:
             return
         if twist is ExchangeFailure.KILL_ON_AMEND:
             order.action, order.action_message = OrderAction.AMEND_FAILED, "refused by the exchange, order is gone"
-            self.matching.kill(order, "amend failed", now_ms)
+            self.matching.cancel_by_system(order, "amend failed", now_ms)
         elif twist is ExchangeFailure.FAIL_AMEND or terms.qty < order.executed_qty:
             order.action, order.action_message = OrderAction.AMEND_FAILED, "refused by the exchange"
-            self.pushes.order(order, now_ms)
+            self.pushes.add_order(order, now_ms)
         elif twist is ExchangeFailure.REPLACE_BY_NEW_ORDER and terms.qty > order.executed_qty:
-            self.matching.replace(order, self.numbers.order_id(), terms.qty, terms.limit_price, now_ms)
+            self.matching.replace_order(order, self.ids.order_id(), terms.qty, terms.limit_price, now_ms)
         else:
-            self.matching.amend(order, terms.qty, terms.limit_price, now_ms)
+            self.matching.amend_order(order, terms.qty, terms.limit_price, now_ms)
 
     def _cancel(
         self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: ExchangeFailure | None
@@ -256,16 +256,16 @@ class OrderGateway:
 
     def _begin_cancel(self, order: VenueOrder, now_ms: int) -> None:
         order.action, order.action_message = OrderAction.CANCEL_PENDING, ""
-        self.pushes.order(order, now_ms)
+        self.pushes.add_order(order, now_ms)
 
     def _cancelled(self, order: VenueOrder, twist: ExchangeFailure | None, now_ms: int) -> None:
         if order.is_terminal:
             return
         if twist is ExchangeFailure.FAIL_CANCEL:
             order.action, order.action_message = OrderAction.CANCEL_FAILED, "refused by the exchange"
-            self.pushes.order(order, now_ms)
+            self.pushes.add_order(order, now_ms)
         else:
-            self.matching.cancel(order, now_ms)
+            self.matching.cancel_order(order, now_ms)
 
     def _cancel_all(
         self,

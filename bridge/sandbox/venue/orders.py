@@ -69,8 +69,8 @@ class VenueOrder:
     leverage: int = 1
     origin: str = "DMA"
     tpsl: dict[str, str] = field(default_factory=dict)
-    created_ms: int
-    updated_ms: int = 0
+    created_at_ms: int
+    updated_at_ms: int = 0
     state: OrderState = OrderState.NEW
     action: OrderAction = OrderAction.NONE
     action_message: str = ""
@@ -86,7 +86,7 @@ class VenueOrder:
     rebate: Decimal = ZERO
     # What this order holds back of its wallet, and the turn in the book that is still its own.
     reserved: Decimal = ZERO
-    turn: int = 0
+    queue_number: int = 0
 
     @property
     def is_terminal(self) -> bool:
@@ -99,11 +99,11 @@ class VenueOrder:
         return ZERO if self.qty is None else self.qty - self.executed_qty
 
     @property
-    def closes(self) -> bool:
+    def only_reduces(self) -> bool:
         """Tell whether the order may only shrink a position: reduce-only, or the closing side of a hedged one."""
         return self.reduce_only or closes_hedge(self.side, self.position_side)
 
-    def succeeded_by(self, order_id: str, qty: Decimal, limit_price: Decimal, created_ms: int) -> "VenueOrder":
+    def make_successor(self, order_id: str, qty: Decimal, limit_price: Decimal, created_ms: int) -> "VenueOrder":
         """Return a new order with this one's clientOrderId and terms, but for quantity and price."""
         return VenueOrder(
             order_id=order_id,
@@ -120,12 +120,12 @@ class VenueOrder:
             leverage=self.leverage,
             origin=self.origin,
             tpsl=self.tpsl,
-            created_ms=created_ms,
+            created_at_ms=created_ms,
         )
 
-    def touch(self, now_ms: int) -> None:
+    def mark_updated(self, now_ms: int) -> None:
         """Stamp a change; an order's updateAt grows strictly, so that two snapshots never tie."""
-        self.updated_ms = max(now_ms, self.updated_ms + 1)
+        self.updated_at_ms = max(now_ms, self.updated_at_ms + 1)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ class VenueTrade:
     price: Decimal
     fee: Decimal
     rpnl: Decimal
-    created_ms: int
+    created_at_ms: int
     exec_type: ExecType
     # The rebates of its order up to this fill.
     order_rebate: Decimal = ZERO

@@ -21,12 +21,12 @@ class Wallet:
     coin: str
     balance: Decimal
     frozen: Decimal = ZERO
-    created_ms: int
-    updated_ms: int
+    created_at_ms: int
+    updated_at_ms: int
 
-    def touch(self, now_ms: int) -> None:
+    def mark_updated(self, now_ms: int) -> None:
         """Stamp a change; updateAt grows strictly."""
-        self.updated_ms = max(now_ms, self.updated_ms + 1)
+        self.updated_at_ms = max(now_ms, self.updated_at_ms + 1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,12 +40,12 @@ class VenuePosition:
     qty: Decimal = ZERO
     cost: Decimal = ZERO
     fee: Decimal = ZERO
-    created_ms: int
-    updated_ms: int
+    created_at_ms: int
+    updated_at_ms: int
 
-    def touch(self, now_ms: int) -> None:
+    def mark_updated(self, now_ms: int) -> None:
         """Stamp a change; updateAt grows strictly."""
-        self.updated_ms = max(now_ms, self.updated_ms + 1)
+        self.updated_at_ms = max(now_ms, self.updated_at_ms + 1)
 
     @property
     def margin(self) -> Decimal:
@@ -56,7 +56,7 @@ class VenuePosition:
         """Return the profit that closing at this price would realise."""
         return rounded(self.instrument.notional(self.qty, price) - self.cost)
 
-    def settle(self, signed_qty: Decimal, price: Decimal) -> Decimal:
+    def add_fill(self, signed_qty: Decimal, price: Decimal) -> Decimal:
         """Add a signed fill and return the profit it realises."""
         amount = self.instrument.notional(signed_qty, price)
         if self.qty * signed_qty >= 0:
@@ -124,19 +124,19 @@ class Portfolio:
         self._taker_fee_rate = taker_fee_rate
         self.wallets: dict[tuple[str, str], Wallet] = {
             (exchange, coin): Wallet(
-                exchange=exchange, coin=coin, balance=balance, created_ms=now_ms, updated_ms=now_ms
+                exchange=exchange, coin=coin, balance=balance, created_at_ms=now_ms, updated_at_ms=now_ms
             )
             for exchange, coins in balances.items()
             for coin, balance in coins.items()
         }
         self.positions: dict[tuple[str, PositionSide], VenuePosition] = {}
         self.orders: dict[str, VenueOrder] = {}
-        self.orders_by_client_id: dict[str, VenueOrder] = {}
+        self.orders_by_client_order_id: dict[str, VenueOrder] = {}
         self.open_orders: dict[str, VenueOrder] = {}
         self.open_count: dict[str, int] = {}
         self.trades: list[VenueTrade] = []
         # The account status last told per exchange.
-        self.statuses: dict[str, str] = {}
+        self.account_statuses: dict[str, str] = {}
 
     @property
     def exchanges(self) -> Iterable[str]:
@@ -147,7 +147,9 @@ class Portfolio:
         """Return a coin's wallet, made empty at first use."""
         key = (exchange, coin)
         if key not in self.wallets:
-            self.wallets[key] = Wallet(exchange=exchange, coin=coin, balance=ZERO, created_ms=now_ms, updated_ms=now_ms)
+            self.wallets[key] = Wallet(
+                exchange=exchange, coin=coin, balance=ZERO, created_at_ms=now_ms, updated_at_ms=now_ms
+            )
         return self.wallets[key]
 
     def position_margin(self, exchange: str, coin: str) -> Decimal:
@@ -168,49 +170,49 @@ class Portfolio:
             return ZERO
         return wallet.balance - wallet.frozen - self.position_margin(exchange, coin)
 
-    def remember(self, order: VenueOrder) -> None:
+    def add_order(self, order: VenueOrder) -> None:
         """Take a new order into the books."""
         self.orders[order.order_id] = order
-        self.orders_by_client_id[order.client_order_id] = order
+        self.orders_by_client_order_id[order.client_order_id] = order
         self.open_orders[order.order_id] = order
         self.open_count[order.instrument.sym] = self.open_count.get(order.instrument.sym, 0) + 1
 
-    def retire(self, order: VenueOrder) -> None:
+    def close_order(self, order: VenueOrder) -> None:
         """Take an order that has ended out of the open ones."""
         if self.open_orders.pop(order.order_id, None) is not None:
             self.open_count[order.instrument.sym] -= 1
 
-    def reserve_coin(self, order: VenueOrder) -> str:
+    def reserved_coin(self, order: VenueOrder) -> str:
         """Return the coin that an order holds back: the base when selling spot, else the quote."""
         sells_spot = order.side == "SELL" and not order.instrument.is_perp
         return order.instrument.base if sells_spot else order.instrument.quote
 
-    def needed(self, order: VenueOrder, qty: Decimal, price: Decimal) -> Decimal:
+    def required_amount(self, order: VenueOrder, qty: Decimal, price: Decimal) -> Decimal:
         """Return what an order over this quantity at this price holds back."""
         if order.instrument.is_perp:
-            if order.closes:
+            if order.only_reduces:
                 return ZERO
             return rounded_up(order.instrument.notional(qty, price) / order.leverage)
         if order.side == "SELL":
             return qty
         return rounded_up(order.instrument.notional(qty, price) * (1 + self._taker_fee_rate))
 
-    def reserve(self, order: VenueOrder, now_ms: int) -> bool:
+    def update_reserve(self, order: VenueOrder, now_ms: int) -> bool:
         """Bring what a resting order holds back up to date; True when that changed the wallet."""
         if order.is_terminal or order.limit_price is None:
             need = ZERO
         else:
-            need = self.needed(order, order.remaining, order.limit_price)
+            need = self.required_amount(order, order.remaining, order.limit_price)
         change = need - order.reserved
         if not change:
             return False
-        wallet = self.wallet(order.instrument.exchange, self.reserve_coin(order), now_ms)
+        wallet = self.wallet(order.instrument.exchange, self.reserved_coin(order), now_ms)
         wallet.frozen += change
-        wallet.touch(now_ms)
+        wallet.mark_updated(now_ms)
         order.reserved = need
         return True
 
-    def closable(self, order: VenueOrder) -> Decimal:
+    def closable_qty(self, order: VenueOrder) -> Decimal:
         """Return how much an order may still close: all it is worth when it is not bound to closing."""
         position = self.positions.get((order.instrument.sym, order.position_side))
         held = position.qty if position is not None else ZERO
@@ -226,7 +228,7 @@ class Portfolio:
                 instrument=order.instrument,
                 side=order.position_side,
                 leverage=order.leverage,
-                created_ms=now_ms,
-                updated_ms=now_ms,
+                created_at_ms=now_ms,
+                updated_at_ms=now_ms,
             )
         return self.positions[key]

@@ -24,7 +24,7 @@ class LaggedView(NamedTuple):
     """A portfolio as it was, and how many changes since then it does not show."""
 
     portfolio: Portfolio
-    hidden: int
+    hidden_changes: int
 
 
 class PortfolioHistory:
@@ -38,7 +38,7 @@ class PortfolioHistory:
         self._changes: list[_Change] = []
         self._last: dict[BookKey, Any] = {("wallets", key): copy.copy(it) for key, it in portfolio.wallets.items()}
 
-    def note(self, event: VenuePush, at_ms: int) -> None:
+    def record_change(self, event: VenuePush, at_ms: int) -> None:
         """Take note of a change that is being pushed."""
         book = _BOOKS.get(event.channel)
         if book is None:
@@ -52,7 +52,7 @@ class PortfolioHistory:
         self._changes.append(_Change(at_ms, place, self._last.get(place)))
         self._last[place] = copy.copy(live)
 
-    def as_of(self, at_ms: int) -> LaggedView:
+    def portfolio_at(self, at_ms: int) -> LaggedView:
         """Return the portfolio as it was; the cost is that of the changes since, and of a copy of the books."""
         undone: dict[BookKey, Any] = {}
         hidden = 0
@@ -68,7 +68,7 @@ class PortfolioHistory:
                 del getattr(then, book)[key]
             else:
                 getattr(then, book)[key] = before
-        then.orders_by_client_id = {order.client_order_id: order for order in then.orders.values()}
+        then.orders_by_client_order_id = {order.client_order_id: order for order in then.orders.values()}
         then.open_orders = {order.order_id: order for order in then.orders.values() if not order.is_terminal}
-        then.trades = then.trades[: bisect_right(then.trades, at_ms, key=lambda trade: trade.created_ms)]
+        then.trades = then.trades[: bisect_right(then.trades, at_ms, key=lambda trade: trade.created_at_ms)]
         return LaggedView(then, hidden)

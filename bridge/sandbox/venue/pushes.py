@@ -51,8 +51,8 @@ def order_row(order: VenueOrder, dialect: Dialect) -> dict[str, object]:
         "rebate": format_decimal(order.rebate),
         "rebateCoin": order.instrument.quote if order.rebate else "",
         "orderState": _SPELLINGS[dialect.order_states].get(state, state),
-        "updateAt": str(order.updated_ms),
-        "createAt": str(order.created_ms),
+        "updateAt": str(order.updated_at_ms),
+        "createAt": str(order.created_at_ms),
         "borrowAmount": "0",
         "borrowAsset": "",
         "reason": order.reason,
@@ -107,7 +107,7 @@ def trade_row(trade: VenueTrade, dialect: Dialect) -> dict[str, object]:
         "price": format_decimal(trade.price),
         **(split_fee(trade, "fill") if dialect.trading_fee == "gone" else trading_fee(trade)),
         "rpnl": format_decimal(trade.rpnl),
-        "createAt": str(trade.created_ms),
+        "createAt": str(trade.created_at_ms),
         "execType": trade.exec_type,
     }
 
@@ -140,8 +140,8 @@ def asset_row(portfolio: Portfolio, wallet: Wallet, market: Market) -> dict[str,
         "perpMargin": format_decimal(margin + (wallet.frozen if wallet.coin == "USDT" else ZERO)),
         "maxTransferable": available,
         "equityValue": value,
-        "createAt": str(wallet.created_ms),
-        "updateAt": str(wallet.updated_ms),
+        "createAt": str(wallet.created_at_ms),
+        "updateAt": str(wallet.updated_at_ms),
     }
 
 
@@ -170,8 +170,8 @@ def position_row(portfolio: Portfolio, position: VenuePosition, market: Market, 
         "riskLevel": "1",
         "fee": format_decimal(position.fee),
         "fundingFee": "0",
-        "createAt": str(position.created_ms),
-        "updateAt": str(position.updated_ms),
+        "createAt": str(position.created_at_ms),
+        "updateAt": str(position.updated_at_ms),
     }
     if dialect.liq_price == "sent":
         row["liqPrice"] = _liquidation_price(portfolio, position, market)
@@ -247,35 +247,35 @@ class PushQueue:
         made, self._made = self._made, []
         return made
 
-    def order(self, order: VenueOrder, now_ms: int) -> None:
+    def add_order(self, order: VenueOrder, now_ms: int) -> None:
         """Stamp the order and tell its full snapshot."""
-        order.touch(now_ms)
-        identity = f"{order.order_id}:{order.state}:{format_decimal(order.executed_qty)}:{order.updated_ms}"
+        order.mark_updated(now_ms)
+        identity = f"{order.order_id}:{order.state}:{format_decimal(order.executed_qty)}:{order.updated_at_ms}"
         row = order_row(order, self._dialect)
         if self._dialect.order_pushes == "contest":
             row["orderType"] = order.order_type
         self._add("Orders", row, order.order_id, identity, order.instrument.sym)
 
-    def trade(self, trade: VenueTrade) -> None:
+    def add_trade(self, trade: VenueTrade) -> None:
         """Tell one execution."""
         order = trade.order
         sym = order.instrument.sym
         identity = f"{order.instrument.exchange}:{sym}:{order.order_id}:{trade.transaction_id}"
         self._add("Trades", trade_row(trade, self._dialect), order.order_id, identity, sym)
 
-    def asset(self, portfolio: Portfolio, wallet: Wallet) -> None:
+    def add_asset(self, portfolio: Portfolio, wallet: Wallet) -> None:
         """Tell a coin's balance."""
         key = f"{wallet.exchange}:{wallet.coin}"
         row = asset_row(portfolio, wallet, self._market)
-        self._add("Assets", row, key, f"{key}:{wallet.updated_ms}")
+        self._add("Assets", row, key, f"{key}:{wallet.updated_at_ms}")
 
-    def position(self, portfolio: Portfolio, position: VenuePosition) -> None:
+    def add_position(self, portfolio: Portfolio, position: VenuePosition) -> None:
         """Tell a position."""
         key = f"{position.instrument.sym}:{position.side}"
         row = position_row(portfolio, position, self._market, self._dialect)
-        self._add("Positions", row, key, f"{key}:{position.updated_ms}")
+        self._add("Positions", row, key, f"{key}:{position.updated_at_ms}")
 
-    def margin_call(self, portfolio: Portfolio, risk: Risk, status: str, now_ms: int) -> None:
+    def add_margin_call(self, portfolio: Portfolio, risk: Risk, status: str, now_ms: int) -> None:
         """Tell that an account's risk has crossed a threshold."""
         row = {**risk_row(portfolio, risk, status, self._dialect), "updateAt": str(now_ms)}
         self._add("MarginCall", row, risk.exchange, f"{risk.exchange}:{status}:{now_ms}")

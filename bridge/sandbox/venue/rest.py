@@ -74,24 +74,24 @@ class RestServer:
     ) -> web.StreamResponse:
         """Answer a genuine request, unless a fault meets it."""
         faults = self._floor.faults
-        if faults.bite(FaultKind.CLOSE_BEFORE, target):
+        if faults.trigger(FaultKind.CLOSE_BEFORE, target):
             return _cut(request)
-        held = faults.bite(FaultKind.HOLD_REQUEST, target)
+        held = faults.trigger(FaultKind.HOLD_REQUEST, target)
         if held:
             released = asyncio.Event()
             held.hold(released.set)
             if held.fault.delay_s:
                 asyncio.get_running_loop().call_later(held.fault.delay_s, released.set)
             await released.wait()
-        replaced = faults.bite(FaultKind.REPLACE_ANSWER, target)
+        replaced = faults.trigger(FaultKind.REPLACE_ANSWER, target)
         answer = None
         if replaced is None or replaced.fault.lands:
             answer = self._answer(request.method, request.path, key, parameters, target)
-            self._floor.tell(answer.pushes)
+            self._floor.send_pushes(answer.pushes)
             self._shift(answer, target)
-        if faults.bite(FaultKind.CLOSE_AFTER, target) or faults.bite(FaultKind.DROP_ANSWER, target):
+        if faults.trigger(FaultKind.CLOSE_AFTER, target) or faults.trigger(FaultKind.DROP_ANSWER, target):
             return _cut(request)
-        late = faults.bite(FaultKind.DELAY_ANSWER, target)
+        late = faults.trigger(FaultKind.DELAY_ANSWER, target)
         if late:
             await asyncio.sleep(late.fault.delay_s)
         if replaced is not None or answer is None:
@@ -139,16 +139,16 @@ class RestServer:
     def _read(self, route: ReadRoute, key: ApiKey, parameters: dict[str, str], target: FaultTarget) -> _RestAnswer:
         floor = self._floor
         self._count(route.limit, key, target)
-        lag = floor.faults.bite(FaultKind.LAG_READ, target)
-        view = floor.portfolio_before(key, lag.fault.delay_s) if lag else LaggedView(floor.portfolio(key), 0)
-        short = floor.faults.bite(FaultKind.SHORT_PAGES, target) if route.row else None
+        lag = floor.faults.trigger(FaultKind.LAG_READ, target)
+        view = floor.lagged_portfolio(key, lag.fault.delay_s) if lag else LaggedView(floor.portfolio(key), 0)
+        short = floor.faults.trigger(FaultKind.SHORT_PAGES, target) if route.row else None
         rows_max = max(1, short.fault.limit) if short else PAGE_SIZE_MAX
-        data = self._change_rows(self._reads.answer(route, view.portfolio, parameters, rows_max), target)
-        return _RestAnswer(200, floor.settings.dialect.rest_success_code, "Success", data, [], view.hidden)
+        data = self._change_rows(self._reads.make_answer(route, view.portfolio, parameters, rows_max), target)
+        return _RestAnswer(200, floor.settings.dialect.rest_success_code, "Success", data, [], view.hidden_changes)
 
     def _change_rows(self, data: Any, target: FaultTarget) -> Any:  # noqa: ANN401 - JSON
         """Return the data of an answer as the script changes its rows, if it does."""
-        scripted = self._floor.faults.bite(FaultKind.CHANGE_ROWS, target)
+        scripted = self._floor.faults.trigger(FaultKind.CHANGE_ROWS, target)
         change = scripted.fault.change if scripted else None
         if change is None:
             return data
@@ -163,12 +163,12 @@ class RestServer:
         pages = answer.data.get("pageNum", 0) if isinstance(answer.data, dict) else 0
         if not pages or answer.data["page"] >= pages:
             return
-        shift = self._floor.faults.bite(FaultKind.SHIFT_PAGES, target)
+        shift = self._floor.faults.trigger(FaultKind.SHIFT_PAGES, target)
         if shift:
             (shift.fault.between or self._floor.step)()
 
     def _count(self, limit: str, key: ApiKey, target: FaultTarget) -> None:
-        if not self._floor.count(limit, key, target):
+        if not self._floor.count_request(limit, key, target):
             raise Refusal(TOO_MANY_REQUESTS)
 
     def _act(self, act: ActionRoute, key: ApiKey, parameters: dict[str, str], target: FaultTarget) -> _RestAnswer:

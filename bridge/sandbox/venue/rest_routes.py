@@ -86,32 +86,32 @@ class ReadRoutes:
             f"{BASE}/sym/info": ReadRoute("rest_symbols", self._symbols),
         }
 
-    def answer(
+    def make_answer(
         self, route: ReadRoute, portfolio: Portfolio, parameters: Parameters, rows_max: int = PAGE_SIZE_MAX
     ) -> Any:  # noqa: ANN401 - JSON
         """Return the data of an answer; a page of it holds at most `rows_max` rows."""
         found = route.read(portfolio, parameters)
         if route.row is None:
             return found
-        page, answer = self._pager.cut(found, parameters, rows_max)
+        page, answer = self._pager.cut_page(found, parameters, rows_max)
         answer["list"] = [route.row(portfolio, one) for one in page]
         return answer
 
     def _account(self, portfolio: Portfolio, _: Parameters) -> list[Row]:
-        desk = self._floor.desk
+        desk = self._floor.gateway
         risks = [Risk(portfolio, exchange, desk.market) for exchange in portfolio.exchanges]
-        return [rest_account(portfolio, risk, desk.status(risk), self._dialect) for risk in risks]
+        return [rest_account(portfolio, risk, desk.account_status(risk), self._dialect) for risk in risks]
 
     def _assets(self, portfolio: Portfolio, parameters: Parameters) -> list[Wallet]:
         exchange = read_exchange(parameters.get("exchangeType", ""))
         return [w for w in portfolio.wallets.values() if exchange in {"", w.exchange}]
 
     def _asset_row(self, portfolio: Portfolio, wallet: Wallet) -> Row:
-        return asset_row(portfolio, wallet, self._floor.desk.market)
+        return asset_row(portfolio, wallet, self._floor.gateway.market)
 
     def _open_orders(self, portfolio: Portfolio, parameters: Parameters) -> list[VenueOrder]:
         window = RowFilter(parameters)
-        found = [o for o in portfolio.open_orders.values() if window.holds(o.instrument, o.created_ms)]
+        found = [o for o in portfolio.open_orders.values() if window.matches(o.instrument, o.created_at_ms)]
         return found[::-1]
 
     def _order_row(self, _: Portfolio, order: VenueOrder) -> Row:
@@ -132,8 +132,8 @@ class ReadRoutes:
         def belongs(order: VenueOrder) -> bool:
             return (
                 order.is_terminal
-                and is_of_age(order.created_ms)
-                and window.holds(order.instrument, order.created_ms)
+                and is_of_age(order.created_at_ms)
+                and window.matches(order.instrument, order.created_at_ms)
                 and (order.executed_qty > 0 or not only_executed)
             )
 
@@ -147,7 +147,7 @@ class ReadRoutes:
         if parameters.get("orderId"):
             order = portfolio.orders.get(read_order_id(parameters["orderId"]))
         elif parameters.get("clientOrderId"):
-            order = portfolio.orders_by_client_id.get(parameters["clientOrderId"])
+            order = portfolio.orders_by_client_order_id.get(parameters["clientOrderId"])
         else:
             raise Refusal(401008)
         if order is None:
@@ -169,8 +169,8 @@ class ReadRoutes:
             trade
             for trade in reversed(portfolio.trades)
             if order_id in {"", trade.order.order_id}
-            and is_of_age(trade.created_ms)
-            and window.holds(trade.order.instrument, trade.created_ms)
+            and is_of_age(trade.created_at_ms)
+            and window.matches(trade.order.instrument, trade.created_at_ms)
         ]
 
     def _execution_row(self, _: Portfolio, trade: VenueTrade) -> Row:
@@ -183,13 +183,13 @@ class ReadRoutes:
     def _positions(self, portfolio: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
         window = RowFilter({name: parameters.get(name, "") for name in ("sym", "exchange")})
         return [
-            rest_position(portfolio, position, self._floor.desk.market, self._dialect)
+            rest_position(portfolio, position, self._floor.gateway.market, self._dialect)
             for position in portfolio.positions.values()
-            if position.qty and window.holds(position.instrument, position.updated_ms)
+            if position.qty and window.matches(position.instrument, position.updated_at_ms)
         ]
 
     def _symbols(self, _: Portfolio, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
-        quotations = self._floor.desk.market.quotations
+        quotations = self._floor.gateway.market.quotations
         sym = parameters.get("sym", "")
         if sym and sym not in quotations:
             raise Refusal(401011)
@@ -205,4 +205,4 @@ class ReadRoutes:
 
 
 def _age(order: VenueOrder) -> tuple[int, str]:
-    return order.created_ms, order.order_id
+    return order.created_at_ms, order.order_id

@@ -102,7 +102,7 @@ class RowFilter:
         if self._begin is not None and self._end is not None and self._begin >= self._end:
             raise Refusal(400004)
 
-    def holds(self, instrument: Instrument, at_ms: int) -> bool:
+    def matches(self, instrument: Instrument, at_ms: int) -> bool:
         """Tell whether a row belongs to the answer."""
         return (
             self._sym in {"", instrument.sym}
@@ -120,7 +120,7 @@ class Pager:
         # Replayable, not cryptography.
         self._dice = random.Random(seed)  # noqa: S311
 
-    def cut(self, found: Sequence[T], parameters: Mapping[str, str], rows_max: int) -> tuple[Sequence[T], Row]:
+    def cut_page(self, found: Sequence[T], parameters: Mapping[str, str], rows_max: int) -> tuple[Sequence[T], Row]:
         """Return the page that is asked for and the answer around it, whose `list` the caller fills."""
         size = _count(parameters, "pageSize", PAGE_SIZE_MAX, PAGE_SIZE_MAX, 400002)
         size, page = min(rows_max, size), _count(parameters, "page", 1, _PAGE_MAX, 400003)

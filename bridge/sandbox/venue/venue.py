@@ -48,8 +48,8 @@ class Venue:
         self.settings = settings if settings is not None else VenueSettings()
         self.clock = clock if clock is not None else SystemClock()
         self._tls = tls
-        self._floor = VenueBackend(self.settings, self.clock)
-        self.inject = Injection(self._floor)
+        self._backend = VenueBackend(self.settings, self.clock)
+        self.inject = Injection(self._backend)
         self.tiers: dict[str, Tier] = {}
         self._running: dict[str, contextlib.AsyncExitStack] = {}
         self._stepping: asyncio.Task[None] | None = None
@@ -66,7 +66,7 @@ class Venue:
                 portfolio_id=portfolio_id,
             )
         )
-        self._floor.enrol(
+        self._backend.add_portfolio(
             Portfolio(
                 name=account.name,
                 portfolio_id=portfolio_id,
@@ -81,27 +81,27 @@ class Venue:
     @property
     def ledger(self) -> Ledger:
         """The record of everything."""
-        return self._floor.ledger
+        return self._backend.ledger
 
     @property
     def faults(self) -> FaultScript:
         """The script of what goes wrong."""
-        return self._floor.faults
+        return self._backend.faults
 
     @property
     def limits(self) -> RequestLimits:
         """The rate limits, which may be changed while the venue runs."""
-        return self._floor.limits
+        return self._backend.limits
 
     @property
     def keys(self) -> KeyRing:
         """The API keys by account name: `venue.keys["main"].api_secret`."""
-        return self._floor.keys
+        return self._backend.keys
 
     @property
-    def desk(self) -> OrderGateway:
+    def gateway(self) -> OrderGateway:
         """The desk with its market and portfolios."""
-        return self._floor.desk
+        return self._backend.gateway
 
     @property
     def ws_url(self) -> str:
@@ -116,24 +116,24 @@ class Venue:
     @property
     def connections(self) -> list[ClientConnection]:
         """The sockets that are open now, oldest first."""
-        return list(self._floor.connections.values())
+        return list(self._backend.connections.values())
 
     def portfolio(self, account: str = "main") -> Portfolio:
         """Return an account's portfolio."""
-        return self._floor.portfolio(self.keys[account])
+        return self._backend.portfolio(self.keys[account])
 
     def quotation(self, sym: str) -> Quotation:
         """Return a symbol's market; after `move` call `settle_prices`."""
-        return self.desk.market[sym]
+        return self.gateway.market[sym]
 
     def step(self, times: int = 1) -> None:
         """Move the market by hand and push what comes of it."""
         for _ in range(times):
-            self._floor.step()
+            self._backend.step()
 
     def settle_prices(self) -> None:
         """Let prices that were set by hand fill what they reach."""
-        self._floor.settle_prices()
+        self._backend.settle_prices()
 
     def cut_connections(self, account: str = "", tier: str = "") -> int:
         """Cut every socket, or those of an account or tier, without a word; return how many."""
@@ -158,8 +158,8 @@ class Venue:
         ws_port = _port(before.ws_url) if before else self.settings.ws_port * first
         rest_port = _port(before.rest_url) if before else self.settings.rest_port * first
         sockets, rest = web.Application(), web.Application(client_max_size=self.settings.frame_bytes_max)
-        sockets.router.add_get(PATH, WebSocketServer(self._floor, name).serve)
-        rest.router.add_route("*", "/{path:.*}", RestServer(self._floor, name).serve)
+        sockets.router.add_get(PATH, WebSocketServer(self._backend, name).serve)
+        rest.router.add_route("*", "/{path:.*}", RestServer(self._backend, name).serve)
         async with contextlib.AsyncExitStack() as opening:
             ws_port = await _listen(opening, sockets, (self.settings.host, ws_port), self._tls)
             rest_port = await _listen(opening, rest, (self.settings.host, rest_port), self._tls)
@@ -170,7 +170,7 @@ class Venue:
     async def _step_for_ever(self) -> None:
         while True:
             await asyncio.sleep(self.settings.step_period_s)
-            self._floor.step()
+            self._backend.step()
 
     async def __aenter__(self) -> Self:
         try:

@@ -37,7 +37,7 @@ class WebSocketServer:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Live through one connection, from the upgrade to its end."""
         floor = self._floor
-        number = floor.next_number()
+        number = floor.next_connection_number()
         socket = web.WebSocketResponse(
             autoping=False, compress=False, max_msg_size=floor.settings.frame_bytes_max, timeout=1.0
         )
@@ -46,7 +46,7 @@ class WebSocketServer:
         connection = ClientConnection(
             socket, transport, number=number, tier=self._tier, ledger=floor.ledger, faults=floor.faults
         )
-        refused = floor.faults.bite(FaultKind.REFUSE_CONNECTION, connection.target(action="connect"))
+        refused = floor.faults.trigger(FaultKind.REFUSE_CONNECTION, connection.target(action="connect"))
         if refused:
             return web.Response(status=refused.fault.status)
         await socket.prepare(request)
@@ -54,20 +54,20 @@ class WebSocketServer:
         floor.connections[number] = connection
         reason = "cancelled"
         tasks = [
-            asyncio.create_task(connection.write(), name=f"write {number}"),
+            asyncio.create_task(connection.write_frames(), name=f"write {number}"),
             asyncio.create_task(self._watch(connection), name=f"watch {number}"),
             asyncio.create_task(self._greet(connection), name=f"greet {number}"),
         ]
         try:
             reason = await self._read(connection)
         finally:
-            connection.end()
+            connection.close()
             del floor.connections[number]
             floor.ledger.write(
                 EntryKind.DROP,
                 portfolio_id=connection.portfolio_id,
                 connection=number,
-                reason=connection.reason or reason,
+                reason=connection.close_reason or reason,
             )
             for task in tasks:
                 task.cancel()
@@ -76,23 +76,23 @@ class WebSocketServer:
 
     async def _greet(self, connection: ClientConnection) -> None:
         await asyncio.sleep(self._floor.settings.protocol_ping_after_s)
-        connection.beat(b"", "protocol", WSMsgType.PING)
+        connection.send_heartbeat(b"", "protocol", WSMsgType.PING)
 
     async def _watch(self, connection: ClientConnection) -> None:
         """Close a connection that has been silent for too long."""
         settings = self._floor.settings
         loop = asyncio.get_running_loop()
         while True:
-            spoke = connection.client_spoke_s
+            spoke = connection.last_client_frame_s
             if settings.dialect.inactivity == "both_silent":
-                spoke = max(spoke, connection.venue_spoke_s)
+                spoke = max(spoke, connection.last_venue_frame_s)
             left = spoke + settings.inactivity_s - loop.time()
             if not connection.is_reading:
                 left = max(left, settings.inactivity_s)
             if left <= 0:
                 break
             await asyncio.sleep(left)
-        connection.reason = "inactive"
+        connection.close_reason = "inactive"
         with suppress(ConnectionResetError):
             await connection.socket.close()
 
@@ -100,13 +100,13 @@ class WebSocketServer:
         while True:
             message = await connection.socket.receive()
             if not connection.is_reading:
-                await connection.may_read()
+                await connection.wait_until_reading()
             if message.type is WSMsgType.TEXT:
                 self._receive(connection, message.data)
             elif message.type is WSMsgType.BINARY:
                 self._receive(connection, message.data.decode("utf-8", "replace"))
             elif message.type is WSMsgType.PING:
-                connection.beat(message.data, "protocol", WSMsgType.PONG)
+                connection.send_heartbeat(message.data, "protocol", WSMsgType.PONG)
             elif message.type is WSMsgType.PONG:
                 self._note_beat(connection, "protocol_pong")
             elif message.type is WSMsgType.ERROR:
@@ -124,7 +124,7 @@ class WebSocketServer:
         )
 
     def _receive(self, connection: ClientConnection, text: str) -> None:
-        connection.client_spoke_s = asyncio.get_running_loop().time()
+        connection.last_client_frame_s = asyncio.get_running_loop().time()
         heartbeat = self._floor.settings.dialect.heartbeat
         if text.strip().lower() == "ping":
             self._beat(connection, "text", answered=heartbeat != "json")
@@ -140,34 +140,34 @@ class WebSocketServer:
             EntryKind.RECV, portfolio_id=connection.portfolio_id, connection=connection.number, text=text
         )
         if not isinstance(frame, dict):
-            connection.answer(answers.encode_frame_refusal(None, 601001))
+            connection.send_answer(answers.encode_frame_refusal(None, 601001))
             return
         self._dispatch(connection, frame)
 
     def _beat(self, connection: ClientConnection, style: str, *, answered: bool) -> None:
         self._note_beat(connection, style)
         target = connection.target(action="ping")
-        if not answered or self._floor.faults.bite(FaultKind.DROP_ANSWER, target):
+        if not answered or self._floor.faults.trigger(FaultKind.DROP_ANSWER, target):
             return
         answer = b"pong" if style == "text" else answers.encode_pong(self._floor.clock.wall_ms())
-        late = self._floor.faults.bite(FaultKind.DELAY_ANSWER, target)
+        late = self._floor.faults.trigger(FaultKind.DELAY_ANSWER, target)
         if late:
-            connection.later(late.fault.delay_s, lambda: connection.beat(answer, style))
+            connection.call_later(late.fault.delay_s, lambda: connection.send_heartbeat(answer, style))
         else:
-            connection.beat(answer, style)
+            connection.send_heartbeat(answer, style)
 
     def _dispatch(self, connection: ClientConnection, frame: dict[str, Any]) -> None:
         action, request_id, args = frame.get("action"), frame.get("id"), frame.get("args")
         if request_id is not None and not isinstance(request_id, str):
-            connection.answer(answers.encode_frame_refusal(None, 1000))
+            connection.send_answer(answers.encode_frame_refusal(None, 1000))
         elif action == "login":
             self._meet(connection, "login", lambda: self._login(connection, args))
         elif not isinstance(action, str) or action not in ACTIONS:
-            connection.answer(answers.encode_frame_refusal(request_id, 601011 if action else 601008))
+            connection.send_answer(answers.encode_frame_refusal(request_id, 601011 if action else 601008))
         elif connection.key is None:
             shape = self._floor.settings.dialect.action_failure
             text = TEXTS[LOGGED_OUT]
-            connection.answer(answers.encode_action_refusal(request_id, action, LOGGED_OUT, text, shape))
+            connection.send_answer(answers.encode_action_refusal(request_id, action, LOGGED_OUT, text, shape))
         else:
             key, request = connection.key, _Request(request_id, action, args)
             arguments = _text(args)
@@ -176,14 +176,14 @@ class WebSocketServer:
     def _meet(self, connection: ClientConnection, action: str, do: Callable[[], None], arguments: str = "") -> None:
         """Do a request, unless a fault meets it first."""
         faults, target = self._floor.faults, connection.target(action=action, arguments=arguments)
-        if faults.bite(FaultKind.CLOSE_BEFORE, target):
+        if faults.trigger(FaultKind.CLOSE_BEFORE, target):
             connection.abort("close_before")
             return
-        stopped = faults.bite(FaultKind.STOP_READING, target)
+        stopped = faults.trigger(FaultKind.STOP_READING, target)
         if stopped:
             connection.stop_reading(stopped.fault.delay_s or None, then=do)
             return
-        held = faults.bite(FaultKind.HOLD_REQUEST, target)
+        held = faults.trigger(FaultKind.HOLD_REQUEST, target)
         if held is None:
             do()
         elif held.fault.delay_s:
@@ -194,7 +194,7 @@ class WebSocketServer:
 
     def _act(self, connection: ClientConnection, key: ApiKey, request: _Request, arguments: str) -> None:
         floor, target = self._floor, connection.target(action=request.action, arguments=arguments)
-        replaced = floor.faults.bite(FaultKind.REPLACE_ANSWER, target)
+        replaced = floor.faults.trigger(FaultKind.REPLACE_ANSWER, target)
         pushes: list[LedgerEntry] = []
         outcome = ActionOutcome()
         if replaced is None or replaced.fault.lands:
@@ -215,23 +215,23 @@ class WebSocketServer:
     ) -> None:
         """Send answer and pushes in the order, and with the losses, that the script wants."""
         floor = self._floor
-        if floor.faults.bite(FaultKind.CLOSE_AFTER, target):
+        if floor.faults.trigger(FaultKind.CLOSE_AFTER, target):
             connection.abort("close_after")
-            floor.tell(pushes)
+            floor.send_pushes(pushes)
             return
-        pushes_first = floor.faults.bite(FaultKind.PUSH_FIRST, target) is not None
+        pushes_first = floor.faults.trigger(FaultKind.PUSH_FIRST, target) is not None
         if pushes_first:
-            floor.tell(pushes)
-        if not floor.faults.bite(FaultKind.DROP_ANSWER, target):
-            doubled = floor.faults.bite(FaultKind.DUPLICATE_ANSWER, target)
-            late = floor.faults.bite(FaultKind.DELAY_ANSWER, target)
+            floor.send_pushes(pushes)
+        if not floor.faults.trigger(FaultKind.DROP_ANSWER, target):
+            doubled = floor.faults.trigger(FaultKind.DUPLICATE_ANSWER, target)
+            late = floor.faults.trigger(FaultKind.DELAY_ANSWER, target)
             for _ in range(doubled.fault.copies if doubled else 1):
                 if late:
-                    connection.later(late.fault.delay_s, lambda: connection.answer(answer))
+                    connection.call_later(late.fault.delay_s, lambda: connection.send_answer(answer))
                 else:
-                    connection.answer(answer)
+                    connection.send_answer(answer)
         if not pushes_first:
-            floor.tell(pushes)
+            floor.send_pushes(pushes)
 
     def _login(self, connection: ClientConnection, args: object) -> None:
         floor = self._floor

@@ -33,7 +33,7 @@ def seen(stream: Stream, key: str, value: bytes, number: int = 1, ce_id: str = "
         "ce_sequence": str(number).zfill(20).encode(),
     }
     return ReadRecord(
-        stream=stream, key=key.encode(), value=value, headers=headers, offset=0, timestamp_ms=0, seen_s=seen_s
+        stream=stream, key=key.encode(), value=value, headers=headers, offset=0, timestamp_ms=0, read_monotonic_s=seen_s
     )
 
 
@@ -58,7 +58,7 @@ def test_other_bytes_and_an_older_last_state_are_losses(ledger: Ledger) -> None:
     tape = TopicRecords()
     tape.add([seen(Stream.ORDERS, "7", b"filled"), seen(Stream.ORDERS, "7", b"new", 2)])
     tape.add([seen(Stream.TRADES, "7", b"Trade")])
-    found = [(one.event.payload, one.in_gap, one.found) for one in find_missing(ledger, PORTFOLIO, tape)]
+    found = [(one.push.payload, one.in_gap, one.found) for one in find_missing(ledger, PORTFOLIO, tape)]
     assert found == [(b"filled", False, "new"), (b"trade", False, "Trade")]
 
 
@@ -90,8 +90,8 @@ def test_the_stopwatch_runs_from_the_socket_to_the_reader() -> None:
         entry = book.write_event(event("Trades", "7", b"trade"))
         book.write(EntryKind.DELIVER, portfolio_id=PORTFOLIO, event_number=entry.number, channel="Trades")
         clock.advance(delay_s)
-        assert stopwatch.take(seen(Stream.TRADES, "7", b"trade", seen_s=clock.monotonic_s())) == delay_s * 1000
-    assert stopwatch.take(seen(Stream.TRADES, "7", b"trade")) is None
+        assert stopwatch.measure(seen(Stream.TRADES, "7", b"trade", seen_s=clock.monotonic_s())) == delay_s * 1000
+    assert stopwatch.measure(seen(Stream.TRADES, "7", b"trade")) is None
 
 
 def test_percentiles_are_by_nearest_rank() -> None:

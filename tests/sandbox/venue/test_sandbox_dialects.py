@@ -38,7 +38,7 @@ class Counter:
     def act(self, action: str, args: Mapping[str, str], account: str = "main", *, over_rest: bool = False) -> int:
         """Do an action and return its code."""
         portfolio = self.venue.portfolio(account)
-        return self.venue.desk.act(portfolio, action, dict(args), NOW_MS, over_rest=over_rest).code
+        return self.venue.gateway.act(portfolio, action, dict(args), NOW_MS, over_rest=over_rest).code
 
     def open_after_cancel_all(self, args: Mapping[str, str], *, over_rest: bool) -> dict[str, int]:
         """Return how many orders each portfolio has left after a cancel-all of `main`."""
@@ -142,12 +142,12 @@ async def test_acks_with_a_code_as_text(exchange: "Exchange") -> None:
 def test_order_states(spelling: str, words: set[str]) -> None:
     """Ends of orders, as each spells them."""
     counter = Counter(order_states=spelling)
-    portfolio, matching = counter.venue.portfolio(), counter.venue.desk.matching
+    portfolio, matching = counter.venue.portfolio(), counter.venue.gateway.matching
     for name in ("a", "b"):
         counter.act("place_order", {**PLACE, "clientOrderId": name})
-    matching.cancel(portfolio.orders_by_client_id["a"], NOW_MS)
-    matching.reject(portfolio.orders_by_client_id["b"], "", NOW_MS)
-    rows = [json.loads(event.payload) for event in counter.venue.desk.pushes.drain() if event.channel == "Orders"]
+    matching.cancel_order(portfolio.orders_by_client_order_id["a"], NOW_MS)
+    matching.reject_order(portfolio.orders_by_client_order_id["b"], "", NOW_MS)
+    rows = [json.loads(event.payload) for event in counter.venue.gateway.pushes.drain() if event.channel == "Orders"]
     told = {row["orderState"] for row in rows}
     assert told - {"NEW", "OPEN"} == words
 

@@ -117,7 +117,7 @@ async def test_socket_closes_around_a_request(venue: Venue, trader: "Trader", ki
     await trader.send({"id": "1", "action": PLACE, "args": _resting("c1")})
     while (await trader.socket.receive(timeout=3)).type is not aiohttp.WSMsgType.CLOSED:
         pass
-    await venue.ledger.until(lambda: venue.connections == [])
+    await venue.ledger.wait_until(lambda: venue.connections == [])
     assert orders == len(venue.portfolio().orders)
     (drop,) = venue.ledger.entries(EntryKind.DROP)
     assert drop.facts["reason"] == str(kind)
@@ -129,9 +129,9 @@ async def test_held_request_lands_when_released(venue: Venue, trader: "Trader") 
     await trader.send({"id": "late", "action": PLACE, "args": _resting("c1")})
     assert (await trader.place(clientOrderId="c2"))["code"] == 200000
     await trader.socket.close()
-    assert list(venue.portfolio().orders_by_client_id) == ["c2"]
+    assert list(venue.portfolio().orders_by_client_order_id) == ["c2"]
     held.release()
-    assert list(venue.portfolio().orders_by_client_id) == ["c2", "c1"]
+    assert list(venue.portfolio().orders_by_client_order_id) == ["c2", "c1"]
 
 
 async def test_held_request_lands_by_itself(venue: Venue, trader: "Trader") -> None:
@@ -148,10 +148,10 @@ async def test_venue_that_stops_reading(venue: Venue, trader: "Trader") -> None:
     await trader.send({"id": "1", "action": PLACE, "args": _resting("c1")})
     await trader.send({"id": "2", "action": PLACE, "args": _resting("c2")})
     await trader.send("ping")
-    await venue.ledger.until(lambda: bitten(venue) == ["stop_reading"])
+    await venue.ledger.wait_until(lambda: bitten(venue) == ["stop_reading"])
     assert venue.portfolio().orders == {}
     await trader.until(lambda frame: frame.get("text") == "pong")
-    assert list(venue.portfolio().orders_by_client_id) == ["c1", "c2"]
+    assert list(venue.portfolio().orders_by_client_order_id) == ["c1", "c2"]
 
 
 @pytest.mark.parametrize("lands", [False, True])
@@ -241,7 +241,7 @@ async def test_rest_answers_can_be_replaced_lost_and_late(venue: Venue, trader: 
     assert time.monotonic() - began >= 0.05
     with pytest.raises(aiohttp.ClientError):
         await trader.rest("POST", "/api/v1/trading/order", _resting("c1"))
-    assert list(venue.portfolio().orders_by_client_id) == ["c1"]
+    assert list(venue.portfolio().orders_by_client_order_id) == ["c1"]
     assert bitten(venue) == ["replace_answer", "delay_answer", "drop_answer"]
 
 
@@ -254,7 +254,7 @@ async def test_faults_end(venue: Venue, trader: "Trader") -> None:
     never = venue.faults.add(Fault(kind=FaultKind.REPLACE_ANSWER, share=0.0, times=None))
     other = venue.faults.add(Fault(kind=FaultKind.REPLACE_ANSWER, account="other", times=None))
     await trader.place()
-    assert (always.bites, never.bites, other.bites) == (1, 0, 0)
+    assert (always.trigger_count, never.trigger_count, other.trigger_count) == (1, 0, 0)
     venue.faults.clear()
 
 

@@ -74,7 +74,7 @@ async def test_silent_connection_is_closed(exchange: "Exchange") -> None:
     message = await trader.socket.receive(timeout=3)
     assert message.type is aiohttp.WSMsgType.CLOSE or trader.socket.closed
     assert time.monotonic() - began >= 0.19
-    await venue.ledger.until(lambda: bool(venue.ledger.entries(EntryKind.DROP)))
+    await venue.ledger.wait_until(lambda: bool(venue.ledger.entries(EntryKind.DROP)))
     (drop,) = venue.ledger.entries(EntryKind.DROP)
     assert drop.facts["reason"] == "inactive"
 
@@ -101,7 +101,7 @@ async def test_pong_can_be_lost_or_late(venue: Venue, trader: "Trader") -> None:
     assert (await trader.place())["code"] == 200000
     assert {"text": "pong"} not in trader.frames
     await trader.until(lambda frame: frame == {"text": "pong"})
-    assert lost.bites == 1
+    assert lost.trigger_count == 1
 
 
 async def test_binary_frames_are_read_as_text(trader: "Trader") -> None:
@@ -113,5 +113,5 @@ async def test_binary_frames_are_read_as_text(trader: "Trader") -> None:
 async def test_frame_beyond_the_size_limit_ends_the_connection(venue: Venue, trader: "Trader") -> None:
     """A frame larger than the venue takes costs the connection, and the ledger says why."""
     await trader.send("x" * (venue.settings.frame_bytes_max + 1))
-    await venue.ledger.until(lambda: bool(venue.ledger.entries(EntryKind.DROP)))
+    await venue.ledger.wait_until(lambda: bool(venue.ledger.entries(EntryKind.DROP)))
     assert venue.connections == []

@@ -25,7 +25,7 @@ def lag(venue: Venue, seconds: float, **fault: Any) -> ScriptedFault:  # noqa: A
 async def shown(venue: Venue, trader: "Trader") -> list[Any]:
     """Return what REST shows of the account."""
     for name in ("rest_executions", "rest_account"):
-        venue.limits.set(name, RequestLimit(1000, 1.0))
+        venue.limits.set_limit(name, RequestLimit(1000, 1.0))
     return [(await trader.get(name)).data for name in READS]
 
 
@@ -111,6 +111,6 @@ async def test_only_what_has_changed_since_is_undone() -> None:
     for _ in range(300):
         venue.inject.foreign_action("main", "place_order", MARKET)
         clock.advance(1)
-    view = venue._floor.portfolio_before(venue.keys["main"], 10.5)
+    view = venue._backend.lagged_portfolio(venue.keys["main"], 10.5)
     # Of each order two pushes, of its fill one of the coin and one of the position.
-    assert (len(view.portfolio.orders), len(view.portfolio.trades), view.hidden) == (290, 290, 40)
+    assert (len(view.portfolio.orders), len(view.portfolio.trades), view.hidden_changes) == (290, 290, 40)

@@ -49,7 +49,7 @@ def test_busiest_window_counts_refused_ones_too() -> None:
 async def test_waiting_ends_with_the_deadline() -> None:
     """A condition that does not come to hold is a TimeoutError."""
     with pytest.raises(TimeoutError):
-        await Ledger(ManualClock()).until(lambda: False, deadline_s=0.01)
+        await Ledger(ManualClock()).wait_until(lambda: False, deadline_s=0.01)
 
 
 def test_export_is_json_lines() -> None:

@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 def test_count_slides() -> None:
     """A slot comes free exactly its window after it was taken; a refused request takes none."""
     limits = RequestLimits({"place_order": RequestLimit(2, 60.0)})
-    verdicts = [limits.count("place_order", "k", now).is_within for now in (0, 30, 59.9, 60, 60.1, 89.9, 90)]
+    verdicts = [limits.count_request("place_order", "k", now).is_within for now in (0, 30, 59.9, 60, 60.1, 89.9, 90)]
     assert verdicts == [True, True, False, True, False, False, True]
 
 
 def test_count_tells_what_it_saw() -> None:
     """A count carries the requests in the window with this one, and the limit."""
     limits = RequestLimits({"place_order": RequestLimit(1, 60.0)})
-    assert [(c.in_window, c.limit) for c in (limits.count("place_order", "k", 0.0) for _ in "ab")] == [(1, 1), (2, 1)]
+    assert [(c.in_window, c.limit) for c in (limits.count_request("place_order", "k", 0.0) for _ in "ab")] == [
+        (1, 1),
+        (2, 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +47,7 @@ def test_documented_figures(action: str, limit: RequestLimit) -> None:
 
 async def test_place_beyond_the_limit_is_refused(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
     """The place after the last slot gets 100429 in the action's own shape, and a minute later it is taken."""
-    venue.limits.set("place_order", RequestLimit(3, 60.0))
+    venue.limits.set_limit("place_order", RequestLimit(3, 60.0))
     codes = [(await trader.place())["code"] for _ in range(4)]
     assert codes == [200000] * 3 + [100429]
     exchange.clock.advance(60)
@@ -54,7 +57,7 @@ async def test_place_beyond_the_limit_is_refused(exchange: "Exchange", venue: Ve
 
 async def test_actions_have_limits_of_their_own(venue: Venue, trader: "Trader") -> None:
     """Full places do not hold up cancels."""
-    venue.limits.set("place_order", RequestLimit(1, 60.0))
+    venue.limits.set_limit("place_order", RequestLimit(1, 60.0))
     await trader.place(clientOrderId="c1")
     assert (await trader.place())["code"] == 100429
     assert (await trader.ask("cancel_order", clientOrderId="c1"))["code"] == 200000
@@ -62,7 +65,7 @@ async def test_actions_have_limits_of_their_own(venue: Venue, trader: "Trader") 
 
 async def test_refused_orders_count(venue: Venue, trader: "Trader") -> None:
     """A place that is refused for its terms has taken a slot."""
-    venue.limits.set("place_order", RequestLimit(1, 60.0))
+    venue.limits.set_limit("place_order", RequestLimit(1, 60.0))
     assert (await trader.place(side="HOLD"))["code"] == 401002
     assert (await trader.place())["code"] == 100429
 
@@ -79,7 +82,7 @@ async def test_keys_have_limits_of_their_own(exchange: "Exchange") -> None:
 
 async def test_rest_and_websocket_share_a_budget(venue: Venue, trader: "Trader") -> None:
     """A place over REST takes a slot of the same count; over the limit it is HTTP 429."""
-    venue.limits.set("place_order", RequestLimit(1, 60.0))
+    venue.limits.set_limit("place_order", RequestLimit(1, 60.0))
     await trader.place(clientOrderId="c1")
     reply = await trader.rest("POST", "/api/v1/trading/order", {"sym": "BINANCE_PERP_BTC_USDT"})
     assert (reply.status, reply.code) == (429, 100429)

@@ -58,11 +58,11 @@ def play(venue: Venue, moves: list[Move]) -> list[VenuePush]:
     for action, drawn in moves:
         args = dict(drawn)
         if action == "step":
-            told += venue.desk.step(NOW_MS)
+            told += venue.gateway.step(NOW_MS)
             continue
         if action == "move":
             venue.quotation(PERP).move(Decimal(args["price"]))
-            told += venue.desk.settle_prices(NOW_MS)
+            told += venue.gateway.settle_prices(NOW_MS)
             continue
         if "nth" in args:
             nth = int(args.pop("nth"))
@@ -72,7 +72,7 @@ def play(venue: Venue, moves: list[Move]) -> list[VenuePush]:
                 del args["positionSide"]
             if "ETH" in args["sym"]:
                 args["limitPrice"] = str(Decimal(args["limitPrice"]) / 25 // Decimal("0.01") * Decimal("0.01"))
-        told += venue.desk.act(portfolio, action, args, NOW_MS).events
+        told += venue.gateway.act(portfolio, action, args, NOW_MS).events
     return told
 
 
@@ -108,7 +108,7 @@ def check_money(portfolio: Portfolio) -> None:
                 expected += sign * trade.qty
         assert wallet.balance == expected
         held = [o for o in portfolio.open_orders.values() if o.instrument.exchange == exchange]
-        assert wallet.frozen == sum((o.reserved for o in held if portfolio.reserve_coin(o) == coin), ZERO)
+        assert wallet.frozen == sum((o.reserved for o in held if portfolio.reserved_coin(o) == coin), ZERO)
         assert wallet.frozen >= 0
         assert coin == "USDT" or wallet.balance >= 0
 
@@ -172,7 +172,7 @@ def test_same_seed_same_fills(moves: list[Move]) -> None:
 def place(venue: Venue, **changes: str) -> list[str]:
     """Place an order at the desk and return the states it goes through."""
     args = {"sym": PERP, "side": "BUY", "orderType": "LIMIT", "orderQty": "0.01", "limitPrice": "65000.1", **changes}
-    outcome = venue.desk.act(venue.portfolio(), "place_order", args, NOW_MS)
+    outcome = venue.gateway.act(venue.portfolio(), "place_order", args, NOW_MS)
     return [row["orderState"] for row in rows(outcome.events, "Orders")]
 
 
@@ -191,7 +191,7 @@ def test_market_buy_by_quote_amount() -> None:
     """A spot market buy by quote amount spends at most that amount, and its quantity stays empty."""
     venue = venue_for("NET", 1)
     args = {"sym": SPOT, "side": "BUY", "orderType": "MARKET", "quoteOrderQty": "1000"}
-    outcome = venue.desk.act(venue.portfolio(), "place_order", args, NOW_MS)
+    outcome = venue.gateway.act(venue.portfolio(), "place_order", args, NOW_MS)
     last = rows(outcome.events, "Orders")[-1]
     assert tuple(last[name] for name in ("orderState", "orderQty", "quoteOrderQty", "executedQty")) == (
         "FILLED",
@@ -214,7 +214,7 @@ def test_contracts_are_worth_their_size() -> None:
     """On OKX a quantity counts contracts, of a tenth of a coin."""
     venue = venue_for("NET", 1)
     args = {"sym": "OKX_PERP_ETH_USDT", "side": "BUY", "orderType": "MARKET", "orderQty": "10"}
-    outcome = venue.desk.act(venue.portfolio(), "place_order", args, NOW_MS)
+    outcome = venue.gateway.act(venue.portfolio(), "place_order", args, NOW_MS)
     last = rows(outcome.events, "Orders")[-1]
     assert tuple(last[name] for name in ("executedQty", "executedAmount", "executedAvgPrice")) == (
         "10",
@@ -228,12 +228,12 @@ def test_oldest_of_the_best_price_fills_first() -> None:
     venue = venue_for("NET", 1)
     for name, price in (("low", "60000"), ("first", "61000"), ("second", "61000"), ("third", "61000")):
         place(venue, clientOrderId=name, orderQty="0.001", limitPrice=price)
-    first = venue.portfolio().orders_by_client_id["first"].order_id
-    venue.desk.act(venue.portfolio(), "replace_order", {"orderId": first, "replaceQty": "0.002"}, NOW_MS)
+    first = venue.portfolio().orders_by_client_order_id["first"].order_id
+    venue.gateway.act(venue.portfolio(), "replace_order", {"orderId": first, "replaceQty": "0.002"}, NOW_MS)
     filled: list[str] = []
     for _ in range(40):
         venue.quotation(PERP).move(Decimal(59000))
-        filled += [row["clientOrderId"] for row in rows(venue.desk.settle_prices(NOW_MS), "Trades")]
+        filled += [row["clientOrderId"] for row in rows(venue.gateway.settle_prices(NOW_MS), "Trades")]
     assert list(dict.fromkeys(filled)) == ["second", "third", "first", "low"]
 
 
@@ -245,7 +245,7 @@ def test_margin_call_when_risk_crosses() -> None:
     told: list[VenuePush] = []
     for price in ("65000", "57500", "57380", "57370", "57200"):
         venue.quotation(PERP).move(Decimal(price))
-        told += venue.desk.settle_prices(NOW_MS)
+        told += venue.gateway.settle_prices(NOW_MS)
     calls = rows(told, "MarginCall")
     assert [row["accountStatus"] for row in calls] == ["MARGIN_CALL", "LIQUIDATING"]
     assert {"portfolioId", "exchangeType", "uniMMR", "riskRatio", "positionMode", "updateAt"} <= set(calls[0])

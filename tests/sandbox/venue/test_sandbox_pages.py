@@ -86,10 +86,10 @@ async def test_the_market_may_move_between_pages(venue: Venue, trader: "Trader")
     shift = venue.faults.add(Fault(kind=FaultKind.SHIFT_PAGES, times=None))
     await trader.get("orders")
     await trader.get("position")
-    assert (shift.bites, venue.quotation(BTC).price) == (0, price)
+    assert (shift.trigger_count, venue.quotation(BTC).price) == (0, price)
     await trader.get("orders", pageSize="2")
     await trader.get("orders", pageSize="2", page="2")
-    assert (shift.bites, venue.quotation(BTC).price != price) == (1, True)
+    assert (shift.trigger_count, venue.quotation(BTC).price != price) == (1, True)
 
 
 AGES = [(0, "history"), (6.99, "history"), (7.01, "archive"), (89.99, "archive"), (90.01, "nowhere")]

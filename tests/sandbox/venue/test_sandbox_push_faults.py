@@ -57,24 +57,24 @@ async def test_rest_may_lead_the_stream(venue: Venue, trader: "Trader") -> None:
 @pytest.mark.parametrize("action", ["", "GET"])
 async def test_every_read_may_be_slow(venue: Venue, trader: "Trader", action: str) -> None:
     """One fault delays every path, with the answer as it was when the request came."""
-    venue.limits.set("rest_executions", RequestLimit(1000, 1.0))
+    venue.limits.set_limit("rest_executions", RequestLimit(1000, 1.0))
     slow = venue.faults.add(Fault(kind=FaultKind.DELAY_ANSWER, action=action, delay_s=0.1, times=None))
     names = ["account", "portfolio/assets", "orders", "history/orders", "archive/history/orders", "position", "order"]
     names += ["executions", "executions/pageable", "archive/executions/pageable", "sym/info"]
     began = time.monotonic()
     await asyncio.gather(*(trader.get(name) for name in names))
     assert time.monotonic() - began >= 0.1
-    assert slow.bites == len(names)
+    assert slow.trigger_count == len(names)
 
 
 async def test_a_slow_read_shows_what_was(venue: Venue, trader: "Trader") -> None:
     """What happens while an answer is on its way is not in it; a fault for GET alone leaves the socket alone."""
     slow = venue.faults.add(Fault(kind=FaultKind.DELAY_ANSWER, action="GET", delay_s=0.3, times=None))
     reading = asyncio.create_task(trader.get("orders"))
-    await venue.ledger.until(lambda: slow.bites == 1)
+    await venue.ledger.wait_until(lambda: slow.trigger_count == 1)
     assert (await trader.place())["code"] == 200000
     assert (await reading).data["list"] == []
-    assert slow.bites == 1
+    assert slow.trigger_count == 1
 
 
 async def test_a_frame_may_be_larger_than_a_client_takes(venue: Venue, trader: "Trader") -> None:

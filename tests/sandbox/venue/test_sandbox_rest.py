@@ -297,7 +297,7 @@ async def test_requests_can_be_cut_and_held(venue: Venue, trader: "Trader") -> N
     with pytest.raises(aiohttp.ClientError):
         await trader.rest("POST", ORDER, ROW)
     waiting = asyncio.create_task(trader.rest("POST", ORDER, ROW))
-    await venue.ledger.until(lambda: held.bites == 1)
+    await venue.ledger.wait_until(lambda: held.trigger_count == 1)
     assert venue.portfolio().orders == {}
     held.release()
     assert (await waiting).code == 200000
@@ -332,7 +332,7 @@ async def test_switches_of_the_envelope(exchange: "Exchange") -> None:
 
 async def test_request_is_in_the_ledger_before_its_answer(venue: Venue, trader: "Trader") -> None:
     """Each request is recorded, then its count, then its answer."""
-    venue.limits.set("rest_order", RequestLimit(9, 1.0))
+    venue.limits.set_limit("rest_order", RequestLimit(9, 1.0))
     await trader.get("order", clientOrderId="c1")
     kinds: list[Any] = [entry.kind for entry in venue.ledger][-3:]
     assert kinds == [EntryKind.REST, EntryKind.COUNT, EntryKind.ANSWER]

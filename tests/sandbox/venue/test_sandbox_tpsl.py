@@ -29,7 +29,7 @@ def place(args: Mapping[str, str], dialect: Dialect = DIALECTS["documented"], *,
     """Place an order at a venue of its own, whose price is 65,000."""
     account = AccountSettings(position_mode="BOTH" if hedged else "NET")
     venue = Venue(VenueSettings(dialect=dialect, accounts=(account,)), ManualClock(NOW_MS))
-    return venue.desk.act(venue.portfolio(), "place_order", dict(args), NOW_MS)
+    return venue.gateway.act(venue.portfolio(), "place_order", dict(args), NOW_MS)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ class Counter:
 
     def act(self, action: str, **args: Any) -> ActionOutcome:  # noqa: ANN401 - whatever a client sends
         """Do an action."""
-        return self.venue.desk.act(self.venue.portfolio(), action, args, NOW_MS)
+        return self.venue.gateway.act(self.venue.portfolio(), action, args, NOW_MS)
 
     def place(self, **changes: Any) -> ActionOutcome:  # noqa: ANN401 - whatever a client sends
         """Place an order that rests, some of its terms changed."""
@@ -134,7 +134,7 @@ def test_place_is_taken(counter: Counter, changes: dict[str, str]) -> None:
 
 def test_args_must_be_an_object(counter: Counter) -> None:
     """Arguments that are no object are missing."""
-    outcome = counter.venue.desk.act(counter.venue.portfolio(), "place_order", ["x"], NOW_MS)
+    outcome = counter.venue.gateway.act(counter.venue.portfolio(), "place_order", ["x"], NOW_MS)
     assert outcome.code == 1001
 
 

@@ -60,7 +60,7 @@ async def test_a_cut_resets_both_sides(venue: Venue, proxy: WireProxy, caller: "
     """After a cut neither the client nor the venue has the connection."""
     assert proxy.cut() == 1
     assert (await caller.socket.receive(timeout=3)).type in {CLOSED, aiohttp.WSMsgType.ERROR}
-    await venue.ledger.until(lambda: len(venue.ledger.entries(EntryKind.DROP)) == 1)
+    await venue.ledger.wait_until(lambda: len(venue.ledger.entries(EntryKind.DROP)) == 1)
     assert (proxy.cut_links, proxy.cut()) == (1, 0)
 
 
@@ -93,7 +93,7 @@ async def test_a_black_hole_may_be_one_way(venue: Venue, proxy: WireProxy, calle
     """What the client writes arrives, and no answer comes; after the healing it comes late."""
     proxy.black_hole("down")
     await caller.send({"id": "1", "action": "place_order", "args": {"sym": "none"}})
-    await venue.ledger.until(lambda: len(venue.ledger.entries(EntryKind.VERDICT)) == 1)
+    await venue.ledger.wait_until(lambda: len(venue.ledger.entries(EntryKind.VERDICT)) == 1)
     await until(lambda: proxy.kept_back["down"] > 0)
     assert proxy.kept_back["up"] == 0
     proxy.resume()
@@ -117,7 +117,7 @@ async def test_what_is_cut_in_a_black_hole_never_arrives(venue: Venue, proxy: Wi
     await until(lambda: proxy.kept_back["up"] == 1)
     proxy.cut()
     proxy.resume()
-    await venue.ledger.until(lambda: len(venue.ledger.entries(EntryKind.DROP)) == 1)
+    await venue.ledger.wait_until(lambda: len(venue.ledger.entries(EntryKind.DROP)) == 1)
     assert [e for e in venue.ledger.entries(EntryKind.PING) if e.facts["style"] == "text"] == []
 
 
