@@ -1,1 +1,1 @@
-"""What the bridge runs against where there is no venue and no cluster: a simulator, a real broker, and the demo."""
+"""The sandbox: a venue simulator, a launcher of a real Kafka broker, and the demo."""

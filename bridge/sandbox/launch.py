@@ -1,4 +1,4 @@
-"""What the command line asks of the sandbox: a venue alone, or one with broker and daemon."""
+"""The command `ltp-bridge sandbox`: run a venue alone, or a venue with a broker and a daemon."""
 
 import re
 from pathlib import Path
@@ -20,15 +20,15 @@ _REST_PORT: Final = 7002
 _KAFKA_PORT: Final = 9092
 _MANAGEMENT_PORT: Final = 9090
 _ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-"""As the daemon names its accounts."""
+"""The form of an account name in the daemon's settings."""
 
 
 class InvalidOptions(BridgeError):
-    """Options that make no sense together, or an account's name that is none; the text says which."""
+    """Options that contradict each other, or an invalid account name; the text says which."""
 
 
 class SandboxOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says; None where it says nothing."""
+    """The options of the command line; None for an option that was not given."""
 
     as_json: bool
     host: str
@@ -48,9 +48,9 @@ class SandboxOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def run(options: SandboxOptions, out: IO[str], progress: IO[str]) -> int:
-    """Run what is asked for until a signal; return the exit code.
+    """Run the sandbox until a signal; return the exit code.
 
-    Raises BadOptions, BridgeError when a part cannot be started, and OSError for a port that is taken.
+    Raises InvalidOptions, BridgeError when a part cannot be started, and OSError for a port that is taken.
     """
     _check_options(options)
     settings = make_venue_settings(options)
@@ -83,7 +83,7 @@ def _check_options(options: SandboxOptions) -> None:
 
 
 def make_venue_settings(options: SandboxOptions) -> VenueSettings:
-    """Return what a venue is set up with: the dialect that is named, and the switches that go before it."""
+    """Return the settings of the venue: the named dialect, with its switches replaced by those that were given."""
     fixed = options.broker
     return VenueSettings(
         host=options.host,

@@ -1,1 +1,1 @@
-"""A real Apache Kafka on a machine that has none."""
+"""A launcher of a real Apache Kafka broker."""

@@ -1,4 +1,4 @@
-"""What every broker the launcher starts has in common: its settings, its ports, and when it is ready."""
+"""The common parts of all started brokers: settings, ports and the check of readiness."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ KAFKA_VERSION: Final = "4.3.1"
 CLUSTER_ID: Final = "MkU3OEVBNTcwNTJENDM2Qg"
 
 Progress = Callable[[str], None]
-"""Is told, in words for a person, what the launcher is doing. May be called from another thread."""
+"""A function that receives the launcher's progress as text. It may be called from another thread."""
 
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -35,7 +35,7 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
-        # A broker that was killed may come back only after its old registration has run out.
+        # A killed broker can start again only after its old registration has expired.
         "broker.session.timeout.ms": "2000",
         "broker.heartbeat.interval.ms": "500",
         "log.cleaner.dedupe.buffer.size": "2097152",
@@ -43,22 +43,21 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "num.io.threads": "2",
     }
 )
-"""One node, everything with one replica, quick to form groups and to come back."""
+"""The settings of one node with one replica of everything, and short delays for groups and restarts."""
 
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST_PORT = 12_000
 
 
 class BrokerError(BridgeError):
-    """A broker could not be started, or does not do what was asked of it; the text says what to do."""
+    """A broker could not be started or controlled; the text says what to do."""
 
 
 def find_free_ports(count: int) -> list[int]:
     """Return `count` loopback ports on which nothing listens now.
 
-    They lie below the range from which the system takes the ports of outgoing connections: while a broker
-    is down for a restart, a client that keeps connecting to its port could otherwise be given that very
-    port, and would be connected to itself.
+    The ports lie below the range of the ports of outgoing connections. Otherwise a client that keeps connecting to a
+    broker during its restart could get the broker's port for its own end, and would be connected to itself.
     """
     try:
         highest = int(_EPHEMERAL_RANGE.read_text().split()[0]) - 1
@@ -78,9 +77,9 @@ def find_free_ports(count: int) -> list[int]:
 
 
 def check_port_is_free(port: int, whose: str = "Kafka") -> None:
-    """Raise BrokerError when something listens on this loopback port already; 0 stands for any free one."""
+    """Raise BrokerError when a loopback port is in use; 0 means any free port."""
     with socket.socket() as probe:
-        # A server may take a port again whose last connections still wait for their end.
+        # A server may use a port whose last connections are still closing.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -89,19 +88,19 @@ def check_port_is_free(port: int, whose: str = "Kafka") -> None:
 
 
 async def wait_until_answers(
-    bootstrap_servers: str, *, deadline_s: float, still_starting: Callable[[], Awaitable[None]] | None = None
+    bootstrap_servers: str, *, deadline_s: float, check_still_starting: Callable[[], Awaitable[None]] | None = None
 ) -> None:
     """Return once a broker answers metadata requests.
 
-    `still_starting` is called between tries and raises when there is nothing left to wait for.
+    `check_still_starting` is called between tries; it raises when the broker will never answer.
     Raises BrokerError after `deadline_s`.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + deadline_s
     trouble: BaseException | str = "no connection"
     while loop.time() < until:
-        if still_starting is not None:
-            await still_starting()
+        if check_still_starting is not None:
+            await check_still_starting()
         try:
             async with asyncio.timeout(max(0.1, min(5.0, until - loop.time()))):
                 if await _lists_a_broker(bootstrap_servers):
@@ -114,7 +113,7 @@ async def wait_until_answers(
 
 
 async def _lists_a_broker(bootstrap_servers: str) -> bool:
-    # A bare connection first: the client library logs every refused one as an error.
+    # A plain connection first: the client library logs every refused connection as an error.
     await _connect_to_any(bootstrap_servers)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=3000)
     try:

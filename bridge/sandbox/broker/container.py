@@ -1,4 +1,4 @@
-"""Apache Kafka in a container, where a Docker engine answers."""
+"""Apache Kafka in a container of a Docker engine."""
 
 import asyncio
 import os
@@ -31,16 +31,16 @@ _START_TRIES = 3
 _LOG_TAIL_LINES = 25
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _LABEL = "ltp-bridge.broker"
-_KEEPER = Path(__file__).with_name("keeper.py")
+_REAPER = Path(__file__).with_name("reaper.py")
 
 
 class ContainerBroker:
-    """A broker in a container of our own, which a test may also kill, stop, freeze and start again."""
+    """A broker in its own container, which a test may kill, stop, freeze and start again."""
 
     kind: Final = "container"
 
-    def __init__(self, keeper: Process, container: _Container, port: int) -> None:
-        self._keeper = keeper
+    def __init__(self, reaper: Process, container: _Container, port: int) -> None:
+        self._reaper = reaper
         self._container = container
         self._port = port
 
@@ -51,35 +51,35 @@ class ContainerBroker:
 
     @classmethod
     async def start(cls, progress: Progress, port: int = 0) -> Self:
-        """Start a container whose broker is on this port, or on any free one, pulling the image first where needed.
+        """Start a container whose broker listens on this port, or on any free one; pull the image first if needed.
 
         Raises BrokerError when no engine answers or the container does not come up, and ImportError
         without the `demo` extra.
         """
-        await asyncio.to_thread(_probe)
+        await asyncio.to_thread(_check_engine)
         progress(f"starting a container of {IMAGE}; the first time, its image is pulled")
         label = uuid.uuid4().hex
-        # -P: beside the keeper lie modules that it must not mistake for others.
-        keeper = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", str(_KEEPER), "container", str(os.getpid()), f"{_LABEL}={label}"),
+        # -P: beside the reaper lie modules that it must not mistake for others.
+        reaper = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", str(_REAPER), "container", str(os.getpid()), f"{_LABEL}={label}"),
             stdin=PIPE,
             start_new_session=True,
         )
         try:
-            container, taken_port = await _finish(_run, label, port)
-            broker = cls(keeper, container, taken_port)
+            container, taken_port = await _run_to_end(_run_container, label, port)
+            broker = cls(reaper, container, taken_port)
             try:
                 await broker._wait_until_answers()
             except BrokerError as error:
                 raise BrokerError(f"{error}; the end of its log:\n{await broker._log_tail()}") from None
         except BaseException:
-            await _end(keeper)
+            await _end_reaper(reaper)
             raise
         return broker
 
     async def close(self) -> None:
         """Remove the container with its data."""
-        await _end(self._keeper)
+        await _end_reaper(self._reaper)
 
     async def kill(self) -> None:
         """End the broker as a power cut would (SIGKILL)."""
@@ -92,9 +92,9 @@ class ContainerBroker:
 
     async def restart(self) -> None:
         """Return once the broker runs again on the same port and data; stops it first if it still runs."""
-        if await self._status() == "paused":
+        if await self._container_status() == "paused":
             await self.resume()
-        if await self._status() == "running":
+        if await self._container_status() == "running":
             await self.stop()
         await asyncio.to_thread(self._container.start)
         await self._wait_until_answers()
@@ -104,20 +104,20 @@ class ContainerBroker:
         await asyncio.to_thread(self._container.pause)
 
     async def resume(self) -> None:
-        """Let a frozen broker go on."""
+        """Resume a frozen broker."""
         await asyncio.to_thread(self._container.unpause)
 
     async def _wait_until_answers(self) -> None:
         await wait_until_answers(
-            self.bootstrap_servers, deadline_s=_START_DEADLINE_S, still_starting=self._still_starting
+            self.bootstrap_servers, deadline_s=_START_DEADLINE_S, check_still_starting=self._check_still_starting
         )
 
-    async def _still_starting(self) -> None:
-        status = await self._status()
+    async def _check_still_starting(self) -> None:
+        status = await self._container_status()
         if status not in {"created", "running"}:
             raise BrokerError(f"the container ended while starting (it is {status})")
 
-    async def _status(self) -> str:
+    async def _container_status(self) -> str:
         await asyncio.to_thread(self._container.reload)
         return str(self._container.status)
 
@@ -126,7 +126,7 @@ class ContainerBroker:
         return "\n".join(f"    {line}" for line in log.decode(errors="replace").splitlines())
 
 
-def _probe() -> None:
+def _check_engine() -> None:
     """Raise BrokerError unless a Docker engine answers soon."""
     from testcontainers.core.docker_client import (  # noqa: PLC0415 - of the optional extra
         DockerClient,
@@ -134,18 +134,18 @@ def _probe() -> None:
     )
 
     try:
-        _connect(get_docker_host() or _DEFAULT_HOST)
+        _check_socket(get_docker_host() or _DEFAULT_HOST)
         engine = DockerClient(timeout=_PROBE_TIMEOUT_S).client
         try:
             engine.ping()
         finally:
             engine.close()
-    except Exception as error:  # noqa: BLE001 - whatever an engine's absence looks like, another kind is tried
+    except Exception as error:  # noqa: BLE001 - after any error another kind of broker is tried
         raise BrokerError(f"no Docker engine answers: {error}") from None
 
 
-def _connect(host: str) -> None:
-    """Raise OSError when nothing listens on an engine's local socket: the library would leak its own then."""
+def _check_socket(host: str) -> None:
+    """Raise OSError when nothing listens on the engine's local socket; the library would leak a socket then."""
     scheme, _, path = host.partition("://")
     if scheme == "unix":
         with socket.socket(socket.AF_UNIX) as probe:
@@ -153,30 +153,30 @@ def _connect(host: str) -> None:
             probe.connect(path)
 
 
-def _run(label: str, wanted_port: int) -> tuple[_Container, int]:
-    """Create and start the container; tried again when its port was taken in the meantime."""
+def _run_container(label: str, wanted_port: int) -> tuple[_Container, int]:
+    """Create and start the container; try again if its port has been taken meanwhile."""
     from testcontainers.core.config import testcontainers_config  # noqa: PLC0415 - of the optional extra
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - of the optional extra
 
-    # Our keeper removes the container; a second image for that need not be pulled.
+    # The reaper of this package removes the container, so the image of that library's reaper is not needed.
     testcontainers_config.ryuk_disabled = True
     for tries_left in reversed(range(_START_TRIES)):
         port = wanted_port or find_free_ports(1)[0]
-        kafka = DockerContainer(IMAGE).with_kwargs(labels={_LABEL: label}).with_envs(**_environment(port))
+        kafka = DockerContainer(IMAGE).with_kwargs(labels={_LABEL: label}).with_envs(**_container_environment(port))
         kafka.ports["9092/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment] # the engine's own form
         try:
             return kafka.start().get_wrapped_container(), port
-        except Exception as error:  # noqa: BLE001 - no image, no disk, no right: another kind is tried
+        except Exception as error:  # noqa: BLE001 - after any error another kind of broker is tried
             if not (tries_left and "address already in use" in str(error).lower()):
                 raise BrokerError(f"{IMAGE} cannot be run: {error}") from None
     raise AssertionError("the last try returns or raises")
 
 
-def _environment(port: int) -> dict[str, str]:
+def _container_environment(port: int) -> dict[str, str]:
     settings = {
         **SETTINGS,
         "listeners": "PLAINTEXT://:9092,INSIDE://:9094,CONTROLLER://:9093",
-        # The broker reaches itself by a listener of its own: the published port exists outside only.
+        # The broker reaches itself by its own listener: the published port exists only outside the container.
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},INSIDE://localhost:9094",
         "inter.broker.listener.name": "INSIDE",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -186,8 +186,10 @@ def _environment(port: int) -> dict[str, str]:
     return {"CLUSTER_ID": CLUSTER_ID, **{names[name]: value for name, value in settings.items()}}
 
 
-async def _finish(step: Callable[[str, int], tuple[_Container, int]], label: str, port: int) -> tuple[_Container, int]:
-    """Run `step` in a thread to its end even when cancelled: the keeper must find what it creates."""
+async def _run_to_end(
+    step: Callable[[str, int], tuple[_Container, int]], label: str, port: int
+) -> tuple[_Container, int]:
+    """Run `step` in a thread to its end, also after a cancel: the reaper must find the container that it creates."""
     running = asyncio.ensure_future(asyncio.to_thread(step, label, port))
     try:
         return await asyncio.shield(running)
@@ -198,16 +200,16 @@ async def _finish(step: Callable[[str, int], tuple[_Container, int]], label: str
         raise
 
 
-async def _end(keeper: Process) -> None:
-    """Let the keeper remove the container, and wait until it has."""
-    assert keeper.stdin is not None  # noqa: S101 - a pipe was asked for
+async def _end_reaper(reaper: Process) -> None:
+    """Make the reaper remove the container, and wait for its end."""
+    assert reaper.stdin is not None  # noqa: S101 - a pipe was asked for
     with suppress(OSError):
-        keeper.stdin.write(b"settled\n")
-        await keeper.stdin.drain()
-    keeper.stdin.close()
+        reaper.stdin.write(b"settled\n")
+        await reaper.stdin.drain()
+    reaper.stdin.close()
     try:
         async with asyncio.timeout(_END_DEADLINE_S):
-            await keeper.wait()
+            await reaper.wait()
     except TimeoutError:
-        keeper.kill()
-        await keeper.wait()
+        reaper.kill()
+        await reaper.wait()

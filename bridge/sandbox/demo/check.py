@@ -1,4 +1,4 @@
-"""The demo's verdict: what the venue's ledger has against what independent readers found on the topics."""
+"""The demo's check: compares the venue's ledger with what independent readers found on the topics."""
 
 import math
 from collections import Counter, defaultdict, deque
@@ -25,14 +25,14 @@ _MEDIAN, _P99 = 0.5, 0.99
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """Milliseconds; null where nothing was measured."""
+    """A latency in milliseconds; None if nothing was measured."""
 
     median: float | None
     p99: float | None
 
 
 class PublishedGap(msgspec.Struct, frozen=True):
-    """A published gap: from its `fromMs` to the next session, and open until what was missed has been recovered."""
+    """A published gap, from its `fromMs` to the opening of the next session."""
 
     gap_id: str
     at_ms: int
@@ -42,7 +42,7 @@ class PublishedGap(msgspec.Struct, frozen=True):
 
 
 class MissingPush(msgspec.Struct, frozen=True):
-    """A fact of the ledger that the topics lack, and what they have instead."""
+    """A push of the ledger that the topics lack, and the record that they have instead."""
 
     push: VenuePush
     in_gap: bool
@@ -58,12 +58,12 @@ def summarize_latency(values_ms: Iterable[float]) -> Latency:
 
 
 class PushLatencies:
-    """How long each push took from the venue's socket to a reader; follows the ledger as it grows."""
+    """Measures the time of each push from the venue's socket to a reader, by the growing ledger."""
 
     def __init__(self, ledger: Ledger, portfolio_id: str) -> None:
         self._ledger = ledger
         self._portfolio_id = portfolio_id
-        # The iterator of a list goes on when the list has grown, unless it has once run dry.
+        # The iterator of a growing list goes on, unless it has once reached the end.
         self._unread = iter(ledger)
         self._seen = 0
         self._events: dict[int, VenuePush] = {}
@@ -71,7 +71,7 @@ class PushLatencies:
         self.measured_ms: list[float] = []
 
     def measure(self, record: ReadRecord) -> float | None:
-        """Return how many milliseconds a record took; None when the venue has not written it to a socket."""
+        """Return the milliseconds that a record took; None if the venue has not written it to a socket."""
         self._catch_up()
         written = self._written.get((record.stream, record.key, record.value))
         if not written:
@@ -95,7 +95,7 @@ class PushLatencies:
 
 
 def find_gaps(session: Sequence[ReadRecord]) -> list[PublishedGap]:
-    """Return the gaps that the session topic tells of; before the first start nobody listened, so it has none here."""
+    """Return the gaps of the session topic, without that of the first start."""
     found = []
     rows = [record.fields for record in session]
     for index, row in enumerate(rows):
@@ -106,26 +106,26 @@ def find_gaps(session: Sequence[ReadRecord]) -> list[PublishedGap]:
     return found
 
 
-def find_missing(ledger: Ledger, portfolio_id: str, tape: TopicRecords) -> list[MissingPush]:
+def find_missing(ledger: Ledger, portfolio_id: str, topic_records: TopicRecords) -> list[MissingPush]:
     """Compare byte for byte: each trade and margin call, and the last state of each order, asset and position."""
-    known_gaps = find_gaps(tape[Stream.SESSION])
+    known_gaps = find_gaps(topic_records[Stream.SESSION])
     last: dict[Stream, dict[bytes, bytes]] = {
-        stream: {record.key: record.value for record in tape[stream]} for stream in EVENTS
+        stream: {record.key: record.value for record in topic_records[stream]} for stream in EVENTS
     }
-    every = {(record.stream, record.key, record.value) for stream in EVENTS for record in tape[stream]}
-    lacking = []
-    for entry, event in _wanted(ledger.entries(EntryKind.EVENT, portfolio_id=portfolio_id)):
+    every = {(record.stream, record.key, record.value) for stream in EVENTS for record in topic_records[stream]}
+    missing = []
+    for entry, event in _required_pushes(ledger.entries(EntryKind.EVENT, portfolio_id=portfolio_id)):
         stream, key = STREAM_OF[event.channel], event.key.encode()
         there = last[stream].get(key)
         is_there = there == event.payload if event.channel in _STATES else (stream, key, event.payload) in every
         if not is_there:
             in_gap = any(gap.from_ms <= entry.wall_ms <= gap.until_ms for gap in known_gaps)
-            lacking.append(MissingPush(event, in_gap, there.decode(errors="replace") if there else "nothing"))
-    return lacking
+            missing.append(MissingPush(event, in_gap, there.decode(errors="replace") if there else "nothing"))
+    return missing
 
 
-def _wanted(entries: Iterable[LedgerEntry]) -> Iterable[tuple[LedgerEntry, VenuePush]]:
-    """Pick from the pushes what must be on the topics at the end."""
+def _required_pushes(entries: Iterable[LedgerEntry]) -> Iterable[tuple[LedgerEntry, VenuePush]]:
+    """Return the pushes that the topics must have at the end."""
     wanted: dict[tuple[str, str], tuple[LedgerEntry, VenuePush]] = {}
     for entry in entries:
         event = entry.event
@@ -135,18 +135,18 @@ def _wanted(entries: Iterable[LedgerEntry]) -> Iterable[tuple[LedgerEntry, Venue
     return wanted.values()
 
 
-def count_repeats(tape: TopicRecords) -> int:
-    """Count records of the event topics and of `results` whose `ce_id` was there before."""
-    ids = Counter(record.headers[ID] for stream in (*EVENTS, Stream.RESULTS) for record in tape[stream])
+def count_repeats(topic_records: TopicRecords) -> int:
+    """Return the number of records of the event topics and of `results` that repeat a `ce_id`."""
+    ids = Counter(record.headers[ID] for stream in (*EVENTS, Stream.RESULTS) for record in topic_records[stream])
     return sum(count - 1 for count in ids.values())
 
 
-def count_sequence_breaks(tape: TopicRecords) -> int:
-    """Count places where `ce_sequence` does not go on by one, or does not begin with 1, in a topic and epoch."""
+def count_sequence_breaks(topic_records: TopicRecords) -> int:
+    """Return how often `ce_sequence` does not begin with 1 or does not rise by one in a topic and epoch."""
     breaks = 0
     for stream in (*EVENTS, Stream.RESULTS, Stream.DEAD_LETTERS):
         last: dict[bytes, int] = defaultdict(int)
-        for record in tape[stream]:
+        for record in topic_records[stream]:
             epoch, number = record.headers[EPOCH], int(record.headers[SEQUENCE])
             breaks += number != last[epoch] + 1
             last[epoch] = number

@@ -1,4 +1,4 @@
-"""The demo's trading desk: it knows the topics and nothing else, and waits for an answer to everything it sends."""
+"""The demo's trading desk: it uses the topics only, and waits for an answer to every command."""
 
 import asyncio
 import contextlib
@@ -18,16 +18,16 @@ from bridge.sandbox.demo.orders import CommandDraft, CommandMix, RestingOrder, w
 from bridge.sandbox.demo.readers import ReadRecord, TopicRecords
 
 DEAD_LETTER: Final = "dead_letter"
-"""Stands where an outcome would: a command that could not be answered under an id of its own."""
+"""The outcome of a command without a usable id, which is answered by a dead letter."""
 _OPEN: Final = frozenset({"NEW", "OPEN", "PARTIALLY_FILLED"})
 _TERMINAL: Final = frozenset(outcome.value for outcome in Outcome if outcome.terminal)
 _CLOSE_TRIES = 3
-_HURRY_MAX_S = 1.0
-"""How much of a pace that was missed is made up for."""
+_CATCH_UP_MAX_S = 1.0
+"""The largest delay that the desk catches up with."""
 
 
 class SentCommand(msgspec.Struct, kw_only=True):
-    """A command that was sent, and what has come back. Times are the machine's monotonic clock."""
+    """A command that was sent, and its answer."""
 
     draft: CommandDraft
     sent_monotonic_s: float
@@ -36,79 +36,79 @@ class SentCommand(msgspec.Struct, kw_only=True):
     answered_monotonic_s: float = 0.0
     comment: str = ""
     terminal_answers: int = 0
-    """How many terminal answers came; more than one is a broken promise."""
+    """The number of terminal answers; more than one is an error of the bridge."""
 
     @property
     def has_terminal_answer(self) -> bool:
-        """Whether it has its last word."""
+        """Whether the command has a terminal answer."""
         return self.outcome == DEAD_LETTER or self.outcome in _TERMINAL
 
     @property
     def latency_ms(self) -> float:
-        """From just before the send until the answer was read back."""
+        """The milliseconds from the send to the reading of the answer."""
         return (self.answered_monotonic_s - self.sent_monotonic_s) * 1000
 
 
 class TradingDesk:
-    """Writes commands and follows their answers and its orders on the topics."""
+    """Writes commands, and follows their answers and its orders on the topics."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, mix: CommandMix, tape: TopicRecords) -> None:
+    def __init__(self, producer: AIOKafkaProducer, topic: str, mix: CommandMix, topic_records: TopicRecords) -> None:
         self._producer = producer
         self._topic = topic
         self._mix = mix
-        self._tape = tape
-        self._book: dict[str, RestingOrder] = {}
+        self._topic_records = topic_records
+        self._open_orders: dict[str, RestingOrder] = {}
         self.sent: list[SentCommand] = []
         self._by_id: dict[str, SentCommand] = {}
-        self._names: set[str] = set()
-        self._nameless: dict[int, SentCommand] = {}
-        self._early_letters: set[int] = set()
+        self._client_order_ids: set[str] = set()
+        self._sent_without_id: dict[int, SentCommand] = {}
+        self._dead_letter_offsets: set[int] = set()
         self._listeners: list[Callable[[SentCommand], None]] = []
-        tape.add_listener(self._hear)
+        topic_records.add_listener(self._on_record)
 
     def add_listener(self, listener: Callable[[SentCommand], None]) -> None:
-        """Tell a listener each command when it is sent and whenever it is answered."""
+        """Call a listener with each command when it is sent and whenever it is answered."""
         self._listeners.append(listener)
 
     @property
     def outcomes(self) -> Counter[str]:
-        """How many commands ended how; `unanswered` has neither a last word nor an `unknown`."""
+        """The number of commands by outcome; `unanswered` ones have no result at all."""
         return Counter(sent.outcome or "unanswered" for sent in self.sent)
 
     async def trade(self, rate_per_s: float, stop: asyncio.Event) -> None:
-        """Send one command after the other at a steady pace, until told to stop; the last one is sent whole."""
+        """Send one command after the other at a steady rate until `stop` is set."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while not stop.is_set():
-            await self.send(self._mix.next(list(self._book.values())))
-            due_s = max(due_s + 1 / rate_per_s, loop.time() - _HURRY_MAX_S)
+            await self.send(self._mix.next(list(self._open_orders.values())))
+            due_s = max(due_s + 1 / rate_per_s, loop.time() - _CATCH_UP_MAX_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(due_s):
                     await stop.wait()
 
     async def send(self, draft: CommandDraft) -> SentCommand:
-        """Append one command; returns once the broker has it."""
+        """Append one command, and return it once the broker has it."""
         sent = SentCommand(draft=draft, sent_monotonic_s=time.monotonic())
         self.sent.append(sent)
         if draft.command_id:
             self._by_id[draft.command_id] = sent
-            self._names.add(draft.command_id.replace("-", ""))
+            self._client_order_ids.add(draft.command_id.replace("-", ""))
         for listener in self._listeners:
             listener(sent)
         key = draft.command_id.encode() or None
         written = await self._producer.send_and_wait(self._topic, value=draft.value, key=key)
         sent.offset = written.offset
         if not draft.command_id:
-            self._nameless[written.offset] = sent
-            self._read_letters()
+            self._sent_without_id[written.offset] = sent
+            self._match_dead_letters()
         return sent
 
     async def wait_for_answers(self, deadline_s: float) -> None:
-        """Wait until every command has an answer, if only that its fate is unknown; at most until the deadline."""
-        await self._tape.wait_until(lambda: all(sent.outcome for sent in self.sent), deadline_s)
+        """Wait until every command has an answer, which may be `unknown`; at most until the deadline."""
+        await self._topic_records.wait_until(lambda: all(sent.outcome for sent in self.sent), deadline_s)
 
     async def cancel_open_orders(self, still_open: Callable[[], Iterable[str]], deadline_s: float) -> None:
-        """Cancel everything; again when an answer was lost or an order came after it. `still_open` is the truth."""
+        """Cancel all orders, again while the venue has open ones; `still_open` returns the venue's open orders."""
         await self.wait_for_answers(deadline_s)
         for _ in range(_CLOSE_TRIES):
             await self.send(write_cancel_all())
@@ -116,22 +116,22 @@ class TradingDesk:
             if not list(still_open()):
                 return
 
-    def _hear(self, record: ReadRecord) -> None:
+    def _on_record(self, record: ReadRecord) -> None:
         if record.stream is Stream.ORDERS:
-            self._follow(record)
+            self._update_open_orders(record)
         elif record.stream is Stream.RESULTS and record.headers.get(TYPE) != TAKEOVER_TYPE:
-            self._answer(record)
+            self._on_result(record)
         elif record.stream is Stream.DEAD_LETTERS:
-            self._early_letters.add(int(record.headers[ERROR_OFFSET]))
-            self._read_letters()
+            self._dead_letter_offsets.add(int(record.headers[ERROR_OFFSET]))
+            self._match_dead_letters()
 
-    def _follow(self, record: ReadRecord) -> None:
-        """Keep the book of what is open."""
+    def _update_open_orders(self, record: ReadRecord) -> None:
+        """Update the open orders from an order push."""
         row = record.fields
-        if row["clientOrderId"] not in self._names:
-            return  # another desk's
+        if row["clientOrderId"] not in self._client_order_ids:
+            return  # an order of another desk
         if row["orderState"] in _OPEN and row["limitPrice"]:
-            self._book[row["orderId"]] = RestingOrder(
+            self._open_orders[row["orderId"]] = RestingOrder(
                 order_id=row["orderId"],
                 client_order_id=row["clientOrderId"],
                 sym=row["sym"],
@@ -140,9 +140,9 @@ class TradingDesk:
                 can_be_replaced=row["orderState"] != "NEW",
             )
         else:
-            self._book.pop(row["orderId"], None)
+            self._open_orders.pop(row["orderId"], None)
 
-    def _answer(self, record: ReadRecord) -> None:
+    def _on_result(self, record: ReadRecord) -> None:
         row = record.fields
         sent = self._by_id.get(row["commandId"])
         if sent is None:
@@ -151,27 +151,27 @@ class TradingDesk:
         sent.terminal_answers += outcome in _TERMINAL
         if sent.has_terminal_answer:
             return
-        self._note(sent, outcome, record.read_monotonic_s, _comment(row))
+        self._set_outcome(sent, outcome, record.read_monotonic_s, _describe_result(row))
         if outcome == Outcome.REJECTED and row.get("orderId"):
-            # The topics may have missed the order's end: what the venue will not touch is not open.
-            self._book.pop(row["orderId"], None)
+            # The topics may lack the order's end: an order that the venue refuses to change is treated as ended.
+            self._open_orders.pop(row["orderId"], None)
 
-    def _read_letters(self) -> None:
-        """Match dead letters by the offset they name; a letter may be read before our own offset is known."""
-        for offset in self._early_letters & self._nameless.keys():
-            self._early_letters.discard(offset)
-            sent = self._nameless[offset]
+    def _match_dead_letters(self) -> None:
+        """Match dead letters to commands by offset; a letter may be read before the producer returns the offset."""
+        for offset in self._dead_letter_offsets & self._sent_without_id.keys():
+            self._dead_letter_offsets.discard(offset)
+            sent = self._sent_without_id[offset]
             sent.terminal_answers += 1
-            self._note(sent, DEAD_LETTER, time.monotonic(), "")
+            self._set_outcome(sent, DEAD_LETTER, time.monotonic(), "")
 
-    def _note(self, sent: SentCommand, outcome: str, seen_s: float, comment: str) -> None:
-        sent.outcome, sent.answered_monotonic_s, sent.comment = outcome, seen_s, comment
+    def _set_outcome(self, sent: SentCommand, outcome: str, at_monotonic_s: float, comment: str) -> None:
+        sent.outcome, sent.answered_monotonic_s, sent.comment = outcome, at_monotonic_s, comment
         for listener in self._listeners:
             listener(sent)
 
 
-def _comment(row: dict[str, object]) -> str:
-    """Say in a few words why, or which order it became."""
+def _describe_result(row: dict[str, object]) -> str:
+    """Return the code and reason of a result, or the orderId of an accepted command."""
     if row["outcome"] == Outcome.ACCEPTED:
         return str(row.get("orderId", ""))
     return " ".join(str(row[name]) for name in ("code", "reason") if row.get(name) is not None)

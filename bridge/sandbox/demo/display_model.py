@@ -1,4 +1,4 @@
-"""What there is to see of the demo: the latest of both streets, in few words."""
+"""The data that the demo displays: the latest events and commands as short texts."""
 
 import time
 from collections import deque
@@ -13,7 +13,7 @@ from bridge.sandbox.demo.orders import shorten_symbol
 from bridge.sandbox.demo.readers import ReadRecord, TopicRecords
 
 _ROWS_MAX = 60
-_LATENCIES_LOOKED_AT = 1000
+_LATEST_LATENCIES = 1000
 _SESSION_STYLES: Final = {
     **dict.fromkeys(("session.opened", "recovery.complete", "gap.closed", "alarm.cleared"), "green"),
     **dict.fromkeys(("session.lost", "gap.opened", "alarm.raised"), "red"),
@@ -22,7 +22,7 @@ _STREAMS: Final = frozenset(STREAM_OF.values())
 
 
 class EventRow(msgspec.Struct, frozen=True):
-    """One record of an event topic, for the eye."""
+    """One record of an event topic, as displayed."""
 
     at: str
     stream: Stream
@@ -32,7 +32,7 @@ class EventRow(msgspec.Struct, frozen=True):
 
 
 class SessionLine(msgspec.Struct, frozen=True):
-    """One thing that happened to the session."""
+    """One session event, as displayed."""
 
     at: str
     text: str
@@ -40,19 +40,19 @@ class SessionLine(msgspec.Struct, frozen=True):
 
 
 def format_time(unix_ms: float) -> str:
-    """Write a local time of day with milliseconds."""
+    """Return a local time of day with milliseconds."""
     return time.strftime("%H:%M:%S", time.localtime(unix_ms / 1000)) + f".{int(unix_ms) % 1000:03d}"
 
 
 def format_ms(value: float | None) -> str:
-    """Write a duration, to the tenth where that matters."""
+    """Return a duration as text, with one decimal place below 100 ms."""
     if value is None:
         return "-"
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"  # noqa: PLR2004 - three figures are enough
 
 
-def describe(stream: Stream, row: dict[str, Any]) -> str:
-    """Say in a few words what a push tells."""
+def describe_push(stream: Stream, row: dict[str, Any]) -> str:
+    """Return a short text of a push."""
     if stream is Stream.ORDERS:
         price = f" @ {row['limitPrice']}" if row["limitPrice"] else ""
         done = f", {row['executedQty']} done" if row["executedQty"] != "0" else ""
@@ -71,64 +71,64 @@ def describe(stream: Stream, row: dict[str, Any]) -> str:
 
 
 def describe_session(row: dict[str, Any]) -> str:
-    """Say in a few words what a session event tells."""
+    """Return a short text of a session event."""
     kind = row["type"]
     if kind == "session.opened":
         return f"{kind} at {row['endpoint']}"
     if kind == "recovery.complete":
-        return f"{kind} at {row['endpoint']}, {row['openOrders']} open orders{_recovered(row)}"
+        return f"{kind} at {row['endpoint']}, {row['openOrders']} open orders{_describe_recovered(row)}"
     if kind == "gap.opened":
         return f"{kind} {row['gapId']} from {format_time(row['fromMs'])}, {row['cause']}"
     if kind == "gap.closed":
-        return f"{kind} {row['gapId']}{_recovered(row)}"
+        return f"{kind} {row['gapId']}{_describe_recovered(row)}"
     rest = row.get("cause") or row.get("alarm") or (f"epoch {row['epoch']}" if "epoch" in row else "")
     return f"{kind} {rest}".rstrip()
 
 
-def _recovered(row: dict[str, Any]) -> str:
-    """Name what came from REST."""
-    told = ", ".join(f"{count} {stream}" for stream, count in row["recovered"].items() if count)
-    return f", recovered {told}" if told else ""
+def _describe_recovered(row: dict[str, Any]) -> str:
+    """Return the counts of what was recovered over REST."""
+    counts = ", ".join(f"{count} {stream}" for stream, count in row["recovered"].items() if count)
+    return f", recovered {counts}" if counts else ""
 
 
 class DisplayModel:
-    """What there is to see, kept up to date by what the readers and the desk tell."""
+    """The displayed data, updated by the readers and the desk."""
 
-    def __init__(self, tape: TopicRecords, desk: TradingDesk, stopwatch: PushLatencies, title: str) -> None:
+    def __init__(self, topic_records: TopicRecords, desk: TradingDesk, latencies: PushLatencies, title: str) -> None:
         self.title = title
         self.begun_monotonic_s = time.monotonic()
         self.events: deque[EventRow] = deque(maxlen=_ROWS_MAX)
         self.commands: deque[tuple[str, SentCommand]] = deque(maxlen=_ROWS_MAX)
         self.session: list[SessionLine] = []
         self.answered_ms: list[float] = []
-        self.topic_records = tape
+        self.topic_records = topic_records
         self.desk = desk
-        self._stopwatch = stopwatch
-        tape.add_listener(self._read)
-        desk.add_listener(self._commanded)
+        self._latencies = latencies
+        topic_records.add_listener(self._on_record)
+        desk.add_listener(self._on_command)
 
     def add_note(self, text: str) -> None:
-        """Put a line of the demo's own among those of the session."""
+        """Add a line of the demo among those of the session."""
         self.session.append(SessionLine(format_time(time.time() * 1000), text, "cyan"))
 
     @property
     def latencies(self) -> tuple[Latency, Latency]:
         """The latest latencies of events and of commands."""
-        latest = slice(-_LATENCIES_LOOKED_AT, None)
-        return summarize_latency(self._stopwatch.measured_ms[latest]), summarize_latency(self.answered_ms[latest])
+        latest = slice(-_LATEST_LATENCIES, None)
+        return summarize_latency(self._latencies.measured_ms[latest]), summarize_latency(self.answered_ms[latest])
 
-    def _read(self, record: ReadRecord) -> None:
+    def _on_record(self, record: ReadRecord) -> None:
         if record.stream is Stream.SESSION:
             row = record.fields
             style = _SESSION_STYLES.get(row["type"], "")
             self.session.append(SessionLine(format_time(row["at"]), describe_session(row), style))
         elif record.stream in _STREAMS:
-            took_ms = self._stopwatch.measure(record)
-            what = describe(record.stream, record.fields)
+            took_ms = self._latencies.measure(record)
+            what = describe_push(record.stream, record.fields)
             at = format_time(record.timestamp_ms)
             self.events.append(EventRow(at, record.stream, record.key.decode(), what, took_ms))
 
-    def _commanded(self, sent: SentCommand) -> None:
+    def _on_command(self, sent: SentCommand) -> None:
         if not sent.outcome:
             self.commands.append((format_time(time.time() * 1000), sent))
         elif sent.has_terminal_answer:

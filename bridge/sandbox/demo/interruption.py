@@ -1,4 +1,4 @@
-"""What a signal means to a run that has started processes: nothing of them may stay behind."""
+"""The handling of signals by a run, which must end every process that it has started."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 
 class RunPhase(Enum):
-    """How far a run has come."""
+    """The phase of a run."""
 
     SETTING_UP = auto()
     RUNNING = auto()
@@ -17,7 +17,10 @@ class RunPhase(Enum):
 
 
 class Interruption:
-    """What Ctrl-C, SIGTERM and a closed terminal mean: end in good order, asked twice end now, never leave half-way."""
+    """Handles SIGINT, SIGTERM and SIGHUP: the first ends a run in order, the second cancels it.
+
+    Before the run a signal cancels at once; while everything is taken down, signals are ignored.
+    """
 
     def __init__(self, task: asyncio.Task[object]) -> None:
         self.stop_requested = asyncio.Event()
@@ -26,7 +29,7 @@ class Interruption:
         self._cancelled = False
 
     def __call__(self) -> None:
-        """Take a signal."""
+        """Handle one signal."""
         if self.phase is RunPhase.RUNNING and not self.stop_requested.is_set():
             self.stop_requested.set()
         elif self.phase is not RunPhase.TAKING_DOWN and not self._cancelled:
@@ -35,10 +38,10 @@ class Interruption:
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """Take SIGINT, SIGTERM and SIGHUP for the length of the block, on behalf of the task that enters it."""
+def handle_signals() -> Iterator[Interruption]:
+    """Handle SIGINT, SIGTERM and SIGHUP for the length of the block, for the task that enters it."""
     task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - only coroutines come here
+    assert task is not None  # noqa: S101 - called by coroutines only
     interruption = Interruption(task)
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""Independent readers of every topic: plain consumers from the beginning, which know only topic and header names."""
+"""Independent readers of every topic: plain consumers that read from the beginning."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ _POLL_MS = 1000
 
 
 class ReadRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One record as a reader got it. `seen_s` is the machine's monotonic clock."""
+    """One record of a topic, and when it was read."""
 
     stream: Stream
     key: bytes
@@ -41,7 +41,7 @@ class ReadRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The value's JSON object; empty when it is none."""
+        """The JSON object of the value; empty if the value is none."""
         try:
             value = msgspec.json.decode(self.value)
         except msgspec.DecodeError:
@@ -50,7 +50,7 @@ class ReadRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TopicRecords:
-    """Everything that was read back, in order for each topic."""
+    """The records that were read from each topic, in order."""
 
     def __init__(self) -> None:
         self._records: dict[Stream, list[ReadRecord]] = defaultdict(list)
@@ -61,11 +61,11 @@ class TopicRecords:
         return self._records[stream]
 
     def add_listener(self, listener: Callable[[ReadRecord], None]) -> None:
-        """Tell a listener each record from now on, before `until` looks."""
+        """Call a listener with each later record, before waiting conditions are checked."""
         self._listeners.append(listener)
 
     def add(self, records: Iterable[ReadRecord]) -> None:
-        """Append what was read."""
+        """Append records and call the listeners."""
         for record in records:
             self._records[record.stream].append(record)
             for listener in self._listeners:
@@ -74,7 +74,7 @@ class TopicRecords:
             waiter.set()
 
     async def wait_until(self, holds: Callable[[], bool], deadline_s: float) -> bool:
-        """Wait until a condition on what was read holds; False when it does not by the deadline."""
+        """Wait until a condition on the records holds; return False at the deadline."""
         waiter = asyncio.Event()
         self._waiting.add(waiter)
         try:
@@ -90,33 +90,33 @@ class TopicRecords:
 
 
 class TopicReader:
-    """One consumer over some topics, without a group."""
+    """A consumer of some topics, without a group."""
 
-    def __init__(self, bootstrap_servers: str, topics: dict[str, Stream], tape: TopicRecords) -> None:
+    def __init__(self, bootstrap_servers: str, topics: dict[str, Stream], topic_records: TopicRecords) -> None:
         self._topics = topics
-        self._tape = tape
+        self._topic_records = topic_records
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest"
         )
-        self._next: dict[TopicPartition, int] = {TopicPartition(topic, 0): 0 for topic in topics}
+        self._next_offsets: dict[TopicPartition, int] = {TopicPartition(topic, 0): 0 for topic in topics}
 
     async def start(self) -> None:
-        """Connect, and begin at the beginning."""
+        """Connect, and read from the beginning."""
         await self._consumer.start()
-        self._consumer.assign(list(self._next))
+        self._consumer.assign(list(self._next_offsets))
 
     async def stop(self) -> None:
         """Disconnect."""
         await self._consumer.stop()
 
     async def read(self) -> None:
-        """Read for ever."""
+        """Read until cancelled."""
         while True:
             batches = await self._consumer.getmany(timeout_ms=_POLL_MS)
             now_s = time.monotonic()
             for partition, records in batches.items():
-                self._next[partition] = records[-1].offset + 1
-                self._tape.add(
+                self._next_offsets[partition] = records[-1].offset + 1
+                self._topic_records.add(
                     ReadRecord(
                         stream=self._topics[partition.topic],
                         key=record.key or b"",
@@ -130,21 +130,21 @@ class TopicReader:
                 )
 
     async def count_unread(self) -> int:
-        """Return how many records are on the topics and not yet read."""
-        ends = await self._consumer.end_offsets(list(self._next))
-        return sum(end - self._next[partition] for partition, end in ends.items())
+        """Return the number of unread records."""
+        ends = await self._consumer.end_offsets(list(self._next_offsets))
+        return sum(end - self._next_offsets[partition] for partition, end in ends.items())
 
 
 @contextlib.asynccontextmanager
 async def read_topics(
-    bootstrap_servers: str, prefix: str, account: str, tape: TopicRecords
+    bootstrap_servers: str, prefix: str, account: str, topic_records: TopicRecords
 ) -> AsyncIterator[list[TopicReader]]:
-    """Have one reader for each street for the length of the block; the topics must exist."""
+    """Run a reader of the event topics and one of the command topics; the topics must exist."""
     async with contextlib.AsyncExitStack() as stack:
         readers = []
         for streams in (EVENTS, COMMANDS):
             topics = {topic_name(prefix, account, stream): stream for stream in streams}
-            reader = TopicReader(bootstrap_servers, topics, tape)
+            reader = TopicReader(bootstrap_servers, topics, topic_records)
             stack.push_async_callback(reader.stop)
             await reader.start()
             readers.append(reader)
@@ -153,9 +153,9 @@ async def read_topics(
 
 @contextlib.asynccontextmanager
 async def choose_prefix(broker: Broker, given_prefix: str, accounts: Sequence[str]) -> AsyncIterator[str]:
-    """Name the topics for the length of the block: "ltp" on a broker that was started here.
+    """Yield the topic prefix for the length of the block: "ltp" on a broker that was started here.
 
-    One that was given is somebody else's: there it is `given_prefix`, and the accounts' topics are removed at the end.
+    On a given broker it is `given_prefix`, and the accounts' topics are removed at the end.
     """
     if broker.kind != "given":
         yield "ltp"

@@ -1,4 +1,4 @@
-"""The demo's result: for people as a short table, for programs as one JSON object."""
+"""The demo's report: a short table, or one JSON object."""
 
 import itertools
 import time
@@ -35,14 +35,14 @@ _BYTES_SHOWN = 300
 
 
 class Latencies(msgspec.Struct, frozen=True):
-    """Events from the venue's socket to the reader; commands from before the send to the result read back."""
+    """The latencies of events (venue's socket to reader) and commands (send to the reading of the result)."""
 
     events: Latency
     commands: Latency
 
 
 class DemoReport(msgspec.Struct, kw_only=True):
-    """What came of a run; a run without a word in `wrong` kept every promise."""
+    """The result of a run; `wrong` is empty if the bridge kept every promise."""
 
     topics: dict[str, int]
     commands: dict[str, int]
@@ -61,7 +61,7 @@ class DemoReport(msgspec.Struct, kw_only=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a run's facts stand."""
+    """The data of a run."""
 
     ledger: Ledger
     key: ApiKey
@@ -74,15 +74,15 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_report(facts: RunFacts) -> DemoReport:
-    """Compare, count, and say what is wrong."""
-    lacking = find_missing(facts.ledger, facts.key.portfolio_id, facts.topic_records)
+    """Return the report of a run."""
+    missing = find_missing(facts.ledger, facts.key.portfolio_id, facts.topic_records)
     logins = [e for e in facts.ledger.entries(EntryKind.LOGIN) if e.facts["api_key"] == facts.key.api_key]
     spacing = [later.monotonic_s - earlier.monotonic_s for earlier, later in itertools.pairwise(logins)]
-    made = DemoReport(
+    result = DemoReport(
         topics={stream.value: len(facts.topic_records[stream]) for stream in Stream},
         commands={"sent": len(facts.desk.sent), **dict(facts.desk.outcomes.most_common())},
-        lost=sum(not one.in_gap for one in lacking),
-        in_gaps=sum(one.in_gap for one in lacking),
+        lost=sum(not one.in_gap for one in missing),
+        in_gaps=sum(one.in_gap for one in missing),
         duplicated=count_repeats(facts.topic_records),
         sequence_breaks=count_sequence_breaks(facts.topic_records),
         latency_ms=Latencies(
@@ -97,75 +97,82 @@ def make_report(facts: RunFacts) -> DemoReport:
         seconds=round(time.monotonic() - facts.begun_monotonic_s, 1),
         wrong=[],
     )
-    made.wrong.extend(_wrong(made, facts.desk, [one for one in lacking if not one.in_gap]))
-    return made
+    result.wrong.extend(_find_violations(result, facts.desk, [one for one in missing if not one.in_gap]))
+    return result
 
 
-def _wrong(made: DemoReport, desk: TradingDesk, lost: list[MissingPush]) -> list[str]:
+def _find_violations(result: DemoReport, desk: TradingDesk, lost: list[MissingPush]) -> list[str]:
     unanswered = [sent.draft for sent in desk.sent if not sent.outcome]
+    examples = _join_first(map(_describe_missing, lost))
     twice = [sent.draft for sent in desk.sent if sent.terminal_answers > 1]
     found = [
-        (made.lost, f"{made.lost} facts of the venue's ledger are not on the topics: {_some(map(_told, lost))}"),
-        (made.duplicated, f"{made.duplicated} records repeat a ce_id"),
-        (made.sequence_breaks, f"ce_sequence breaks {made.sequence_breaks} times"),
-        (unanswered, f"{len(unanswered)} commands have no answer: {_some(map(_named, unanswered))}"),
-        (twice, f"{len(twice)} commands have more than one last word: {_some(draft.command_id for draft in twice)}"),
         (
-            made.commands.get(Outcome.UNKNOWN, 0) and not made.gaps,
-            f"{made.commands.get(Outcome.UNKNOWN, 0)} commands are unknown though the session was never lost",
+            result.lost,
+            f"{result.lost} facts of the venue's ledger are not on the topics: {examples}",
+        ),
+        (result.duplicated, f"{result.duplicated} records repeat a ce_id"),
+        (result.sequence_breaks, f"ce_sequence breaks {result.sequence_breaks} times"),
+        (unanswered, f"{len(unanswered)} commands have no answer: {_join_first(map(_describe_command, unanswered))}"),
+        (
+            twice,
+            f"{len(twice)} commands have more than one last word: {_join_first(draft.command_id for draft in twice)}",
         ),
         (
-            made.min_login_gap_s is not None and made.min_login_gap_s < _LOGIN_SPACING_S,
-            f"two logins only {made.min_login_gap_s} s apart",
+            result.commands.get(Outcome.UNKNOWN, 0) and not result.gaps,
+            f"{result.commands.get(Outcome.UNKNOWN, 0)} commands are unknown though the session was never lost",
         ),
-        (made.gaps < made.cuts, f"{made.cuts} cuts, but only {made.gaps} gap records"),
+        (
+            result.min_login_gap_s is not None and result.min_login_gap_s < _LOGIN_SPACING_S,
+            f"two logins only {result.min_login_gap_s} s apart",
+        ),
+        (result.gaps < result.cuts, f"{result.cuts} cuts, but only {result.gaps} gap records"),
     ]
     return [text for is_wrong, text in found if is_wrong]
 
 
-def _named(draft: CommandDraft) -> str:
+def _describe_command(draft: CommandDraft) -> str:
     return f"{draft.action} {draft.text}".strip()
 
 
-def _told(one: MissingPush) -> str:
+def _describe_missing(one: MissingPush) -> str:
     event = one.push
     payload = event.payload.decode(errors="replace")
     return f"{event.channel} {event.key}: the ledger has {payload[:_BYTES_SHOWN]}, the topic {one.found[:_BYTES_SHOWN]}"
 
 
-def _some(texts: Iterable[str]) -> str:
+def _join_first(texts: Iterable[str]) -> str:
     return "; ".join(itertools.islice(texts, _SHOWN_MAX))
 
 
-def print_report(made: DemoReport, console: Console) -> None:
-    """Print for people."""
+def print_report(result: DemoReport, console: Console) -> None:
+    """Print the report as a table."""
     streets = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     for heading, justify in (("topic", "left"), ("records", "right"), ("outcome", "left"), ("commands", "right")):
         streets.add_column(heading, justify=justify)  # type: ignore[arg-type] # two of rich's own words
-    for topic, outcome in itertools.zip_longest(made.topics.items(), made.commands.items(), fillvalue=("", "")):
+    for topic, outcome in itertools.zip_longest(result.topics.items(), result.commands.items(), fillvalue=("", "")):
         streets.add_row(topic[0], str(topic[1]), outcome[0], str(outcome[1]))
     console.print()
     console.print(streets)
     console.print()
-    for name, latency in (("events", made.latency_ms.events), ("commands", made.latency_ms.commands)):
+    for name, latency in (("events", result.latency_ms.events), ("commands", result.latency_ms.commands)):
         console.print(f"{name:<10} median {format_ms(latency.median):>6} ms   p99 {format_ms(latency.p99):>6} ms")
     console.print(
-        f"{'session':<10} {made.logins} logins, {made.gaps} gaps, {made.cuts} cuts"
-        + (f", logins at least {made.min_login_gap_s:.2f} s apart" if made.min_login_gap_s is not None else "")
+        f"{'session':<10} {result.logins} logins, {result.gaps} gaps, {result.cuts} cuts"
+        + (f", logins at least {result.min_login_gap_s:.2f} s apart" if result.min_login_gap_s is not None else "")
     )
     console.print(
-        f"{'check':<10} lost {made.lost}   in gaps {made.in_gaps}   duplicated {made.duplicated}"
-        f"   sequence breaks {made.sequence_breaks}"
+        f"{'check':<10} lost {result.lost}   in gaps {result.in_gaps}   duplicated {result.duplicated}"
+        f"   sequence breaks {result.sequence_breaks}"
     )
     console.print()
-    for text in made.wrong:
+    for text in result.wrong:
         console.print(Text.assemble(("wrong      ", "red"), text))
-    if not made.wrong:
-        but = ", except what fell into a published gap," if made.in_gaps else ""
-        told = f"Everything the venue did is on its topic{but} and every command has its answer."
-        console.print(Text(told, style="green"))
+    if not result.wrong:
+        but = ", except what fell into a published gap," if result.in_gaps else ""
+        text = f"Everything the venue did is on its topic{but} and every command has its answer."
+        console.print(Text(text, style="green"))
 
 
-def encode_report(made: DemoReport) -> str:
-    """Write for programs, on one line."""
-    return msgspec.json.encode(made).decode()
+def encode_report(result: DemoReport) -> str:
+    """Return the report as one line of JSON."""
+    return msgspec.json.encode(result).decode()

@@ -1,4 +1,4 @@
-"""The course of the demo: the desk trades, connections are cut, everything is closed, and the readers catch up."""
+"""The run of the demo: the desk trades, connections are cut, all orders are cancelled, and the readers catch up."""
 
 import asyncio
 import contextlib
@@ -20,22 +20,22 @@ _CUT_SPACING_S = 0.5
 _BACK_DEADLINE_S = 60.0
 _ANSWERS_DEADLINE_S = 30.0
 _CATCH_UP_DEADLINE_S = 10.0
-_LOOK_S = 0.1
+_POLL_S = 0.1
 
 
 class DemoFailed(BridgeError):
-    """The demo could not go on; the text says why."""
+    """The demo failed; the text says why."""
 
 
 class ConnectionCut(msgspec.Struct, frozen=True):
-    """A cut of the venue's connections: how long until the session was back, and the gap that tells of it."""
+    """A cut of the venue's connections: the seconds until the next session was open, and the published gap."""
 
     back_s: float
     gap_id: str
 
 
 class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What takes part, and how it goes. Without `seconds` the desk trades until it is asked to end."""
+    """The parts of a run and its settings. Without `seconds` the desk trades until a stop is requested."""
 
     venue: Venue
     account: str
@@ -47,8 +47,8 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float
     cuts: int
 
-    async def trade(self, asked_to_end: asyncio.Event) -> list[ConnectionCut]:
-        """Trade until the time is over and every cut is made, or until asked to end; return the cuts.
+    async def trade(self, stop_requested: asyncio.Event) -> list[ConnectionCut]:
+        """Trade until the time is over and every cut is made, or until a stop is requested; return the cuts.
 
         Raises DemoFailed when the daemon does not come back after a cut.
         """
@@ -56,15 +56,15 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
         async with asyncio.TaskGroup() as group:
             stop = asyncio.Event()
             trading = group.create_task(self.desk.trade(self.rate_per_s, stop), name="demo:desk")
-            calling = group.create_task(self._call_margins(), name="demo:margin calls")
-            cutting = group.create_task(self._cut(made), name="demo:cuts")
-            asked = group.create_task(asked_to_end.wait(), name="demo:asked to end")
-            await asyncio.wait({asked}, timeout=self.seconds)
-            await asyncio.wait({asked, cutting}, return_when=asyncio.FIRST_COMPLETED)
+            calling = group.create_task(self._push_margin_calls(), name="demo:margin calls")
+            cutting = group.create_task(self._cut_connections(made), name="demo:cuts")
+            stop_wait = group.create_task(stop_requested.wait(), name="demo:stop requested")
+            await asyncio.wait({stop_wait}, timeout=self.seconds)
+            await asyncio.wait({stop_wait, cutting}, return_when=asyncio.FIRST_COMPLETED)
             stop.set()
-            for task in (calling, cutting, asked):
+            for task in (calling, cutting, stop_wait):
                 task.cancel()
-            await asyncio.wait({trading, calling, cutting, asked})
+            await asyncio.wait({trading, calling, cutting, stop_wait})
         return made
 
     async def close(self) -> None:
@@ -74,24 +74,24 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CATCH_UP_DEADLINE_S):
                 while await self._is_behind():  # noqa: ASYNC110 - a broker, which sets no event
-                    await asyncio.sleep(_LOOK_S)
+                    await asyncio.sleep(_POLL_S)
 
     async def _is_behind(self) -> bool:
-        """Tell whether the topics hold what is not read yet, or the ledger what is not on the topics."""
+        """Return whether a topic has unread records, or the ledger has pushes that are not on the topics."""
         if any([await reader.count_unread() for reader in self.readers]):
             return True
         portfolio_id = self.venue.keys[self.account].portfolio_id
         return any(not one.in_gap for one in find_missing(self.venue.ledger, portfolio_id, self.topic_records))
 
-    async def _call_margins(self) -> None:
-        """Have the venue call margins now and then, so that every kind of push is seen."""
+    async def _push_margin_calls(self) -> None:
+        """Inject margin calls from time to time, so that every kind of push is shown."""
         await asyncio.sleep(_FIRST_MARGIN_CALL_S)
         while True:
             self.venue.inject.margin_call(self.account)
             await asyncio.sleep(_MARGIN_CALL_PERIOD_S)
 
-    async def _cut(self, made: list[ConnectionCut]) -> None:
-        """Cut the venue's connections, each time once the session before is back, spread over the run."""
+    async def _cut_connections(self, made: list[ConnectionCut]) -> None:
+        """Cut the venue's connections at even intervals, and wait for the next session after each cut."""
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         period_s = self.seconds / (self.cuts + 1) if self.seconds else _CUT_PERIOD_S
@@ -100,12 +100,12 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
             opened = self._sessions_opened()
             cut_s = loop.time()
             self.venue.cut_connections(self.account)
-            await self._until_back(opened, f"cut {number} of {self.cuts}")
+            await self._wait_until_back(opened, f"cut {number} of {self.cuts}")
             cut = ConnectionCut(loop.time() - cut_s, find_gaps(self.topic_records[Stream.SESSION])[-1].gap_id)
             made.append(cut)
             self.display.add_note(f"cut {number} of {self.cuts}: back after {cut.back_s:.2f} s, gap {cut.gap_id}")
 
-    async def _until_back(self, opened_before: int, what: str) -> None:
+    async def _wait_until_back(self, opened_before: int, what: str) -> None:
         if not await self.topic_records.wait_until(lambda: self._sessions_opened() > opened_before, _BACK_DEADLINE_S):
             raise DemoFailed(f"{what}: the daemon was not back within {_BACK_DEADLINE_S:g} s")
 

@@ -1,6 +1,6 @@
-"""`ltp-bridge demo`: a real broker, the sandbox venue, the daemon as its own process, a desk that trades, and readers.
+"""`ltp-bridge demo`: a real broker, the sandbox venue, the daemon as its own process, a trading desk, and readers.
 
-Everything it starts ends with it, whatever way it ends.
+Every process that it starts ends with it, however it ends.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from bridge.sandbox.demo.check import PushLatencies
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.desk import TradingDesk
 from bridge.sandbox.demo.display_model import DisplayModel
-from bridge.sandbox.demo.interruption import Interruption, RunPhase, interruptible
+from bridge.sandbox.demo.interruption import Interruption, RunPhase, handle_signals
 from bridge.sandbox.demo.orders import CommandMix
 from bridge.sandbox.demo.readers import TopicRecords, choose_prefix, read_topics
 from bridge.sandbox.demo.report import DemoReport, RunFacts, encode_report, make_report, print_report
@@ -37,7 +37,7 @@ _INTERRUPTED: Final = 130
 
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says. Without `seconds` the demo goes on until Ctrl-C."""
+    """The options of the command line. Without `seconds` the demo runs until Ctrl-C."""
 
     seconds: float | None = None
     as_json: bool = False
@@ -47,51 +47,51 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def run(options: DemoOptions) -> int:
-    """Run the demo; return the exit code: 0 when nothing is wrong, 1 when something is, 130 when it was broken off.
+    """Run the demo; return the exit code: 0 when nothing is wrong, 1 when something is, 130 when it was interrupted.
 
     Raises BridgeError when a part cannot be started or ends by itself.
     """
     console = EscapingConsole(file=sys.stdout, soft_wrap=True)
     try:
-        with interruptible() as interruption:
-            made = await _Demo(options, console, interruption).run()
+        with handle_signals() as interruption:
+            result = await _Demo(options, console, interruption).run()
     except asyncio.CancelledError:
         console.print("broken off; everything is taken down")
         return _INTERRUPTED
     except BaseExceptionGroup as group:
-        raise _first(group) from group
+        raise _first_error(group) from group
     except KafkaError as error:
         raise DemoFailed(f"the demo's own Kafka client failed: {error!r}") from error
-    print_report(made, console)
+    print_report(result, console)
     if options.as_json:
-        console.out(encode_report(made))
-    return 1 if made.wrong else 0
+        console.out(encode_report(result))
+    return 1 if result.wrong else 0
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the error that began it; the others of a task group are its consequences."""
+def _first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error of a task group; the others follow from it."""
     first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return _first_error(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 class _Demo:
-    """One run, from set-up to verdict."""
+    """One run of the demo, from the start of its parts to the report."""
 
     def __init__(self, options: DemoOptions, console: Console, interruption: Interruption) -> None:
         self._options = options
         self._console = console
         self._interruption = interruption
-        self._began_s = time.monotonic()
+        self._began_monotonic_s = time.monotonic()
 
-    def _progress(self, text: str) -> None:
-        self._console.out(f"{time.monotonic() - self._began_s:6.1f} s  {text}", style="dim")
+    def _print_progress(self, text: str) -> None:
+        self._console.out(f"{time.monotonic() - self._began_monotonic_s:6.1f} s  {text}", style="dim")
 
     async def run(self) -> DemoReport:
-        """Set everything up, trade, check, take everything down."""
+        """Start every part, trade, stop every part, and return the report."""
         settings = VenueSettings(step_period_s=_MARKET_STEP_S, seed=self._options.seed)
-        async with start_broker(self._progress) as broker, Venue(settings) as venue:
-            self._progress(f"Kafka ({broker.kind}) answers at {broker.bootstrap_servers}")
-            self._progress(f"sandbox venue listens at {venue.ws_url} and {venue.rest_url}")
+        async with start_broker(self._print_progress) as broker, Venue(settings) as venue:
+            self._print_progress(f"Kafka ({broker.kind}) answers at {broker.bootstrap_servers}")
+            self._print_progress(f"sandbox venue listens at {venue.ws_url} and {venue.rest_url}")
             given = f"ltp-demo-{secrets.token_hex(4)}"
             async with choose_prefix(broker, given, (_ACCOUNT,)) as prefix:
                 plan = DaemonPlan(
@@ -102,68 +102,72 @@ class _Demo:
                     topic_prefix=prefix,
                 )
                 async with run_daemon(plan) as daemon:
-                    self._progress(f"daemon started (pid {daemon.pid})")
+                    self._print_progress(f"daemon started (pid {daemon.pid})")
                     await daemon.wait_until_ready()
-                    made = await self._trade(broker.bootstrap_servers, venue, daemon, prefix)
+                    result = await self._trade_and_check(broker.bootstrap_servers, venue, daemon, prefix)
                     self._interruption.phase = RunPhase.TAKING_DOWN
-                    self._progress("taking everything down")
+                    self._print_progress("taking everything down")
         if daemon.exit_code != 0:
-            made.wrong.append(f"the daemon ended with exit {daemon.exit_code}; its log:\n{daemon.log_tail}")
-        return made
+            result.wrong.append(f"the daemon ended with exit {daemon.exit_code}; its log:\n{daemon.log_tail}")
+        return result
 
-    async def _trade(self, servers: str, venue: Venue, daemon: Daemon, prefix: str) -> DemoReport:
-        """Let the desk trade in front of the readers until the end, and compare."""
-        options, tape, key = self._options, TopicRecords(), venue.keys[_ACCOUNT]
+    async def _trade_and_check(self, servers: str, venue: Venue, daemon: Daemon, prefix: str) -> DemoReport:
+        """Let the desk trade until the end, and return the report."""
+        options, topic_records, key = self._options, TopicRecords(), venue.keys[_ACCOUNT]
         async with contextlib.AsyncExitStack() as stack:
             producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
             stack.push_async_callback(producer.stop)
             await producer.start()
             mix = CommandMix(venue.gateway.market.quotations, options.seed)
-            desk = TradingDesk(producer, topic_name(prefix, _ACCOUNT, Stream.COMMANDS), mix, tape)
-            stopwatch = PushLatencies(venue.ledger, key.portfolio_id)
-            scene = DisplayModel(tape, desk, stopwatch, f"ltp-bridge demo   {prefix}.{_ACCOUNT}.* at {servers}")
-            course = TradingRun(
+            desk = TradingDesk(producer, topic_name(prefix, _ACCOUNT, Stream.COMMANDS), mix, topic_records)
+            latencies = PushLatencies(venue.ledger, key.portfolio_id)
+            display = DisplayModel(
+                topic_records, desk, latencies, f"ltp-bridge demo   {prefix}.{_ACCOUNT}.* at {servers}"
+            )
+            trading_run = TradingRun(
                 venue=venue,
                 account=_ACCOUNT,
                 desk=desk,
-                topic_records=tape,
-                readers=await stack.enter_async_context(read_topics(servers, prefix, _ACCOUNT, tape)),
-                display=scene,
+                topic_records=topic_records,
+                readers=await stack.enter_async_context(read_topics(servers, prefix, _ACCOUNT, topic_records)),
+                display=display,
                 seconds=options.seconds,
                 rate_per_s=options.rate_per_s,
                 cuts=options.cuts,
             )
-            begun_s = time.monotonic()
-            self._progress(f"ready: topics {prefix}.{_ACCOUNT}.*")
-            cuts = await self._follow(course, daemon)
+            begun_monotonic_s = time.monotonic()
+            self._print_progress(f"ready: topics {prefix}.{_ACCOUNT}.*")
+            cuts = await self._run_and_show(trading_run, daemon)
             return make_report(
                 RunFacts(
                     ledger=venue.ledger,
                     key=key,
-                    topic_records=tape,
+                    topic_records=topic_records,
                     desk=desk,
-                    latencies=stopwatch,
+                    latencies=latencies,
                     cuts=len(cuts),
-                    setup_s=begun_s - self._began_s,
-                    begun_monotonic_s=begun_s,
+                    setup_s=begun_monotonic_s - self._began_monotonic_s,
+                    begun_monotonic_s=begun_monotonic_s,
                 )
             )
 
-    async def _follow(self, course: TradingRun, daemon: Daemon) -> list[ConnectionCut]:
-        """Read, show and watch the daemon while the course takes its way."""
+    async def _run_and_show(self, trading_run: TradingRun, daemon: Daemon) -> list[ConnectionCut]:
+        """Read the topics, show them and watch the daemon during the run; return the cuts."""
         live = self._console.is_terminal and not self._options.as_json
-        view: DemoView = LiveView(course.display, self._console) if live else PlainView(course.display, self._console)
+        view: DemoView = (
+            LiveView(trading_run.display, self._console) if live else PlainView(trading_run.display, self._console)
+        )
         with view:
             async with asyncio.TaskGroup() as group:
                 background = [
-                    *(group.create_task(reader.read(), name="demo:reader") for reader in course.readers),
+                    *(group.create_task(reader.read(), name="demo:reader") for reader in trading_run.readers),
                     group.create_task(view.show(), name="demo:view"),
                     group.create_task(daemon.raise_at_end(), name="demo:daemon"),
                 ]
                 self._interruption.phase = RunPhase.RUNNING
-                cuts = await course.trade(self._interruption.stop_requested)
+                cuts = await trading_run.trade(self._interruption.stop_requested)
                 self._interruption.phase = RunPhase.ENDING
-                await course.close()
+                await trading_run.close()
                 for task in background:
                     task.cancel()
         return cuts

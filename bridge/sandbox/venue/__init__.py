@@ -1,1 +1,1 @@
-"""LTP RapidX simulated over real sockets, written from its documents alone."""
+"""A simulator of LTP RapidX over real sockets, written from its documents alone."""

@@ -1,4 +1,4 @@
-"""Answers as they stand on the WebSocket: login, acks, refusals and pongs, in the dialect that was chosen."""
+"""The answers on the WebSocket: login, acks, refusals and pongs, in the chosen dialect."""
 
 import msgspec
 
@@ -17,16 +17,16 @@ _OLDER_TEXTS = {
 def encode_login_success(dialect: Dialect) -> bytes:
     """Return the answer to a good login: code 0, not 200000 (LTP docs, User Data Overview)."""
     if dialect.login_success == "current":
-        return _json({"id": None, "event": "login", "code": LOGIN_SUCCESS, "msg": "", "data": None})
+        return _encode({"id": None, "event": "login", "code": LOGIN_SUCCESS, "msg": "", "data": None})
     code = "0" if dialect.login_success == "string_code" else LOGIN_SUCCESS
-    return _json({"event": "login", "code": code, "msg": ""})
+    return _encode({"event": "login", "code": code, "msg": ""})
 
 
 def encode_login_failure(code: int, dialect: Dialect) -> bytes:
     """Return the answer to a bad login."""
     if dialect.login_failure == "older":
-        return _json({"event": "error", "code": str(LOGIN_FAILED), "msg": TEXTS[LOGIN_FAILED]})
-    return _json({"id": None, "event": "login", "code": code, "msg": TEXTS.get(code, TEXTS[LOGIN_FAILED])})
+        return _encode({"event": "error", "code": str(LOGIN_FAILED), "msg": TEXTS[LOGIN_FAILED]})
+    return _encode({"id": None, "event": "login", "code": code, "msg": TEXTS.get(code, TEXTS[LOGIN_FAILED])})
 
 
 def encode_action_answer(request_id: str | None, action: str, outcome: ActionOutcome, dialect: Dialect) -> bytes:
@@ -37,26 +37,26 @@ def encode_action_answer(request_id: str | None, action: str, outcome: ActionOut
     answer: dict[str, object] = {"id": request_id, "event": action, "code": code, "msg": outcome.message}
     if outcome.data is not None:
         answer["data"] = outcome.data
-    return _json(answer)
+    return _encode(answer)
 
 
 def encode_action_refusal(request_id: str | None, action: str, code: int, message: str, shape: str) -> bytes:
     """Return a refusal in the current shape (the action's own event, a number) or the older (error, "60009")."""
     if shape == "older":
         text = _OLDER_TEXTS.get(action, TEXTS[601011])
-        return _json({"id": request_id, "event": "error", "code": str(LOGIN_FAILED), "msg": text})
-    return _json({"id": request_id, "event": action, "code": code, "msg": message, "data": None})
+        return _encode({"id": request_id, "event": "error", "code": str(LOGIN_FAILED), "msg": text})
+    return _encode({"id": request_id, "event": action, "code": code, "msg": message, "data": None})
 
 
 def encode_frame_refusal(request_id: str | None, code: int) -> bytes:
-    """Return the answer to a frame that names no action of ours."""
-    return _json({"id": request_id, "event": "error", "code": code, "msg": TEXTS[code]})
+    """Return the answer to a frame that names no known action."""
+    return _encode({"id": request_id, "event": "error", "code": code, "msg": TEXTS[code]})
 
 
 def encode_pong(now_ms: int) -> bytes:
     """Return the JSON pong: the venue's own time, not an echo (LTP docs, User Data Overview)."""
-    return _json({"pong": now_ms})
+    return _encode({"pong": now_ms})
 
 
-def _json(value: dict[str, object]) -> bytes:
+def _encode(value: dict[str, object]) -> bytes:
     return msgspec.json.encode(value)

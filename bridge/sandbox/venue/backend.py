@@ -1,4 +1,4 @@
-"""The venue's floor: where sockets and REST meet the desk; counts, judges, records, and only then tells."""
+"""The venue's backend: WebSocket and REST hand requests to it; it counts each, acts, records, and then sends pushes."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RecordedOutcome:
-    """The answer to an action, and the ledger's entries of the pushes that it makes."""
+    """The outcome of an action, and the ledger entries of its pushes."""
 
     outcome: ActionOutcome
     pushes: list[LedgerEntry]
 
 
 class VenueBackend:
-    """What every listener of a venue shares."""
+    """The state that all listeners of a venue share."""
 
     def __init__(self, settings: VenueSettings, clock: Clock) -> None:
         self.settings = settings
@@ -40,29 +40,29 @@ class VenueBackend:
         self.keys = KeyRing()
         self.gateway = OrderGateway(settings, clock.wall_ms())
         self.connections: dict[int, ClientConnection] = {}
-        self._pasts: dict[str, PortfolioHistory] = {}
-        self._opened = 0
+        self._histories: dict[str, PortfolioHistory] = {}
+        self._connections_opened = 0
 
     def add_portfolio(self, portfolio: Portfolio) -> None:
-        """Open the floor to a portfolio."""
+        """Add a portfolio."""
         self.gateway.add_portfolio(portfolio)
-        self._pasts[portfolio.portfolio_id] = PortfolioHistory(portfolio)
+        self._histories[portfolio.portfolio_id] = PortfolioHistory(portfolio)
 
     def next_connection_number(self) -> int:
         """Return the number of the next connection."""
-        self._opened += 1
-        return self._opened
+        self._connections_opened += 1
+        return self._connections_opened
 
     def portfolio(self, key: ApiKey) -> Portfolio:
-        """Return the portfolio that a key selects."""
+        """Return the portfolio of a key."""
         return self.gateway.portfolios[key.portfolio_id]
 
     def lagged_portfolio(self, key: ApiKey, ago_s: float) -> LaggedView:
-        """Return the portfolio that a key selects as it was some seconds ago."""
-        return self._pasts[key.portfolio_id].portfolio_at(self.clock.wall_ms() - round(ago_s * 1000))
+        """Return the portfolio of a key as it was `ago_s` seconds ago."""
+        return self._histories[key.portfolio_id].portfolio_at(self.clock.wall_ms() - round(ago_s * 1000))
 
     def count_request(self, action: str, key: ApiKey | None, target: FaultTarget, api_key: str = "") -> bool:
-        """Count a request against its limit; False when it is over."""
+        """Count a request against its rate limit; return False when it is over the limit."""
         shrunk = self.faults.trigger(FaultKind.SHRINK_LIMIT, target)
         named = key.api_key if key else api_key
         count = self.limits.count_request(
@@ -90,7 +90,7 @@ class VenueBackend:
         limit: str = "",
         over_rest: bool = False,
     ) -> RecordedOutcome:
-        """Count an action against its limit (by default the one of its name), judge it and do it."""
+        """Count an action against its limit (by default the limit of its name), perform it, and record the outcome."""
         if not self.count_request(limit or action, key, target):
             outcome = ActionOutcome(code=TOO_MANY_REQUESTS, message=TEXTS[TOO_MANY_REQUESTS])
         else:
@@ -99,7 +99,7 @@ class VenueBackend:
                 action,
                 args,
                 self.clock.wall_ms(),
-                twist=self.faults.trigger_exchange_failure(target),
+                failure=self.faults.trigger_exchange_failure(target),
                 over_rest=over_rest,
             )
         data = outcome.data or {}
@@ -117,20 +117,20 @@ class VenueBackend:
         return RecordedOutcome(outcome, self.record_pushes(outcome.events))
 
     def record_pushes(self, events: list[VenuePush]) -> list[LedgerEntry]:
-        """Write pushes to the ledger; they are told afterwards."""
-        dated = [self._redate(event) for event in events]
+        """Write pushes to the ledger and return their entries, which `send_pushes` takes."""
+        dated = [self._redate_push(event) for event in events]
         entries = [self.ledger.write_event(event) for event in dated]
         for entry, event in zip(entries, dated, strict=True):
-            self._pasts[event.portfolio_id].record_change(event, entry.wall_ms)
+            self._histories[event.portfolio_id].record_change(event, entry.wall_ms)
         return entries
 
-    def _redate(self, event: VenuePush) -> VenuePush:
-        """Return a push with another `updateAt`, if the script wants it."""
+    def _redate_push(self, event: VenuePush) -> VenuePush:
+        """Return the push, with an earlier `updateAt` if a fault asks for it."""
         scripted = self.faults.trigger(FaultKind.REDATE_PUSH, FaultTarget(channel=event.channel))
         return event if scripted is None else redate_push(event, scripted.fault.delay_s)
 
     def send_pushes(self, pushes: list[LedgerEntry]) -> None:
-        """Give pushes to every connection of their portfolio that is logged in for more than trading."""
+        """Send pushes to every connection that is logged in to their portfolio."""
         if not pushes:
             return
         for connection in list(self.connections.values()):
@@ -139,9 +139,9 @@ class VenueBackend:
                     connection.send_push(entry)
 
     def step(self) -> None:
-        """Move the market once and tell what came of it."""
+        """Move the market once and send the pushes that result."""
         self.send_pushes(self.record_pushes(self.gateway.step(self.clock.wall_ms())))
 
     def settle_prices(self) -> None:
-        """Let prices that were set by hand take effect."""
+        """Let prices that were set by hand take effect, and send the pushes that result."""
         self.send_pushes(self.record_pushes(self.gateway.settle_prices(self.clock.wall_ms())))

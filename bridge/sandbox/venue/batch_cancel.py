@@ -1,4 +1,4 @@
-"""Which orders a cancel_orders, or a cancel-all over REST, is about (LTP docs, Cancel Orders and Cancel All)."""
+"""The orders that a cancel_orders, or a cancel-all over REST, cancels (LTP docs, Cancel Orders and Cancel All)."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from bridge.sandbox.venue.validation import read_exchange
 def orders_in_scope(
     portfolios: Mapping[str, Portfolio], own: Portfolio, args: Mapping[str, str], dialect: Dialect, *, over_rest: bool
 ) -> list[VenueOrder]:
-    """Return the open orders to cancel, oldest first in each portfolio. Raises Refusal for a filter that is wrong."""
+    """Return the open orders to cancel, oldest first in each portfolio. Raises Refusal for an invalid filter."""
     exchange = read_exchange(args.get("exchangeType", ""))
     # Over REST the symbol is documented; on the socket the contest's page alone has it.
     sym = args.get("sym", "") if over_rest or dialect.batch_cancel_honours_sym else ""

@@ -1,4 +1,4 @@
-"""Refusals: the venue's codes with their texts (LTP docs, Error Codes)."""
+"""The venue's codes and their texts, and the refusal that carries one (LTP docs, Error Codes)."""
 
 SUCCESS = 200000
 LOGIN_SUCCESS = 0
@@ -104,7 +104,7 @@ TEXTS: dict[int, str] = {
 
 
 class Refusal(Exception):
-    """The venue says no, with a documented code; `text` where the code's own does not fit."""
+    """The venue refuses a request with a documented code; `text` replaces the text of the code."""
 
     def __init__(self, code: int, text: str = "") -> None:
         self.code = code

@@ -1,4 +1,4 @@
-"""One socket as the venue sees it: an outbox in order, the pushes that are its, and what a fault does to them."""
+"""The venue's side of one WebSocket: an ordered outbox, and the scripted faults that meet its pushes."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class _Frame(NamedTuple):
 
 
 class ClientConnection:
-    """One WebSocket. Everything goes out through the outbox, so frames leave in the order they were given."""
+    """One WebSocket of a client. Every frame goes through the outbox, so frames leave in the order they were queued."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ClientConnection:
         self._outbox: asyncio.Queue[_Frame] = asyncio.Queue()
         self._reading = asyncio.Event()
         self._reading.set()
-        self._unread: list[Callable[[], None]] = []
+        self._deferred: list[Callable[[], None]] = []
         self._swapped: list[tuple[VenuePush, int]] = []
         self._timers: set[asyncio.TimerHandle] = set()
         self._loop = asyncio.get_running_loop()
@@ -62,7 +62,7 @@ class ClientConnection:
         return self.key.portfolio_id if self.key else ""
 
     def target(self, *, action: str = "", channel: str = "", arguments: str = "") -> FaultTarget:
-        """Return what a fault could bite on this connection."""
+        """Return the target by which faults are matched on this connection."""
         return FaultTarget(
             action=action,
             channel=channel,
@@ -74,14 +74,14 @@ class ClientConnection:
 
     def send_answer(self, payload: bytes) -> None:
         """Send an answer."""
-        self._put(_Frame(payload, EntryKind.ANSWER, {"text": payload.decode("utf-8", "replace")}))
+        self._enqueue(_Frame(payload, EntryKind.ANSWER, {"text": payload.decode("utf-8", "replace")}))
 
     def send_heartbeat(self, payload: bytes, style: str, message_type: WSMsgType = WSMsgType.TEXT) -> None:
-        """Send a heartbeat or the answer to one."""
-        self._put(_Frame(payload, EntryKind.PING, {"style": style, "from_venue": True}, message_type))
+        """Send a heartbeat, or the answer to one."""
+        self._enqueue(_Frame(payload, EntryKind.PING, {"style": style, "from_venue": True}, message_type))
 
     def send_push(self, entry: LedgerEntry) -> None:
-        """Send a push, as far as the script lets it through."""
+        """Send a push, unless a fault drops it; faults may also delay, repeat, reorder or enlarge it."""
         event = entry.event
         if event is None or self.only_trade or self.is_closed:
             return
@@ -95,42 +95,42 @@ class ClientConnection:
         copies = doubled.fault.copies if doubled else 1
         delayed = self._faults.trigger(FaultKind.DELAY_PUSH, target)
         if delayed:
-            self.call_later(delayed.fault.delay_s, lambda: self._deliver(event, entry.number, copies))
+            self.call_later(delayed.fault.delay_s, lambda: self._enqueue_push(event, entry.number, copies))
             return
         swap = self._faults.trigger(FaultKind.SWAP_PUSH, target)
         if swap and not self._swapped:
             self._swapped.append((event, entry.number))
-            self.call_later(swap.fault.delay_s or _SWAP_WAIT_S, self._deliver_swapped)
+            self.call_later(swap.fault.delay_s or _SWAP_WAIT_S, self._enqueue_swapped)
             return
-        self._deliver(event, entry.number, copies)
-        self._deliver_swapped()
+        self._enqueue_push(event, entry.number, copies)
+        self._enqueue_swapped()
 
     def call_later(self, delay_s: float, do: Callable[[], None]) -> None:
-        """Do something after a delay, unless the connection has ended by then."""
+        """Call a function after a delay, unless the connection has closed by then."""
 
-        def ring() -> None:
+        def run() -> None:
             self._timers.discard(timer)
             do()
 
-        timer = self._loop.call_later(delay_s, ring)
+        timer = self._loop.call_later(delay_s, run)
         self._timers.add(timer)
 
-    def _deliver_swapped(self) -> None:
+    def _enqueue_swapped(self) -> None:
         swapped, self._swapped = self._swapped, []
         for event, number in swapped:
-            self._deliver(event, number, 1)
+            self._enqueue_push(event, number, 1)
 
-    def _deliver(self, event: VenuePush, number: int, copies: int) -> None:
+    def _enqueue_push(self, event: VenuePush, number: int, copies: int) -> None:
         facts: dict[str, object] = {"event_number": number, "channel": event.channel}
         for _ in range(copies):
-            self._put(_Frame(event.frame, EntryKind.DELIVER, facts))
+            self._enqueue(_Frame(event.frame, EntryKind.DELIVER, facts))
 
-    def _put(self, frame: _Frame) -> None:
+    def _enqueue(self, frame: _Frame) -> None:
         if not self.is_closed:
             self._outbox.put_nowait(frame)
 
     async def write_frames(self) -> None:
-        """Send what is in the outbox until the socket ends; each frame is in the ledger before it is sent."""
+        """Send the frames of the outbox until the socket closes; write each to the ledger before it is sent."""
         while not self.is_closed:
             frame = await self._outbox.get()
             self._ledger.write(frame.kind, portfolio_id=self.portfolio_id, connection=self.number, **frame.facts)
@@ -142,7 +142,7 @@ class ClientConnection:
                 return
 
     async def wait_until_reading(self) -> None:
-        """Wait while reading is stopped."""
+        """Wait until the venue reads from this socket."""
         await self._reading.wait()
 
     @property
@@ -151,18 +151,18 @@ class ClientConnection:
         return self._reading.is_set()
 
     def stop_reading(self, for_s: float | None = None, then: Callable[[], None] | None = None) -> None:
-        """Read nothing more: what the client writes stays in the network; `then` comes first when reading goes on."""
+        """Stop reading, so that the client's frames stay in the network; `then` is called when reading resumes."""
         self._reading.clear()
         self._transport.pause_reading()
         if then is not None:
-            self._unread.append(then)
+            self._deferred.append(then)
         if for_s is not None:
             self.call_later(for_s, self.resume_reading)
 
     def resume_reading(self) -> None:
-        """Read on, beginning with what has waited."""
-        unread, self._unread = self._unread, []
-        for do in unread:
+        """Call what was deferred, and read again."""
+        deferred, self._deferred = self._deferred, []
+        for do in deferred:
             do()
         if not self.is_closed:
             self.last_client_frame_s = self._loop.time()
@@ -170,14 +170,14 @@ class ClientConnection:
         self._reading.set()
 
     def abort(self, reason: str) -> None:
-        """Cut the connection without a word."""
+        """Cut the connection without a close frame."""
         self.close_reason = reason
-        self._unread.clear()
+        self._deferred.clear()
         self._transport.abort()
         self._reading.set()
 
     def close(self) -> None:
-        """Forget what was still to come."""
+        """Mark the connection as closed and cancel its timers."""
         self.is_closed = True
         for timer in self._timers:
             timer.cancel()

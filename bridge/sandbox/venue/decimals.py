@@ -1,10 +1,9 @@
-"""Decimal numbers as the venue reads and writes them: plain text, never binary floating point."""
+"""Decimal numbers in the venue's text form; never binary floating point."""
 
 import re
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_UP, Context, Decimal
 
 ZERO = Decimal(0)
-ONE = Decimal(1)
 
 # Eighteen places, as in the documented samples: the default context's 28 digits keep sums of money exact up to 10^10.
 _QUANTUM = Decimal("1e-18")
@@ -13,12 +12,12 @@ _PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,18})?", re.ASCII)
 
 
 def parse_decimal(text: str) -> Decimal | None:
-    """Read a plain unsigned decimal; None when the text is anything else (sign, exponent, NaN, spaces)."""
+    """Return the value of a plain unsigned decimal; None for any other text (sign, exponent, NaN, spaces)."""
     return Decimal(text) if _PLAIN.fullmatch(text) else None
 
 
 def format_decimal(value: Decimal) -> str:
-    """Write without exponent and without trailing zeros."""
+    """Return the number as text, without exponent and trailing zeros."""
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -26,7 +25,7 @@ def format_decimal(value: Decimal) -> str:
 
 
 def format_18_places(value: Decimal) -> str:
-    """Write as the account endpoint does: "10000.000000000000000000" (LTP docs, Get Started)."""
+    """Return the number as the account endpoint writes it: "10000.000000000000000000" (LTP docs, Get Started)."""
     return format(rounded(value), ".18f")
 
 
@@ -56,6 +55,6 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
 
 
 def count_places(value: Decimal) -> int:
-    """Count the decimal places that carry something."""
+    """Return the number of decimal places without trailing zeros."""
     exponent = value.normalize().as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0

@@ -1,4 +1,4 @@
-"""Where the venue's documents contradict each other, or what it does: a switch each, and sets that belong together.
+"""Switches for the points where the venue's documents contradict each other or production; a dialect is a set of them.
 
 The default of every switch is what the newest official page says, where one says anything.
 """
@@ -14,7 +14,7 @@ Rebate = Literal["fill", "order"]
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """How the venue speaks. Each field says who says what."""
+    """The form of the venue's messages. The comment of each switch names the sources of its values."""
 
     # Login: User Data Overview has id and data, the contest's pages neither, older pages and the SDKs the code "0".
     login_success: Literal["current", "brief", "string_code"] = "current"
@@ -26,7 +26,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     ack_code: Literal["number", "text"] = "number"
     # Refusals of actions: a code of Error Codes under the action's event, or `error` and "60009" for all of them.
     action_failure: Literal["current", "older"] = "current"
-    # JSON by User Data Overview, the word by the contest's pages, the SDKs and everybody in production.
+    # JSON by User Data Overview, the text "ping" by the contest's pages, the SDKs and the clients in production.
     heartbeat: Literal["both", "json", "text"] = "both"
     # The rule of 30 s is worded twice: while both are silent, or while the client is.
     inactivity: Literal["both_silent", "client_silent"] = "both_silent"
@@ -104,5 +104,5 @@ DIALECTS: Final = MappingProxyType(
         ),
     }
 )
-"""By the name that `--dialect` takes: the newest official pages; what is seen of production; older pages and the
+"""The dialects by their `--dialect` names: the newest official pages; what production shows; older pages and the
 vendor's SDKs; the pages of the vendor's contest."""

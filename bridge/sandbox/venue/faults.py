@@ -1,4 +1,4 @@
-"""Scripted faults: what the venue or the way to it does wrong, when, and how often; each bite is in the ledger."""
+"""Scripted faults: what the venue or the network does wrong, when, and how often; the ledger records each one."""
 
 import random
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from bridge.sandbox.venue.outcomes import ExchangeFailure
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. Those of the first block meet a request (`action`), of the second a push (`channel`)."""
+    """The kinds of faults. The first block applies to requests (`action`), the second to pushes (`channel`)."""
 
     HOLD_REQUEST = "hold_request"  # acted on only after `delay_s`, or when released; later requests overtake it
     CLOSE_BEFORE = "close_before"  # the socket closes on receipt, nothing is done
@@ -33,7 +33,7 @@ class FaultKind(StrEnum):
     REPLACE_BY_NEW_ORDER = "replace_by_new_order"
     LAG_READ = "lag_read"  # a REST read shows what was `delay_s` ago
     SHORT_PAGES = "short_pages"  # a REST page holds at most `limit` rows, and `pageNum` counts such pages
-    CHANGE_ROWS = "change_rows"  # a REST read tells its rows as `change` returns them
+    CHANGE_ROWS = "change_rows"  # a REST read returns its rows as `change` returns them
     SHIFT_PAGES = "shift_pages"  # after a REST page that is not the last, `between` is done (or a market step)
 
     MUTE_PUSH = "mute_push"  # the push never comes
@@ -44,11 +44,11 @@ class FaultKind(StrEnum):
     SWAP_PUSH = "swap_push"  # the push changes places with the next one (or comes `delay_s` late if none does)
 
 
-EXCHANGE_FAILURES = tuple(FaultKind(str(twist)) for twist in ExchangeFailure)
+EXCHANGE_FAILURES = tuple(FaultKind(str(failure)) for failure in ExchangeFailure)
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault: its kind, what it meets (empty is everything), how often, and with what.
+    """One fault: its kind, which requests or pushes it applies to (empty: all), how often, and its parameters.
 
     `action` is a WebSocket action, `login`, `ping`, `connect`, or for REST method and path
     ("GET /api/v1/trading/order") or the method alone ("GET").
@@ -60,9 +60,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     account: str = ""
     tier: str = ""
     connection: int = 0
-    # A request over the socket only if its arguments hold this text: a clientOrderId, a price.
+    # The fault applies to a WebSocket request only if its arguments contain this text: a clientOrderId, a price.
     mentions: str = ""
-    # The first `after` that match are spared, then `times` are bitten (None: every one), each with chance `share`.
+    # The first `after` matches are skipped; then it applies `times` times (None: always), each with chance `share`.
     after: int = 0
     times: int | None = 1
     share: float = 1.0
@@ -81,7 +81,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FaultTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """What a fault could bite now."""
+    """The request or push that a fault may apply to."""
 
     action: str = ""
     channel: str = ""
@@ -92,18 +92,18 @@ class FaultTarget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScriptedFault:
-    """A fault in the venue's script: how often it bit, and the way to end it."""
+    """A fault in the venue's script, and how often it was triggered."""
 
     def __init__(self, number: int, fault: Fault, remove: Callable[["ScriptedFault"], None]) -> None:
         self.number = number
         self.fault = fault
         self.trigger_count = 0
-        self._met = 0
-        self._remove = remove
+        self._match_count = 0
+        self._remove_from_script = remove
         self._held: list[Callable[[], None]] = []
 
-    def matches(self, target: FaultTarget, dice: random.Random) -> bool:
-        """Tell whether the fault bites this target; a match that is spared counts as met."""
+    def matches(self, target: FaultTarget, random_source: random.Random) -> bool:
+        """Return whether the fault applies to this target; counts every match, also one that is skipped."""
         fault = self.fault
         if not (
             fault.action in {"", target.action, target.action.partition(" ")[0]}
@@ -114,65 +114,65 @@ class ScriptedFault:
             and fault.mentions in target.arguments
         ):
             return False
-        self._met += 1
-        if self._met <= fault.after or (fault.times is not None and self.trigger_count >= fault.times):
+        self._match_count += 1
+        if self._match_count <= fault.after or (fault.times is not None and self.trigger_count >= fault.times):
             return False
-        return fault.share >= 1 or dice.random() < fault.share
+        return fault.share >= 1 or random_source.random() < fault.share
 
     def hold(self, do: Callable[[], None]) -> None:
-        """Keep what is to be done until `release`."""
+        """Defer a call until `release`."""
         self._held.append(do)
 
     def release(self) -> None:
-        """Do everything that was held, in the order it came."""
+        """Make the deferred calls, in their order."""
         held, self._held = self._held, []
         for do in held:
             do()
 
     def discard(self) -> None:
-        """Forget what was held: it never happens."""
+        """Drop the deferred calls."""
         self._held.clear()
 
     def remove(self) -> None:
-        """Take the fault out of the script and release what it held."""
-        self._remove(self)
+        """Remove the fault from the script and make the calls that it deferred."""
+        self._remove_from_script(self)
         self.release()
 
 
 class FaultScript:
-    """The script. Faults bite in the order they were added; one of each kind asked for bites a target."""
+    """The faults in the order they were added. A target meets at most one fault of each kind."""
 
     def __init__(self, ledger: Ledger, seed: int) -> None:
         self._ledger = ledger
         # Replayable chances, not cryptography.
-        self._dice = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)  # noqa: S311
         self._script: dict[FaultKind, list[ScriptedFault]] = {}
         self._added = 0
 
     def add(self, fault: Fault) -> ScriptedFault:
-        """Put a fault into the script."""
+        """Add a fault to the script."""
         self._added += 1
-        scripted = ScriptedFault(self._added, fault, self._remove)
+        scripted = ScriptedFault(self._added, fault, self._remove_from_script)
         self._script.setdefault(fault.kind, []).append(scripted)
         return scripted
 
     def clear(self) -> None:
-        """End every fault and release what they held."""
-        for scripted in self._all():
+        """Remove every fault and make the calls that they deferred."""
+        for scripted in self._all_scripted():
             scripted.remove()
 
     def close(self) -> None:
-        """End the script with the venue: what is still held never happens."""
-        for scripted in self._all():
+        """Drop every deferred call; the venue is closing."""
+        for scripted in self._all_scripted():
             scripted.discard()
 
-    def _all(self) -> list[ScriptedFault]:
-        return [scripted for several in self._script.values() for scripted in several]
+    def _all_scripted(self) -> list[ScriptedFault]:
+        return [scripted for faults in self._script.values() for scripted in faults]
 
     def trigger(self, kind: FaultKind, target: FaultTarget) -> ScriptedFault | None:
-        """Return the fault of this kind that bites now, and write that it bit."""
+        """Return the fault of this kind that applies to the target, if any, and record it in the ledger."""
         for scripted in self._script.get(kind, ()):
-            if scripted.matches(target, self._dice):
+            if scripted.matches(target, self._random):
                 scripted.trigger_count += 1
                 facts = {name: value for name, value in msgspec.structs.asdict(target).items() if value}
                 facts.pop("connection", None)
@@ -188,13 +188,13 @@ class FaultScript:
         return None
 
     def trigger_exchange_failure(self, target: FaultTarget) -> ExchangeFailure | None:
-        """Return what goes wrong at the exchange with this request."""
+        """Return the failure at the exchange that is scripted for this request, if any."""
         for kind in EXCHANGE_FAILURES:
             if self.trigger(kind, target):
                 return ExchangeFailure(str(kind))
         return None
 
-    def _remove(self, scripted: ScriptedFault) -> None:
-        several = self._script.get(scripted.fault.kind, [])
-        if scripted in several:
-            several.remove(scripted)
+    def _remove_from_script(self, scripted: ScriptedFault) -> None:
+        faults = self._script.get(scripted.fault.kind, [])
+        if scripted in faults:
+            faults.remove(scripted)

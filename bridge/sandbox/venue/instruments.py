@@ -1,4 +1,4 @@
-"""What can be traded here, with the rules of each symbol (LTP docs, Get Symbol Information)."""
+"""The symbols that the venue trades, with the rules of each (LTP docs, Get Symbol Information)."""
 
 from decimal import Decimal
 
@@ -24,14 +24,14 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     contract_size: Decimal = Decimal(1)
     open_orders_max: int = 10_000
     leverage_max: int = 20
-    # What a new portfolio is given, and what the venue calls safe; spot and margin say 1.
+    # The values of a symbol's REST row; for spot and margin both are 1.
     default_leverage: int = 5
     safe_leverage: int = 10
     maintenance_rate: Decimal = Decimal("0.005")
     # The synthetic market: what one price level offers, and how far one step may move, in ticks.
     level_qty: Decimal
     step_ticks_max: int
-    # Taken from the symbol once, because every order and push reads them.
+    # The parts of the symbol, split once because every order and push needs them.
     exchange: str = ""
     business: str = ""
     base: str = ""
@@ -43,7 +43,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_perp(self) -> bool:
-        """Tell whether the symbol is held as a position rather than as coins."""
+        """Return whether the symbol is held as a position, not as coins."""
         return self.business == "PERP"
 
     @property
@@ -58,7 +58,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         return qty * self.contract_size * price
 
 
-def _btc(sym: str) -> Instrument:
+def _btc_instrument(sym: str) -> Instrument:
     return Instrument(
         sym=sym,
         start_price=Decimal(65000),
@@ -75,7 +75,7 @@ def _btc(sym: str) -> Instrument:
     )
 
 
-def _eth(sym: str) -> Instrument:
+def _eth_instrument(sym: str) -> Instrument:
     return Instrument(
         sym=sym,
         start_price=Decimal(2600),
@@ -92,7 +92,7 @@ def _eth(sym: str) -> Instrument:
     )
 
 
-def _eth_contracts(sym: str) -> Instrument:
+def _eth_contract_instrument(sym: str) -> Instrument:
     return Instrument(
         sym=sym,
         start_price=Decimal(2600),
@@ -111,15 +111,15 @@ def _eth_contracts(sym: str) -> Instrument:
 
 
 CATALOGUE: tuple[Instrument, ...] = (
-    _btc("BINANCE_PERP_BTC_USDT"),
-    _btc("BINANCE_SPOT_BTC_USDT"),
-    _btc("BINANCE_MARGIN_BTC_USDT"),
-    _eth("BINANCE_PERP_ETH_USDT"),
-    _eth("BINANCE_SPOT_ETH_USDT"),
-    _eth("BINANCE_MARGIN_ETH_USDT"),
-    _eth_contracts("OKX_PERP_ETH_USDT"),
-    _btc("OKX_SPOT_BTC_USDT"),
-    _eth("OKX_SPOT_ETH_USDT"),
-    _eth("OKX_MARGIN_ETH_USDT"),
-    _eth("EDX_PERP_ETH_USDT"),
+    _btc_instrument("BINANCE_PERP_BTC_USDT"),
+    _btc_instrument("BINANCE_SPOT_BTC_USDT"),
+    _btc_instrument("BINANCE_MARGIN_BTC_USDT"),
+    _eth_instrument("BINANCE_PERP_ETH_USDT"),
+    _eth_instrument("BINANCE_SPOT_ETH_USDT"),
+    _eth_instrument("BINANCE_MARGIN_ETH_USDT"),
+    _eth_contract_instrument("OKX_PERP_ETH_USDT"),
+    _btc_instrument("OKX_SPOT_BTC_USDT"),
+    _eth_instrument("OKX_SPOT_ETH_USDT"),
+    _eth_instrument("OKX_MARGIN_ETH_USDT"),
+    _eth_instrument("EDX_PERP_ETH_USDT"),
 )

@@ -1,4 +1,4 @@
-"""API keys and the two signatures they make: of a REST request, and of a WebSocket login."""
+"""API keys, and the signatures of REST requests and WebSocket logins."""
 
 import hashlib
 import hmac
@@ -8,7 +8,7 @@ import msgspec
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """One API key; it selects the portfolio (LTP docs, Get One Portfolio Assets Details)."""
+    """One API key of a portfolio (LTP docs, Get One Portfolio Assets Details)."""
 
     name: str
     api_key: str
@@ -16,11 +16,11 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     portfolio_id: str
 
     def __repr__(self) -> str:
-        return f"Key(name={self.name!r}, api_key={self.api_key!r}, portfolio_id={self.portfolio_id!r})"
+        return f"ApiKey(name={self.name!r}, api_key={self.api_key!r}, portfolio_id={self.portfolio_id!r})"
 
 
 def make_rest_message(parameters: Mapping[str, str], nonce: str) -> str:
-    """Return what a REST request signs: sorted raw `k=v` pairs, then `&` and the nonce (LTP docs, Authentication).
+    """Return the signed text of a REST request: sorted raw `k=v` pairs, `&` and the nonce (LTP docs, Authentication).
 
     Without parameters the leading ampersand stays.
     """
@@ -29,28 +29,28 @@ def make_rest_message(parameters: Mapping[str, str], nonce: str) -> str:
 
 
 def sign_rest_request(secret: str, parameters: Mapping[str, str], nonce: str) -> str:
-    """Return the lower-case hex HMAC-SHA256 of a REST request; the nonce is unix seconds as text."""
-    return _hex(secret, make_rest_message(parameters, nonce))
+    """Return the lower-case hex HMAC-SHA256 of a REST request; the nonce is Unix seconds as text."""
+    return _hmac_hex(secret, make_rest_message(parameters, nonce))
 
 
 def sign_login(secret: str, timestamp: str) -> str:
-    """Return the hex HMAC-SHA256 of a login; the timestamp is unix seconds as text (LTP docs, User Data Overview)."""
-    return _hex(secret, f"{timestamp}GET/users/self/verify")
+    """Return the hex HMAC-SHA256 of a login; the timestamp is Unix seconds as text (LTP docs, User Data Overview)."""
+    return _hmac_hex(secret, f"{timestamp}GET/users/self/verify")
 
 
 def signatures_match(expected: str, given: str) -> bool:
-    """Compare two signatures in constant time."""
+    """Return whether two signatures are equal; takes constant time."""
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogatepass"))
 
 
-def _hex(secret: str, message: str) -> str:
+def _hmac_hex(secret: str, message: str) -> str:
     # A wire text may carry lone surrogates (JSON allows them); they sign as themselves and never match.
     text = message.encode("utf-8", "surrogatepass")
     return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
 
 
 class KeyRing:
-    """The keys that the venue knows, by account name and by API key."""
+    """The venue's API keys, by account name and by key."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, ApiKey] = {}
@@ -66,14 +66,14 @@ class KeyRing:
         return len(self._by_name)
 
     def add(self, key: ApiKey) -> None:
-        """Make a key known; an earlier key of the same name stays valid until it is revoked."""
+        """Add a key; an earlier key of the same name stays valid until it is revoked."""
         self._by_name[key.name] = key
         self._by_api_key[key.api_key] = key
 
     def revoke(self, api_key: str) -> None:
-        """Forget a key: its logins and requests fail from now on."""
+        """Remove a key: its logins and requests fail from now on."""
         del self._by_api_key[api_key]
 
     def find(self, api_key: str) -> ApiKey | None:
-        """Return the key if it is known and not revoked."""
+        """Return the key; None if it is unknown or revoked."""
         return self._by_api_key.get(api_key)

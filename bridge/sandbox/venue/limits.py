@@ -1,4 +1,4 @@
-"""The venue's rate limits: how many requests of an action a key made in the last seconds, counted as they slide by."""
+"""The venue's rate limits: a sliding count of the requests of an action and key."""
 
 from collections import deque
 
@@ -8,7 +8,7 @@ from bridge.sandbox.venue.settings import RequestLimit
 
 
 class RequestCount(msgspec.Struct, frozen=True):
-    """What the limiter saw: requests in the window with this one, the limit, and whether it passed."""
+    """The count of one request: requests in the window including it, the limit, and whether it is within the limit."""
 
     in_window: int
     limit: int
@@ -16,24 +16,26 @@ class RequestCount(msgspec.Struct, frozen=True):
 
 
 class RequestLimits:
-    """A sliding count per (action, key); a refused request takes no slot."""
+    """A sliding count per action and key; a refused request takes no slot."""
 
     def __init__(self, limits: dict[str, RequestLimit]) -> None:
         self._limits = dict(limits)
-        self._passed: dict[tuple[str, str], deque[float]] = {}
+        self._accepted: dict[tuple[str, str], deque[float]] = {}
 
     def set_limit(self, action: str, limit: RequestLimit) -> None:
-        """Change a limit while the venue runs."""
+        """Change the limit of an action."""
         self._limits[action] = limit
 
-    def count_request(self, action: str, api_key: str, now_s: float, shrunk_to: int | None = None) -> RequestCount:
-        """Count one request at a monotonic time."""
+    def count_request(
+        self, action: str, api_key: str, now_monotonic_s: float, shrunk_to: int | None = None
+    ) -> RequestCount:
+        """Count one request at a monotonic time and return the count."""
         limit = self._limits[action]
         most = limit.count if shrunk_to is None else min(limit.count, shrunk_to)
-        passed = self._passed.setdefault((action, api_key), deque())
-        while passed and now_s - passed[0] >= limit.window_s:
-            passed.popleft()
-        is_within = len(passed) < most
+        accepted_s = self._accepted.setdefault((action, api_key), deque())
+        while accepted_s and now_monotonic_s - accepted_s[0] >= limit.window_s:
+            accepted_s.popleft()
+        is_within = len(accepted_s) < most
         if is_within:
-            passed.append(now_s)
-        return RequestCount(len(passed) + (not is_within), most, is_within)
+            accepted_s.append(now_monotonic_s)
+        return RequestCount(len(accepted_s) + (not is_within), most, is_within)

@@ -1,4 +1,4 @@
-"""A synthetic price for each symbol: the same seed and the same steps give the same market."""
+"""A synthetic market for each symbol; the same seed and the same steps give the same prices."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -11,12 +11,12 @@ from bridge.sandbox.venue.instruments import Instrument
 Side = Literal["BUY", "SELL"]
 
 LEVELS_MAX = 50
-# How strongly the price is drawn back to where it began, as a divisor of the distance.
-_DRAWN_BACK = 200
+# Each step pulls the price back to its start by the distance divided by this.
+_PULL_DIVISOR = 200
 
 
 class Quotation:
-    """One symbol's market: a price, a tick of spread either side, and levels that takers use up until the next step."""
+    """One symbol's market: a price, a spread of one tick on each side, and levels, which each step renews."""
 
     def __init__(self, instrument: Instrument, seed: int, passing_lots_max: int) -> None:
         self.instrument = instrument
@@ -27,9 +27,9 @@ class Quotation:
         self._random = random.Random(f"{seed}:{instrument.sym}")  # noqa: S311
         self._taken: dict[Side, list[Decimal]] = {"BUY": [], "SELL": []}
         self.passing_qty = ZERO
-        self._draw_passing()
+        self._draw_passing_qty()
 
-    def _draw_passing(self) -> None:
+    def _draw_passing_qty(self) -> None:
         lots = self._random.randint(1, self._passing_lots_max)
         self.passing_qty = lots * self.instrument.lot_size
 
@@ -49,26 +49,26 @@ class Quotation:
         return (self._ticks + 1) * self.instrument.tick_size
 
     def step(self) -> None:
-        """Move the price at random, draw it gently back to its start, and offer fresh levels."""
+        """Move the price at random, pull it back towards its start, and renew the levels."""
         most = self.instrument.step_ticks_max
-        drawn = (self._start_ticks - self._ticks) // _DRAWN_BACK
-        self._set(self._ticks + self._random.randint(-most, most) + drawn)
+        pull = (self._start_ticks - self._ticks) // _PULL_DIVISOR
+        self._set_ticks(self._ticks + self._random.randint(-most, most) + pull)
 
     def move(self, price: Decimal) -> None:
-        """Put the price where a test wants it."""
-        self._set(int(price / self.instrument.tick_size))
+        """Set the price."""
+        self._set_ticks(int(price / self.instrument.tick_size))
 
-    def _set(self, ticks: int) -> None:
+    def _set_ticks(self, ticks: int) -> None:
         self._ticks = max(2, ticks)
         self._taken = {"BUY": [], "SELL": []}
-        self._draw_passing()
+        self._draw_passing_qty()
 
     def crosses(self, side: Side, limit_price: Decimal) -> bool:
-        """Tell whether a limit order would trade at once."""
+        """Return whether a limit order would trade at once."""
         return limit_price >= self.ask if side == "BUY" else limit_price <= self.bid
 
     def levels(self, side: Side, limit_price: Decimal | None) -> Iterator[tuple[int, Decimal, Decimal]]:
-        """Yield (level, price, quantity left) for a taker, best first, as far as the limit price goes."""
+        """Yield (level, price, quantity left) for a taker, best price first, up to the limit price."""
         taken = self._taken[side]
         for level in range(min(LEVELS_MAX, self._ticks - 1)):
             ticks = self._ticks + 1 + level if side == "BUY" else self._ticks - 1 - level
@@ -87,7 +87,7 @@ class Quotation:
         taken[level] += qty
 
     def market_cost(self, side: Side, qty: Decimal) -> Decimal:
-        """Return what a market order of this quantity trades for now, as far as the levels go."""
+        """Return the quote amount of a market order of this quantity, as far as the levels reach."""
         total, left = ZERO, qty
         for _, price, offered in self.levels(side, None):
             part = min(left, offered)
@@ -98,12 +98,12 @@ class Quotation:
         return rounded_up(total)
 
     def available_qty(self, side: Side, limit_price: Decimal) -> Decimal:
-        """Return how much a taker could get within a limit price."""
+        """Return the quantity that a taker can get within a limit price."""
         return sum((left for _, _, left in self.levels(side, limit_price)), ZERO)
 
 
 class Market:
-    """The quotations of every symbol."""
+    """The quotations of all symbols."""
 
     def __init__(self, instruments: Iterable[Instrument], seed: int, passing_lots_max: int) -> None:
         self.quotations = {item.sym: Quotation(item, seed, passing_lots_max) for item in instruments}
@@ -112,7 +112,7 @@ class Market:
         return self.quotations[sym]
 
     def find(self, sym: str) -> Quotation | None:
-        """Return the quotation of a symbol that is traded here."""
+        """Return the quotation of a symbol; None if the venue does not trade it."""
         return self.quotations.get(sym)
 
     def step(self) -> None:

@@ -1,4 +1,4 @@
-"""The venue's desk: takes the four order actions, says yes or no, and lets the matching core act on a yes."""
+"""The order gateway: accepts or refuses the four order actions, and hands accepted ones to the matching."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -24,11 +24,11 @@ from bridge.sandbox.venue.validation import (
     read_strings,
 )
 
-_Act = Callable[[Portfolio, Mapping[str, str], int, ExchangeFailure | None], dict[str, object] | None]
+_ActionMethod = Callable[[Portfolio, Mapping[str, str], int, ExchangeFailure | None], dict[str, object] | None]
 
 
 class OrderGateway:
-    """All portfolios over one market."""
+    """The four order actions over all portfolios and one market."""
 
     def __init__(self, settings: VenueSettings, start_ms: int) -> None:
         self._settings = settings
@@ -44,11 +44,11 @@ class OrderGateway:
         )
         self.portfolios: dict[str, Portfolio] = {}
         self._steps = 0
-        # What takes effect some steps after its ack: (step, what to do at that time).
-        self._due: list[tuple[int, Callable[[int], None]]] = []
+        # Calls that take effect some steps after their ack: (step, call).
+        self._delayed: list[tuple[int, Callable[[int], None]]] = []
 
     def add_portfolio(self, portfolio: Portfolio) -> None:
-        """Open the desk to a portfolio."""
+        """Add a portfolio."""
         self.portfolios[portfolio.portfolio_id] = portfolio
         self.matching.add_portfolio(portfolio)
 
@@ -59,48 +59,48 @@ class OrderGateway:
         args: object,
         now_ms: int,
         *,
-        twist: ExchangeFailure | None = None,
+        failure: ExchangeFailure | None = None,
         origin: str = "DMA",
         over_rest: bool = False,
     ) -> ActionOutcome:
-        """Do one action by its WebSocket name; `origin` becomes the orderType of a placed order."""
-        actions: dict[str, _Act] = {
-            "place_order": partial(self._place, origin=origin),
-            "replace_order": self._replace,
-            "cancel_order": self._cancel,
-            "cancel_orders": partial(self._cancel_all, over_rest=over_rest),
+        """Perform an action, by its WebSocket name; `origin` becomes the orderType of a placed order."""
+        actions: dict[str, _ActionMethod] = {
+            "place_order": partial(self._place_order, origin=origin),
+            "replace_order": self._replace_order,
+            "cancel_order": self._cancel_order,
+            "cancel_orders": partial(self._cancel_orders, over_rest=over_rest),
         }
         try:
-            answer = actions[action](portfolio, read_strings({} if args is None else args), now_ms, twist)
+            answer = actions[action](portfolio, read_strings({} if args is None else args), now_ms, failure)
         except Refusal as refusal:
             return ActionOutcome(code=refusal.code, message=refusal.text)
         return ActionOutcome(data=answer, events=self.pushes.drain())
 
     def step(self, now_ms: int) -> list[VenuePush]:
-        """Move prices once: fills, then what was due, then risk."""
+        """Move prices once, let them take effect, and return the pushes."""
         self._steps += 1
         self.market.step()
         return self.settle_prices(now_ms)
 
     def settle_prices(self, now_ms: int) -> list[VenuePush]:
-        """Let the prices as they stand take effect."""
+        """Fill reached orders, finish delayed cancels and replaces, check risk, and return the pushes."""
         self.matching.fill_reached_orders(now_ms)
-        due = [do for step, do in self._due if step <= self._steps]
-        self._due = [(step, do) for step, do in self._due if step > self._steps]
+        due = [do for step, do in self._delayed if step <= self._steps]
+        self._delayed = [(step, do) for step, do in self._delayed if step > self._steps]
         for do in due:
             do(now_ms)
         for portfolio in self.portfolios.values():
             for exchange in portfolio.exchanges:
-                self._watch(portfolio, exchange, now_ms)
+                self._check_risk(portfolio, exchange, now_ms)
         return self.pushes.drain()
 
     def account_status(self, risk: Risk) -> str:
-        """Name an account's state by its risk ratio."""
+        """Return the account status for a risk ratio."""
         if risk.ratio >= self._settings.liquidation_ratio:
             return "LIQUIDATING"
         return "MARGIN_CALL" if risk.ratio >= self._settings.margin_call_ratio else "NORMAL"
 
-    def _watch(self, portfolio: Portfolio, exchange: str, now_ms: int) -> None:
+    def _check_risk(self, portfolio: Portfolio, exchange: str, now_ms: int) -> None:
         if not portfolio.positions:
             return
         risk = Risk(portfolio, exchange, self.market)
@@ -109,60 +109,66 @@ class OrderGateway:
             self.pushes.add_margin_call(portfolio, risk, status, now_ms)
         portfolio.account_statuses[exchange] = status
 
-    def _later(self, steps: int, now_ms: int, do: Callable[[int], None]) -> None:
+    def _run_after_steps(self, steps: int, now_ms: int, do: Callable[[int], None]) -> None:
         if steps:
-            self._due.append((self._steps + steps, do))
+            self._delayed.append((self._steps + steps, do))
         else:
             do(now_ms)
 
-    def _place(
-        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: ExchangeFailure | None, *, origin: str
+    def _place_order(
+        self,
+        portfolio: Portfolio,
+        args: Mapping[str, str],
+        now_ms: int,
+        failure: ExchangeFailure | None,
+        *,
+        origin: str,
     ) -> dict[str, object]:
-        terms = read_place_request(
+        request = read_place_request(
             args,
             self.market,
             self._settings.dialect,
             position_mode=portfolio.position_mode,
             price_band_share=self._settings.price_band_share,
         )
-        self._check_unique(portfolio, terms.client_order_id)
-        self._check_account(portfolio, terms)
+        self._check_unique(portfolio, request.client_order_id)
+        self._check_account(portfolio, request)
         order_id = self.ids.order_id()
         order = VenueOrder(
             order_id=order_id,
-            client_order_id=terms.client_order_id or order_id,
+            client_order_id=request.client_order_id or order_id,
             portfolio_id=portfolio.portfolio_id,
-            instrument=terms.instrument,
-            side=terms.side,
-            order_type=terms.order_type,
-            time_in_force=terms.time_in_force,
-            qty=terms.qty,
-            limit_price=terms.limit_price,
-            quote_qty=terms.quote_qty,
-            reduce_only=terms.reduce_only,
-            position_side=terms.position_side,
-            leverage=portfolio.leverage if terms.instrument.is_perp else 1,
+            instrument=request.instrument,
+            side=request.side,
+            order_type=request.order_type,
+            time_in_force=request.time_in_force,
+            qty=request.qty,
+            limit_price=request.limit_price,
+            quote_qty=request.quote_qty,
+            reduce_only=request.reduce_only,
+            position_side=request.position_side,
+            leverage=portfolio.leverage if request.instrument.is_perp else 1,
             origin=origin,
-            tpsl=terms.tpsl,
+            tpsl=request.tpsl,
             created_at_ms=now_ms,
         )
         self._check_market(portfolio, order)
-        if twist is ExchangeFailure.REJECT_ORDER:
+        if failure is ExchangeFailure.REJECT_ORDER:
             self.matching.reject_order(order, "refused by the exchange", now_ms)
         else:
             self.matching.enter_order(order, now_ms)
         return {"orderId": order.order_id, "clientOrderId": order.client_order_id}
 
     def _check_unique(self, portfolio: Portfolio, client_order_id: str) -> None:
-        known = portfolio.orders_by_client_order_id.get(client_order_id)
+        earlier = portfolio.orders_by_client_order_id.get(client_order_id)
         forever = self._settings.dialect.client_order_id_unique == "forever"
-        if known is not None and (forever or not known.is_terminal):
+        if earlier is not None and (forever or not earlier.is_terminal):
             raise Refusal(self._settings.dialect.duplicate_code)
 
-    def _check_account(self, portfolio: Portfolio, terms: PlaceRequest) -> None:
-        if portfolio.account_statuses.get(terms.instrument.exchange) == "LIQUIDATING" and not terms.reduce_only:
+    def _check_account(self, portfolio: Portfolio, request: PlaceRequest) -> None:
+        if portfolio.account_statuses.get(request.instrument.exchange) == "LIQUIDATING" and not request.reduce_only:
             raise Refusal(401118)
-        if portfolio.open_count.get(terms.instrument.sym, 0) >= terms.instrument.open_orders_max:
+        if portfolio.open_count.get(request.instrument.sym, 0) >= request.instrument.open_orders_max:
             raise Refusal(401044)
 
     def _check_market(self, portfolio: Portfolio, order: VenueOrder) -> None:
@@ -192,7 +198,7 @@ class OrderGateway:
         amount = order.quote_qty or self.market[order.instrument.sym].market_cost(order.side, order.remaining)
         return amount / order.leverage + amount * self._settings.taker_fee_rate
 
-    def _find(self, portfolio: Portfolio, args: Mapping[str, str], *, by_client_id: bool) -> VenueOrder:
+    def _find_live_order(self, portfolio: Portfolio, args: Mapping[str, str], *, by_client_id: bool) -> VenueOrder:
         if args.get("orderId"):
             order = portfolio.orders.get(read_order_id(args["orderId"]))
         elif args.get("clientOrderId"):
@@ -209,40 +215,44 @@ class OrderGateway:
             raise Refusal(401116)
         return order
 
-    def _replace(
-        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: ExchangeFailure | None
+    def _replace_order(
+        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, failure: ExchangeFailure | None
     ) -> dict[str, object]:
-        order = self._find(portfolio, args, by_client_id=self._settings.dialect.replace_by_client_order_id)
+        order = self._find_live_order(portfolio, args, by_client_id=self._settings.dialect.replace_by_client_order_id)
         if order.state not in REPLACEABLE or order.action is OrderAction.AMEND_PENDING:
             raise Refusal(401072)
         quotation = self.market[order.instrument.sym]
-        terms = read_replace_request(args, order, quotation, self._settings.price_band_share)
-        more = portfolio.required_amount(order, terms.qty - order.executed_qty, terms.limit_price) - order.reserved
+        request = read_replace_request(args, order, quotation, self._settings.price_band_share)
+        more = portfolio.required_amount(order, request.qty - order.executed_qty, request.limit_price) - order.reserved
         if more > portfolio.available(order.instrument.exchange, portfolio.reserved_coin(order)):
             raise Refusal(401078 if order.instrument.is_perp else 401076)
         order.action, order.action_message = OrderAction.AMEND_PENDING, ""
         self.pushes.add_order(order, now_ms)
-        self._later(self._settings.amend_steps, now_ms, partial(self._amended, order, terms, twist))
+        self._run_after_steps(
+            self._settings.amend_steps, now_ms, partial(self._finish_replace, order, request, failure)
+        )
         return {"orderId": order.order_id, "orderState": "OPEN"}
 
-    def _amended(self, order: VenueOrder, terms: ReplaceRequest, twist: ExchangeFailure | None, now_ms: int) -> None:
+    def _finish_replace(
+        self, order: VenueOrder, request: ReplaceRequest, failure: ExchangeFailure | None, now_ms: int
+    ) -> None:
         if order.is_terminal or order.action is not OrderAction.AMEND_PENDING:
             return
-        if twist is ExchangeFailure.KILL_ON_AMEND:
+        if failure is ExchangeFailure.KILL_ON_AMEND:
             order.action, order.action_message = OrderAction.AMEND_FAILED, "refused by the exchange, order is gone"
             self.matching.cancel_by_system(order, "amend failed", now_ms)
-        elif twist is ExchangeFailure.FAIL_AMEND or terms.qty < order.executed_qty:
+        elif failure is ExchangeFailure.FAIL_AMEND or request.qty < order.executed_qty:
             order.action, order.action_message = OrderAction.AMEND_FAILED, "refused by the exchange"
             self.pushes.add_order(order, now_ms)
-        elif twist is ExchangeFailure.REPLACE_BY_NEW_ORDER and terms.qty > order.executed_qty:
-            self.matching.replace_order(order, self.ids.order_id(), terms.qty, terms.limit_price, now_ms)
+        elif failure is ExchangeFailure.REPLACE_BY_NEW_ORDER and request.qty > order.executed_qty:
+            self.matching.replace_order(order, self.ids.order_id(), request.qty, request.limit_price, now_ms)
         else:
-            self.matching.amend_order(order, terms.qty, terms.limit_price, now_ms)
+            self.matching.amend_order(order, request.qty, request.limit_price, now_ms)
 
-    def _cancel(
-        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, twist: ExchangeFailure | None
+    def _cancel_order(
+        self, portfolio: Portfolio, args: Mapping[str, str], now_ms: int, failure: ExchangeFailure | None
     ) -> dict[str, object]:
-        order = self._find(portfolio, args, by_client_id=True)
+        order = self._find_live_order(portfolio, args, by_client_id=True)
         self._begin_cancel(order, now_ms)
         answer: dict[str, object] = {
             "orderId": order.order_id,
@@ -251,32 +261,32 @@ class OrderGateway:
             "action": str(order.action),
             "actionMsg": "",
         }
-        self._later(self._settings.cancel_steps, now_ms, partial(self._cancelled, order, twist))
+        self._run_after_steps(self._settings.cancel_steps, now_ms, partial(self._finish_cancel, order, failure))
         return answer
 
     def _begin_cancel(self, order: VenueOrder, now_ms: int) -> None:
         order.action, order.action_message = OrderAction.CANCEL_PENDING, ""
         self.pushes.add_order(order, now_ms)
 
-    def _cancelled(self, order: VenueOrder, twist: ExchangeFailure | None, now_ms: int) -> None:
+    def _finish_cancel(self, order: VenueOrder, failure: ExchangeFailure | None, now_ms: int) -> None:
         if order.is_terminal:
             return
-        if twist is ExchangeFailure.FAIL_CANCEL:
+        if failure is ExchangeFailure.FAIL_CANCEL:
             order.action, order.action_message = OrderAction.CANCEL_FAILED, "refused by the exchange"
             self.pushes.add_order(order, now_ms)
         else:
             self.matching.cancel_order(order, now_ms)
 
-    def _cancel_all(
+    def _cancel_orders(
         self,
         portfolio: Portfolio,
         args: Mapping[str, str],
         now_ms: int,
-        twist: ExchangeFailure | None,
+        failure: ExchangeFailure | None,
         *,
         over_rest: bool,
     ) -> None:
         dialect = self._settings.dialect
         for order in orders_in_scope(self.portfolios, portfolio, args, dialect, over_rest=over_rest):
             self._begin_cancel(order, now_ms)
-            self._later(self._settings.cancel_steps, now_ms, partial(self._cancelled, order, twist))
+            self._run_after_steps(self._settings.cancel_steps, now_ms, partial(self._finish_cancel, order, failure))

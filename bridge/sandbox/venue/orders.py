@@ -1,4 +1,4 @@
-"""An order and an execution as the venue keeps them (LTP docs, Enum Definitions; WebSocket Orders and Trades)."""
+"""Orders and executions of the venue (LTP docs, Enum Definitions; WebSocket Orders and Trades)."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,7 +18,7 @@ TPSL_FIELDS = ("tpTriggerPrice", "tpTriggerType", "tpPrice", "slTriggerPrice", "
 
 
 class OrderState(StrEnum):
-    """Where an order is in its life."""
+    """The state of an order."""
 
     NEW = "NEW"
     OPEN = "OPEN"
@@ -34,7 +34,7 @@ REPLACEABLE = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED})
 
 
 class OrderAction(StrEnum):
-    """What is being done to an order beside its state; the venue spells COMPLETE and COMPLETED."""
+    """The cancel or replace that is applied to an order, beside its state; the venue spells COMPLETE and COMPLETED."""
 
     NONE = ""
     CANCEL_PENDING = "CANCEL_PENDING"
@@ -46,7 +46,7 @@ class OrderAction(StrEnum):
 
 
 def closes_hedge(side: Side, position_side: PositionSide) -> bool:
-    """Tell whether this is the closing side of a hedged position."""
+    """Return whether this is the closing side of a hedged position."""
     return side == {"LONG": "SELL", "SHORT": "BUY"}.get(position_side)
 
 
@@ -84,13 +84,13 @@ class VenueOrder:
     last_amount: Decimal = ZERO
     fee: Decimal = ZERO
     rebate: Decimal = ZERO
-    # What this order holds back of its wallet, and the turn in the book that is still its own.
+    # The amount reserved in its wallet, and the number of its valid entry in the order book.
     reserved: Decimal = ZERO
     queue_number: int = 0
 
     @property
     def is_terminal(self) -> bool:
-        """Tell whether the order's life is over."""
+        """Return whether the order has ended."""
         return self.state in TERMINAL
 
     @property
@@ -100,11 +100,11 @@ class VenueOrder:
 
     @property
     def only_reduces(self) -> bool:
-        """Tell whether the order may only shrink a position: reduce-only, or the closing side of a hedged one."""
+        """Return whether the order may only reduce a position: by its flag, or as the closing side of a hedge."""
         return self.reduce_only or closes_hedge(self.side, self.position_side)
 
-    def make_successor(self, order_id: str, qty: Decimal, limit_price: Decimal, created_ms: int) -> "VenueOrder":
-        """Return a new order with this one's clientOrderId and terms, but for quantity and price."""
+    def make_successor(self, order_id: str, qty: Decimal, limit_price: Decimal, created_at_ms: int) -> "VenueOrder":
+        """Return a new order with the same clientOrderId and options, but another quantity and price."""
         return VenueOrder(
             order_id=order_id,
             client_order_id=self.client_order_id,
@@ -120,11 +120,11 @@ class VenueOrder:
             leverage=self.leverage,
             origin=self.origin,
             tpsl=self.tpsl,
-            created_at_ms=created_ms,
+            created_at_ms=created_at_ms,
         )
 
     def mark_updated(self, now_ms: int) -> None:
-        """Stamp a change; an order's updateAt grows strictly, so that two snapshots never tie."""
+        """Set the time of a change; it grows strictly, so that two snapshots never have the same updateAt."""
         self.updated_at_ms = max(now_ms, self.updated_at_ms + 1)
 
 
@@ -140,12 +140,12 @@ class VenueTrade:
     rpnl: Decimal
     created_at_ms: int
     exec_type: ExecType
-    # The rebates of its order up to this fill.
+    # The sum of the rebates of its order up to this fill.
     order_rebate: Decimal = ZERO
 
 
 class IdSequence:
-    """The venue's numbering: orderId of 16 digits, transactionId and positionId of 17, rising from the start time."""
+    """Rising ids from the start time: orderId has 16 digits, transactionId and positionId have 17."""
 
     def __init__(self, start_ms: int) -> None:
         self._order = start_ms * 1_000

@@ -1,4 +1,4 @@
-"""What the venue says to an action, and what may go wrong with it afterwards."""
+"""The outcome of an action, and the failures at the exchange that may follow it."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,7 +8,7 @@ from bridge.sandbox.venue.ledger import VenuePush
 
 
 class ExchangeFailure(StrEnum):
-    """What can go wrong at the exchange after the venue has said yes."""
+    """A failure at the exchange after the venue has accepted an action."""
 
     REJECT_ORDER = "reject_order"  # the placed order ends in REJECT
     FAIL_CANCEL = "fail_cancel"  # the cancel ends in CANCEL_FAILED, the order lives on
@@ -19,7 +19,7 @@ class ExchangeFailure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActionOutcome:
-    """The venue's answer to an action, and what it has to tell because of it."""
+    """The venue's answer to an action, and the pushes that follow from it."""
 
     code: int = SUCCESS
     message: str = TEXTS[SUCCESS]
@@ -28,5 +28,5 @@ class ActionOutcome:
 
     @property
     def is_success(self) -> bool:
-        """Tell whether the venue said yes."""
+        """Return whether the venue accepted the action."""
         return self.code == SUCCESS

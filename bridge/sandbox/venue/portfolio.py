@@ -1,21 +1,21 @@
-"""A portfolio's coins, positions and orders; what one of them gives another receives, to the last digit."""
+"""A portfolio's wallets, positions and orders; amounts move between them without rounding loss."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
 
 from bridge.sandbox.venue.decimals import ZERO, rounded, rounded_up
 from bridge.sandbox.venue.instruments import Instrument
 from bridge.sandbox.venue.market import Market
 from bridge.sandbox.venue.orders import IdSequence, PositionSide, VenueOrder, VenueTrade
+from bridge.sandbox.venue.settings import AccountSettings
 
 _NO_EQUITY = Decimal(999999)
 
 
 @dataclass(slots=True, kw_only=True)
 class Wallet:
-    """One coin on one exchange. `frozen` is what open orders hold back."""
+    """One coin on one exchange. `frozen` is the amount that open orders reserve."""
 
     exchange: str
     coin: str
@@ -25,13 +25,13 @@ class Wallet:
     updated_at_ms: int
 
     def mark_updated(self, now_ms: int) -> None:
-        """Stamp a change; updateAt grows strictly."""
+        """Set the time of a change; it grows strictly."""
         self.updated_at_ms = max(now_ms, self.updated_at_ms + 1)
 
 
 @dataclass(slots=True, kw_only=True)
 class VenuePosition:
-    """A holding of one symbol. `qty` and `cost` are signed, short is negative; a hedged short too."""
+    """A position in one symbol. `qty` and `cost` are signed: negative for a short, also a hedged one."""
 
     position_id: str
     instrument: Instrument
@@ -44,20 +44,20 @@ class VenuePosition:
     updated_at_ms: int
 
     def mark_updated(self, now_ms: int) -> None:
-        """Stamp a change; updateAt grows strictly."""
+        """Set the time of a change; it grows strictly."""
         self.updated_at_ms = max(now_ms, self.updated_at_ms + 1)
 
     @property
     def margin(self) -> Decimal:
-        """What the position holds back of its wallet."""
+        """The amount that the position reserves in its wallet."""
         return rounded_up(abs(self.cost) / self.leverage)
 
     def upnl(self, price: Decimal) -> Decimal:
-        """Return the profit that closing at this price would realise."""
+        """Return the unrealised profit at a price."""
         return rounded(self.instrument.notional(self.qty, price) - self.cost)
 
     def add_fill(self, signed_qty: Decimal, price: Decimal) -> Decimal:
-        """Add a signed fill and return the profit it realises."""
+        """Add a signed fill and return the realised profit."""
         amount = self.instrument.notional(signed_qty, price)
         if self.qty * signed_qty >= 0:
             self.qty += signed_qty
@@ -68,13 +68,13 @@ class VenuePosition:
         else:
             closed_cost, closed_amount = rounded(self.cost * abs(signed_qty) / abs(self.qty)), amount
         self.qty += signed_qty
-        # What goes beyond closing opens the other way at its own price.
+        # The part beyond closing opens a position of the other side at its own price.
         self.cost += amount - closed_amount - closed_cost
         return -closed_amount - closed_cost
 
 
 class Risk:
-    """How near one exchange's account is to liquidation (LTP docs, Get Trading Account)."""
+    """The risk figures of one exchange's account (LTP docs, Get Trading Account)."""
 
     def __init__(self, portfolio: "Portfolio", exchange: str, market: Market) -> None:
         held = [p for p in portfolio.positions.values() if p.qty and p.instrument.exchange == exchange]
@@ -104,29 +104,18 @@ class Risk:
 
 
 class Portfolio:
-    """Everything that one portfolio owns, owes and has asked for."""
+    """The wallets, positions, orders and trades of one portfolio."""
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        portfolio_id: str,
-        balances: dict[str, dict[str, Decimal]],
-        position_mode: Literal["NET", "BOTH"],
-        leverage: int,
-        taker_fee_rate: Decimal,
-        now_ms: int,
-    ) -> None:
-        self.name = name
+    def __init__(self, account: AccountSettings, portfolio_id: str, *, taker_fee_rate: Decimal, now_ms: int) -> None:
         self.portfolio_id = portfolio_id
-        self.position_mode = position_mode
-        self.leverage = leverage
+        self.position_mode = account.position_mode
+        self.leverage = account.leverage
         self._taker_fee_rate = taker_fee_rate
         self.wallets: dict[tuple[str, str], Wallet] = {
             (exchange, coin): Wallet(
                 exchange=exchange, coin=coin, balance=balance, created_at_ms=now_ms, updated_at_ms=now_ms
             )
-            for exchange, coins in balances.items()
+            for exchange, coins in account.balances.items()
             for coin, balance in coins.items()
         }
         self.positions: dict[tuple[str, PositionSide], VenuePosition] = {}
@@ -135,16 +124,16 @@ class Portfolio:
         self.open_orders: dict[str, VenueOrder] = {}
         self.open_count: dict[str, int] = {}
         self.trades: list[VenueTrade] = []
-        # The account status last told per exchange.
+        # The last known account status of each exchange.
         self.account_statuses: dict[str, str] = {}
 
     @property
     def exchanges(self) -> Iterable[str]:
-        """The exchanges on which this portfolio holds anything, in a stable order."""
+        """The exchanges on which this portfolio has a wallet, in a stable order."""
         return dict.fromkeys(exchange for exchange, _ in self.wallets)
 
     def wallet(self, exchange: str, coin: str, now_ms: int) -> Wallet:
-        """Return a coin's wallet, made empty at first use."""
+        """Return a coin's wallet; an empty one is created at first use."""
         key = (exchange, coin)
         if key not in self.wallets:
             self.wallets[key] = Wallet(
@@ -153,7 +142,7 @@ class Portfolio:
         return self.wallets[key]
 
     def position_margin(self, exchange: str, coin: str) -> Decimal:
-        """Return what the positions of an exchange hold back of a coin."""
+        """Return the amount of a coin that the positions of an exchange reserve."""
         return sum(
             (
                 p.margin
@@ -164,31 +153,31 @@ class Portfolio:
         )
 
     def available(self, exchange: str, coin: str) -> Decimal:
-        """Return what a new order may use: the balance less open orders and positions."""
+        """Return the amount that a new order may use: the balance less open orders and positions."""
         wallet = self.wallets.get((exchange, coin))
         if wallet is None:
             return ZERO
         return wallet.balance - wallet.frozen - self.position_margin(exchange, coin)
 
     def add_order(self, order: VenueOrder) -> None:
-        """Take a new order into the books."""
+        """Add a new order."""
         self.orders[order.order_id] = order
         self.orders_by_client_order_id[order.client_order_id] = order
         self.open_orders[order.order_id] = order
         self.open_count[order.instrument.sym] = self.open_count.get(order.instrument.sym, 0) + 1
 
     def close_order(self, order: VenueOrder) -> None:
-        """Take an order that has ended out of the open ones."""
+        """Remove an order that has ended from the open orders."""
         if self.open_orders.pop(order.order_id, None) is not None:
             self.open_count[order.instrument.sym] -= 1
 
     def reserved_coin(self, order: VenueOrder) -> str:
-        """Return the coin that an order holds back: the base when selling spot, else the quote."""
+        """Return the coin that an order reserves: the base coin for a spot sell, else the quote coin."""
         sells_spot = order.side == "SELL" and not order.instrument.is_perp
         return order.instrument.base if sells_spot else order.instrument.quote
 
     def required_amount(self, order: VenueOrder, qty: Decimal, price: Decimal) -> Decimal:
-        """Return what an order over this quantity at this price holds back."""
+        """Return the amount that an order of this quantity and price reserves."""
         if order.instrument.is_perp:
             if order.only_reduces:
                 return ZERO
@@ -198,7 +187,7 @@ class Portfolio:
         return rounded_up(order.instrument.notional(qty, price) * (1 + self._taker_fee_rate))
 
     def update_reserve(self, order: VenueOrder, now_ms: int) -> bool:
-        """Bring what a resting order holds back up to date; True when that changed the wallet."""
+        """Update the amount that a resting order reserves; return whether that changed the wallet."""
         if order.is_terminal or order.limit_price is None:
             need = ZERO
         else:
@@ -213,18 +202,18 @@ class Portfolio:
         return True
 
     def closable_qty(self, order: VenueOrder) -> Decimal:
-        """Return how much an order may still close: all it is worth when it is not bound to closing."""
+        """Return the quantity of the position that an order of this side can close."""
         position = self.positions.get((order.instrument.sym, order.position_side))
         held = position.qty if position is not None else ZERO
         against = held > 0 if order.side == "SELL" else held < 0
         return abs(held) if against else ZERO
 
-    def position(self, order: VenueOrder, numbers: IdSequence, now_ms: int) -> VenuePosition:
-        """Return the position that an order's fills go to, made flat at first use."""
+    def position(self, order: VenueOrder, ids: IdSequence, now_ms: int) -> VenuePosition:
+        """Return the position of an order's fills; a flat one is created at first use."""
         key = (order.instrument.sym, order.position_side)
         if key not in self.positions:
             self.positions[key] = VenuePosition(
-                position_id=numbers.long_id(),
+                position_id=ids.long_id(),
                 instrument=order.instrument,
                 side=order.position_side,
                 leverage=order.leverage,

@@ -1,4 +1,4 @@
-"""What REST shows when it lags behind the stream: a portfolio as it was, found by undoing what has changed since."""
+"""The earlier state of a portfolio, for REST reads that lag: later changes are undone on a copy."""
 
 import copy
 from bisect import bisect_right
@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from bridge.sandbox.venue.ledger import VenuePush
 from bridge.sandbox.venue.portfolio import Portfolio
 
-# Which of a portfolio's books a channel's push tells of; the parts of the push's key are the key there.
+# The attribute of the portfolio that a channel's push describes; the parts of the push's key are the key in it.
 _BOOKS: Final = {"Orders": "orders", "Assets": "wallets", "Positions": "positions"}
 
 BookKey = tuple[str, Any]
@@ -16,21 +16,21 @@ BookKey = tuple[str, Any]
 class _Change(NamedTuple):
     at_ms: int
     place: BookKey
-    # How it stood before; None if it was not there.
+    # The value before the change; None if there was none.
     before: Any
 
 
 class LaggedView(NamedTuple):
-    """A portfolio as it was, and how many changes since then it does not show."""
+    """A portfolio as it was, and the number of later changes that it does not show."""
 
     portfolio: Portfolio
     hidden_changes: int
 
 
 class PortfolioHistory:
-    """The changes of one portfolio: every push is the full state of its key, and says that the key has changed.
+    """The changes of one portfolio: every push is the full state of its key, and means that the key has changed.
 
-    Prices are not kept: what a position or an account was worth is told at the prices of now.
+    Prices are not kept: positions and accounts are valued at the prices of now.
     """
 
     def __init__(self, portfolio: Portfolio) -> None:
@@ -39,21 +39,21 @@ class PortfolioHistory:
         self._last: dict[BookKey, Any] = {("wallets", key): copy.copy(it) for key, it in portfolio.wallets.items()}
 
     def record_change(self, event: VenuePush, at_ms: int) -> None:
-        """Take note of a change that is being pushed."""
+        """Record the change that a push describes."""
         book = _BOOKS.get(event.channel)
         if book is None:
             return
         key = event.key if book == "orders" else tuple(event.key.split(":"))
         live = getattr(self._portfolio, book).get(key)
         if live is None:
-            # Somebody's invention, which REST does not know.
+            # An injected push, which REST does not return.
             return
         place = (book, key)
         self._changes.append(_Change(at_ms, place, self._last.get(place)))
         self._last[place] = copy.copy(live)
 
     def portfolio_at(self, at_ms: int) -> LaggedView:
-        """Return the portfolio as it was; the cost is that of the changes since, and of a copy of the books."""
+        """Return the portfolio as it was at a time; the cost grows with the later changes and the portfolio's size."""
         undone: dict[BookKey, Any] = {}
         hidden = 0
         for change in reversed(self._changes):

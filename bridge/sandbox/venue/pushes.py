@@ -1,4 +1,4 @@
-"""Pushes as they stand on the wire, field by field (LTP docs, WebSocket Orders, Trades, Assets, Positions)."""
+"""The fields of each kind of push (LTP docs, WebSocket Orders, Trades, Assets, Positions)."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -17,7 +17,7 @@ _SPELLINGS = {
     "rejected": {"REJECT": "REJECTED"},
     "synonyms": {"REJECT": "REJECTED", "CANCELLED": "CANCELED"},
 }
-# What a coin counts for as margin, of its value.
+# The share of a coin's value that counts as margin.
 _MARGIN_SHARE = Decimal("0.9999")
 
 
@@ -57,7 +57,7 @@ def order_row(order: VenueOrder, dialect: Dialect) -> dict[str, object]:
         "borrowAsset": "",
         "reason": order.reason,
         "leverage": str(order.leverage),
-        "positionSide": _side(order.position_side, dialect),
+        "positionSide": _spell_position_side(order.position_side, dialect),
         "reduceOnly": order.reduce_only,
         **{name: order.tpsl.get(name, "") for name in TPSL_FIELDS},
         "action": str(order.action),
@@ -67,12 +67,12 @@ def order_row(order: VenueOrder, dialect: Dialect) -> dict[str, object]:
     }
 
 
-def _side(side: str, dialect: Dialect) -> str:
+def _spell_position_side(side: str, dialect: Dialect) -> str:
     return dialect.net_side if side == "NONE" else side
 
 
 def trading_fee(trade: VenueTrade) -> dict[str, str]:
-    """Return an execution's fee in one: signed, negative for a rebate."""
+    """Return an execution's fee as one signed field, negative for a rebate."""
     return {
         "tradingFee": format_decimal(trade.fee),
         "tradingFeeCoin": trade.order.instrument.quote if trade.fee else "",
@@ -80,7 +80,7 @@ def trading_fee(trade: VenueTrade) -> dict[str, str]:
 
 
 def split_fee(trade: VenueTrade, rebate: Rebate) -> dict[str, str]:
-    """Return an execution's fee, and the rebate of it or of its order so far, apart; neither is negative."""
+    """Return an execution's fee and rebate as separate fields; the rebate may be that of its order so far."""
     coin = trade.order.instrument.quote
     rebated = trade.order_rebate if rebate == "order" else max(-trade.fee, ZERO)
     return {
@@ -146,7 +146,7 @@ def asset_row(portfolio: Portfolio, wallet: Wallet, market: Market) -> dict[str,
 
 
 def position_row(portfolio: Portfolio, position: VenuePosition, market: Market, dialect: Dialect) -> dict[str, object]:
-    """Return a position; the quantity is signed when the side is NONE, a closed one says "0"."""
+    """Return a position; the quantity is signed when the side is NONE, and "0" after closing."""
     mark = market[position.instrument.sym].price
     value = position.instrument.notional(abs(position.qty), mark)
     upnl = position.upnl(mark)
@@ -156,7 +156,7 @@ def position_row(portfolio: Portfolio, position: VenuePosition, market: Market, 
         "portfolioId": portfolio.portfolio_id,
         "exchangeType": position.instrument.exchange,
         "sym": position.instrument.sym,
-        "positionSide": _side(position.side, dialect),
+        "positionSide": _spell_position_side(position.side, dialect),
         "positionQty": format_decimal(position.qty if position.side == "NONE" else abs(position.qty)),
         "positionValue": format_decimal(value),
         "positionMargin": format_decimal(position.margin),
@@ -179,7 +179,7 @@ def position_row(portfolio: Portfolio, position: VenuePosition, market: Market, 
 
 
 def _liquidation_price(portfolio: Portfolio, position: VenuePosition, market: Market) -> str | None:
-    """Return the price at which this position alone would use up the account; null when no price does."""
+    """Return the price at which this position alone would use up the account; None if there is none."""
     risk = Risk(portfolio, position.instrument.exchange, market)
     coins = position.qty * position.instrument.contract_size
     mark = market[position.instrument.sym].price
@@ -189,7 +189,7 @@ def _liquidation_price(portfolio: Portfolio, position: VenuePosition, market: Ma
 
 
 def risk_row(portfolio: Portfolio, risk: Risk, status: str, dialect: Dialect) -> dict[str, object]:
-    """Return an exchange account's risk, as the account endpoint and margin calls name it."""
+    """Return an exchange account's risk, in the fields of the account endpoint and margin calls."""
     available = risk.equity - risk.frozen - risk.position_margin
     return {
         "portfolioId": portfolio.portfolio_id,
@@ -213,7 +213,7 @@ def risk_row(portfolio: Portfolio, risk: Risk, status: str, dialect: Dialect) ->
 
 
 def make_push(portfolio_id: str, channel: str, row: object, *, key: str, identity: str, sym: str = "") -> VenuePush:
-    """Put a row into its envelope; `instId` repeats the symbol where the documents show it."""
+    """Return the push of a row in its envelope; `instId` repeats the symbol where the documents show it."""
     payload = msgspec.json.encode(row)
     head: dict[str, str] = {"channel": channel}
     if sym:
@@ -225,7 +225,7 @@ def make_push(portfolio_id: str, channel: str, row: object, *, key: str, identit
 
 
 def redate_push(event: VenuePush, early_s: float) -> VenuePush:
-    """Return the push with an `updateAt` that is so many seconds earlier; a push without one stays as it is."""
+    """Return the push with its `updateAt` moved back by `early_s`; a push without one is returned unchanged."""
     row = msgspec.json.decode(event.payload, type=dict[str, object])
     if "updateAt" not in row:
         return event
@@ -235,53 +235,53 @@ def redate_push(event: VenuePush, early_s: float) -> VenuePush:
 
 
 class PushQueue:
-    """Collects what one turn of the venue has to tell, in order."""
+    """The pushes that one action or market step makes, in order."""
 
     def __init__(self, market: Market, dialect: Dialect) -> None:
         self._market = market
         self._dialect = dialect
-        self._made: list[VenuePush] = []
+        self._queued: list[VenuePush] = []
 
     def drain(self) -> list[VenuePush]:
-        """Return what was collected and start afresh."""
-        made, self._made = self._made, []
+        """Return the pushes and empty the queue."""
+        made, self._queued = self._queued, []
         return made
 
     def add_order(self, order: VenueOrder, now_ms: int) -> None:
-        """Stamp the order and tell its full snapshot."""
+        """Set the order's update time and add its full snapshot."""
         order.mark_updated(now_ms)
         identity = f"{order.order_id}:{order.state}:{format_decimal(order.executed_qty)}:{order.updated_at_ms}"
         row = order_row(order, self._dialect)
         if self._dialect.order_pushes == "contest":
             row["orderType"] = order.order_type
-        self._add("Orders", row, order.order_id, identity, order.instrument.sym)
+        self._add_push("Orders", row, order.order_id, identity, order.instrument.sym)
 
     def add_trade(self, trade: VenueTrade) -> None:
-        """Tell one execution."""
+        """Add one execution."""
         order = trade.order
         sym = order.instrument.sym
         identity = f"{order.instrument.exchange}:{sym}:{order.order_id}:{trade.transaction_id}"
-        self._add("Trades", trade_row(trade, self._dialect), order.order_id, identity, sym)
+        self._add_push("Trades", trade_row(trade, self._dialect), order.order_id, identity, sym)
 
     def add_asset(self, portfolio: Portfolio, wallet: Wallet) -> None:
-        """Tell a coin's balance."""
+        """Add a coin's balance."""
         key = f"{wallet.exchange}:{wallet.coin}"
         row = asset_row(portfolio, wallet, self._market)
-        self._add("Assets", row, key, f"{key}:{wallet.updated_at_ms}")
+        self._add_push("Assets", row, key, f"{key}:{wallet.updated_at_ms}")
 
     def add_position(self, portfolio: Portfolio, position: VenuePosition) -> None:
-        """Tell a position."""
+        """Add a position."""
         key = f"{position.instrument.sym}:{position.side}"
         row = position_row(portfolio, position, self._market, self._dialect)
-        self._add("Positions", row, key, f"{key}:{position.updated_at_ms}")
+        self._add_push("Positions", row, key, f"{key}:{position.updated_at_ms}")
 
     def add_margin_call(self, portfolio: Portfolio, risk: Risk, status: str, now_ms: int) -> None:
-        """Tell that an account's risk has crossed a threshold."""
+        """Add a margin call: an account's risk has crossed a threshold."""
         row = {**risk_row(portfolio, risk, status, self._dialect), "updateAt": str(now_ms)}
-        self._add("MarginCall", row, risk.exchange, f"{risk.exchange}:{status}:{now_ms}")
+        self._add_push("MarginCall", row, risk.exchange, f"{risk.exchange}:{status}:{now_ms}")
 
-    def _add(self, channel: str, row: Mapping[str, object], key: str, identity: str, sym: str = "") -> None:
+    def _add_push(self, channel: str, row: Mapping[str, object], key: str, identity: str, sym: str = "") -> None:
         portfolio_id = str(row["portfolioId"])
         if self._dialect.order_pushes == "contest":
             sym = ""
-        self._made.append(make_push(portfolio_id, channel, row, key=key, identity=identity, sym=sym))
+        self._queued.append(make_push(portfolio_id, channel, row, key=key, identity=identity, sym=sym))

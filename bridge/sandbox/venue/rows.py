@@ -1,4 +1,4 @@
-"""Rows of REST answers, where they differ from the pushes (LTP docs, Query Order, Executions, Positions, Account)."""
+"""The rows of REST answers, which differ from the pushes (LTP docs, Query Order, Executions, Positions, Account)."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def rest_history_order(order: VenueOrder, dialect: Dialect) -> Row:
 
 
 def rest_execution(trade: VenueTrade, dialect: Dialect) -> Row:
-    """Return an execution: fee and rebate apart, and beside them the signed fee until that goes."""
+    """Return an execution with separate fee and rebate, and the signed fee as long as the dialect sends it."""
     row: Row = trade_row(trade, dialect)
     row.update(split_fee(trade, dialect.rebate), algoOrderId="0", tradeSource="")
     if dialect.trading_fee != "sent":
@@ -50,7 +50,7 @@ def rest_execution(trade: VenueTrade, dialect: Dialect) -> Row:
 
 
 def rest_position(portfolio: Portfolio, position: VenuePosition, market: Market, dialect: Dialect) -> Row:
-    """Return a position; REST leaves its exchange to the symbol."""
+    """Return a position; REST omits its exchange, which is part of the symbol."""
     row: Row = position_row(portfolio, position, market, dialect)
     del row["exchangeType"]
     row["tpslOrder"] = []
@@ -62,13 +62,13 @@ def rest_account(portfolio: Portfolio, risk: Risk, status: str, dialect: Dialect
     row: Row = risk_row(portfolio, risk, status, dialect)
     for name in _LONG_FIELDS:
         value = parse_decimal(row[name])
-        # A negative sum is left as it stands; the documents show none.
+        # A negative sum is left unchanged; the documents show none.
         row[name] = format_18_places(value) if value is not None else row[name]
     return row
 
 
 def rest_symbol(item: Instrument) -> Row:
-    """Return a symbol's rules; contractSize and liquidationFee are a perpetual's alone."""
+    """Return a symbol's rules; only a perpetual has contractSize and liquidationFee."""
     row: Row = {
         "sym": item.sym,
         "originalSymbol": item.original_symbol,
@@ -91,19 +91,19 @@ def rest_symbol(item: Instrument) -> Row:
 
 
 class RowFilter:
-    """The filters that orders and executions share: symbol, exchange, business type, begin and end in ms."""
+    """The filters of orders and executions: symbol, exchange, business type, begin and end in Unix ms."""
 
     def __init__(self, parameters: Mapping[str, str]) -> None:
         self._sym = parameters.get("sym", "")
-        self._exchange = _known(parameters.get("exchange", ""), EXCHANGES, 401023)
-        self._business = _known(parameters.get("businessType", ""), BUSINESSES, 401069)
-        self._begin = _milliseconds(parameters.get("begin", ""), 401039)
-        self._end = _milliseconds(parameters.get("end", ""), 401040)
+        self._exchange = _check_known(parameters.get("exchange", ""), EXCHANGES, 401023)
+        self._business = _check_known(parameters.get("businessType", ""), BUSINESSES, 401069)
+        self._begin = _read_ms(parameters.get("begin", ""), 401039)
+        self._end = _read_ms(parameters.get("end", ""), 401040)
         if self._begin is not None and self._end is not None and self._begin >= self._end:
             raise Refusal(400004)
 
     def matches(self, instrument: Instrument, at_ms: int) -> bool:
-        """Tell whether a row belongs to the answer."""
+        """Return whether the answer includes a row."""
         return (
             self._sym in {"", instrument.sym}
             and self._exchange in {"", instrument.exchange}
@@ -114,33 +114,33 @@ class RowFilter:
 
 
 class Pager:
-    """Cuts rows into pages; `pageNum` is the number of pages, for no rows 0 or 1, as it falls."""
+    """Cuts rows into pages; `pageNum` is the number of pages, and at random 0 or 1 when there are no rows."""
 
     def __init__(self, seed: int) -> None:
         # Replayable, not cryptography.
-        self._dice = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)  # noqa: S311
 
     def cut_page(self, found: Sequence[T], parameters: Mapping[str, str], rows_max: int) -> tuple[Sequence[T], Row]:
-        """Return the page that is asked for and the answer around it, whose `list` the caller fills."""
-        size = _count(parameters, "pageSize", PAGE_SIZE_MAX, PAGE_SIZE_MAX, 400002)
-        size, page = min(rows_max, size), _count(parameters, "page", 1, _PAGE_MAX, 400003)
-        pages = -(-len(found) // size) if found else self._dice.randint(0, 1)
+        """Return the rows of the requested page, and the answer, whose `list` the caller fills."""
+        size = _read_count(parameters, "pageSize", PAGE_SIZE_MAX, PAGE_SIZE_MAX, 400002)
+        size, page = min(rows_max, size), _read_count(parameters, "page", 1, _PAGE_MAX, 400003)
+        pages = -(-len(found) // size) if found else self._random.randint(0, 1)
         head = {"page": page, "pageSize": size, "pageNum": pages, "totalSize": len(found)}
         return found[(page - 1) * size : page * size], head
 
 
 def read_row_limit(parameters: Mapping[str, str]) -> int:
     """Return the `limit` parameter of executions."""
-    return _count(parameters, "limit", PAGE_SIZE_MAX, PAGE_SIZE_MAX, 400007)
+    return _read_count(parameters, "limit", PAGE_SIZE_MAX, PAGE_SIZE_MAX, 400007)
 
 
-def _known(text: str, known: tuple[str, ...], code: int) -> str:
+def _check_known(text: str, known: tuple[str, ...], code: int) -> str:
     if text and text not in known:
         raise Refusal(code)
     return text
 
 
-def _milliseconds(text: str, code: int) -> int | None:
+def _read_ms(text: str, code: int) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit()):
@@ -148,7 +148,7 @@ def _milliseconds(text: str, code: int) -> int | None:
     return int(text)
 
 
-def _count(parameters: Mapping[str, str], name: str, default: int, most: int, code: int) -> int:
+def _read_count(parameters: Mapping[str, str], name: str, default: int, most: int, code: int) -> int:
     text = parameters.get(name, "") or str(default)
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
         raise Refusal(code, f"{name} must be a whole number from 1 to {most}")

@@ -1,4 +1,4 @@
-"""The venue by itself, for whoever builds against it without a key of LTP's."""
+"""The venue alone, for development without an API key of LTP."""
 
 import asyncio
 import signal
@@ -17,10 +17,10 @@ _STEP_PERIOD_S = 0.25
 
 
 async def serve(settings: VenueSettings, *, as_json: bool, out: IO[str], tls: ssl.SSLContext | None = None) -> None:
-    """Run a venue until SIGINT or SIGTERM, having told where it is and the key of each account.
+    """Write the addresses of a venue and the key of each account, and run the venue until SIGINT or SIGTERM.
 
-    The secrets that are told are the sandbox's own. Where no step period is set prices move all the same, for
-    nobody is there to move them by hand. Raises OSError when a port is taken.
+    The written secrets are the sandbox's own. Without a step period in the settings a default is used, because
+    no test moves the prices. Raises OSError when a port is taken.
     """
     if settings.step_period_s <= 0:
         settings = msgspec.structs.replace(settings, step_period_s=_STEP_PERIOD_S)
@@ -40,14 +40,14 @@ async def serve(settings: VenueSettings, *, as_json: bool, out: IO[str], tls: ss
 
 
 def load_tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return what the venue speaks TLS with. Raises SSLError for files that do not fit."""
+    """Return the TLS context of a server certificate and its key. Raises SSLError if they do not match."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     return context
 
 
 def announce_sandbox(title: str, facts: dict[str, str], keys: Iterable[ApiKey], *, as_json: bool) -> str:
-    """Return what a person or a program is told of a sandbox that runs; the first account's key stands by itself."""
+    """Return the announcement of a running sandbox; the JSON form repeats the first account's key at the top."""
     keys = list(keys)
     accounts = {
         key.name: {"api_key": key.api_key, "api_secret": key.api_secret, "portfolio_id": key.portfolio_id}

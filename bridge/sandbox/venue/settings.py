@@ -1,4 +1,4 @@
-"""How a sandbox venue is set up: where it listens, accounts, market, limits, and which dialect it speaks."""
+"""The settings of a sandbox venue: addresses, accounts, market, rate limits and dialect."""
 
 import hashlib
 from decimal import Decimal
@@ -21,7 +21,7 @@ _MINUTE = 60.0
 _TEN_SECONDS = 10.0
 
 # LTP docs, User Data Overview (WebSocket) and the pages of each REST endpoint. POST, PUT and DELETE of an order count
-# with the WebSocket action of the same meaning: whether they do is undocumented, so the stricter reading holds.
+# with the WebSocket action of the same meaning: whether they do is undocumented, so the stricter reading is used.
 DOCUMENTED_LIMITS: dict[str, RequestLimit] = {
     "login": RequestLimit(1, 1.0),
     "place_order": RequestLimit(1200, _MINUTE),
@@ -41,9 +41,9 @@ DOCUMENTED_LIMITS: dict[str, RequestLimit] = {
 }
 
 
-def _balances() -> dict[str, dict[str, Decimal]]:
+def _default_balances() -> dict[str, dict[str, Decimal]]:
     return {
-        # As many places as the venue's own samples have: whoever reads them as a float finds out here.
+        # As many places as the venue's own samples have: a client that reads them as a float loses digits.
         "BINANCE": {"USDT": Decimal("1000000.970877268901446313"), "BTC": Decimal(10), "ETH": Decimal(200)},
         "OKX": {"USDT": Decimal(1_000_000), "BTC": Decimal(10), "ETH": Decimal(200)},
         "EDX": {"USDT": Decimal(1_000_000)},
@@ -56,7 +56,7 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
     name: str = "main"
     api_key: str = ""
     api_secret: str = ""
-    balances: dict[str, dict[str, Decimal]] = msgspec.field(default_factory=_balances)
+    balances: dict[str, dict[str, Decimal]] = msgspec.field(default_factory=_default_balances)
     position_mode: Literal["NET", "BOTH"] = "NET"
     leverage: int = 10
 
@@ -65,17 +65,17 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a venue is started with. Port 0 lets the system choose."""
+    """The settings of a venue. Port 0 lets the system choose."""
 
     host: str = "127.0.0.1"
     ws_port: int = 0
     rest_port: int = 0
-    # Each name is one pair of listeners over the same core, like LTP's AZ4 and HA; the ports above are the first's.
+    # Each name is one pair of listeners over the same backend, like LTP's AZ4 and HA; the ports above are the first's.
     tiers: tuple[str, ...] = ("az4",)
     accounts: tuple[AccountSettings, ...] = (AccountSettings(),)
     instruments: tuple[Instrument, ...] = CATALOGUE
     seed: int = 1
-    # How often prices move; 0 leaves stepping to the caller.
+    # The time between price moves; with 0 the caller moves prices.
     step_period_s: float = 0.0
     limits: dict[str, RequestLimit] = msgspec.field(default_factory=lambda: dict(DOCUMENTED_LIMITS))
     dialect: Dialect = Dialect()
@@ -86,7 +86,7 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     maker_fee_rate: Decimal = Decimal("-0.0001")
     # A resting order that a price reaches gets at most so many lots per step, so large ones fill in parts.
     passing_lots_max: int = 20
-    # Cancels and replaces take effect so many steps after their ack; 0 is at once, more lets a fill win the race.
+    # Cancels and replaces take effect so many steps after their ack; with more than 0 a fill can come before.
     cancel_steps: int = 0
     amend_steps: int = 0
     # A limit price further from the market than this share is refused (401128); 0 switches the band off.
@@ -96,5 +96,5 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     frame_bytes_max: int = 1 << 20
 
     def derived(self, purpose: str, name: str) -> str:
-        """Return hex text that the seed and a name determine, for keys that a test can foresee."""
+        """Return hex text that depends on the seed and a name only, so that a test knows the keys."""
         return hashlib.sha256(f"{self.seed}:{purpose}:{name}".encode()).hexdigest()

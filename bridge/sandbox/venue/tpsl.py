@@ -1,4 +1,4 @@
-"""Take-profit and stop-loss of an order: each fault has a code of its own (LTP docs, Place Order and Error Codes)."""
+"""Take-profit and stop-loss of an order: each error has its own code (LTP docs, Place Order and Error Codes)."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -25,7 +25,7 @@ _TRIGGER_TYPES: Final[Mapping[str, frozenset[str]]] = {
 
 
 class _Leg(NamedTuple):
-    """One of the two, and the codes of its faults."""
+    """Take-profit or stop-loss, and the codes of its errors."""
 
     prefix: str
     bad_trigger: int
@@ -45,7 +45,7 @@ _LEGS: Final = (
 def read_tpsl(
     args: Mapping[str, str], quotation: Quotation, side: Side, dialect: Dialect, *, closes: bool
 ) -> dict[str, str]:
-    """Return what is asked for, none of it where nothing is. Raises Refusal for the first fault."""
+    """Return the take-profit and stop-loss fields, empty if there are none. Raises Refusal for the first error."""
     given = {name: args[name] for name in TPSL_FIELDS if args.get(name)}
     if not given:
         return {}
@@ -65,20 +65,20 @@ def _check_leg(
     leg: _Leg, given: Mapping[str, str], quotation: Quotation, side: Side, trigger_types: frozenset[str]
 ) -> None:
     instrument = quotation.instrument
-    trigger = _price(given.get(f"{leg.prefix}TriggerPrice", ""), leg.bad_trigger, instrument)
+    trigger = _read_price(given.get(f"{leg.prefix}TriggerPrice", ""), leg.bad_trigger, instrument)
     trigger_type = given.get(f"{leg.prefix}TriggerType")
     if trigger_type is not None and trigger_type not in trigger_types:
         raise Refusal(leg.bad_type)
     price = given.get(f"{leg.prefix}Price")
-    # 0 stands for the market.
+    # 0 means a market order.
     if price is not None and parse_decimal(price) != 0:
-        _price(price, leg.bad_price, instrument)
+        _read_price(price, leg.bad_price, instrument)
     above = leg.above_for_buy if side == "BUY" else not leg.above_for_buy
     if trigger <= quotation.price if above else trigger >= quotation.price:
         raise Refusal(leg.wrong_side)
 
 
-def _price(text: str, code: int, instrument: Instrument) -> Decimal:
+def _read_price(text: str, code: int, instrument: Instrument) -> Decimal:
     price = parse_decimal(text)
     if price is None or price == 0:
         raise Refusal(code)

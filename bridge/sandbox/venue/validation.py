@@ -1,4 +1,4 @@
-"""What a request must look like before the venue takes it, each rule with its code (LTP docs, Place Order)."""
+"""The validation of order requests, each rule with its code (LTP docs, Place Order)."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from bridge.sandbox.venue.orders import OrderType, PositionSide, TimeInForce, Ve
 from bridge.sandbox.venue.tpsl import read_tpsl
 
 _ORDER_ID = re.compile(r"[0-9]{16}", re.ASCII)
-# What a clientOrderId is made of, and how long it may be, by Dialect.client_order_ids.
+# The characters and the largest length of a clientOrderId, by Dialect.client_order_ids.
 _CLIENT_ORDER_IDS = {
     "place_page": (re.compile(r"[a-z0-9]+", re.ASCII), 32),
     "error_codes": (re.compile(r"[A-Za-z0-9]+", re.ASCII), 63),
@@ -25,7 +25,7 @@ _CLIENT_ORDER_IDS = {
 
 
 class PlaceRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A place request whose every value is in order."""
+    """A valid place request."""
 
     client_order_id: str
     instrument: Instrument
@@ -41,14 +41,14 @@ class PlaceRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplaceRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A replace request whose every value is in order."""
+    """A valid replace request."""
 
     qty: Decimal
     limit_price: Decimal
 
 
 def read_strings(args: object) -> dict[str, str]:
-    """Return the arguments; every value is text on the wire, anything else is refused."""
+    """Return the arguments. Raises Refusal for a value that is not text."""
     if not isinstance(args, dict):
         raise Refusal(1001)
     for name, value in args.items():
@@ -60,25 +60,25 @@ def read_strings(args: object) -> dict[str, str]:
 def read_place_request(
     args: Mapping[str, str], market: Market, dialect: Dialect, *, position_mode: str, price_band_share: Decimal
 ) -> PlaceRequest:
-    """Check a place request by itself; what depends on balances and other orders comes after."""
-    client_order_id = _client_order_id(args.get("clientOrderId", ""), dialect)
-    quotation = market.find(_required(args, "sym"))
+    """Return the place request. Raises Refusal for an invalid value; balances and other orders are not checked here."""
+    client_order_id = _read_client_order_id(args.get("clientOrderId", ""), dialect)
+    quotation = market.find(_require_field(args, "sym"))
     if quotation is None:
         raise Refusal(401011)
     instrument = quotation.instrument
-    side = cast("Side", _one_of(args.get("side", ""), ("BUY", "SELL"), 401002))
-    order_type = cast("OrderType", _one_of(args.get("orderType", ""), ("LIMIT", "MARKET"), 401003))
-    time_in_force = _time_in_force(args.get("timeInForce", ""), order_type)
+    side = cast("Side", _check_one_of(args.get("side", ""), ("BUY", "SELL"), 401002))
+    order_type = cast("OrderType", _check_one_of(args.get("orderType", ""), ("LIMIT", "MARKET"), 401003))
+    time_in_force = _read_time_in_force(args.get("timeInForce", ""), order_type)
     limit_price = (
-        _limit_price(args.get("limitPrice", ""), quotation, price_band_share) if order_type == "LIMIT" else None
+        _read_limit_price(args.get("limitPrice", ""), quotation, price_band_share) if order_type == "LIMIT" else None
     )
-    quote_qty = _quote_qty(args.get("quoteOrderQty", ""), instrument, side, order_type)
+    quote_qty = _read_quote_qty(args.get("quoteOrderQty", ""), instrument, side, order_type)
     if not quote_qty and instrument.business == "SPOT" and (side, order_type) == ("BUY", "MARKET"):
         raise Refusal(401021)
     qty = None if quote_qty else read_qty(args.get("orderQty", ""), instrument, order_type)
-    position_side = _position_side(args.get("positionSide", ""), instrument, position_mode)
-    reduce_only = _reduce_only(args.get("reduceOnly", ""))
-    terms = PlaceRequest(
+    position_side = _read_position_side(args.get("positionSide", ""), instrument, position_mode)
+    reduce_only = _read_reduce_only(args.get("reduceOnly", ""))
+    request = PlaceRequest(
         client_order_id=client_order_id,
         instrument=instrument,
         side=side,
@@ -92,20 +92,20 @@ def read_place_request(
         tpsl=read_tpsl(args, quotation, side, dialect, closes=reduce_only or closes_hedge(side, position_side)),
     )
     notional = quote_qty if qty is None else instrument.notional(qty, limit_price or quotation.price)
-    if notional < instrument.min_notional and not terms.reduce_only:
+    if notional < instrument.min_notional and not request.reduce_only:
         raise Refusal(401017)
-    return terms
+    return request
 
 
 def read_replace_request(
     args: Mapping[str, str], order: VenueOrder, quotation: Quotation, price_band_share: Decimal
 ) -> ReplaceRequest:
-    """Check a replace request against the order it changes."""
+    """Return the replace request. Raises Refusal for a value that does not fit the order."""
     if order.qty is None or order.limit_price is None:
         raise Refusal(401072)
     qty_text, price_text = args.get("replaceQty", ""), args.get("replacePrice", "")
     qty = read_qty(qty_text, order.instrument, "LIMIT") if qty_text else order.qty
-    price = _limit_price(price_text, quotation, price_band_share) if price_text else order.limit_price
+    price = _read_limit_price(price_text, quotation, price_band_share) if price_text else order.limit_price
     if qty == order.qty and price == order.limit_price:
         raise Refusal(401073)
     if qty < order.executed_qty:
@@ -118,7 +118,7 @@ def read_replace_request(
 
 
 def read_order_id(text: str) -> str:
-    """Return an orderId, which has exactly 16 digits."""
+    """Return an orderId. Raises Refusal unless it has exactly 16 digits."""
     if not _ORDER_ID.fullmatch(text):
         raise Refusal(401007)
     return text
@@ -126,11 +126,11 @@ def read_order_id(text: str) -> str:
 
 def read_exchange(text: str) -> str:
     """Return an exchange filter; empty means all."""
-    return _one_of(text, EXCHANGES, 401023) if text else ""
+    return _check_one_of(text, EXCHANGES, 401023) if text else ""
 
 
 def read_qty(text: str, instrument: Instrument, order_type: OrderType) -> Decimal:
-    """Return a quantity that the symbol allows."""
+    """Return a quantity. Raises Refusal if the symbol does not allow it."""
     qty = parse_decimal(text)
     if qty is None or qty == 0:
         raise Refusal(401005)
@@ -147,20 +147,20 @@ def read_qty(text: str, instrument: Instrument, order_type: OrderType) -> Decima
     return qty
 
 
-def _required(args: Mapping[str, str], name: str) -> str:
+def _require_field(args: Mapping[str, str], name: str) -> str:
     text = args.get(name, "")
     if not text:
         raise Refusal(1001)
     return text
 
 
-def _one_of(text: str, known: tuple[str, ...], code: int) -> str:
+def _check_one_of(text: str, known: tuple[str, ...], code: int) -> str:
     if text not in known:
         raise Refusal(code)
     return text
 
 
-def _client_order_id(text: str, dialect: Dialect) -> str:
+def _read_client_order_id(text: str, dialect: Dialect) -> str:
     if not text:
         return ""
     made_of, chars_max = _CLIENT_ORDER_IDS[dialect.client_order_ids]
@@ -171,16 +171,16 @@ def _client_order_id(text: str, dialect: Dialect) -> str:
     return text
 
 
-def _time_in_force(text: str, order_type: OrderType) -> TimeInForce:
+def _read_time_in_force(text: str, order_type: OrderType) -> TimeInForce:
     if order_type == "MARKET":
         if text == "GTX":
             raise Refusal(401042)
-        _one_of(text or "IOC", ("GTC", "IOC", "FOK"), 401004)
+        _check_one_of(text or "IOC", ("GTC", "IOC", "FOK"), 401004)
         return "IOC"
-    return cast("TimeInForce", _one_of(text or "GTC", ("GTC", "IOC", "FOK", "GTX"), 401004))
+    return cast("TimeInForce", _check_one_of(text or "GTC", ("GTC", "IOC", "FOK", "GTX"), 401004))
 
 
-def _limit_price(text: str, quotation: Quotation, band_share: Decimal) -> Decimal:
+def _read_limit_price(text: str, quotation: Quotation, band_share: Decimal) -> Decimal:
     instrument = quotation.instrument
     if not text:
         raise Refusal(401006)
@@ -198,7 +198,7 @@ def _limit_price(text: str, quotation: Quotation, band_share: Decimal) -> Decima
     return price
 
 
-def _quote_qty(text: str, instrument: Instrument, side: Side, order_type: OrderType) -> Decimal:
+def _read_quote_qty(text: str, instrument: Instrument, side: Side, order_type: OrderType) -> Decimal:
     if text in {"", "0"}:
         return ZERO
     quote_qty = parse_decimal(text)
@@ -209,13 +209,13 @@ def _quote_qty(text: str, instrument: Instrument, side: Side, order_type: OrderT
     return quote_qty
 
 
-def _reduce_only(text: str) -> bool:
-    # Python's own spelling of a boolean comes with a capital letter, and is taken.
-    return _one_of(text.lower() or "false", ("true", "false"), 401049) == "true"
+def _read_reduce_only(text: str) -> bool:
+    # Python's spelling of a boolean, with a capital letter, is accepted.
+    return _check_one_of(text.lower() or "false", ("true", "false"), 401049) == "true"
 
 
-def _position_side(text: str, instrument: Instrument, position_mode: str) -> PositionSide:
-    side = cast("PositionSide", _one_of(text or "NONE", ("NONE", "LONG", "SHORT"), 401096))
+def _read_position_side(text: str, instrument: Instrument, position_mode: str) -> PositionSide:
+    side = cast("PositionSide", _check_one_of(text or "NONE", ("NONE", "LONG", "SHORT"), 401096))
     hedged = position_mode == "BOTH" and instrument.is_perp
     if hedged and side == "NONE":
         raise Refusal(401091)

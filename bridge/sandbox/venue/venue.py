@@ -1,4 +1,4 @@
-"""The sandbox venue: wires floor, sockets and REST together, and lives as long as its context."""
+"""The sandbox venue: backend, WebSocket and REST servers, for the length of a context."""
 
 import asyncio
 import contextlib
@@ -37,9 +37,9 @@ class Tier(msgspec.Struct, frozen=True):
 
 
 class Venue:
-    """`async with Venue(settings) as venue:` runs one, on 127.0.0.1 by default; what it did is in `venue.ledger`.
+    """A venue: `async with Venue(settings) as venue:` runs it, on 127.0.0.1 by default; `venue.ledger` records it.
 
-    With `tls` it speaks TLS; on this machine its URLs then name `localhost`, for the certificate's sake.
+    With `tls` it speaks TLS; its URLs on this machine then have `localhost`, which the certificate names.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class Venue:
         self._backend = VenueBackend(self.settings, self.clock)
         self.inject = Injection(self._backend)
         self.tiers: dict[str, Tier] = {}
-        self._running: dict[str, contextlib.AsyncExitStack] = {}
-        self._stepping: asyncio.Task[None] | None = None
+        self._open_tiers: dict[str, contextlib.AsyncExitStack] = {}
+        self._step_task: asyncio.Task[None] | None = None
         for index, account in enumerate(self.settings.accounts):
             self._open_account(account, str(_FIRST_PORTFOLIO + index))
 
@@ -68,11 +68,8 @@ class Venue:
         )
         self._backend.add_portfolio(
             Portfolio(
-                name=account.name,
-                portfolio_id=portfolio_id,
-                balances=account.balances,
-                position_mode=account.position_mode,
-                leverage=account.leverage,
+                account,
+                portfolio_id,
                 taker_fee_rate=self.settings.taker_fee_rate,
                 now_ms=self.clock.wall_ms(),
             )
@@ -80,12 +77,12 @@ class Venue:
 
     @property
     def ledger(self) -> Ledger:
-        """The record of everything."""
+        """The record of everything that the venue received and did."""
         return self._backend.ledger
 
     @property
     def faults(self) -> FaultScript:
-        """The script of what goes wrong."""
+        """The scripted faults."""
         return self._backend.faults
 
     @property
@@ -100,7 +97,7 @@ class Venue:
 
     @property
     def gateway(self) -> OrderGateway:
-        """The desk with its market and portfolios."""
+        """The order gateway with its market and portfolios."""
         return self._backend.gateway
 
     @property
@@ -127,16 +124,16 @@ class Venue:
         return self.gateway.market[sym]
 
     def step(self, times: int = 1) -> None:
-        """Move the market by hand and push what comes of it."""
+        """Move the market and send the pushes that result."""
         for _ in range(times):
             self._backend.step()
 
     def settle_prices(self) -> None:
-        """Let prices that were set by hand fill what they reach."""
+        """Let prices that were set by hand take effect."""
         self._backend.settle_prices()
 
     def cut_connections(self, account: str = "", tier: str = "") -> int:
-        """Cut every socket, or those of an account or tier, without a word; return how many."""
+        """Abort every socket, or those of an account or tier; return their number."""
         cut = [
             connection
             for connection in self.connections
@@ -147,27 +144,27 @@ class Venue:
         return len(cut)
 
     async def close_tier(self, name: str) -> None:
-        """Take a tier down: its sockets are cut, its ports refuse."""
+        """Close a tier: its sockets are aborted, its ports refuse connections."""
         self.cut_connections(tier=name)
-        await self._running.pop(name).aclose()
+        await self._open_tiers.pop(name).aclose()
 
     async def open_tier(self, name: str) -> None:
-        """Bring a tier up, at the ports it had before."""
+        """Open a tier, at the ports it had before."""
         before = self.tiers.get(name)
         first = name == self.settings.tiers[0]
-        ws_port = _port(before.ws_url) if before else self.settings.ws_port * first
-        rest_port = _port(before.rest_url) if before else self.settings.rest_port * first
+        ws_port = _port_of(before.ws_url) if before else self.settings.ws_port * first
+        rest_port = _port_of(before.rest_url) if before else self.settings.rest_port * first
         sockets, rest = web.Application(), web.Application(client_max_size=self.settings.frame_bytes_max)
         sockets.router.add_get(PATH, WebSocketServer(self._backend, name).serve)
         rest.router.add_route("*", "/{path:.*}", RestServer(self._backend, name).serve)
         async with contextlib.AsyncExitStack() as opening:
-            ws_port = await _listen(opening, sockets, (self.settings.host, ws_port), self._tls)
-            rest_port = await _listen(opening, rest, (self.settings.host, rest_port), self._tls)
-            self._running[name] = opening.pop_all()
+            ws_port = await _start_listener(opening, sockets, (self.settings.host, ws_port), self._tls)
+            rest_port = await _start_listener(opening, rest, (self.settings.host, rest_port), self._tls)
+            self._open_tiers[name] = opening.pop_all()
         secure, host = "" if self._tls is None else "s", _name_in_urls(self.settings.host, secure=self._tls is not None)
         self.tiers[name] = Tier(name, f"ws{secure}://{host}:{ws_port}{PATH}", f"http{secure}://{host}:{rest_port}")
 
-    async def _step_for_ever(self) -> None:
+    async def _step_forever(self) -> None:
         while True:
             await asyncio.sleep(self.settings.step_period_s)
             self._backend.step()
@@ -180,31 +177,31 @@ class Venue:
             await self.__aexit__(None, None, None)
             raise
         if self.settings.step_period_s > 0:
-            self._stepping = asyncio.create_task(self._step_for_ever(), name="sandbox market")
+            self._step_task = asyncio.create_task(self._step_forever(), name="sandbox market")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        stepping, self._stepping = self._stepping, None
-        if stepping is not None:
-            stepping.cancel()
-            # An error of the market's own task is not lost.
+        step_task, self._step_task = self._step_task, None
+        if step_task is not None:
+            step_task.cancel()
+            # Any other error of the market task is raised here.
             with contextlib.suppress(asyncio.CancelledError):
-                await stepping
+                await step_task
         self.faults.close()
-        for name in list(self._running):
+        for name in list(self._open_tiers):
             await self.close_tier(name)
 
 
 def _name_in_urls(host: str, *, secure: bool) -> str:
-    """Name the host as this machine reaches it: every address of it is also its loopback."""
-    if host in {"", "0.0.0.0", "::", "127.0.0.1"}:  # noqa: S104 - asked for by whoever set it
+    """Return the host name by which this machine reaches the venue: loopback if it listens on every address."""
+    if host in {"", "0.0.0.0", "::", "127.0.0.1"}:  # noqa: S104 - the user chose it
         return "localhost" if secure else "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 
 
-async def _listen(
+async def _start_listener(
     stack: contextlib.AsyncExitStack, application: web.Application, at: tuple[str, int], tls: ssl.SSLContext | None
 ) -> int:
     """Serve an application at a host and port, and return the port."""
@@ -215,5 +212,5 @@ async def _listen(
     return int(runner.addresses[0][1])
 
 
-def _port(url: str) -> int:
+def _port_of(url: str) -> int:
     return int(url.rpartition(":")[2].partition("/")[0])

@@ -28,42 +28,42 @@ class _Request(NamedTuple):
 
 
 class WebSocketServer:
-    """Serves one tier's sockets; all tiers share the floor."""
+    """Serves the WebSockets of one tier; all tiers share the backend."""
 
-    def __init__(self, floor: VenueBackend, tier: str) -> None:
-        self._floor = floor
+    def __init__(self, backend: VenueBackend, tier: str) -> None:
+        self._backend = backend
         self._tier = tier
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Live through one connection, from the upgrade to its end."""
-        floor = self._floor
-        number = floor.next_connection_number()
+        """Serve one connection, from the upgrade to its end."""
+        backend = self._backend
+        number = backend.next_connection_number()
         socket = web.WebSocketResponse(
-            autoping=False, compress=False, max_msg_size=floor.settings.frame_bytes_max, timeout=1.0
+            autoping=False, compress=False, max_msg_size=backend.settings.frame_bytes_max, timeout=1.0
         )
         transport = request.transport
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a request that is being served has one
         connection = ClientConnection(
-            socket, transport, number=number, tier=self._tier, ledger=floor.ledger, faults=floor.faults
+            socket, transport, number=number, tier=self._tier, ledger=backend.ledger, faults=backend.faults
         )
-        refused = floor.faults.trigger(FaultKind.REFUSE_CONNECTION, connection.target(action="connect"))
+        refused = backend.faults.trigger(FaultKind.REFUSE_CONNECTION, connection.target(action="connect"))
         if refused:
             return web.Response(status=refused.fault.status)
         await socket.prepare(request)
-        floor.ledger.write(EntryKind.CONN, connection=number, tier=self._tier)
-        floor.connections[number] = connection
+        backend.ledger.write(EntryKind.CONN, connection=number, tier=self._tier)
+        backend.connections[number] = connection
         reason = "cancelled"
         tasks = [
             asyncio.create_task(connection.write_frames(), name=f"write {number}"),
-            asyncio.create_task(self._watch(connection), name=f"watch {number}"),
-            asyncio.create_task(self._greet(connection), name=f"greet {number}"),
+            asyncio.create_task(self._close_when_inactive(connection), name=f"watch {number}"),
+            asyncio.create_task(self._ping_after_connect(connection), name=f"greet {number}"),
         ]
         try:
             reason = await self._read(connection)
         finally:
             connection.close()
-            del floor.connections[number]
-            floor.ledger.write(
+            del backend.connections[number]
+            backend.ledger.write(
                 EntryKind.DROP,
                 portfolio_id=connection.portfolio_id,
                 connection=number,
@@ -74,19 +74,19 @@ class WebSocketServer:
             await asyncio.gather(*tasks, return_exceptions=True)
         return socket
 
-    async def _greet(self, connection: ClientConnection) -> None:
-        await asyncio.sleep(self._floor.settings.protocol_ping_after_s)
+    async def _ping_after_connect(self, connection: ClientConnection) -> None:
+        await asyncio.sleep(self._backend.settings.protocol_ping_after_s)
         connection.send_heartbeat(b"", "protocol", WSMsgType.PING)
 
-    async def _watch(self, connection: ClientConnection) -> None:
-        """Close a connection that has been silent for too long."""
-        settings = self._floor.settings
+    async def _close_when_inactive(self, connection: ClientConnection) -> None:
+        """Close the connection when it has been inactive for too long."""
+        settings = self._backend.settings
         loop = asyncio.get_running_loop()
         while True:
-            spoke = connection.last_client_frame_s
+            last_frame_s = connection.last_client_frame_s
             if settings.dialect.inactivity == "both_silent":
-                spoke = max(spoke, connection.last_venue_frame_s)
-            left = spoke + settings.inactivity_s - loop.time()
+                last_frame_s = max(last_frame_s, connection.last_venue_frame_s)
+            left = last_frame_s + settings.inactivity_s - loop.time()
             if not connection.is_reading:
                 left = max(left, settings.inactivity_s)
             if left <= 0:
@@ -102,20 +102,20 @@ class WebSocketServer:
             if not connection.is_reading:
                 await connection.wait_until_reading()
             if message.type is WSMsgType.TEXT:
-                self._receive(connection, message.data)
+                self._on_frame(connection, message.data)
             elif message.type is WSMsgType.BINARY:
-                self._receive(connection, message.data.decode("utf-8", "replace"))
+                self._on_frame(connection, message.data.decode("utf-8", "replace"))
             elif message.type is WSMsgType.PING:
                 connection.send_heartbeat(message.data, "protocol", WSMsgType.PONG)
             elif message.type is WSMsgType.PONG:
-                self._note_beat(connection, "protocol_pong")
+                self._record_heartbeat(connection, "protocol_pong")
             elif message.type is WSMsgType.ERROR:
                 return f"error: {message.data}"
             else:
                 return f"closed: {connection.socket.close_code}"
 
-    def _note_beat(self, connection: ClientConnection, style: str) -> None:
-        self._floor.ledger.write(
+    def _record_heartbeat(self, connection: ClientConnection, style: str) -> None:
+        self._backend.ledger.write(
             EntryKind.PING,
             portfolio_id=connection.portfolio_id,
             connection=connection.number,
@@ -123,59 +123,63 @@ class WebSocketServer:
             from_venue=False,
         )
 
-    def _receive(self, connection: ClientConnection, text: str) -> None:
+    def _on_frame(self, connection: ClientConnection, text: str) -> None:
         connection.last_client_frame_s = asyncio.get_running_loop().time()
-        heartbeat = self._floor.settings.dialect.heartbeat
+        heartbeat = self._backend.settings.dialect.heartbeat
         if text.strip().lower() == "ping":
-            self._beat(connection, "text", answered=heartbeat != "json")
+            self._answer_heartbeat(connection, "text", answered=heartbeat != "json")
             return
         try:
             frame: Any = msgspec.json.decode(text)
         except (msgspec.DecodeError, UnicodeEncodeError):
             frame = None
         if isinstance(frame, dict) and "ping" in frame:
-            self._beat(connection, "json", answered=heartbeat != "text")
+            self._answer_heartbeat(connection, "json", answered=heartbeat != "text")
             return
-        self._floor.ledger.write(
+        self._backend.ledger.write(
             EntryKind.RECV, portfolio_id=connection.portfolio_id, connection=connection.number, text=text
         )
         if not isinstance(frame, dict):
             connection.send_answer(answers.encode_frame_refusal(None, 601001))
             return
-        self._dispatch(connection, frame)
+        self._dispatch_frame(connection, frame)
 
-    def _beat(self, connection: ClientConnection, style: str, *, answered: bool) -> None:
-        self._note_beat(connection, style)
+    def _answer_heartbeat(self, connection: ClientConnection, style: str, *, answered: bool) -> None:
+        self._record_heartbeat(connection, style)
         target = connection.target(action="ping")
-        if not answered or self._floor.faults.trigger(FaultKind.DROP_ANSWER, target):
+        if not answered or self._backend.faults.trigger(FaultKind.DROP_ANSWER, target):
             return
-        answer = b"pong" if style == "text" else answers.encode_pong(self._floor.clock.wall_ms())
-        late = self._floor.faults.trigger(FaultKind.DELAY_ANSWER, target)
+        answer = b"pong" if style == "text" else answers.encode_pong(self._backend.clock.wall_ms())
+        late = self._backend.faults.trigger(FaultKind.DELAY_ANSWER, target)
         if late:
             connection.call_later(late.fault.delay_s, lambda: connection.send_heartbeat(answer, style))
         else:
             connection.send_heartbeat(answer, style)
 
-    def _dispatch(self, connection: ClientConnection, frame: dict[str, Any]) -> None:
+    def _dispatch_frame(self, connection: ClientConnection, frame: dict[str, Any]) -> None:
         action, request_id, args = frame.get("action"), frame.get("id"), frame.get("args")
         if request_id is not None and not isinstance(request_id, str):
             connection.send_answer(answers.encode_frame_refusal(None, 1000))
         elif action == "login":
-            self._meet(connection, "login", lambda: self._login(connection, args))
+            self._apply_faults(connection, "login", lambda: self._log_in(connection, args))
         elif not isinstance(action, str) or action not in ACTIONS:
             connection.send_answer(answers.encode_frame_refusal(request_id, 601011 if action else 601008))
         elif connection.key is None:
-            shape = self._floor.settings.dialect.action_failure
+            shape = self._backend.settings.dialect.action_failure
             text = TEXTS[LOGGED_OUT]
             connection.send_answer(answers.encode_action_refusal(request_id, action, LOGGED_OUT, text, shape))
         else:
             key, request = connection.key, _Request(request_id, action, args)
-            arguments = _text(args)
-            self._meet(connection, action, lambda: self._act(connection, key, request, arguments), arguments)
+            arguments = _encode_arguments(args)
+            self._apply_faults(
+                connection, action, lambda: self._perform_action(connection, key, request, arguments), arguments
+            )
 
-    def _meet(self, connection: ClientConnection, action: str, do: Callable[[], None], arguments: str = "") -> None:
-        """Do a request, unless a fault meets it first."""
-        faults, target = self._floor.faults, connection.target(action=action, arguments=arguments)
+    def _apply_faults(
+        self, connection: ClientConnection, action: str, do: Callable[[], None], arguments: str = ""
+    ) -> None:
+        """Perform a request, with the faults that apply before it."""
+        faults, target = self._backend.faults, connection.target(action=action, arguments=arguments)
         if faults.trigger(FaultKind.CLOSE_BEFORE, target):
             connection.abort("close_before")
             return
@@ -187,63 +191,63 @@ class WebSocketServer:
         if held is None:
             do()
         elif held.fault.delay_s:
-            # Not the connection's own timer: what is held lands even if the connection is gone by then.
+            # Not a timer of the connection: a held request is performed even if the connection has closed by then.
             asyncio.get_running_loop().call_later(held.fault.delay_s, do)
         else:
             held.hold(do)
 
-    def _act(self, connection: ClientConnection, key: ApiKey, request: _Request, arguments: str) -> None:
-        floor, target = self._floor, connection.target(action=request.action, arguments=arguments)
-        replaced = floor.faults.trigger(FaultKind.REPLACE_ANSWER, target)
+    def _perform_action(self, connection: ClientConnection, key: ApiKey, request: _Request, arguments: str) -> None:
+        backend, target = self._backend, connection.target(action=request.action, arguments=arguments)
+        replaced = backend.faults.trigger(FaultKind.REPLACE_ANSWER, target)
         pushes: list[LedgerEntry] = []
         outcome = ActionOutcome()
         if replaced is None or replaced.fault.lands:
-            ruling = floor.act(key, request.action, request.args, target=target, request_id=request.id)
+            ruling = backend.act(key, request.action, request.args, target=target, request_id=request.id)
             outcome, pushes = ruling.outcome, ruling.pushes
         if replaced is None:
-            answer = answers.encode_action_answer(request.id, request.action, outcome, floor.settings.dialect)
+            answer = answers.encode_action_answer(request.id, request.action, outcome, backend.settings.dialect)
         elif replaced.fault.text is not None:
             answer = replaced.fault.text.replace("$id", request.id or "").encode()
         else:
             fault = replaced.fault
             text = fault.message or TEXTS.get(fault.code, "")
             answer = answers.encode_action_refusal(request.id, request.action, fault.code, text, fault.shape)
-        self._reply(connection, target, answer, pushes)
+        self._send_reply(connection, target, answer, pushes)
 
-    def _reply(
+    def _send_reply(
         self, connection: ClientConnection, target: FaultTarget, answer: bytes, pushes: list[LedgerEntry]
     ) -> None:
-        """Send answer and pushes in the order, and with the losses, that the script wants."""
-        floor = self._floor
-        if floor.faults.trigger(FaultKind.CLOSE_AFTER, target):
+        """Send answer and pushes, with the faults that apply to them."""
+        backend = self._backend
+        if backend.faults.trigger(FaultKind.CLOSE_AFTER, target):
             connection.abort("close_after")
-            floor.send_pushes(pushes)
+            backend.send_pushes(pushes)
             return
-        pushes_first = floor.faults.trigger(FaultKind.PUSH_FIRST, target) is not None
+        pushes_first = backend.faults.trigger(FaultKind.PUSH_FIRST, target) is not None
         if pushes_first:
-            floor.send_pushes(pushes)
-        if not floor.faults.trigger(FaultKind.DROP_ANSWER, target):
-            doubled = floor.faults.trigger(FaultKind.DUPLICATE_ANSWER, target)
-            late = floor.faults.trigger(FaultKind.DELAY_ANSWER, target)
+            backend.send_pushes(pushes)
+        if not backend.faults.trigger(FaultKind.DROP_ANSWER, target):
+            doubled = backend.faults.trigger(FaultKind.DUPLICATE_ANSWER, target)
+            late = backend.faults.trigger(FaultKind.DELAY_ANSWER, target)
             for _ in range(doubled.fault.copies if doubled else 1):
                 if late:
                     connection.call_later(late.fault.delay_s, lambda: connection.send_answer(answer))
                 else:
                     connection.send_answer(answer)
         if not pushes_first:
-            floor.send_pushes(pushes)
+            backend.send_pushes(pushes)
 
-    def _login(self, connection: ClientConnection, args: object) -> None:
-        floor = self._floor
-        verdict = login.decide_login(floor, connection, args)
-        dialect = floor.settings.dialect
-        if verdict.key is None:
-            answer = answers.encode_login_failure(verdict.code, dialect)
+    def _log_in(self, connection: ClientConnection, args: object) -> None:
+        backend = self._backend
+        decision = login.decide_login(backend, connection, args)
+        dialect = backend.settings.dialect
+        if decision.key is None:
+            answer = answers.encode_login_failure(decision.code, dialect)
         else:
-            connection.key, connection.only_trade = verdict.key, verdict.only_trade
+            connection.key, connection.only_trade = decision.key, decision.only_trade
             answer = answers.encode_login_success(dialect)
-        self._reply(connection, connection.target(action="login"), answer, [])
+        self._send_reply(connection, connection.target(action="login"), answer, [])
 
 
-def _text(args: object) -> str:
+def _encode_arguments(args: object) -> str:
     return msgspec.json.encode(args).decode()
