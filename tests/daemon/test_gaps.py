@@ -224,7 +224,7 @@ async def test_past_executions_at_the_first_start(rig: Rig) -> None:
     now_ms = int(time.time() * 1000)
     for days in (12, 8, 3):
         at_ms = now_ms - days * DAY_MS
-        rig.venue.inject.past_order("main", at_ms, fills_ms=[at_ms + 1000])
+        rig.venue.inject.past_order("main", at_ms, fills_at_ms=[at_ms + 1000])
     settings = rig.settings(timing=SHORT)
     since = datetime.now(UTC) - timedelta(days=10)
     account = settings.accounts["main"].model_copy(update={"executions_since": since})

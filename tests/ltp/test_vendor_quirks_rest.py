@@ -124,7 +124,7 @@ async def test_both_lists_are_read_by_age(tmp_path: Path, clock: Callable[[], No
     """A request for all times reads both the recent list and the archive."""
     async with Venue(VenueSettings()) as venue, at(venue, tmp_path, clock) as rest:
         then_ms = clock().wall_ms - days * DAY_MS
-        venue.inject.past_order("main", then_ms, fills_ms=[then_ms])
+        venue.inject.past_order("main", then_ms, fills_at_ms=[then_ms])
         found = (await read_all(rest.fetch_ended_orders(None, 0)), await read_all(rest.fetch_executions(None, 0)))
     assert [len(rows) for rows in found] == [known, known]
 

@@ -34,9 +34,9 @@ def _class_path() -> str:
     """Return the tool's class path, downloading what is missing. Raises BrokerError with the reason."""
     folder, stopping = jars.cache_folder().with_name(f"kafka-tools-{KAFKA_VERSION}"), threading.Event()
     folder.mkdir(parents=True, exist_ok=True)
-    with jars._sole_downloader(folder, print, stopping):
-        if jars._unfit([_TOOLS], folder):
-            jars._download([_TOOLS], folder, print, stopping)
+    with jars._download_lock(folder, print, stopping):
+        if jars._find_unfit_jars([_TOOLS], folder):
+            jars._download_jars([_TOOLS], folder, print, stopping)
     return ":".join(map(str, [*jars.fetch_jars(print), folder / _TOOLS.filename]))
 
 

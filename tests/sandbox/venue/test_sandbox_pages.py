@@ -101,7 +101,7 @@ async def test_where_the_past_is_found(
 ) -> None:
     """The history reaches seven days back, the archive from there to ninety."""
     at_ms = exchange.clock.wall_ms() - int(days * DAY_MS)
-    order = venue.inject.past_order("main", at_ms, fills_ms=[at_ms])
+    order = venue.inject.past_order("main", at_ms, fills_at_ms=[at_ms])
     found = {
         name: [await pages(trader, orders, "orderId"), await pages(trader, trades, "orderId")]
         for name, orders, trades in (("history", HISTORY, TRADES), ("archive", ARCHIVE, ARCHIVED_TRADES))
@@ -113,7 +113,7 @@ async def test_where_the_past_is_found(
 async def test_a_past_that_is_put_in(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
     """It is filled by its trades or cancelled without, is looked up as any order, and is not pushed."""
     day_ms = exchange.clock.wall_ms() - DAY_MS
-    filled = venue.inject.past_order("main", day_ms, fills_ms=[day_ms + 2, day_ms + 1], client_order_id="p1")
+    filled = venue.inject.past_order("main", day_ms, fills_at_ms=[day_ms + 2, day_ms + 1], client_order_id="p1")
     venue.inject.past_order("main", day_ms - 1, client_order_id="p0")
     row = (await trader.get("order", clientOrderId="p1")).data
     assert tuple(row[name] for name in ("orderState", "orderQty", "executedQty", "createAt", "updateAt")) == (
@@ -136,7 +136,7 @@ async def test_the_newest_comes_first_wherever_it_came_from(
     await trader.place(clientOrderId="now", orderType="MARKET", limitPrice="")
     for days in (3, 1, 2):
         at_ms = exchange.clock.wall_ms() - days * DAY_MS
-        venue.inject.past_order("main", at_ms, fills_ms=[at_ms], client_order_id=f"d{days}")
+        venue.inject.past_order("main", at_ms, fills_at_ms=[at_ms], client_order_id=f"d{days}")
     assert await pages(trader, HISTORY) == [["now", "d1", "d2", "d3"]]
     assert await pages(trader, TRADES) == [["now", "d1", "d2", "d3"]]
 
@@ -145,7 +145,7 @@ async def test_past_fills_cost_nothing(exchange: "Exchange", venue: Venue, trade
     """Balances and positions are those after the past already."""
     at_ms = exchange.clock.wall_ms() - 8 * DAY_MS
     before = venue.portfolio().wallets["BINANCE", "USDT"].balance
-    venue.inject.past_order("main", at_ms, fills_ms=[at_ms], side="SELL", fill_qty=Decimal(1))
+    venue.inject.past_order("main", at_ms, fills_at_ms=[at_ms], side="SELL", fill_qty=Decimal(1))
     assert (await trader.get("position")).data == []
     assert venue.portfolio().wallets["BINANCE", "USDT"].balance == before
 
