@@ -112,8 +112,7 @@ def test_nothing_prints_without_escaping() -> None:
         "bridge/admin/logs.py",  # through the processors that the tests above try
         "bridge/cli.py",  # the sandbox's own addresses and key
         "bridge/sandbox/broker/jars.py",  # a number
-        "bridge/sandbox/broker/keeper.py",  # JSON for its owner
-        "bridge/sandbox/demo/keeper.py",  # JSON for its owner
         "bridge/sandbox/demo/show.py",  # by the console of bridge/terminal.py
+        "bridge/sandbox/reaper.py",  # JSON for its owner
         "bridge/terminal.py",
     }

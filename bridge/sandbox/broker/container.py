@@ -8,7 +8,6 @@ import uuid
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, Self
 
 from bridge.sandbox.broker.cluster import (
@@ -20,6 +19,7 @@ from bridge.sandbox.broker.cluster import (
     find_free_ports,
     wait_until_answers,
 )
+from bridge.sandbox.child_process import REAPER
 
 _Container = Any  # docker's own, which publishes no types
 IMAGE: Final = f"apache/kafka:{KAFKA_VERSION}"
@@ -31,7 +31,6 @@ _START_TRIES = 3
 _LOG_TAIL_LINES = 25
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _LABEL = "ltp-bridge.broker"
-_REAPER = Path(__file__).with_name("reaper.py")
 
 
 class ContainerBroker:
@@ -59,9 +58,9 @@ class ContainerBroker:
         await asyncio.to_thread(_check_engine)
         progress(f"starting a container of {IMAGE}; the first time, its image is pulled")
         label = uuid.uuid4().hex
-        # -P: beside the reaper lie modules that it must not mistake for others.
+        # -P: the reaper must not import the modules of its own folder.
         reaper = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", str(_REAPER), "container", str(os.getpid()), f"{_LABEL}={label}"),
+            *(sys.executable, "-P", str(REAPER), "container", str(os.getpid()), f"{_LABEL}={label}"),
             stdin=PIPE,
             start_new_session=True,
         )

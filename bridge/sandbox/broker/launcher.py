@@ -14,6 +14,7 @@ from bridge.config.addresses import check_servers
 from bridge.sandbox.broker.cluster import BrokerError, Progress, check_port_is_free, wait_until_answers
 from bridge.sandbox.broker.container import ContainerBroker
 from bridge.sandbox.broker.embedded import EmbeddedBroker
+from bridge.sandbox.child_process import ChildProcessFailed
 
 __all__ = ["Broker", "BrokerError", "Progress", "start_broker"]
 
@@ -104,7 +105,7 @@ async def _start_first_possible(progress: Progress, *, owned: bool, port: int) -
     for kind in kinds:
         try:
             return await kind.start(progress, port)
-        except BrokerError as error:
+        except (BrokerError, ChildProcessFailed) as error:
             failures.append(f"{kind.kind}: {error}")
         except ImportError as error:
             failures.append(f"{kind.kind}: {_EXTRA_MISSING.format(error.name)}")

@@ -71,14 +71,14 @@ async def test_frozen_broker_is_silent_until_resumed(own_broker: Broker) -> None
 
 _OWNER = """
 import asyncio, json, signal
-from bridge.sandbox.broker.cluster import free_ports
+from bridge.sandbox.broker.cluster import find_free_ports
 from bridge.sandbox.broker.embedded import EmbeddedBroker
 
 # A job that a shell has put in the background ignores it, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def own():
-    (port,) = free_ports(1)
+    (port,) = find_free_ports(1)
     broker = await EmbeddedBroker.start(lambda text: None, port)
     assert broker.bootstrap_servers == f"127.0.0.1:{port}"
     try:
