@@ -31,7 +31,6 @@ class SentCommand(msgspec.Struct, kw_only=True):
 
     draft: CommandDraft
     sent_monotonic_s: float
-    offset: int = -1
     outcome: str = ""
     answered_monotonic_s: float = 0.0
     comment: str = ""
@@ -97,7 +96,6 @@ class TradingDesk:
             listener(sent)
         key = draft.command_id.encode() or None
         written = await self._producer.send_and_wait(self._topic, value=draft.value, key=key)
-        sent.offset = written.offset
         if not draft.command_id:
             self._sent_without_id[written.offset] = sent
             self._match_dead_letters()

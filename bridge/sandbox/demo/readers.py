@@ -35,7 +35,6 @@ class ReadRecord(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     value: bytes
     headers: dict[str, bytes]
-    offset: int
     timestamp_ms: int
     read_monotonic_s: float
 
@@ -122,7 +121,6 @@ class TopicReader:
                         key=record.key or b"",
                         value=record.value or b"",
                         headers=dict(record.headers),
-                        offset=record.offset,
                         timestamp_ms=record.timestamp,
                         read_monotonic_s=now_s,
                     )

@@ -82,9 +82,9 @@ class Risk:
         values = [(p, p.instrument.notional(abs(p.qty), market[p.instrument.sym].price)) for p in held]
         self.exchange = exchange
         self.upnl = sum((p.upnl(market[p.instrument.sym].price) for p in held), ZERO)
-        self.wealth = sum((w.balance * market.coin_price(exchange, w.coin) for w in wallets), ZERO)
+        balances = sum((w.balance * market.coin_price(exchange, w.coin) for w in wallets), ZERO)
         self.frozen = sum((w.frozen * market.coin_price(exchange, w.coin) for w in wallets), ZERO)
-        self.equity = rounded(self.wealth + self.upnl)
+        self.equity = rounded(balances + self.upnl)
         self.position_value = sum((value for _, value in values), ZERO)
         self.position_margin = sum((p.margin for p in held), ZERO)
         self.maintenance = rounded(sum((v * p.instrument.maintenance_rate for p, v in values), ZERO))

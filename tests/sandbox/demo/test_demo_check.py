@@ -1,4 +1,4 @@
-"""The demo's verdict: it sees what is lost, what a gap explains, what is there twice, and where a sequence breaks."""
+"""The demo's check: it finds lost pushes, pushes in gaps, repeated records and breaks of a sequence."""
 
 import pytest
 
@@ -20,20 +20,22 @@ NOW_MS = 1_795_000_000_000
 
 
 def event(channel: str, key: str, payload: bytes, identity: str = "") -> VenuePush:
-    """Return a push as the ledger has it."""
+    """Return a push of the ledger."""
     name = identity or f"{key}:{payload.decode()}"
     return VenuePush(portfolio_id=PORTFOLIO, channel=channel, key=key, identity=name, payload=payload, frame=payload)
 
 
-def seen(stream: Stream, key: str, value: bytes, number: int = 1, ce_id: str = "", *, seen_s: float = 0) -> ReadRecord:
-    """Return a record as a reader has it."""
+def read_record(
+    stream: Stream, key: str, value: bytes, number: int = 1, ce_id: str = "", *, read_monotonic_s: float = 0
+) -> ReadRecord:
+    """Return a record of a reader."""
     headers = {
         "ce_id": (ce_id or f"{stream}:{number}").encode(),
         "ce_epoch": b"1",
         "ce_sequence": str(number).zfill(20).encode(),
     }
     return ReadRecord(
-        stream=stream, key=key.encode(), value=value, headers=headers, offset=0, timestamp_ms=0, read_monotonic_s=seen_s
+        stream=stream, key=key.encode(), value=value, headers=headers, timestamp_ms=0, read_monotonic_s=read_monotonic_s
     )
 
 
@@ -47,54 +49,57 @@ def ledger() -> Ledger:
 
 
 def test_trades_and_last_states_are_enough(ledger: Ledger) -> None:
-    """Nothing is missing when every trade and the last state of every key are there, byte for byte."""
-    tape = TopicRecords()
-    tape.add([seen(Stream.ORDERS, "7", b"filled"), seen(Stream.TRADES, "7", b"trade")])
-    assert find_missing(ledger, PORTFOLIO, tape) == []
+    """Nothing is missing when the topics have every trade and the last state of every key, byte for byte."""
+    topic_records = TopicRecords()
+    topic_records.add([read_record(Stream.ORDERS, "7", b"filled"), read_record(Stream.TRADES, "7", b"trade")])
+    assert find_missing(ledger, PORTFOLIO, topic_records) == []
 
 
 def test_other_bytes_and_an_older_last_state_are_losses(ledger: Ledger) -> None:
-    """A trade in other bytes, and a key whose last record is an older state, are each missing."""
-    tape = TopicRecords()
-    tape.add([seen(Stream.ORDERS, "7", b"filled"), seen(Stream.ORDERS, "7", b"new", 2)])
-    tape.add([seen(Stream.TRADES, "7", b"Trade")])
-    found = [(one.push.payload, one.in_gap, one.found) for one in find_missing(ledger, PORTFOLIO, tape)]
+    """A trade with other bytes is missing, and so is a key whose last record is an older state."""
+    topic_records = TopicRecords()
+    topic_records.add([read_record(Stream.ORDERS, "7", b"filled"), read_record(Stream.ORDERS, "7", b"new", 2)])
+    topic_records.add([read_record(Stream.TRADES, "7", b"Trade")])
+    found = [(one.push.payload, one.in_gap, one.found) for one in find_missing(ledger, PORTFOLIO, topic_records)]
     assert found == [(b"filled", False, "new"), (b"trade", False, "Trade")]
 
 
 @pytest.mark.parametrize(("from_ms", "opened_ms", "in_gap"), [(-5, 5, True), (-9, -5, False), (5, 9, False)])
-def test_a_published_gap_explains_what_happened_in_it(
+def test_a_push_within_a_published_gap_is_in_the_gap(
     ledger: Ledger, from_ms: int, opened_ms: int, *, in_gap: bool
 ) -> None:
     """A missing push counts as in a gap only when it was made between `fromMs` and the next session."""
-    tape = TopicRecords()
+    topic_records = TopicRecords()
     gap = b'{"type":"gap.opened","gapId":"1-1","at":0,"fromMs":%d,"cause":"link_failed"}' % (NOW_MS + from_ms)
     opened = b'{"type":"session.opened","at":%d}' % (NOW_MS + opened_ms)
-    tape.add(seen(Stream.SESSION, "main", value, n + 1) for n, value in enumerate((gap, opened)))
-    assert [one.in_gap for one in find_missing(ledger, PORTFOLIO, tape)] == [in_gap, in_gap]
+    topic_records.add(read_record(Stream.SESSION, "main", value, n + 1) for n, value in enumerate((gap, opened)))
+    assert [one.in_gap for one in find_missing(ledger, PORTFOLIO, topic_records)] == [in_gap, in_gap]
 
 
 def test_repeats_and_breaks_are_counted() -> None:
-    """A `ce_id` that comes again counts once for each time; so does each step of a sequence that is not one."""
-    tape = TopicRecords()
-    tape.add(seen(Stream.TRADES, "7", b"", number, "one") for number in (1, 2, 4))
-    assert (count_repeats(tape), count_sequence_breaks(tape)) == (2, 1)
+    """Each repetition of a `ce_id` counts once; so does each step of a sequence that is not one."""
+    topic_records = TopicRecords()
+    topic_records.add(read_record(Stream.TRADES, "7", b"", number, "one") for number in (1, 2, 4))
+    assert (count_repeats(topic_records), count_sequence_breaks(topic_records)) == (2, 1)
 
 
-def test_the_stopwatch_runs_from_the_socket_to_the_reader() -> None:
-    """A record's latency runs from when the venue wrote that push; what was never written has none."""
+def test_latency_is_from_the_socket_to_the_reader() -> None:
+    """A record's latency begins when the venue wrote the push; a push that was never written has none."""
     clock = ManualClock()
     book = Ledger(clock)
-    stopwatch = PushLatencies(book, PORTFOLIO)
+    latencies = PushLatencies(book, PORTFOLIO)
     for delay_s in (0.5, 0.25):
         entry = book.write_event(event("Trades", "7", b"trade"))
         book.write(EntryKind.DELIVER, portfolio_id=PORTFOLIO, event_number=entry.number, channel="Trades")
         clock.advance(delay_s)
-        assert stopwatch.measure(seen(Stream.TRADES, "7", b"trade", seen_s=clock.monotonic_s())) == delay_s * 1000
-    assert stopwatch.measure(seen(Stream.TRADES, "7", b"trade")) is None
+        assert (
+            latencies.measure(read_record(Stream.TRADES, "7", b"trade", read_monotonic_s=clock.monotonic_s()))
+            == delay_s * 1000
+        )
+    assert latencies.measure(read_record(Stream.TRADES, "7", b"trade")) is None
 
 
 def test_percentiles_are_by_nearest_rank() -> None:
-    """Median and 99th percentile are values that were measured; of nothing there are none."""
+    """Median and 99th percentile are measured values; without values both are None."""
     assert summarize_latency(range(200, 0, -1)) == Latency(100, 198)
     assert summarize_latency([]) == Latency(None, None)
