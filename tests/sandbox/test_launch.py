@@ -1,4 +1,4 @@
-"""`ltp-bridge sandbox` as it is asked for: accounts, the host it listens on, TLS, and what makes no sense."""
+"""The options of `ltp-bridge sandbox`: accounts, host, TLS, and invalid combinations."""
 
 import asyncio
 import io
@@ -29,27 +29,27 @@ CERTIFICATE = CERTIFICATES / "localhost.pem"
 KEY = CERTIFICATES / "localhost.key"
 
 
-class Told(io.StringIO):
-    """Where the announcement goes."""
+class Output(io.StringIO):
+    """A stream for the announcement."""
 
     def __init__(self) -> None:
         super().__init__()
         self.flushed = asyncio.Event()
 
     def flush(self) -> None:
-        """Note that something has been told."""
+        """Set `flushed`."""
         self.flushed.set()
 
 
 def options(*words: str) -> launch.SandboxOptions:
-    """Return what the command line makes of these words."""
+    """Return the options of a command line."""
     context = sandbox_.make_context("sandbox", list(words))
     return launch.SandboxOptions(**context.params)
 
 
-async def told_by(asked: launch.SandboxOptions, use: Callable[[dict[str, Any]], Awaitable[None]]) -> dict[str, Any]:
-    """Run a sandbox, give what it tells to `use`, and end it."""
-    out = Told()
+async def run_sandbox(asked: launch.SandboxOptions, use: Callable[[dict[str, Any]], Awaitable[None]]) -> dict[str, Any]:
+    """Run a sandbox, call `use` with its announcement, end it, and return the announcement."""
+    out = Output()
     task = asyncio.create_task(launch.run(asked, out, out))
     async with asyncio.timeout(30):
         flushed = asyncio.create_task(out.flushed.wait())
@@ -65,8 +65,8 @@ async def told_by(asked: launch.SandboxOptions, use: Callable[[dict[str, Any]], 
     return facts
 
 
-async def _nothing(_: dict[str, Any]) -> None:
-    """Be the use of one who only wants to be told."""
+async def ignore(_: dict[str, Any]) -> None:
+    """Ignore the announcement."""
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ async def _nothing(_: dict[str, Any]) -> None:
         (["--tls-cert", "/nowhere", "--tls-key", "/nowhere"], "--tls-cert"),
     ],
 )
-def test_what_makes_no_sense_is_refused(words: list[str], said: str) -> None:
-    """In a sentence, before anything is started."""
+def test_invalid_options_are_refused(words: list[str], said: str) -> None:
+    """Invalid options are refused with a sentence, before anything is started."""
     outcome = CliRunner().invoke(main, ["sandbox", *words])
     assert outcome.exit_code == 2
     assert said in outcome.output
@@ -94,7 +94,7 @@ def test_what_makes_no_sense_is_refused(words: list[str], said: str) -> None:
 
 @pytest.mark.parametrize("words", [["--ws-port"], ["--rest-port"], ["--broker", "--management-port"]])
 def test_a_port_that_is_taken_is_named_with_its_option(words: list[str]) -> None:
-    """Before anything is started: the readiness of another daemon is never taken for this one's."""
+    """A port in use is refused before anything is started, so that no other daemon is taken for this one."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         outcome = CliRunner().invoke(main, ["sandbox", "--ws-port", "0", "--rest-port", "0", *words, port])
@@ -106,14 +106,14 @@ def test_a_port_that_is_taken_is_named_with_its_option(words: list[str]) -> None
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
 def test_a_host_that_is_no_address_here_is_named(host: str) -> None:
-    """A name that is unknown, and an address of another machine."""
+    """An unknown name, and an address of another machine, are refused."""
     outcome = CliRunner().invoke(main, ["sandbox", "--host", host])
     assert outcome.exit_code == 1
     assert f"--host {host} is no address of this machine" in outcome.output
 
 
 def test_a_switch_goes_before_its_dialect() -> None:
-    """And all other switches stay as the dialect has them."""
+    """A given switch replaces that of the dialect; all other switches stay."""
     asked = options("--dialect", "observed", "--cancel-all-scope", "portfolio", "--trading-fee", "gone")
     wanted = msgspec.structs.replace(DIALECTS["observed"], cancel_all_scope="portfolio", trading_fee="gone")
     assert launch.make_venue_settings(asked).dialect == wanted
@@ -121,9 +121,9 @@ def test_a_switch_goes_before_its_dialect() -> None:
 
 
 async def test_each_account_has_a_key_and_a_portfolio() -> None:
-    """The same seed gives the same keys; the first account's stands by itself, too."""
+    """The same seed gives the same keys; the first account's key is repeated at the top."""
     asked = options("--json", "--account", "one", "--account", "two")
-    first, again = await told_by(asked, _nothing), await told_by(asked, _nothing)
+    first, again = await run_sandbox(asked, ignore), await run_sandbox(asked, ignore)
     assert first["accounts"] == again["accounts"]
     one, two = first["accounts"]["one"], first["accounts"]["two"]
     assert {one[name] == two[name] for name in ("api_key", "api_secret", "portfolio_id")} == {False}
@@ -131,13 +131,13 @@ async def test_each_account_has_a_key_and_a_portfolio() -> None:
 
 
 async def test_a_daemon_reaches_a_sandbox_of_another_machine(tmp_path: Path) -> None:
-    """It listens on every address and speaks TLS; settings take its address, and session and REST its certificate."""
+    """The sandbox listens on every address with TLS; a session and a REST client with its certificate reach it."""
     asked = options("--json", "--host", "0.0.0.0", "--tls-cert", str(CERTIFICATE), "--tls-key", str(KEY))  # noqa: S104
 
     async def use(facts: dict[str, Any]) -> None:
         await _log_in(facts, tmp_path)
 
-    facts = await told_by(asked, use)
+    facts = await run_sandbox(asked, use)
     assert facts["ws_url"].startswith("wss://localhost:")
     assert facts["rest_url"].startswith("https://localhost:")
 

@@ -1,4 +1,4 @@
-"""The launcher of a real broker: it starts, survives what tests do to it, and leaves nothing behind."""
+"""The launcher of a real broker: it starts, restarts after interruptions, and leaves nothing behind."""
 
 import asyncio
 import json
@@ -43,13 +43,13 @@ async def _read_one(bootstrap: str, topic: str) -> bytes:
 
 
 async def test_records_are_kept(bootstrap: str) -> None:
-    """What is written to the run's broker can be read back."""
+    """A record that was written to the broker of the test run can be read back."""
     await _write(bootstrap, "broker-test", b"a record")
     assert await _read_one(bootstrap, "broker-test") == b"a record"
 
 
 async def test_killed_broker_comes_back_with_its_records(own_broker: Broker) -> None:
-    """A killed broker answers nobody; restarted, it has its old address and its records."""
+    """A killed broker does not answer; after a restart it has its address and its records."""
     address = own_broker.bootstrap_servers
     await _write(address, "outage", b"from before")
     await own_broker.kill()
@@ -61,7 +61,7 @@ async def test_killed_broker_comes_back_with_its_records(own_broker: Broker) -> 
 
 
 async def test_frozen_broker_is_silent_until_resumed(own_broker: Broker) -> None:
-    """A frozen broker accepts connections and answers nothing; resumed, it answers."""
+    """A frozen broker accepts connections and does not answer; after it is resumed, it answers."""
     await own_broker.pause()
     with pytest.raises(BrokerError):
         await wait_until_answers(own_broker.bootstrap_servers, deadline_s=0.5)
@@ -93,7 +93,7 @@ asyncio.run(own())
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 async def test_nothing_stays_when_the_owner_ends(number: signal.Signals) -> None:
-    """However the process that started a broker on a port ends, its Java process and its folder go with it."""
+    """A broker's Java process and folder are removed when its owner ends, by any signal."""
     owner = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _OWNER),
         stdout=asyncio.subprocess.PIPE,
@@ -108,8 +108,8 @@ async def test_nothing_stays_when_the_owner_ends(number: signal.Signals) -> None
     await until(lambda: not any(map(Path.exists, remains)))
 
 
-async def test_given_broker_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A given broker that does not answer is an error that names the variable; no other is started."""
+async def test_given_broker_that_does_not_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A given broker that does not answer is an error that names the variable; no other broker is started."""
     monkeypatch.setattr("bridge.sandbox.broker.launcher._GIVEN_DEADLINE_S", 0.3)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     with pytest.raises(BrokerError, match=r"KAFKA_BOOTSTRAP_SERVERS is set, but no answer from 127\.0\.0\.1:1"):
@@ -117,8 +117,8 @@ async def test_given_broker_that_is_not_there_is_named(monkeypatch: pytest.Monke
             pass
 
 
-async def test_given_broker_is_used_and_never_touched(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A given broker is used as it is, outlives the block, and refuses to be interrupted."""
+async def test_given_broker_is_used_and_not_interrupted(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A given broker is used, still runs after the block, and cannot be interrupted."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap)
     async with start_broker() as given:
         assert (given.kind, given.bootstrap_servers) == ("given", bootstrap)
@@ -128,7 +128,7 @@ async def test_given_broker_is_used_and_never_touched(bootstrap: str, monkeypatc
 
 
 async def test_a_port_that_is_taken_is_named(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anything is started."""
+    """A port that is in use is an error with its number, before anything is started."""
     monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
     port = int(bootstrap.rpartition(":")[2])
     with pytest.raises(BrokerError, match=f"cannot listen on port {port} of 127"):
@@ -137,7 +137,7 @@ async def test_a_port_that_is_taken_is_named(bootstrap: str, monkeypatch: pytest
 
 
 async def test_without_any_broker_the_error_says_what_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When nothing can be started, each try is named with its reason, and what to do stands at the end."""
+    """When no broker can be started, the error has each try with its reason, and ends with what to do."""
     monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
     monkeypatch.setenv("DOCKER_HOST", "unix:///dev/null/docker.sock")
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")

@@ -1,4 +1,4 @@
-"""The cache of the embedded broker's jars: only what has the right SHA-256 is ever used."""
+"""The cache of the embedded broker's jars: only a jar with the right SHA-256 is used."""
 
 import hashlib
 import shutil
@@ -16,7 +16,7 @@ from bridge.sandbox.broker.launcher import BrokerError
 
 
 class _Mirror:
-    """A Maven repository on loopback that serves the jars of a folder and counts what it was asked for."""
+    """A Maven repository on loopback that serves the jars of a folder and counts the requests."""
 
     def __init__(self, folder: Path) -> None:
         self.served: Counter[str] = Counter()
@@ -37,7 +37,7 @@ class _Mirror:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-                """Say nothing."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -45,13 +45,13 @@ class _Mirror:
 
 @pytest.fixture(scope="module")
 def good() -> list[Path]:
-    """Return the jars of the machine's own cache."""
+    """Return the jars of this machine's cache."""
     return fetch_jars(print)
 
 
 @pytest.fixture
 def mirror(good: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Mirror]:
-    """Return a repository that jgo asks first."""
+    """Return a repository that jgo tries first."""
     repository = _Mirror(good[0].parent)
     settings = tmp_path / "jgo.conf"
     settings.write_text(f"[repositories]\nmirror = {repository.url}\n")
@@ -69,7 +69,7 @@ def _hashes(paths: list[Path]) -> list[str]:
 
 
 def test_broken_cache_is_repaired(good: list[Path], mirror: _Mirror, tmp_path: Path) -> None:
-    """A jar that is cut off, changed or missing is downloaded again; the others are not."""
+    """A truncated, changed or missing jar is downloaded again; the others are not."""
     cache = tmp_path / "cache"
     cache.mkdir()
     for jar in good:
@@ -84,7 +84,7 @@ def test_broken_cache_is_repaired(good: list[Path], mirror: _Mirror, tmp_path: P
 
 
 def test_first_starts_at_once_download_once(mirror: _Mirror, tmp_path: Path) -> None:
-    """Two first starts at the same time share one download, and both get every jar."""
+    """Two first starts at the same time share one download, and both get all jars."""
     with ThreadPoolExecutor(2) as pool:
         starts = [pool.submit(fetch_jars, print, folder=tmp_path / "cache") for _ in range(2)]
         results = [start.result() for start in starts]
@@ -95,7 +95,7 @@ def test_first_starts_at_once_download_once(mirror: _Mirror, tmp_path: Path) -> 
 
 
 def test_jar_with_another_hash_is_refused(mirror: _Mirror, tmp_path: Path) -> None:
-    """A repository that serves something else is refused, and nothing of it reaches the cache."""
+    """A jar with another hash is refused and does not reach the cache."""
     mirror.spoiled = b"!"
     with pytest.raises(BrokerError, match="does not have the SHA-256 of the manifest"):
         fetch_jars(print, folder=tmp_path / "cache")

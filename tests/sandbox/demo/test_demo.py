@@ -1,4 +1,4 @@
-"""The demo and the quiet environment as a person starts them: what they tell, and that nothing of them stays behind."""
+"""The demo, and the sandbox with a broker, as processes: their output, and that they leave nothing behind."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ _DEADLINE_S = 60.0
 
 
 class Run:
-    """One demo; everything it starts carries a mark in its environment and keeps its folders in `tmp`."""
+    """One demo process. Every process that it starts has a mark in its environment and its folders in `tmp`."""
 
     def __init__(self, process: Process, mark: str, tmp: Path) -> None:
         self.process = process
@@ -31,14 +31,14 @@ class Run:
         self._mark = mark.encode()
 
     async def result(self) -> tuple[int, dict[str, Any]]:
-        """Wait for the end; return the exit code and the JSON of the last line."""
+        """Wait for the end of the process; return the exit code and the JSON of the last line."""
         async with asyncio.timeout(_DEADLINE_S):
             out, _ = await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode, json.loads(out.splitlines()[-1])
 
     def commands(self) -> list[str]:
-        """Return the command lines of what runs on behalf of the demo."""
+        """Return the command lines of the running processes of the demo."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -47,17 +47,17 @@ class Run:
         return found
 
     def remains(self) -> list[str]:
-        """Return what is still there of the demo: command lines and paths."""
+        """Return the command lines and paths that the demo has left."""
         return [*self.commands(), *map(str, self.tmp.iterdir())]
 
     def runs(self, words: str) -> bool:
-        """Tell whether something runs whose command line has these words."""
+        """Return whether a process runs whose command line has these words."""
         return any(words in line for line in self.commands())
 
 
 @contextlib.asynccontextmanager
 async def demo(tmp: Path, *options: str, bootstrap: str = "", name: str = "demo") -> AsyncIterator[Run]:
-    """Start the demo, or another command; at the end of the block it is killed if it still runs."""
+    """Start the demo, or another command; kill it at the end of the block if it still runs."""
     mark = f"DEMO_TEST={uuid.uuid4()}"
     marked, _, value = mark.partition("=")
     environ = {**os.environ, marked: value, "TMPDIR": str(tmp), "KAFKA_BOOTSTRAP_SERVERS": bootstrap}
@@ -72,7 +72,7 @@ async def demo(tmp: Path, *options: str, bootstrap: str = "", name: str = "demo"
 
 
 async def test_everything_arrives_once_and_nothing_stays(tmp_path: Path) -> None:
-    """A short run on a broker of its own loses and repeats nothing, answers everything, and leaves nothing behind."""
+    """A short run on its own broker loses and repeats nothing, answers every command, and leaves nothing behind."""
     async with demo(tmp_path, "--seconds", "4", "--json") as run:
         code, made = await run.result()
         assert (0, []) == (code, made["wrong"])
@@ -87,7 +87,7 @@ async def test_everything_arrives_once_and_nothing_stays(tmp_path: Path) -> None
 
 
 async def test_after_each_cut_the_daemon_is_back(tmp_path: Path, bootstrap: str) -> None:
-    """Each cut has its gap, logins keep their distance, answers go on; a broker that was given keeps no topic."""
+    """Each cut has its gap, logins are at least a second apart, and a given broker keeps no topic."""
     async with demo(tmp_path, "--seconds", "5", "--cuts", "2", "--json", bootstrap=bootstrap) as run:
         code, made = await run.result()
     assert (0, []) == (code, made["wrong"])
@@ -103,32 +103,32 @@ async def test_after_each_cut_the_daemon_is_back(tmp_path: Path, bootstrap: str)
         await admin.close()
 
 
-async def test_a_killed_demo_takes_everything_with_it(tmp_path: Path) -> None:
-    """SIGKILL of the demo ends the daemon and the broker and removes their folders."""
+async def test_a_killed_demo_leaves_nothing(tmp_path: Path) -> None:
+    """SIGKILL of the demo ends the daemon and the broker, and their folders are removed."""
     async with demo(tmp_path, "--json") as run:
         await until(lambda: run.runs("bridge run"))
         run.process.send_signal(signal.SIGKILL)
         await until(lambda: not run.remains())
 
 
-QUIET = ("--broker", "--json", "--ws-port", "0", "--rest-port", "0", "--management-port", "0")
+ENVIRONMENT = ("--broker", "--json", "--ws-port", "0", "--rest-port", "0", "--management-port", "0")
 
 
-async def _told(run: Run) -> dict[str, Any]:
+async def _read_announcement(run: Run) -> dict[str, Any]:
     assert run.process.stdout is not None
     async with asyncio.timeout(_DEADLINE_S):
-        told: dict[str, Any] = json.loads(await run.process.stdout.readline())
-    return told
+        announcement: dict[str, Any] = json.loads(await run.process.stdout.readline())
+    return announcement
 
 
-async def test_a_quiet_environment_trades_for_nobody_else(tmp_path: Path, bootstrap: str) -> None:
-    """Each account is ready and answers; what is on its topics is its caller's; and the broker keeps none of them."""
+async def test_an_environment_without_a_desk_has_only_its_callers_orders(tmp_path: Path, bootstrap: str) -> None:
+    """Each account is ready and answers; its topics have only the test's order; and the broker keeps no topic."""
     async with demo(
-        tmp_path, *QUIET, "--account", "one", "--account", "two", bootstrap=bootstrap, name="sandbox"
+        tmp_path, *ENVIRONMENT, "--account", "one", "--account", "two", bootstrap=bootstrap, name="sandbox"
     ) as run:
-        told = await _told(run)
-        assert (told["bootstrap_servers"], told["topic_prefix"]) == (bootstrap, "ltp-sandbox")
-        async with aiohttp.ClientSession() as http, http.get(told["ready_url"]) as answer:
+        announcement = await _read_announcement(run)
+        assert (announcement["bootstrap_servers"], announcement["topic_prefix"]) == (bootstrap, "ltp-sandbox")
+        async with aiohttp.ClientSession() as http, http.get(announcement["ready_url"]) as answer:
             assert sorted((await answer.json())["accounts"]) == ["one", "two"]
         async with Client(bootstrap, prefix="ltp-sandbox", account="two") as client:
             placed = await client.place(
@@ -159,9 +159,9 @@ async def test_a_quiet_environment_trades_for_nobody_else(tmp_path: Path, bootst
         await admin.close()
 
 
-async def test_an_environment_that_is_broken_off_leaves_nothing(tmp_path: Path, bootstrap: str) -> None:
-    """A signal while it starts is enough."""
-    async with demo(tmp_path, *QUIET, bootstrap=bootstrap, name="sandbox") as run:
+async def test_an_interrupted_start_leaves_nothing(tmp_path: Path, bootstrap: str) -> None:
+    """A signal during the start ends the environment and leaves nothing behind."""
+    async with demo(tmp_path, *ENVIRONMENT, bootstrap=bootstrap, name="sandbox") as run:
         await until(lambda: run.runs("bridge run"))
         run.process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(run.process.wait(), _DEADLINE_S) == 130

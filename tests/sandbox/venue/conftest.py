@@ -1,4 +1,4 @@
-"""A venue whose clock is moved by hand, and a trader who is logged in to it."""
+"""Fixtures: a venue with a manual clock, and a trader who is logged in to it."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from tests.support.trader import Exchange, Trader
 
 @pytest_asyncio.fixture
 async def exchange() -> AsyncIterator[Exchange]:
-    """Return what opens venues and traders."""
+    """Return the factory of venues and traders."""
     async with aiohttp.ClientSession() as session, contextlib.AsyncExitStack() as stack:
         yield Exchange(stack, session)
 

@@ -63,7 +63,7 @@ async def test_place_is_acked_then_pushed(trader: "Trader") -> None:
 
 
 async def test_order_push_has_every_field(trader: "Trader") -> None:
-    """An order is pushed with the whole field table, numbers as text, reduceOnly a boolean, leverage text."""
+    """An order push has all documented fields: numbers and leverage as text, reduceOnly as a boolean."""
     await trader.place()
     row = await trader.push("Orders", orderState="OPEN")
     assert set(row) == ORDER_FIELDS
@@ -73,8 +73,8 @@ async def test_order_push_has_every_field(trader: "Trader") -> None:
     assert (list(frame), frame["instId"]) == (["channel", "instId", "data"], SYM)
 
 
-async def test_fill_is_told_on_four_channels(trader: "Trader") -> None:
-    """A market order is told on Orders, Trades, Assets and Positions, each with its fields."""
+async def test_fill_is_pushed_on_four_channels(trader: "Trader") -> None:
+    """A fill of a market order is pushed on Orders, Trades, Assets and Positions, each with its fields."""
     await trader.place(orderType="MARKET", limitPrice="", orderQty="0.02")
     order = await trader.push("Orders", orderState="FILLED")
     trade, asset = await trader.push("Trades"), await trader.push("Assets")
@@ -129,7 +129,7 @@ async def test_cancel_is_pending_then_complete(trader: "Trader") -> None:
 
 
 async def test_order_id_wins_when_both_are_given(trader: "Trader") -> None:
-    """A cancel that names an order both ways means the orderId."""
+    """A cancel with both ids cancels the order of the orderId."""
     first = (await trader.place(clientOrderId="a1"))["data"]["orderId"]
     await trader.place(clientOrderId="b1")
     ack = await trader.ask("cancel_order", orderId=first, clientOrderId="b1")
@@ -147,14 +147,14 @@ async def test_replace_is_pending_then_completed(trader: "Trader") -> None:
 
 
 async def test_replace_across_the_market_fills(trader: "Trader") -> None:
-    """A replace to a price that the market meets trades at once."""
+    """A replace to a price that crosses the market trades at once."""
     order_id = (await trader.place())["data"]["orderId"]
     await trader.ask("replace_order", orderId=order_id, replacePrice="66000")
     assert (await trader.push("Orders", orderState="FILLED"))["executedQty"] == "0.01"
 
 
 async def test_replace_to_what_is_executed_fills_the_order(venue: Venue, trader: "Trader") -> None:
-    """A total quantity of exactly what is executed leaves nothing to fill."""
+    """A replace to exactly the executed quantity fills the order."""
     order_id = (await trader.place(orderQty="1", limitPrice="65000.1"))["data"]["orderId"]
     executed = (await trader.push("Orders", orderState="PARTIALLY_FILLED"))["executedQty"]
     assert (await trader.ask("replace_order", orderId=order_id, replaceQty="0.4"))["code"] == 401077
@@ -163,7 +163,7 @@ async def test_replace_to_what_is_executed_fills_the_order(venue: Venue, trader:
 
 
 async def test_replace_by_client_order_id_is_a_switch(exchange: "Exchange") -> None:
-    """The official documents want the orderId; a venue may be told to take the other name too."""
+    """The official documents require the orderId; a switch of the dialect allows the clientOrderId too."""
     venue = await exchange.open(VenueSettings(dialect=Dialect(replace_by_client_order_id=True)))
     trader = await exchange.trader(venue)
     await trader.place(clientOrderId="c1")
@@ -171,7 +171,7 @@ async def test_replace_by_client_order_id_is_a_switch(exchange: "Exchange") -> N
 
 
 async def test_cancel_orders_has_the_scope_of_an_exchange(trader: "Trader") -> None:
-    """A batch cancel ends the orders of one exchange, and its ack carries no data."""
+    """A batch cancel cancels the orders of one exchange, and its ack has no data."""
     await trader.place(clientOrderId="b1")
     await trader.place(clientOrderId="b2")
     await trader.place(clientOrderId="o1", sym="OKX_PERP_ETH_USDT", orderQty="1", limitPrice="2000")
@@ -185,7 +185,7 @@ async def test_cancel_orders_has_the_scope_of_an_exchange(trader: "Trader") -> N
 
 
 @pytest.mark.parametrize(("honours", "left"), [(False, 0), (True, 1)])
-async def test_cancel_orders_by_symbol_is_a_hazard(exchange: "Exchange", honours: bool, left: int) -> None:  # noqa: FBT001 - a row
+async def test_cancel_orders_ignores_the_symbol_by_default(exchange: "Exchange", honours: bool, left: int) -> None:  # noqa: FBT001 - a row
     """The symbol is not in the official arguments: by default it is ignored and everything is cancelled."""
     venue = await exchange.open(VenueSettings(dialect=Dialect(batch_cancel_honours_sym=honours)))
     trader = await exchange.trader(venue)
@@ -194,8 +194,8 @@ async def test_cancel_orders_by_symbol_is_a_hazard(exchange: "Exchange", honours
     assert left == len(venue.portfolio().open_orders)
 
 
-async def test_fill_may_win_against_a_cancel(exchange: "Exchange") -> None:
-    """A cancel that takes a step to reach the exchange may find the order filled."""
+async def test_fill_may_come_before_a_cancel(exchange: "Exchange") -> None:
+    """A cancel that takes effect a step later may find the order filled."""
     venue = await exchange.open(VenueSettings(cancel_steps=1))
     trader = await exchange.trader(venue)
     order_id = (await trader.place(orderQty="0.001"))["data"]["orderId"]
@@ -209,7 +209,7 @@ async def test_fill_may_win_against_a_cancel(exchange: "Exchange") -> None:
 
 
 async def test_older_failure_shape(exchange: "Exchange") -> None:
-    """The older refusal is an error event with a text code, whatever was wrong."""
+    """The older refusal is an error event with the same text code for every error."""
     venue = await exchange.open(VenueSettings(dialect=Dialect(action_failure="older")))
     trader = await exchange.trader(venue)
     answer = await trader.place(side="HOLD")
@@ -241,7 +241,7 @@ async def test_current_failure_shape(trader: "Trader") -> None:
         ('{"id":1,"action":"place_order","args":{}}', 1000),
     ],
 )
-async def test_frames_that_are_no_action(trader: "Trader", frame: str, code: int) -> None:
+async def test_invalid_frames_are_answered_with_an_error(trader: "Trader", frame: str, code: int) -> None:
     """A frame that cannot be read as a request is answered with an error event."""
     await trader.send(frame)
     answer = await trader.read()
@@ -249,14 +249,14 @@ async def test_frames_that_are_no_action(trader: "Trader", frame: str, code: int
 
 
 async def test_request_without_id_is_answered_with_null(trader: "Trader") -> None:
-    """The id is optional; its absence comes back as null."""
+    """The id is optional; the answer to a request without one has a null id."""
     await trader.send({"action": "cancel_order", "args": {"clientOrderId": "none"}})
     answer = await trader.read()
     assert (answer["id"], answer["code"]) == (None, 401018)
 
 
 async def test_synonyms_of_states_are_a_switch(exchange: "Exchange") -> None:
-    """A venue may spell CANCELED as other documents do."""
+    """A switch of the dialect spells the states as other documents do."""
     venue = await exchange.open(VenueSettings(dialect=Dialect(order_states="synonyms")))
     trader = await exchange.trader(venue)
     await trader.place(timeInForce="IOC")
@@ -264,7 +264,7 @@ async def test_synonyms_of_states_are_a_switch(exchange: "Exchange") -> None:
 
 
 async def test_accounts_do_not_see_each_other(exchange: "Exchange") -> None:
-    """One key's orders are unknown to another's, and so are its pushes."""
+    """A key sees neither orders nor pushes of another key."""
     venue = await exchange.open(VenueSettings(accounts=(AccountSettings(name="one"), AccountSettings(name="two"))))
     one, two = await exchange.trader(venue, "one"), await exchange.trader(venue, "two")
     await one.place(clientOrderId="c1")

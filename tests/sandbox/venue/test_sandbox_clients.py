@@ -1,4 +1,4 @@
-"""The sandbox as the vendor's own clients speak to it, and its pushes as what others have written would read them."""
+"""The sandbox with the requests of the vendor's clients, and its pushes as strict third-party clients read them."""
 
 import json
 import re
@@ -40,14 +40,14 @@ TRADE_AMOUNTS = ("quantity", "price", "tradingFee", "rpnl")
 
 
 def lacking(row: dict[str, Any], texts: tuple[str, ...], amounts: tuple[str, ...], times: tuple[str, ...]) -> list[str]:
-    """Return the fields that such a client would refuse."""
+    """Return the fields that a strict client refuses."""
     wrong = [name for name in texts if not isinstance(row.get(name), str)]
     wrong += [name for name in amounts if not DECIMAL.fullmatch(str(row.get(name)))]
     return wrong + [name for name in times if not MILLISECONDS.fullmatch(str(row.get(name)))]
 
 
 async def test_a_client_that_sends_no_ids_and_subscribes(trader: "Trader") -> None:
-    """The Python SDK: requests without an id, subscriptions that nobody documents, the word ping."""
+    """The Python SDK sends requests without an id, undocumented subscriptions, and the text ping."""
     for frame in ({"action": "subscribe", "args": {"channel": "order"}}, {"action": "place_order", "args": ARGS}):
         await trader.socket.send_str(json.dumps(frame))
     await trader.socket.send_str("ping")
@@ -62,21 +62,21 @@ async def test_a_client_that_sends_no_ids_and_subscribes(trader: "Trader") -> No
 
 
 async def test_a_client_that_reads_no_body_of_an_http_error(trader: "Trader") -> None:
-    """The CLI tells a caller why an order was refused only if the answer is HTTP 200, and knows 200000 alone."""
+    """The CLI reads the reason of a refusal only from an HTTP 200, and accepts only the code 200000."""
     reply = await trader.get("order", clientOrderId="nowhere")
     assert (reply.status, reply.body["code"], reply.body["message"]) == (200, 401018, "The order was not found")
     assert (await trader.get("account")).body["code"] == 200000
 
 
 async def test_a_client_that_writes_python_booleans(trader: "Trader") -> None:
-    """As text in Python's own spelling, over both ways."""
+    """Booleans in Python's spelling are accepted as text, over WebSocket and REST."""
     taken = await trader.rest("POST", "/api/v1/trading/order", {**ARGS, "reduceOnly": "False"})
     assert taken.code == 200000
     assert (await trader.ask("place_order", **ARGS, reduceOnly="True"))["code"] == 401048
 
 
 async def test_a_cancel_all_with_nothing_in_its_body(venue: "Venue", trader: "Trader") -> None:
-    """The Java SDK sends an empty object, and signs what is left: an ampersand and the nonce."""
+    """The Java SDK sends an empty object, and signs an ampersand and the nonce."""
     await trader.place()
     nonce = str(venue.clock.wall_ms() // 1000)
     signature = sign_rest_request(trader.key.api_secret, {}, nonce)
@@ -86,7 +86,7 @@ async def test_a_cancel_all_with_nothing_in_its_body(venue: "Venue", trader: "Tr
 
 
 async def test_every_push_of_an_order_and_a_fill_can_be_read(trader: "Trader") -> None:
-    """By a client that refuses what is not of its type: a limit order, a market order, and one by quote amount."""
+    """A strict client can read the pushes of a limit order, a market order, and an order by quote amount."""
     await trader.place()
     await trader.place(orderType="MARKET", limitPrice="")
     await trader.place(sym="BINANCE_SPOT_BTC_USDT", orderType="MARKET", limitPrice="", orderQty="", quoteOrderQty="500")
@@ -102,7 +102,7 @@ async def test_every_push_of_an_order_and_a_fill_can_be_read(trader: "Trader") -
 
 
 async def test_amounts_have_as_many_places_as_the_documents_show(trader: "Trader") -> None:
-    """Eighteen in a balance, a sum, a rate and a price of liquidation; twenty-two in what a coin is worth as margin."""
+    """A balance, sum, rate and liquidation price have eighteen places; the margin value of a coin has twenty-two."""
     await trader.place(orderType="MARKET", limitPrice="", side="SELL")
     await trader.settle()
     (position,) = (await trader.get("position")).data

@@ -1,4 +1,4 @@
-"""Scripted faults: each bites, and the ledger says so."""
+"""Scripted faults: each has its effect, and the ledger records it."""
 
 import time
 from typing import TYPE_CHECKING
@@ -18,40 +18,40 @@ POST_ORDER = "POST /api/v1/trading/order"
 OPEN_ORDERS = "GET /api/v1/trading/orders"
 
 
-def bitten(venue: Venue) -> list[str]:
-    """Return the faults that bit, as the ledger has them."""
+def triggered_faults(venue: Venue) -> list[str]:
+    """Return the triggered faults of the ledger."""
     return [entry.facts["fault"] for entry in venue.ledger.entries(EntryKind.FAULT)]
 
 
 async def test_lost_ack(venue: Venue, trader: "Trader") -> None:
-    """The order lives and is pushed, the ack never comes; the next request is answered again."""
+    """The order is open and pushed, its ack is lost; the next request is answered again."""
     venue.faults.add(Fault(kind=FaultKind.DROP_ANSWER, action=PLACE))
     await trader.send({"id": "lost", "action": PLACE, "args": _resting("c1")})
     await trader.push("Orders", orderState="OPEN", clientOrderId="c1")
     assert (await trader.place(clientOrderId="c2"))["code"] == 200000
     assert "lost" not in [frame.get("id") for frame in trader.frames]
-    assert bitten(venue) == ["drop_answer"]
+    assert triggered_faults(venue) == ["drop_answer"]
 
 
 async def test_a_fault_may_be_meant_for_one_request(venue: Venue, trader: "Trader") -> None:
-    """A fault that mentions an order spares the requests about others, before and after."""
+    """A fault that mentions an order does not apply to requests about others."""
     venue.faults.add(Fault(kind=FaultKind.DROP_ANSWER, action=PLACE, mentions='"c2"', times=None))
     assert (await trader.place(clientOrderId="c1"))["code"] == 200000
     await trader.send({"id": "lost", "action": PLACE, "args": _resting("c2")})
     assert (await trader.place(clientOrderId="c3"))["code"] == 200000
     assert "lost" not in [frame.get("id") for frame in trader.frames]
-    assert bitten(venue) == ["drop_answer"]
+    assert triggered_faults(venue) == ["drop_answer"]
 
 
 async def test_late_ack_comes_after_its_pushes(venue: Venue, trader: "Trader") -> None:
-    """A delayed ack is overtaken by what it announces."""
+    """A delayed ack comes after the pushes of its order."""
     venue.faults.add(Fault(kind=FaultKind.DELAY_ANSWER, action=PLACE, delay_s=0.05))
     await trader.place()
     assert "channel" in trader.frames[1]
 
 
-async def test_doubled_ack(venue: Venue, trader: "Trader") -> None:
-    """An answer may come more than once; the request is done once."""
+async def test_repeated_ack(venue: Venue, trader: "Trader") -> None:
+    """An answer may come twice; the request is performed once."""
     venue.faults.add(Fault(kind=FaultKind.DUPLICATE_ANSWER, action=PLACE, copies=3))
     await trader.place()
     await trader.settle()
@@ -60,13 +60,13 @@ async def test_doubled_ack(venue: Venue, trader: "Trader") -> None:
 
 
 async def test_an_answer_of_any_shape_carries_the_id(venue: Venue, trader: "Trader") -> None:
-    """Where the words of an answer are scripted, `$id` in them is the id of the request."""
+    """In the text of a scripted answer `$id` stands for the id of the request."""
     venue.faults.add(Fault(kind=FaultKind.REPLACE_ANSWER, action=PLACE, text='{"id":"$id","event":"error","code":"1"}'))
     assert await trader.place() == {"id": "q1", "event": "error", "code": "1"}
 
 
 async def test_pushes_may_come_first(venue: Venue, trader: "Trader") -> None:
-    """The order of ack and push is not guaranteed; a script may turn it round."""
+    """A fault sends the pushes before the ack."""
     venue.faults.add(Fault(kind=FaultKind.PUSH_FIRST, action=PLACE))
     await trader.place()
     assert (
@@ -76,7 +76,7 @@ async def test_pushes_may_come_first(venue: Venue, trader: "Trader") -> None:
 
 
 async def test_muted_push(venue: Venue, trader: "Trader") -> None:
-    """A muted push is in the ledger and on no socket."""
+    """A muted push is in the ledger and is sent to no socket."""
     venue.faults.add(Fault(kind=FaultKind.MUTE_PUSH, channel="Orders", times=None))
     await trader.place()
     await trader.settle()
@@ -86,7 +86,7 @@ async def test_muted_push(venue: Venue, trader: "Trader") -> None:
     assert delivered == {"Assets"}
 
 
-async def test_doubled_and_swapped_pushes(venue: Venue, trader: "Trader") -> None:
+async def test_repeated_and_swapped_pushes(venue: Venue, trader: "Trader") -> None:
     """A push may come twice, and two pushes may change places."""
     venue.faults.add(Fault(kind=FaultKind.SWAP_PUSH, channel="Orders"))
     venue.faults.add(Fault(kind=FaultKind.DUPLICATE_PUSH, channel="Orders", after=1, copies=3))
@@ -96,13 +96,13 @@ async def test_doubled_and_swapped_pushes(venue: Venue, trader: "Trader") -> Non
 
 
 async def test_swapped_push_without_a_next_one_still_comes(venue: Venue, trader: "Trader") -> None:
-    """A push that waits for another to change places with comes by itself in the end."""
+    """A push that waits for another to change places with is sent after a time."""
     venue.faults.add(Fault(kind=FaultKind.SWAP_PUSH, channel="MarginCall", delay_s=0.02))
     venue.inject.margin_call("main")
     await trader.push("MarginCall")
 
 
-async def test_late_push(venue: Venue, trader: "Trader") -> None:
+async def test_delayed_push(venue: Venue, trader: "Trader") -> None:
     """A delayed push is overtaken by later ones."""
     venue.faults.add(Fault(kind=FaultKind.DELAY_PUSH, channel="Orders", delay_s=0.05))
     await trader.place()
@@ -112,7 +112,7 @@ async def test_late_push(venue: Venue, trader: "Trader") -> None:
 
 @pytest.mark.parametrize(("kind", "orders"), [(FaultKind.CLOSE_BEFORE, 0), (FaultKind.CLOSE_AFTER, 1)])
 async def test_socket_closes_around_a_request(venue: Venue, trader: "Trader", kind: FaultKind, orders: int) -> None:
-    """A socket that dies on a request leaves an order behind, or none."""
+    """A socket that closes on a request leaves an order or none, by the kind of the fault."""
     venue.faults.add(Fault(kind=kind, action=PLACE))
     await trader.send({"id": "1", "action": PLACE, "args": _resting("c1")})
     while (await trader.socket.receive(timeout=3)).type is not aiohttp.WSMsgType.CLOSED:
@@ -124,7 +124,7 @@ async def test_socket_closes_around_a_request(venue: Venue, trader: "Trader", ki
 
 
 async def test_held_request_lands_when_released(venue: Venue, trader: "Trader") -> None:
-    """A held request is overtaken, lands when it is released, and lands although its socket is gone."""
+    """A held request is performed when it is released, after later requests, and even if its socket has closed."""
     held = venue.faults.add(Fault(kind=FaultKind.HOLD_REQUEST, action=PLACE))
     await trader.send({"id": "late", "action": PLACE, "args": _resting("c1")})
     assert (await trader.place(clientOrderId="c2"))["code"] == 200000
@@ -135,7 +135,7 @@ async def test_held_request_lands_when_released(venue: Venue, trader: "Trader") 
 
 
 async def test_held_request_lands_by_itself(venue: Venue, trader: "Trader") -> None:
-    """A request may be held for a time."""
+    """A request may be held for a given time."""
     venue.faults.add(Fault(kind=FaultKind.HOLD_REQUEST, action=PLACE, delay_s=0.05))
     began = time.monotonic()
     assert (await trader.place())["code"] == 200000
@@ -143,12 +143,12 @@ async def test_held_request_lands_by_itself(venue: Venue, trader: "Trader") -> N
 
 
 async def test_venue_that_stops_reading(venue: Venue, trader: "Trader") -> None:
-    """What is written while the venue does not read lands in order when it reads on; pings wait as well."""
+    """Frames that are written while the venue does not read are performed in order later; pings wait as well."""
     venue.faults.add(Fault(kind=FaultKind.STOP_READING, action=PLACE, delay_s=0.15))
     await trader.send({"id": "1", "action": PLACE, "args": _resting("c1")})
     await trader.send({"id": "2", "action": PLACE, "args": _resting("c2")})
     await trader.send("ping")
-    await venue.ledger.wait_until(lambda: bitten(venue) == ["stop_reading"])
+    await venue.ledger.wait_until(lambda: triggered_faults(venue) == ["stop_reading"])
     assert venue.portfolio().orders == {}
     await trader.until(lambda frame: frame.get("text") == "pong")
     assert list(venue.portfolio().orders_by_client_order_id) == ["c1", "c2"]
@@ -173,7 +173,7 @@ async def test_answer_in_a_chosen_shape(
     answer: dict[str, object],
     lands: bool,  # noqa: FBT001 - a row
 ) -> None:
-    """An answer may be replaced, with the order placed behind it or not."""
+    """An answer may be replaced, with or without the order being placed."""
     venue.faults.add(Fault(kind=FaultKind.REPLACE_ANSWER, action=PLACE, lands=lands, **fault))  # type: ignore[arg-type] # rows
     assert answer == await trader.place()
     assert lands == bool(venue.portfolio().orders)
@@ -218,7 +218,7 @@ async def test_cancel_and_replace_that_the_exchange_refuses(venue: Venue, trader
 
 
 async def test_a_replace_may_open_another_order(venue: Venue, trader: "Trader") -> None:
-    """A replace may cancel the order and open another under its clientOrderId, which that name means from then on."""
+    """A replace may cancel the order and open another, which has its clientOrderId from then on."""
     venue.faults.add(Fault(kind=FaultKind.REPLACE_BY_NEW_ORDER, action="replace_order"))
     first = (await trader.place(clientOrderId="c1"))["data"]["orderId"]
     assert (await trader.ask("replace_order", orderId=first, replaceQty="0.02"))["code"] == 200000
@@ -230,7 +230,7 @@ async def test_a_replace_may_open_another_order(venue: Venue, trader: "Trader") 
 
 
 async def test_rest_answers_can_be_replaced_lost_and_late(venue: Venue, trader: "Trader") -> None:
-    """REST requests meet the same faults, named by method and path."""
+    """The same faults apply to REST requests, by method and path."""
     venue.faults.add(Fault(kind=FaultKind.REPLACE_ANSWER, action=OPEN_ORDERS, status=502, text='"gateway"'))
     venue.faults.add(Fault(kind=FaultKind.DELAY_ANSWER, action=OPEN_ORDERS, after=1, delay_s=0.05))
     # A lost answer to a POST: a GET is asked again by the client library itself.
@@ -242,11 +242,11 @@ async def test_rest_answers_can_be_replaced_lost_and_late(venue: Venue, trader: 
     with pytest.raises(aiohttp.ClientError):
         await trader.rest("POST", "/api/v1/trading/order", _resting("c1"))
     assert list(venue.portfolio().orders_by_client_order_id) == ["c1"]
-    assert bitten(venue) == ["replace_answer", "delay_answer", "drop_answer"]
+    assert triggered_faults(venue) == ["replace_answer", "delay_answer", "drop_answer"]
 
 
 async def test_faults_end(venue: Venue, trader: "Trader") -> None:
-    """A fault that is removed bites no more, one that is used up neither; chance spares some."""
+    """A removed or used-up fault no longer applies; one with a share applies to some requests only."""
     always = venue.faults.add(Fault(kind=FaultKind.REPLACE_ANSWER, action=PLACE, times=None, code=400010))
     assert (await trader.place())["code"] == 400010
     always.remove()

@@ -36,7 +36,7 @@ async def test_heartbeats_are_answered_before_login(exchange: "Exchange", venue:
 
 @pytest.mark.parametrize(("heartbeat", "heard"), [("json", {"pong"}), ("text", {"text"})])
 async def test_one_style_only(exchange: "Exchange", heartbeat: str, heard: set[str]) -> None:
-    """A venue that knows one style of heartbeat ignores the other."""
+    """A venue with one style of heartbeat ignores the other."""
     venue = await exchange.open(VenueSettings(dialect=Dialect(heartbeat=heartbeat)))  # type: ignore[arg-type] # each is one
     trader = await exchange.trader(venue)
     for ping in ("ping", '{"ping":1}'):
@@ -67,7 +67,7 @@ async def test_protocol_ping_is_answered(exchange: "Exchange", venue: Venue) -> 
 
 
 async def test_silent_connection_is_closed(exchange: "Exchange") -> None:
-    """A connection on which nobody speaks ends after the inactivity time."""
+    """A connection without frames is closed after the inactivity time."""
     venue = await exchange.open(VenueSettings(inactivity_s=0.2))
     trader = await exchange.stranger(venue)
     began = time.monotonic()
@@ -81,7 +81,7 @@ async def test_silent_connection_is_closed(exchange: "Exchange") -> None:
 
 @pytest.mark.parametrize(("inactivity", "is_closed"), [("both_silent", False), ("client_silent", True)])
 async def test_pushes_keep_a_connection(exchange: "Exchange", inactivity: str, is_closed: bool) -> None:  # noqa: FBT001 - a row
-    """By default the venue's own pushes count as life; by the stricter reading only the client's words do."""
+    """By default the venue's pushes keep a connection open; by the stricter reading only the client's frames do."""
     dialect = Dialect(inactivity=inactivity)  # type: ignore[arg-type] # each is one
     venue = await exchange.open(VenueSettings(inactivity_s=0.3, dialect=dialect))
     trader = await exchange.trader(venue)
@@ -93,7 +93,7 @@ async def test_pushes_keep_a_connection(exchange: "Exchange", inactivity: str, i
 
 
 async def test_pong_can_be_lost_or_late(venue: Venue, trader: "Trader") -> None:
-    """A script may lose a pong, or let it come late."""
+    """A fault may drop a pong or delay it."""
     lost = venue.faults.add(Fault(kind=FaultKind.DROP_ANSWER, action="ping"))
     venue.faults.add(Fault(kind=FaultKind.DELAY_ANSWER, action="ping", delay_s=0.05))
     for _ in range(2):
@@ -105,13 +105,13 @@ async def test_pong_can_be_lost_or_late(venue: Venue, trader: "Trader") -> None:
 
 
 async def test_binary_frames_are_read_as_text(trader: "Trader") -> None:
-    """A heartbeat in a binary frame is one all the same."""
+    """A heartbeat in a binary frame is answered like one in a text frame."""
     await trader.socket.send_bytes(b"ping")
     assert await trader.read() == {"text": "pong"}
 
 
 async def test_frame_beyond_the_size_limit_ends_the_connection(venue: Venue, trader: "Trader") -> None:
-    """A frame larger than the venue takes costs the connection, and the ledger says why."""
+    """A frame beyond the size limit closes the connection, and the ledger records why."""
     await trader.send("x" * (venue.settings.frame_bytes_max + 1))
     await venue.ledger.wait_until(lambda: bool(venue.ledger.entries(EntryKind.DROP)))
     assert venue.connections == []

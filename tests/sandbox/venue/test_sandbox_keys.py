@@ -56,7 +56,7 @@ def test_rest_signature_is_the_documented_one(parameters: dict[str, str], signat
 
 
 def test_rest_signature_of_another_implementation() -> None:
-    """A vector that a production user of the venue tests with comes out the same."""
+    """A test vector of a production user of the venue gives the same signature."""
     parameters = {"exchange": "BINANCE", "page": "1", "begin": "1000"}
     expected = "ed2f3aff4d75de11d60a5c6bb0accea3640b5cd0059d88cb401ddcd81b20018a"
     assert expected == sign_rest_request("key", parameters, "42")
@@ -75,8 +75,8 @@ def test_login_signature_is_the_documented_one() -> None:
     assert expected == sign_login(SECRET, "1538054050")
 
 
-def test_comparison_takes_whatever_the_wire_brings() -> None:
-    """A signature that is not ASCII, or not even text that encodes, is merely not genuine."""
+def test_comparison_takes_any_text() -> None:
+    """A signature that is not ASCII, or cannot be encoded, is unequal and raises nothing."""
     assert signatures_match("aa", "aa")
     assert not signatures_match("aa", "ä\ud800")
 
@@ -89,7 +89,7 @@ def test_key_never_shows_its_secret() -> None:
 
 
 def test_revoked_key_is_unknown() -> None:
-    """A key that was revoked is found no more."""
+    """A revoked key is not found."""
     ring = KeyRing()
     ring.add(ApiKey(name="main", api_key="ak", api_secret=SECRET, portfolio_id="1"))
     ring.revoke("ak")

@@ -1,4 +1,4 @@
-"""REST that lags behind the stream: everything it shows is as it was, all of it together."""
+"""REST reads that lag behind the stream: all of an answer is from the same earlier time."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +18,19 @@ READS = ("orders", "history/orders", "executions/pageable", "executions", "posit
 
 
 def lag(venue: Venue, seconds: float, **fault: Any) -> ScriptedFault:  # noqa: ANN401 - fields of a fault
-    """Let REST show what was some seconds ago, until it is removed."""
+    """Let REST reads lag by some seconds, until the fault is removed."""
     return venue.faults.add(Fault(kind=FaultKind.LAG_READ, delay_s=seconds, times=None, **fault))
 
 
 async def shown(venue: Venue, trader: "Trader") -> list[Any]:
-    """Return what REST shows of the account."""
+    """Return the answers of REST about the account."""
     for name in ("rest_executions", "rest_account"):
         venue.limits.set_limit(name, RequestLimit(1000, 1.0))
     return [(await trader.get(name)).data for name in READS]
 
 
 async def test_everything_lags_together(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
-    """What REST showed then it shows again, whatever has happened since: new orders, an end, fills, a position."""
+    """A lagging read shows what REST showed then, without later orders, ends, fills and positions."""
     await trader.place(clientOrderId="old")
     await trader.place(**MARKET)
     before = await shown(venue, trader)
@@ -45,7 +45,7 @@ async def test_everything_lags_together(exchange: "Exchange", venue: Venue, trad
 
 
 async def test_the_lag_moves_with_the_time(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
-    """Once the lag has passed, what was hidden is seen; without the fault it is seen at once."""
+    """A hidden change is shown after the lag, or at once without the fault."""
     exchange.clock.advance(10)
     await trader.place(clientOrderId="c1")
     lagging = lag(venue, 5)
@@ -58,7 +58,7 @@ async def test_the_lag_moves_with_the_time(exchange: "Exchange", venue: Venue, t
 
 
 async def test_an_order_is_not_found_before_it_was(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
-    """A lagging look at one order says 401018 of one that is newer, and an old state of one that is older."""
+    """A lagging read of a newer order is refused with 401018; of an older order it shows an old state."""
     order_id = (await trader.place(clientOrderId="old"))["data"]["orderId"]
     exchange.clock.advance(10)
     await trader.place(clientOrderId="new")
@@ -68,8 +68,8 @@ async def test_an_order_is_not_found_before_it_was(exchange: "Exchange", venue: 
     assert (await trader.get("order", orderId=order_id)).data["orderState"] == "OPEN"
 
 
-async def test_a_name_that_was_used_again(exchange: "Exchange") -> None:
-    """A lagging look-up by name finds who bore the name then."""
+async def test_a_client_order_id_that_was_used_again(exchange: "Exchange") -> None:
+    """A lagging read by clientOrderId finds the order that had it then."""
     venue = await exchange.open(VenueSettings(dialect=Dialect(client_order_id_unique="while_open")))
     trader = await exchange.trader(venue)
     first = (await trader.place(clientOrderId="twice", timeInForce="IOC"))["data"]["orderId"]
@@ -80,8 +80,8 @@ async def test_a_name_that_was_used_again(exchange: "Exchange") -> None:
     assert (await trader.get("order", clientOrderId="twice")).data["orderId"] == first
 
 
-async def test_a_lag_may_be_one_paths_or_one_tiers(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
-    """Paths may disagree with each other, and an action is never judged by the past."""
+async def test_a_lag_may_be_of_one_path_or_tier(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
+    """A lag may apply to one path or tier only, and never applies to actions."""
     exchange.clock.advance(10)
     lag(venue, 5, action="GET /api/v1/trading/orders")
     lag(venue, 5, tier="ha")
@@ -91,8 +91,8 @@ async def test_a_lag_may_be_one_paths_or_one_tiers(exchange: "Exchange", venue: 
     assert (await trader.rest("DELETE", "/api/v1/trading/order", {"clientOrderId": "c1"})).code == 200000
 
 
-async def test_the_ledger_tells_what_was_hidden(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
-    """Each lagging read is a fault in the ledger, and its answer says how many changes it did not show."""
+async def test_the_ledger_records_how_much_was_hidden(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
+    """Each lagging read is a fault in the ledger, and its answer has the number of hidden changes."""
     exchange.clock.advance(10)
     lag(venue, 5)
     await trader.get("orders")
@@ -105,7 +105,7 @@ async def test_the_ledger_tells_what_was_hidden(exchange: "Exchange", venue: Ven
 
 
 async def test_only_what_has_changed_since_is_undone() -> None:
-    """Behind a long past a lagging read costs no more than the changes that it hides."""
+    """With a long history a lagging read undoes only the changes that it hides."""
     clock = ManualClock()
     venue = Venue(clock=clock)
     for _ in range(300):

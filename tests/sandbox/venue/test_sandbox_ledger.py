@@ -1,4 +1,4 @@
-"""The record of everything."""
+"""The venue's ledger."""
 
 import io
 import json
@@ -15,7 +15,7 @@ def event(key: str, identity: str, channel: str = "Orders") -> VenuePush:
 
 
 def test_entries_are_stamped_and_numbered() -> None:
-    """Each entry carries its number and both clocks."""
+    """Each entry has its number and the time of both clocks."""
     clock = ManualClock(wall_ms=1000)
     ledger = Ledger(clock)
     ledger.write(EntryKind.CONN, connection=1)
@@ -25,7 +25,7 @@ def test_entries_are_stamped_and_numbered() -> None:
 
 
 def test_last_states_and_trades() -> None:
-    """The last push of each key stands, and each execution stands once."""
+    """The ledger returns the last push of each key, and each execution once."""
     ledger = Ledger(ManualClock())
     for key, identity in (("a", "1"), ("b", "2"), ("a", "3")):
         ledger.write_event(event(key, identity))
@@ -36,7 +36,7 @@ def test_last_states_and_trades() -> None:
 
 
 def test_busiest_window_counts_refused_ones_too() -> None:
-    """The busiest window is what reached the venue, within the limit or over it; at 60 s a request has left it."""
+    """The busiest window counts requests within the limit and over it; a request leaves it after 60 s."""
     clock = ManualClock()
     ledger = Ledger(clock)
     for kind, pause in ((EntryKind.COUNT, 30), (EntryKind.COUNT, 30), (EntryKind.LIMITED, 29), (EntryKind.COUNT, 0)):
@@ -47,13 +47,13 @@ def test_busiest_window_counts_refused_ones_too() -> None:
 
 
 async def test_waiting_ends_with_the_deadline() -> None:
-    """A condition that does not come to hold is a TimeoutError."""
+    """A condition that does not hold by the deadline raises TimeoutError."""
     with pytest.raises(TimeoutError):
         await Ledger(ManualClock()).wait_until(lambda: False, deadline_s=0.01)
 
 
 def test_export_is_json_lines() -> None:
-    """The ledger can be read by other tools, the pushes' bytes in it as text."""
+    """The export has one JSON object a line, with the bytes of a push as text."""
     ledger = Ledger(ManualClock())
     ledger.write(EntryKind.CONN, connection=1, tier="az4")
     ledger.write_event(event("a", "1"))
@@ -65,7 +65,7 @@ def test_export_is_json_lines() -> None:
 
 
 def test_a_follower_gets_every_entry_at_once() -> None:
-    """What was written before it came, and each entry as it is written."""
+    """A follower gets the earlier entries, and each later entry when it is written."""
     ledger, out = Ledger(ManualClock()), io.StringIO()
     ledger.write(EntryKind.CONN, tier="az4")
     ledger.follow(out)

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def test_count_slides() -> None:
-    """A slot comes free exactly its window after it was taken; a refused request takes none."""
+    """A slot is free again exactly one window after it was taken; a refused request takes none."""
     limits = RequestLimits({"place_order": RequestLimit(2, 60.0)})
     verdicts = [limits.count_request("place_order", "k", now).is_within for now in (0, 30, 59.9, 60, 60.1, 89.9, 90)]
     assert verdicts == [True, True, False, True, False, False, True]
 
 
-def test_count_tells_what_it_saw() -> None:
-    """A count carries the requests in the window with this one, and the limit."""
+def test_count_has_its_requests_and_limit() -> None:
+    """A count has the requests in the window, including this one, and the limit."""
     limits = RequestLimits({"place_order": RequestLimit(1, 60.0)})
     assert [(c.in_window, c.limit) for c in (limits.count_request("place_order", "k", 0.0) for _ in "ab")] == [
         (1, 1),
@@ -41,7 +41,7 @@ def test_count_tells_what_it_saw() -> None:
     ],
 )
 def test_documented_figures(action: str, limit: RequestLimit) -> None:
-    """The defaults are LTP's."""
+    """The default limits are the documented ones."""
     assert limit == DOCUMENTED_LIMITS[action]
 
 
@@ -56,7 +56,7 @@ async def test_place_beyond_the_limit_is_refused(exchange: "Exchange", venue: Ve
 
 
 async def test_actions_have_limits_of_their_own(venue: Venue, trader: "Trader") -> None:
-    """Full places do not hold up cancels."""
+    """Used-up places do not affect cancels."""
     venue.limits.set_limit("place_order", RequestLimit(1, 60.0))
     await trader.place(clientOrderId="c1")
     assert (await trader.place())["code"] == 100429
@@ -64,7 +64,7 @@ async def test_actions_have_limits_of_their_own(venue: Venue, trader: "Trader") 
 
 
 async def test_refused_orders_count(venue: Venue, trader: "Trader") -> None:
-    """A place that is refused for its terms has taken a slot."""
+    """A place that is refused as invalid has taken a slot."""
     venue.limits.set_limit("place_order", RequestLimit(1, 60.0))
     assert (await trader.place(side="HOLD"))["code"] == 401002
     assert (await trader.place())["code"] == 100429

@@ -48,7 +48,7 @@ WRONG: list[tuple[dict[str, object], int]] = [
 
 @pytest.mark.parametrize(("changes", "code"), WRONG)
 async def test_bad_login_is_refused(exchange: "Exchange", venue: Venue, changes: dict[str, object], code: int) -> None:
-    """Whatever is wrong with a login, the current answer is the generic one."""
+    """The current answer to every bad login has the generic code."""
     trader = await exchange.stranger(venue)
     assert await trader.login(**changes) == CURRENT_FAILURE
     assert (await trader.place())["code"] == 4000
@@ -56,7 +56,7 @@ async def test_bad_login_is_refused(exchange: "Exchange", venue: Venue, changes:
 
 @pytest.mark.parametrize(("changes", "code"), WRONG)
 async def test_bad_login_by_specific_code(exchange: "Exchange", changes: dict[str, object], code: int) -> None:
-    """With specific codes on, each fault has its own."""
+    """With specific codes, each error has its own code."""
     venue = await exchange.open(VenueSettings(dialect=Dialect(login_codes="specific")))
     trader = await exchange.stranger(venue)
     assert code == (await trader.login(**changes))["code"]
@@ -70,7 +70,7 @@ async def test_older_failure_shape(exchange: "Exchange") -> None:
 
 
 async def test_second_login_within_a_second_is_refused(exchange: "Exchange", venue: Venue) -> None:
-    """A key may log in once per second, over however many sockets."""
+    """A key may log in once a second, over all its sockets."""
     first, second = await exchange.stranger(venue), await exchange.stranger(venue)
     assert (await first.login())["code"] == 0
     exchange.clock.advance(0.999)
@@ -81,7 +81,7 @@ async def test_second_login_within_a_second_is_refused(exchange: "Exchange", ven
 
 
 async def test_login_limits_of_keys_are_apart(exchange: "Exchange") -> None:
-    """One key's login does not hold up another's."""
+    """The login of one key does not affect another key."""
     accounts = (AccountSettings(name="one"), AccountSettings(name="two"))
     venue = await exchange.open(VenueSettings(accounts=accounts))
     for name in ("one", "two"):
@@ -89,7 +89,7 @@ async def test_login_limits_of_keys_are_apart(exchange: "Exchange") -> None:
 
 
 async def test_trading_only_connection_gets_no_pushes(exchange: "Exchange", venue: Venue) -> None:
-    """With onlyTrade the acks come and the pushes do not; another connection of the key gets them."""
+    """A connection with onlyTrade gets acks and no pushes; another connection of the key gets the pushes."""
     quiet = await exchange.trader(venue, onlyTrade=True)
     full = await exchange.trader(venue)
     assert (await quiet.place())["code"] == 200000
@@ -99,21 +99,21 @@ async def test_trading_only_connection_gets_no_pushes(exchange: "Exchange", venu
 
 
 async def test_action_before_login_is_refused(exchange: "Exchange", venue: Venue) -> None:
-    """Nothing is done for a connection that has not logged in."""
+    """An action on a connection that is not logged in is refused."""
     trader = await exchange.stranger(venue)
     assert (await trader.place())["code"] == 4000
     assert venue.ledger.entries(EntryKind.VERDICT) == []
 
 
 async def test_revoked_key_cannot_log_in(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
-    """A key that was revoked is refused from then on."""
+    """A login with a revoked key is refused."""
     venue.keys.revoke(trader.key.api_key)
     exchange.clock.advance(1)
     assert await trader.login() == CURRENT_FAILURE
 
 
 async def test_login_is_in_the_ledger_without_the_secret(venue: Venue, trader: "Trader") -> None:
-    """The ledger tells who logged in, and no entry carries the secret."""
+    """The ledger records the login, and no entry has the secret."""
     (entry,) = venue.ledger.entries(EntryKind.LOGIN)
     assert entry.facts == {"api_key": trader.key.api_key, "code": 0, "only_trade": False}
     assert not any(trader.key.api_secret in repr(entry) for entry in venue.ledger)

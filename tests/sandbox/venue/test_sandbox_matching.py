@@ -1,4 +1,4 @@
-"""The matching core: what goes out comes in, whatever is asked of it."""
+"""The matching: fills, orders, positions and balances agree after any actions."""
 
 from decimal import Decimal
 from typing import Any, Literal
@@ -22,7 +22,7 @@ Move = tuple[str, dict[str, str]]
 
 
 def steps() -> st.SearchStrategy[list[Move]]:
-    """Draw what a trader and a market do to each other, in any order."""
+    """Draw actions and market moves in any order."""
     side = st.sampled_from(["BUY", "SELL"])
     qty = st.integers(1, 3000).map(lambda lots: str(Decimal(lots) / 1000))
     price = st.integers(640000, 660000).map(lambda ticks: str(Decimal(ticks) / 10))
@@ -53,16 +53,16 @@ def steps() -> st.SearchStrategy[list[Move]]:
 
 
 def play(venue: Venue, moves: list[Move]) -> list[VenuePush]:
-    """Do the moves at the desk and return every push."""
-    portfolio, told = venue.portfolio(), []
+    """Make the moves and return every push."""
+    portfolio, pushes = venue.portfolio(), []
     for action, drawn in moves:
         args = dict(drawn)
         if action == "step":
-            told += venue.gateway.step(NOW_MS)
+            pushes += venue.gateway.step(NOW_MS)
             continue
         if action == "move":
             venue.quotation(PERP).move(Decimal(args["price"]))
-            told += venue.gateway.settle_prices(NOW_MS)
+            pushes += venue.gateway.settle_prices(NOW_MS)
             continue
         if "nth" in args:
             nth = int(args.pop("nth"))
@@ -72,17 +72,17 @@ def play(venue: Venue, moves: list[Move]) -> list[VenuePush]:
                 del args["positionSide"]
             if "ETH" in args["sym"]:
                 args["limitPrice"] = str(Decimal(args["limitPrice"]) / 25 // Decimal("0.01") * Decimal("0.01"))
-        told += venue.gateway.act(portfolio, action, args, NOW_MS).events
-    return told
+        pushes += venue.gateway.act(portfolio, action, args, NOW_MS).events
+    return pushes
 
 
-def rows(told: list[VenuePush], channel: str) -> list[dict[str, Any]]:
+def rows(pushes: list[VenuePush], channel: str) -> list[dict[str, Any]]:
     """Return the rows of one channel."""
-    return [msgspec.json.decode(event.payload) for event in told if event.channel == channel]
+    return [msgspec.json.decode(event.payload) for event in pushes if event.channel == channel]
 
 
 def check_orders(portfolio: Portfolio) -> None:
-    """Check that each order's executions add up to what it says of itself, and only live orders hold anything back."""
+    """Check that each order's executions add up to its totals, and only open orders reserve an amount."""
     for order in portfolio.orders.values():
         trades = [trade for trade in portfolio.trades if trade.order is order]
         assert order.executed_qty == sum((t.qty for t in trades), ZERO)
@@ -94,7 +94,7 @@ def check_orders(portfolio: Portfolio) -> None:
 
 
 def check_money(portfolio: Portfolio) -> None:
-    """Check that balances are what they began with, plus profit, less fees and what spot was bought for."""
+    """Check that balances are the start balances plus profit, less fees and spot purchases."""
     for (exchange, coin), wallet in portfolio.wallets.items():
         of_exchange = [t for t in portfolio.trades if t.order.instrument.exchange == exchange]
         expected = {"USDT": START, "BTC": Decimal(10)}.get(coin, ZERO)
@@ -114,7 +114,7 @@ def check_money(portfolio: Portfolio) -> None:
 
 
 def check_positions(portfolio: Portfolio) -> None:
-    """Check that a position is the sum of its signed fills, and that cost less profit is what they were worth."""
+    """Check that a position is the sum of its signed fills, and its cost less profit the sum of their amounts."""
     for (sym, side), position in portfolio.positions.items():
         fills = [t for t in portfolio.trades if t.order.instrument.sym == sym and t.order.position_side == side]
         signed = [(t.qty if t.order.side == "BUY" else -t.qty, t) for t in fills]
@@ -126,17 +126,17 @@ def check_positions(portfolio: Portfolio) -> None:
         assert position.qty or not position.cost
 
 
-def check_pushes(told: list[VenuePush]) -> None:
+def check_pushes(pushes: list[VenuePush]) -> None:
     """Check that an order's pushes never go back: time and executed quantity grow, nothing follows the end."""
     last: dict[str, dict[str, Any]] = {}
-    for row in rows(told, "Orders"):
+    for row in rows(pushes, "Orders"):
         before = last.get(row["orderId"])
         if before is not None:
             assert int(before["updateAt"]) < int(row["updateAt"])
             assert Decimal(before["executedQty"]) <= Decimal(row["executedQty"])
             assert before["orderState"] not in {"FILLED", "CANCELLED", "REJECT"}
         last[row["orderId"]] = row
-    identities = [event.identity for event in told if event.channel in {"Orders", "Trades"}]
+    identities = [event.identity for event in pushes if event.channel in {"Orders", "Trades"}]
     assert len(identities) == len(set(identities))
 
 
@@ -150,15 +150,15 @@ def venue_for(mode: Literal["NET", "BOTH"], seed: int) -> Venue:
 @given(moves=steps(), mode=st.sampled_from(["NET", "BOTH"]), seed=st.integers(0, 3))
 @settings(max_examples=300, deadline=None)
 def test_everything_adds_up(moves: list[Move], mode: Literal["NET", "BOTH"], seed: int) -> None:
-    """Whatever is done: fills make orders, orders make positions and balances, to the last digit."""
+    """After any moves, fills, orders, positions and balances agree exactly."""
     venue = venue_for(mode, seed)
-    told = play(venue, moves)
+    pushes = play(venue, moves)
     portfolio = venue.portfolio()
     check_orders(portfolio)
     check_money(portfolio)
     check_positions(portfolio)
-    check_pushes(told)
-    assert len(rows(told, "Trades")) == len(portfolio.trades)
+    check_pushes(pushes)
+    assert len(rows(pushes, "Trades")) == len(portfolio.trades)
 
 
 @given(moves=steps())
@@ -170,14 +170,14 @@ def test_same_seed_same_fills(moves: list[Move]) -> None:
 
 
 def place(venue: Venue, **changes: str) -> list[str]:
-    """Place an order at the desk and return the states it goes through."""
+    """Place an order and return its states."""
     args = {"sym": PERP, "side": "BUY", "orderType": "LIMIT", "orderQty": "0.01", "limitPrice": "65000.1", **changes}
     outcome = venue.gateway.act(venue.portfolio(), "place_order", args, NOW_MS)
     return [row["orderState"] for row in rows(outcome.events, "Orders")]
 
 
 def test_time_in_force() -> None:
-    """The first level offers 0.5: what exceeds it rests, is cancelled, or forbids the whole, as was asked."""
+    """The first level offers 0.5: by time in force the rest of the order rests, is cancelled, or forbids the whole."""
     larger = {"orderQty": "0.6"}
     assert place(venue_for("NET", 1)) == ["NEW", "OPEN", "FILLED"]
     assert place(venue_for("NET", 1), **larger) == ["NEW", "OPEN", "PARTIALLY_FILLED"]
@@ -210,8 +210,8 @@ def test_reduce_only_never_turns_a_position() -> None:
     assert venue.portfolio().positions[PERP, "NONE"].qty == 0
 
 
-def test_contracts_are_worth_their_size() -> None:
-    """On OKX a quantity counts contracts, of a tenth of a coin."""
+def test_a_contract_has_its_size() -> None:
+    """On OKX a quantity is a number of contracts, each of a tenth of a coin."""
     venue = venue_for("NET", 1)
     args = {"sym": "OKX_PERP_ETH_USDT", "side": "BUY", "orderType": "MARKET", "orderQty": "10"}
     outcome = venue.gateway.act(venue.portfolio(), "place_order", args, NOW_MS)
@@ -224,7 +224,7 @@ def test_contracts_are_worth_their_size() -> None:
 
 
 def test_oldest_of_the_best_price_fills_first() -> None:
-    """Resting orders are reached by price, then by age; an amended one has lost its turn."""
+    """Resting orders fill by price, then by age; an amended order goes to the end."""
     venue = venue_for("NET", 1)
     for name, price in (("low", "60000"), ("first", "61000"), ("second", "61000"), ("third", "61000")):
         place(venue, clientOrderId=name, orderQty="0.001", limitPrice=price)
@@ -238,15 +238,15 @@ def test_oldest_of_the_best_price_fills_first() -> None:
 
 
 def test_margin_call_when_risk_crosses() -> None:
-    """A loss that brings the account near its maintenance margin is told once, as is the next threshold."""
+    """A loss near the maintenance margin is pushed once, and so is the next threshold."""
     accounts = (AccountSettings(balances={"BINANCE": {"USDT": Decimal(8000)}}),)
     venue = Venue(VenueSettings(accounts=accounts), ManualClock(NOW_MS))
     assert place(venue, orderQty="1", orderType="MARKET")[-1] == "FILLED"
-    told: list[VenuePush] = []
+    pushes: list[VenuePush] = []
     for price in ("65000", "57500", "57380", "57370", "57200"):
         venue.quotation(PERP).move(Decimal(price))
-        told += venue.gateway.settle_prices(NOW_MS)
-    calls = rows(told, "MarginCall")
+        pushes += venue.gateway.settle_prices(NOW_MS)
+    calls = rows(pushes, "MarginCall")
     assert [row["accountStatus"] for row in calls] == ["MARGIN_CALL", "LIQUIDATING"]
     assert {"portfolioId", "exchangeType", "uniMMR", "riskRatio", "positionMode", "updateAt"} <= set(calls[0])
     assert place(venue) == []

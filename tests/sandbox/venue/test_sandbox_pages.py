@@ -1,4 +1,4 @@
-"""Pages that are short and shift under the reader, and the archive behind the history."""
+"""Short pages, rows that shift between pages, and the archive behind the history."""
 
 import itertools
 from decimal import Decimal
@@ -30,16 +30,16 @@ async def pages(trader: "Trader", name: str, field: str = "clientOrderId", **par
     raise AssertionError
 
 
-def short(venue: Venue, rows: int = 2) -> None:
-    """Let every page hold so many rows at most."""
+def limit_rows(venue: Venue, rows: int = 2) -> None:
+    """Limit every page to a number of rows."""
     venue.faults.add(Fault(kind=FaultKind.SHORT_PAGES, limit=rows, times=None))
 
 
 async def test_pages_may_be_shorter_than_asked_for(venue: Venue, trader: "Trader") -> None:
-    """The venue serves fewer rows a page, and counts the pages by that; each is in the ledger as a fault."""
+    """The venue returns fewer rows a page and counts pages by that; each page is a fault in the ledger."""
     for index in range(5):
         await trader.place(clientOrderId=f"c{index}")
-    short(venue)
+    limit_rows(venue)
     assert await pages(trader, "orders", pageSize="1000") == [["c4", "c3"], ["c2", "c1"], ["c0"]]
     assert await pages(trader, "orders", pageSize="1") == [["c4"], ["c3"], ["c2"], ["c1"], ["c0"]]
     head = (await trader.get("orders")).data
@@ -48,10 +48,10 @@ async def test_pages_may_be_shorter_than_asked_for(venue: Venue, trader: "Trader
 
 
 async def test_a_row_that_ends_between_pages_hides_another(venue: Venue, trader: "Trader") -> None:
-    """When a row of the first page is gone, the first row of the second comes to stand on the first, unread."""
+    """When a row of the first page ends, the first row of the second page moves to the first and is not read."""
     for index in range(4):
         await trader.place(clientOrderId=f"c{index}")
-    short(venue)
+    limit_rows(venue)
     venue.faults.add(
         Fault(
             kind=FaultKind.SHIFT_PAGES,
@@ -64,10 +64,10 @@ async def test_a_row_that_ends_between_pages_hides_another(venue: Venue, trader:
 
 
 async def test_a_row_that_comes_between_pages_repeats_another(venue: Venue, trader: "Trader") -> None:
-    """A new order stands first, and pushes a row that was read over to the next page."""
+    """A new order comes first, and moves a row that was read to the next page."""
     for index in range(3):
         await trader.place(clientOrderId=f"c{index}")
-    short(venue)
+    limit_rows(venue)
     args = {"sym": BTC, "side": "BUY", "orderType": "LIMIT", "orderQty": "0.01", "limitPrice": "60000"}
     venue.faults.add(
         Fault(
@@ -79,7 +79,7 @@ async def test_a_row_that_comes_between_pages_repeats_another(venue: Venue, trad
 
 
 async def test_the_market_may_move_between_pages(venue: Venue, trader: "Trader") -> None:
-    """Without a script of its own the shift is a step of the market; after a last page there is none."""
+    """By default the shift is a market step; there is none after the last page."""
     for index in range(3):
         await trader.place(clientOrderId=f"c{index}")
     price = venue.quotation(BTC).price
@@ -96,7 +96,7 @@ AGES = [(0, "history"), (6.99, "history"), (7.01, "archive"), (89.99, "archive")
 
 
 @pytest.mark.parametrize(("days", "place"), AGES)
-async def test_where_the_past_is_found(
+async def test_age_of_history_and_archive(
     exchange: "Exchange", venue: Venue, trader: "Trader", days: float, place: str
 ) -> None:
     """The history reaches seven days back, the archive from there to ninety."""
@@ -110,8 +110,8 @@ async def test_where_the_past_is_found(
     assert found == {name: here if name == place else [[[]], [[]]] for name in found}
 
 
-async def test_a_past_that_is_put_in(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
-    """It is filled by its trades or cancelled without, is looked up as any order, and is not pushed."""
+async def test_an_injected_past_order(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
+    """An injected order is filled by its trades, or cancelled without trades; it can be read and is not pushed."""
     day_ms = exchange.clock.wall_ms() - DAY_MS
     filled = venue.inject.past_order("main", day_ms, fills_at_ms=[day_ms + 2, day_ms + 1], client_order_id="p1")
     venue.inject.past_order("main", day_ms - 1, client_order_id="p0")
@@ -129,10 +129,8 @@ async def test_a_past_that_is_put_in(exchange: "Exchange", venue: Venue, trader:
     assert (venue.ledger.entries(EntryKind.EVENT), venue.portfolio().open_count[BTC]) == ([], 0)
 
 
-async def test_the_newest_comes_first_wherever_it_came_from(
-    exchange: "Exchange", venue: Venue, trader: "Trader"
-) -> None:
-    """History and executions are in the order of createAt, however the past was put in."""
+async def test_the_newest_row_comes_first(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
+    """History and executions are in the order of createAt, also with injected orders."""
     await trader.place(clientOrderId="now", orderType="MARKET", limitPrice="")
     for days in (3, 1, 2):
         at_ms = exchange.clock.wall_ms() - days * DAY_MS
@@ -141,8 +139,8 @@ async def test_the_newest_comes_first_wherever_it_came_from(
     assert await pages(trader, TRADES) == [["now", "d1", "d2", "d3"]]
 
 
-async def test_past_fills_cost_nothing(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
-    """Balances and positions are those after the past already."""
+async def test_injected_fills_change_no_balance(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
+    """Injected fills change no balance and no position."""
     at_ms = exchange.clock.wall_ms() - 8 * DAY_MS
     before = venue.portfolio().wallets["BINANCE", "USDT"].balance
     venue.inject.past_order("main", at_ms, fills_at_ms=[at_ms], side="SELL", fill_qty=Decimal(1))
@@ -154,7 +152,7 @@ async def test_past_fills_cost_nothing(exchange: "Exchange", venue: Venue, trade
     ("name", "other", "count", "left"), [(ARCHIVE, HISTORY, 30, 200), (ARCHIVED_TRADES, TRADES, 5, 429)]
 )
 async def test_limits_of_the_archive(trader: "Trader", name: str, other: str, count: int, left: int) -> None:
-    """Archived orders have a limit of their own; archived executions count with all executions."""
+    """Archived orders have their own limit; archived executions count with all executions."""
     statuses = [(await trader.get(name)).status for _ in range(count + 1)]
     assert [200] * count + [429] == statuses
     assert left == (await trader.get(other)).status

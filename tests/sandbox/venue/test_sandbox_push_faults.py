@@ -1,4 +1,4 @@
-"""A stream that lags, falls silent or swells on a healthy link, and a REST that is slow."""
+"""Faults of pushes on a healthy link: late, muted and enlarged ones; and slow REST reads."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def delivered(venue: Venue, channel: str) -> list[bool]:
-    """Return of each push of a channel whether it was handed to a socket."""
+    """Return for each push of a channel whether it was sent to a socket."""
     numbers = {entry.facts["event_number"] for entry in venue.ledger.entries(EntryKind.DELIVER)}
     pushes = [
         entry for entry in venue.ledger.entries(EntryKind.EVENT) if entry.event and entry.event.channel == channel
@@ -26,8 +26,8 @@ def delivered(venue: Venue, channel: str) -> list[bool]:
     return [entry.number in numbers for entry in pushes]
 
 
-async def test_a_channel_falls_silent_for_a_while(venue: Venue, trader: "Trader") -> None:
-    """A muted channel is silent, the others speak; what was muted never comes, and what follows does."""
+async def test_a_channel_may_be_muted_for_a_while(venue: Venue, trader: "Trader") -> None:
+    """The pushes of a muted channel are lost; other channels and later pushes are sent."""
     await trader.place(clientOrderId="before")
     mute = venue.faults.add(Fault(kind=FaultKind.MUTE_PUSH, channel="Orders", times=None))
     await trader.place(clientOrderId="muted")
@@ -40,7 +40,7 @@ async def test_a_channel_falls_silent_for_a_while(venue: Venue, trader: "Trader"
 
 
 async def test_rest_may_lead_the_stream(venue: Venue, trader: "Trader") -> None:
-    """When all pushes are equally late they keep their order, and REST shows what they will say."""
+    """Pushes that are equally late keep their order, and REST shows their states before them."""
     venue.faults.add(Fault(kind=FaultKind.DELAY_PUSH, delay_s=0.2, times=None))
     began = time.monotonic()
     for index in range(30):
@@ -56,7 +56,7 @@ async def test_rest_may_lead_the_stream(venue: Venue, trader: "Trader") -> None:
 
 @pytest.mark.parametrize("action", ["", "GET"])
 async def test_every_read_may_be_slow(venue: Venue, trader: "Trader", action: str) -> None:
-    """One fault delays every path, with the answer as it was when the request came."""
+    """One fault delays every path; the answer is as of the request."""
     venue.limits.set_limit("rest_executions", RequestLimit(1000, 1.0))
     slow = venue.faults.add(Fault(kind=FaultKind.DELAY_ANSWER, action=action, delay_s=0.1, times=None))
     names = ["account", "portfolio/assets", "orders", "history/orders", "archive/history/orders", "position", "order"]
@@ -67,8 +67,8 @@ async def test_every_read_may_be_slow(venue: Venue, trader: "Trader", action: st
     assert slow.trigger_count == len(names)
 
 
-async def test_a_slow_read_shows_what_was(venue: Venue, trader: "Trader") -> None:
-    """What happens while an answer is on its way is not in it; a fault for GET alone leaves the socket alone."""
+async def test_a_slow_read_shows_the_time_of_the_request(venue: Venue, trader: "Trader") -> None:
+    """A delayed answer lacks what happens meanwhile; a fault for GET does not affect the WebSocket."""
     slow = venue.faults.add(Fault(kind=FaultKind.DELAY_ANSWER, action="GET", delay_s=0.3, times=None))
     reading = asyncio.create_task(trader.get("orders"))
     await venue.ledger.wait_until(lambda: slow.trigger_count == 1)
@@ -78,7 +78,7 @@ async def test_a_slow_read_shows_what_was(venue: Venue, trader: "Trader") -> Non
 
 
 async def test_a_frame_may_be_larger_than_a_client_takes(venue: Venue, trader: "Trader") -> None:
-    """A push may come in a frame of any size; a client with a limit closes the link over it."""
+    """A push may have a frame of any size; a client with a limit closes the link."""
     venue.faults.add(Fault(kind=FaultKind.SWELL_PUSH, channel="Assets", limit=5 << 20))
     await trader.send({"id": "1", "action": "place_order", "args": _RESTING})
     await trader.push("Orders", orderState="OPEN")
@@ -89,15 +89,15 @@ async def test_a_frame_may_be_larger_than_a_client_takes(venue: Venue, trader: "
     assert delivered(venue, "Assets") == [True]
 
 
-async def test_a_swollen_push_is_the_same_push(venue: Venue, trader: "Trader") -> None:
-    """Below the limit the blanks change nothing."""
+async def test_an_enlarged_push_is_the_same_push(venue: Venue, trader: "Trader") -> None:
+    """Below the client's limit the added blanks change nothing."""
     venue.faults.add(Fault(kind=FaultKind.SWELL_PUSH, limit=3 << 20, times=None))
     venue.inject.margin_call("main", riskRatio="0.85")
     assert (await trader.push("MarginCall"))["riskRatio"] == "0.85"
 
 
 async def test_a_push_may_be_an_array_of_many(venue: Venue, trader: "Trader") -> None:
-    """A frame of many rows is pushed as it is given."""
+    """An injected frame of many rows is pushed unchanged."""
     rows = [{"exchangeType": "BINANCE", "coin": f"C{index}", "balance": "1"} for index in range(10_000)]
     venue.inject.push("main", "Assets", rows)
     frame = await trader.until(lambda frame: frame.get("channel") == "Assets")

@@ -1,4 +1,4 @@
-"""The REST side: signature, envelope, paging, and the paths needed for reconciliation."""
+"""The REST server: signature, envelope, paging, and the paths for reconciliation."""
 
 import asyncio
 import json
@@ -30,8 +30,8 @@ ROW = {
 }
 
 
-async def test_account_tells_each_exchange(trader: "Trader") -> None:
-    """The first call of a check is answered by one row per exchange, sums with eighteen places."""
+async def test_account_has_a_row_for_each_exchange(trader: "Trader") -> None:
+    """The account is one row per exchange, with sums of eighteen places."""
     reply = await trader.get("account")
     assert (reply.status, reply.code, reply.body["message"]) == (200, 200000, "Success")
     assert [row["exchangeType"] for row in reply.data] == ["BINANCE", "OKX", "EDX"]
@@ -56,15 +56,15 @@ WRONG_HEADERS: list[tuple[dict[str, str], int]] = [
 
 
 @pytest.mark.parametrize(("headers", "code"), WRONG_HEADERS)
-async def test_request_that_is_not_genuine(trader: "Trader", headers: dict[str, str], code: int) -> None:
-    """Whatever is wrong with key, nonce or signature, the code says what, and the data is empty."""
+async def test_request_that_is_not_authenticated(trader: "Trader", headers: dict[str, str], code: int) -> None:
+    """A wrong key, nonce or signature has its own code, and the data is empty."""
     reply = await trader.rest("GET", "/api/v1/trading/account", None, **headers)
     assert (200, code, {}) == (reply.status, reply.code, reply.data)
 
 
 @pytest.mark.parametrize(("skew_s", "code"), [(-61, 7000), (-59, 200000), (59, 200000), (61, 7000)])
 async def test_nonce_tolerance(venue: Venue, trader: "Trader", skew_s: int, code: int) -> None:
-    """A nonce is good for sixty seconds either way."""
+    """A nonce may differ from the venue's time by sixty seconds."""
     reply = await trader.rest("GET", "/api/v1/trading/account", nonce=str(venue.clock.wall_ms() // 1000 + skew_s))
     assert code == reply.code
 
@@ -81,12 +81,12 @@ async def test_wrong_ways_to_sign(venue: Venue, trader: "Trader") -> None:
 
 
 async def test_query_values_are_signed_raw(trader: "Trader") -> None:
-    """A value that is encoded on the wire is signed as it was before."""
+    """A value is signed in its form before URL encoding."""
     assert (await trader.get("orders", sym="A/B c")).code == 200000
 
 
 async def test_order_lives_over_rest(trader: "Trader") -> None:
-    """An order is placed, read, replaced and cancelled by REST as by the socket, and pushed all the while."""
+    """An order is placed, read, replaced and cancelled over REST, with the pushes of each step."""
     placed = await trader.rest("POST", ORDER, ROW)
     order_id = placed.data["orderId"]
     assert (placed.status, placed.code, placed.data["clientOrderId"]) == (200, 200000, "r1")
@@ -99,7 +99,7 @@ async def test_order_lives_over_rest(trader: "Trader") -> None:
 
 
 async def test_single_order_in_rests_types(trader: "Trader") -> None:
-    """Over REST leverage is a number and portfolioName null; on the socket leverage is text."""
+    """Over REST leverage is a number and portfolioName is null; on the WebSocket leverage is text."""
     await trader.place(clientOrderId="c1")
     row = (await trader.get("order", clientOrderId="c1")).data
     assert (row["leverage"], row["portfolioName"], row["algoOrderId"], row["reduceOnly"]) == (10, None, None, False)
@@ -110,7 +110,7 @@ async def test_single_order_in_rests_types(trader: "Trader") -> None:
     ("parameters", "code"),
     [({}, 401008), ({"orderId": "12"}, 401007), ({"clientOrderId": "none"}, 401018)],
 )
-async def test_order_that_is_not_there(trader: "Trader", parameters: dict[str, str], code: int) -> None:
+async def test_unknown_order(trader: "Trader", parameters: dict[str, str], code: int) -> None:
     """An unknown order is a business failure with 401018 and HTTP 200, not a wrong path."""
     reply = await trader.get("order", **parameters)
     assert (200, code, {}) == (reply.status, reply.code, reply.data)
@@ -125,8 +125,8 @@ async def test_open_orders_are_paged(trader: "Trader") -> None:
     assert tuple(pages[0][name] for name in ("page", "pageSize", "pageNum", "totalSize")) == (1, 2, 3, 5)
 
 
-async def test_no_rows_are_no_page_or_one(trader: "Trader") -> None:
-    """Of nothing there are 0 pages or 1, now so and now so."""
+async def test_no_rows_are_zero_pages_or_one(trader: "Trader") -> None:
+    """Without rows pageNum is 0 or 1, at random."""
     heads = [(await trader.get("orders")).data for _ in range(20)]
     assert {0, 1} == {head["pageNum"] for head in heads}
     assert all(head["list"] == [] and head["totalSize"] == 0 for head in heads)
@@ -148,7 +148,7 @@ async def test_no_rows_are_no_page_or_one(trader: "Trader") -> None:
     ],
 )
 async def test_bad_filters(trader: "Trader", parameters: dict[str, str], code: int) -> None:
-    """A filter that makes no sense has its code, and a text that is true of it."""
+    """An invalid filter has its code and a fitting text."""
     reply = await trader.get("orders", **parameters)
     assert code == reply.code
     assert "too big" not in reply.body["message"]
@@ -171,7 +171,7 @@ async def test_filters_narrow(venue: Venue, trader: "Trader") -> None:
 
 
 async def test_history_holds_what_has_ended(exchange: "Exchange", trader: "Trader") -> None:
-    """Ended orders are in the history for seven days, without action; executed ones can be asked for alone."""
+    """Ended orders are in the history for seven days, without action; a filter selects executed ones."""
     await trader.place(clientOrderId="open")
     await trader.place(clientOrderId="ioc", timeInForce="IOC")
     await trader.place(clientOrderId="market", orderType="MARKET")
@@ -186,7 +186,7 @@ async def test_history_holds_what_has_ended(exchange: "Exchange", trader: "Trade
 
 
 async def test_executions_split_the_fee(venue: Venue, trader: "Trader") -> None:
-    """REST shows the signed fee and, beside it, fee and rebate; the identity is the pushed one."""
+    """REST has the signed fee, and fee and rebate apart; the identity is that of the push."""
     await trader.place(clientOrderId="t", orderType="MARKET", orderQty="0.01")
     await trader.place(clientOrderId="m", orderQty="0.001")
     venue.quotation("BINANCE_PERP_BTC_USDT").move(Decimal(59000))
@@ -207,7 +207,7 @@ async def test_executions_split_the_fee(venue: Venue, trader: "Trader") -> None:
 
 
 async def test_positions_and_assets(trader: "Trader") -> None:
-    """Positions are those that are held; assets are one row per coin and exchange."""
+    """Only open positions are returned; assets are one row per coin and exchange."""
     assert (await trader.get("position")).data == []
     await trader.place(orderType="MARKET", side="SELL")
     (position,) = (await trader.get("position", exchange="BINANCE")).data
@@ -218,7 +218,7 @@ async def test_positions_and_assets(trader: "Trader") -> None:
 
 
 async def test_symbols(trader: "Trader") -> None:
-    """Symbol rules are a map by symbol, of all or of one."""
+    """Symbol rules are a map by symbol, of all symbols or of one."""
     assert list((await trader.get("sym/info")).data) == [item.sym for item in CATALOGUE]
     rules = (await trader.get("sym/info", sym="OKX_PERP_ETH_USDT")).data["OKX_PERP_ETH_USDT"]
     assert (rules["contractSize"], rules["tickSize"], rules["state"]) == ("0.1", "0.01", "live")
@@ -232,8 +232,8 @@ async def test_symbols(trader: "Trader") -> None:
     assert {"contractSize", "liquidationFee"}.isdisjoint(spot)
 
 
-async def test_symbol_that_is_not_there(trader: "Trader") -> None:
-    """An exchange's own name of a symbol is refused."""
+async def test_unknown_symbol(trader: "Trader") -> None:
+    """The exchange's own name of a symbol is refused."""
     assert (await trader.get("sym/info", sym="ETH-USDT")).code == 401011
 
 
@@ -251,13 +251,13 @@ async def test_limits_of_reading(exchange: "Exchange", trader: "Trader", name: s
 
 
 async def test_paths_and_methods(trader: "Trader") -> None:
-    """A wrong path is 404 and a wrong method 405, before anything is signed."""
+    """A wrong path is answered by 404 and a wrong method by 405, before the signature is checked."""
     assert (await trader.rest("GET", "/api/v1/trading/nothing", signature="")).status == 404
     assert (await trader.rest("POST", "/api/v1/trading/position")).status == 405
 
 
-async def test_parameters_of_a_delete_belong_into_the_body(exchange: "Exchange", trader: "Trader") -> None:
-    """A DELETE that puts its parameters into the query has signed something the venue does not see."""
+async def test_parameters_of_a_delete_are_in_the_body(exchange: "Exchange", trader: "Trader") -> None:
+    """A DELETE with its parameters in the query has a wrong signature."""
     nonce = str(trader.venue.clock.wall_ms() // 1000)
     headers = {
         "X-MBX-APIKEY": trader.key.api_key,
@@ -271,13 +271,13 @@ async def test_parameters_of_a_delete_belong_into_the_body(exchange: "Exchange",
 
 @pytest.mark.parametrize(("body", "code"), [("{", 1000), ("[]", 1000), ('{"sym":null}', 1000), ('{"sym":["A"]}', 1000)])
 async def test_bodies_that_cannot_be_signed(exchange: "Exchange", trader: "Trader", body: str, code: int) -> None:
-    """A body that is no flat object of plain values is a format error."""
+    """A body that is not a flat object of plain values is a format error."""
     async with exchange.session.post(f"{trader.venue.rest_url}{ORDER}", data=body) as response:
         assert code == (await response.json())["code"]
 
 
 async def test_plain_values_sign_as_their_text(exchange: "Exchange", trader: "Trader") -> None:
-    """Numbers and booleans in a body are signed in the text they were sent in."""
+    """Numbers and booleans in a body are signed in their original text."""
     nonce = str(trader.venue.clock.wall_ms() // 1000)
     signed = {**ROW, "orderQty": "0.010", "reduceOnly": "false"}
     headers = {
@@ -291,7 +291,7 @@ async def test_plain_values_sign_as_their_text(exchange: "Exchange", trader: "Tr
 
 
 async def test_requests_can_be_cut_and_held(venue: Venue, trader: "Trader") -> None:
-    """A request may be cut off before anything is done, or be done only when it is released."""
+    """A request may be aborted before it is performed, or held until it is released."""
     venue.faults.add(Fault(kind=FaultKind.CLOSE_BEFORE, action=f"POST {ORDER}"))
     held = venue.faults.add(Fault(kind=FaultKind.HOLD_REQUEST, action=f"POST {ORDER}"))
     with pytest.raises(aiohttp.ClientError):
@@ -304,7 +304,7 @@ async def test_requests_can_be_cut_and_held(venue: Venue, trader: "Trader") -> N
 
 
 async def test_replaced_answer_in_the_envelope(venue: Venue, trader: "Trader") -> None:
-    """An error of a chosen code and status comes in the ordinary envelope."""
+    """A scripted error with a code and status comes in the usual envelope."""
     venue.faults.add(
         Fault(kind=FaultKind.REPLACE_ANSWER, action=f"GET {ORDER}", code=400011, message="busy", status=500)
     )
@@ -313,7 +313,7 @@ async def test_replaced_answer_in_the_envelope(venue: Venue, trader: "Trader") -
 
 
 async def test_cancel_all_answers_202(trader: "Trader") -> None:
-    """The batch cancel over REST is accepted with 202."""
+    """The batch cancel over REST is answered with 202."""
     await trader.place()
     reply = await trader.rest("DELETE", "/api/v1/trading/cancelAll", {"exchangeType": "BINANCE"})
     assert (reply.status, reply.code, reply.data) == (202, 200000, {})
@@ -334,5 +334,5 @@ async def test_request_is_in_the_ledger_before_its_answer(venue: Venue, trader: 
     """Each request is recorded, then its count, then its answer."""
     venue.limits.set_limit("rest_order", RequestLimit(9, 1.0))
     await trader.get("order", clientOrderId="c1")
-    kinds: list[Any] = [entry.kind for entry in venue.ledger][-3:]
+    kinds: list[Any] = [entry.kind for entry in venue.ledger if entry.kind is not EntryKind.PING][-3:]
     assert kinds == [EntryKind.REST, EntryKind.COUNT, EntryKind.ANSWER]

@@ -1,4 +1,4 @@
-"""Take-profit and stop-loss of an order: each fault has its own code, and what is taken is pushed back."""
+"""Take-profit and stop-loss of an order: each error has its own code, and accepted fields are pushed."""
 
 import json
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ BOTH = {
 
 
 def place(args: Mapping[str, str], dialect: Dialect = DIALECTS["documented"], *, hedged: bool = False) -> ActionOutcome:
-    """Place an order at a venue of its own, whose price is 65,000."""
+    """Place an order at a new venue, whose price is 65,000."""
     account = AccountSettings(position_mode="BOTH" if hedged else "NET")
     venue = Venue(VenueSettings(dialect=dialect, accounts=(account,)), ManualClock(NOW_MS))
     return venue.gateway.act(venue.portfolio(), "place_order", dict(args), NOW_MS)
@@ -57,20 +57,20 @@ def place(args: Mapping[str, str], dialect: Dialect = DIALECTS["documented"], *,
     ],
     ids=str,
 )
-def test_each_fault_has_its_code(args: dict[str, str], code: int) -> None:
-    """Of a buy order; the price is 65,000."""
+def test_each_error_has_its_code(args: dict[str, str], code: int) -> None:
+    """Each error of a buy order has its code; the price is 65,000."""
     assert place({**BUY, **args}).code == code
 
 
-def test_a_sell_has_its_sides_the_other_way_round() -> None:
-    """A profit is taken below the price, a loss is stopped above it."""
+def test_a_sell_has_the_opposite_sides() -> None:
+    """For a sell order the profit is taken below the price, and the loss is stopped above it."""
     assert place({**SELL, "tpTriggerPrice": "66000"}).code == 401246
     assert place({**SELL, "slTriggerPrice": "64000"}).code == 401247
     assert place({**SELL, "tpTriggerPrice": "64000", "slTriggerPrice": "66000"}).code == 200000
 
 
-def test_what_is_taken_is_pushed() -> None:
-    """As it was given."""
+def test_accepted_fields_are_pushed() -> None:
+    """Accepted fields are pushed unchanged."""
     outcome = place({**BUY, **BOTH})
     assert outcome.code == 200000
     row = json.loads(outcome.events[0].payload)
@@ -95,7 +95,7 @@ def test_only_an_order_that_opens_a_perpetual_has_them() -> None:
     ],
 )
 def test_trigger_types_of_a_dialect(name: str, known: set[str]) -> None:
-    """Those of one are not those of another."""
+    """Each dialect accepts its own trigger types only."""
     every = {"LAST_PRICE", "MARK_PRICE", "MARKET_PRICE", "LastPrice", "MarkPrice"}
     tp = {"tpTriggerPrice": "70000"}
     taken = {one for one in every if place({**BUY, **tp, "tpTriggerType": one}, DIALECTS[name]).is_success}

@@ -18,18 +18,18 @@ PLACE = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "LIMIT", "o
 SPOT = "BINANCE_SPOT_BTC_USDT"
 
 
-class Counter:
-    """One account at the desk, without sockets."""
+class SocketlessVenue:
+    """One account of a venue, without sockets."""
 
     def __init__(self, settings: VenueSettings | None = None) -> None:
         self.venue = Venue(settings, ManualClock(NOW_MS))
 
     def act(self, action: str, **args: Any) -> ActionOutcome:  # noqa: ANN401 - whatever a client sends
-        """Do an action."""
+        """Perform an action."""
         return self.venue.gateway.act(self.venue.portfolio(), action, args, NOW_MS)
 
     def place(self, **changes: Any) -> ActionOutcome:  # noqa: ANN401 - whatever a client sends
-        """Place an order that rests, some of its terms changed."""
+        """Place a resting order, with some arguments changed."""
         return self.act("place_order", **{**PLACE, **changes})
 
     def placed(self, **changes: Any) -> str:  # noqa: ANN401 - whatever a client sends
@@ -40,14 +40,14 @@ class Counter:
 
 
 @pytest.fixture
-def counter() -> Counter:
-    """Return a desk with the defaults."""
-    return Counter()
+def case() -> SocketlessVenue:
+    """Return a venue with the default settings."""
+    return SocketlessVenue()
 
 
-def hedged() -> Counter:
-    """Return a desk whose account holds long and short apart."""
-    return Counter(VenueSettings(accounts=(AccountSettings(position_mode="BOTH"),)))
+def hedged() -> SocketlessVenue:
+    """Return a venue whose account is in position mode BOTH."""
+    return SocketlessVenue(VenueSettings(accounts=(AccountSettings(position_mode="BOTH"),)))
 
 
 REFUSED: list[tuple[dict[str, Any], int]] = [
@@ -102,11 +102,11 @@ REFUSED: list[tuple[dict[str, Any], int]] = [
 
 
 @pytest.mark.parametrize(("changes", "code"), REFUSED, ids=lambda value: str(value)[:60])
-def test_place_is_refused(counter: Counter, changes: dict[str, Any], code: int) -> None:
-    """Each fault of a place has its documented code, and leaves nothing behind."""
-    outcome = counter.place(**changes)
+def test_place_is_refused(case: SocketlessVenue, changes: dict[str, Any], code: int) -> None:
+    """Each error of a place has its documented code, and leaves no order."""
+    outcome = case.place(**changes)
     assert (code, []) == (outcome.code, outcome.events)
-    assert counter.venue.portfolio().orders == {}
+    assert case.venue.portfolio().orders == {}
 
 
 @pytest.mark.parametrize(
@@ -127,36 +127,36 @@ def test_place_is_refused(counter: Counter, changes: dict[str, Any], code: int) 
         {"tpTriggerPrice": "70000", "tpTriggerType": "MARK_PRICE", "tpPrice": "0"},
     ],
 )
-def test_place_is_taken(counter: Counter, changes: dict[str, str]) -> None:
-    """What the documents allow is taken."""
-    assert counter.place(**changes).code == 200000
+def test_place_is_accepted(case: SocketlessVenue, changes: dict[str, str]) -> None:
+    """A place that the documents allow is accepted."""
+    assert case.place(**changes).code == 200000
 
 
-def test_args_must_be_an_object(counter: Counter) -> None:
-    """Arguments that are no object are missing."""
-    outcome = counter.venue.gateway.act(counter.venue.portfolio(), "place_order", ["x"], NOW_MS)
+def test_args_must_be_an_object(case: SocketlessVenue) -> None:
+    """Arguments that are not an object are refused as missing."""
+    outcome = case.venue.gateway.act(case.venue.portfolio(), "place_order", ["x"], NOW_MS)
     assert outcome.code == 1001
 
 
-def test_client_order_id_is_taken_for_ever(counter: Counter) -> None:
+def test_client_order_id_is_unique_forever(case: SocketlessVenue) -> None:
     """A clientOrderId is refused again even when its order has ended."""
-    counter.placed(clientOrderId="c1")
-    counter.act("cancel_order", clientOrderId="c1")
-    assert counter.place(clientOrderId="c1").code == 401009
+    case.placed(clientOrderId="c1")
+    case.act("cancel_order", clientOrderId="c1")
+    assert case.place(clientOrderId="c1").code == 401009
 
 
 def test_client_order_id_may_be_unique_among_open_orders_only() -> None:
-    """The window of the duplicate check is undocumented: a venue may look at open orders only."""
-    counter = Counter(VenueSettings(dialect=Dialect(client_order_id_unique="while_open")))
-    counter.placed(clientOrderId="c1")
-    assert counter.place(clientOrderId="c1").code == 401009
-    counter.act("cancel_order", clientOrderId="c1")
-    assert counter.place(clientOrderId="c1").code == 200000
+    """By a switch of the dialect a clientOrderId must be unique among open orders only."""
+    case = SocketlessVenue(VenueSettings(dialect=Dialect(client_order_id_unique="while_open")))
+    case.placed(clientOrderId="c1")
+    assert case.place(clientOrderId="c1").code == 401009
+    case.act("cancel_order", clientOrderId="c1")
+    assert case.place(clientOrderId="c1").code == 200000
 
 
-def test_missing_client_order_id_is_the_order_id(counter: Counter) -> None:
-    """An order without a name of the client's is named by its orderId."""
-    outcome = counter.place()
+def test_missing_client_order_id_is_the_order_id(case: SocketlessVenue) -> None:
+    """An order without a clientOrderId has its orderId as clientOrderId."""
+    outcome = case.place()
     assert outcome.data is not None
     assert outcome.data["orderId"] == outcome.data["clientOrderId"]
 
@@ -170,9 +170,9 @@ def test_missing_client_order_id_is_the_order_id(counter: Counter) -> None:
         ({"clientOrderId": "unknown"}, 401018),
     ],
 )
-def test_cancel_is_refused(counter: Counter, args: dict[str, str], code: int) -> None:
-    """A cancel must name an order that is known."""
-    assert code == counter.act("cancel_order", **args).code
+def test_cancel_is_refused(case: SocketlessVenue, args: dict[str, str], code: int) -> None:
+    """A cancel of an unknown order is refused."""
+    assert code == case.act("cancel_order", **args).code
 
 
 @pytest.mark.parametrize(
@@ -187,80 +187,80 @@ def test_cancel_is_refused(counter: Counter, args: dict[str, str], code: int) ->
         ({"replaceQty": "900"}, 401078),
     ],
 )
-def test_replace_is_refused(counter: Counter, args: dict[str, str], code: int) -> None:
-    """Each fault of a replace has its documented code."""
-    assert code == counter.act("replace_order", orderId=counter.placed(), **args).code
+def test_replace_is_refused(case: SocketlessVenue, args: dict[str, str], code: int) -> None:
+    """Each error of a replace has its documented code."""
+    assert code == case.act("replace_order", orderId=case.placed(), **args).code
 
 
-def test_replace_by_client_order_id(counter: Counter) -> None:
-    """It is taken; a name that is not there is not found, and one of the two must be given."""
-    order_id = counter.placed(clientOrderId="c1")
-    outcome = counter.act("replace_order", clientOrderId="c1", replaceQty="0.02")
+def test_replace_by_client_order_id(case: SocketlessVenue) -> None:
+    """A replace by clientOrderId is accepted; an unknown one is not found, and one of the two ids is required."""
+    order_id = case.placed(clientOrderId="c1")
+    outcome = case.act("replace_order", clientOrderId="c1", replaceQty="0.02")
     assert (outcome.code, outcome.data) == (200000, {"orderId": order_id, "orderState": "OPEN"})
-    assert counter.act("replace_order", clientOrderId="c2", replaceQty="0.02").code == 401018
-    assert counter.act("replace_order", replaceQty="0.02").code == 401008
+    assert case.act("replace_order", clientOrderId="c2", replaceQty="0.02").code == 401018
+    assert case.act("replace_order", replaceQty="0.02").code == 401008
 
 
-def test_spot_replace_needs_its_balance(counter: Counter) -> None:
-    """A spot replace beyond the balance has its own code."""
-    order_id = counter.placed(sym=SPOT)
-    assert counter.act("replace_order", orderId=order_id, replaceQty="20").code == 401076
+def test_spot_replace_needs_its_balance(case: SocketlessVenue) -> None:
+    """A spot replace beyond the balance is refused with its own code."""
+    order_id = case.placed(sym=SPOT)
+    assert case.act("replace_order", orderId=order_id, replaceQty="20").code == 401076
 
 
-def test_post_only_replace_must_not_cross(counter: Counter) -> None:
-    """A post-only order stays one when it is replaced."""
-    order_id = counter.placed(timeInForce="GTX")
-    assert counter.act("replace_order", orderId=order_id, replacePrice="66000").code == 401052
+def test_post_only_replace_must_not_cross(case: SocketlessVenue) -> None:
+    """A replace of a post-only order to a crossing price is refused."""
+    order_id = case.placed(timeInForce="GTX")
+    assert case.act("replace_order", orderId=order_id, replacePrice="66000").code == 401052
 
 
 @pytest.mark.parametrize("action", ["cancel_order", "replace_order"])
-def test_ended_order_is_terminal(counter: Counter, action: str) -> None:
-    """An order that has ended is neither cancelled nor replaced."""
-    order_id = counter.placed(orderType="MARKET")
-    assert counter.act(action, orderId=order_id, replaceQty="0.02").code == 401117
+def test_ended_order_is_terminal(case: SocketlessVenue, action: str) -> None:
+    """A cancel or replace of an ended order is refused."""
+    order_id = case.placed(orderType="MARKET")
+    assert case.act(action, orderId=order_id, replaceQty="0.02").code == 401117
 
 
 def test_order_under_amendment_is_not_replaced_again() -> None:
-    """While a replace is pending another one is refused."""
-    counter = Counter(VenueSettings(amend_steps=1))
-    order_id = counter.placed()
-    assert counter.act("replace_order", orderId=order_id, replaceQty="0.02").code == 200000
-    assert counter.act("replace_order", orderId=order_id, replaceQty="0.03").code == 401072
+    """During a pending replace another one is refused."""
+    case = SocketlessVenue(VenueSettings(amend_steps=1))
+    order_id = case.placed()
+    assert case.act("replace_order", orderId=order_id, replaceQty="0.02").code == 200000
+    assert case.act("replace_order", orderId=order_id, replaceQty="0.03").code == 401072
 
 
-def test_batch_cancel_of_an_unknown_exchange(counter: Counter) -> None:
-    """A batch cancel knows three exchanges."""
-    assert counter.act("cancel_orders", exchangeType="KRAKEN").code == 401023
+def test_batch_cancel_of_an_unknown_exchange(case: SocketlessVenue) -> None:
+    """A batch cancel of an unknown exchange is refused."""
+    assert case.act("cancel_orders", exchangeType="KRAKEN").code == 401023
 
 
-def test_hedged_account_wants_a_side() -> None:
-    """In position mode BOTH a perpetual's order says LONG or SHORT, and closes only what is held."""
-    counter = hedged()
-    assert counter.place().code == 401091
-    assert counter.place(positionSide="LONG", side="SELL").code == 401093
-    assert counter.place(positionSide="LONG").code == 200000
-    assert counter.place(sym=SPOT).code == 200000
+def test_hedged_account_needs_a_position_side() -> None:
+    """In position mode BOTH an order of a perpetual needs LONG or SHORT, and closes only an open position."""
+    case = hedged()
+    assert case.place().code == 401091
+    assert case.place(positionSide="LONG", side="SELL").code == 401093
+    assert case.place(positionSide="LONG").code == 200000
+    assert case.place(sym=SPOT).code == 200000
 
 
-def test_reduce_only_must_be_against_the_position(counter: Counter) -> None:
+def test_reduce_only_must_be_against_the_position(case: SocketlessVenue) -> None:
     """A reduce-only order on the side of the position is refused."""
-    counter.placed(orderType="MARKET")
-    assert counter.place(reduceOnly="true").code == 401047
-    assert counter.place(reduceOnly="true", side="SELL", limitPrice="70000").code == 200000
+    case.placed(orderType="MARKET")
+    assert case.place(reduceOnly="true").code == 401047
+    assert case.place(reduceOnly="true", side="SELL", limitPrice="70000").code == 200000
 
 
 def test_open_orders_are_limited() -> None:
-    """A symbol takes so many open orders and no more."""
+    """Beyond the limit of open orders of a symbol a place is refused."""
     instruments = tuple(msgspec.structs.replace(item, open_orders_max=1) for item in CATALOGUE)
-    counter = Counter(VenueSettings(instruments=instruments))
-    order_id = counter.placed()
-    assert counter.place().code == 401044
-    counter.act("cancel_order", orderId=order_id)
-    assert counter.place().code == 200000
+    case = SocketlessVenue(VenueSettings(instruments=instruments))
+    order_id = case.placed()
+    assert case.place().code == 401044
+    case.act("cancel_order", orderId=order_id)
+    assert case.place().code == 200000
 
 
 def test_price_band() -> None:
     """With a band set, a price far from the market is refused."""
-    counter = Counter(VenueSettings(price_band_share=Decimal("0.05")))
-    assert counter.place().code == 401128
-    assert counter.place(limitPrice="64000").code == 200000
+    case = SocketlessVenue(VenueSettings(price_band_share=Decimal("0.05")))
+    assert case.place().code == 401128
+    assert case.place(limitPrice="64000").code == 200000

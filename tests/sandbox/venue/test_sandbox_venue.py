@@ -1,4 +1,4 @@
-"""The venue as a whole: tiers, cuts, injected events, running by itself."""
+"""The whole venue: tiers, cuts, injected pushes, and the venue as a process."""
 
 import asyncio
 import io
@@ -24,7 +24,7 @@ TWO_TIERS = VenueSettings(tiers=("az4", "ha"))
 
 
 async def test_tiers_share_one_book(exchange: "Exchange") -> None:
-    """What is placed on one tier is pushed on the other."""
+    """An order that is placed on one tier is pushed on the other."""
     venue = await exchange.open(TWO_TIERS)
     az4, ha = await exchange.trader(venue), await exchange.stranger(venue)
     await ha.connect(venue.tiers["ha"].ws_url)
@@ -35,7 +35,7 @@ async def test_tiers_share_one_book(exchange: "Exchange") -> None:
 
 
 async def test_tier_goes_down_and_comes_back(exchange: "Exchange") -> None:
-    """A tier that is down cuts its sockets and refuses; it comes back at its old address, the other stays."""
+    """A closed tier aborts its sockets and refuses connections; it opens at its old address; the other tier goes on."""
     venue = await exchange.open(TWO_TIERS)
     await exchange.stranger(venue)
     await venue.close_tier("az4")
@@ -50,7 +50,7 @@ async def test_tier_goes_down_and_comes_back(exchange: "Exchange") -> None:
 
 
 async def test_cut_connections(exchange: "Exchange") -> None:
-    """Sockets can be cut all at once or for one account, and each cut is in the ledger."""
+    """All sockets can be cut, or those of one account, and each cut is in the ledger."""
     venue = await exchange.open(VenueSettings(accounts=(AccountSettings(name="one"), AccountSettings(name="two"))))
     one, two = await exchange.trader(venue, "one"), await exchange.trader(venue, "two")
     assert venue.cut_connections("one") == 1
@@ -61,7 +61,7 @@ async def test_cut_connections(exchange: "Exchange") -> None:
 
 
 async def test_margin_call_is_injected(venue: Venue, trader: "Trader") -> None:
-    """A margin call carries the account's figures and what a test puts in their place."""
+    """An injected margin call has the account's figures, some replaced by the test."""
     venue.inject.margin_call("main", riskRatio="0.85", uniMMR="1.17")
     row = await trader.push("MarginCall")
     assert (row["accountStatus"], row["riskRatio"], row["uniMMR"]) == ("MARGIN_CALL", "0.85", "1.17")
@@ -79,16 +79,16 @@ async def test_liquidations_are_injected(venue: Venue, trader: "Trader") -> None
     await trader.push("LiquidationPositionByUser")
 
 
-async def test_other_peoples_orders_are_pushed(venue: Venue, trader: "Trader") -> None:
-    """An order that nobody here asked for is pushed like any other, with its origin."""
+async def test_foreign_orders_are_pushed(venue: Venue, trader: "Trader") -> None:
+    """A foreign order is pushed like any other, with its origin."""
     args = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "MARKET", "orderQty": "0.01"}
     outcome = venue.inject.foreign_action("main", "place_order", args, origin="SYSTEM_REDUCE")
     assert outcome.is_success
     assert (await trader.push("Orders", orderState="FILLED"))["orderType"] == "SYSTEM_REDUCE"
 
 
-async def test_unknown_channels_and_garbage(venue: Venue, trader: "Trader") -> None:
-    """Anything can be pushed, parsable or not, and stands in the ledger."""
+async def test_unknown_channels_and_invalid_frames(venue: Venue, trader: "Trader") -> None:
+    """Any text can be pushed, valid or not, and is in the ledger."""
     venue.inject.push("main", "Accounts", {"x": 1})
     venue.inject.frame("main", b'{"channel":"Orders","data":')
     await trader.push("Accounts", x=1)
@@ -97,7 +97,7 @@ async def test_unknown_channels_and_garbage(venue: Venue, trader: "Trader") -> N
 
 
 async def test_every_event_is_delivered_to_every_listener(exchange: "Exchange", venue: Venue, trader: "Trader") -> None:
-    """The ledger shows, for each push, to which sockets it went."""
+    """The ledger has the sockets to which each push was sent."""
     other = await exchange.trader(venue)
     await trader.place()
     await trader.settle()
@@ -109,7 +109,7 @@ async def test_every_event_is_delivered_to_every_listener(exchange: "Exchange", 
 
 
 async def test_market_moves_by_itself(exchange: "Exchange") -> None:
-    """With a period set, prices move and fill resting orders without a hand."""
+    """With a step period, prices move and fill resting orders by themselves."""
     venue = await exchange.open(VenueSettings(step_period_s=0.001))
     trader = await exchange.trader(venue)
     price = str(venue.quotation("BINANCE_PERP_BTC_USDT").bid - 5)
@@ -118,7 +118,7 @@ async def test_market_moves_by_itself(exchange: "Exchange") -> None:
 
 
 async def test_venue_ends_quickly_with_sockets_open(exchange: "Exchange") -> None:
-    """Leaving the venue cuts what is open and waits for nobody."""
+    """The end of the venue aborts open sockets without waiting."""
     async with Venue(VenueSettings(step_period_s=0.01)) as venue:
         trader = await exchange.stranger(venue)
     async with asyncio.timeout(1):
@@ -126,7 +126,7 @@ async def test_venue_ends_quickly_with_sockets_open(exchange: "Exchange") -> Non
 
 
 async def test_a_thousand_places_in_a_row(exchange: "Exchange", venue: Venue) -> None:
-    """Each has its ack and its pushes, and the ledger counts them all."""
+    """Each place has its ack and its pushes, and the ledger counts them all."""
     trader = await exchange.trader(venue)
     async with asyncio.timeout(60):
         for index in range(1000):
@@ -162,9 +162,9 @@ async def test_sandbox_alone_prints_where_it_is() -> None:
         assert await process.wait() == 0
 
 
-async def test_sandbox_alone_tells_a_person_too() -> None:
-    """Without JSON the same facts are told, a line each, and a key for each account."""
-    out = _Told()
+async def test_sandbox_alone_prints_text_too() -> None:
+    """Without JSON the venue prints the same facts as lines, with a key for each account."""
+    out = _Output()
     settings = VenueSettings(accounts=(AccountSettings(name="one"), AccountSettings(name="two")))
     running = asyncio.create_task(serve(settings, as_json=False, out=out))
     async with asyncio.timeout(30):
@@ -178,12 +178,12 @@ async def test_sandbox_alone_tells_a_person_too() -> None:
 
 
 def test_settings_never_show_secrets() -> None:
-    """Settings that carry a secret do not show it."""
+    """The repr of settings does not have their secrets."""
     settings = VenueSettings(accounts=(AccountSettings(api_secret="sk-test-secret"),))
     assert "sk-test-secret" not in repr(settings)
 
 
-class _Told(io.StringIO):
+class _Output(io.StringIO):
     def __init__(self) -> None:
         super().__init__()
         self.flushed = asyncio.Event()

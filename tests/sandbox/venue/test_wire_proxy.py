@@ -1,4 +1,4 @@
-"""The proxy on the way to the venue: it does what it is told, and counts it."""
+"""The proxy before the venue: its faults and its counts."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ async def caller(exchange: "Exchange", venue: Venue, proxy: WireProxy) -> "Trade
 
 
 async def test_bytes_go_through_unchanged(proxy: WireProxy, caller: "Trader") -> None:
-    """Untold, the proxy is not noticed."""
+    """Without a fault the proxy changes nothing."""
     assert (await caller.place())["code"] == 200000
     await caller.push("Orders", orderState="OPEN")
     assert (proxy.accepted, proxy.cut_links) == (1, 0)
@@ -45,7 +45,7 @@ async def test_bytes_go_through_unchanged(proxy: WireProxy, caller: "Trader") ->
 
 
 async def test_rest_goes_through_a_proxy_of_its_own(venue: Venue, trader: "Trader") -> None:
-    """A proxy before REST answers at the base URL; while it refuses, a request fails, and then is answered again."""
+    """A request through a proxy before REST is answered, fails while the proxy refuses, and is answered again."""
     async with WireProxy(venue.rest_url) as proxy, aiohttp.ClientSession() as session:
         proxy.refuse()
         with pytest.raises(aiohttp.ClientError):
@@ -65,7 +65,7 @@ async def test_a_cut_resets_both_sides(venue: Venue, proxy: WireProxy, caller: "
 
 
 async def test_a_cut_comes_after_a_number_of_bytes(venue: Venue, proxy: WireProxy, caller: "Trader") -> None:
-    """The link is cut inside a frame: so many bytes more have gone through, and no other."""
+    """The link is cut inside a frame, after exactly the given number of bytes."""
     down, more = proxy.passed["down"], 321
     proxy.cut_after(more)
     await caller.send('{"id":"1","action":"cancel_orders","args":{}}')
@@ -75,8 +75,8 @@ async def test_a_cut_comes_after_a_number_of_bytes(venue: Venue, proxy: WireProx
     assert (proxy.passed["down"] - down, proxy.cut_links) == (more, 1)
 
 
-async def test_a_black_hole_swallows_without_a_word(venue: Venue, proxy: WireProxy, caller: "Trader") -> None:
-    """Nothing goes either way, the end of the venue's side neither; the client learns of it when the network heals."""
+async def test_a_black_hole_drops_bytes_silently(venue: Venue, proxy: WireProxy, caller: "Trader") -> None:
+    """No bytes go either way, nor the end of the venue's side; the client gets it when the network heals."""
     proxy.black_hole()
     await caller.send("ping")
     venue.inject.margin_call("main")
@@ -90,7 +90,7 @@ async def test_a_black_hole_swallows_without_a_word(venue: Venue, proxy: WirePro
 
 
 async def test_a_black_hole_may_be_one_way(venue: Venue, proxy: WireProxy, caller: "Trader") -> None:
-    """What the client writes arrives, and no answer comes; after the healing it comes late."""
+    """The client's bytes arrive, and the answers come only after the healing."""
     proxy.black_hole("down")
     await caller.send({"id": "1", "action": "place_order", "args": {"sym": "none"}})
     await venue.ledger.wait_until(lambda: len(venue.ledger.entries(EntryKind.VERDICT)) == 1)
@@ -101,7 +101,7 @@ async def test_a_black_hole_may_be_one_way(venue: Venue, proxy: WireProxy, calle
 
 
 async def test_a_black_hole_takes_new_connections(venue: Venue, proxy: WireProxy, exchange: "Exchange") -> None:
-    """A connection is made, the upgrade is never answered, and the venue hears of it only after the healing."""
+    """A connection is accepted, its upgrade is not answered, and it reaches the venue only after the healing."""
     proxy.black_hole("up")
     opening = asyncio.create_task(exchange.session.ws_connect(proxy.url))
     await until(lambda: proxy.kept_back["up"] == 1)
@@ -111,7 +111,7 @@ async def test_a_black_hole_takes_new_connections(venue: Venue, proxy: WireProxy
 
 
 async def test_what_is_cut_in_a_black_hole_never_arrives(venue: Venue, proxy: WireProxy, caller: "Trader") -> None:
-    """A request that a dead network holds is lost with the link."""
+    """A request that a black hole holds is lost when the link is cut."""
     proxy.black_hole("up")
     await caller.send("ping")
     await until(lambda: proxy.kept_back["up"] == 1)
@@ -121,8 +121,8 @@ async def test_what_is_cut_in_a_black_hole_never_arrives(venue: Venue, proxy: Wi
     assert [e for e in venue.ledger.entries(EntryKind.PING) if e.facts["style"] == "text"] == []
 
 
-async def test_refusing_spares_what_is_open(proxy: WireProxy, caller: "Trader", exchange: "Exchange") -> None:
-    """New connections are reset, the open one lives, and after the healing there are new ones again."""
+async def test_refusing_keeps_open_connections(proxy: WireProxy, caller: "Trader", exchange: "Exchange") -> None:
+    """New connections are reset, the open one goes on; after the healing new ones are accepted."""
     proxy.refuse()
     with pytest.raises(aiohttp.ClientError):
         await exchange.session.ws_connect(proxy.url)
@@ -132,8 +132,8 @@ async def test_refusing_spares_what_is_open(proxy: WireProxy, caller: "Trader", 
     assert (proxy.accepted, proxy.refused >= 1) == (2, True)
 
 
-async def test_slices_add_up(proxy: WireProxy, caller: "Trader") -> None:
-    """Bytes that come one at a time are the same bytes."""
+async def test_slices_arrive_unchanged(proxy: WireProxy, caller: "Trader") -> None:
+    """Bytes that are sent one at a time arrive unchanged."""
     proxy.slice()
     assert (await caller.place())["code"] == 200000
     await caller.push("Orders", orderState="OPEN")
@@ -143,7 +143,7 @@ async def test_slices_add_up(proxy: WireProxy, caller: "Trader") -> None:
 
 
 async def test_the_venue_may_be_down(proxy: WireProxy, venue: Venue, exchange: "Exchange") -> None:
-    """Where nobody listens behind the proxy, a connection ends before it begins."""
+    """When nothing listens behind the proxy, a connection ends at once."""
     await venue.close_tier("az4")
     with pytest.raises(aiohttp.ClientError):
         await exchange.session.ws_connect(proxy.url)
