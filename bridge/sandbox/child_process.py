@@ -71,16 +71,16 @@ class ChildProcess:
 
     async def start(self, command: Sequence[str]) -> int:
         """Start a command in the folder and return its process id. Raises ChildProcessFailed."""
-        answer = await self._order(start=list(command))
+        answer = await self._give_order(start=list(command))
         return int(answer["pid"])
 
     async def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, if it still runs. Raises ChildProcessFailed."""
-        await self._order(signal=number)
+        await self._give_order(signal=number)
 
     async def poll(self) -> int | None:
         """Return the exit code of the process; None while it runs. Raises ChildProcessFailed."""
-        code: int | None = (await self._order(poll=True))["exit"]
+        code: int | None = (await self._give_order(poll=True))["exit"]
         return code
 
     async def wait(self, poll_period_s: float) -> int:
@@ -114,14 +114,14 @@ class ChildProcess:
         end = json.loads(last or b"{}")
         return ProcessEnd(end.get("exit"), end.get("log", ""))
 
-    async def _order(self, **order: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    async def _give_order(self, **order: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
         """Give one order. Shielded: a cancelled caller must not leave its answer to the next one."""
-        answer = await asyncio.shield(asyncio.ensure_future(self._exchange(order)))
+        answer = await asyncio.shield(asyncio.ensure_future(self._ask_reaper(order)))
         if "error" in answer:
             raise ChildProcessFailed(answer["error"])
         return answer
 
-    async def _exchange(self, order: Mapping[str, Any]) -> dict[str, Any]:
+    async def _ask_reaper(self, order: Mapping[str, Any]) -> dict[str, Any]:
         stdin, stdout = self._reaper.stdin, self._reaper.stdout
         assert stdin is not None  # noqa: S101 - a pipe was asked for
         assert stdout is not None  # noqa: S101 - a pipe was asked for

@@ -105,7 +105,7 @@ def _download_lock(folder: Path, progress: Progress, stopping: threading.Event) 
     """Hold the lock file of the cache, which the system releases when the process ends."""
     until = time.monotonic() + _LOCK_WAIT_S
     with folder.with_suffix(".lock").open("w") as lock:
-        told = False
+        is_reported = False
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -113,9 +113,9 @@ def _download_lock(folder: Path, progress: Progress, stopping: threading.Event) 
             except BlockingIOError:
                 if stopping.is_set() or time.monotonic() > until:
                     raise BrokerError(f"another process holds {lock.name} and does not finish") from None
-            if not told:
+            if not is_reported:
                 progress("another process is downloading Kafka's jars; waiting for it")
-                told = True
+                is_reported = True
             time.sleep(0.1)
         yield
 

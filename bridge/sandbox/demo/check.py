@@ -35,10 +35,8 @@ class PublishedGap(msgspec.Struct, frozen=True):
     """A published gap, from its `fromMs` to the opening of the next session."""
 
     gap_id: str
-    at_ms: int
     from_ms: int
     until_ms: float
-    cause: str
 
 
 class MissingPush(msgspec.Struct, frozen=True):
@@ -66,7 +64,7 @@ class PushLatencies:
         # The iterator of a growing list goes on, unless it has once reached the end.
         self._unread = iter(ledger)
         self._seen = 0
-        self._events: dict[int, VenuePush] = {}
+        self._pushes: dict[int, VenuePush] = {}
         self._written: dict[tuple[Stream, bytes, bytes], deque[float]] = defaultdict(deque)
         self.measured_ms: list[float] = []
 
@@ -81,17 +79,18 @@ class PushLatencies:
         return took_ms
 
     def _catch_up(self) -> None:
+        """Take the pushes and their writing times from the new entries of the ledger."""
         fresh = len(self._ledger) - self._seen
         self._seen += fresh
         for entry in islice(self._unread, fresh):
             if entry.portfolio_id != self._portfolio_id:
                 continue
             if entry.kind is EntryKind.EVENT and entry.event is not None:
-                self._events[entry.number] = entry.event
+                self._pushes[entry.number] = entry.event
             elif entry.kind is EntryKind.DELIVER:
-                event = self._events[entry.facts["event_number"]]
-                place = (STREAM_OF[event.channel], event.key.encode(), event.payload)
-                self._written[place].append(entry.monotonic_s)
+                push = self._pushes[entry.facts["event_number"]]
+                record = (STREAM_OF[push.channel], push.key.encode(), push.payload)
+                self._written[record].append(entry.monotonic_s)
 
 
 def find_gaps(session: Sequence[ReadRecord]) -> list[PublishedGap]:
@@ -102,7 +101,7 @@ def find_gaps(session: Sequence[ReadRecord]) -> list[PublishedGap]:
         if row["type"] != "gap.opened" or row["cause"] == "first_start":
             continue
         reopened = next((later["at"] for later in rows[index + 1 :] if later["type"] == "session.opened"), math.inf)
-        found.append(PublishedGap(row["gapId"], row["at"], row["fromMs"], reopened, row["cause"]))
+        found.append(PublishedGap(row["gapId"], row["fromMs"], reopened))
     return found
 
 
@@ -114,13 +113,13 @@ def find_missing(ledger: Ledger, portfolio_id: str, topic_records: TopicRecords)
     }
     every = {(record.stream, record.key, record.value) for stream in EVENTS for record in topic_records[stream]}
     missing = []
-    for entry, event in _required_pushes(ledger.entries(EntryKind.EVENT, portfolio_id=portfolio_id)):
-        stream, key = STREAM_OF[event.channel], event.key.encode()
+    for entry, push in _required_pushes(ledger.entries(EntryKind.EVENT, portfolio_id=portfolio_id)):
+        stream, key = STREAM_OF[push.channel], push.key.encode()
         there = last[stream].get(key)
-        is_there = there == event.payload if event.channel in _STATES else (stream, key, event.payload) in every
+        is_there = there == push.payload if push.channel in _STATES else (stream, key, push.payload) in every
         if not is_there:
             in_gap = any(gap.from_ms <= entry.wall_ms <= gap.until_ms for gap in known_gaps)
-            missing.append(MissingPush(event, in_gap, there.decode(errors="replace") if there else "nothing"))
+            missing.append(MissingPush(push, in_gap, there.decode(errors="replace") if there else "nothing"))
     return missing
 
 
@@ -128,10 +127,10 @@ def _required_pushes(entries: Iterable[LedgerEntry]) -> Iterable[tuple[LedgerEnt
     """Return the pushes that the topics must have at the end."""
     wanted: dict[tuple[str, str], tuple[LedgerEntry, VenuePush]] = {}
     for entry in entries:
-        event = entry.event
-        if event is not None and event.channel in STREAM_OF:
-            name = event.key if event.channel in _STATES else event.identity
-            wanted[event.channel, name] = (entry, event)
+        push = entry.event
+        if push is not None and push.channel in STREAM_OF:
+            name = push.key if push.channel in _STATES else push.identity
+            wanted[push.channel, name] = (entry, push)
     return wanted.values()
 
 

@@ -135,9 +135,9 @@ def _describe_command(draft: CommandDraft) -> str:
 
 
 def _describe_missing(one: MissingPush) -> str:
-    event = one.push
-    payload = event.payload.decode(errors="replace")
-    return f"{event.channel} {event.key}: the ledger has {payload[:_BYTES_SHOWN]}, the topic {one.found[:_BYTES_SHOWN]}"
+    push = one.push
+    payload = push.payload.decode(errors="replace")
+    return f"{push.channel} {push.key}: the ledger has {payload[:_BYTES_SHOWN]}, the topic {one.found[:_BYTES_SHOWN]}"
 
 
 def _join_first(texts: Iterable[str]) -> str:
@@ -146,13 +146,13 @@ def _join_first(texts: Iterable[str]) -> str:
 
 def print_report(result: DemoReport, console: Console) -> None:
     """Print the report as a table."""
-    streets = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     for heading, justify in (("topic", "left"), ("records", "right"), ("outcome", "left"), ("commands", "right")):
-        streets.add_column(heading, justify=justify)  # type: ignore[arg-type] # two of rich's own words
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type] # two of rich's own words
     for topic, outcome in itertools.zip_longest(result.topics.items(), result.commands.items(), fillvalue=("", "")):
-        streets.add_row(topic[0], str(topic[1]), outcome[0], str(outcome[1]))
+        table.add_row(topic[0], str(topic[1]), outcome[0], str(outcome[1]))
     console.print()
-    console.print(streets)
+    console.print(table)
     console.print()
     for name, latency in (("events", result.latency_ms.events), ("commands", result.latency_ms.commands)):
         console.print(f"{name:<10} median {format_ms(latency.median):>6} ms   p99 {format_ms(latency.p99):>6} ms")

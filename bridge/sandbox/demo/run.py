@@ -68,7 +68,7 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
         return made
 
     async def close(self) -> None:
-        """Cancel what is open, wait for every answer, and let the readers catch up; each at most until a deadline."""
+        """Cancel all orders, wait for every answer, and let the readers catch up; each has a deadline."""
         open_orders = self.venue.portfolio(self.account).open_orders
         await self.desk.cancel_open_orders(lambda: open_orders, _ANSWERS_DEADLINE_S)
         with contextlib.suppress(TimeoutError):

@@ -118,16 +118,16 @@ class VenueBackend:
 
     def record_pushes(self, events: list[VenuePush]) -> list[LedgerEntry]:
         """Write pushes to the ledger and return their entries, which `send_pushes` takes."""
-        dated = [self._redate_push(event) for event in events]
-        entries = [self.ledger.write_event(event) for event in dated]
-        for entry, event in zip(entries, dated, strict=True):
-            self._histories[event.portfolio_id].record_change(event, entry.wall_ms)
+        dated = [self._redate_push(push) for push in events]
+        entries = [self.ledger.write_event(push) for push in dated]
+        for entry, push in zip(entries, dated, strict=True):
+            self._histories[push.portfolio_id].record_change(push, entry.wall_ms)
         return entries
 
-    def _redate_push(self, event: VenuePush) -> VenuePush:
+    def _redate_push(self, push: VenuePush) -> VenuePush:
         """Return the push, with an earlier `updateAt` if a fault asks for it."""
-        scripted = self.faults.trigger(FaultKind.REDATE_PUSH, FaultTarget(channel=event.channel))
-        return event if scripted is None else redate_push(event, scripted.fault.delay_s)
+        scripted = self.faults.trigger(FaultKind.REDATE_PUSH, FaultTarget(channel=push.channel))
+        return push if scripted is None else redate_push(push, scripted.fault.delay_s)
 
     def send_pushes(self, pushes: list[LedgerEntry]) -> None:
         """Send pushes to every connection that is logged in to their portfolio."""

@@ -82,27 +82,27 @@ class ClientConnection:
 
     def send_push(self, entry: LedgerEntry) -> None:
         """Send a push, unless a fault drops it; faults may also delay, repeat, reorder or enlarge it."""
-        event = entry.event
-        if event is None or self.only_trade or self.is_closed:
+        push = entry.event
+        if push is None or self.only_trade or self.is_closed:
             return
-        target = self.target(channel=event.channel)
+        target = self.target(channel=push.channel)
         if self._faults.trigger(FaultKind.MUTE_PUSH, target):
             return
         swollen = self._faults.trigger(FaultKind.SWELL_PUSH, target)
         if swollen:
-            event = msgspec.structs.replace(event, frame=event.frame.ljust(swollen.fault.limit))
+            push = msgspec.structs.replace(push, frame=push.frame.ljust(swollen.fault.limit))
         doubled = self._faults.trigger(FaultKind.DUPLICATE_PUSH, target)
         copies = doubled.fault.copies if doubled else 1
         delayed = self._faults.trigger(FaultKind.DELAY_PUSH, target)
         if delayed:
-            self.call_later(delayed.fault.delay_s, lambda: self._enqueue_push(event, entry.number, copies))
+            self.call_later(delayed.fault.delay_s, lambda: self._enqueue_push(push, entry.number, copies))
             return
         swap = self._faults.trigger(FaultKind.SWAP_PUSH, target)
         if swap and not self._swapped:
-            self._swapped.append((event, entry.number))
+            self._swapped.append((push, entry.number))
             self.call_later(swap.fault.delay_s or _SWAP_WAIT_S, self._enqueue_swapped)
             return
-        self._enqueue_push(event, entry.number, copies)
+        self._enqueue_push(push, entry.number, copies)
         self._enqueue_swapped()
 
     def call_later(self, delay_s: float, do: Callable[[], None]) -> None:
@@ -117,13 +117,13 @@ class ClientConnection:
 
     def _enqueue_swapped(self) -> None:
         swapped, self._swapped = self._swapped, []
-        for event, number in swapped:
-            self._enqueue_push(event, number, 1)
+        for push, number in swapped:
+            self._enqueue_push(push, number, 1)
 
-    def _enqueue_push(self, event: VenuePush, number: int, copies: int) -> None:
-        facts: dict[str, object] = {"event_number": number, "channel": event.channel}
+    def _enqueue_push(self, push: VenuePush, number: int, copies: int) -> None:
+        facts: dict[str, object] = {"event_number": number, "channel": push.channel}
         for _ in range(copies):
-            self._enqueue(_Frame(event.frame, EntryKind.DELIVER, facts))
+            self._enqueue(_Frame(push.frame, EntryKind.DELIVER, facts))
 
     def _enqueue(self, frame: _Frame) -> None:
         if not self.is_closed:

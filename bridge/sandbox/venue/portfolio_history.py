@@ -15,7 +15,7 @@ BookKey = tuple[str, Any]
 
 class _Change(NamedTuple):
     at_ms: int
-    place: BookKey
+    book_key: BookKey
     # The value before the change; None if there was none.
     before: Any
 
@@ -38,19 +38,19 @@ class PortfolioHistory:
         self._changes: list[_Change] = []
         self._last: dict[BookKey, Any] = {("wallets", key): copy.copy(it) for key, it in portfolio.wallets.items()}
 
-    def record_change(self, event: VenuePush, at_ms: int) -> None:
+    def record_change(self, push: VenuePush, at_ms: int) -> None:
         """Record the change that a push describes."""
-        book = _BOOKS.get(event.channel)
+        book = _BOOKS.get(push.channel)
         if book is None:
             return
-        key = event.key if book == "orders" else tuple(event.key.split(":"))
+        key = push.key if book == "orders" else tuple(push.key.split(":"))
         live = getattr(self._portfolio, book).get(key)
         if live is None:
             # An injected push, which REST does not return.
             return
-        place = (book, key)
-        self._changes.append(_Change(at_ms, place, self._last.get(place)))
-        self._last[place] = copy.copy(live)
+        book_key = (book, key)
+        self._changes.append(_Change(at_ms, book_key, self._last.get(book_key)))
+        self._last[book_key] = copy.copy(live)
 
     def portfolio_at(self, at_ms: int) -> LaggedView:
         """Return the portfolio as it was at a time; the cost grows with the later changes and the portfolio's size."""
@@ -59,7 +59,7 @@ class PortfolioHistory:
         for change in reversed(self._changes):
             if change.at_ms <= at_ms:
                 break
-            undone[change.place] = change.before
+            undone[change.book_key] = change.before
             hidden += 1
         then = copy.copy(self._portfolio)
         then.orders, then.wallets, then.positions = dict(then.orders), dict(then.wallets), dict(then.positions)
