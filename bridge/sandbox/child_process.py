@@ -17,6 +17,7 @@ REAPER: Final = Path(__file__).with_name("reaper.py")
 LOG: Final = "output.log"
 """As `reaper.py` names it, from which nothing is imported."""
 _END_DEADLINE_S = 10.0
+_LOG_BYTES_MAX = 64 * 1024
 
 
 class ChildProcessFailed(BridgeError):
@@ -90,9 +91,11 @@ class ChildProcess:
         return code
 
     def read_log(self) -> str:
-        """Return the output of the process; empty if there is none."""
+        """Return the end of the output of the process, 64 KiB at most; empty if there is none."""
         try:
-            return (self.folder / LOG).read_text(errors="replace")
+            with (self.folder / LOG).open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_BYTES_MAX))
+                return log.read().decode(errors="replace")
         except OSError:
             return ""
 
