@@ -27,11 +27,11 @@ from bridge.core.records import CommandRecord, OutgoingRecord
 from bridge.core.session_listener import SessionListener
 from bridge.errors import BridgeError, ClusterUnreachable, ConfigError, TopicsUnfit
 from bridge.flow import ports
+from bridge.flow.dependencies import SupervisorDependencies, TakeoverDependencies, TermDependencies
 from bridge.flow.record_sink import RecordSink
 from bridge.flow.replay import TopicReplay
 from bridge.flow.supervisor import AccountSupervisor, stopped_before
-from bridge.flow.takeover import Takeover
-from bridge.flow.term import TermDependencies
+from bridge.flow.takeover import AccountTakeover
 from bridge.flow.whose_account import Identity
 from bridge.kafka.cluster import require_c_extension
 from bridge.kafka.credentials import credential_gate
@@ -95,15 +95,17 @@ class AccountParts:
         self.flow = AccountSupervisor(
             name,
             instance,
-            start=self._start,
-            join=self._membership,
-            take_over=self._take_over,
-            parts=self._parts,
-            topics=self.topics,
-            key_changed=self._key_changed,
-            describe_refusal=credential_gate.describe_refusal,
-            random=_random,
-            clock=clock,
+            SupervisorDependencies(
+                start=self._start,
+                join=self._membership,
+                take_over=self._take_over,
+                new_term=self._parts,
+                topics=self.topics,
+                key_changed=self._key_changed,
+                describe_refusal=credential_gate.describe_refusal,
+                random=_random,
+                clock=clock,
+            ),
             session_timeout_s=timing.session_timeout_s,
             stop_deadline_s=timing.stop_deadline_s,
         )
@@ -121,7 +123,7 @@ class AccountParts:
 
     def _too_large(self, record: OutgoingRecord) -> None:
         _log.error("record.oversize", account=self._name, stream=record.stream.value, bytes=len(record.value or b""))
-        self.flow.too_large(record)
+        self.flow.record_too_large(record)
 
     async def _start(self) -> None:
         if not self._started:
@@ -158,12 +160,10 @@ class AccountParts:
         since = self._account.executions_since
         gc.disable()  # an hour of results stays for an hour; looking through it again and again would only cost time
         try:
-            account = await Takeover(
-                self._settings.kafka.topic_prefix,
-                self._name,
-                self._instance,
-                self._settings.limits,
-                self._settings.timing,
+            parts = TakeoverDependencies(
+                prefix=self._settings.kafka.topic_prefix,
+                limits=self._settings.limits,
+                timing=self._settings.timing,
                 sink=self._sink,
                 identity=Identity(self._settings.environment, self._key_fingerprint(), self._read_holdings),
                 membership=membership,
@@ -173,7 +173,8 @@ class AccountParts:
                 executions_since_ms=None if since is None else int(since.timestamp() * 1000),
                 commit_timeout_s=self._settings.timing.session_timeout_s,
                 was_owned=self._was_owner or self.topics.has_lost,
-            ).run()
+            )
+            account = await AccountTakeover(self._name, self._instance, parts).run()
         finally:
             gc.enable()
         self._was_owner = True
@@ -274,7 +275,7 @@ def _look(flows: Sequence[AccountSupervisor]) -> dict[str, health.AccountHealth]
     """Tell how each account does, and what it lacks."""
     told = {}
     for flow in flows:
-        missing = [health.MissingPart(one.what, one.since_ms, one.detail) for one in flow.missing()]
+        missing = [health.MissingPart(one.what, one.since_ms, one.detail) for one in flow.find_missing()]
         told[flow.name] = health.AccountHealth(not missing, flow.phase.value, flow.describe(), missing)
     return told
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.one_account import OneAccount
+
 ROOT = Path(__file__).parents[1]
 ROOMS = sorted(ROOT.glob("bridge/**/*.py"))
 LINES_MAX = 400
@@ -54,3 +56,42 @@ def test_no_field_has_the_name_of_a_type_of_its_class() -> None:
                 used = {node.id for one in fields for node in ast.walk(one.annotation) if isinstance(node, ast.Name)}
                 hidden += [f"{room.name}: {owner.name}.{name}" for name in names & used]
     assert hidden == []
+
+
+PLAIN_VALUES_OF_ACCOUNT = {
+    *("awaited_count", "deferred_span", "epoch", "is_reading_full", "other_login_boot_s", "recovered"),
+    "sweep_due_boot_s",
+}
+"""What `flow` may read of an account without a call; its parts are none of these."""
+HANDED_ON = {"forget_state", "on_durable", "remember_trades"}
+"""Methods of an account that `flow` hands to others, which call them."""
+
+
+def _is_account(node: ast.AST) -> bool:
+    return (isinstance(node, ast.Name) and node.id == "account") or (
+        isinstance(node, ast.Attribute) and node.attr in {"account", "_account"}
+    )
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room.parent.name == "flow"], ids=lambda path: path.name)
+def test_flow_calls_the_account_and_reaches_nothing_behind_it(room: Path) -> None:
+    """No `account.part.method`, and no part of an account kept or handed on: each step is one call of the account."""
+    tree = ast.parse(room.read_text(encoding="utf-8"))
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    reached = [
+        f"line {node.lineno}: account.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and _is_account(node.value)
+        and id(node) not in called
+        and node.attr not in PLAIN_VALUES_OF_ACCOUNT | HANDED_ON
+    ]
+    assert reached == []
+
+
+def test_what_flow_may_read_of_an_account_is_plain() -> None:
+    """The account that the guard lets `flow` read has values by these names, and methods by the others."""
+    account = OneAccount().account
+    plain = (bool, int, float, tuple, type(None))
+    assert [name for name in PLAIN_VALUES_OF_ACCOUNT if not isinstance(getattr(account, name), plain)] == []
+    assert all(callable(getattr(account, name)) for name in HANDED_ON)

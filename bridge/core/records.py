@@ -1,6 +1,6 @@
 """What passes between the rooms: frames from the venue, records from and for Kafka."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import Protocol, Self, TypeVar
 
@@ -94,6 +94,15 @@ class Committed(Struct, frozen=True):
 
     offset: int | None
     metadata: str
+
+
+class WriteRequest(Struct, frozen=True):
+    """A request to write to the venue now. `command_id` is None for a cancel of the bridge's own accord."""
+
+    request_id: str
+    action: str
+    args: Mapping[str, str]
+    command_id: str | None = None
 
 
 class TopicRecord(Protocol):

@@ -6,12 +6,17 @@ mirroring tool; the topic deleted and made again). Then everything in the log th
 first record on: the offset may have been moved past commands that were never answered.
 """
 
+from math import inf
 from typing import Final
 
 from msgspec import Struct, structs
 
-from bridge.core.commands.claims import UNKNOWN_ORIGIN, CommitMetadata, Origin, decode
-from bridge.core.replay import TopicEnd
+from bridge.core.clocks import UNMEASURED_MS
+from bridge.core.commands.claims import UNKNOWN_ORIGIN, CommitMetadata, Origin, TermStart, decode
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.now import Now
+from bridge.core.records import CommandRecord
+from bridge.core.replay import ReplayedResults, TopicEnd
 from bridge.core.stream.sweep import ARCHIVE_REACH_MS
 
 _NAMED_MAX: Final = 3
@@ -31,6 +36,11 @@ class Beginning(Struct, frozen=True):
     def is_first(self) -> bool:
         """Whether nobody has owned the account before."""
         return self.stored.epoch == 0
+
+    @property
+    def ended_in_good_order(self) -> bool:
+        """Whether no predecessor can still act: there was none, or it has released the account."""
+        return self.is_first or self.stored.released
 
     def is_unread(self, offset: int) -> bool:
         """Whether no earlier owner has read the command at an offset, and so none has written it."""
@@ -95,6 +105,101 @@ def _durable_until_ms(remains: Remains, now_ms: int, horizon_ms: int) -> int:
     if newest_ms:
         return min(newest_ms, now_ms) - horizon_ms
     return now_ms - ARCHIVE_REACH_MS
+
+
+def plan_term(begin: Beginning, origin: Origin, now: Now) -> TermStart:
+    """Return where the term begins that follows, and in which epoch. `origin` is whose this process is."""
+    stored = begin.stored
+    return TermStart(
+        stored.epoch + 1,
+        begin.offset,
+        stored.durable_until_ms,
+        stored.doubtful_below,
+        # Until the venue has taken our key, it is not known to be this account's.
+        structs.replace(origin, key_fingerprint=stored.origin.key_fingerprint),
+        -inf if begin.ended_in_good_order else now.boot_s,
+    )
+
+
+class ReplaySpans(Struct, frozen=True):
+    """From when on a takeover reads each topic, Unix ms.
+
+    `results_since_ms` is the time from which on answers matter; `answers_since_ms` is earlier where claims were lost.
+    """
+
+    results_since_ms: int
+    answers_since_ms: int
+    dead_letters_since_ms: int
+    states_since_ms: int
+    session_since_ms: int
+    horizon_since_ms: int
+    """One horizon ago, by the clock of the brokers."""
+
+
+def plan_replay(
+    begin: Beginning, first_command_ms: int | None, *, now_ms: int, horizon_ms: int, skew_bound_ms: int
+) -> ReplaySpans:
+    """Return what to read of the topics. `first_command_ms` is when the first command to read was stamped.
+
+    None stands for no command. `now_ms` is the brokers' time: they stamp commands and results.
+    """
+    horizon_since_ms = since_ms = now_ms - horizon_ms
+    if first_command_ms is not None:  # a command in doubt may hold the offset for longer
+        since_ms = min(since_ms, first_command_ms - skew_bound_ms)
+    durable_ms, are_claims_lost = begin.stored.durable_until_ms, begin.stored.doubtful_below > begin.offset
+    answers_since_ms = 0 if are_claims_lost else since_ms
+    # While nobody owned the account, no state was published again.
+    states_since_ms = min(since_ms, durable_ms - horizon_ms) if durable_ms else since_ms
+    return ReplaySpans(
+        since_ms,
+        answers_since_ms,
+        # These two are stamped by the clocks of earlier owners.
+        answers_since_ms - UNMEASURED_MS,
+        states_since_ms - UNMEASURED_MS,
+        min(since_ms, durable_ms),
+        horizon_since_ms,
+    )
+
+
+class EarlierCommands:
+    """What a takeover makes of the commands from the time before it, by what is known of their answers.
+
+    Where claims were lost, a command without a result counts as claimed; unless it is so old that its result may have
+    been removed: then nothing tells whether it was answered. `horizon_since_ms` is one horizon ago.
+    """
+
+    def __init__(self, begin: Beginning, answers: ReplayedResults, horizon_since_ms: int) -> None:
+        self._begin = begin
+        self._claimed = frozenset(begin.stored.claimed)
+        self._answers = answers
+        self._complete_since_ms = answers.complete_since_ms(horizon_since_ms)
+        self.passed_over = 0
+        """How many were so old that nothing is known of them."""
+        self.in_doubt = 0
+        """How many may have been sent, because the claims were lost."""
+
+    def status_of(self, record: CommandRecord) -> TakeoverStatus:
+        """Return what is known of a command; each is to be asked about once."""
+        are_claims_lost = record.offset < self._begin.stored.doubtful_below
+        if self._answers.has_answer(record):
+            return TakeoverStatus.ANSWERED
+        if (are_claims_lost or self._begin.is_first) and record.timestamp_ms < self._complete_since_ms:
+            self.passed_over += 1
+            return TakeoverStatus.ANSWERED
+        if are_claims_lost or record.offset in self._claimed:
+            self.in_doubt += are_claims_lost
+            return TakeoverStatus.CLAIMED
+        return TakeoverStatus.UNREAD if self._begin.is_unread(record.offset) else TakeoverStatus.READ
+
+    def answered_elsewhere(self) -> list[str]:
+        """Return the commandIds of answers that belong to none of the commands, after the last of them."""
+        return self._answers.answered_elsewhere()
+
+    def describe_doubts(self) -> str:
+        """Say to a person what was made of them without their claims; empty where these were known."""
+        if self._begin.stored.doubtful_below <= self._begin.offset and not self.passed_over:
+            return ""
+        return in_words(self._begin, self.in_doubt, self.passed_over)
 
 
 def in_words(begin: Beginning, in_doubt: int, passed_over: int) -> str:

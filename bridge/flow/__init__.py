@@ -1,1 +1,1 @@
-"""The straight lines: how commands and events travel. What is decided on the way stands in `core`."""
+"""The tasks of an account: they wait for Kafka and the venue, and hand each event to `core`, which decides."""

@@ -1,4 +1,4 @@
-"""Tasks side by side: the first error is raised as it is, and none of them is left behind."""
+"""Tasks that run side by side: the first error of one is raised, and all of them have ended then."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,7 +6,7 @@ from typing import Any
 
 
 async def run_concurrently(*steps: Coroutine[Any, Any, Any]) -> list[Any]:
-    """Take steps side by side; where one fails, the others are ended before its error is raised."""
+    """Run steps side by side and return their results; where one fails, end the others and raise its error."""
     tasks = [asyncio.create_task(step) for step in steps]
     try:
         return await asyncio.gather(*tasks)
@@ -22,6 +22,6 @@ async def end_tasks(*tasks: asyncio.Future[Any]) -> None:
 
 
 def raise_failure(task: asyncio.Future[Any]) -> None:
-    """Raise what a task ended with, if it has ended."""
+    """Raise the error of a task that has ended with one."""
     if task.done() and not task.cancelled():
         task.result()

@@ -1,4 +1,4 @@
-"""Watching the files of the key: while one cannot be used, the key that was last usable is, and an alarm says so."""
+"""Watches the files of the API key: an alarm lasts while one cannot be used. The key before it is used meanwhile."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from bridge.core.account import Account
 from bridge.flow.ports import Clock, VenueRest
 
 _log = structlog.get_logger()
-_LOOK_S = 1.0
+_CHECK_PERIOD_S = 1.0
 
 
 class KeyFileWatch:
@@ -22,17 +22,17 @@ class KeyFileWatch:
         self._log = _log.bind(account=name)
 
     async def run(self) -> None:
-        """Look at the files every second until cancelled."""
+        """Check the files every second until cancelled."""
         while True:
-            self.look_at_files()
-            await asyncio.sleep(_LOOK_S)
+            self.check_files()
+            await asyncio.sleep(_CHECK_PERIOD_S)
 
-    def look_at_files(self) -> None:
-        """Raise or clear the alarm by what the files hold now."""
-        problem, alarms = self._rest.key_problem, self._account.alarms
+    def check_files(self) -> None:
+        """Raise or clear the alarm, by whether the files can be used now."""
+        problem = self._rest.key_problem
         if problem is not None:
             detail = f"{problem}; until then the key that was last usable is used"
-            if alarms.raise_alarm(Alarm.KEY_UNUSABLE, detail, self._clock()):
+            if self._account.raise_alarm(Alarm.KEY_UNUSABLE, detail, self._clock()):
                 self._log.error("key.unusable", detail=detail)
-        elif alarms.clear_alarm(Alarm.KEY_UNUSABLE, "the files of the key can be used again", self._clock()):
+        elif self._account.clear_alarm(Alarm.KEY_UNUSABLE, "the files of the key can be used again", self._clock()):
             self._log.info("key.usable_again")

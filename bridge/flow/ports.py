@@ -1,4 +1,4 @@
-"""What flow needs of the venue and of Kafka. `app.py` fits the real parts in; tests fit others."""
+"""What flow needs of the venue and of Kafka, as protocols. `app.py` passes the real parts; tests pass others."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
@@ -25,7 +25,7 @@ class VenueSession(Protocol):
 
     @property
     def last_frame_boot_s(self) -> float:
-        """When the last frame came, a pong included, on the clock that never steps; before all time without one."""
+        """When the last frame came, a pong included; before all time without one."""
 
     def ready_to_write(self, now: Now) -> bool:
         """Whether a command may be written: logged in, pong fresh, nothing unsent."""
@@ -40,7 +40,7 @@ class VenueSession(Protocol):
         """End the connection; the session connects again."""
 
     async def run(self) -> None:
-        """Keep the session until cancelled; raises LoginRefused when logging in is hopeless."""
+        """Keep the session until cancelled. Raises LoginRefused when the venue will not take this key."""
 
 
 class VenueRest(Protocol):
@@ -51,7 +51,7 @@ class VenueRest(Protocol):
 
     @property
     def clock_reading(self) -> ClockReading | None:
-        """What the last answer told of the venue's clock."""
+        """The reading of the venue's clock in its last answer; None without one."""
 
     @property
     def key_problem(self) -> str | None:
@@ -84,17 +84,17 @@ class VenueRest(Protocol):
         """Return the executions of one order since a time."""
 
     def fetch_assets(self) -> AsyncIterator[Rows[bytes]]:
-        """Return the balance of every coin, as the push of it would say."""
+        """Return the balance of every coin, in the shape of its push."""
 
     def fetch_positions(self) -> AsyncIterator[Rows[bytes]]:
-        """Return every open position, as the push of it would say."""
+        """Return every open position, in the shape of its push."""
 
     def fetch_account_risks(self) -> AsyncIterator[Rows[bytes]]:
-        """Return the risk of each exchange account, as a margin call would say."""
+        """Return the risk of each exchange account, in the shape of a margin call."""
 
 
 class Publisher(Protocol):
-    """Publishes records in order; never makes its caller wait."""
+    """Publishes records in order. `publish` returns at once."""
 
     @property
     def overfull(self) -> bool:
@@ -102,7 +102,7 @@ class Publisher(Protocol):
 
     @property
     def answer_bytes(self) -> int:
-        """What results and dead letters that are not durable take in memory."""
+        """How many bytes of memory the results and dead letters take that are not durable."""
 
     @property
     def healthy(self) -> bool:
@@ -110,7 +110,7 @@ class Publisher(Protocol):
 
     @property
     def clock_reading(self) -> ClockReading | None:
-        """What the last acknowledgement told of the broker's clock."""
+        """The reading of the broker's clock in its last acknowledgement; None without one."""
 
     @property
     def oldest_wait_s(self) -> float:
@@ -122,11 +122,11 @@ class Publisher(Protocol):
 
     @property
     def problems(self) -> Sequence[str]:
-        """What keeps records of which topic from being published, in words."""
+        """Why records are not published, topic by topic, as text for people."""
 
     @property
     def renewals(self) -> int:
-        """How often what had no acknowledgement was sent again by another producer."""
+        """How often the producer was replaced, and the records without an acknowledgement sent again by the new one."""
 
     def begin_epoch(self, epoch: int, on_durable: Callable[[OutgoingRecord], None]) -> None:
         """Stamp this epoch from now on; sequences begin at 1. `on_durable` gets each durable record of an answer."""
@@ -135,26 +135,26 @@ class Publisher(Protocol):
         """Queue a record."""
 
     def oldest_pending_boot_s(self) -> float | None:
-        """Return when, on the clock that never steps, the oldest event that is not durable yet was received."""
+        """Return when the oldest event was received that is not durable; None without one."""
 
     async def flush(self, timeout_s: float, streams: Collection[Stream] | None = None) -> bool:
         """Wait until what is queued of these streams, or of all, is durable; False when time ran out.
 
-        One topic that takes nothing holds up everybody who waits for it: so wait for what is needed.
+        A topic that takes nothing holds up its waiters: wait only for the topics that the next step needs.
         """
 
 
 class TopicWatch(Protocol):
-    """What is known of the account's topics at this moment."""
+    """Watches the account's topics."""
 
     def lost_topics(self) -> Sequence[LostTopic]:
-        """Return the topics that were lost, the mended ones too until `told` is called with them."""
+        """Return the topics that were lost; a mended one is among them until `told` is called with it."""
 
     def missing_grants(self) -> Sequence[MissingGrant]:
-        """Return what this process may not do with a topic, and must."""
+        """Return the grants on topics that this process needs and does not have."""
 
     def mark_reported(self, topic: str) -> None:
-        """Note that everything has been told of a lost topic that was mended."""
+        """Note that everything has been published about a lost topic that was mended."""
 
 
 class Membership(Protocol):
@@ -162,7 +162,7 @@ class Membership(Protocol):
 
     @property
     def owned(self) -> bool:
-        """Whether the partition is ours as far as we have been told."""
+        """Whether the group has assigned the partition to this member, and has not revoked it since."""
 
     @property
     def position(self) -> int:
@@ -173,7 +173,7 @@ class Membership(Protocol):
         """The offset behind the last record, as of the last fetch."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which term this member owns, so that a rebalance leaves the partition with it."""
+        """Set the epoch of this member's term, so that a rebalance leaves the partition with it."""
 
     async def join(self) -> None:
         """Join the group."""

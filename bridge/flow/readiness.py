@@ -1,4 +1,4 @@
-"""What an account lacks to do its part in this process: what it is, since when, and why."""
+"""What keeps an account from doing its part in this process: what is missing, since when, and why."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 
 class Missing(Struct, frozen=True):
-    """One thing that is missing; `since_ms` is Unix ms, `detail` is text for people."""
+    """One thing that is missing, since when (Unix ms); `detail` says why, as text for people."""
 
     what: str
     since_ms: int

@@ -21,7 +21,7 @@ class RecordSink:
         self._publisher = publisher
         self._noted_keys: set[tuple[Stream, bytes]] | None = None
         self.on_result: Callable[[], None] | None = None
-        """Is called after each result: it may let the next command of its order go."""
+        """Called after each result: the next command of its order may be due."""
 
     def publish(self, record: OutgoingRecord) -> None:
         """Hand a record to the publisher."""

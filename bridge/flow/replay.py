@@ -1,4 +1,4 @@
-"""Reading an account's topics for what earlier owners left there."""
+"""Reads an account's topics for what earlier owners published there."""
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
@@ -18,10 +18,10 @@ from bridge.core.takeover_plan import Remains
 from bridge.flow.concurrency import run_concurrently
 from bridge.flow.ports import ReadLast, ReadTail
 
-TakeState = Callable[[bytes, int, bool], None]
-"""Value, Unix ms, and whether REST told it in the place of a push."""
+RememberState = Callable[[bytes, int, bool], None]
+"""Takes a value, when it was published (Unix ms), and whether it came from REST instead of a push."""
 _AT_A_TIME = 200
-"""States; then the others have their turn."""
+"""After so many states, other tasks have their turn."""
 
 
 class TopicReplay:
@@ -34,20 +34,20 @@ class TopicReplay:
         self._read_last = read_last
 
     async def read(self, stream: Stream, since_ms: int, take: Callable[[Sequence[TopicRecord]], None]) -> None:
-        """Hand over the records of a stream since `since_ms` (all with 0), a small part at a time."""
+        """Call `take` with the records of a stream since `since_ms`, all with 0, a small part at a time."""
         await self._read_tail(topic_name(self._prefix, self._name, stream), max(since_ms, 0), take)
 
-    async def states(
+    async def read_states(
         self,
         stream: Stream,
         since_ms: int,
-        remember: TakeState,
+        remember: RememberState,
         forget: Callable[[bytes], None],
     ) -> Collection[bytes]:
-        """Hand over what stands on a state topic: within one horizon it is published again.
+        """Call `remember` with the newest states of a state topic: each was published within one horizon.
 
-        What is handed over early may be followed by a newer state of its key, or by the key to `forget`. Returns the
-        keys under which something came late.
+        A state may be followed by a newer one of its key, or by a call of `forget` with the key. Return the keys under
+        which a record came late.
         """
         states = ReplayedStates()
 
@@ -66,7 +66,7 @@ class TopicReplay:
                 await asyncio.sleep(0)
         return states.late_keys
 
-    async def overtaken(self, stream: Stream, since_ms: int, keys: Collection[bytes]) -> list[TopicRecord]:
+    async def read_overtaken(self, stream: Stream, since_ms: int, keys: Collection[bytes]) -> list[TopicRecord]:
         """Return, of some keys, the newest record of each where an older one stands behind it."""
         if not keys:
             return []
@@ -74,51 +74,51 @@ class TopicReplay:
         await self.read(stream, since_ms, newest.take)
         return list(newest.overtaken())
 
-    async def overtaken_since(self, stream: Stream, since_ms: int) -> list[TopicRecord]:
+    async def read_overtaken_since(self, stream: Stream, since_ms: int) -> list[TopicRecord]:
         """Return the newest record of every key, or the end of every gap, that an older one stands behind."""
         if stream is Stream.SESSION:
-            return list((await self.session(since_ms)).overtaken)
+            return list((await self.read_session(since_ms)).overtaken)
         in_order = RecordsInOrder()
         await self.read(stream, since_ms, in_order.take)
-        return await self.overtaken(stream, since_ms, in_order.late_keys)
+        return await self.read_overtaken(stream, since_ms, in_order.late_keys)
 
-    async def session(self, since_ms: int) -> ReplayedSession:
-        """Return what earlier owners said of their sessions and gaps."""
+    async def read_session(self, since_ms: int) -> ReplayedSession:
+        """Return what earlier owners published about their sessions and gaps."""
         session = ReplayedSession()
         await self.read(Stream.SESSION, since_ms, session.take)
         return session
 
-    async def owner_on_results(self) -> Origin | None:
-        """Return for whom the last owner wrote that announced itself on `results`, where it says so."""
+    async def read_owner_on_results(self) -> Origin | None:
+        """Return the origin that the last owner announced on `results`; None without one."""
         results = ReplayedResults()
-        await self.read(Stream.RESULTS, 0, lambda records: _drop(results.take_results(records)))
+        await self.read(Stream.RESULTS, 0, lambda records: _ignore(results.take_results(records)))
         return results.owner
 
-    async def remains(self) -> Remains:
-        """Return what all topics together tell of earlier owners."""
-        ends = await run_concurrently(*(self._end(stream) for stream in TAKEOVER_STREAMS))
+    async def read_remains(self) -> Remains:
+        """Return what is known of earlier owners by all topics together."""
+        ends = await run_concurrently(*(self._read_end(stream) for stream in TAKEOVER_STREAMS))
         if not any(was_written for _, was_written in ends):
             return Remains((), was_written=False)
-        session = await self.session(0)
+        session = await self.read_session(0)
         return Remains(
             tuple(end for end, _ in ends),
             was_written=True,
             last_login_ms=session.last_login_ms,
-            owner=await self.owner_on_results(),
+            owner=await self.read_owner_on_results(),
         )
 
-    async def _end(self, stream: Stream) -> tuple[TopicEnd, bool]:
+    async def _read_end(self, stream: Stream) -> tuple[TopicEnd, bool]:
         end = TopicEnd()
         end_offset = await self._read_last(topic_name(self._prefix, self._name, stream), end.take)
         return end, end_offset > 0
 
-    async def portfolios(self) -> frozenset[str]:
-        """Return the venue's portfolios that the state topics are about."""
+    async def read_portfolios(self) -> frozenset[str]:
+        """Return the portfolios at the venue that the state topics name."""
         found: set[str] = set()
         for stream in sorted(STATE_STREAMS):
-            await self.states(stream, 0, lambda value, *_: found.update(portfolios_in([value])), _drop)
+            await self.read_states(stream, 0, lambda value, *_: found.update(portfolios_in([value])), _ignore)
         return frozenset(found)
 
 
-def _drop(_: object) -> None:
-    """Need nothing of it."""
+def _ignore(_: object) -> None:
+    """Do nothing with it."""

@@ -1,7 +1,7 @@
-"""Keeping the session of a term: it is opened, and kept, while this process may log in.
+"""Keeps the session of a term: opens it, and keeps it, while this process may log in.
 
-Without brokers an open session stays open, and its events wait in memory. None is opened, though, while more wait than
-may, nor while it is not sure that nobody else owns the account and logs in with the same key.
+Without brokers an open session stays open, and its events wait in memory. No session is opened, though, while more
+wait than may, nor while another process may own the account and log in with the same key.
 """
 
 import asyncio
@@ -10,11 +10,12 @@ import structlog
 
 from bridge.flow.command_loop import CommandLoop
 from bridge.flow.concurrency import end_tasks, raise_failure
-from bridge.flow.ports import Clock, Publisher, VenueSession
+from bridge.flow.dependencies import TermDependencies
+from bridge.flow.ports import VenueSession
 from bridge.flow.venue_listener import VenueListener
 
 _log = structlog.get_logger()
-_LOOK_S = 0.05
+_CHECK_PERIOD_S = 0.05
 
 
 class SessionKeeper:
@@ -27,27 +28,26 @@ class SessionKeeper:
         *,
         events: VenueListener,
         commands: CommandLoop,
-        publisher: Publisher,
-        clock: Clock,
+        parts: TermDependencies,
         session_timeout_s: float,
     ) -> None:
         self._name = name
         self._session = session
         self._events = events
         self._commands = commands
-        self._publisher = publisher
-        self._clock = clock
+        self._publisher = parts.publisher
+        self._clock = parts.clock
         self._session_timeout_s = session_timeout_s
 
     def is_surely_owner(self) -> bool:
         """Whether the group cannot have put this member out: a commit was acknowledged within its session timeout."""
-        return self._clock().boot_s - self._commands.stored_at < self._session_timeout_s
+        return self._clock().boot_s - self._commands.stored_boot_s < self._session_timeout_s
 
     async def run(self) -> None:
         """Open a session whenever one may be, until cancelled. Raises what `VenueSession.run` raises."""
         while True:
             while not self._may_log_in():  # noqa: ASYNC110 - neither the publisher nor the clock has an event for it
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(_CHECK_PERIOD_S)
             await self._run_while_allowed()
             _log.warning("session.held_back", account=self._name, overfull=self._publisher.overfull)
 
@@ -61,9 +61,9 @@ class SessionKeeper:
                 self._events.ended.clear()
                 ended = asyncio.create_task(self._events.ended.wait(), name=f"{self._name}:ended")
                 # While a login may be made at any moment, whether it still may is looked at often.
-                look_s = None if self._session.logged_in else _LOOK_S
+                timeout_s = None if self._session.logged_in else _CHECK_PERIOD_S
                 try:
-                    await asyncio.wait([running, ended], timeout=look_s, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait([running, ended], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     await end_tasks(ended)
                 raise_failure(running)

@@ -1,25 +1,24 @@
-"""An account's life in this process: join its group, wait for the partition, take over, run, and begin again."""
+"""An account in this process: join its group, wait for the partition, take over, run a term, and begin again."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from enum import StrEnum
 
 import structlog
 
-from bridge.core.account import Account
 from bridge.core.backoff import full_jitter
 from bridge.core.records import OutgoingRecord
 from bridge.errors import BridgeError, ForeignOwner, LoginRefused, OffsetLost
 from bridge.flow.concurrency import end_tasks
-from bridge.flow.ports import Clock, Membership, TopicWatch
+from bridge.flow.dependencies import SupervisorDependencies
 from bridge.flow.readiness import KAFKA, OPERATOR, TAKEOVER, TOPICS, Missing, explain_by_refusal
-from bridge.flow.term import Term, TermDependencies
+from bridge.flow.term import Term
 
 _log = structlog.get_logger()
 
 
-class Phase(StrEnum):
+class AccountPhase(StrEnum):
     """Where an account stands in this process."""
 
     JOINING = "joining"
@@ -32,72 +31,58 @@ class Phase(StrEnum):
 
 
 class AccountSupervisor:
-    """Keeps one account going. What fails here touches no other account."""
+    """Runs the terms of one account, one after the other. What fails here touches no other account."""
 
     def __init__(
         self,
         name: str,
         instance: str,
+        parts: SupervisorDependencies,
         *,
-        start: Callable[[], Awaitable[None]],
-        join: Callable[[Callable[[], None]], Membership],
-        take_over: Callable[[Membership], Awaitable[Account]],
-        parts: Callable[[Membership], TermDependencies],
-        topics: TopicWatch,
-        key_changed: Callable[[], Awaitable[object]],
-        describe_refusal: Callable[[], str | None],
-        random: Callable[[], float],
-        clock: Clock,
         session_timeout_s: float,
         stop_deadline_s: float,
     ) -> None:
         self.name = name
-        self.phase = Phase.JOINING
+        self.phase = AccountPhase.JOINING
         self.detail = ""
         self._instance = instance
-        self._start = start
-        self._join = join
-        self._take_over = take_over
         self._parts = parts
-        self._topics = topics
-        self._key_changed = key_changed
-        self._describe_refusal = describe_refusal
-        self._random = random
         self._session_timeout_s = session_timeout_s
         self._stop_deadline_s = stop_deadline_s
-        self._clock = clock
-        self._unready_since_ms = clock().wall_ms
+        self._unready_since_ms = parts.clock().wall_ms
         self._term: Term | None = None
         self._log = _log.bind(account=name)
 
     @property
     def ready(self) -> bool:
         """Whether this process does its part: as standby, or as owner with session and Kafka alive."""
-        return not self.missing()
+        return not self.find_missing()
 
-    def missing(self) -> list[Missing]:
+    def find_missing(self) -> list[Missing]:
         """Return what keeps this process from doing its part, since when and why; nothing when it does."""
-        return explain_by_refusal([*self._find_missing(), *self._find_topics()], self._describe_refusal())
+        return explain_by_refusal(
+            [*self._find_missing_by_phase(), *self._find_missing_topics()], self._parts.describe_refusal()
+        )
 
-    def _find_topics(self) -> list[Missing]:
-        lost = [(one.since_ms, one.problem) for one in self._topics.lost_topics() if one.problem]
-        refused = [(one.since_ms, one.detail) for one in self._topics.missing_grants()]
+    def _find_missing_topics(self) -> list[Missing]:
+        lost = [(one.since_ms, one.problem) for one in self._parts.topics.lost_topics() if one.problem]
+        refused = [(one.since_ms, one.detail) for one in self._parts.topics.missing_grants()]
         return [Missing(TOPICS, since_ms, why) for since_ms, why in (*lost, *refused)]
 
-    def _find_missing(self) -> list[Missing]:
+    def _find_missing_by_phase(self) -> list[Missing]:
         since_ms = self._unready_since_ms
-        if self.phase is Phase.STANDBY:
+        if self.phase is AccountPhase.STANDBY:
             return []
-        if self.phase is Phase.OWNER and self._term is not None:
-            return self._term.missing()
-        if self.phase is Phase.STOPPED:
+        if self.phase is AccountPhase.OWNER and self._term is not None:
+            return self._term.find_missing()
+        if self.phase is AccountPhase.STOPPED:
             return [Missing(OPERATOR, since_ms, self.detail)]
-        if self.phase is Phase.TAKING_OVER:
+        if self.phase is AccountPhase.TAKING_OVER:
             return [Missing(TAKEOVER, since_ms, self.detail or "what the predecessor left is being read")]
         return [Missing(KAFKA, since_ms, self.detail or "the group is being joined")]
 
     def describe(self) -> str:
-        """Say to a person what there is to know, whether or not something is missing."""
+        """Return for a person what there is to know, whether or not something is missing."""
         return self.detail or (self._term.detail if self._term is not None else "")
 
     def wait_for_kafka(self, detail: str) -> None:
@@ -110,13 +95,13 @@ class AccountSupervisor:
         while not stop.is_set():
             began = asyncio.get_running_loop().time()
             try:
-                await self._one_term(stop)
+                await self._run_term(stop)
             except (OffsetLost, ForeignOwner) as error:
                 self._give_up(error)
                 return
             except LoginRefused as error:
                 self._give_up(error)
-                if await stopped_before(stop, self._key_changed()):
+                if await stopped_before(stop, self._parts.key_changed()):
                     return
                 self._log.warning("account.resumed", detail="the files hold another key")
             except BridgeError as error:
@@ -127,40 +112,40 @@ class AccountSupervisor:
                 self.detail = f"a mistake in the bridge: {type(error).__name__}"
                 self._log.exception("term.crashed")
             failures = 0 if asyncio.get_running_loop().time() - began > _STABLE_S else failures + 1
-            wait_s = full_jitter(failures, self._random(), base_s=0.2, cap_s=10.0, floor_s=0.05)
+            wait_s = full_jitter(failures, self._parts.random(), base_s=0.2, cap_s=10.0, floor_s=0.05)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await stop.wait()
 
     def _give_up(self, error: BridgeError) -> None:
-        self.phase, self.detail = Phase.STOPPED, str(error)
-        self._unready_since_ms = self._clock().wall_ms
+        self.phase, self.detail = AccountPhase.STOPPED, str(error)
+        self._unready_since_ms = self._parts.clock().wall_ms
         self._log.error("account.stopped", reason=type(error).__name__, detail=str(error))
 
-    def too_large(self, record: OutgoingRecord) -> None:
+    def record_too_large(self, record: OutgoingRecord) -> None:
         """Raise the alarm for a record that was not published because of its size."""
         if self._term is not None:
-            self._term.too_large(record)
+            self._term.record_too_large(record)
 
     def _wake(self) -> None:
-        """Look at once whether something is due: a rebalance gave the partition back."""
+        """Find out at once whether something is due: a rebalance gave the partition back."""
         if self._term is not None:
             self._term.wake()
 
-    async def _one_term(self, stop: asyncio.Event) -> None:
-        self.phase = Phase.JOINING
-        if await stopped_before(stop, self._start()):
+    async def _run_term(self, stop: asyncio.Event) -> None:
+        self.phase = AccountPhase.JOINING
+        if await stopped_before(stop, self._parts.start()):
             return
-        membership = self._join(self._wake)
+        membership = self._parts.join(self._wake)
         try:
             if await stopped_before(stop, membership.join()):
                 return
-            self.phase, self.detail = Phase.STANDBY, ""
+            self.phase, self.detail = AccountPhase.STANDBY, ""
             self._log.info("account.standby")
             if await stopped_before(stop, membership.wait_owned()):
                 return
-            self.phase, self._unready_since_ms = Phase.TAKING_OVER, self._clock().wall_ms
-            taking = asyncio.ensure_future(self._take_over(membership))
+            self.phase, self._unready_since_ms = AccountPhase.TAKING_OVER, self._parts.clock().wall_ms
+            taking = asyncio.ensure_future(self._parts.take_over(membership))
             if await stopped_before(stop, taking):
                 return
             account = taking.result()
@@ -169,17 +154,17 @@ class AccountSupervisor:
                 self.name,
                 self._instance,
                 account,
-                self._parts(membership),
+                self._parts.new_term(membership),
                 session_timeout_s=self._session_timeout_s,
                 stop_deadline_s=self._stop_deadline_s,
             )
-            self.phase, self.detail = Phase.OWNER, ""
+            self.phase, self.detail = AccountPhase.OWNER, ""
             await self._term.run(stop)
             self._log.info("account.released", epoch=account.epoch)
         finally:
-            if self.phase in {Phase.STANDBY, Phase.OWNER}:
-                self._unready_since_ms = self._clock().wall_ms
-            self._term, self.phase = None, Phase.JOINING
+            if self.phase in {AccountPhase.STANDBY, AccountPhase.OWNER}:
+                self._unready_since_ms = self._parts.clock().wall_ms
+            self._term, self.phase = None, AccountPhase.JOINING
             await membership.leave()
 
 

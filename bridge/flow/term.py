@@ -2,38 +2,25 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from math import inf
 from typing import Any
 
 import structlog
-from msgspec import Struct
 
 from bridge.contract.session import Alarm, Cause
 from bridge.core.account import Account
 from bridge.core.now import Now
 from bridge.core.records import OutgoingRecord
-from bridge.core.session_listener import SessionListener
 from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost
 from bridge.flow.command_loop import CommandLoop
 from bridge.flow.concurrency import end_tasks, raise_failure
 from bridge.flow.deferred import DeferredAnswers
+from bridge.flow.dependencies import TermDependencies
 from bridge.flow.key_files import KeyFileWatch
-from bridge.flow.late_records import LATE_AFTER_S, LateRecordRepair
-from bridge.flow.ports import (
-    Clock,
-    EncodeAction,
-    Membership,
-    Publisher,
-    ReadCommands,
-    TopicWatch,
-    VenueRest,
-    VenueSession,
-)
+from bridge.flow.late_records import LateRecordRepair
 from bridge.flow.readiness import COMMITS, PUBLISHING, SESSION, SWEEP, Missing
-from bridge.flow.record_sink import RecordSink
 from bridge.flow.recovery_sweeps import RecoverySweeps
-from bridge.flow.replay import TopicReplay
 from bridge.flow.rest_limits import RestLimitWatch
 from bridge.flow.session_keeping import SessionKeeper
 from bridge.flow.status_queries import StatusQueries
@@ -41,37 +28,15 @@ from bridge.flow.topic_alarms import TopicAlarms
 from bridge.flow.venue_listener import VenueListener
 
 _log = structlog.get_logger()
-_LOOK_S = 0.05
-_OUTAGE_S = 600.0
-"""How long a commit may wait for brokers that are away. One that was written and not answered ends the term at once."""
+_CHECK_PERIOD_S = 0.05
 _SETTLE_SHARE = 0.35
 _FLUSH_SHARE = 0.15
 _COMMIT_SHARE = 0.1
 """Parts of the time to stop; what is left is for leaving the group and for the publisher's own end."""
 
 
-class TermDependencies(Struct, frozen=True):
-    """What a term is made of besides its account."""
-
-    membership: Membership
-    publisher: Publisher
-    rest: VenueRest
-    open_session: Callable[[SessionListener, float], VenueSession]
-    """Takes who is told, and when a predecessor may last have logged in."""
-    encode: EncodeAction
-    clock: Clock
-    key_fingerprint: Callable[[], str]
-    """A digest of the API key that is in its file now; empty where it cannot be read."""
-    read_commands: ReadCommands
-    topics: TopicReplay
-    sink: RecordSink
-    topic_watch: TopicWatch
-    late_after_s: float = LATE_AFTER_S
-    """When, after a takeover or a renewal of the producer, nothing old can arrive any more."""
-
-
 class Term:
-    """Runs one account from its takeover on."""
+    """Runs one account from its takeover to the loss of the partition, or to the stop."""
 
     def __init__(
         self,
@@ -91,81 +56,35 @@ class Term:
         self._began_ms = parts.clock().wall_ms
         parts.sink.on_result = self.wake
         self._events = VenueListener(
-            name, account, parts.publisher, wake=self.wake, on_login=self._logged_in, began_ms=self._began_ms
+            name, account, parts.publisher, wake=self.wake, on_login=self._on_login, began_ms=self._began_ms
         )
         self.session = parts.open_session(self._events, account.other_login_boot_s)
         self._events.session = self.session
-        self._questions = StatusQueries(
-            name,
-            account,
-            rest=parts.rest,
-            events=self._events,
-            clock=parts.clock,
-            wake=self.wake,
-        )
+        self._queries = StatusQueries(name, account, parts.rest, self._events, parts.clock)
         self._recovery = RecoverySweeps(
-            name,
-            account,
-            questions=self._questions,
-            rest=parts.rest,
-            session=self.session,
-            events=self._events,
-            publisher=parts.publisher,
-            clock=parts.clock,
-            wake=self.wake,
+            name, account, parts, session=self.session, events=self._events, queries=self._queries
         )
         self._key_files = KeyFileWatch(name, account, parts.rest, parts.clock)
         self._rest_limits = RestLimitWatch(name, account, parts.rest, parts.clock)
         self._topic_alarms = TopicAlarms(instance, account, parts.topic_watch, parts.clock)
-        self._commands = self._new_commands()
-        self._session_keeper = self._new_session_keeper(session_timeout_s)
-        self._deferred = DeferredAnswers(
+        self._commands = CommandLoop(
+            account, parts, session=self.session, events=self._events, wake_queries=self._queries.wake
+        )
+        self._session_keeper = SessionKeeper(
             name,
-            account,
-            read_commands=parts.read_commands,
-            has_time=lambda: self._commands.caught_up,
-            publisher=parts.publisher,
-            clock=parts.clock,
-        )
-        self._late_records = LateRecordRepair(
-            name,
-            account,
-            topics=parts.topics,
-            publisher=parts.publisher,
-            sink=parts.sink,
-            clock=parts.clock,
-            late_after_s=parts.late_after_s,
-        )
-
-    def _new_commands(self) -> CommandLoop:
-        parts = self._parts
-        return CommandLoop(
-            self._account,
-            membership=parts.membership,
-            session=self.session,
-            publisher=parts.publisher,
-            events=self._events,
-            clock=parts.clock,
-            encode=parts.encode,
-            commit_timeout_s=_OUTAGE_S,
-            ask=self._questions.ask,
-        )
-
-    def _new_session_keeper(self, session_timeout_s: float) -> SessionKeeper:
-        return SessionKeeper(
-            self._name,
             self.session,
             events=self._events,
             commands=self._commands,
-            publisher=self._parts.publisher,
-            clock=self._parts.clock,
+            parts=parts,
             session_timeout_s=session_timeout_s,
         )
+        self._deferred = DeferredAnswers(name, account, parts, has_time=lambda: self._commands.caught_up)
+        self._late_records = LateRecordRepair(name, account, parts)
 
-    def missing(self) -> list[Missing]:
+    def find_missing(self) -> list[Missing]:
         """Return what keeps the account from doing its part: session, sweep, commits, or records that wait."""
         now, account = self._parts.clock(), self._account
-        found = [self._missing_commits(now), self._missing_publishing(now), self._missing_session()]
+        found = [self._check_commits(now), self._check_publishing(now), self._check_session()]
         if self._events.session_missing is None and not account.recovered:
             why = self._recovery.trouble or "the venue's REST is being asked what it knows"
             found.append(Missing(SWEEP, self._events.logged_in_ms, why))
@@ -173,23 +92,23 @@ class Term:
 
     @property
     def detail(self) -> str:
-        """What a person should know of an account that does its part all the same."""
-        active = self._account.alarms.active()
-        return next((one.detail for one in active if one.alarm is Alarm.COMMANDS_BEHIND), "")
+        """What a person should know, though nothing is missing; empty for nothing."""
+        behind = self._account.active_alarm(Alarm.COMMANDS_BEHIND)
+        return behind.detail if behind is not None else ""
 
-    def _missing_commits(self, now: Now) -> Missing | None:
-        slow = next((one for one in self._account.alarms.active() if one.alarm is Alarm.COMMITS_SLOW), None)
+    def _check_commits(self, now: Now) -> Missing | None:
+        slow = self._account.active_alarm(Alarm.COMMITS_SLOW)
         if not self._session_keeper.is_surely_owner():
             stored_ms = (
-                now.wall_ms - int((now.boot_s - self._commands.stored_at) * 1000) if self._has_committed() else 0
+                now.wall_ms - int((now.boot_s - self._commands.stored_boot_s) * 1000) if self._has_committed() else 0
             )
             return Missing(COMMITS, max(stored_ms, self._began_ms), "Kafka acknowledges no offset commit")
         return None if slow is None else Missing(COMMITS, slow.since_ms, slow.detail)
 
     def _has_committed(self) -> bool:
-        return self._commands.stored_at > -inf
+        return self._commands.stored_boot_s > -inf
 
-    def _missing_publishing(self, now: Now) -> Missing | None:
+    def _check_publishing(self, now: Now) -> Missing | None:
         publisher = self._parts.publisher
         if publisher.healthy:
             return None
@@ -197,7 +116,7 @@ class Term:
         why = "; ".join(publisher.problems) or "records wait for Kafka's acknowledgement; the log says why"
         return Missing(PUBLISHING, since_ms, why)
 
-    def _missing_session(self) -> Missing | None:
+    def _check_session(self) -> Missing | None:
         missing = self._events.session_missing
         if missing is not None and self._parts.publisher.overfull:
             why = "no login while more events wait for Kafka than may be held in memory"
@@ -210,30 +129,20 @@ class Term:
         Raises TermEnded when ownership is over or uncertain; LoginRefused when the venue does not want this key, and
         OffsetLost when the topic lacks what comes next: both after an alarm and an end in good order.
         """
-        work: dict[str, Coroutine[Any, Any, None]] = {
-            "session": self._session_keeper.run(),
-            "read": self._commands.read(),
-            "send": self._commands.send(),
-            "recovery": self._recovery.run(),
-            "questions": self._questions.run(),
-            "key": self._key_files.run(),
-            "limits": self._rest_limits.run(),
-            "topics": self._topic_alarms.run(),
-            "deferred": self._deferred.run(),
-            "late records": self._late_records.run(),
+        tasks = {
+            what: asyncio.create_task(step, name=f"{self._name}:{what}") for what, step in self._new_work().items()
         }
-        tasks = {what: asyncio.create_task(step, name=f"{self._name}:{what}") for what, step in work.items()}
         stopping = asyncio.create_task(stop.wait(), name=f"{self._name}:stop")
         try:
             await asyncio.wait([*tasks.values(), stopping], return_when=asyncio.FIRST_COMPLETED)
             for task in tasks.values():
                 raise_failure(task)
-            await self._end(tasks, "the bridge was stopped")
+            await self._end_term(tasks, "the bridge was stopped")
         except (LoginRefused, OffsetLost) as error:
             alarm = Alarm.LOGIN_STOPPED if isinstance(error, LoginRefused) else Alarm.OFFSET_LOST
-            self._account.outbox.publish_alarm(alarm, str(error), self._parts.clock())
+            self._account.publish_alarm(alarm, str(error), self._parts.clock())
             with contextlib.suppress(KafkaTrouble):  # the reason to give up is the other one
-                await self._end(tasks, f"the account is given up: {error}")
+                await self._end_term(tasks, f"the account is given up: {error}")
             raise
         except KafkaTrouble as error:
             self.session.drop(Cause.OWNERSHIP_LOST, str(error))
@@ -244,22 +153,37 @@ class Term:
         finally:
             await end_tasks(*tasks.values(), stopping)
 
-    async def _end(self, tasks: dict[str, asyncio.Task[None]], why: str) -> None:
+    def _new_work(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """Return everything that runs side by side during a term."""
+        return {
+            "session": self._session_keeper.run(),
+            "read": self._commands.read(),
+            "send": self._commands.send(),
+            "recovery": self._recovery.run(),
+            "queries": self._queries.run(),
+            "key": self._key_files.run(),
+            "limits": self._rest_limits.run(),
+            "topics": self._topic_alarms.run(),
+            "deferred": self._deferred.run(),
+            "late records": self._late_records.run(),
+        }
+
+    async def _end_term(self, tasks: dict[str, asyncio.Task[None]], why: str) -> None:
         """Stop in good order.
 
-        Reading stops. Nothing new is written; what was written settles, to a deadline. The session closes. Everything
-        that was said becomes durable, the state is committed, and the caller leaves the group.
+        Reading stops. Nothing new is written; what was written gets its answers, to a deadline. The session closes.
+        What was published becomes durable, the state is committed, and the caller leaves the group.
         """
-        self._commands.closing = True
+        self._account.begin_end()
         await end_tasks(tasks["read"])
         send = tasks["send"]
         deadline = asyncio.get_running_loop().time() + self._stop_deadline_s * _SETTLE_SHARE
-        while self._account.table.count_awaiting() and asyncio.get_running_loop().time() < deadline:
-            await asyncio.wait([send], timeout=_LOOK_S)
+        while self._account.awaited_count and asyncio.get_running_loop().time() < deadline:
+            await asyncio.wait([send], timeout=_CHECK_PERIOD_S)
             raise_failure(send)
         self.session.drop(Cause.STOPPED, why)
         await end_tasks(tasks["session"])
-        self._commands.end()
+        self._commands.stop()
         await asyncio.wait([send], timeout=self._stop_deadline_s * _COMMIT_SHARE)
         raise_failure(send)
         await end_tasks(send)
@@ -269,14 +193,14 @@ class Term:
         released = self.session.login_due(self._parts.clock())
         await self._commands.commit_last(self._stop_deadline_s * _COMMIT_SHARE, released=released)
 
-    def too_large(self, record: OutgoingRecord) -> None:
-        """Tell that a record was not published because of its size."""
-        self._events.too_large(record, self._parts.clock())
+    def record_too_large(self, record: OutgoingRecord) -> None:
+        """Raise the alarm for a record that was not published because of its size."""
+        self._events.record_too_large(record, self._parts.clock())
 
     def wake(self) -> None:
-        """Look at once whether something is due."""
+        """Find out at once whether something is due."""
         self._commands.wake()
 
-    def _logged_in(self, endpoint: str) -> None:
+    def _on_login(self, endpoint: str) -> None:
         self._account.key_accepted(self._parts.key_fingerprint())
         self._recovery.begin(endpoint)

@@ -1,4 +1,4 @@
-"""How long one task may keep the event loop: heartbeats, pings and cancels share it with everything else."""
+"""How long one task may keep the event loop: heartbeats, pings and cancels need it too."""
 
 import asyncio
 from typing import Final

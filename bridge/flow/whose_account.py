@@ -1,4 +1,4 @@
-"""Whose an account is: of one environment and one portfolio of the venue, and of nobody else."""
+"""Whose an account is: it belongs to one environment and one portfolio at the venue."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -14,9 +14,9 @@ _log = structlog.get_logger()
 
 
 class Identity(Struct, frozen=True):
-    """Whom this process acts for: the environment, a digest of its API key, and what the venue shows to that key.
+    """For whom this process acts: the environment, a digest of its API key, and what the venue shows to that key.
 
-    `read_holdings` returns the balances and positions of the key, as the pushes of them would say.
+    `read_holdings` returns the balances and positions of the key, in the shape of their pushes.
     """
 
     environment: str
@@ -27,12 +27,12 @@ class Identity(Struct, frozen=True):
 async def find_foreign_owner(
     name: str, stored: CommitMetadata, own: Origin, *, topics: TopicReplay, identity: Identity
 ) -> str | None:
-    """Return whose the account is where it is not ours; a new API key of the same portfolio is ours."""
+    """Return why the account is not ours, as text; None where it is, also with a new API key of its portfolio."""
     why = other_environment(stored, own)
     if why is not None or not key_has_changed(stored, own):
         return why
     ours = frozenset(portfolios_in(await identity.read_holdings()))
-    why = other_portfolio(stored, own, await topics.portfolios(), ours)
+    why = other_portfolio(stored, own, await topics.read_portfolios(), ours)
     if why is None:
         _log.info("account.key_changed", account=name, fingerprint=own.key_fingerprint)
     return why

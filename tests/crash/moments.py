@@ -21,7 +21,7 @@ from bridge.core.in_flight.requests import InFlightRequests
 from bridge.core.in_flight.unknown_commands import UnknownCommands
 from bridge.core.records import Answer, CommandRecord, OutgoingRecord
 from bridge.flow.status_queries import StatusQueries
-from bridge.flow.takeover import Takeover
+from bridge.flow.takeover import AccountTakeover
 from bridge.flow.venue_listener import VenueListener
 from bridge.kafka import aiokafka_internals
 from bridge.kafka.membership import Membership
@@ -235,9 +235,9 @@ def _taking_over(death: Death) -> None:
 
     wrap(Membership, "committed", after=at("takeover.offset"))
     wrap(Membership, "set_epoch", before=begun)
-    wrap(Takeover, "_flush", after=at("takeover.record"))
-    wrap(Takeover, "_answers", after=at("takeover.results"))
+    wrap(AccountTakeover, "_make_durable", after=at("takeover.record"))
+    wrap(AccountTakeover, "_read_answers", after=at("takeover.results"))
     wrap(CommandIntake, "offer", after=offered)
     wrap(VenueListener, "logged_in", before=at("takeover.login"))
-    wrap(StatusQueries, "_ask", before=at("takeover.doubt"))
+    wrap(StatusQueries, "_ask_by_kind", before=at("takeover.doubt"))
     wrap(UnknownCommands, "settle", before=settling)

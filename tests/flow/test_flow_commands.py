@@ -119,7 +119,7 @@ async def test_a_stop_waits_for_the_commit_under_way() -> None:
     assert outside.venue.written == []
 
 
-async def test_commits_that_outlast_the_lease_are_told_and_mute_no_cancel() -> None:
+async def test_slow_commits_raise_an_alarm_and_hold_up_no_cancel() -> None:
     """The account is not ready and says why, a cancel is answered, and all goes on when the brokers are well again."""
     outside = Outside(lease_s=0.1)
     async with outside.running():
@@ -174,7 +174,7 @@ async def test_a_push_that_settles_a_place_lets_the_next_command_of_its_order_go
         await asyncio.sleep(0.02)
         data = msgspec.json.encode(order_push("p1", createAt=str(clock().wall_ms)))
         began = asyncio.get_running_loop().time()
-        outside.venue.session.heard(Push("Orders", data, data))
+        outside.venue.session.receive(Push("Orders", data, data))
         await until(lambda: outside.venue.actions("replace_order"))
         took_s = asyncio.get_running_loop().time() - began
     assert took_s < 0.1
@@ -182,7 +182,7 @@ async def test_a_push_that_settles_a_place_lets_the_next_command_of_its_order_go
 
 
 async def test_a_replace_of_an_unknown_order_is_looked_up_until_it_expires() -> None:
-    """A name nobody here knows is asked for at the venue; no answer is tried again, and not after the expiry."""
+    """A name that is not known is asked for at the venue; no answer is tried again, and not after the expiry."""
     outside = Outside()
     outside.venue.orders["theirs"] = order_row(order_push("theirs"))
     async with outside.running():
@@ -265,7 +265,7 @@ async def test_what_was_put_off_is_answered_when_nothing_else_is_left_to_read() 
         await until(lambda: outside.topics.outcomes("p1") == ["denied"])
 
 
-async def test_commands_that_are_read_late_are_told_until_they_are_not() -> None:
+async def test_commands_that_are_read_late_raise_an_alarm() -> None:
     """What was appended long ago raises the alarm, `/readyz` says so in words and stays ready; then it ends."""
     outside = Outside(lease_s=5, commit_period_s=1)
     async with outside.running():

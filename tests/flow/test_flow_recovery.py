@@ -32,15 +32,15 @@ async def test_a_sweep_that_is_refused_raises_one_alarm() -> None:
     assert cleared["since"] == raised["at"]
 
 
-async def test_a_sweep_that_is_too_much_for_us_ends_no_term() -> None:
-    """It is told at once and made again, and the next one that goes well opens the way for places."""
+async def test_a_sweep_that_fails_by_our_mistake_ends_no_term() -> None:
+    """An alarm is raised at once; the sweep is made again, and the next one that succeeds lets places go."""
     outside = Outside()
     outside.venue.rest_trouble = OverflowError("a date of the venue's")
     async with outside.running(ready=False):
         await until(lambda: outside.venue.swept == 2)
         assert not outside.trading
         # On a slow machine a commit may be late too; that is another thing that is missing.
-        missing = {one.what: one.detail for one in outside.flow.missing()}
+        missing = {one.what: one.detail for one in outside.flow.find_missing()}
         assert missing["sweep"] == "a mistake in the bridge: OverflowError"
         outside.venue.rest_trouble = None
         await until(lambda: outside.trading)
@@ -64,7 +64,7 @@ async def test_an_order_that_the_venue_refuses_to_speak_of_holds_no_other_up() -
     outside = Outside(rest_lag_s=0.2)
     async with outside.running():
         row = msgspec.json.encode(order_push("mine"))
-        outside.venue.session.heard(Push("Orders", row, row))
+        outside.venue.session.receive(Push("Orders", row, row))
         outside.venue.order_trouble = REFUSED
         outside.venue.session.drop(Cause.LINK_FAILED, "cut")
         await until(lambda: len(outside.topics.session_events("gap.closed")) == 2)
@@ -85,7 +85,7 @@ async def test_a_row_that_cannot_be_read_holds_no_sweep_up() -> None:
 async def test_an_order_whose_push_is_overdue_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """What REST tells of it is on `orders`; a venue that does not answer is not asked again."""
     monkeypatch.setattr("bridge.core.stream.overdue_pushes._OVERDUE_MS", 0)
-    monkeypatch.setattr("bridge.flow.recovery_sweeps._OVERDUE_LOOK_S", 0.02)
+    monkeypatch.setattr("bridge.flow.recovery_sweeps._OVERDUE_PERIOD_S", 0.02)
     outside = Outside(rest_lag_s=0.1, audit_period_s=60)
     async with outside.running():
         await outside.closed(1)
@@ -101,7 +101,7 @@ async def test_an_order_whose_push_is_overdue_is_asked_for(monkeypatch: pytest.M
 
 async def test_executions_that_an_order_lacks_are_asked_for_and_published(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once REST must know them, and in a gap; the session goes on. A venue that does not answer is asked again."""
-    monkeypatch.setattr("bridge.flow.recovery_sweeps._OVERDUE_LOOK_S", 0.02)
+    monkeypatch.setattr("bridge.flow.recovery_sweeps._OVERDUE_PERIOD_S", 0.02)
     outside = Outside(rest_lag_s=0.1, audit_period_s=60)
     async with outside.running():
         await outside.closed(1)
@@ -109,7 +109,7 @@ async def test_executions_that_an_order_lacks_are_asked_for_and_published(monkey
         now_ms = str(clock().wall_ms + 1000)
         ended = order_push("theirs", orderId="92", orderState="FILLED", executedQty="0.5", createAt=now_ms)
         row = msgspec.json.encode(ended)
-        outside.venue.session.heard(Push("Orders", row, row))
+        outside.venue.session.receive(Push("Orders", row, row))
         await until(lambda: "executions of 92" in outside.venue.asked)
         outside.venue.trades = [trade_push("theirs", orderId="92")]
         outside.venue.order_trouble = None
@@ -134,9 +134,9 @@ async def test_a_list_that_is_too_long_is_asked_for_in_parts() -> None:
     assert outside.topics.session_events("alarm.raised") == []
 
 
-async def test_a_venue_that_does_not_answer_for_minutes_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_venue_that_does_not_answer_for_minutes_is_an_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, however often it is asked."""
-    monkeypatch.setattr("bridge.flow.recovery_sweeps._STALLED_S", 0.5)
+    monkeypatch.setattr("bridge.core.stream.sweep_failures._STALLED_S", 0.5)
     outside = Outside()
     outside.venue.rest_trouble = VenueUnreachable("HTTP 503")
     async with outside.running(ready=False):
@@ -155,7 +155,7 @@ async def test_gaps_do_not_close_for_a_session_that_ends_while_the_risks_are_ask
 
 
 async def test_a_venue_that_contradicts_itself_ends_only_so_many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What REST tells and nobody pushes comes back every time, and after three new sessions without another one.
+    """What REST tells and is not pushed comes back every time, and after three new sessions without another one.
 
     The alarm that says so ends when the two have agreed for the time in which only so many sessions are ended.
     """
@@ -167,7 +167,7 @@ async def test_a_venue_that_contradicts_itself_ends_only_so_many_sessions(monkey
             outside.venue.trades.append(trade_push("theirs", transactionId=str(times), createAt=str(at_ms)))
         await outside.closed(5)
         assert outside.topics.session_events("alarm.cleared") == []
-        monkeypatch.setattr("bridge.flow.recovery_sweeps._RENEWALS_S", 0.0)
+        monkeypatch.setattr("bridge.core.stream.session_renewals._RENEWALS_S", 0.0)
         await until(lambda: outside.topics.session_events("alarm.cleared"))
         causes = [gap["cause"] for gap in outside.topics.session_events("gap.closed")]
     assert causes == ["first_start", *["pushes_missed"] * 4]

@@ -141,7 +141,7 @@ async def test_a_takeover_that_cannot_be_recorded_is_made_again() -> None:
 
 
 async def test_a_takeover_that_reads_for_long_stays_a_member() -> None:
-    """It polls all the while: the group puts out who does not, and the next takeover too, without end."""
+    """It polls meanwhile: the group puts out a member that does not."""
     outside = Outside()
     outside.topics.unread.clear()
     async with outside.running(ready=False):
@@ -172,7 +172,7 @@ async def test_a_takeover_that_reads_for_long_says_that_commands_wait() -> None:
 
 
 async def test_a_takeover_ends_at_once_when_the_partition_is_lost() -> None:
-    """What it still reads is of no use to anybody."""
+    """It reads no further, because its result would be of no use."""
     outside = Outside()
     outside.topics.unread.clear()
     async with outside.running(ready=False):
@@ -181,7 +181,7 @@ async def test_a_takeover_ends_at_once_when_the_partition_is_lost() -> None:
         await until(lambda: outside.group.left == 1)
 
 
-async def test_a_foreign_consumer_is_told_and_waited_for() -> None:
+async def test_a_foreign_consumer_is_reported_and_waited_for() -> None:
     """A standby that cannot get the partition says why in its state, is not ready, and goes on trying."""
     outside = Outside()
     outside.group.trouble = ForeignMember("a consumer of the new group protocol")

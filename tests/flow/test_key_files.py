@@ -12,7 +12,7 @@ from aiohttp import web
 from bridge.app import clock
 from bridge.config import AccountConfig, Endpoint
 from bridge.flow import key_files
-from bridge.flow.term import TermDependencies
+from bridge.flow.dependencies import TermDependencies
 from bridge.ltp.rest import RestClient
 from tests.support.outside import Outside
 from tests.witness.waiting import until
@@ -24,7 +24,7 @@ _PACED_S = 60
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the files often."""
-    monkeypatch.setattr(key_files, "_LOOK_S", 0.02)
+    monkeypatch.setattr(key_files, "_CHECK_PERIOD_S", 0.02)
 
 
 def _alarms(out: Outside, kind: str) -> list[dict[str, Any]]:
@@ -81,12 +81,12 @@ async def test_a_rotation_that_goes_wrong_ends_no_term(tmp_path: Path) -> None:
     keys: list[str] = []
     async with _rest_of(account, keys) as rest:
         out = Outside(rest_lag_s=0.1, audit_period_s=0.2)
-        made = out._parts
+        made = out.flow._parts.new_term
 
         def parts(member: Any) -> TermDependencies:  # noqa: ANN401 - the group's member of the tests
             return msgspec.structs.replace(made(member), rest=rest)
 
-        out.flow._parts = parts
+        out.flow._parts = msgspec.structs.replace(out.flow._parts, new_term=parts)
         async with out.running():
             await out.closed(1)
             account.api_key_file.write_text("ak-new\nak-old\n")

@@ -54,7 +54,7 @@ def lasts(outside: Outside) -> dict[Stream, tuple[bytes | None, bytes, bytes | N
     return found
 
 
-async def test_what_came_late_before_a_takeover_is_followed_by_the_truth_again() -> None:
+async def test_records_that_came_late_before_a_takeover_are_corrected() -> None:
     """An order that is filled, a command that is answered, a position and a gap that are closed: each stands last."""
     before, after, outside = *both_ends(), Outside()
     an_owner_before(outside, *before, *after)
@@ -135,9 +135,9 @@ async def test_what_is_published_while_the_topics_are_read_is_not_overtaken() ->
         await read_tail(topic, since_ms, take)
         if outside.trading and topic.endswith(".orders") and not reading.is_set():
             reading.set()
-            outside.venue.session.heard(Push("Orders", newest, newest))
+            outside.venue.session.receive(Push("Orders", newest, newest))
 
-    outside.topics.read_tail = read_slowly  # type: ignore[method-assign] # the topics are somebody else's
+    outside.topics.read_tail = read_slowly  # type: ignore[method-assign] # the topics of the tests
     async with outside.running():
         await publish_and_deliver_late(outside, after, before)
         await until(lambda: [one.event_id for one in outside.topics.said()].count("gap:FILLED") == 2)
@@ -159,7 +159,7 @@ async def test_late_records_are_looked_for_again_when_brokers_come_back() -> Non
             raise ClusterUnreachable("no broker answers")
         await read_tail(topic, since_ms, take)
 
-    outside.topics.read_tail = refuse_once  # type: ignore[method-assign] # the topics are somebody else's
+    outside.topics.read_tail = refuse_once  # type: ignore[method-assign] # the topics of the tests
     async with outside.running():
         await publish_and_deliver_late(outside, after, before)
         await until(refused.is_set)

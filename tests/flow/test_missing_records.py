@@ -231,7 +231,7 @@ async def test_a_group_whose_offset_was_set_before_its_first_owner_is_in_doubt()
 
 
 async def test_where_all_topics_were_made_again_the_epoch_goes_on_from_the_clock() -> None:
-    """Nothing tells of the owner before, but whoever has seen them deleted knows that there may have been one."""
+    """Nothing tells of the owner before, but the process has seen them deleted, so there may have been one."""
     outside = Outside(rest_lag_s=0.2, audit_period_s=0.3)
     outside.group.commit(0, encode(CommitMetadata(56, 0, ()), 0))
     async with outside.running():

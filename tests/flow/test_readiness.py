@@ -7,7 +7,7 @@ import pytest
 from bridge.app import clock
 from bridge.contract.session import Cause
 from bridge.errors import KafkaTrouble, LoginRefused, VenueRefused, VenueUnreachable
-from bridge.flow.supervisor import Phase
+from bridge.flow.supervisor import AccountPhase
 from tests.support.outside import Outside
 from tests.witness.waiting import until
 
@@ -123,44 +123,44 @@ RUNNING: list[tuple[str, Step, Step, str, str]] = [
 
 
 def _lacks(outside: Outside, what: str, why: str) -> bool:
-    return any(one.what == what and why in one.detail for one in outside.flow.missing())
+    return any(one.what == what and why in one.detail for one in outside.flow.find_missing())
 
 
 async def _check(outside: Outside, what: str, why: str, began_ms: int) -> None:
     """Wait until it is told, with the time since when."""
     await until(lambda: _lacks(outside, what, why), 20)
     assert not outside.flow.ready
-    for one in outside.flow.missing():
+    for one in outside.flow.find_missing():
         assert began_ms - 60_000 <= one.since_ms <= clock().wall_ms
         assert one.detail
 
 
 @pytest.mark.parametrize(("broken", "mend", "what", "why"), [case[1:] for case in BEFORE], ids=[c[0] for c in BEFORE])
-async def test_what_is_missing_at_the_start_is_told(broken: Step, mend: Step, what: str, why: str) -> None:
+async def test_what_is_missing_at_the_start_is_reported(broken: Step, mend: Step, what: str, why: str) -> None:
     """From the first moment, whatever it is; and nothing is missing when it has been mended."""
     began_ms = clock().wall_ms
     outside = Outside()
     broken(outside)
-    assert outside.flow.missing()
+    assert outside.flow.find_missing()
     async with outside.running(ready=False):
         await _check(outside, what, why, began_ms)
         mend(outside)
         await until(lambda: outside.trading, 20)
-        assert outside.flow.missing() == []
+        assert outside.flow.find_missing() == []
 
 
 @pytest.mark.parametrize(("broken", "mend", "what", "why"), [case[1:] for case in RUNNING], ids=[c[0] for c in RUNNING])
-async def test_what_is_missing_later_is_told(broken: Step, mend: Step, what: str, why: str) -> None:
-    """Since it has been missing, not since somebody asked; and nothing is missing when it has been mended."""
+async def test_what_is_missing_later_is_reported(broken: Step, mend: Step, what: str, why: str) -> None:
+    """The time is when that began, not when it was asked for; nothing is missing when it has been mended."""
     outside = Outside()
     async with outside.running():
-        assert outside.flow.missing() == []
+        assert outside.flow.find_missing() == []
         began_ms = clock().wall_ms
         broken(outside)
         await _check(outside, what, why, began_ms)
-        since_ms = {one.what: one.since_ms for one in outside.flow.missing()}
+        since_ms = {one.what: one.since_ms for one in outside.flow.find_missing()}
         await until(lambda: clock().wall_ms > began_ms + 50)
-        for one in outside.flow.missing():
+        for one in outside.flow.find_missing():
             assert abs(one.since_ms - since_ms.get(one.what, one.since_ms)) < 20
         outside.group.slow_s = 0.0
         mend(outside)
@@ -168,7 +168,7 @@ async def test_what_is_missing_later_is_told(broken: Step, mend: Step, what: str
             await until(lambda: outside.group.left == 1, 20)
             outside.group.trouble = None
         await until(lambda: outside.trading, 20)
-        assert outside.flow.missing() == []
+        assert outside.flow.find_missing() == []
 
 
 async def test_a_standby_lacks_nothing() -> None:
@@ -176,8 +176,8 @@ async def test_a_standby_lacks_nothing() -> None:
     outside = Outside()
     outside.group.given.clear()
     async with outside.running(ready=False):
-        await until(lambda: outside.flow.phase is Phase.STANDBY)
-        assert outside.flow.missing() == []
+        await until(lambda: outside.flow.phase is AccountPhase.STANDBY)
+        assert outside.flow.find_missing() == []
 
 
 async def test_a_refused_password_is_the_reason_wherever_kafka_is_needed() -> None:
@@ -185,14 +185,14 @@ async def test_a_refused_password_is_the_reason_wherever_kafka_is_needed() -> No
     outside = Outside()
     _no_broker(outside)
     outside.refusal = "the brokers refused the password of user once"
-    assert [(one.what, one.detail) for one in outside.flow.missing()] == [("kafka", outside.refusal)]
+    assert [(one.what, one.detail) for one in outside.flow.find_missing()] == [("kafka", outside.refusal)]
     outside.refusal = None
     outside.started.set()
     async with outside.running():
         outside.refusal = "the brokers refused the password of user once"
-        assert outside.flow.missing() == []
+        assert outside.flow.find_missing() == []
         _set(outside, topics__healthy=False)
-        (missing,) = outside.flow.missing()
+        (missing,) = outside.flow.find_missing()
         assert missing.detail.endswith(outside.refusal)
         _set(outside, topics__healthy=True)
         _cut(outside, venue__away="no route")

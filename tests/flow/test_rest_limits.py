@@ -7,9 +7,9 @@ from tests.support.outside import Outside
 from tests.witness.waiting import until
 
 
-async def test_each_limit_is_told_for_as_long_as_it_is_slowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its name, once; its end does not speak for another that lasts."""
-    monkeypatch.setattr(rest_limits, "_LOOK_S", 0.02)
+async def test_each_slowed_limit_is_an_alarm_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, with its name; the end of one alarm does not end another."""
+    monkeypatch.setattr(rest_limits, "_CHECK_PERIOD_S", 0.02)
     out = Outside()
     async with out.running():
         out.venue.slowed_limits = ["rest_executions", "rest_history"]

@@ -10,8 +10,9 @@ from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import decode
 from bridge.core.records import Answer, InvalidFrame, Push
+from bridge.core.stream.live_until import ON_THE_WAY_S
 from bridge.errors import VenueRefused, VenueUnreachable
-from bridge.flow.venue_listener import ON_THE_WAY_S, VenueListener
+from bridge.flow.venue_listener import VenueListener
 from tests.support.one_account import ORDER_ID, cancel, order_push, place
 from tests.support.one_recovery import OneRecovery
 from tests.support.outside import Outside, Session, Topics, Venue, order_row
@@ -97,7 +98,7 @@ async def test_a_gap_begins_at_the_oldest_event_that_is_not_durable() -> None:
     async with outside.running():
         await until(lambda: len(outside.topics.session_events("gap.closed")) == 1)
         outside.topics.hold = True
-        outside.venue.session.heard(asset_push())
+        outside.venue.session.receive(asset_push())
         pending_boot_s = outside.topics.oldest_pending_boot_s()
         await asyncio.sleep(0.02)
         outside.venue.session.last_frame_boot_s = clock().boot_s
@@ -138,7 +139,7 @@ async def test_no_session_while_memory_is_full() -> None:
     outside = Outside()
     async with outside.running():
         outside.topics.hold = outside.topics.overfull = True
-        outside.venue.session.heard(asset_push())
+        outside.venue.session.receive(asset_push())
         await until(lambda: not outside.venue.session.logged_in)
         await asyncio.sleep(0.15)
         assert not outside.venue.session.logged_in
@@ -159,7 +160,7 @@ async def test_an_open_session_outlasts_the_brokers() -> None:
         outside.group.write(cancel("c1", orderId=ORDER_ID), place("p1"))
         await asyncio.sleep(1.2)
         assert not outside.flow.ready
-        outside.venue.session.heard(asset_push())
+        outside.venue.session.receive(asset_push())
         outside.group.slow_s, outside.topics.healthy = 0, True
         outside.topics.release()
         await until(lambda: outside.topics.outcomes("p1") == ["accepted"])
@@ -189,18 +190,18 @@ async def test_a_stop_while_memory_is_full() -> None:
     outside = Outside()
     async with outside.running():
         outside.topics.overfull = True
-        outside.venue.session.heard(asset_push())
+        outside.venue.session.receive(asset_push())
         await until(lambda: not outside.venue.session.logged_in)
     assert len(outside.topics.session_events("session.lost")) == 1
 
 
-async def test_an_answer_that_is_nobodys_changes_nothing() -> None:
-    """An answer to a request that was never made is passed over, and a frame nobody can read is published whole."""
+async def test_an_answer_to_no_request_of_ours_changes_nothing() -> None:
+    """An answer to a request that was never made is passed over, and a frame that cannot be read is published whole."""
     outside = Outside()
     async with outside.running():
-        outside.venue.session.heard(Answer("nobodys", "place_order", 200000, "", "1", None))
-        outside.venue.session.heard(Answer(None, "error", 1000, "", None, None))
-        outside.venue.session.heard(InvalidFrame(b"}{", "not JSON"))
+        outside.venue.session.receive(Answer("nobodys", "place_order", 200000, "", "1", None))
+        outside.venue.session.receive(Answer(None, "error", 1000, "", None, None))
+        outside.venue.session.receive(InvalidFrame(b"}{", "not JSON"))
         outside.group.write(place("p1"))
         await until(lambda: outside.topics.outcomes("p1") == ["accepted"])
     (odd,) = [one.value for one in outside.topics.said() if one.stream is Stream.UNRECOGNIZED]
@@ -216,18 +217,18 @@ async def test_no_commit_says_that_a_time_to_come_is_durable(wrong_ms: int) -> N
     one.account.outbox.publish = topics.publish
     events = VenueListener("main", one.account, topics, wake=lambda: None, on_login=lambda _: None, began_ms=0)
     events.session = Session(Venue(), events)
-    assert events.durable_until_ms(one.now) == 0
+    assert events.live_until_ms(one.now) == 0
     one.set_clock(wrong_ms)
     events.logged_in("az4", one.now)
     one.wait(30)
     events.session.last_frame_boot_s = one.now.boot_s
     one.set_clock(-wrong_ms)
     one.wait(5)
-    assert events.durable_until_ms(one.now) == one.now.wall_ms - 6000
+    assert events.live_until_ms(one.now) == one.now.wall_ms - 6000
     one.set_clock(wrong_ms)
     events.received(asset_push(), one.now)
     one.set_clock(-wrong_ms)
     one.wait(5)
-    assert events.durable_until_ms(one.now) == one.now.wall_ms - 11_000
+    assert events.live_until_ms(one.now) == one.now.wall_ms - 11_000
     events.session.last_frame_boot_s = one.now.boot_s
-    assert events.durable_until_ms(one.now) == one.now.wall_ms - 6000
+    assert events.live_until_ms(one.now) == one.now.wall_ms - 6000

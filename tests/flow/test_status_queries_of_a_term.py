@@ -4,9 +4,9 @@ import pytest
 
 from bridge.app import clock
 from bridge.contract.session import Cause
+from bridge.core.in_flight import query_memory
 from bridge.core.rest_rows import OrderRow
 from bridge.errors import VenueRefused, VenueUnreachable
-from bridge.flow import status_queries
 from tests.support.one_account import ORDER_ID, cancel, cancel_all, order_push, place, replace, trade_push
 from tests.support.outside import Outside, order_row
 from tests.witness.waiting import until
@@ -17,7 +17,7 @@ def _stamped(name: str, **fields: str) -> OrderRow:
     return order_row(order_push(name, createAt=at, updateAt=at, **fields))
 
 
-async def _cancel_all_unheard(outside: Outside) -> None:
+async def _cancel_all_unanswered(outside: Outside) -> None:
     """Write a cancel_orders whose answer never comes, while an older order is open."""
     outside.venue.open = [order_row(order_push("", orderId="7" * 16, createAt="1"))]
     outside.venue.answer = None
@@ -25,7 +25,7 @@ async def _cancel_all_unheard(outside: Outside) -> None:
     await until(lambda: outside.venue.written)
 
 
-async def test_silence_is_asked_about_until_the_order_shows() -> None:
+async def test_a_place_without_an_answer_is_asked_about_until_its_order_shows() -> None:
     """The session stays up; REST tells what the ack did not."""
     outside = Outside(late_landing_s=30)
     outside.venue.answer = None
@@ -38,8 +38,8 @@ async def test_silence_is_asked_about_until_the_order_shows() -> None:
     assert len(outside.venue.actions("place_order")) == 1
 
 
-async def test_an_answer_that_is_too_much_for_us_ends_no_term() -> None:
-    """It is asked again about what is in doubt; a replace of an order nobody knows waits, and cancels go."""
+async def test_an_answer_that_we_fail_on_ends_no_term() -> None:
+    """It is asked again about what is in doubt; a replace of an unknown order waits, and cancels go."""
     outside = Outside(late_landing_s=30)
     outside.venue.answer = None
     async with outside.running():
@@ -130,7 +130,7 @@ async def test_a_cancel_orders_in_doubt_is_finished_by_single_cancels() -> None:
     """Each live order that is older gets its own; then the one result says how many."""
     outside = Outside(late_landing_s=30)
     async with outside.running():
-        await _cancel_all_unheard(outside)
+        await _cancel_all_unanswered(outside)
         outside.venue.answer = 200000
         await until(lambda: outside.venue.actions("cancel_order") == [{"orderId": "7" * 16}])
         outside.venue.open = []
@@ -140,10 +140,10 @@ async def test_a_cancel_orders_in_doubt_is_finished_by_single_cancels() -> None:
 
 
 async def test_a_cancel_of_our_own_that_cannot_be_written_waits_for_the_next_link() -> None:
-    """The loss of the link is told by the listener."""
+    """The listener reports the loss of the link."""
     outside = Outside(late_landing_s=30)
     async with outside.running():
-        await _cancel_all_unheard(outside)
+        await _cancel_all_unanswered(outside)
         outside.venue.unwritable = True
         asked = outside.venue.swept
         await until(lambda: outside.venue.swept > asked + 1)
@@ -175,9 +175,9 @@ async def test_a_name_that_no_order_can_have_holds_nothing_up() -> None:
         await until(lambda: outside.group.committed.offset == 1, 30)
 
 
-async def test_a_question_that_is_refused_for_long_is_answered_by_the_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_query_that_is_refused_for_long_is_answered_by_the_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is open, over and executed tells as much as the order itself, which the venue does not speak of."""
-    monkeypatch.setattr(status_queries, "_REFUSED_S", 0.5)
+    monkeypatch.setattr(query_memory, "_REFUSED_S", 0.5)
     outside = Outside(late_landing_s=0.4)
     outside.venue.answer = None
     outside.venue.order_trouble = VenueRefused(2003, "not with this key")

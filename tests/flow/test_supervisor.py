@@ -11,7 +11,7 @@ from bridge.contract.session import Cause
 from bridge.core.commands.claims import CommitMetadata, Origin, decode, encode
 from bridge.core.records import Committed
 from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost, TermEnded
-from bridge.flow.supervisor import Phase
+from bridge.flow.supervisor import AccountPhase
 from tests.support.one_account import place
 from tests.support.outside import Outside
 from tests.witness.waiting import until
@@ -23,7 +23,7 @@ async def test_a_standby_is_ready_and_stops_at_once() -> None:
     outside.group.given.clear()
     async with outside.running(ready=False):
         await until(lambda: outside.flow.ready)
-        assert outside.flow.phase is Phase.STANDBY
+        assert outside.flow.phase is AccountPhase.STANDBY
     assert outside.venue.sessions == []
     assert outside.group.left == 1
 
@@ -35,7 +35,7 @@ async def test_a_stop_before_there_is_a_broker() -> None:
     async with outside.running(ready=False):
         await asyncio.sleep(0)
         assert not outside.flow.ready
-        assert outside.flow.phase is Phase.JOINING
+        assert outside.flow.phase is AccountPhase.JOINING
     assert outside.members == []
 
 
@@ -44,7 +44,7 @@ async def test_a_stop_in_the_middle_of_a_takeover() -> None:
     outside = Outside()
     outside.topics.hold = True
     async with outside.running(ready=False):
-        await until(lambda: outside.flow.phase is Phase.TAKING_OVER)
+        await until(lambda: outside.flow.phase is AccountPhase.TAKING_OVER)
     assert outside.venue.sessions == []
     assert outside.group.left == 1
 
@@ -57,7 +57,7 @@ async def test_the_next_term_goes_on_with_the_next_epoch() -> None:
         await until(lambda: outside.topics.outcomes("p1") == ["accepted"])
         first = outside.member
         outside.group.trouble = TermEnded("given to another member")
-        await until(lambda: outside.flow.phase is Phase.JOINING)
+        await until(lambda: outside.flow.phase is AccountPhase.JOINING)
         assert not outside.flow.ready
         await until(lambda: len(outside.members) > 1)
         assert outside.flow.detail == "given to another member"
@@ -89,11 +89,11 @@ async def test_a_late_acknowledgement_of_an_older_term_changes_nothing() -> None
 
 
 async def test_a_refused_key_stops_the_account_until_its_file_changes() -> None:
-    """A key that is refused for good is told by an alarm, and the group is left; another key begins anew."""
+    """A key that is refused for good raises an alarm, and the group is left; another key begins anew."""
     outside = Outside()
     outside.venue.refusal = LoginRefused(60009, "bad key")
     async with outside.running(ready=False):
-        await until(lambda: outside.flow.phase is Phase.STOPPED)
+        await until(lambda: outside.flow.phase is AccountPhase.STOPPED)
         assert "60009" in outside.flow.detail
         assert not outside.flow.ready
         assert [alarm["alarm"] for alarm in outside.topics.session_events("alarm.raised")] == ["login_stopped"]
@@ -127,11 +127,11 @@ async def test_a_refused_key_stops_the_account_although_kafka_is_in_trouble_too(
         outside.venue.refusal = LoginRefused(60009, "bad key")
         outside.group.slow_s = 30
         outside.venue.session.drop(Cause.LINK_FAILED, "cut")
-        await until(lambda: outside.flow.phase is Phase.STOPPED, 20)
+        await until(lambda: outside.flow.phase is AccountPhase.STOPPED, 20)
 
 
 async def test_a_mistake_of_ours_ends_the_term_and_no_more() -> None:
-    """An error that nobody foresaw ends the term; the account begins anew and says that it did."""
+    """An unforeseen error ends the term; the account begins anew, and its state says why."""
     outside = Outside()
     async with outside.running():
         outside.venue.refusal = ZeroDivisionError()
@@ -147,10 +147,14 @@ async def test_a_mistake_of_ours_ends_the_term_and_no_more() -> None:
     [
         (TermEnded("given to another member"), "ownership_lost", "given to another member"),
         (ZeroDivisionError(), "bridge_failed", "a mistake: ZeroDivisionError"),
-        (OffsetLost("commands", 3, 7, 9), "stopped", "the account is given up: commands does not hold offset 3"),
+        (
+            OffsetLost("commands", 3, 7, 9),
+            "stopped",
+            "the account is given up: commands does not hold the next offset 3",
+        ),
     ],
 )
-async def test_a_session_that_nobody_stopped_is_told_with_its_true_cause(
+async def test_the_end_of_a_session_is_published_with_its_true_cause(
     trouble: Exception, cause: str, detail: str
 ) -> None:
     """What ended the term ended the session too, and its readers want to know why."""
@@ -181,7 +185,7 @@ async def test_commands_lost_to_retention_stop_the_account() -> None:
     outside.group.write(place("p1"))
     async with outside.running(ready=False) as running:
         await asyncio.wait_for(asyncio.shield(running), 5)
-        assert outside.flow.phase is Phase.STOPPED
+        assert outside.flow.phase is AccountPhase.STOPPED
         assert "offset 3" in outside.flow.detail
     assert [alarm["alarm"] for alarm in outside.topics.session_events("alarm.raised")] == ["offset_lost"]
     assert outside.venue.sessions == []
@@ -194,7 +198,7 @@ async def test_commands_lost_while_running_stop_the_account() -> None:
         outside.group.begin = 9
         outside.group.write(place("p1"))
         await asyncio.wait_for(asyncio.shield(running), 5)
-        assert outside.flow.phase is Phase.STOPPED
+        assert outside.flow.phase is AccountPhase.STOPPED
     assert [alarm["alarm"] for alarm in outside.topics.session_events("alarm.raised")] == ["offset_lost"]
 
 
@@ -227,16 +231,16 @@ async def test_only_after_a_good_end_the_next_owner_logs_in_at_once() -> None:
     assert [at == -inf for at in outside.venue.other_logins] == [True, True, True, False]
 
 
-async def test_a_record_that_is_too_large_is_told() -> None:
+async def test_a_record_that_is_too_large_raises_an_alarm() -> None:
     """A record that no topic takes raises an alarm with its name, its size, and not all of an endless key."""
     outside = Outside()
     async with outside.running():
         record = outside.topics.said()[0]
         large = msgspec.structs.replace(record, event_id=None, key=b"k" * 1000, value=b"v" * 1_000_001)
-        outside.flow.too_large(large)
+        outside.flow.record_too_large(large)
         await until(lambda: outside.topics.session_events("alarm.raised"))
     (alarm,) = outside.topics.session_events("alarm.raised")
     assert alarm["alarm"] == "record_too_large"
     assert "1000001 bytes" in alarm["detail"]
     assert len(alarm["detail"]) < 400
-    outside.flow.too_large(record)
+    outside.flow.record_too_large(record)

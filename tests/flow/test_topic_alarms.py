@@ -12,16 +12,16 @@ from tests.witness.waiting import until
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look often, so that a test is short."""
-    monkeypatch.setattr(topic_alarms, "_LOOK_S", 0.02)
+    monkeypatch.setattr(topic_alarms, "_CHECK_PERIOD_S", 0.02)
 
 
 def lacking(outside: Outside) -> list[tuple[str, str]]:
     """Return what the account lacks, and why."""
-    return [(one.what, one.detail) for one in outside.flow.missing()]
+    return [(one.what, one.detail) for one in outside.flow.find_missing()]
 
 
-async def test_a_lost_topic_is_told_until_it_is_mended() -> None:
-    """The watch hears when everything has been told, and the account is ready again."""
+async def test_a_lost_topic_is_an_alarm_until_it_is_mended() -> None:
+    """The watch is called when everything has been published, and the account is ready again."""
     out = Outside()
     async with out.running():
         out.watched.lose(Stream.TRADES, "it does not exist; make it")
@@ -33,7 +33,7 @@ async def test_a_lost_topic_is_told_until_it_is_mended() -> None:
         assert out.flow.ready
 
 
-async def test_a_missing_grant_is_told_until_it_is_given() -> None:
+async def test_a_missing_grant_is_an_alarm_until_it_is_given() -> None:
     """By its topic, on `session` and by readiness."""
     out = Outside()
     async with out.running():
@@ -46,7 +46,7 @@ async def test_a_missing_grant_is_told_until_it_is_given() -> None:
 
 
 async def test_a_standby_that_could_not_take_over_is_not_ready() -> None:
-    """Nobody would notice before the owner is gone."""
+    """Else it would be noticed only when the owner is gone."""
     out = Outside()
     out.group.given.clear()
     out.watched.grants = [MissingGrant("ltp.main.orders", 1, "lacks Read")]

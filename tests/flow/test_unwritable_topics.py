@@ -14,12 +14,12 @@ MARGIN_CALL = json.dumps({"exchangeType": "BINANCE", "uniMMR": "1.1"}).encode()
 def hold_a_record_back(outside: Outside) -> None:
     """Let the venue push what cannot be published."""
     outside.topics.unwritable = {Stream.MARGIN_CALLS}
-    outside.venue.session.heard(Push("MarginCalls", MARGIN_CALL, b'{"channel":"x","data":' + MARGIN_CALL + b"}"))
-    outside.venue.session.heard(Push("Novelty", MARGIN_CALL, b'{"channel":"Novelty","data":' + MARGIN_CALL + b"}"))
+    outside.venue.session.receive(Push("MarginCalls", MARGIN_CALL, b'{"channel":"x","data":' + MARGIN_CALL + b"}"))
+    outside.venue.session.receive(Push("Novelty", MARGIN_CALL, b'{"channel":"Novelty","data":' + MARGIN_CALL + b"}"))
     outside.topics.unwritable |= {Stream.UNRECOGNIZED}
 
 
-async def test_a_cut_is_recovered_all_the_same() -> None:
+async def test_a_cut_is_recovered_while_a_topic_takes_nothing() -> None:
     """The sweep waits for what it publishes itself, and for nothing else."""
     outside = Outside()
     async with outside.running():
@@ -31,8 +31,8 @@ async def test_a_cut_is_recovered_all_the_same() -> None:
         assert outside.topics.pending
 
 
-async def test_a_takeover_ends_all_the_same() -> None:
-    """It needs its own word on `results` only."""
+async def test_a_takeover_ends_while_a_topic_takes_nothing() -> None:
+    """It needs its own record on `results` only."""
     outside = Outside()
     async with outside.running():
         hold_a_record_back(outside)
@@ -44,8 +44,8 @@ async def test_a_takeover_ends_all_the_same() -> None:
         assert outside.topics.pending
 
 
-async def test_a_takeover_waits_for_its_word_on_results() -> None:
-    """Until it stands there, nobody knows behind which record an earlier owner's answers do not count."""
+async def test_a_takeover_waits_for_its_record_on_results() -> None:
+    """Until that is durable, it is not known behind which record an earlier owner's answers do not count."""
     outside = Outside()
     outside.topics.unwritable = {Stream.RESULTS}
     async with outside.running(ready=False):

@@ -7,7 +7,7 @@ from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import Origin, decode
 from bridge.errors import LoginRefused
-from bridge.flow.supervisor import Phase
+from bridge.flow.supervisor import AccountPhase
 from tests.support.one_account import place
 from tests.support.outside import Outside
 from tests.witness.waiting import until
@@ -39,7 +39,7 @@ async def stopped(outside: Outside) -> str:
     sessions, written = len(outside.venue.sessions), len(outside.venue.written)
     outside.group.write(place("second"))
     async with outside.running(ready=False):
-        await until(lambda: outside.flow.phase is Phase.STOPPED)
+        await until(lambda: outside.flow.phase is AccountPhase.STOPPED)
     assert (sessions, written) == (len(outside.venue.sessions), len(outside.venue.written))
     assert [] == outside.topics.outcomes("second")
     assert ["foreign_owner"] == [alarm["alarm"] for alarm in outside.topics.session_events("alarm.raised")]
@@ -102,12 +102,12 @@ async def test_a_key_that_is_rotated_under_a_running_owner_is_the_accounts() -> 
         await until(lambda: origin_of(outside).key_fingerprint == "key-2")
 
 
-async def test_a_key_that_the_venue_never_took_is_nobodys() -> None:
+async def test_a_key_that_the_venue_never_accepted_is_in_no_commit() -> None:
     """A mistyped key of the first start is corrected without a word: no commit names it."""
     outside = Outside(rest_lag_s=0.2)
     outside.key, outside.venue.refusal = "mistyped", LoginRefused(60009, "Login failed.")
     async with outside.running(ready=False):
-        await until(lambda: outside.flow.phase is Phase.STOPPED)
+        await until(lambda: outside.flow.phase is AccountPhase.STOPPED)
     assert "" == origin_of(outside).key_fingerprint
     outside.key, outside.venue.refusal = "key-1", None
     async with outside.running():

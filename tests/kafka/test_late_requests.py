@@ -179,11 +179,11 @@ async def test_a_late_record_of_a_dead_owner_is_found_and_followed_by_the_true_o
     topic = topic_name(kafka.topic_prefix, "main", stream)
     assert [first, last, kept_back] == values_of(await read_all(kafka, topic))
     topics = TopicReplay(kafka.topic_prefix, "main", partial(read_since, kafka), partial(read_last, kafka))
-    for record in await topics.overtaken_since(stream, 0):
+    for record in await topics.read_overtaken_since(stream, 0):
         successor.publish(publish_again(stream, record))
     assert await successor.flush(5)
     _, truth, _, again = await read_all(kafka, topic)
     assert (truth.key, truth.value) == (again.key, again.value)
     sequences = {"ce_sequence": b"00000000000000000002"}
     assert {**dict(truth.headers), **sequences} == dict(again.headers)
-    assert await topics.overtaken_since(stream, 0) == []
+    assert await topics.read_overtaken_since(stream, 0) == []

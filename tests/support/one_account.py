@@ -15,7 +15,7 @@ from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.account import Account
 from bridge.core.commands.claims import CommitMetadata, TermStart, decode
-from bridge.core.commands.command import TrackedCommand, wire_args
+from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.dispatch import Commit
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.in_flight.status_queries import StatusQuery
@@ -201,9 +201,12 @@ class OneAccount:
 
     def stored(self, *, ready: bool = True) -> list[int]:
         """Let the commit be acknowledged, and write what passes the gate; return the offsets."""
-        sending = self.account.sending
-        passed = (p for p in sending.commit_acked(self.now) if sending.may_write(p, self.now, ready=ready))
-        return [self.write(p) for p in passed if not self.account.begin_single_cancels(p, self.now)]
+        self.account.commit_acked(self.now)
+        offsets = []
+        while (claimed := self.account.sending.next_claimed(self.now, ready=ready)) is not None:
+            if not self.account._begin_single_cancels(claimed, self.now):
+                offsets.append(self.write(claimed))
+        return offsets
 
     def send(self, *, ready: bool = True) -> list[int]:
         """Write the cancels, commit what is due and write what it claims; return the offsets."""
@@ -211,6 +214,14 @@ class OneAccount:
         if self.hand_over() is not None:
             offsets += self.stored(ready=ready)
         return offsets
+
+    def write_due(self, *, ready: bool = True) -> list[Written]:
+        """Write every request that is due, in the account's order; return them."""
+        before = len(self.written)
+        while (request := self.account.next_request(self.now, link_ready=ready, is_owner=True)) is not None:
+            offset = -1 if request.command_id is None else int(request.request_id.split("x")[1], 16)
+            self.written.append(Written(request.request_id, offset, request.action, dict(request.args)))
+        return self.written[before:]
 
     def send_cancels(self, *, ready: bool = True) -> list[int]:
         """Write every cancel that may go; return the offsets."""
@@ -222,10 +233,8 @@ class OneAccount:
 
     def write(self, command: TrackedCommand) -> int:
         """Write one request."""
-        token = self.account.sending.slot_key(command)
-        request_id = self.account.sending.mark_written(command, self.now)
-        self.account.settling.await_ack(command, request_id, token)
-        self.written.append(Written(request_id, command.offset, command.action, dict(wire_args(command))))
+        request = self.account._write(command, self.now)
+        self.written.append(Written(request.request_id, command.offset, request.action, dict(request.args)))
         return command.offset
 
     def answer(self, offset: int, code: int = 200000, message: str = "", **names: str | None) -> bool:
@@ -240,7 +249,7 @@ class OneAccount:
         """Write the cancels that the bridge sends of its own accord; return their orderIds."""
         order_ids: list[str] = []
         while True:
-            own = self.account.next_own_cancel(self.now, ready=ready)
+            own = self.account._next_own_cancel(self.now, ready=ready)
             if own is None:
                 due = self.account.own_cancels.wake_at_boot_s() <= self.now.boot_s
                 told = ready and due and self.account.sending.has_lease(self.now)

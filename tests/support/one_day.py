@@ -7,7 +7,7 @@ import json
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Struct
 
@@ -20,6 +20,7 @@ from bridge.core.outbox import Outbox
 from bridge.core.records import OutgoingRecord, Push, Rows
 from bridge.core.rest_rows import OrderRow, TradeRow
 from bridge.core.skew import ClockReading, Skew
+from bridge.flow.dependencies import TermDependencies
 from bridge.flow.recovery_sweeps import RecoverySweeps
 from bridge.flow.status_queries import StatusQueries
 from bridge.flow.venue_listener import VenueListener
@@ -285,20 +286,23 @@ class OneDay:
             "main", self.account, self.topics, wake=_nothing, on_login=lambda _: None, began_ms=START.wall_ms
         )
         self._events.session = self.session
-        clock = loop.clock
-        questions = StatusQueries(
-            "main", self.account, rest=self.venue, events=self._events, clock=clock, wake=_nothing
+        queries = StatusQueries("main", self.account, self.venue, self._events, loop.clock)
+        unused = cast("Any", None)
+        parts = TermDependencies(
+            membership=unused,
+            publisher=self.topics,
+            rest=self.venue,
+            open_session=unused,
+            encode=unused,
+            clock=loop.clock,
+            key_fingerprint=unused,
+            read_commands=unused,
+            topics=unused,
+            sink=unused,
+            topic_watch=unused,
         )
         self._recovery = RecoverySweeps(
-            "main",
-            self.account,
-            questions=questions,
-            rest=self.venue,
-            session=self.session,
-            events=self._events,
-            publisher=self.topics,
-            clock=clock,
-            wake=_nothing,
+            "main", self.account, parts, session=self.session, events=self._events, queries=queries
         )
 
     async def run(self, hours: int, hour_s: int = 3600) -> AsyncIterator[Hour]:

@@ -37,13 +37,17 @@ from bridge.errors import (
     VenueRefused,
     VenueUnreachable,
 )
-from bridge.flow.late_records import LATE_AFTER_S
+from bridge.flow.dependencies import (
+    LATE_AFTER_S,
+    SupervisorDependencies,
+    TakeoverDependencies,
+    TermDependencies,
+)
 from bridge.flow.ports import Membership as MembershipPort
 from bridge.flow.record_sink import RecordSink
 from bridge.flow.replay import TopicReplay
-from bridge.flow.supervisor import AccountSupervisor, Phase
-from bridge.flow.takeover import Takeover
-from bridge.flow.term import TermDependencies
+from bridge.flow.supervisor import AccountPhase, AccountSupervisor
+from bridge.flow.takeover import AccountTakeover
 from bridge.flow.whose_account import Identity
 from tests.support.clock_readings import reading_of
 from tests.support.one_account import settings_with
@@ -565,9 +569,9 @@ class Session:
     def acknowledge(self, request_id: str | None, code: int = 200000) -> None:
         """Answer a request."""
         order_id = f"9{len(self._venue.written)}"
-        self.heard(Answer(request_id, "place_order", code, "", order_id, None))
+        self.receive(Answer(request_id, "place_order", code, "", order_id, None))
 
-    def heard(self, event: Received) -> None:
+    def receive(self, event: Received) -> None:
         """Let a frame arrive."""
         self.last_frame_boot_s = clock().boot_s
         self.listener.received(event, clock())
@@ -631,15 +635,17 @@ class Outside:
         self.flow = AccountSupervisor(
             "main",
             "here:1",
-            start=self._start,
-            join=self._join,
-            take_over=self._take_over,
-            parts=self._parts,
-            topics=self.watched,
-            key_changed=self.new_key.wait,
-            describe_refusal=lambda: self.refusal,
-            random=lambda: 0.0,
-            clock=clock,
+            SupervisorDependencies(
+                start=self._start,
+                join=self._join,
+                take_over=self._take_over,
+                new_term=self._parts,
+                topics=self.watched,
+                key_changed=self.new_key.wait,
+                describe_refusal=lambda: self.refusal,
+                random=lambda: 0.0,
+                clock=clock,
+            ),
             session_timeout_s=COMMIT_TIMEOUT_S,
             stop_deadline_s=STOP_DEADLINE_S,
         )
@@ -647,7 +653,7 @@ class Outside:
     @property
     def trading(self) -> bool:
         """Whether the account is owned and ready; a standby is ready too."""
-        return self.flow.phase is Phase.OWNER and self.flow.ready
+        return self.flow.phase is AccountPhase.OWNER and self.flow.ready
 
     async def closed(self, gaps: int) -> None:
         """Wait until so many gaps are closed."""
@@ -669,12 +675,10 @@ class Outside:
         return [*self.venue.balances, *self.venue.holdings]
 
     async def _take_over(self, member: MembershipPort) -> Account:
-        return await Takeover(
-            "ltp",
-            "main",
-            "here:1",
-            self.limits,
-            self.timing,
+        parts = TakeoverDependencies(
+            prefix="ltp",
+            limits=self.limits,
+            timing=self.timing,
             sink=self.sink,
             identity=Identity(self.environment, self.key, self._holdings),
             membership=member,
@@ -684,7 +688,8 @@ class Outside:
             commit_timeout_s=COMMIT_TIMEOUT_S,
             executions_since_ms=self.executions_since_ms,
             was_owned=self.was_owned,
-        ).run()
+        )
+        return await AccountTakeover("main", "here:1", parts).run()
 
     def _parts(self, member: MembershipPort) -> TermDependencies:
         return TermDependencies(

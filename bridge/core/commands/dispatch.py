@@ -1,5 +1,6 @@
 """Which command goes next, the claim that must be stored before it, and the gate right before its write."""
 
+from collections import deque
 from math import inf
 
 from msgspec import Struct
@@ -67,6 +68,8 @@ class Dispatcher:
         self._inflight_max = limits.inflight_commands_max
         self._lease_until = 0.0
         self._commit: Commit | None = None
+        self._acked: deque[TrackedCommand] = deque()
+        """Claimed by a commit that was acknowledged, and not written yet."""
         self._next_commit_at = 0.0
         self._last_tick: float | None = None
         self._jumped_at = -inf
@@ -133,7 +136,7 @@ class Dispatcher:
         return self._commit
 
     def commit_acked(self, now: Now) -> list[TrackedCommand]:
-        """Note that the commit under way is acknowledged; return what it claims and may now try the gate."""
+        """Note that the commit under way is acknowledged; return what it claims: it waits for `next_claimed`."""
         commit = self._end_commit()
         self._lease_until = commit.handed_over + self._lease_s
         self._windows.cancels.extra.told(commit.extra_noted)
@@ -147,6 +150,7 @@ class Dispatcher:
             if command.state is CommandState.CLAIMED:
                 self._claims.claimed.add(command.offset)
                 stored.append(command)
+        self._acked += stored
         return stored
 
     def commit_dropped(self) -> None:
@@ -155,6 +159,14 @@ class Dispatcher:
         if self._commit is not None:
             for command in reversed(self._end_commit().claimed):
                 self._put_back(command)
+
+    def next_claimed(self, now: Now, *, ready: bool) -> TrackedCommand | None:
+        """Return the claimed command to write now, if any; one that may not be written goes back into its lane."""
+        while self._acked:
+            command = self._acked.popleft()
+            if self.may_write(command, now, ready=ready):
+                return command
+        return None
 
     def may_write(self, command: TrackedCommand, now: Now, *, ready: bool) -> bool:
         """Decide right before the write of a claimed command; False puts it back into its lane.

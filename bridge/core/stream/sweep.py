@@ -1,6 +1,6 @@
 """What one sweep of the venue's REST has found, and what follows from it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final
@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from bridge.contract.topics import Stream
 from bridge.core.clocks import UNMEASURED_MS
 from bridge.core.now import Now
+from bridge.core.rest_rows import OrderRow
 
 ARCHIVE_REACH_MS: Final = 90 * 24 * 3600 * 1000 - UNMEASURED_MS
 """How far back executions and orders are asked for, and no further. The venue knows 90 days by its own clock (LTP docs,
@@ -35,6 +36,14 @@ class Sweep(Struct):
     disputed: dict[tuple[Stream, str, int], float] = field(default_factory=dict)
     """States that REST tells otherwise and dates before what stands, and when a look first found them."""
     unreadable: int = 0
+    listed: dict[Stream, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """The keys that each whole list has."""
+    broken_lists: set[Stream] = field(default_factory=set)
+    """The lists with a row that was not understood: they prove nothing to be gone."""
+    open_orders: int = 0
+    """How many orders are open."""
+    single_orders: dict[str, OrderRow | None] = field(default_factory=dict)
+    """The orders to ask for one by one, and what the history tells of each; None where it does not."""
     perhaps_repeated: int = 0
     """What was published and may have been before: more had come since than is remembered."""
     untold: list[str] = field(default_factory=list)
@@ -54,6 +63,17 @@ class SweepOutcome(Enum):
     """Once everything that was recovered is durable, the gaps may close."""
     MISSED = auto()
     """Pushes were missed on a link that seemed alive."""
+
+
+class AfterSweep(Enum):
+    """What the account has made of a sweep, once everything that was recovered is durable."""
+
+    NOTHING = auto()
+    GAPS_CLOSED = auto()
+    RENEW_SESSION = auto()
+    """Pushes were missed: the session is to be ended, and another begun."""
+    PUSHES_MISSED = auto()
+    """They were missed again and again: a gap is open on the session that goes on."""
 
 
 def name_some(names: Sequence[str]) -> str:

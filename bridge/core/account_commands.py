@@ -1,0 +1,127 @@
+"""The commands of one account: from their topic into a lane, claimed, written and committed in the one safe order."""
+
+from msgspec import structs
+
+from bridge.contract.commands import CANCEL, CANCEL_ALL
+from bridge.core.account_wings import AccountWings
+from bridge.core.commands.command import TrackedCommand, wire_args
+from bridge.core.commands.dispatch import Commit
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.now import Now
+from bridge.core.records import CommandRecord, WriteRequest
+
+
+class AccountCommands(AccountWings):
+    """What `flow` reads, writes and commits for one account."""
+
+    def key_accepted(self, fingerprint: str) -> None:
+        """Note with which API key the venue has let us log in, for the commits to name; empty where it is not known."""
+        if fingerprint:
+            self._claims.origin = structs.replace(self._claims.origin, key_fingerprint=fingerprint)
+
+    def offer(
+        self, record: CommandRecord, now: Now, past: TakeoverStatus = TakeoverStatus.NEW, *, behind: float = 0
+    ) -> None:
+        """Take in a record of the commands topic; `behind` is how many others wait behind it."""
+        self.intake.offer(record, now, past, behind=behind)
+        if past is TakeoverStatus.NEW:
+            self.reading_delay.record_read(record.timestamp_ms, now)
+
+    def read_to(self, position: int, end: int, now: Now, *, is_paused: bool = False) -> None:
+        """Note the offset to read next, the topic's end as far as it is known, and whether reading is paused."""
+        self.intake.read_to(position)
+        self.reading_delay.position_reached(position, end, now, rests=is_paused)
+
+    @property
+    def is_reading_full(self) -> bool:
+        """Whether so many cancels wait that reading should pause."""
+        return self.intake.paused
+
+    def has_lease(self, now: Now) -> bool:
+        """Whether a commit handed over less than a lease ago has been acknowledged."""
+        return self.sending.has_lease(now)
+
+    @property
+    def deferred_span(self) -> tuple[int, int] | None:
+        """The first command that is to be answered later, and the offset after the last."""
+        return self.intake.deferred
+
+    def answer_deferred(self, record: CommandRecord, now: Now) -> None:
+        """Deny a command that was put off; the first call for it counts."""
+        self.intake.answer_deferred(record, now)
+
+    def deferred_answered(self, below: int) -> None:
+        """Note that every command below an offset that was put off has been read again."""
+        self.intake.deferred_answered(below)
+
+    def next_request(self, now: Now, *, link_ready: bool, is_owner: bool) -> WriteRequest | None:
+        """Return the request to write now, if any: it counts as written.
+
+        New cancels come first, then those that the bridge sends of its own accord, then repeats, then what an
+        acknowledged commit claims. `link_ready`: the pong is fresh and the write buffer empty. `is_owner`: the group
+        has not taken the partition away.
+        """
+        may_begin = link_ready and not self._is_ending
+        while True:
+            cancel = self.sending.next_cancel(now, ready=may_begin)
+            if cancel is not None:
+                return self._write(cancel, now)
+            # At the end too: the cancel_orders that they are for has been begun.
+            own = self._next_own_cancel(now, ready=link_ready)
+            if own is not None:
+                return WriteRequest(own[0], CANCEL, own[1])
+            repeat = self.sending.next_repeat(now, ready=may_begin)
+            if repeat is not None:
+                return self._write(repeat, now)
+            claimed = self.sending.next_claimed(now, ready=may_begin and is_owner and self.recovered)
+            if claimed is None:
+                return None
+            if not self._begin_single_cancels(claimed, now):
+                return self._write(claimed, now)
+
+    def begin_end(self) -> None:
+        """Claim and begin nothing new any more: the term ends in good order."""
+        self._is_ending = True
+
+    @property
+    def awaited_count(self) -> int:
+        """How many answers of the venue are awaited."""
+        return self.table.count_awaiting()
+
+    def next_commit(self, now: Now, live_until_ms: int, *, recording: bool) -> Commit | None:
+        """Return the commit to hand over now. `live_until_ms`: up to when what was received is durable.
+
+        Nothing is claimed before the session is recovered, or while results and events cannot be recorded.
+        """
+        may_claim = self.recovered and recording and not self._is_ending
+        return self.sending.next_commit(now, self.listening.durable_until_ms(live_until_ms, now), may_claim=may_claim)
+
+    def commit_acked(self, now: Now) -> None:
+        """Note that the commit under way is acknowledged: what it claims may be written."""
+        self.sending.commit_acked(now)
+
+    def commit_dropped(self) -> None:
+        """Note that the commit under way came to nothing: what it claimed waits again."""
+        self.sending.commit_dropped()
+
+    def last_commit(self, now: Now, live_until_ms: int, *, released: bool) -> Commit:
+        """Return the commit with which the term ends; `released`: the next owner may log in at once."""
+        return self.sending.last_commit(now, self.listening.durable_until_ms(live_until_ms, now), released=released)
+
+    def _next_own_cancel(self, now: Now, *, ready: bool) -> tuple[str, dict[str, str]] | None:
+        """Return id and arguments of a cancel that the bridge sends of its own accord, if one is to be written now."""
+        return self.own_cancels.next_request(now) if ready and self.sending.may_write_cancels(now) else None
+
+    def _begin_single_cancels(self, command: TrackedCommand, now: Now) -> bool:
+        """Begin a claimed cancel_orders without a message of its own, where that is the policy; False if it is not."""
+        if command.action != CANCEL_ALL or not self._single_cancels:
+            return False
+        self.sending.begin_single_cancels(command, now)
+        self.settling.begin_single_cancels(command, now)
+        return True
+
+    def _write(self, command: TrackedCommand, now: Now) -> WriteRequest:
+        slot_key = self.sending.slot_key(command)
+        request_id = self.sending.mark_written(command, now)
+        self.settling.await_ack(command, request_id, slot_key)
+        return WriteRequest(request_id, command.action, wire_args(command), command.command_id)
