@@ -156,7 +156,7 @@ class Everything(RuleBasedStateMachine):
         self.answers = []
         account.restore(self.log, self.one.now)
         for push in self.shown.values():
-            account.listening.remember(Stream.ORDERS, msgspec.json.encode(push), self.one.now.wall_ms)
+            account.remember_state(Stream.ORDERS, msgspec.json.encode(push), self.one.now.wall_ms, recovered=False)
         answered = self.answered()
         begin = Beginning(start, stored)
         for record in self.topic[start:]:
@@ -165,7 +165,7 @@ class Everything(RuleBasedStateMachine):
                 past = TakeoverStatus.ANSWERED
             elif record.offset < stored.doubtful_below or record.offset in stored.claimed:
                 past = TakeoverStatus.CLAIMED
-            account.intake.offer(record, self.one.now, past, behind=end - record.offset)
+            account.offer(record, self.one.now, past, behind=end - record.offset)
         gone = [r.command_id for r, _ in self.log if r.command_offset not in answered or not self.same(r)]
         if lost:
             account.forget_offsets(gone, self.one.now)
@@ -266,14 +266,9 @@ class Everything(RuleBasedStateMachine):
         assert not newer, "a cancel_orders was written after a place that is newer"
 
     def write(self) -> None:
-        """Write the cancels that may go."""
+        """Write what is due: cancels, and what an acknowledged commit claims."""
         before = len(self.one.written)
-        self.one.send_cancels(ready=self.one.account.recovered)
-        while self.one.account.recovered:
-            own = self.one.account.next_own_cancel(self.one.now, ready=True)
-            if own is None:
-                break
-            self.one.written.append(Written(own[0], -1, CANCEL, own[1]))
+        self.one.write_due(ready=self.one.account.recovered)
         self.note_written(before)
         self.collect()
 
@@ -292,7 +287,7 @@ class Everything(RuleBasedStateMachine):
     def offer(self, body: dict[str, Any]) -> None:
         """Append to the topic and let the owner read it."""
         record = self.append(body)
-        self.one.account.intake.offer(record, self.one.now)
+        self.one.account.offer(record, self.one.now)
         self.one.next_offset = record.offset + 1
         self.collect()
 
@@ -346,20 +341,20 @@ class Everything(RuleBasedStateMachine):
         for _ in range(count):
             self.append(place(f"p{next(self.ids)}"), padding=1024 * kib)
         for record in self.topic[begin:]:
-            self.one.account.intake.offer(record, self.one.now, behind=len(self.topic) - record.offset)
+            self.one.account.offer(record, self.one.now, behind=len(self.topic) - record.offset)
         self.one.next_offset = len(self.topic)
         self.collect()
 
-    @precondition(lambda self: self.one.account.intake.deferred)
+    @precondition(lambda self: self.one.account.deferred_span)
     @rule()
     def answer_put_off(self) -> None:
         """Answer what was put off."""
-        span = self.one.account.intake.deferred
-        if span is None or not self.one.account.sending.has_lease(self.one.now):
+        span = self.one.account.deferred_span
+        if span is None or not self.one.account.has_lease(self.one.now):
             return
         for record in self.topic[span[0] : span[1]]:
-            self.one.account.intake.answer_deferred(record, self.one.now)
-        self.one.account.intake.deferred_answered(span[1])
+            self.one.account.answer_deferred(record, self.one.now)
+        self.one.account.deferred_answered(span[1])
         self.collect()
 
     # Commits and results
@@ -374,7 +369,7 @@ class Everything(RuleBasedStateMachine):
             return
         assert set(range(commit.offset)) <= self.answered(), "the watermark passed an unanswered command"
         if fate == "dropped":
-            one.account.sending.commit_dropped()
+            one.account.commit_dropped()
             return
         stored = decode(commit.metadata, commit.offset)
         assert stored is not None
@@ -384,14 +379,12 @@ class Everything(RuleBasedStateMachine):
             return
         if fate == "late":
             self.pass_time(3)
-        for command in one.account.sending.commit_acked(one.now):
-            if one.account.sending.may_write(command, one.now, ready=one.account.recovered):
-                assert command.offset in stored.claimed or command.offset < stored.doubtful_below
-                if not one.account.begin_single_cancels(command, one.now):
-                    before = len(one.written)
-                    one.write(command)
-                    self.note_written(before)
+        one.account.commit_acked(one.now)
+        before = len(one.written)
         self.write()
+        for written in one.written[before:]:
+            is_claimed = written.offset in stored.claimed or written.offset < stored.doubtful_below
+            assert is_claimed or written.action == CANCEL
 
     @rule(count=st.integers(1, 30))
     def results_become_durable(self, count: int) -> None:
@@ -460,8 +453,8 @@ class Everything(RuleBasedStateMachine):
         while self.venue.opening and self.venue.opening[0][0] < self.true.boot_s - _OPENS_WITHIN_S:
             self.venue.open_oldest(self.venue_ms)
         self.one.account.tick(self.one.now)
-        for name in self.one.account.intake.lookups():
-            self.one.account.intake.looked_up(name, self.one.now)
+        for name in self.one.account.lookups():
+            self.one.account.order_looked_up(name, self.one.now)
         self.collect()
 
     @rule(seconds=st.sampled_from([0.2, 1, 1, 6, 30]))

@@ -1,21 +1,33 @@
 """Where a takeover begins, and whose the account is."""
 
+from math import inf
+
 import pytest
 
-from bridge.core.commands.claims import CommitMetadata, Origin, encode, key_fingerprint
-from bridge.core.replay import TopicEnd
+from bridge.contract import headers as names
+from bridge.core.clocks import UNMEASURED_MS
+from bridge.core.commands.claims import CommitMetadata, Origin, TermStart, encode, key_fingerprint
+from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.now import Now
+from bridge.core.records import CommandRecord
+from bridge.core.replay import ReplayedResults, TopicEnd
 from bridge.core.stream.sweep import ARCHIVE_REACH_MS
 from bridge.core.takeover_plan import (
     Beginning,
+    EarlierCommands,
     Remains,
+    ReplaySpans,
     begin_without_claims,
     clamp,
     in_words,
     key_has_changed,
     other_environment,
     other_portfolio,
+    plan_replay,
+    plan_term,
     read_commit,
 )
+from tests.support.outside import Tail
 
 NOW_MS = 1_795_000_000_000
 HOUR_MS = 3_600_000
@@ -149,3 +161,85 @@ def test_what_nobody_has_read_is_told_by_an_owner_that_ended_in_good_order() -> 
 
 
 _NOTHING = CommitMetadata(0, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("stored", "other_login_boot_s"),
+    [
+        (CommitMetadata(0, 0, ()), -inf),
+        (CommitMetadata(3, 7, (5,), released=True), -inf),
+        (CommitMetadata(3, 7, (5,), 9), 20.0),
+    ],
+    ids=["the first owner", "released", "cut off"],
+)
+def test_a_term_begins_where_the_one_before_it_ended(stored: CommitMetadata, other_login_boot_s: float) -> None:
+    """In the next epoch; the key is not ours before a login, and one that was cut off may have logged in until now."""
+    start = plan_term(Beginning(5, stored), OURS, Now(20.0, NOW_MS))
+    origin = Origin("production", stored.origin.key_fingerprint, "topic")
+    expected = TermStart(
+        stored.epoch + 1, 5, stored.durable_until_ms, stored.doubtful_below, origin, other_login_boot_s
+    )
+    assert start == expected
+
+
+@pytest.mark.parametrize(
+    ("stored", "first_ms", "since_ms"),
+    [
+        (CommitMetadata(0, 0, ()), None, (-HOUR_MS, -HOUR_MS, -HOUR_MS, -NOW_MS)),
+        (CommitMetadata(1, NOW_MS - 10, ()), -1, (-HOUR_MS, -HOUR_MS, -HOUR_MS - 10, -HOUR_MS)),
+        (CommitMetadata(1, NOW_MS, ()), 5 - 2 * HOUR_MS, (-2 * HOUR_MS,) * 4),
+        (CommitMetadata(1, NOW_MS, (), 9), None, (-HOUR_MS, -NOW_MS, -HOUR_MS, -HOUR_MS)),
+    ],
+    ids=["the first owner", "nothing old", "an old command", "claims were lost"],
+)
+def test_a_takeover_reads_as_far_back_as_it_must(
+    stored: CommitMetadata, first_ms: int | None, since_ms: tuple[int, int, int, int]
+) -> None:
+    """One horizon; all answers where claims were lost; states since a horizon before the last owner ended."""
+    first_command_ms = None if first_ms is None else NOW_MS + first_ms
+    spans = plan_replay(Beginning(5, stored), first_command_ms, now_ms=NOW_MS, horizon_ms=HOUR_MS, skew_bound_ms=5)
+    results, answers, states, session = (NOW_MS + one for one in since_ms)
+    letters, states = answers - UNMEASURED_MS, states - UNMEASURED_MS
+    assert spans == ReplaySpans(results, answers, letters, states, session, NOW_MS - HOUR_MS)
+
+
+def _command(offset: int, timestamp_ms: int = NOW_MS) -> CommandRecord:
+    return CommandRecord(offset, timestamp_ms, b"key", b"{}", ())
+
+
+def _earlier(stored: CommitMetadata) -> EarlierCommands:
+    return EarlierCommands(Beginning(4, stored), ReplayedResults(), NOW_MS - HOUR_MS)
+
+
+def test_what_is_known_of_each_earlier_command() -> None:
+    """Claimed or not, read or not."""
+    earlier = _earlier(CommitMetadata(3, 7, (5,), released=True, read_to=6))
+    found = [earlier.status_of(_command(offset)) for offset in (4, 5, 6)]
+    assert found == [TakeoverStatus.READ, TakeoverStatus.CLAIMED, TakeoverStatus.UNREAD]
+    assert earlier.describe_doubts() == ""
+    assert earlier.answered_elsewhere() == []
+
+
+def test_where_claims_were_lost_everything_may_have_been_sent() -> None:
+    """But for what is so old that its result may have been removed: that is passed over."""
+    earlier = _earlier(CommitMetadata(3, 7, (), 6))
+    found = [earlier.status_of(one) for one in (_command(4, NOW_MS - HOUR_MS - 1), _command(5), _command(6))]
+    assert found == [TakeoverStatus.ANSWERED, TakeoverStatus.CLAIMED, TakeoverStatus.READ]
+    assert (earlier.passed_over, earlier.in_doubt) == (1, 1)
+    assert "an earlier owner's claims were lost: 1 commands below offset 6" in earlier.describe_doubts()
+
+
+def test_the_first_owner_passes_over_what_is_older_than_any_result() -> None:
+    """Another tool may have answered it; all others were never read."""
+    earlier = _earlier(CommitMetadata(0, 0, ()))
+    found = [earlier.status_of(one) for one in (_command(4, NOW_MS - HOUR_MS - 1), _command(5))]
+    assert found == [TakeoverStatus.ANSWERED, TakeoverStatus.UNREAD]
+    assert "nobody has committed before" in earlier.describe_doubts()
+
+
+def test_a_dead_letter_is_an_answer() -> None:
+    """The command that it quotes needs no other."""
+    answers = ReplayedResults()
+    answers.take_dead_letters([Tail(NOW_MS, b"{}", [(names.ERROR_OFFSET, b"5")])])
+    earlier = EarlierCommands(Beginning(4, CommitMetadata(3, 7, (5,))), answers, NOW_MS - HOUR_MS)
+    assert earlier.status_of(_command(5)) is TakeoverStatus.ANSWERED
