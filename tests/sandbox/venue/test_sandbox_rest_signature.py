@@ -9,7 +9,7 @@ from bridge.sandbox.venue.keys import sign_rest_request
 from bridge.sandbox.venue.venue import Venue
 
 if TYPE_CHECKING:
-    from trader import Exchange, Trader
+    from tests.support.trader import Exchange, Trader
 
 ORDER = "/api/v1/trading/order"
 ROW = {
