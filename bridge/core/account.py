@@ -24,8 +24,8 @@ class Account(AccountReplay, AccountCommands, AccountQueries, AccountStream, Acc
         The very first owner has nothing before it, unless past executions are wanted from `listen_from_ms` on.
         """
         self.outbox.publish_session_event(OwnerAcquired(at=now.wall_ms, epoch=self.epoch, instance=instance))
-        self.alarms.publish_again()
-        self.listening.begin(now, listen_from_ms)
+        self.alarms.republish()
+        self.listening.open_gap_before_term(now, listen_from_ms)
 
     def end(self, instance: str, now: Now) -> None:
         """Publish that this process gives the account up in good order."""

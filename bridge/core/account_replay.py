@@ -12,7 +12,7 @@ from bridge.core.commands.dispatch import Commit
 from bridge.core.now import Now
 from bridge.core.records import TopicRecord
 from bridge.core.stream.gaps import Gap
-from bridge.core.takeover_plan import Beginning, EarlierCommands, ReplaySpans, plan_replay
+from bridge.core.takeover_plan import EarlierCommands, ReplaySpans, TakeoverStart, plan_replay
 
 _ACKS_OF_LATE_S = 60.0
 
@@ -20,7 +20,7 @@ _ACKS_OF_LATE_S = 60.0
 class AccountReplay(AccountWings):
     """The steps of a takeover of one account."""
 
-    def fencing_commit(self, begin: Beginning, now: Now) -> Commit:
+    def fencing_commit(self, begin: TakeoverStart, now: Now) -> Commit:
         """Return the first commit of the term: from then on the coordinator refuses what predecessors commit."""
         stored, is_surely_told = begin.stored, begin.ended_in_good_order
         extra = self.restore_extra_cancels(stored.extra_cancels, now, in_good_order=is_surely_told)
@@ -38,20 +38,20 @@ class AccountReplay(AccountWings):
         """Publish on `results` that this process takes the account over: what an older epoch says behind it is void."""
         self.replies.publish_takeover(self.epoch, instance, now, origin)
 
-    def plan_replay(self, begin: Beginning, first_command_ms: int | None, now: Now) -> ReplaySpans:
+    def plan_replay(self, begin: TakeoverStart, first_command_ms: int | None, now: Now) -> ReplaySpans:
         """Return what to read of the topics; `first_command_ms` is when the first command to read was stamped."""
         return plan_replay(
             begin,
             first_command_ms,
             # The brokers stamp commands and results, and the takeover's own record has told their clock.
-            now_ms=self.clocks.by_broker(now).wall_ms,
+            now_ms=self.clocks.broker_now(now).wall_ms,
             horizon_ms=int(self._timing.horizon_s * 1000),
             skew_bound_ms=int(self._timing.skew_bound_s * 1000),
         )
 
     def trades_since_ms(self, begin_ms: int) -> int:
         """Return from when on published trades are to be read, where REST will be asked for those since `begin_ms`."""
-        return self.listening.recovery.overlapping(begin_ms)
+        return self.listening.reconciliation.rows_since_ms(begin_ms)
 
     def restore(self, results: list[tuple[Result, int]], now: Now) -> None:
         """Remember what earlier owners answered: results with their record timestamps, oldest first."""
@@ -64,7 +64,7 @@ class AccountReplay(AccountWings):
             appended_boot_s = clocks.appended_boot_s(timestamp_ms, now)
             dated_ms = clocks.venue.read_at(appended_boot_s).latest
             if result.outcome is Outcome.ACCEPTED and result.action == REPLACE:
-                self._orders.note_replace(result.order_id, dated_ms)
+                self._orders.note_replace_request(result.order_id, dated_ms)
             if appended_boot_s < now.boot_s - _ACKS_OF_LATE_S:
                 continue
             if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
@@ -82,20 +82,20 @@ class AccountReplay(AccountWings):
 
     def remember_state(self, stream: Stream, value: bytes, published_ms: int, *, recovered: bool) -> None:
         """Learn a state that an earlier owner published, `recovered` or pushed."""
-        self.listening.remember(stream, value, published_ms, recovered=recovered)
+        self.listening.restore_record(stream, value, published_ms, recovered=recovered)
 
     def forget_state(self, stream: Stream, key: bytes) -> None:
         """Learn that an earlier owner published the end of a state."""
-        self.listening.forget(stream, key)
+        self.listening.restore_tombstone(stream, key)
 
     def remember_trades(self, records: Iterable[TopicRecord]) -> None:
         """Learn which executions earlier owners published."""
         for record in records:
-            self.listening.remember(Stream.TRADES, record.value or b"", record.timestamp_ms)
+            self.listening.restore_record(Stream.TRADES, record.value or b"", record.timestamp_ms)
 
     def inherit_gaps(self, left_open: Iterable[Gap]) -> None:
         """Take on the gaps that earlier owners left open."""
-        self.listening.inherit(left_open)
+        self.listening.inherit_gaps(left_open)
 
     def earlier_commands_read(self, earlier: EarlierCommands, now: Now) -> bool:
         """Note that every command from before this term has been offered; return whether claims were lost."""

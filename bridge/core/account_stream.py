@@ -6,7 +6,7 @@ from bridge.contract.session import Alarm, Cause
 from bridge.contract.topics import Stream
 from bridge.core.account_wings import AccountWings
 from bridge.core.alarms import ActiveAlarm
-from bridge.core.late_records import publish_again
+from bridge.core.late_records import copy_to_republish
 from bridge.core.now import Now
 from bridge.core.records import OutgoingRecord, TopicRecord
 from bridge.core.skew import ClockReading
@@ -50,7 +50,7 @@ class AccountStream(AccountWings):
         """Compare the venue's clock with ours; return whether the alarm has begun or ended, None where neither."""
         before = self.alarms.is_active(Alarm.CLOCK_SKEW)
         if reading is not None:
-            self.clocks.venue_read(reading, now)
+            self.clocks.learn_venue_time(reading, now)
         return self._alarm_change(Alarm.CLOCK_SKEW, before=before)
 
     def broker_clock_read(self, reading: ClockReading | None, now: Now) -> bool | None:
@@ -58,7 +58,7 @@ class AccountStream(AccountWings):
         before = self.alarms.is_active(Alarm.BROKER_CLOCK_SKEW)
         if reading is not None and reading is not self._broker_reading:
             self._broker_reading = reading
-            self.clocks.broker_read(reading, now)
+            self.clocks.learn_broker_time(reading, now)
         return self._alarm_change(Alarm.BROKER_CLOCK_SKEW, before=before)
 
     def _alarm_change(self, alarm: Alarm, *, before: bool) -> bool | None:
@@ -78,10 +78,10 @@ class AccountStream(AccountWings):
 
         Return the lost topics that are as they must be again, and of which everything has been published.
         """
-        told = self.topic_losses.tell_losses(lost, instance, now)
-        self.topic_losses.tell_grants(missing, now)
+        told = self.topic_losses.publish_losses(lost, instance, now)
+        self.topic_losses.publish_missing_grants(missing, now)
         return told
 
     def publish_again(self, stream: Stream, records: Iterable[TopicRecord]) -> None:
         """Publish records of a topic once more: older ones stand behind them."""
-        self.outbox.publish_all(publish_again(stream, record) for record in records)
+        self.outbox.publish_all(copy_to_republish(stream, record) for record in records)

@@ -9,7 +9,7 @@ from bridge.core.now import Now
 from bridge.core.records import Rows
 from bridge.core.rest_rows import OrderRow, TradeRow
 from bridge.core.stream.fill_sums import ShortOrder
-from bridge.core.stream.order_ends import name_row
+from bridge.core.stream.order_ends import add_order_id
 from bridge.core.stream.sweep import AfterSweep, Sweep, SweepOutcome
 
 _DAY_MS: Final = 24 * 3600 * 1000
@@ -26,16 +26,16 @@ class AccountSweeps(AccountWings):
     @property
     def sweep_due_boot_s(self) -> float:
         """When the next sweep is due."""
-        return self.listening.recovery.sweep_due_boot_s
+        return self.listening.reconciliation.sweep_due_boot_s
 
     def pop_overdue_orders(self, now: Now) -> list[str]:
         """Return the orderIds of some orders that were acked and not pushed, to ask for; each once."""
-        return self.listening.recovery.overdue.pop_overdue(now)
+        return self.listening.reconciliation.overdue_pushes.pop_overdue(now)
 
     def on_overdue_order(self, order_id: str, row: OrderRow, now: Now) -> None:
         """Publish what REST tells of an order whose push is overdue."""
-        push, raw = name_row(row.order, row.raw, order_id)
-        self.listening.recovery.overdue.publish_row(raw, now)
+        push, raw = add_order_id(row.order, row.raw, order_id)
+        self.listening.reconciliation.overdue_pushes.publish_row(raw, now)
         self.on_order(push, now)
 
     def pop_short_orders(self, now: Now) -> list[ShortOrder]:
@@ -44,18 +44,18 @@ class AccountSweeps(AccountWings):
 
     def on_executions(self, short: ShortOrder, rows: Rows[TradeRow], now: Now) -> None:
         """Publish the executions of such an order that were not pushed."""
-        self.listening.take_executions(short, [row.raw for row in rows], now)
+        self.listening.compare_executions(short, [row.raw for row in rows], now)
         for row in rows:
             self.on_trade(row.trade, now)
 
     def begin_sweep(self, now: Now) -> Sweep:
         """Begin a sweep: the lists of open orders, assets and positions, and what was executed or ended of late."""
-        return self.listening.recovery.begin_sweep(now)
+        return self.listening.reconciliation.begin_sweep(now)
 
     def on_open_rows(self, sweep: Sweep, rows: Rows[OrderRow], now: Now) -> None:
         """Take rows of the list of open orders."""
         raw = [row.raw for row in rows]
-        sweep.listed[Stream.ORDERS] |= self.listening.recovery.compare_rows(sweep, Stream.ORDERS, raw, now)
+        sweep.listed[Stream.ORDERS] |= self.listening.reconciliation.compare_rows(sweep, Stream.ORDERS, raw, now)
         sweep.unreadable += rows.unreadable
         if rows.unreadable:
             sweep.broken_lists.add(Stream.ORDERS)
@@ -65,7 +65,7 @@ class AccountSweeps(AccountWings):
     def on_state_rows(self, sweep: Sweep, stream: Stream, rows: Rows[bytes], now: Now) -> None:
         """Take rows of the list of assets or positions."""
         before = sweep.unreadable
-        sweep.listed[stream] |= self.listening.recovery.compare_rows(sweep, stream, rows, now)
+        sweep.listed[stream] |= self.listening.reconciliation.compare_rows(sweep, stream, rows, now)
         sweep.unreadable += rows.unreadable
         if sweep.unreadable > before:
             sweep.broken_lists.add(stream)
@@ -78,11 +78,11 @@ class AccountSweeps(AccountWings):
             if is_whole:
                 self.doubts.on_open_orders(listed, asked_at, now)
         elif is_whole:
-            self.listening.recovery.compare_list(sweep, stream, listed, now)
+            self.listening.reconciliation.compare_list(sweep, stream, listed, now)
 
     def history_since_ms(self, sweep: Sweep, now: Now) -> int:
         """Return from when on to ask for the orders that are over, Unix ms, after the list of open orders."""
-        unlisted = self.listening.recovery.open_orders_not_listed(sweep, sweep.listed[Stream.ORDERS], now)
+        unlisted = self.listening.reconciliation.find_unlisted_orders(sweep, sweep.listed[Stream.ORDERS], now)
         if len(unlisted) <= _ONE_BY_ONE_MAX:
             return sweep.since_ms
         oldest_ms = min([sweep.since_ms, *(order.created_ms for order in unlisted if order.created_ms)])
@@ -94,7 +94,7 @@ class AccountSweeps(AccountWings):
         for row in rows:
             order_id = str(row.order.order_id)
             sweep.listed[Stream.ORDERS].add(order_id)
-            is_news = self.listening.recovery.is_news(Stream.ORDERS, row.raw)
+            is_news = self.listening.reconciliation.is_unpublished(Stream.ORDERS, row.raw)
             if is_news and len(sweep.single_orders) < _WHOLE_MAX and order_id:
                 sweep.single_orders[order_id] = row
             else:
@@ -102,7 +102,7 @@ class AccountSweeps(AccountWings):
 
     def orders_to_ask(self, sweep: Sweep, now: Now) -> list[str]:
         """Return the orderIds to ask for one by one, after the history: those, and what is in neither list."""
-        for order in self.listening.recovery.open_orders_not_listed(sweep, sweep.listed[Stream.ORDERS], now):
+        for order in self.listening.reconciliation.find_unlisted_orders(sweep, sweep.listed[Stream.ORDERS], now):
             sweep.single_orders[order.order_id] = None
         return list(sweep.single_orders)
 
@@ -117,20 +117,20 @@ class AccountSweeps(AccountWings):
                 self._take_order(sweep, one, order_id, now)
         if in_history is None and Stream.ORDERS not in sweep.broken_lists:
             state = row.order.order_state if row is not None else ""
-            ended = self.listening.recovery.conclude_end(sweep, order_id, state, now)
+            ended = self.listening.reconciliation.conclude_order_end(sweep, order_id, state, now)
             if ended is not None:
                 self.on_order(ended, now)
 
     def on_trade_rows(self, sweep: Sweep, rows: Rows[TradeRow], now: Now) -> None:
         """Take rows of the executions."""
         sweep.unreadable += rows.unreadable
-        self.listening.recovery.compare_rows(sweep, Stream.TRADES, [row.raw for row in rows], now)
+        self.listening.reconciliation.compare_rows(sweep, Stream.TRADES, [row.raw for row in rows], now)
         for row in rows:
             self.on_trade(row.trade, now)
 
     def end_sweep(self, sweep: Sweep, now: Now) -> SweepOutcome:
         """Judge a sweep of which every question was answered, and everything is durable."""
-        outcome = self.listening.recovery.end_sweep(sweep, now)
+        outcome = self.listening.reconciliation.end_sweep(sweep, now)
         self.listening.sweep_ended(sweep, now)
         return outcome
 
@@ -141,7 +141,7 @@ class AccountSweeps(AccountWings):
 
     def on_risks(self, sweep: Sweep, rows: Iterable[bytes], now: Now) -> None:
         """Publish the risk of every exchange account as it is now, in place of the margin calls of a gap."""
-        self.listening.recovery.publish_risks(sweep, rows, now)
+        self.listening.reconciliation.publish_risks(sweep, rows, now)
 
     def conclude_sweep(self, sweep: Sweep, outcome: SweepOutcome, now: Now) -> tuple[AfterSweep, str]:
         """Close the gaps, or open one where pushes were missed; return which, and what was missed."""
@@ -149,7 +149,7 @@ class AccountSweeps(AccountWings):
             self.listening.close_gaps(now)
             return AfterSweep.GAPS_CLOSED, ""
         if outcome is SweepOutcome.MISSED:
-            missing = self.listening.recovery.name_missing()
+            missing = self.listening.reconciliation.describe_missing()
             if self.session_renewals.pushes_missed(missing, now):
                 return AfterSweep.RENEW_SESSION, missing
             self.listening.pushes_missed(missing, now)
@@ -167,6 +167,6 @@ class AccountSweeps(AccountWings):
         self.sweep_failures.sweep_failed(why, now, is_lasting=is_lasting)
 
     def _take_order(self, sweep: Sweep, row: OrderRow, order_id: str, now: Now) -> None:
-        push, raw = name_row(row.order, row.raw, order_id)
-        self.listening.recovery.compare_rows(sweep, Stream.ORDERS, [raw], now)
+        push, raw = add_order_id(row.order, row.raw, order_id)
+        self.listening.reconciliation.compare_rows(sweep, Stream.ORDERS, [raw], now)
         self.on_order(push, now)

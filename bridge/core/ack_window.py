@@ -36,7 +36,7 @@ class AckWindow:
         """Take the slot of a request of an earlier owner, acked at `at`; False when it has cooled."""
         if at + self._cool_s <= now:
             return False
-        self._cool(at)
+        self._start_cooling(at)
         return True
 
     def restore_unanswered(self, token: object, at: float, now: float) -> None:
@@ -72,9 +72,9 @@ class AckWindow:
     def acknowledge(self, token: object, now: float) -> None:
         """Let a slot cool from now on: its request has been answered. Twice is once."""
         if self._live.pop(token, None) is not None:
-            self._cool(now)
+            self._start_cooling(now)
 
-    def halve(self, now: float) -> bool:
+    def halve_limit(self, now: float) -> bool:
         """Use half of the slots for now: the venue counted differently from us. False when that was done of late.
 
         What was in flight when the venue refused may be refused too, within one window; that tells nothing new.
@@ -86,7 +86,7 @@ class AckWindow:
         self.slots = max(1, self.slots // 2)
         return True
 
-    def climb(self, now: float) -> bool:
+    def restore_limit(self, now: float) -> bool:
         """Use an eighth of the slots more after `clean_windows` without a refusal; True when all are used again."""
         clean = int((now - self._refused_at) / self._climb_s) if self.slots < self.full else 0
         if clean < 1:
@@ -111,7 +111,7 @@ class AckWindow:
         dead = next(iter(self._live.values()), now) + self._late_landing_s + self._cool_s
         return min(self._cooling[0], dead) if self._cooling else dead
 
-    def _cool(self, at: float) -> None:
+    def _start_cooling(self, at: float) -> None:
         # Restored acks may lie a little ahead of our clock; the order of release times must hold.
         self._cooling.append(max(at + self._cool_s, self._cooling[-1] if self._cooling else 0.0))
 

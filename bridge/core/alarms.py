@@ -43,7 +43,7 @@ class ActiveAlarms:
         self._publish(AlarmCleared(at=now.wall_ms, alarm=alarm, detail=detail, since=ended.since_ms, subject=subject))
         return True
 
-    def publish_again(self) -> None:
+    def republish(self) -> None:
         """Publish every active alarm again: a reader that drops alarms at `owner.acquired` has dropped these too."""
         for one in self.active():
             self._publish(AlarmRaised(at=one.since_ms, alarm=one.alarm, detail=one.detail, subject=one.subject))

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from bridge.contract.session import Alarm
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.now import Now
-from bridge.core.skew import ClockReading, Skew, skew_of
+from bridge.core.skew import ClockReading, Skew, skew_between
 
 UNMEASURED_MS: Final = 60_000
 """What a clock that was never read may differ from ours: the venue answers nothing beyond it (LTP docs, code 7000)."""
@@ -57,9 +57,9 @@ class MeasuredClock:
 
     def learn(self, reading: ClockReading) -> None:
         """Take in an answer that tells the time."""
-        self.narrow(reading.offset_low_ms, reading.offset_high_ms, reading.answered_boot_s)
+        self.narrow_offset(reading.offset_low_ms, reading.offset_high_ms, reading.answered_boot_s)
 
-    def narrow(self, low_ms: float, high_ms: float, at_boot_s: float) -> None:
+    def narrow_offset(self, low_ms: float, high_ms: float, at_boot_s: float) -> None:
         """Learn that the clock is ahead of our boot clock by `low_ms` at the least and `high_ms` at the most."""
         known_low_ms, known_high_ms = self._offset_ms(at_boot_s)
         both_low_ms, both_high_ms = max(known_low_ms, low_ms), min(known_high_ms, high_ms)
@@ -78,14 +78,14 @@ class MeasuredClock:
         low_ms, high_ms = self._offset_ms(boot_s)
         return ReadMs(floor(boot_s * 1000 + low_ms), ceil(boot_s * 1000 + high_ms))
 
-    def reaches(self, unix_ms: int) -> BootS:
+    def boot_s_of(self, unix_ms: int) -> BootS:
         """Return when, on our boot clock, it reads a time."""
         low_ms, high_ms = self._offset_ms((unix_ms - self._low_ms) / 1000)
         return BootS((unix_ms - high_ms) / 1000, (unix_ms - low_ms) / 1000)
 
     def skew(self, now: Now) -> Skew:
         """Return how far our wall clock is from it."""
-        return skew_of(*self._offset_ms(now.boot_s), now)
+        return skew_between(*self._offset_ms(now.boot_s), now)
 
     def is_within(self, bound_s: float, now: Now) -> bool:
         """Whether it was read, and our wall clock certainly differs from it by no more than `bound_s`."""
@@ -113,12 +113,12 @@ class Clocks:
         """How far what the venue's REST tells may be behind the stream, by clocks of the venue's that differ."""
         self._told_by_command = (0, -inf)
 
-    def venue_read(self, reading: ClockReading, now: Now) -> None:
+    def learn_venue_time(self, reading: ClockReading, now: Now) -> None:
         """Learn from an answer of the venue's that tells its time."""
         self.venue.learn(reading)
         self._compare(self.venue, Alarm.CLOCK_SKEW, _VENUES, now)
 
-    def broker_read(self, reading: ClockReading, now: Now) -> None:
+    def learn_broker_time(self, reading: ClockReading, now: Now) -> None:
         """Learn from the append time that a broker acknowledged for a record of ours."""
         self.broker.learn(reading)
         self._compare(self.broker, Alarm.BROKER_CLOCK_SKEW, _BROKERS, now)
@@ -131,10 +131,10 @@ class Clocks:
         self._told_by_command = told
         low_ms = timestamp_ms - now.boot_s * 1000
         high_ms = timestamp_ms + 1 + _VISIBLE_AFTER_MS - absent_boot_s * 1000
-        self.broker.narrow(low_ms, high_ms, now.boot_s)
+        self.broker.narrow_offset(low_ms, high_ms, now.boot_s)
         self._compare(self.broker, Alarm.BROKER_CLOCK_SKEW, _BROKERS, now)
 
-    def may_say_not_found(self, now: Now) -> bool:
+    def may_conclude_not_found(self, now: Now) -> bool:
         """Whether the venue's clock has been read and is near enough to ours to say that something did not happen.
 
         Where it is not, the alarm says why nothing is given up.
@@ -152,9 +152,9 @@ class Clocks:
         """Say to a person how far the broker's clock is from ours."""
         if not self.broker.is_known:
             return "what the broker stamps and when it comes contradict each other"
-        return self.broker.skew(now).in_words(_BROKERS)
+        return self.broker.skew(now).describe(_BROKERS)
 
-    def by_broker(self, now: Now) -> Now:
+    def broker_now(self, now: Now) -> Now:
         """Return this instant with the broker's time in place of ours, the latest that it may be."""
         return Now(now.boot_s, self.broker.read_at(now.boot_s).latest)
 
@@ -165,14 +165,14 @@ class Clocks:
 
     def appended_boot_s(self, timestamp_ms: int, now: Now) -> float:
         """Return when, at the latest, a record was stamped on our boot clock."""
-        return min(self.broker.reaches(timestamp_ms).latest, now.boot_s)
+        return min(self.broker.boot_s_of(timestamp_ms).latest, now.boot_s)
 
     def ack_counted_boot_s(self, result_timestamp_ms: int, now: Now) -> float:
         """Return until when, at the latest, the request may have counted whose result was stamped so."""
-        latest = self.broker.reaches(result_timestamp_ms).latest
+        latest = self.broker.boot_s_of(result_timestamp_ms).latest
         return min(latest + self._bound_s + _ACK_TO_RECORD_S, now.boot_s)
 
-    def last_write_boot_s(self, deadline_boot_s: float, now: Now) -> float:
+    def latest_write_boot_s(self, deadline_boot_s: float, now: Now) -> float:
         """Return until when an earlier owner may have written a command of that deadline: before now, while valid."""
         return min(now.boot_s, deadline_boot_s + self.broker_error_s(now) + self._bound_s)
 
@@ -180,28 +180,28 @@ class Clocks:
         """Return the venue's earliest date for what a command asked for, by its first write, or its append."""
         since_boot_s = first_written_boot_s
         if since_boot_s is None:
-            since_boot_s = self.broker.reaches(appended_ms).earliest
+            since_boot_s = self.broker.boot_s_of(appended_ms).earliest
         return self.venue.read_at(since_boot_s).earliest - self._bound_ms
 
-    def surely_older_ms(self, timestamp_ms: int) -> int:
+    def certainly_older_ms(self, timestamp_ms: int) -> int:
         """Return the venue's time before which everything is surely older than a record of that append time."""
-        appended_boot_s = self.broker.reaches(timestamp_ms).earliest
+        appended_boot_s = self.broker.boot_s_of(timestamp_ms).earliest
         return self.venue.read_at(appended_boot_s).earliest - self._bound_ms
 
     def latest_date_ms(self, now: Now) -> int:
         """Return the latest time that the venue can have written by now, by whichever of its clocks."""
         return self.venue.read_at(now.boot_s).latest + self._bound_ms
 
-    def rest_tells_until_ms(self, now: Now) -> int:
+    def rest_complete_until_ms(self, now: Now) -> int:
         """Return the venue's time up to which its REST surely tells what it has dated."""
         return self.venue.read_at(now.boot_s).earliest - self.rest_lag_ms
 
     def _compare(self, clock: MeasuredClock, alarm: Alarm, whose: str, now: Now) -> None:
         skew = clock.skew(now)
         if clock.exceeds(self._bound_s, now):
-            text = f"{skew.in_words(whose)}, and {self._bound_s:g} s is the most that may be; check NTP"
+            text = f"{skew.describe(whose)}, and {self._bound_s:g} s is the most that may be; check NTP"
             self._alarms.raise_alarm(alarm, text, now)
         elif clock.is_within(self._bound_s, now):
-            self._alarms.clear_alarm(alarm, skew.in_words(whose), now)
+            self._alarms.clear_alarm(alarm, skew.describe(whose), now)
         elif not clock.is_known:
             self._alarms.raise_alarm(alarm, self.describe_broker(now), now)

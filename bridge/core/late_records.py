@@ -36,30 +36,30 @@ class _Answer(Struct):
 _decode_answer: Final = msgspec.json.Decoder(_Answer).decode
 
 
-class Place(NamedTuple):
+class SequencePoint(NamedTuple):
     """Where a record stands in the order of publication; -1 where its headers do not say."""
 
     epoch: int
     sequence: int
 
-    def is_before(self, other: "Place") -> bool:
+    def is_before(self, other: "SequencePoint") -> bool:
         """Whether it was surely published before another one."""
         return self.epoch < other.epoch or (self.epoch == other.epoch and 0 <= self.sequence < other.sequence)
 
 
-def place_of(headers: dict[str, bytes | None]) -> Place:
+def sequence_point_of(headers: dict[str, bytes | None]) -> SequencePoint:
     """Return where the headers of a record put it."""
-    return Place(names.parse_epoch(headers.get(names.EPOCH)), names.parse_number(headers.get(names.SEQUENCE)))
+    return SequencePoint(names.parse_epoch(headers.get(names.EPOCH)), names.parse_number(headers.get(names.SEQUENCE)))
 
 
-class RecordsInOrder:
+class LateRecordFilter:
     """Drops the records of a topic that were published before one that stands in front of them.
 
     A predecessor's producer was still flushing, or the network has delivered late what had been sent again meanwhile.
     """
 
     def __init__(self) -> None:
-        self._newest = Place(0, -1)
+        self._newest = SequencePoint(0, -1)
         self.late_keys: set[bytes] = set()
         """The keys of the records that were dropped."""
 
@@ -68,7 +68,7 @@ class RecordsInOrder:
         """The highest epoch so far."""
         return self._newest.epoch
 
-    def take(self, records: Iterable[TopicRecord]) -> None:
+    def read_records(self, records: Iterable[TopicRecord]) -> None:
         """Take records in, only to learn which of them came late."""
         for _ in self.drop_late(records):
             pass
@@ -77,7 +77,7 @@ class RecordsInOrder:
         """Yield each record that counts, with its value and its `ce_type`."""
         for record in records:
             headers = dict(record.headers)
-            place = place_of(headers)
+            place = sequence_point_of(headers)
             if place.is_before(self._newest):
                 self.late_keys.add(record.key or b"")
             else:
@@ -85,26 +85,26 @@ class RecordsInOrder:
                 yield record, record.value, headers.get(names.TYPE)
 
 
-class NewestOfKeys:
+class NewestRecords:
     """Of some keys of a topic the newest record, and whether it is the last; read piece by piece."""
 
     def __init__(self, keys: Collection[bytes]) -> None:
         self._keys = frozenset(keys)
-        self._newest: dict[bytes, tuple[Place, TopicRecord]] = {}
-        self._last: dict[bytes, tuple[Place, TopicRecord]] = {}
+        self._newest: dict[bytes, tuple[SequencePoint, TopicRecord]] = {}
+        self._last: dict[bytes, tuple[SequencePoint, TopicRecord]] = {}
 
-    def take(self, records: Iterable[TopicRecord]) -> None:
+    def read_records(self, records: Iterable[TopicRecord]) -> None:
         """Take records in."""
         for record in records:
             key = record.key or b""
             if key not in self._keys:
                 continue
-            last = self._last[key] = place_of(dict(record.headers)), record
+            last = self._last[key] = sequence_point_of(dict(record.headers)), record
             newest = self._newest.get(key)
             if newest is None or not last[0].is_before(newest[0]):
                 self._newest[key] = last
 
-    def overtaken(self) -> Iterator[TopicRecord]:
+    def find_overtaken(self) -> Iterator[TopicRecord]:
         """Yield the newest record of each key whose last one is older, and says something else."""
         for key, (place, record) in self._newest.items():
             last_place, last = self._last[key]
@@ -124,7 +124,7 @@ def _outcome_of(record: TopicRecord) -> str:
         return ""
 
 
-def publish_again(stream: Stream, record: TopicRecord) -> OutgoingRecord:
+def copy_to_republish(stream: Stream, record: TopicRecord) -> OutgoingRecord:
     """Return a record that was read as one to publish: the same fact under the same `ce_id`."""
     headers = dict(record.headers)
     echoed = [(name, content) for name, content in record.headers if name not in _OWN_HEADERS and content]

@@ -55,7 +55,7 @@ def decode_push(value: bytes, kind: type[P]) -> tuple[P, bytes]:
     return msgspec.json.decode(mended, type=kind), mended
 
 
-def without_half_characters(text: bytes) -> bytes:
+def replace_lone_surrogates(text: bytes) -> bytes:
     """Write each escaped half of a character as a byte that is no text, which holds up only what reads it."""
     return _ESCAPE.sub(lambda escape: _NO_TEXT if escape[1] else escape[0], text)
 

@@ -14,7 +14,7 @@ TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "REJECT", "FAIL", "EXPIRED"}
 """States that an order never leaves (LTP docs, Enum Definitions; EXPIRED was seen)."""
 LIVE: Final = frozenset({"NEW", "OPEN", "PARTIALLY_FILLED"})
 """States of an order that may still be executed."""
-UNTOLD_END: Final = "EXPIRED"
+CONCLUDED_END: Final = "EXPIRED"
 """The end of an order that no list and no answer names; the venue may tell later that it goes on."""
 CANCELLED: Final = frozenset({"CANCELLED"})
 REFUSED: Final = frozenset({"REJECT", "FAIL"})
@@ -49,29 +49,29 @@ class Progress(NamedTuple):
     snapshots of one millisecond the state (LTP docs, Order States).
     """
 
-    over: bool
+    ended: bool
     executed: Decimal
     time_ms: int
     stage: int
 
 
-NOTHING: Final = Progress(over=False, executed=Decimal(0), time_ms=0, stage=0)
+NO_PROGRESS: Final = Progress(ended=False, executed=Decimal(0), time_ms=0, stage=0)
 
 
-def progress(push: OrderPush) -> Progress:
+def progress_of(push: OrderPush) -> Progress:
     """Tell how far an order's snapshot is. A state that nobody knows counts as live."""
     state, executed = canonical_state(push.order_state), read_quantity(push.executed_qty)
     return Progress(
         state in TERMINAL,
-        NOTHING.executed if executed is None else executed,
-        milliseconds(push.update_at),
+        NO_PROGRESS.executed if executed is None else executed,
+        parse_time_ms(push.update_at),
         _STAGES.get(state, _OTHER_STAGE),
     )
 
 
-def goes_on(progress: Progress, after: Progress) -> bool:
+def contradicts_end(progress: Progress, after: Progress) -> bool:
     """Whether a later snapshot shows that an order goes on after an end that was concluded, and not told."""
-    return not progress.over and progress.time_ms > after.time_ms and progress.executed >= after.executed
+    return not progress.ended and progress.time_ms > after.time_ms and progress.executed >= after.executed
 
 
 class Order(Struct, frozen=True, gc=False, array_like=True):
@@ -90,9 +90,9 @@ class Order(Struct, frozen=True, gc=False, array_like=True):
     created_ms: int
 
     @property
-    def over(self) -> bool:
+    def ended(self) -> bool:
         """Whether its state is one that an order never leaves."""
-        return self.progress.over
+        return self.progress.ended
 
     @property
     def updated_ms(self) -> int:
@@ -110,14 +110,14 @@ class Order(Struct, frozen=True, gc=False, array_like=True):
         return self.state in REFUSED
 
     @property
-    def surely_complete(self) -> bool:
+    def has_final_end(self) -> bool:
         """Whether it ended in a way that no other end can follow: not cancelled, nor filled with a part."""
-        if not self.over or self.cancelled:
+        if not self.ended or self.cancelled:
             return False
         return self.state != "FILLED" or self.order_qty is None or not is_part(self.progress.executed, self.order_qty)
 
     @property
-    def known_ms(self) -> int:
+    def last_seen_ms(self) -> int:
         """When it last showed itself, or was acked."""
         return max(self.updated_ms, self.created_ms)
 
@@ -127,7 +127,7 @@ class Order(Struct, frozen=True, gc=False, array_like=True):
         return self.sym.split("_", 1)[0] if self.sym else None
 
 
-def milliseconds(text: Text | None) -> int:
+def parse_time_ms(text: Text | None) -> int:
     """Read one of the venue's times; 0 when it has none, or one that is no time in ms before the year 10000."""
     digits = "" if text is None else str(text)
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= _TIME_DIGITS_MAX):
@@ -151,11 +151,11 @@ class Orders:
         self._rest_lag_ms = rest_lag_ms
         """So long what REST tells may be behind, and a replace under way."""
         self._live: dict[str, Order] = {}
-        self._over: dict[str, bytes] = {}
+        self._ended: dict[str, bytes] = {}
         """Those that are over, packed: each takes a fifth of what it takes as an object."""
-        self._over_bytes = 0
+        self._ended_bytes = 0
         self._by_client_order_id: dict[str, str] = {}
-        self._unshown: dict[str, int] = {}
+        self._unpushed: dict[str, int] = {}
         """Orders that were acked and have not shown themselves, and when; the oldest first."""
         self._amended_ms: dict[str, int] = {}
         """When an order was last asked, or seen, to be replaced."""
@@ -174,28 +174,28 @@ class Orders:
 
     def _of_id(self, order_id: str) -> Order | None:
         order = self._live.get(order_id)
-        if order is None and (packed := self._over.get(order_id)) is not None:
+        if order is None and (packed := self._ended.get(order_id)) is not None:
             return _unpack(packed)
         return order
 
-    def find_present(self, order_id: str | None, client_order_id: str | None) -> Order | None:
+    def find_latest(self, order_id: str | None, client_order_id: str | None) -> Order | None:
         """Return what the order of either name is now: itself, or the one that replaces have made of it."""
         if order_id is None and client_order_id is not None:
             order_id = self._by_client_order_id.get(client_order_id)
-        return self._of_id(self.present_id(order_id)) if order_id is not None else None
+        return self._of_id(self.latest_order_id(order_id)) if order_id is not None else None
 
     def find_current(self, order_id: str | None, client_order_id: str | None) -> Order | None:
         """Return the order that a command of these names is about, as it is now.
 
         One that was cancelled is not it while another one lives under its clientOrderId.
         """
-        order = self.find_present(order_id, client_order_id)
+        order = self.find_latest(order_id, client_order_id)
         if order is not None and not order.cancelled:
             return order
         named = self.find(None, order.client_order_id if order is not None else client_order_id)
-        return named if named is not None and not named.over else order
+        return named if named is not None and not named.ended else order
 
-    def present_id(self, order_id: str) -> str:
+    def latest_order_id(self, order_id: str) -> str:
         """Return the orderId that an order has now."""
         passed = set()
         while order_id in self._successors and order_id not in passed:
@@ -215,26 +215,26 @@ class Orders:
         """Learn the two names of an order from an ack, if it has both."""
         if not order_id or not client_order_id:
             return
-        named, known = self.find(None, client_order_id), order_id in self._live or order_id in self._over
+        named, known = self.find(None, client_order_id), order_id in self._live or order_id in self._ended
         if not known:
             self._live[order_id] = Order(
-                order_id, client_order_id, sym, None, None, None, "", "", NOTHING, created_ms=at_ms
+                order_id, client_order_id, sym, None, None, None, "", "", NO_PROGRESS, created_ms=at_ms
             )
-            self._unshown[order_id] = at_ms
-            if len(self._unshown) > _UNSHOWN_REMEMBERED_MAX:
-                del self._unshown[next(iter(self._unshown))]
-        if not known or named is None or named.over:
+            self._unpushed[order_id] = at_ms
+            if len(self._unpushed) > _UNSHOWN_REMEMBERED_MAX:
+                del self._unpushed[next(iter(self._unpushed))]
+        if not known or named is None or named.ended:
             self._by_client_order_id[client_order_id] = order_id
 
-    def pop_unshown(self, acked_before_ms: int, orders_max: int) -> list[str]:
+    def pop_unpushed(self, acked_before_ms: int, orders_max: int) -> list[str]:
         """Return some orders that were acked before a time of the venue's and have not shown themselves; each once."""
-        first = list(islice(self._unshown.items(), orders_max))
+        first = list(islice(self._unpushed.items(), orders_max))
         overdue = [order_id for order_id, acked_ms in first if acked_ms <= acked_before_ms]
         for order_id in overdue:
-            del self._unshown[order_id]
+            del self._unpushed[order_id]
         return overdue
 
-    def note_replace(self, order_id: str | None, at_ms: int) -> None:
+    def note_replace_request(self, order_id: str | None, at_ms: int) -> None:
         """Note that an order is asked to be replaced: it may come back under another orderId."""
         if order_id:
             self._amended_ms[order_id] = max(at_ms, self._amended_ms.pop(order_id, 0))
@@ -243,7 +243,7 @@ class Orders:
 
     def note_successor(self, order_id: str | None, by: str | None) -> None:
         """Note that a replace has given an order another orderId."""
-        if order_id and by and self.present_id(by) != order_id:
+        if order_id and by and self.latest_order_id(by) != order_id:
             self._successors[order_id] = by
             self._made_by_replace.add(by)
             self._may_be_replaced.pop(order_id, None)
@@ -256,9 +256,9 @@ class Orders:
 
         What the venue dated before `told_until_ms` is all known.
         """
-        return order.over and (order.surely_complete or order.updated_ms < told_until_ms)
+        return order.ended and (order.has_final_end or order.updated_ms < told_until_ms)
 
-    def may_come_back(self, order: Order, told_until_ms: int) -> bool:
+    def may_be_replaced(self, order: Order, told_until_ms: int) -> bool:
         """Whether an order that was cancelled may have been replaced, by one that has not shown itself yet."""
         if order.updated_ms < told_until_ms:
             return False
@@ -267,10 +267,10 @@ class Orders:
             amended_ms > 0 and order.updated_ms < amended_ms + self._rest_lag_ms
         )
 
-    def coming_back(self, told_until_ms: int) -> list[Order]:
+    def pop_possibly_replaced(self, told_until_ms: int) -> list[Order]:
         """Return the orders that a replace has perhaps ended, and whose successor has not shown itself yet."""
         orders = [self._of_id(order_id) for order_id in self._may_be_replaced]
-        returning = [order for order in orders if order is not None and self.may_come_back(order, told_until_ms)]
+        returning = [order for order in orders if order is not None and self.may_be_replaced(order, told_until_ms)]
         self._may_be_replaced = dict.fromkeys(order.order_id for order in returning)
         return returning
 
@@ -285,40 +285,40 @@ class Orders:
         may tell few of the fields: what never changes is kept from the others.
         """
         order_id = str(push.order_id)
-        self._unshown.pop(order_id, None)
+        self._unpushed.pop(order_id, None)
         known = self._of_id(order_id)
         order = _merge_snapshot(push, known, may_go_on=order_id in self._concluded)
         if not order_id or order is known:
             return order
         if order.action.startswith("AMEND"):
-            self.note_replace(order_id, order.updated_ms)
+            self.note_replace_request(order_id, order.updated_ms)
         self._store_order(order)
         is_cancel = order.action.startswith("CANCEL")
-        if order.cancelled and not is_cancel and order_id not in self._successors and self.may_come_back(order, 0):
+        if order.cancelled and not is_cancel and order_id not in self._successors and self.may_be_replaced(order, 0):
             self._may_be_replaced[order_id] = None
         if order.client_order_id:
             self._give_name(order.client_order_id, order)
-        while len(self._over) > _OVER_REMEMBERED_MAX or self._over_bytes > _OVER_BYTES_MAX:
-            self._forget_order(next(iter(self._over)))
+        while len(self._ended) > _OVER_REMEMBERED_MAX or self._ended_bytes > _OVER_BYTES_MAX:
+            self._forget_order(next(iter(self._ended)))
         return order
 
     def _store_order(self, order: Order) -> None:
-        if not order.over:
-            self._over_bytes -= len(self._over.pop(order.order_id, b""))
+        if not order.ended:
+            self._ended_bytes -= len(self._ended.pop(order.order_id, b""))
             self._concluded.discard(order.order_id)
             self._live[order.order_id] = order
             return
         self._live.pop(order.order_id, None)
         packed = _pack(order)
-        self._over_bytes += len(packed) - len(self._over.get(order.order_id, b""))
-        self._over[order.order_id] = packed
+        self._ended_bytes += len(packed) - len(self._ended.get(order.order_id, b""))
+        self._ended[order.order_id] = packed
 
     def _give_name(self, client_order_id: str, order: Order) -> None:
         """Let a clientOrderId stand on the order that lives, and learn which order succeeds another one."""
         if self._by_client_order_id.get(client_order_id) == order.order_id:
             return
         named = self.find(None, client_order_id)
-        if named is None or (not order.over, order.created_ms) >= (not named.over, named.created_ms):
+        if named is None or (not order.ended, order.created_ms) >= (not named.ended, named.created_ms):
             self._by_client_order_id[client_order_id] = order.order_id
         if named is None:
             return
@@ -333,8 +333,8 @@ class Orders:
         return amended_ms > 0 and order.updated_ms < amended_ms + self._rest_lag_ms
 
     def _forget_order(self, order_id: str) -> None:
-        packed = self._over.pop(order_id)
-        self._over_bytes -= len(packed)
+        packed = self._ended.pop(order_id)
+        self._ended_bytes -= len(packed)
         self._amended_ms.pop(order_id, None)
         self._successors.pop(order_id, None)
         self._made_by_replace.discard(order_id)
@@ -356,12 +356,12 @@ def _merge_snapshot(push: OrderPush, known: Order | None, *, may_go_on: bool) ->
         limit_price=None if push.limit_price is None else str(push.limit_price),
         state=canonical_state(push.order_state),
         action=(push.action or "").upper(),
-        progress=progress(push),
-        created_ms=milliseconds(push.create_at),
+        progress=progress_of(push),
+        created_ms=parse_time_ms(push.create_at),
     )
     if known is None:
         return order
-    is_newer = known.progress <= order.progress or (may_go_on and goes_on(order.progress, known.progress))
+    is_newer = known.progress <= order.progress or (may_go_on and contradicts_end(order.progress, known.progress))
     newer, older = (order, known) if is_newer else (known, order)
     if newer is known and None not in _lasting(known) and known.created_ms:
         return known

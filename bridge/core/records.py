@@ -38,7 +38,7 @@ class InvalidFrame(Struct, frozen=True):
     """A frame that is not of the venue's protocol."""
 
     frame: bytes
-    why: str
+    reason: str
 
 
 Received = Push | Answer | InvalidFrame
@@ -79,7 +79,7 @@ class CommandRecord(Struct, frozen=True):
     absent_boot_s: float = -inf
 
     @property
-    def end(self) -> int:
+    def next_offset(self) -> int:
         """The offset that comes next."""
         return max(self.offset, self.last_offset) + 1
 

@@ -17,7 +17,7 @@ from bridge.contract.session import GapClosed, GapOpened, SessionEvent, SessionO
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import Origin
 from bridge.core.commands.parse import command_id_of
-from bridge.core.late_records import Place, RecordsInOrder, place_of
+from bridge.core.late_records import LateRecordFilter, SequencePoint, sequence_point_of
 from bridge.core.records import CommandRecord, TopicRecord
 from bridge.core.stream.gaps import Gap
 
@@ -42,7 +42,7 @@ class TopicEnd(Struct):
     epoch: int = 0
     newest_ms: int = 0
 
-    def take(self, records: Iterable[TopicRecord]) -> None:
+    def add_records(self, records: Iterable[TopicRecord]) -> None:
         """Take records in."""
         for record in records:
             self.epoch = max(self.epoch, names.parse_epoch(dict(record.headers).get(names.EPOCH)))
@@ -58,7 +58,7 @@ class ReplayedResults:
 
     def __init__(self, from_offset: int = 0) -> None:
         self._from_offset = from_offset
-        self._in_order = RecordsInOrder()
+        self._in_order = LateRecordFilter()
         self._command_ids: dict[int, str] = {}
         self._dead_letters: dict[int, bytes] = {}
         self._matched: set[int] = set()
@@ -83,7 +83,7 @@ class ReplayedResults:
         """How many commands are known to be answered."""
         return len(self._command_ids) + len(self._dead_letters)
 
-    def take_results(self, records: Sequence[TopicRecord], *, own_epoch: int | None = None) -> list[tuple[Result, int]]:
+    def read_results(self, records: Sequence[TopicRecord], *, own_epoch: int | None = None) -> list[tuple[Result, int]]:
         """Return the results among records of `results`, with their timestamps in ms; void ones are left out.
 
         What the reader itself has written, in `own_epoch`, tells nothing of the time before it.
@@ -118,7 +118,7 @@ class ReplayedResults:
             pass
         return None
 
-    def take_dead_letters(self, records: Sequence[TopicRecord]) -> None:
+    def read_dead_letters(self, records: Sequence[TopicRecord]) -> None:
         """Note which records of `commands` became dead letters."""
         for record in records:
             offset = names.parse_number(dict(record.headers).get(names.ERROR_OFFSET))
@@ -135,7 +135,7 @@ class ReplayedResults:
         # A record that was too large for a letter is quoted without its value.
         return letter is not None and letter in {_digest(record.value), _EMPTY}
 
-    def answered_elsewhere(self) -> list[str]:
+    def unmatched_command_ids(self) -> list[str]:
         """Return the commandIds of answers whose offsets were not those of any record that was asked about.
 
         They were answered from a topic that had this name before, or from another cluster's.
@@ -177,7 +177,7 @@ class ReplayedStates:
     """
 
     def __init__(self) -> None:
-        self._in_order = RecordsInOrder()
+        self._in_order = LateRecordFilter()
         self._bytes = 0
         self.last: dict[bytes, tuple[bytes, int]] = {}
         """Value and timestamp in ms of the last record of each key, the oldest first."""
@@ -191,7 +191,7 @@ class ReplayedStates:
         """The keys under which something came late."""
         return self._in_order.late_keys
 
-    def take(self, records: Sequence[TopicRecord]) -> None:
+    def read_records(self, records: Sequence[TopicRecord]) -> None:
         """Take records in; late ones are left out, and a tombstone ends its key."""
         for record, value, _ in self._in_order.drop_late(records):
             key = record.key or b""
@@ -230,26 +230,26 @@ class ReplayedSession:
         self._closed: dict[str, TopicRecord] = {}
         self._opened_again: set[str] = set()
         self.last_login_ms = 0
-        self._newest = Place(0, -1)
+        self._newest = SequencePoint(0, -1)
 
     @property
-    def left_open(self) -> Iterable[Gap]:
+    def open_gaps(self) -> Iterable[Gap]:
         """The gaps that were not closed, the oldest first."""
         return self._open.values()
 
     @property
-    def overtaken(self) -> Iterable[TopicRecord]:
+    def overtaken_closings(self) -> Iterable[TopicRecord]:
         """The records that close a gap, of which `gap.opened` has come late, behind them."""
         return [self._closed[gap_id] for gap_id in sorted(self._opened_again)]
 
-    def take(self, records: Sequence[TopicRecord]) -> None:
+    def read_records(self, records: Sequence[TopicRecord]) -> None:
         """Take records of `session` in; what is not a session event is none."""
         for record in records:
             try:
                 event = _decode_session(record.value or b"")
             except UNREADABLE_JSON:
                 continue
-            place = place_of(dict(record.headers))
+            place = sequence_point_of(dict(record.headers))
             is_late = place.is_before(self._newest)
             if not is_late:
                 self._newest = place
@@ -281,7 +281,7 @@ class _OfPortfolio(Struct, rename="camel"):
 _decode_portfolio = msgspec.json.Decoder(_OfPortfolio).decode
 
 
-def portfolios_in(values: Iterable[bytes]) -> set[str]:
+def find_portfolios(values: Iterable[bytes]) -> set[str]:
     """Return the portfolios that orders, balances and positions name; one that names none tells nothing."""
     found = set()
     for value in values:

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from msgspec import Struct
 
 from bridge.contract.pushes import OrderPush, TradePush
-from bridge.core.orders import milliseconds
+from bridge.core.orders import parse_time_ms
 
 
 class OrderRow(Struct, frozen=True):
@@ -22,7 +22,7 @@ class OrderRow(Struct, frozen=True):
     @property
     def updated_at_ms(self) -> int:
         """When the order last changed, in Unix ms; 0 if the row does not say."""
-        return milliseconds(self.order.update_at)
+        return parse_time_ms(self.order.update_at)
 
 
 class TradeRow(Struct, frozen=True):
@@ -41,4 +41,4 @@ class TradeRow(Struct, frozen=True):
     @property
     def updated_at_ms(self) -> int:
         """When it happened, in Unix ms: an execution never changes."""
-        return milliseconds(self.trade.create_at)
+        return parse_time_ms(self.trade.create_at)

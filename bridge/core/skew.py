@@ -21,7 +21,7 @@ class Skew(Struct, frozen=True):
         bound_ms = bound_s * 1000
         return -bound_ms <= self.low_ms and self.high_ms <= bound_ms
 
-    def in_words(self, whose: str = "the venue's") -> str:
+    def describe(self, whose: str = "the venue's") -> str:
         """Say it to a person; `whose` names the other clock."""
         low_s, high_s = self.low_ms / 1000, self.high_ms / 1000
         if low_s > 0:
@@ -55,10 +55,10 @@ class ClockReading(Struct, frozen=True):
 
     def skew(self, now: Now) -> Skew:
         """Return how far our wall clock, as it stands now, is from the clock that was read."""
-        return skew_of(self.offset_low_ms, self.offset_high_ms, now)
+        return skew_between(self.offset_low_ms, self.offset_high_ms, now)
 
 
-def skew_of(offset_low_ms: float, offset_high_ms: float, now: Now) -> Skew:
+def skew_between(offset_low_ms: float, offset_high_ms: float, now: Now) -> Skew:
     """Compare our wall clock with one that is so far ahead of our boot clock."""
     wall_offset_ms = now.wall_ms - now.boot_s * 1000
     return Skew(round(wall_offset_ms - offset_high_ms), round(wall_offset_ms - offset_low_ms))

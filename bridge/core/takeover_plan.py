@@ -22,7 +22,7 @@ from bridge.core.stream.sweep import ARCHIVE_REACH_MS
 _NAMED_MAX: Final = 3
 
 
-class Beginning(Struct, frozen=True):
+class TakeoverStart(Struct, frozen=True):
     """Where to begin: at `offset`, with what is known of the predecessor.
 
     `why_in_doubt` says why its claims are not known; empty where they are.
@@ -48,7 +48,7 @@ class Beginning(Struct, frozen=True):
         return self.is_first or (read_to is not None and read_to <= offset)
 
 
-def read_commit(offset: int | None, metadata: str, topic_id: str) -> Beginning | str:
+def read_commit(offset: int | None, metadata: str, topic_id: str) -> TakeoverStart | str:
     """Return where a takeover begins by the group's commit; else why the commit says nothing of this log."""
     if offset is None:
         return "the group has no offset any more"
@@ -57,10 +57,10 @@ def read_commit(offset: int | None, metadata: str, topic_id: str) -> Beginning |
         return "the group's offset was set by a tool, a mirror or another consumer"
     if stored.origin.topic_id and topic_id and stored.origin.topic_id != topic_id:
         return "the topic was made again since the group's commit"
-    return Beginning(offset, stored)
+    return TakeoverStart(offset, stored)
 
 
-class Remains(Struct, frozen=True):
+class TopicHistory(Struct, frozen=True):
     """What the topics tell of earlier owners.
 
     `ends`: of every topic. `was_written`: whether any of them ever held a record. `owner`: for whom the last one
@@ -74,8 +74,8 @@ class Remains(Struct, frozen=True):
 
 
 def begin_without_claims(
-    remains: Remains, why: str, *, was_owned: bool, begin: int, end: int, now_ms: int, horizon_ms: int
-) -> Beginning:
+    remains: TopicHistory, why: str, *, was_owned: bool, begin: int, end: int, now_ms: int, horizon_ms: int
+) -> TakeoverStart:
     """Return where a takeover begins whose predecessor's claims are not known; `begin` to `end` is the log.
 
     The account had no owner before only if no topic ever held a record, and nothing else tells of one. Else the epoch
@@ -84,15 +84,15 @@ def begin_without_claims(
     terms.
     """
     if not remains.was_written and not was_owned:
-        return Beginning(begin, CommitMetadata(0, 0, ()))
+        return TakeoverStart(begin, CommitMetadata(0, 0, ()))
     epoch = max([now_ms // 1000, *(one.epoch for one in remains.ends)])
     stored = CommitMetadata(
         epoch, _durable_until_ms(remains, now_ms, horizon_ms), (), end, origin=remains.owner or UNKNOWN_ORIGIN
     )
-    return Beginning(begin, stored, why)
+    return TakeoverStart(begin, stored, why)
 
 
-def _durable_until_ms(remains: Remains, now_ms: int, horizon_ms: int) -> int:
+def _durable_until_ms(remains: TopicHistory, now_ms: int, horizon_ms: int) -> int:
     """Return up to when events are durable for sure, Unix ms.
 
     At the last login they were, but for the gaps that `session` tells of. Where `session` does not reach back so far,
@@ -107,7 +107,7 @@ def _durable_until_ms(remains: Remains, now_ms: int, horizon_ms: int) -> int:
     return now_ms - ARCHIVE_REACH_MS
 
 
-def plan_term(begin: Beginning, origin: Origin, now: Now) -> TermStart:
+def plan_term(begin: TakeoverStart, origin: Origin, now: Now) -> TermStart:
     """Return where the term begins that follows, and in which epoch. `origin` is whose this process is."""
     stored = begin.stored
     return TermStart(
@@ -137,7 +137,7 @@ class ReplaySpans(Struct, frozen=True):
 
 
 def plan_replay(
-    begin: Beginning, first_command_ms: int | None, *, now_ms: int, horizon_ms: int, skew_bound_ms: int
+    begin: TakeoverStart, first_command_ms: int | None, *, now_ms: int, horizon_ms: int, skew_bound_ms: int
 ) -> ReplaySpans:
     """Return what to read of the topics. `first_command_ms` is when the first command to read was stamped.
 
@@ -168,7 +168,7 @@ class EarlierCommands:
     been removed: then nothing tells whether it was answered. `horizon_since_ms` is one horizon ago.
     """
 
-    def __init__(self, begin: Beginning, answers: ReplayedResults, horizon_since_ms: int) -> None:
+    def __init__(self, begin: TakeoverStart, answers: ReplayedResults, horizon_since_ms: int) -> None:
         self._begin = begin
         self._claimed = frozenset(begin.stored.claimed)
         self._answers = answers
@@ -193,16 +193,16 @@ class EarlierCommands:
 
     def answered_elsewhere(self) -> list[str]:
         """Return the commandIds of answers that belong to none of the commands, after the last of them."""
-        return self._answers.answered_elsewhere()
+        return self._answers.unmatched_command_ids()
 
     def describe_doubts(self) -> str:
         """Say to a person what was made of them without their claims; empty where these were known."""
         if self._begin.stored.doubtful_below <= self._begin.offset and not self.passed_over:
             return ""
-        return in_words(self._begin, self.in_doubt, self.passed_over)
+        return describe_takeover(self._begin, self.in_doubt, self.passed_over)
 
 
-def in_words(begin: Beginning, in_doubt: int, passed_over: int) -> str:
+def describe_takeover(begin: TakeoverStart, in_doubt: int, passed_over: int) -> str:
     """Say what a takeover without its predecessor's claims makes of the commands."""
     first = "nobody has committed before" if begin.is_first else "an earlier owner's claims were lost"
     return (
@@ -212,7 +212,7 @@ def in_words(begin: Beginning, in_doubt: int, passed_over: int) -> str:
     )
 
 
-def other_environment(stored: CommitMetadata, own: Origin) -> str | None:
+def describe_other_environment(stored: CommitMetadata, own: Origin) -> str | None:
     """Say that the account belongs to another environment; None where it does not, or nothing says so."""
     theirs = stored.origin.environment
     if not theirs or not own.environment or theirs == own.environment:
@@ -229,7 +229,9 @@ def key_has_changed(stored: CommitMetadata, own: Origin) -> bool:
     return bool(theirs and own.key_fingerprint) and theirs != own.key_fingerprint
 
 
-def other_portfolio(stored: CommitMetadata, own: Origin, theirs: frozenset[str], ours: frozenset[str]) -> str | None:
+def describe_other_portfolio(
+    stored: CommitMetadata, own: Origin, theirs: frozenset[str], ours: frozenset[str]
+) -> str | None:
     """Say that a changed API key is not of the account that the topics are about; None where it surely is.
 
     `theirs` are the portfolios that the state topics name, `ours` those that the venue shows to our key.
@@ -252,7 +254,7 @@ def _some(portfolios: frozenset[str]) -> str:
     return ", ".join(sorted(portfolios)[:_NAMED_MAX])
 
 
-def clamp(stored: CommitMetadata, end: int, now_ms: int, horizon_ms: int) -> CommitMetadata:
+def bound_commit(stored: CommitMetadata, end: int, now_ms: int, horizon_ms: int) -> CommitMetadata:
     """Return what a commit says, without what cannot be.
 
     Nobody can have claimed commands that do not exist yet. What is durable until a time to come was told by a clock

@@ -84,7 +84,7 @@ class TopicLosses:
         """Which topics' content has been told again, after which loss."""
         self._refused: set[str] = set()
 
-    def tell_losses(self, lost: Sequence[LostTopic], instance: str, now: Now) -> list[str]:
+    def publish_losses(self, lost: Sequence[LostTopic], instance: str, now: Now) -> list[str]:
         """Tell what is lost and what is there again; return the topics of which everything has been told."""
         return [one.topic for one in lost if self._tell(one, instance, now)]
 
@@ -96,22 +96,22 @@ class TopicLosses:
         if one.is_empty and self._told_again.get(one.topic) != one.since_ms:
             self._told_again[one.topic] = one.since_ms
             self._tell_again(one.stream, instance, now)
-        if self._listening.is_told_again(one.stream):
+        if self._listening.are_states_republished(one.stream):
             self._alarms.clear_alarm(Alarm.TOPIC_LOST, f"it is there as it must be; {gone}", now, one.topic)
             return True
         return False
 
     def _tell_again(self, stream: Stream, instance: str, now: Now) -> None:
         if stream in STATE_STREAMS:
-            self._listening.tell_states_again(stream, now)
+            self._listening.republish_states(stream, now)
         elif stream is Stream.SESSION:
             self._outbox.publish_session_event(OwnerAcquired(at=now.wall_ms, epoch=self._epoch, instance=instance))
-            self._alarms.publish_again()
-            self._listening.tell_session_again(now)
+            self._alarms.republish()
+            self._listening.republish_session(now)
         elif stream is Stream.RESULTS:
             self._replies.publish_takeover(self._epoch, instance, now, self._claims.origin)
 
-    def tell_grants(self, missing: Sequence[MissingGrant], now: Now) -> None:
+    def publish_missing_grants(self, missing: Sequence[MissingGrant], now: Now) -> None:
         """Tell what this principal may not do any more, and when it may again."""
         for one in missing:
             self._alarms.raise_alarm(Alarm.GRANT_MISSING, one.detail, now, one.topic)

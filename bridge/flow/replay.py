@@ -5,16 +5,16 @@ from collections.abc import Callable, Collection, Sequence
 
 from bridge.contract.topics import STATE_STREAMS, TAKEOVER_STREAMS, Stream, topic_name
 from bridge.core.commands.claims import Origin
-from bridge.core.late_records import NewestOfKeys, RecordsInOrder
+from bridge.core.late_records import LateRecordFilter, NewestRecords
 from bridge.core.records import TopicRecord
 from bridge.core.replay import (
     ReplayedResults,
     ReplayedSession,
     ReplayedStates,
     TopicEnd,
-    portfolios_in,
+    find_portfolios,
 )
-from bridge.core.takeover_plan import Remains
+from bridge.core.takeover_plan import TopicHistory
 from bridge.flow.concurrency import run_concurrently
 from bridge.flow.ports import ReadLast, ReadTail
 
@@ -52,7 +52,7 @@ class TopicReplay:
         states = ReplayedStates()
 
         def take(records: Sequence[TopicRecord]) -> None:
-            states.take(records)
+            states.read_records(records)
             for key in states.ended:
                 forget(key)
             states.ended.clear()
@@ -70,37 +70,37 @@ class TopicReplay:
         """Return, of some keys, the newest record of each where an older one stands behind it."""
         if not keys:
             return []
-        newest = NewestOfKeys(keys)
-        await self.read(stream, since_ms, newest.take)
-        return list(newest.overtaken())
+        newest = NewestRecords(keys)
+        await self.read(stream, since_ms, newest.read_records)
+        return list(newest.find_overtaken())
 
     async def read_overtaken_since(self, stream: Stream, since_ms: int) -> list[TopicRecord]:
         """Return the newest record of every key, or the end of every gap, that an older one stands behind."""
         if stream is Stream.SESSION:
-            return list((await self.read_session(since_ms)).overtaken)
-        in_order = RecordsInOrder()
-        await self.read(stream, since_ms, in_order.take)
+            return list((await self.read_session(since_ms)).overtaken_closings)
+        in_order = LateRecordFilter()
+        await self.read(stream, since_ms, in_order.read_records)
         return await self.read_overtaken(stream, since_ms, in_order.late_keys)
 
     async def read_session(self, since_ms: int) -> ReplayedSession:
         """Return what earlier owners published about their sessions and gaps."""
         session = ReplayedSession()
-        await self.read(Stream.SESSION, since_ms, session.take)
+        await self.read(Stream.SESSION, since_ms, session.read_records)
         return session
 
     async def read_owner_on_results(self) -> Origin | None:
         """Return the origin that the last owner announced on `results`; None without one."""
         results = ReplayedResults()
-        await self.read(Stream.RESULTS, 0, lambda records: _ignore(results.take_results(records)))
+        await self.read(Stream.RESULTS, 0, lambda records: _ignore(results.read_results(records)))
         return results.owner
 
-    async def read_remains(self) -> Remains:
+    async def read_remains(self) -> TopicHistory:
         """Return what is known of earlier owners by all topics together."""
         ends = await run_concurrently(*(self._read_end(stream) for stream in TAKEOVER_STREAMS))
         if not any(was_written for _, was_written in ends):
-            return Remains((), was_written=False)
+            return TopicHistory((), was_written=False)
         session = await self.read_session(0)
-        return Remains(
+        return TopicHistory(
             tuple(end for end, _ in ends),
             was_written=True,
             last_login_ms=session.last_login_ms,
@@ -109,14 +109,14 @@ class TopicReplay:
 
     async def _read_end(self, stream: Stream) -> tuple[TopicEnd, bool]:
         end = TopicEnd()
-        end_offset = await self._read_last(topic_name(self._prefix, self._name, stream), end.take)
+        end_offset = await self._read_last(topic_name(self._prefix, self._name, stream), end.add_records)
         return end, end_offset > 0
 
     async def read_portfolios(self) -> frozenset[str]:
         """Return the portfolios at the venue that the state topics name."""
         found: set[str] = set()
         for stream in sorted(STATE_STREAMS):
-            await self.read_states(stream, 0, lambda value, *_: found.update(portfolios_in([value])), _ignore)
+            await self.read_states(stream, 0, lambda value, *_: found.update(find_portfolios([value])), _ignore)
         return frozenset(found)
 
 

@@ -19,11 +19,11 @@ from bridge.core.outbox import Outbox
 from bridge.core.records import TopicRecord
 from bridge.core.replay import ReplayedResults
 from bridge.core.takeover_plan import (
-    Beginning,
     EarlierCommands,
     ReplaySpans,
+    TakeoverStart,
     begin_without_claims,
-    clamp,
+    bound_commit,
     plan_term,
     read_commit,
 )
@@ -80,14 +80,14 @@ class AccountTakeover:
         account.begin(self._instance, self._clock(), self._parts.executions_since_ms)
         return account
 
-    async def _find_beginning(self, topic_id: str) -> Beginning:
+    async def _find_beginning(self, topic_id: str) -> TakeoverStart:
         """Find where to begin: by the group's commit, or by what the topics tell where that says nothing."""
         committed = await self._membership.committed()
         end = await self._membership.end_offset()
         found = read_commit(committed.offset, committed.metadata, topic_id)
         now_ms, horizon_ms = self._clock().wall_ms, int(self._parts.timing.horizon_s * 1000)
-        if isinstance(found, Beginning):
-            return Beginning(found.offset, clamp(found.stored, max(end, found.offset), now_ms, horizon_ms))
+        if isinstance(found, TakeoverStart):
+            return TakeoverStart(found.offset, bound_commit(found.stored, max(end, found.offset), now_ms, horizon_ms))
         remains = await self._topics.read_remains()
         return begin_without_claims(
             remains,
@@ -99,7 +99,7 @@ class AccountTakeover:
             horizon_ms=horizon_ms,
         )
 
-    async def _fence_predecessor(self, begin: Beginning, origin: Origin) -> Account:
+    async def _fence_predecessor(self, begin: TakeoverStart, origin: Origin) -> Account:
         """Commit the next epoch: from then on the coordinator refuses what predecessors commit."""
         parts, now = self._parts, self._clock()
         outbox = Outbox(self._name, parts.sink.publish)
@@ -112,7 +112,7 @@ class AccountTakeover:
         parts.publisher.begin_epoch(account.epoch, account.on_durable)
         return account
 
-    async def _replay_topics(self, account: Account, begin: Beginning) -> None:
+    async def _replay_topics(self, account: Account, begin: TakeoverStart) -> None:
         """Read what the topics tell of the time before, and then every command there is."""
         now, end = self._clock(), await self._membership.end_offset()
 
@@ -147,10 +147,10 @@ class AccountTakeover:
         answers = ReplayedResults(from_offset)
 
         def take(records: Sequence[TopicRecord]) -> None:
-            account.restore(answers.take_results(records, own_epoch=account.epoch), self._clock())
+            account.restore(answers.read_results(records, own_epoch=account.epoch), self._clock())
 
         await self._topics.read(Stream.RESULTS, spans.answers_since_ms, take)
-        await self._topics.read(Stream.DEAD_LETTERS, spans.dead_letters_since_ms, answers.take_dead_letters)
+        await self._topics.read(Stream.DEAD_LETTERS, spans.dead_letters_since_ms, answers.read_dead_letters)
         overtaken = await self._topics.read_overtaken(Stream.RESULTS, spans.answers_since_ms, answers.late_keys)
         account.publish_again(Stream.RESULTS, overtaken)
         return answers
@@ -167,8 +167,8 @@ class AccountTakeover:
     async def _read_gaps(self, since_ms: int, account: Account) -> None:
         """Take on the gaps that earlier owners left open."""
         session = await self._topics.read_session(since_ms)
-        account.inherit_gaps(session.left_open)
-        account.publish_again(Stream.SESSION, session.overtaken)
+        account.inherit_gaps(session.open_gaps)
+        account.publish_again(Stream.SESSION, session.overtaken_closings)
 
     async def _read_trades(self, since_ms: int, account: Account) -> None:
         """Read which trades have been published of the time that REST will be asked about."""
@@ -181,7 +181,7 @@ class AccountTakeover:
             raise ClusterUnreachable("records of the takeover did not become durable in time")
         account.broker_clock_read(publisher.clock_reading, self._clock())
 
-    async def _read_commands(self, account: Account, begin: Beginning, earlier: EarlierCommands) -> None:
+    async def _read_commands(self, account: Account, begin: TakeoverStart, earlier: EarlierCommands) -> None:
         """Read every command there is."""
         self._membership.seek(begin.offset)
         end = await self._membership.end_offset()

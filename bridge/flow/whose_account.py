@@ -6,8 +6,8 @@ import structlog
 from msgspec import Struct
 
 from bridge.core.commands.claims import CommitMetadata, Origin
-from bridge.core.replay import portfolios_in
-from bridge.core.takeover_plan import key_has_changed, other_environment, other_portfolio
+from bridge.core.replay import find_portfolios
+from bridge.core.takeover_plan import describe_other_environment, describe_other_portfolio, key_has_changed
 from bridge.flow.replay import TopicReplay
 
 _log = structlog.get_logger()
@@ -28,11 +28,11 @@ async def find_foreign_owner(
     name: str, stored: CommitMetadata, own: Origin, *, topics: TopicReplay, identity: Identity
 ) -> str | None:
     """Return why the account is not ours, as text; None where it is, also with a new API key of its portfolio."""
-    why = other_environment(stored, own)
+    why = describe_other_environment(stored, own)
     if why is not None or not key_has_changed(stored, own):
         return why
-    ours = frozenset(portfolios_in(await identity.read_holdings()))
-    why = other_portfolio(stored, own, await topics.read_portfolios(), ours)
+    ours = frozenset(find_portfolios(await identity.read_holdings()))
+    why = describe_other_portfolio(stored, own, await topics.read_portfolios(), ours)
     if why is None:
         _log.info("account.key_changed", account=name, fingerprint=own.key_fingerprint)
     return why

@@ -85,6 +85,6 @@ class Logins:
 
     def describe_refusal(self, rejected: LoginRejected, reading: ClockReading | None, now: Now) -> LoginRefused:
         """Return the error for a refused login, with what a person should do about it."""
-        skew = reading.skew(now).in_words() if reading is not None else ""
+        skew = reading.skew(now).describe() if reading is not None else ""
         advice = "; ".join(filter(None, (codes.find_advice(rejected.code), skew)))
         return LoginRefused(rejected.code, self.mask_text(rejected.message), advice)

@@ -64,7 +64,7 @@ class _GroupWindow:
 
     def acquire(self, token: object, now_boot_s: float) -> float:
         """Acquire a slot and return 0, or return the seconds in which no slot becomes free."""
-        self.ack_window.climb(now_boot_s)
+        self.ack_window.restore_limit(now_boot_s)
         if now_boot_s >= self.closed_until_boot_s and self.ack_window.acquire(token, now_boot_s):
             return 0.0
         # A slot in use cools after its answer, so it is not free sooner than that.
@@ -89,7 +89,7 @@ class RestRateLimiter:
         now_boot_s = self._clock().boot_s
         windows = {group: one.ack_window for group, one in self._windows.items()}
         for window in windows.values():
-            window.climb(now_boot_s)
+            window.restore_limit(now_boot_s)
         return [f"rest_{group.name.lower()}" for group, window in windows.items() if window.slots < window.full]
 
     @asynccontextmanager
@@ -111,6 +111,6 @@ class RestRateLimiter:
         refusal more is sent again: people and other programs may have stopped using the key.
         """
         group_window, now_boot_s = self._windows[group], self._clock().boot_s
-        group_window.ack_window.climb(now_boot_s)
-        group_window.ack_window.halve(now_boot_s)
+        group_window.ack_window.restore_limit(now_boot_s)
+        group_window.ack_window.halve_limit(now_boot_s)
         group_window.closed_until_boot_s = now_boot_s + group_window.cool_s

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from bridge.contract.pushes import AssetPush, MarginCallPush, OrderPush, PositionPush, TradePush
 from bridge.core.odd_fields import decode_fields, decode_push
-from bridge.core.orders import milliseconds
+from bridge.core.orders import parse_time_ms
 from bridge.core.rest_rows import OrderRow, TradeRow
 
 _Fields = dict[str, Raw]
@@ -146,7 +146,7 @@ class AssetRow(Struct, frozen=True):
     @property
     def updated_at_ms(self) -> int:
         """When the balance last changed, in Unix ms."""
-        return milliseconds(self.asset.update_at)
+        return parse_time_ms(self.asset.update_at)
 
 
 def read_order(row: bytes) -> OrderRow:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.core.odd_fields import without_half_characters
+from bridge.core.odd_fields import replace_lone_surrogates
 from bridge.core.records import Answer, InvalidFrame, Push
 from bridge.ltp import codes
 
@@ -85,7 +85,7 @@ def read_json(text: bytes, kind: type[T]) -> T:
     except msgspec.DecodeError:
         if len(text) > _REPAIRED_BYTES_MAX:
             raise
-        repaired = without_half_characters(text)
+        repaired = replace_lone_surrogates(text)
     return msgspec.json.decode(repaired, type=kind)
 
 

@@ -13,7 +13,7 @@ from bridge.core.records import CommandRecord, OutgoingRecord, Rows
 from bridge.core.rest_rows import OrderRow
 from bridge.core.skew import Skew
 from bridge.core.stream.sweep import AfterSweep, Sweep, SweepOutcome
-from bridge.core.takeover_plan import Beginning
+from bridge.core.takeover_plan import TakeoverStart
 from tests.support.clock_readings import reading_of
 from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, trade_push
 from tests.support.outside import Tail, order_row, trade_row
@@ -86,7 +86,7 @@ def test_the_first_commit_of_a_term_tells_what_the_last_owner_left() -> None:
     """Its epoch is the new one; claims and the durable point stay."""
     one = OneAccount(epoch=4, live=False)
     stored = CommitMetadata(3, 77, (6,), 5, released=True)
-    commit = one.account.fencing_commit(Beginning(4, stored), one.now)
+    commit = one.account.fencing_commit(TakeoverStart(4, stored), one.now)
     assert (commit.offset, decode(commit.metadata, 4)) == (4, CommitMetadata(4, 77, (6,), 5))
 
 
@@ -140,7 +140,7 @@ def test_an_order_that_no_list_has_is_over_at_last() -> None:
         sweep = _after_lists(one, Rows())
         for order_id in one.account.orders_to_ask(sweep, one.now):
             one.account.on_single_order(sweep, order_id, None, one.now)
-    assert sweep.untold == ["1 (not told)"]
+    assert sweep.concluded_ends == ["1 (not told)"]
 
 
 def _after_lists(one: OneAccount, ended: Rows[OrderRow]) -> Sweep:
@@ -227,7 +227,7 @@ def test_executions_that_an_earlier_owner_published_are_known() -> None:
     sweep = one.account.begin_sweep(one.now)
     one.account.on_trade_rows(sweep, Rows([trade_row(trade)]), one.now)
     assert not [record for record in one.drain() if record.stream is Stream.TRADES]
-    assert not sweep.found[Stream.TRADES]
+    assert not sweep.recovered[Stream.TRADES]
 
 
 def test_commits_name_the_key_that_the_venue_has_accepted() -> None:

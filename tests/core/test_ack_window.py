@@ -194,11 +194,11 @@ def test_what_was_not_written_gives_its_slot_back() -> None:
 def test_a_burst_of_refusals_halves_once_and_clean_windows_give_back() -> None:
     """An eighth of all comes back after each window without a refusal; one that is refused meanwhile starts it anew."""
     window = AckWindow(16, late_landing_s=_LATE_S)
-    assert [window.halve(0), window.halve(1), window.slots] == [True, False, 8]
-    assert not window.climb(1 + WINDOW_S - 0.5)
+    assert [window.halve_limit(0), window.halve_limit(1), window.slots] == [True, False, 8]
+    assert not window.restore_limit(1 + WINDOW_S - 0.5)
     grown = []
     for step in range(1, 7):
-        whole = window.climb(1 + step * WINDOW_S)
+        whole = window.restore_limit(1 + step * WINDOW_S)
         grown.append((window.slots, whole))
     assert grown == [(10, False), (12, False), (14, False), (16, True), (16, False), (16, False)]
 
@@ -206,9 +206,9 @@ def test_a_burst_of_refusals_halves_once_and_clean_windows_give_back() -> None:
 def test_refusals_in_another_window_halve_again_and_leave_one() -> None:
     """A venue that goes on refusing is asked ever less often, and never not at all."""
     window = AckWindow(7, late_landing_s=_LATE_S)
-    assert [window.halve(n * WINDOW_S) for n in range(4)] == [True] * 4
+    assert [window.halve_limit(n * WINDOW_S) for n in range(4)] == [True] * 4
     assert window.slots == 1
-    assert not window.climb(3 * WINDOW_S)
+    assert not window.restore_limit(3 * WINDOW_S)
 
 
 def test_the_estimate_counts_those_before() -> None:

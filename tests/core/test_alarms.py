@@ -54,7 +54,7 @@ def test_what_lasts_is_told_again() -> None:
     alarms.raise_alarm(Alarm.CLOCK_SKEW, "7 s", BEGIN)
     alarms.raise_alarm(Alarm.RATE_REJECTED, "429", LATER, "cancel_order")
     alarms.clear_alarm(Alarm.CLOCK_SKEW, "mended", LATER)
-    alarms.publish_again()
+    alarms.republish()
     assert told[3:] == [told[1]]
 
 

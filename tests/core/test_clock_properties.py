@@ -281,8 +281,10 @@ class OnePlace:
         one, world, account = self.one, self.world, self.one.account
         one.now = now = Now(START.boot_s + self.at_s, self.stamp(world.ours_ms, self.at_s))
         asked_boot_s, read_s = now.boot_s - world.answer_s, self.at_s - world.answer_s / 3
-        account.clocks.venue_read(ClockReading(asked_boot_s, now.boot_s, self.stamp(world.venue_ms, read_s)), now)
-        account.clocks.broker_read(ClockReading(asked_boot_s, now.boot_s, self.stamp(world.broker_ms, read_s)), now)
+        account.clocks.learn_venue_time(ClockReading(asked_boot_s, now.boot_s, self.stamp(world.venue_ms, read_s)), now)
+        account.clocks.learn_broker_time(
+            ClockReading(asked_boot_s, now.boot_s, self.stamp(world.broker_ms, read_s)), now
+        )
         account.tick(now)
 
     def live(self) -> None:
@@ -361,7 +363,7 @@ def _world(ours_ms: int, broker_ms: int, held_s: float, *, lands: bool = True, i
 
 
 _BELIEVES_ITS_STAMPS: dict[str, Callable[..., object]] = {
-    "by_broker": lambda _, now: now,
+    "broker_now": lambda _, now: now,
     "broker_error_s": lambda *_: 0.0,
     "trusts_broker": lambda *_: True,
 }
@@ -374,7 +376,7 @@ _BELIEVES_ITS_STAMPS: dict[str, Callable[..., object]] = {
             {"happened_since_ms": lambda _clocks, _written_boot_s, appended_ms: appended_ms - _BOUND_MS},
             _world(8000, 8000, 0, is_answered=False),
         ),
-        ({"may_say_not_found": lambda *_: True}, _world(8000, 8000, 0, lands=False)),
+        ({"may_conclude_not_found": lambda *_: True}, _world(8000, 8000, 0, lands=False)),
         (_BELIEVES_ITS_STAMPS, _world(0, -12_000, 0)),
         (_BELIEVES_ITS_STAMPS, _world(0, 55_000, 40)),
     ],

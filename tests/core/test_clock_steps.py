@@ -162,7 +162,7 @@ def test_the_first_owners_gap_tells_its_successor_when_anybody_began_to_listen()
     """It died before the gap closed: what was traded before the first start is still nobody's."""
     first_ms = LOGIN_MS - 20_000
     one = OneRecovery(ended_ms=first_ms)
-    one.account.listening.inherit([Gap("1-1", first_ms, Cause.FIRST_START)])
+    one.account.listening.inherit_gaps([Gap("1-1", first_ms, Cause.FIRST_START)])
     one.begin().sweep(
         trades=[trade(first_ms - 100_000, "before"), trade(first_ms + 1, "after")],
         orders=[order(first_ms - 100_000, "FILLED", "1")],

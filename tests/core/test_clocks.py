@@ -70,7 +70,7 @@ def test_a_step_of_the_wall_clock_shows_at_once_and_moves_no_time_of_the_other()
     stepped = _later(0, stepped_ms=3_600_000)
     assert clock.exceeds(5, stepped)
     assert clock.read_at(stepped.boot_s) == (NOW.wall_ms, NOW.wall_ms)
-    assert clock.reaches(NOW.wall_ms) == (NOW.boot_s, NOW.boot_s)
+    assert clock.boot_s_of(NOW.wall_ms) == (NOW.boot_s, NOW.boot_s)
 
 
 @given(
@@ -88,7 +88,7 @@ def test_the_truth_lies_within_what_is_said(offset_ms: int, ways: list[tuple[int
     true_ms = (NOW.boot_s + at_s) * 1000 + offset_ms
     read = clock.read_at(NOW.boot_s + at_s)
     assert read.earliest - 2 <= true_ms <= read.latest + 2
-    reached = clock.reaches(int(true_ms))
+    reached = clock.boot_s_of(int(true_ms))
     assert reached.earliest - 0.002 <= NOW.boot_s + at_s <= reached.latest + 0.002
 
 
@@ -113,13 +113,13 @@ def test_an_old_command_alone_makes_no_clock_known() -> None:
 def test_a_command_from_the_future_says_that_the_broker_is_ahead() -> None:
     """By how much at the least; nothing may be decided by such a clock until it is read again."""
     clocks, told = _clocks()
-    clocks.broker_read(reading_of(Skew(0, 0), NOW), NOW)
+    clocks.learn_broker_time(reading_of(Skew(0, 0), NOW), NOW)
     clocks.command_arrived(NOW.wall_ms + 8000, float("-inf"), NOW)
     assert not clocks.trusts_broker(NOW)
     assert "contradict" in clocks.describe_broker(NOW)
-    clocks.broker_read(reading_of(Skew(-8000, -7999), NOW), NOW)
+    clocks.learn_broker_time(reading_of(Skew(-8000, -7999), NOW), NOW)
     assert "8.0 s behind the broker's" in clocks.describe_broker(NOW)
-    clocks.broker_read(reading_of(Skew(0, 0), NOW), NOW)
+    clocks.learn_broker_time(reading_of(Skew(0, 0), NOW), NOW)
     assert clocks.trusts_broker(NOW)
     assert [(event.alarm, type(event).__name__) for event in told if hasattr(event, "alarm")] == [
         (Alarm.BROKER_CLOCK_SKEW, "AlarmRaised"),
@@ -130,7 +130,7 @@ def test_a_command_from_the_future_says_that_the_broker_is_ahead() -> None:
 def test_a_command_that_was_not_there_and_is_old_says_that_the_broker_is_behind() -> None:
     """The topic was seen without it half a second ago, and it is stamped twelve seconds ago."""
     clocks, told = _clocks()
-    clocks.broker_read(reading_of(Skew(0, 0), NOW), NOW)
+    clocks.learn_broker_time(reading_of(Skew(0, 0), NOW), NOW)
     clocks.command_arrived(NOW.wall_ms - 12_000, NOW.boot_s - 0.5, NOW)
     assert not clocks.trusts_broker(NOW)
     assert [getattr(event, "alarm", None) for event in told] == [Alarm.BROKER_CLOCK_SKEW]
@@ -146,10 +146,10 @@ def test_a_record_that_could_not_be_read_tells_no_time() -> None:
 def test_the_venues_alarm_says_why_nothing_is_given_up() -> None:
     """Once, while its clock is not known; it ends with the first reading that agrees."""
     clocks, told = _clocks()
-    assert not clocks.may_say_not_found(NOW)
-    assert not clocks.may_say_not_found(NOW)
-    clocks.venue_read(reading_of(Skew(-1, 1), NOW), NOW)
-    assert clocks.may_say_not_found(NOW)
+    assert not clocks.may_conclude_not_found(NOW)
+    assert not clocks.may_conclude_not_found(NOW)
+    clocks.learn_venue_time(reading_of(Skew(-1, 1), NOW), NOW)
+    assert clocks.may_conclude_not_found(NOW)
     assert [type(event).__name__ for event in told] == ["AlarmRaised", "AlarmCleared"]
 
 
@@ -157,5 +157,5 @@ def test_the_venues_alarm_says_why_nothing_is_given_up() -> None:
 def test_beyond_the_bound_nothing_is_said_to_have_not_happened(skew: Skew) -> None:
     """Nor where it is not certain that the clocks agree."""
     clocks, _ = _clocks()
-    clocks.venue_read(reading_of(skew, NOW), NOW)
-    assert not clocks.may_say_not_found(NOW)
+    clocks.learn_venue_time(reading_of(skew, NOW), NOW)
+    assert not clocks.may_conclude_not_found(NOW)

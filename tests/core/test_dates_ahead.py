@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.contract.topics import Stream
 from bridge.core.clocks import ReadMs
-from bridge.core.stream.published_states import News, PublishedStates
+from bridge.core.stream.published_states import Comparison, PublishedStates
 from bridge.core.stream.sweep import SweepOutcome
 from bridge.core.stream.venue_record import PARSERS
 from tests.support.one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade
@@ -67,8 +67,8 @@ def test_an_older_push_is_behind_one_whose_date_cannot_be() -> None:
     standing.update(ahead, LOGIN_MS, ReadMs(LOGIN_MS, LOGIN_MS))
     stood = standing.update(older, LOGIN_MS, ReadMs(LOGIN_MS, LOGIN_MS))
     assert stood is not None
-    assert stood.element.value == ahead.value
-    assert standing.compare(PARSERS[Stream.ASSETS](raw(asset(LOGIN_MS - 1, "2")))) is News.DISPUTED
+    assert stood.record.value == ahead.value
+    assert standing.compare(PARSERS[Stream.ASSETS](raw(asset(LOGIN_MS - 1, "2")))) is Comparison.DISPUTED
 
 
 @pytest.mark.parametrize("stream", sorted(MADE))
@@ -116,7 +116,7 @@ def test_an_order_that_is_dated_ahead_is_looked_for_when_it_is_not_listed() -> N
     one.push(Stream.ORDERS, order(one.now.wall_ms + HOUR_MS))
     one.wait(100)
     sweep = one.recovery.begin_sweep(one.now)
-    assert [found.order_id for found in one.recovery.open_orders_not_listed(sweep, frozenset(), one.now)] == ["17"]
+    assert [found.order_id for found in one.recovery.find_unlisted_orders(sweep, frozenset(), one.now)] == ["17"]
 
 
 def test_an_order_that_comes_to_be_while_a_sweep_is_under_way_is_not_looked_for() -> None:
@@ -125,14 +125,14 @@ def test_an_order_that_comes_to_be_while_a_sweep_is_under_way_is_not_looked_for(
     sweep = one.recovery.begin_sweep(one.now)
     one.wait(60)
     one.push(Stream.ORDERS, order(one.now.wall_ms))
-    assert one.recovery.open_orders_not_listed(sweep, frozenset(), one.now) == []
+    assert one.recovery.find_unlisted_orders(sweep, frozenset(), one.now) == []
 
 
 def test_an_overdue_order_that_rest_dates_ahead_does_not_stand_over_its_pushes() -> None:
     """What was asked for one by one is dated like every other row."""
     one = OneRecovery().healthy()
     row = order(one.now.wall_ms + HOUR_MS, "NEW")
-    one.recovery.overdue.publish_row(raw(row), one.now)
+    one.recovery.overdue_pushes.publish_row(raw(row), one.now)
     pushed = order(one.now.wall_ms)
     one.push(Stream.ORDERS, pushed)
     assert one.last(Stream.ORDERS)["17"] == pushed
@@ -146,7 +146,7 @@ def test_executions_that_are_asked_for_and_dated_ahead_end_no_gap_ahead() -> Non
     one.push(Stream.ORDERS, order(one.now.wall_ms, "FILLED", "1") | made)
     one.wait(30)
     (short,) = one.account.listening.pop_short_orders(one.now)
-    one.account.listening.take_executions(short, [raw(trade(one.now.wall_ms + HOUR_MS, quantity="1"))], one.now)
+    one.account.listening.compare_executions(short, [raw(trade(one.now.wall_ms + HOUR_MS, quantity="1"))], one.now)
     one.close()
     assert one.events("gap.closed")[-1]["toMs"] <= one.now.wall_ms
     assert [msgspec.json.decode(record.value or b"")["quantity"] for record in one.records(Stream.TRADES)] == ["1"]

@@ -20,7 +20,7 @@ from bridge.core.commands.claims import CommitMetadata, decode
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import Answer, CommandRecord
-from bridge.core.takeover_plan import Beginning
+from bridge.core.takeover_plan import TakeoverStart
 from tests.support.one_account import OneAccount, Written, cancel, cancel_all, place, replace, results_of
 from tests.support.true_venue import TrueOrder, TrueVenue
 
@@ -158,7 +158,7 @@ class Everything(RuleBasedStateMachine):
         for push in self.shown.values():
             account.remember_state(Stream.ORDERS, msgspec.json.encode(push), self.one.now.wall_ms, recovered=False)
         answered = self.answered()
-        begin = Beginning(start, stored)
+        begin = TakeoverStart(start, stored)
         for record in self.topic[start:]:
             past = TakeoverStatus.UNREAD if begin.is_unread(record.offset) else TakeoverStatus.READ
             if record.offset in answered:

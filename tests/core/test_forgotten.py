@@ -46,7 +46,7 @@ def test_what_is_forgotten_and_told_again_is_a_gap_that_says_so(
     for verdict in (SweepOutcome.NOTHING, SweepOutcome.MISSED):
         assert _swept(one, kind, rows) is verdict
         one.wait(5)
-    assert "perhaps pushed and forgotten" in one.recovery.name_missing()  # which the gap's detail says
+    assert "perhaps pushed and forgotten" in one.recovery.describe_missing()  # which the gap's detail says
     assert one.events("gap.opened")[-1]["fromMs"] < PUSHED_MS
     one.log_in()
     before = len(one.records(Stream(kind)))
@@ -89,7 +89,7 @@ def test_ended_orders_are_kept_up_to_a_number_of_bytes(monkeypatch: pytest.Monke
     one = OneRecovery().begin()
     orders = one.account._orders
     one.push(Stream.ORDERS, *(order(LOGIN_MS, "FILLED", "1", name) | {"clientOrderId": name} for name in "ab"))
-    monkeypatch.setattr(room, "_OVER_BYTES_MAX", orders._over_bytes)
+    monkeypatch.setattr(room, "_OVER_BYTES_MAX", orders._ended_bytes)
     one.push(Stream.ORDERS, order(LOGIN_MS + 1, "FILLED", "1", "b"))
     assert [orders.find(name, None) is not None for name in "ab"] == [True, True]
     one.push(Stream.ORDERS, order(LOGIN_MS, "FILLED", "1", "c"))
@@ -103,7 +103,7 @@ def test_successors_of_orders_that_never_show_themselves_are_forgotten(monkeypat
     orders = OneRecovery().account._orders
     for n in range(3):
         orders.note_successor(f"old-{n}", f"new-{n}")
-    assert [orders.present_id(f"old-{n}") for n in range(3)] == ["old-0", "new-1", "new-2"]
+    assert [orders.latest_order_id(f"old-{n}") for n in range(3)] == ["old-0", "new-1", "new-2"]
     assert [orders.is_successor(f"new-{n}") for n in range(3)] == [False, True, True]
 
 
@@ -112,6 +112,6 @@ def test_a_tombstone_of_an_earlier_owner_ends_what_was_read_before_it() -> None:
     one = OneRecovery()
     one.remember(Stream.POSITIONS, {"sym": "OKX_PERP_ETH_USDT", "positionQty": "1", "updateAt": "1"})
     listening, key = one.account.listening, "OKX_PERP_ETH_USDT:NONE"
-    assert listening._standing.last_value(Stream.POSITIONS, key) is not None
-    listening.forget(Stream.POSITIONS, key.encode())
-    assert listening._standing.last_value(Stream.POSITIONS, key) is None
+    assert listening._states.last_value(Stream.POSITIONS, key) is not None
+    listening.restore_tombstone(Stream.POSITIONS, key.encode())
+    assert listening._states.last_value(Stream.POSITIONS, key) is None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bridge.contract import headers as names
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
-from bridge.core.late_records import NewestOfKeys, Place, RecordsInOrder, publish_again
+from bridge.core.late_records import LateRecordFilter, NewestRecords, SequencePoint, copy_to_republish
 from bridge.core.records import OutgoingRecord, TopicRecord
 from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates
 from tests.support.outside import Tail
@@ -26,10 +26,10 @@ def at(epoch: int, sequence: int, value: bytes | None = None, key: bytes = b"k")
 
 def overtaken(records: Sequence[Tail], *keys: bytes) -> list[TopicRecord]:
     """Return the newest record of each key that an older one stands behind."""
-    newest = NewestOfKeys(keys)
+    newest = NewestRecords(keys)
     for record in records:
-        newest.take([record])
-    return list(newest.overtaken())
+        newest.read_records([record])
+    return list(newest.find_overtaken())
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def overtaken(records: Sequence[Tail], *keys: bytes) -> list[TopicRecord]:
 )
 def test_which_was_published_before(one: tuple[int, int], other: tuple[int, int], *, before: bool) -> None:
     """By its epoch, then by its sequence; where that is not told, nothing is sure."""
-    assert Place(*one).is_before(Place(*other)) == before
+    assert SequencePoint(*one).is_before(SequencePoint(*other)) == before
 
 
 def test_only_what_is_not_last_has_been_overtaken() -> None:
@@ -79,10 +79,10 @@ def test_whatever_is_delivered_again_the_truth_of_each_key_is_found(keys: list[b
     again = data.draw(st.lists(st.sampled_from(log)))
     truth = {record.key: record for record in log}
     states = ReplayedStates()
-    states.take([*log, *again])
+    states.read_records([*log, *again])
     assert {key: value for key, (value, _) in states.last.items()} == {key: one.value for key, one in truth.items()}
-    in_order = RecordsInOrder()
-    in_order.take([*log, *again])
+    in_order = LateRecordFilter()
+    in_order.read_records([*log, *again])
     assert in_order.late_keys == states.late_keys
     repaired = [*log, *again, *overtaken([*log, *again], *states.late_keys)]
     assert {record.key: record.value for record in repaired} == {key: one.value for key, one in truth.items()}
@@ -94,7 +94,7 @@ def test_a_late_doubt_after_an_answer_is_none() -> None:
     doubt = Result("a", 3, Outcome.UNKNOWN, 1, "place_order")
     last = msgspec.structs.replace(doubt, outcome=Outcome.ACCEPTED)
     log = [at(1, number, msgspec.json.encode(one), b"a") for number, one in ((1, doubt), (2, last), (1, doubt))]
-    assert [result.outcome for result, _ in answers.take_results(log)] == [Outcome.UNKNOWN, Outcome.ACCEPTED]
+    assert [result.outcome for result, _ in answers.read_results(log)] == [Outcome.UNKNOWN, Outcome.ACCEPTED]
     assert answers.late_keys == {b"a"}
 
 
@@ -104,19 +104,19 @@ def test_a_gap_that_is_opened_after_its_end_is_not_open() -> None:
     closed = {**opened, "type": "gap.closed", "toMs": 6, "recovered": {}, "lost": []}
     log = [at(1, 1, json.dumps(opened).encode()), at(2, 4, json.dumps(closed).encode())]
     session = ReplayedSession()
-    session.take(log)
-    assert (list(session.left_open), list(session.overtaken)) == ([], [])
-    session.take(log[:1])
-    assert (list(session.left_open), list(session.overtaken)) == ([], [log[1]])
-    session.take(log[1:])
-    assert list(session.overtaken) == []
+    session.read_records(log)
+    assert (list(session.open_gaps), list(session.overtaken_closings)) == ([], [])
+    session.read_records(log[:1])
+    assert (list(session.open_gaps), list(session.overtaken_closings)) == ([], [log[1]])
+    session.read_records(log[1:])
+    assert list(session.overtaken_closings) == []
 
 
 def test_a_late_login_is_not_the_last() -> None:
     """It tells neither when the last one was nor where a gap ended."""
     logins = [json.dumps({"type": "session.opened", "at": at_ms, "endpoint": "here"}).encode() for at_ms in (8, 9)]
     session = ReplayedSession()
-    session.take([at(1, 1, logins[0]), at(1, 2, logins[1]), at(1, 1, logins[0])])
+    session.read_records([at(1, 1, logins[0]), at(1, 2, logins[1]), at(1, 1, logins[0])])
     assert session.last_login_ms == 9
 
 
@@ -135,11 +135,11 @@ def test_a_record_is_published_again_as_it_was() -> None:
         sequence=4,
         recovered=True,
     )
-    assert publish_again(Stream.ORDERS, Tail(9, b"{}", [*headers, *was.headers], key=b"k")) == was
+    assert copy_to_republish(Stream.ORDERS, Tail(9, b"{}", [*headers, *was.headers], key=b"k")) == was
 
 
 @pytest.mark.parametrize("time", [None, b"", b"\xff", b"x", b"2023-11-14T22:13:20", b"1959-01-01T00:00:00Z"])
 def test_what_is_no_record_of_ours_is_published_again_without_a_mistake(time: bytes | None) -> None:
     """Headers without content, times that are none, no key."""
     odd = Tail(9, None, [("ce_time", time), (names.ID, None), ("empty", None)])  # type: ignore[list-item] # as Kafka has it
-    assert publish_again(Stream.POSITIONS, odd) == OutgoingRecord(Stream.POSITIONS, b"", None, 0, headers=[])
+    assert copy_to_republish(Stream.POSITIONS, odd) == OutgoingRecord(Stream.POSITIONS, b"", None, 0, headers=[])

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.contract.pushes import MarginCallPush, OrderPush, TradePush
 from bridge.contract.topics import Stream
-from bridge.core.odd_fields import UNREADABLE, decode_push, without_half_characters
+from bridge.core.odd_fields import UNREADABLE, decode_push, replace_lone_surrogates
 from bridge.core.records import Push
 from bridge.core.stream.venue_record import PARSERS
 from tests.support.one_recovery import CHANNELS, LOGIN_MS, OneRecovery, asset, order, position, raw, trade
@@ -129,5 +129,5 @@ def test_a_margin_call_needs_nothing() -> None:
 def test_half_of_an_escaped_character_is_a_byte_that_is_no_text() -> None:
     """What is whole, or only looks like it, stays."""
     whole = rb'{"a":"\\ud83d \ud83d\ude00 \n"}'
-    assert without_half_characters(whole) == whole
-    assert without_half_characters(rb"\ud83d\ud83d\ude00\ude00") == b"\xff" + rb"\ud83d\ude00" + b"\xff"
+    assert replace_lone_surrogates(whole) == whole
+    assert replace_lone_surrogates(rb"\ud83d\ud83d\ude00\ude00") == b"\xff" + rb"\ud83d\ude00" + b"\xff"

@@ -7,7 +7,7 @@ import pytest
 from bridge.contract.topics import Stream
 from bridge.core.quantities import read_quantity
 from bridge.core.records import Push
-from bridge.core.stream.venue_record import PARSERS, number
+from bridge.core.stream.venue_record import PARSERS, normalize_decimal
 from tests.support.one_recovery import CHANNELS, OneRecovery, asset, order, position, raw, trade
 
 HUGE = ["1e400", "-1e400", "1e999999999", "1e-999999999", "1e999999999999999999999", "NaN", "sNaN", "-Infinity"]
@@ -18,7 +18,7 @@ HUGE += ["9" * 5000, "1." + "1" * 5000]
 def test_what_is_no_quantity_is_read_as_none_and_kept_as_it_is(text: str) -> None:
     """It is written out nowhere."""
     assert read_quantity(text) is None
-    assert number(text) == (text or "0")
+    assert normalize_decimal(text) == (text or "0")
 
 
 @pytest.mark.parametrize("text", ["1E-8", "-0", "0.00000001", "123456789012345678.123456789012345678"])
@@ -45,7 +45,9 @@ def test_no_execution_is_asked_for_by_such_a_sum(executed: str, quantity: str) -
     assert {short.order_id for short in asked} <= {"18"}
     for _ in range(3):
         for short in asked:
-            one.account.listening.take_executions(short, [raw(trade(0, "b", quantity=quantity, orderId="18"))], one.now)
+            one.account.listening.compare_executions(
+                short, [raw(trade(0, "b", quantity=quantity, orderId="18"))], one.now
+            )
         one.wait(31)
         asked = one.account.listening.pop_short_orders(one.now)
     one.tick()

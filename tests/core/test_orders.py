@@ -4,7 +4,7 @@ import pytest
 
 from bridge.contract.pushes import OrderPush
 from bridge.core import orders as room
-from bridge.core.orders import NOTHING, TERMINAL, Orders, Progress, milliseconds, progress
+from bridge.core.orders import NO_PROGRESS, TERMINAL, Orders, Progress, parse_time_ms, progress_of
 from bridge.core.quantities import same_number
 from tests.support.one_account import ORDER_ID, START, order_push
 
@@ -25,7 +25,7 @@ def test_what_is_over_stays_over(state: str) -> None:
     """A later snapshot that says otherwise changes nothing."""
     orders = Orders()
     over = orders.update(order_push("mine", orderState=state.lower()))
-    assert over.over
+    assert over.ended
     assert orders.update(order_push("mine", updateAt=str(START.wall_ms + 1))) == over
 
 
@@ -101,11 +101,11 @@ def test_numbers_and_times_of_the_venue() -> None:
     assert same_number("0.50", "0.5")
     assert not same_number("0.51", "0.5")
     assert same_number("much", "much")
-    assert [milliseconds(text) for text in (None, "", "5", 7, "x", "٣", "9" * 400)] == [0, 0, 5, 7, 0, 0, 0]
+    assert [parse_time_ms(text) for text in (None, "", "5", 7, "x", "٣", "9" * 400)] == [0, 0, 5, 7, 0, 0, 0]
 
 
 def _snapshots(*fields: dict[str, str]) -> list[Progress]:
-    return [progress(order_push("mine", **one)) for one in fields]
+    return [progress_of(order_push("mine", **one)) for one in fields]
 
 
 def test_snapshots_are_in_the_order_of_an_orders_life() -> None:
@@ -128,8 +128,8 @@ def test_snapshots_are_in_the_order_of_an_orders_life() -> None:
 def test_an_executed_quantity_that_is_none_counts_as_nothing(executed: str) -> None:
     """It can be compared, and moves no snapshot before or after another."""
     (odd,) = _snapshots({"executedQty": executed, "updateAt": ""})
-    assert odd == NOTHING._replace(stage=1)
-    assert progress(order_push("mine", orderState="new", updateAt="")) == NOTHING
+    assert odd == NO_PROGRESS._replace(stage=1)
+    assert progress_of(order_push("mine", orderState="new", updateAt="")) == NO_PROGRESS
 
 
 def test_executed_quantities_compare_as_numbers() -> None:
@@ -144,9 +144,9 @@ def test_what_an_order_knows_of_its_time() -> None:
     orders = Orders()
     orders.note_ack(ORDER_ID, "mine", None, 7)
     (acked,) = orders.live()
-    assert (acked.updated_ms, acked.known_ms, acked.cancelled) == (0, 7, False)
+    assert (acked.updated_ms, acked.last_seen_ms, acked.cancelled) == (0, 7, False)
     seen = orders.update(order_push("mine", updateAt=str(START.wall_ms + 5)))
-    assert (seen.updated_ms, seen.known_ms, orders.live()) == (START.wall_ms + 5, START.wall_ms + 5, [seen])
+    assert (seen.updated_ms, seen.last_seen_ms, orders.live()) == (START.wall_ms + 5, START.wall_ms + 5, [seen])
     assert orders.update(order_push("mine", orderState="canceled")).cancelled
     assert orders.live() == []
 
@@ -155,7 +155,7 @@ def test_the_last_of_two_ends_counts() -> None:
     """An order that was filled with a part and then cancelled is cancelled, and is forgotten once."""
     orders = Orders()
     part = orders.update(order_push("mine", orderState="FILLED", executedQty="0.2"))
-    assert not part.surely_complete
+    assert not part.has_final_end
     ended = orders.update(order_push("mine", orderState="CANCELLED", executedQty="0.2"))
     assert (ended.state, orders.find(None, "mine")) == ("CANCELLED", ended)
     assert orders.update(order_push("mine", orderState="FILLED", updateAt="1")) == ended
@@ -167,7 +167,7 @@ def test_the_last_of_two_ends_counts() -> None:
 def test_an_order_that_was_filled_is_complete(executed: str, quantity: str, complete: bool) -> None:  # noqa: FBT001
     """Unless what was executed is surely a part of what was asked for."""
     order = Orders().update(order_push("mine", orderState="FILLED", executedQty=executed, orderQty=quantity))
-    assert order.surely_complete == complete
+    assert order.has_final_end == complete
 
 
 def test_a_push_of_few_fields_takes_nothing_away() -> None:
@@ -197,9 +197,9 @@ def test_what_was_amended_is_forgotten_the_oldest_first(monkeypatch: pytest.Monk
     monkeypatch.setattr(room, "_AMENDED_REMEMBERED_MAX", 1)
     orders = Orders(35_000)
     for order_id in (None, "1", "2", "1"):
-        orders.note_replace(order_id, START.wall_ms)
+        orders.note_replace_request(order_id, START.wall_ms)
     ended = [orders.update(order_push("", orderId=order_id, orderState="CANCELLED")) for order_id in ("1", "2")]
-    assert [orders.may_come_back(order, START.wall_ms - 35_000) for order in ended] == [True, False]
+    assert [orders.may_be_replaced(order, START.wall_ms - 35_000) for order in ended] == [True, False]
 
 
 def test_an_order_that_was_made_of_itself_has_no_other_id() -> None:
@@ -209,7 +209,7 @@ def test_an_order_that_was_made_of_itself_has_no_other_id() -> None:
     orders.note_successor("2", "1")
     orders.note_successor("3", "3")
     orders.note_successor(None, "4")
-    assert [orders.present_id(order_id) for order_id in ("1", "2", "3")] == ["2", "2", "3"]
+    assert [orders.latest_order_id(order_id) for order_id in ("1", "2", "3")] == ["2", "2", "3"]
 
 
 def test_the_history_takes_no_action_away() -> None:
@@ -220,4 +220,4 @@ def test_the_history_takes_no_action_away() -> None:
     for action in ("CANCEL_COMPLETE", ""):
         ended = order_push("mine", orderState="CANCELLED", action=action, updateAt=str(START.wall_ms + 2))
         assert orders.update(ended).action == "CANCEL_COMPLETE"
-    assert orders.coming_back(START.wall_ms - 35_000) == []
+    assert orders.pop_possibly_replaced(START.wall_ms - 35_000) == []

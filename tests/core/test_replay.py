@@ -10,7 +10,7 @@ from bridge.contract import headers as names
 from bridge.contract.results import Outcome, Result, Takeover
 from bridge.core.commands.claims import Origin
 from bridge.core.records import CommandRecord
-from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates, TopicEnd, portfolios_in
+from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates, TopicEnd, find_portfolios
 from tests.support.outside import Tail
 
 ACCEPTED = Result("a", 3, Outcome.ACCEPTED, 1, "place_order")
@@ -36,13 +36,13 @@ def command(offset: int, command_id: str) -> CommandRecord:
 def test_a_command_is_answered_under_its_id_and_offset() -> None:
     """Where the topic was made again, another command at an offset that had an answer has none."""
     answers = ReplayedResults(from_offset=3)
-    answers.take_results([result_record(msgspec.structs.replace(ACCEPTED, command_offset=2))])
+    answers.read_results([result_record(msgspec.structs.replace(ACCEPTED, command_offset=2))])
     assert answers.count == 0
-    answers.take_results([result_record(ACCEPTED)])
+    answers.read_results([result_record(ACCEPTED)])
     assert answers.has_answer(command(3, "a"))
     assert not answers.has_answer(command(3, "b"))
     assert not answers.has_answer(command(4, "a"))
-    answers.take_results([result_record(msgspec.structs.replace(ACCEPTED, command_id="b"))])
+    answers.read_results([result_record(msgspec.structs.replace(ACCEPTED, command_id="b"))])
     assert answers.has_answer(command(3, "b"))
     assert not answers.has_answer(command(3, "a"))
 
@@ -51,12 +51,12 @@ def test_answers_from_another_topic_are_told_apart() -> None:
     """An answer whose offset holds another command, or none, was to a command that stood on another topic."""
     answers = ReplayedResults()
     for offset, command_id in ((3, "before"), (3, "now"), (9, "beyond"), (4, "now too")):
-        answers.take_results(
+        answers.read_results(
             [result_record(msgspec.structs.replace(ACCEPTED, command_offset=offset, command_id=command_id))]
         )
     for offset, command_id in ((3, "now"), (4, "now too"), (5, "new")):
         answers.has_answer(command(offset, command_id))
-    assert ["before", "beyond"] == answers.answered_elsewhere()
+    assert ["before", "beyond"] == answers.unmatched_command_ids()
 
 
 def test_a_dead_letter_answers_the_record_that_it_quotes() -> None:
@@ -64,7 +64,7 @@ def test_a_dead_letter_answers_the_record_that_it_quotes() -> None:
     answers = ReplayedResults(from_offset=1)
     values = {0: b"old", 1: b"buy", 2: b"", 3: None}
     letters = [Tail(7, value, [(names.ERROR_OFFSET, str(offset).encode())]) for offset, value in values.items()]
-    answers.take_dead_letters([*letters, Tail(7, b"buy", [])])
+    answers.read_dead_letters([*letters, Tail(7, b"buy", [])])
     asked = ((1, b"buy"), (2, b"9" * 99), (3, None), (1, b"sell"), (0, b"old"))
     records = [CommandRecord(offset, 7, b"", value, ()) for offset, value in asked]
     assert [True, True, True, False, False] == [answers.has_answer(record) for record in records]
@@ -74,14 +74,14 @@ def test_how_far_back_results_are_complete() -> None:
     """To the first, if the first owner wrote it; else what is older than the oldest, or than a horizon, may be gone."""
     own = takeover_record(9, 40)
     nothing, first, trimmed, again = (ReplayedResults() for _ in range(4))
-    nothing.take_results([own], own_epoch=9)
+    nothing.read_results([own], own_epoch=9)
     assert nothing.complete_since_ms(1000) == 1000
-    first.take_results([takeover_record(1, 0), own], own_epoch=9)
+    first.read_results([takeover_record(1, 0), own], own_epoch=9)
     assert first.complete_since_ms(1000) == 0
-    trimmed.take_results([result_record(ACCEPTED, offset=5, at_ms=600)])
+    trimmed.read_results([result_record(ACCEPTED, offset=5, at_ms=600)])
     assert trimmed.complete_since_ms(1000) == 600
     assert trimmed.complete_since_ms(500) == 500
-    again.take_results([takeover_record(4, 0)])
+    again.read_results([takeover_record(4, 0)])
     assert again.complete_since_ms(5) == 5
 
 
@@ -89,10 +89,10 @@ def test_the_last_owner_says_for_whom_it_was() -> None:
     """The takeover record names environment and key; one of an older version does not, and changes nothing."""
     answers = ReplayedResults()
     assert ReplayedResults().owner is None
-    answers.take_results([takeover_record(1, 0)])
-    answers.take_results([takeover_record(2, 1, environment="production", key_fingerprint="aa"), takeover_record(3, 2)])
+    answers.read_results([takeover_record(1, 0)])
+    answers.read_results([takeover_record(2, 1, environment="production", key_fingerprint="aa"), takeover_record(3, 2)])
     assert answers.owner == Origin("production", "aa")
-    answers.take_results([takeover_record(4, 3, environment="staging")])
+    answers.read_results([takeover_record(4, 3, environment="staging")])
     assert answers.owner == Origin("staging", "")
 
 
@@ -100,7 +100,7 @@ def test_the_end_of_a_topic_tells_the_highest_epoch() -> None:
     """Also where the last record was flushed late by a predecessor; what no bridge can have written does not count."""
     end = TopicEnd()
     epochs = [b"7", b"9", b"8", b"9" * 18, b"9" * 5000, b"x", "\u0663".encode()]
-    end.take([Tail(at_ms, b"", [(names.EPOCH, epoch)]) for at_ms, epoch in enumerate(epochs)])
+    end.add_records([Tail(at_ms, b"", [(names.EPOCH, epoch)]) for at_ms, epoch in enumerate(epochs)])
     assert (end.epoch, end.newest_ms) == (9, 6)
 
 
@@ -110,9 +110,9 @@ def test_of_a_state_it_is_known_whether_it_was_pushed() -> None:
     pushed = [(names.EPOCH, b"1")]
     recovered = [*pushed, (names.RECOVERED, b"true")]
     for key, headers in ((b"a", recovered), (b"b", recovered), (b"b", pushed), (b"c", pushed), (b"c", recovered)):
-        states.take([Tail(5, b"1", headers, key=key)])
+        states.read_records([Tail(5, b"1", headers, key=key)])
     assert states.recovered == {b"a", b"c"}
-    states.take([Tail(6, None, recovered, key=b"a")])
+    states.read_records([Tail(6, None, recovered, key=b"a")])
     assert states.recovered == {b"c"}
 
 
@@ -121,10 +121,10 @@ def test_states_are_taken_out_while_a_topic_is_read() -> None:
     states = ReplayedStates()
     written = [(b"a", 5), (b"b", 4), (b"a", 3)]
     records = [Tail(n, bytes(size), [(names.EPOCH, b"2")], key=key) for n, (key, size) in enumerate(written)]
-    states.take(records)
+    states.read_records(records)
     assert list(states.pop_oldest(7)) == []
     assert list(states.pop_oldest(6)) == [(bytes(4), 1, False)]
-    states.take(records[1:2])
+    states.read_records(records[1:2])
     assert list(states.pop_all()) == [(bytes(3), 2, False), (bytes(4), 1, False)]
     assert list(states.pop_all()) == []
 
@@ -133,7 +133,7 @@ def test_states_and_gaps_that_cannot_be_read_are_passed_over() -> None:
     """A tombstone ends its key; times that no clock shows open no gap and make no login."""
     states, session = ReplayedStates(), ReplayedSession()
     of_epoch = [(names.EPOCH, b"2")]
-    states.take([Tail(5, b"1", of_epoch, key=b"k"), Tail(6, b"2", of_epoch), Tail(7, None, of_epoch, key=b"k")])
+    states.read_records([Tail(5, b"1", of_epoch, key=b"k"), Tail(6, b"2", of_epoch), Tail(7, None, of_epoch, key=b"k")])
     assert (states.last, states.ended) == ({b"": (b"2", 6)}, [b"k"])
     opened = {"type": "gap.opened", "at": 1, "gapId": "1-1", "fromMs": 5, "cause": "stopped", "detail": ""}
     login = {"type": "session.opened", "at": 9, "endpoint": "here"}
@@ -151,10 +151,10 @@ def test_states_and_gaps_that_cannot_be_read_are_passed_over() -> None:
         }
     ]
     events += [login, {**login, "at": 10**30}]
-    session.take([Tail(7, json.dumps(event).encode(), of_epoch) for event in events])
-    session.take([Tail(7, value, of_epoch) for value in (b"\xff", b"[" * 5000, b"", None)])
-    session.take([Tail(7, json.dumps({**login, "at": 99}).encode(), [(names.EPOCH, b"1")])])
-    assert [("1-1", 5, 9)] == [(gap.gap_id, gap.from_ms, gap.to_ms) for gap in session.left_open]
+    session.read_records([Tail(7, json.dumps(event).encode(), of_epoch) for event in events])
+    session.read_records([Tail(7, value, of_epoch) for value in (b"\xff", b"[" * 5000, b"", None)])
+    session.read_records([Tail(7, json.dumps({**login, "at": 99}).encode(), [(names.EPOCH, b"1")])])
+    assert [("1-1", 5, 9)] == [(gap.gap_id, gap.from_ms, gap.to_ms) for gap in session.open_gaps]
     assert session.last_login_ms == 9
 
 
@@ -168,7 +168,7 @@ def test_portfolios_are_read_where_they_are_named() -> None:
         b"\xff",
         b'{"portfolioId": []}',
     ]
-    assert portfolios_in(values) == {"12", "13"}
+    assert find_portfolios(values) == {"12", "13"}
 
 
 @pytest.mark.parametrize(
@@ -185,4 +185,4 @@ def test_portfolios_are_read_where_they_are_named() -> None:
 )
 def test_a_result_that_no_bridge_can_have_written_is_none(odd: dict[str, Any]) -> None:
     """What is remembered of it could not be kept, and would end the takeover."""
-    assert ReplayedResults().take_results([result_record(msgspec.structs.replace(ACCEPTED, **odd))]) == []
+    assert ReplayedResults().read_results([result_record(msgspec.structs.replace(ACCEPTED, **odd))]) == []

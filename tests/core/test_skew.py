@@ -61,7 +61,7 @@ def test_only_what_is_certain_exceeds(low_ms: int, high_ms: int, *, exceeds: boo
 )
 def test_it_can_be_said(low_ms: int, high_ms: int, words: str) -> None:
     """Which way, and how far."""
-    assert words == Skew(low_ms, high_ms).in_words()
+    assert words == Skew(low_ms, high_ms).describe()
 
 
 @pytest.mark.parametrize(

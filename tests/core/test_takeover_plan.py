@@ -13,16 +13,16 @@ from bridge.core.records import CommandRecord
 from bridge.core.replay import ReplayedResults, TopicEnd
 from bridge.core.stream.sweep import ARCHIVE_REACH_MS
 from bridge.core.takeover_plan import (
-    Beginning,
     EarlierCommands,
-    Remains,
     ReplaySpans,
+    TakeoverStart,
+    TopicHistory,
     begin_without_claims,
-    clamp,
-    in_words,
+    bound_commit,
+    describe_other_environment,
+    describe_other_portfolio,
+    describe_takeover,
     key_has_changed,
-    other_environment,
-    other_portfolio,
     plan_replay,
     plan_term,
     read_commit,
@@ -34,7 +34,7 @@ HOUR_MS = 3_600_000
 OURS = Origin("production", "aa", "topic")
 
 
-def begin(remains: Remains, *, was_owned: bool = False) -> Beginning:
+def begin(remains: TopicHistory, *, was_owned: bool = False) -> TakeoverStart:
     """Begin without claims on a log from 5 to 9."""
     return begin_without_claims(remains, "why", was_owned=was_owned, begin=5, end=9, now_ms=NOW_MS, horizon_ms=HOUR_MS)
 
@@ -42,10 +42,10 @@ def begin(remains: Remains, *, was_owned: bool = False) -> Beginning:
 def test_a_commit_about_this_log_is_believed() -> None:
     """Offset, topic and text fit; a topic's id that one side does not know contradicts nothing."""
     stored = CommitMetadata(3, 7, (5,), origin=OURS)
-    assert Beginning(4, stored) == read_commit(4, encode(stored, 4), "topic")
-    assert Beginning(4, stored) == read_commit(4, encode(stored, 4), "")
+    assert TakeoverStart(4, stored) == read_commit(4, encode(stored, 4), "topic")
+    assert TakeoverStart(4, stored) == read_commit(4, encode(stored, 4), "")
     old = CommitMetadata(3, 7, (5,))
-    assert Beginning(4, old) == read_commit(4, encode(old, 4), "topic")
+    assert TakeoverStart(4, old) == read_commit(4, encode(old, 4), "topic")
 
 
 @pytest.mark.parametrize(
@@ -66,63 +66,65 @@ def test_a_commit_about_another_log_is_not(offset: int | None, metadata: str, to
 
 def test_nobody_was_here_before() -> None:
     """Where no topic ever held a record and the group never committed, nothing is in doubt; the epoch is the first."""
-    found = begin(Remains((), was_written=False))
+    found = begin(TopicHistory((), was_written=False))
     assert (found.offset, found.stored, found.why_in_doubt, found.is_first) == (5, CommitMetadata(0, 0, ()), "", True)
-    assert "nobody has committed before: 0 commands" in in_words(found, 0, 2)
+    assert "nobody has committed before: 0 commands" in describe_takeover(found, 0, 2)
 
 
 def test_the_epoch_goes_on_from_the_highest_there_is() -> None:
     """That of any topic, or the clock's: terms that left no trace cannot have come so far."""
     ends = (TopicEnd(7, NOW_MS - 9), TopicEnd(NOW_MS, NOW_MS - 8), TopicEnd())
-    assert begin(Remains(ends, was_written=True)).stored.epoch == NOW_MS
-    found = begin(Remains(ends[:1], was_written=True))
+    assert begin(TopicHistory(ends, was_written=True)).stored.epoch == NOW_MS
+    found = begin(TopicHistory(ends[:1], was_written=True))
     assert (found.stored.epoch, found.stored.doubtful_below, found.why_in_doubt) == (NOW_MS // 1000, 9, "why")
-    assert begin(Remains((), was_written=False), was_owned=True).stored.epoch == NOW_MS // 1000
+    assert begin(TopicHistory((), was_written=False), was_owned=True).stored.epoch == NOW_MS // 1000
 
 
 @pytest.mark.parametrize(
     ("remains", "durable_ms"),
     [
-        (Remains((TopicEnd(1, NOW_MS - 5),), was_written=True, last_login_ms=NOW_MS - 500), NOW_MS - 500),
-        (Remains((TopicEnd(1, NOW_MS - 5),), was_written=True, last_login_ms=NOW_MS + 500), NOW_MS),
-        (Remains((TopicEnd(1, NOW_MS - 5), TopicEnd()), was_written=True), NOW_MS - 5 - HOUR_MS),
-        (Remains((TopicEnd(1, NOW_MS + 5),), was_written=True), NOW_MS - HOUR_MS),
-        (Remains((TopicEnd(), TopicEnd()), was_written=True), NOW_MS - ARCHIVE_REACH_MS),
+        (TopicHistory((TopicEnd(1, NOW_MS - 5),), was_written=True, last_login_ms=NOW_MS - 500), NOW_MS - 500),
+        (TopicHistory((TopicEnd(1, NOW_MS - 5),), was_written=True, last_login_ms=NOW_MS + 500), NOW_MS),
+        (TopicHistory((TopicEnd(1, NOW_MS - 5), TopicEnd()), was_written=True), NOW_MS - 5 - HOUR_MS),
+        (TopicHistory((TopicEnd(1, NOW_MS + 5),), was_written=True), NOW_MS - HOUR_MS),
+        (TopicHistory((TopicEnd(), TopicEnd()), was_written=True), NOW_MS - ARCHIVE_REACH_MS),
     ],
     ids=["a login", "a login to come", "a record", "a record to come", "nothing"],
 )
-def test_the_gap_begins_where_somebody_surely_listened(remains: Remains, durable_ms: int) -> None:
+def test_the_gap_begins_where_somebody_surely_listened(remains: TopicHistory, durable_ms: int) -> None:
     """At the last login; else one horizon before the newest record; else as far back as the venue can be asked."""
     assert begin(remains).stored.durable_until_ms == durable_ms
 
 
 def test_whose_the_account_is_stays_known_without_the_commit() -> None:
     """What the last owner said of itself on `results` counts where the commit is lost."""
-    assert begin(Remains((), was_written=True, owner=OURS)).stored.origin == OURS
-    assert begin(Remains((), was_written=True)).stored.origin == Origin()
+    assert begin(TopicHistory((), was_written=True, owner=OURS)).stored.origin == OURS
+    assert begin(TopicHistory((), was_written=True)).stored.origin == Origin()
 
 
 def test_an_old_doubt_ends_with_the_log() -> None:
     """Below an offset that no command has yet, nothing can have been claimed."""
-    assert CommitMetadata(1, 0, (), 9) == clamp(CommitMetadata(1, 0, (), 10**18), 9, NOW_MS, HOUR_MS)
-    assert "an earlier owner's claims were lost: 3" in in_words(Beginning(0, CommitMetadata(1, 0, (), 9)), 3, 0)
+    assert CommitMetadata(1, 0, (), 9) == bound_commit(CommitMetadata(1, 0, (), 10**18), 9, NOW_MS, HOUR_MS)
+    assert "an earlier owner's claims were lost: 3" in describe_takeover(
+        TakeoverStart(0, CommitMetadata(1, 0, (), 9)), 3, 0
+    )
 
 
 def test_what_is_durable_until_a_time_to_come_was_told_by_a_clock_that_was_ahead() -> None:
     """Then nobody knows since when something is missing, and one horizon is looked back."""
     told = (NOW_MS + 10_800_000, NOW_MS + 1, NOW_MS)
-    durable = [clamp(CommitMetadata(1, ms, ()), 0, NOW_MS, HOUR_MS).durable_until_ms for ms in told]
+    durable = [bound_commit(CommitMetadata(1, ms, ()), 0, NOW_MS, HOUR_MS).durable_until_ms for ms in told]
     assert durable == [NOW_MS - HOUR_MS, NOW_MS - HOUR_MS, NOW_MS]
 
 
 def test_another_environment_is_told() -> None:
     """Two environments under one prefix and name: each is named. What is not known contradicts nothing."""
-    why = other_environment(CommitMetadata(1, 0, (), origin=Origin("staging")), OURS)
+    why = describe_other_environment(CommitMetadata(1, 0, (), origin=Origin("staging")), OURS)
     assert why is not None
     assert ("'staging'" in why, "'production'" in why, "topic_prefix" in why) == (True, True, True)
-    assert other_environment(CommitMetadata(1, 0, (), origin=OURS), OURS) is None
-    assert other_environment(CommitMetadata(1, 0, ()), OURS) is None
-    assert other_environment(CommitMetadata(1, 0, (), origin=OURS), Origin()) is None
+    assert describe_other_environment(CommitMetadata(1, 0, (), origin=OURS), OURS) is None
+    assert describe_other_environment(CommitMetadata(1, 0, ()), OURS) is None
+    assert describe_other_environment(CommitMetadata(1, 0, (), origin=OURS), Origin()) is None
 
 
 def test_another_key_is_noticed() -> None:
@@ -138,10 +140,10 @@ def test_another_key_is_noticed() -> None:
 def test_a_key_of_the_same_portfolio_is_the_same_accounts() -> None:
     """Keys are rotated; a key of another portfolio, or of nobody knows which, is another account's."""
     stored = CommitMetadata(1, 0, (), origin=Origin("production", "bb"))
-    assert other_portfolio(stored, OURS, frozenset("12"), frozenset("2")) is None
-    assert other_portfolio(stored, OURS, frozenset(), frozenset("2")) is None
+    assert describe_other_portfolio(stored, OURS, frozenset("12"), frozenset("2")) is None
+    assert describe_other_portfolio(stored, OURS, frozenset(), frozenset("2")) is None
     for ours, words in ((frozenset("3"), "of portfolio 3"), (frozenset(), "no balance or position")):
-        why = other_portfolio(stored, OURS, frozenset("12"), ours)
+        why = describe_other_portfolio(stored, OURS, frozenset("12"), ours)
         assert why is not None
         assert (words in why, "1, 2" in why, "key bb" in why) == (True, True, True)
 
@@ -154,7 +156,7 @@ def test_what_nobody_has_read_is_told_by_an_owner_that_ended_in_good_order() -> 
         CommitMetadata(3, 0, ()),
         _NOTHING,
     )
-    ended, idle, died, nobody = (Beginning(0, stored) for stored in told)
+    ended, idle, died, nobody = (TakeoverStart(0, stored) for stored in told)
     assert [ended.is_unread(offset) for offset in (8, 9, 10)] == [False, True, True]
     assert idle.is_unread(0)
     assert [one.is_unread(10) for one in (died, nobody)] == [False, True]
@@ -174,7 +176,7 @@ _NOTHING = CommitMetadata(0, 0, ())
 )
 def test_a_term_begins_where_the_one_before_it_ended(stored: CommitMetadata, other_login_boot_s: float) -> None:
     """In the next epoch; the key is not ours before a login, and one that was cut off may have logged in until now."""
-    start = plan_term(Beginning(5, stored), OURS, Now(20.0, NOW_MS))
+    start = plan_term(TakeoverStart(5, stored), OURS, Now(20.0, NOW_MS))
     origin = Origin("production", stored.origin.key_fingerprint, "topic")
     expected = TermStart(
         stored.epoch + 1, 5, stored.durable_until_ms, stored.doubtful_below, origin, other_login_boot_s
@@ -197,7 +199,7 @@ def test_a_takeover_reads_as_far_back_as_it_must(
 ) -> None:
     """One horizon; all answers where claims were lost; states since a horizon before the last owner ended."""
     first_command_ms = None if first_ms is None else NOW_MS + first_ms
-    spans = plan_replay(Beginning(5, stored), first_command_ms, now_ms=NOW_MS, horizon_ms=HOUR_MS, skew_bound_ms=5)
+    spans = plan_replay(TakeoverStart(5, stored), first_command_ms, now_ms=NOW_MS, horizon_ms=HOUR_MS, skew_bound_ms=5)
     results, answers, states, session = (NOW_MS + one for one in since_ms)
     letters, states = answers - UNMEASURED_MS, states - UNMEASURED_MS
     assert spans == ReplaySpans(results, answers, letters, states, session, NOW_MS - HOUR_MS)
@@ -208,7 +210,7 @@ def _command(offset: int, timestamp_ms: int = NOW_MS) -> CommandRecord:
 
 
 def _earlier(stored: CommitMetadata) -> EarlierCommands:
-    return EarlierCommands(Beginning(4, stored), ReplayedResults(), NOW_MS - HOUR_MS)
+    return EarlierCommands(TakeoverStart(4, stored), ReplayedResults(), NOW_MS - HOUR_MS)
 
 
 def test_what_is_known_of_each_earlier_command() -> None:
@@ -240,6 +242,6 @@ def test_the_first_owner_passes_over_what_is_older_than_any_result() -> None:
 def test_a_dead_letter_is_an_answer() -> None:
     """The command that it quotes needs no other."""
     answers = ReplayedResults()
-    answers.take_dead_letters([Tail(NOW_MS, b"{}", [(names.ERROR_OFFSET, b"5")])])
-    earlier = EarlierCommands(Beginning(4, CommitMetadata(3, 7, (5,))), answers, NOW_MS - HOUR_MS)
+    answers.read_dead_letters([Tail(NOW_MS, b"{}", [(names.ERROR_OFFSET, b"5")])])
+    earlier = EarlierCommands(TakeoverStart(4, CommitMetadata(3, 7, (5,))), answers, NOW_MS - HOUR_MS)
     assert earlier.status_of(_command(5)) is TakeoverStatus.ANSWERED

@@ -127,7 +127,7 @@ def test_what_is_only_perhaps_older_is_left_alone(venue_ahead_ms: int) -> None:
 def test_nothing_is_said_to_be_not_found_while_the_venues_clock_is_not_known() -> None:
     """Nor a cancel_orders to be done; the alarm says why, and the first answer that tells the time ends it."""
     one = OneAccount(read=False)
-    one.account.clocks.broker_read(reading_of(Skew(0, 0), one.now), one.now)
+    one.account.clocks.learn_broker_time(reading_of(Skew(0, 0), one.now), one.now)
     one.offer(place("p"))
     one.send()
     one.offer(cancel_all("k"))

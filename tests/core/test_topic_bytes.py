@@ -16,7 +16,7 @@ from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.commands.claims import METADATA_BYTES_MAX, decode, encode
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.records import CommandRecord
-from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates, TopicEnd, portfolios_in
+from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates, TopicEnd, find_portfolios
 from tests.support.one_account import START, OneAccount, cancel, place
 from tests.support.outside import Tail
 
@@ -121,18 +121,18 @@ def test_a_replay_passes_over_what_it_cannot_read(found: list[Tail]) -> None:
     """Results, dead letters, session, states, the end of a topic: a takeover survives any bytes there."""
     one = OneAccount()
     answers, session, states, end = ReplayedResults(), ReplayedSession(), ReplayedStates(), TopicEnd()
-    results = answers.take_results(found)
-    answers.take_dead_letters(found)
-    session.take(found)
-    states.take(found)
-    end.take(found)
-    portfolios_in(value for value, _ in states.last.values())
+    results = answers.read_results(found)
+    answers.read_dead_letters(found)
+    session.read_records(found)
+    states.read_records(found)
+    end.add_records(found)
+    find_portfolios(value for value, _ in states.last.values())
     assert 0 <= max(end.epoch, answers.epoch) <= names.EPOCH_MAX
     one.account.restore(results, one.now)
-    one.account.listening.inherit(session.left_open)
+    one.account.listening.inherit_gaps(session.open_gaps)
     for stream in (*STATE_STREAMS, Stream.TRADES):
         for value, published_ms in states.last.values():
-            one.account.listening.remember(stream, value, published_ms)
+            one.account.listening.restore_record(stream, value, published_ms)
     for record in found:
         assert answers.has_answer(CommandRecord(record.offset, START.wall_ms, record.key, record.value, ())) in {
             True,
@@ -151,7 +151,7 @@ def test_what_a_result_says_can_be_remembered(value: bytes, at_ms: int) -> None:
     """What no bridge has written is no result; every other one is remembered, and the account runs on."""
     one = OneAccount()
     headers = [(names.EPOCH, b"1"), (names.TYPE, b"ltp.result.v1")]
-    one.account.restore(ReplayedResults().take_results([Tail(at_ms, value, headers)]), one.now)
+    one.account.restore(ReplayedResults().read_results([Tail(at_ms, value, headers)]), one.now)
     one.offer(place("a"))
     one.send()
     one.wait(1)

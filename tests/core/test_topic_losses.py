@@ -28,7 +28,7 @@ def lost(stream: Stream, problem: str = "", *, is_empty: bool = True, since_ms: 
 
 def update(one: OneAccount, *topics: LostTopic) -> list[str]:
     """Tell the account, and return the last part of the names of what has been told to its end."""
-    return [name.rpartition(".")[2] for name in one.account.topic_losses.tell_losses(topics, "here:1", one.now)]
+    return [name.rpartition(".")[2] for name in one.account.topic_losses.publish_losses(topics, "here:1", one.now)]
 
 
 def push(one: OneAccount, stream: Stream, row: Any) -> None:  # noqa: ANN401 - JSON
@@ -78,8 +78,8 @@ def test_states_are_published_again_when_their_topic_is_there_again(stream: Stre
 def test_a_state_that_rest_told_an_earlier_owner_is_told_again_as_such() -> None:
     """It is no push, and a reader who counts pushes must not take it for one."""
     one = OneAccount()
-    one.account.listening.remember(Stream.ASSETS, raw(asset(1_700_000_000_000)), one.now.wall_ms, recovered=True)
-    one.account.listening.remember(Stream.POSITIONS, raw(position(1_700_000_000_000)), one.now.wall_ms)
+    one.account.listening.restore_record(Stream.ASSETS, raw(asset(1_700_000_000_000)), one.now.wall_ms, recovered=True)
+    one.account.listening.restore_record(Stream.POSITIONS, raw(position(1_700_000_000_000)), one.now.wall_ms)
     update(one, lost(Stream.ASSETS), lost(Stream.POSITIONS))
     one.wait(1)
     again = {record.stream: record.recovered for record in one.drain() if record.stream in STATE_STREAMS}
@@ -134,7 +134,7 @@ def test_missing_grants_are_told_until_they_are_given() -> None:
     orders, trades = (MissingGrant(f"ltp.main.{name}", 1, f"lacks Write on {name}") for name in ("orders", "trades"))
     one.drain()
     for missing in ([orders, trades], [orders, trades], [trades], []):
-        losses.tell_grants(missing, one.now)
+        losses.publish_missing_grants(missing, one.now)
     told = [(event["type"], event["alarm"], event["subject"]) for event in events(one.drain())]
     assert told == [
         ("alarm.raised", "grant_missing", "ltp.main.orders"),

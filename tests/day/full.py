@@ -34,7 +34,7 @@ def fill_tables(account: Account, now: Now) -> None:
     """Fill what is remembered of trades and orders, with as many open orders as the README says."""
     listening = account.listening
     fill_numbers(listening._router._trades, route._TRADES_REMEMBERED_MAX)
-    fill_numbers(listening._standing._forgotten, published_states._NAMES_REMEMBERED_MAX)
+    fill_numbers(listening._states._ended_names, published_states._NAMES_REMEMBERED_MAX)
     listening._router._conflicts.update(digest(f"{n}") for n in range(route._CONFLICTS_REMEMBERED_MAX))
     ended = max(orders._OVER_REMEMBERED_MAX, published_states._OVER_REMEMBERED_MAX)
     for n in range(OPEN_ORDERS + ended):
@@ -42,7 +42,7 @@ def fill_tables(account: Account, now: Now) -> None:
         account.on_frame(Push("Orders", row, row), now)
     for n in range(orders._UNSHOWN_REMEMBERED_MAX):
         account._orders.note_ack(f"16{n:014}", f"unshown-{n:018}", "BINANCE_PERP_ETH_USDT", now.wall_ms)
-        account._orders.note_replace(f"15{n:014}", now.wall_ms)
+        account._orders.note_replace_request(f"15{n:014}", now.wall_ms)
     for n in range(orders._SUCCESSORS_REMEMBERED_MAX):
         account._orders.note_successor(f"14{n:014}", f"13{n:014}")
 

@@ -39,8 +39,8 @@ def test_what_counts_as_an_answer() -> None:
     ]
     letter = Tail(7, b"?", [(names.ERROR_OFFSET, b"9")])
     answered = ReplayedResults()
-    found = [*answered.take_results(records[:3]), *answered.take_results(records[3:])]
-    answered.take_dead_letters([letter])
+    found = [*answered.read_results(records[:3]), *answered.read_results(records[3:])]
+    answered.read_dead_letters([letter])
     assert found == [(RESULT, 7), (doubt, 7)]
     asked = [CommandRecord(offset, 7, b"", b'{"commandId": "a"}', ()) for offset in range(9)]
     assert [3] == [record.offset for record in asked if answered.has_answer(record)]

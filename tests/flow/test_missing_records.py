@@ -43,7 +43,7 @@ def terminal(outside: Outside, command_id: str) -> list[str]:
 def last_of(outside: Outside, stream: Stream) -> dict[str, dict[str, str]]:
     """Return what a reader of a state topic holds who keeps to the contract: void records are passed over."""
     states = ReplayedStates()
-    states.take(outside.topics.read_back(stream))
+    states.read_records(outside.topics.read_back(stream))
     return {key.decode(): json.loads(value) for key, (value, _) in states.last.items()}
 
 

@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream, topic_name
-from bridge.core.late_records import publish_again
+from bridge.core.late_records import copy_to_republish
 from bridge.core.records import OutgoingRecord
 from bridge.flow.replay import TopicReplay
 from bridge.kafka.publisher import Publisher
@@ -180,7 +180,7 @@ async def test_a_late_record_of_a_dead_owner_is_found_and_followed_by_the_true_o
     assert [first, last, kept_back] == values_of(await read_all(kafka, topic))
     topics = TopicReplay(kafka.topic_prefix, "main", partial(read_since, kafka), partial(read_last, kafka))
     for record in await topics.read_overtaken_since(stream, 0):
-        successor.publish(publish_again(stream, record))
+        successor.publish(copy_to_republish(stream, record))
     assert await successor.flush(5)
     _, truth, _, again = await read_all(kafka, topic)
     assert (truth.key, truth.value) == (again.key, again.value)

@@ -13,7 +13,7 @@ from bridge.core.commands.claims import CommitMetadata, Origin, encode
 from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.commands.states import CommandEvent, CommandState
 from bridge.core.replay import TopicEnd
-from bridge.core.takeover_plan import Beginning, Remains, begin_without_claims, read_commit
+from bridge.core.takeover_plan import TakeoverStart, TopicHistory, begin_without_claims, read_commit
 
 from .lives import answered, taken_in
 from .trials import Mistake, Saved, Trial
@@ -27,7 +27,7 @@ CLOCK: Final = 1000
 def stored_in(saved: Saved, topic_id: str) -> CommitMetadata | None:
     """Return what the code reads in a commit, about the topic of an id."""
     found = read_commit(saved.offset, saved.metadata, topic_id)
-    return found.stored if isinstance(found, Beginning) else None
+    return found.stored if isinstance(found, TakeoverStart) else None
 
 
 def begun(trial: Trial, world: World) -> Term:
@@ -52,15 +52,15 @@ def begun(trial: Trial, world: World) -> Term:
     return term
 
 
-def beginning(trial: Trial, world: World) -> Beginning:
+def beginning(trial: Trial, world: World) -> TakeoverStart:
     """Return where a takeover begins, as the code finds it: by the commit, or by what `results` tells without it."""
     offset, metadata = world.saved
     if trial.mistake is Mistake.TRUSTS_COPY and offset is not None:
         metadata = re.sub(r"^((?:[^:]*:){6})[0-9]+", rf"\g<1>{offset}", metadata)
     found = read_commit(offset, metadata, "" if trial.mistake is Mistake.TRUSTS_OLD_TOPIC else world.topic_id)
-    if isinstance(found, Beginning):
+    if isinstance(found, TakeoverStart):
         return found
-    remains = Remains((TopicEnd(world.top),), was_written=world.top > 0)
+    remains = TopicHistory((TopicEnd(world.top),), was_written=world.top > 0)
     found = begin_without_claims(
         remains, found, was_owned=offset is not None, begin=0, end=world.topic, now_ms=CLOCK * 1000, horizon_ms=0
     )
@@ -70,7 +70,7 @@ def beginning(trial: Trial, world: World) -> Beginning:
     if trial.mistake is Mistake.DOUBTFUL_AS_EMPTY:
         stored = structs.replace(stored, doubtful_below=0)
     begin = offset if trial.mistake is Mistake.TRUSTS_OFFSET and offset is not None else found.offset
-    return Beginning(begin, stored)
+    return TakeoverStart(begin, stored)
 
 
 @lru_cache(maxsize=100_000)

@@ -80,7 +80,7 @@ def test_readers_take_the_same_records() -> None:
         for epoch, said in log:
             world = published(trial, world, epoch, said)
         answered = ReplayedResults()
-        results = answered.take_results([record_of(trial, epoch, said) for epoch, said in log])
+        results = answered.read_results([record_of(trial, epoch, said) for epoch, said in log])
         last = {result.command_offset: result.outcome for result, _ in results}
         known = {offset for offset in (0, 1) if answered.has_answer(command_record(trial, offset))}
         assert (answered.epoch, known) == (world.top, set(last))

@@ -12,5 +12,5 @@ def reading_of(skew: Skew, now: Now) -> ClockReading:
 
 def read_clocks(account: Account, now: Now, *, venue_ahead_ms: int = 0, broker_ahead_ms: int = 0) -> None:
     """Let the venue's clock and the broker's be read, which are so far ahead of the account's own."""
-    account.clocks.venue_read(reading_of(Skew(-venue_ahead_ms, -venue_ahead_ms), now), now)
-    account.clocks.broker_read(reading_of(Skew(-broker_ahead_ms, -broker_ahead_ms), now), now)
+    account.clocks.learn_venue_time(reading_of(Skew(-venue_ahead_ms, -venue_ahead_ms), now), now)
+    account.clocks.learn_broker_time(reading_of(Skew(-broker_ahead_ms, -broker_ahead_ms), now), now)

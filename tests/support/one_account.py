@@ -177,7 +177,9 @@ class OneAccount:
     def open_session(self) -> None:
         """Log in and sweep."""
         self.account.listening.logged_in("az4", self.now)
-        self.account.recovery_complete("az4", 0, self.account.listening.recovery.begin_sweep(self.now), 0, self.now)
+        self.account.recovery_complete(
+            "az4", 0, self.account.listening.reconciliation.begin_sweep(self.now), 0, self.now
+        )
 
     def lose_session(self) -> None:
         """Cut the link."""

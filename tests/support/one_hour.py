@@ -164,6 +164,6 @@ class OneHour:
         ended = [row for row in ended if int(row["updateAt"]) >= sweep.since_ms]
         one.take(sweep, Stream.ORDERS, *ended)
         listed |= {row["orderId"] for row in ended}
-        for found in one.recovery.open_orders_not_listed(sweep, listed, one.now):
+        for found in one.recovery.find_unlisted_orders(sweep, listed, one.now):
             if (row := self._shown(Stream.ORDERS).get(found.order_id)) is not None:
                 one.take(sweep, Stream.ORDERS, row)

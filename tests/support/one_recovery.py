@@ -90,7 +90,7 @@ class OneRecovery:
         self._venue_ahead_ms = 0
         if read:
             read_clocks(self.account, START)
-        self.recovery = self.account.listening.recovery
+        self.recovery = self.account.listening.reconciliation
         self.since_ms = since_ms
         self.said: list[OutgoingRecord] = []
 
@@ -140,7 +140,7 @@ class OneRecovery:
     def remember(self, stream: Stream, *rows: Row, published_ms: int = LOGIN_MS - 120_000) -> None:
         """Let the predecessor have published rows."""
         for row in rows:
-            self.account.listening.remember(stream, raw(row), published_ms)
+            self.account.listening.restore_record(stream, raw(row), published_ms)
 
     def take(self, sweep: Sweep, stream: Stream, *rows: Row) -> list[OutgoingRecord]:
         """Take rows of REST, and learn from orders as the sweep does; return the records."""

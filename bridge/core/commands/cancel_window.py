@@ -102,13 +102,13 @@ class CancelWindow:
         for window in self._both:
             window.acknowledge(token, now)
 
-    def halve(self, now: float) -> bool:
+    def halve_limit(self, now: float) -> bool:
         """Use half of the common slots for now: the venue counted differently from us. False when done of late."""
-        return self._common.halve(now)
+        return self._common.halve_limit(now)
 
-    def climb(self, now: float) -> bool:
+    def restore_limit(self, now: float) -> bool:
         """Use more of the slots after a window without a refusal; True when all are used again."""
-        return self._common.climb(now)
+        return self._common.restore_limit(now)
 
     def free_at(self, ahead: int, now: float) -> float:
         """Estimate when a caller's request with `ahead` others waiting before it gets a slot; `now` when at once."""

@@ -105,12 +105,12 @@ class CommandIntake:
             return
         self._clocks.command_arrived(record.timestamp_ms, record.absent_boot_s, now)
         if behind > behind_max(record, self._lane_max) and past in _UNCLAIMED and not may_be_cancel(record):
-            self._claims.defer(record.offset, record.end)
+            self._claims.defer(record.offset, record.next_offset)
             return
         self._claims.deferred.close()
         if past is not TakeoverStatus.ANSWERED:
             self._claims.mark_read(record.offset)
-        self._claims.mark_skipped(record.end - 1)
+        self._claims.mark_skipped(record.next_offset - 1)
         if past is TakeoverStatus.NEW and (self._held or not self._dispatcher.has_lease(now)):
             self._held.hold(record)
             self._let_cancels_ahead(now)
@@ -127,7 +127,7 @@ class CommandIntake:
         if not self._claims.deferred.take(record.offset):
             return
         self._claims.mark_read(record.offset)
-        self._claims.deferred.drop_below(record.end)
+        self._claims.deferred.drop_below(record.next_offset)
         admitted = self._parse(record, now)
         if isinstance(admitted, InvalidCommand):
             self._answer_invalid(record, admitted, now)
@@ -212,14 +212,14 @@ class CommandIntake:
             return False
         name_order(cancel, self._orders, self._lanes)
         order = self._orders.find(cancel.order_id, cancel.client_order_id)
-        is_over = order is not None and order.over
+        is_over = order is not None and order.ended
         if cancel.order_id is None or is_over or self._lanes.unsent_replaces(cancel.order_key or ""):
             return False
         return self._slot_free_at(cancel, now) < cancel.deadline_boot_s
 
     def _parse(self, record: CommandRecord, now: Now, *, is_claimed: bool = False) -> TrackedCommand | InvalidCommand:
         """Parse a record. Its deadline is reckoned by the broker's clock, which stamped it."""
-        return parse_command(record, self._clocks.by_broker(now), self._limits, self._timing, is_claimed=is_claimed)
+        return parse_command(record, self._clocks.broker_now(now), self._limits, self._timing, is_claimed=is_claimed)
 
     def _answer_invalid(self, record: CommandRecord, refusal: InvalidCommand, now: Now) -> None:
         if refusal.command_id is None or self._dedupe.is_first(refusal, record, now):
@@ -300,7 +300,7 @@ class CommandIntake:
     def _count_earlier_request(self, cancel: TrackedCommand, now: Now) -> None:
         """Let commits tell of a cancel that an earlier owner may have written: no result will stand for it."""
         if cancel.maybe_sent_before:
-            written_boot_s = self._clocks.last_write_boot_s(cancel.deadline_boot_s, now)
+            written_boot_s = self._clocks.latest_write_boot_s(cancel.deadline_boot_s, now)
             self._windows.cancels.extra.restore(("earlier owner", cancel.offset), written_boot_s)
 
     def _answered_before(self, command: TrackedCommand, now: Now) -> None:
@@ -325,7 +325,7 @@ class CommandIntake:
 
     def _take_slot_of_earlier_owner(self, command: TrackedCommand, token: object, now: Now) -> None:
         """Hold the slot of a request that an earlier owner may have written: before now, and within its validity."""
-        written_at = self._clocks.last_write_boot_s(command.deadline_boot_s, now)
+        written_at = self._clocks.latest_write_boot_s(command.deadline_boot_s, now)
         self._windows[command.action].restore_unanswered(token, written_at, now.boot_s)
 
     def _enqueue(self, command: TrackedCommand, now: Now) -> None:

@@ -38,7 +38,7 @@ def has_order_id(command: TrackedCommand, orders: Orders) -> bool:
 def follow_order(command: TrackedCommand, orders: Orders) -> None:
     """Let a command go to what replaces have made of its order."""
     order_id = command.order_id if "orderId" in command.args else None
-    order = orders.find_present(order_id, command.client_order_id)
+    order = orders.find_latest(order_id, command.client_order_id)
     if order is not None:
         command.order_id = order.order_id
-        command.is_redirected = orders.is_successor(order.order_id) and not order.over
+        command.is_redirected = orders.is_successor(order.order_id) and not order.ended

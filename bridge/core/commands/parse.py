@@ -154,8 +154,8 @@ def parse_command(  # noqa: PLR0911 - one for each way out
     if record.unreadable is not None:
         which = (
             f"offset {record.offset}"
-            if record.end == record.offset + 1
-            else f"offsets {record.offset} to {record.end - 1}"
+            if record.next_offset == record.offset + 1
+            else f"offsets {record.offset} to {record.next_offset - 1}"
         )
         return InvalidCommand(Reason.UNREADABLE, short(f"{which} cannot be read: {record.unreadable}"))
     if value is None:

@@ -36,7 +36,7 @@ class RateLimits:
 
     def climb(self, now: Now) -> list[str]:
         """Use more of a limit that was halved after a window without a refusal; return what is whole again."""
-        return [action for action, window in self._windows.items() if window.climb(now.boot_s)]
+        return [action for action, window in self._windows.items() if window.restore_limit(now.boot_s)]
 
     def restore(self, results: Iterable[tuple[Result, int]], clocks: Clocks, now: Now) -> None:
         """Take the slots of requests that earlier owners wrote: results with their record timestamps in ms.

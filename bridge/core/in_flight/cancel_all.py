@@ -49,7 +49,7 @@ class CancelAlls:
             cancels = command.single_cancels
             if cancels is None:
                 continue
-            if order.over:
+            if order.ended:
                 cancels.left.discard(order.order_id)
             elif self._is_to_end(order, command, cancels) and order.order_id not in self._bridge_cancels.acked:
                 self._end(order.order_id, cancels)
@@ -69,14 +69,14 @@ class CancelAlls:
         waiting = list(waiting)
         if not waiting:
             return []
-        of_late_ms = self._clocks.rest_tells_until_ms(now)
+        of_late_ms = self._clocks.rest_complete_until_ms(now)
         unlisted = (
             order
             for order in self._orders.live()
-            if order.known_ms >= of_late_ms and order.order_id not in self._bridge_cancels.acked
+            if order.last_seen_ms >= of_late_ms and order.order_id not in self._bridge_cancels.acked
         )
         known = (self._orders.find(order_id, None) for order_id in listed)
-        shown = (order for order in known if order is not None and not order.over)
+        shown = (order for order in known if order is not None and not order.ended)
         live = {order.order_id: order for order in (*unlisted, *shown)}
         done = []
         for command in waiting:
@@ -128,7 +128,7 @@ class CancelAlls:
         """Whether an order is of the scope and older than the record, and so is no new quote."""
         if not in_scope(command.exchange, order.exchange):
             return False
-        older_ms = self._clocks.surely_older_ms(command.timestamp_ms)
+        older_ms = self._clocks.certainly_older_ms(command.timestamp_ms)
         return order.order_id in cancels.older or _is_older(order, command, self._index, older_ms)
 
 

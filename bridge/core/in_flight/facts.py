@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from bridge.contract.pushes import TradePush
 from bridge.core.commands.command import TrackedCommand
-from bridge.core.orders import Order, milliseconds
+from bridge.core.orders import Order, parse_time_ms
 from bridge.core.quantities import same_number
 
 
@@ -55,7 +55,7 @@ def _has_quantity(order: Order, place: TrackedCommand, replaces: Iterable[Tracke
 def is_trade_of(trade: TradePush, command: TrackedCommand, since_ms: int) -> bool:
     """Whether an execution of the right clientOrderId is of what a place asked for, and not older than `since_ms`."""
     args = command.args
-    return (trade.sym, trade.side.upper()) == (args["sym"], args["side"]) and milliseconds(trade.create_at) >= since_ms
+    return (trade.sym, trade.side.upper()) == (args["sym"], args["side"]) and parse_time_ms(trade.create_at) >= since_ms
 
 
 def shows_replace(order: Order, replace: TrackedCommand, since_ms: int) -> bool:
@@ -88,7 +88,7 @@ def shows_cancel_failed(order: Order, cancel: TrackedCommand, since_ms: int) -> 
 
 def _changed_since(order: Order, cancel: TrackedCommand, since_ms: int) -> bool:
     before = _find_snapshot_before(cancel, order)
-    return order.updated_ms >= since_ms and not (before is not None and before.over)
+    return order.updated_ms >= since_ms and not (before is not None and before.ended)
 
 
 def _find_snapshot_before(cancel: TrackedCommand, order: Order) -> Order | None:

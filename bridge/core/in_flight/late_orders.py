@@ -69,7 +69,7 @@ class LateOrders:
         if place is not None and _is_of(order, place):
             del self._places[order.client_order_id or ""]
             self._landed(place, PLACE, order, now)
-            if self._cancel and not order.over and order.order_id:
+            if self._cancel and not order.ended and order.order_id:
                 self._own_cancels.request(order.order_id)
         elif place is not None and _may_be_of(order, place):
             # Of a name that others may use too, with another quantity: perhaps somebody else's, so it is left alone.
@@ -80,7 +80,7 @@ class LateOrders:
             if facts.shows_replace(order, replace.command, replace.since_ms):
                 self._forget_replace(replace.command)
                 self._landed(replace, REPLACE, order, now)
-            elif order.surely_complete:
+            elif order.has_final_end:
                 self._forget_replace(replace.command)
 
     def _forget_replace(self, replace: TrackedCommand) -> None:

@@ -42,11 +42,11 @@ class CancelledOrder(Struct, frozen=True):
 def fate_of_cancel(cancel: TrackedCommand, known: CancelledOrder, orders: Orders, now: Now) -> CancelFate | None:
     """Return the last word about a cancel in doubt; None while nothing proves it, or proves it for good."""
     order = known.order
-    if order is None or not order.over:
+    if order is None or not order.ended:
         return _fate_of_live(cancel, known, now) if known.asked else None
     if facts.shows_cancel(order, cancel, known.since_ms):
         told = known.asked or order.action == "CANCEL_COMPLETE"
-        return _taken(cancel, order) if told and not orders.may_come_back(order, known.told_until_ms) else None
+        return _taken(cancel, order) if told and not orders.may_be_replaced(order, known.told_until_ms) else None
     if not orders.is_final(order, known.told_until_ms):
         return None
     if cancel.last_refusal is not None:

@@ -80,7 +80,7 @@ class InFlightRequests:
 
     def expire_earlier_cancel(self, cancel: TrackedCommand, now: Now) -> None:
         """Answer an expired cancel that an earlier owner may have written, when its order tells what became of it."""
-        cancel.earlier_write_boot_s = self._clocks.last_write_boot_s(cancel.deadline_boot_s, now)
+        cancel.earlier_write_boot_s = self._clocks.latest_write_boot_s(cancel.deadline_boot_s, now)
         self._earlier_cancels.add(cancel, now)
 
     def answer_earlier_cancels(self, now: Now, *, recovered: bool) -> None:
@@ -132,7 +132,7 @@ class InFlightRequests:
 
     def check_rate(self, action: str, code: int, now: Now) -> None:
         """Halve the budget of an action that the venue refused for its rate, and raise the alarm."""
-        if code in RATE_CODES and self._windows[action].halve(now.boot_s):
+        if code in RATE_CODES and self._windows[action].halve_limit(now.boot_s):
             text = f"{action} was refused with {code}; its limit is halved, and climbs back while none is refused"
             self._alarms.raise_alarm(Alarm.RATE_REJECTED, text, now, action)
 

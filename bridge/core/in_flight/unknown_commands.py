@@ -68,7 +68,9 @@ class UnknownCommands:
         if command.action == PLACE:
             self._late.client_order_id_reused(command.client_order_id)
         elif command.action == REPLACE:
-            self._orders.note_replace(command.order_id, self._clocks.venue.read_at(command.written_boot_s).latest)
+            self._orders.note_replace_request(
+                command.order_id, self._clocks.venue.read_at(command.written_boot_s).latest
+            )
         self.add_to_in_flight(command)
 
     def add_to_in_flight(self, command: TrackedCommand) -> None:
@@ -92,12 +94,12 @@ class UnknownCommands:
         """Ask about a command from now on. What is known already may settle it at once."""
         if command.next_query_boot_s == inf:
             # An earlier owner wrote it before now, and within its validity.
-            command.earlier_write_boot_s = self._clocks.last_write_boot_s(command.deadline_boot_s, now)
+            command.earlier_write_boot_s = self._clocks.latest_write_boot_s(command.deadline_boot_s, now)
             # A cancel is repeated while it is valid; what became of it is asked for afterwards.
             first_boot_s = max(now.boot_s, command.deadline_boot_s) if command.action == CANCEL else now.boot_s
             self._schedule.ask_at(command, first_boot_s)
             if command.action == REPLACE:
-                self._orders.note_replace(command.order_id, self._clocks.venue.read_at(now.boot_s).latest)
+                self._orders.note_replace_request(command.order_id, self._clocks.venue.read_at(now.boot_s).latest)
         if (command.last_refusal is not None or command.general_failure is not None) and not command.is_contradicted:
             command.is_contradicted = True
             self._schedule.ask_at(command, now.boot_s)
@@ -131,7 +133,7 @@ class UnknownCommands:
 
     def on_order(self, order: Order, now: Now) -> None:
         """Let a snapshot of an order, from the stream or from REST, settle what it proves."""
-        if order.over:
+        if order.ended:
             self._bridge_cancels.order_closed(order.order_id)
         replaces = self._table.in_flight_of(order, REPLACE)
         place = self._table.in_flight_place(order.client_order_id)
@@ -203,7 +205,7 @@ class UnknownCommands:
         elif (
             command.action == REPLACE
             and order is not None
-            and self._orders.is_final(order, self._clocks.rest_tells_until_ms(now))
+            and self._orders.is_final(order, self._clocks.rest_complete_until_ms(now))
         ):
             self._give_up(command, now, f"the order ended as {order.state} without showing it")
         if not question.last or command.state is not CommandState.UNKNOWN:
@@ -215,7 +217,7 @@ class UnknownCommands:
         elif command.action == PLACE or order is None:
             waited_s = round(self.lands_until_boot_s(command) - command.last_write_boot_s, 1)
             self._give_up(command, now, f"the venue knew nothing of it {waited_s:g} s after it was written")
-        elif not order.over:
+        elif not order.ended:
             self._give_up(command, now, f"order {order.order_id} lives on as {order.state} without showing it")
 
     def _settle_cancel(self, cancel: TrackedCommand, now: Now, *, asked: bool) -> None:
@@ -229,12 +231,12 @@ class UnknownCommands:
         known = CancelledOrder(
             order,
             since_ms=self._since_ms(cancel),
-            told_until_ms=self._clocks.rest_tells_until_ms(now),
+            told_until_ms=self._clocks.rest_complete_until_ms(now),
             asked=asked,
             may_be_made=self.may_make_order_of(cancel),
         )
         fate = fate_of_cancel(cancel, known, self._orders, now)
-        if fate is None or (fate.outcome is Outcome.NOT_FOUND and not self._clocks.may_say_not_found(now)):
+        if fate is None or (fate.outcome is Outcome.NOT_FOUND and not self._clocks.may_conclude_not_found(now)):
             return
         if order is not None:
             cancel.order_id = order.order_id
@@ -242,7 +244,7 @@ class UnknownCommands:
 
     def _finish_cancel_all(self, command: TrackedCommand, now: Now) -> None:
         """Settle a cancel_orders of which nothing is left, unless what came before it may yet make an order."""
-        coming_back = self._orders.coming_back(self._clocks.rest_tells_until_ms(now))
+        coming_back = self._orders.pop_possibly_replaced(self._clocks.rest_complete_until_ms(now))
         if not self._may_make_order_below(command) and not any(
             in_scope(command.exchange, order.exchange) and not self._bridge_cancels.acked.get(order.order_id)
             for order in coming_back
@@ -292,7 +294,7 @@ class UnknownCommands:
             command.step(CommandEvent.SEEN_AT_VENUE)
 
     def _give_up(self, command: TrackedCommand, now: Now, message: str) -> None:
-        if not self._clocks.may_say_not_found(now):
+        if not self._clocks.may_conclude_not_found(now):
             return
         code, words, _ = command.general_failure or (None, "", 0.0)
         message = f"{words}; {message}" if words else message

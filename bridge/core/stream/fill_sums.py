@@ -15,7 +15,7 @@ from bridge.contract.session import Alarm
 from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import MeasuredClock
 from bridge.core.now import Now
-from bridge.core.orders import Orders, milliseconds
+from bridge.core.orders import Orders, parse_time_ms
 from bridge.core.quantities import read_quantity
 from bridge.core.stream.venue_record import VenueRecord
 
@@ -99,7 +99,7 @@ class FillSums:
         if not executed:
             self._forget_order(order_id)
         elif _is_less(total, executed):
-            created_ms = milliseconds(element.order.create_at) if element.order is not None else 0
+            created_ms = parse_time_ms(element.order.create_at) if element.order is not None else 0
             self._short[order_id] = ShortOrder(order_id, sym, executed, created_ms, now.boot_s + self._rest_lag_s)
             if len(self._short) > ENDED_MAX:
                 self._forget_order(next(iter(self._short)))
@@ -122,7 +122,7 @@ class FillSums:
             found.append(short)
         return found
 
-    def judge(self, short: ShortOrder, told: Iterable[TradePush], now: Now) -> None:
+    def compare_with_rest(self, short: ShortOrder, told: Iterable[TradePush], now: Now) -> None:
         """Hold what REST tells of an order's executions against what was executed of it."""
         total = _ZERO
         for trade in told:
@@ -163,7 +163,7 @@ class FillSums:
             self._since_boot_s is not None and short.created_ms > self._venue.read_at(self._since_boot_s).latest
         )
         is_replaced = self._orders.is_successor(short.order_id) or (
-            self._orders.present_id(short.order_id) != short.order_id
+            self._orders.latest_order_id(short.order_id) != short.order_id
         )
         return is_heard_of and not is_replaced and _read_product(short.sym) not in self._missing
 

@@ -43,7 +43,7 @@ def _as_set_now(unix_ms: int, boot_s: float | None, now: Now) -> int:
     return told_now_ms if abs(told_now_ms - unix_ms) > _STEP_MS else unix_ms
 
 
-def in_numbers(counted: Counter[Stream]) -> Recovered:
+def count_by_stream(counted: Counter[Stream]) -> Recovered:
     """Say how many records were recovered, by stream."""
     return Recovered(**{stream.value.replace("-", "_"): count for stream, count in counted.items()})
 
@@ -65,7 +65,7 @@ class GapLedger:
     def __len__(self) -> int:
         return len(self._open)
 
-    def inherit(self, left: Iterable[Gap]) -> None:
+    def inherit_gaps(self, left: Iterable[Gap]) -> None:
         """Take on the gaps that earlier owners left open, and with them what only their oldest start stood for.
 
         One number is kept for all of them. Where a gap explains it, nothing is sure from the login on that ended the
@@ -116,7 +116,7 @@ class GapLedger:
         """Return from when on rows matter: the earliest start, less the overlap; None without a gap."""
         return max(self.start_ms(now) - overlap_ms, self.first_ms(now)) if self._open else None
 
-    def credit(self, stream: Stream, time_ms: int, now: Now, *, missed: bool, sure_ms: int) -> None:
+    def count_recovered(self, stream: Stream, time_ms: int, now: Now, *, missed: bool, sure_ms: int) -> None:
         """Count a recovered row to the gap it fell into. One that was `missed` outside it makes the gap longer.
 
         Before all gaps, others may have been missed that were overtaken by then: back to `sure_ms`, up to when it is
@@ -139,7 +139,7 @@ class GapLedger:
                 from_ms=gap.start_ms(now),
                 to_ms=gap.end_ms(now),
                 cause=gap.cause,
-                recovered=in_numbers(gap.recovered),
+                recovered=count_by_stream(gap.recovered),
                 lost=lost,
             )
             for gap in self._open

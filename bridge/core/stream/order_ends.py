@@ -7,7 +7,7 @@ from bridge.contract.pushes import OrderPush
 from bridge.contract.topics import Stream
 from bridge.core.now import Now
 from bridge.core.odd_fields import decode_fields
-from bridge.core.orders import LIVE, TERMINAL, UNTOLD_END, Order, Orders, canonical_state
+from bridge.core.orders import CONCLUDED_END, LIVE, TERMINAL, Order, Orders, canonical_state
 from bridge.core.stream.venue_record import PARSERS, VenueRecord
 
 
@@ -17,7 +17,7 @@ def _with_fields(value: bytes, **texts: str) -> VenueRecord:
     return PARSERS[Stream.ORDERS](msgspec.json.encode(fields))
 
 
-def name_row(push: OrderPush, value: bytes, order_id: str) -> tuple[OrderPush, bytes]:
+def add_order_id(push: OrderPush, value: bytes, order_id: str) -> tuple[OrderPush, bytes]:
     """Give an order's row without orderId the one that it was asked by: one that was refused may come back without."""
     if push.order_id or not order_id:
         return push, value
@@ -25,7 +25,7 @@ def name_row(push: OrderPush, value: bytes, order_id: str) -> tuple[OrderPush, b
     return named.order or push, named.value
 
 
-def find_refused(element: VenueRecord, orders: Orders) -> VenueRecord:
+def identify_refused(element: VenueRecord, orders: Orders) -> VenueRecord:
     """Give a snapshot without orderId that of the order of its clientOrderId, if the exchange has not taken that yet.
 
     What rests or was executed cannot be refused any more: then it is of another order of that name.
@@ -33,12 +33,12 @@ def find_refused(element: VenueRecord, orders: Orders) -> VenueRecord:
     if element.order is None or element.order.order_id or not element.order.client_order_id:
         return element
     named = orders.find(None, element.order.client_order_id)
-    if named is None or named.over or named.state not in {"", "NEW"}:
+    if named is None or named.ended or named.state not in {"", "NEW"}:
         return element
     return _with_fields(element.value, orderId=named.order_id)
 
 
-class UntoldEnds:
+class UnreportedEnds:
     """Orders that the lists of what is open and over lack, and of which the venue tells no end when it is asked."""
 
     def __init__(self, rest_lag_s: float) -> None:
@@ -62,8 +62,8 @@ class UntoldEnds:
         return known is not None and known <= began.boot_s - self._rest_lag_s
 
 
-def end_untold(order: Order, last: bytes | None) -> VenueRecord:
+def concluded_end(order: Order, last: bytes | None) -> VenueRecord:
     """Return the last snapshot of an order, or what is known of it, as over."""
     known = {"orderId": order.order_id, "clientOrderId": order.client_order_id or "", "sym": order.sym}
     value = last or msgspec.json.encode({name: text for name, text in known.items() if text is not None})
-    return _with_fields(value, orderState=UNTOLD_END)
+    return _with_fields(value, orderState=CONCLUDED_END)

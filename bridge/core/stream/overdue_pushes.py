@@ -8,7 +8,7 @@ from bridge.core.clocks import Clocks
 from bridge.core.now import Now
 from bridge.core.orders import Orders
 from bridge.core.records import OutgoingRecord
-from bridge.core.stream.published_states import News, PublishedStates
+from bridge.core.stream.published_states import Comparison, PublishedStates
 from bridge.core.stream.route import Router
 from bridge.core.stream.venue_record import PARSERS
 
@@ -29,7 +29,7 @@ class OverduePushes:
         clocks: Clocks,
     ) -> None:
         self._orders = orders
-        self._standing = standing
+        self._states = standing
         self._router = router
         self._publish = publish
         self._clocks = clocks
@@ -43,16 +43,16 @@ class OverduePushes:
 
     def pop_overdue(self, now: Now) -> list[str]:
         """Return some orders to ask for; each once."""
-        return self._orders.pop_unshown(self._venue.read_at(now.boot_s).earliest - _OVERDUE_MS, _AT_ONCE)
+        return self._orders.pop_unpushed(self._venue.read_at(now.boot_s).earliest - _OVERDUE_MS, _AT_ONCE)
 
     def publish_row(self, row: bytes, now: Now) -> None:
         """Publish what REST tells of an order, unless its push has come meanwhile."""
-        element = PARSERS[Stream.ORDERS](row).dated_by(self._clocks.latest_date_ms(now))
-        if self._standing.compare(element) is News.NEWER:
+        element = PARSERS[Stream.ORDERS](row).without_later_time(self._clocks.latest_date_ms(now))
+        if self._states.compare(element) is Comparison.NEWER:
             self._publish(self._router.records_of(element, now, recovered=True))
             self._asked_ms[element.key] = self._venue.read_at(now.boot_s).latest
 
-    def not_pushed(self, told_until_ms: int) -> set[str]:
+    def find_still_unpushed(self, told_until_ms: int) -> set[str]:
         """Name what was asked for before a time of the venue's, and not pushed since."""
-        self._asked_ms = {key: ms for key, ms in self._asked_ms.items() if self._standing.is_recovered(key)}
+        self._asked_ms = {key: ms for key, ms in self._asked_ms.items() if self._states.is_recovered(key)}
         return {f"a push of {key}" for key, asked_ms in self._asked_ms.items() if asked_ms <= told_until_ms}

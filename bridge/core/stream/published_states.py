@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.clocks import UNMEASURED_MS, ReadMs
-from bridge.core.orders import goes_on
+from bridge.core.orders import contradicts_end
 from bridge.core.packed import RecentNumbers, digest
-from bridge.core.stream.venue_record import UNKNOWN_EXCHANGE, VenueRecord, differs, is_untold_end
+from bridge.core.stream.venue_record import UNKNOWN_EXCHANGE, VenueRecord, differs, is_concluded_end
 
 _OVER_REMEMBERED_MAX: Final = 5000
 """What ends in four minutes at the venue's limit for places; an audit looks back two and a half."""
@@ -35,17 +35,17 @@ class PublishedState(Struct, frozen=True, gc=False):
     is surely yet to come; else, and where it says none, when it came; 0 where neither is known.
     """
 
-    element: VenueRecord
-    published_ms: int
-    told_ms: int
+    record: VenueRecord
+    published_boot_ms: int
+    known_since_boot_ms: int
     recovered: bool
     dated_ms: int
 
 
-class News(Enum):
+class Comparison(Enum):
     """What a row of REST tells beside what stands."""
 
-    NOTHING = auto()
+    NOTHING_NEW = auto()
     NEWER = auto()
     UNDATED = auto()
     """Something else, and no time says which came first."""
@@ -62,9 +62,9 @@ class PublishedStates:
         self._refresh_ms = int(horizon_s * 1000 * _REFRESH_SHARE)
         # Those that were published longest ago come first.
         self._live: dict[Stream, dict[str, PublishedState]] = {stream: {} for stream in STATE_STREAMS}
-        self._over: dict[str, PublishedState] = {}
+        self._ended: dict[str, PublishedState] = {}
         self._over_bytes = 0
-        self._forgotten = RecentNumbers(_NAMES_REMEMBERED_MAX, "B")
+        self._ended_names = RecentNumbers(_NAMES_REMEMBERED_MAX, "B")
         """Orders whose end was published, and nothing else is known of."""
         self._lost: dict[Stream, deque[str]] = {stream: deque() for stream in STATE_STREAMS}
         """Keys whose last record is gone with its topic, and is to be published again."""
@@ -78,7 +78,7 @@ class PublishedStates:
         and happened at `told_ms`.
         """
         live = self._live[element.stream]
-        known = live.pop(element.key, None) or self._over.get(element.key)
+        known = live.pop(element.key, None) or self._ended.get(element.key)
         if arrived is None:
             known_ms = now_ms if told_ms is None else told_ms
             stood = PublishedState(
@@ -86,13 +86,13 @@ class PublishedStates:
             )
         else:
             stood = self._date_state(element, now_ms, arrived)
-        if known is not None and not _goes_on(stood.element, known) and _is_older(stood, known):
-            self._store(msgspec.structs.replace(known, published_ms=now_ms))
+        if known is not None and not _goes_on(stood.record, known) and _is_older(stood, known):
+            self._store(msgspec.structs.replace(known, published_boot_ms=now_ms))
             return known
         self._store(stood)
         return None
 
-    def remember(self, element: VenueRecord, published_ms: int, stamped_ms: int, *, recovered: bool = False) -> None:
+    def restore(self, element: VenueRecord, published_ms: int, stamped_ms: int, *, recovered: bool = False) -> None:
         """Let a state stand that an earlier owner published, the earlier ones first; `stamped_ms` is in Unix ms."""
         self._live[element.stream].pop(element.key, None)
         # The broker's clock and the venue's may differ.
@@ -103,30 +103,28 @@ class PublishedStates:
         """Let nothing of a key stand: its last record is a tombstone."""
         self._live[stream].pop(key, None)
 
-    def compare(self, element: VenueRecord) -> News:
+    def compare(self, element: VenueRecord) -> Comparison:
         """Say what a row of REST tells beside what stands."""
         known = self._find(element)
         if known is None:
             is_forgotten = element.stream is Stream.ORDERS and self._is_forgotten(element.key)
-            return News.NOTHING if is_forgotten else News.NEWER
-        here, there = element.progress[:_WITHOUT_TIME], known.element.progress[:_WITHOUT_TIME]
+            return Comparison.NOTHING_NEW if is_forgotten else Comparison.NEWER
+        here, there = element.progress[:_WITHOUT_TIME], known.record.progress[:_WITHOUT_TIME]
         if here != there:
-            return News.NEWER if there < here or _goes_on(element, known) else News.NOTHING
+            return Comparison.NEWER if there < here or _goes_on(element, known) else Comparison.NOTHING_NEW
         if element.time_ms > known.dated_ms > 0 and element.stream is not Stream.ORDERS:
-            return News.NEWER
-        if not differs(element.compared_fields, known.element.compared_fields):
-            return News.NOTHING
+            return Comparison.NEWER
+        if not differs(element.compared_fields, known.record.compared_fields):
+            return Comparison.NOTHING_NEW
         if not element.time_ms or not known.dated_ms:
-            return News.UNDATED
-        is_newer = (known.dated_ms, known.element.progress.stage) <= (element.time_ms, element.progress.stage)
-        return News.NEWER if is_newer else News.DISPUTED
+            return Comparison.UNDATED
+        is_newer = (known.dated_ms, known.record.progress.stage) <= (element.time_ms, element.progress.stage)
+        return Comparison.NEWER if is_newer else Comparison.DISPUTED
 
     def differs(self, element: VenueRecord) -> bool:
         """Whether a state means something else to a reader than what stands; a price may move what it says besides."""
         known = self._live[element.stream].get(element.key)
-        return (
-            not element.is_empty if known is None else differs(element.compared_fields, known.element.compared_fields)
-        )
+        return not element.is_empty if known is None else differs(element.compared_fields, known.record.compared_fields)
 
     def is_dated(self, element: VenueRecord) -> bool:
         """Whether times tell that a row of REST is not from before what stands."""
@@ -136,29 +134,29 @@ class PublishedStates:
     @property
     def ends_forgotten_ms(self) -> int:
         """The latest time of an order's end of which not even the name is remembered; 0 when all are."""
-        return self._forgotten.forgotten_ms
+        return self._ended_names.forgotten_ms
 
-    def told_ms(self, element: VenueRecord) -> int:
+    def known_since_boot_ms(self, element: VenueRecord) -> int:
         """Return since when what stands under the key of an element is known; 0 when nothing does."""
         known = self._find(element)
-        return known.told_ms if known is not None else 0
+        return known.known_since_boot_ms if known is not None else 0
 
     def last_value(self, stream: Stream, key: str) -> bytes | None:
         """Return what stands under a key."""
         known = self._live[stream].get(key)
-        return known.element.value if known is not None else None
+        return known.record.value if known is not None else None
 
     def is_recovered(self, order_id: str) -> bool:
         """Whether what stands of an order came from REST, and nothing of it was pushed since."""
-        known = self._live[Stream.ORDERS].get(order_id) or self._over.get(order_id)
+        known = self._live[Stream.ORDERS].get(order_id) or self._ended.get(order_id)
         return known is not None and known.recovered
 
     def has_ended(self, order_id: str) -> bool:
         """Whether the end of an order was published."""
-        return order_id in self._over or self._is_forgotten(order_id)
+        return order_id in self._ended or self._is_forgotten(order_id)
 
     def _is_forgotten(self, order_id: str) -> bool:
-        return self._forgotten.get(digest(order_id)) is not None
+        return self._ended_names.get(digest(order_id)) is not None
 
     def live_orders(self) -> list[str]:
         """Return the orders that live for readers."""
@@ -169,7 +167,7 @@ class PublishedStates:
         return self._find(element) is not None
 
     def _find(self, element: VenueRecord) -> PublishedState | None:
-        return self._live[element.stream].get(element.key) or self._over.get(element.key)
+        return self._live[element.stream].get(element.key) or self._ended.get(element.key)
 
     def is_unattributed(self, key: str) -> bool:
         """Whether a balance of this coin was pushed without its exchange."""
@@ -179,15 +177,15 @@ class PublishedStates:
     def missing_from(self, stream: Stream, listed: AbstractSet[str], before_ms: int) -> list[VenueRecord]:
         """Return what was told before a time, and is missing in a full list of the stream's keys."""
         return [
-            stood.element
+            stood.record
             for key, stood in self._live[stream].items()
-            if key not in listed and stood.told_ms <= before_ms
+            if key not in listed and stood.known_since_boot_ms <= before_ms
         ]
 
     def mark_lost(self, stream: Stream, now_ms: int) -> None:
         """Let everything of a stream be published again, ended orders of the last horizon too: its topic was lost."""
-        over = (stood for stood in self._over.values() if stood.element.stream is stream)
-        recent = [stood.element.key for stood in over if stood.published_ms > now_ms - self._horizon_ms]
+        over = (stood for stood in self._ended.values() if stood.record.stream is stream)
+        recent = [stood.record.key for stood in over if stood.published_boot_ms > now_ms - self._horizon_ms]
         self._lost[stream] = deque([*self._live[stream], *recent])
 
     def is_lost(self, stream: Stream) -> bool:
@@ -203,18 +201,18 @@ class PublishedStates:
         found = [stood for stream in self._lost if stream not in stuck for stood in self._some_lost(stream)]
         for live in (live for stream, live in self._live.items() if stream not in stuck):
             for stood in islice(live.values(), _REFRESHED_AT_ONCE):
-                if stood.published_ms > before_ms:
+                if stood.published_boot_ms > before_ms:
                     break
                 found.append(stood)
         for stood in found:
-            self._live[stood.element.stream].pop(stood.element.key, None)
-            self._store(msgspec.structs.replace(stood, published_ms=now_ms))
+            self._live[stood.record.stream].pop(stood.record.key, None)
+            self._store(msgspec.structs.replace(stood, published_boot_ms=now_ms))
         return found
 
     def _some_lost(self, stream: Stream) -> list[PublishedState]:
         lost = self._lost[stream]
         keys = [lost.popleft() for _ in range(min(len(lost), _REFRESHED_AT_ONCE))]
-        stood = (self._live[stream].get(key) or self._over.get(key) for key in keys)
+        stood = (self._live[stream].get(key) or self._ended.get(key) for key in keys)
         return [one for one in stood if one is not None]
 
     def _date_state(self, element: VenueRecord, now_ms: int, arrived: ReadMs) -> PublishedState:
@@ -231,19 +229,19 @@ class PublishedStates:
         return PublishedState(_drop_order_fields(element), now_ms, now_ms, recovered=False, dated_ms=dated_ms)
 
     def _store(self, stood: PublishedState) -> None:
-        element = stood.element
-        known = self._over.get(element.key)
-        if not element.progress.over:
+        element = stood.record
+        known = self._ended.get(element.key)
+        if not element.progress.ended:
             if known is not None:
-                self._over_bytes -= len(self._over.pop(element.key).element.value)
+                self._over_bytes -= len(self._ended.pop(element.key).record.value)
             self._live[element.stream][element.key] = stood
             return
-        self._over_bytes += len(element.value) - (len(known.element.value) if known is not None else 0)
-        self._over[element.key] = stood
-        while len(self._over) > _OVER_REMEMBERED_MAX or self._over_bytes > _OVER_BYTES_MAX:
-            oldest = self._over.pop(next(iter(self._over)))
-            self._over_bytes -= len(oldest.element.value)
-            self._forgotten.put(digest(oldest.element.key), 1, oldest.dated_ms)
+        self._over_bytes += len(element.value) - (len(known.record.value) if known is not None else 0)
+        self._ended[element.key] = stood
+        while len(self._ended) > _OVER_REMEMBERED_MAX or self._over_bytes > _OVER_BYTES_MAX:
+            oldest = self._ended.pop(next(iter(self._ended)))
+            self._over_bytes -= len(oldest.record.value)
+            self._ended_names.put(digest(oldest.record.key), 1, oldest.dated_ms)
 
 
 def _drop_order_fields(element: VenueRecord) -> VenueRecord:
@@ -253,8 +251,8 @@ def _drop_order_fields(element: VenueRecord) -> VenueRecord:
 
 def _goes_on(element: VenueRecord, known: PublishedState) -> bool:
     """Whether a state shows an order alive after an end that was not pushed: the bridge may have concluded that end."""
-    there = known.element
-    return known.recovered and is_untold_end(there) and goes_on(element.progress, there.progress)
+    there = known.record
+    return known.recovered and is_concluded_end(there) and contradicts_end(element.progress, there.progress)
 
 
 def _is_older(one: PublishedState, other: PublishedState) -> bool:
@@ -263,7 +261,7 @@ def _is_older(one: PublishedState, other: PublishedState) -> bool:
     One without a time, or with one that is yet to come, is taken in the order of its arrival, and so is a row that REST
     insists on.
     """
-    here, there = one.element.progress, other.element.progress
-    if one.recovered or not 0 < one.element.time_ms <= one.dated_ms:
+    here, there = one.record.progress, other.record.progress
+    if one.recovered or not 0 < one.record.time_ms <= one.dated_ms:
         return here[:_WITHOUT_TIME] < there[:_WITHOUT_TIME]
     return here < there

@@ -20,9 +20,9 @@ from bridge.core.now import Now
 from bridge.core.orders import Order, Orders
 from bridge.core.records import OutgoingRecord
 from bridge.core.stream.gaps import GapLedger
-from bridge.core.stream.order_ends import UntoldEnds, end_untold, find_refused
+from bridge.core.stream.order_ends import UnreportedEnds, concluded_end, identify_refused
 from bridge.core.stream.overdue_pushes import OverduePushes
-from bridge.core.stream.published_states import News, PublishedStates
+from bridge.core.stream.published_states import Comparison, PublishedStates
 from bridge.core.stream.route import Router
 from bridge.core.stream.sweep import ARCHIVE_REACH_MS, Sweep, SweepOutcome, name_some
 from bridge.core.stream.venue_record import PARSERS, UNKNOWN_EXCHANGE, UNREADABLE, VenueRecord
@@ -58,7 +58,7 @@ class Reconciliation:
         audit_period_s: float,
     ) -> None:
         self._router = router
-        self._standing = standing
+        self._states = standing
         self._orders = orders
         self._gaps = gaps
         self._publish = publish
@@ -79,8 +79,8 @@ class Reconciliation:
         self._absent: set[tuple[Stream, str]] = set()
         self._disputed: dict[tuple[Stream, str, int], float] = {}
         """What the last sweep has found of both."""
-        self._untold_ends = UntoldEnds(rest_lag_s)
-        self.overdue = OverduePushes(orders, standing, router, publish, clocks)
+        self._untold_ends = UnreportedEnds(rest_lag_s)
+        self.overdue_pushes = OverduePushes(orders, standing, router, publish, clocks)
         self._looked_boot_s = -inf
         self._audited_boot_s = -inf
         self.sweep_due_boot_s = 0.0
@@ -104,7 +104,7 @@ class Reconciliation:
         audited_ms = self.audited_ms(now)
         return audited_ms + self._detection_ms + _AUDITS_LATE_MS if audited_ms else live_until_ms
 
-    def overlapping(self, from_ms: int) -> int:
+    def rows_since_ms(self, from_ms: int) -> int:
         """Return from when on rows are asked for when a gap begins at `from_ms`."""
         return from_ms - self._overlap_ms
 
@@ -114,7 +114,7 @@ class Reconciliation:
         self._login = now
         self._sweeps = 0
         self._missing, self._absent, self._disputed = {}, set(), {}
-        self.overdue.logged_in()
+        self.overdue_pushes.logged_in()
         self.sweep_due_boot_s = now.boot_s
 
     def begin_sweep(self, now: Now) -> Sweep:
@@ -124,7 +124,7 @@ class Reconciliation:
         audited_ms = max(self.audited_ms(now) - self._rest_lag_ms - _OVERLAP_MS, self._gaps.first_ms(now))
         if since_ms is None:
             audit = Sweep(now, audited_ms, is_audit=True)
-            audit.missing |= self.overdue.not_pushed(self._told_until_ms(audit))
+            audit.missing |= self.overdue_pushes.find_still_unpushed(self._told_until_ms(audit))
             return audit
         if self._audited_boot_s > -inf:
             # Audits may have failed for long before the link was lost, and what was muted then is before the overlap.
@@ -134,7 +134,7 @@ class Reconciliation:
         # What a whole sweep was told, it need not be told again: REST lags by `rest_lag_s` at most.
         return Sweep(now, max(since_ms, now.unix_ms(self._swept_boot_s)), is_audit=False)
 
-    def is_news(self, stream: Stream, row: bytes) -> bool:
+    def is_unpublished(self, stream: Stream, row: bytes) -> bool:
         """Whether a row, which was understood before, tells more than what was published."""
         return self._is_news(PARSERS[stream](row))
 
@@ -144,11 +144,11 @@ class Reconciliation:
         latest_ms = self._clocks.latest_date_ms(now)
         for row in rows:
             try:
-                element = find_refused(PARSERS[stream](row), self._orders).dated_by(latest_ms)
+                element = identify_refused(PARSERS[stream](row), self._orders).without_later_time(latest_ms)
             except UNREADABLE:
                 sweep.unreadable += 1
                 continue
-            if element.is_nameless:
+            if element.lacks_order_id:
                 # Whether it was pushed under its orderId cannot be told.
                 sweep.unreadable += 1
                 continue
@@ -163,11 +163,13 @@ class Reconciliation:
         One list may be empty for a moment, from a venue that is still loading.
         """
         before_boot_ms = sweep.began.boot_ms - self._rest_lag_ms
-        for element in self._standing.missing_from(stream, listed, before_boot_ms):
+        for element in self._states.missing_from(stream, listed, before_boot_ms):
             # A push that told no exchange stands under no key of the list.
             expected = element.is_empty or element.key.startswith(UNKNOWN_EXCHANGE)
             if sweep.is_audit and not expected:
-                sweep.undated.add(f"the end of {element.key} since {self._standing.told_ms(element)} ms after boot")
+                sweep.undated.add(
+                    f"the end of {element.key} since {self._states.known_since_boot_ms(element)} ms after boot"
+                )
             elif (stream, element.key) not in self._absent:
                 sweep.absent.add((stream, element.key))
             else:
@@ -182,7 +184,7 @@ class Reconciliation:
             self._publish(self._router.records_of(element, now, recovered=True))
             self._count_recovered(sweep, Stream.MARGIN_CALLS, now.wall_ms, missed=False)
 
-    def open_orders_not_listed(self, sweep: Sweep, listed: AbstractSet[str], now: Now) -> list[Order]:
+    def find_unlisted_orders(self, sweep: Sweep, listed: AbstractSet[str], now: Now) -> list[Order]:
         """Return the orders that were live before, and that the list of open orders lacks.
 
         One whose end is known, by an answer of REST, and was not pushed lives on for readers until it is published.
@@ -190,22 +192,22 @@ class Reconciliation:
         before_ms = self._told_until_ms(sweep) if sweep.is_audit else self._login_ms
         latest_ms = self._clocks.latest_date_ms(now)
         live = [order for order in self._orders.live() if order.order_id not in listed]
-        for order_id in self._standing.live_orders():
+        for order_id in self._states.live_orders():
             order = self._orders.find(order_id, None) if order_id not in listed else None
-            if order is not None and order.over:
+            if order is not None and order.ended:
                 live.append(order)
-        return [order for order in live if order.known_ms <= before_ms or order.updated_ms > latest_ms]
+        return [order for order in live if order.last_seen_ms <= before_ms or order.updated_ms > latest_ms]
 
-    def conclude_end(self, sweep: Sweep, order_id: str, word: str, now: Now) -> OrderPush | None:
+    def conclude_order_end(self, sweep: Sweep, order_id: str, word: str, now: Now) -> OrderPush | None:
         """Note that a whole list of open orders lacks one, and what state the venue tells of it; empty for none.
 
         Return its end, once that is sure without a word of the venue's.
         """
         order = self._orders.find(order_id, None)
-        if order is None or order.over or not self._untold_ends.is_over(order_id, word, sweep.began):
+        if order is None or order.ended or not self._untold_ends.is_over(order_id, word, sweep.began):
             return None
-        element = end_untold(order, self._standing.last_value(Stream.ORDERS, order_id))
-        sweep.untold.append(f"{order_id} ({word or 'not told'})")
+        element = concluded_end(order, self._states.last_value(Stream.ORDERS, order_id))
+        sweep.concluded_ends.append(f"{order_id} ({word or 'not told'})")
         self._orders.conclude_end(order_id)
         self._publish(self._router.records_of(element, now, recovered=True))
         if not sweep.is_audit:
@@ -225,7 +227,7 @@ class Reconciliation:
         settled = login.boot_s + self._rest_lag_s
         if sweep.began.boot_s >= settled:
             self.sweep_due_boot_s = now.boot_s + self._rest_lag_s * _SECOND_LOOK
-            clean = not any(count for stream, count in sweep.found.items() if stream is not Stream.MARGIN_CALLS)
+            clean = not any(count for stream, count in sweep.recovered.items() if stream is not Stream.MARGIN_CALLS)
             return SweepOutcome.MAY_CLOSE if clean and not sweep.absent else SweepOutcome.NOTHING
         pause_s = self._rest_lag_s * _FIRST_PAUSE * 2 ** (self._sweeps - 1)
         self.sweep_due_boot_s = min(now.boot_s + pause_s, max(settled, now.boot_s))
@@ -243,7 +245,7 @@ class Reconciliation:
         is_old = 0 < self._gaps.start_ms(now) < now.wall_ms - ARCHIVE_REACH_MS
         return (*always, *([Lost.OLD_TRADES] * is_old), *([Lost.UNREADABLE_ROWS] * self._unreadable))
 
-    def name_missing(self) -> str:
+    def describe_missing(self) -> str:
         """Name some of what the last audit missed."""
         return f"REST knows what was not pushed: {name_some(sorted(self._missing))}"
 
@@ -271,15 +273,15 @@ class Reconciliation:
     def _is_news(self, element: VenueRecord) -> bool:
         if element.stream is Stream.TRADES:
             return not self._router.is_known_trade(element)
-        return self._standing.compare(element) is not News.NOTHING
+        return self._states.compare(element) is not Comparison.NOTHING_NEW
 
     def _is_past(self, sweep: Sweep, element: VenueRecord) -> bool:
         """Whether a fact was over before anything that a sweep is about: pages of a history may go back further."""
-        over = element.stream is Stream.TRADES or (element.progress.over and not self._standing.has(element))
+        over = element.stream is Stream.TRADES or (element.progress.ended and not self._states.has(element))
         return over and 0 < element.time_ms < sweep.since_ms
 
     def _judge_news(self, sweep: Sweep, element: VenueRecord, now: Now) -> None:
-        if sweep.is_audit and element.stream is Stream.ASSETS and self._standing.is_unattributed(element.key):
+        if sweep.is_audit and element.stream is Stream.ASSETS and self._states.is_unattributed(element.key):
             # A push of this coin told no exchange (it may); now it is known whose it was, and nothing was missed.
             self._publish(self._router.records_of(element, now, recovered=True))
             return
@@ -291,8 +293,8 @@ class Reconciliation:
             return
         if element.time_ms > self._login_ms:
             return  # the stream tells it, or an audit finds out
-        missed = element.stream is Stream.TRADES or (self._standing.has(element) and self._is_relevant(element))
-        sweep.perhaps_repeated += self._may_be_forgotten(element)
+        missed = element.stream is Stream.TRADES or (self._states.has(element) and self._is_relevant(element))
+        sweep.possible_duplicates += self._may_be_forgotten(element)
         self._publish(self._router.records_of(element, now, recovered=True))
         self._count_recovered(sweep, element.stream, element.time_ms, missed=missed)
 
@@ -300,17 +302,17 @@ class Reconciliation:
         """Whether a row may be behind what stands: dated before it, or of no date and pushed since the login."""
         if element.stream is Stream.TRADES:
             return False
-        news = self._standing.compare(element)
-        if news is News.UNDATED and not sweep.is_audit and self._login is not None:
-            return self._standing.told_ms(element) > self._login.boot_ms
-        return news is News.DISPUTED
+        news = self._states.compare(element)
+        if news is Comparison.UNDATED and not sweep.is_audit and self._login is not None:
+            return self._states.known_since_boot_ms(element) > self._login.boot_ms
+        return news is Comparison.DISPUTED
 
     def _publish_if_still_disputed(self, sweep: Sweep, element: VenueRecord, now: Now) -> None:
         """Publish a disputed row when every sweep has shown it for as long as REST may lag.
 
         Nothing of it was pushed meanwhile. No push was missed, so nothing but the state itself is published.
         """
-        known = (element.stream, element.key, self._standing.told_ms(element))
+        known = (element.stream, element.key, self._states.known_since_boot_ms(element))
         since = sweep.disputed[known] = self._disputed.get(known, sweep.began.boot_s)
         if since <= sweep.began.boot_s - self._rest_lag_s and known in self._disputed:
             del sweep.disputed[known]
@@ -320,27 +322,29 @@ class Reconciliation:
         """Note what was not pushed: as missing where it is old enough, else for the time that nothing is pushed for."""
         if not self._is_relevant(element):
             return
-        is_dated = element.stream is Stream.TRADES or self._standing.is_dated(element)
+        is_dated = element.stream is Stream.TRADES or self._states.is_dated(element)
         if is_dated and element.time_ms <= self._told_until_ms(sweep):
             name = element.event_id or f"a change of {element.key}"
             sweep.note_missing(f"{name}, perhaps pushed and forgotten" if self._may_be_forgotten(element) else name)
-        elif element.stream is not Stream.TRADES and (not is_dated or self._standing.has(element)):
+        elif element.stream is not Stream.TRADES and (not is_dated or self._states.has(element)):
             # A state that changes all the time is never old, however long nothing of it has been pushed.
-            sweep.undated.add(f"a change of {element.key} since {self._standing.told_ms(element)} ms after boot")
+            sweep.undated.add(
+                f"a change of {element.key} since {self._states.known_since_boot_ms(element)} ms after boot"
+            )
 
     def _may_be_forgotten(self, element: VenueRecord) -> bool:
         """Whether what is not known may have been published all the same: more came since than is remembered."""
         if element.stream is Stream.TRADES:
             return 0 < element.time_ms <= self._router.trades_forgotten_ms
-        is_unknown_end = element.progress.over and not self._standing.has(element)
-        return is_unknown_end and element.time_ms <= self._standing.ends_forgotten_ms
+        is_unknown_end = element.progress.ended and not self._states.has(element)
+        return is_unknown_end and element.time_ms <= self._states.ends_forgotten_ms
 
     def _is_relevant(self, element: VenueRecord) -> bool:
         """Whether a difference is one to a reader: what a balance is worth moves without a push."""
-        return element.stream in {Stream.TRADES, Stream.ORDERS} or self._standing.differs(element)
+        return element.stream in {Stream.TRADES, Stream.ORDERS} or self._states.differs(element)
 
     def _count_recovered(self, sweep: Sweep, stream: Stream, time_ms: int, *, missed: bool) -> None:
         now = sweep.began
         sure_ms = self.audited_ms(now) or self._gaps.start_ms(now) - self._detection_ms
-        self._gaps.credit(stream, time_ms, now, missed=missed, sure_ms=sure_ms)
-        sweep.found[stream] += 1
+        self._gaps.count_recovered(stream, time_ms, now, missed=missed, sure_ms=sure_ms)
+        sweep.recovered[stream] += 1

@@ -62,7 +62,7 @@ class Router:
         read_venue: Callable[[Now], ReadMs] | None = None,
         name: Callable[[VenueRecord], VenueRecord] = lambda element: element,
     ) -> None:
-        self._standing = standing
+        self._states = standing
         self._on_order = on_order
         self._on_trade = on_trade
         self._on_conflict = on_conflict
@@ -112,23 +112,23 @@ class Router:
         records = [_record(element, now, element.event_id, recovered=recovered)]
         if element.stream is Stream.MARGIN_CALLS:
             self._on_margin_call(element.value, now)
-        if element.stream in STATE_STREAMS and not element.is_nameless:
-            if element.progress.over and self._fills is not None:
-                self._fills.order_published(element, now, was_over=self._standing.has_ended(element.key))
+        if element.stream in STATE_STREAMS and not element.lacks_order_id:
+            if element.progress.ended and self._fills is not None:
+                self._fills.order_published(element, now, was_over=self._states.has_ended(element.key))
             read = self._read_venue(now)
             if recovered:
-                newer = self._standing.update(element, now.boot_ms, told_ms=_happened_ms(element, read, now))
+                newer = self._states.update(element, now.boot_ms, told_ms=_happened_ms(element, read, now))
             else:
-                newer = self._standing.update(element, now.boot_ms, read)
+                newer = self._states.update(element, now.boot_ms, read)
             if newer is not None:
-                records.append(_record(newer.element, now, newer.element.event_id, recovered=newer.recovered))
+                records.append(_record(newer.record, now, newer.record.event_id, recovered=newer.recovered))
         return records
 
     def due_refreshes(self, now: Now, stuck: Collection[Stream] = ()) -> list[OutgoingRecord]:
         """Return some of the states whose last record is nearly one horizon old, but for those of `stuck` topics."""
         return [
-            _record(stood.element, now, stood.element.event_id, recovered=stood.recovered)
-            for stood in self._standing.pop_due(now.boot_ms, stuck)
+            _record(stood.record, now, stood.record.event_id, recovered=stood.recovered)
+            for stood in self._states.pop_due(now.boot_ms, stuck)
         ]
 
     def is_known_trade(self, element: VenueRecord) -> bool:
@@ -159,7 +159,7 @@ class Router:
 
     def tombstone(self, element: VenueRecord, now: Now) -> OutgoingRecord:
         """Return the record that says that a state is no more."""
-        self._standing.forget(element.stream, element.key)
+        self._states.forget(element.stream, element.key)
         return OutgoingRecord(element.stream, element.key.encode(), None, now.wall_ms, recovered=True)
 
     def _add_trade(self, element: VenueRecord, trade: TradePush, now: Now) -> str | None:

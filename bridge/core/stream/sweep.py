@@ -26,7 +26,7 @@ class Sweep(Struct):
     began: Now
     since_ms: int
     is_audit: bool
-    found: Counter[Stream] = field(default_factory=Counter)
+    recovered: Counter[Stream] = field(default_factory=Counter)
     missing: set[str] = field(default_factory=set)
     """What an audit finds and was not pushed, and is older than REST may lag."""
     undated: set[str] = field(default_factory=set)
@@ -44,9 +44,9 @@ class Sweep(Struct):
     """How many orders are open."""
     single_orders: dict[str, OrderRow | None] = field(default_factory=dict)
     """The orders to ask for one by one, and what the history tells of each; None where it does not."""
-    perhaps_repeated: int = 0
+    possible_duplicates: int = 0
     """What was published and may have been before: more had come since than is remembered."""
-    untold: list[str] = field(default_factory=list)
+    concluded_ends: list[str] = field(default_factory=list)
     """Orders that are over without a word of the venue's."""
 
     def note_missing(self, name: str) -> None:

@@ -58,7 +58,7 @@ class UndocumentedShapes:
         self._alarms = alarms
         self._told: Counter[str] = Counter()
 
-    def look_at_frame(self, channel: str, frame: bytes, now: Now) -> None:
+    def check_frame(self, channel: str, frame: bytes, now: Now) -> None:
         """Tell of a frame that goes to `unrecognized`, unless one of its shape was told before."""
         name = _known_word(channel)
         if not self._may_tell(name):
@@ -66,7 +66,7 @@ class UndocumentedShapes:
         shape, sample = _describe_frame(frame)
         self._tell(name, shape, f"channel {name}: {_ELSEWHERE}; such as {sample}", now)
 
-    def look_at_margin_call(self, value: bytes, now: Now) -> None:
+    def check_margin_call(self, value: bytes, now: Now) -> None:
         """Tell of a margin call with a field or a status that is new, or without a status or an exchange."""
         if not self._may_tell(_MARGIN_CALL):
             return

@@ -18,10 +18,10 @@ from bridge.contract.pushes import (
 )
 from bridge.contract.topics import Stream
 from bridge.core.odd_fields import UNREADABLE, decode_push, has_id
-from bridge.core.orders import NOTHING, UNTOLD_END, Progress, canonical_state, milliseconds, progress
+from bridge.core.orders import CONCLUDED_END, NO_PROGRESS, Progress, canonical_state, parse_time_ms, progress_of
 from bridge.core.quantities import read_quantity
 
-__all__ = ["PARSERS", "UNKNOWN_EXCHANGE", "UNREADABLE", "VenueRecord", "differs", "number"]
+__all__ = ["PARSERS", "UNKNOWN_EXCHANGE", "UNREADABLE", "VenueRecord", "differs", "normalize_decimal"]
 
 UNKNOWN_EXCHANGE: Final = "UNKNOWN"
 """Part of a key for what a push does not say."""
@@ -29,7 +29,7 @@ _USUAL_CHARS_MAX: Final = 64
 
 
 _is_written_in_one_way: Final = re.compile(r"-?(?:[1-9][0-9]*(?:\.[0-9]*[1-9])?|0\.[0-9]*[1-9])|0", re.ASCII).fullmatch
-"""Whether a decimal is as `number` would write it: most are, and to take them apart is slow."""
+"""Whether a decimal is as `normalize_decimal` would write it: most are, and to take them apart is slow."""
 
 Meaning = tuple[str | None, ...]
 
@@ -48,25 +48,25 @@ class VenueRecord(Struct, frozen=True, gc=False):
     time_ms: int
     event_id: str | None = None
     identity: str = ""
-    progress: Progress = NOTHING
+    progress: Progress = NO_PROGRESS
     compared_fields: Meaning = ()
     is_empty: bool = False
     order: OrderPush | None = None
     trade: TradePush | None = None
 
     @property
-    def is_nameless(self) -> bool:
+    def lacks_order_id(self) -> bool:
         """Whether it tells no orderId of its order, as of one that was refused (LTP docs, Query Order)."""
         return self.order is not None and not self.order.order_id
 
-    def dated_by(self, latest_ms: int) -> "VenueRecord":
+    def without_later_time(self, latest_ms: int) -> "VenueRecord":
         """Return what it says, without its time where that is later than any that the venue can have written."""
         if self.time_ms <= latest_ms:
             return self
         return msgspec.structs.replace(self, time_ms=0, progress=self.progress._replace(time_ms=0))
 
 
-def number(text: Amount | None) -> str:
+def normalize_decimal(text: Amount | None) -> str:
     """Write a decimal in one way, so that `0.50` and `0.5` name the same fact; other text stays as it is."""
     if text is None or text == "":
         return "0"
@@ -80,9 +80,9 @@ def number(text: Amount | None) -> str:
     return plain if value else "0"
 
 
-def is_untold_end(element: VenueRecord) -> bool:
+def is_concluded_end(element: VenueRecord) -> bool:
     """Whether it is an order's end in the word for one that was not told."""
-    return element.progress.over and element.compared_fields[0] == UNTOLD_END
+    return element.progress.ended and element.compared_fields[0] == CONCLUDED_END
 
 
 class _Holding(Struct, rename="camel"):
@@ -109,7 +109,7 @@ def _read_holding(value: bytes) -> _Holding:
 
 def _normalize_amount(text: object) -> str | None:
     """Write a decimal in one way; None where none is told."""
-    return number(text) if isinstance(text, str | int | float) and text != "" else None
+    return normalize_decimal(text) if isinstance(text, str | int | float) and text != "" else None
 
 
 def differs(row: Meaning, known: Meaning) -> bool:
@@ -124,15 +124,15 @@ def _order(value: bytes) -> VenueRecord:
     tells no action.
     """
     push, value = decode_push(value, OrderPush)
-    executed, state = number(push.executed_qty), canonical_state(push.order_state)
+    executed, state = normalize_decimal(push.executed_qty), canonical_state(push.order_state)
     name = str(push.order_id) or push.client_order_id
     return VenueRecord(
         Stream.ORDERS,
         name or UNKNOWN_EXCHANGE,
         value,
-        milliseconds(push.update_at),
+        parse_time_ms(push.update_at),
         event_id=f"order:{name}:{state}:{executed}:{push.update_at or 0}" if name else None,
-        progress=progress(push),
+        progress=progress_of(push),
         compared_fields=(
             state,
             executed,
@@ -154,13 +154,13 @@ def _trade(value: bytes) -> VenueRecord:
     push, value = decode_push(value, TradePush)
     exchange = _normalize_exchange(push.exchange_type or push.sym.split("_", 1)[0])
     identity = f"trade:{exchange}:{push.sym}:{push.order_id}:{push.transaction_id}"
-    meaning = (number(push.quantity), number(push.price), push.side.upper())
+    meaning = (normalize_decimal(push.quantity), normalize_decimal(push.price), push.side.upper())
     is_named = has_id(push)
     return VenueRecord(
         Stream.TRADES,
         str(push.order_id),
         value,
-        milliseconds(push.create_at),
+        parse_time_ms(push.create_at),
         event_id=identity if is_named else None,
         identity=identity if is_named else ":".join((identity, str(push.create_at), *meaning)),
         compared_fields=meaning,
@@ -170,7 +170,7 @@ def _trade(value: bytes) -> VenueRecord:
 
 def _asset(value: bytes) -> VenueRecord:
     push, value = decode_push(value, AssetPush)
-    time_ms = milliseconds(push.update_at)
+    time_ms = parse_time_ms(push.update_at)
     held = _read_holding(value)
     # The venue tells a loan only while there is one (LTP docs, change log); who tells a debt tells all of a balance.
     loan = "0" if held.loan is None and held.debt is not None else held.loan
@@ -181,7 +181,7 @@ def _asset(value: bytes) -> VenueRecord:
         f"{_normalize_exchange(push.exchange_type)}:{push.coin}",
         value,
         time_ms,
-        progress=NOTHING._replace(time_ms=time_ms),
+        progress=NO_PROGRESS._replace(time_ms=time_ms),
         compared_fields=meaning,
         is_empty=set(meaning) <= {"0", None},
     )
@@ -189,16 +189,16 @@ def _asset(value: bytes) -> VenueRecord:
 
 def _position(value: bytes) -> VenueRecord:
     push, value = decode_push(value, PositionPush)
-    time_ms = milliseconds(push.update_at)
+    time_ms = parse_time_ms(push.update_at)
     side = (push.position_side or "").strip().upper() or "NONE"
-    quantity = number(push.position_qty)
+    quantity = normalize_decimal(push.position_qty)
     price, leverage = _normalize_amount(push.avg_price), _normalize_amount(_read_holding(value).leverage)
     return VenueRecord(
         Stream.POSITIONS,
         f"{push.sym}:{'NONE' if side == 'NET' else side}",
         value,
         time_ms,
-        progress=NOTHING._replace(time_ms=time_ms),
+        progress=NO_PROGRESS._replace(time_ms=time_ms),
         compared_fields=(quantity, price, leverage) if quantity != "0" else (quantity, None, None),
         is_empty=quantity == "0",
     )
@@ -206,13 +206,13 @@ def _position(value: bytes) -> VenueRecord:
 
 def _margin_call(value: bytes) -> VenueRecord:
     push, value = decode_push(value, MarginCallPush)
-    time_ms = milliseconds(push.update_at) or milliseconds(push.create_at)
+    time_ms = parse_time_ms(push.update_at) or parse_time_ms(push.create_at)
     return VenueRecord(Stream.MARGIN_CALLS, _normalize_exchange(push.exchange_type), value, time_ms)
 
 
 def _liquidation(value: bytes) -> VenueRecord:
     push, value = decode_push(value, LiquidationPush)
-    time_ms = milliseconds(push.update_at) or milliseconds(push.create_at)
+    time_ms = parse_time_ms(push.update_at) or parse_time_ms(push.create_at)
     return VenueRecord(Stream.LIQUIDATIONS, str(push.liquidation_event_id), value, time_ms)
 
 

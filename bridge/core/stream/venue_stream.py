@@ -13,14 +13,14 @@ from bridge.core.orders import Orders
 from bridge.core.outbox import Outbox
 from bridge.core.records import InvalidFrame, Push
 from bridge.core.stream.fill_sums import FillSums, ShortOrder
-from bridge.core.stream.gaps import Gap, GapLedger, in_numbers
-from bridge.core.stream.order_ends import find_refused
+from bridge.core.stream.gaps import Gap, GapLedger, count_by_stream
+from bridge.core.stream.order_ends import identify_refused
 from bridge.core.stream.published_states import PublishedStates
 from bridge.core.stream.reconciliation import Reconciliation
 from bridge.core.stream.route import Router
 from bridge.core.stream.sweep import Sweep, name_some
 from bridge.core.stream.undocumented import UndocumentedShapes
-from bridge.core.stream.venue_record import PARSERS, UNREADABLE, is_untold_end
+from bridge.core.stream.venue_record import PARSERS, UNREADABLE, is_concluded_end
 
 
 class VenueStream:
@@ -45,26 +45,26 @@ class VenueStream:
         self._orders = orders
         self._epoch = epoch
         self._gaps = GapLedger(durable_until_ms)
-        self._standing = PublishedStates(timing.horizon_s, timing.skew_bound_s)
+        self._states = PublishedStates(timing.horizon_s, timing.skew_bound_s)
         self._clocks = clocks
         shapes = UndocumentedShapes(alarms)
         self._fills = FillSums(orders, alarms, clocks.venue, timing.rest_lag_s)
         self._session: list[SessionEvent] = []
         """The events of the open session, to publish them again if the topic is lost."""
         self._router = Router(
-            self._standing,
+            self._states,
             on_order,
             on_trade,
             self._trade_conflict,
-            on_unrecognized=shapes.look_at_frame,
-            on_margin_call=shapes.look_at_margin_call,
+            on_unrecognized=shapes.check_frame,
+            on_margin_call=shapes.check_margin_call,
             fills=self._fills,
             read_venue=self._read_venue,
-            name=lambda element: find_refused(element, orders),
+            name=lambda element: identify_refused(element, orders),
         )
-        self.recovery = Reconciliation(
+        self.reconciliation = Reconciliation(
             self._router,
-            self._standing,
+            self._states,
             orders,
             self._gaps,
             publish=outbox.publish_all,
@@ -73,7 +73,7 @@ class VenueStream:
             audit_period_s=timing.audit_period_s,
         )
 
-    def remember(self, stream: Stream, value: bytes, published_ms: int, *, recovered: bool = False) -> None:
+    def restore_record(self, stream: Stream, value: bytes, published_ms: int, *, recovered: bool = False) -> None:
         """Learn from a record that an earlier owner published, `recovered` or pushed; it settles nothing by itself."""
         try:
             element = PARSERS[stream](value)
@@ -82,24 +82,24 @@ class VenueStream:
         if element.trade is not None:
             self._router.remember_trade(element, published_ms)
             return
-        if element.is_nameless:
+        if element.lacks_order_id:
             return
         age_ms = max(self._began.wall_ms - published_ms, 0)  # the clock of who published it may be ahead of ours
-        self._standing.remember(element, self._began.boot_ms - age_ms, published_ms, recovered=recovered)
+        self._states.restore(element, self._began.boot_ms - age_ms, published_ms, recovered=recovered)
         if element.order is not None:
-            if recovered and is_untold_end(element):
+            if recovered and is_concluded_end(element):
                 self._orders.conclude_end(element.key)
             self._orders.update(element.order)
 
-    def forget(self, stream: Stream, key: bytes) -> None:
+    def restore_tombstone(self, stream: Stream, key: bytes) -> None:
         """Learn from a tombstone that an earlier owner published."""
-        self._standing.forget(stream, key.decode("utf-8", "replace"))
+        self._states.forget(stream, key.decode("utf-8", "replace"))
 
-    def inherit(self, left: Iterable[Gap]) -> None:
+    def inherit_gaps(self, left: Iterable[Gap]) -> None:
         """Take on the gaps that earlier owners left open: they close with this one's."""
-        self._gaps.inherit(left)
+        self._gaps.inherit_gaps(left)
 
-    def begin(self, now: Now, listen_from_ms: int | None) -> None:
+    def open_gap_before_term(self, now: Now, listen_from_ms: int | None) -> None:
         """Open the gap of the time before this term: what was not durable, or what nobody has listened to."""
         if self._gaps.inherited_ms:
             self._open_gap(now, self._gaps.inherited_ms, Cause.OWNER_CHANGED, "the owner changed")
@@ -123,13 +123,13 @@ class VenueStream:
 
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Note that pushes arrive from now on; what was missed is to be asked for."""
-        self.recovery.logged_in(now)
+        self.reconciliation.logged_in(now)
         self._fills.logged_in(now)
         self._tell_of_session(SessionOpened(at=now.wall_ms, endpoint=endpoint))
 
     def recovery_complete(self, endpoint: str, open_orders: int, sweep: Sweep, took_ms: int, now: Now) -> None:
         """Note that what REST knows has been published once."""
-        recovered = in_numbers(sweep.found)
+        recovered = count_by_stream(sweep.recovered)
         self._tell_of_session(
             RecoveryComplete(
                 at=now.wall_ms, endpoint=endpoint, open_orders=open_orders, recovered=recovered, took_ms=took_ms
@@ -138,21 +138,21 @@ class VenueStream:
 
     def sweep_ended(self, sweep: Sweep, now: Now) -> None:
         """Tell of the orders whose end the venue has not told, and of what may be published twice."""
-        if sweep.untold:
-            text = f"no list of the venue has these orders, and no answer their end: {name_some(sweep.untold)}"
+        if sweep.concluded_ends:
+            text = f"no list of the venue has these orders, and no answer their end: {name_some(sweep.concluded_ends)}"
             self._outbox.publish_alarm(Alarm.ORDER_END_UNTOLD, text, now)
-        if sweep.perhaps_repeated:
+        if sweep.possible_duplicates:
             text = (
-                f"{sweep.perhaps_repeated} trades or ends of orders were published from what REST tells, and may have "
+                f"{sweep.possible_duplicates} trades or ends of orders were published from what REST tells, and may have "
                 f"been before, under the same ce_id: since {sweep.since_ms} more have come than are remembered"
             )
             self._outbox.publish_alarm(Alarm.PERHAPS_REPEATED, text, now)
 
     def close_gaps(self, now: Now) -> None:
         """Note that a sweep brought nothing more, and that everything before it is durable."""
-        for closed in self._gaps.close(now, self.recovery.lost_streams(now)):
+        for closed in self._gaps.close(now, self.reconciliation.lost_streams(now)):
             self._outbox.publish_session_event(closed)
-        self.recovery.gaps_closed(now)
+        self.reconciliation.gaps_closed(now)
 
     def session_lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
         """Note that the session is gone: from `durable_ms` on is a gap.
@@ -162,48 +162,50 @@ class VenueStream:
         self._session.clear()
         self._outbox.publish_session_event(SessionLost(at=now.wall_ms, endpoint=endpoint, cause=cause, detail=detail))
         if cause is Cause.PUSHES_MISSED:
-            durable_ms = min(durable_ms, self.recovery.audited_ms(now))
+            durable_ms = min(durable_ms, self.reconciliation.audited_ms(now))
         self._open_gap(now, durable_ms, cause, detail)
 
     def pushes_missed(self, detail: str, now: Now) -> None:
         """Note that pushes were missed on a session that goes on: they are recovered as after a login."""
-        self._open_gap(now, self.recovery.audited_ms(now), Cause.PUSHES_MISSED, detail)
-        self.recovery.logged_in(now)
+        self._open_gap(now, self.reconciliation.audited_ms(now), Cause.PUSHES_MISSED, detail)
+        self.reconciliation.logged_in(now)
 
     def pop_short_orders(self, now: Now) -> list[ShortOrder]:
         """Return some orders whose executions are to be asked for; while a gap is open, the sweeps ask for all."""
         return [] if len(self._gaps) else self._fills.pop_short(now)
 
-    def take_executions(self, short: ShortOrder, rows: Iterable[bytes], now: Now) -> None:
+    def compare_executions(self, short: ShortOrder, rows: Iterable[bytes], now: Now) -> None:
         """Publish, in a gap, the executions of an order that the venue did not push; the session goes on."""
         latest_ms = self._clocks.latest_date_ms(now)
-        told = [PARSERS[Stream.TRADES](row).dated_by(latest_ms) for row in rows]
+        told = [PARSERS[Stream.TRADES](row).without_later_time(latest_ms) for row in rows]
         told = [element for element in told if element.key == short.order_id]
         missed = [element for element in told if not self._router.is_known_trade(element)]
         if missed and not len(self._gaps):
             self.pushes_missed(f"REST knows executions of order {short.order_id} that were not pushed", now)
         for element in missed:
             self._outbox.publish_all(self._router.records_of(element, now, recovered=True))
-            sure_ms = self.recovery.audited_ms(now)
-            self._gaps.credit(Stream.TRADES, element.time_ms, now, missed=True, sure_ms=sure_ms)
-        self._fills.judge(short, (element.trade for element in told if element.trade is not None), now)
+            sure_ms = self.reconciliation.audited_ms(now)
+            self._gaps.count_recovered(Stream.TRADES, element.time_ms, now, missed=True, sure_ms=sure_ms)
+        self._fills.compare_with_rest(short, (element.trade for element in told if element.trade is not None), now)
 
     def durable_until_ms(self, live_until_ms: int, now: Now) -> int:
         """Return the start of the oldest open gap, else the point up to which the live stream is durable.
 
         Where audits have failed for long it is not sure that everything was pushed, and a successor has to look back.
         """
-        return self._gaps.durable_until_ms(min(live_until_ms, self.recovery.sure_until_ms(live_until_ms, now)), now)
+        return self._gaps.durable_until_ms(
+            min(live_until_ms, self.reconciliation.sure_until_ms(live_until_ms, now)), now
+        )
 
-    def tell_states_again(self, stream: Stream, now: Now) -> None:
+    def republish_states(self, stream: Stream, now: Now) -> None:
         """Publish, little by little, everything that stands on a state topic: the topic was lost."""
-        self._standing.mark_lost(stream, now.boot_ms)
+        self._states.mark_lost(stream, now.boot_ms)
 
-    def is_told_again(self, stream: Stream) -> bool:
+    def are_states_republished(self, stream: Stream) -> bool:
         """Whether everything that stands on a topic has been published since the topic was lost."""
-        return not self._standing.is_lost(stream)
+        return not self._states.is_lost(stream)
 
-    def tell_session_again(self, now: Now) -> None:
+    def republish_session(self, now: Now) -> None:
         """Tell the open gaps and the session that lasts once more: the topic was lost."""
         for event in (*self._gaps.repeat_open_gaps(now), *self._session):
             self._outbox.publish_session_event(event)

@@ -18,7 +18,7 @@ class _Reading:
         alarms = ActiveAlarms(self._tell)
         clocks = Clocks(alarms, START, skew_bound_s=60, rest_lag_s=30)
         if is_measured:
-            clocks.broker_read(ClockReading(START.boot_s, START.boot_s, START.wall_ms + AHEAD_MS), START)
+            clocks.learn_broker_time(ClockReading(START.boot_s, START.boot_s, START.wall_ms + AHEAD_MS), START)
         self.delay = ReadingDelay(alarms, clocks)
 
     def _tell(self, event: SessionEvent) -> None:

@@ -56,7 +56,7 @@ class LostAnswers(RuleBasedStateMachine):
         self.answers = []
         self.one.account.restore(self.log, now)
         for push in self.shown.values():
-            self.one.account.listening.remember(Stream.ORDERS, msgspec.json.encode(push), now.wall_ms)
+            self.one.account.listening.restore_record(Stream.ORDERS, msgspec.json.encode(push), now.wall_ms)
         answered = {result.command_offset for result, _ in self.log if result.outcome.terminal}
         for record, body in self.topic:
             past = (

@@ -125,7 +125,7 @@ def test_what_an_earlier_owner_wrote_can_land_until_its_validity_and_the_landing
 def test_an_inherited_place_whose_order_an_earlier_owner_published_is_settled_at_once() -> None:
     """The orders topic was read back at the takeover."""
     one = OneAccount(epoch=2)
-    one.account.listening.remember(Stream.ORDERS, msgspec.json.encode(order_push("p")), START.wall_ms)
+    one.account.listening.restore_record(Stream.ORDERS, msgspec.json.encode(order_push("p")), START.wall_ms)
     one.offer(place("p"), past=TakeoverStatus.CLAIMED)
     assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
     assert one.account.doubts.all_queries() == []

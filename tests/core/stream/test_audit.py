@@ -145,10 +145,10 @@ def test_some_of_what_is_missing_is_named() -> None:
     rows = [trade(MUTED_MS, name) for name in "dcba"]
     for trades in (rows, rows[:3], rows):
         one.sweep(trades=trades)
-    assert one.recovery.name_missing() == (f"REST knows what was not pushed: {named}b, {named}c, {named}d")
+    assert one.recovery.describe_missing() == (f"REST knows what was not pushed: {named}b, {named}c, {named}d")
     one = _at_audit(OneRecovery().healthy())
     one.sweep(trades=rows, assets=[asset(MUTED_MS)])
-    assert one.recovery.name_missing() == (
+    assert one.recovery.describe_missing() == (
         f"REST knows what was not pushed: a change of OKX:USDT, {named}a, {named}b and 2 more"
     )
 
@@ -197,10 +197,10 @@ def test_a_state_just_pushed_may_be_missing_in_the_list() -> None:
     one.push(Stream.POSITIONS, position(one.now.wall_ms))
     one.wait(29.999)
     one.sweep(positions=[])
-    assert "the end of" not in one.recovery.name_missing()
+    assert "the end of" not in one.recovery.describe_missing()
     one.wait(0.001)
     one.sweep(positions=[])
-    assert "the end of" in one.recovery.name_missing()
+    assert "the end of" in one.recovery.describe_missing()
 
 
 def test_orders_that_were_live_for_long_are_asked_for_one_by_one() -> None:
@@ -208,7 +208,7 @@ def test_orders_that_were_live_for_long_are_asked_for_one_by_one() -> None:
     one = OneRecovery().healthy()
     one.push(Stream.ORDERS, order(LOGIN_MS + 60_000, order_id="old"), order(LOGIN_MS + 60_001, order_id="young"))
     sweep = _at_audit(one).recovery.begin_sweep(one.now)
-    assert [found.order_id for found in one.recovery.open_orders_not_listed(sweep, set(), one.now)] == ["old"]
+    assert [found.order_id for found in one.recovery.find_unlisted_orders(sweep, set(), one.now)] == ["old"]
 
 
 def test_an_audit_looks_back_to_where_the_last_one_was_sure() -> None:
@@ -244,7 +244,7 @@ def test_an_end_is_missed_when_every_look_finds_it_for_as_long_as_rest_may_lag()
     one.wait(0.1)
     assert one.sweep(positions=[]) is SweepOutcome.MISSED
     assert (
-        one.recovery.name_missing()
+        one.recovery.describe_missing()
         == f"REST knows what was not pushed: the end of OKX_PERP_ETH_USDT:NONE since {START.boot_ms} ms after boot"
     )
     assert one.events("gap.opened")[-1]["fromMs"] == LOGIN_MS

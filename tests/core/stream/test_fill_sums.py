@@ -36,7 +36,7 @@ def _short(one: OneRecovery, wait_s: float = LAG_S) -> list[ShortOrder]:
 
 
 def _tell(one: OneRecovery, short: ShortOrder, *rows: Row) -> None:
-    one.account.listening.take_executions(short, [raw(row) for row in rows], one.now)
+    one.account.listening.compare_executions(short, [raw(row) for row in rows], one.now)
     one.tick()
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bridge.contract.session import Cause, Lost, Recovered
 from bridge.contract.topics import Stream
 from bridge.core.now import Now
-from bridge.core.stream.gaps import Gap, GapLedger, in_numbers
+from bridge.core.stream.gaps import Gap, GapLedger, count_by_stream
 from tests.support.one_account import START
 
 T = START.wall_ms
@@ -55,8 +55,8 @@ def test_closing_tells_what_was_recovered_and_what_is_lost_and_forgets() -> None
     gaps = GapLedger()
     _open(gaps, T, Cause.BUFFER_FULL)
     gaps.logged_in(_later(10))
-    gaps.credit(Stream.TRADES, T + 1, START, missed=True, sure_ms=T)
-    gaps.credit(Stream.MARGIN_CALLS, T + 2, START, missed=False, sure_ms=T)
+    gaps.count_recovered(Stream.TRADES, T + 1, START, missed=True, sure_ms=T)
+    gaps.count_recovered(Stream.MARGIN_CALLS, T + 2, START, missed=False, sure_ms=T)
     (closed,) = gaps.close(_later(30), (Lost.LIQUIDATIONS,))
     assert (closed.at, closed.gap_id, closed.cause, closed.lost) == (
         *(T + 30, "7-1"),
@@ -70,7 +70,7 @@ def test_counts_are_named_as_in_the_contract() -> None:
     """Every stream that REST can tell of has its number."""
     told = (Stream.ORDERS, Stream.TRADES, Stream.ASSETS, Stream.POSITIONS, Stream.MARGIN_CALLS)
     counted = Counter({stream: n for n, stream in enumerate(told, 1)})
-    assert in_numbers(counted) == Recovered(orders=1, trades=2, assets=3, positions=4, margin_calls=5)
+    assert count_by_stream(counted) == Recovered(orders=1, trades=2, assets=3, positions=4, margin_calls=5)
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=1), st.integers(0, 2000))
@@ -96,7 +96,7 @@ def test_a_missed_row_from_before_all_gaps_moves_the_first_back() -> None:
     gaps = GapLedger()
     _open(gaps, T)
     _open(gaps, T + 100)
-    gaps.credit(Stream.TRADES, T - 40, START, missed=True, sure_ms=T)
+    gaps.count_recovered(Stream.TRADES, T - 40, START, missed=True, sure_ms=T)
     assert gaps.durable_until_ms(T + 500, START) == T - 40
     assert gaps.since_ms(OVERLAP_MS, START) == T - 40 - OVERLAP_MS
     first, second = gaps.close(START, ())
@@ -107,15 +107,15 @@ def test_before_a_missed_row_others_may_have_been_overtaken() -> None:
     """The gap begins where it was last known that nothing is missing, if that is earlier."""
     gaps = GapLedger()
     _open(gaps, T)
-    gaps.credit(Stream.ORDERS, T - 40, START, missed=True, sure_ms=T - 70)
-    gaps.credit(Stream.ORDERS, T - 90, START, missed=True, sure_ms=T - 70)
+    gaps.count_recovered(Stream.ORDERS, T - 40, START, missed=True, sure_ms=T - 70)
+    gaps.count_recovered(Stream.ORDERS, T - 90, START, missed=True, sure_ms=T - 70)
     assert gaps.start_ms(START) == T - 90
 
 
 def test_gaps_that_were_left_open_are_closed_with_the_next_owners() -> None:
     """Each under its own name, ended by the login that ends them all."""
     gaps = GapLedger(T)
-    gaps.inherit([Gap("6-1", T - 9, Cause.LINK_FAILED, T - 8), Gap("6-2", T - 7, Cause.STOPPED)])
+    gaps.inherit_gaps([Gap("6-1", T - 9, Cause.LINK_FAILED, T - 8), Gap("6-2", T - 7, Cause.STOPPED)])
     _open(gaps, T)
     gaps.logged_in(_later(10))
     closed = gaps.close(_later(30), ())
@@ -135,7 +135,7 @@ def test_gaps_that_were_left_open_are_closed_with_the_next_owners() -> None:
 def test_what_a_gap_that_was_left_open_explains_is_not_said_again(left: list[Gap], from_ms: int) -> None:
     """The commit keeps the start of the oldest; from the login that ended that gap on nothing is sure."""
     gaps = GapLedger(T - 50)
-    gaps.inherit(left)
+    gaps.inherit_gaps(left)
     assert gaps.inherited_ms == from_ms
 
 
@@ -144,8 +144,8 @@ def test_a_missed_row_from_after_the_login_makes_the_gap_longer() -> None:
     gaps = GapLedger()
     _open(gaps, T)
     gaps.logged_in(_later(10))
-    gaps.credit(Stream.TRADES, T + 12, START, missed=True, sure_ms=T)
-    gaps.credit(Stream.ASSETS, T + 14, START, missed=False, sure_ms=T)
+    gaps.count_recovered(Stream.TRADES, T + 12, START, missed=True, sure_ms=T)
+    gaps.count_recovered(Stream.ASSETS, T + 14, START, missed=False, sure_ms=T)
     (closed,) = gaps.close(_later(30), ())
     assert (closed.from_ms, closed.to_ms) == (T, T + 12)
 
@@ -154,8 +154,8 @@ def test_what_was_not_missed_or_has_no_time_moves_nothing() -> None:
     """A balance that stood unpublished for years is no gap of years."""
     gaps = GapLedger()
     _open(gaps, T)
-    gaps.credit(Stream.ASSETS, T - 40, START, missed=False, sure_ms=T)
-    gaps.credit(Stream.ASSETS, 0, START, missed=True, sure_ms=T)
+    gaps.count_recovered(Stream.ASSETS, T - 40, START, missed=False, sure_ms=T)
+    gaps.count_recovered(Stream.ASSETS, 0, START, missed=True, sure_ms=T)
     (closed,) = gaps.close(START, ())
     assert (closed.from_ms, closed.recovered) == (T, Recovered(assets=2))
 
@@ -168,7 +168,7 @@ def test_a_row_counts_for_the_last_gap_that_began_before_it(starts: set[int], ro
     for at in ordered:
         _open(gaps, T + at)
     for row in rows:
-        gaps.credit(Stream.TRADES, T + row, START, missed=False, sure_ms=T)
+        gaps.count_recovered(Stream.TRADES, T + row, START, missed=False, sure_ms=T)
     bounds = [-1000, *ordered[1:], 1000]
     expected = [sum(begin <= row < end for row in rows) for begin, end in pairwise(bounds)]
     assert [closed.recovered.trades for closed in gaps.close(START, ())] == expected

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bridge.contract.topics import Stream
-from bridge.core.stream.order_ends import name_row
+from bridge.core.stream.order_ends import add_order_id
 from bridge.core.stream.sweep import SweepOutcome
 from tests.support.one_recovery import OneRecovery, Row, order, raw
 
@@ -15,9 +15,9 @@ SYM = "OKX_PERP_ETH_USDT"
 def _look(one: OneRecovery, word: str) -> list[str]:
     """Let an audit's whole lists lack every order; return which it asks for, of which REST tells that state."""
     sweep = one.recovery.begin_sweep(one.now)
-    asked = [found.order_id for found in one.recovery.open_orders_not_listed(sweep, set(), one.now)]
+    asked = [found.order_id for found in one.recovery.find_unlisted_orders(sweep, set(), one.now)]
     for order_id in asked:
-        ended = one.recovery.conclude_end(sweep, order_id, word, one.now)
+        ended = one.recovery.conclude_order_end(sweep, order_id, word, one.now)
         if ended is not None:
             one.account.on_order(ended, one.now)
     one.account.listening.sweep_ended(sweep, one.now)
@@ -59,12 +59,12 @@ def test_an_end_that_only_a_question_told_is_asked_for_until_it_is_published() -
     for verdict in (SweepOutcome.NOTHING, SweepOutcome.MISSED):
         one.wait(60)
         sweep = one.recovery.begin_sweep(one.now)
-        assert [found.order_id for found in one.recovery.open_orders_not_listed(sweep, set(), one.now)] == ["17"]
+        assert [found.order_id for found in one.recovery.find_unlisted_orders(sweep, set(), one.now)] == ["17"]
         one.take(sweep, Stream.ORDERS, end)
         assert one.end(sweep) is verdict
     one.log_in().sweep(orders=[end])
     assert one.last(Stream.ORDERS)["17"] == end
-    assert one.recovery.open_orders_not_listed(one.recovery.begin_sweep(one.now), set(), one.now) == []
+    assert one.recovery.find_unlisted_orders(one.recovery.begin_sweep(one.now), set(), one.now) == []
 
 
 def test_one_look_that_finds_it_begins_anew() -> None:
@@ -100,8 +100,8 @@ def test_what_is_over_or_unknown_by_now_is_not_ended_again() -> None:
     one = OneRecovery().healthy()
     one.push(Stream.ORDERS, order(one.now.wall_ms, "FILLED", "1"))
     sweep = one.recovery.begin_sweep(one.now)
-    assert [one.recovery.conclude_end(sweep, name, "", one.now) for name in ("17", "18")] == [None, None]
-    assert sweep.untold == []
+    assert [one.recovery.conclude_order_end(sweep, name, "", one.now) for name in ("17", "18")] == [None, None]
+    assert sweep.concluded_ends == []
 
 
 @pytest.mark.parametrize("by_rest", [False, True])
@@ -140,9 +140,9 @@ def test_a_row_without_an_order_id_is_of_the_order_that_was_asked_for() -> None:
     one.account.listening._router._on_order = lambda push, _: pushes.append(push)
     one.push(Stream.ORDERS, _refusal("mine"), order(0))
     nameless, named = pushes
-    assert json.loads(name_row(nameless, json.dumps(_refusal("mine")).encode(), "17")[1])["orderId"] == "17"
-    assert name_row(named, b"its own", "18") == (named, b"its own")
-    assert name_row(nameless, b"its own", "") == (nameless, b"its own")
+    assert json.loads(add_order_id(nameless, json.dumps(_refusal("mine")).encode(), "17")[1])["orderId"] == "17"
+    assert add_order_id(named, b"its own", "18") == (named, b"its own")
+    assert add_order_id(nameless, b"its own", "") == (nameless, b"its own")
 
 
 def test_a_push_that_is_overdue_is_asked_for_once() -> None:
@@ -152,10 +152,10 @@ def test_a_push_that_is_overdue_is_asked_for_once() -> None:
         one.account._orders.note_ack(f"{n}", f"name{n}", SYM, one.now.wall_ms)
     one.push(Stream.ORDERS, order(one.now.wall_ms, order_id="3"))
     one.wait(2.9)
-    assert one.recovery.overdue.pop_overdue(one.now) == []
+    assert one.recovery.overdue_pushes.pop_overdue(one.now) == []
     one.wait(0.2)
-    assert one.recovery.overdue.pop_overdue(one.now) == [f"{n}" for n in (0, 1, 2, 4, 5, 6, 7, 8, 9, 10)]
-    assert [one.recovery.overdue.pop_overdue(one.now) for _ in range(2)] == [["11"], []]
+    assert one.recovery.overdue_pushes.pop_overdue(one.now) == [f"{n}" for n in (0, 1, 2, 4, 5, 6, 7, 8, 9, 10)]
+    assert [one.recovery.overdue_pushes.pop_overdue(one.now) for _ in range(2)] == [["11"], []]
 
 
 def test_what_rest_tells_of_an_overdue_push_is_published_and_missed_if_no_push_comes() -> None:
@@ -164,7 +164,7 @@ def test_what_rest_tells_of_an_overdue_push_is_published_and_missed_if_no_push_c
     row = order(one.now.wall_ms)
     one.wait(3)
     for _ in range(2):
-        one.recovery.overdue.publish_row(raw(row), one.now)
+        one.recovery.overdue_pushes.publish_row(raw(row), one.now)
     one.tick()
     assert [(record.value, record.recovered) for record in one.records(Stream.ORDERS)] == [(raw(row), True)]
     verdicts = []
@@ -178,7 +178,7 @@ def test_what_rest_tells_of_an_overdue_push_is_published_and_missed_if_no_push_c
 def test_a_push_that_comes_late_was_not_missed(state: str) -> None:
     """It is published too, and nothing is said."""
     one = OneRecovery().healthy()
-    one.recovery.overdue.publish_row(raw(order(one.now.wall_ms, "NEW")), one.now)
+    one.recovery.overdue_pushes.publish_row(raw(order(one.now.wall_ms, "NEW")), one.now)
     one.push(Stream.ORDERS, order(one.now.wall_ms + 1, state))
     for _ in range(3):
         one.wait(60)
@@ -192,7 +192,7 @@ def test_so_many_orders_await_their_push_and_no_more(monkeypatch: pytest.MonkeyP
     for n in range(4):
         one.account._orders.note_ack(f"{n}", f"name{n}", SYM, one.now.wall_ms)
     one.wait(4)
-    assert one.recovery.overdue.pop_overdue(one.now) == ["2", "3"]
+    assert one.recovery.overdue_pushes.pop_overdue(one.now) == ["2", "3"]
 
 
 def test_refusals_of_two_orders_that_are_not_named_are_two() -> None:
@@ -242,7 +242,7 @@ def test_an_order_goes_on_when_the_venue_says_so_after_its_end_was_concluded(*, 
     assert one.last(Stream.ORDERS)["17"] == later
     found = one.account._orders.find("17", None)
     assert found is not None
-    assert (found.state, found.over, one.account._orders._concluded) == ("PARTIALLY_FILLED", False, set())
+    assert (found.state, found.ended, one.account._orders._concluded) == ("PARTIALLY_FILLED", False, set())
     ended = later | {"orderState": "CANCELLED", "updateAt": str(one.now.wall_ms + 1)}
     one.push(Stream.ORDERS, ended, later)
     assert one.last(Stream.ORDERS)["17"] == ended
@@ -268,7 +268,7 @@ def test_a_successor_knows_a_concluded_end_from_the_topic() -> None:
     """It was told by nobody, as what was recovered."""
     heir = OneRecovery()
     at_ms = heir.now.wall_ms - 120_000
-    heir.account.listening.remember(Stream.ORDERS, raw(order(at_ms, "EXPIRED")), at_ms, recovered=True)
+    heir.account.listening.restore_record(Stream.ORDERS, raw(order(at_ms, "EXPIRED")), at_ms, recovered=True)
     heir.begin()
     later = order(heir.now.wall_ms)
     heir.push(Stream.ORDERS, later)

@@ -7,7 +7,7 @@ import pytest
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.clocks import ReadMs
 from bridge.core.stream import published_states as room
-from bridge.core.stream.published_states import News, PublishedStates
+from bridge.core.stream.published_states import Comparison, PublishedStates
 from bridge.core.stream.venue_record import PARSERS, VenueRecord
 from tests.support.one_recovery import LOGIN_MS, asset, order, position, raw
 
@@ -39,7 +39,7 @@ def test_an_older_state_gives_the_newer_one_back() -> None:
     assert standing.update(filled, T, ARRIVED) is None
     again = standing.update(older, T, ARRIVED)
     assert again is not None
-    assert again.element.value == filled.value
+    assert again.record.value == filled.value
     assert standing.update(filled, T, ARRIVED) is None
 
 
@@ -57,7 +57,7 @@ def test_over_then_executed_then_time_then_state_tell_the_newer(newer: "Row", ol
     """Whatever the time says: what is over stays over, and what was executed never falls."""
     standing, (one, other) = _orders(newer, older)
     standing.update(one, T, ARRIVED)
-    assert standing.compare(other) is News.NOTHING
+    assert standing.compare(other) is Comparison.NOTHING_NEW
     assert standing.update(other, T, ARRIVED) is not None
 
 
@@ -73,7 +73,7 @@ def test_a_row_that_says_otherwise_and_is_older_is_in_dispute(newer: "Row", olde
     """A push of it is followed by the newer again; what REST goes on telling is more than a date."""
     standing, (one, other) = _orders(newer, older)
     standing.update(one, T, ARRIVED)
-    assert standing.compare(other) is News.DISPUTED
+    assert standing.compare(other) is Comparison.DISPUTED
     assert standing.update(other, T, ARRIVED) is not None
     assert standing.update(other, T) is None
 
@@ -93,7 +93,7 @@ def test_one_state_in_two_spellings_is_one(pushed: dict[str, str], row: dict[str
     """And so is one that REST wrote later, or leaves something out of."""
     standing, (one, other) = _orders(order(T) | pushed, order(T) | pushed | row)
     standing.update(one, T, ARRIVED)
-    assert standing.compare(other) is News.NOTHING
+    assert standing.compare(other) is Comparison.NOTHING_NEW
     assert "updateAt" in row or one.event_id == other.event_id
 
 
@@ -103,7 +103,7 @@ def test_a_state_without_time_is_as_old_as_its_arrival() -> None:
     standing.update(_of(Stream.POSITIONS, position(0, "5")), T, ARRIVED)
     rows = [position(ARRIVED.earliest - 1, "3"), position(ARRIVED.earliest + 1, "3"), position(0, "3")]
     told = [standing.compare(_of(Stream.POSITIONS, row)) for row in rows]
-    assert told == [News.DISPUTED, News.NEWER, News.UNDATED]
+    assert told == [Comparison.DISPUTED, Comparison.NEWER, Comparison.UNDATED]
 
 
 def test_a_date_that_is_yet_to_come_is_not_believed() -> None:
@@ -112,7 +112,7 @@ def test_a_date_that_is_yet_to_come_is_not_believed() -> None:
         standing = PublishedStates(HORIZON_S, BOUND_S)
         ahead = _of(Stream.ASSETS, asset(T + 3_600_000, "1"))
         if remembered:
-            standing.remember(ahead, T, T)
+            standing.restore(ahead, T, T)
         else:
             standing.update(ahead, T, ReadMs(T, T))
         assert standing.update(_of(Stream.ASSETS, asset(T + 5, "2")), T + 5, ARRIVED) is None
@@ -125,8 +125,8 @@ def test_without_a_time_the_order_of_arrival_tells(stream: Stream, make: type) -
         standing = PublishedStates(HORIZON_S, BOUND_S)
         standing.update(_of(stream, make(T, "1")), T, ARRIVED)
         assert standing.update(_of(stream, make(at_ms, "2")), T, ARRIVED) is None
-        assert standing.compare(_of(stream, make(at_ms, "2"))) is News.NOTHING
-        assert standing.compare(_of(stream, make(at_ms, "3"))) is not News.NOTHING
+        assert standing.compare(_of(stream, make(at_ms, "2"))) is Comparison.NOTHING_NEW
+        assert standing.compare(_of(stream, make(at_ms, "3"))) is not Comparison.NOTHING_NEW
 
 
 def test_a_row_with_a_time_is_news_after_a_push_without_one_if_it_differs() -> None:
@@ -138,16 +138,20 @@ def test_a_row_with_a_time_is_news_after_a_push_without_one_if_it_differs() -> N
         order(T),
     )
     standing.update(known, T, ARRIVED)
-    assert [standing.compare(row) for row in (same, other, less)] == [News.NOTHING, News.NEWER, News.NOTHING]
+    assert [standing.compare(row) for row in (same, other, less)] == [
+        Comparison.NOTHING_NEW,
+        Comparison.NEWER,
+        Comparison.NOTHING_NEW,
+    ]
 
 
 def test_a_row_is_news_when_it_is_newer_or_of_an_unknown_key() -> None:
     """A worse or an equal one is not."""
     standing, (known, newer, other) = _orders(order(T, "NEW"), order(T + 1), order(T, order_id="18"))
-    assert standing.compare(known) is News.NEWER
+    assert standing.compare(known) is Comparison.NEWER
     standing.update(known, T, ARRIVED)
     told = [standing.compare(element) for element in (known, newer, other)]
-    assert told == [News.NOTHING, News.NEWER, News.NEWER]
+    assert told == [Comparison.NOTHING_NEW, Comparison.NEWER, Comparison.NEWER]
     assert [standing.has(element) for element in (known, other)] == [True, False]
 
 
@@ -162,7 +166,7 @@ def test_orders_that_are_over_are_forgotten_the_oldest_first_but_their_names_are
         assert standing.ends_forgotten_ms == 0
         standing.update(element, T + n, ARRIVED)
     assert [standing.has(element) for element in ended] == [*[False] * 5, True, True]
-    assert [standing.compare(element) is News.NEWER for element in ended] == [True, *[False] * 6]
+    assert [standing.compare(element) is Comparison.NEWER for element in ended] == [True, *[False] * 6]
     assert standing.ends_forgotten_ms == T
 
 
@@ -190,7 +194,7 @@ def test_every_live_state_is_due_before_its_last_record_leaves_the_horizon(strea
     standing.update(_of(stream, row), T)
     assert standing.pop_due(T + REFRESH_MS - 1) == []
     for now_ms in (T + REFRESH_MS, T + 2 * REFRESH_MS):
-        assert [(stood.element.value, stood.recovered) for stood in standing.pop_due(now_ms)] == [(raw(row), True)]
+        assert [(stood.record.value, stood.recovered) for stood in standing.pop_due(now_ms)] == [(raw(row), True)]
         assert standing.pop_due(now_ms) == []
 
 
@@ -214,7 +218,7 @@ def test_a_state_that_was_published_meanwhile_is_due_later() -> None:
         standing.update(element, T, ARRIVED)
     standing.update(two, T + 1, ARRIVED)
     standing.update(older, T + 2, ARRIVED)
-    due = [[stood.element.value for stood in standing.pop_due(T + REFRESH_MS + ms)] for ms in range(3)]
+    due = [[stood.record.value for stood in standing.pop_due(T + REFRESH_MS + ms)] for ms in range(3)]
     assert due == [[three.value], [two.value], [one.value]]
 
 
@@ -231,10 +235,10 @@ def test_only_so_many_are_published_again_at_once(monkeypatch: pytest.MonkeyPatc
 def test_what_an_earlier_owner_published_stands_as_its_topic_ends() -> None:
     """The last record of a key, and due by the time of that record."""
     standing, (first, last) = _orders(order(T), order(T + 1))
-    standing.remember(first, T, T)
-    standing.remember(last, T + 5, T + 5)
+    standing.restore(first, T, T)
+    standing.restore(last, T + 5, T + 5)
     assert standing.pop_due(T + 5 + REFRESH_MS - 1) == []
-    assert [stood.element.value for stood in standing.pop_due(T + 5 + REFRESH_MS)] == [last.value]
+    assert [stood.record.value for stood in standing.pop_due(T + 5 + REFRESH_MS)] == [last.value]
 
 
 def test_a_full_list_tells_what_is_gone() -> None:
@@ -271,7 +275,7 @@ def test_what_was_lost_with_its_topic_is_published_again() -> None:
     assert not standing.is_lost(Stream.ORDERS)
     standing.mark_lost(Stream.ORDERS, T)
     assert standing.is_lost(Stream.ORDERS)
-    assert {stood.element.key for stood in standing.pop_due(T)} == {"2", "3"}
+    assert {stood.record.key for stood in standing.pop_due(T)} == {"2", "3"}
     assert not standing.is_lost(Stream.ORDERS)
     assert standing.pop_due(T) == []
     assert standing.has(ended)
@@ -285,7 +289,7 @@ def test_what_was_lost_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyP
     for element in elements:
         standing.update(element, T, ARRIVED)
     standing.mark_lost(Stream.ASSETS, T)
-    assert [stood.element.key for stood in standing.pop_due(T)] == [element.key for element in elements[:2]]
+    assert [stood.record.key for stood in standing.pop_due(T)] == [element.key for element in elements[:2]]
     standing.forget(Stream.ASSETS, elements[2].key)
     assert standing.is_lost(Stream.ASSETS)
     assert standing.pop_due(T) == []
@@ -301,9 +305,9 @@ def test_a_topic_that_takes_nothing_keeps_no_other_from_being_told_again() -> No
     for now_ms in (T, T + HORIZON_S * 1000):
         standing.mark_lost(Stream.ASSETS, now_ms)
         standing.mark_lost(Stream.POSITIONS, now_ms)
-        assert {stood.element.key for stood in standing.pop_due(now_ms, [Stream.POSITIONS])} == {asset_of.key}
+        assert {stood.record.key for stood in standing.pop_due(now_ms, [Stream.POSITIONS])} == {asset_of.key}
         assert standing.is_lost(Stream.POSITIONS)
-        assert {stood.element.key for stood in standing.pop_due(now_ms)} == {position_of.key}
+        assert {stood.record.key for stood in standing.pop_due(now_ms)} == {position_of.key}
     late_ms = T + 2 * HORIZON_S * 1000
-    assert [stood.element.key for stood in standing.pop_due(late_ms, [Stream.ASSETS])] == [position_of.key]
-    assert [stood.element.key for stood in standing.pop_due(late_ms, [Stream.POSITIONS])] == [asset_of.key]
+    assert [stood.record.key for stood in standing.pop_due(late_ms, [Stream.ASSETS])] == [position_of.key]
+    assert [stood.record.key for stood in standing.pop_due(late_ms, [Stream.POSITIONS])] == [asset_of.key]

@@ -70,7 +70,7 @@ def test_rows_from_after_the_login_are_left_to_the_stream() -> None:
     """Up to the difference of the clocks they are as from before it."""
     one = OneRecovery(read=False).begin()
     now = one.now
-    one.account.clocks.venue_read(reading_of(Skew(-5000, 5000), now), now)
+    one.account.clocks.learn_venue_time(reading_of(Skew(-5000, 5000), now), now)
     one.sweep(trades=[trade(LOGIN_MS + 5000, "a"), trade(LOGIN_MS + 5001, "b")], assets=[asset(LOGIN_MS + 5001)])
     assert [record.event_id for record in one.records(Stream.TRADES)] == ["trade:OKX:OKX_PERP_ETH_USDT:17:a"]
     assert one.records(Stream.ASSETS) == []
@@ -135,7 +135,7 @@ def test_risks_are_published_in_place_of_margin_calls() -> None:
 def test_what_a_successor_reads_is_what_its_first_sweep_asks_for() -> None:
     """A trade that was published is known by then, so that it does not seem to be missed."""
     recovery = OneRecovery().begin().recovery
-    assert recovery.overlapping(LOGIN_MS - 60_000) == recovery.begin_sweep(START).since_ms == LOGIN_MS - 210_000
+    assert recovery.rows_since_ms(LOGIN_MS - 60_000) == recovery.begin_sweep(START).since_ms == LOGIN_MS - 210_000
 
 
 def test_what_cannot_be_given_back_is_named() -> None:
@@ -222,7 +222,7 @@ def test_orders_that_the_list_lacks_are_named_if_they_were_live_before_the_login
     one.remember(Stream.ORDERS, *(order(BEFORE_MS, order_id=name) for name in "abc"))
     one.begin().push(Stream.ORDERS, order(GAP_MS, "FILLED", "1", "b"), order(LOGIN_MS + 1, order_id="d"))
     one.push(Stream.ORDERS, order(LOGIN_MS, order_id="e"))
-    unlisted = one.recovery.open_orders_not_listed(one.recovery.begin_sweep(one.now), {"c"}, one.now)
+    unlisted = one.recovery.find_unlisted_orders(one.recovery.begin_sweep(one.now), {"c"}, one.now)
     assert [found.order_id for found in unlisted] == ["a", "e"]
 
 
@@ -232,14 +232,14 @@ def test_before_any_login_nothing_is_brought() -> None:
     one.account.begin("here", one.now)
     recovery, sweep = one.recovery, one.recovery.begin_sweep(one.now)
     recovery.compare_rows(sweep, Stream.TRADES, [raw(trade(GAP_MS))], one.now)
-    assert (sweep.found.total(), recovery.open_orders_not_listed(sweep, set(), one.now)) == (0, [])
+    assert (sweep.recovered.total(), recovery.find_unlisted_orders(sweep, set(), one.now)) == (0, [])
     assert recovery.end_sweep(sweep, one.now) is SweepOutcome.NOTHING
 
 
 def test_an_order_without_a_name_is_named_as_unreadable() -> None:
     """A refused one may have no orderId (LTP docs, Query Order), and nothing can be published under no key."""
     one = OneRecovery().begin()
-    sweep = one.account.listening.recovery.begin_sweep(one.now)
+    sweep = one.account.listening.reconciliation.begin_sweep(one.now)
     assert one.take(sweep, Stream.ORDERS, order(LOGIN_MS - 1) | {"orderId": ""}) == []
     assert sweep.unreadable == 1
 
@@ -247,14 +247,14 @@ def test_an_order_without_a_name_is_named_as_unreadable() -> None:
 def test_a_record_that_is_none_is_not_remembered() -> None:
     """Somebody else may have written to the topic."""
     one = OneRecovery()
-    one.account.listening.remember(Stream.ORDERS, b"no order", LOGIN_MS)
+    one.account.listening.restore_record(Stream.ORDERS, b"no order", LOGIN_MS)
     assert one.begin().records(Stream.ORDERS) == []
 
 
 def test_what_the_venue_dates_after_the_login_is_the_streams_to_tell() -> None:
     """As exactly as the clocks are known: here the venue's is at most half a second ahead."""
     one = OneRecovery(read=False).begin()
-    one.account.clocks.venue_read(reading_of(Skew(-500, 0), one.now), one.now)
+    one.account.clocks.learn_venue_time(reading_of(Skew(-500, 0), one.now), one.now)
     one.sweep(trades=[trade(LOGIN_MS + 400, "early"), trade(LOGIN_MS + 600, "late")])
     assert [record.value for record in one.records(Stream.TRADES)] == [raw(trade(LOGIN_MS + 400, "early"))]
 
@@ -264,7 +264,10 @@ def test_a_row_that_tells_more_than_was_published_is_news() -> None:
     one = OneRecovery().begin()
     one.push(Stream.ORDERS, order(LOGIN_MS))
     found = [order(LOGIN_MS), order(LOGIN_MS + 1, "FILLED", "1")]
-    assert [one.account.listening.recovery.is_news(Stream.ORDERS, raw(row)) for row in found] == [False, True]
+    assert [one.account.listening.reconciliation.is_unpublished(Stream.ORDERS, raw(row)) for row in found] == [
+        False,
+        True,
+    ]
 
 
 def test_a_later_sweep_asks_for_less() -> None:
@@ -290,8 +293,8 @@ def test_what_a_sweep_left_to_the_stream_is_asked_for_after_the_next_login() -> 
 def test_the_latest_word_on_the_clocks_counts() -> None:
     """A clock that was wrong for a moment must not hide what was missed ever after."""
     one = OneRecovery().begin()
-    one.account.clocks.venue_read(reading_of(Skew(120_000, 120_001), one.now), one.now)
-    one.account.clocks.venue_read(reading_of(Skew(-500, 0), one.now), one.now)
+    one.account.clocks.learn_venue_time(reading_of(Skew(120_000, 120_001), one.now), one.now)
+    one.account.clocks.learn_venue_time(reading_of(Skew(-500, 0), one.now), one.now)
     one.sweep(trades=[trade(LOGIN_MS - 60_000)])
     assert len(one.records(Stream.TRADES)) == 1
 
@@ -323,8 +326,8 @@ def test_where_no_audit_succeeds_a_successor_looks_further_back() -> None:
 def test_a_slow_answer_tells_nothing_new_of_the_clocks() -> None:
     """What a quick one told still holds: a row from after the login stays the stream's to tell."""
     one = OneRecovery().begin()
-    one.account.clocks.venue_read(reading_of(Skew(-10, 10), one.now), one.now)
-    one.account.clocks.venue_read(reading_of(Skew(-4000, 4000), one.now), one.now)
+    one.account.clocks.learn_venue_time(reading_of(Skew(-10, 10), one.now), one.now)
+    one.account.clocks.learn_venue_time(reading_of(Skew(-4000, 4000), one.now), one.now)
     one.sweep(trades=[trade(LOGIN_MS + 2000)])
     assert one.records(Stream.TRADES) == []
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.contract.topics import Stream
-from bridge.core.orders import NOTHING
-from bridge.core.stream.venue_record import PARSERS, UNREADABLE, number
+from bridge.core.orders import NO_PROGRESS
+from bridge.core.stream.venue_record import PARSERS, UNREADABLE, normalize_decimal
 from tests.support.one_recovery import LOGIN_MS, Row, asset, order, position, raw, trade
 
 T = LOGIN_MS
@@ -18,9 +18,9 @@ T = LOGIN_MS
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=18, min_value=-(10**17), max_value=10**17))
 def test_a_number_is_written_in_one_way(value: Decimal) -> None:
     """Without exponent, needless zeros or a loss of digits."""
-    written = number(format(value, "f") + "0")
+    written = normalize_decimal(format(value, "f") + "0")
     assert Decimal(written) == value
-    assert written == number(f"{value:f}")
+    assert written == normalize_decimal(f"{value:f}")
     assert written == "0" or not ("." in written and written.endswith("0"))
 
 
@@ -33,15 +33,15 @@ def test_a_number_is_written_in_one_way(value: Decimal) -> None:
 )  # fmt: skip
 def test_odd_numbers(text: str | int | None, expected: str) -> None:
     """Nothing is zero; what is no number, or fills the memory when written out, stays as it is."""
-    assert number(text) == expected
+    assert normalize_decimal(text) == expected
 
 
 @pytest.mark.parametrize("text", ["1E+64", "1E-64"])
 def test_a_number_is_written_out_up_to_a_length(text: str) -> None:
     """One power of ten further it stays as it is."""
-    assert "E" not in number(text)
+    assert "E" not in normalize_decimal(text)
     further = text.replace("64", "65")
-    assert number(further) == further
+    assert normalize_decimal(further) == further
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_a_state_is_empty_without_balance_or_quantity(stream: Stream, row: Row, 
 
 def test_only_orders_are_further_by_more_than_time() -> None:
     """A balance goes up and down; and what has no time is nowhere."""
-    assert PARSERS[Stream.ASSETS](raw(asset(T))).progress == NOTHING._replace(time_ms=T)
-    assert PARSERS[Stream.POSITIONS](raw(position(0))).progress == NOTHING
+    assert PARSERS[Stream.ASSETS](raw(asset(T))).progress == NO_PROGRESS._replace(time_ms=T)
+    assert PARSERS[Stream.POSITIONS](raw(position(0))).progress == NO_PROGRESS
     filled = PARSERS[Stream.ORDERS](raw(order(T, "FILLED", "1"))).progress
-    assert (filled.over, filled.executed, filled.time_ms) == (True, Decimal(1), T)
-    assert PARSERS[Stream.TRADES](raw(trade(T))).progress == NOTHING
+    assert (filled.ended, filled.executed, filled.time_ms) == (True, Decimal(1), T)
+    assert PARSERS[Stream.TRADES](raw(trade(T))).progress == NO_PROGRESS
 
 
 def test_orders_and_trades_are_carried_along() -> None:
