@@ -64,7 +64,7 @@ class AccountReplay(AccountWings):
             appended_boot_s = clocks.appended_boot_s(timestamp_ms, now)
             dated_ms = clocks.venue.read_at(appended_boot_s).latest
             if result.outcome is Outcome.ACCEPTED and result.action == REPLACE:
-                self._orders.note_replace_request(result.order_id, dated_ms)
+                self._orders.replacements.note_request(result.order_id, dated_ms)
             if appended_boot_s < now.boot_s - _ACKS_OF_LATE_S:
                 continue
             if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:

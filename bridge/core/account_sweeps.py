@@ -149,7 +149,7 @@ class AccountSweeps(AccountWings):
             self.listening.close_gaps(now)
             return AfterSweep.GAPS_CLOSED, ""
         if outcome is SweepOutcome.MISSED:
-            missing = self.listening.reconciliation.describe_missing()
+            missing = self.listening.reconciliation.audits.describe_missing()
             if self.session_renewals.pushes_missed(missing, now):
                 return AfterSweep.RENEW_SESSION, missing
             self.listening.pushes_missed(missing, now)

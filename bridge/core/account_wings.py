@@ -2,7 +2,6 @@
 
 from bridge.config import Limits, Timing
 from bridge.contract.pushes import OrderPush, TradePush
-from bridge.core.alarms import ActiveAlarms
 from bridge.core.clocks import Clocks
 from bridge.core.commands.claims import Claims, TermStart
 from bridge.core.commands.command_table import CommandTable
@@ -22,6 +21,7 @@ from bridge.core.now import Now
 from bridge.core.orders import Orders
 from bridge.core.outbox import Outbox
 from bridge.core.skew import ClockReading
+from bridge.core.stream.gaps import GapLedger
 from bridge.core.stream.session_renewals import SessionRenewals
 from bridge.core.stream.sweep_failures import SweepFailures
 from bridge.core.stream.venue_stream import VenueStream
@@ -49,13 +49,12 @@ class AccountWings:
         self._index = DedupeIndex(self.table, timing.horizon_s, limits.memory_bytes_max)
         self._windows = RateLimits(limits, late_landing_s=timing.late_landing_s)
         self.replies = Results(outbox, commands_topic, self._claims, self.table, self._index)
-        self.alarms = ActiveAlarms(self.outbox.publish_session_event)
+        self.alarms = outbox.alarms
         self.clocks = Clocks(self.alarms, now, skew_bound_s=timing.skew_bound_s, rest_lag_s=timing.rest_lag_s)
         self._orders = Orders(self.clocks.rest_lag_ms)
-        self.listening = self._new_listening(timing, start.durable_until_ms, now)
-        self.topic_losses = TopicLosses(
-            self.outbox, self.alarms, self.replies, self.listening, claims=self._claims, epoch=epoch
-        )
+        gaps = GapLedger(epoch, start.durable_until_ms)
+        self.listening = VenueStream(outbox, self._orders, gaps, clocks=self.clocks, timing=timing, listener=self)
+        self.topic_losses = TopicLosses(self.outbox, self.replies, self.listening, claims=self._claims, epoch=epoch)
         self.sending = Dispatcher(
             self.table, self._windows, self._claims, self._orders, epoch=epoch, limits=limits, timing=timing
         )
@@ -101,20 +100,6 @@ class AccountWings:
         self._single_cancels = limits.cancel_orders == "single_cancels"
         self.recovered = False
         """Whether places may go: logged in, and what was live or in doubt has been asked for."""
-
-    def _new_listening(self, timing: Timing, durable_until_ms: int, now: Now) -> VenueStream:
-        return VenueStream(
-            self.outbox,
-            self._orders,
-            self.on_order,
-            self.on_trade,
-            timing,
-            clocks=self.clocks,
-            epoch=self.epoch,
-            durable_until_ms=durable_until_ms,
-            alarms=self.alarms,
-            now=now,
-        )
 
     def _new_settling(self, timing: Timing) -> InFlightRequests:
         return InFlightRequests(

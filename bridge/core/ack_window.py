@@ -1,8 +1,8 @@
 """The rate limiter: a slot is held from before the write until a full window after the ack.
 
 The venue counts a request somewhere between its write and its ack. Because a slot comes free only `cool_s` after
-the ack, no 60 s of the venue's can hold more requests than there are slots, whatever the delays: for any two of
-them, the later was written after the earlier had cooled. The proof is in ARCHITECTURE.md, The ack window.
+the ack, the venue counts no more requests in any 60 s than there are slots, whatever the delays: of any two that
+share a slot, the later was written after the earlier had cooled. The proof is in ARCHITECTURE.md, The ack window.
 """
 
 from collections import deque
@@ -14,112 +14,112 @@ MARGIN_S: Final = 0.5
 WINDOW_S: Final = 60 + MARGIN_S
 """The venue's 60 s and `MARGIN_S`."""
 _STEPS: Final = 8
-"""Clean windows from nothing to everything: a limit that was halved is whole again after four."""
+"""The windows without a refusal from no slots to all; a limit that was halved is whole again after four."""
 
 
 class AckWindow:
-    """Slots of one class of action. Tokens are the caller's names for requests."""
+    """The slots of one class of action. A token is the caller's name of a request; times are on the boot clock."""
 
     def __init__(self, slots: int, *, late_landing_s: float, cool_s: float = WINDOW_S, clean_windows: int = 1) -> None:
         self.full = slots
         self.slots = slots
-        """How many may be held now; `full`, except for a while after the venue refused one for its rate."""
+        """The slots in use now: `full`, except for a while after the venue refused a request for its rate."""
         self._late_landing_s = late_landing_s
         self._cool_s = cool_s
         self._climb_s = clean_windows * cool_s
-        self._halved_at = -inf
-        self._refused_at = -inf
+        self._halved_boot_s = -inf
+        self._refused_boot_s = -inf
         self._live: dict[object, float] = {}
         self._cooling: deque[float] = deque()
 
-    def restore_acked(self, at: float, now: float) -> bool:
-        """Take the slot of a request of an earlier owner, acked at `at`; False when it has cooled."""
-        if at + self._cool_s <= now:
+    def restore_acked(self, at_boot_s: float, now_boot_s: float) -> bool:
+        """Take the slot of a request that an earlier owner had acked; return False when it has cooled."""
+        if at_boot_s + self._cool_s <= now_boot_s:
             return False
-        self._start_cooling(at)
+        self._start_cooling(at_boot_s)
         return True
 
-    def restore_unanswered(self, token: object, at: float, now: float) -> None:
-        """Take the slot of a request of an earlier owner, written at `at` at the latest, whose answer is not known.
+    def restore_unanswered(self, token: object, at_boot_s: float, now_boot_s: float) -> None:
+        """Take the slot of a request that an earlier owner wrote at `at_boot_s` at the latest, without a known answer.
 
-        One that can no longer be counted takes none. Slots come free in the order in which they were taken, so that an
+        A request that can no longer be counted takes none. Slots come free in the order in which they were taken: an
         old one that is restored after a young one is held too long, and none too short.
         """
-        if at + self._late_landing_s + self._cool_s > now:
-            self._live[token] = at
+        if at_boot_s + self._late_landing_s + self._cool_s > now_boot_s:
+            self._live[token] = at_boot_s
 
-    def acquire(self, token: object, now: float, *, leave: int = 0) -> bool:
-        """Take a slot if one is free, and if `leave` others stay free then."""
-        if self.free(now) <= leave:
+    def acquire(self, token: object, now_boot_s: float, *, leave: int = 0) -> bool:
+        """Take a slot if one is free, and if `leave` others stay free then; return whether it was taken."""
+        if self.free(now_boot_s) <= leave:
             return False
-        self._live[token] = now
+        self._live[token] = now_boot_s
         return True
 
-    def free(self, now: float) -> int:
-        """Count the free slots; fewer than none when the venue refused while more were held than may be now."""
-        self._drop_cooled(now)
+    def free(self, now_boot_s: float) -> int:
+        """Return the number of free slots; below 0 while more are held than may be since the venue refused."""
+        self._drop_cooled(now_boot_s)
         return self.slots - len(self._live) - len(self._cooling)
 
-    def mark_written(self, token: object, now: float) -> None:
-        """Note that the request of a slot goes out now."""
+    def mark_written(self, token: object, now_boot_s: float) -> None:
+        """Note that the request of a slot is written now."""
         if self._live.pop(token, None) is not None:
-            self._live[token] = now
+            self._live[token] = now_boot_s
 
     def release(self, token: object) -> None:
         """Give back the slot of a request that was certainly not written."""
         self._live.pop(token, None)
 
-    def acknowledge(self, token: object, now: float) -> None:
-        """Let a slot cool from now on: its request has been answered. Twice is once."""
+    def acknowledge(self, token: object, now_boot_s: float) -> None:
+        """Let a slot cool from now on, because its request was answered; a second answer changes nothing."""
         if self._live.pop(token, None) is not None:
-            self._start_cooling(now)
+            self._start_cooling(now_boot_s)
 
-    def halve_limit(self, now: float) -> bool:
-        """Use half of the slots for now: the venue counted differently from us. False when that was done of late.
+    def halve_limit(self, now_boot_s: float) -> bool:
+        """Use half of the slots for a while, because the venue refused; return False within a window of the last time.
 
-        What was in flight when the venue refused may be refused too, within one window; that tells nothing new.
+        Requests that were in flight when the venue refused one may be refused too; that is no news.
         """
-        self._refused_at = now
-        if now < self._halved_at + self._cool_s:
+        self._refused_boot_s = now_boot_s
+        if now_boot_s < self._halved_boot_s + self._cool_s:
             return False
-        self._halved_at = now
+        self._halved_boot_s = now_boot_s
         self.slots = max(1, self.slots // 2)
         return True
 
-    def restore_limit(self, now: float) -> bool:
-        """Use an eighth of the slots more after `clean_windows` without a refusal; True when all are used again."""
-        clean = int((now - self._refused_at) / self._climb_s) if self.slots < self.full else 0
+    def restore_limit(self, now_boot_s: float) -> bool:
+        """Use an eighth more of the slots after `clean_windows` without a refusal; return whether all are in use."""
+        clean = int((now_boot_s - self._refused_boot_s) / self._climb_s) if self.slots < self.full else 0
         if clean < 1:
             return False
-        self._refused_at += clean * self._climb_s
+        self._refused_boot_s += clean * self._climb_s
         self.slots = min(self.full, self.slots + clean * max(1, self.full // _STEPS))
         return self.slots == self.full
 
-    def free_at(self, ahead: int, now: float) -> float:
-        """Estimate when a request with `ahead` others waiting before it gets a slot; `now` when at once."""
-        short = ahead + 1 - self.free(now)
+    def free_at(self, ahead: int, now_boot_s: float) -> float:
+        """Return when a request behind `ahead` others gets a slot, as an estimate; `now_boot_s` when at once."""
+        short = ahead + 1 - self.free(now_boot_s)
         if short <= 0:
-            return now
+            return now_boot_s
         rounds, place = divmod(short - 1, self.slots)
-        first = self._cooling[place] if place < len(self._cooling) else now + self._cool_s
+        first = self._cooling[place] if place < len(self._cooling) else now_boot_s + self._cool_s
         return first + rounds * self._cool_s
 
-    def next_free(self, now: float) -> float:
-        """Return when the next slot comes free by itself; `now` when one is free."""
-        if self.free(now) > 0:
-            return now
-        dead = next(iter(self._live.values()), now) + self._late_landing_s + self._cool_s
-        return min(self._cooling[0], dead) if self._cooling else dead
+    def next_free(self, now_boot_s: float) -> float:
+        """Return when the next slot comes free by itself; `now_boot_s` when one is free."""
+        if self.free(now_boot_s) > 0:
+            return now_boot_s
+        unanswered = next(iter(self._live.values()), now_boot_s) + self._late_landing_s + self._cool_s
+        return min(self._cooling[0], unanswered) if self._cooling else unanswered
 
-    def _start_cooling(self, at: float) -> None:
+    def _start_cooling(self, at_boot_s: float) -> None:
         # Restored acks may lie a little ahead of our clock; the order of release times must hold.
-        self._cooling.append(max(at + self._cool_s, self._cooling[-1] if self._cooling else 0.0))
+        self._cooling.append(max(at_boot_s + self._cool_s, self._cooling[-1] if self._cooling else 0.0))
 
-    def _drop_cooled(self, now: float) -> None:
-        while self._cooling and self._cooling[0] <= now:
+    def _drop_cooled(self, now_boot_s: float) -> None:
+        while self._cooling and self._cooling[0] <= now_boot_s:
             self._cooling.popleft()
         while self._live:
-            token, at = next(iter(self._live.items()))
-            if at + self._late_landing_s + self._cool_s > now:
+            token, at_boot_s = next(iter(self._live.items()))
+            if at_boot_s + self._late_landing_s + self._cool_s > now_boot_s:
                 return
             del self._live[token]

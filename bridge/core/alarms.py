@@ -1,6 +1,6 @@
-"""Alarms that describe a condition: told on `session` once when it begins, and once when it ends.
+"""Alarms that describe a condition: published on `session` once when it begins, and once when it ends.
 
-An alarm that describes an occurrence has no end, and goes to `session` by `Results.alarm`.
+An alarm that describes an occurrence has no end; `Outbox.publish_alarm` publishes it.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from bridge.core.now import Now
 
 
 class ActiveAlarm(Struct, frozen=True):
-    """A condition that lasts: which, what it is about where there may be several, and since when."""
+    """A condition that lasts since `since_ms`, Unix ms. `subject` is what it is about, where there may be several."""
 
     alarm: Alarm
     subject: str
@@ -28,7 +28,7 @@ class ActiveAlarms:
         self._active: dict[tuple[Alarm, str], ActiveAlarm] = {}
 
     def raise_alarm(self, alarm: Alarm, detail: str, now: Now, subject: str = "") -> bool:
-        """Publish that a condition has begun; False when it has been told already."""
+        """Publish that a condition has begun; return False when it is active already."""
         if (alarm, subject) in self._active:
             return False
         self._active[alarm, subject] = ActiveAlarm(alarm, subject, detail, now.wall_ms)
@@ -36,7 +36,7 @@ class ActiveAlarms:
         return True
 
     def clear_alarm(self, alarm: Alarm, detail: str, now: Now, subject: str = "") -> bool:
-        """Publish that a condition has ended; False when it was not active."""
+        """Publish that a condition has ended; return False when it was not active."""
         ended = self._active.pop((alarm, subject), None)
         if ended is None:
             return False
@@ -44,14 +44,15 @@ class ActiveAlarms:
         return True
 
     def republish(self) -> None:
-        """Publish every active alarm again: a reader that drops alarms at `owner.acquired` has dropped these too."""
-        for one in self.active():
-            self._publish(AlarmRaised(at=one.since_ms, alarm=one.alarm, detail=one.detail, subject=one.subject))
+        """Publish every active alarm again: readers drop alarms at `owner.acquired`."""
+        for active in self.active():
+            event = AlarmRaised(at=active.since_ms, alarm=active.alarm, detail=active.detail, subject=active.subject)
+            self._publish(event)
 
     def is_active(self, alarm: Alarm, subject: str = "") -> bool:
-        """Whether a condition has been told and lasts."""
+        """Whether a condition is active."""
         return (alarm, subject) in self._active
 
     def active(self) -> list[ActiveAlarm]:
-        """Return the conditions that last, the oldest first."""
+        """Return the active conditions, the oldest first."""
         return list(self._active.values())

@@ -1,7 +1,7 @@
-"""The clocks of others: the venue's dates its orders and rows, the broker's stamps the records of our topics.
+"""The venue's clock, which dates its orders and rows, and the broker's clock, which stamps the records of our topics.
 
-Neither is assumed to agree with ours, nor with the other. Each is compared with our boot clock, which never steps: a
-time of one of them becomes an instant of ours, or a time of another, only here, and as an interval.
+Neither is assumed to agree with ours, nor with the other. Each is compared with our boot clock, which is never set.
+Only here a time of one clock becomes a time of another one, and always as an interval.
 """
 
 from math import ceil, floor, inf
@@ -13,38 +13,38 @@ from bridge.core.now import Now
 from bridge.core.skew import ClockReading, Skew, skew_between
 
 UNMEASURED_MS: Final = 60_000
-"""What a clock that was never read may differ from ours: the venue answers nothing beyond it (LTP docs, code 7000)."""
+"""The most by which an unread clock may differ from ours: the venue refuses more (LTP docs, code 7000)."""
 _DRIFT_MS_PER_S: Final = 0.2
-"""What a measurement loses with its age: two clocks part by 200 ppm at most."""
+"""The drift of two clocks: 200 ppm at most."""
 _RESOLUTION_MS: Final = 2.0
-"""Times come in whole milliseconds: what contradicts by so little does not."""
+"""Times come in whole milliseconds: a contradiction of so little is none."""
 _VISIBLE_AFTER_MS: Final = 1000
-"""A record may be stamped so long before readers are shown it: its replicas must have it first."""
+"""A record may be stamped so long before readers can fetch it: its replicas must have it first."""
 _ACK_TO_RECORD_S: Final = 1.0
-"""A result's record is written at most this long before the ack it reports could count at the venue."""
+"""The longest time by which the record of a result may be stamped before its ack counts at the venue."""
 _VENUES: Final = "the venue's"
 _BROKERS: Final = "the broker's"
 
 
 class ReadMs(NamedTuple):
-    """What another clock reads at some instant of ours, Unix ms."""
+    """The times that another clock may read at one instant of ours, Unix ms."""
 
     earliest: int
     latest: int
 
 
 class BootS(NamedTuple):
-    """When, on our boot clock, another clock reads some time."""
+    """The instants on our boot clock at which another clock may read one time."""
 
     earliest: float
     latest: float
 
 
 class MeasuredClock:
-    """A clock of another machine, by how much it is ahead of our boot clock: what every reading so far allows.
+    """A clock of another machine, and by how much it is ahead of our boot clock by all readings so far.
 
-    A slow answer tells little and takes nothing from what quick ones told; one that contradicts them all is news, and
-    counts alone: the clock was set, or is another one now. Before the first, it is assumed to be near our wall clock.
+    Each reading narrows the interval. A reading that contradicts the others replaces them: the clock was set, or is
+    another one now. Before the first reading the clock is assumed to be near our wall clock.
     """
 
     def __init__(self, now: Now) -> None:
@@ -56,43 +56,43 @@ class MeasuredClock:
         """Whether it has been read, so that no assumption bounds it."""
 
     def learn(self, reading: ClockReading) -> None:
-        """Take in an answer that tells the time."""
+        """Take in a reading."""
         self.narrow_offset(reading.offset_low_ms, reading.offset_high_ms, reading.answered_boot_s)
 
     def narrow_offset(self, low_ms: float, high_ms: float, at_boot_s: float) -> None:
-        """Learn that the clock is ahead of our boot clock by `low_ms` at the least and `high_ms` at the most."""
+        """Take in that the clock is ahead of our boot clock by `low_ms` at the least and `high_ms` at the most."""
         known_low_ms, known_high_ms = self._offset_ms(at_boot_s)
         both_low_ms, both_high_ms = max(known_low_ms, low_ms), min(known_high_ms, high_ms)
         is_whole = low_ms > -inf and high_ms < inf
         if both_low_ms <= both_high_ms + _RESOLUTION_MS and (self.is_known or not is_whole):
             self._low_ms, self._high_ms = sorted((both_low_ms, both_high_ms))
         else:
-            # What bounds it on one side says that it is not what it was; how far it is off is a guess.
+            # A bound on one side shows that the clock was set; the other bound is a guess.
             self._low_ms = low_ms if low_ms > -inf else high_ms - 2 * UNMEASURED_MS
             self._high_ms = high_ms if high_ms < inf else low_ms + 2 * UNMEASURED_MS
             self.is_known = is_whole
         self._learned_boot_s = at_boot_s
 
     def read_at(self, boot_s: float) -> ReadMs:
-        """Return what it reads at an instant of ours."""
+        """Return what the clock reads at an instant of our boot clock."""
         low_ms, high_ms = self._offset_ms(boot_s)
         return ReadMs(floor(boot_s * 1000 + low_ms), ceil(boot_s * 1000 + high_ms))
 
     def boot_s_of(self, unix_ms: int) -> BootS:
-        """Return when, on our boot clock, it reads a time."""
+        """Return when, on our boot clock, the clock reads a time."""
         low_ms, high_ms = self._offset_ms((unix_ms - self._low_ms) / 1000)
         return BootS((unix_ms - high_ms) / 1000, (unix_ms - low_ms) / 1000)
 
     def skew(self, now: Now) -> Skew:
-        """Return how far our wall clock is from it."""
+        """Return how far our wall clock is from this clock."""
         return skew_between(*self._offset_ms(now.boot_s), now)
 
     def is_within(self, bound_s: float, now: Now) -> bool:
-        """Whether it was read, and our wall clock certainly differs from it by no more than `bound_s`."""
+        """Whether the clock was read, and our wall clock certainly differs from it by no more than `bound_s`."""
         return self.is_known and self.skew(now).within(bound_s)
 
     def exceeds(self, bound_s: float, now: Now) -> bool:
-        """Whether it was read, and our wall clock certainly differs from it by more than `bound_s`."""
+        """Whether the clock was read, and our wall clock certainly differs from it by more than `bound_s`."""
         return self.is_known and self.skew(now).exceeds(bound_s)
 
     def _offset_ms(self, boot_s: float) -> tuple[float, float]:
@@ -101,43 +101,45 @@ class MeasuredClock:
 
 
 class Clocks:
-    """The venue's clock and the broker's, as one term has measured them, and what follows for what it may say."""
+    """The venue's clock and the broker's, as one term has measured them, and what follows for its decisions."""
 
     def __init__(self, alarms: ActiveAlarms, now: Now, *, skew_bound_s: float, rest_lag_s: float) -> None:
+        self.began = now
+        """The instant at which the term began."""
         self.venue = MeasuredClock(now)
         self.broker = MeasuredClock(now)
         self._alarms = alarms
         self._bound_s = skew_bound_s
         self._bound_ms = int(skew_bound_s * 1000)
         self.rest_lag_ms = int(rest_lag_s * 1000) + self._bound_ms
-        """How far what the venue's REST tells may be behind the stream, by clocks of the venue's that differ."""
-        self._told_by_command = (0, -inf)
+        """How far REST may be behind the stream, with clocks of the venue that differ."""
+        self._last_command = (0, -inf)
 
     def learn_venue_time(self, reading: ClockReading, now: Now) -> None:
-        """Learn from an answer of the venue's that tells its time."""
+        """Take in a reading of the venue's clock."""
         self.venue.learn(reading)
-        self._compare(self.venue, Alarm.CLOCK_SKEW, _VENUES, now)
+        self._check_skew(self.venue, Alarm.CLOCK_SKEW, _VENUES, now)
 
     def learn_broker_time(self, reading: ClockReading, now: Now) -> None:
-        """Learn from the append time that a broker acknowledged for a record of ours."""
+        """Take in the append time that a broker acknowledged for a record of ours."""
         self.broker.learn(reading)
-        self._compare(self.broker, Alarm.BROKER_CLOCK_SKEW, _BROKERS, now)
+        self._check_skew(self.broker, Alarm.BROKER_CLOCK_SKEW, _BROKERS, now)
 
     def command_arrived(self, timestamp_ms: int, absent_boot_s: float, now: Now) -> None:
-        """Learn from a command's append time: it was stamped before now, and after the topic was seen without it."""
-        told = (timestamp_ms, absent_boot_s)
-        if timestamp_ms <= 0 or told == self._told_by_command:
-            return  # it could not be read; or it came later than one that says the same, and tells less
-        self._told_by_command = told
+        """Take in a command's append time: it was stamped before now, and after the topic was read without it."""
+        command = (timestamp_ms, absent_boot_s)
+        if timestamp_ms <= 0 or command == self._last_command:
+            return  # the record could not be read; or an earlier record of the same times says more
+        self._last_command = command
         low_ms = timestamp_ms - now.boot_s * 1000
         high_ms = timestamp_ms + 1 + _VISIBLE_AFTER_MS - absent_boot_s * 1000
         self.broker.narrow_offset(low_ms, high_ms, now.boot_s)
-        self._compare(self.broker, Alarm.BROKER_CLOCK_SKEW, _BROKERS, now)
+        self._check_skew(self.broker, Alarm.BROKER_CLOCK_SKEW, _BROKERS, now)
 
     def may_conclude_not_found(self, now: Now) -> bool:
-        """Whether the venue's clock has been read and is near enough to ours to say that something did not happen.
+        """Whether the venue's clock was read and is near enough to ours to conclude that something did not happen.
 
-        Where it is not, the alarm says why nothing is given up.
+        Raises an alarm where it was not read, because no command is given up then.
         """
         if not self.venue.is_known:
             text = "no answer of the venue's has told its time, so no command is said to be not_found"
@@ -145,21 +147,21 @@ class Clocks:
         return self.venue.is_within(self._bound_s, now)
 
     def trusts_broker(self, now: Now) -> bool:
-        """Whether the broker's clock has been read and is near enough to ours to let its stamps decide."""
+        """Whether the broker's clock was read and is near enough to ours for decisions by its stamps."""
         return self.broker.is_within(self._bound_s, now)
 
     def describe_broker(self, now: Now) -> str:
-        """Say to a person how far the broker's clock is from ours."""
+        """Return how far the broker's clock is from ours, as text."""
         if not self.broker.is_known:
             return "what the broker stamps and when it comes contradict each other"
         return self.broker.skew(now).describe(_BROKERS)
 
     def broker_now(self, now: Now) -> Now:
-        """Return this instant with the broker's time in place of ours, the latest that it may be."""
+        """Return this instant with the latest time that the broker's clock may read as the wall clock's."""
         return Now(now.boot_s, self.broker.read_at(now.boot_s).latest)
 
     def broker_error_s(self, now: Now) -> float:
-        """Return how far apart the earliest and the latest are that the broker's clock may read."""
+        """Return how far apart the earliest and the latest time are that the broker's clock may read."""
         read = self.broker.read_at(now.boot_s)
         return (read.latest - read.earliest) / 1000
 
@@ -173,7 +175,7 @@ class Clocks:
         return min(latest + self._bound_s + _ACK_TO_RECORD_S, now.boot_s)
 
     def latest_write_boot_s(self, deadline_boot_s: float, now: Now) -> float:
-        """Return until when an earlier owner may have written a command of that deadline: before now, while valid."""
+        """Return until when an earlier owner may have written a command of this deadline: before now, while valid."""
         return min(now.boot_s, deadline_boot_s + self.broker_error_s(now) + self._bound_s)
 
     def happened_since_ms(self, first_written_boot_s: float | None, appended_ms: int) -> int:
@@ -188,15 +190,21 @@ class Clocks:
         appended_boot_s = self.broker.boot_s_of(timestamp_ms).earliest
         return self.venue.read_at(appended_boot_s).earliest - self._bound_ms
 
+    def read_venue(self, now: Now) -> ReadMs:
+        """Return what the venue's clock reads now; an unread clock is assumed not to be behind ours."""
+        if self.venue.is_known:
+            return self.venue.read_at(now.boot_s)
+        return ReadMs(now.wall_ms, now.wall_ms + UNMEASURED_MS)
+
     def latest_date_ms(self, now: Now) -> int:
-        """Return the latest time that the venue can have written by now, by whichever of its clocks."""
+        """Return the latest time that the venue can have written by now, with any of its clocks."""
         return self.venue.read_at(now.boot_s).latest + self._bound_ms
 
     def rest_complete_until_ms(self, now: Now) -> int:
-        """Return the venue's time up to which its REST surely tells what it has dated."""
+        """Return the venue's time up to which its REST surely has everything that the venue has dated."""
         return self.venue.read_at(now.boot_s).earliest - self.rest_lag_ms
 
-    def _compare(self, clock: MeasuredClock, alarm: Alarm, whose: str, now: Now) -> None:
+    def _check_skew(self, clock: MeasuredClock, alarm: Alarm, whose: str, now: Now) -> None:
         skew = clock.skew(now)
         if clock.exceeds(self._bound_s, now):
             text = f"{skew.describe(whose)}, and {self._bound_s:g} s is the most that may be; check NTP"

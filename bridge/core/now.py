@@ -1,4 +1,4 @@
-"""Time as an argument."""
+"""One instant, which callers pass as an argument."""
 
 from math import inf
 from typing import NamedTuple
@@ -7,8 +7,8 @@ from typing import NamedTuple
 class Now(NamedTuple):
     """One instant on two clocks.
 
-    `mono` is in seconds on a clock that never steps and counts suspend; every pacing, lease and expiry decision
-    uses it. `wall_ms` is Unix time in ms; it is for what is published and for what the venue and callers wrote.
+    `boot_s` is CLOCK_BOOTTIME in seconds, which is never set and counts suspend: every pacing, lease and expiry
+    decision uses it. `wall_ms` is Unix time in ms, for what is published and for times of the venue and of callers.
     """
 
     boot_s: float
@@ -16,16 +16,16 @@ class Now(NamedTuple):
 
     @property
     def boot_ms(self) -> int:
-        """The instant in whole milliseconds on the clock that never steps."""
+        """The instant on the boot clock in whole milliseconds."""
         return round(self.boot_s * 1000)
 
     def unix_ms(self, boot_s: float) -> int:
-        """Convert an instant into Unix time by the wall clock as it is set now; 0 for one before all time.
+        """Return the Unix time of an instant by the wall clock as it is set now; 0 for minus infinity.
 
-        What is kept for longer than a moment is kept as an instant: a wall clock may be set in between.
+        Times that are kept for long are instants of the boot clock, because the wall clock may be set meanwhile.
         """
         return self.wall_ms + round((boot_s - self.boot_s) * 1000) if boot_s > -inf else 0
 
     def boot_s_of(self, unix_ms: int) -> float:
-        """Convert a Unix time into a deadline on the clock that never steps."""
+        """Return the instant on the boot clock of a Unix time, by the wall clock as it is set now."""
         return self.boot_s + (unix_ms - self.wall_ms) / 1000

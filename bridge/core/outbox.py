@@ -1,4 +1,4 @@
-"""The way out of the core: every record that an account publishes goes through here, at once and in order."""
+"""The way out of the core: every record that an account publishes is handed to a sink, at once and in order."""
 
 from collections.abc import Callable, Iterable
 
@@ -6,6 +6,7 @@ import msgspec
 
 from bridge.contract.session import Alarm, AlarmRaised, SessionEvent
 from bridge.contract.topics import Stream
+from bridge.core.alarms import ActiveAlarms
 from bridge.core.now import Now
 from bridge.core.records import OutgoingRecord
 
@@ -13,12 +14,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Outbox:
-    """Hands the records of one account to a sink, such as `Publisher.publish`, which must not fail or wait."""
+    """Hands the records of one account in one term to a sink, which must neither fail nor wait."""
 
     def __init__(self, account: str, sink: Callable[[OutgoingRecord], None]) -> None:
         self.account_key = account.encode()
         """The key of the records that are about the whole account."""
         self.publish = sink
+        self.alarms = ActiveAlarms(self.publish_session_event)
+        """The alarms of conditions; `publish_alarm` is for occurrences."""
 
     def publish_all(self, records: Iterable[OutgoingRecord]) -> None:
         """Publish records in their order."""
@@ -31,5 +34,5 @@ class Outbox:
         self.publish(record)
 
     def publish_alarm(self, alarm: Alarm, detail: str, now: Now) -> None:
-        """Publish the alarm of an occurrence, which has no end; `ActiveAlarms` publishes those of a condition."""
+        """Publish the alarm of an occurrence, which has no end."""
         self.publish_session_event(AlarmRaised(at=now.wall_ms, alarm=alarm, detail=detail))

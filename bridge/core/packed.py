@@ -1,4 +1,4 @@
-"""Numbers by many keys, packed: some twenty bytes each, where a dict of texts takes several hundred."""
+"""Packed maps from keys to numbers: some twenty bytes for each key, where a dict of texts takes several hundred."""
 
 from array import array
 from collections import deque
@@ -6,26 +6,26 @@ from collections.abc import Hashable
 from typing import Final
 
 _PARTS: Final = 64
-"""A power of two. Each part grows by itself, so that none is long in growing."""
+"""A power of two. Each part grows by itself, so that growing never takes long."""
 _PART_BITS: Final = 6
 _FIRST_SLOTS: Final = 32
 _KEY_MASK: Final = (1 << 64) - 1
 _GENERATIONS: Final = 4
-_BEGINNING_BITS: Final = 20
-_AFTER_BEGINNING: Final = 64 - _BEGINNING_BITS
-"""The first bits of a key, by which it is told at once that no generation has it; the others find its slot."""
+_PREFIX_BITS: Final = 20
+_PREFIX_SHIFT: Final = 64 - _PREFIX_BITS
+"""The first bits of a key show at once that no generation has it; the other bits find its slot."""
 
 
 def digest(value: Hashable) -> int:
-    """Return 64 bits that stand for a text, or for a tuple of texts, in this process: never 0.
+    """Return a 64-bit digest of a text, or of a tuple of texts, which is valid in this process and never 0.
 
-    That two of a million share them has a chance of one to thirty million.
+    Among a million keys, the chance that any two have one digest is one in thirty million.
     """
     return hash(value) & _KEY_MASK or 1
 
 
 class _Part:
-    """A run of slots with a key and a number in each; a key of 0 is a free slot."""
+    """A run of slots, each with a key and a number; a key of 0 is a free slot."""
 
     __slots__ = ("count", "keys", "numbers")
 
@@ -36,7 +36,7 @@ class _Part:
 
 
 class PackedNumbers:
-    """Numbers by digests. `code` says how large they are, as in `array`."""
+    """A map from digests to numbers. `code` is the type of the numbers, as in `array`."""
 
     def __init__(self, code: str = "Q") -> None:
         self._code = code
@@ -47,7 +47,7 @@ class PackedNumbers:
         return self._count
 
     def get(self, key: int) -> int | None:
-        """Return the number of a key."""
+        """Return the number of a key; None without one."""
         part = self._parts[key & (_PARTS - 1)]
         keys = part.keys
         mask = len(keys) - 1
@@ -59,7 +59,7 @@ class PackedNumbers:
         return part.numbers[slot]
 
     def put(self, key: int, number: int) -> None:
-        """Give a key a number, in place of the one that it had."""
+        """Set the number of a key."""
         part = self._parts[key & (_PARTS - 1)]
         keys = part.keys
         mask = len(keys) - 1
@@ -85,31 +85,31 @@ class PackedNumbers:
 
 
 class _Generation(PackedNumbers):
-    """What was put in a stretch of time. `bit` tells it from the others that are remembered."""
+    """The numbers that were put in one stretch of time. `bit` marks its keys in the prefixes."""
 
     def __init__(self, code: str, bit: int) -> None:
         super().__init__(code)
         self.bit = bit
         self.latest_ms = 0
-        """The latest time of what was put."""
+        """The latest time of a number in it."""
 
 
 class RecentNumbers:
-    """The latest numbers that were put, by digests: `least` of them at the least, and a third more at the most."""
+    """The latest numbers by digests: at least `count_min` of them, and at most a third more."""
 
-    def __init__(self, least: int, code: str = "Q") -> None:
+    def __init__(self, count_min: int, code: str = "Q") -> None:
         self._code = code
-        self._each = -(-least // (_GENERATIONS - 1))
+        self._each = -(-count_min // (_GENERATIONS - 1))
         self._generations = deque([_Generation(code, 1)])
         """The newest first."""
-        self._beginnings = bytearray(1 << _BEGINNING_BITS)
-        """Which generations have keys that begin so, as their bits: most keys are in none."""
+        self._prefixes = bytearray(1 << _PREFIX_BITS)
+        """The bits of the generations that have keys of each prefix; most keys are in none."""
         self.forgotten_ms = 0
-        """The latest time of what was forgotten; 0 when nothing was."""
+        """The latest time of a number that was forgotten; 0 when none was."""
 
     def get(self, key: int) -> int | None:
-        """Return the number of a key."""
-        bits = self._beginnings[key >> _AFTER_BEGINNING]
+        """Return the number of a key; None without one."""
+        bits = self._prefixes[key >> _PREFIX_SHIFT]
         if bits:
             for generation in self._generations:
                 if bits & generation.bit and (number := generation.get(key)) is not None:
@@ -117,13 +117,13 @@ class RecentNumbers:
         return None
 
     def put(self, key: int, number: int, at_ms: int) -> None:
-        """Remember the number of a key, which is about something of that time."""
+        """Set the number of a key, which is about a fact of the time `at_ms`."""
         newest = self._generations[0]
         if len(newest) >= self._each:
             newest = self._begin_generation()
         newest.latest_ms = max(newest.latest_ms, at_ms)
         newest.put(key, number)
-        self._beginnings[key >> _AFTER_BEGINNING] |= newest.bit
+        self._prefixes[key >> _PREFIX_SHIFT] |= newest.bit
 
     def _begin_generation(self) -> _Generation:
         bit = 1 << len(self._generations)
@@ -131,7 +131,7 @@ class RecentNumbers:
             forgotten = self._generations.pop()
             self.forgotten_ms = max(self.forgotten_ms, forgotten.latest_ms)
             bit = forgotten.bit
-            self._beginnings = self._beginnings.translate(bytes(bits & ~bit for bits in range(256)))
+            self._prefixes = self._prefixes.translate(bytes(bits & ~bit for bits in range(256)))
         newest = _Generation(self._code, bit)
         self._generations.appendleft(newest)
         return newest

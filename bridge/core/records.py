@@ -1,4 +1,4 @@
-"""What passes between the rooms: frames from the venue, records from and for Kafka."""
+"""Values that pass between the rooms: frames of the venue, and records that are read from Kafka or published."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
@@ -12,7 +12,7 @@ from bridge.contract.topics import Stream
 
 
 class Push(Struct, frozen=True):
-    """A push: the bytes of its `data` (an object, or an array of them) and of the whole frame."""
+    """A push of the venue: the bytes of its `data`, an object or an array of objects, and of the whole frame."""
 
     channel: str
     data: bytes
@@ -22,7 +22,7 @@ class Push(Struct, frozen=True):
 class Answer(Struct, frozen=True):
     """The venue's answer to an action; `request_id` is None when the answer names none.
 
-    `push` is what the frame is instead, where it names a channel too, if none of our requests has that id.
+    `push` is the frame as a push, where it names a channel too: it is one if none of our requests has that id.
     """
 
     request_id: str | None
@@ -46,15 +46,15 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Rows(tuple[T_co, ...]):  # noqa: SLOT001 - a subclass of tuple may have none
-    """The rows of a list of the venue's REST that were understood.
+    """The readable rows of a list of the venue's REST, and the number of those that are `unreadable`.
 
-    Who concludes something from what is not in a list looks whether any of its rows were `unreadable`.
+    Nothing can be concluded from a missing row of a list that has unreadable ones.
     """
 
     unreadable: int
 
     def __new__(cls, rows: Iterable[T_co] = (), unreadable: int = 0) -> Self:
-        """Make it of the rows that were understood, and the number of the others."""
+        """Return the readable rows as Rows, with the number of the others."""
         made = super().__new__(cls, rows)
         made.unreadable = unreadable
         return made
@@ -63,9 +63,9 @@ class Rows(tuple[T_co, ...]):  # noqa: SLOT001 - a subclass of tuple may have no
 class CommandRecord(Struct, frozen=True):
     """A record of the `commands` topic. `timestamp_ms` is the broker's append time; `headers` those to carry back.
 
-    `unreadable` says why nothing of it could be decoded; then it stands for every offset up to `last_offset`.
+    `unreadable` says why nothing of it could be decoded; then it represents every offset up to `last_offset`.
     `transactional`: it came in a batch of a transaction, which may have been aborted. `absent_boot_s` is when, on the
-    clock that never steps, the topic was last known not to hold it.
+    boot clock, the topic was last known not to have it.
     """
 
     offset: int
@@ -80,12 +80,12 @@ class CommandRecord(Struct, frozen=True):
 
     @property
     def next_offset(self) -> int:
-        """The offset that comes next."""
+        """The offset after it."""
         return max(self.offset, self.last_offset) + 1
 
     @property
     def size_bytes(self) -> int:
-        """What it takes in memory, roughly."""
+        """The memory that it takes, roughly."""
         return len(self.key or b"") + len(self.value or b"") + count_memory_bytes(self.headers)
 
 
@@ -106,15 +106,15 @@ class WriteRequest(Struct, frozen=True):
 
 
 class TopicRecord(Protocol):
-    """A record as it was read from a topic."""
+    """A record that was read from a topic."""
 
     @property
     def offset(self) -> int:
-        """Its offset."""
+        """The offset in its partition."""
 
     @property
     def timestamp_ms(self) -> int:
-        """Unix ms."""
+        """The record's timestamp, Unix ms."""
 
     @property
     def key(self) -> bytes | None:
@@ -126,7 +126,7 @@ class TopicRecord(Protocol):
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """The headers; one may have no content."""
+        """The headers; one may have no value."""
 
 
 class PublishedResult(Struct, frozen=True, gc=False):
@@ -147,8 +147,8 @@ class OutgoingRecord(Struct, frozen=True):
 
     `event_id` None means that the event has no identity at the venue; `event_type` None is the stream's own.
     `headers` are added to the CloudEvents ones. `received_boot_s` is when the venue's push arrived, None for a record
-    that the bridge makes itself. `answers_offset` is the offset on `commands` that this record answers for good: it
-    needs nothing more once the record is durable. `answer` is there for every result.
+    that the bridge makes itself. `answers_offset` is the offset on `commands` that this record answers for good; it is
+    done once the record is durable. `answer` is present in every result.
     """
 
     stream: Stream

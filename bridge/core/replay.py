@@ -1,7 +1,7 @@
-"""Replaying the topics: what `results`, `dead-letters`, `session` and the state topics tell of earlier owners.
+"""Replaying the topics: what earlier owners published on `results`, `dead-letters`, `session` and the state topics.
 
-Anybody with Write on a topic, or a corrupt disk, may have put anything there: whatever the bytes, a record that cannot
-be read is passed over, and nothing here raises.
+Everybody with Write on a topic, or a corrupt disk, may have put any bytes there: a record that cannot be read is
+skipped, and nothing here raises.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -18,18 +18,17 @@ from bridge.contract.topics import Stream
 from bridge.core.commands.claims import Origin
 from bridge.core.commands.parse import command_id_of
 from bridge.core.late_records import LateRecordFilter, SequencePoint, sequence_point_of
+from bridge.core.odd_fields import UNREADABLE
 from bridge.core.records import CommandRecord, TopicRecord
 from bridge.core.stream.gaps import Gap
 
-UNREADABLE_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What reading the bytes of a record as JSON may raise."""
 TIME_MS_MAX: Final = 10**14
-"""No event is later than that (the year 5138): a time that was written to be more is none."""
+"""The year 5138: a later time in a record is none."""
 
 _NUMBER_MAX: Final = 2**63 - 1
 _RESULT_BYTES_MAX: Final = 32_768
 _STATES_BYTES_MAX: Final = 4 * 1024 * 1024
-"""So much of the last states of a topic is held while it is read."""
+"""The bytes of last states that are held while a topic is read."""
 
 _decode_session = msgspec.json.Decoder(SessionEvent).decode
 _decode_result = msgspec.json.Decoder(Result).decode
@@ -37,23 +36,23 @@ _decode_takeover = msgspec.json.Decoder(Takeover).decode
 
 
 class TopicEnd(Struct):
-    """What the last records of a topic tell: the highest epoch among them, and when the newest was written, Unix ms."""
+    """The highest epoch among the last records of a topic, and when the newest of them was written, Unix ms."""
 
     epoch: int = 0
     newest_ms: int = 0
 
     def add_records(self, records: Iterable[TopicRecord]) -> None:
-        """Take records in."""
+        """Take in records of the topic."""
         for record in records:
             self.epoch = max(self.epoch, names.parse_epoch(dict(record.headers).get(names.EPOCH)))
             self.newest_ms = max(self.newest_ms, record.timestamp_ms)
 
 
 class ReplayedResults:
-    """The answers on `results` and `dead-letters`, read piece by piece: which commands have their terminal one.
+    """The answers on `results` and `dead-letters`, read piece by piece: which commands have a terminal result.
 
-    A command is known by its commandId and its offset: where the topic was made again, or copied from another
-    cluster, one number stands for several commands. Offsets below `from_offset` are not looked at.
+    A command is identified by its commandId and its offset: where the topic was made again, or copied from another
+    cluster, several commands have one offset. Offsets below `from_offset` are left out.
     """
 
     def __init__(self, from_offset: int = 0) -> None:
@@ -66,7 +65,7 @@ class ReplayedResults:
         self._oldest: TopicRecord | None = None
         self._begun_by = 0
         self.owner: Origin | None = None
-        """For whom the last owner that announced itself wrote; None where none has said so."""
+        """The origin of the last owner that published a takeover; None where no takeover names one."""
 
     @property
     def epoch(self) -> int:
@@ -75,18 +74,18 @@ class ReplayedResults:
 
     @property
     def late_keys(self) -> Collection[bytes]:
-        """The keys of `results` under which something came late."""
+        """The keys of late records on `results`."""
         return self._in_order.late_keys
 
     @property
     def count(self) -> int:
-        """How many commands are known to be answered."""
+        """The number of commands that are known to be answered."""
         return len(self._command_ids) + len(self._dead_letters)
 
     def read_results(self, records: Sequence[TopicRecord], *, own_epoch: int | None = None) -> list[tuple[Result, int]]:
-        """Return the results among records of `results`, with their timestamps in ms; void ones are left out.
+        """Return the results among records of `results`, with their timestamps in ms; late ones are left out.
 
-        What the reader itself has written, in `own_epoch`, tells nothing of the time before it.
+        Records of `own_epoch`, which the reader itself has written, are left out too.
         """
         found: list[tuple[Result, int]] = []
         for record, value, kind in self._in_order.drop_late(records):
@@ -94,7 +93,7 @@ class ReplayedResults:
                 continue
             if self._oldest is None:
                 self._oldest, self._begun_by = record, self._in_order.epoch
-            result = self._read(value, kind)
+            result = self._read_result(value, kind)
             if result is None:
                 continue
             found.append((result, record.timestamp_ms))
@@ -105,7 +104,7 @@ class ReplayedResults:
                 self._command_ids[result.command_offset] = result.command_id
         return found
 
-    def _read(self, value: bytes | None, kind: bytes | None) -> Result | None:
+    def _read_result(self, value: bytes | None, kind: bytes | None) -> Result | None:
         try:
             if kind == names.TAKEOVER_TYPE:
                 takeover = _decode_takeover(value or b"")
@@ -114,16 +113,16 @@ class ReplayedResults:
             elif kind == names.EVENT_TYPES[Stream.RESULTS] and len(value or b"") <= _RESULT_BYTES_MAX:
                 result = _decode_result(value or b"")
                 return result if _may_be_ours(result) else None
-        except UNREADABLE_JSON:
+        except UNREADABLE:
             pass
         return None
 
     def read_dead_letters(self, records: Sequence[TopicRecord]) -> None:
-        """Note which records of `commands` became dead letters."""
+        """Take in records of `dead-letters`."""
         for record in records:
             offset = names.parse_number(dict(record.headers).get(names.ERROR_OFFSET))
             if offset >= self._from_offset:
-                self._dead_letters[offset] = _digest(record.value)
+                self._dead_letters[offset] = _hash_value(record.value)
 
     def has_answer(self, record: CommandRecord) -> bool:
         """Whether this very record of `commands` has been answered."""
@@ -131,23 +130,23 @@ class ReplayedResults:
         if command_id is not None and command_id == command_id_of(record.value):
             self._matched.add(record.offset)
             return True
-        letter = self._dead_letters.get(record.offset)
-        # A record that was too large for a letter is quoted without its value.
-        return letter is not None and letter in {_digest(record.value), _EMPTY}
+        dead_letter = self._dead_letters.get(record.offset)
+        # The dead letter of a record that is too large has no value.
+        return dead_letter is not None and dead_letter in {_hash_value(record.value), _EMPTY}
 
     def unmatched_command_ids(self) -> list[str]:
-        """Return the commandIds of answers whose offsets were not those of any record that was asked about.
+        """Return the commandIds of answers whose offsets `has_answer` matched with no record.
 
-        They were answered from a topic that had this name before, or from another cluster's.
+        These commands were read from a topic that had this name before, or from another cluster's.
         """
         unmatched = (command_id for offset, command_id in self._command_ids.items() if offset not in self._matched)
         return [*self._replaced, *unmatched]
 
     def complete_since_ms(self, horizon_ms: int) -> int:
-        """Return from when on every answer is still there, Unix ms; `horizon_ms` is one horizon ago.
+        """Return the time from which on every answer is still there, Unix ms; `horizon_ms` is one horizon ago.
 
-        Retention keeps at least one horizon. Whether anything stood before the oldest record is known only where that
-        is the first that the topic ever held, written by the first owner of all.
+        Retention keeps at least one horizon. Only where the oldest record is the first that the topic ever had, and the
+        first owner wrote it, nothing was before it.
         """
         if self._oldest is None:
             return horizon_ms
@@ -157,42 +156,42 @@ class ReplayedResults:
 
 
 def _may_be_ours(result: Result) -> bool:
-    """Whether a bridge can have written the numbers of a result."""
+    """Whether the numbers of a result are such that a bridge can have written them."""
     counts = (result.command_offset, result.retry_after_ms or 0, abs(result.code or 0))
     times_ms = (result.answered_at, result.sent_at or 0)
     return all(0 <= one <= _NUMBER_MAX for one in counts) and all(0 <= one < TIME_MS_MAX for one in times_ms)
 
 
-def _digest(value: bytes | None) -> bytes:
+def _hash_value(value: bytes | None) -> bytes:
     return b"" if value is None else blake2b(value, digest_size=16).digest()
 
 
-_EMPTY: Final = _digest(b"")
+_EMPTY: Final = _hash_value(b"")
 
 
 class ReplayedStates:
     """The last state of every key that earlier owners published on one topic, read piece by piece.
 
-    While a long topic is read, its reader takes the oldest states out, and forgets those whose keys come in `ended`.
+    While a long topic is read, its reader takes out the oldest states, and forgets those whose keys are in `ended`.
     """
 
     def __init__(self) -> None:
         self._in_order = LateRecordFilter()
         self._bytes = 0
         self.last: dict[bytes, tuple[bytes, int]] = {}
-        """Value and timestamp in ms of the last record of each key, the oldest first."""
+        """The value and timestamp in ms of the last record of each key, the oldest first."""
         self.recovered: set[bytes] = set()
-        """The keys whose last record was no push, but what REST told in its place."""
+        """The keys whose last record came from REST in place of a push."""
         self.ended: list[bytes] = []
         """The keys that tombstones have ended."""
 
     @property
     def late_keys(self) -> Collection[bytes]:
-        """The keys under which something came late."""
+        """The keys of late records."""
         return self._in_order.late_keys
 
     def read_records(self, records: Sequence[TopicRecord]) -> None:
-        """Take records in; late ones are left out, and a tombstone ends its key."""
+        """Take in records; late ones are left out, and a tombstone ends its key."""
         for record, value, _ in self._in_order.drop_late(records):
             key = record.key or b""
             before = self.last.pop(key, None)
@@ -208,7 +207,7 @@ class ReplayedStates:
                 self.recovered.add(key)
 
     def pop_oldest(self, bytes_max: int = _STATES_BYTES_MAX) -> Iterator[tuple[bytes, int, bool]]:
-        """Take out the oldest states, and whether each was recovered, until the others have no more bytes than that."""
+        """Take out the oldest states until at most `bytes_max` are left: value, timestamp in ms, if recovered."""
         while self.last and self._bytes > bytes_max:
             key = next(iter(self.last))
             value, timestamp_ms = self.last.pop(key)
@@ -218,12 +217,12 @@ class ReplayedStates:
             yield value, timestamp_ms, was_recovered
 
     def pop_all(self) -> Iterator[tuple[bytes, int, bool]]:
-        """Take out every state."""
+        """Take out all states."""
         return self.pop_oldest(-1)
 
 
 class ReplayedSession:
-    """What earlier owners said on `session`: the gaps they left open, and their last login, read piece by piece."""
+    """The gaps that earlier owners left open, and their last login, by `session`, read piece by piece."""
 
     def __init__(self) -> None:
         self._open: dict[str, Gap] = {}
@@ -239,15 +238,15 @@ class ReplayedSession:
 
     @property
     def overtaken_closings(self) -> Iterable[TopicRecord]:
-        """The records that close a gap, of which `gap.opened` has come late, behind them."""
+        """The records that close gaps whose `gap.opened` is late, and comes after them."""
         return [self._closed[gap_id] for gap_id in sorted(self._opened_again)]
 
     def read_records(self, records: Sequence[TopicRecord]) -> None:
-        """Take records of `session` in; what is not a session event is none."""
+        """Take in records of `session`; those that are no session events are skipped."""
         for record in records:
             try:
                 event = _decode_session(record.value or b"")
-            except UNREADABLE_JSON:
+            except UNREADABLE:
                 continue
             place = sequence_point_of(dict(record.headers))
             is_late = place.is_before(self._newest)
@@ -265,7 +264,7 @@ class ReplayedSession:
                     gap.to_ms = gap.to_ms or event.at
 
     def _open_gap(self, event: GapOpened) -> None:
-        """Take a gap as open, unless it was closed: then this has come late, and late or not, counts from any owner."""
+        """Note that a gap is open, unless it was closed before: then the event is late, whichever owner wrote it."""
         if event.gap_id in self._closed:
             self._opened_again.add(event.gap_id)
         else:
@@ -282,12 +281,12 @@ _decode_portfolio = msgspec.json.Decoder(_OfPortfolio).decode
 
 
 def find_portfolios(values: Iterable[bytes]) -> set[str]:
-    """Return the portfolios that orders, balances and positions name; one that names none tells nothing."""
+    """Return the portfolios that orders, balances and positions name; those without one are skipped."""
     found = set()
     for value in values:
         try:
             portfolio_id = _decode_portfolio(value).portfolio_id
-        except UNREADABLE_JSON:
+        except UNREADABLE:
             continue
         if portfolio_id:
             found.add(str(portfolio_id))

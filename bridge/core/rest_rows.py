@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from msgspec import Struct
 
 from bridge.contract.pushes import OrderPush, TradePush
-from bridge.core.orders import parse_time_ms
+from bridge.core.odd_fields import parse_time_ms
 
 
 class OrderRow(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""How far this machine's clock is from another, as far as one answer can tell."""
+"""How far this machine's clock is from another one, by one reading of it."""
 
 from msgspec import Struct
 
@@ -22,7 +22,7 @@ class Skew(Struct, frozen=True):
         return -bound_ms <= self.low_ms and self.high_ms <= bound_ms
 
     def describe(self, whose: str = "the venue's") -> str:
-        """Say it to a person; `whose` names the other clock."""
+        """Return the skew as text; `whose` names the other clock."""
         low_s, high_s = self.low_ms / 1000, self.high_ms / 1000
         if low_s > 0:
             return f"this machine's clock is {low_s:.1f} to {high_s:.1f} s ahead of {whose}"
@@ -32,10 +32,10 @@ class Skew(Struct, frozen=True):
 
 
 class ClockReading(Struct, frozen=True):
-    """One answer that tells the time: between `asked_boot_s` and `answered_boot_s` another clock read `read_ms`.
+    """One answer with a time: between `asked_boot_s` and `answered_boot_s` another clock read `read_ms`.
 
-    The reading was cut down to a multiple of `granularity_ms`. The other two are on our clock that never steps, so no
-    step of our wall clock on the way spoils it.
+    The time was rounded down to a multiple of `granularity_ms`. The other two are on our boot clock, so that it does
+    not matter if our wall clock is set meanwhile.
     """
 
     asked_boot_s: float
@@ -45,20 +45,20 @@ class ClockReading(Struct, frozen=True):
 
     @property
     def offset_low_ms(self) -> float:
-        """By how much the other clock is ahead of our boot clock at the least."""
+        """The least by which the other clock is ahead of our boot clock."""
         return self.read_ms - self.answered_boot_s * 1000
 
     @property
     def offset_high_ms(self) -> float:
-        """By how much the other clock is ahead of our boot clock at the most."""
+        """The most by which the other clock is ahead of our boot clock."""
         return self.read_ms + self.granularity_ms - self.asked_boot_s * 1000
 
     def skew(self, now: Now) -> Skew:
-        """Return how far our wall clock, as it stands now, is from the clock that was read."""
+        """Return how far our wall clock, as it is set now, is from the clock that was read."""
         return skew_between(self.offset_low_ms, self.offset_high_ms, now)
 
 
 def skew_between(offset_low_ms: float, offset_high_ms: float, now: Now) -> Skew:
-    """Compare our wall clock with one that is so far ahead of our boot clock."""
+    """Return how far our wall clock is from a clock that is ahead of our boot clock by this interval."""
     wall_offset_ms = now.wall_ms - now.boot_s * 1000
     return Skew(round(wall_offset_ms - offset_high_ms), round(wall_offset_ms - offset_low_ms))

@@ -1,9 +1,9 @@
-"""Where a takeover begins: what the group's commit says of this log, or what follows from the topics where it does not.
+"""Where a takeover begins: by the group's commit, or by the topics where the commit does not apply to this log.
 
-A commit says nothing of this log where it never was, was lost (the group expired, was deleted, or reset by a tool),
-was made by another consumer of the group, or names another offset or topic than the one it stands for (copied by a
-mirroring tool; the topic deleted and made again). Then everything in the log that has no result is in doubt, from its
-first record on: the offset may have been moved past commands that were never answered.
+A commit does not apply where there is none, where it was lost (the group expired, was deleted, or reset by a tool),
+where another consumer of the group made it, or where it names another offset or topic (a mirroring tool copied it; the
+topic was deleted and made again). Then every command in the log without a result is unknown, from the first record on:
+the offset may have been moved past commands that were never answered.
 """
 
 from math import inf
@@ -23,9 +23,9 @@ _NAMED_MAX: Final = 3
 
 
 class TakeoverStart(Struct, frozen=True):
-    """Where to begin: at `offset`, with what is known of the predecessor.
+    """The start of a takeover: the offset, and the predecessor's last commit.
 
-    `why_in_doubt` says why its claims are not known; empty where they are.
+    `why_in_doubt` is why the predecessor's claims are not known; empty where they are.
     """
 
     offset: int
@@ -34,7 +34,7 @@ class TakeoverStart(Struct, frozen=True):
 
     @property
     def is_first(self) -> bool:
-        """Whether nobody has owned the account before."""
+        """Whether the account had no owner before."""
         return self.stored.epoch == 0
 
     @property
@@ -49,7 +49,7 @@ class TakeoverStart(Struct, frozen=True):
 
 
 def read_commit(offset: int | None, metadata: str, topic_id: str) -> TakeoverStart | str:
-    """Return where a takeover begins by the group's commit; else why the commit says nothing of this log."""
+    """Return the start of a takeover by the group's commit; else why the commit does not apply to this log."""
     if offset is None:
         return "the group has no offset any more"
     stored = decode(metadata, offset)
@@ -61,10 +61,9 @@ def read_commit(offset: int | None, metadata: str, topic_id: str) -> TakeoverSta
 
 
 class TopicHistory(Struct, frozen=True):
-    """What the topics tell of earlier owners.
+    """What earlier owners left on the topics: the end of every topic, and their last login.
 
-    `ends`: of every topic. `was_written`: whether any of them ever held a record. `owner`: for whom the last one
-    wrote, where it says so.
+    `was_written`: whether any topic ever had a record. `owner`: the origin of the last owner, where one is named.
     """
 
     ends: tuple[TopicEnd, ...]
@@ -74,34 +73,33 @@ class TopicHistory(Struct, frozen=True):
 
 
 def begin_without_claims(
-    remains: TopicHistory, why: str, *, was_owned: bool, begin: int, end: int, now_ms: int, horizon_ms: int
+    history: TopicHistory, why: str, *, was_owned: bool, begin: int, end: int, now_ms: int, horizon_ms: int
 ) -> TakeoverStart:
-    """Return where a takeover begins whose predecessor's claims are not known; `begin` to `end` is the log.
+    """Return the start of a takeover whose predecessor's claims are not known; `begin` to `end` is the log.
 
-    The account had no owner before only if no topic ever held a record, and nothing else tells of one. Else the epoch
-    goes on from the highest there is, and not behind the clock: a term that was cut off before it announced itself left
-    no trace, and records may have expired with their epochs; in seconds since 1970, the clock is ahead of any number of
-    terms.
+    The account had no owner before only if no topic ever had a record and `was_owned` is False. Else the epoch is at
+    least the highest on the topics, and the clock in seconds since 1970: a term that ended before it announced itself
+    left no record, and records may have expired with their epochs, but the clock is ahead of any number of terms.
     """
-    if not remains.was_written and not was_owned:
+    if not history.was_written and not was_owned:
         return TakeoverStart(begin, CommitMetadata(0, 0, ()))
-    epoch = max([now_ms // 1000, *(one.epoch for one in remains.ends)])
+    epoch = max([now_ms // 1000, *(one.epoch for one in history.ends)])
     stored = CommitMetadata(
-        epoch, _durable_until_ms(remains, now_ms, horizon_ms), (), end, origin=remains.owner or UNKNOWN_ORIGIN
+        epoch, _durable_until_ms(history, now_ms, horizon_ms), (), end, origin=history.owner or UNKNOWN_ORIGIN
     )
     return TakeoverStart(begin, stored, why)
 
 
-def _durable_until_ms(remains: TopicHistory, now_ms: int, horizon_ms: int) -> int:
-    """Return up to when events are durable for sure, Unix ms.
+def _durable_until_ms(history: TopicHistory, now_ms: int, horizon_ms: int) -> int:
+    """Return the time up to which events are surely durable, Unix ms.
 
-    At the last login they were, but for the gaps that `session` tells of. Where `session` does not reach back so far,
-    the newest record of any topic says that somebody listened then; as every state is published once a horizon, not
-    much longer. Where nothing is left at all, the venue's archive is as far back as can be asked.
+    They were at the last login, but for the gaps on `session`. Where `session` does not reach back so far, an owner
+    listened until one horizon before the newest record of any topic: every state is published once a horizon. Without
+    any record it is as far back as the venue's archive goes.
     """
-    if remains.last_login_ms:
-        return min(remains.last_login_ms, now_ms)
-    newest_ms = max((one.newest_ms for one in remains.ends), default=0)
+    if history.last_login_ms:
+        return min(history.last_login_ms, now_ms)
+    newest_ms = max((one.newest_ms for one in history.ends), default=0)
     if newest_ms:
         return min(newest_ms, now_ms) - horizon_ms
     return now_ms - ARCHIVE_REACH_MS
@@ -203,7 +201,7 @@ class EarlierCommands:
 
 
 def describe_takeover(begin: TakeoverStart, in_doubt: int, passed_over: int) -> str:
-    """Say what a takeover without its predecessor's claims makes of the commands."""
+    """Return what happens to the commands at a takeover without its predecessor's claims, as text."""
     first = "nobody has committed before" if begin.is_first else "an earlier owner's claims were lost"
     return (
         f"{begin.why_in_doubt or first}: {in_doubt} commands below offset {begin.stored.doubtful_below} have no result "
@@ -213,7 +211,7 @@ def describe_takeover(begin: TakeoverStart, in_doubt: int, passed_over: int) -> 
 
 
 def describe_other_environment(stored: CommitMetadata, own: Origin) -> str | None:
-    """Say that the account belongs to another environment; None where it does not, or nothing says so."""
+    """Return a text if the account belongs to another environment; None if it does not, or that is not known."""
     theirs = stored.origin.environment
     if not theirs or not own.environment or theirs == own.environment:
         return None
@@ -224,7 +222,7 @@ def describe_other_environment(stored: CommitMetadata, own: Origin) -> str | Non
 
 
 def key_has_changed(stored: CommitMetadata, own: Origin) -> bool:
-    """Whether the account was owned with another API key: a new one of the same portfolio, or another account's."""
+    """Whether the last owner used another API key: an older one of the same portfolio, or another account's."""
     theirs = stored.origin.key_fingerprint
     return bool(theirs and own.key_fingerprint) and theirs != own.key_fingerprint
 
@@ -232,9 +230,9 @@ def key_has_changed(stored: CommitMetadata, own: Origin) -> bool:
 def describe_other_portfolio(
     stored: CommitMetadata, own: Origin, theirs: frozenset[str], ours: frozenset[str]
 ) -> str | None:
-    """Say that a changed API key is not of the account that the topics are about; None where it surely is.
+    """Return a text unless a changed API key is surely of the portfolio that the topics are about; None if it is.
 
-    `theirs` are the portfolios that the state topics name, `ours` those that the venue shows to our key.
+    `theirs` are the portfolios that the state topics name, `ours` those of the venue's answers to our key.
     """
     if theirs & ours or not theirs:
         return None
@@ -242,23 +240,23 @@ def describe_other_portfolio(
     if not ours:
         return (
             f"the API key has changed {keys}, and the venue shows no balance or position that tells whether it is of "
-            f"the same portfolio, {_some(theirs)}; use a key of that portfolio, or give the account another name"
+            f"the same portfolio, {_join_some(theirs)}; use a key of that portfolio, or give the account another name"
         )
     return (
-        f"the group and the topics belong to portfolio {_some(theirs)} {keys}, and this API key is of portfolio "
-        f"{_some(ours)}: two accounts must not share a topic_prefix and a name; give one of them another name"
+        f"the group and the topics belong to portfolio {_join_some(theirs)} {keys}, and this API key is of portfolio "
+        f"{_join_some(ours)}: two accounts must not share a topic_prefix and a name; give one of them another name"
     )
 
 
-def _some(portfolios: frozenset[str]) -> str:
+def _join_some(portfolios: frozenset[str]) -> str:
     return ", ".join(sorted(portfolios)[:_NAMED_MAX])
 
 
 def bound_commit(stored: CommitMetadata, end: int, now_ms: int, horizon_ms: int) -> CommitMetadata:
-    """Return what a commit says, without what cannot be.
+    """Return a commit without values that cannot be true.
 
-    Nobody can have claimed commands that do not exist yet. What is durable until a time to come was told by a clock
-    that was ahead of ours: then it is for one horizon back that nobody knows.
+    Commands that do not exist yet cannot be claimed. A time in the future up to which events are durable comes from a
+    clock that was ahead of ours: then it is set to one horizon ago.
     """
     durable_until_ms = stored.durable_until_ms
     if durable_until_ms > now_ms:

@@ -1,7 +1,7 @@
-"""Topics that are lost while the account is owned, and what of them is told again.
+"""Topics that are lost while the account is owned, and the records that are published again.
 
-Whoever deletes a topic takes the records on it away from everybody who has not read them. The bridge still knows what
-stands, so the states, and what `session` has to say, are published again; of the rest the alarm says that it is gone.
+The records of a deleted topic are gone for every reader that has not read them. The bridge still has the newest states
+and the events of the open session, and publishes them again; for the other topics the alarm says what is gone.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from bridge.contract.session import Alarm, OwnerAcquired
 from bridge.contract.topics import STATE_STREAMS, Stream
-from bridge.core.alarms import ActiveAlarms
 from bridge.core.commands.claims import Claims
 from bridge.core.commands.results import Results
 from bridge.core.now import Now
@@ -36,14 +35,14 @@ GONE: Final = {
     ),
     Stream.DEAD_LETTERS: "its records are gone; they are still on `commands`, by their offsets",
 }
-"""What the loss of a topic takes, and what of it is given back."""
+"""What is lost with each topic, and what of it is published again."""
 
 
 class LostTopic(Struct, frozen=True):
     """A topic that was lost at `since_ms`, Unix ms.
 
-    `problem` says what is wrong now and what mends it; empty once the topic is as it must be. `is_empty`: it is another
-    topic of that name, or none.
+    `problem` says what is wrong now and what mends it; empty once the topic is as it must be. `is_empty`: the records
+    are gone, because it is another topic of that name, or there is none.
     """
 
     topic: str
@@ -54,7 +53,7 @@ class LostTopic(Struct, frozen=True):
 
 
 class MissingGrant(Struct, frozen=True):
-    """What this principal may not do with a topic, since when (Unix ms), and what mends it."""
+    """An operation on a topic that is not granted since `since_ms`, Unix ms; `detail` says which, and what mends it."""
 
     topic: str
     since_ms: int
@@ -62,60 +61,59 @@ class MissingGrant(Struct, frozen=True):
 
 
 class TopicLosses:
-    """Tells of one account's lost topics and missing grants, and tells again what was lost with them."""
+    """Raises and clears the alarms for lost topics and missing grants, and publishes lost records again."""
 
     def __init__(
         self,
         outbox: Outbox,
-        alarms: ActiveAlarms,
-        replies: Results,
-        listening: VenueStream,
+        results: Results,
+        stream: VenueStream,
         *,
         claims: Claims,
         epoch: int,
     ) -> None:
         self._outbox = outbox
-        self._alarms = alarms
-        self._replies = replies
-        self._listening = listening
+        self._alarms = outbox.alarms
+        self._results = results
+        self._stream = stream
         self._claims = claims
         self._epoch = epoch
-        self._told_again: dict[str, int] = {}
-        """Which topics' content has been told again, after which loss."""
-        self._refused: set[str] = set()
+        self._republished_ms: dict[str, int] = {}
+        """When the topics were lost whose records were published again, Unix ms."""
+        self._without_grants: set[str] = set()
 
     def publish_losses(self, lost: Sequence[LostTopic], instance: str, now: Now) -> list[str]:
-        """Tell what is lost and what is there again; return the topics of which everything has been told."""
-        return [one.topic for one in lost if self._tell(one, instance, now)]
+        """Raise and clear the alarms for lost topics; return the topics that are restored, with their records."""
+        return [one.topic for one in lost if self._publish_loss(one, instance, now)]
 
-    def _tell(self, one: LostTopic, instance: str, now: Now) -> bool:
-        gone = GONE[one.stream] if one.is_empty else "its records are still there"
-        self._alarms.raise_alarm(Alarm.TOPIC_LOST, f"{one.problem or 'it was made again'}; {gone}", now, one.topic)
-        if one.problem:
+    def _publish_loss(self, lost: LostTopic, instance: str, now: Now) -> bool:
+        gone = GONE[lost.stream] if lost.is_empty else "its records are still there"
+        self._alarms.raise_alarm(Alarm.TOPIC_LOST, f"{lost.problem or 'it was made again'}; {gone}", now, lost.topic)
+        if lost.problem:
             return False
-        if one.is_empty and self._told_again.get(one.topic) != one.since_ms:
-            self._told_again[one.topic] = one.since_ms
-            self._tell_again(one.stream, instance, now)
-        if self._listening.are_states_republished(one.stream):
-            self._alarms.clear_alarm(Alarm.TOPIC_LOST, f"it is there as it must be; {gone}", now, one.topic)
+        if lost.is_empty and self._republished_ms.get(lost.topic) != lost.since_ms:
+            self._republished_ms[lost.topic] = lost.since_ms
+            self._republish_records(lost.stream, instance, now)
+        if self._stream.are_states_republished(lost.stream):
+            self._alarms.clear_alarm(Alarm.TOPIC_LOST, f"it is there as it must be; {gone}", now, lost.topic)
             return True
         return False
 
-    def _tell_again(self, stream: Stream, instance: str, now: Now) -> None:
+    def _republish_records(self, stream: Stream, instance: str, now: Now) -> None:
         if stream in STATE_STREAMS:
-            self._listening.republish_states(stream, now)
+            self._stream.republish_states(stream, now)
         elif stream is Stream.SESSION:
             self._outbox.publish_session_event(OwnerAcquired(at=now.wall_ms, epoch=self._epoch, instance=instance))
             self._alarms.republish()
-            self._listening.republish_session(now)
+            self._stream.republish_session(now)
         elif stream is Stream.RESULTS:
-            self._replies.publish_takeover(self._epoch, instance, now, self._claims.origin)
+            self._results.publish_takeover(self._epoch, instance, now, self._claims.origin)
 
     def publish_missing_grants(self, missing: Sequence[MissingGrant], now: Now) -> None:
-        """Tell what this principal may not do any more, and when it may again."""
+        """Raise the alarms for grants that are missing, and clear those for grants that are there again."""
         for one in missing:
             self._alarms.raise_alarm(Alarm.GRANT_MISSING, one.detail, now, one.topic)
-        refused = {one.topic for one in missing}
-        for topic in sorted(self._refused - refused):
+        without_grants = {one.topic for one in missing}
+        for topic in sorted(self._without_grants - without_grants):
             self._alarms.clear_alarm(Alarm.GRANT_MISSING, "everything that is needed is granted again", now, topic)
-        self._refused = refused
+        self._without_grants = without_grants

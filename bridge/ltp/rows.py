@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bridge.contract.pushes import AssetPush, MarginCallPush, OrderPush, PositionPush, TradePush
-from bridge.core.odd_fields import decode_fields, decode_push
-from bridge.core.orders import parse_time_ms
+from bridge.core.odd_fields import decode_fields, parse_time_ms
 from bridge.core.rest_rows import OrderRow, TradeRow
+from bridge.core.stream.venue_record import decode_push
 
 _Fields = dict[str, Raw]
 

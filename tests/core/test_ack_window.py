@@ -212,7 +212,7 @@ def test_refusals_in_another_window_halve_again_and_leave_one() -> None:
 
 
 def test_the_estimate_counts_those_before() -> None:
-    """Who asks when a slot comes free is told of the acks, and of whole rounds beyond them."""
+    """The estimate of a free slot counts the acks, and whole rounds after them."""
     window = AckWindow(2, late_landing_s=_LATE_S)
     assert window.free_at(1, 0) == 0
     window.acquire("a", 0)

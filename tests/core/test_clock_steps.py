@@ -57,7 +57,7 @@ def test_audits_find_what_was_missed(wrong_ms: int) -> None:
     muted = trade(one.venue_ms + 1000, "muted")
     one.wait(60)
     assert [one.sweep(trades=[muted]) for _ in range(2)] == [SweepOutcome.NOTHING, SweepOutcome.MISSED]
-    assert one.recovery.audited_ms(one.now) < one.now.wall_ms
+    assert one.recovery.audits.audited_ms(one.now) < one.now.wall_ms
     (gap,) = one.events("gap.opened")[1:]
     assert one.now.wall_ms - 200_000 < gap["fromMs"] < one.venue_ms - 60_000
 
@@ -81,7 +81,7 @@ def test_a_gap_that_began_while_the_clock_was_wrong_is_recovered(wrong_ms: int) 
 
 @WRONG
 def test_a_login_while_the_clock_was_wrong_hides_nothing_of_the_next_gap(wrong_ms: int) -> None:
-    """What a sweep was told it need not be told again; what it was not told is asked for."""
+    """What a sweep has read is not asked for again; what it has not read is."""
     one = OneRecovery().begin()
     with clock_wrong(one, wrong_ms):
         one.log_in()
@@ -100,7 +100,7 @@ def test_a_login_while_the_clock_was_wrong_hides_nothing_of_the_next_gap(wrong_m
 
 @WRONG
 def test_a_first_start_while_the_clock_was_wrong_listens_from_then_on(wrong_ms: int) -> None:
-    """What is traded afterwards is told, and what was before it is nobody's."""
+    """Later trades are published, and earlier ones are not."""
     one = OneRecovery(ended_ms=0)
     started_ms = one.now.wall_ms
     with clock_wrong(one, wrong_ms):
@@ -120,12 +120,12 @@ def test_an_end_that_was_not_pushed_is_missed_after_as_long_as_rest_may_lag(wron
     one.remember(Stream.POSITIONS, position(LOGIN_MS - 600_000))
     one.healthy()
     one.wait(60)
-    verdicts = [one.sweep(positions=[])]
+    outcomes = [one.sweep(positions=[])]
     one.set_clock(wrong_ms)
     for _ in range(4):
         one.wait(10)
-        verdicts.append(one.sweep(positions=[]))
-    assert verdicts == [SweepOutcome.NOTHING] * 3 + [SweepOutcome.MISSED, SweepOutcome.NOTHING]
+        outcomes.append(one.sweep(positions=[]))
+    assert outcomes == [SweepOutcome.NOTHING] * 3 + [SweepOutcome.MISSED, SweepOutcome.NOTHING]
 
 
 @WRONG
@@ -158,8 +158,8 @@ def test_a_push_without_time_is_behind_no_row_of_before_the_login(wrong_ms: int)
     assert last["positionQty"] == "5"
 
 
-def test_the_first_owners_gap_tells_its_successor_when_anybody_began_to_listen() -> None:
-    """It died before the gap closed: what was traded before the first start is still nobody's."""
+def test_the_first_owners_gap_shows_its_successor_when_the_first_start_was() -> None:
+    """It died before the gap closed: trades from before the first start are still left out."""
     first_ms = LOGIN_MS - 20_000
     one = OneRecovery(ended_ms=first_ms)
     one.account.listening.inherit_gaps([Gap("1-1", first_ms, Cause.FIRST_START)])

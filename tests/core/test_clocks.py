@@ -1,4 +1,4 @@
-"""What readings tell of another machine's clock."""
+"""What follows from readings of another machine's clock."""
 
 import pytest
 from hypothesis import given
@@ -19,12 +19,12 @@ def _later(seconds: float, stepped_ms: int = 0) -> Now:
 
 
 def _clocks() -> tuple[Clocks, list[SessionEvent]]:
-    told: list[SessionEvent] = []
-    return Clocks(ActiveAlarms(told.append), NOW, skew_bound_s=5, rest_lag_s=30), told
+    published: list[SessionEvent] = []
+    return Clocks(ActiveAlarms(published.append), NOW, skew_bound_s=5, rest_lag_s=30), published
 
 
 def test_a_clock_that_was_never_read_may_be_a_minute_off() -> None:
-    """More than that, and the venue would answer nothing."""
+    """Beyond that the venue refuses every request."""
     clock = MeasuredClock(NOW)
     assert not clock.is_known
     assert clock.read_at(NOW.boot_s) == (NOW.wall_ms - UNMEASURED_MS, NOW.wall_ms + UNMEASURED_MS)
@@ -39,7 +39,7 @@ def test_the_first_reading_counts_alone() -> None:
     assert clock.skew(NOW) == Skew(50_000, 80_000)
 
 
-def test_quick_answers_narrow_what_slow_ones_told() -> None:
+def test_quick_answers_narrow_the_readings_of_slow_ones() -> None:
     """And a slow one takes nothing from them."""
     clock = MeasuredClock(NOW)
     for skew in (Skew(-4000, 4000), Skew(-100, 900), Skew(-4000, 4000)):
@@ -64,7 +64,7 @@ def test_what_was_measured_long_ago_says_less() -> None:
 
 
 def test_a_step_of_the_wall_clock_shows_at_once_and_moves_no_time_of_the_other() -> None:
-    """The other clock is bound to the clock that never steps."""
+    """The other clock is compared with the boot clock."""
     clock = MeasuredClock(NOW)
     clock.learn(reading_of(Skew(0, 0), NOW))
     stepped = _later(0, stepped_ms=3_600_000)
@@ -79,7 +79,7 @@ def test_a_step_of_the_wall_clock_shows_at_once_and_moves_no_time_of_the_other()
     at_s=st.floats(-1000, 7000),
 )
 def test_the_truth_lies_within_what_is_said(offset_ms: int, ways: list[tuple[int, int, float]], at_s: float) -> None:
-    """Whatever the readings were, of a clock that does not step, its time at an instant is between the two told."""
+    """For any readings of a clock that is not set, its time at an instant is between the two that are returned."""
     clock, boot_s = MeasuredClock(NOW), NOW.boot_s
     for there_ms, back_ms, wait_s in ways:
         answered_boot_s = boot_s + (there_ms + back_ms) / 1000
@@ -93,13 +93,13 @@ def test_the_truth_lies_within_what_is_said(offset_ms: int, ways: list[tuple[int
 
 
 def test_a_command_narrows_the_brokers_clock_from_both_sides() -> None:
-    """It was stamped before it came, and after the topic was seen without it, but for the time its replicas took."""
-    clocks, told = _clocks()
+    """It was stamped before it came, and after the topic was read without it, but for the time its replicas took."""
+    clocks, published = _clocks()
     clocks.command_arrived(NOW.wall_ms, NOW.boot_s - 0.5, NOW)
     assert clocks.broker.is_known
     assert clocks.broker.skew(NOW) == Skew(-1501, 0)
     assert clocks.trusts_broker(NOW)
-    assert told == []
+    assert published == []
 
 
 def test_an_old_command_alone_makes_no_clock_known() -> None:
@@ -112,7 +112,7 @@ def test_an_old_command_alone_makes_no_clock_known() -> None:
 
 def test_a_command_from_the_future_says_that_the_broker_is_ahead() -> None:
     """By how much at the least; nothing may be decided by such a clock until it is read again."""
-    clocks, told = _clocks()
+    clocks, published = _clocks()
     clocks.learn_broker_time(reading_of(Skew(0, 0), NOW), NOW)
     clocks.command_arrived(NOW.wall_ms + 8000, float("-inf"), NOW)
     assert not clocks.trusts_broker(NOW)
@@ -121,22 +121,22 @@ def test_a_command_from_the_future_says_that_the_broker_is_ahead() -> None:
     assert "8.0 s behind the broker's" in clocks.describe_broker(NOW)
     clocks.learn_broker_time(reading_of(Skew(0, 0), NOW), NOW)
     assert clocks.trusts_broker(NOW)
-    assert [(event.alarm, type(event).__name__) for event in told if hasattr(event, "alarm")] == [
+    assert [(event.alarm, type(event).__name__) for event in published if hasattr(event, "alarm")] == [
         (Alarm.BROKER_CLOCK_SKEW, "AlarmRaised"),
         (Alarm.BROKER_CLOCK_SKEW, "AlarmCleared"),
     ]
 
 
 def test_a_command_that_was_not_there_and_is_old_says_that_the_broker_is_behind() -> None:
-    """The topic was seen without it half a second ago, and it is stamped twelve seconds ago."""
-    clocks, told = _clocks()
+    """The topic was read without it half a second ago, and it is stamped twelve seconds ago."""
+    clocks, published = _clocks()
     clocks.learn_broker_time(reading_of(Skew(0, 0), NOW), NOW)
     clocks.command_arrived(NOW.wall_ms - 12_000, NOW.boot_s - 0.5, NOW)
     assert not clocks.trusts_broker(NOW)
-    assert [getattr(event, "alarm", None) for event in told] == [Alarm.BROKER_CLOCK_SKEW]
+    assert [getattr(event, "alarm", None) for event in published] == [Alarm.BROKER_CLOCK_SKEW]
 
 
-def test_a_record_that_could_not_be_read_tells_no_time() -> None:
+def test_a_record_that_could_not_be_read_has_no_time() -> None:
     """It has no timestamp."""
     clocks, _ = _clocks()
     clocks.command_arrived(0, NOW.boot_s, NOW)
@@ -145,12 +145,12 @@ def test_a_record_that_could_not_be_read_tells_no_time() -> None:
 
 def test_the_venues_alarm_says_why_nothing_is_given_up() -> None:
     """Once, while its clock is not known; it ends with the first reading that agrees."""
-    clocks, told = _clocks()
+    clocks, published = _clocks()
     assert not clocks.may_conclude_not_found(NOW)
     assert not clocks.may_conclude_not_found(NOW)
     clocks.learn_venue_time(reading_of(Skew(-1, 1), NOW), NOW)
     assert clocks.may_conclude_not_found(NOW)
-    assert [type(event).__name__ for event in told] == ["AlarmRaised", "AlarmCleared"]
+    assert [type(event).__name__ for event in published] == ["AlarmRaised", "AlarmCleared"]
 
 
 @pytest.mark.parametrize("skew", [Skew(8000, 8010), Skew(-8010, -8000), Skew(-6000, 1000)])

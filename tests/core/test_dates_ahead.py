@@ -1,4 +1,4 @@
-"""Dates ahead of the venue's clock as it was measured: what was pushed last stands, and what REST tells counts."""
+"""Dates ahead of the venue's measured clock: the last push is the state, and rows of REST count."""
 
 from collections.abc import Callable
 from typing import Final
@@ -30,17 +30,17 @@ _STEPS = st.tuples(st.integers(1, 3), st.integers(0, 300), _ERRORS, st.sampled_f
 @given(st.sampled_from(sorted(MADE)), st.lists(_STEPS, min_size=1, max_size=20))
 @example(Stream.ORDERS, [(1, 0, 0, 250), (1, 0, -2, 0)])
 @example(Stream.ASSETS, [(1, 0, -BOUND_MS, 0), (1, 0, BOUND_MS, 0)])
-def test_what_stands_is_what_was_pushed_last(stream: Stream, steps: list[tuple[int, int, int, int]]) -> None:
-    """In order and with true dates, whatever our reading of the venue's clock is wrong by within the bound."""
-    standing = PublishedStates(3600, BOUND_MS / 1000)
+def test_the_state_is_what_was_pushed_last(stream: Stream, steps: list[tuple[int, int, int, int]]) -> None:
+    """In order and with true dates, with any error of our reading of the venue's clock within the bound."""
+    states = PublishedStates(3600, BOUND_MS / 1000)
     dated_ms = arrived_ms = LOGIN_MS
     for later_ms, travels_ms, wrong_ms, wide_ms in steps:
         dated_ms += later_ms
         arrived_ms = max(arrived_ms, dated_ms + travels_ms)
         read_ms = arrived_ms + wrong_ms
-        element = PARSERS[stream](raw(MADE[stream](dated_ms)))
-        assert standing.update(element, arrived_ms, ReadMs(read_ms - wide_ms, read_ms)) is None
-        assert standing.last_value(stream, element.key) == element.value
+        record = PARSERS[stream](raw(MADE[stream](dated_ms)))
+        assert states.update_from_push(record, arrived_ms, ReadMs(read_ms - wide_ms, read_ms)) is None
+        assert states.last_value(stream, record.key) == record.value
 
 
 @given(
@@ -51,29 +51,29 @@ def test_dates_that_cannot_be_hold_up_nothing_that_is_pushed_later(
     stream: Stream, steps: list[tuple[int, int]]
 ) -> None:
     """Neither what is dated truly nor what is dated later still."""
-    standing = PublishedStates(3600, BOUND_MS / 1000)
+    states = PublishedStates(3600, BOUND_MS / 1000)
     for n, (ahead_ms, wrong_ms) in enumerate(steps):
         now_ms = LOGIN_MS + n
-        element = PARSERS[stream](raw(MADE[stream](now_ms + ahead_ms)))
-        assert standing.update(element, now_ms, ReadMs(now_ms + wrong_ms, now_ms + wrong_ms)) is None
+        record = PARSERS[stream](raw(MADE[stream](now_ms + ahead_ms)))
+        assert states.update_from_push(record, now_ms, ReadMs(now_ms + wrong_ms, now_ms + wrong_ms)) is None
 
 
 def test_an_older_push_is_behind_one_whose_date_cannot_be() -> None:
     """That is as old as its arrival, less what our reading may be wrong by."""
-    standing = PublishedStates(3600, BOUND_MS / 1000)
+    states = PublishedStates(3600, BOUND_MS / 1000)
     ahead, older = (
         PARSERS[Stream.ASSETS](raw(asset(at_ms))) for at_ms in (LOGIN_MS + HOUR_MS, LOGIN_MS - BOUND_MS - 1)
     )
-    standing.update(ahead, LOGIN_MS, ReadMs(LOGIN_MS, LOGIN_MS))
-    stood = standing.update(older, LOGIN_MS, ReadMs(LOGIN_MS, LOGIN_MS))
-    assert stood is not None
-    assert stood.record.value == ahead.value
-    assert standing.compare(PARSERS[Stream.ASSETS](raw(asset(LOGIN_MS - 1, "2")))) is Comparison.DISPUTED
+    states.update_from_push(ahead, LOGIN_MS, ReadMs(LOGIN_MS, LOGIN_MS))
+    newer = states.update_from_push(older, LOGIN_MS, ReadMs(LOGIN_MS, LOGIN_MS))
+    assert newer is not None
+    assert newer.record.value == ahead.value
+    assert states.compare(PARSERS[Stream.ASSETS](raw(asset(LOGIN_MS - 1, "2")))) is Comparison.DISPUTED
 
 
 @pytest.mark.parametrize("stream", sorted(MADE))
 def test_a_row_that_is_dated_ahead_is_recovered_like_one_without_a_date(stream: Stream) -> None:
-    """For as long as its date is to come, too; no session is renewed for it, and the next push stands over it."""
+    """Also while its date is in the future; no session is renewed for it, and the next push replaces it."""
     one = OneRecovery().healthy()
     one.wait(100)
     one.push(stream, MADE[stream](one.now.wall_ms))
@@ -100,7 +100,7 @@ def _change(row: Row) -> None:
 
 
 def test_trades_and_orders_that_are_dated_ahead_and_were_never_pushed_are_found() -> None:
-    """An execution by the second look, an order when every look has found it for as long as REST may lag."""
+    """An execution by the second audit, an order when every audit has found it for as long as REST may lag."""
     one = OneRecovery().healthy()
     one.wait(100)
     rows = [trade(one.now.wall_ms + HOUR_MS)]
@@ -128,7 +128,7 @@ def test_an_order_that_comes_to_be_while_a_sweep_is_under_way_is_not_looked_for(
     assert one.recovery.find_unlisted_orders(sweep, frozenset(), one.now) == []
 
 
-def test_an_overdue_order_that_rest_dates_ahead_does_not_stand_over_its_pushes() -> None:
+def test_an_overdue_order_that_rest_dates_ahead_is_older_than_its_pushes() -> None:
     """What was asked for one by one is dated like every other row."""
     one = OneRecovery().healthy()
     row = order(one.now.wall_ms + HOUR_MS, "NEW")

@@ -1,9 +1,10 @@
-"""More trades and ended orders than are remembered: none is lost, and what may be repeated is told."""
+"""More trades and ended orders than are remembered: none is lost, and possible duplicates raise an alarm."""
 
 import pytest
 
 from bridge.contract.topics import Stream
 from bridge.core import orders as room
+from bridge.core import replacements
 from bridge.core.stream.sweep import SweepOutcome
 from tests.support.one_recovery import LOGIN_MS, OneRecovery, Row, order, trade
 
@@ -18,24 +19,24 @@ KINDS = [("trades", TRADES), ("orders", ENDED)]
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> OneRecovery:
     """Return an account on a healthy link that remembers few."""
-    monkeypatch.setattr("bridge.core.stream.route._TRADES_REMEMBERED_MAX", REMEMBERED)
-    monkeypatch.setattr("bridge.core.stream.published_states._NAMES_REMEMBERED_MAX", REMEMBERED)
-    monkeypatch.setattr("bridge.core.stream.published_states._OVER_REMEMBERED_MAX", 2)
+    monkeypatch.setattr("bridge.core.stream.published_trades._TRADES_MAX", REMEMBERED)
+    monkeypatch.setattr("bridge.core.stream.published_states._ENDED_NAMES_MAX", REMEMBERED)
+    monkeypatch.setattr("bridge.core.stream.published_states._ENDED_MAX", 2)
     return OneRecovery().healthy()
 
 
 def _swept(one: OneRecovery, kind: str, rows: list[Row]) -> SweepOutcome:
-    """Sweep, and tell what is to be told of it; the newest row comes first, as at the venue."""
+    """Sweep, and end the sweep; the newest row comes first, as at the venue."""
     sweep = one.recovery.begin_sweep(one.now)
     one.take(sweep, Stream(kind), *reversed(rows))
-    verdict = one.end(sweep)
+    outcome = one.end(sweep)
     one.account.listening.sweep_ended(sweep, one.now)
     one._collect()
-    return verdict
+    return outcome
 
 
 @pytest.mark.parametrize(("kind", "rows"), KINDS)
-def test_what_is_forgotten_and_told_again_is_a_gap_that_says_so(
+def test_what_is_forgotten_and_found_again_is_a_gap_that_says_so(
     forgetful: OneRecovery, kind: str, rows: list[Row]
 ) -> None:
     """REST has not answered for so long that it has to be asked about more than is remembered."""
@@ -43,10 +44,10 @@ def test_what_is_forgotten_and_told_again_is_a_gap_that_says_so(
     one.wait(40)
     one.push(Stream(kind), *rows[1:])
     one.wait(AUDIT_S)
-    for verdict in (SweepOutcome.NOTHING, SweepOutcome.MISSED):
-        assert _swept(one, kind, rows) is verdict
+    for outcome in (SweepOutcome.NOTHING, SweepOutcome.MISSED):
+        assert _swept(one, kind, rows) is outcome
         one.wait(5)
-    assert "perhaps pushed and forgotten" in one.recovery.describe_missing()  # which the gap's detail says
+    assert "perhaps pushed and forgotten" in one.recovery.audits.describe_missing()  # which the gap's detail says
     assert one.events("gap.opened")[-1]["fromMs"] < PUSHED_MS
     one.log_in()
     before = len(one.records(Stream(kind)))
@@ -89,7 +90,7 @@ def test_ended_orders_are_kept_up_to_a_number_of_bytes(monkeypatch: pytest.Monke
     one = OneRecovery().begin()
     orders = one.account._orders
     one.push(Stream.ORDERS, *(order(LOGIN_MS, "FILLED", "1", name) | {"clientOrderId": name} for name in "ab"))
-    monkeypatch.setattr(room, "_OVER_BYTES_MAX", orders._ended_bytes)
+    monkeypatch.setattr(room, "_ENDED_BYTES_MAX", orders._ended_bytes)
     one.push(Stream.ORDERS, order(LOGIN_MS + 1, "FILLED", "1", "b"))
     assert [orders.find(name, None) is not None for name in "ab"] == [True, True]
     one.push(Stream.ORDERS, order(LOGIN_MS, "FILLED", "1", "c"))
@@ -97,21 +98,21 @@ def test_ended_orders_are_kept_up_to_a_number_of_bytes(monkeypatch: pytest.Monke
     assert orders.find(None, "a") is None
 
 
-def test_successors_of_orders_that_never_show_themselves_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_successors_of_orders_that_are_never_pushed_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest first."""
-    monkeypatch.setattr(room, "_SUCCESSORS_REMEMBERED_MAX", 2)
+    monkeypatch.setattr(replacements, "_SUCCESSORS_MAX", 2)
     orders = OneRecovery().account._orders
     for n in range(3):
-        orders.note_successor(f"old-{n}", f"new-{n}")
-    assert [orders.latest_order_id(f"old-{n}") for n in range(3)] == ["old-0", "new-1", "new-2"]
-    assert [orders.is_successor(f"new-{n}") for n in range(3)] == [False, True, True]
+        orders.replacements.note_successor(f"old-{n}", f"new-{n}")
+    assert [orders.replacements.latest_order_id(f"old-{n}") for n in range(3)] == ["old-0", "new-1", "new-2"]
+    assert [orders.replacements.is_successor(f"new-{n}") for n in range(3)] == [False, True, True]
 
 
 def test_a_tombstone_of_an_earlier_owner_ends_what_was_read_before_it() -> None:
-    """A topic is read piece by piece; what stood early in it may be gone by its end."""
+    """A topic is read piece by piece; a state from its begin may be gone by its end."""
     one = OneRecovery()
     one.remember(Stream.POSITIONS, {"sym": "OKX_PERP_ETH_USDT", "positionQty": "1", "updateAt": "1"})
     listening, key = one.account.listening, "OKX_PERP_ETH_USDT:NONE"
-    assert listening._states.last_value(Stream.POSITIONS, key) is not None
+    assert listening._router.states.last_value(Stream.POSITIONS, key) is not None
     listening.restore_tombstone(Stream.POSITIONS, key.encode())
-    assert listening._states.last_value(Stream.POSITIONS, key) is None
+    assert listening._router.states.last_value(Stream.POSITIONS, key) is None

@@ -1,4 +1,4 @@
-"""Records that came late: told by epoch and sequence, and the newest of a key published once more."""
+"""Late records: they are found by epoch and sequence, and the newest of a key is published once more."""
 
 import json
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from tests.support.outside import Tail
 
 
 def at(epoch: int, sequence: int, value: bytes | None = None, key: bytes = b"k") -> Tail:
-    """Return a record of a place, which it says unless it says something else."""
+    """Return a record at a sequence point, with that or another value."""
     value = f"{epoch}-{sequence}".encode() if value is None else value
     headers = [(names.EPOCH, str(epoch).encode()), (names.SEQUENCE, str(sequence).zfill(20).encode())]
     return Tail(7, value, [*headers, (names.TYPE, b"ltp.result.v1")], key=key)
 
 
 def overtaken(records: Sequence[Tail], *keys: bytes) -> list[TopicRecord]:
-    """Return the newest record of each key that an older one stands behind."""
+    """Return the newest record of each key that an older one comes after."""
     newest = NewestRecords(keys)
     for record in records:
         newest.read_records([record])
@@ -40,12 +40,12 @@ def overtaken(records: Sequence[Tail], *keys: bytes) -> list[TopicRecord]:
     ],
 )
 def test_which_was_published_before(one: tuple[int, int], other: tuple[int, int], *, before: bool) -> None:
-    """By its epoch, then by its sequence; where that is not told, nothing is sure."""
+    """By its epoch, then by its sequence; where that is missing, nothing is sure."""
     assert SequencePoint(*one).is_before(SequencePoint(*other)) == before
 
 
 def test_only_what_is_not_last_has_been_overtaken() -> None:
-    """A repeat in its order is none; neither is a key that nobody asks about, nor one with nothing newer."""
+    """Not a repeat in its order, a key that is not asked about, or a key with nothing newer."""
     late = [at(1, 1), at(1, 2), at(1, 1)]
     assert overtaken(late, b"k") == [late[1]]
     assert overtaken(late, b"other") == []
@@ -67,14 +67,14 @@ def test_only_what_is_not_last_has_been_overtaken() -> None:
         (b"\xff", b"[", True),
     ],
 )
-def test_what_says_the_same_is_left_last(newest: bytes, last: bytes, *, needed: bool) -> None:
-    """Two owners may have found out the same of a command, at different times; each command gets one last word."""
+def test_a_late_record_of_the_same_content_is_left_last(newest: bytes, last: bytes, *, needed: bool) -> None:
+    """Two owners may publish one outcome of a command at two times; each command gets one terminal result."""
     assert (overtaken([at(2, 1, newest), at(1, 1, last)], b"k") != []) == needed
 
 
 @given(st.lists(st.sampled_from([b"a", b"b", b"c"]), min_size=1, max_size=8), st.data())
-def test_whatever_is_delivered_again_the_truth_of_each_key_is_found(keys: list[bytes], data: st.DataObject) -> None:
-    """Any records in their order, any of them once more behind all others, in any order: the replay is the same."""
+def test_the_newest_record_of_each_key_is_found_among_late_repeats(keys: list[bytes], data: st.DataObject) -> None:
+    """Records in their order, some of them repeated at the end in any order: the replay is the same."""
     log = [at(1, number, str(number).encode(), key) for number, key in enumerate(keys, 1)]
     again = data.draw(st.lists(st.sampled_from(log)))
     truth = {record.key: record for record in log}
@@ -89,7 +89,7 @@ def test_whatever_is_delivered_again_the_truth_of_each_key_is_found(keys: list[b
 
 
 def test_a_late_doubt_after_an_answer_is_none() -> None:
-    """An `unknown` that comes behind the terminal result is not remembered, and its command is named."""
+    """An `unknown` that comes after the terminal result is not remembered, and its key is known."""
     answers = ReplayedResults()
     doubt = Result("a", 3, Outcome.UNKNOWN, 1, "place_order")
     last = msgspec.structs.replace(doubt, outcome=Outcome.ACCEPTED)
@@ -99,7 +99,7 @@ def test_a_late_doubt_after_an_answer_is_none() -> None:
 
 
 def test_a_gap_that_is_opened_after_its_end_is_not_open() -> None:
-    """Whoever opened it, and whoever closed it; what closed it is told, unless that has come again behind it."""
+    """Of any owners. The record that closed it is returned, unless it came again after the late one."""
     opened = {"type": "gap.opened", "at": 1, "gapId": "1-1", "fromMs": 5, "cause": "stopped", "detail": ""}
     closed = {**opened, "type": "gap.closed", "toMs": 6, "recovered": {}, "lost": []}
     log = [at(1, 1, json.dumps(opened).encode()), at(2, 4, json.dumps(closed).encode())]
@@ -113,7 +113,7 @@ def test_a_gap_that_is_opened_after_its_end_is_not_open() -> None:
 
 
 def test_a_late_login_is_not_the_last() -> None:
-    """It tells neither when the last one was nor where a gap ended."""
+    """It is neither the time of the last login nor the end of a gap."""
     logins = [json.dumps({"type": "session.opened", "at": at_ms, "endpoint": "here"}).encode() for at_ms in (8, 9)]
     session = ReplayedSession()
     session.read_records([at(1, 1, logins[0]), at(1, 2, logins[1]), at(1, 1, logins[0])])
@@ -121,7 +121,7 @@ def test_a_late_login_is_not_the_last() -> None:
 
 
 def test_a_record_is_published_again_as_it_was() -> None:
-    """The same fact under the same `ce_id`, of the same time, with the headers that its caller wanted back."""
+    """The same fact under the same `ce_id`, of the same time, with the caller's headers."""
     was = OutgoingRecord(
         Stream.ORDERS, b"k", b"{}", 1_700_000_000_001, "the-id", b"ltp.order.v1", [("h", b"1")], recovered=True
     )

@@ -1,4 +1,4 @@
-"""Fields of types that nobody documented: what is read of them, and what a push cannot be without."""
+"""Fields of undocumented types: what is read of them, and which fields a push needs."""
 
 import json
 from typing import Any
@@ -8,9 +8,9 @@ import pytest
 
 from bridge.contract.pushes import MarginCallPush, OrderPush, TradePush
 from bridge.contract.topics import Stream
-from bridge.core.odd_fields import UNREADABLE, decode_push, replace_lone_surrogates
+from bridge.core.odd_fields import UNREADABLE, replace_lone_surrogates
 from bridge.core.records import Push
-from bridge.core.stream.venue_record import PARSERS
+from bridge.core.stream.venue_record import PARSERS, decode_push
 from tests.support.one_recovery import CHANNELS, LOGIN_MS, OneRecovery, asset, order, position, raw, trade
 
 
@@ -20,7 +20,7 @@ def _fields(stream: Stream, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_what_is_as_documented_keeps_its_bytes() -> None:
-    """To the last space, and what nobody knows with it."""
+    """To the last space, with unknown fields."""
     value = b'{ "orderId": 17,"orderState":"OPEN", "new": [1.0] }'
     assert decode_push(value, OrderPush)[1] is value
 
@@ -41,7 +41,7 @@ def test_what_is_as_documented_keeps_its_bytes() -> None:
     ],
 )
 def test_a_value_where_text_belongs_becomes_that_text(token: str, text: str | None) -> None:
-    """A whole number without point and exponent; what is no single value is not told."""
+    """A whole number without point and exponent; what is no single value is left out."""
     push, value = decode_push(f'{{"orderId":"1","orderState":"OPEN","side":{token},"x":1.0}}'.encode(), OrderPush)
     assert push.side == text
     assert b'"x":1.0' in value
@@ -50,7 +50,7 @@ def test_a_value_where_text_belongs_becomes_that_text(token: str, text: str | No
 @pytest.mark.parametrize("stream", [Stream.ORDERS, Stream.TRADES, Stream.ASSETS, Stream.POSITIONS])
 @pytest.mark.parametrize("text", [b"\xff", b"\xed\xa0\x80", b"caf\xe9", "caf\u00e9".encode()])
 def test_what_is_published_as_json_is_utf_8(stream: Stream, text: bytes) -> None:
-    """Whatever bytes stand in a field that nobody reads, and the frame is kept whole beside it, as it came."""
+    """With any bytes in a field that is not read; the frame is kept whole beside it, as it came."""
     rows = {
         Stream.ORDERS: order(LOGIN_MS),
         Stream.TRADES: trade(LOGIN_MS),
@@ -66,7 +66,7 @@ def test_what_is_published_as_json_is_utf_8(stream: Stream, text: bytes) -> None
     assert [record.value for record in one.records(Stream.UNRECOGNIZED)] == [b"whole"] * (record.value != row)
     sweep = OneRecovery().begin()
     sweep.recovery.compare_rows(sweep.recovery.begin_sweep(sweep.now), stream, [row], sweep.now)
-    assert [told.value for told in sweep.outgoing if told.stream is stream] == [record.value]
+    assert [sent.value for sent in sweep.outgoing if sent.stream is stream] == [record.value]
 
 
 @pytest.mark.parametrize("name", ["orderId", "orderState"])
@@ -91,7 +91,7 @@ def test_times_and_ids_that_are_fractions_are_read() -> None:
 @pytest.mark.parametrize("field", ["clientOrderId", "exchangeType", "side", "quantity", "price", "createAt"])
 @pytest.mark.parametrize("odd", [7, 1.5, True, None, [], {"a": 1}, "missing"])
 def test_a_fill_with_readable_ids_is_a_fill(field: str, odd: object) -> None:
-    """Whatever else of it is odd: it is on `trades`, and its frame is kept where it did not come as documented."""
+    """With any other odd field: it is on `trades`, and its frame is kept where it did not come as documented."""
     row = {name: value for name, value in (trade(LOGIN_MS) | {field: odd}).items() if value != "missing"}
     one = OneRecovery().begin()
     one.account.on_frame(Push(CHANNELS[Stream.TRADES], raw(row), b"whole"), one.now)

@@ -1,11 +1,11 @@
-"""Numbers that are none, or that take the memory to write out: nothing is judged by them, and nothing is lost."""
+"""Text that is no number, or too large to write out: it decides nothing, and no record is lost."""
 
 import json
 
 import pytest
 
 from bridge.contract.topics import Stream
-from bridge.core.quantities import read_quantity
+from bridge.core.odd_fields import read_quantity
 from bridge.core.records import Push
 from bridge.core.stream.venue_record import PARSERS, normalize_decimal
 from tests.support.one_recovery import CHANNELS, OneRecovery, asset, order, position, raw, trade
@@ -32,7 +32,7 @@ def test_small_and_long_quantities_are_read_exactly(text: str) -> None:
 @pytest.mark.parametrize("executed", HUGE)
 @pytest.mark.parametrize("quantity", ["0.1", *HUGE])
 def test_no_execution_is_asked_for_by_such_a_sum(executed: str, quantity: str) -> None:
-    """Where such is what was executed of an order, or all that was told of an execution."""
+    """As the executed quantity of an order, or as the quantity of an execution."""
     one = OneRecovery().healthy()
     one.wait(10)
     made = {"createAt": str(one.now.wall_ms - 1000)}
@@ -62,8 +62,8 @@ def test_no_execution_is_asked_for_by_such_a_sum(executed: str, quantity: str) -
     ("stream", "field"),
     [*((Stream.ASSETS, name) for name in ("available", "debt", "loan", "frozen")), (Stream.POSITIONS, "leverage")],
 )
-def test_a_number_that_no_float_holds_makes_no_element_unreadable(stream: Stream, field: str, token: str) -> None:
-    """In a field that is compared with what REST tells, and routed by nowhere."""
+def test_a_number_that_no_float_holds_makes_no_record_unreadable(stream: Stream, field: str, token: str) -> None:
+    """In a field that is compared with rows of REST, and is no part of the key."""
     one = OneRecovery().healthy()
     row = asset(one.now.wall_ms) if stream is Stream.ASSETS else position(one.now.wall_ms)
     value = raw(row | {field: "?"}).replace(b'"?"', token.encode())

@@ -4,8 +4,10 @@ import pytest
 
 from bridge.contract.pushes import OrderPush
 from bridge.core import orders as room
-from bridge.core.orders import NO_PROGRESS, TERMINAL, Orders, Progress, parse_time_ms, progress_of
-from bridge.core.quantities import same_number
+from bridge.core import replacements
+from bridge.core.odd_fields import parse_time_ms, same_number
+from bridge.core.order_states import NO_PROGRESS, TERMINAL, Progress, canonical_state, progress_of
+from bridge.core.orders import Orders
 from tests.support.one_account import ORDER_ID, START, order_push
 
 
@@ -16,13 +18,13 @@ def test_both_names_find_an_order_and_the_order_id_wins() -> None:
     other = orders.update(order_push("other", orderId="2" * 16))
     assert orders.find(None, "mine") is orders.find(ORDER_ID, None) is order
     assert orders.find("2" * 16, "mine") is other
-    assert (orders.find(None, "nobody"), orders.find("3" * 16, None), orders.find(None, None)) == (None, None, None)
+    assert (orders.find(None, "unknown"), orders.find("3" * 16, None), orders.find(None, None)) == (None, None, None)
     assert order.exchange == "BINANCE"
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
-def test_what_is_over_stays_over(state: str) -> None:
-    """A later snapshot that says otherwise changes nothing."""
+def test_an_order_that_has_ended_stays_so(state: str) -> None:
+    """A later snapshot in another state changes nothing."""
     orders = Orders()
     over = orders.update(order_push("mine", orderState=state.lower()))
     assert over.ended
@@ -37,8 +39,8 @@ def test_an_older_snapshot_changes_nothing() -> None:
     assert orders.update(order_push("mine", orderQty="3")).order_qty == "3"
 
 
-def test_an_ack_teaches_names_and_forgets_nothing() -> None:
-    """After the push it adds a name; before it, it is all that is known; without both names it teaches nothing."""
+def test_an_ack_adds_names_and_forgets_nothing() -> None:
+    """After the push it adds a name; before it, it is all that is known; without both names it adds nothing."""
     orders = Orders()
     orders.note_ack(ORDER_ID, None, None, 7)
     orders.note_ack(None, "mine", None, 7)
@@ -65,7 +67,7 @@ def test_a_name_stays_with_the_live_order() -> None:
 
 
 def test_a_name_that_was_used_up_goes_to_the_next_order() -> None:
-    """Even if that one is over when it is first seen."""
+    """Even if that order has ended when it is first seen."""
     orders = Orders()
     orders.update(order_push("mine", orderState="FILLED"))
     orders.update(order_push("mine", orderId="2" * 16, orderState="FILLED"))
@@ -83,9 +85,9 @@ def test_orders_without_names() -> None:
     assert orders.find("", None) is None
 
 
-def test_orders_that_are_over_are_forgotten_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orders_that_have_ended_are_forgotten_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that has gone to another order is left to it."""
-    monkeypatch.setattr(room, "_OVER_REMEMBERED_MAX", 2)
+    monkeypatch.setattr(room, "_ENDED_MAX", 2)
     orders = Orders()
     orders.update(order_push("a", orderId="1", orderState="FILLED"))
     orders.update(order_push("a", orderId="2", orderState="FILLED"))
@@ -105,11 +107,12 @@ def test_numbers_and_times_of_the_venue() -> None:
 
 
 def _snapshots(*fields: dict[str, str]) -> list[Progress]:
-    return [progress_of(order_push("mine", **one)) for one in fields]
+    pushes = [order_push("mine", **one) for one in fields]
+    return [progress_of(canonical_state(one.order_state), one.executed_qty, one.update_at) for one in pushes]
 
 
 def test_snapshots_are_in_the_order_of_an_orders_life() -> None:
-    """Over last, whatever the time; before that by what was executed, by time, and within a millisecond by state."""
+    """Ends last, despite their time; before that by executed quantity, by time, and within a millisecond by state."""
     life = _snapshots(
         {"orderState": "NEW", "updateAt": "5"},
         {"orderState": "ANY", "updateAt": "5"},
@@ -127,9 +130,9 @@ def test_snapshots_are_in_the_order_of_an_orders_life() -> None:
 @pytest.mark.parametrize("executed", ["", "much", "NaN", "sNaN", "Infinity"])
 def test_an_executed_quantity_that_is_none_counts_as_nothing(executed: str) -> None:
     """It can be compared, and moves no snapshot before or after another."""
-    (odd,) = _snapshots({"executedQty": executed, "updateAt": ""})
+    odd, new = _snapshots({"executedQty": executed, "updateAt": ""}, {"orderState": "new", "updateAt": ""})
     assert odd == NO_PROGRESS._replace(stage=1)
-    assert progress_of(order_push("mine", orderState="new", updateAt="")) == NO_PROGRESS
+    assert new == NO_PROGRESS
 
 
 def test_executed_quantities_compare_as_numbers() -> None:
@@ -140,7 +143,7 @@ def test_executed_quantities_compare_as_numbers() -> None:
 
 
 def test_what_an_order_knows_of_its_time() -> None:
-    """When it last showed itself; before that, when it was acked."""
+    """The time of its latest snapshot; before that, of its ack."""
     orders = Orders()
     orders.note_ack(ORDER_ID, "mine", None, 7)
     (acked,) = orders.live()
@@ -171,13 +174,13 @@ def test_an_order_that_was_filled_is_complete(executed: str, quantity: str, comp
 
 
 def test_a_push_of_few_fields_takes_nothing_away() -> None:
-    """What it does not tell is kept, and an older row may tell what the newer push did not."""
+    """What it does not have is kept, and an older row may add what the newer push did not have."""
     orders = Orders()
     little = OrderPush(ORDER_ID, "OPEN", update_at=str(START.wall_ms + 5))
     assert orders.update(little).created_ms == 0
-    told = orders.update(order_push("mine", limitPrice="100"))
-    assert (told.client_order_id, told.side, told.order_qty, told.limit_price) == ("mine", "BUY", "0.50", "100")
-    assert (told.updated_ms, told.created_ms) == (START.wall_ms + 5, START.wall_ms)
+    order = orders.update(order_push("mine", limitPrice="100"))
+    assert (order.client_order_id, order.side, order.order_qty, order.limit_price) == ("mine", "BUY", "0.50", "100")
+    assert (order.updated_ms, order.created_ms) == (START.wall_ms + 5, START.wall_ms)
     again = orders.update(OrderPush(ORDER_ID, "FILLED", update_at=str(START.wall_ms + 6)))
     assert (again.side, again.created_ms, again.state) == ("BUY", START.wall_ms, "FILLED")
 
@@ -194,10 +197,10 @@ def test_a_name_goes_to_the_younger_of_two_that_live() -> None:
 
 def test_what_was_amended_is_forgotten_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory is bounded."""
-    monkeypatch.setattr(room, "_AMENDED_REMEMBERED_MAX", 1)
+    monkeypatch.setattr(replacements, "_REQUESTS_MAX", 1)
     orders = Orders(35_000)
     for order_id in (None, "1", "2", "1"):
-        orders.note_replace_request(order_id, START.wall_ms)
+        orders.replacements.note_request(order_id, START.wall_ms)
     ended = [orders.update(order_push("", orderId=order_id, orderState="CANCELLED")) for order_id in ("1", "2")]
     assert [orders.may_be_replaced(order, START.wall_ms - 35_000) for order in ended] == [True, False]
 
@@ -205,11 +208,11 @@ def test_what_was_amended_is_forgotten_the_oldest_first(monkeypatch: pytest.Monk
 def test_an_order_that_was_made_of_itself_has_no_other_id() -> None:
     """Ids that lead back to where they began lead nowhere."""
     orders = Orders()
-    orders.note_successor("1", "2")
-    orders.note_successor("2", "1")
-    orders.note_successor("3", "3")
-    orders.note_successor(None, "4")
-    assert [orders.latest_order_id(order_id) for order_id in ("1", "2", "3")] == ["2", "2", "3"]
+    orders.replacements.note_successor("1", "2")
+    orders.replacements.note_successor("2", "1")
+    orders.replacements.note_successor("3", "3")
+    orders.replacements.note_successor(None, "4")
+    assert [orders.replacements.latest_order_id(order_id) for order_id in ("1", "2", "3")] == ["2", "2", "3"]
 
 
 def test_the_history_takes_no_action_away() -> None:

@@ -10,7 +10,7 @@ NAMES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 2**32 - 1)), max_s
 
 @given(NAMES)
 def test_packed_numbers_are_a_dict(put: list[tuple[int, int]]) -> None:
-    """Whatever comes in whatever order; a later number takes the place of an earlier one."""
+    """Any numbers in any order; a later number takes the place of an earlier one."""
     numbers, known = PackedNumbers("I"), dict[int, int]()
     for name, number in put:
         numbers.put(digest(f"{name}"), number)
@@ -20,7 +20,7 @@ def test_packed_numbers_are_a_dict(put: list[tuple[int, int]]) -> None:
     assert len(numbers) == len(known)
 
 
-def test_keys_that_fall_together_are_told_apart() -> None:
+def test_keys_of_one_slot_are_kept_apart() -> None:
     """They share a part and a slot; the part grows."""
     keys = [1 + (n << 40) for n in range(100)]
     numbers = PackedNumbers()
@@ -31,7 +31,7 @@ def test_keys_that_fall_together_are_told_apart() -> None:
 
 
 def test_a_digest_is_never_that_of_a_free_slot() -> None:
-    """Whatever it stands for."""
+    """For any value."""
     assert digest(0) == 1
     assert 0 < digest("a") < 2**64
     assert digest(("a", "b")) == digest(("a", "b")) != digest(("b", "a"))
@@ -59,8 +59,8 @@ def test_so_many_are_always_remembered(least: int, count: int) -> None:
     assert len(found) <= 4 * -(-least // 3)
 
 
-def test_recent_keys_that_begin_alike_are_told_apart() -> None:
-    """One that is remembered says nothing of another."""
+def test_recent_keys_of_one_prefix_are_kept_apart() -> None:
+    """One that is remembered does not make another one known."""
     numbers = RecentNumbers(3)
     numbers.put(5 << 44 | 1, 7, at_ms=1)
     assert [numbers.get(5 << 44 | n) for n in (1, 2)] == [7, None]

@@ -1,4 +1,4 @@
-"""What the topics tell of earlier owners, whatever bytes stand there."""
+"""Replay of what earlier owners left on the topics, with any bytes on them."""
 
 import json
 from typing import Any
@@ -47,8 +47,8 @@ def test_a_command_is_answered_under_its_id_and_offset() -> None:
     assert not answers.has_answer(command(3, "a"))
 
 
-def test_answers_from_another_topic_are_told_apart() -> None:
-    """An answer whose offset holds another command, or none, was to a command that stood on another topic."""
+def test_answers_from_another_topic_are_kept_apart() -> None:
+    """An answer whose offset has another command, or none, is to a command on another topic."""
     answers = ReplayedResults()
     for offset, command_id in ((3, "before"), (3, "now"), (9, "beyond"), (4, "now too")):
         answers.read_results(
@@ -85,7 +85,7 @@ def test_how_far_back_results_are_complete() -> None:
     assert again.complete_since_ms(5) == 5
 
 
-def test_the_last_owner_says_for_whom_it_was() -> None:
+def test_the_last_takeover_names_the_origin() -> None:
     """The takeover record names environment and key; one of an older version does not, and changes nothing."""
     answers = ReplayedResults()
     assert ReplayedResults().owner is None
@@ -96,7 +96,7 @@ def test_the_last_owner_says_for_whom_it_was() -> None:
     assert answers.owner == Origin("staging", "")
 
 
-def test_the_end_of_a_topic_tells_the_highest_epoch() -> None:
+def test_the_end_of_a_topic_has_the_highest_epoch() -> None:
     """Also where the last record was flushed late by a predecessor; what no bridge can have written does not count."""
     end = TopicEnd()
     epochs = [b"7", b"9", b"8", b"9" * 18, b"9" * 5000, b"x", "\u0663".encode()]
@@ -105,7 +105,7 @@ def test_the_end_of_a_topic_tells_the_highest_epoch() -> None:
 
 
 def test_of_a_state_it_is_known_whether_it_was_pushed() -> None:
-    """By its last record: what REST told may be followed by a push, or by its end."""
+    """By its last record: a row of REST may be followed by a push, or by its end."""
     states = ReplayedStates()
     pushed = [(names.EPOCH, b"1")]
     recovered = [*pushed, (names.RECOVERED, b"true")]
@@ -159,7 +159,7 @@ def test_states_and_gaps_that_cannot_be_read_are_passed_over() -> None:
 
 
 def test_portfolios_are_read_where_they_are_named() -> None:
-    """As text or number; what names none, or is no JSON, tells nothing."""
+    """As text or number; a record without one, or that is no JSON, is skipped."""
     values = [
         b'{"portfolioId": "12"}',
         b'{"portfolioId": 13}',

@@ -29,7 +29,7 @@ def test_the_true_difference_lies_within_the_bounds(
 
 
 def test_a_wall_clock_that_steps_on_the_way_changes_nothing_but_what_it_says_itself() -> None:
-    """A reading is bound to the clock that never steps: the same one tells how far each wall clock is off."""
+    """A reading is on the boot clock: one reading is enough for the skew of each wall clock."""
     reading = ClockReading(NOW.boot_s, NOW.boot_s + 0.5, NOW.wall_ms, 0)
     assert reading.skew(NOW) == Skew(0, 500)
     assert reading.skew(Now(NOW.boot_s + 9, NOW.wall_ms + 9000 - 7000)) == Skew(-7000, -6500)
@@ -47,7 +47,7 @@ def test_a_wall_clock_that_steps_on_the_way_changes_nothing_but_what_it_says_its
     ],
 )
 def test_only_what_is_certain_exceeds(low_ms: int, high_ms: int, *, exceeds: bool) -> None:
-    """The whole interval has to lie outside the bound: a slow answer accuses nobody."""
+    """The whole interval has to lie outside the bound: a slow answer raises no alarm."""
     assert exceeds == Skew(low_ms, high_ms).exceeds(5)
 
 
@@ -59,7 +59,7 @@ def test_only_what_is_certain_exceeds(low_ms: int, high_ms: int, *, exceeds: boo
         (-1000, 200, "this machine's clock is at most 1.0 s behind and 0.2 s ahead of the venue's"),
     ],
 )
-def test_it_can_be_said(low_ms: int, high_ms: int, words: str) -> None:
+def test_a_skew_is_described(low_ms: int, high_ms: int, words: str) -> None:
     """Which way, and how far."""
     assert words == Skew(low_ms, high_ms).describe()
 

@@ -27,10 +27,10 @@ def test_the_wait_is_spread_over_all_of_it() -> None:
 
 def test_the_oldest_open_gap_bounds_what_is_durable() -> None:
     """Gaps have names of their own within a term; without one the live point counts, else the inherited."""
-    gaps = GapLedger(1000)
+    gaps = GapLedger(3, 1000)
     assert [gaps.durable_until_ms(0, NOW), gaps.durable_until_ms(2000, NOW)] == [1000, 2000]
-    first = gaps.open(NOW, 3, 5000, Cause.LINK_FAILED, "cut")
-    second = gaps.open(NOW, 3, 4000, Cause.PONG_OVERDUE, "no pong")
+    first = gaps.open(NOW, 5000, Cause.LINK_FAILED, "cut")
+    second = gaps.open(NOW, 4000, Cause.PONG_OVERDUE, "no pong")
     assert [first.gap_id, second.gap_id] == ["3-1", "3-2"]
     assert (first.at, first.from_ms, first.cause, first.detail) == (50_000, 5000, Cause.LINK_FAILED, "cut")
     assert gaps.durable_until_ms(9000, NOW) == 4000

@@ -39,7 +39,7 @@ def begin(remains: TopicHistory, *, was_owned: bool = False) -> TakeoverStart:
     return begin_without_claims(remains, "why", was_owned=was_owned, begin=5, end=9, now_ms=NOW_MS, horizon_ms=HOUR_MS)
 
 
-def test_a_commit_about_this_log_is_believed() -> None:
+def test_a_commit_about_this_log_counts() -> None:
     """Offset, topic and text fit; a topic's id that one side does not know contradicts nothing."""
     stored = CommitMetadata(3, 7, (5,), origin=OURS)
     assert TakeoverStart(4, stored) == read_commit(4, encode(stored, 4), "topic")
@@ -57,14 +57,14 @@ def test_a_commit_about_this_log_is_believed() -> None:
         (4, encode(CommitMetadata(3, 7, (5,), origin=OURS), 4), "another", "made again"),
     ],
 )
-def test_a_commit_about_another_log_is_not(offset: int | None, metadata: str, topic_id: str, why: str) -> None:
-    """Missing, foreign, copied to another offset, or about a topic that was made again: the reason is told."""
+def test_a_commit_about_another_log_does_not_count(offset: int | None, metadata: str, topic_id: str, why: str) -> None:
+    """Missing, foreign, copied to another offset, or about a topic that was made again: the reason is returned."""
     found = read_commit(offset, metadata, topic_id)
     assert isinstance(found, str)
     assert why in found
 
 
-def test_nobody_was_here_before() -> None:
+def test_an_account_without_an_owner_before() -> None:
     """Where no topic ever held a record and the group never committed, nothing is in doubt; the epoch is the first."""
     found = begin(TopicHistory((), was_written=False))
     assert (found.offset, found.stored, found.why_in_doubt, found.is_first) == (5, CommitMetadata(0, 0, ()), "", True)
@@ -91,13 +91,13 @@ def test_the_epoch_goes_on_from_the_highest_there_is() -> None:
     ],
     ids=["a login", "a login to come", "a record", "a record to come", "nothing"],
 )
-def test_the_gap_begins_where_somebody_surely_listened(remains: TopicHistory, durable_ms: int) -> None:
+def test_the_gap_begins_where_an_owner_surely_listened(remains: TopicHistory, durable_ms: int) -> None:
     """At the last login; else one horizon before the newest record; else as far back as the venue can be asked."""
     assert begin(remains).stored.durable_until_ms == durable_ms
 
 
 def test_whose_the_account_is_stays_known_without_the_commit() -> None:
-    """What the last owner said of itself on `results` counts where the commit is lost."""
+    """The last takeover on `results` counts where the commit is lost."""
     assert begin(TopicHistory((), was_written=True, owner=OURS)).stored.origin == OURS
     assert begin(TopicHistory((), was_written=True)).stored.origin == Origin()
 
@@ -110,14 +110,14 @@ def test_an_old_doubt_ends_with_the_log() -> None:
     )
 
 
-def test_what_is_durable_until_a_time_to_come_was_told_by_a_clock_that_was_ahead() -> None:
-    """Then nobody knows since when something is missing, and one horizon is looked back."""
-    told = (NOW_MS + 10_800_000, NOW_MS + 1, NOW_MS)
-    durable = [bound_commit(CommitMetadata(1, ms, ()), 0, NOW_MS, HOUR_MS).durable_until_ms for ms in told]
+def test_a_durable_time_in_the_future_is_of_a_clock_that_was_ahead() -> None:
+    """Then it is not known since when something is missing, and it is set to one horizon ago."""
+    times_ms = (NOW_MS + 10_800_000, NOW_MS + 1, NOW_MS)
+    durable = [bound_commit(CommitMetadata(1, ms, ()), 0, NOW_MS, HOUR_MS).durable_until_ms for ms in times_ms]
     assert durable == [NOW_MS - HOUR_MS, NOW_MS - HOUR_MS, NOW_MS]
 
 
-def test_another_environment_is_told() -> None:
+def test_another_environment_is_described() -> None:
     """Two environments under one prefix and name: each is named. What is not known contradicts nothing."""
     why = describe_other_environment(CommitMetadata(1, 0, (), origin=Origin("staging")), OURS)
     assert why is not None
@@ -128,7 +128,7 @@ def test_another_environment_is_told() -> None:
 
 
 def test_another_key_is_noticed() -> None:
-    """By its fingerprint, from which the key cannot be told."""
+    """By its fingerprint, which does not reveal the key."""
     assert key_has_changed(CommitMetadata(1, 0, (), origin=Origin("production", "bb")), OURS)
     assert not key_has_changed(CommitMetadata(1, 0, (), origin=OURS), OURS)
     assert not key_has_changed(CommitMetadata(1, 0, ()), OURS)
@@ -138,7 +138,7 @@ def test_another_key_is_noticed() -> None:
 
 
 def test_a_key_of_the_same_portfolio_is_the_same_accounts() -> None:
-    """Keys are rotated; a key of another portfolio, or of nobody knows which, is another account's."""
+    """Keys are rotated; a key of another portfolio, or of an unknown one, is another account's."""
     stored = CommitMetadata(1, 0, (), origin=Origin("production", "bb"))
     assert describe_other_portfolio(stored, OURS, frozenset("12"), frozenset("2")) is None
     assert describe_other_portfolio(stored, OURS, frozenset(), frozenset("2")) is None
@@ -148,18 +148,18 @@ def test_a_key_of_the_same_portfolio_is_the_same_accounts() -> None:
         assert (words in why, "1, 2" in why, "key bb" in why) == (True, True, True)
 
 
-def test_what_nobody_has_read_is_told_by_an_owner_that_ended_in_good_order() -> None:
-    """It says how far it had read; one that died has not, and before the very first owner nobody has read anything."""
-    told = (
+def test_the_commit_of_an_owner_that_ended_in_good_order_has_what_is_unread() -> None:
+    """It has the offset up to which the owner had read; after a crash it has none. Without an owner all is unread."""
+    commits = (
         CommitMetadata(3, 0, (), read_to=9),
         CommitMetadata(3, 0, (), read_to=0),
         CommitMetadata(3, 0, ()),
         _NOTHING,
     )
-    ended, idle, died, nobody = (TakeoverStart(0, stored) for stored in told)
+    ended, idle, died, first = (TakeoverStart(0, stored) for stored in commits)
     assert [ended.is_unread(offset) for offset in (8, 9, 10)] == [False, True, True]
     assert idle.is_unread(0)
-    assert [one.is_unread(10) for one in (died, nobody)] == [False, True]
+    assert [one.is_unread(10) for one in (died, first)] == [False, True]
 
 
 _NOTHING = CommitMetadata(0, 0, ())

@@ -1,4 +1,4 @@
-"""Topics that are lost: told from the loss to the mending, and what stands is told again."""
+"""Lost topics: an alarm from the loss to the repair, and the states are published again."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def lost(stream: Stream, problem: str = "", *, is_empty: bool = True, since_ms: 
 
 
 def update(one: OneAccount, *topics: LostTopic) -> list[str]:
-    """Tell the account, and return the last part of the names of what has been told to its end."""
+    """Report losses to the account, and return the last part of the names of the restored topics."""
     return [name.rpartition(".")[2] for name in one.account.topic_losses.publish_losses(topics, "here:1", one.now)]
 
 
@@ -42,7 +42,7 @@ def events(records: list[OutgoingRecord]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("stream", [one for one in Stream if one not in STATE_STREAMS])
-def test_a_lost_topic_is_told_from_its_loss_to_its_mending(stream: Stream) -> None:
+def test_a_lost_topic_has_an_alarm_from_its_loss_to_its_repair(stream: Stream) -> None:
     """Once each, by its name, with what is wrong and what is gone."""
     one = OneAccount()
     one.drain()
@@ -57,7 +57,7 @@ def test_a_lost_topic_is_told_from_its_loss_to_its_mending(stream: Stream) -> No
 
 @pytest.mark.parametrize("stream", sorted(STATE_STREAMS))
 def test_states_are_published_again_when_their_topic_is_there_again(stream: Stream) -> None:
-    """All of them, and only then has everything been told; those of other topics are left alone."""
+    """All of them, and only then is the topic restored; those of other topics are left alone."""
     one = OneAccount()
     for other in STATE_STREAMS:
         push(one, other, ROWS[other](1_700_000_000_000))
@@ -75,7 +75,7 @@ def test_states_are_published_again_when_their_topic_is_there_again(stream: Stre
     assert update(one, lost(stream, since_ms=2)) == []
 
 
-def test_a_state_that_rest_told_an_earlier_owner_is_told_again_as_such() -> None:
+def test_a_state_that_an_earlier_owner_recovered_is_published_again_as_recovered() -> None:
     """It is no push, and a reader who counts pushes must not take it for one."""
     one = OneAccount()
     one.account.listening.restore_record(Stream.ASSETS, raw(asset(1_700_000_000_000)), one.now.wall_ms, recovered=True)
@@ -86,7 +86,7 @@ def test_a_state_that_rest_told_an_earlier_owner_is_told_again_as_such() -> None
     assert again == {Stream.ASSETS: True, Stream.POSITIONS: False}
 
 
-def test_what_was_not_emptied_is_not_told_again() -> None:
+def test_a_topic_that_was_not_emptied_gets_no_records_again() -> None:
     """The same topic was only not seen for a while."""
     one = OneAccount()
     push(one, Stream.ASSETS, asset(1_700_000_000_000))
@@ -96,7 +96,7 @@ def test_what_was_not_emptied_is_not_told_again() -> None:
     assert [record for record in one.drain() if record.stream is Stream.ASSETS] == []
 
 
-def test_on_session_the_owner_its_alarms_gaps_and_session_are_told_again() -> None:
+def test_on_session_the_owner_its_alarms_gaps_and_session_are_published_again() -> None:
     """In an order by which a reader who begins there knows what the others know."""
     one = OneAccount(live=False)
     one.account.begin("here:1", one.now)
@@ -105,11 +105,11 @@ def test_on_session_the_owner_its_alarms_gaps_and_session_are_told_again() -> No
     update(one, lost(Stream.SESSION, "gone"))
     one.drain()
     assert update(one, lost(Stream.SESSION)) == ["session"]
-    told = events(one.drain())
-    assert [event["type"] for event in told] == [
+    published = events(one.drain())
+    assert [event["type"] for event in published] == [
         *("owner.acquired", "alarm.raised", "gap.opened", "session.opened", "recovery.complete", "alarm.cleared")
     ]
-    assert (told[0]["epoch"], told[1]["subject"], told[2]["gapId"]) == (1, "ltp.main.session", gap_id)
+    assert (published[0]["epoch"], published[1]["subject"], published[2]["gapId"]) == (1, "ltp.main.session", gap_id)
     one.account.session_lost("az4", Cause.LINK_FAILED, "cut", one.now.wall_ms, one.now)
     one.drain()
     update(one, lost(Stream.SESSION, since_ms=2))
@@ -127,16 +127,16 @@ def test_on_results_the_owner_announces_itself_again() -> None:
     assert (takeover.event_id, json.loads(takeover.value or b"")["instance"]) == ("takeover:7", "here:1")
 
 
-def test_missing_grants_are_told_until_they_are_given() -> None:
-    """Each by its topic; the end of one does not speak for another."""
+def test_missing_grants_have_an_alarm_until_they_are_given() -> None:
+    """Each by its topic; the end of one does not clear another."""
     one = OneAccount()
     losses = one.account.topic_losses
     orders, trades = (MissingGrant(f"ltp.main.{name}", 1, f"lacks Write on {name}") for name in ("orders", "trades"))
     one.drain()
     for missing in ([orders, trades], [orders, trades], [trades], []):
         losses.publish_missing_grants(missing, one.now)
-    told = [(event["type"], event["alarm"], event["subject"]) for event in events(one.drain())]
-    assert told == [
+    published = [(event["type"], event["alarm"], event["subject"]) for event in events(one.drain())]
+    assert published == [
         ("alarm.raised", "grant_missing", "ltp.main.orders"),
         ("alarm.raised", "grant_missing", "ltp.main.trades"),
         ("alarm.cleared", "grant_missing", "ltp.main.orders"),

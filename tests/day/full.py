@@ -8,14 +8,14 @@ from bridge.config.limits import Limits
 from bridge.contract.commands import PLACE
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
-from bridge.core import orders, packed
+from bridge.core import orders, packed, replacements
 from bridge.core.account import Account
 from bridge.core.commands.claims import TermStart
 from bridge.core.now import Now
 from bridge.core.outbox import Outbox
 from bridge.core.packed import RecentNumbers, digest
 from bridge.core.records import OutgoingRecord, Push
-from bridge.core.stream import published_states, route
+from bridge.core.stream import published_states, published_trades
 from bridge.kafka.topic_queue import TopicQueue
 from tests.support.clock_readings import read_clocks
 from tests.support.one_account import COMMANDS, LIMITS, START, TIMING
@@ -33,18 +33,18 @@ def fill_numbers(numbers: RecentNumbers, least: int) -> None:
 def fill_tables(account: Account, now: Now) -> None:
     """Fill what is remembered of trades and orders, with as many open orders as the README says."""
     listening = account.listening
-    fill_numbers(listening._router._trades, route._TRADES_REMEMBERED_MAX)
-    fill_numbers(listening._states._ended_names, published_states._NAMES_REMEMBERED_MAX)
-    listening._router._conflicts.update(digest(f"{n}") for n in range(route._CONFLICTS_REMEMBERED_MAX))
-    ended = max(orders._OVER_REMEMBERED_MAX, published_states._OVER_REMEMBERED_MAX)
+    fill_numbers(listening._router.trades._contents, published_trades._TRADES_MAX)
+    fill_numbers(listening._router.states._ended_names, published_states._ENDED_NAMES_MAX)
+    listening._router.trades._conflicts.update(digest(f"{n}") for n in range(published_trades._CONFLICTS_MAX))
+    ended = max(orders._ENDED_MAX, published_states._ENDED_MAX)
     for n in range(OPEN_ORDERS + ended):
         row = order_row(f"17{n:014}", "OPEN" if n < OPEN_ORDERS else "FILLED", now.wall_ms, now.wall_ms)
         account.on_frame(Push("Orders", row, row), now)
-    for n in range(orders._UNSHOWN_REMEMBERED_MAX):
+    for n in range(orders._UNPUSHED_MAX):
         account._orders.note_ack(f"16{n:014}", f"unshown-{n:018}", "BINANCE_PERP_ETH_USDT", now.wall_ms)
-        account._orders.note_replace_request(f"15{n:014}", now.wall_ms)
-    for n in range(orders._SUCCESSORS_REMEMBERED_MAX):
-        account._orders.note_successor(f"14{n:014}", f"13{n:014}")
+        account._orders.replacements.note_request(f"15{n:014}", now.wall_ms)
+    for n in range(replacements._SUCCESSORS_MAX):
+        account._orders.replacements.note_successor(f"14{n:014}", f"13{n:014}")
 
 
 def fill_answers(account: Account, now: Now) -> None:

@@ -13,7 +13,7 @@ from bridge.config import AccountConfig, Endpoint, Timing
 from bridge.contract.topics import Stream
 from bridge.core.in_flight.ack_codes import AckClass, classify_code
 from bridge.core.now import Now
-from bridge.core.orders import canonical_state
+from bridge.core.order_states import canonical_state
 from bridge.core.records import Answer, Push
 from bridge.core.stream.venue_record import PARSERS, VenueRecord
 from bridge.ltp.rest import RestClient

@@ -8,9 +8,9 @@ import pytest
 from bridge.contract.topics import Stream
 from bridge.core.now import Now
 from bridge.core.records import OutgoingRecord, Push
-from bridge.core.stream.published_states import PublishedStates
 from bridge.core.stream.route import Router
 from bridge.ltp.wire import decode_frame
+from tests.support.one_router import OneRouter
 
 NOW = Now(10.0, 1_795_000_000_123)
 ORDER: dict[str, Any] = {
@@ -42,10 +42,8 @@ ORDER_ID, POSITION_KEY, COIN = ORDER["orderId"], "BINANCE_PERP_BTC_USDT:NONE", "
 
 
 def router() -> Router:
-    """Make a router that has published nothing; its other events are ignored."""
-    return Router(
-        PublishedStates(3600, 5), lambda _push, _now: None, lambda _push, _now: None, lambda _detail, _now: None
-    )
+    """Return a router that has published nothing."""
+    return OneRouter(NOW).router
 
 
 def arrive(to: Router, channel: str, row: object) -> list[OutgoingRecord]:

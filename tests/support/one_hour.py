@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from bridge.contract.pushes import OrderPush
 from bridge.contract.topics import Stream
-from bridge.core.orders import TERMINAL
+from bridge.core.order_states import TERMINAL
 from bridge.core.stream.sweep import Sweep, SweepOutcome
 from bridge.core.stream.venue_record import PARSERS
 from tests.support.one_recovery import LOGIN_MS, OneRecovery, Row, asset, order, position, raw, trade

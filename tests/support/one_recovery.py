@@ -1,4 +1,4 @@
-"""One account's recovery on clocks that a test moves: pushes and rows in, records, verdicts and gaps out."""
+"""One account's recovery on clocks that a test moves: pushes and rows in, records, outcomes and gaps out."""
 
 import json
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ class OneRecovery:
     """An account whose predecessor ended a minute before START, unless it is the very first.
 
     Time passes only by `wait`. The clocks of others agree with ours, and are read all the time unless `read` is False.
-    A sweep is told what REST says, and closes the gaps when it may.
+    A sweep reads the rows that the test gives it, and closes the gaps when it may.
     """
 
     def __init__(
@@ -173,13 +173,13 @@ class OneRecovery:
 
     def end(self, sweep: Sweep) -> SweepOutcome:
         """End a sweep, with what follows from it."""
-        verdict = self.recovery.end_sweep(sweep, self.now)
-        if verdict is SweepOutcome.MAY_CLOSE:
+        outcome = self.recovery.end_sweep(sweep, self.now)
+        if outcome is SweepOutcome.MAY_CLOSE:
             self.account.listening.close_gaps(self.now)
-        elif verdict is SweepOutcome.MISSED:
+        elif outcome is SweepOutcome.MISSED:
             self.lose(Cause.PUSHES_MISSED)
         self._collect()
-        return verdict
+        return outcome
 
     def close(self) -> Self:
         """Let so much time pass that a sweep which brings nothing closes the gaps."""

@@ -7,7 +7,7 @@ from msgspec import Struct
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
 from bridge.contract.pushes import OrderPush
 from bridge.core.now import Now
-from bridge.core.orders import TERMINAL
+from bridge.core.order_states import TERMINAL
 from bridge.core.records import Answer
 from tests.support.one_account import Written, order_push
 

@@ -41,4 +41,4 @@ def follow_order(command: TrackedCommand, orders: Orders) -> None:
     order = orders.find_latest(order_id, command.client_order_id)
     if order is not None:
         command.order_id = order.order_id
-        command.is_redirected = orders.is_successor(order.order_id) and not order.ended
+        command.is_redirected = orders.replacements.is_successor(order.order_id) and not order.ended

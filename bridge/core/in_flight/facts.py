@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from bridge.contract.pushes import TradePush
 from bridge.core.commands.command import TrackedCommand
-from bridge.core.orders import Order, parse_time_ms
-from bridge.core.quantities import same_number
+from bridge.core.odd_fields import parse_time_ms, same_number
+from bridge.core.orders import Order
 
 
 def is_of(order: Order, place: TrackedCommand, since_ms: int, replaces: Iterable[TrackedCommand] = ()) -> bool:

@@ -181,7 +181,7 @@ class InFlightRequests:
 
     def _learn_names(self, command: TrackedCommand, answer: Answer, now: Now) -> None:
         if command.action == REPLACE and answer.order_id is not None and answer.order_id != command.order_id:
-            self._orders.note_successor(command.order_id, answer.order_id)
+            self._orders.replacements.note_successor(command.order_id, answer.order_id)
         command.order_id = answer.order_id or command.order_id
         command.client_order_id = command.client_order_id or answer.client_order_id
         if command.action in {PLACE, REPLACE}:

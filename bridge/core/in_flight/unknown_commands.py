@@ -68,7 +68,7 @@ class UnknownCommands:
         if command.action == PLACE:
             self._late.client_order_id_reused(command.client_order_id)
         elif command.action == REPLACE:
-            self._orders.note_replace_request(
+            self._orders.replacements.note_request(
                 command.order_id, self._clocks.venue.read_at(command.written_boot_s).latest
             )
         self.add_to_in_flight(command)
@@ -99,7 +99,7 @@ class UnknownCommands:
             first_boot_s = max(now.boot_s, command.deadline_boot_s) if command.action == CANCEL else now.boot_s
             self._schedule.ask_at(command, first_boot_s)
             if command.action == REPLACE:
-                self._orders.note_replace_request(command.order_id, self._clocks.venue.read_at(now.boot_s).latest)
+                self._orders.replacements.note_request(command.order_id, self._clocks.venue.read_at(now.boot_s).latest)
         if (command.last_refusal is not None or command.general_failure is not None) and not command.is_contradicted:
             command.is_contradicted = True
             self._schedule.ask_at(command, now.boot_s)
@@ -147,7 +147,7 @@ class UnknownCommands:
                 self._seen_at_venue(place, order.order_id, now)
         for replace in replaces:
             if facts.shows_replace(order, replace, self._since_ms(replace)):
-                self._orders.note_successor(replace.order_id, order.order_id)
+                self._orders.replacements.note_successor(replace.order_id, order.order_id)
                 self._seen_at_venue(replace, order.order_id, now)
         for cancel in self._table.in_flight_of(order, CANCEL):
             self._settle_cancel(cancel, now, asked=False)

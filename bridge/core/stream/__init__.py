@@ -1,1 +1,1 @@
-"""What the venue tells: pushes and rows, published states, gaps and reconciliation."""
+"""The stream of the venue: pushes, the rows of REST in their place, published states, gaps and reconciliation."""

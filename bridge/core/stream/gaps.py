@@ -12,7 +12,7 @@ from bridge.contract.topics import Stream
 from bridge.core.now import Now
 
 _STEP_MS: Final = 1000
-"""Two clocks are read one after the other, and one is slewed: what differs by less was not set."""
+"""Two clocks are read one after the other, and one is slewed: a smaller difference does not mean that one was set."""
 
 
 class Gap(Struct):
@@ -26,7 +26,7 @@ class Gap(Struct):
     recovered: Counter[Stream] = field(default_factory=Counter)
     from_boot_s: float | None = None
     to_boot_s: float | None = None
-    """Both ends on the clock that never steps, where this owner saw them, and no row of the venue's has moved them."""
+    """Both ends on the boot clock, where this owner saw them and no row of the venue has moved them."""
 
     def start_ms(self, now: Now) -> int:
         """Return its start in Unix ms by the wall clock as it is set now."""
@@ -38,13 +38,13 @@ class Gap(Struct):
 
 
 def _as_set_now(unix_ms: int, boot_s: float | None, now: Now) -> int:
-    """Return a time as it was told, or by the wall clock as it is set now where that was set since."""
-    told_now_ms = unix_ms if boot_s is None else now.unix_ms(boot_s)
-    return told_now_ms if abs(told_now_ms - unix_ms) > _STEP_MS else unix_ms
+    """Return a Unix time, corrected where the wall clock was set since."""
+    now_ms = unix_ms if boot_s is None else now.unix_ms(boot_s)
+    return now_ms if abs(now_ms - unix_ms) > _STEP_MS else unix_ms
 
 
 def count_by_stream(counted: Counter[Stream]) -> Recovered:
-    """Say how many records were recovered, by stream."""
+    """Return how many records were recovered, by stream."""
     return Recovered(**{stream.value.replace("-", "_"): count for stream, count in counted.items()})
 
 
@@ -52,12 +52,13 @@ class GapLedger:
     """The open gaps of one account, the oldest first.
 
     A gap begins at the last point up to which everything received is durable, and pushes are missed until the next
-    login. It stays open until what REST knows of it has been published; a link that is lost meanwhile opens another.
+    login. It stays open until everything that REST has of it is published; a link that is lost meanwhile opens another.
     """
 
-    def __init__(self, durable_until_ms: int = 0) -> None:
+    def __init__(self, epoch: int, durable_until_ms: int = 0) -> None:
+        self._epoch = epoch
         self.inherited_ms = durable_until_ms
-        """Up to when the predecessor's events are durable; 0 without one."""
+        """The time up to which the predecessor's events are durable; 0 without a predecessor."""
         self._first: Gap | None = None
         self._open: list[Gap] = []
         self._opened = 0
@@ -65,22 +66,22 @@ class GapLedger:
     def __len__(self) -> int:
         return len(self._open)
 
-    def inherit_gaps(self, left: Iterable[Gap]) -> None:
-        """Take on the gaps that earlier owners left open, and with them what only their oldest start stood for.
+    def inherit_gaps(self, open_gaps: Iterable[Gap]) -> None:
+        """Take over the gaps that earlier owners left open.
 
-        One number is kept for all of them. Where a gap explains it, nothing is sure from the login on that ended the
-        first of them: no audit has looked since, and what was recovered besides has died with its owner.
+        The commit has one time for all of them, the oldest start. Where one of these gaps accounts for it, events are
+        durable up to the login that ended the first of them, and nothing is sure after it: no audit was made since.
         """
-        self._open += left
+        self._open += open_gaps
         self._first = next((gap for gap in self._open if gap.cause is Cause.FIRST_START), self._first)
         ends = [gap.to_ms for gap in self._open if gap.to_ms]
         if ends and min(gap.from_ms for gap in self._open) <= self.inherited_ms:
             self.inherited_ms = max(self.inherited_ms, min(ends))
 
     def first_ms(self, now: Now) -> int:
-        """Return where the gap of the very first start begins, Unix ms; 0 where this owner does not know it.
+        """Return where the gap of the very first start begins, Unix ms.
 
-        The very first owner knows it, and the owner that closes its gap.
+        0 where this owner does not know it: only the very first owner does, and the owner that closes its gap.
         """
         return self._first.start_ms(now) if self._first is not None else 0
 
@@ -88,39 +89,41 @@ class GapLedger:
         """Return where the oldest open gap begins; 0 without one."""
         return min((gap.start_ms(now) for gap in self._open), default=0)
 
-    def open(self, now: Now, epoch: int, from_ms: int, cause: Cause, detail: str) -> GapOpened:
+    def open(self, now: Now, from_ms: int, cause: Cause, detail: str) -> GapOpened:
         """Open a gap that begins at `from_ms`."""
         self._opened += 1
-        # What an earlier owner's clock or a setting says is a time, and no instant that this owner saw.
-        is_told = cause is Cause.OWNER_CHANGED or (cause is Cause.FIRST_START and from_ms < now.wall_ms)
-        gap = Gap(f"{epoch}-{self._opened}", from_ms, cause, from_boot_s=None if is_told else now.boot_s_of(from_ms))
+        # A time of an earlier owner or of a setting is no instant that this owner saw on its boot clock.
+        is_given = cause is Cause.OWNER_CHANGED or (cause is Cause.FIRST_START and from_ms < now.wall_ms)
+        gap = Gap(
+            f"{self._epoch}-{self._opened}", from_ms, cause, from_boot_s=None if is_given else now.boot_s_of(from_ms)
+        )
         self._open.append(gap)
         if cause is Cause.FIRST_START:
             self._first = msgspec.structs.replace(gap)
         return GapOpened(at=now.wall_ms, gap_id=gap.gap_id, from_ms=from_ms, cause=cause, detail=detail)
 
     def repeat_open_gaps(self, now: Now) -> list[GapOpened]:
-        """Return every open gap as it stands, to be told once more under its name."""
+        """Return the event of every open gap once more, under the same name."""
         return [
             GapOpened(at=now.wall_ms, gap_id=gap.gap_id, from_ms=gap.from_ms, cause=gap.cause, detail="told once more")
             for gap in self._open
         ]
 
     def logged_in(self, now: Now) -> None:
-        """Let every gap end here: from now on pushes arrive."""
+        """Let every gap end now: pushes arrive from a login on."""
         for gap in self._open:
             if not gap.to_ms:
                 gap.to_ms, gap.to_boot_s = now.wall_ms, now.boot_s
 
     def since_ms(self, overlap_ms: int, now: Now) -> int | None:
-        """Return from when on rows matter: the earliest start, less the overlap; None without a gap."""
+        """Return the time from which on rows matter: the earliest start, less the overlap; None without a gap."""
         return max(self.start_ms(now) - overlap_ms, self.first_ms(now)) if self._open else None
 
     def count_recovered(self, stream: Stream, time_ms: int, now: Now, *, missed: bool, sure_ms: int) -> None:
-        """Count a recovered row to the gap it fell into. One that was `missed` outside it makes the gap longer.
+        """Count a recovered row in the gap that it fell into; a `missed` row outside of the gap makes it longer.
 
-        Before all gaps, others may have been missed that were overtaken by then: back to `sure_ms`, up to when it is
-        known that nothing is missing.
+        A row from before all gaps moves the start back to `sure_ms`, up to which nothing is missing: other rows may
+        have been missed since.
         """
         gap = next((gap for gap in reversed(self._open) if gap.start_ms(now) <= time_ms), self._open[0])
         gap.recovered[stream] += 1
@@ -131,7 +134,7 @@ class GapLedger:
                 gap.to_ms, gap.to_boot_s = time_ms, None
 
     def close(self, now: Now, lost: tuple[Lost, ...]) -> list[GapClosed]:
-        """Close every gap that is open: what can be given back has been."""
+        """Close every open gap, and return the events of that: everything that REST has is published."""
         closed = [
             GapClosed(
                 at=now.wall_ms,

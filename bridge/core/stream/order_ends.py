@@ -1,4 +1,4 @@
-"""Orders whose end the venue does not tell: of which one a row without orderId is, and what is over without a word."""
+"""Orders whose end the venue does not report, and snapshots of refused orders, which may have no orderId."""
 
 import msgspec
 from msgspec import Raw
@@ -7,7 +7,8 @@ from bridge.contract.pushes import OrderPush
 from bridge.contract.topics import Stream
 from bridge.core.now import Now
 from bridge.core.odd_fields import decode_fields
-from bridge.core.orders import CONCLUDED_END, LIVE, TERMINAL, Order, Orders, canonical_state
+from bridge.core.order_states import CONCLUDED_END, LIVE, TERMINAL, canonical_state
+from bridge.core.orders import Order, Orders
 from bridge.core.stream.venue_record import PARSERS, VenueRecord
 
 
@@ -18,52 +19,52 @@ def _with_fields(value: bytes, **texts: str) -> VenueRecord:
 
 
 def add_order_id(push: OrderPush, value: bytes, order_id: str) -> tuple[OrderPush, bytes]:
-    """Give an order's row without orderId the one that it was asked by: one that was refused may come back without."""
+    """Return a row with the orderId by which REST was asked for it: the row of a refused order may have none."""
     if push.order_id or not order_id:
         return push, value
-    named = _with_fields(value, orderId=order_id)
-    return named.order or push, named.value
+    record = _with_fields(value, orderId=order_id)
+    return record.order or push, record.value
 
 
-def identify_refused(element: VenueRecord, orders: Orders) -> VenueRecord:
-    """Give a snapshot without orderId that of the order of its clientOrderId, if the exchange has not taken that yet.
+def identify_refused(record: VenueRecord, orders: Orders) -> VenueRecord:
+    """Return a snapshot without orderId with the one of its clientOrderId, if the exchange has not accepted that order.
 
-    What rests or was executed cannot be refused any more: then it is of another order of that name.
+    An order that rests or was executed cannot be refused any more: then the snapshot is of another order of that name.
     """
-    if element.order is None or element.order.order_id or not element.order.client_order_id:
-        return element
-    named = orders.find(None, element.order.client_order_id)
+    if record.order is None or record.order.order_id or not record.order.client_order_id:
+        return record
+    named = orders.find(None, record.order.client_order_id)
     if named is None or named.ended or named.state not in {"", "NEW"}:
-        return element
-    return _with_fields(element.value, orderId=named.order_id)
+        return record
+    return _with_fields(record.value, orderId=named.order_id)
 
 
 class UnreportedEnds:
-    """Orders that the lists of what is open and over lack, and of which the venue tells no end when it is asked."""
+    """Orders that no list of REST includes, and whose end REST does not report when it is asked for one."""
 
     def __init__(self, rest_lag_s: float) -> None:
         self._rest_lag_s = rest_lag_s
-        self._since: dict[str, float] = {}
-        self._found: dict[str, float] = {}
+        self._since_boot_s: dict[str, float] = {}
+        self._found_boot_s: dict[str, float] = {}
 
     def begin(self) -> None:
-        """Begin another sweep: only what it finds as well goes on to count."""
-        self._since, self._found = self._found, {}
+        """Begin another sweep: an order that it does not find as well starts anew."""
+        self._since_boot_s, self._found_boot_s = self._found_boot_s, {}
 
-    def is_over(self, order_id: str, word: str, began: Now) -> bool:
-        """Return whether an order is over because two lists, as far apart as REST may lag, did not contain it.
+    def has_surely_ended(self, order_id: str, state: str, began: Now) -> bool:
+        """Whether an order has ended because two lists, as far apart as REST may lag, lack it. `began`: the sweep.
 
-        One that the venue calls live is not; one that it calls over needs no such proof.
+        False where the venue reports a live state, or an end, which needs no such proof.
         """
-        if canonical_state(word) in LIVE | TERMINAL:
+        if canonical_state(state) in LIVE | TERMINAL:
             return False
-        known = self._since.get(order_id)
-        self._found[order_id] = began.boot_s if known is None else known
-        return known is not None and known <= began.boot_s - self._rest_lag_s
+        since_boot_s = self._since_boot_s.get(order_id)
+        self._found_boot_s[order_id] = began.boot_s if since_boot_s is None else since_boot_s
+        return since_boot_s is not None and since_boot_s <= began.boot_s - self._rest_lag_s
 
 
-def concluded_end(order: Order, last: bytes | None) -> VenueRecord:
-    """Return the last snapshot of an order, or what is known of it, as over."""
+def build_concluded_end(order: Order, last_value: bytes | None) -> VenueRecord:
+    """Return the end of an order: its last snapshot, or what is known of it, in the state CONCLUDED_END."""
     known = {"orderId": order.order_id, "clientOrderId": order.client_order_id or "", "sym": order.sym}
-    value = last or msgspec.json.encode({name: text for name, text in known.items() if text is not None})
+    value = last_value or msgspec.json.encode({name: text for name, text in known.items() if text is not None})
     return _with_fields(value, orderState=CONCLUDED_END)

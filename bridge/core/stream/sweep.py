@@ -1,4 +1,4 @@
-"""What one sweep of the venue's REST has found, and what follows from it."""
+"""One sweep of the venue's REST: what it has found, and its outcome."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -13,28 +13,28 @@ from bridge.core.now import Now
 from bridge.core.rest_rows import OrderRow
 
 ARCHIVE_REACH_MS: Final = 90 * 24 * 3600 * 1000 - UNMEASURED_MS
-"""How far back executions and orders are asked for, and no further. The venue knows 90 days by its own clock (LTP docs,
-Query Archive Executions), which may be ahead of ours, and refuses to speak of more."""
+"""How far back executions and orders are asked for. The venue has 90 days by its own clock (LTP docs, Query Archive
+Executions), which may be ahead of ours, and refuses queries that go back further."""
 _NAMED_MAX: Final = 3
 _MISSING_MAX: Final = 10_000
-"""So many names of what is missing are kept; a gap gives back what else there is."""
+"""The names of missing records that are kept; the gap that follows recovers the others too."""
 
 
 class Sweep(Struct):
-    """One sweep: when it began, from when on executions and ended orders matter to it, and what it has found."""
+    """One sweep that began at `began`, and asks for executions and ended orders since `since_ms`."""
 
     began: Now
     since_ms: int
     is_audit: bool
     recovered: Counter[Stream] = field(default_factory=Counter)
     missing: set[str] = field(default_factory=set)
-    """What an audit finds and was not pushed, and is older than REST may lag."""
+    """Names of records that an audit finds, that were not pushed, and that are older than REST may lag."""
     undated: set[str] = field(default_factory=set)
-    """What it finds besides, and nothing tells how long it has been missing."""
+    """Names of other records that were not pushed, of which no time says how long they have been missing."""
     absent: set[tuple[Stream, str]] = field(default_factory=set)
-    """Keys that a whole list lacks, which was not known before."""
+    """Keys that a whole list lacks for the first time."""
     disputed: dict[tuple[Stream, str, int], float] = field(default_factory=dict)
-    """States that REST tells otherwise and dates before what stands, and when a look first found them."""
+    """States that REST dates before the published ones, and when a sweep first found each, on the boot clock."""
     unreadable: int = 0
     listed: dict[Stream, set[str]] = field(default_factory=lambda: defaultdict(set))
     """The keys that each whole list has."""
@@ -45,22 +45,22 @@ class Sweep(Struct):
     single_orders: dict[str, OrderRow | None] = field(default_factory=dict)
     """The orders to ask for one by one, and what the history tells of each; None where it does not."""
     possible_duplicates: int = 0
-    """What was published and may have been before: more had come since than is remembered."""
+    """The number of records that may have been published before: more records came since than are remembered."""
     concluded_ends: list[str] = field(default_factory=list)
-    """Orders that are over without a word of the venue's."""
+    """Orders whose end the bridge concluded, because the venue does not report it."""
 
     def note_missing(self, name: str) -> None:
-        """Note something that was not pushed."""
+        """Note the name of a record that was not pushed."""
         if len(self.missing) < _MISSING_MAX:
             self.missing.add(name)
 
 
 class SweepOutcome(Enum):
-    """What follows from a sweep."""
+    """The outcome of a sweep."""
 
     NOTHING = auto()
     MAY_CLOSE = auto()
-    """Once everything that was recovered is durable, the gaps may close."""
+    """The gaps may close once everything that was recovered is durable."""
     MISSED = auto()
     """Pushes were missed on a link that seemed alive."""
 
@@ -77,6 +77,6 @@ class AfterSweep(Enum):
 
 
 def name_some(names: Sequence[str]) -> str:
-    """Name three, and say how many more there are."""
+    """Return three of the names, and how many more there are, as text."""
     more = len(names) - _NAMED_MAX
     return ", ".join(names[:_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")

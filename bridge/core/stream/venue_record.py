@@ -1,8 +1,8 @@
-"""One element of a push, or one row that REST tells in its place: topic, key, name, time, and how far it is."""
+"""Records of the venue: the elements of its pushes, and the rows of REST about the same facts, with topic and key."""
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -17,29 +17,27 @@ from bridge.contract.pushes import (
     TradePush,
 )
 from bridge.contract.topics import Stream
-from bridge.core.odd_fields import UNREADABLE, decode_push, has_id
-from bridge.core.orders import CONCLUDED_END, NO_PROGRESS, Progress, canonical_state, parse_time_ms, progress_of
-from bridge.core.quantities import read_quantity
-
-__all__ = ["PARSERS", "UNKNOWN_EXCHANGE", "UNREADABLE", "VenueRecord", "differs", "normalize_decimal"]
+from bridge.core.odd_fields import UNREADABLE, has_id, mend_fields, mend_text, parse_time_ms, read_quantity
+from bridge.core.order_states import CONCLUDED_END, NO_PROGRESS, Progress, canonical_state, progress_of
 
 UNKNOWN_EXCHANGE: Final = "UNKNOWN"
-"""Part of a key for what a push does not say."""
+"""The part of a key for an exchange that a push does not name."""
 _USUAL_CHARS_MAX: Final = 64
 
 
 _is_written_in_one_way: Final = re.compile(r"-?(?:[1-9][0-9]*(?:\.[0-9]*[1-9])?|0\.[0-9]*[1-9])|0", re.ASCII).fullmatch
-"""Whether a decimal is as `normalize_decimal` would write it: most are, and to take them apart is slow."""
+"""Whether a decimal is as `normalize_decimal` writes it: most are, and parsing them is slow."""
 
-Meaning = tuple[str | None, ...]
+ComparedFields = tuple[str | None, ...]
+P = TypeVar("P", bound=Struct)
 
 
 class VenueRecord(Struct, frozen=True, gc=False):
-    """What one element says, and its own bytes.
+    """One fact that the venue reports, and its bytes.
 
-    `time_ms` is the venue's time of the fact, 0 where it tells none. `meaning` is what makes one state of a key differ
-    from another for a reader, None for what is not told; of a trade, what two of one name must agree in. `empty`: no
-    quantity, no balance. `identity` is what tells a trade from every other.
+    `time_ms` is the venue's time of the fact, 0 where it names none. `identity` is unique to a trade. By
+    `compared_fields` two states of a key differ for a reader, and two trades of one identity contradict each other;
+    None is what the venue does not report. `is_empty`: no quantity, no balance.
     """
 
     stream: Stream
@@ -49,25 +47,39 @@ class VenueRecord(Struct, frozen=True, gc=False):
     event_id: str | None = None
     identity: str = ""
     progress: Progress = NO_PROGRESS
-    compared_fields: Meaning = ()
+    compared_fields: ComparedFields = ()
     is_empty: bool = False
     order: OrderPush | None = None
     trade: TradePush | None = None
 
     @property
     def lacks_order_id(self) -> bool:
-        """Whether it tells no orderId of its order, as of one that was refused (LTP docs, Query Order)."""
+        """Whether it is of an order and has no orderId, as of a refused one (LTP docs, Query Order)."""
         return self.order is not None and not self.order.order_id
 
     def without_later_time(self, latest_ms: int) -> "VenueRecord":
-        """Return what it says, without its time where that is later than any that the venue can have written."""
+        """Return the record, without its time if that is after the latest that the venue can have written."""
         if self.time_ms <= latest_ms:
             return self
         return msgspec.structs.replace(self, time_ms=0, progress=self.progress._replace(time_ms=0))
 
 
+def decode_push(value: bytes, kind: type[P]) -> tuple[P, bytes]:
+    """Return a push or row and its bytes, which are mended where they are not as documented.
+
+    Raises one of UNREADABLE where the subject cannot be read, or the bytes are no JSON object.
+    """
+    if not value.isascii():
+        value = mend_text(value, kind)
+    try:
+        return msgspec.json.decode(value, type=kind), value
+    except msgspec.ValidationError:
+        mended = mend_fields(value, kind)
+    return msgspec.json.decode(mended, type=kind), mended
+
+
 def normalize_decimal(text: Amount | None) -> str:
-    """Write a decimal in one way, so that `0.50` and `0.5` name the same fact; other text stays as it is."""
+    """Write a decimal in one way, so that `0.50` and `0.5` are equal; other text stays as it is."""
     if text is None or text == "":
         return "0"
     if isinstance(text, str) and len(text) <= _USUAL_CHARS_MAX and _is_written_in_one_way(text):
@@ -80,13 +92,13 @@ def normalize_decimal(text: Amount | None) -> str:
     return plain if value else "0"
 
 
-def is_concluded_end(element: VenueRecord) -> bool:
-    """Whether it is an order's end in the word for one that was not told."""
-    return element.progress.ended and element.compared_fields[0] == CONCLUDED_END
+def is_concluded_end(record: VenueRecord) -> bool:
+    """Whether a record is the end of an order that the venue did not report, and the bridge concluded."""
+    return record.progress.ended and record.compared_fields[0] == CONCLUDED_END
 
 
 class _Holding(Struct, rename="camel"):
-    """What else its owner does to a balance or position; the venue is not known to push all of it."""
+    """Fields of a balance or position that its owner changes; the venue is not known to push all of them."""
 
     available: Any = None
     debt: Any = None
@@ -96,32 +108,31 @@ class _Holding(Struct, rename="camel"):
     leverage: Any = None
 
 
-_holding: Final = msgspec.json.Decoder(_Holding)
+_decode_holding: Final = msgspec.json.Decoder(_Holding).decode
 
 
 def _read_holding(value: bytes) -> _Holding:
-    """Read them; where one is a number that no float holds, none of them is told."""
+    """Return these fields; none of them where one is a number that no float holds."""
     try:
-        return _holding.decode(value)
+        return _decode_holding(value)
     except UNREADABLE:
         return _Holding()
 
 
 def _normalize_amount(text: object) -> str | None:
-    """Write a decimal in one way; None where none is told."""
+    """Write a decimal in one way; return None where there is none."""
     return normalize_decimal(text) if isinstance(text, str | int | float) and text != "" else None
 
 
-def differs(row: Meaning, known: Meaning) -> bool:
-    """Whether a row contradicts what is known, in what both of them tell; a text that it leaves empty does not."""
+def differs(row: ComparedFields, known: ComparedFields) -> bool:
+    """Whether a row contradicts known fields; a field that is missing in either or empty in the row does not."""
     return any(here != there for here, there in zip(row, known, strict=True) if here and there is not None)
 
 
-def _order(value: bytes) -> VenueRecord:
-    """Name a snapshot by orderId, state, executed quantity and time of change.
+def _parse_order(value: bytes) -> VenueRecord:
+    """Return a snapshot of an order, identified by orderId, state, executed quantity and time of change.
 
-    Without an orderId the clientOrderId stands in its place. An action that is not told contradicts none: the history
-    tells no action.
+    Without an orderId the clientOrderId takes its place. A missing action contradicts none: the history has no action.
     """
     push, value = decode_push(value, OrderPush)
     executed, state = normalize_decimal(push.executed_qty), canonical_state(push.order_state)
@@ -132,7 +143,7 @@ def _order(value: bytes) -> VenueRecord:
         value,
         parse_time_ms(push.update_at),
         event_id=f"order:{name}:{state}:{executed}:{push.update_at or 0}" if name else None,
-        progress=progress_of(push),
+        progress=progress_of(state, push.executed_qty, push.update_at),
         compared_fields=(
             state,
             executed,
@@ -149,12 +160,12 @@ def _normalize_exchange(name: str | None) -> str:
     return (name or "").strip().upper() or UNKNOWN_EXCHANGE
 
 
-def _trade(value: bytes) -> VenueRecord:
-    """Name a trade by its identity at the venue; one that has none is told from others by all that it says."""
+def _parse_trade(value: bytes) -> VenueRecord:
+    """Return a trade with its identity at the venue; one without an id is identified by all of its fields."""
     push, value = decode_push(value, TradePush)
     exchange = _normalize_exchange(push.exchange_type or push.sym.split("_", 1)[0])
     identity = f"trade:{exchange}:{push.sym}:{push.order_id}:{push.transaction_id}"
-    meaning = (normalize_decimal(push.quantity), normalize_decimal(push.price), push.side.upper())
+    compared = (normalize_decimal(push.quantity), normalize_decimal(push.price), push.side.upper())
     is_named = has_id(push)
     return VenueRecord(
         Stream.TRADES,
@@ -162,32 +173,32 @@ def _trade(value: bytes) -> VenueRecord:
         value,
         parse_time_ms(push.create_at),
         event_id=identity if is_named else None,
-        identity=identity if is_named else ":".join((identity, str(push.create_at), *meaning)),
-        compared_fields=meaning,
+        identity=identity if is_named else ":".join((identity, str(push.create_at), *compared)),
+        compared_fields=compared,
         trade=push,
     )
 
 
-def _asset(value: bytes) -> VenueRecord:
+def _parse_asset(value: bytes) -> VenueRecord:
     push, value = decode_push(value, AssetPush)
     time_ms = parse_time_ms(push.update_at)
     held = _read_holding(value)
-    # The venue tells a loan only while there is one (LTP docs, change log); who tells a debt tells all of a balance.
+    # The venue reports a loan only while there is one (LTP docs, change log); a record with a debt has all fields.
     loan = "0" if held.loan is None and held.debt is not None else held.loan
-    told = (push.balance, push.frozen, held.available, held.debt, held.borrow, held.overdraw, loan)
-    meaning = tuple(_normalize_amount(amount) for amount in told)
+    amounts = (push.balance, push.frozen, held.available, held.debt, held.borrow, held.overdraw, loan)
+    compared = tuple(_normalize_amount(amount) for amount in amounts)
     return VenueRecord(
         Stream.ASSETS,
         f"{_normalize_exchange(push.exchange_type)}:{push.coin}",
         value,
         time_ms,
         progress=NO_PROGRESS._replace(time_ms=time_ms),
-        compared_fields=meaning,
-        is_empty=set(meaning) <= {"0", None},
+        compared_fields=compared,
+        is_empty=set(compared) <= {"0", None},
     )
 
 
-def _position(value: bytes) -> VenueRecord:
+def _parse_position(value: bytes) -> VenueRecord:
     push, value = decode_push(value, PositionPush)
     time_ms = parse_time_ms(push.update_at)
     side = (push.position_side or "").strip().upper() or "NONE"
@@ -204,24 +215,24 @@ def _position(value: bytes) -> VenueRecord:
     )
 
 
-def _margin_call(value: bytes) -> VenueRecord:
+def _parse_margin_call(value: bytes) -> VenueRecord:
     push, value = decode_push(value, MarginCallPush)
     time_ms = parse_time_ms(push.update_at) or parse_time_ms(push.create_at)
     return VenueRecord(Stream.MARGIN_CALLS, _normalize_exchange(push.exchange_type), value, time_ms)
 
 
-def _liquidation(value: bytes) -> VenueRecord:
+def _parse_liquidation(value: bytes) -> VenueRecord:
     push, value = decode_push(value, LiquidationPush)
     time_ms = parse_time_ms(push.update_at) or parse_time_ms(push.create_at)
     return VenueRecord(Stream.LIQUIDATIONS, str(push.liquidation_event_id), value, time_ms)
 
 
 PARSERS: Final[dict[Stream, Callable[[bytes], VenueRecord]]] = {
-    Stream.ORDERS: _order,
-    Stream.TRADES: _trade,
-    Stream.ASSETS: _asset,
-    Stream.POSITIONS: _position,
-    Stream.MARGIN_CALLS: _margin_call,
-    Stream.LIQUIDATIONS: _liquidation,
+    Stream.ORDERS: _parse_order,
+    Stream.TRADES: _parse_trade,
+    Stream.ASSETS: _parse_asset,
+    Stream.POSITIONS: _parse_position,
+    Stream.MARGIN_CALLS: _parse_margin_call,
+    Stream.LIQUIDATIONS: _parse_liquidation,
 }
-"""How an element of each stream is read; each raises one of UNREADABLE."""
+"""The parser of each stream's records; each raises one of UNREADABLE."""

@@ -1,4 +1,4 @@
-"""The same sweep on a healthy link: what REST knows for long and was not pushed was missed."""
+"""Audits on a healthy link: what REST has had for long, and what was not pushed, was missed."""
 
 from collections.abc import Callable
 
@@ -42,8 +42,8 @@ def _at_audit(one: OneRecovery) -> OneRecovery:
         ("positions", position(MUTED_MS, sym="new")),
     ],
 )
-def test_what_was_not_pushed_is_found_by_the_second_look(stream: str, row: Row) -> None:
-    """And not before: then the session is renewed, and what was missed is published."""
+def test_what_was_not_pushed_is_confirmed_by_the_second_audit(stream: str, row: Row) -> None:
+    """Not by the first one. Then the session is renewed, and what was missed is published."""
     one = OneRecovery().begin()
     one.push(Stream.ORDERS, order(LOGIN_MS) | {"limitPrice": "6", "action": ""})
     one.push(Stream.ASSETS, asset(LOGIN_MS, debt="0", available="1"))
@@ -62,10 +62,10 @@ def test_what_was_not_pushed_is_found_by_the_second_look(stream: str, row: Row) 
 
 @pytest.mark.parametrize(("stream", "make"), [(Stream.ASSETS, asset), (Stream.POSITIONS, position)])
 @pytest.mark.parametrize("in_gap", [False, True])
-def test_what_rest_goes_on_telling_counts_whatever_its_date(
+def test_a_row_that_rest_repeats_counts_despite_its_date(
     stream: Stream, make: Callable[[int, str], Row], *, in_gap: bool
 ) -> None:
-    """Of two pushes the later one has the earlier date: the truth stands after `rest_lag_s`, and no session ends."""
+    """Of two pushes the later one has the earlier date: the row is published after `rest_lag_s`; no session ends."""
     one = OneRecovery().begin() if in_gap else OneRecovery().healthy()
     pushed_ms = one.now.wall_ms
     one.push(stream, make(pushed_ms, "1"), make(pushed_ms - 2, "2"))
@@ -81,8 +81,8 @@ def test_what_rest_goes_on_telling_counts_whatever_its_date(
     assert len(one.events("session.lost")) == 0
 
 
-def test_a_state_that_is_pushed_again_is_in_no_dispute_with_what_rest_told_before() -> None:
-    """The time begins anew with every push, and with a look that does not find it."""
+def test_a_state_that_is_pushed_again_is_not_disputed_by_earlier_rows() -> None:
+    """The time begins anew with every push, and with an audit that does not find the row."""
     one = OneRecovery().healthy()
     pushed_ms = one.now.wall_ms
     for n in range(4):
@@ -104,8 +104,8 @@ def test_what_is_younger_than_rest_may_lag_is_left_to_the_next_audit() -> None:
     assert one.recovery.sweep_due_boot_s == one.now.boot_s + 5
 
 
-def test_what_arrives_between_the_two_looks_was_late_and_not_missed() -> None:
-    """Nothing is said of it, and the audits go on in their time."""
+def test_what_arrives_between_two_audits_was_late_and_not_missed() -> None:
+    """Nothing is published about it, and the audits keep their times."""
     one = _at_audit(OneRecovery().healthy())
     one.sweep(trades=[trade(MUTED_MS)])
     one.push(Stream.TRADES, trade(MUTED_MS))
@@ -115,7 +115,7 @@ def test_what_arrives_between_the_two_looks_was_late_and_not_missed() -> None:
     assert len(one.events("gap.opened")) == 1
 
 
-def test_another_difference_at_the_second_look_asks_for_a_third() -> None:
+def test_another_difference_in_the_second_audit_needs_a_third() -> None:
     """Each has to be seen twice in a row; a new session begins anew."""
     one = _at_audit(OneRecovery().healthy())
     for name in "abab":
@@ -145,10 +145,10 @@ def test_some_of_what_is_missing_is_named() -> None:
     rows = [trade(MUTED_MS, name) for name in "dcba"]
     for trades in (rows, rows[:3], rows):
         one.sweep(trades=trades)
-    assert one.recovery.describe_missing() == (f"REST knows what was not pushed: {named}b, {named}c, {named}d")
+    assert one.recovery.audits.describe_missing() == (f"REST knows what was not pushed: {named}b, {named}c, {named}d")
     one = _at_audit(OneRecovery().healthy())
     one.sweep(trades=rows, assets=[asset(MUTED_MS)])
-    assert one.recovery.describe_missing() == (
+    assert one.recovery.audits.describe_missing() == (
         f"REST knows what was not pushed: a change of OKX:USDT, {named}a, {named}b and 2 more"
     )
 
@@ -165,8 +165,8 @@ def test_some_of_what_is_missing_is_named() -> None:
         ("orders", order(0, "NEW")),
     ],
 )
-def test_what_means_nothing_to_a_reader_was_not_missed(stream: str, row: Row) -> None:
-    """The worth of a balance, a state of nothing that was never told, and what is behind the stream."""
+def test_what_makes_no_difference_to_a_reader_was_not_missed(stream: str, row: Row) -> None:
+    """The value of a balance, an empty state that was never published, and what is older than the stream."""
     one = OneRecovery().begin()
     one.push(Stream.ORDERS, order(LOGIN_MS, "PARTIALLY_FILLED", "0.5"))
     one.push(Stream.ASSETS, asset(LOGIN_MS))
@@ -176,11 +176,11 @@ def test_what_means_nothing_to_a_reader_was_not_missed(stream: str, row: Row) ->
     rows = [row for row in rows if stream == "orders" or (stream == "assets") == ("coin" in row)]
     for _ in range(3):
         assert one.sweep(**{stream: rows}) is SweepOutcome.NOTHING
-    assert one.recovery.audited_ms(one.now) == one.now.wall_ms - 30_000
+    assert one.recovery.audits.audited_ms(one.now) == one.now.wall_ms - 30_000
 
 
 def test_an_audit_publishes_nothing_but_the_end_of_what_was_empty() -> None:
-    """A balance of nothing that the venue lists no more was pushed as nothing; no gap for that."""
+    """A balance that the venue no longer lists was pushed as 0 before; that opens no gap."""
     one = OneRecovery().begin()
     one.push(Stream.ASSETS, asset(LOGIN_MS, "0"), asset(LOGIN_MS, "5", "BTC", exchangeType=None))
     _at_audit(one.close())
@@ -197,10 +197,10 @@ def test_a_state_just_pushed_may_be_missing_in_the_list() -> None:
     one.push(Stream.POSITIONS, position(one.now.wall_ms))
     one.wait(29.999)
     one.sweep(positions=[])
-    assert "the end of" not in one.recovery.describe_missing()
+    assert "the end of" not in one.recovery.audits.describe_missing()
     one.wait(0.001)
     one.sweep(positions=[])
-    assert "the end of" in one.recovery.describe_missing()
+    assert "the end of" in one.recovery.audits.describe_missing()
 
 
 def test_orders_that_were_live_for_long_are_asked_for_one_by_one() -> None:
@@ -212,7 +212,7 @@ def test_orders_that_were_live_for_long_are_asked_for_one_by_one() -> None:
 
 
 def test_an_audit_looks_back_to_where_the_last_one_was_sure() -> None:
-    """And before the first start of all to nothing, so that what was traded then is not missed."""
+    """Not to before the very first start, so that older trades are not missed."""
     one = OneRecovery().healthy()
     assert one.recovery.begin_sweep(one.now).since_ms == LOGIN_MS - 90_000
     first = _at_audit(OneRecovery(ended_ms=0).healthy())
@@ -222,7 +222,7 @@ def test_an_audit_looks_back_to_where_the_last_one_was_sure() -> None:
 
 
 def test_what_no_audit_could_see_is_looked_for_after_the_next_login() -> None:
-    """REST was away for an hour, and then the link was lost: a trade may have been muted in all that time."""
+    """REST was away for an hour, and then the link was lost: a push may be missing from all that time."""
     one = OneRecovery().healthy()
     one.wait(3600)
     one.lose()
@@ -233,7 +233,7 @@ def test_what_no_audit_could_see_is_looked_for_after_the_next_login() -> None:
     assert one.events("gap.closed")[-1]["fromMs"] == LOGIN_MS  # what was overtaken since then may be missing too
 
 
-def test_an_end_is_missed_when_every_look_finds_it_for_as_long_as_rest_may_lag() -> None:
+def test_an_end_is_missed_when_every_audit_finds_it_for_as_long_as_rest_may_lag() -> None:
     """A list does not say since when it lacks something: the push of the end may be on its way."""
     one = OneRecovery().begin()
     one.push(Stream.POSITIONS, position(LOGIN_MS))
@@ -244,7 +244,7 @@ def test_an_end_is_missed_when_every_look_finds_it_for_as_long_as_rest_may_lag()
     one.wait(0.1)
     assert one.sweep(positions=[]) is SweepOutcome.MISSED
     assert (
-        one.recovery.describe_missing()
+        one.recovery.audits.describe_missing()
         == f"REST knows what was not pushed: the end of OKX_PERP_ETH_USDT:NONE since {START.boot_ms} ms after boot"
     )
     assert one.events("gap.opened")[-1]["fromMs"] == LOGIN_MS
@@ -254,7 +254,7 @@ def test_an_end_is_missed_when_every_look_finds_it_for_as_long_as_rest_may_lag()
     assert one.last(Stream.POSITIONS) == {"OKX_PERP_ETH_USDT:NONE": None}
 
 
-def test_an_end_that_one_look_does_not_find_was_none() -> None:
+def test_an_end_that_one_audit_does_not_find_was_none() -> None:
     """Lists that contradict each other: the time begins anew."""
     one = OneRecovery().begin()
     one.push(Stream.POSITIONS, position(LOGIN_MS))
@@ -264,7 +264,7 @@ def test_an_end_that_one_look_does_not_find_was_none() -> None:
         assert one.sweep(positions=listed) is SweepOutcome.NOTHING
 
 
-def test_an_end_takes_two_looks_where_rest_never_lags() -> None:
+def test_an_end_takes_two_audits_where_rest_never_lags() -> None:
     """One answer alone proves nothing."""
     one = OneRecovery(rest_lag_s=0).begin()
     one.push(Stream.POSITIONS, position(LOGIN_MS))
@@ -273,7 +273,7 @@ def test_an_end_takes_two_looks_where_rest_never_lags() -> None:
 
 
 def test_a_state_without_time_may_be_behind_what_was_just_pushed() -> None:
-    """How old it is, nobody knows: it counts when every look finds it, until REST must know what was pushed."""
+    """Its age is not known: it counts when every audit finds it until REST must have what was pushed."""
     one = _at_audit(OneRecovery().healthy())
     one.push(Stream.ASSETS, asset(one.now.wall_ms, "2"))
     for seconds in (0, 20, 9.9):
@@ -284,7 +284,7 @@ def test_a_state_without_time_may_be_behind_what_was_just_pushed() -> None:
 
 
 def test_a_row_may_be_behind_a_push_without_time() -> None:
-    """It is as old as its arrival: the row counts when every look finds it for as long as REST may lag."""
+    """The push is as old as its arrival: the row counts when every audit finds it for as long as REST may lag."""
     one = _at_audit(OneRecovery().healthy())
     one.push(Stream.ASSETS, asset(0, "2"))
     for seconds in (0, 5, 24.9):
@@ -297,7 +297,7 @@ def test_a_row_may_be_behind_a_push_without_time() -> None:
 
 
 def test_a_row_from_before_the_login_is_not_published_over_a_push_without_time() -> None:
-    """REST lags: what it tells at the first sweep may be behind the stream."""
+    """REST lags: its rows in the first sweep may be older than the stream."""
     one = OneRecovery().begin()
     one.wait(0.5)
     one.push(Stream.POSITIONS, position(0, "5"))
@@ -327,7 +327,7 @@ def test_a_balance_that_is_pushed_without_its_exchange_is_not_missed() -> None:
     assert one.last(Stream.ASSETS)["OKX:USDT"] == asset(MUTED_MS, "2")
 
 
-def test_an_order_that_a_question_showed_is_still_missing() -> None:
+def test_an_order_that_is_known_from_a_query_is_still_missing() -> None:
     """That the bridge knows of it does not mean that it was pushed."""
     one = _at_audit(OneRecovery().healthy())
     row = order(MUTED_MS, "FILLED", "1")
@@ -336,7 +336,7 @@ def test_an_order_that_a_question_showed_is_still_missing() -> None:
 
 
 def test_a_balance_that_changes_all_the_time_is_missed_although_it_is_never_old() -> None:
-    """Each look finds another state of it, and nothing of it is pushed in between."""
+    """Each audit finds another state of it, and nothing of it is pushed in between."""
     one = _at_audit(OneRecovery().healthy())
     one.push(Stream.ASSETS, asset(one.now.wall_ms))
     for balance in ("2", "3"):
@@ -347,7 +347,7 @@ def test_a_balance_that_changes_all_the_time_is_missed_although_it_is_never_old(
 
 
 def test_a_balance_that_is_pushed_meanwhile_is_not_missed() -> None:
-    """REST is ahead of the stream at every look, and the stream comes after it each time."""
+    """REST is ahead of the stream in every audit, and the stream follows each time."""
     one = _at_audit(OneRecovery().healthy())
     for balance in "23456":
         row = asset(one.now.wall_ms, balance)

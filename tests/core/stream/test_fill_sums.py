@@ -1,4 +1,4 @@
-"""At the end of an order its executions are held against what was executed; REST is asked for those that lack."""
+"""When an order has ended, its executions are compared with its executed quantity; REST is asked for missing ones."""
 
 from typing import Any
 
@@ -30,12 +30,12 @@ def _fill(one: OneRecovery, name: str, quantity: str, order_id: str = "17", **fi
     return trade(one.now.wall_ms, name, quantity=quantity, orderId=order_id, **fields)
 
 
-def _short(one: OneRecovery, wait_s: float = LAG_S) -> list[ShortOrder]:
+def _pop_short(one: OneRecovery, wait_s: float = LAG_S) -> list[ShortOrder]:
     one.wait(wait_s)
     return one.account.listening.pop_short_orders(one.now)
 
 
-def _tell(one: OneRecovery, short: ShortOrder, *rows: Row) -> None:
+def _answer(one: OneRecovery, short: ShortOrder, *rows: Row) -> None:
     one.account.listening.compare_executions(short, [raw(row) for row in rows], one.now)
     one.tick()
 
@@ -52,8 +52,8 @@ def test_executions_that_add_up_are_asked_for_nowhere(quantities: tuple[str, ...
         for _ in range(2):
             one.push(Stream.TRADES, _fill(one, f"t{n}", quantity))
     one.push(Stream.ORDERS, _ended(one))
-    assert _short(one) == []
-    assert one.account.listening._fills._sums == {}
+    assert _pop_short(one) == []
+    assert one.account.listening._router.fills._sums == {}
 
 
 def test_executions_that_are_pushed_after_the_end_are_not_missing() -> None:
@@ -61,21 +61,23 @@ def test_executions_that_are_pushed_after_the_end_are_not_missing() -> None:
     one = _healthy()
     one.push(Stream.ORDERS, _ended(one))
     one.push(Stream.TRADES, _fill(one, "a", "0.4"))
-    assert _short(one, LAG_S - 1) == []
+    assert _pop_short(one, LAG_S - 1) == []
     one.push(Stream.TRADES, _fill(one, "b", "0.6"))
-    assert _short(one) == []
+    assert _pop_short(one) == []
 
 
 def test_a_missing_execution_is_published_inside_a_gap_and_the_session_goes_on() -> None:
-    """It is asked for when REST must know it; the gap begins where nothing was missing for sure, and closes."""
+    """It is asked for when REST must have it. The gap begins where nothing was missing for sure, and it closes."""
     one = _healthy()
     muted = _fill(one, "muted", "0.6")
     one.push(Stream.TRADES, _fill(one, "pushed", "0.4"), _fill(one, "another", "1", "18"))
     one.push(Stream.ORDERS, _ended(one))
-    assert _short(one, LAG_S - 0.1) == []
-    (short,) = _short(one, 0.1)
+    assert _pop_short(one, LAG_S - 0.1) == []
+    (short,) = _pop_short(one, 0.1)
     assert (short.order_id, short.begin_ms) == ("17", one.now.wall_ms - LAG_S * 1000 - 61_000)
-    _tell(one, short, _fill(one, "pushed", "0.4") | {"createAt": muted["createAt"]}, muted, _fill(one, "x", "9", "19"))
+    _answer(
+        one, short, _fill(one, "pushed", "0.4") | {"createAt": muted["createAt"]}, muted, _fill(one, "x", "9", "19")
+    )
     published = [(record.event_id, record.recovered) for record in one.records(Stream.TRADES)]
     assert published[2:] == [("trade:OKX:OKX_PERP_ETH_USDT:17:muted", True)]
     gap = one.events("gap.opened")[-1]
@@ -84,7 +86,7 @@ def test_a_missing_execution_is_published_inside_a_gap_and_the_session_goes_on()
     assert one.sweep(trades=[muted]) is SweepOutcome.NOTHING
     one.close()
     assert one.events("gap.closed")[-1]["recovered"]["trades"] == 1
-    assert _short(one, 600) == []
+    assert _pop_short(one, 600) == []
 
 
 def test_while_a_gap_is_open_the_sweeps_ask_for_all() -> None:
@@ -94,21 +96,21 @@ def test_while_a_gap_is_open_the_sweeps_ask_for_all() -> None:
     one.lose()
     one.wait(5)
     one.log_in()
-    assert _short(one) == []
+    assert _pop_short(one) == []
     muted = _fill(one, "muted", "1")
     one.sweep(trades=[muted | {"createAt": str(one.now.wall_ms - 36_000)}])
     one.close()
-    assert [short.order_id for short in _short(one, 0)] == ["18"]
+    assert [short.order_id for short in _pop_short(one, 0)] == ["18"]
 
 
 def test_a_gap_that_was_opened_meanwhile_takes_what_is_found() -> None:
-    """One gap tells of both."""
+    """One gap counts both."""
     one = _healthy()
     muted = _fill(one, "muted", "1")
     one.push(Stream.ORDERS, _ended(one))
-    (short,) = _short(one)
+    (short,) = _pop_short(one)
     one.account.listening.pushes_missed("of another", one.now)
-    _tell(one, short, muted)
+    _answer(one, short, muted)
     assert len(one.records(Stream.TRADES)) == 1
     assert len(one.events("gap.opened")) == 2
 
@@ -120,9 +122,9 @@ def test_what_rest_lacks_as_well_is_an_alarm_once_until_it_adds_up_again() -> No
     one.push(Stream.ORDERS, _ended(one))
     for _ in range(2):
         assert _alarms(one) == []
-        (short,) = _short(one)
-        _tell(one, short, _fill(one, "a", "0.4"))
-    assert _short(one) == []
+        (short,) = _pop_short(one)
+        _answer(one, short, _fill(one, "a", "0.4"))
+    assert _pop_short(one) == []
     (alarm,) = _alarms(one)
     assert alarm["subject"] == "OKX_PERP"
     assert alarm["detail"] == (
@@ -130,32 +132,32 @@ def test_what_rest_lacks_as_well_is_an_alarm_once_until_it_adds_up_again() -> No
     )
     assert len(one.events("gap.opened")) == 1
     one.push(Stream.ORDERS, _ended(one, order_id="18"))
-    assert _short(one) == []
+    assert _pop_short(one) == []
     one.push(Stream.ORDERS, _ended(one, order_id="20", sym="OKX_SPOT_ETH_USDT"))
-    assert [short.order_id for short in _short(one)] == ["20"]
+    assert [short.order_id for short in _pop_short(one)] == ["20"]
     one.push(Stream.TRADES, _fill(one, "c", "1", "19"))
     one.push(Stream.ORDERS, _ended(one, order_id="19"))
     assert [cleared["subject"] for cleared in _alarms(one, "alarm.cleared")] == ["OKX_PERP"]
 
 
 def test_a_list_that_is_empty_for_a_moment_is_no_alarm() -> None:
-    """The next answer tells them."""
+    """The next answer has them."""
     one = _healthy()
     one.push(Stream.ORDERS, _ended(one))
     for rows in ([], [_fill(one, "muted", "1")]):
-        (short,) = _short(one)
-        _tell(one, short, *rows)
-    assert (_alarms(one), len(one.records(Stream.TRADES)), _short(one)) == ([], 1, [])
+        (short,) = _pop_short(one)
+        _answer(one, short, *rows)
+    assert (_alarms(one), len(one.records(Stream.TRADES)), _pop_short(one)) == ([], 1, [])
 
 
 def test_what_was_published_before_and_adds_up_in_rest_was_not_missed() -> None:
-    """The sum here was not whole, as after it was forgotten: nothing is said, and nothing published again."""
+    """The sum here was not complete, as after it was forgotten: no alarm is raised, and nothing is published again."""
     one = _healthy()
     one.push(Stream.TRADES, _fill(one, "a", "1"))
-    one.account.listening._fills._sums.clear()
+    one.account.listening._router.fills._sums.clear()
     one.push(Stream.ORDERS, _ended(one))
-    (short,) = _short(one)
-    _tell(one, short, _fill(one, "a", "1"))
+    (short,) = _pop_short(one)
+    _answer(one, short, _fill(one, "a", "1"))
     assert (_alarms(one), len(one.events("gap.opened")), len(one.records(Stream.TRADES))) == ([], 1, 1)
 
 
@@ -169,11 +171,11 @@ def test_what_was_published_before_and_adds_up_in_rest_was_not_missed() -> None:
         {"executedQty": "0.5", "orderState": "PARTIALLY_FILLED"},
     ],
 )
-def test_what_cannot_be_judged_is_not(ended: Row) -> None:
-    """Nothing was executed, it is not over, or it may be from before this owner listened."""
+def test_an_order_whose_executions_cannot_all_be_known_is_left_out(ended: Row) -> None:
+    """Nothing was executed, it has not ended, or it may be from before this owner's first login."""
     one = _healthy()
     one.push(Stream.ORDERS, _ended(one, **ended))
-    assert _short(one) == []
+    assert _pop_short(one) == []
 
 
 def test_an_order_of_ours_is_dated_by_its_ack_where_its_push_is_not() -> None:
@@ -181,39 +183,39 @@ def test_an_order_of_ours_is_dated_by_its_ack_where_its_push_is_not() -> None:
     one = _healthy()
     one.account._orders.note_ack("17", "mine", "OKX_PERP_ETH_USDT", one.now.wall_ms)
     one.push(Stream.ORDERS, _ended(one, createAt=None, sym=None))
-    assert [short.sym for short in _short(one)] == [""]
+    assert [short.sym for short in _pop_short(one)] == [""]
 
 
-def test_an_order_of_an_earlier_owner_is_not_judged() -> None:
-    """Nor is one before any login."""
+def test_an_order_of_an_earlier_owner_is_left_out() -> None:
+    """So is one before any login."""
     one = OneRecovery()
     one.account.begin("here", one.now)
     one.push(Stream.ORDERS, _ended(one))
     one.log_in()
     one.close()
-    assert _short(one) == []
+    assert _pop_short(one) == []
 
 
 @pytest.mark.parametrize("replaced", ["17", "18"])
-def test_a_replaced_order_is_not_judged(replaced: str) -> None:
-    """Under which orderId its executions are told is not documented."""
+def test_a_replaced_order_is_left_out(replaced: str) -> None:
+    """It is not documented which orderId its executions have."""
     one = _healthy()
     one.push(Stream.ORDERS, _ended(one, order_id=replaced))
-    one.account._orders.note_successor("17", "18")
-    assert _short(one) == []
-    assert one.account.listening._fills._short == {}
+    one.account._orders.replacements.note_successor("17", "18")
+    assert _pop_short(one) == []
+    assert one.account.listening._router.fills._short == {}
 
 
 @pytest.mark.parametrize("quantity", ["", "many", "NaN", "sNaN", "Infinity", "-Infinity"])
-def test_a_quantity_that_is_no_number_makes_no_judgement(quantity: str) -> None:
+def test_a_sum_with_a_quantity_that_is_no_number_is_not_compared(quantity: str) -> None:
     """Neither from a push nor from REST."""
     one = _healthy()
     one.push(Stream.TRADES, _fill(one, "a", quantity))
     one.push(Stream.ORDERS, _ended(one))
-    assert _short(one) == []
+    assert _pop_short(one) == []
     one.push(Stream.ORDERS, _ended(one, order_id="18"))
-    (short,) = _short(one)
-    _tell(one, short, _fill(one, "b", quantity, "18"))
+    (short,) = _pop_short(one)
+    _answer(one, short, _fill(one, "b", quantity, "18"))
     assert _alarms(one) == []
 
 
@@ -223,10 +225,10 @@ def test_decimals_of_any_length_are_added_exactly() -> None:
     for n in range(3):
         one.push(Stream.TRADES, _fill(one, f"{n}", "123456789.0000000000000000000001"))
     one.push(Stream.ORDERS, _ended(one, "370370367.0000000000000000000003"))
-    assert _short(one) == []
+    assert _pop_short(one) == []
     one.push(Stream.TRADES, _fill(one, "x", "370370367.0000000000000000000002", "18"))
     one.push(Stream.ORDERS, _ended(one, "370370367.0000000000000000000003", "18"))
-    assert len(_short(one)) == 1
+    assert len(_pop_short(one)) == 1
 
 
 def test_executions_without_an_id_each_count() -> None:
@@ -235,31 +237,31 @@ def test_executions_without_an_id_each_count() -> None:
     for _ in range(2):
         one.push(Stream.TRADES, _fill(one, "0", "0.5"))
     one.push(Stream.ORDERS, _ended(one))
-    assert _short(one) == []
+    assert _pop_short(one) == []
 
 
 def test_another_end_with_more_executed_counts() -> None:
-    """FILLED with a part of the quantity may be followed by the true end; a repeat of an end that was judged not."""
+    """FILLED with a part of the quantity may be followed by the true end; a repeat of an end is not compared again."""
     one = _healthy()
     one.push(Stream.ORDERS, _ended(one, "0.5"), _ended(one, "1", state="CANCELLED"))
     one.push(Stream.TRADES, _fill(one, "a", "0.5"))
-    (short,) = _short(one)
+    (short,) = _pop_short(one)
     assert str(short.executed) == "1"
     one.push(Stream.TRADES, _fill(one, "b", "0.5"))
-    _tell(one, short)
+    _answer(one, short)
     one.push(Stream.ORDERS, _ended(one))
-    assert (_short(one), _alarms(one)) == ([], [])
+    assert (_pop_short(one), _alarms(one)) == ([], [])
 
 
 def test_a_venue_that_does_not_answer_is_asked_three_times() -> None:
-    """Two orders at a time, and afterwards the audits go on looking."""
+    """Two orders at a time, and the audits go on."""
     one = _healthy()
     one.push(Stream.ORDERS, *(_ended(one, order_id=name) for name in "abc"))
     asked = []
     for _ in range(20):
-        asked += [short.order_id for short in _short(one)]
+        asked += [short.order_id for short in _pop_short(one)]
     assert sorted(asked) == sorted("abc" * 3)
-    assert one.account.listening._fills._short == {}
+    assert one.account.listening._router.fills._short == {}
 
 
 def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,12 +272,12 @@ def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None
     one = _healthy()
     for name in "abc":
         one.push(Stream.TRADES, _fill(one, name, "0.5", name))
-    assert set(one.account.listening._fills._sums) == {"b", "c"}
+    assert set(one.account.listening._router.fills._sums) == {"b", "c"}
     one.push(Stream.ORDERS, *(_ended(one, order_id=name) for name in "abc"))
     for _ in range(2):
-        asked = _short(one)
+        asked = _pop_short(one)
         assert [short.order_id for short in asked] == ["b", "c"]
         for number, short in enumerate(asked):
             short.sym = f"OKX_{number}_ETH_USDT"
-            _tell(one, short)
+            _answer(one, short)
     assert [alarm["subject"] for alarm in _alarms(one)] == ["OKX_0"]

@@ -1,4 +1,4 @@
-"""The gap ledger: what is open, from when on, and what each gap was given back."""
+"""The gap ledger: which gaps are open, since when, and how many records each has recovered."""
 
 from collections import Counter
 from itertools import pairwise
@@ -18,7 +18,7 @@ OVERLAP_MS = 150_000
 
 
 def _open(gaps: GapLedger, from_ms: int, cause: Cause = Cause.LINK_FAILED) -> str:
-    return gaps.open(START, 7, from_ms, cause, "why").gap_id
+    return gaps.open(START, from_ms, cause, "why").gap_id
 
 
 def _later(ms: int) -> Now:
@@ -27,14 +27,14 @@ def _later(ms: int) -> Now:
 
 def test_a_gap_says_from_when_on_and_why() -> None:
     """Under a name that no other gap of any owner has."""
-    opened = GapLedger().open(START, 7, T - 5, Cause.PONG_OVERDUE, "no pong")
+    opened = GapLedger(7).open(START, T - 5, Cause.PONG_OVERDUE, "no pong")
     assert (opened.at, opened.gap_id, opened.from_ms) == (T, "7-1", T - 5)
     assert (opened.cause, opened.detail) == (Cause.PONG_OVERDUE, "no pong")
 
 
 def test_names_are_not_used_again() -> None:
     """Not after the gaps were closed either."""
-    gaps = GapLedger()
+    gaps = GapLedger(7)
     names = [_open(gaps, T), _open(gaps, T)]
     gaps.close(START, ())
     assert [*names, _open(gaps, T)] == ["7-1", "7-2", "7-3"]
@@ -42,7 +42,7 @@ def test_names_are_not_used_again() -> None:
 
 def test_a_gap_ends_with_the_login_after_it() -> None:
     """And not with the one after that, which ends the next gap."""
-    gaps = GapLedger()
+    gaps = GapLedger(7)
     _open(gaps, T - 9)
     gaps.logged_in(_later(10))
     _open(gaps, T + 20)
@@ -50,9 +50,9 @@ def test_a_gap_ends_with_the_login_after_it() -> None:
     assert [(gap.from_ms, gap.to_ms) for gap in gaps.close(_later(40), ())] == [(T - 9, T + 10), (T + 20, T + 30)]
 
 
-def test_closing_tells_what_was_recovered_and_what_is_lost_and_forgets() -> None:
+def test_a_closed_gap_has_what_was_recovered_and_what_is_lost() -> None:
     """Once for every gap that was open, the oldest first."""
-    gaps = GapLedger()
+    gaps = GapLedger(7)
     _open(gaps, T, Cause.BUFFER_FULL)
     gaps.logged_in(_later(10))
     gaps.count_recovered(Stream.TRADES, T + 1, START, missed=True, sure_ms=T)
@@ -67,16 +67,16 @@ def test_closing_tells_what_was_recovered_and_what_is_lost_and_forgets() -> None
 
 
 def test_counts_are_named_as_in_the_contract() -> None:
-    """Every stream that REST can tell of has its number."""
-    told = (Stream.ORDERS, Stream.TRADES, Stream.ASSETS, Stream.POSITIONS, Stream.MARGIN_CALLS)
-    counted = Counter({stream: n for n, stream in enumerate(told, 1)})
+    """Every stream that REST can recover has its number."""
+    streams = (Stream.ORDERS, Stream.TRADES, Stream.ASSETS, Stream.POSITIONS, Stream.MARGIN_CALLS)
+    counted = Counter({stream: n for n, stream in enumerate(streams, 1)})
     assert count_by_stream(counted) == Recovered(orders=1, trades=2, assets=3, positions=4, margin_calls=5)
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=1), st.integers(0, 2000))
 def test_durable_until_is_the_start_of_the_oldest_gap(starts: list[int], live: int) -> None:
     """However many links are lost while it is open, and however far the stream is durable by now."""
-    gaps = GapLedger(T - 5000)
+    gaps = GapLedger(7, T - 5000)
     for at in starts:
         _open(gaps, T + at)
         gaps.logged_in(START)
@@ -85,15 +85,15 @@ def test_durable_until_is_the_start_of_the_oldest_gap(starts: list[int], live: i
     assert gaps.durable_until_ms(T + live, START) == T + live
 
 
-def test_without_gap_and_stream_the_predecessor_is_believed() -> None:
+def test_without_gap_and_stream_the_predecessors_time_counts() -> None:
     """Nothing was received, so what it made durable is all there is."""
-    assert GapLedger(T - 5).durable_until_ms(0, START) == T - 5
-    assert GapLedger(T - 5).durable_until_ms(T, START) == T
+    assert GapLedger(7, T - 5).durable_until_ms(0, START) == T - 5
+    assert GapLedger(7, T - 5).durable_until_ms(T, START) == T
 
 
 def test_a_missed_row_from_before_all_gaps_moves_the_first_back() -> None:
-    """The gap says the truth: that row was not pushed, and nothing is durable beyond it."""
-    gaps = GapLedger()
+    """That row was not pushed, so nothing after it is durable for sure."""
+    gaps = GapLedger(7)
     _open(gaps, T)
     _open(gaps, T + 100)
     gaps.count_recovered(Stream.TRADES, T - 40, START, missed=True, sure_ms=T)
@@ -105,7 +105,7 @@ def test_a_missed_row_from_before_all_gaps_moves_the_first_back() -> None:
 
 def test_before_a_missed_row_others_may_have_been_overtaken() -> None:
     """The gap begins where it was last known that nothing is missing, if that is earlier."""
-    gaps = GapLedger()
+    gaps = GapLedger(7)
     _open(gaps, T)
     gaps.count_recovered(Stream.ORDERS, T - 40, START, missed=True, sure_ms=T - 70)
     gaps.count_recovered(Stream.ORDERS, T - 90, START, missed=True, sure_ms=T - 70)
@@ -114,7 +114,7 @@ def test_before_a_missed_row_others_may_have_been_overtaken() -> None:
 
 def test_gaps_that_were_left_open_are_closed_with_the_next_owners() -> None:
     """Each under its own name, ended by the login that ends them all."""
-    gaps = GapLedger(T)
+    gaps = GapLedger(7, T)
     gaps.inherit_gaps([Gap("6-1", T - 9, Cause.LINK_FAILED, T - 8), Gap("6-2", T - 7, Cause.STOPPED)])
     _open(gaps, T)
     gaps.logged_in(_later(10))
@@ -132,16 +132,16 @@ def test_gaps_that_were_left_open_are_closed_with_the_next_owners() -> None:
         ([Gap("6-1", T - 50, Cause.STOPPED)], T - 50),
     ],
 )
-def test_what_a_gap_that_was_left_open_explains_is_not_said_again(left: list[Gap], from_ms: int) -> None:
+def test_the_time_that_an_inherited_gap_accounts_for_opens_no_second_gap(left: list[Gap], from_ms: int) -> None:
     """The commit keeps the start of the oldest; from the login that ended that gap on nothing is sure."""
-    gaps = GapLedger(T - 50)
+    gaps = GapLedger(7, T - 50)
     gaps.inherit_gaps(left)
     assert gaps.inherited_ms == from_ms
 
 
 def test_a_missed_row_from_after_the_login_makes_the_gap_longer() -> None:
-    """The stream may have fallen silent right after it: that row too lies within what the gap says."""
-    gaps = GapLedger()
+    """The stream may have fallen silent right after the login: that row lies within the gap too."""
+    gaps = GapLedger(7)
     _open(gaps, T)
     gaps.logged_in(_later(10))
     gaps.count_recovered(Stream.TRADES, T + 12, START, missed=True, sure_ms=T)
@@ -151,8 +151,8 @@ def test_a_missed_row_from_after_the_login_makes_the_gap_longer() -> None:
 
 
 def test_what_was_not_missed_or_has_no_time_moves_nothing() -> None:
-    """A balance that stood unpublished for years is no gap of years."""
-    gaps = GapLedger()
+    """A balance that was unchanged for years makes no gap of years."""
+    gaps = GapLedger(7)
     _open(gaps, T)
     gaps.count_recovered(Stream.ASSETS, T - 40, START, missed=False, sure_ms=T)
     gaps.count_recovered(Stream.ASSETS, 0, START, missed=True, sure_ms=T)
@@ -163,7 +163,7 @@ def test_what_was_not_missed_or_has_no_time_moves_nothing() -> None:
 @given(st.sets(st.integers(0, 50), min_size=1), st.lists(st.integers(-5, 60)))
 def test_a_row_counts_for_the_last_gap_that_began_before_it(starts: set[int], rows: list[int]) -> None:
     """One before all gaps counts for the first."""
-    gaps = GapLedger()
+    gaps = GapLedger(7)
     ordered = sorted(starts)
     for at in ordered:
         _open(gaps, T + at)
@@ -175,16 +175,16 @@ def test_a_row_counts_for_the_last_gap_that_began_before_it(starts: set[int], ro
 
 
 def test_rows_matter_from_the_overlap_before_the_oldest_gap() -> None:
-    """What was muted on the link before may have been missed too."""
-    gaps = GapLedger()
+    """What was not pushed on the link before may have been missed too."""
+    gaps = GapLedger(7)
     _open(gaps, T + 100)
     _open(gaps, T)
     assert gaps.since_ms(OVERLAP_MS, START) == T - OVERLAP_MS
 
 
 def test_the_first_start_overlaps_with_nothing() -> None:
-    """What was before it is nobody's: neither then, nor when a link is lost right afterwards."""
-    gaps = GapLedger()
+    """Nothing is asked for from before it: neither then, nor when a link is lost right afterwards."""
+    gaps = GapLedger(7)
     _open(gaps, T, Cause.FIRST_START)
     assert gaps.since_ms(OVERLAP_MS, START) == T
     _open(gaps, T + 100)

@@ -1,23 +1,26 @@
-"""Orders whose end the venue does not name: each has a last record that is over, and nobody asks about it for ever."""
+"""Orders whose end the venue does not report: each gets a last record with an end, and is not asked for for ever."""
 
 import json
 
 import pytest
 
 from bridge.contract.topics import Stream
+from bridge.core.records import Push
 from bridge.core.stream.order_ends import add_order_id
 from bridge.core.stream.sweep import SweepOutcome
+from tests.support.one_account import START
 from tests.support.one_recovery import OneRecovery, Row, order, raw
+from tests.support.one_router import OneRouter
 
 SYM = "OKX_PERP_ETH_USDT"
 
 
-def _look(one: OneRecovery, word: str) -> list[str]:
-    """Let an audit's whole lists lack every order; return which it asks for, of which REST tells that state."""
+def _audit_without_orders(one: OneRecovery, state: str) -> list[str]:
+    """Run an audit whose lists lack every order; return those that it asks for. REST reports that state of each."""
     sweep = one.recovery.begin_sweep(one.now)
     asked = [found.order_id for found in one.recovery.find_unlisted_orders(sweep, set(), one.now)]
     for order_id in asked:
-        ended = one.recovery.conclude_order_end(sweep, order_id, word, one.now)
+        ended = one.recovery.conclude_order_end(sweep, order_id, state, one.now)
         if ended is not None:
             one.account.on_order(ended, one.now)
     one.account.listening.sweep_ended(sweep, one.now)
@@ -29,51 +32,51 @@ def _refusal(client_order_id: str) -> Row:
     return order(0, "REJECT") | {"orderId": "", "clientOrderId": client_order_id}
 
 
-@pytest.mark.parametrize(("state", "word"), [("NEW", ""), ("PARTIALLY_CANCELLED", "PARTIALLY_CANCELLED")])
-def test_what_two_whole_lists_lack_is_over_whatever_its_word(state: str, word: str) -> None:
-    """Not before REST must know it; its last record says so, it is asked for no more, and somebody is told once."""
+@pytest.mark.parametrize(("state", "reported"), [("NEW", ""), ("PARTIALLY_CANCELLED", "PARTIALLY_CANCELLED")])
+def test_an_order_that_two_whole_lists_lack_has_ended_despite_an_unknown_state(state: str, reported: str) -> None:
+    """Not before REST must know it. Its last record is its end, it is asked for no more, and one alarm is raised."""
     one = OneRecovery().healthy()
     one.push(Stream.ORDERS, *(order(one.now.wall_ms, state, "0.4", f"{n}") for n in range(5)))
     for seconds in (60, 29, 1):
         one.wait(seconds)
-        assert len(_look(one, word)) == 5
+        assert len(_audit_without_orders(one, reported)) == 5
     one.wait(60)
-    assert _look(one, word) == []
+    assert _audit_without_orders(one, reported) == []
     last = one.last(Stream.ORDERS)
     assert [(row or {})["orderState"] for row in last.values()] == ["EXPIRED"] * 5
     assert [(row or {})["executedQty"] for row in last.values()] == ["0.4"] * 5
     (alarm,) = one.events("alarm.raised")
     assert alarm["alarm"] == "order_end_untold"
     assert alarm["detail"].endswith(
-        f"0 ({word or 'not told'}), 1 ({word or 'not told'}), 2 ({word or 'not told'}) and 2 more"
+        f"0 ({reported or 'not told'}), 1 ({reported or 'not told'}), 2 ({reported or 'not told'}) and 2 more"
     )
     one.wait(3600)
     assert [record for record in one.tick() if record.stream is Stream.ORDERS] == []
 
 
-def test_an_end_that_only_a_question_told_is_asked_for_until_it_is_published() -> None:
-    """The history's pages may not reach it; the first look alone proves nothing, and the second must find it too."""
+def test_an_end_that_only_a_query_shows_is_asked_for_until_it_is_published() -> None:
+    """The history's pages may not reach it; one audit proves nothing, and the second must find it too."""
     one = OneRecovery().healthy()
     one.push(Stream.ORDERS, order(one.now.wall_ms))
     end = order(one.now.wall_ms + 5000, "CANCELLED")
-    for verdict in (SweepOutcome.NOTHING, SweepOutcome.MISSED):
+    for outcome in (SweepOutcome.NOTHING, SweepOutcome.MISSED):
         one.wait(60)
         sweep = one.recovery.begin_sweep(one.now)
         assert [found.order_id for found in one.recovery.find_unlisted_orders(sweep, set(), one.now)] == ["17"]
         one.take(sweep, Stream.ORDERS, end)
-        assert one.end(sweep) is verdict
+        assert one.end(sweep) is outcome
     one.log_in().sweep(orders=[end])
     assert one.last(Stream.ORDERS)["17"] == end
     assert one.recovery.find_unlisted_orders(one.recovery.begin_sweep(one.now), set(), one.now) == []
 
 
-def test_one_look_that_finds_it_begins_anew() -> None:
+def test_an_audit_that_finds_the_order_begins_anew() -> None:
     """A list that lacked it for a moment proves nothing."""
     one = OneRecovery().healthy()
     one.push(Stream.ORDERS, order(one.now.wall_ms))
-    for word in ("", "OPEN", "", "open"):
+    for state in ("", "OPEN", "", "open"):
         one.wait(60)
-        assert _look(one, word) == ["17"]
+        assert _audit_without_orders(one, state) == ["17"]
     assert one.last(Stream.ORDERS)["17"] == json.loads(one.records(Stream.ORDERS)[0].value or b"")
 
 
@@ -82,7 +85,7 @@ def test_an_order_that_was_only_acked_ends_under_what_is_known_of_it() -> None:
     one = OneRecovery().begin()
     one.account._orders.note_ack("9", "mine", SYM, one.now.wall_ms - 1000)
     for _ in range(2):
-        assert _look(one, "") == ["9"]
+        assert _audit_without_orders(one, "") == ["9"]
         one.wait(30)
     assert one.last(Stream.ORDERS)["9"] == {
         "orderId": "9",
@@ -95,7 +98,7 @@ def test_an_order_that_was_only_acked_ends_under_what_is_known_of_it() -> None:
     assert one.events("gap.closed")[0]["recovered"]["orders"] == 1
 
 
-def test_what_is_over_or_unknown_by_now_is_not_ended_again() -> None:
+def test_an_order_that_has_ended_or_is_unknown_by_now_is_not_ended_again() -> None:
     """Its push came while it was asked for."""
     one = OneRecovery().healthy()
     one.push(Stream.ORDERS, order(one.now.wall_ms, "FILLED", "1"))
@@ -106,7 +109,7 @@ def test_what_is_over_or_unknown_by_now_is_not_ended_again() -> None:
 
 @pytest.mark.parametrize("by_rest", [False, True])
 def test_a_refusal_without_an_order_id_is_of_the_order_of_its_name(*, by_rest: bool) -> None:
-    """One that was acked, or is new: its end stands under its orderId."""
+    """Of an acked or new order: its end is published under its orderId."""
     one = OneRecovery().healthy()
     for order_id, name in (("7", "acked"), ("8", "new")):
         one.account._orders.note_ack(order_id, name, SYM, one.now.wall_ms)
@@ -135,18 +138,17 @@ def test_a_refusal_is_not_of_an_order_that_the_exchange_has_taken(row: Row) -> N
 
 def test_a_row_without_an_order_id_is_of_the_order_that_was_asked_for() -> None:
     """Only then: what has an id keeps it, and so do the bytes."""
-    one = OneRecovery()
-    pushes = []
-    one.account.listening._router._on_order = lambda push, _: pushes.append(push)
-    one.push(Stream.ORDERS, _refusal("mine"), order(0))
-    nameless, named = pushes
+    one = OneRouter(START)
+    for row in (_refusal("mine"), order(0)):
+        one.router.route_push(Push("Orders", raw(row), b"{}"), START)
+    nameless, named = one.orders
     assert json.loads(add_order_id(nameless, json.dumps(_refusal("mine")).encode(), "17")[1])["orderId"] == "17"
     assert add_order_id(named, b"its own", "18") == (named, b"its own")
     assert add_order_id(nameless, b"its own", "") == (nameless, b"its own")
 
 
 def test_a_push_that_is_overdue_is_asked_for_once() -> None:
-    """Three seconds after the ack, unless the order has shown itself; so many at a time."""
+    """Three seconds after the ack, unless the order was pushed; so many at a time."""
     one = OneRecovery().healthy()
     for n in range(12):
         one.account._orders.note_ack(f"{n}", f"name{n}", SYM, one.now.wall_ms)
@@ -158,8 +160,8 @@ def test_a_push_that_is_overdue_is_asked_for_once() -> None:
     assert [one.recovery.overdue_pushes.pop_overdue(one.now) for _ in range(2)] == [["11"], []]
 
 
-def test_what_rest_tells_of_an_overdue_push_is_published_and_missed_if_no_push_comes() -> None:
-    """At once; the audits want the push all the same, because others may be missing with it."""
+def test_the_row_of_an_overdue_push_is_published_and_missed_if_no_push_comes() -> None:
+    """At once. The audits expect the push all the same, because others may be missing with it."""
     one = OneRecovery().healthy()
     row = order(one.now.wall_ms)
     one.wait(3)
@@ -167,16 +169,16 @@ def test_what_rest_tells_of_an_overdue_push_is_published_and_missed_if_no_push_c
         one.recovery.overdue_pushes.publish_row(raw(row), one.now)
     one.tick()
     assert [(record.value, record.recovered) for record in one.records(Stream.ORDERS)] == [(raw(row), True)]
-    verdicts = []
+    outcomes = []
     for seconds in (20, 20, 5):
         one.wait(seconds)
-        verdicts.append(one.sweep(orders=[row]))
-    assert verdicts == [SweepOutcome.NOTHING, SweepOutcome.NOTHING, SweepOutcome.MISSED]
+        outcomes.append(one.sweep(orders=[row]))
+    assert outcomes == [SweepOutcome.NOTHING, SweepOutcome.NOTHING, SweepOutcome.MISSED]
 
 
 @pytest.mark.parametrize("state", ["OPEN", "FILLED"])
 def test_a_push_that_comes_late_was_not_missed(state: str) -> None:
-    """It is published too, and nothing is said."""
+    """It is published too, and nothing else."""
     one = OneRecovery().healthy()
     one.recovery.overdue_pushes.publish_row(raw(order(one.now.wall_ms, "NEW")), one.now)
     one.push(Stream.ORDERS, order(one.now.wall_ms + 1, state))
@@ -187,7 +189,7 @@ def test_a_push_that_comes_late_was_not_missed(state: str) -> None:
 
 def test_so_many_orders_await_their_push_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mute stream must not fill the memory."""
-    monkeypatch.setattr("bridge.core.orders._UNSHOWN_REMEMBERED_MAX", 2)
+    monkeypatch.setattr("bridge.core.orders._UNPUSHED_MAX", 2)
     one = OneRecovery().healthy()
     for n in range(4):
         one.account._orders.note_ack(f"{n}", f"name{n}", SYM, one.now.wall_ms)
@@ -196,16 +198,18 @@ def test_so_many_orders_await_their_push_and_no_more(monkeypatch: pytest.MonkeyP
 
 
 def test_refusals_of_two_orders_that_are_not_named_are_two() -> None:
-    """Each under its clientOrderId: neither hides the other from a reader, or stands for the other."""
+    """Each under its clientOrderId: neither hides the other from a reader."""
     one = OneRecovery().healthy()
-    told = [one.push(Stream.ORDERS, _refusal(name) | {"updateAt": "1795000000000"})[0] for name in ("mine", "theirs")]
-    assert [(record.key, record.event_id) for record in told] == [
+    published = [
+        one.push(Stream.ORDERS, _refusal(name) | {"updateAt": "1795000000000"})[0] for name in ("mine", "theirs")
+    ]
+    assert [(record.key, record.event_id) for record in published] == [
         (b"mine", "order:mine:REJECT:0:1795000000000"),
         (b"theirs", "order:theirs:REJECT:0:1795000000000"),
     ]
-    nobody = _refusal("")
+    nameless = _refusal("")
     for _ in range(2):
-        (record,) = one.push(Stream.ORDERS, nobody)
+        (record,) = one.push(Stream.ORDERS, nameless)
         assert (record.key, record.event_id) == (b"UNKNOWN", None)
     one.remember(Stream.ORDERS, _refusal("remembered"))
     one.wait(3600)
@@ -218,22 +222,22 @@ def _concluded(one: OneRecovery) -> Row:
     one.push(Stream.ORDERS, pushed)
     for _ in range(3):
         one.wait(31)
-        _look(one, "")
+        _audit_without_orders(one, "")
     one.tick()
     assert one.last(Stream.ORDERS)["17"] == pushed | {"orderState": "EXPIRED"}
     return pushed
 
 
 @pytest.mark.parametrize("by_rest", [False, True])
-def test_an_order_goes_on_when_the_venue_says_so_after_its_end_was_concluded(*, by_rest: bool) -> None:
-    """Nobody told that end: what is pushed later stands, and what is listed later is a push that was missed."""
+def test_an_order_is_live_again_when_the_venue_shows_it_after_a_concluded_end(*, by_rest: bool) -> None:
+    """The venue did not report that end: a later push counts, and a later row is a push that was missed."""
     one = OneRecovery().healthy()
     pushed = _concluded(one)
     later = pushed | {"orderState": "PARTIALLY_FILLED", "executedQty": "0.5", "updateAt": str(one.now.wall_ms)}
     if by_rest:
-        for verdict in (SweepOutcome.NOTHING, SweepOutcome.MISSED):
+        for outcome in (SweepOutcome.NOTHING, SweepOutcome.MISSED):
             one.wait(31)
-            assert one.sweep(orders=[later]) is verdict
+            assert one.sweep(orders=[later]) is outcome
         one.wait(31)
         one.log_in()
         one.sweep(orders=[later])
@@ -248,7 +252,7 @@ def test_an_order_goes_on_when_the_venue_says_so_after_its_end_was_concluded(*, 
     assert one.last(Stream.ORDERS)["17"] == ended
 
 
-def test_a_concluded_end_stands_over_what_was_pushed_before() -> None:
+def test_a_concluded_end_is_newer_than_what_was_pushed_before() -> None:
     """The push may come once more."""
     one = OneRecovery().healthy()
     pushed = _concluded(one)
@@ -256,8 +260,8 @@ def test_a_concluded_end_stands_over_what_was_pushed_before() -> None:
     assert one.last(Stream.ORDERS)["17"] == pushed | {"orderState": "EXPIRED"}
 
 
-def test_an_end_that_was_pushed_stands_whatever_comes_later() -> None:
-    """It is the venue's own word."""
+def test_an_end_that_was_pushed_is_final() -> None:
+    """The venue itself has reported it."""
     one = OneRecovery().healthy()
     ended = order(one.now.wall_ms, "EXPIRED")
     one.push(Stream.ORDERS, ended, order(one.now.wall_ms + 1))
@@ -265,7 +269,7 @@ def test_an_end_that_was_pushed_stands_whatever_comes_later() -> None:
 
 
 def test_a_successor_knows_a_concluded_end_from_the_topic() -> None:
-    """It was told by nobody, as what was recovered."""
+    """It was published as recovered."""
     heir = OneRecovery()
     at_ms = heir.now.wall_ms - 120_000
     heir.account.listening.restore_record(Stream.ORDERS, raw(order(at_ms, "EXPIRED")), at_ms, recovered=True)

@@ -1,4 +1,4 @@
-"""After a login: what REST knows and was not published is published, and the gaps close when nothing more can come."""
+"""After a login: what REST has and was not published is published, and gaps close when nothing more can come."""
 
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def test_rows_that_were_missed_are_published_as_recovered() -> None:
 
 
 def test_what_was_published_is_not_published_again() -> None:
-    """Not what the predecessor said, nor what was pushed since the login, nor what an earlier sweep brought."""
+    """Not what the predecessor published, what was pushed since the login, or what an earlier sweep brought."""
     one = OneRecovery()
     one.remember(Stream.ORDERS, order(BEFORE_MS))
     one.remember(Stream.TRADES, trade(BEFORE_MS))
@@ -79,11 +79,11 @@ def test_rows_from_after_the_login_are_left_to_the_stream() -> None:
 def test_gaps_close_with_a_late_sweep_that_brings_nothing() -> None:
     """It began one lag after the login: by then REST knows all from before it."""
     one = OneRecovery().begin()
-    verdicts: list[SweepOutcome] = []
+    outcomes: list[SweepOutcome] = []
     for seconds in (0, 29.9, 0.1, 5):
         one.wait(seconds)
-        verdicts.append(one.sweep(trades=[trade(GAP_MS, "late")] if len(verdicts) > 1 else []))
-    assert verdicts == [SweepOutcome.NOTHING] * 3 + [SweepOutcome.MAY_CLOSE]
+        outcomes.append(one.sweep(trades=[trade(GAP_MS, "late")] if len(outcomes) > 1 else []))
+    assert outcomes == [SweepOutcome.NOTHING] * 3 + [SweepOutcome.MAY_CLOSE]
     (closed,) = one.events("gap.closed")
     assert (closed["fromMs"], closed["toMs"], closed["at"]) == (LOGIN_MS - 60_000, LOGIN_MS, one.now.wall_ms)
     assert closed["recovered"]["trades"] == 1
@@ -99,7 +99,7 @@ def test_a_sweep_that_only_ends_late_does_not_close() -> None:
 
 
 def test_sweeps_become_rarer_and_the_last_is_in_time() -> None:
-    """Soon after the login most is known; then one lag after it, and every few seconds while something comes still."""
+    """Soon after the login, then less often, one lag after it, and every few seconds while something still comes."""
     one = OneRecovery().begin()
     at = []
     for n in range(7):
@@ -138,8 +138,8 @@ def test_what_a_successor_reads_is_what_its_first_sweep_asks_for() -> None:
     assert recovery.rows_since_ms(LOGIN_MS - 60_000) == recovery.begin_sweep(START).since_ms == LOGIN_MS - 210_000
 
 
-def test_what_cannot_be_given_back_is_named() -> None:
-    """Always what REST does not tell; older executions and unreadable rows only where there are some."""
+def test_what_cannot_be_recovered_is_named() -> None:
+    """Always what REST does not have; older executions and unreadable rows only where there are some."""
     one = OneRecovery().begin()
     always = one.recovery.lost_streams(one.now)
     assert always == (Lost.SNAPSHOTS_BETWEEN, Lost.MARGIN_CALLS, Lost.LIQUIDATIONS, Lost.UNRECOGNIZED)
@@ -162,7 +162,7 @@ def test_what_cannot_be_given_back_is_named() -> None:
     ],
 )
 def test_what_was_missed_before_the_gap_moves_it_back(row: tuple[str, Row], from_ms: int) -> None:
-    """A trade, and a change of what stood; not what may be older than our memory, nor the worth of a balance."""
+    """A trade, and a change of a published state; not what may be forgotten, nor the value of a balance."""
     one = OneRecovery()
     one.remember(Stream.ORDERS, order(BEFORE_MS - 9))
     one.remember(Stream.ASSETS, asset(BEFORE_MS - 9))
@@ -173,8 +173,8 @@ def test_what_was_missed_before_the_gap_moves_it_back(row: tuple[str, Row], from
     assert sum(closed["recovered"].values()) == 1
 
 
-def test_the_first_owner_asks_from_its_start_on_or_from_when_it_is_told() -> None:
-    """What was traded before is nobody's: it is neither published, nor does it move the gap."""
+def test_the_first_owner_asks_from_its_start_on_or_from_the_setting() -> None:
+    """An earlier trade is not published, and does not move the gap."""
     assert OneRecovery(ended_ms=0).begin().recovery.begin_sweep(START).since_ms == LOGIN_MS
     one = OneRecovery(ended_ms=0, since_ms=LOGIN_MS - 500).begin()
     ended = [order(LOGIN_MS - 501, "FILLED", "1"), order(LOGIN_MS - 501, order_id="open")]
@@ -185,8 +185,8 @@ def test_the_first_owner_asks_from_its_start_on_or_from_when_it_is_told() -> Non
     assert (closed["recovered"]["trades"], set(one.last(Stream.ORDERS))) == (1, {"open"})
 
 
-def test_an_end_that_a_question_found_first_is_published() -> None:
-    """Commands in doubt are asked about besides: that the bridge knows is not that it was published."""
+def test_an_end_that_a_query_found_first_is_published() -> None:
+    """Unknown commands are queried besides: an end that the bridge knows may not be published."""
     one = OneRecovery().begin()
     ended = order(GAP_MS, "FILLED", "1")
     one.account.on_order(msgspec.convert(ended, OrderPush), one.now)
@@ -198,7 +198,7 @@ def test_ended_orders_that_were_published_and_forgotten_are_not_published_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A long gap may hold more of them than are kept whole; without this it would never close."""
-    monkeypatch.setattr("bridge.core.stream.published_states._OVER_REMEMBERED_MAX", 2)
+    monkeypatch.setattr("bridge.core.stream.published_states._ENDED_MAX", 2)
     one = OneRecovery().begin()
     ended = [order(GAP_MS, "FILLED", "1", order_id=f"{n}") for n in range(5)]
     one.sweep(orders=ended)
@@ -209,7 +209,7 @@ def test_ended_orders_that_were_published_and_forgotten_are_not_published_again(
 
 @pytest.mark.parametrize(("stream", "make"), [(Stream.ASSETS, asset), (Stream.POSITIONS, position)])
 def test_two_states_of_one_millisecond_differ(stream: Stream, make: "Callable[[int, str], Row]") -> None:
-    """The stream ended between them; REST tells the second."""
+    """The stream ended between them; REST has the second."""
     one = OneRecovery()
     one.remember(stream, make(BEFORE_MS, "1"))
     one.begin().sweep(**{stream.value: [make(BEFORE_MS, "2")]})
@@ -217,7 +217,7 @@ def test_two_states_of_one_millisecond_differ(stream: Stream, make: "Callable[[i
 
 
 def test_orders_that_the_list_lacks_are_named_if_they_were_live_before_the_login() -> None:
-    """One that was listed, is over, or showed itself after the login is not asked for."""
+    """One that is listed, has ended, or was pushed after the login is not asked for."""
     one = OneRecovery()
     one.remember(Stream.ORDERS, *(order(BEFORE_MS, order_id=name) for name in "abc"))
     one.begin().push(Stream.ORDERS, order(GAP_MS, "FILLED", "1", "b"), order(LOGIN_MS + 1, order_id="d"))
@@ -226,7 +226,7 @@ def test_orders_that_the_list_lacks_are_named_if_they_were_live_before_the_login
     assert [found.order_id for found in unlisted] == ["a", "e"]
 
 
-def test_before_any_login_nothing_is_brought() -> None:
+def test_before_any_login_nothing_is_recovered() -> None:
     """There is no time yet from before which rows could be."""
     one = OneRecovery()
     one.account.begin("here", one.now)
@@ -245,13 +245,13 @@ def test_an_order_without_a_name_is_named_as_unreadable() -> None:
 
 
 def test_a_record_that_is_none_is_not_remembered() -> None:
-    """Somebody else may have written to the topic."""
+    """Another producer may have written to the topic."""
     one = OneRecovery()
     one.account.listening.restore_record(Stream.ORDERS, b"no order", LOGIN_MS)
     assert one.begin().records(Stream.ORDERS) == []
 
 
-def test_what_the_venue_dates_after_the_login_is_the_streams_to_tell() -> None:
+def test_what_the_venue_dates_after_the_login_is_left_to_the_stream() -> None:
     """As exactly as the clocks are known: here the venue's is at most half a second ahead."""
     one = OneRecovery(read=False).begin()
     one.account.clocks.learn_venue_time(reading_of(Skew(-500, 0), one.now), one.now)
@@ -259,8 +259,8 @@ def test_what_the_venue_dates_after_the_login_is_the_streams_to_tell() -> None:
     assert [record.value for record in one.records(Stream.TRADES)] == [raw(trade(LOGIN_MS + 400, "early"))]
 
 
-def test_a_row_that_tells_more_than_was_published_is_news() -> None:
-    """Of an order that ended, the history tells less than the question for it by its name does."""
+def test_a_row_with_more_than_was_published_is_unpublished() -> None:
+    """Of an ended order, the history has fewer fields than a query of the order."""
     one = OneRecovery().begin()
     one.push(Stream.ORDERS, order(LOGIN_MS))
     found = [order(LOGIN_MS), order(LOGIN_MS + 1, "FILLED", "1")]
@@ -271,14 +271,14 @@ def test_a_row_that_tells_more_than_was_published_is_news() -> None:
 
 
 def test_a_later_sweep_asks_for_less() -> None:
-    """REST lags by `rest_lag_s` at most, so what is older has been told to the first; a gap of days needs it once."""
+    """REST lags by `rest_lag_s` at most, so the first sweep has read what is older; a gap of days needs it once."""
     one = OneRecovery(ended_ms=LOGIN_MS - 9 * 24 * 3600 * 1000).begin()
     one.sweep()
     assert one.recovery.begin_sweep(one.now).since_ms == one.now.wall_ms - 90_000
 
 
 def test_what_a_sweep_left_to_the_stream_is_asked_for_after_the_next_login() -> None:
-    """Sweeps went on for long, a push of that time was muted, and the link was lost before an audit could find it."""
+    """Sweeps went on for long, a push did not come meanwhile, and the link was lost before an audit could find it."""
     one = OneRecovery().begin()
     muted_ms = LOGIN_MS + 50_000
     one.wait(200)
@@ -290,7 +290,7 @@ def test_what_a_sweep_left_to_the_stream_is_asked_for_after_the_next_login() -> 
     assert [record.event_id for record in one.records(Stream.TRADES)][1:] == ["trade:OKX:OKX_PERP_ETH_USDT:17:b"]
 
 
-def test_the_latest_word_on_the_clocks_counts() -> None:
+def test_the_latest_reading_of_the_clocks_counts() -> None:
     """A clock that was wrong for a moment must not hide what was missed ever after."""
     one = OneRecovery().begin()
     one.account.clocks.learn_venue_time(reading_of(Skew(120_000, 120_001), one.now), one.now)
@@ -306,7 +306,7 @@ def test_a_gap_that_begins_ahead_of_the_clock_is_asked_about() -> None:
 
 
 def test_a_trade_that_an_audit_misses_is_asked_for_again() -> None:
-    """REST knew it only after the gap had closed, and it is older than what the sweeps before had been told."""
+    """REST had it only after the gap was closed, and it is older than what the sweeps before had read."""
     one = OneRecovery().healthy()
     one.wait(60)
     late = {"trades": [trade(LOGIN_MS - 75_000)]}
@@ -316,15 +316,15 @@ def test_a_trade_that_an_audit_misses_is_asked_for_again() -> None:
 
 
 def test_where_no_audit_succeeds_a_successor_looks_further_back() -> None:
-    """What is durable was received; that everything was pushed is sure only up to the last audit, and some time on."""
+    """Durable events were received; that all were pushed is sure only for some time after the last audit."""
     one = OneRecovery().healthy()
     listening = one.account.listening
     assert listening.durable_until_ms(LOGIN_MS + 100_000, one.now) == LOGIN_MS + 100_000
     assert listening.durable_until_ms(LOGIN_MS + 3_600_000, one.now) == LOGIN_MS + 150_000
 
 
-def test_a_slow_answer_tells_nothing_new_of_the_clocks() -> None:
-    """What a quick one told still holds: a row from after the login stays the stream's to tell."""
+def test_a_slow_answer_changes_nothing_about_the_clocks() -> None:
+    """The reading of a quick one still holds: a row from after the login is left to the stream."""
     one = OneRecovery().begin()
     one.account.clocks.learn_venue_time(reading_of(Skew(-10, 10), one.now), one.now)
     one.account.clocks.learn_venue_time(reading_of(Skew(-4000, 4000), one.now), one.now)

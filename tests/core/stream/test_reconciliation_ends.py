@@ -1,4 +1,4 @@
-"""What the venue's full lists no more contain after a login: its last record becomes a tombstone, and stays it."""
+"""Keys that the venue's full lists lack after a login: their last record becomes a tombstone, and stays it."""
 
 from bridge.contract.topics import Stream
 from bridge.core.stream.sweep import SweepOutcome
@@ -8,8 +8,8 @@ BEFORE_MS = LOGIN_MS - 100_000
 """Before the gap, and within the overlap."""
 
 
-def test_a_position_that_a_full_list_lacks_is_no_more() -> None:
-    """Its last record is a tombstone; what is listed, and what was just pushed, stands."""
+def test_a_position_that_a_full_list_lacks_gets_a_tombstone() -> None:
+    """What is listed, and what was just pushed, stays as it is."""
     one = OneRecovery()
     one.remember(Stream.POSITIONS, position(BEFORE_MS, sym="gone"), position(BEFORE_MS, sym="there"))
     one.begin().push(Stream.POSITIONS, position(LOGIN_MS, sym="new"))
@@ -23,7 +23,7 @@ def test_a_position_that_a_full_list_lacks_is_no_more() -> None:
 
 
 def test_a_part_of_a_list_ends_nothing() -> None:
-    """Only who has read it whole judges it; a row that is not understood may be of the key that seems to be missing."""
+    """Only a whole list counts; an unreadable row may be of the key that seems to be missing."""
     one = OneRecovery()
     one.remember(Stream.POSITIONS, position(BEFORE_MS))
     one.begin()
@@ -51,7 +51,7 @@ def test_a_position_that_an_even_later_list_still_has_ends_before_the_gap_closes
 
 
 def test_a_position_that_was_refreshed_meanwhile_ends_before_the_gap_closes() -> None:
-    """That it was published again tells nothing about when it was pushed."""
+    """When it was published again does not matter, only when it was pushed."""
     one = OneRecovery()
     one.remember(Stream.POSITIONS, position(BEFORE_MS - 2_880_000), published_ms=LOGIN_MS - 2_880_000 + 20_000)
     one.begin().sweep(positions=[position(BEFORE_MS - 2_880_000)])

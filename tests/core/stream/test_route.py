@@ -1,7 +1,7 @@
 """From pushes to records: topic, key, identity, and the venue's own bytes."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,13 +10,9 @@ from hypothesis import strategies as st
 from bridge.contract.topics import Stream
 from bridge.core.now import Now
 from bridge.core.records import InvalidFrame, OutgoingRecord, Push
-from bridge.core.stream import route
-from bridge.core.stream.published_states import PublishedStates
-from bridge.core.stream.route import Router
+from bridge.core.stream import published_trades
 from bridge.core.stream.venue_record import PARSERS
-
-if TYPE_CHECKING:
-    from bridge.contract.pushes import OrderPush, TradePush
+from tests.support.one_router import OneRouter
 
 NOW = Now(10.0, 1_795_000_000_123)
 ORDER = {"orderId": "1703213979730000", "orderState": "OPEN", "executedQty": "0.50", "updateAt": "1795000000000"}
@@ -30,19 +26,16 @@ TRADE = {
 }
 
 
-class Routed:
-    """A router and what it told."""
+class Routed(OneRouter):
+    """A router to push to, and the details of its conflicts."""
 
     def __init__(self) -> None:
-        self.orders: list[OrderPush] = []
-        self.trades: list[TradePush] = []
-        self.conflicts: list[str] = []
-        self.router = Router(
-            PublishedStates(3600, 5),
-            lambda push, _: self.orders.append(push),
-            lambda push, _: self.trades.append(push),
-            lambda detail, _: self.conflicts.append(detail),
-        )
+        super().__init__(NOW)
+
+    @property
+    def conflicts(self) -> list[str]:
+        """The details of the conflicts so far."""
+        return self.alarms("trade_conflict")
 
     def push(self, channel: str, data: Any) -> list[OutgoingRecord]:  # noqa: ANN401 - any JSON, or bytes
         """Route one push."""
@@ -90,10 +83,10 @@ def test_each_channel_has_its_topic_and_key(channel: str, data: dict[str, Any], 
 @given(st.sampled_from([" ", "\n", ""]), st.floats(allow_nan=False, allow_infinity=False), st.text())
 def test_values_are_the_bytes_of_the_venue(space: str, odd: float, text: str) -> None:
     """Spaces, unknown fields, numbers as they were written: nothing is decoded and encoded again."""
-    element = json.dumps(ORDER | {"new": odd, "text": text}, separators=("," + space, ":" + space)).encode()
-    assert _one("Orders", element).value == element
-    records = Routed().push("Orders", b"[" + element + b" ,\n" + element + b"]")
-    assert [record.value for record in records] == [element, element]
+    item = json.dumps(ORDER | {"new": odd, "text": text}, separators=("," + space, ":" + space)).encode()
+    assert _one("Orders", item).value == item
+    records = Routed().push("Orders", b"[" + item + b" ,\n" + item + b"]")
+    assert [record.value for record in records] == [item, item]
 
 
 def test_a_push_and_its_rest_row_share_an_id() -> None:
@@ -151,7 +144,7 @@ def test_the_time_is_the_venues_where_it_is_one(channel: str, data: dict[str, An
 
 @pytest.mark.parametrize("change", [{"price": "101"}, {"quantity": "0.51"}, {"side": "SELL"}])
 def test_a_trade_of_one_identity_and_another_content_is_a_conflict(change: dict[str, str]) -> None:
-    """Both are published, the second under an id of its own, and somebody is told; the same again is no conflict."""
+    """Both are published, the second under an id of its own, with an alarm; the same again is no conflict."""
     routed = Routed()
     (first,) = routed.push("Trades", TRADE)
     (again,) = routed.push("Trades", TRADE | {"quantity": "0.5", "price": "100.00"})
@@ -163,33 +156,33 @@ def test_a_trade_of_one_identity_and_another_content_is_a_conflict(change: dict[
 
 @pytest.mark.parametrize("change", [{"price": "101"}, {"quantity": "0.51"}, {"side": "SELL"}])
 def test_a_conflict_is_known_to_the_rows_of_both(change: dict[str, str]) -> None:
-    """Also after another owner published them: REST tells each once more, and neither is new."""
+    """Also after another owner published them: REST has both, and neither is new."""
     first, other = (PARSERS[Stream.TRADES](json.dumps(row).encode()) for row in (TRADE, TRADE | change))
     routed, heir = Routed(), Routed()
     routed.push("Trades", [TRADE, TRADE | change])
-    for element in (first, other):
-        heir.router.remember_trade(element, NOW.wall_ms)
+    for trade in (first, other):
+        heir.router.trades.add(trade, NOW.wall_ms)
     for router in (routed.router, heir.router):
-        assert router.is_known_trade(first)
-        assert router.is_known_trade(other)
-    assert not Routed().router.is_known_trade(first)
+        assert router.trades.has(first)
+        assert router.trades.has(other)
+    assert not Routed().router.trades.has(first)
     assert heir.conflicts == []
 
 
 def test_trades_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest is forgotten first, and it is known until when what happened may be forgotten."""
-    monkeypatch.setattr(route, "_TRADES_REMEMBERED_MAX", 3)
+    monkeypatch.setattr(published_trades, "_TRADES_MAX", 3)
     routed = Routed()
-    assert routed.router.trades_forgotten_ms == 0
+    assert routed.router.trades.forgotten_ms == 0
     for n in range(5):
         routed.push("Trades", TRADE | {"transactionId": n, "createAt": str(1000 + n)})
-    assert routed.router.trades_forgotten_ms == 1000
+    assert routed.router.trades.forgotten_ms == 1000
     routed.push("Trades", TRADE | {"transactionId": 0, "price": "1"})
     routed.push("Trades", TRADE | {"transactionId": 4, "price": "1"})
     assert len(routed.conflicts) == 1
 
 
-def test_orders_are_told_of_in_their_sequence() -> None:
+def test_orders_are_reported_in_their_sequence() -> None:
     """Each snapshot of an array, once."""
     routed = Routed()
     routed.push("Orders", [ORDER, ORDER | {"orderState": "FILLED"}])
@@ -225,7 +218,7 @@ def test_what_cannot_be_read_is_kept_whole(data: bytes) -> None:
     assert (record.stream, record.key, record.value) == (Stream.UNRECOGNIZED, b"Orders", b'{"frame":' + data + b"}")
 
 
-def test_one_bad_element_does_not_lose_the_others() -> None:
+def test_one_bad_item_does_not_lose_the_others() -> None:
     """What can be read goes to its topic, the frame once to `unrecognized`."""
     records = Routed().push("Orders", [ORDER, {"x": 1}, {"y": 1}, ORDER])
     assert [record.stream for record in records] == [Stream.ORDERS, Stream.ORDERS, Stream.UNRECOGNIZED]
@@ -262,11 +255,11 @@ def test_a_state_is_published_again_before_it_leaves_the_horizon() -> None:
 
 
 def test_a_tombstone_ends_a_key() -> None:
-    """No value, made from what REST does not list; afterwards nothing stands there to be published again."""
+    """It has no value; afterwards there is no state to be published again."""
     routed = Routed()
     held = PARSERS[Stream.ASSETS](b'{"coin":"BTC","exchangeType":"OKX","updateAt":"1795000000000"}')
     routed.router.records_of(held, NOW)
-    gone = routed.router.tombstone(held, NOW)
+    gone = routed.router.build_tombstone(held, NOW)
     assert (gone.stream, gone.key, gone.value, gone.event_id) == (Stream.ASSETS, b"OKX:BTC", None, None)
     assert gone.recovered
     assert routed.router.due_refreshes(Now(NOW.boot_s, NOW.wall_ms + 3_600_000)) == []
@@ -283,8 +276,8 @@ def test_a_frame_that_is_not_of_the_protocol_is_kept_whole() -> None:
 
 def test_so_many_conflicts_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """A venue that gives one name to everything must not fill the memory."""
-    monkeypatch.setattr(route, "_CONFLICTS_REMEMBERED_MAX", 2)
+    monkeypatch.setattr(published_trades, "_CONFLICTS_MAX", 2)
     routed = Routed()
     for price in "12345":
         routed.push("Trades", TRADE | {"price": price})
-    assert len(routed.router._conflicts) == 2
+    assert len(routed.router.trades._conflicts) == 2

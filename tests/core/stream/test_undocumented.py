@@ -1,4 +1,4 @@
-"""What nobody documented is told once for each shape, with a sample that quotes nothing that we said."""
+"""One alarm for each undocumented shape, with a sample that quotes nothing that the bridge sent."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ from tests.support.one_recovery import OneRecovery
 CALL = {"exchangeType": "OKX", "accountStatus": "MARGIN_CALL", "equity": "1"}
 
 
-class Told:
+class OddVenue:
     """An account, and the alarms that it raised for what it received."""
 
     def __init__(self) -> None:
@@ -40,70 +40,70 @@ class Told:
 
     @property
     def alarms(self) -> list[dict[str, Any]]:
-        """Return what was told."""
+        """Return the alarms so far."""
         return [event for event in self.one.events("alarm.raised") if event["alarm"] == Alarm.UNDOCUMENTED.value]
 
 
-def test_a_shape_is_told_once_with_a_sample() -> None:
-    """Whatever its values are; every frame is on `unrecognized`. A field more, or of another type, is another shape."""
-    told = Told()
+def test_a_shape_raises_one_alarm_with_a_sample() -> None:
+    """With any values; every frame is on `unrecognized`. One more field, or another type, is another shape."""
+    venue = OddVenue()
     for value in ("1.5", "2.5", "x"):
-        (record,) = told.push("Accounts", {"equity": value, "note": "maintenance"})
+        (record,) = venue.push("Accounts", {"equity": value, "note": "maintenance"})
         assert record.stream is Stream.UNRECOGNIZED
-    (alarm,) = told.alarms
+    (alarm,) = venue.alarms
     assert alarm["subject"].startswith("Accounts ")
     assert '{channel:"Accounts",data:{equity:"1.5",note:"…",},}' in alarm["detail"]
-    told.push("Accounts", {"equity": 1.5, "note": "maintenance"})
-    told.push("Accounts", {"equity": "1.5"})
-    assert len({alarm["subject"] for alarm in told.alarms}) == 3
+    venue.push("Accounts", {"equity": 1.5, "note": "maintenance"})
+    venue.push("Accounts", {"equity": "1.5"})
+    assert len({alarm["subject"] for alarm in venue.alarms}) == 3
 
 
-def test_a_sample_quotes_nothing_that_we_said() -> None:
+def test_a_sample_quotes_nothing_that_the_bridge_sent() -> None:
     """A peer that echoes the login, in whatever form, brings no key onto `session`."""
-    told = Told()
+    venue = OddVenue()
     key, sign = "hf83hTQrk2LmPz", "7e9c416228e1489e134b2699594f6564"
     login = {"action": "login", "args": {"apiKey": key, "sign": sign, "timestamp": "1538054050", "apiToken": "12345"}}
-    told.frame(json.dumps(login).encode())
-    told.frame(f"GET /?apiKey={key}&sign={sign}".encode())
-    told.push(key, {sign: key, "passphrase": 12345, "list": [{"words": [[[key]]]}]})
-    assert len(told.alarms) == 3
+    venue.frame(json.dumps(login).encode())
+    venue.frame(f"GET /?apiKey={key}&sign={sign}".encode())
+    venue.push(key, {sign: key, "passphrase": 12345, "list": [{"words": [[[key]]]}]})
+    assert len(venue.alarms) == 3
     for secret in (key, sign, "12345,", '"12345"'):
-        assert not any(secret in json.dumps(alarm, ensure_ascii=False) for alarm in told.alarms)
-    assert 'action:"login"' in told.alarms[0]["detail"]
-    assert 'timestamp:"1538054050"' in told.alarms[0]["detail"]
+        assert not any(secret in json.dumps(alarm, ensure_ascii=False) for alarm in venue.alarms)
+    assert 'action:"login"' in venue.alarms[0]["detail"]
+    assert 'timestamp:"1538054050"' in venue.alarms[0]["detail"]
 
 
-def test_a_known_channel_with_an_odd_element_is_told_of_too() -> None:
-    """The element is published as documented, and somebody should look."""
-    told = Told()
+def test_a_known_channel_with_an_odd_item_raises_an_alarm_too() -> None:
+    """The item is published as documented, with an alarm."""
+    venue = OddVenue()
     order = {"orderId": "17", "orderState": "OPEN", "clientOrderId": 7}
-    assert [record.stream for record in told.push("Orders", order)] == [Stream.ORDERS, Stream.UNRECOGNIZED]
-    told.push("Orders", order | {"clientOrderId": 8})
-    assert len(told.alarms) == 1
+    assert [record.stream for record in venue.push("Orders", order)] == [Stream.ORDERS, Stream.UNRECOGNIZED]
+    venue.push("Orders", order | {"clientOrderId": 8})
+    assert len(venue.alarms) == 1
 
 
-def test_so_many_shapes_are_told_and_no_more() -> None:
+def test_the_alarms_for_shapes_are_limited() -> None:
     """Of one channel, and of all: a venue that makes up names fills neither `session` nor the memory."""
-    told = Told()
+    venue = OddVenue()
     for n in range(20):
-        told.push("Accounts", {f"field{n}": 1})
-    assert len(told.alarms) == SHAPES_OF_ONE_CHANNEL_MAX
+        venue.push("Accounts", {f"field{n}": 1})
+    assert len(venue.alarms) == SHAPES_OF_ONE_CHANNEL_MAX
     for n in range(20):
-        told.push("MarginCall", CALL | {f"field{n}": 1})
-    assert len(told.alarms) == 2 * SHAPES_OF_ONE_CHANNEL_MAX
+        venue.push("MarginCall", CALL | {f"field{n}": 1})
+    assert len(venue.alarms) == 2 * SHAPES_OF_ONE_CHANNEL_MAX
     for n in range(200):
-        told.push("".join(chr(97 + int(digit)) for digit in str(n)), {"a": 1})
-    assert len(told.alarms) == SHAPES_MAX
+        venue.push("".join(chr(97 + int(digit)) for digit in str(n)), {"a": 1})
+    assert len(venue.alarms) == SHAPES_MAX
 
 
 @pytest.mark.parametrize(
     "frame", [b"", b"\xff\xfe", b"<html>", b"[" * 100_000, b"[" * 5000 + b"]" * 5000, b'{"n":' + b"9" * 5000 + b"}"]
 )
-def test_whatever_comes_is_told(frame: bytes) -> None:
-    """Nothing raises, and what is told is short."""
-    told = Told()
-    told.frame(frame)
-    (alarm,) = told.alarms
+def test_any_frame_raises_an_alarm(frame: bytes) -> None:
+    """Nothing raises an exception, and the detail is short."""
+    venue = OddVenue()
+    venue.frame(frame)
+    (alarm,) = venue.alarms
     assert len(alarm["detail"]) < 2000
 
 
@@ -115,11 +115,11 @@ _json = st.recursive(
 
 
 @given(st.text(max_size=9), _json)
-def test_arbitrary_frames_are_told(channel: str, data: object) -> None:
+def test_arbitrary_pushes_raise_an_alarm(channel: str, data: object) -> None:
     """Nothing raises, and one alarm comes for what is on `unrecognized`."""
-    told = Told()
-    unrecognized = [record for record in told.push(f"?{channel}", data) if record.stream is Stream.UNRECOGNIZED]
-    assert len(told.alarms) == len(unrecognized) == 1
+    venue = OddVenue()
+    unrecognized = [record for record in venue.push(f"?{channel}", data) if record.stream is Stream.UNRECOGNIZED]
+    assert len(venue.alarms) == len(unrecognized) == 1
 
 
 @pytest.mark.parametrize(
@@ -132,29 +132,29 @@ def test_arbitrary_frames_are_told(channel: str, data: object) -> None:
         ({"hairCut": "0.5"}, "a new field hairCut"),
     ],
 )
-def test_a_margin_call_that_says_something_new_is_told_of(change: dict[str, str | None], said: str) -> None:
+def test_a_margin_call_with_something_new_raises_an_alarm(change: dict[str, str | None], said: str) -> None:
     """It is published as it came; the alarm comes once."""
-    told = Told()
+    venue = OddVenue()
     for _ in range(2):
-        (record,) = told.push("MarginCall", CALL | change)
+        (record,) = venue.push("MarginCall", CALL | change)
         assert (record.stream, json.loads(record.value or b"")) == (Stream.MARGIN_CALLS, CALL | change)
-    (alarm,) = told.alarms
+    (alarm,) = venue.alarms
     assert alarm["detail"].startswith(f"a margin call has {said}; such as ")
 
 
 @pytest.mark.parametrize("status", ["NORMAL", " margin_call", "LIQUIDATION", "TAKEOVER"])
 def test_a_documented_margin_call_is_no_alarm(status: str) -> None:
     """In any case, with every documented field."""
-    told = Told()
-    told.push("MarginCall", dict.fromkeys(MARGIN_CALL_FIELDS, "1") | {"accountStatus": status})
-    assert told.alarms == []
+    venue = OddVenue()
+    venue.push("MarginCall", dict.fromkeys(MARGIN_CALL_FIELDS, "1") | {"accountStatus": status})
+    assert venue.alarms == []
 
 
-def test_a_risk_of_rest_is_held_against_the_same_list() -> None:
-    """What is published in place of a margin call is looked at like one."""
-    told = Told()
-    told.one.sweep(risks=[CALL, CALL | {"accountStatus": "FROZEN"}])
-    (alarm,) = told.alarms
+def test_a_risk_of_rest_is_checked_by_the_same_list() -> None:
+    """What is published in place of a margin call is checked like one."""
+    venue = OddVenue()
+    venue.one.sweep(risks=[CALL, CALL | {"accountStatus": "FROZEN"}])
+    (alarm,) = venue.alarms
     assert "a new accountStatus FROZEN" in alarm["detail"]
 
 

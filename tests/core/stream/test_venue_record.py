@@ -1,4 +1,4 @@
-"""What one element of a push says: where it belongs, and what makes it differ from another."""
+"""Venue records: their keys and identities, and the fields by which they differ."""
 
 import json
 from decimal import Decimal
@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.contract.topics import Stream
-from bridge.core.orders import NO_PROGRESS
-from bridge.core.stream.venue_record import PARSERS, UNREADABLE, normalize_decimal
+from bridge.core.odd_fields import UNREADABLE
+from bridge.core.order_states import NO_PROGRESS
+from bridge.core.stream.venue_record import PARSERS, normalize_decimal
 from tests.support.one_recovery import LOGIN_MS, Row, asset, order, position, raw, trade
 
 T = LOGIN_MS
@@ -61,8 +62,10 @@ def test_a_number_is_written_out_up_to_a_length(text: str) -> None:
         (Stream.POSITIONS, position(T, "0.0", avgPrice="7", leverage="2"), ("0", None, None)),
     ],
 )
-def test_meaning_is_what_a_reader_acts_upon(stream: Stream, row: Row, meaning: tuple[str | None, ...]) -> None:
-    """By value: not how it is spelled, nor what else the row says."""
+def test_compared_fields_are_those_that_a_reader_acts_upon(
+    stream: Stream, row: Row, meaning: tuple[str | None, ...]
+) -> None:
+    """By value: neither its spelling nor the other fields of the row."""
     assert (
         PARSERS[stream](raw(row)).compared_fields
         == PARSERS[stream](raw(row | {"else": "7"})).compared_fields
@@ -88,7 +91,7 @@ def test_a_state_is_empty_without_balance_or_quantity(stream: Stream, row: Row, 
 
 
 def test_only_orders_are_further_by_more_than_time() -> None:
-    """A balance goes up and down; and what has no time is nowhere."""
+    """A balance goes up and down, and what has no time has no progress."""
     assert PARSERS[Stream.ASSETS](raw(asset(T))).progress == NO_PROGRESS._replace(time_ms=T)
     assert PARSERS[Stream.POSITIONS](raw(position(0))).progress == NO_PROGRESS
     filled = PARSERS[Stream.ORDERS](raw(order(T, "FILLED", "1"))).progress
@@ -97,17 +100,17 @@ def test_only_orders_are_further_by_more_than_time() -> None:
 
 
 def test_orders_and_trades_are_carried_along() -> None:
-    """The rooms that settle commands need them; nobody else's row has one."""
-    element = PARSERS[Stream.ORDERS](raw(order(T)))
-    assert (element.order is not None, element.trade) == (True, None)
-    element = PARSERS[Stream.TRADES](raw(trade(T)))
-    assert (element.trade is not None, element.order) == (True, None)
-    assert element.time_ms == T
+    """The rooms that settle commands need them; other records have none."""
+    record = PARSERS[Stream.ORDERS](raw(order(T)))
+    assert (record.order is not None, record.trade) == (True, None)
+    record = PARSERS[Stream.TRADES](raw(trade(T)))
+    assert (record.trade is not None, record.order) == (True, None)
+    assert record.time_ms == T
 
 
 @pytest.mark.parametrize("name", ["", "0", "00", 0, None])
 def test_an_execution_without_an_id_is_named_by_its_record(name: object) -> None:
-    """Two of them differ in what else they say; what REST says of one in another spelling is that one."""
+    """Two of them differ by their other fields; a row of REST in another spelling is the same one."""
     one, later, spelled = (
         PARSERS[Stream.TRADES](raw(row | {"transactionId": name}))
         for row in (trade(T), trade(T + 700), trade(T, quantity="0.50", side="buy"))
@@ -119,7 +122,7 @@ def test_an_execution_without_an_id_is_named_by_its_record(name: object) -> None
 @pytest.mark.parametrize("stream", list(PARSERS))
 @pytest.mark.parametrize("value", [b"", b"5", b"[]", b"[" * 50_000, b'{"coin', b"[1,"])
 def test_what_cannot_be_read_raises_one_of_three(stream: Stream, value: bytes) -> None:
-    """So that who reads can say what it does then."""
+    """Callers handle these."""
     with pytest.raises(UNREADABLE):
         PARSERS[stream](value)
 
