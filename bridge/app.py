@@ -28,8 +28,8 @@ from bridge.core.session_listener import SessionListener
 from bridge.errors import BridgeError, ClusterUnreachable, ConfigError, TopicsUnfit
 from bridge.flow import ports
 from bridge.flow.dependencies import SupervisorDependencies, TakeoverDependencies, TermDependencies
-from bridge.flow.record_sink import RecordSink
 from bridge.flow.replay import TopicReplay
+from bridge.flow.result_log import ResultLog
 from bridge.flow.supervisor import AccountSupervisor, stopped_before
 from bridge.flow.takeover import AccountTakeover
 from bridge.flow.whose_account import Identity
@@ -89,7 +89,7 @@ class AccountParts:
             buffer_bytes_max=settings.limits.event_buffer_bytes_max,
             callbacks=structs.replace(callbacks, on_oversize=self._too_large),
         )
-        self._sink = RecordSink(name, self.publisher)
+        self._result_log = ResultLog(name, self.publisher)
         timing = settings.timing
         self.topics = TopicWatch(settings.kafka, timing, name, on_unwritable=self.publisher.note_unwritable)
         self.flow = AccountSupervisor(
@@ -164,7 +164,7 @@ class AccountParts:
                 prefix=self._settings.kafka.topic_prefix,
                 limits=self._settings.limits,
                 timing=self._settings.timing,
-                sink=self._sink,
+                result_log=self._result_log,
                 identity=Identity(self._settings.environment, self._key_fingerprint(), self._read_holdings),
                 membership=membership,
                 publisher=self.publisher,
@@ -192,7 +192,7 @@ class AccountParts:
             key_fingerprint=self._key_fingerprint,
             read_commands=self._read_commands,
             topics=self._new_replay(),
-            sink=self._sink,
+            result_log=self._result_log,
             topic_watch=self.topics,
         )
 

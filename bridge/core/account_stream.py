@@ -1,6 +1,7 @@
 """What one account hears of the venue and of Kafka, and publishes about its session, its clocks and its topics."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 
 from bridge.contract.session import Alarm, Cause
 from bridge.contract.topics import Stream
@@ -45,6 +46,10 @@ class AccountStream(AccountWings):
     def publish_alarm(self, alarm: Alarm, detail: str, now: Now) -> None:
         """Publish the alarm of an occurrence, which has no end."""
         self.outbox.publish_alarm(alarm, detail, now)
+
+    def noting_published_keys(self) -> AbstractContextManager[set[tuple[Stream, bytes]]]:
+        """Note under which keys something is published during the block that this begins."""
+        return self.outbox.noting_keys()
 
     def venue_clock_read(self, reading: ClockReading | None, now: Now) -> bool | None:
         """Compare the venue's clock with ours; return whether the alarm has begun or ended, None where neither."""

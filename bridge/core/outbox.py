@@ -1,6 +1,7 @@
-"""The way out of the core: every record that an account publishes is handed to a sink, at once and in order."""
+"""The way out of the core: every record that an account publishes leaves through it, at once and in order."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -14,12 +15,21 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Outbox:
-    """Hands the records of one account in one term to a sink, which must neither fail nor wait."""
+    """Hands the records of one account in one term to `publish`, which must neither fail nor wait.
 
-    def __init__(self, account: str, sink: Callable[[OutgoingRecord], None]) -> None:
+    Results go to `publish_result` where there is one.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        publish: Callable[[OutgoingRecord], None],
+        publish_result: Callable[[OutgoingRecord], None] | None = None,
+    ) -> None:
         self.account_key = account.encode()
         """The key of the records that are about the whole account."""
-        self.publish = sink
+        self.publish = publish
+        self.publish_result = publish_result or publish
         self.alarms = ActiveAlarms(self.publish_session_event)
         """The alarms of conditions; `publish_alarm` is for occurrences."""
 
@@ -27,6 +37,23 @@ class Outbox:
         """Publish records in their order."""
         for record in records:
             self.publish(record)
+
+    @contextmanager
+    def noting_keys(self) -> Iterator[set[tuple[Stream, bytes]]]:
+        """Note under which keys something is published during the block."""
+        noted: set[tuple[Stream, bytes]] = set()
+        publish, publish_result = self.publish, self.publish_result
+
+        def note(record: OutgoingRecord) -> OutgoingRecord:
+            noted.add((record.stream, record.key))
+            return record
+
+        self.publish = lambda record: publish(note(record))
+        self.publish_result = lambda record: publish_result(note(record))
+        try:
+            yield noted
+        finally:
+            self.publish, self.publish_result = publish, publish_result
 
     def publish_session_event(self, event: SessionEvent) -> None:
         """Publish an event on `session`."""

@@ -18,8 +18,8 @@ from bridge.flow.ports import (
     VenueRest,
     VenueSession,
 )
-from bridge.flow.record_sink import RecordSink
 from bridge.flow.replay import TopicReplay
+from bridge.flow.result_log import ResultLog
 from bridge.flow.whose_account import Identity
 
 LATE_AFTER_S: Final = 150.0
@@ -34,7 +34,7 @@ class TakeoverDependencies(Struct, frozen=True):
     """The `topic_prefix`."""
     limits: Limits
     timing: Timing
-    sink: RecordSink
+    result_log: ResultLog
     identity: Identity
     membership: Membership
     publisher: Publisher
@@ -61,7 +61,7 @@ class TermDependencies(Struct, frozen=True):
     """A digest of the API key that is in its file now; empty where it cannot be read."""
     read_commands: ReadCommands
     topics: TopicReplay
-    sink: RecordSink
+    result_log: ResultLog
     topic_watch: TopicWatch
     late_after_s: float = LATE_AFTER_S
     """When, after a takeover or a renewal of the producer, nothing old can arrive any more."""

@@ -39,7 +39,6 @@ class LateRecordRepair:
         self._account = account
         self._topics = parts.topics
         self._publisher = parts.publisher
-        self._sink = parts.sink
         self._clock = parts.clock
         self._late_after_s = parts.late_after_s
         self._renewals = parts.publisher.renewals
@@ -82,7 +81,7 @@ class LateRecordRepair:
 
         What is published under a key meanwhile is newer than what is found, and needs no other.
         """
-        with self._sink.noting_keys() as noted:
+        with self._account.noting_published_keys() as noted:
             if not await self._publisher.flush(_FLUSH_S, [stream]):
                 return False
             overtaken = await self._topics.read_overtaken_since(stream, self._since_ms)

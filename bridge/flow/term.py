@@ -54,7 +54,7 @@ class Term:
         self._parts = parts
         self._stop_deadline_s = stop_deadline_s
         self._began_ms = parts.clock().wall_ms
-        parts.sink.on_result = self.wake
+        parts.result_log.on_result = self.wake
         self._events = VenueListener(
             name, account, parts.publisher, wake=self.wake, on_login=self._on_login, began_ms=self._began_ms
         )

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from bridge.config import Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
-from bridge.core.records import Received
+from bridge.core.records import Answer, InvalidFrame, Push
 from bridge.core.skew import ClockReading
 from bridge.ltp.connection import Connection, LinkEnded, connect
 from bridge.ltp.network import NetworkSettings
@@ -32,11 +32,18 @@ class Disconnect(NamedTuple):
     hold_off_s: float = 0.0
 
 
+class LinkCallbacks(NamedTuple):
+    """What a link calls: for the login frame once the connection is open, and with what happened."""
+
+    make_login: Callable[[Now], bytes]
+    on_frame: Callable[[Push | Answer, Now], None]
+    on_event: Callable[[LoggedIn | ClockReading | InvalidFrame, Now], None]
+
+
 class Link:
     """Passes frames between a connection and its protocol, and wakes the protocol when it asks for that.
 
-    `make_login` returns the login frame once the connection is open. `on_event` is called with what happened; an
-    exception of it ends the link and leaves `run`.
+    What a callback raises ends the link and leaves `run`.
     """
 
     def __init__(
@@ -46,15 +53,14 @@ class Link:
         network: NetworkSettings,
         timing: Timing,
         clock: Callable[[], Now],
-        make_login: Callable[[Now], bytes],
-        on_event: Callable[[LoggedIn | ClockReading | Received, Now], None],
+        callbacks: LinkCallbacks,
     ) -> None:
         self._url = url
         self._network = network
         self._timing = timing
         self._clock = clock
-        self._make_login = make_login
-        self._on_event = on_event
+        self._callbacks = callbacks
+        self._on_frame = callbacks.on_frame
         self._last_frame_boot_s = -math.inf
         self._logged_in_boot_s: float | None = None
         self._connection: Connection | None = None
@@ -133,7 +139,7 @@ class Link:
     def _begin_protocol(self, connection: Connection, give_up_boot_s: float) -> None:
         now = self._clock()
         login_deadline_s = min(LOGIN_DEADLINE_S, give_up_boot_s - now.boot_s)
-        self._protocol = Protocol(self._make_login(now), self._timing, login_deadline_s, now)
+        self._protocol = Protocol(self._callbacks.make_login(now), self._timing, login_deadline_s, now)
         self._connection = connection
         self._flush_and_arm_timer(self._protocol)
 
@@ -145,16 +151,18 @@ class Link:
             if self._ended_by is not None:
                 return  # the session was dropped: what is buffered belongs to no session
             match event:
+                case Push() | Answer():
+                    self._on_frame(event, now)
                 case ProtocolEnd(cause, detail):
                     self.end(Disconnect(cause, detail))
                 case LoginRejected(code, message):
                     self.end(Disconnect(Cause.LOGIN_REFUSED, f"{code} {message}", event))
                 case LoggedIn():
                     self._logged_in_boot_s = now.boot_s
-                    self._on_event(event, now)
+                    self._callbacks.on_event(event, now)
                 case _:
-                    self._on_event(event, now)
-        # Only after `on_event`: a frame that it did not take belongs to the gap.
+                    self._callbacks.on_event(event, now)
+        # Only after the callback: a frame that it did not take belongs to the gap.
         self._last_frame_boot_s = now.boot_s
         self._flush_and_arm_timer(self._protocol)
 

@@ -13,13 +13,13 @@ from bridge.config import AccountConfig, Timing
 from bridge.contract.session import Cause
 from bridge.core.backoff import full_jitter
 from bridge.core.now import Now
-from bridge.core.records import InvalidFrame, Received
+from bridge.core.records import InvalidFrame
 from bridge.core.session_listener import SessionListener
 from bridge.core.skew import ClockReading
 from bridge.errors import LoginRefused, VenueUnreachable
 from bridge.ltp import codes
 from bridge.ltp.failover import EndpointSelector, RestProbe, wait_for_failback
-from bridge.ltp.link import Disconnect, Link
+from bridge.ltp.link import Disconnect, Link, LinkCallbacks
 from bridge.ltp.login_refusals import KeyCheck, LoginRefusals
 from bridge.ltp.logins import Logins
 from bridge.ltp.network import NetworkSettings
@@ -194,8 +194,7 @@ class Session:
             network=self._network,
             timing=self._timing,
             clock=self._clock,
-            make_login=self._logins.make_frame,
-            on_event=self._on_event,
+            callbacks=LinkCallbacks(self._logins.make_frame, self._listener.received, self._on_event),
         )
         try:
             end = await link.run(give_up_boot_s)
@@ -224,7 +223,7 @@ class Session:
                 return give_up_boot_s
             await self._sleep_until(min(self._endpoints.held_off_until_boot_s, give_up_boot_s))
 
-    def _on_event(self, event: LoggedIn | ClockReading | Received, now: Now) -> None:
+    def _on_event(self, event: LoggedIn | ClockReading | InvalidFrame, now: Now) -> None:
         match event:
             case LoggedIn():
                 self._logins.note_answer(now)
@@ -234,8 +233,6 @@ class Session:
                 self._listener.clock_read(event, now)
             case InvalidFrame():
                 self._listener.received(self._logins.mask_frame(event), now)
-            case _:
-                self._listener.received(event, now)
 
     def _report_loss(self, end: Disconnect) -> float:
         """Inform the listener of the end of a logged-in session. Returns when, in CLOCK_BOOTTIME seconds."""

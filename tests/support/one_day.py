@@ -298,7 +298,7 @@ class OneDay:
             key_fingerprint=unused,
             read_commands=unused,
             topics=unused,
-            sink=unused,
+            result_log=unused,
             topic_watch=unused,
         )
         self._recovery = RecoverySweeps(

@@ -44,8 +44,8 @@ from bridge.flow.dependencies import (
     TermDependencies,
 )
 from bridge.flow.ports import Membership as MembershipPort
-from bridge.flow.record_sink import RecordSink
 from bridge.flow.replay import TopicReplay
+from bridge.flow.result_log import ResultLog
 from bridge.flow.supervisor import AccountPhase, AccountSupervisor
 from bridge.flow.takeover import AccountTakeover
 from bridge.flow.whose_account import Identity
@@ -631,7 +631,7 @@ class Outside:
         self.limits, self.timing = settings_with(
             **{"commit_period_s": 0.05, "lease_s": 0.5, "ack_timeout_s": 0.3} | changes
         )
-        self.sink = RecordSink("main", self.topics)
+        self.result_log = ResultLog("main", self.topics)
         self.flow = AccountSupervisor(
             "main",
             "here:1",
@@ -679,7 +679,7 @@ class Outside:
             prefix="ltp",
             limits=self.limits,
             timing=self.timing,
-            sink=self.sink,
+            result_log=self.result_log,
             identity=Identity(self.environment, self.key, self._holdings),
             membership=member,
             publisher=self.topics,
@@ -703,7 +703,7 @@ class Outside:
             read_commands=self.group.read_commands,
             topics=TopicReplay("ltp", "main", self.topics.read_tail, self.topics.read_last),
             late_after_s=self.late_after_s,
-            sink=self.sink,
+            result_log=self.result_log,
             topic_watch=self.watched,
         )
 

@@ -203,7 +203,7 @@ class Results:
     ) -> None:
         result = published.result
         last = "" if result.outcome.terminal else ":unknown"
-        self._outbox.publish(
+        self._outbox.publish_result(
             OutgoingRecord(
                 stream=Stream.RESULTS,
                 key=result.command_id.encode(),
