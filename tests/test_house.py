@@ -1,4 +1,4 @@
-"""Files and functions stay small, and ARCHITECTURE.md and README.md name what exists."""
+"""Files, functions and ARCHITECTURE.md stay short, and ARCHITECTURE.md and README.md name what exists."""
 
 import ast
 import re
@@ -9,8 +9,11 @@ import pytest
 from tests.support.one_account import OneAccount
 
 ROOT = Path(__file__).parents[1]
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 ROOMS = sorted(ROOT.glob("bridge/**/*.py"))
 LINES_MAX = 400
+LINE_CHARS_MAX = 120
+ARCHITECTURE_LINES_MAX = 250
 FUNCTION_LINES_MAX = 70
 
 
@@ -28,13 +31,59 @@ def test_files_and_functions_are_small(room: Path) -> None:
     assert long == []
 
 
+def test_the_architecture_is_short() -> None:
+    """ARCHITECTURE.md has fewer than 250 lines, and none of more than 120 characters but for rows of tables."""
+    lines = ARCHITECTURE.splitlines()
+    assert len(lines) < ARCHITECTURE_LINES_MAX
+    assert [line for line in lines if len(line) > LINE_CHARS_MAX and not line.startswith("|")] == []
+
+
 def test_every_file_is_in_the_file_map() -> None:
-    """ARCHITECTURE.md names every folder and file of the package, and no others."""
-    told = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    file_map = told[told.index("## File map") : told.index("## Sending")]
-    folders = {f"{path.parent.name}/" for path in ROOMS if path.parent.name != "bridge"}
-    files = {path.name for path in ROOMS if path.name != "__init__.py"}
-    assert set(re.findall(r"`([a-z_]+\.py|[a-z_]+/)`", file_map)) - {"schemas/"} == folders | files
+    """The file map has one row for each folder of the package, which names the files of that folder and no others."""
+    rows = [line for line in _read_section("File map").splitlines() if line.startswith("| `")]
+    named = [(line.split("`")[1], sorted(re.findall(r"`(\w+\.py)`", line))) for line in rows]
+    files: dict[str, list[str]] = {}
+    for room in ROOMS:
+        folder = room.parent.relative_to(ROOT / "bridge").as_posix()
+        files.setdefault("bridge/" if folder == "." else f"{folder}/", []).append(room.name)
+    assert sorted(named) == sorted((folder, sorted({*names} - {"__init__.py"})) for folder, names in files.items())
+
+
+def test_every_path_in_the_architecture_exists() -> None:
+    """Every file and folder that ARCHITECTURE.md names outside of its file map is there."""
+    text = ARCHITECTURE.replace(_read_section("File map"), "")
+    paths = set(re.findall(r"`([\w/]+(?:/|\.py))[`:]", text))
+    assert len(paths) > 50
+    places = [ROOT, ROOT / "bridge", *(path for path in ROOT.glob("tests/**/") if path.name != "__pycache__")]
+    assert [path for path in paths if not any((place / path).exists() for place in places)] == []
+
+
+def test_every_function_on_the_way_exists() -> None:
+    """Each `file.py: name` is in that file, and each `Class.method` in a file that was named before."""
+    known: set[str] = set()
+    missing = []
+    for title in ("The life of a push", "The life of a command", "Taking over"):
+        for path, names in re.findall(r"`(?:([\w/]+\.py): )?(\w+(?:\.\w+)?(?:, [\w.]+)*)`", _read_section(title)):
+            here = _find_names(ROOT / "bridge" / path) if path else known
+            known |= here
+            is_name = path or re.match(r"[A-Z]\w+\.", names)
+            missing += [name for name in names.split(", ") if is_name and name not in here]
+    assert len(known) > 100
+    assert missing == []
+
+
+def _read_section(title: str) -> str:
+    """Return the text of one section of ARCHITECTURE.md."""
+    return ARCHITECTURE.split(f"## {title}\n")[1].split("\n## ")[0]
+
+
+def _find_names(file: Path) -> set[str]:
+    """Return the functions and classes of a file, and the methods of its classes as `Class.method`."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    found = [node for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, kinds)]
+    return {node.name for node in found} | {
+        f"{owner.name}.{node.name}" for owner in found for node in owner.body if isinstance(node, kinds)
+    }
 
 
 def test_every_test_that_the_readme_names_is_there() -> None:

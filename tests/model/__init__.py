@@ -1,4 +1,4 @@
-"""A model of the claim protocol (ARCHITECTURE.md, "Sending" and "Taking over"), explored to the last state.
+"""A model of the claim protocol (ARCHITECTURE.md, "The life of a command", "Taking over"), explored to the last state.
 
 What is in it: owners that come one after the other, every one of them with a takeover, lanes, claims, a lease and a
 buffer of results; the group's coordinator with one stored offset and its metadata; the results log as a reader sees
