@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from bridge import __version__, app
+from bridge import __version__, account_parts, app
 from bridge.admin import check, logs
 from bridge.config import Settings, load
 from bridge.errors import BridgeError
@@ -95,7 +95,7 @@ def check_(path: Path | None) -> None:
     logs.configure("error", "pretty")
     # The check itself prints what goes wrong; log lines of the Kafka client would only disturb its output.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    if not asyncio.run(check.run(settings, app.clock)):
+    if not asyncio.run(check.run(settings, account_parts.clock)):
         sys.exit(1)
 
 

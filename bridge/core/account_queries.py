@@ -39,12 +39,12 @@ class AccountQueries(AccountWings):
         """Return what to ask for now; None where the command is not in doubt any more."""
         return self.query_memory.kind_of(query, now) if query.offset in self.doubts else None
 
-    def on_open_orders(self, listed: Iterable[str], asked_at: float, now: Now) -> None:
-        """Learn the orderIds of the venue's whole list of open orders, which was asked for at `asked_at`.
+    def on_open_orders(self, listed: Iterable[str], asked_boot_s: float, now: Now) -> None:
+        """Learn the orderIds of the venue's whole list of open orders, which was asked for at `asked_boot_s`.
 
         Its rows were learnt from before.
         """
-        self.doubts.on_open_orders(listed, asked_at, now)
+        self.doubts.on_open_orders(listed, asked_boot_s, now)
 
     def search_since_ms(self, query: StatusQuery) -> int | None:
         """Return from when on the symbol of a place is to be searched, Unix ms; None where it need not be."""
@@ -52,9 +52,9 @@ class AccountQueries(AccountWings):
             return None
         return self.doubts.oldest_ms(query.sym or "")
 
-    def symbol_searched(self, query: StatusQuery, since_ms: int, asked_at: float) -> None:
-        """Note that history and executions of a symbol were searched, at `asked_at`, and their rows learnt from."""
-        self.query_memory.searched(query.sym or "", since_ms, asked_at)
+    def symbol_searched(self, query: StatusQuery, since_ms: int, asked_boot_s: float) -> None:
+        """Note that history and executions of a symbol were searched, at `asked_boot_s`, and their rows learnt from."""
+        self.query_memory.searched(query.sym or "", since_ms, asked_boot_s)
 
     def query_answered(self, query: StatusQuery, now: Now) -> None:
         """Note that the venue has answered, after its rows were learnt from: what is still in doubt may end."""

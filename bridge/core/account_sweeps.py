@@ -70,13 +70,13 @@ class AccountSweeps(AccountWings):
         if sweep.unreadable > before:
             sweep.broken_lists.add(stream)
 
-    def on_list_end(self, sweep: Sweep, stream: Stream, asked_at: float, now: Now) -> None:
-        """Note that a list is complete that was asked for at `asked_at`: what it lacks may be gone."""
+    def on_list_end(self, sweep: Sweep, stream: Stream, asked_boot_s: float, now: Now) -> None:
+        """Note that a list is complete that was asked for at `asked_boot_s`: what it lacks may be gone."""
         listed, is_whole = sweep.listed[stream], stream not in sweep.broken_lists
         if stream is Stream.ORDERS:
             sweep.open_orders = len(listed)
             if is_whole:
-                self.doubts.on_open_orders(listed, asked_at, now)
+                self.doubts.on_open_orders(listed, asked_boot_s, now)
         elif is_whole:
             self.listening.reconciliation.compare_list(sweep, stream, listed, now)
 

@@ -106,7 +106,7 @@ class StatusQueries:
 
         With a row that was not understood the list proves nothing to be over.
         """
-        asked_at = self._clock().boot_s
+        asked_boot_s = self._clock().boot_s
         listed: set[str] = set()
         unreadable = 0
         async for rows in self._rest.fetch_open_orders():
@@ -116,7 +116,7 @@ class StatusQueries:
                 listed.add(str(row.order.order_id))
         if unreadable:
             raise RowNotUnderstood(f"{unreadable} rows of the open orders are not understood")
-        self._account.on_open_orders(listed, asked_at, self._clock())
+        self._account.on_open_orders(listed, asked_boot_s, self._clock())
 
     async def _ask_for_order(self, query: StatusQuery) -> None:
         """Ask by orderId, and by clientOrderId: a replace may have given the order another orderId."""
@@ -149,12 +149,12 @@ class StatusQueries:
 
     async def _search_symbol(self, query: StatusQuery, since_ms: int) -> None:
         """Ask for what is over and what was executed of the symbol of a place that can land no more."""
-        asked_at, sym = self._clock().boot_s, query.sym or ""
+        asked_boot_s, sym = self._clock().boot_s, query.sym or ""
         try:
             await self._ask_for_past(sym, since_ms)
         except VenueRefused as error:  # such as a symbol that there is not: then nothing of it can be there
             self._log.error("search.refused", sym=sym, detail=str(error))
-        self._account.symbol_searched(query, since_ms, asked_at)
+        self._account.symbol_searched(query, since_ms, asked_boot_s)
 
     async def _look_up_orders(self) -> None:
         """Look up a few orders that replaces name and the bridge does not know; what is in doubt has its turn too."""

@@ -61,11 +61,11 @@ class SweepLists:
 
     async def _read_orders(self, sweep: Sweep) -> None:
         """Ask for what is open, for what has ended, and one by one for what is neither."""
-        asked_at = self._clock().boot_s
+        asked_boot_s = self._clock().boot_s
         async for rows in self._rest.fetch_open_orders():
             self._account.on_open_rows(sweep, rows, self._clock())
             await self._bound_undurable(len(rows))
-        self._account.on_list_end(sweep, Stream.ORDERS, asked_at, self._clock())
+        self._account.on_list_end(sweep, Stream.ORDERS, asked_boot_s, self._clock())
         await self.make_durable()
         since_ms = self._account.history_since_ms(sweep, self._clock())
         async for rows in self._read_in_parts(self._rest.fetch_ended_orders, since_ms):
@@ -113,8 +113,8 @@ class SweepLists:
 
     async def _read_states(self, sweep: Sweep, stream: Stream, lists: AsyncIterator[Rows[bytes]]) -> None:
         """Ask for everything of a stream."""
-        asked_at = self._clock().boot_s
+        asked_boot_s = self._clock().boot_s
         async for rows in lists:
             self._account.on_state_rows(sweep, stream, rows, self._clock())
             await self._bound_undurable(len(rows))
-        self._account.on_list_end(sweep, stream, asked_at, self._clock())
+        self._account.on_list_end(sweep, stream, asked_boot_s, self._clock())

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from bridge import __version__, app
+from bridge import __version__
 from bridge.admin import check
 from bridge.cli import main
 from bridge.config import Settings
@@ -20,7 +20,7 @@ HOSTILE = "[bold red]x[/] [/nope] \x1b[2J\x1b]0;pwned\x07\x9b\nok    topics: eve
 
 async def test_check_shows_the_account_and_tries_the_login(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     """With everything in place check is content, shows the account's risk, and places no order."""
-    assert await check.run(rig.settings(), app.clock)
+    assert await check.run(rig.settings(), account_parts.clock)
     told = capsys.readouterr().out
     for expected in (
         "configuration",
@@ -38,7 +38,7 @@ async def test_check_names_what_is_wrong(rig: Rig, capsys: pytest.CaptureFixture
     """A wrong secret is told with a way out and without the secret; the topics are checked all the same."""
     settings = rig.settings()
     settings.accounts["main"].api_secret_file.write_text("wrong-canary")
-    assert not await check.run(settings, app.clock)
+    assert not await check.run(settings, account_parts.clock)
     told = capsys.readouterr().out
     assert "2000" in told
     assert "topics: every topic of main is fit" in told
@@ -51,7 +51,7 @@ async def test_check_tries_every_endpoint(rig: Rig, unused_tcp_port: int, capsys
     first = {"name": "FIRST", "ws_url": rig.venue.ws_url, "rest_url": rig.venue.rest_url}
     dead = f"127.0.0.1:{unused_tcp_port}"
     second = {"name": "SECOND", "ws_url": f"ws://{dead}/v1/private", "rest_url": f"http://{dead}"}
-    assert not await check.run(rig.settings(endpoints=[first, second]), app.clock)
+    assert not await check.run(rig.settings(endpoints=[first, second]), account_parts.clock)
     told = capsys.readouterr().out
     assert "ok    account main: REST at FIRST" in told
     assert "ok    account main: login at FIRST" in told
@@ -65,7 +65,7 @@ async def test_check_leaves_the_session_of_an_owner_alone(rig: Rig, capsys: pyte
         session = await rig.topic(Stream.SESSION)
         await session.until(lambda seen: any(event["type"] == "recovery.complete" for event in seen))
         logins = len(rig.venue.ledger.entries(EntryKind.LOGIN))
-        assert await check.run(rig.settings(), app.clock)
+        assert await check.run(rig.settings(), account_parts.clock)
         assert len(rig.venue.ledger.entries(EntryKind.LOGIN)) == logins
     assert "note  account main: no login was tried: a daemon at 127.0.0.1 has its session" in capsys.readouterr().out
 
@@ -100,7 +100,7 @@ async def test_check_obeys_nothing_that_the_venue_says(
             accounts={"main": {"api_key_file": tmp_path / "key", "api_secret_file": tmp_path / "secret"}},
             kafka={"bootstrap_servers": "127.0.0.1:1"},
         )
-        await check._Check(settings, app.clock).try_rest("main", settings.accounts["main"], has_owner=False)
+        await check._Check(settings, account_parts.clock).try_rest("main", settings.accounts["main"], has_owner=False)
     finally:
         await runner.cleanup()
     told = capsys.readouterr().out

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.config.limits import Limits
 from bridge.contract.commands import PLACE
 from bridge.contract.results import Outcome, Result

@@ -1,6 +1,6 @@
 """The venue's clock and ours: what a term says when they differ."""
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.core.skew import Skew
 from tests.support.clock_readings import reading_of
 from tests.support.outside import Outside

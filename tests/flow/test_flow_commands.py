@@ -5,7 +5,7 @@ import time
 
 import msgspec
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.contract.session import Cause
 from bridge.core.commands.claims import decode
 from bridge.core.records import Push

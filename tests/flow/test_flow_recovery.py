@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.contract.pushes import OrderPush
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.contract import headers as names
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.config import AccountConfig, Endpoint
 from bridge.flow import key_files
 from bridge.flow.dependencies import TermDependencies

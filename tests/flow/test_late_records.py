@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import CommitMetadata, encode
 from bridge.core.records import OutgoingRecord, Push

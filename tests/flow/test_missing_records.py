@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.contract.results import Outcome
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.commands.claims import CommitMetadata, decode, encode

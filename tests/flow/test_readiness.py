@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.contract.session import Cause
 from bridge.errors import KafkaTrouble, LoginRefused, VenueRefused, VenueUnreachable
 from bridge.flow.supervisor import AccountPhase

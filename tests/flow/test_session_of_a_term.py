@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import decode

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.contract.session import Cause
 from bridge.core.in_flight import query_memory
 from bridge.core.rest_rows import OrderRow

@@ -6,7 +6,7 @@ from math import inf
 import msgspec
 import pytest
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.contract.session import Cause
 from bridge.core.commands.claims import CommitMetadata, Origin, decode, encode
 from bridge.core.records import Committed

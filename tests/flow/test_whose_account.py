@@ -2,7 +2,7 @@
 
 import json
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import Origin, decode

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.config import Kafka
 from bridge.contract.topics import Stream
 from bridge.core.records import CommandRecord, OutgoingRecord

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 from aiohttp import WSMessage, WSMsgType, web
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.config import AccountConfig, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bridge.app import clock
+from bridge.account_parts import clock
 from bridge.contract import headers as names
 from bridge.contract.headers import Headers
 from bridge.contract.pushes import OrderPush, TradePush
