@@ -10,7 +10,7 @@ from bridge.core.account_queries import AccountQueries
 from bridge.core.account_replay import AccountReplay
 from bridge.core.account_stream import AccountStream
 from bridge.core.account_sweeps import AccountSweeps
-from bridge.core.commands.commit_delay import tell_commit_delay
+from bridge.core.commands.commit_delay import update_commit_delay_alarm
 from bridge.core.now import Now
 from bridge.core.records import Answer, OutgoingRecord, Received
 
@@ -34,7 +34,7 @@ class Account(AccountReplay, AccountCommands, AccountQueries, AccountStream, Acc
     def on_durable(self, record: OutgoingRecord) -> None:
         """Note that the brokers have acknowledged a record of this term."""
         if record.answers_offset is not None:
-            self.replies.result_durable(record.answers_offset)
+            self.replies.mark_result_durable(record.answers_offset)
 
     def on_frame(self, event: Received, now: Now) -> bool:
         """Take in what the venue sent; False for an answer that belongs to no request of ours."""
@@ -53,7 +53,7 @@ class Account(AccountReplay, AccountCommands, AccountQueries, AccountStream, Acc
     def tick(self, now: Now, *, stuck: Collection[Stream] = ()) -> None:
         """Do what is due: expiry, overdue answers, and old states once more, but for topics that take nothing."""
         self.sending.tick(now)
-        tell_commit_delay(self.alarms, now, is_slow=self.sending.commits_are_slow)
+        update_commit_delay_alarm(self.alarms, now, is_slow=self.sending.commits_are_slow)
         self.intake.tick(now)
         if self.sending.has_lease(now):
             self.settling.answer_earlier_cancels(now, recovered=self.recovered)

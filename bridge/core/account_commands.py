@@ -6,7 +6,7 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.core.account_wings import AccountWings
 from bridge.core.commands.command import TrackedCommand, wire_args
 from bridge.core.commands.dispatch import Commit
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import CommandRecord, WriteRequest
 
@@ -29,13 +29,13 @@ class AccountCommands(AccountWings):
 
     def read_to(self, position: int, end: int, now: Now, *, is_paused: bool = False) -> None:
         """Note the offset to read next, the topic's end as far as it is known, and whether reading is paused."""
-        self.intake.read_to(position)
-        self.reading_delay.position_reached(position, end, now, rests=is_paused)
+        self.intake.mark_read_to(position)
+        self.reading_delay.position_reached(position, end, now, is_paused=is_paused)
 
     @property
     def is_reading_full(self) -> bool:
         """Whether so many cancels wait that reading should pause."""
-        return self.intake.paused
+        return self.intake.is_paused
 
     def has_lease(self, now: Now) -> bool:
         """Whether a commit handed over less than a lease ago has been acknowledged."""
@@ -44,7 +44,7 @@ class AccountCommands(AccountWings):
     @property
     def deferred_span(self) -> tuple[int, int] | None:
         """The first command that is to be answered later, and the offset after the last."""
-        return self.intake.deferred
+        return self.intake.deferred_span
 
     def answer_deferred(self, record: CommandRecord, now: Now) -> None:
         """Deny a command that was put off; the first call for it counts."""
@@ -52,7 +52,7 @@ class AccountCommands(AccountWings):
 
     def deferred_answered(self, below: int) -> None:
         """Note that every command below an offset that was put off has been read again."""
-        self.intake.deferred_answered(below)
+        self.intake.mark_deferred_answered(below)
 
     def next_request(self, now: Now, *, link_ready: bool, is_owner: bool) -> WriteRequest | None:
         """Return the request to write now, if any: it counts as written.

@@ -13,23 +13,23 @@ class AccountQueries(AccountWings):
 
     def has_queries(self, now: Now) -> bool:
         """Whether something is to be asked now."""
-        return bool(self.intake.lookups()) or self.doubts.wake_at_boot_s() <= now.boot_s
+        return bool(self.intake.list_lookups()) or self.doubts.wake_at_boot_s() <= now.boot_s
 
     def lookups(self) -> list[str]:
         """Return the clientOrderIds of replaces that wait and whose order is not known here."""
-        return self.intake.lookups()
+        return self.intake.list_lookups()
 
     def order_looked_up(self, client_order_id: str, now: Now) -> bool:
         """Go on with the replaces of an order, after the venue was asked; return False if it is to be asked again."""
-        return self.intake.looked_up(client_order_id, now)
+        return self.intake.finish_lookup(client_order_id, now)
 
     def lookup_failed(self, client_order_id: str) -> None:
         """Ask for the others first: the venue gave no answer about this one."""
-        self.intake.lookup_failed(client_order_id)
+        self.intake.postpone_lookup(client_order_id)
 
     def all_queries(self) -> list[StatusQuery]:
         """Return what to ask about every command in doubt, the oldest first."""
-        return self.doubts.all_queries()
+        return self.doubts.list_queries()
 
     def pop_due_queries(self, now: Now) -> list[StatusQuery]:
         """Return a few queries to ask now. What stays in doubt comes again, ever more slowly."""
@@ -50,7 +50,7 @@ class AccountQueries(AccountWings):
         """Return from when on the symbol of a place is to be searched, Unix ms; None where it need not be."""
         if query.offset not in self.doubts or not self.query_memory.needs_search(query):
             return None
-        return self.doubts.oldest_ms(query.sym or "")
+        return self.doubts.oldest_write_ms(query.sym or "")
 
     def symbol_searched(self, query: StatusQuery, since_ms: int, asked_boot_s: float) -> None:
         """Note that history and executions of a symbol were searched, at `asked_boot_s`, and their rows learnt from."""

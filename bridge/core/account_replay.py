@@ -28,7 +28,7 @@ class AccountReplay(AccountWings):
             self.epoch,
             stored.durable_until_ms,
             stored.claimed,
-            stored.doubtful_below,
+            stored.claims_lost_below,
             origin=self._claims.origin,
             extra_cancels=extra,
         )
@@ -78,7 +78,7 @@ class AccountReplay(AccountWings):
         One that did not end in good order may have written some that no commit tells of.
         """
         self._windows.cancels.restore_extra(told, now.boot_s, in_good_order=in_good_order)
-        return self._windows.cancels.extra.to_tell(now.boot_s)[0]
+        return self._windows.cancels.extra.counts_to_commit(now.boot_s)[0]
 
     def remember_state(self, stream: Stream, value: bytes, published_ms: int, *, recovered: bool) -> None:
         """Learn a state that an earlier owner published, `recovered` or pushed."""

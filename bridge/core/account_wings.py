@@ -44,7 +44,7 @@ class AccountWings:
         self.epoch = epoch = start.epoch
         self.other_login_boot_s = start.other_login_boot_s
         self.outbox = outbox
-        self._claims = Claims(start.offset, doubtful_below=start.doubtful_below, origin=start.origin)
+        self._claims = Claims(start.offset, claims_lost_below=start.claims_lost_below, origin=start.origin)
         self.table = CommandTable()
         self._index = DedupeIndex(self.table, timing.horizon_s, limits.memory_bytes_max)
         self._windows = RateLimits(limits, late_landing_s=timing.late_landing_s)

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from bridge.core.clocks import UNMEASURED_MS
 from bridge.core.commands.claims import UNKNOWN_ORIGIN, CommitMetadata, Origin, TermStart, decode
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import CommandRecord
 from bridge.core.replay import ReplayedResults, TopicEnd
@@ -112,7 +112,7 @@ def plan_term(begin: TakeoverStart, origin: Origin, now: Now) -> TermStart:
         stored.epoch + 1,
         begin.offset,
         stored.durable_until_ms,
-        stored.doubtful_below,
+        stored.claims_lost_below,
         # Until the venue has taken our key, it is not known to be this account's.
         structs.replace(origin, key_fingerprint=stored.origin.key_fingerprint),
         -inf if begin.ended_in_good_order else now.boot_s,
@@ -144,7 +144,7 @@ def plan_replay(
     horizon_since_ms = since_ms = now_ms - horizon_ms
     if first_command_ms is not None:  # a command in doubt may hold the offset for longer
         since_ms = min(since_ms, first_command_ms - skew_bound_ms)
-    durable_ms, are_claims_lost = begin.stored.durable_until_ms, begin.stored.doubtful_below > begin.offset
+    durable_ms, are_claims_lost = begin.stored.durable_until_ms, begin.stored.claims_lost_below > begin.offset
     answers_since_ms = 0 if are_claims_lost else since_ms
     # While nobody owned the account, no state was published again.
     states_since_ms = min(since_ms, durable_ms - horizon_ms) if durable_ms else since_ms
@@ -178,7 +178,7 @@ class EarlierCommands:
 
     def status_of(self, record: CommandRecord) -> TakeoverStatus:
         """Return what is known of a command; each is to be asked about once."""
-        are_claims_lost = record.offset < self._begin.stored.doubtful_below
+        are_claims_lost = record.offset < self._begin.stored.claims_lost_below
         if self._answers.has_answer(record):
             return TakeoverStatus.ANSWERED
         if (are_claims_lost or self._begin.is_first) and record.timestamp_ms < self._complete_since_ms:
@@ -195,7 +195,7 @@ class EarlierCommands:
 
     def describe_doubts(self) -> str:
         """Say to a person what was made of them without their claims; empty where these were known."""
-        if self._begin.stored.doubtful_below <= self._begin.offset and not self.passed_over:
+        if self._begin.stored.claims_lost_below <= self._begin.offset and not self.passed_over:
             return ""
         return describe_takeover(self._begin, self.in_doubt, self.passed_over)
 
@@ -204,9 +204,9 @@ def describe_takeover(begin: TakeoverStart, in_doubt: int, passed_over: int) -> 
     """Return what happens to the commands at a takeover without its predecessor's claims, as text."""
     first = "nobody has committed before" if begin.is_first else "an earlier owner's claims were lost"
     return (
-        f"{begin.why_in_doubt or first}: {in_doubt} commands below offset {begin.stored.doubtful_below} have no result "
-        f"and are in doubt, because they may have been sent; {passed_over} commands were passed over, so old that "
-        "their results may have been removed"
+        f"{begin.why_in_doubt or first}: {in_doubt} commands below offset {begin.stored.claims_lost_below} have no "
+        f"result and are in doubt, because they may have been sent; {passed_over} commands were passed over, so old "
+        "that their results may have been removed"
     )
 
 
@@ -261,4 +261,6 @@ def bound_commit(stored: CommitMetadata, end: int, now_ms: int, horizon_ms: int)
     durable_until_ms = stored.durable_until_ms
     if durable_until_ms > now_ms:
         durable_until_ms = now_ms - horizon_ms
-    return structs.replace(stored, doubtful_below=min(stored.doubtful_below, end), durable_until_ms=durable_until_ms)
+    return structs.replace(
+        stored, claims_lost_below=min(stored.claims_lost_below, end), durable_until_ms=durable_until_ms
+    )

@@ -152,7 +152,7 @@ class CommandLoop:
             _log.info("commit.interrupted", offset=commit.offset)
             self._account.commit_dropped()
         else:
-            self.stored_boot_s = commit.handed_over
+            self.stored_boot_s = commit.handed_over_boot_s
             self._account.commit_acked(self._clock())
 
     async def _write_requests(self) -> None:

@@ -10,8 +10,8 @@ from bridge.contract.results import Outcome, Reason, Result
 from bridge.contract.session import Cause
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import CommitMetadata, TermStart, decode
-from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.commands.parse import parse_command
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import Answer, CommandRecord, InvalidFrame, Push
 from tests.support.one_account import (
@@ -82,7 +82,7 @@ def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
         (110, "accepted"),
         (112, "expired"),
     ]
-    assert one.account.doubts.all_queries()[0].client_order_id == "pclaimed"
+    assert one.account.doubts.list_queries()[0].client_order_id == "pclaimed"
     one.account.begin("host:1", one.now)
     first_gap_ms = one.now.wall_ms
     assert one.committed() == (101, CommitMetadata(7, first_gap_ms, (101,)))
@@ -190,10 +190,10 @@ def test_a_restored_name_is_taken_unless_it_was_never_sent() -> None:
 def test_lost_claims_stay_lost_for_the_next_owner() -> None:
     """Until everything below the mark is answered, each commit says that all of it counts as claimed."""
     one = OneAccount(epoch=2)
-    one.begin_term(TermStart(2, 0, doubtful_below=2))
+    one.begin_term(TermStart(2, 0, claims_lost_below=2))
     one.offer(place("p0"), past=TakeoverStatus.CLAIMED)
     one.offer(place("p1"), past=TakeoverStatus.CLAIMED)
-    assert one.committed() == (0, CommitMetadata(2, one.now.wall_ms, (), doubtful_below=2))
+    assert one.committed() == (0, CommitMetadata(2, one.now.wall_ms, (), claims_lost_below=2))
     for name, order_id in (("p0", ORDER_ID), ("p1", "2" * 16)):
         one.account.on_order(order_push(name, orderId=order_id), one.now)
     one.drain()

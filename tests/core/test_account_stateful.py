@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import CommitMetadata, decode
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.records import CommandRecord
 from tests.support.one_account import (
     BTC,
@@ -145,7 +145,7 @@ class Interleavings(RuleBasedStateMachine):
         if not answered:
             self.take_over()
             return
-        self.lease_until = self.commit.handed_over + 2
+        self.lease_until = self.commit.handed_over_boot_s + 2
         self.commit, self.claimed = None, self.claimed + self.one.account.sending.commit_acked(self.one.now)
 
     @precondition(lambda self: self.commit is not None)
@@ -224,8 +224,8 @@ class Interleavings(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         """Let time pass, and the venue's lookups be answered."""
         self.one.wait(seconds)
-        for name in self.one.account.intake.lookups():
-            self.one.account.intake.looked_up(name, self.one.now)
+        for name in self.one.account.intake.list_lookups():
+            self.one.account.intake.finish_lookup(name, self.one.now)
         self.collect()
 
     @rule(count=st.integers(1, 9))

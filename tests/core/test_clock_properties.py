@@ -14,7 +14,7 @@ from bridge.core.clocks import Clocks
 from bridge.core.commands.cancel_window import CancelWindow
 from bridge.core.commands.claims import CommitMetadata, decode, encode
 from bridge.core.commands.dispatch import Commit
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import Answer, CommandRecord
 from bridge.core.skew import ClockReading

@@ -9,7 +9,7 @@ from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
 from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.dedupe_index import DedupeIndex
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.orders import Orders
 from bridge.core.records import CommandRecord
 from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, replace
@@ -17,7 +17,7 @@ from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, cance
 
 def test_of_two_places_of_one_name_without_a_result_the_second_was_never_sent() -> None:
     """With the claims lost both count as claimed; the order of that name is the first one's, and only its."""
-    one = OneAccount(epoch=2, doubtful_below=2)
+    one = OneAccount(epoch=2, claims_lost_below=2)
     first = one.offer(place("p1", clientOrderId="x"), past=TakeoverStatus.CLAIMED)
     second = one.offer(place("p2", clientOrderId="x"), past=TakeoverStatus.CLAIMED)
     at = str(one.now.wall_ms)
@@ -28,7 +28,7 @@ def test_of_two_places_of_one_name_without_a_result_the_second_was_never_sent() 
 @pytest.mark.parametrize(("hours", "last"), [(0, "denied"), (3, "unknown")])
 def test_a_name_that_was_in_use_has_kept_a_place_from_being_sent(hours: int, last: str) -> None:
     """The first is answered, the second has no result: it was denied, unless the first was forgotten by then."""
-    one = OneAccount(epoch=2, start=5, doubtful_below=6)
+    one = OneAccount(epoch=2, start=5, claims_lost_below=6)
     one.wait(hours * 3600)
     answered = Result("p1", 1, Outcome.ACCEPTED, START.wall_ms, action=PLACE, client_order_id="x")
     one.account.restore([(answered, START.wall_ms)], one.now)
@@ -45,7 +45,7 @@ def test_an_answer_to_what_was_sent_outlives_a_refusal_that_was_forgotten() -> N
     asked = memory.find_answered("p")
     assert asked is not None
     assert asked.result.outcome is Outcome.ACCEPTED
-    assert memory.order_offset("x") == 7
+    assert memory.find_order_offset("x") == 7
 
 
 def test_a_refused_cancel_orders_is_not_written_again_over_a_newer_order() -> None:

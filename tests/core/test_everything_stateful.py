@@ -17,7 +17,7 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
 from bridge.core.commands.claims import CommitMetadata, decode
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import Answer, CommandRecord
 from bridge.core.takeover_plan import TakeoverStart
@@ -140,14 +140,14 @@ class Everything(RuleBasedStateMachine):
             live=False,
             lane_commands_max=_LANE_MAX,
             cancel_orders="single_cancels" if self.single else "venue_message",
-            doubtful_below=stored.doubtful_below,
+            claims_lost_below=stored.claims_lost_below,
             limits=dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), 40),
         )
         account = self.one.account
         self.set_clock()
         extra = account.restore_extra_cancels(stored.extra_cancels, self.one.now, in_good_order=stored.released)
         self.stored = CommitMetadata(
-            self.epoch, stored.durable_until_ms, stored.claimed, stored.doubtful_below, extra_cancels=extra
+            self.epoch, stored.durable_until_ms, stored.claimed, stored.claims_lost_below, extra_cancels=extra
         )
         self.committed_at = start
         self.commit: Commit | None = None
@@ -163,7 +163,7 @@ class Everything(RuleBasedStateMachine):
             past = TakeoverStatus.UNREAD if begin.is_unread(record.offset) else TakeoverStatus.READ
             if record.offset in answered:
                 past = TakeoverStatus.ANSWERED
-            elif record.offset < stored.doubtful_below or record.offset in stored.claimed:
+            elif record.offset < stored.claims_lost_below or record.offset in stored.claimed:
                 past = TakeoverStatus.CLAIMED
             account.offer(record, self.one.now, past, behind=end - record.offset)
         gone = [r.command_id for r, _ in self.log if r.command_offset not in answered or not self.same(r)]
@@ -383,7 +383,7 @@ class Everything(RuleBasedStateMachine):
         before = len(one.written)
         self.write()
         for written in one.written[before:]:
-            is_claimed = written.offset in stored.claimed or written.offset < stored.doubtful_below
+            is_claimed = written.offset in stored.claimed or written.offset < stored.claims_lost_below
             assert is_claimed or written.action == CANCEL
 
     @rule(count=st.integers(1, 30))

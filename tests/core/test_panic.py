@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.in_flight.ack_codes import RATE_CODES
 from bridge.core.records import CommandRecord
 from tests.support.one_account import ORDER_ID, OneAccount, cancel, cancel_all, order_push, place, replace
@@ -135,14 +135,14 @@ def test_replaces_of_unknown_orders_count_among_what_waits() -> None:
     for n in range(60):
         one.offer(replace(f"r{n}", clientOrderId=f"nobody{n}"))
         one.send()
-    assert len(one.account.intake.lookups()) == 50
+    assert len(one.account.intake.list_lookups()) == 50
     assert [outcome for _, outcome in one.outcomes()] == ["denied"] * 10
-    for name in one.account.intake.lookups():
-        assert one.account.intake.looked_up(name, one.now)
+    for name in one.account.intake.list_lookups():
+        assert one.account.intake.finish_lookup(name, one.now)
     one.drain()
     one.offer(replace("next", clientOrderId="nobody"))
     one.send()
-    assert one.account.intake.lookups() == ["nobody"]
+    assert one.account.intake.list_lookups() == ["nobody"]
 
 
 @pytest.mark.parametrize("code", sorted(RATE_CODES))

@@ -7,7 +7,7 @@ import pytest
 from bridge.contract import headers as names
 from bridge.core.clocks import UNMEASURED_MS
 from bridge.core.commands.claims import CommitMetadata, Origin, TermStart, encode, key_fingerprint
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import CommandRecord
 from bridge.core.replay import ReplayedResults, TopicEnd
@@ -76,7 +76,7 @@ def test_the_epoch_goes_on_from_the_highest_there_is() -> None:
     ends = (TopicEnd(7, NOW_MS - 9), TopicEnd(NOW_MS, NOW_MS - 8), TopicEnd())
     assert begin(TopicHistory(ends, was_written=True)).stored.epoch == NOW_MS
     found = begin(TopicHistory(ends[:1], was_written=True))
-    assert (found.stored.epoch, found.stored.doubtful_below, found.why_in_doubt) == (NOW_MS // 1000, 9, "why")
+    assert (found.stored.epoch, found.stored.claims_lost_below, found.why_in_doubt) == (NOW_MS // 1000, 9, "why")
     assert begin(TopicHistory((), was_written=False), was_owned=True).stored.epoch == NOW_MS // 1000
 
 
@@ -179,7 +179,7 @@ def test_a_term_begins_where_the_one_before_it_ended(stored: CommitMetadata, oth
     start = plan_term(TakeoverStart(5, stored), OURS, Now(20.0, NOW_MS))
     origin = Origin("production", stored.origin.key_fingerprint, "topic")
     expected = TermStart(
-        stored.epoch + 1, 5, stored.durable_until_ms, stored.doubtful_below, origin, other_login_boot_s
+        stored.epoch + 1, 5, stored.durable_until_ms, stored.claims_lost_below, origin, other_login_boot_s
     )
     assert start == expected
 

@@ -8,7 +8,7 @@ import pytest
 from bridge.contract.commands import PLACE
 from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import CommandRecord
 from bridge.core.skew import Skew

@@ -14,7 +14,7 @@ from bridge.contract import headers as names
 from bridge.contract.headers import Headers
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.commands.claims import METADATA_BYTES_MAX, decode, encode
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.records import CommandRecord
 from bridge.core.replay import ReplayedResults, ReplayedSession, ReplayedStates, TopicEnd, find_portfolios
 from tests.support.one_account import START, OneAccount, cancel, place

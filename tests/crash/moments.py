@@ -12,10 +12,11 @@ from bridge.contract.topics import Stream
 from bridge.core.ack_window import AckWindow
 from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.dispatch import Commit, Dispatcher
-from bridge.core.commands.intake import CommandIntake, TakeoverStatus
+from bridge.core.commands.intake import CommandIntake
 from bridge.core.commands.lanes import Lanes
 from bridge.core.commands.results import Results
 from bridge.core.commands.states import CommandState
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.in_flight.bridge_cancels import BridgeCancels
 from bridge.core.in_flight.requests import InFlightRequests
 from bridge.core.in_flight.unknown_commands import UnknownCommands

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from bridge import __version__
+from bridge import __version__, account_parts
 from bridge.admin import check
 from bridge.cli import main
 from bridge.config import Settings

@@ -50,7 +50,7 @@ def fill_tables(account: Account, now: Now) -> None:
 def fill_answers(account: Account, now: Now) -> None:
     """Let an earlier owner have answered as many commands as are remembered."""
     first = 0
-    while not account._index.full:
+    while not account._index.is_full:
         some = []
         for offset in range(first, first + 1000):
             name = f"{offset:026}"

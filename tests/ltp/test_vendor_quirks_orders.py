@@ -173,7 +173,7 @@ def test_a_replace_of_an_unknown_order_is_looked_up(name: str) -> None:
     one = placed()
     sent(one, replace("r", clientOrderId=name))
     assert [written.action for written in one.written] == [PLACE]
-    assert one.account.intake.lookups() == [name]
+    assert one.account.intake.list_lookups() == [name]
 
 
 @pytest.mark.parametrize(

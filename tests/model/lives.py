@@ -5,8 +5,8 @@ from functools import cache
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome
 from bridge.core.commands.claims import Claims, CommitMetadata, Origin, encode
-from bridge.core.commands.intake import TakeoverStatus
-from bridge.core.commands.states import OVER, UNSENT, CommandEvent, CommandState, step
+from bridge.core.commands.states import FINISHED, UNSENT, CommandEvent, CommandState, step
+from bridge.core.commands.takeover_status import TakeoverStatus
 
 from .trials import Command, Mistake, Saved, Trial
 from .world import DEFERRED, Lives, Said, Term, put
@@ -15,24 +15,26 @@ from .world import DEFERRED, Lives, Said, Term, put
 def saved_by(term: Term, lives: Lives, more: tuple[int, ...] = ()) -> Saved:
     """Return what a commit of a term says, as the code writes it; it claims `more` than was claimed before."""
     said = CommitMetadata(
-        term.epoch, 0, tuple(sorted(term.claimed)), term.doubtful_below, origin=Origin(topic_id=term.topic_id)
+        term.epoch, 0, tuple(sorted(term.claimed)), term.claims_lost_below, origin=Origin(topic_id=term.topic_id)
     )
     return _saved_by(said, lives, more)
 
 
 @cache
 def _saved_by(said: CommitMetadata, lives: Lives, more: tuple[int, ...]) -> Saved:
-    claims = Claims(0, doubtful_below=said.doubtful_below, origin=said.origin)
+    claims = Claims(0, claims_lost_below=said.claims_lost_below, origin=said.origin)
     for offset, state in enumerate(lives):
         if state is DEFERRED:
-            claims.deferred.close()
+            claims.deferred.end_range()
             claims.defer(offset, offset + 1)
         elif state is CommandState.RECORDED:
             claims.mark_skipped(offset)
         else:
             claims.mark_read(offset)
     claims.claimed.update(said.claimed)
-    return Saved(claims.committable_offset, encode(claims.metadata(said.epoch, 0, more), claims.committable_offset))
+    return Saved(
+        claims.committable_offset, encode(claims.build_metadata(said.epoch, 0, more), claims.committable_offset)
+    )
 
 
 def after(term: Term, offset: int, *events: CommandEvent) -> Term:
@@ -98,7 +100,7 @@ def _is_put_off(trial: Trial, offset: int, topic: int, past: TakeoverStatus) -> 
 def _inherited(trial: Trial, term: Term, offset: int) -> Term:
     term = term._replace(claimed=term.claimed | {offset})
     if trial.mistake is Mistake.RESEND and trial.commands[offset].action != CANCEL:
-        return after(term, offset, CommandEvent.CLAIM_ASKED, CommandEvent.CLAIM_STORED)
+        return after(term, offset, CommandEvent.CLAIM_REQUESTED, CommandEvent.CLAIM_STORED)
     return _way_cleared(trial, after(term, offset, CommandEvent.INHERITED), offset, TakeoverStatus.CLAIMED)
 
 
@@ -156,7 +158,7 @@ def _goes_first(trial: Trial, earlier: Command, state: CommandState | None, late
         return False
     if earlier.action == CANCEL_ALL:
         return state in UNSENT and trial.mistake is not Mistake.REQUOTE_FIRST
-    return state not in OVER
+    return state not in FINISHED
 
 
 def _precedes(earlier: Command, later: Command) -> bool:

@@ -10,8 +10,8 @@ from msgspec import structs
 from bridge.contract.commands import CANCEL_ALL, PLACE
 from bridge.contract.results import Outcome
 from bridge.core.commands.claims import CommitMetadata, Origin, encode
-from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.commands.states import CommandEvent, CommandState
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.replay import TopicEnd
 from bridge.core.takeover_plan import TakeoverStart, TopicHistory, begin_without_claims, read_commit
 
@@ -34,15 +34,17 @@ def begun(trial: Trial, world: World) -> Term:
     """Return the term that begins with what is stored now; the commit that fences its predecessors is under way."""
     found = beginning(trial, world)
     offset, stored = found.offset, found.stored
-    doubtful_below = 0 if trial.mistake is Mistake.DOUBTFUL_FORGOTTEN else stored.doubtful_below
-    fence = CommitMetadata(stored.epoch + 1, 0, stored.claimed, doubtful_below, origin=Origin(topic_id=world.topic_id))
+    claims_lost_below = 0 if trial.mistake is Mistake.DOUBTFUL_FORGOTTEN else stored.claims_lost_below
+    fence = CommitMetadata(
+        stored.epoch + 1, 0, stored.claimed, claims_lost_below, origin=Origin(topic_id=world.topic_id)
+    )
     term = Term(
         phase=Phase.FENCING,
         epoch=fence.epoch,
         topic_id=world.topic_id,
         lives=(CommandState.RECORDED,) * offset,
         claimed=frozenset(() if trial.mistake is Mistake.EMPTY_METADATA else stored.claimed),
-        doubtful_below=stored.doubtful_below,
+        claims_lost_below=stored.claims_lost_below,
         commit=Commit(Saved(offset, encode(fence, offset)), (), stored=False, young=False),
         lease=False,
         outbox=(),
@@ -68,7 +70,7 @@ def beginning(trial: Trial, world: World) -> TakeoverStart:
     if trial.mistake is Mistake.EPOCH_FROM_RESULTS:
         stored = structs.replace(stored, epoch=world.top)
     if trial.mistake is Mistake.DOUBTFUL_AS_EMPTY:
-        stored = structs.replace(stored, doubtful_below=0)
+        stored = structs.replace(stored, claims_lost_below=0)
     begin = offset if trial.mistake is Mistake.TRUSTS_OFFSET and offset is not None else found.offset
     return TakeoverStart(begin, stored)
 
@@ -106,7 +108,7 @@ def past_of(term: Term, offset: int, answers: tuple[Outcome | None, ...]) -> Tak
     """Return what a takeover knows of a command: its result, its claim, or nothing."""
     if answers[offset] is not None:
         return TakeoverStatus.ANSWERED
-    if offset in term.claimed or offset < term.doubtful_below:
+    if offset in term.claimed or offset < term.claims_lost_below:
         return TakeoverStatus.CLAIMED
     return TakeoverStatus.READ
 

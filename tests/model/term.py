@@ -10,8 +10,8 @@ from itertools import chain, combinations
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.contract.results import Outcome
-from bridge.core.commands.intake import TakeoverStatus
 from bridge.core.commands.states import IN_FLIGHT, CommandEvent, CommandState
+from bridge.core.commands.takeover_status import TakeoverStatus
 
 from .lives import after, answered, deferred_answered, may_be_claimed, recorded, saved_by, taken_in
 from .trials import Mistake, Trial
@@ -190,7 +190,7 @@ def _commits(trial: Trial, term: Term) -> Iterator[Move]:
         claiming = term
         for offset in claims:
             if may_be_claimed(trial, claiming, offset):
-                claiming = after(claiming, offset, CommandEvent.CLAIM_ASKED)
+                claiming = after(claiming, offset, CommandEvent.CLAIM_REQUESTED)
         if any(claiming.lives[offset] is not CommandState.CLAIMING for offset in claims):
             continue  # one of them has to wait for another
         saved = saved_by(term, _passed(trial, term), claims)

@@ -92,7 +92,7 @@ def account_after(trial: Trial, reading: Reading) -> tuple[Account, list[Outgoin
     term, topic, outcomes = reading
     begin = len(term.lives)
     limits, timing = settings_with(lane_commands_max=trial.behind_max or LIMITS.lane_commands_max)
-    start = TermStart(term.epoch, begin, 0, term.doubtful_below, Origin(topic_id=term.topic_id))
+    start = TermStart(term.epoch, begin, 0, term.claims_lost_below, Origin(topic_id=term.topic_id))
     published: list[OutgoingRecord] = []
     account = Account(Outbox("main", published.append), COMMANDS, limits, timing, start, now=START)
     read_clocks(account, START)

@@ -65,7 +65,7 @@ class Term(NamedTuple):
     topic_id: str
     lives: Lives
     claimed: frozenset[int]
-    doubtful_below: int
+    claims_lost_below: int
     commit: Commit | None
     lease: bool
     outbox: tuple[Said, ...]

@@ -17,7 +17,7 @@ from bridge.core.account import Account
 from bridge.core.commands.claims import CommitMetadata, TermStart, decode
 from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.dispatch import Commit
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.in_flight.status_queries import StatusQuery
 from bridge.core.now import Now
 from bridge.core.outbox import Outbox
@@ -126,7 +126,7 @@ class OneAccount:
         *,
         epoch: int = 1,
         start: int = 0,
-        doubtful_below: int = 0,
+        claims_lost_below: int = 0,
         live: bool = True,
         read: bool = True,
         **changes: object,
@@ -135,7 +135,7 @@ class OneAccount:
         self.limits, self.timing = settings_with(**changes)
         self.outgoing: list[OutgoingRecord] = []
         """What the account has published, until it is drained."""
-        self.begin_term(TermStart(epoch, start, doubtful_below=doubtful_below))
+        self.begin_term(TermStart(epoch, start, claims_lost_below=claims_lost_below))
         self.venue_ahead_ms = self.broker_ahead_ms = 0
         self.reads = read
         """Whether answers tell the others' clocks."""

@@ -109,7 +109,7 @@ class AnsweredCommands:
         return sum(segment.size_bytes for segment in self._segments)
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether no more may be remembered than must be."""
         return self.size_bytes >= self._bytes_max
 
@@ -152,23 +152,23 @@ class AnsweredCommands:
         )
         return AnsweredCommand(offset, digest, refusal)
 
-    def name_order(self, client_order_id: str, offset: int, at: float) -> None:
+    def add_client_order_id(self, client_order_id: str, offset: int, at: float) -> None:
         """Remember by which command a clientOrderId is used."""
         self._segment(at).add(_key(b"order:", client_order_id), _OFFSET.pack(offset))
 
-    def order_offset(self, client_order_id: str) -> int | None:
+    def find_order_offset(self, client_order_id: str) -> int | None:
         """Return the offset of the command that uses a clientOrderId."""
         packed = self._find(_key(b"order:", client_order_id))
         return None if packed is None else int(_OFFSET.unpack(packed)[0])
 
-    def names_order_at(self, client_order_id: str, at: float) -> bool:
+    def was_client_order_id_used(self, client_order_id: str, at: float) -> bool:
         """Whether a clientOrderId was surely used by a command that was remembered at that time, or has been since."""
         key = _key(b"order:", client_order_id)
         number = int.from_bytes(key, "little")
         found = next((one for one in reversed(self._segments) if one.find(key, number) is not None), None)
         return found is not None and found.first_at >= at - self._horizon
 
-    def forget(self, at: float) -> None:
+    def drop_expired(self, at: float) -> None:
         """Drop what is older than the horizon."""
         while self._segments and self._segments[0].newest_at < at - self._horizon:
             self._segments.popleft()

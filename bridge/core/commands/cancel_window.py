@@ -30,8 +30,8 @@ class CancelWindow:
     def __init__(self, slots: int, *, late_landing_s: float, cool_s: float) -> None:
         kept = slots // _KEPT
         self._common = AckWindow(slots - kept, late_landing_s=late_landing_s, cool_s=cool_s)
-        self._kept = AckWindow(kept, late_landing_s=late_landing_s, cool_s=cool_s)
-        self._both = (self._common, self._kept)
+        self._reserved = AckWindow(kept, late_landing_s=late_landing_s, cool_s=cool_s)
+        self._both = (self._common, self._reserved)
         self.extra = ExtraRequests(min(max(1, kept), _UNTOLD_MAX), late_landing_s=late_landing_s, cool_s=cool_s)
 
     def restore_acked(self, at: float, now: float) -> bool:
@@ -44,11 +44,11 @@ class CancelWindow:
 
     def restore_extra(self, told: Iterable[tuple[int, int]], now: float, *, in_good_order: bool) -> None:
         """Take the slots of requests of earlier owners of which at most commits tell. There were no more than fit."""
-        most = self._common.full + self._kept.full // 2
+        most = self._common.full + self._reserved.full // 2
         written_at: list[float] = []
         for for_s, count in told:
-            written_at += [self.extra.written_at(for_s, now)] * min(count, most)
-        written_at += [now] * (0 if in_good_order else self.extra.untold_max)
+            written_at += [self.extra.latest_write_boot_s(for_s, now)] * min(count, most)
+        written_at += [now] * (0 if in_good_order else self.extra.uncommitted_max)
         for number, at in enumerate(written_at[-most:]):
             token = ("extra of an earlier owner", number)
             self._roomier(now).restore_unanswered(token, at, now)
@@ -56,7 +56,7 @@ class CancelWindow:
 
     def acquire(self, token: object, now: float) -> bool:
         """Take a slot for what a caller asks for."""
-        return self._common.acquire(token, now) or self._kept.acquire(token, now, leave=self._count_overflow(now))
+        return self._common.acquire(token, now) or self._reserved.acquire(token, now, leave=self._count_overflow(now))
 
     def acquire_for_bridge(self, token: object, now: float, *, waiting: int) -> bool:
         """Take a slot for the first cancel that the bridge sends of its own accord for an order; others are waiting."""
@@ -76,11 +76,11 @@ class CancelWindow:
         """Take a slot for a request that repeats a caller's; what it repeats is told of by no record any more."""
         return self.extra.may_add() and self._common.acquire(token, now, leave=self._left_by_repeats)
 
-    def acquire_for_deferred(self, token: object, now: float) -> bool:
+    def acquire_after_rate_refusal(self, token: object, now: float) -> bool:
         """Take a slot for a caller's cancel that the venue refused for its rate."""
         return self.acquire_for_repeat(token, now) or (self.extra.may_add() and self._take_of_kept_half(token, now))
 
-    def stretch(self, now: float) -> float:
+    def repeat_delay_factor(self, now: float) -> float:
         """Return how many times as long as usual a repeat is to wait; more than once from a window half full on."""
         left = self._left_by_repeats
         free, half = self._common.free(now) - left, (self._common.slots - left) / 2
@@ -98,7 +98,7 @@ class CancelWindow:
 
     def acknowledge(self, token: object, now: float) -> None:
         """Let a slot cool from now on: its request has been answered. Twice is once."""
-        self.extra.acked(token, now)
+        self.extra.acknowledge(token, now)
         for window in self._both:
             window.acknowledge(token, now)
 
@@ -112,7 +112,7 @@ class CancelWindow:
 
     def free_at(self, ahead: int, now: float) -> float:
         """Estimate when a caller's request with `ahead` others waiting before it gets a slot; `now` when at once."""
-        kept = max(0, self._kept.free(now) - self._count_overflow(now))
+        kept = max(0, self._reserved.free(now) - self._count_overflow(now))
         return now if ahead < kept else self._common.free_at(ahead - kept, now)
 
     def next_free(self, now: float) -> float:
@@ -120,7 +120,7 @@ class CancelWindow:
         return min(window.next_free(now) for window in self._both if window.full)
 
     def _take_of_kept_half(self, token: object, now: float) -> bool:
-        return self._kept.acquire(token, now, leave=self._kept.full // 2 + self._count_overflow(now))
+        return self._reserved.acquire(token, now, leave=self._reserved.full // 2 + self._count_overflow(now))
 
     @property
     def _left_by_repeats(self) -> int:
@@ -132,4 +132,4 @@ class CancelWindow:
 
     def _roomier(self, now: float) -> AckWindow:
         """Return the part that an earlier owner's request fits into."""
-        return self._kept if self._common.free(now) <= 0 < self._kept.free(now) else self._common
+        return self._reserved if self._common.free(now) <= 0 < self._reserved.free(now) else self._common

@@ -61,14 +61,15 @@ def key_fingerprint(api_key: str) -> str:
 class TermStart(Struct, frozen=True):
     """Where a term of ownership begins: the epoch and offset that were committed for it, and what was left unclear.
 
-    Below `doubtful_below` every command counts as claimed. What was pushed is durable up to `durable_until_ms`, 0 when
-    nothing was ever pushed. A predecessor may have logged in until `other_login_boot_s`; before all time without one.
+    Below `claims_lost_below` every command counts as claimed. What was pushed is durable up to `durable_until_ms`, 0
+    when nothing was ever pushed. A predecessor may have logged in until `other_login_boot_s`;
+    before all time without one.
     """
 
     epoch: int
     offset: int
     durable_until_ms: int = 0
-    doubtful_below: int = 0
+    claims_lost_below: int = 0
     origin: Origin = UNKNOWN_ORIGIN
     other_login_boot_s: float = -inf
 
@@ -76,14 +77,14 @@ class TermStart(Struct, frozen=True):
 class CommitMetadata(Struct, frozen=True):
     """What the metadata of a commit says.
 
-    `durable_until_ms` is 0 when nothing was ever received. `claimed` are the claimed offsets from `doubtful_below` on;
-    below it everything counts as claimed, because the record of the claims was lost once.
+    `durable_until_ms` is 0 when nothing was ever received. `claimed` are the claimed offsets from `claims_lost_below`
+    on; below it everything counts as claimed, because the record of the claims was lost once.
     """
 
     epoch: int
     durable_until_ms: int
     claimed: tuple[int, ...]
-    doubtful_below: int = 0
+    claims_lost_below: int = 0
     released: bool = False
     """Whether the owner has ended in good order: it does nothing any more, and its last login was long enough ago."""
     read_to: int | None = None
@@ -99,7 +100,7 @@ def encode(stored: CommitMetadata, watermark: int) -> str:
     deltas = (after - before for before, after in pairwise((watermark, *stored.claimed)))
     extra = (number for pair in _subtract_previous(stored.extra_cancels) for number in pair)
     return (
-        f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.doubtful_below}:{stored.released:d}:{read_to}"
+        f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.claims_lost_below}:{stored.released:d}:{read_to}"
         f":{watermark}:{origin.topic_id}:{origin.environment}:{origin.key_fingerprint}"
         f":{_pack_numbers(extra)}:{_pack_numbers(deltas)}"
     )
@@ -126,12 +127,12 @@ def decode(metadata: str, watermark: int) -> CommitMetadata | None:
         return None
     claimed = tuple(accumulate(deltas, initial=watermark))[1:]
     extra_cancels = tuple(zip(accumulate(extra[::2]), extra[1::2], strict=True))
-    epoch, durable_until_ms, doubtful_below, released = int(parts[1]), int(parts[2]), int(parts[3]), parts[4] == "1"
+    epoch, durable_until_ms, claims_lost_below, released = int(parts[1]), int(parts[2]), int(parts[3]), parts[4] == "1"
     return CommitMetadata(
         epoch,
         durable_until_ms,
         claimed,
-        doubtful_below,
+        claims_lost_below,
         released,
         int(read_to) if read_to else None,
         origin,
@@ -180,10 +181,10 @@ def _unpack_numbers(coded: str) -> list[int] | None:
 class Claims:
     """Which offsets are open, which of them claimed, and where the watermark stands."""
 
-    def __init__(self, start: int, *, doubtful_below: int = 0, origin: Origin = UNKNOWN_ORIGIN) -> None:
+    def __init__(self, start: int, *, claims_lost_below: int = 0, origin: Origin = UNKNOWN_ORIGIN) -> None:
         self.origin = origin
         self.next_offset = start
-        self._doubtful_below = doubtful_below
+        self._claims_lost_below = claims_lost_below
         self.claimed: set[int] = set()
         self.unrecorded_refusals: set[int] = set()
         """Commands that would have gone first and were refused, as long as a successor might not learn of it."""
@@ -201,9 +202,9 @@ class Claims:
         span = self.deferred.span
         return lowest if span is None else min(lowest, span[0])
 
-    def is_doubtful(self, offset: int) -> bool:
+    def is_claim_lost(self, offset: int) -> bool:
         """Whether a command counts as claimed only because the record of the claims was lost."""
-        return offset < self._doubtful_below
+        return offset < self._claims_lost_below
 
     def mark_read(self, offset: int) -> None:
         """Note that a command was read."""
@@ -226,7 +227,7 @@ class Claims:
         self.claimed.discard(offset)
         self.unrecorded_refusals.discard(offset)
 
-    def metadata(
+    def build_metadata(
         self,
         epoch: int,
         durable_until_ms: int,
@@ -237,13 +238,13 @@ class Claims:
         extra_cancels: tuple[tuple[int, int], ...] = (),
     ) -> CommitMetadata:
         """Return what a commit would say now, with `more` offsets claimed."""
-        doubtful_below = self._doubtful_below if self.committable_offset < self._doubtful_below else 0
-        claimed = (offset for offset in self.claimed.union(more) if offset >= doubtful_below)
+        claims_lost_below = self._claims_lost_below if self.committable_offset < self._claims_lost_below else 0
+        claimed = (offset for offset in self.claimed.union(more) if offset >= claims_lost_below)
         return CommitMetadata(
             epoch,
             durable_until_ms,
             tuple(sorted(claimed)),
-            doubtful_below,
+            claims_lost_below,
             released,
             read_to,
             self.origin,

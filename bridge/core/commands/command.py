@@ -30,11 +30,11 @@ class SingleCancels(Struct):
     """How far a cancel_orders is that is carried out, or finished, by single cancels; orders by orderId."""
 
     answer_was_lost: bool = True
-    older: set[str] = field(default_factory=set)
+    order_ids: set[str] = field(default_factory=set)
     """The orders that were to be ended for it."""
-    left: set[str] = field(default_factory=set)
+    open_order_ids: set[str] = field(default_factory=set)
     """Those that are still open."""
-    is_listed: bool = False
+    is_list_known: bool = False
     """Whether the venue has told its whole list since it was begun."""
 
 
@@ -72,10 +72,10 @@ class TrackedCommand(Struct, eq=False):
     is_repeat_queued: bool = False
     awaits_order_lookup: bool = False
     """Whether a replace waits until the venue was asked for its order."""
-    superseded: bool = False
+    is_superseded: bool = False
     """A later cancel_orders ends it: it is not written, and answered as soon as there is time."""
 
-    maybe_sent_before: bool = False
+    maybe_written_before: bool = False
     """Whether an earlier owner may have written it."""
     attempts: int = 0
     request_id: str | None = None
@@ -94,7 +94,7 @@ class TrackedCommand(Struct, eq=False):
     """Whether a replace has given its order another orderId than it names: `order_id`."""
     rate_refusal: tuple[int, str] | None = None
     """Code and words of the venue's last answer, when that was that requests come too often."""
-    refused_requests: int = 0
+    refused_count: int = 0
     """How many of its requests the venue has certainly refused."""
     last_refusal: tuple[int, str] | None = None
     """Code and words of the last refusal, while that does not prove what became of the command."""
@@ -104,14 +104,14 @@ class TrackedCommand(Struct, eq=False):
     unknown_at_ms: int | None = None
     earlier_write_boot_s: float = 0.0
     """When an earlier owner may last have written it."""
-    is_contradicted: bool = False
+    is_query_advanced: bool = False
     """Whether a repeat was refused, so that the venue is asked at once what the first request has done."""
     next_query_boot_s: float = inf
     query_pause_s: float = 0.0
     single_cancels: SingleCancels | None = None
-    executed_as: str | None = None
+    executed_order_id: str | None = None
     """The orderId of an execution that was seen before the answer to a place."""
-    other_quantity: str | None = None
+    actual_quantity: str | None = None
     """The quantity of its order, where that is another than it asked for."""
 
     @property
@@ -125,12 +125,12 @@ class TrackedCommand(Struct, eq=False):
         return self.next_query_boot_s < inf and self.state in IN_FLIGHT
 
     @property
-    def is_surely_refused(self) -> bool:
+    def is_certainly_refused(self) -> bool:
         """Whether the venue has certainly refused every request of it that may have reached it."""
-        return self.refused_requests == self.attempts and not self.maybe_sent_before
+        return self.refused_count == self.attempts and not self.maybe_written_before
 
     @property
-    def names_own_order(self) -> bool:
+    def has_derived_client_order_id(self) -> bool:
         """Whether its clientOrderId is derived from its commandId: no other program makes an order of that name."""
         return self.client_order_id == derive_client_order_id(self.command_id)
 

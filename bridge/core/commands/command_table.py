@@ -11,7 +11,7 @@ from msgspec import Struct
 from bridge.contract.commands import PLACE
 from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.lanes import Lanes
-from bridge.core.commands.states import IN_FLIGHT, OVER
+from bridge.core.commands.states import FINISHED, IN_FLIGHT
 from bridge.core.commands.timers import Timers
 from bridge.core.orders import Order
 
@@ -48,24 +48,24 @@ class CommandTable:
         if place.client_order_id is not None:
             self._places[place.client_order_id] = place
 
-    def at(self, offset: int) -> TrackedCommand | None:
+    def find_by_offset(self, offset: int) -> TrackedCommand | None:
         """Return the command at an offset."""
         return self._by_offset.get(offset)
 
-    def with_command_id(self, command_id: str) -> TrackedCommand | None:
+    def find_by_command_id(self, command_id: str) -> TrackedCommand | None:
         """Return the command of this id that has no terminal result."""
         return self._by_command_id.get(command_id)
 
-    def holder_of(self, client_order_id: str) -> TrackedCommand | None:
+    def find_holder(self, client_order_id: str) -> TrackedCommand | None:
         """Return the place that holds a clientOrderId."""
         return self._places.get(client_order_id)
 
-    def queried(self, offset: int) -> TrackedCommand | None:
+    def find_queried(self, offset: int) -> TrackedCommand | None:
         """Return the command at an offset if the venue is asked what became of it."""
         command = self._by_offset.get(offset)
         return command if command is not None and command.is_queried else None
 
-    def all_queried(self) -> list[TrackedCommand]:
+    def list_queried(self) -> list[TrackedCommand]:
         """Return every command that the venue is asked about, in the order of their offsets."""
         found = (command for command in self._by_offset.values() if command.is_queried)
         return sorted(found, key=lambda command: command.offset)
@@ -79,12 +79,12 @@ class CommandTable:
         for name in command.order_names:
             self._by_order_name.setdefault(name, {})[command.offset] = command
 
-    def in_flight_place(self, client_order_id: str | None) -> TrackedCommand | None:
+    def find_in_flight_place(self, client_order_id: str | None) -> TrackedCommand | None:
         """Return the place of a clientOrderId if it may have been written and has no result."""
         place = self._places.get(client_order_id or "")
         return place if place is not None and place.state in IN_FLIGHT else None
 
-    def in_flight_of(self, order: Order, action: str) -> list[TrackedCommand]:
+    def find_in_flight(self, order: Order, action: str) -> list[TrackedCommand]:
         """Return the replaces or cancels of an order; those that named it by orderId alone learn its clientOrderId."""
         found = list(self._named(action, order.order_id, order.client_order_id))
         for command in found:
@@ -93,11 +93,11 @@ class CommandTable:
                 self.add_order_names(command)
         return found
 
-    def is_named(self, action: str, *names: str | None) -> bool:
+    def has_in_flight(self, action: str, *names: str | None) -> bool:
         """Whether a replace or cancel in flight has one of these names of an order."""
         return next(self._named(action, *names), None) is not None
 
-    def in_flight_at(self, offsets: Iterable[int]) -> Iterator[TrackedCommand]:
+    def iter_in_flight(self, offsets: Iterable[int]) -> Iterator[TrackedCommand]:
         """Yield those of the commands at some offsets that may have been written and have no result."""
         found = (self._by_offset.get(offset) for offset in offsets)
         return (command for command in found if command is not None and command.state in IN_FLIGHT)
@@ -130,7 +130,7 @@ class CommandTable:
 
     def count_awaiting(self) -> int:
         """Count the commands without a result whose ack is still expected in time."""
-        return sum(command.state not in OVER for command in self._awaiting())
+        return sum(command.state not in FINISHED for command in self._awaiting())
 
     def _awaiting(self) -> Iterable[TrackedCommand]:
         return (command for command in self._by_offset.values() if command.awaits_ack)
@@ -149,7 +149,7 @@ class CommandTable:
         command.order_names = ()
         if command.outcome is not None and not command.outcome.unsent:
             self._free_client_order_id(command)
-        self.lanes.answered(command)
+        self.lanes.release_chain(command)
 
     def forget(self, offset: int) -> TrackedCommand | None:
         """Take out and return the command at an offset, whose terminal result is durable."""

@@ -12,7 +12,7 @@ _SLOW: Final = (
 )
 
 
-def tell_commit_delay(alarms: ActiveAlarms, now: Now, *, is_slow: bool | None) -> None:
+def update_commit_delay_alarm(alarms: ActiveAlarms, now: Now, *, is_slow: bool | None) -> None:
     """Raise the alarm while commits are too slow, and clear it when they no longer are; None says neither."""
     if is_slow:
         alarms.raise_alarm(Alarm.COMMITS_SLOW, _SLOW, now)

@@ -25,7 +25,7 @@ class Dedupe:
         self._results = results
         self._outbox = outbox
 
-    def is_first(
+    def remember_if_first(
         self, asked: TrackedCommand | InvalidCommand, record: CommandRecord, now: Now, *, is_claimed: bool = False
     ) -> bool:
         """Remember a command; False for a commandId that was used before: it has been answered, or will be.
@@ -33,11 +33,11 @@ class Dedupe:
         `is_claimed`: an earlier owner claimed it, so it had forgotten the refusal of any before it.
         """
         command_id = asked.command_id or ""
-        earlier = self._table.with_command_id(command_id)
+        earlier = self._table.find_by_command_id(command_id)
         if earlier is not None:
             if earlier.digest != asked.digest:
                 self._tell_conflict(command_id, earlier.offset, record, now)
-            elif self._index.resubmissions_full:
+            elif self._index.has_too_many_resubmissions:
                 text = "too many repeats wait for the answer to their command"
                 self._results.publish_dead_letter(record, Reason.MEMORY_FULL, text, now)
             else:

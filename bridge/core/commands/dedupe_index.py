@@ -35,12 +35,12 @@ class DedupeIndex:
         return len(self._table) + len(self._answered)
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether a command should be refused because its result could not be remembered."""
-        return self._answered.full
+        return self._answered.is_full
 
     @property
-    def resubmissions_full(self) -> bool:
+    def has_too_many_resubmissions(self) -> bool:
         """Whether so many resubmissions wait for the result of their command that no more may."""
         return self._resubmissions >= _RESUBMISSIONS_MAX
 
@@ -48,27 +48,27 @@ class DedupeIndex:
         """Return what is remembered of an answered command."""
         return self._answered.find(command_id)
 
-    def is_known(self, command_id: str) -> bool:
+    def is_command_id_used(self, command_id: str) -> bool:
         """Whether a commandId was used before."""
-        return self._table.with_command_id(command_id) is not None or self.find_answered(command_id) is not None
+        return self._table.find_by_command_id(command_id) is not None or self.find_answered(command_id) is not None
 
-    def order_offset(self, client_order_id: str) -> int | None:
+    def find_order_offset(self, client_order_id: str) -> int | None:
         """Return the offset of the command that uses a clientOrderId."""
-        holder = self._table.holder_of(client_order_id)
-        return holder.offset if holder is not None else self._answered.order_offset(client_order_id)
+        holder = self._table.find_holder(client_order_id)
+        return holder.offset if holder is not None else self._answered.find_order_offset(client_order_id)
 
-    def name_was_used(self, client_order_id: str, offset: int, at_boot_s: float) -> bool:
+    def was_client_order_id_used(self, client_order_id: str, offset: int, at_boot_s: float) -> bool:
         """Whether every owner at that time knew another command than the one at `offset` to use a clientOrderId."""
-        holder = self._table.holder_of(client_order_id)
+        holder = self._table.find_holder(client_order_id)
         if holder is not None:
             return holder.offset != offset
-        return self._answered.names_order_at(client_order_id, at_boot_s)
+        return self._answered.was_client_order_id_used(client_order_id, at_boot_s)
 
     def add(self, command: TrackedCommand) -> None:
         """Remember a command; a place holds its clientOrderId from now on, if that is free."""
         self._table.add(command)
         is_place = command.action == PLACE and command.client_order_id is not None
-        if is_place and self.order_offset(command.client_order_id or "") is None:
+        if is_place and self.find_order_offset(command.client_order_id or "") is None:
             self._table.hold_client_order_id(command)
 
     def add_resubmission(self, command: TrackedCommand, resubmission: Resubmission) -> None:
@@ -81,13 +81,13 @@ class DedupeIndex:
         self._resubmissions -= len(command.resubmissions)
         self.remember_result(result, command.digest, at_boot_s)
         name = command.client_order_id
-        if name is not None and not result.outcome.unsent and self._table.holder_of(name) is command:
-            self._answered.name_order(name, command.offset, at_boot_s)
+        if name is not None and not result.outcome.unsent and self._table.find_holder(name) is command:
+            self._answered.add_client_order_id(name, command.offset, at_boot_s)
         return command.resubmissions
 
     def remember_result(self, result: Result, digest: str | None, at_boot_s: float) -> None:
         """Remember a terminal result, unless it is a refusal and there is no room for more of them."""
-        if not (self._answered.full and result.outcome.unsent):
+        if not (self._answered.is_full and result.outcome.unsent):
             self._answered.add(result, short_digest(digest), at_boot_s)
 
     def restore(self, results: Iterable[tuple[Result, float]]) -> None:
@@ -102,14 +102,14 @@ class DedupeIndex:
                     self._unknown[result.command_id] = result.command_offset, result.answered_at
                 continue
             self._unknown.pop(result.command_id, None)
-            if result.outcome.unsent and self._answered.full:
+            if result.outcome.unsent and self._answered.is_full:
                 continue
             self._answered.add(result, short_digest(result.body_digest), appended_boot_s)
             name = result.client_order_id
             if result.action == PLACE and not result.outcome.unsent and name is not None:
-                self._answered.name_order(name, result.command_offset, appended_boot_s)
+                self._answered.add_client_order_id(name, result.command_offset, appended_boot_s)
 
-    def unknown_at_ms(self, command_id: str, offset: int) -> int | None:
+    def find_unknown_at_ms(self, command_id: str, offset: int) -> int | None:
         """Return when an earlier owner published that the fate of the command at an offset is unknown, Unix ms."""
         of, at_ms = self._unknown.get(command_id, (None, 0))
         return at_ms if of == offset else None
@@ -119,9 +119,9 @@ class DedupeIndex:
         for command_id in command_ids:
             answered = self._answered.find(command_id)
             name = answered.result.client_order_id if answered is not None else None
-            if name is not None and self._answered.order_offset(name) is not None:
-                self._answered.name_order(name, _OF_ANOTHER_TOPIC, boot_s)
+            if name is not None and self._answered.find_order_offset(name) is not None:
+                self._answered.add_client_order_id(name, _OF_ANOTHER_TOPIC, boot_s)
 
-    def forget_expired(self, boot_s: float) -> None:
+    def drop_expired(self, boot_s: float) -> None:
         """Drop what was answered more than a horizon ago."""
-        self._answered.forget(boot_s)
+        self._answered.drop_expired(boot_s)

@@ -32,11 +32,11 @@ class DeferredOffsets:
         self._ranges.append((begin, end))
         self._growing = True
 
-    def close(self) -> None:
+    def end_range(self) -> None:
         """Note that what was read next is not put off: it must not be in a range."""
         self._growing = False
 
-    def take(self, offset: int) -> bool:
+    def pop(self, offset: int) -> bool:
         """Take the next offset out, and all below it, which hold nothing; False when it is in no range."""
         self.drop_below(offset)
         if not self._ranges or self._ranges[0][0] > offset:

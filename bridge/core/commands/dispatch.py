@@ -12,7 +12,7 @@ from bridge.core.commands.command import SAFE_TO_REPEAT, TrackedCommand
 from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.lanes import CLAIM_LANES
 from bridge.core.commands.order_lookups import OrderLookups
-from bridge.core.commands.order_names import has_order_id
+from bridge.core.commands.order_names import resolve_order_id
 from bridge.core.commands.rate_limits import RateLimits
 from bridge.core.commands.states import CommandEvent, CommandState
 from bridge.core.now import Now
@@ -39,8 +39,8 @@ class Commit(Struct, frozen=True):
     offset: int
     metadata: str
     claimed: tuple[TrackedCommand, ...]
-    handed_over: float
-    extra_noted: int = 0
+    handed_over_boot_s: float
+    extra_count: int = 0
 
 
 class Dispatcher:
@@ -95,7 +95,7 @@ class Dispatcher:
         until = max(self._lease_until, self._cancels_until)
         if self.has_lease(now) or self._jumped_at < now.boot_s < self._cancels_until:
             return True
-        return self._commit is not None and self._jumped_at <= self._commit.handed_over < until
+        return self._commit is not None and self._jumped_at <= self._commit.handed_over_boot_s < until
 
     @property
     def commits_are_slow(self) -> bool | None:
@@ -107,9 +107,9 @@ class Dispatcher:
     def last_commit(self, now: Now, durable_until_ms: int, *, released: bool) -> Commit:
         """Return the commit with which a term ends in good order."""
         self.commit_dropped()
-        extra, _ = self._windows.cancels.extra.to_tell(now.boot_s, is_last=True)
+        extra, _ = self._windows.cancels.extra.counts_to_commit(now.boot_s, is_last=True)
         read_to = self._claims.next_offset
-        stored = self._claims.metadata(
+        stored = self._claims.build_metadata(
             self._epoch, durable_until_ms, released=released, read_to=read_to, extra_cancels=extra
         )
         return Commit(self._claims.committable_offset, encode(stored, self._claims.committable_offset), (), now.boot_s)
@@ -121,11 +121,11 @@ class Dispatcher:
         batch = self._claim_next(now) if may_claim else []
         if not batch and now.boot_s < self._next_commit_at and not self._windows.cancels.extra.commit_wanted:
             return None
-        extra, noted = self._windows.cancels.extra.to_tell(now.boot_s)
+        extra, noted = self._windows.cancels.extra.counts_to_commit(now.boot_s)
         watermark = self._claims.committable_offset
         while True:
             claimed = (command.offset for command in batch)
-            stored = self._claims.metadata(self._epoch, durable_until_ms, claimed, extra_cancels=extra)
+            stored = self._claims.build_metadata(self._epoch, durable_until_ms, claimed, extra_cancels=extra)
             metadata = encode(stored, watermark)
             room = METADATA_BYTES_MAX - (_KEPT_BYTES if batch and batch[-1].action != CANCEL_ALL else 0)
             if len(metadata) <= room or not batch:
@@ -138,10 +138,12 @@ class Dispatcher:
     def commit_acked(self, now: Now) -> list[TrackedCommand]:
         """Note that the commit under way is acknowledged; return what it claims: it waits for `next_claimed`."""
         commit = self._end_commit()
-        self._lease_until = commit.handed_over + self._lease_s
-        self._windows.cancels.extra.told(commit.extra_noted)
+        self._lease_until = commit.handed_over_boot_s + self._lease_s
+        self._windows.cancels.extra.mark_committed(commit.extra_count)
         # The next is handed over at once if this one was slow. One from before a jump says nothing of the time after.
-        self._cancels_until = now.boot_s + self._lease_s if commit.handed_over >= self._jumped_at else self._lease_until
+        self._cancels_until = (
+            now.boot_s + self._lease_s if commit.handed_over_boot_s >= self._jumped_at else self._lease_until
+        )
         slow = now.boot_s > self._lease_until
         self._slow, self._prompt = (self._slow + 1, 0) if slow else (0, self._prompt + 1)
         stored = []
@@ -186,12 +188,12 @@ class Dispatcher:
         self.tick(now)
         if not ready or not self.may_write_cancels(now):
             return None
-        command = self._lanes.head(CANCEL)
+        command = self._lanes.peek_head(CANCEL)
         while command is not None and now.boot_s >= command.deadline_boot_s:  # answered as soon as there is a lease
-            self._lanes.take(command)
-            command = self._lanes.head(CANCEL)
+            self._lanes.pop_head(command)
+            command = self._lanes.peek_head(CANCEL)
         if command is not None and self._windows.cancels.acquire(self.slot_key(command), now.boot_s):
-            self._lanes.take(command)
+            self._lanes.pop_head(command)
             return command
         return None
 
@@ -199,23 +201,23 @@ class Dispatcher:
         """Return the cancel to repeat now, if any: after new ones and those that the bridge sends of its own accord."""
         if not ready or not self.may_write_cancels(now):
             return None
-        repeat, window = self._lanes.head_repeat(now.boot_s), self._windows.cancels
+        repeat, window = self._lanes.peek_repeat(now.boot_s), self._windows.cancels
         if repeat is None:
             return None
-        take = window.acquire_for_deferred if repeat.rate_refusal is not None else window.acquire_for_repeat
+        take = window.acquire_after_rate_refusal if repeat.rate_refusal is not None else window.acquire_for_repeat
         if not take(self.slot_key(repeat), now.boot_s):
             return None
         if repeat.attempts:
             window.extra.add((repeat.offset, repeat.attempts - 1), repeat.written_boot_s)
         else:  # an earlier owner's, from before now
             window.extra.add(("earlier owner", repeat.offset), now.boot_s)
-        self._lanes.take_repeat()
+        self._lanes.pop_repeat()
         return repeat
 
     def mark_written(self, command: TrackedCommand, now: Now) -> str:
         """Note that a command is being written; return the id of the request."""
         token = self.slot_key(command)
-        if command.attempts == 0 and not command.maybe_sent_before:
+        if command.attempts == 0 and not command.maybe_written_before:
             command.first_written_boot_s = now.boot_s
         command.attempts += 1
         command.request_id = f"{self._epoch:x}x{command.offset:x}x{command.attempts:x}"
@@ -249,7 +251,7 @@ class Dispatcher:
         free = [
             self._windows[action].next_free(now.boot_s)
             for action in (*CLAIM_LANES, CANCEL)
-            if self._lanes.head(action) is not None
+            if self._lanes.peek_head(action) is not None
         ]
         soon = [now.boot_s + _LOOK_AGAIN_S] if self._claims.unrecorded_refusals else []
         return min([self._next_commit_at, *soon, *(at for at in free if at > now.boot_s)])
@@ -262,16 +264,16 @@ class Dispatcher:
             # Nothing that is in flight keeps a cancel_orders back.
             in_flight = 0 if action == CANCEL_ALL else len(self._claims.claimed)
             room = min(_BATCH_MAX, self._inflight_max - in_flight) - len(batch)
-            while room > 0 and (command := self._lanes.head(action)) is not None:
-                if action != CANCEL_ALL and (command.offset > refused or self._lanes.blocked_by_cancel_all(command)):
+            while room > 0 and (command := self._lanes.peek_head(action)) is not None:
+                if action != CANCEL_ALL and (command.offset > refused or self._lanes.is_blocked_by_cancel_all(command)):
                     break
-                if not has_order_id(command, self._orders):
-                    self.lookups.add(command)
+                if not resolve_order_id(command, self._orders):
+                    self.lookups.await_lookup(command)
                     continue
                 if not self._windows[action].acquire(command.offset, now.boot_s):
                     break
-                self._lanes.take(command)
-                command.step(CommandEvent.CLAIM_ASKED)
+                self._lanes.pop_head(command)
+                command.step(CommandEvent.CLAIM_REQUESTED)
                 batch.append(command)
                 room -= 1
         return batch

@@ -18,7 +18,7 @@ class ExtraRequests:
     """Those of one class of action that may still be counted at the venue."""
 
     def __init__(self, untold_max: int, *, late_landing_s: float, cool_s: float) -> None:
-        self.untold_max = untold_max
+        self.uncommitted_max = untold_max
         self._hold_s = late_landing_s + cool_s
         self._cool_s = cool_s
         self._unanswered: dict[object, float] = {}
@@ -31,7 +31,7 @@ class ExtraRequests:
 
     def may_add(self, waiting: int = 0) -> bool:
         """Whether another may be written now; if not, the next commit tells of those that are `waiting` as well."""
-        if self._noted - self._told < self.untold_max:
+        if self._noted - self._told < self.uncommitted_max:
             return True
         self.commit_wanted = True
         self._ahead = waiting
@@ -46,16 +46,16 @@ class ExtraRequests:
         """Note a request of an earlier owner, of which a commit tells already, written then at the latest."""
         self._unanswered[token] = written_at
 
-    def acked(self, token: object, now: float) -> None:
+    def acknowledge(self, token: object, now: float) -> None:
         """Note that a request was answered: it may be counted for a window from now on."""
         if self._unanswered.pop(token, None) is not None:
             self._cooling.append(now + self._cool_s)
 
-    def written_at(self, counted_for_s: int, now: float) -> float:
+    def latest_write_boot_s(self, counted_for_s: int, now: float) -> float:
         """Return when a request was written at the latest that may be counted for so many seconds yet."""
         return min(now, now + counted_for_s - self._hold_s)
 
-    def to_tell(self, now: float, *, is_last: bool = False) -> tuple[tuple[tuple[int, int], ...], int]:
+    def counts_to_commit(self, now: float, *, is_last: bool = False) -> tuple[tuple[tuple[int, int], ...], int]:
         """Return what a commit is to tell, and up to which request it does: for how many seconds yet how many count.
 
         It tells of those that wait to be written, unless it is the last one. Were more written that only the one before
@@ -72,6 +72,6 @@ class ExtraRequests:
         counts = Counter(step_s * ceil((end - now) / step_s) for end in ends)
         return tuple(sorted(counts.items())), self._noted + ahead
 
-    def told(self, noted: int) -> None:
+    def mark_committed(self, noted: int) -> None:
         """Note that a commit which tells of so many is acknowledged."""
         self._told = noted

@@ -23,7 +23,7 @@ class HeldRecords:
         return len(self._records)
 
     @property
-    def too_large(self) -> bool:
+    def is_full(self) -> bool:
         """Whether so much is held that reading should pause."""
         return self._bytes >= _BYTES_MAX
 
@@ -33,16 +33,16 @@ class HeldRecords:
         self._bytes += record.size_bytes
         self._unjudged.append(record.offset)
 
-    def take(self, record: CommandRecord) -> None:
+    def release(self, record: CommandRecord) -> None:
         """Let a record go."""
         del self._records[record.offset]
         self._bytes -= record.size_bytes
 
-    def oldest(self) -> list[CommandRecord]:
+    def list_oldest(self) -> list[CommandRecord]:
         """Return the records to take in now that there is a lease."""
         return list(islice(self._records.values(), _AT_ONCE))
 
-    def next_unjudged(self) -> list[CommandRecord]:
+    def pop_unjudged(self) -> list[CommandRecord]:
         """Return records of which it is not known yet whether they may go ahead, each once."""
         offsets = [self._unjudged.popleft() for _ in range(min(len(self._unjudged), _AT_ONCE))]
         return [self._records[offset] for offset in offsets if offset in self._records]

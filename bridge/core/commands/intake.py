@@ -1,7 +1,5 @@
 """From a record of the commands topic to a place in a lane, or straight to an answer."""
 
-from enum import StrEnum
-
 from bridge.config import Limits, Timing
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome, Reason
@@ -15,31 +13,17 @@ from bridge.core.commands.deferred_offsets import behind_max, may_be_cancel
 from bridge.core.commands.dispatch import Dispatcher
 from bridge.core.commands.held_records import HeldRecords
 from bridge.core.commands.in_flight_port import InFlight
-from bridge.core.commands.order_names import name_order
+from bridge.core.commands.order_names import resolve_order_names
 from bridge.core.commands.parse import InvalidCommand, parse_command
 from bridge.core.commands.rate_limits import RateLimits
 from bridge.core.commands.results import Results
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.commands.unsent_commands import UnsentCommands
 from bridge.core.commands.validity import InvalidTiming, judge_validity
 from bridge.core.now import Now
 from bridge.core.orders import Orders
 from bridge.core.outbox import Outbox
 from bridge.core.records import CommandRecord
-
-
-class TakeoverStatus(StrEnum):
-    """What a takeover knows of a command from the time before it."""
-
-    NEW = "new"
-    UNREAD = "unread"
-    """No earlier owner has read it."""
-    READ = "read"
-    """No trace of it; but a cancel needs no claim, so it may have been written."""
-    CLAIMED = "claimed"
-    """An earlier owner may have written it; no result is durable."""
-    ANSWERED = "answered"
-    """Its result is durable."""
-
 
 _UNCLAIMED = frozenset({TakeoverStatus.NEW, TakeoverStatus.UNREAD, TakeoverStatus.READ})
 
@@ -82,9 +66,9 @@ class CommandIntake:
         self._lookups = dispatcher.lookups
 
     @property
-    def paused(self) -> bool:
+    def is_paused(self) -> bool:
         """Whether so many cancels wait that reading should pause."""
-        if self._held.too_large:
+        if self._held.is_full:
             return True
         return (
             len(self._held) + self._lanes.count_waiting(CANCEL) + self._lanes.count_waiting(CANCEL_ALL)
@@ -107,7 +91,7 @@ class CommandIntake:
         if behind > behind_max(record, self._lane_max) and past in _UNCLAIMED and not may_be_cancel(record):
             self._claims.defer(record.offset, record.next_offset)
             return
-        self._claims.deferred.close()
+        self._claims.deferred.end_range()
         if past is not TakeoverStatus.ANSWERED:
             self._claims.mark_read(record.offset)
         self._claims.mark_skipped(record.next_offset - 1)
@@ -118,13 +102,13 @@ class CommandIntake:
             self._take_in(record, now, past)
 
     @property
-    def deferred(self) -> tuple[int, int] | None:
+    def deferred_span(self) -> tuple[int, int] | None:
         """The first command that is to be answered later, and the offset after the last."""
         return self._claims.deferred.span
 
     def answer_deferred(self, record: CommandRecord, now: Now) -> None:
         """Deny a command that was too far behind; the first call for it counts."""
-        if not self._claims.deferred.take(record.offset):
+        if not self._claims.deferred.pop(record.offset):
             return
         self._claims.mark_read(record.offset)
         self._claims.deferred.drop_below(record.next_offset)
@@ -132,7 +116,7 @@ class CommandIntake:
         if isinstance(admitted, InvalidCommand):
             self._answer_invalid(record, admitted, now)
             return
-        if not self._dedupe.is_first(admitted, record, now):
+        if not self._dedupe.remember_if_first(admitted, record, now):
             return
         invalid = judge_validity(admitted, self._clocks, now)
         if invalid is not None and invalid.outcome is Outcome.EXPIRED:
@@ -144,11 +128,11 @@ class CommandIntake:
         # A successor would defer it too, so nothing above has to wait until this answer is durable.
         self._claims.unrecorded_refusals.discard(record.offset)
 
-    def deferred_answered(self, below: int) -> None:
+    def mark_deferred_answered(self, below: int) -> None:
         """Note that every deferred command below an offset has been read again; retention may have removed some."""
         self._claims.deferred.drop_below(below)
 
-    def read_to(self, offset: int) -> None:
+    def mark_read_to(self, offset: int) -> None:
         """Note that the topic holds no other command below an offset: control records and holes are nothing to do."""
         self._claims.mark_skipped(offset - 1)
 
@@ -156,11 +140,11 @@ class CommandIntake:
         """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon."""
         self._let_cancels_ahead(now)
         if self._dispatcher.has_lease(now):
-            for record in self._held.oldest():
-                self._held.take(record)
+            for record in self._held.list_oldest():
+                self._held.release(record)
                 self._take_in(record, now, TakeoverStatus.NEW)
             self._unsent.answer_due(now)
-        self._index.forget_expired(now.boot_s)
+        self._index.drop_expired(now.boot_s)
 
     def wake_at_boot_s(self, now: Now) -> float:
         """Return when the next command expires, or is to be taken in."""
@@ -168,24 +152,24 @@ class CommandIntake:
             return float("inf")
         return now.boot_s if self._held else self._unsent.next_due_boot_s()
 
-    def lookups(self) -> list[str]:
+    def list_lookups(self) -> list[str]:
         """Return the clientOrderIds of replaces that wait and whose order nobody here knows."""
-        return self._lookups.names()
+        return self._lookups.list_names()
 
-    def lookup_failed(self, client_order_id: str) -> None:
+    def postpone_lookup(self, client_order_id: str) -> None:
         """Ask for the others first: the venue gave no answer about this one."""
-        self._lookups.put_last(client_order_id)
+        self._lookups.move_to_end(client_order_id)
 
-    def looked_up(self, client_order_id: str, now: Now) -> bool:
+    def finish_lookup(self, client_order_id: str, now: Now) -> bool:
         """Go on with the replaces of an order after the venue was asked; Orders knows it by now if it exists.
 
         False while there is no lease to deny them with, which only the owner may: the venue is asked again.
         """
         known = self._orders.find(None, client_order_id) is not None
         if not known and not self._dispatcher.has_lease(now):
-            self.lookup_failed(client_order_id)
+            self.postpone_lookup(client_order_id)
             return False
-        for command in self._lookups.pop(client_order_id):
+        for command in self._lookups.pop_waiting(client_order_id):
             if known:
                 self._lanes.put_back(command)
             else:
@@ -197,9 +181,9 @@ class CommandIntake:
         """Take in the cancels among what is held back that need not wait."""
         if not self._dispatcher.may_write_cancels(now):
             return
-        for record in self._held.next_unjudged():
+        for record in self._held.pop_unjudged():
             if self._goes_ahead(record, now):
-                self._held.take(record)
+                self._held.release(record)
                 self._take_in(record, now, TakeoverStatus.NEW)
 
     def _goes_ahead(self, record: CommandRecord, now: Now) -> bool:
@@ -208,12 +192,16 @@ class CommandIntake:
         Its order is at the venue, so that nothing that is held back can be its place.
         """
         cancel = self._parse(record, now)
-        if not isinstance(cancel, TrackedCommand) or cancel.action != CANCEL or self._index.is_known(cancel.command_id):
+        if (
+            not isinstance(cancel, TrackedCommand)
+            or cancel.action != CANCEL
+            or self._index.is_command_id_used(cancel.command_id)
+        ):
             return False
-        name_order(cancel, self._orders, self._lanes)
+        resolve_order_names(cancel, self._orders, self._lanes)
         order = self._orders.find(cancel.order_id, cancel.client_order_id)
         is_over = order is not None and order.ended
-        if cancel.order_id is None or is_over or self._lanes.unsent_replaces(cancel.order_key or ""):
+        if cancel.order_id is None or is_over or self._lanes.list_unsent_replaces(cancel.order_key or ""):
             return False
         return self._slot_free_at(cancel, now) < cancel.deadline_boot_s
 
@@ -222,7 +210,7 @@ class CommandIntake:
         return parse_command(record, self._clocks.broker_now(now), self._limits, self._timing, is_claimed=is_claimed)
 
     def _answer_invalid(self, record: CommandRecord, refusal: InvalidCommand, now: Now) -> None:
-        if refusal.command_id is None or self._dedupe.is_first(refusal, record, now):
+        if refusal.command_id is None or self._dedupe.remember_if_first(refusal, record, now):
             self._results.publish_invalid(record, refusal, now)
 
     def _take_in(self, record: CommandRecord, now: Now, past: TakeoverStatus) -> None:
@@ -235,23 +223,23 @@ class CommandIntake:
         if isinstance(admitted, InvalidCommand):
             self._answer_invalid(record, admitted, now)
             return
-        is_claimed = past is TakeoverStatus.CLAIMED and not self._claims.is_doubtful(record.offset)
-        if not self._dedupe.is_first(admitted, record, now, is_claimed=is_claimed):
+        is_claimed = past is TakeoverStatus.CLAIMED and not self._claims.is_claim_lost(record.offset)
+        if not self._dedupe.remember_if_first(admitted, record, now, is_claimed=is_claimed):
             if is_claimed:
                 self._doubt_what_was_put_off(admitted, now)
             return
-        name_order(admitted, self._orders, self._lanes)
+        resolve_order_names(admitted, self._orders, self._lanes)
         if past is TakeoverStatus.CLAIMED:
             self._take_in_claimed(admitted, now)
             return
         if past is TakeoverStatus.READ and admitted.action == CANCEL:
-            if self._index.unknown_at_ms(admitted.command_id, admitted.offset) is not None:
+            if self._index.find_unknown_at_ms(admitted.command_id, admitted.offset) is not None:
                 self._inherit_claimed(admitted, now)
                 return
-            admitted.maybe_sent_before = True
+            admitted.maybe_written_before = True
             self._take_slot_of_earlier_owner(admitted, ("earlier owner", admitted.offset), now)
-        holder = self._index.order_offset(admitted.client_order_id or "")
-        if admitted.action in {PLACE, REPLACE} and self._index.full:
+        holder = self._index.find_order_offset(admitted.client_order_id or "")
+        if admitted.action in {PLACE, REPLACE} and self._index.is_full:
             self._deny_command(admitted, Reason.MEMORY_FULL, now)
         elif admitted.action == PLACE and holder != admitted.offset:
             self._deny_used_name(admitted, now)
@@ -265,18 +253,18 @@ class CommandIntake:
 
         But a place whose clientOrderId was in use then was not written, as far as that is known.
         """
-        if command.action == PLACE and self._claims.is_doubtful(command.offset):
+        if command.action == PLACE and self._claims.is_claim_lost(command.offset):
             appended_boot_s = self._clocks.appended_boot_s(command.timestamp_ms, now)
-            if self._index.name_was_used(command.client_order_id or "", command.offset, appended_boot_s):
+            if self._index.was_client_order_id_used(command.client_order_id or "", command.offset, appended_boot_s):
                 self._deny_used_name(command, now)
                 return
         self._inherit_claimed(command, now)
 
     def _doubt_what_was_put_off(self, claimed: TrackedCommand, now: Now) -> None:
         """Doubt the earlier command of the same commandId: an owner that had put it off has written the claimed one."""
-        name_order(claimed, self._orders, self._lanes)
-        place = self._lanes.unsent_place(claimed.client_order_id or "") if claimed.action == PLACE else None
-        unsent = self._lanes.unsent_replaces(claimed.order_key or "") if place is None else [place]
+        resolve_order_names(claimed, self._orders, self._lanes)
+        place = self._lanes.find_unsent_place(claimed.client_order_id or "") if claimed.action == PLACE else None
+        unsent = self._lanes.list_unsent_replaces(claimed.order_key or "") if place is None else [place]
         for earlier in (one for one in unsent if one.command_id == claimed.command_id):
             self._dispatcher.cancel_unsent(earlier)
             earlier.deadline_boot_s = claimed.deadline_boot_s  # it was written while that one was valid
@@ -289,7 +277,7 @@ class CommandIntake:
 
     def _take_in_invalid(self, command: TrackedCommand, invalid: InvalidTiming, now: Now) -> None:
         """Answer what may not be sent any more; what an earlier owner may have written, when its fate is known."""
-        if command.maybe_sent_before and invalid.outcome is Outcome.EXPIRED:
+        if command.maybe_written_before and invalid.outcome is Outcome.EXPIRED:
             self._in_flight.expire_earlier_cancel(command, now)
         else:
             self._count_earlier_request(command, now)
@@ -299,7 +287,7 @@ class CommandIntake:
 
     def _count_earlier_request(self, cancel: TrackedCommand, now: Now) -> None:
         """Let commits tell of a cancel that an earlier owner may have written: no result will stand for it."""
-        if cancel.maybe_sent_before:
+        if cancel.maybe_written_before:
             written_boot_s = self._clocks.latest_write_boot_s(cancel.deadline_boot_s, now)
             self._windows.cancels.extra.restore(("earlier owner", cancel.offset), written_boot_s)
 
@@ -309,11 +297,11 @@ class CommandIntake:
         if answered is None or answered.offset != command.offset:
             return  # submitted again, it was answered and not sent
         if not answered.result.outcome.unsent:
-            name_order(command, self._orders, self._lanes)
+            resolve_order_names(command, self._orders, self._lanes)
             self._unsent.supersede_for(command, now)
         elif answered.result.outcome is Outcome.EXPIRED and command.action == CANCEL:
             # The earlier owner may have written it, although its result says expired; no commit counts that request.
-            command.maybe_sent_before = True
+            command.maybe_written_before = True
             self._take_slot_of_earlier_owner(command, ("earlier owner", command.offset), now)
             self._count_earlier_request(command, now)
 
@@ -333,7 +321,7 @@ class CommandIntake:
             text = "its place had not been sent and was removed"
             self._results.publish_terminal(command, Outcome.SUPERSEDED, now, message=text)
             return
-        if command.maybe_sent_before:  # it may repeat what was written, and leaves room for what was not
+        if command.maybe_written_before:  # it may repeat what was written, and leaves room for what was not
             self._unsent.expire_at_deadline(command)
             self._lanes.hold_chain(command)
             self._lanes.queue_repeat(command)

@@ -10,7 +10,7 @@ from typing import Final
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.commands.command import ACTIONS, TrackedCommand, in_scope
-from bridge.core.commands.states import OVER, UNSENT, CommandState
+from bridge.core.commands.states import FINISHED, UNSENT, CommandState
 
 CLAIM_LANES: Final = (CANCEL_ALL, REPLACE, PLACE)
 """Lanes whose commands need a claim, most urgent first."""
@@ -43,28 +43,28 @@ class Lanes:
         """Note a command that an earlier owner may have written, so that what comes after it waits for its answer."""
         self._join_chain(command)
 
-    def answered(self, command: TrackedCommand) -> None:
+    def release_chain(self, command: TrackedCommand) -> None:
         """Let the next command of an order go: this one has its answer."""
         self.count_out(command)
         key = _chain_key(command)
         chain = self._chains.get(key)
         if chain is None:
             return
-        while chain and chain[0].state in OVER:
+        while chain and chain[0].state in FINISHED:
             chain.popleft()
             if chain and chain[0].state is CommandState.QUEUED and chain[0].action in {PLACE, REPLACE}:
                 self._enqueue(chain[0])
         if not chain:
             del self._chains[key]
 
-    def head(self, action: str) -> TrackedCommand | None:
+    def peek_head(self, action: str) -> TrackedCommand | None:
         """Return the next command of a lane and leave it there; what was decided meanwhile is passed over."""
         lane = self._lanes[action]
-        while lane and (lane[0].state is not CommandState.QUEUED or lane[0].superseded):
+        while lane and (lane[0].state is not CommandState.QUEUED or lane[0].is_superseded):
             lane.popleft()
         return lane[0] if lane else None
 
-    def take(self, command: TrackedCommand) -> None:
+    def pop_head(self, command: TrackedCommand) -> None:
         """Hand on the head of a lane."""
         self.set_aside(command)
         self.count_out(command)
@@ -85,7 +85,7 @@ class Lanes:
         self._waiting[command.action] -= command.is_waiting
         command.is_waiting = False
 
-    def blocked_by_cancel_all(self, command: TrackedCommand) -> bool:
+    def is_blocked_by_cancel_all(self, command: TrackedCommand) -> bool:
         """Whether an earlier cancel_orders of its scope is still to be written: it would end what went before it."""
         return any(
             cancel_all.state in UNSENT
@@ -94,9 +94,9 @@ class Lanes:
             for cancel_all in self._chains.get(_CANCEL_ALLS, ())
         )
 
-    def cancel_alls(self) -> list[TrackedCommand]:
+    def list_cancel_alls(self) -> list[TrackedCommand]:
         """Return every cancel_orders that has no answer yet, in order."""
-        return [command for command in self._chains.get(_CANCEL_ALLS, ()) if command.state not in OVER]
+        return [command for command in self._chains.get(_CANCEL_ALLS, ()) if command.state not in FINISHED]
 
     def queue_repeat(self, cancel: TrackedCommand) -> None:
         """Let a cancel go out again."""
@@ -104,39 +104,43 @@ class Lanes:
             cancel.is_repeat_queued = True
             self._lanes[_REPEATS].append(cancel)
 
-    def head_repeat(self, now_boot_s: float) -> TrackedCommand | None:
+    def peek_repeat(self, now_boot_s: float) -> TrackedCommand | None:
         """Return the next cancel to repeat and leave it there; what has its answer or is not valid is passed over."""
         repeats = self._lanes[_REPEATS]
-        while repeats and (repeats[0].state in OVER or now_boot_s >= repeats[0].deadline_boot_s):
-            self.take_repeat()
+        while repeats and (repeats[0].state in FINISHED or now_boot_s >= repeats[0].deadline_boot_s):
+            self.pop_repeat()
         return repeats[0] if repeats else None
 
-    def take_repeat(self) -> None:
+    def pop_repeat(self) -> None:
         """Hand on the next cancel to repeat."""
         self._lanes[_REPEATS].popleft().is_repeat_queued = False
 
-    def unsent_place(self, client_order_id: str) -> TrackedCommand | None:
+    def find_unsent_place(self, client_order_id: str) -> TrackedCommand | None:
         """Return the place of this clientOrderId if it has certainly not been written."""
-        place = self._place_of(client_order_id)
+        place = self._find_place(client_order_id)
         return place if place is not None and place.state in UNSENT else None
 
-    def exchange_of(self, client_order_id: str) -> str | None:
+    def find_exchange(self, client_order_id: str) -> str | None:
         """Return the exchange of a place that has no answer yet."""
-        place = self._place_of(client_order_id)
+        place = self._find_place(client_order_id)
         return place.exchange if place is not None else None
 
-    def unsent_in_scope(self, scope: str) -> list[TrackedCommand]:
+    def list_unsent_in_scope(self, scope: str) -> list[TrackedCommand]:
         """Return the places and replaces that have not been written and that a cancel_orders of this scope ends."""
-        return [command for command in self._unsent() if in_scope(scope, command.exchange) and not command.superseded]
+        return [
+            command
+            for command in self._iter_unsent()
+            if in_scope(scope, command.exchange) and not command.is_superseded
+        ]
 
-    def unsent_replaces(self, order_key: str) -> list[TrackedCommand]:
+    def list_unsent_replaces(self, order_key: str) -> list[TrackedCommand]:
         """Return the replaces of an order that have not been written."""
         chain: Iterable[TrackedCommand] = self._chains.get(order_key, ())
         return [command for command in chain if command.action == REPLACE and command.state in UNSENT]
 
-    def _place_of(self, client_order_id: str) -> TrackedCommand | None:
+    def _find_place(self, client_order_id: str) -> TrackedCommand | None:
         chain: Iterable[TrackedCommand] = self._chains.get(client_order_id, ())
-        places = (command for command in chain if command.action == PLACE and command.state not in OVER)
+        places = (command for command in chain if command.action == PLACE and command.state not in FINISHED)
         return next(places, None)
 
     def _enqueue(self, command: TrackedCommand) -> None:
@@ -155,7 +159,7 @@ class Lanes:
         self._waiting[command.action] += not command.is_waiting
         command.is_waiting = True
 
-    def _unsent(self) -> Iterator[TrackedCommand]:
+    def _iter_unsent(self) -> Iterator[TrackedCommand]:
         for chain in self._chains.values():
             yield from (one for one in chain if one.action in {PLACE, REPLACE} and one.state in UNSENT)
 

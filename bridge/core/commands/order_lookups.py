@@ -15,30 +15,30 @@ class OrderLookups:
         self._lanes = lanes
         self._names: dict[str, None] = {}
 
-    def add(self, replace: TrackedCommand) -> None:
+    def await_lookup(self, replace: TrackedCommand) -> None:
         """Let a replace, the head of its lane, wait until the venue was asked for its order."""
         self._lanes.set_aside(replace)
         replace.awaits_order_lookup = True
         self._names[replace.client_order_id or ""] = None
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Return the clientOrderIds of replaces that still wait."""
-        self._names = {name: None for name in self._names if self._waiting(name)}
+        self._names = {name: None for name in self._names if self._list_waiting(name)}
         return list(self._names)
 
-    def put_last(self, client_order_id: str) -> None:
+    def move_to_end(self, client_order_id: str) -> None:
         """Let the others be asked for first: the venue gave no answer about this one."""
         self._names.pop(client_order_id, None)
         self._names[client_order_id] = None
 
-    def pop(self, client_order_id: str) -> list[TrackedCommand]:
+    def pop_waiting(self, client_order_id: str) -> list[TrackedCommand]:
         """Return the replaces that wait for a name, and wait for it no longer."""
         self._names.pop(client_order_id, None)
-        waiting = self._waiting(client_order_id)
+        waiting = self._list_waiting(client_order_id)
         for replace in waiting:
             replace.awaits_order_lookup = False
         return waiting
 
-    def _waiting(self, client_order_id: str) -> list[TrackedCommand]:
-        waiting = self._lanes.unsent_replaces(client_order_id)
+    def _list_waiting(self, client_order_id: str) -> list[TrackedCommand]:
+        waiting = self._lanes.list_unsent_replaces(client_order_id)
         return [one for one in waiting if one.awaits_order_lookup and one.state is CommandState.QUEUED]

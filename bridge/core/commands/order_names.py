@@ -6,7 +6,7 @@ from bridge.core.commands.lanes import Lanes
 from bridge.core.orders import Orders
 
 
-def name_order(command: TrackedCommand, orders: Orders, lanes: Lanes) -> None:
+def resolve_order_names(command: TrackedCommand, orders: Orders, lanes: Lanes) -> None:
     """Find the one name under which all commands of an order meet, and what else is known of it."""
     if command.action == PLACE:
         command.order_key = command.client_order_id
@@ -18,12 +18,12 @@ def name_order(command: TrackedCommand, orders: Orders, lanes: Lanes) -> None:
         command.client_order_id = command.client_order_id or order.client_order_id
         command.exchange = order.exchange
     if command.exchange is None and command.client_order_id is not None:
-        command.exchange = lanes.exchange_of(command.client_order_id)
+        command.exchange = lanes.find_exchange(command.client_order_id)
     known = order.client_order_id if order is not None else None
     command.order_key = known or command.client_order_id or command.order_id
 
 
-def has_order_id(command: TrackedCommand, orders: Orders) -> bool:
+def resolve_order_id(command: TrackedCommand, orders: Orders) -> bool:
     """Give a replace the orderId that the venue wants (LTP docs, Replace Order); False when it is not known.
 
     To be called right before it is claimed: the replace before it may have given the order another id.
@@ -35,7 +35,7 @@ def has_order_id(command: TrackedCommand, orders: Orders) -> bool:
     return command.order_id is not None
 
 
-def follow_order(command: TrackedCommand, orders: Orders) -> None:
+def follow_replaces(command: TrackedCommand, orders: Orders) -> None:
     """Let a command go to what replaces have made of its order."""
     order_id = command.order_id if "orderId" in command.args else None
     order = orders.find_latest(order_id, command.client_order_id)

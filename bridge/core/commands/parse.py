@@ -36,7 +36,7 @@ class InvalidCommand(Struct, frozen=True):
     digest: str | None = None
 
 
-def short(text: str) -> str:
+def shorten_text(text: str) -> str:
     """Cut a text for people to size, so that an answer fits its record; what UTF-8 cannot say is replaced."""
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= _MESSAGE_CHARACTERS_MAX else text[:_MESSAGE_CHARACTERS_MAX] + "…"
@@ -68,17 +68,17 @@ def _refuse(value: bytes, reason: Reason, message: str) -> InvalidCommand:
         identity = _identity.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if reason is Reason.TOO_LARGE:
-            return InvalidCommand(reason, short(message))
-        return InvalidCommand(Reason.NOT_JSON, short(str(error)))
+            return InvalidCommand(reason, shorten_text(message))
+        return InvalidCommand(Reason.NOT_JSON, shorten_text(str(error)))
     if repeats_command_id(value):
         text = message if reason is Reason.TOO_LARGE else "the key 'commandId' stands twice"
-        return InvalidCommand(Reason.NO_COMMAND_ID if reason is Reason.BAD_SCHEMA else reason, short(text))
+        return InvalidCommand(Reason.NO_COMMAND_ID if reason is Reason.BAD_SCHEMA else reason, shorten_text(text))
     command_id, action = identity.command_id, identity.action
     if not isinstance(command_id, str) or not _COMMAND_ID.fullmatch(command_id):
-        return InvalidCommand(Reason.NO_COMMAND_ID if reason is Reason.BAD_SCHEMA else reason, short(message))
+        return InvalidCommand(Reason.NO_COMMAND_ID if reason is Reason.BAD_SCHEMA else reason, shorten_text(message))
     known = isinstance(action, str) and action in _ACTIONS
     digest = hashlib.sha256(value).hexdigest()
-    return InvalidCommand(reason, short(message), command_id, action if known else None, digest)
+    return InvalidCommand(reason, shorten_text(message), command_id, action if known else None, digest)
 
 
 def _contradiction(command: contract.Command) -> str | None:
@@ -157,7 +157,7 @@ def parse_command(  # noqa: PLR0911 - one for each way out
             if record.next_offset == record.offset + 1
             else f"offsets {record.offset} to {record.next_offset - 1}"
         )
-        return InvalidCommand(Reason.UNREADABLE, short(f"{which} cannot be read: {record.unreadable}"))
+        return InvalidCommand(Reason.UNREADABLE, shorten_text(f"{which} cannot be read: {record.unreadable}"))
     if value is None:
         return InvalidCommand(Reason.TOMBSTONE, "the record has no value; a command is a JSON object")
     if not is_claimed and len(value) > limits.command_bytes_max:
@@ -171,7 +171,7 @@ def parse_command(  # noqa: PLR0911 - one for each way out
             value, Reason.BAD_SCHEMA if is_object else Reason.NOT_JSON, contract.describe_patterns(str(error))
         )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return InvalidCommand(Reason.NOT_JSON, short(str(error)))
+        return InvalidCommand(Reason.NOT_JSON, shorten_text(str(error)))
     args = _strings(command.args)
     keys = 3 + (command.valid_until is not UNSET)
     twice = describe_repeated_key(value, keys + 2 + 2 * len(args))

@@ -42,12 +42,12 @@ class ReadingDelay:
             text = f"a command was read {waited_s:.1f} s after its append; {_BEHIND}"
             self._alarms.raise_alarm(Alarm.COMMANDS_BEHIND, text, now)
 
-    def position_reached(self, position: int, end: int, now: Now, *, rests: bool = False) -> None:
+    def position_reached(self, position: int, end: int, now: Now, *, is_paused: bool = False) -> None:
         """Note the offset to read next, the topic's end as far as it is known, and whether reading rests.
 
         It asks no clock but ours: what was there a second ago and has not been read has waited for a second.
         """
-        if rests:
+        if is_paused:
             self._note_rest(now)
             return
         self._rests_since_boot_s = None

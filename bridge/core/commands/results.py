@@ -10,7 +10,7 @@ from bridge.core.commands.claims import UNKNOWN_ORIGIN, Claims, Origin
 from bridge.core.commands.command import SAFE_TO_REPEAT, Resubmission, TrackedCommand
 from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.dedupe_index import DedupeIndex
-from bridge.core.commands.parse import InvalidCommand, short
+from bridge.core.commands.parse import InvalidCommand, shorten_text
 from bridge.core.commands.states import CommandEvent, CommandState
 from bridge.core.now import Now
 from bridge.core.outbox import Outbox
@@ -87,7 +87,7 @@ class Results:
         command.step(CommandEvent.INHERITED)
         if command.action not in SAFE_TO_REPEAT:  # of those there may be more than fit into a commit
             self._claims.claimed.add(command.offset)
-        command.unknown_at_ms = self._index.unknown_at_ms(command.command_id, command.offset)
+        command.unknown_at_ms = self._index.find_unknown_at_ms(command.command_id, command.offset)
         if command.unknown_at_ms is not None:
             return
         command.unknown_at_ms = now.wall_ms
@@ -167,7 +167,7 @@ class Results:
             )
         )
 
-    def result_durable(self, offset: int) -> None:
+    def mark_result_durable(self, offset: int) -> None:
         """Note that the answer to the record at an offset of `commands` is durable."""
         self._claims.mark_answered(offset)
         command = self._table.forget(offset)
@@ -185,12 +185,12 @@ class Results:
             answered_at=now.wall_ms,
             action=command.action,
             code=code,
-            message=short(message) if message else None,
+            message=shorten_text(message) if message else None,
             order_id=_drop_if_too_long(command.order_id),
             client_order_id=_drop_if_too_long(command.client_order_id),
             body_digest=command.digest,
             sent_at=command.sent_at_ms,
-            order_qty=_drop_if_too_long(command.other_quantity),
+            order_qty=_drop_if_too_long(command.actual_quantity),
         )
 
     def _publish_unknown_result(self, command: TrackedCommand, now: Now, code: int | None, message: str | None) -> None:

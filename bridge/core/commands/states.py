@@ -38,7 +38,7 @@ class CommandState(StrEnum):
 class CommandEvent(StrEnum):
     """What can happen to a command."""
 
-    CLAIM_ASKED = "claim_asked"
+    CLAIM_REQUESTED = "claim_requested"
     CLAIM_STORED = "claim_stored"
     CLAIM_DROPPED = "claim_dropped"
     """The commit came to nothing, or the gate refused the write."""
@@ -49,23 +49,23 @@ class CommandEvent(StrEnum):
     """The bridge itself answers: denied, expired or superseded."""
     ACKED = "acked"
     """The venue's definitive answer to the request: accepted or rejected."""
-    DEFERRED = "deferred"
+    RATE_REFUSED = "rate_refused"
     """The venue refused the request for its rate, before any effect; it is written again."""
-    SEEN_AT_VENUE = "shown"
+    SEEN_AT_VENUE = "seen_at_venue"
     """An order row proves what became of it, on the stream or from REST: the order, its values, its fill or its end."""
-    NOT_FOUND = "given_up"
+    NOT_FOUND = "not_found"
     """The venue was asked for as long as it could still land, and knows nothing of it."""
-    LANDED_LATE = "landed_late"
+    SEEN_LATE = "seen_late"
     """It shows itself after it was given up."""
-    BECAME_UNKNOWN = "doubted"
+    BECAME_UNKNOWN = "became_unknown"
     """No answer in time, link lost, or an answer that proves nothing."""
-    RESULT_DURABLE = "recorded"
+    RESULT_DURABLE = "result_durable"
 
 
 _S, _E = CommandState, CommandEvent
 
 TABLE: Final[dict[tuple[CommandState, CommandEvent], CommandState]] = {
-    (_S.QUEUED, _E.CLAIM_ASKED): _S.CLAIMING,
+    (_S.QUEUED, _E.CLAIM_REQUESTED): _S.CLAIMING,
     (_S.QUEUED, _E.WRITTEN): _S.SENT,  # cancel_order needs no claim
     (_S.QUEUED, _E.INHERITED): _S.UNKNOWN,
     (_S.QUEUED, _E.DECIDED): _S.ANSWERED,
@@ -76,12 +76,12 @@ TABLE: Final[dict[tuple[CommandState, CommandEvent], CommandState]] = {
     (_S.CLAIMED, _E.DECIDED): _S.ANSWERED,
     (_S.CLAIMED, _E.WRITTEN): _S.SENT,
     (_S.SENT, _E.ACKED): _S.ANSWERED,
-    (_S.SENT, _E.DEFERRED): _S.QUEUED,
+    (_S.SENT, _E.RATE_REFUSED): _S.QUEUED,
     (_S.SENT, _E.SEEN_AT_VENUE): _S.SENT,  # push before ack, fill before ack: the ack is still to come and says more
     (_S.SENT, _E.BECAME_UNKNOWN): _S.UNKNOWN,
     (_S.UNKNOWN, _E.BECAME_UNKNOWN): _S.UNKNOWN,
     (_S.UNKNOWN, _E.WRITTEN): _S.UNKNOWN,  # a cancel, safe to repeat
-    (_S.UNKNOWN, _E.DEFERRED): _S.UNKNOWN,  # says nothing of the request before it
+    (_S.UNKNOWN, _E.RATE_REFUSED): _S.UNKNOWN,  # says nothing of the request before it
     (_S.UNKNOWN, _E.ACKED): _S.ANSWERED,  # the ack after all
     (_S.UNKNOWN, _E.SEEN_AT_VENUE): _S.ANSWERED,  # push without ack, or a REST row
     (_S.UNKNOWN, _E.NOT_FOUND): _S.ANSWERED,
@@ -90,20 +90,20 @@ TABLE: Final[dict[tuple[CommandState, CommandEvent], CommandState]] = {
     (_S.ANSWERED, _E.ACKED): _S.ANSWERED,  # an ack after the push that settled it, or a second ack
     (_S.ANSWERED, _E.SEEN_AT_VENUE): _S.ANSWERED,  # its order lives on
     (_S.ANSWERED, _E.BECAME_UNKNOWN): _S.ANSWERED,
-    (_S.ANSWERED, _E.LANDED_LATE): _S.ANSWERED,  # told by an alarm; the last word stands
+    (_S.ANSWERED, _E.SEEN_LATE): _S.ANSWERED,  # told by an alarm; the last word stands
     (_S.ANSWERED, _E.RESULT_DURABLE): _S.RECORDED,
     (_S.RECORDED, _E.CLAIM_STORED): _S.RECORDED,
     (_S.RECORDED, _E.CLAIM_DROPPED): _S.RECORDED,
     (_S.RECORDED, _E.ACKED): _S.RECORDED,
     (_S.RECORDED, _E.SEEN_AT_VENUE): _S.RECORDED,
     (_S.RECORDED, _E.BECAME_UNKNOWN): _S.RECORDED,
-    (_S.RECORDED, _E.LANDED_LATE): _S.RECORDED,
+    (_S.RECORDED, _E.SEEN_LATE): _S.RECORDED,
 }
 
 UNSENT: Final = frozenset({CommandState.QUEUED, CommandState.CLAIMING, CommandState.CLAIMED})
 """Certainly not written by this owner."""
 IN_FLIGHT: Final = frozenset({CommandState.SENT, CommandState.UNKNOWN})
-OVER: Final = frozenset({CommandState.ANSWERED, CommandState.RECORDED})
+FINISHED: Final = frozenset({CommandState.ANSWERED, CommandState.RECORDED})
 
 
 class IllegalTransition(Exception):

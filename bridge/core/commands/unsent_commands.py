@@ -43,7 +43,7 @@ class UnsentCommands:
             due = self._timers.pop_due(Timer.EXPIRY, now.boot_s)
             if due is None:
                 return
-            command = self._table.at(due[1])
+            command = self._table.find_by_offset(due[1])
             if command is not None:
                 self._end_expired(command, now)
 
@@ -58,18 +58,18 @@ class UnsentCommands:
         cancel_orders: they are ended at once and answered in parts, because it is not to wait for their answers.
         """
         if cancel.action == CANCEL_ALL:
-            for earlier in self._lanes.unsent_in_scope(cancel.exchange or ""):
+            for earlier in self._lanes.list_unsent_in_scope(cancel.exchange or ""):
                 if earlier.state is CommandState.QUEUED:
-                    earlier.superseded = True
+                    earlier.is_superseded = True
                     self._lanes.count_out(earlier)
                     self._timers.start(Timer.SUPERSEDED, now.boot_s, earlier.offset)
                 else:
                     self._supersede(earlier, now)
             self._answer_superseded(now)
         elif cancel.action == CANCEL and cancel.order_key is not None:
-            for earlier in self._lanes.unsent_replaces(cancel.order_key):
+            for earlier in self._lanes.list_unsent_replaces(cancel.order_key):
                 self._supersede(earlier, now)
-            place = self._lanes.unsent_place(cancel.order_key)
+            place = self._lanes.find_unsent_place(cancel.order_key)
             if place is not None:
                 self._supersede(place, now)
                 return True
@@ -81,7 +81,7 @@ class UnsentCommands:
             self._timers.start(Timer.EXPIRY, now.boot_s + _LOOK_AGAIN_S, command.offset)
         elif command.state is CommandState.QUEUED:
             self._dispatcher.cancel_unsent(command)
-            if command.maybe_sent_before:
+            if command.maybe_written_before:
                 self._in_flight.expire_earlier_cancel(command, now)
             else:
                 self._results.publish_expired(command, now)
@@ -91,7 +91,7 @@ class UnsentCommands:
             due = self._timers.pop_due(Timer.SUPERSEDED, now.boot_s)
             if due is None:
                 return
-            command = self._table.at(due[1])
+            command = self._table.find_by_offset(due[1])
             if command is not None and command.state is CommandState.QUEUED:
                 self._supersede(command, now)
 

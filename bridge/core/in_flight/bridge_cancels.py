@@ -26,7 +26,7 @@ class BridgeCancel(Struct, eq=False):
     is_like_first: bool = False
     """Whether the next request is no mere repeat: the last one had no effect, or somebody has asked again."""
 
-    def hurry(self, since_boot_s: float) -> None:
+    def expedite(self, since_boot_s: float) -> None:
         """Let it go out like a first one, so soon after that time."""
         self.is_like_first, self.next_boot_s = True, since_boot_s + _REPEAT_S
 
@@ -43,7 +43,7 @@ class BridgeCancels:
         """Written before and still wanted, the longest ago first."""
         self._requests: dict[str, BridgeCancel] = {}
         self._answered_at: dict[str, float] = {}
-        self.acked: dict[str, bool] = {}
+        self.final_acks: dict[str, bool] = {}
         """The orders of which the venue has said something definitive, and whether it took the cancel."""
 
     def request(self, order_id: str) -> None:
@@ -55,16 +55,16 @@ class BridgeCancels:
         """Ask for the end of an order; where that was asked for before, its cancel goes out once more, within 5 s."""
         wanted = self._written.get(order_id)
         if wanted is not None:
-            wanted.hurry(wanted.written_boot_s)
+            wanted.expedite(wanted.written_boot_s)
         self.request(order_id)
 
-    def answered_since(self, order_id: str, since_boot_s: float) -> bool:
+    def was_answered_since(self, order_id: str, since_boot_s: float) -> bool:
         """Whether the venue has said something definitive about the cancel of an order since then."""
         return self._answered_at.get(order_id, since_boot_s) > since_boot_s
 
     def forget_answers(self) -> None:
         """Forget what the venue has said: nobody waits for the end of these orders any more."""
-        self.acked.clear()
+        self.final_acks.clear()
         self._answered_at.clear()
 
     def order_closed(self, order_id: str) -> None:
@@ -86,7 +86,7 @@ class BridgeCancels:
         self._written[due.order_id] = due  # the others come first now
         due.is_like_first = False
         due.written_boot_s = now.boot_s
-        due.next_boot_s = now.boot_s + _REPEAT_S * self._window.stretch(now.boot_s)
+        due.next_boot_s = now.boot_s + _REPEAT_S * self._window.repeat_delay_factor(now.boot_s)
         self._requests[request_id] = due
         return request_id, {"orderId": due.order_id}
 
@@ -98,11 +98,11 @@ class BridgeCancels:
         self._window.acknowledge(answer.request_id, now.boot_s)
         proof = classify_code(answer.code)
         if answer.code in RATE_CODES:
-            asked.hurry(now.boot_s)
+            asked.expedite(now.boot_s)
         elif proof is not AckClass.INCONCLUSIVE:
             self.order_closed(asked.order_id)
             self._answered_at[asked.order_id] = now.boot_s
-            self.acked[asked.order_id] = proof is AckClass.ACCEPTED or self.acked.get(asked.order_id, False)
+            self.final_acks[asked.order_id] = proof is AckClass.ACCEPTED or self.final_acks.get(asked.order_id, False)
         return True
 
     def _first_due(self, now: Now) -> BridgeCancel | None:

@@ -42,18 +42,18 @@ class CancelAlls:
                 self._bridge_cancels.request_again_now(order.order_id)
                 self._end(order.order_id, cancels)
 
-    def order_seen(self, order: Order) -> list[TrackedCommand]:
+    def on_order(self, order: Order) -> list[TrackedCommand]:
         """Cancel an order that shows itself and is older; return what the end of an order has finished."""
         done = []
-        for command in self._lanes.cancel_alls():
+        for command in self._lanes.list_cancel_alls():
             cancels = command.single_cancels
             if cancels is None:
                 continue
             if order.ended:
-                cancels.left.discard(order.order_id)
-            elif self._is_to_end(order, command, cancels) and order.order_id not in self._bridge_cancels.acked:
+                cancels.open_order_ids.discard(order.order_id)
+            elif self._is_to_end(order, command, cancels) and order.order_id not in self._bridge_cancels.final_acks:
                 self._end(order.order_id, cancels)
-            if cancels.is_listed and not cancels.left:
+            if cancels.is_list_known and not cancels.open_order_ids:
                 done.append(command)
         return done
 
@@ -73,7 +73,7 @@ class CancelAlls:
         unlisted = (
             order
             for order in self._orders.live()
-            if order.last_seen_ms >= of_late_ms and order.order_id not in self._bridge_cancels.acked
+            if order.last_seen_ms >= of_late_ms and order.order_id not in self._bridge_cancels.final_acks
         )
         known = (self._orders.find(order_id, None) for order_id in listed)
         shown = (order for order in known if order is not None and not order.ended)
@@ -81,47 +81,49 @@ class CancelAlls:
         done = []
         for command in waiting:
             command.single_cancels = cancels = command.single_cancels or SingleCancels()
-            cancels.is_listed = True
+            cancels.is_list_known = True
             left = [order_id for order_id, order in live.items() if self._is_to_end(order, command, cancels)]
-            cancels.left = set(left)
+            cancels.open_order_ids = set(left)
             for order_id in left:
-                if not self._bridge_cancels.answered_since(order_id, now.boot_s - self._left_alone_s):
+                if not self._bridge_cancels.was_answered_since(order_id, now.boot_s - self._left_alone_s):
                     self._end(order_id, cancels)
             if not left:
                 done.append(command)
         return done
 
-    def all_answered(self, cancel_all: TrackedCommand) -> bool:
+    def are_all_acked(self, cancel_all: TrackedCommand) -> bool:
         """Whether the venue has said something definitive about every order that is still open."""
         cancels = cancel_all.single_cancels
-        return cancels is None or all(order_id in self._bridge_cancels.acked for order_id in cancels.left)
+        return cancels is None or all(
+            order_id in self._bridge_cancels.final_acks for order_id in cancels.open_order_ids
+        )
 
-    def forget(self, cancel_all: TrackedCommand) -> None:
+    def finish(self, cancel_all: TrackedCommand) -> None:
         """Keep nothing of a cancel_orders that has its terminal result."""
         if cancel_all.single_cancels is None:
             return
         cancel_all.single_cancels = None
-        if all(other.single_cancels is None for other in self._lanes.cancel_alls()):
+        if all(other.single_cancels is None for other in self._lanes.list_cancel_alls()):
             self._bridge_cancels.forget_answers()
 
     def describe(self, cancel_all: TrackedCommand) -> str:
         """Return in words what became of the orders of a cancel_orders."""
         cancels = cancel_all.single_cancels or SingleCancels()
-        text = f"cancelling {sum(map(self._is_cancelled, cancels.older))} orders one by one"
+        text = f"cancelling {sum(map(self._is_cancelled, cancels.order_ids))} orders one by one"
         why = "its answer was lost" if cancel_all.rate_refusal is None else "it was refused for its rate"
         text = f"{why}; finished by {text}" if cancels.answer_was_lost else f"done by {text}"
-        if cancels.left:
-            text += f"; {len(cancels.left)} are still open, see their order's last state"
+        if cancels.open_order_ids:
+            text += f"; {len(cancels.open_order_ids)} are still open, see their order's last state"
         return text
 
     def _is_cancelled(self, order_id: str) -> bool:
         """Whether the venue took the cancel of an order, or shows it as cancelled though a repeat was refused."""
         order = self._orders.find(order_id, None)
-        return self._bridge_cancels.acked.get(order_id, False) or (order is not None and order.cancelled)
+        return self._bridge_cancels.final_acks.get(order_id, False) or (order is not None and order.cancelled)
 
     def _end(self, order_id: str, cancels: SingleCancels) -> None:
-        cancels.older.add(order_id)
-        cancels.left.add(order_id)
+        cancels.order_ids.add(order_id)
+        cancels.open_order_ids.add(order_id)
         self._bridge_cancels.request(order_id)
 
     def _is_to_end(self, order: Order, command: TrackedCommand, cancels: SingleCancels) -> bool:
@@ -129,17 +131,17 @@ class CancelAlls:
         if not in_scope(command.exchange, order.exchange):
             return False
         older_ms = self._clocks.certainly_older_ms(command.timestamp_ms)
-        return order.order_id in cancels.older or _is_older(order, command, self._index, older_ms)
+        return order.order_id in cancels.order_ids or _is_older(order, command, self._index, older_ms)
 
 
 def _is_older(order: Order, cancel_all: TrackedCommand, index: DedupeIndex, older_ms: int) -> bool:
     """Compare ours by offset, whatever the clocks say; foreign ones by time, and only those surely older count."""
-    ours = index.order_offset(order.client_order_id or "")
+    ours = index.find_order_offset(order.client_order_id or "")
     if ours is not None:
         return ours < cancel_all.offset
     return order.created_ms < older_ms
 
 
 def _is_newer_of_ours(order: Order, cancel_all: TrackedCommand, index: DedupeIndex) -> bool:
-    ours = index.order_offset(order.client_order_id or "")
+    ours = index.find_order_offset(order.client_order_id or "")
     return ours is not None and ours > cancel_all.offset

@@ -26,7 +26,7 @@ class EarlierCancels:
         """Look at the order of a cancel from now on."""
         self._timers.start(Timer.EARLIER_CANCEL, now.boot_s, cancel.offset)
 
-    def look_again(self, cancel: TrackedCommand, now: Now) -> None:
+    def postpone(self, cancel: TrackedCommand, now: Now) -> None:
         """Look at the order of a cancel once more, a while later."""
         self._timers.start(Timer.EARLIER_CANCEL, now.boot_s + _LOOK_AGAIN_S, cancel.offset)
 
@@ -36,6 +36,6 @@ class EarlierCancels:
             due = self._timers.pop_due(Timer.EARLIER_CANCEL, now.boot_s)
             if due is None:
                 return
-            cancel = self._table.at(due[1])
+            cancel = self._table.find_by_offset(due[1])
             if cancel is not None:
                 yield cancel

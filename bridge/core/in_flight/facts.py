@@ -9,21 +9,21 @@ from bridge.core.odd_fields import parse_time_ms, same_number
 from bridge.core.orders import Order
 
 
-def is_of(order: Order, place: TrackedCommand, since_ms: int, replaces: Iterable[TrackedCommand] = ()) -> bool:
+def is_order_of(order: Order, place: TrackedCommand, since_ms: int, replaces: Iterable[TrackedCommand] = ()) -> bool:
     """Whether an order of the right clientOrderId is what a place asked for, or what one of the `replaces` made of it.
 
     Its quantity may be another than asked for, rounded to the lot or amended by a person, if nobody else can have made
     an order of that name. What a push leaves out contradicts nothing, but its age has to be known of a name that others
     may use.
     """
-    if not may_be_of(order, place, since_ms):
+    if not may_be_order_of(order, place, since_ms):
         return False
-    if place.names_own_order:
+    if place.has_derived_client_order_id:
         return True
     return bool(order.created_ms) and _has_quantity(order, place, replaces)
 
 
-def may_be_of(order: Order, place: TrackedCommand, since_ms: int) -> bool:
+def may_be_order_of(order: Order, place: TrackedCommand, since_ms: int) -> bool:
     """Whether an order of the right clientOrderId has the symbol and side that a place asked for.
 
     One that was known before the write, or that is older than `since_ms`, is somebody else's.

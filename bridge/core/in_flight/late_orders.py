@@ -32,7 +32,7 @@ class LateOrders:
 
     def __init__(self, outbox: Outbox, own_cancels: BridgeCancels, *, cancel: bool, rest_lag_ms: int) -> None:
         self._outbox = outbox
-        self._own_cancels = own_cancels
+        self._bridge_cancels = own_cancels
         self._cancel = cancel
         self._rest_lag_ms = rest_lag_ms
         self._places: dict[str, _GivenUp] = {}
@@ -70,7 +70,7 @@ class LateOrders:
             del self._places[order.client_order_id or ""]
             self._landed(place, PLACE, order, now)
             if self._cancel and not order.ended and order.order_id:
-                self._own_cancels.request(order.order_id)
+                self._bridge_cancels.request(order.order_id)
         elif place is not None and _may_be_of(order, place):
             # Of a name that others may use too, with another quantity: perhaps somebody else's, so it is left alone.
             del self._places[order.client_order_id or ""]
@@ -90,7 +90,7 @@ class LateOrders:
 
     def _landed(self, given_up: _GivenUp, action: str, order: Order, now: Now) -> None:
         if given_up.command is not None:
-            given_up.command.step(CommandEvent.LANDED_LATE)
+            given_up.command.step(CommandEvent.SEEN_LATE)
         text = (
             f"{action} of command {given_up.command_id} was answered not_found, and order {order.order_id} "
             f"(clientOrderId {order.client_order_id}, quantity {order.order_qty}) shows it after all, as {order.state}"
@@ -101,13 +101,15 @@ class LateOrders:
 def _is_of(order: Order, place: _GivenUp) -> bool:
     if place.command is None:
         return order.created_ms >= place.since_ms
-    return facts.is_of(order, place.command, place.since_ms)
+    return facts.is_order_of(order, place.command, place.since_ms)
 
 
 def _may_be_of(order: Order, place: _GivenUp) -> bool:
     """Whether all but its quantity is right. An order whose age is not told may be from before the write."""
     return (
-        place.command is not None and bool(order.created_ms) and facts.may_be_of(order, place.command, place.since_ms)
+        place.command is not None
+        and bool(order.created_ms)
+        and facts.may_be_order_of(order, place.command, place.since_ms)
     )
 
 

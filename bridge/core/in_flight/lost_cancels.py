@@ -15,7 +15,7 @@ from bridge.core.now import Now
 from bridge.core.orders import Order, Orders
 
 
-class CancelFate(Struct, frozen=True):
+class CancelConclusion(Struct, frozen=True):
     """The last word about a cancel, and what proves it."""
 
     outcome: Outcome
@@ -24,7 +24,7 @@ class CancelFate(Struct, frozen=True):
     code: int | None = None
 
 
-class CancelledOrder(Struct, frozen=True):
+class CancelEvidence(Struct, frozen=True):
     """What is known of the order that a cancel is about.
 
     `asked`: the venue was just asked for it by both of its names. `may_be_made`: its place, or a replace of it, has no
@@ -39,7 +39,7 @@ class CancelledOrder(Struct, frozen=True):
     may_be_made: bool
 
 
-def fate_of_cancel(cancel: TrackedCommand, known: CancelledOrder, orders: Orders, now: Now) -> CancelFate | None:
+def conclude_cancel(cancel: TrackedCommand, known: CancelEvidence, orders: Orders, now: Now) -> CancelConclusion | None:
     """Return the last word about a cancel in doubt; None while nothing proves it, or proves it for good."""
     order = known.order
     if order is None or not order.ended:
@@ -52,10 +52,10 @@ def fate_of_cancel(cancel: TrackedCommand, known: CancelledOrder, orders: Orders
     if cancel.last_refusal is not None:
         return _refused(cancel.last_refusal)
     text = f"the order had ended as {order.state}"
-    return CancelFate(Outcome.NOT_FOUND, CommandEvent.NOT_FOUND, text) if known.asked else None
+    return CancelConclusion(Outcome.NOT_FOUND, CommandEvent.NOT_FOUND, text) if known.asked else None
 
 
-def _fate_of_live(cancel: TrackedCommand, known: CancelledOrder, now: Now) -> CancelFate | None:
+def _fate_of_live(cancel: TrackedCommand, known: CancelEvidence, now: Now) -> CancelConclusion | None:
     """Return what is said of a cancel whose order is not over, or not known. While it is valid, a repeat says more."""
     valid, order, refusal = now.boot_s < cancel.deadline_boot_s, known.order, cancel.last_refusal
     if not valid and order is not None and facts.shows_cancel_failed(order, cancel, known.since_ms):
@@ -63,15 +63,15 @@ def _fate_of_live(cancel: TrackedCommand, known: CancelledOrder, now: Now) -> Ca
     if refusal is None or known.may_be_made:
         return None
     # No trace of the order: whoever else may have written the cancel found none either.
-    nowhere = order is None and refusal[0] == ORDER_NOT_FOUND and cancel.refused_requests == cancel.attempts
-    return _refused(refusal) if nowhere or (cancel.is_surely_refused and not valid) else None
+    nowhere = order is None and refusal[0] == ORDER_NOT_FOUND and cancel.refused_count == cancel.attempts
+    return _refused(refusal) if nowhere or (cancel.is_certainly_refused and not valid) else None
 
 
-def _taken(cancel: TrackedCommand, order: Order) -> CancelFate:
+def _taken(cancel: TrackedCommand, order: Order) -> CancelConclusion:
     said = "its answer was lost" if cancel.general_failure is None else f"the venue said: {cancel.general_failure[1]}"
-    return CancelFate(Outcome.ACCEPTED, CommandEvent.SEEN_AT_VENUE, f"{said}; {order.state}")
+    return CancelConclusion(Outcome.ACCEPTED, CommandEvent.SEEN_AT_VENUE, f"{said}; {order.state}")
 
 
-def _refused(refusal: tuple[int, str]) -> CancelFate:
+def _refused(refusal: tuple[int, str]) -> CancelConclusion:
     code, words = refusal
-    return CancelFate(Outcome.REJECTED, CommandEvent.ACKED, words, code)
+    return CancelConclusion(Outcome.REJECTED, CommandEvent.ACKED, words, code)

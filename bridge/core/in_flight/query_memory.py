@@ -37,7 +37,7 @@ class QueryMemory:
         if query.action == CANCEL_ALL:
             return QueryKind.OPEN_ORDERS
         refused_s = now.boot_s - self._refused_boot_s.get(query.offset, inf)
-        return QueryKind.LISTS if query.last and refused_s >= _REFUSED_S else QueryKind.ORDER
+        return QueryKind.LISTS if query.is_last and refused_s >= _REFUSED_S else QueryKind.ORDER
 
     def refused(self, query: StatusQuery, now: Now) -> None:
         """Note that the venue refuses to speak of an order."""
@@ -49,10 +49,10 @@ class QueryMemory:
 
     def needs_search(self, query: StatusQuery) -> bool:
         """Whether history and executions are to be searched for a place: once for all of a symbol that land no more."""
-        if not query.last or query.action != PLACE:
+        if not query.is_last or query.action != PLACE:
             return False
         searched_boot_s, since_ms = self._searched.get(query.sym or "", (-inf, 0))
-        return searched_boot_s < query.until or since_ms > query.since_ms
+        return searched_boot_s < query.lands_until_boot_s or since_ms > query.since_ms
 
     def searched(self, sym: str, since_ms: int, asked_boot_s: float) -> None:
         """Note that a symbol was searched, at a time, back to a time."""

@@ -12,7 +12,7 @@ from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.rate_limits import RateLimits
 from bridge.core.commands.results import Results
-from bridge.core.commands.states import OVER, CommandEvent, CommandState
+from bridge.core.commands.states import FINISHED, CommandEvent, CommandState
 from bridge.core.commands.timers import Timer
 from bridge.core.in_flight.ack_codes import KINDS, ORDER_STATE_CODES, RATE_CODES, AckClass, CodeKind, classify_code
 from bridge.core.in_flight.earlier_cancels import EarlierCancels
@@ -71,7 +71,7 @@ class InFlightRequests:
 
     def inherit(self, command: TrackedCommand, now: Now) -> None:
         """Take over a command that an earlier owner may have written and left without a result."""
-        command.maybe_sent_before = True
+        command.maybe_written_before = True
         self._results.publish_inherited(command, now)
         self._unknown.add_to_in_flight(command)
         self._unknown.mark_unknown(command, now)
@@ -89,14 +89,14 @@ class InFlightRequests:
         `recovered`: the first REST sweep of this owner is complete, so what their orders show is all there is.
         """
         for cancel in self._earlier_cancels.pop_due(now):
-            if self._unknown.was_done(cancel):
+            if self._unknown.is_cancel_proved(cancel):
                 self.inherit(cancel, now)
             elif recovered and now.boot_s >= self._unknown.lands_until_boot_s(cancel):
                 if cancel.rate_refusal is None:
                     self._windows.cancels.extra.restore(("earlier owner", cancel.offset), cancel.earlier_write_boot_s)
                 self._results.publish_expired(cancel, now)
             else:
-                self._earlier_cancels.look_again(cancel, now)
+                self._earlier_cancels.postpone(cancel, now)
 
     def on_ack(self, answer: Answer, now: Now) -> bool:
         """Match an ack to its request; False when it names none of ours."""
@@ -109,11 +109,11 @@ class InFlightRequests:
             # The result will stand for this request, and no record for the last one.
             self._windows.cancels.extra.add((command.offset, command.attempts - 1), command.written_boot_s)
         self.check_rate(command.action, answer.code, now)
-        if command.state in OVER:
+        if command.state in FINISHED:
             command.step(CommandEvent.ACKED)
             return True
         proof = classify_code(answer.code)
-        command.refused_requests += proof is AckClass.REFUSED
+        command.refused_count += proof is AckClass.REFUSED
         if answer.code in RATE_CODES and self._is_repeatable(command, now):
             self._repeat_after_rate_refusal(command, answer, now)
         elif proof is AckClass.REFUSED and command.action == CANCEL and not self._is_final(command, answer.code):
@@ -142,9 +142,9 @@ class InFlightRequests:
             text = f"{action} has its whole limit again; none was refused for its rate of late"
             self._alarms.clear_alarm(Alarm.RATE_REJECTED, text, now, action)
         while (due := self._timers.pop_due(Timer.REPEAT, now.boot_s)) is not None:
-            self._repeat_due(self._table.at(due[1]))
+            self._repeat_due(self._table.find_by_offset(due[1]))
         while (due := self._timers.pop_due(Timer.ACK, now.boot_s)) is not None:
-            command = self._table.at(due[1])
+            command = self._table.find_by_offset(due[1])
             if command is not None and self._is_overdue(command, due[0]):
                 command.awaits_ack = False
                 self._mark_unknown(command, now, message=f"no answer within {self._ack_timeout_s:g} s")
@@ -157,7 +157,7 @@ class InFlightRequests:
     def wake_at_boot_s(self) -> float:
         """Return when the oldest awaited ack is overdue, or a cancel is to go out again."""
         while (due := self._timers.peek(Timer.ACK)) is not None:
-            command = self._table.at(due[1])
+            command = self._table.find_by_offset(due[1])
             if command is not None and self._is_overdue(command, due[0]):
                 break
             self._timers.pop_due(Timer.ACK, inf)
@@ -177,7 +177,9 @@ class InFlightRequests:
 
     def _is_final(self, cancel: TrackedCommand, code: int) -> bool:
         """Whether a refusal ends a cancel: it says nothing about other requests of it, nor about an order to come."""
-        return cancel.is_surely_refused and not (code in ORDER_STATE_CODES and self._unknown.may_make_order_of(cancel))
+        return cancel.is_certainly_refused and not (
+            code in ORDER_STATE_CODES and self._unknown.may_create_order_of(cancel)
+        )
 
     def _learn_names(self, command: TrackedCommand, answer: Answer, now: Now) -> None:
         if command.action == REPLACE and answer.order_id is not None and answer.order_id != command.order_id:
@@ -217,11 +219,11 @@ class InFlightRequests:
         ):
             self._mark_unknown(command, now, code=answer.code, message=answer.message)
             return
-        command.step(CommandEvent.DEFERRED)
+        command.step(CommandEvent.RATE_REFUSED)
         if now.boot_s < command.deadline_boot_s and (command.action == CANCEL or command.state is CommandState.QUEUED):
             self._repeat_later(command, now)
 
     def _repeat_later(self, command: TrackedCommand, now: Now) -> None:
         pause_s = min(_REPEAT_LAST_S, _REPEAT_FIRST_S * 2.0 ** min(command.attempts - 1, 16))
-        due_boot_s = now.boot_s + pause_s * self._windows.cancels.stretch(now.boot_s)
+        due_boot_s = now.boot_s + pause_s * self._windows.cancels.repeat_delay_factor(now.boot_s)
         self._timers.start(Timer.REPEAT, due_boot_s, command.offset)

@@ -28,8 +28,8 @@ class StatusQuery(Struct, frozen=True):
     client_order_id: str | None
     sym: str | None
     since_ms: int
-    until: float
-    last: bool
+    lands_until_boot_s: float
+    is_last: bool
 
 
 class QuerySchedule:
@@ -38,7 +38,7 @@ class QuerySchedule:
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
 
-    def ask_at(self, command: TrackedCommand, at_boot_s: float) -> None:
+    def schedule_query(self, command: TrackedCommand, at_boot_s: float) -> None:
         """Plan a query about a command, unless an earlier one is planned. Queries about a cancel_orders come first."""
         if at_boot_s < command.next_query_boot_s:
             command.next_query_boot_s = at_boot_s
@@ -60,7 +60,7 @@ class QuerySchedule:
             command.query_pause_s = min(2 * command.query_pause_s or _PAUSE_FIRST_S, _PAUSE_LAST_S)
             next_boot_s, until_boot_s = now_boot_s + command.query_pause_s, lands_until_boot_s(command)
             command.next_query_boot_s = inf
-            self.ask_at(command, min(next_boot_s, until_boot_s) if now_boot_s < until_boot_s else next_boot_s)
+            self.schedule_query(command, min(next_boot_s, until_boot_s) if now_boot_s < until_boot_s else next_boot_s)
         return found
 
     def wake_at_boot_s(self) -> float:

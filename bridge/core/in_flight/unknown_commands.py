@@ -15,14 +15,14 @@ from bridge.core.clocks import Clocks
 from bridge.core.commands.claims import Claims
 from bridge.core.commands.command import TrackedCommand, in_scope
 from bridge.core.commands.command_table import CommandTable
-from bridge.core.commands.order_names import follow_order
+from bridge.core.commands.order_names import follow_replaces
 from bridge.core.commands.results import Results
 from bridge.core.commands.states import CommandEvent, CommandState
 from bridge.core.in_flight import facts
 from bridge.core.in_flight.bridge_cancels import BridgeCancels
 from bridge.core.in_flight.cancel_all import CancelAlls
 from bridge.core.in_flight.late_orders import LateOrders
-from bridge.core.in_flight.lost_cancels import CancelledOrder, fate_of_cancel
+from bridge.core.in_flight.lost_cancels import CancelEvidence, conclude_cancel
 from bridge.core.in_flight.status_queries import QuerySchedule, StatusQuery
 from bridge.core.now import Now
 from bridge.core.orders import Order, Orders
@@ -56,13 +56,13 @@ class UnknownCommands:
         self._schedule = QuerySchedule(table.timers)
 
     def __contains__(self, offset: int) -> bool:
-        return self._table.queried(offset) is not None
+        return self._table.find_queried(offset) is not None
 
     def track(self, command: TrackedCommand) -> None:
         """Note a command that is being written, and what is known of its order right before the first time."""
         if command.action in {REPLACE, CANCEL}:
-            follow_order(command, self._orders)
-        if command.attempts == 1 and not command.maybe_sent_before:
+            follow_replaces(command, self._orders)
+        if command.attempts == 1 and not command.maybe_written_before:
             # What its order shows at a repeat may be the first request's doing.
             command.order_before_write = self._orders.find(command.order_id, command.client_order_id)
         if command.action == PLACE:
@@ -85,7 +85,7 @@ class UnknownCommands:
         self._cancel_alls.begin(cancel_all)
         self.mark_unknown(cancel_all, now)
 
-    def was_done(self, cancel: TrackedCommand) -> bool:
+    def is_cancel_proved(self, cancel: TrackedCommand) -> bool:
         """Whether the order of a cancel shows what it asked for."""
         order = self._orders.find_current(cancel.order_id, cancel.client_order_id)
         return order is not None and facts.shows_cancel(order, cancel, self._since_ms(cancel))
@@ -97,14 +97,14 @@ class UnknownCommands:
             command.earlier_write_boot_s = self._clocks.latest_write_boot_s(command.deadline_boot_s, now)
             # A cancel is repeated while it is valid; what became of it is asked for afterwards.
             first_boot_s = max(now.boot_s, command.deadline_boot_s) if command.action == CANCEL else now.boot_s
-            self._schedule.ask_at(command, first_boot_s)
+            self._schedule.schedule_query(command, first_boot_s)
             if command.action == REPLACE:
                 self._orders.replacements.note_request(command.order_id, self._clocks.venue.read_at(now.boot_s).latest)
-        if (command.last_refusal is not None or command.general_failure is not None) and not command.is_contradicted:
-            command.is_contradicted = True
-            self._schedule.ask_at(command, now.boot_s)
-        if command.executed_as is not None:
-            self._seen_at_venue(command, command.executed_as, now)
+        if (command.last_refusal is not None or command.general_failure is not None) and not command.is_query_advanced:
+            command.is_query_advanced = True
+            self._schedule.schedule_query(command, now.boot_s)
+        if command.executed_order_id is not None:
+            self._seen_at_venue(command, command.executed_order_id, now)
         elif command.action == CANCEL:
             self._settle_cancel(command, now, asked=False)
         else:
@@ -129,16 +129,16 @@ class UnknownCommands:
     ) -> None:
         """Publish the terminal result of a command that was written."""
         self._results.publish_terminal(command, outcome, now, by=by, code=code, message=message)
-        self._cancel_alls.forget(command)
+        self._cancel_alls.finish(command)
 
     def on_order(self, order: Order, now: Now) -> None:
         """Let a snapshot of an order, from the stream or from REST, settle what it proves."""
         if order.ended:
             self._bridge_cancels.order_closed(order.order_id)
-        replaces = self._table.in_flight_of(order, REPLACE)
-        place = self._table.in_flight_place(order.client_order_id)
-        if place is not None and facts.is_of(order, place, self._since_ms(place), replaces):
-            place.other_quantity = facts.other_quantity(order, place)
+        replaces = self._table.find_in_flight(order, REPLACE)
+        place = self._table.find_in_flight_place(order.client_order_id)
+        if place is not None and facts.is_order_of(order, place, self._since_ms(place), replaces):
+            place.actual_quantity = facts.other_quantity(order, place)
             if place.general_failure is not None and order.refused and place.state is CommandState.UNKNOWN:
                 code, words, _ = place.general_failure
                 place.order_id = order.order_id or None
@@ -149,41 +149,41 @@ class UnknownCommands:
             if facts.shows_replace(order, replace, self._since_ms(replace)):
                 self._orders.replacements.note_successor(replace.order_id, order.order_id)
                 self._seen_at_venue(replace, order.order_id, now)
-        for cancel in self._table.in_flight_of(order, CANCEL):
+        for cancel in self._table.find_in_flight(order, CANCEL):
             self._settle_cancel(cancel, now, asked=False)
         self._late.on_order(order, now)
-        for cancel_all in self._cancel_alls.order_seen(order):
+        for cancel_all in self._cancel_alls.on_order(order):
             self._finish_cancel_all(cancel_all, now)
 
     def on_trade(self, trade: TradePush, now: Now) -> None:
         """Let an execution, from the stream or from REST, settle the place that it is of."""
-        place = self._table.in_flight_place(trade.client_order_id)
+        place = self._table.find_in_flight_place(trade.client_order_id)
         if place is not None and facts.is_trade_of(trade, place, self._since_ms(place)):
-            place.executed_as = str(trade.order_id)
-            self._seen_at_venue(place, place.executed_as, now)
+            place.executed_order_id = str(trade.order_id)
+            self._seen_at_venue(place, place.executed_order_id, now)
 
     def on_open_orders(self, listed: Iterable[str], asked_at: float, now: Now) -> None:
         """End one by one what a cancel_orders in doubt should have ended, and settle it when nothing is left.
 
         `listed` are the orderIds of the venue's whole list, asked for at `asked_at`.
         """
-        cancel_alls = (one for one in self._table.lanes.cancel_alls() if one.is_queried)
+        cancel_alls = (one for one in self._table.lanes.list_cancel_alls() if one.is_queried)
         waiting = [command for command in cancel_alls if command.written_boot_s <= asked_at]
         for command in self._cancel_alls.end_older_orders(waiting, listed, now):
             self._finish_cancel_all(command, now)
 
-    def all_queries(self) -> list[StatusQuery]:
+    def list_queries(self) -> list[StatusQuery]:
         """Return what to ask about every command in doubt."""
-        return [self._status_query(command, last=False) for command in self._table.all_queried()]
+        return [self._status_query(command, last=False) for command in self._table.list_queried()]
 
     def pop_due_queries(self, now: Now) -> list[StatusQuery]:
         """Return a few questions to ask now. Whatever stays in doubt comes again, ever more slowly."""
-        due = self._schedule.pop_due(now.boot_s, self._table.queried, self.lands_until_boot_s)
+        due = self._schedule.pop_due(now.boot_s, self._table.find_queried, self.lands_until_boot_s)
         return [self._status_query(one, last=now.boot_s >= self.lands_until_boot_s(one)) for one in due]
 
-    def oldest_ms(self, sym: str) -> int:
+    def oldest_write_ms(self, sym: str) -> int:
         """Return since when the venue's history of a symbol may show something of what is in doubt."""
-        of_sym = (command for command in self._table.all_queried() if command.args.get("sym") == sym)
+        of_sym = (command for command in self._table.list_queried() if command.args.get("sym") == sym)
         return min((self._since_ms(command) for command in of_sym), default=0)
 
     def wake_at_boot_s(self) -> float:
@@ -192,7 +192,7 @@ class UnknownCommands:
 
     def query_answered(self, question: StatusQuery, now: Now) -> None:
         """Note that the venue has answered a question, after its rows were taken in: what is still in doubt may end."""
-        command = self._table.queried(question.offset)
+        command = self._table.find_queried(question.offset)
         if command is None:
             return
         if command.action == REPLACE:
@@ -208,11 +208,11 @@ class UnknownCommands:
             and self._orders.is_final(order, self._clocks.rest_complete_until_ms(now))
         ):
             self._give_up(command, now, f"the order ended as {order.state} without showing it")
-        if not question.last or command.state is not CommandState.UNKNOWN:
+        if not question.is_last or command.state is not CommandState.UNKNOWN:
             return
         if command.action == CANCEL_ALL:
             # A single cancel is safe to repeat: there is no hurry to give this up.
-            if self._cancel_alls.all_answered(command):
+            if self._cancel_alls.are_all_acked(command):
                 self._settle_cancel_all(command, now)
         elif command.action == PLACE or order is None:
             waited_s = round(self.lands_until_boot_s(command) - command.last_write_boot_s, 1)
@@ -228,14 +228,14 @@ class UnknownCommands:
         if cancel.state is not CommandState.UNKNOWN or (cancel.last_refusal is None and not asked):
             return
         order = self._orders.find_current(cancel.order_id, cancel.client_order_id)
-        known = CancelledOrder(
+        known = CancelEvidence(
             order,
             since_ms=self._since_ms(cancel),
             told_until_ms=self._clocks.rest_complete_until_ms(now),
             asked=asked,
-            may_be_made=self.may_make_order_of(cancel),
+            may_be_made=self.may_create_order_of(cancel),
         )
-        fate = fate_of_cancel(cancel, known, self._orders, now)
+        fate = conclude_cancel(cancel, known, self._orders, now)
         if fate is None or (fate.outcome is Outcome.NOT_FOUND and not self._clocks.may_conclude_not_found(now)):
             return
         if order is not None:
@@ -246,7 +246,7 @@ class UnknownCommands:
         """Settle a cancel_orders of which nothing is left, unless what came before it may yet make an order."""
         coming_back = self._orders.pop_possibly_replaced(self._clocks.rest_complete_until_ms(now))
         if not self._may_make_order_below(command) and not any(
-            in_scope(command.exchange, order.exchange) and not self._bridge_cancels.acked.get(order.order_id)
+            in_scope(command.exchange, order.exchange) and not self._bridge_cancels.final_acks.get(order.order_id)
             for order in coming_back
         ):
             self._settle_cancel_all(command, now)
@@ -267,11 +267,11 @@ class UnknownCommands:
             return landed_boot_s
         return min(landed_boot_s, command.general_failure[2] + self._clocks.rest_lag_ms / 1000)
 
-    def may_make_order_of(self, cancel: TrackedCommand) -> bool:
+    def may_create_order_of(self, cancel: TrackedCommand) -> bool:
         """Whether the order of a cancel may be made just now: its place or a replace of it has no result."""
-        if self._table.in_flight_place(cancel.client_order_id) is not None:
+        if self._table.find_in_flight_place(cancel.client_order_id) is not None:
             return True
-        return self._table.is_named(REPLACE, cancel.order_id, cancel.client_order_id)
+        return self._table.has_in_flight(REPLACE, cancel.order_id, cancel.client_order_id)
 
     def _may_make_order_below(self, cancel_all: TrackedCommand) -> bool:
         """Whether an order may yet be made by a place or replace in flight that came before a cancel_orders."""
@@ -279,13 +279,13 @@ class UnknownCommands:
             command.action in {PLACE, REPLACE}
             and command.offset < cancel_all.offset
             and (command.exchange is None or in_scope(cancel_all.exchange, command.exchange))
-            for command in self._table.in_flight_at(self._claims.claimed)
+            for command in self._table.iter_in_flight(self._claims.claimed)
         )
 
     def _seen_at_venue(self, command: TrackedCommand, order_id: str, now: Now) -> None:
         if command.state is CommandState.UNKNOWN:
             command.order_id = order_id or None
-            quantity = command.other_quantity
+            quantity = command.actual_quantity
             text = None if quantity is None else f"its answer was lost; the order's quantity is {quantity}"
             if command.general_failure is not None:
                 text = f"the venue said: {command.general_failure[1]}; and it shows that it was done"

@@ -78,15 +78,15 @@ def test_answers_are_forgotten_after_the_horizon_and_not_before() -> None:
     commands.add(denied("a"), b"", 0)
     commands.add(denied("b"), b"", stretch)
     commands.add(denied("c"), b"", 2 * stretch + 1)
-    commands.name_order("mine", 5, 2 * stretch + 1)
-    commands.forget(HORIZON + stretch)
+    commands.add_client_order_id("mine", 5, 2 * stretch + 1)
+    commands.drop_expired(HORIZON + stretch)
     assert commands.find("a") is not None
-    commands.forget(HORIZON + stretch + 1)
+    commands.drop_expired(HORIZON + stretch + 1)
     assert (commands.find("a"), commands.find("b")) == (None, None)
     assert commands.find("c") is not None
-    assert commands.order_offset("mine") == 5
-    commands.forget(3 * HORIZON)
-    assert (commands.find("c"), commands.order_offset("mine"), len(commands)) == (None, None, 0)
+    assert commands.find_order_offset("mine") == 5
+    commands.drop_expired(3 * HORIZON)
+    assert (commands.find("c"), commands.find_order_offset("mine"), len(commands)) == (None, None, 0)
 
 
 @given(st.lists(st.text(max_size=3), unique=True, max_size=300))
@@ -95,11 +95,11 @@ def test_keys_of_every_kind_are_told_apart(names: list[str]) -> None:
     commands = AnsweredCommands(HORIZON, 64 * MIB)
     for number, name in enumerate(names):
         commands.add(denied(name, command_offset=number), b"", 0)
-        commands.name_order(name, -number, 0)
+        commands.add_client_order_id(name, -number, 0)
     for number, name in enumerate(names):
         found = commands.find(name)
         assert found is not None
-        assert (found.offset, commands.order_offset(name)) == (number, -number)
+        assert (found.offset, commands.find_order_offset(name)) == (number, -number)
 
 
 def test_a_runaway_strategy_is_refused_when_the_memory_is_full() -> None:
@@ -109,7 +109,7 @@ def test_a_runaway_strategy_is_refused_when_the_memory_is_full() -> None:
     one.send()
     one.answer(0)
     number = 0
-    while not one.account.intake._index.full:
+    while not one.account.intake._index.is_full:
         number += 1
         one.offer(place(f"p{number}") | {"validUntil": 1})
         one.drain()
@@ -146,7 +146,7 @@ def test_repeats_that_wait_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None
     one.send()
     one.answer(0)
     assert one.outcomes() == [(offset, "accepted") for offset in (0, 1, 2, 3)]
-    assert not one.account.intake._index.resubmissions_full
+    assert not one.account.intake._index.has_too_many_resubmissions
 
 
 def test_a_successor_remembers_no_more_than_may_be() -> None:
@@ -157,11 +157,11 @@ def test_a_successor_remembers_no_more_than_may_be() -> None:
     for number in range(30_000):
         one.account.restore([(denied(f"r{number}"), at_ms)], one.now)
     memory = one.account.intake._index
-    assert memory.full
+    assert memory.is_full
     found = memory.find_answered("b")
     assert found is not None
     assert found.offset == 1
-    assert memory.order_offset("mine") == 7
+    assert memory.find_order_offset("mine") == 7
     assert memory.find_answered("r29999") is None
     assert memory._answered.size_bytes < 1.2 * MIB
     assert answered_commands.SEGMENT_ENTRIES_MAX > 30_000

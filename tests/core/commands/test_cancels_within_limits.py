@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.core.commands.claims import decode
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.now import Now
 from bridge.core.records import Answer, CommandRecord
 from tests.support.one_account import START, OneAccount, cancel

@@ -16,7 +16,7 @@ _numbers = st.integers(0, 10**18 - 1)
     steps=st.lists(st.integers(1, 1 << 40), max_size=40),
     epoch=st.integers(0, EPOCH_MAX),
     durable_until_ms=_numbers,
-    doubtful_below=_numbers,
+    claims_lost_below=_numbers,
     released=st.booleans(),
     read_to=st.none() | _numbers,
 )
@@ -25,14 +25,14 @@ def test_what_is_written_is_read(
     steps: list[int],
     epoch: int,
     durable_until_ms: int,
-    doubtful_below: int,
+    claims_lost_below: int,
     *,
     released: bool,
     read_to: int | None,
 ) -> None:
     """Any set of claims at or above the watermark comes back as it was."""
     claimed = tuple(watermark - 1 + sum(steps[: count + 1]) for count in range(len(steps)))
-    stored = CommitMetadata(epoch, durable_until_ms, claimed, doubtful_below, released, read_to)
+    stored = CommitMetadata(epoch, durable_until_ms, claimed, claims_lost_below, released, read_to)
     assert stored == decode(encode(stored, watermark), watermark)
 
 
@@ -121,20 +121,20 @@ def test_a_durable_answer_ends_its_claim() -> None:
         claims.mark_read(offset)
     claims.claimed.update({4, 5})
     claims.mark_answered(4)
-    assert claims.metadata(3, 99, [6]) == CommitMetadata(3, 99, (5, 6))
+    assert claims.build_metadata(3, 99, [6]) == CommitMetadata(3, 99, (5, 6))
     assert claims.committable_offset == 5
 
 
 def test_lost_claims_are_carried_until_the_watermark_has_passed_them() -> None:
     """While anything below the mark is open the commit says so, and names only the claims above it."""
-    claims = Claims(4, doubtful_below=6)
+    claims = Claims(4, claims_lost_below=6)
     for offset in (4, 5, 6, 7):
         claims.mark_read(offset)
     claims.claimed.update({4, 5, 7})
-    assert claims.metadata(3, 0) == CommitMetadata(3, 0, (7,), doubtful_below=6)
+    assert claims.build_metadata(3, 0) == CommitMetadata(3, 0, (7,), claims_lost_below=6)
     claims.mark_answered(4)
     claims.mark_answered(5)
-    assert claims.metadata(3, 0) == CommitMetadata(3, 0, (7,))
+    assert claims.build_metadata(3, 0) == CommitMetadata(3, 0, (7,))
 
 
 ORIGIN = Origin("a" * 63, "0123456789ab", "T" * 22)
@@ -147,7 +147,7 @@ def test_a_commit_names_what_it_is_about() -> None:
     assert stored == decode(metadata, 100)
     assert decode(metadata, 97) is None
     claims = Claims(100, origin=ORIGIN)
-    assert claims.metadata(7, 1).origin == ORIGIN
+    assert claims.build_metadata(7, 1).origin == ORIGIN
 
 
 def test_a_commit_of_the_version_before_is_read() -> None:

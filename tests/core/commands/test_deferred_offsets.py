@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.contract.results import Reason
 from bridge.core.commands.deferred_offsets import DeferredOffsets, may_be_cancel
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.records import CommandRecord
 from tests.support.one_account import START, OneAccount, cancel, cancel_all, place, replace
 
@@ -34,16 +34,16 @@ class Runaway(OneAccount):
 
     def answer_deferred(self) -> None:
         """Read again what was put off, and answer it."""
-        span = self.account.intake.deferred
+        span = self.account.intake.deferred_span
         assert span is not None
         for record in self.log[slice(*span)]:
             self.account.intake.answer_deferred(record, self.now)
-        self.account.intake.deferred_answered(span[1])
+        self.account.intake.mark_deferred_answered(span[1])
         self.drain()
 
 
 def _span(one: OneAccount) -> tuple[int, int] | None:
-    return one.account.intake.deferred
+    return one.account.intake.deferred_span
 
 
 def test_places_far_behind_are_put_off_and_the_cancels_between_them_go() -> None:
@@ -128,7 +128,7 @@ def test_without_a_lease_places_are_put_off_too() -> None:
     for number in range(20):
         one.read(place(f"p{number}"))
     assert _span(one) == (0, 20)
-    assert not one.account.intake.paused
+    assert not one.account.intake.is_paused
     panic = one.read(cancel_all("panic"))
     one.send()
     one.wait(0)
@@ -141,7 +141,7 @@ def test_what_comes_again_is_put_off_once() -> None:
     one = Runaway()
     one.read(place("p"))
     one.account.intake.offer(one.log[0], one.now, behind=FAR)
-    assert one.account.intake.deferred == (0, 1)
+    assert one.account.intake.deferred_span == (0, 1)
     one.account.intake.answer_deferred(one.log[0], one.now)
     one.account.intake.answer_deferred(one.log[0], one.now)
     assert one.outcomes() == [(0, "denied")]
@@ -207,14 +207,14 @@ def test_ranges_hold_what_was_added_and_only_that(steps: list[str], data: st.Dat
             ranges.add(offset, offset + 1)
             deferred.append(offset)
         elif step == "close":
-            ranges.close()
+            ranges.end_range()
     assert (ranges.span is None) == (not deferred)
     others = [offset for offset, step in enumerate(steps) if step == "close"]
     for offset in range(len(steps)):
         if offset in others:
-            assert not ranges.take(offset)
+            assert not ranges.pop(offset)
         elif offset in deferred and data.draw(st.booleans()):
-            assert ranges.take(offset)
-            assert not ranges.take(offset)
+            assert ranges.pop(offset)
+            assert not ranges.pop(offset)
     ranges.drop_below(len(steps))
     assert ranges.span is None

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Reason
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.records import CommandRecord
 from tests.support.one_account import (
     ORDER_ID,
@@ -36,7 +36,7 @@ def _nothing_is_left(one: OneAccount) -> bool:
 
 
 def _paused(one: OneAccount) -> bool:
-    return one.account.intake.paused
+    return one.account.intake.is_paused
 
 
 def test_the_same_command_again_gets_the_first_answer() -> None:
@@ -231,10 +231,10 @@ def test_a_replace_by_an_unknown_name_is_looked_up_and_goes() -> None:
     one = OneAccount()
     one.offer(replace("r", clientOrderId="theirs"))
     assert one.send() == []
-    assert one.account.intake.lookups() == ["theirs"]
+    assert one.account.intake.list_lookups() == ["theirs"]
     one.account.on_order(order_push("theirs"), one.now)
-    one.account.intake.looked_up("theirs", one.now)
-    assert one.account.intake.lookups() == []
+    one.account.intake.finish_lookup("theirs", one.now)
+    assert one.account.intake.list_lookups() == []
     assert one.send() == [0]
     assert one.written[0].args["orderId"] == ORDER_ID
 
@@ -244,9 +244,9 @@ def test_a_replace_that_a_cancel_ended_while_the_venue_was_asked_stays_ended() -
     one = OneAccount()
     one.offer(replace("r", clientOrderId="theirs"))
     one.send()
-    assert one.account.intake.lookups() == ["theirs"]
+    assert one.account.intake.list_lookups() == ["theirs"]
     one.offer(cancel("c", clientOrderId="theirs"))
-    one.account.intake.looked_up("theirs", one.now)
+    one.account.intake.finish_lookup("theirs", one.now)
     assert one.outcomes() == [(0, "superseded")]
 
 
@@ -256,16 +256,16 @@ def test_a_replace_by_a_name_that_nobody_knows_is_denied() -> None:
     one.offer(replace("r0", clientOrderId="theirs"))
     one.offer(replace("r1", clientOrderId="others") | {"validUntil": one.now.wall_ms + 1000})
     one.send()
-    assert sorted(one.account.intake.lookups()) == ["others", "theirs"]
+    assert sorted(one.account.intake.list_lookups()) == ["others", "theirs"]
     one.renew(1)
-    assert one.account.intake.lookups() == ["theirs"]
+    assert one.account.intake.list_lookups() == ["theirs"]
     one.wait(2)
-    one.account.intake.looked_up("theirs", one.now)
-    assert "theirs" in one.account.intake.lookups()
+    one.account.intake.finish_lookup("theirs", one.now)
+    assert "theirs" in one.account.intake.list_lookups()
     one.hand_over()
     one.stored()
-    one.account.intake.looked_up("theirs", one.now)
-    one.account.intake.looked_up("others", one.now)
+    one.account.intake.finish_lookup("theirs", one.now)
+    one.account.intake.finish_lookup("others", one.now)
     assert one.outcomes() == [(1, "expired"), (0, "denied")]
     assert one.results()[1].reason is Reason.UNKNOWN_ORDER
     assert _nothing_is_left(one)
@@ -287,8 +287,8 @@ def test_memory_is_bounded_by_the_horizon() -> None:
     one.wait(3602)
     memory = one.account.intake._index
     assert memory.find_answered("ca") is None
-    assert (memory.find_answered("p0"), memory.order_offset("p0")) == (None, None)
-    assert memory.is_known("p1")
+    assert (memory.find_answered("p0"), memory.find_order_offset("p0")) == (None, None)
+    assert memory.is_command_id_used("p1")
     one.answer(1)
     one.wait(3601)
     assert len(memory) == 0
@@ -298,7 +298,7 @@ def test_offsets_without_a_record_are_committed_over() -> None:
     """What was read to, a control record or a hole, counts as done, once what was held back below it is taken in."""
     one = OneAccount()
     one.offer(cancel_all("ca"))
-    one.account.intake.read_to(3)
+    one.account.intake.mark_read_to(3)
     assert one.committed()[0] == 0
     one.send()
     one.answer(0)
@@ -307,7 +307,7 @@ def test_offsets_without_a_record_are_committed_over() -> None:
     one.next_offset = 3
     one.wait(10)
     one.offer(cancel_all("cb"))
-    one.account.intake.read_to(6)
+    one.account.intake.mark_read_to(6)
     assert one.committed()[0] == 3
     one.wait(0)
     one.send()

@@ -189,8 +189,8 @@ def test_no_counter_leaks(steps: list[str]) -> None:
         _one_step(one, n, what)
     for _ in range(15):
         one.renew(1)
-        for name in one.account.intake.lookups():
-            one.account.intake.looked_up(name, one.now)
+        for name in one.account.intake.list_lookups():
+            one.account.intake.finish_lookup(name, one.now)
         for written in one.written:
             one.answer(written.offset)
     terminal = [result.command_offset for result in one.results() if result.outcome.terminal]
@@ -198,4 +198,4 @@ def test_no_counter_leaks(steps: list[str]) -> None:
     assert _nothing_is_left(one)
     lanes = one.account.sending._lanes
     assert not one.account.table._places
-    assert not any(lanes.head(action) for action in (PLACE, REPLACE, CANCEL, CANCEL_ALL))
+    assert not any(lanes.peek_head(action) for action in (PLACE, REPLACE, CANCEL, CANCEL_ALL))

@@ -75,14 +75,14 @@ def test_what_was_there_a_second_ago_and_is_unread_is_told() -> None:
 def test_reading_that_rests_is_told_after_a_second() -> None:
     """Nothing is read meanwhile, so that no record could tell; what was read before it ends nothing."""
     one = _Reading()
-    one.delay.position_reached(3, 3, _at(0), rests=True)
-    one.delay.position_reached(3, 3, _at(0.9), rests=True)
+    one.delay.position_reached(3, 3, _at(0), is_paused=True)
+    one.delay.position_reached(3, 3, _at(0.9), is_paused=True)
     assert one.told == []
-    one.delay.position_reached(3, 3, _at(1.1), rests=True)
+    one.delay.position_reached(3, 3, _at(1.1), is_paused=True)
     one.read(1, 1.2)
     assert one.kinds() == ["AlarmRaised"]
     one.delay.position_reached(3, 3, _at(2))
-    one.delay.position_reached(3, 3, _at(3), rests=True)
+    one.delay.position_reached(3, 3, _at(3), is_paused=True)
     assert one.kinds() == ["AlarmRaised", "AlarmCleared"]
 
 

@@ -5,7 +5,7 @@ import pytest
 from bridge.contract.commands import PLACE
 from bridge.contract.results import Outcome, Result
 from bridge.core.commands import dedupe_index
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.records import PublishedResult
 from tests.support.one_account import ORDER_ID, START, OneAccount, order_push, place
 

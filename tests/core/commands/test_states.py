@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.commands.states import (
+    FINISHED,
     IN_FLIGHT,
-    OVER,
     TABLE,
     UNSENT,
     CommandEvent,
@@ -36,10 +36,10 @@ def test_what_is_over_stays_over_and_what_was_written_is_never_unsent_again(even
             continue
         state = step(state, event)
         written |= event in {CommandEvent.WRITTEN, CommandEvent.INHERITED}
-        written &= not (event is CommandEvent.DEFERRED and state is CommandState.QUEUED)
+        written &= not (event is CommandEvent.RATE_REFUSED and state is CommandState.QUEUED)
         over |= event in {CommandEvent.DECIDED, CommandEvent.ACKED, CommandEvent.NOT_FOUND}
         assert not (written and state in UNSENT)
-        assert not over or state in OVER
+        assert not over or state in FINISHED
 
 
 def test_only_the_venue_speaks_about_what_was_written() -> None:
@@ -47,7 +47,7 @@ def test_only_the_venue_speaks_about_what_was_written() -> None:
     assert {state for state, event in TABLE if event is CommandEvent.DECIDED} == set(UNSENT)
     assert not {state for state, event in TABLE if event is CommandEvent.DECIDED} & IN_FLIGHT
     assert {state for state, event in TABLE if event is CommandEvent.NOT_FOUND} == {CommandState.UNKNOWN}
-    assert not {state for state, event in TABLE if event is CommandEvent.LANDED_LATE} - OVER
+    assert not {state for state, event in TABLE if event is CommandEvent.SEEN_LATE} - FINISHED
 
 
 def test_every_state_can_be_reached_and_ends_as_recorded() -> None:

@@ -114,4 +114,4 @@ def test_a_wrong_take_profit_or_stop_loss_is_rejected_at_once(code: int) -> None
     one.answer(0, code, "TP price is wrong")
     (result,) = one.results()
     assert (result.outcome, result.code, result.message) == ("rejected", code, "TP price is wrong")
-    assert one.account.doubts.all_queries() == []
+    assert one.account.doubts.list_queries() == []

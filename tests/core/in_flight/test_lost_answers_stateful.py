@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.results import Outcome, Result
 from bridge.contract.topics import Stream
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.records import Answer, CommandRecord
 from tests.support.one_account import OneAccount, Written, cancel, place, replace, results_of
 from tests.support.true_venue import TrueVenue
@@ -190,8 +190,8 @@ class LostAnswers(RuleBasedStateMachine):
             while self.venue.opening and self.venue.opening[0][0] < mono - _OPENS_WITHIN_S:
                 self.venue.open_oldest(self.one.now.wall_ms)
             self.go_on()
-            for name in self.one.account.intake.lookups():
-                self.one.account.intake.looked_up(name, self.one.now)
+            for name in self.one.account.intake.list_lookups():
+                self.one.account.intake.finish_lookup(name, self.one.now)
 
     @rule(bad_luck=st.integers(0, 3).map(lambda n: n == 0))
     def lose_session(self, *, bad_luck: bool) -> None:

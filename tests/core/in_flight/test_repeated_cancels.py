@@ -8,7 +8,7 @@ from bridge.contract.commands import CANCEL
 from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
 from bridge.core.commands.claims import METADATA_BYTES_MAX
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.records import Answer
 from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, order_push, place, replace
 
@@ -72,7 +72,7 @@ def test_the_end_that_nobody_pushed_is_asked_for_at_once() -> None:
     assert one.ask() == []
     one.answer(0, 401117, "is over")
     (query,) = one.ask(order_push("mine", orderState="CANCELLED", updateAt=str(one.now.wall_ms)))
-    assert (query.order_id, query.client_order_id, query.last) == (ORDER_ID, "mine", False)
+    assert (query.order_id, query.client_order_id, query.is_last) == (ORDER_ID, "mine", False)
     assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
 
 
@@ -368,7 +368,7 @@ def test_a_replace_is_not_given_up_while_its_order_may_come_back() -> None:
     one.renew(119)
     _show(one, limitPrice="100", orderState="CANCELLED")
     one.renew(1)
-    assert [query.last for query in one.ask()] == [True]
+    assert [query.is_last for query in one.ask()] == [True]
     assert one.outcomes() == [(0, "unknown")]
     one.renew(36)
     one.ask()

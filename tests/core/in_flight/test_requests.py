@@ -85,7 +85,7 @@ def test_a_lost_link_puts_everything_awaited_in_doubt() -> None:
     assert one.outcomes() == [(0, "unknown"), (1, "unknown")]
     assert one.account.table.count_awaiting() == 0
     assert not one.answer(0)
-    assert [question.client_order_id for question in one.account.doubts.all_queries()] == ["p", None]
+    assert [question.client_order_id for question in one.account.doubts.list_queries()] == ["p", None]
 
 
 def test_an_answer_that_names_no_request_of_ours_is_unmatched() -> None:

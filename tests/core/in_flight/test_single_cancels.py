@@ -2,7 +2,7 @@
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.contract.pushes import OrderPush
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.records import Answer
 from tests.support.one_account import BTC, ETH_ON_OKX, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
@@ -60,7 +60,7 @@ def test_orders_end_one_by_one_and_the_answer_comes_once() -> None:
     assert _last(one) == ("accepted", "done by cancelling 2 orders one by one")
     assert one.results()[-1].sent_at == START.wall_ms
     assert one.account.table.count_awaiting() == 0
-    assert one.account.doubts.all_queries() == []
+    assert one.account.doubts.list_queries() == []
     again = one.offer(cancel_all("ca", "BINANCE"))
     assert one.outcomes()[2:] == [(again, "accepted")]
     assert [written.action for written in one.written] == ["place_order", CANCEL, CANCEL]
@@ -203,7 +203,7 @@ def test_a_thousand_orders_end_within_the_window_of_cancels() -> None:
     one.send()
     assert len(one.send_own_cancels()) == MANY
     assert one.last_commit is not None
-    assert one.last_commit.extra_noted == MANY, "the commit after the claim told of all that waited"
+    assert one.last_commit.extra_count == MANY, "the commit after the claim told of all that waited"
     one.ask(*rows)
     _answered(one)
     for number in range(10_000, 10_000 + MANY):

@@ -30,7 +30,7 @@ def test_an_earlier_query_is_not_put_off() -> None:
     place = command(7)
     queries = Queries(place)
     for at in (5.0, 9.0, 1.0):
-        queries.schedule.ask_at(place, at)
+        queries.schedule.schedule_query(place, at)
     assert queries.schedule.wake_at_boot_s() == 1.0
     assert queries.due(1.0) == [7]
     assert queries.due(1.4) == []
@@ -41,7 +41,7 @@ def test_what_has_its_result_is_not_asked_about() -> None:
     """The schedule passes over a command that is found no longer."""
     place = command(7)
     queries = Queries(place)
-    queries.schedule.ask_at(place, 1.0)
+    queries.schedule.schedule_query(place, 1.0)
     queries.commands.clear()
     assert queries.due(2.0) == []
 
@@ -50,8 +50,8 @@ def test_a_cancel_orders_is_asked_about_first() -> None:
     """However many others have waited longer."""
     place, cancel_orders = command(7), command(8, CANCEL_ALL)
     queries = Queries(place, cancel_orders)
-    queries.schedule.ask_at(place, 1.0)
-    queries.schedule.ask_at(cancel_orders, 2.0)
+    queries.schedule.schedule_query(place, 1.0)
+    queries.schedule.schedule_query(cancel_orders, 2.0)
     assert queries.due(2.0) == [8, 7]
 
 
@@ -59,7 +59,7 @@ def test_the_last_query_comes_when_a_command_can_no_longer_land() -> None:
     """Not earlier, and no later; afterwards the pauses go on."""
     place = command(7)
     queries = Queries(place, until_boot_s=2.2)
-    queries.schedule.ask_at(place, 1.0)
+    queries.schedule.schedule_query(place, 1.0)
     for at, next_at in ((1.0, 1.5), (1.5, 2.2), (2.2, 4.2)):
         assert queries.due(at) == [7]
         assert queries.schedule.wake_at_boot_s() == next_at

@@ -3,7 +3,7 @@
 from bridge.contract.commands import CANCEL
 from bridge.contract.pushes import OrderPush
 from bridge.contract.results import Outcome, Result
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.records import Answer
 from tests.support.one_account import BTC, ETH_ON_OKX, START, OneAccount, cancel_all, order_push, place, replace
 
@@ -163,7 +163,7 @@ def test_a_last_look_that_finds_nothing_left_is_its_end() -> None:
     later = one.offer(place("p"))
     assert later > offset
     one.renew(1)
-    (question,) = [asked for asked in one.account.doubts.pop_due_queries(one.now) if asked.last]
+    (question,) = [asked for asked in one.account.doubts.pop_due_queries(one.now) if asked.is_last]
     one.account.doubts.query_answered(question, one.now)
     assert one.results()[-1].outcome == "accepted"
 

@@ -8,7 +8,7 @@ import pytest
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.contract.pushes import OrderPush
 from bridge.contract.topics import Stream
-from bridge.core.commands.intake import TakeoverStatus
+from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.records import Push
 from tests.support.one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, place, replace, trade_push
 
@@ -39,7 +39,7 @@ def test_a_place_is_asked_about_at_once_and_ever_more_slowly() -> None:
         for question in one.ask():
             assert (question.action, question.client_order_id, question.sym) == (PLACE, "p", BTC)
             assert 0 <= START.wall_ms - 5000 - question.since_ms < 100
-            asked.append((one.now.boot_s - first, question.last))
+            asked.append((one.now.boot_s - first, question.is_last))
         if one.outcomes()[-1] == (0, "not_found"):
             break
         one.renew(1)
@@ -64,10 +64,10 @@ def test_a_venue_that_does_not_answer_ends_nothing() -> None:
     """Only a look that was made after it could land gives it up; what is due comes again."""
     one = _in_doubt(place("p"))
     one.renew(200)
-    assert [question.last for question in one.account.doubts.pop_due_queries(one.now)] == [True]
+    assert [question.is_last for question in one.account.doubts.pop_due_queries(one.now)] == [True]
     assert one.outcomes() == [(0, "unknown")]
     one.renew(10)
-    assert [question.last for question in one.ask()] == [True]
+    assert [question.is_last for question in one.ask()] == [True]
     assert one.outcomes()[-1] == (0, "not_found")
 
 
@@ -128,7 +128,7 @@ def test_an_inherited_place_whose_order_an_earlier_owner_published_is_settled_at
     one.account.listening.restore_record(Stream.ORDERS, msgspec.json.encode(order_push("p")), START.wall_ms)
     one.offer(place("p"), past=TakeoverStatus.CLAIMED)
     assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
-    assert one.account.doubts.all_queries() == []
+    assert one.account.doubts.list_queries() == []
 
 
 # Replaces
@@ -346,7 +346,7 @@ def test_questions_are_part_of_what_is_due_next() -> None:
     one.ask()
     assert one.account.doubts.wake_at_boot_s() == one.now.boot_s + 0.5
     assert one.account.wake_at_boot_s(one.now) <= one.now.boot_s + 0.5
-    assert [question.action for question in one.account.doubts.all_queries()] == [REPLACE]
+    assert [question.action for question in one.account.doubts.list_queries()] == [REPLACE]
     one.wait(0.5)
     assert one.account.wake_at_boot_s(one.now) > one.now.boot_s
 
