@@ -25,7 +25,7 @@ class Account(AccountReplay, AccountCommands, AccountQueries, AccountStream, Acc
         """
         self.outbox.publish_session_event(OwnerAcquired(at=now.wall_ms, epoch=self.epoch, instance=instance))
         self.alarms.republish()
-        self.listening.open_gap_before_term(now, listen_from_ms)
+        self.stream.open_gap_before_term(now, listen_from_ms)
 
     def end(self, instance: str, now: Now) -> None:
         """Publish that this process gives the account up in good order."""
@@ -34,34 +34,34 @@ class Account(AccountReplay, AccountCommands, AccountQueries, AccountStream, Acc
     def on_durable(self, record: OutgoingRecord) -> None:
         """Note that the brokers have acknowledged a record of this term."""
         if record.answers_offset is not None:
-            self.replies.mark_result_durable(record.answers_offset)
+            self.results.mark_result_durable(record.answers_offset)
 
     def on_frame(self, event: Received, now: Now) -> bool:
         """Take in what the venue sent; False for an answer that belongs to no request of ours."""
         if isinstance(event, Answer):
-            if self.own_cancels.on_ack(event, now):
-                self.settling.check_rate(CANCEL, event.code, now)
+            if self.bridge_cancels.requests and self.bridge_cancels.on_ack(event, now):
+                self.in_flight.check_rate(CANCEL, event.code, now)
                 return True
-            if self.settling.on_ack(event, now):
+            if self.in_flight.on_ack(event, now):
                 return True
             if event.push is None:
                 return False
             event = event.push
-        self.listening.on_frame(event, now)
+        self.stream.on_frame(event, now)
         return True
 
     def tick(self, now: Now, *, stuck: Collection[Stream] = ()) -> None:
         """Do what is due: expiry, overdue answers, and old states once more, but for topics that take nothing."""
-        self.sending.tick(now)
-        update_commit_delay_alarm(self.alarms, now, is_slow=self.sending.commits_are_slow)
+        self.dispatcher.tick(now)
+        update_commit_delay_alarm(self.alarms, now, is_slow=self.dispatcher.commits_are_slow)
         self.intake.tick(now)
-        if self.sending.has_lease(now):
-            self.settling.answer_earlier_cancels(now, recovered=self.recovered)
-        self.settling.tick(now)
-        self.listening.tick(now, stuck)
+        if self.dispatcher.has_lease(now):
+            self.in_flight.answer_earlier_cancels(now, recovered=self.recovered)
+        self.in_flight.tick(now)
+        self.stream.tick(now, stuck)
 
     def wake_at_boot_s(self, now: Now) -> float:
         """Return when something is due next."""
-        times = (self.intake.wake_at_boot_s(now), self.settling.wake_at_boot_s(), self.sending.wake_at_boot_s(now))
-        later = (at for at in (self.own_cancels.wake_at_boot_s(), self.doubts.wake_at_boot_s()) if at > now.boot_s)
+        times = (self.intake.wake_at_boot_s(now), self.in_flight.wake_at_boot_s(), self.dispatcher.wake_at_boot_s(now))
+        later = (at for at in (self.bridge_cancels.wake_at_boot_s(), self.unknown.wake_at_boot_s()) if at > now.boot_s)
         return min((*times, *later))

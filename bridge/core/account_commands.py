@@ -39,7 +39,7 @@ class AccountCommands(AccountWings):
 
     def has_lease(self, now: Now) -> bool:
         """Whether a commit handed over less than a lease ago has been acknowledged."""
-        return self.sending.has_lease(now)
+        return self.dispatcher.has_lease(now)
 
     @property
     def deferred_span(self) -> tuple[int, int] | None:
@@ -63,17 +63,17 @@ class AccountCommands(AccountWings):
         """
         may_begin = link_ready and not self._is_ending
         while True:
-            cancel = self.sending.next_cancel(now, ready=may_begin)
+            cancel = self.dispatcher.next_cancel(now, ready=may_begin)
             if cancel is not None:
                 return self._write(cancel, now)
             # At the end too: the cancel_orders that they are for has been begun.
             own = self._next_own_cancel(now, ready=link_ready)
             if own is not None:
                 return WriteRequest(own[0], CANCEL, own[1])
-            repeat = self.sending.next_repeat(now, ready=may_begin)
+            repeat = self.dispatcher.next_repeat(now, ready=may_begin)
             if repeat is not None:
                 return self._write(repeat, now)
-            claimed = self.sending.next_claimed(now, ready=may_begin and is_owner and self.recovered)
+            claimed = self.dispatcher.next_claimed(now, ready=may_begin and is_owner and self.recovered)
             if claimed is None:
                 return None
             if not self._begin_single_cancels(claimed, now):
@@ -94,34 +94,34 @@ class AccountCommands(AccountWings):
         Nothing is claimed before the session is recovered, or while results and events cannot be recorded.
         """
         may_claim = self.recovered and recording and not self._is_ending
-        return self.sending.next_commit(now, self.listening.durable_until_ms(live_until_ms, now), may_claim=may_claim)
+        return self.dispatcher.next_commit(now, self.stream.durable_until_ms(live_until_ms, now), may_claim=may_claim)
 
     def commit_acked(self, now: Now) -> None:
         """Note that the commit under way is acknowledged: what it claims may be written."""
-        self.sending.commit_acked(now)
+        self.dispatcher.commit_acked(now)
 
     def commit_dropped(self) -> None:
         """Note that the commit under way came to nothing: what it claimed waits again."""
-        self.sending.commit_dropped()
+        self.dispatcher.commit_dropped()
 
     def last_commit(self, now: Now, live_until_ms: int, *, released: bool) -> Commit:
         """Return the commit with which the term ends; `released`: the next owner may log in at once."""
-        return self.sending.last_commit(now, self.listening.durable_until_ms(live_until_ms, now), released=released)
+        return self.dispatcher.last_commit(now, self.stream.durable_until_ms(live_until_ms, now), released=released)
 
     def _next_own_cancel(self, now: Now, *, ready: bool) -> tuple[str, dict[str, str]] | None:
         """Return id and arguments of a cancel that the bridge sends of its own accord, if one is to be written now."""
-        return self.own_cancels.next_request(now) if ready and self.sending.may_write_cancels(now) else None
+        return self.bridge_cancels.next_request(now) if ready and self.dispatcher.may_write_cancels(now) else None
 
     def _begin_single_cancels(self, command: TrackedCommand, now: Now) -> bool:
         """Begin a claimed cancel_orders without a message of its own, where that is the policy; False if it is not."""
         if command.action != CANCEL_ALL or not self._single_cancels:
             return False
-        self.sending.begin_single_cancels(command, now)
-        self.settling.begin_single_cancels(command, now)
+        self.dispatcher.begin_single_cancels(command, now)
+        self.in_flight.begin_single_cancels(command, now)
         return True
 
     def _write(self, command: TrackedCommand, now: Now) -> WriteRequest:
-        slot_key = self.sending.slot_key(command)
-        request_id = self.sending.mark_written(command, now)
-        self.settling.await_ack(command, request_id, slot_key)
+        slot_key = self.dispatcher.slot_key(command)
+        request_id = self.dispatcher.mark_written(command, now)
+        self.in_flight.await_ack(command, request_id, slot_key)
         return WriteRequest(request_id, command.action, wire_args(command), command.command_id)

@@ -13,7 +13,7 @@ class AccountQueries(AccountWings):
 
     def has_queries(self, now: Now) -> bool:
         """Whether something is to be asked now."""
-        return bool(self.intake.list_lookups()) or self.doubts.wake_at_boot_s() <= now.boot_s
+        return bool(self.intake.list_lookups()) or self.unknown.wake_at_boot_s() <= now.boot_s
 
     def lookups(self) -> list[str]:
         """Return the clientOrderIds of replaces that wait and whose order is not known here."""
@@ -29,28 +29,28 @@ class AccountQueries(AccountWings):
 
     def all_queries(self) -> list[StatusQuery]:
         """Return what to ask about every command in doubt, the oldest first."""
-        return self.doubts.list_queries()
+        return self.unknown.list_queries()
 
     def pop_due_queries(self, now: Now) -> list[StatusQuery]:
         """Return a few queries to ask now. What stays in doubt comes again, ever more slowly."""
-        return self.doubts.pop_due_queries(now)
+        return self.unknown.pop_due_queries(now)
 
     def kind_of_query(self, query: StatusQuery, now: Now) -> QueryKind | None:
         """Return what to ask for now; None where the command is not in doubt any more."""
-        return self.query_memory.kind_of(query, now) if query.offset in self.doubts else None
+        return self.query_memory.kind_of(query, now) if self.table.find_queried(query.offset) is not None else None
 
     def on_open_orders(self, listed: Iterable[str], asked_boot_s: float, now: Now) -> None:
         """Learn the orderIds of the venue's whole list of open orders, which was asked for at `asked_boot_s`.
 
         Its rows were learnt from before.
         """
-        self.doubts.on_open_orders(listed, asked_boot_s, now)
+        self.unknown.on_open_orders(listed, asked_boot_s, now)
 
     def search_since_ms(self, query: StatusQuery) -> int | None:
         """Return from when on the symbol of a place is to be searched, Unix ms; None where it need not be."""
-        if query.offset not in self.doubts or not self.query_memory.needs_search(query):
+        if self.table.find_queried(query.offset) is None or not self.query_memory.needs_search(query):
             return None
-        return self.doubts.oldest_write_ms(query.sym or "")
+        return self.unknown.oldest_write_ms(query.sym or "")
 
     def symbol_searched(self, query: StatusQuery, since_ms: int, asked_boot_s: float) -> None:
         """Note that history and executions of a symbol were searched, at `asked_boot_s`, and their rows learnt from."""
@@ -59,7 +59,7 @@ class AccountQueries(AccountWings):
     def query_answered(self, query: StatusQuery, now: Now) -> None:
         """Note that the venue has answered, after its rows were learnt from: what is still in doubt may end."""
         self.query_memory.answered(query)
-        self.doubts.query_answered(query, now)
+        self.unknown.query_answered(query, now)
 
     def query_refused(self, query: StatusQuery, now: Now) -> None:
         """Note that the venue refuses to speak of an order."""

@@ -36,7 +36,7 @@ class AccountReplay(AccountWings):
 
     def announce(self, instance: str, origin: Origin, now: Now) -> None:
         """Publish on `results` that this process takes the account over: what an older epoch says behind it is void."""
-        self.replies.publish_takeover(self.epoch, instance, now, origin)
+        self.results.publish_takeover(self.epoch, instance, now, origin)
 
     def plan_replay(self, begin: TakeoverStart, first_command_ms: int | None, now: Now) -> ReplaySpans:
         """Return what to read of the topics; `first_command_ms` is when the first command to read was stamped."""
@@ -51,14 +51,14 @@ class AccountReplay(AccountWings):
 
     def trades_since_ms(self, begin_ms: int) -> int:
         """Return from when on published trades are to be read, where REST will be asked for those since `begin_ms`."""
-        return self.listening.reconciliation.rows_since_ms(begin_ms)
+        return self.stream.reconciliation.rows_since_ms(begin_ms)
 
     def restore(self, results: list[tuple[Result, int]], now: Now) -> None:
         """Remember what earlier owners answered: results with their record timestamps, oldest first."""
         clocks = self.clocks
         self._index.restore((result, clocks.appended_boot_s(stamp_ms, now)) for result, stamp_ms in results)
-        self._windows.restore(results, clocks, now)
-        self._late.restore(results)
+        self._rate_limits.restore(results, clocks, now)
+        self._late_orders.restore(results)
         # Older orders have shown themselves on the orders topic, which is read too.
         for result, timestamp_ms in results:
             appended_boot_s = clocks.appended_boot_s(timestamp_ms, now)
@@ -77,25 +77,25 @@ class AccountReplay(AccountWings):
 
         One that did not end in good order may have written some that no commit tells of.
         """
-        self._windows.cancels.restore_extra(told, now.boot_s, in_good_order=in_good_order)
-        return self._windows.cancels.extra.counts_to_commit(now.boot_s)[0]
+        self._rate_limits.cancels.restore_extra(told, now.boot_s, in_good_order=in_good_order)
+        return self._rate_limits.cancels.extra.counts_to_commit(now.boot_s)[0]
 
     def remember_state(self, stream: Stream, value: bytes, published_ms: int, *, recovered: bool) -> None:
         """Learn a state that an earlier owner published, `recovered` or pushed."""
-        self.listening.restore_record(stream, value, published_ms, recovered=recovered)
+        self.stream.restore_record(stream, value, published_ms, recovered=recovered)
 
     def forget_state(self, stream: Stream, key: bytes) -> None:
         """Learn that an earlier owner published the end of a state."""
-        self.listening.restore_tombstone(stream, key)
+        self.stream.restore_tombstone(stream, key)
 
     def remember_trades(self, records: Iterable[TopicRecord]) -> None:
         """Learn which executions earlier owners published."""
         for record in records:
-            self.listening.restore_record(Stream.TRADES, record.value or b"", record.timestamp_ms)
+            self.stream.restore_record(Stream.TRADES, record.value or b"", record.timestamp_ms)
 
     def inherit_gaps(self, left_open: Iterable[Gap]) -> None:
         """Take on the gaps that earlier owners left open."""
-        self.listening.inherit_gaps(left_open)
+        self.stream.inherit_gaps(left_open)
 
     def earlier_commands_read(self, earlier: EarlierCommands, now: Now) -> bool:
         """Note that every command from before this term has been offered; return whether claims were lost."""

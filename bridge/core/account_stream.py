@@ -22,14 +22,14 @@ class AccountStream(AccountWings):
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Note that pushes arrive from now on; what was missed is to be asked for."""
         self.alarms.clear_alarm(Alarm.LOGIN_REFUSED, f"logged in at {endpoint}", now)
-        self.listening.logged_in(endpoint, now)
+        self.stream.logged_in(endpoint, now)
 
     def session_lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
         """Note that the session is gone: what awaits an answer is in doubt, and from `durable_ms` on is a gap."""
         self.recovered = False
-        self.settling.link_lost(now)
-        self.own_cancels.link_lost()
-        self.listening.session_lost(endpoint, cause, detail, durable_ms, now)
+        self.in_flight.link_lost(now)
+        self.bridge_cancels.link_lost()
+        self.stream.session_lost(endpoint, cause, detail, durable_ms, now)
 
     def raise_alarm(self, alarm: Alarm, detail: str, now: Now, subject: str = "") -> bool:
         """Publish that a condition has begun; False when it has been told already."""

@@ -26,36 +26,36 @@ class AccountSweeps(AccountWings):
     @property
     def sweep_due_boot_s(self) -> float:
         """When the next sweep is due."""
-        return self.listening.reconciliation.sweep_due_boot_s
+        return self.stream.reconciliation.sweep_due_boot_s
 
     def pop_overdue_orders(self, now: Now) -> list[str]:
         """Return the orderIds of some orders that were acked and not pushed, to ask for; each once."""
-        return self.listening.reconciliation.overdue_pushes.pop_overdue(now)
+        return self.stream.reconciliation.overdue_pushes.pop_overdue(now)
 
     def on_overdue_order(self, order_id: str, row: OrderRow, now: Now) -> None:
         """Publish what REST tells of an order whose push is overdue."""
         push, raw = add_order_id(row.order, row.raw, order_id)
-        self.listening.reconciliation.overdue_pushes.publish_row(raw, now)
+        self.stream.reconciliation.overdue_pushes.publish_row(raw, now)
         self.on_order(push, now)
 
     def pop_short_orders(self, now: Now) -> list[ShortOrder]:
         """Return some orders that ended with more than their executions add up to, to ask for these."""
-        return self.listening.pop_short_orders(now)
+        return self.stream.pop_short_orders(now)
 
     def on_executions(self, short: ShortOrder, rows: Rows[TradeRow], now: Now) -> None:
         """Publish the executions of such an order that were not pushed."""
-        self.listening.compare_executions(short, [row.raw for row in rows], now)
+        self.stream.compare_executions(short, [row.raw for row in rows], now)
         for row in rows:
             self.on_trade(row.trade, now)
 
     def begin_sweep(self, now: Now) -> Sweep:
         """Begin a sweep: the lists of open orders, assets and positions, and what was executed or ended of late."""
-        return self.listening.reconciliation.begin_sweep(now)
+        return self.stream.reconciliation.begin_sweep(now)
 
     def on_open_rows(self, sweep: Sweep, rows: Rows[OrderRow], now: Now) -> None:
         """Take rows of the list of open orders."""
         raw = [row.raw for row in rows]
-        sweep.listed[Stream.ORDERS] |= self.listening.reconciliation.compare_rows(sweep, Stream.ORDERS, raw, now)
+        sweep.listed[Stream.ORDERS] |= self.stream.reconciliation.compare_rows(sweep, Stream.ORDERS, raw, now)
         sweep.unreadable += rows.unreadable
         if rows.unreadable:
             sweep.broken_lists.add(Stream.ORDERS)
@@ -65,7 +65,7 @@ class AccountSweeps(AccountWings):
     def on_state_rows(self, sweep: Sweep, stream: Stream, rows: Rows[bytes], now: Now) -> None:
         """Take rows of the list of assets or positions."""
         before = sweep.unreadable
-        sweep.listed[stream] |= self.listening.reconciliation.compare_rows(sweep, stream, rows, now)
+        sweep.listed[stream] |= self.stream.reconciliation.compare_rows(sweep, stream, rows, now)
         sweep.unreadable += rows.unreadable
         if sweep.unreadable > before:
             sweep.broken_lists.add(stream)
@@ -76,13 +76,13 @@ class AccountSweeps(AccountWings):
         if stream is Stream.ORDERS:
             sweep.open_orders = len(listed)
             if is_whole:
-                self.doubts.on_open_orders(listed, asked_boot_s, now)
+                self.unknown.on_open_orders(listed, asked_boot_s, now)
         elif is_whole:
-            self.listening.reconciliation.compare_list(sweep, stream, listed, now)
+            self.stream.reconciliation.compare_list(sweep, stream, listed, now)
 
     def history_since_ms(self, sweep: Sweep, now: Now) -> int:
         """Return from when on to ask for the orders that are over, Unix ms, after the list of open orders."""
-        unlisted = self.listening.reconciliation.find_unlisted_orders(sweep, sweep.listed[Stream.ORDERS], now)
+        unlisted = self.stream.reconciliation.find_unlisted_orders(sweep, sweep.listed[Stream.ORDERS], now)
         if len(unlisted) <= _ONE_BY_ONE_MAX:
             return sweep.since_ms
         oldest_ms = min([sweep.since_ms, *(order.created_ms for order in unlisted if order.created_ms)])
@@ -94,7 +94,7 @@ class AccountSweeps(AccountWings):
         for row in rows:
             order_id = str(row.order.order_id)
             sweep.listed[Stream.ORDERS].add(order_id)
-            is_news = self.listening.reconciliation.is_unpublished(Stream.ORDERS, row.raw)
+            is_news = self.stream.reconciliation.is_unpublished(Stream.ORDERS, row.raw)
             if is_news and len(sweep.single_orders) < _WHOLE_MAX and order_id:
                 sweep.single_orders[order_id] = row
             else:
@@ -102,7 +102,7 @@ class AccountSweeps(AccountWings):
 
     def orders_to_ask(self, sweep: Sweep, now: Now) -> list[str]:
         """Return the orderIds to ask for one by one, after the history: those, and what is in neither list."""
-        for order in self.listening.reconciliation.find_unlisted_orders(sweep, sweep.listed[Stream.ORDERS], now):
+        for order in self.stream.reconciliation.find_unlisted_orders(sweep, sweep.listed[Stream.ORDERS], now):
             sweep.single_orders[order.order_id] = None
         return list(sweep.single_orders)
 
@@ -117,42 +117,42 @@ class AccountSweeps(AccountWings):
                 self._take_order(sweep, one, order_id, now)
         if in_history is None and Stream.ORDERS not in sweep.broken_lists:
             state = row.order.order_state if row is not None else ""
-            ended = self.listening.reconciliation.conclude_order_end(sweep, order_id, state, now)
+            ended = self.stream.reconciliation.conclude_order_end(sweep, order_id, state, now)
             if ended is not None:
                 self.on_order(ended, now)
 
     def on_trade_rows(self, sweep: Sweep, rows: Rows[TradeRow], now: Now) -> None:
         """Take rows of the executions."""
         sweep.unreadable += rows.unreadable
-        self.listening.reconciliation.compare_rows(sweep, Stream.TRADES, [row.raw for row in rows], now)
+        self.stream.reconciliation.compare_rows(sweep, Stream.TRADES, [row.raw for row in rows], now)
         for row in rows:
             self.on_trade(row.trade, now)
 
     def end_sweep(self, sweep: Sweep, now: Now) -> SweepOutcome:
         """Judge a sweep of which every question was answered, and everything is durable."""
-        outcome = self.listening.reconciliation.end_sweep(sweep, now)
-        self.listening.sweep_ended(sweep, now)
+        outcome = self.stream.reconciliation.end_sweep(sweep, now)
+        self.stream.sweep_ended(sweep, now)
         return outcome
 
     def recovery_complete(self, endpoint: str, open_orders: int, sweep: Sweep, took_ms: int, now: Now) -> None:
         """Note that what REST knows has been published once, and that every command may go."""
         self.recovered = True
-        self.listening.recovery_complete(endpoint, open_orders, sweep, took_ms, now)
+        self.stream.recovery_complete(endpoint, open_orders, sweep, took_ms, now)
 
     def on_risks(self, sweep: Sweep, rows: Iterable[bytes], now: Now) -> None:
         """Publish the risk of every exchange account as it is now, in place of the margin calls of a gap."""
-        self.listening.reconciliation.publish_risks(sweep, rows, now)
+        self.stream.reconciliation.publish_risks(sweep, rows, now)
 
     def conclude_sweep(self, sweep: Sweep, outcome: SweepOutcome, now: Now) -> tuple[AfterSweep, str]:
         """Close the gaps, or open one where pushes were missed; return which, and what was missed."""
         if outcome is SweepOutcome.MAY_CLOSE:
-            self.listening.close_gaps(now)
+            self.stream.close_gaps(now)
             return AfterSweep.GAPS_CLOSED, ""
         if outcome is SweepOutcome.MISSED:
-            missing = self.listening.reconciliation.audits.describe_missing()
+            missing = self.stream.reconciliation.audits.describe_missing()
             if self.session_renewals.pushes_missed(missing, now):
                 return AfterSweep.RENEW_SESSION, missing
-            self.listening.pushes_missed(missing, now)
+            self.stream.pushes_missed(missing, now)
             return AfterSweep.PUSHES_MISSED, missing
         if sweep.is_audit:
             self.session_renewals.nothing_missed(now)
@@ -168,5 +168,5 @@ class AccountSweeps(AccountWings):
 
     def _take_order(self, sweep: Sweep, row: OrderRow, order_id: str, now: Now) -> None:
         push, raw = add_order_id(row.order, row.raw, order_id)
-        self.listening.reconciliation.compare_rows(sweep, Stream.ORDERS, [raw], now)
+        self.stream.reconciliation.compare_rows(sweep, Stream.ORDERS, [raw], now)
         self.on_order(push, now)

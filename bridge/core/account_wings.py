@@ -11,8 +11,8 @@ from bridge.core.commands.intake import CommandIntake
 from bridge.core.commands.rate_limits import RateLimits
 from bridge.core.commands.reading_delay import ReadingDelay
 from bridge.core.commands.results import Results
+from bridge.core.commands.term_state import TermState
 from bridge.core.in_flight.bridge_cancels import BridgeCancels
-from bridge.core.in_flight.cancel_all import CancelAlls
 from bridge.core.in_flight.late_orders import LateOrders
 from bridge.core.in_flight.query_memory import QueryMemory
 from bridge.core.in_flight.requests import InFlightRequests
@@ -31,8 +31,8 @@ from bridge.core.topic_losses import TopicLosses
 class AccountWings:
     """Everything that decides about one account during one term, each part with the others that it needs.
 
-    `intake` takes commands, `sending` lets them go, `settling` takes their answers, `doubts` finds out what became of
-    those without one; `listening` publishes what the venue tells. They are reached through the methods of `Account`.
+    `intake` takes commands in, `dispatcher` sends them, `in_flight` takes their acks, `unknown` finds out what became
+    of those without one; `stream` publishes what the venue tells. `Account` has the methods that reach them.
     """
 
     _broker_reading: ClockReading | None = None
@@ -47,50 +47,36 @@ class AccountWings:
         self._claims = Claims(start.offset, claims_lost_below=start.claims_lost_below, origin=start.origin)
         self.table = CommandTable()
         self._index = DedupeIndex(self.table, timing.horizon_s, limits.memory_bytes_max)
-        self._windows = RateLimits(limits, late_landing_s=timing.late_landing_s)
-        self.replies = Results(outbox, commands_topic, self._claims, self.table, self._index)
+        self._rate_limits = RateLimits(limits, late_landing_s=timing.late_landing_s)
         self.alarms = outbox.alarms
         self.clocks = Clocks(self.alarms, now, skew_bound_s=timing.skew_bound_s, rest_lag_s=timing.rest_lag_s)
         self._orders = Orders(self.clocks.rest_lag_ms)
-        gaps = GapLedger(epoch, start.durable_until_ms)
-        self.listening = VenueStream(outbox, self._orders, gaps, clocks=self.clocks, timing=timing, listener=self)
-        self.topic_losses = TopicLosses(self.outbox, self.replies, self.listening, claims=self._claims, epoch=epoch)
-        self.sending = Dispatcher(
-            self.table, self._windows, self._claims, self._orders, epoch=epoch, limits=limits, timing=timing
+        term = TermState(
+            epoch, outbox, self.table, self._index, self._claims, self._rate_limits, self._orders, self.clocks
         )
-        self.own_cancels = BridgeCancels(self._windows, epoch=epoch)
-        self._late = LateOrders(
+        self.results = Results(term, commands_topic)
+        gaps = GapLedger(epoch, start.durable_until_ms)
+        self.stream = VenueStream(outbox, self._orders, gaps, clocks=self.clocks, timing=timing, listener=self)
+        self.topic_losses = TopicLosses(self.outbox, self.results, self.stream, claims=self._claims, epoch=epoch)
+        self.dispatcher = Dispatcher(term, limits, timing)
+        self.bridge_cancels = BridgeCancels(self._rate_limits, epoch=epoch)
+        self._late_orders = LateOrders(
             self.outbox,
-            self.own_cancels,
+            self.bridge_cancels,
             cancel=limits.late_landings == "cancel",
             rest_lag_ms=self.clocks.rest_lag_ms,
         )
-        self.doubts = UnknownCommands(
-            self.table,
-            self.replies,
-            self._claims,
-            self._orders,
-            bridge_cancels=self.own_cancels,
-            cancel_alls=CancelAlls(self.table, self._index, self._orders, self.own_cancels, self.clocks),
-            late=self._late,
-            clocks=self.clocks,
+        self.unknown = UnknownCommands(
+            term,
+            self.results,
+            bridge_cancels=self.bridge_cancels,
+            late_orders=self._late_orders,
             late_landing_s=timing.late_landing_s,
         )
-        self.settling = self._new_settling(timing)
-        self.intake = CommandIntake(
-            self.table,
-            self._index,
-            self._claims,
-            self.sending,
-            results=self.replies,
-            outbox=self.outbox,
-            rate_limits=self._windows,
-            orders=self._orders,
-            clocks=self.clocks,
-            in_flight=self.settling,
-            limits=limits,
-            timing=timing,
+        self.in_flight = InFlightRequests(
+            term, self.results, self.unknown, alarms=self.alarms, ack_timeout_s=timing.ack_timeout_s
         )
+        self.intake = CommandIntake(term, self.dispatcher, self.results, self.in_flight, limits=limits, timing=timing)
         self.reading_delay = ReadingDelay(self.alarms, self.clocks)
         self.query_memory = QueryMemory()
         self.sweep_failures = SweepFailures(self.alarms)
@@ -101,22 +87,10 @@ class AccountWings:
         self.recovered = False
         """Whether places may go: logged in, and what was live or in doubt has been asked for."""
 
-    def _new_settling(self, timing: Timing) -> InFlightRequests:
-        return InFlightRequests(
-            self.table,
-            self.replies,
-            self._windows,
-            self._orders,
-            self.doubts,
-            alarms=self.alarms,
-            clocks=self.clocks,
-            ack_timeout_s=timing.ack_timeout_s,
-        )
-
     def on_order(self, push: OrderPush, now: Now) -> None:
         """Learn from a snapshot of an order, from the stream or from REST."""
-        self.doubts.on_order(self._orders.update(push), now)
+        self.unknown.on_order(self._orders.update(push), now)
 
     def on_trade(self, push: TradePush, now: Now) -> None:
         """Learn from an execution, from the stream or from REST."""
-        self.doubts.on_trade(push, now)
+        self.unknown.on_trade(push, now)

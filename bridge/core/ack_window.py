@@ -2,7 +2,20 @@
 
 The venue counts a request somewhere between its write and its ack. Because a slot comes free only `cool_s` after
 the ack, the venue counts no more requests in any 60 s than there are slots, whatever the delays: of any two that
-share a slot, the later was written after the earlier had cooled. The proof is in ARCHITECTURE.md, The ack window.
+share a slot, the later was written after the earlier had cooled.
+
+The proof. The venue counts a request at some moment v between its write s and its ack a, and a slot is taken before the
+write. Suppose that n + 1 requests of n slots were counted within 60 s. Let j be the one whose slot was taken last, at q
+<= s_j. At q every other one was either not acked, and held its slot; or it was acked at a >= v > v_j - 60 >= q - 60,
+and its slot was still cooling. So n slots were taken at q, and j got none. This holds for fixed windows, sliding
+windows and token buckets, whatever the delays; a window that is measured from the send has no such proof. Without an
+ack a slot comes free `late_landing_s` + `cool_s` after the write. Fewer slots than may be held never break the proof,
+so a limit may be halved at any time.
+
+A request of an earlier owner holds its slot from the moment by which it had been written at the latest: a command with
+a result from that result on, any other one from the end of its validity or from now. So what expired long ago takes
+none. An owner that ends in good order commits how far it has read: a command from there on was never written and takes
+none.
 """
 
 from collections import deque
@@ -95,7 +108,7 @@ class AckWindow:
         self.slots = min(self.full, self.slots + clean * max(1, self.full // _STEPS))
         return self.slots == self.full
 
-    def free_at(self, ahead: int, now_boot_s: float) -> float:
+    def estimate_free_boot_s(self, ahead: int, now_boot_s: float) -> float:
         """Return when a request behind `ahead` others gets a slot, as an estimate; `now_boot_s` when at once."""
         short = ahead + 1 - self.free(now_boot_s)
         if short <= 0:
@@ -104,7 +117,7 @@ class AckWindow:
         first = self._cooling[place] if place < len(self._cooling) else now_boot_s + self._cool_s
         return first + rounds * self._cool_s
 
-    def next_free(self, now_boot_s: float) -> float:
+    def next_free_boot_s(self, now_boot_s: float) -> float:
         """Return when the next slot comes free by itself; `now_boot_s` when one is free."""
         if self.free(now_boot_s) > 0:
             return now_boot_s

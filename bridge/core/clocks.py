@@ -2,6 +2,26 @@
 
 Neither is assumed to agree with ours, nor with the other. Each is compared with our boot clock, which is never set.
 Only here a time of one clock becomes a time of another one, and always as an interval.
+
+A clock is kept as an interval: what every reading so far allows, wider by 200 ppm as it ages, and anew where a reading
+contradicts it. So no step of our wall clock moves anything. A time that is compared later is kept as an instant of our
+boot clock (when a state was published, a gap began, an audit looked) and becomes Unix time when it is published or
+asked for (`Now.unix_ms`).
+
+- The venue's clock is read from pongs and from the `Date` of REST. A place in doubt is looked for since the earliest
+  time that the venue may have given it; a cancel_orders in doubt ends what is surely older; REST should know by now
+  what is dated `rest_lag_s` ago at the earliest. While this clock is not known, or not surely within `skew_bound_s` of
+  ours, no command is `not_found`; and before it is known, no cancel_orders in doubt is done.
+- The broker's clock is read from the acknowledgements of `results`: the record was stamped between send and ack. The
+  takeover record is the first one, so a new owner knows this clock before it reads a command. A command that arrives
+  bounds it too: it was stamped before it came, and after the last fetch that was answered without it
+  (`kafka/broker_clock.py`).
+- A command's deadline is the earliest instant at which the broker's clock may read the end of its validity. A command
+  that is over by every reading is `expired`, however far the clocks are apart. Else, where the broker's clock is not
+  surely within `skew_bound_s` of ours, a place or replace is denied (`clock_unsure`), and a cancel goes out as long as
+  no reading says that it is over.
+- The memory of commands and the slots of requests of earlier owners age on our boot clock, from the stamp on; the slots
+  are held `skew_bound_s` longer.
 """
 
 from math import ceil, floor, inf

@@ -4,6 +4,11 @@ A commit does not apply where there is none, where it was lost (the group expire
 where another consumer of the group made it, or where it names another offset or topic (a mirroring tool copied it; the
 topic was deleted and made again). Then every command in the log without a result is unknown, from the first record on:
 the offset may have been moved past commands that were never answered.
+
+A command with a result answers for itself: a result belongs to a command if both commandId and offset are the same,
+since an offset alone names another command once the topic was made again or mirrored. A dead letter answers the record
+that it quotes. Where claims were lost, `results` is read whole, and commands that are older than results are sure to
+reach back (one horizon) are passed over: their results may have been removed. The alarm counts both.
 """
 
 from math import inf

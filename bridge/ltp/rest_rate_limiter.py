@@ -68,7 +68,7 @@ class _GroupWindow:
         if now_boot_s >= self.closed_until_boot_s and self.ack_window.acquire(token, now_boot_s):
             return 0.0
         # A slot in use cools after its answer, so it is not free sooner than that.
-        free_boot_s = min(self.ack_window.next_free(now_boot_s), now_boot_s + self.cool_s)
+        free_boot_s = min(self.ack_window.next_free_boot_s(now_boot_s), now_boot_s + self.cool_s)
         return max(self.closed_until_boot_s, free_boot_s) - now_boot_s
 
 

@@ -152,7 +152,7 @@ def test_the_bridge_names_its_own_records_as_the_samples_say(name: str) -> None:
         one.send()
         one.lose_session()
     elif name == "takeover":
-        one.account.replies.publish_takeover(EPOCH, "host", one.now)
+        one.account.results.publish_takeover(EPOCH, "host", one.now)
     else:
         one.account.begin("host", one.now)
     stream = sample["topic"].rpartition(".")[2]

@@ -46,7 +46,7 @@ def _events(one: OneAccount) -> list[dict[str, Any]]:
 def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
     """Claimed, answered and merely read commands side by side; what a cancel removed is answered before it."""
     one = OneAccount(epoch=7, start=100, live=False)
-    one.account.replies.publish_takeover(7, "host:1", one.now)
+    one.account.results.publish_takeover(7, "host:1", one.now)
     body = parse_command(
         CommandRecord(0, START.wall_ms, None, json.dumps(place("p-done")).encode(), ()), START, LIMITS, TIMING
     )
@@ -82,7 +82,7 @@ def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
         (110, "accepted"),
         (112, "expired"),
     ]
-    assert one.account.doubts.list_queries()[0].client_order_id == "pclaimed"
+    assert one.account.unknown.list_queries()[0].client_order_id == "pclaimed"
     one.account.begin("host:1", one.now)
     first_gap_ms = one.now.wall_ms
     assert one.committed() == (101, CommitMetadata(7, first_gap_ms, (101,)))

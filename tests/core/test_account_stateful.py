@@ -146,14 +146,14 @@ class Interleavings(RuleBasedStateMachine):
             self.take_over()
             return
         self.lease_until = self.commit.handed_over_boot_s + 2
-        self.commit, self.claimed = None, self.claimed + self.one.account.sending.commit_acked(self.one.now)
+        self.commit, self.claimed = None, self.claimed + self.one.account.dispatcher.commit_acked(self.one.now)
 
     @precondition(lambda self: self.commit is not None)
     @rule()
     def commit_is_dropped(self) -> None:
         """Let a rebalance end the commit before it arrives."""
         self.commit = None
-        self.one.account.sending.commit_dropped()
+        self.one.account.dispatcher.commit_dropped()
 
     @precondition(lambda self: self.claimed)
     @rule(ready=st.sampled_from([True, True, True, False]), frozen_s=st.sampled_from([0, 0, 0, 3, 11]))
@@ -161,7 +161,7 @@ class Interleavings(RuleBasedStateMachine):
         """Try the gate with the next claimed command, perhaps after a freeze."""
         self.one.wait(frozen_s, tick=False)
         command, now = self.claimed.pop(0), self.one.now
-        if not self.one.account.sending.may_write(command, now, ready=ready and self.one.account.recovered):
+        if not self.one.account.dispatcher.may_write(command, now, ready=ready and self.one.account.recovered):
             return
         assert self.one.account.recovered
         assert command.offset in self.stored.claimed, "written without a stored claim"

@@ -82,7 +82,7 @@ def counted(requests: list[Request], kind: type[AckWindow] = AckWindow) -> list[
             for other in set(range(token)) - acked.keys():
                 window.restore_unanswered(other, now, now)
         while not window.acquire(token, now):
-            free_at = window.next_free(now)
+            free_at = window.next_free_boot_s(now)
             assert free_at > now
             now = min([free_at, *(at for at, _ in acks[:1])])
             let_acks_arrive()
@@ -162,7 +162,7 @@ def test_a_slot_is_free_a_window_after_its_ack_and_not_before() -> None:
     assert window.acquire("a", 0)
     window.acknowledge("a", 7)
     window.acknowledge("a", 9)
-    assert window.next_free(10) == 7 + WINDOW_S
+    assert window.next_free_boot_s(10) == 7 + WINDOW_S
     assert not window.acquire("b", 7 + WINDOW_S - 0.001)
     assert window.acquire("b", 7 + WINDOW_S)
 
@@ -173,7 +173,7 @@ def test_a_lost_ack_holds_its_slot_until_it_can_no_longer_land() -> None:
     window.acquire("a", 0)
     window.mark_written("a", 3)
     free_at = 3 + _LATE_S + WINDOW_S
-    assert window.next_free(4) == free_at
+    assert window.next_free_boot_s(4) == free_at
     assert not window.acquire("b", free_at - 0.5)
     assert window.acquire("b", free_at)
     window.acknowledge("a", free_at)
@@ -187,7 +187,7 @@ def test_what_was_not_written_gives_its_slot_back() -> None:
     window.acquire("a", 0)
     window.release("a")
     window.release("a")
-    assert window.next_free(0) == 0
+    assert window.next_free_boot_s(0) == 0
     assert window.acquire("b", 0)
 
 
@@ -214,13 +214,13 @@ def test_refusals_in_another_window_halve_again_and_leave_one() -> None:
 def test_the_estimate_counts_those_before() -> None:
     """The estimate of a free slot counts the acks, and whole rounds after them."""
     window = AckWindow(2, late_landing_s=_LATE_S)
-    assert window.free_at(1, 0) == 0
+    assert window.estimate_free_boot_s(1, 0) == 0
     window.acquire("a", 0)
     window.acknowledge("a", 1)
-    assert window.free_at(0, 5) == 5
-    assert window.free_at(1, 5) == 1 + WINDOW_S
-    assert window.free_at(2, 5) == 5 + WINDOW_S
-    assert window.free_at(3, 5) == 1 + 2 * WINDOW_S
+    assert window.estimate_free_boot_s(0, 5) == 5
+    assert window.estimate_free_boot_s(1, 5) == 1 + WINDOW_S
+    assert window.estimate_free_boot_s(2, 5) == 5 + WINDOW_S
+    assert window.estimate_free_boot_s(3, 5) == 1 + 2 * WINDOW_S
 
 
 def test_a_restored_ack_ahead_of_our_clock_keeps_the_order_of_release() -> None:

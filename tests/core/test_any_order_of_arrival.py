@@ -88,7 +88,7 @@ def test_every_trade_is_published_and_none_is_in_conflict(
     assert max(Counter(r.event_id for r in one.records(Stream.TRADES) if r.recovered).values(), default=0) <= 1
     heir = OneRecovery()
     for record in one.records(Stream.TRADES):
-        heir.account.listening.restore_record(Stream.TRADES, record.value or b"", LOGIN_MS)
+        heir.account.stream.restore_record(Stream.TRADES, record.value or b"", LOGIN_MS)
     heir.begin().sweep(trades=[trade(_START_MS + which, f"t{which}") for which, _ in (*steps, *after)])
     brought = {record.event_id for record in heir.records(Stream.TRADES)}
     assert brought == {f"trade:OKX:OKX_PERP_ETH_USDT:17:t{which}" for which, _ in after} - set(names)
@@ -138,6 +138,6 @@ def test_durable_until_is_never_beyond_an_open_gap(spans: list[tuple[float, bool
             one.log_in()
         elif one.sweep() is SweepOutcome.MAY_CLOSE:
             starts.clear()
-        assert one.account.listening.durable_until_ms(one.now.wall_ms, one.now) == min(starts, default=one.now.wall_ms)
+        assert one.account.stream.durable_until_ms(one.now.wall_ms, one.now) == min(starts, default=one.now.wall_ms)
     opened = {event["gapId"] for event in one.events("gap.opened")}
     assert len(opened) - len(one.events("gap.closed")) == len(starts)

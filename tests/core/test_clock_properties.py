@@ -148,7 +148,7 @@ class Owners:
             self.topic.append(CommandRecord(offset, self.stamp_ms, b"key", body, ()))
             self.one.account.intake.offer(self.topic[-1], self.one.now)
         for number in range(step.own):
-            self.one.account.own_cancels.request(f"9{self.at_s:08.0f}{number:07}")
+            self.one.account.bridge_cancels.request(f"9{self.at_s:08.0f}{number:07}")
         self.write(step.answered)
 
     def write(self, answered: int) -> None:

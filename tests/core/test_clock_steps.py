@@ -71,7 +71,7 @@ def test_a_gap_that_began_while_the_clock_was_wrong_is_recovered(wrong_ms: int) 
         one.lose()
     began_ms = one.now.wall_ms
     one.wait(600)
-    assert one.account.listening.durable_until_ms(one.now.wall_ms, one.now) == began_ms
+    assert one.account.stream.durable_until_ms(one.now.wall_ms, one.now) == began_ms
     one.log_in()
     one.sweep(trades=[trade(began_ms + 5000)])
     one.close()
@@ -162,7 +162,7 @@ def test_the_first_owners_gap_shows_its_successor_when_the_first_start_was() -> 
     """It died before the gap closed: trades from before the first start are still left out."""
     first_ms = LOGIN_MS - 20_000
     one = OneRecovery(ended_ms=first_ms)
-    one.account.listening.inherit_gaps([Gap("1-1", first_ms, Cause.FIRST_START)])
+    one.account.stream.inherit_gaps([Gap("1-1", first_ms, Cause.FIRST_START)])
     one.begin().sweep(
         trades=[trade(first_ms - 100_000, "before"), trade(first_ms + 1, "after")],
         orders=[order(first_ms - 100_000, "FILLED", "1")],

@@ -145,8 +145,8 @@ def test_executions_that_are_asked_for_and_dated_ahead_end_no_gap_ahead() -> Non
     made = {"createAt": str(one.now.wall_ms - 1000)}
     one.push(Stream.ORDERS, order(one.now.wall_ms, "FILLED", "1") | made)
     one.wait(30)
-    (short,) = one.account.listening.pop_short_orders(one.now)
-    one.account.listening.compare_executions(short, [raw(trade(one.now.wall_ms + HOUR_MS, quantity="1"))], one.now)
+    (short,) = one.account.stream.pop_short_orders(one.now)
+    one.account.stream.compare_executions(short, [raw(trade(one.now.wall_ms + HOUR_MS, quantity="1"))], one.now)
     one.close()
     assert one.events("gap.closed")[-1]["toMs"] <= one.now.wall_ms
     assert [msgspec.json.decode(record.value or b"")["quantity"] for record in one.records(Stream.TRADES)] == ["1"]

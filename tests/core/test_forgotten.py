@@ -30,7 +30,7 @@ def _swept(one: OneRecovery, kind: str, rows: list[Row]) -> SweepOutcome:
     sweep = one.recovery.begin_sweep(one.now)
     one.take(sweep, Stream(kind), *reversed(rows))
     outcome = one.end(sweep)
-    one.account.listening.sweep_ended(sweep, one.now)
+    one.account.stream.sweep_ended(sweep, one.now)
     one._collect()
     return outcome
 
@@ -112,7 +112,7 @@ def test_a_tombstone_of_an_earlier_owner_ends_what_was_read_before_it() -> None:
     """A topic is read piece by piece; a state from its begin may be gone by its end."""
     one = OneRecovery()
     one.remember(Stream.POSITIONS, {"sym": "OKX_PERP_ETH_USDT", "positionQty": "1", "updateAt": "1"})
-    listening, key = one.account.listening, "OKX_PERP_ETH_USDT:NONE"
+    listening, key = one.account.stream, "OKX_PERP_ETH_USDT:NONE"
     assert listening._router.states.last_value(Stream.POSITIONS, key) is not None
     listening.restore_tombstone(Stream.POSITIONS, key.encode())
     assert listening._router.states.last_value(Stream.POSITIONS, key) is None

@@ -222,7 +222,7 @@ def test_half_of_the_kept_slots_is_given_to_nothing_but_callers_cancels() -> Non
     """Two thousand orders to end take what they may; a caller's cancel still goes at once."""
     one = _venue_sized()
     for n in range(2000):
-        one.account.own_cancels.request(f"{n:016d}")
+        one.account.bridge_cancels.request(f"{n:016d}")
     sent = one.send_own_cancels()
     one.renew(1)
     sent += one.send_own_cancels()
@@ -235,10 +235,10 @@ def test_the_first_cancel_of_an_order_is_not_behind_repeats_of_others() -> None:
     """Where repeats have used up their share, an order that was not cancelled yet is."""
     one = OneAccount(limits=dict.fromkeys(VENUE, 20))
     for n in range(14):
-        one.account.own_cancels.request(f"{n:016d}")
+        one.account.bridge_cancels.request(f"{n:016d}")
     assert len(one.send_own_cancels()) == 14
     one.renew(20)
-    one.account.own_cancels.request("9" * 16)
+    one.account.bridge_cancels.request("9" * 16)
     assert one.send_own_cancels() == ["9" * 16]
 
 
@@ -354,7 +354,7 @@ def test_cancels_of_the_bridges_own_go_out_over_slow_commits() -> None:
     one = OneAccount()
     one.wait(1)
     _commit_slowly(one, 2)
-    one.account.own_cancels.request(ORDER_ID)
+    one.account.bridge_cancels.request(ORDER_ID)
     assert one.hand_over() is not None
     assert one.send_own_cancels() == [ORDER_ID]
 

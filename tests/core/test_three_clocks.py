@@ -295,7 +295,7 @@ def test_a_successors_clock_frees_no_slot_early(ahead_ms: int) -> None:
     two.read_clocks()
     two.account.restore(results, two.now)
     two.wait(59.4)
-    window = two.account._windows[PLACE]
+    window = two.account._rate_limits[PLACE]
     assert sum(window.acquire(("n", n), two.now.boot_s) for n in range(12)) == 0
     two.wait(7)
     assert sum(window.acquire(("n", n), two.now.boot_s) for n in range(12)) == 12
@@ -306,7 +306,7 @@ def test_without_the_brokers_clock_every_slot_is_held_for_a_whole_window() -> No
     one = OneAccount(epoch=2, read=False, limits={PLACE: 1, "replace_order": 1, "cancel_order": 1, "cancel_orders": 1})
     one.account.restore([(Result("c", 0, Outcome.ACCEPTED, 1, PLACE), one.now.wall_ms - 59_000)], one.now)
     one.wait(60.4)
-    assert not one.account._windows[PLACE].acquire("p", one.now.boot_s)
+    assert not one.account._rate_limits[PLACE].acquire("p", one.now.boot_s)
 
 
 def test_what_the_clocks_read_is_what_they_were_given() -> None:

@@ -129,10 +129,10 @@ def test_a_replay_passes_over_what_it_cannot_read(found: list[Tail]) -> None:
     find_portfolios(value for value, _ in states.last.values())
     assert 0 <= max(end.epoch, answers.epoch) <= names.EPOCH_MAX
     one.account.restore(results, one.now)
-    one.account.listening.inherit_gaps(session.open_gaps)
+    one.account.stream.inherit_gaps(session.open_gaps)
     for stream in (*STATE_STREAMS, Stream.TRADES):
         for value, published_ms in states.last.values():
-            one.account.listening.restore_record(stream, value, published_ms)
+            one.account.stream.restore_record(stream, value, published_ms)
     for record in found:
         assert answers.has_answer(CommandRecord(record.offset, START.wall_ms, record.key, record.value, ())) in {
             True,

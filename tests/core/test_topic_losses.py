@@ -78,8 +78,8 @@ def test_states_are_published_again_when_their_topic_is_there_again(stream: Stre
 def test_a_state_that_an_earlier_owner_recovered_is_published_again_as_recovered() -> None:
     """It is no push, and a reader who counts pushes must not take it for one."""
     one = OneAccount()
-    one.account.listening.restore_record(Stream.ASSETS, raw(asset(1_700_000_000_000)), one.now.wall_ms, recovered=True)
-    one.account.listening.restore_record(Stream.POSITIONS, raw(position(1_700_000_000_000)), one.now.wall_ms)
+    one.account.stream.restore_record(Stream.ASSETS, raw(asset(1_700_000_000_000)), one.now.wall_ms, recovered=True)
+    one.account.stream.restore_record(Stream.POSITIONS, raw(position(1_700_000_000_000)), one.now.wall_ms)
     update(one, lost(Stream.ASSETS), lost(Stream.POSITIONS))
     one.wait(1)
     again = {record.stream: record.recovered for record in one.drain() if record.stream in STATE_STREAMS}

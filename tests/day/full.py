@@ -32,7 +32,7 @@ def fill_numbers(numbers: RecentNumbers, least: int) -> None:
 
 def fill_tables(account: Account, now: Now) -> None:
     """Fill what is remembered of trades and orders, with as many open orders as the README says."""
-    listening = account.listening
+    listening = account.stream
     fill_numbers(listening._router.trades._contents, published_trades._TRADES_MAX)
     fill_numbers(listening._router.states._ended_names, published_states._ENDED_NAMES_MAX)
     listening._router.trades._conflicts.update(digest(f"{n}") for n in range(published_trades._CONFLICTS_MAX))

@@ -93,7 +93,7 @@ def test_what_an_answer_says(text: str, outcome: str | None, code: int | None) -
     one.account.on_frame(answer, one.now)  # type: ignore[arg-type] # an answer
     said = result(one, offset)
     assert (said and said.outcome.value, said and said.code) == (outcome, code)
-    assert (one.account.doubts.list_queries() != []) == (outcome == "unknown")
+    assert (one.account.unknown.list_queries() != []) == (outcome == "unknown")
 
 
 @pytest.mark.parametrize(

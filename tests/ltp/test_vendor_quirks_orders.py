@@ -79,8 +79,8 @@ def test_a_state_in_every_spelling(state: str, *, live: bool) -> None:
     one.wait(1)
     one.lose_session()
     one.open_session()
-    asked = one.account.listening.reconciliation.find_unlisted_orders(
-        one.account.listening.reconciliation.begin_sweep(one.now), set(), one.now
+    asked = one.account.stream.reconciliation.find_unlisted_orders(
+        one.account.stream.reconciliation.begin_sweep(one.now), set(), one.now
     )
     assert [order.order_id for order in asked] == [ORDER_ID] * live
 
@@ -211,8 +211,8 @@ def test_an_unknown_command_is_not_written_at_the_other_tier(body: dict[str, Any
     one = placed()
     offset = sent(one, body)
     one.lose_session()
-    one.account.listening.logged_in("ha", one.now)
-    one.account.recovery_complete("ha", 0, one.account.listening.reconciliation.begin_sweep(one.now), 0, one.now)
+    one.account.stream.logged_in("ha", one.now)
+    one.account.recovery_complete("ha", 0, one.account.stream.reconciliation.begin_sweep(one.now), 0, one.now)
     one.renew(3)
     assert [written.offset for written in one.written].count(offset) == 1
     assert offset in [question.offset for question in one.ask()]
@@ -247,10 +247,10 @@ def test_facts_of_a_gap_are_published_from_rest(price: str) -> None:
     row["createAt"] = str(one.now.wall_ms)
     raw = json.dumps(row).encode()
     one.wait(5)
-    one.account.listening.logged_in("az4", one.now)
+    one.account.stream.logged_in("az4", one.now)
     for _ in range(2):
-        one.account.listening.reconciliation.compare_rows(
-            one.account.listening.reconciliation.begin_sweep(one.now), Stream.TRADES, [raw], one.now
+        one.account.stream.reconciliation.compare_rows(
+            one.account.stream.reconciliation.begin_sweep(one.now), Stream.TRADES, [raw], one.now
         )
     one.account.on_frame(Push("Trades", raw, raw), one.now)
     trades = [record for record in one.drain() if record.stream is Stream.TRADES]

@@ -112,7 +112,7 @@ def test_takeovers_make_the_same_of_what_they_find(trial: Trial, shared_searches
         term, (account, published) = taken_over(trial, *reading), account_after(trial, reading)
         assert term is not None
         said = [Said(one.command_offset, one.outcome) for one in results_of(published) if one.outcome.terminal]
-        commit = account.sending.next_commit(START, 0, may_claim=False)
+        commit = account.dispatcher.next_commit(START, 0, may_claim=False)
         assert commit is not None
         assert list(term.outbox) == said
         committed = saved_by(term, term.lives)

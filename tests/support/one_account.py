@@ -176,10 +176,8 @@ class OneAccount:
 
     def open_session(self) -> None:
         """Log in and sweep."""
-        self.account.listening.logged_in("az4", self.now)
-        self.account.recovery_complete(
-            "az4", 0, self.account.listening.reconciliation.begin_sweep(self.now), 0, self.now
-        )
+        self.account.stream.logged_in("az4", self.now)
+        self.account.recovery_complete("az4", 0, self.account.stream.reconciliation.begin_sweep(self.now), 0, self.now)
 
     def lose_session(self) -> None:
         """Cut the link."""
@@ -205,7 +203,7 @@ class OneAccount:
         """Let the commit be acknowledged, and write what passes the gate; return the offsets."""
         self.account.commit_acked(self.now)
         offsets = []
-        while (claimed := self.account.sending.next_claimed(self.now, ready=ready)) is not None:
+        while (claimed := self.account.dispatcher.next_claimed(self.now, ready=ready)) is not None:
             if not self.account._begin_single_cancels(claimed, self.now):
                 offsets.append(self.write(claimed))
         return offsets
@@ -228,7 +226,7 @@ class OneAccount:
     def send_cancels(self, *, ready: bool = True) -> list[int]:
         """Write every cancel that may go; return the offsets."""
         offsets = []
-        for next_due in (self.account.sending.next_cancel, self.account.sending.next_repeat):
+        for next_due in (self.account.dispatcher.next_cancel, self.account.dispatcher.next_repeat):
             while (command := next_due(self.now, ready=ready)) is not None:
                 offsets.append(self.write(command))
         return offsets
@@ -253,8 +251,8 @@ class OneAccount:
         while True:
             own = self.account._next_own_cancel(self.now, ready=ready)
             if own is None:
-                due = self.account.own_cancels.wake_at_boot_s() <= self.now.boot_s
-                told = ready and due and self.account.sending.has_lease(self.now)
+                due = self.account.bridge_cancels.wake_at_boot_s() <= self.now.boot_s
+                told = ready and due and self.account.dispatcher.has_lease(self.now)
                 if not told or self.hand_over() is None:
                     return order_ids
                 self.stored(ready=ready)
@@ -265,13 +263,13 @@ class OneAccount:
 
     def ask(self, *rows: OrderPush) -> list[StatusQuery]:
         """Ask the venue what is due; `rows` are the orders that it shows, all of them open or asked for."""
-        questions = self.account.doubts.pop_due_queries(self.now)
+        questions = self.account.unknown.pop_due_queries(self.now)
         for question in questions:
             for row in rows:
                 self.account.on_order(row, self.now)
             if question.action == CANCEL_ALL:
                 self.account.on_open_orders([str(row.order_id) for row in rows], self.now.boot_s, self.now)
-            self.account.doubts.query_answered(question, self.now)
+            self.account.unknown.query_answered(question, self.now)
         return questions
 
     def take_outgoing(self) -> list[OutgoingRecord]:

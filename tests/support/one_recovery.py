@@ -90,7 +90,7 @@ class OneRecovery:
         self._venue_ahead_ms = 0
         if read:
             read_clocks(self.account, START)
-        self.recovery = self.account.listening.reconciliation
+        self.recovery = self.account.stream.reconciliation
         self.since_ms = since_ms
         self.said: list[OutgoingRecord] = []
 
@@ -101,7 +101,7 @@ class OneRecovery:
 
     def log_in(self) -> Self:
         """Log in."""
-        self.account.listening.logged_in("az4", self.now)
+        self.account.stream.logged_in("az4", self.now)
         self._collect()
         return self
 
@@ -140,7 +140,7 @@ class OneRecovery:
     def remember(self, stream: Stream, *rows: Row, published_ms: int = LOGIN_MS - 120_000) -> None:
         """Let the predecessor have published rows."""
         for row in rows:
-            self.account.listening.restore_record(stream, raw(row), published_ms)
+            self.account.stream.restore_record(stream, raw(row), published_ms)
 
     def take(self, sweep: Sweep, stream: Stream, *rows: Row) -> list[OutgoingRecord]:
         """Take rows of REST, and learn from orders as the sweep does; return the records."""
@@ -175,7 +175,7 @@ class OneRecovery:
         """End a sweep, with what follows from it."""
         outcome = self.recovery.end_sweep(sweep, self.now)
         if outcome is SweepOutcome.MAY_CLOSE:
-            self.account.listening.close_gaps(self.now)
+            self.account.stream.close_gaps(self.now)
         elif outcome is SweepOutcome.MISSED:
             self.lose(Cause.PUSHES_MISSED)
         self._collect()

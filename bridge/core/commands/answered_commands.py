@@ -1,4 +1,4 @@
-"""Answered commands of one horizon, packed: an hour may hold a million refusals, and each takes a few dozen bytes."""
+"""Results of one horizon, packed: an hour may hold a million refusals, and each takes a few dozen bytes."""
 
 import struct
 from array import array
@@ -14,19 +14,19 @@ from bridge.contract.results import Outcome, Reason, Result
 SEGMENT_ENTRIES_MAX: Final = 32_768
 _SEGMENTS_PER_HORIZON: Final = 16
 _KEY_BYTES: Final = 16
-_FIRST_SLOTS: Final = 64
+_SLOTS_MIN: Final = 64
 _SLOT_BYTES: Final = 4
 
 _OUTCOMES: Final = tuple(Outcome)
 _REASONS: Final = (None, *Reason)
 _REFUSAL: Final = struct.Struct("<Bqq8sIBB")
-"""A zero, with which no other answer begins; offset, time of the answer, digest, time to wait, outcome and reason."""
+"""A zero, with which no other packed result begins; offset, answeredAt, digest, retryAfterMs, outcome and reason."""
 _OFFSET: Final = struct.Struct("<q")
 _AGAIN: Final = "as it was answered before"
 
 
 class AnsweredCommand(Struct, frozen=True):
-    """What is known of an answered command. `digest` as `short_digest` gives it; the result carries none."""
+    """The remembered result of a command. `digest` is a `short_digest`; the result has no bodyDigest."""
 
     offset: int
     digest: bytes
@@ -34,7 +34,7 @@ class AnsweredCommand(Struct, frozen=True):
 
 
 def short_digest(digest: str | None) -> bytes:
-    """Shorten the digest of a body to what tells two apart."""
+    """Return a short digest of the digest of a body: enough to tell two bodies apart."""
     return blake2b((digest or "").encode("utf-8", "replace"), digest_size=8).digest()
 
 
@@ -43,21 +43,21 @@ def _key(kind: bytes, name: str) -> bytes:
 
 
 class _Segment:
-    """Packed values of a stretch of time by their keys: one run of bytes, and a table of places in it."""
+    """Packed values of a period by their keys: the bytes, and a hash table of positions in them."""
 
-    def __init__(self, first_at: float) -> None:
-        self.first_at = first_at
-        self.newest_at = first_at
+    def __init__(self, first_boot_s: float) -> None:
+        self.first_boot_s = first_boot_s
+        self.newest_boot_s = first_boot_s
         self.count = 0
         self._data = bytearray()
-        self._slots = array("I", bytes(_SLOT_BYTES * _FIRST_SLOTS))
+        self._slots = array("I", bytes(_SLOT_BYTES * _SLOTS_MIN))
 
     @property
     def size_bytes(self) -> int:
         return len(self._data) + _SLOT_BYTES * len(self._slots)
 
     def add(self, key: bytes, packed: bytes) -> None:
-        """Add a value; an older one of the same key must not be looked for any more."""
+        """Add a value; it replaces an older one of the same key."""
         if 3 * (self.count + 1) > 2 * len(self._slots):
             self._grow()
         self._slots[self._slot_of(key, int.from_bytes(key, "little"))] = len(self._data) + 1
@@ -65,38 +65,38 @@ class _Segment:
         self.count += 1
 
     def find(self, key: bytes, number: int) -> bytes | None:
-        """Return the value of a key, whose bytes are also given as a number."""
-        place = self._slots[self._slot_of(key, number)]
-        if not place:
+        """Return the value of a key; `number` is the key as a number."""
+        position = self._slots[self._slot_of(key, number)]
+        if not position:
             return None
-        begin = place - 1 + _KEY_BYTES + 2
+        begin = position - 1 + _KEY_BYTES + 2
         length = int.from_bytes(self._data[begin - 2 : begin], "little")
         return bytes(self._data[begin : begin + length])
 
     def _slot_of(self, key: bytes, number: int) -> int:
-        """Return the slot that holds a key, or the free one where it belongs."""
+        """Return the slot of a key, or the free one for it."""
         slots, data, mask = self._slots, self._data, len(self._slots) - 1
         slot = number & mask
-        while (place := slots[slot]) and not data.startswith(key, place - 1):
+        while (position := slots[slot]) and not data.startswith(key, position - 1):
             slot = (slot + 1) & mask
         return slot
 
     def _grow(self) -> None:
-        places = [place for place in self._slots if place]
+        positions = [position for position in self._slots if position]
         self._slots = array("I", bytes(2 * _SLOT_BYTES * len(self._slots)))
-        for place in places:
-            key = bytes(self._data[place - 1 : place - 1 + _KEY_BYTES])
-            self._slots[self._slot_of(key, int.from_bytes(key, "little"))] = place
+        for position in positions:
+            key = bytes(self._data[position - 1 : position - 1 + _KEY_BYTES])
+            self._slots[self._slot_of(key, int.from_bytes(key, "little"))] = position
 
 
 class AnsweredCommands:
-    """The answers of one horizon, and the clientOrderIds of what was sent. Times are all of one clock and unit.
+    """The results of one horizon, and the clientOrderIds of commands that were sent.
 
-    An answer is forgotten together with those of its stretch of time, a sixteenth of the horizon: never too early.
+    A result is dropped together with those of its period, a sixteenth of the horizon, so never too early.
     """
 
-    def __init__(self, horizon: float, bytes_max: int) -> None:
-        self._horizon = horizon
+    def __init__(self, horizon_s: float, bytes_max: int) -> None:
+        self._horizon_s = horizon_s
         self._bytes_max = bytes_max
         self._segments: deque[_Segment] = deque()
 
@@ -105,16 +105,16 @@ class AnsweredCommands:
 
     @property
     def size_bytes(self) -> int:
-        """What is remembered takes so much."""
+        """How many bytes the packed values take."""
         return sum(segment.size_bytes for segment in self._segments)
 
     @property
     def is_full(self) -> bool:
-        """Whether no more may be remembered than must be."""
+        """Whether only results of commands that were sent should be added."""
         return self.size_bytes >= self._bytes_max
 
-    def add(self, result: Result, digest: bytes, at: float) -> None:
-        """Remember an answer; of a command that was not sent, without its message."""
+    def add(self, result: Result, digest: bytes, at_boot_s: float) -> None:
+        """Remember a result; that of an unsent command is remembered without its message."""
         if result.outcome.unsent and result.reason in _REASONS:
             packed = _REFUSAL.pack(
                 0,
@@ -128,10 +128,10 @@ class AnsweredCommands:
         else:
             short = msgspec.structs.replace(result, command_id="", body_digest=None)
             packed = msgspec.msgpack.encode((digest, *msgspec.structs.astuple(short)))
-        self._segment(at).add(_key(b"command:", result.command_id), packed)
+        self._segment_at(at_boot_s).add(_key(b"command:", result.command_id), packed)
 
     def find(self, command_id: str) -> AnsweredCommand | None:
-        """Return what is remembered of a command."""
+        """Return the remembered result of a commandId; None when there is none."""
         packed = self._find(_key(b"command:", command_id))
         if packed is None:
             return None
@@ -152,25 +152,25 @@ class AnsweredCommands:
         )
         return AnsweredCommand(offset, digest, refusal)
 
-    def add_client_order_id(self, client_order_id: str, offset: int, at: float) -> None:
-        """Remember by which command a clientOrderId is used."""
-        self._segment(at).add(_key(b"order:", client_order_id), _OFFSET.pack(offset))
+    def add_client_order_id(self, client_order_id: str, offset: int, at_boot_s: float) -> None:
+        """Remember the offset of the command that uses a clientOrderId."""
+        self._segment_at(at_boot_s).add(_key(b"order:", client_order_id), _OFFSET.pack(offset))
 
     def find_order_offset(self, client_order_id: str) -> int | None:
         """Return the offset of the command that uses a clientOrderId."""
         packed = self._find(_key(b"order:", client_order_id))
         return None if packed is None else int(_OFFSET.unpack(packed)[0])
 
-    def was_client_order_id_used(self, client_order_id: str, at: float) -> bool:
-        """Whether a clientOrderId was surely used by a command that was remembered at that time, or has been since."""
+    def was_client_order_id_used(self, client_order_id: str, at_boot_s: float) -> bool:
+        """Whether a clientOrderId is certainly that of a command that was remembered at a time, or since."""
         key = _key(b"order:", client_order_id)
         number = int.from_bytes(key, "little")
         found = next((one for one in reversed(self._segments) if one.find(key, number) is not None), None)
-        return found is not None and found.first_at >= at - self._horizon
+        return found is not None and found.first_boot_s >= at_boot_s - self._horizon_s
 
-    def drop_expired(self, at: float) -> None:
-        """Drop what is older than the horizon."""
-        while self._segments and self._segments[0].newest_at < at - self._horizon:
+    def drop_expired(self, at_boot_s: float) -> None:
+        """Drop the periods that are older than the horizon."""
+        while self._segments and self._segments[0].newest_boot_s < at_boot_s - self._horizon_s:
             self._segments.popleft()
 
     def _find(self, key: bytes) -> bytes | None:
@@ -181,11 +181,11 @@ class AnsweredCommands:
                 return packed
         return None
 
-    def _segment(self, at: float) -> _Segment:
+    def _segment_at(self, at_boot_s: float) -> _Segment:
         newest = self._segments[-1] if self._segments else None
-        stretch = self._horizon / _SEGMENTS_PER_HORIZON
-        if newest is None or newest.count >= SEGMENT_ENTRIES_MAX or at - newest.first_at > stretch:
-            newest = _Segment(at)
+        period_s = self._horizon_s / _SEGMENTS_PER_HORIZON
+        if newest is None or newest.count >= SEGMENT_ENTRIES_MAX or at_boot_s - newest.first_boot_s > period_s:
+            newest = _Segment(at_boot_s)
             self._segments.append(newest)
-        newest.newest_at = max(newest.newest_at, at)
+        newest.newest_boot_s = max(newest.newest_boot_s, at_boot_s)
         return newest

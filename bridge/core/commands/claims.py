@@ -1,10 +1,18 @@
 """The write-ahead log: a committed offset and its metadata.
 
-Everything below the offset has its result durable. The metadata names the owner's term, up to when events are
-durable, and which commands at or above the offset are claimed: they may have been written to the venue. Where the
-claims of an earlier owner were lost, it says instead below which offset every command counts as claimed, so that the
-loss is not forgotten by the next takeover and needs no room. It also names what it is about: the offset it was made
-at, the topic's id, and whose account it is; copied to another place it says nothing.
+Every command below the offset has a durable result. The metadata holds the owner's epoch, the time up to which events
+are durable, and the offsets of the claimed commands at or above the offset: those may have been written to the venue.
+If the claims of an earlier owner were lost, it holds instead the offset below which every command counts as claimed, so
+that the next takeover knows of the loss. It also names the offset it was made at, the topic's id, the environment and
+the API key: copied to another place it is not valid.
+
+Reading a command, acting at the venue and answering cannot be one atomic step, so the dangerous part is made visible
+before it happens: a place, replace or cancel_orders is written only after a commit that claims it has been
+acknowledged. The coordinator of the group refuses commits of an old generation, so a predecessor can claim nothing any
+more. Commands that can be sent while a commit is under way share the next one. Metadata that names another environment
+or portfolio stops the process that finds it (`foreign_owner`). The tag names the version of the metadata, and the
+version before is read too, so that an update may roll. Places and replaces leave room for the claims of cancel_orders:
+1,200 places in doubt do not hold one up.
 """
 
 import base64
@@ -32,17 +40,17 @@ _METADATA: Final = re.compile(
     rf"{_TAG}:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):([0-9]{{0,19}}):{_NUMBER}:{_WORD}:{_WORD}:{_WORD}:{_WORD}:{_WORD}"
 )
 _METADATA_1: Final = re.compile(rf"ltpb1:{_NUMBER}:{_NUMBER}:{_NUMBER}:([01]):{_WORD}")
-"""What versions wrote that did not name the offset, the topic and the account."""
-_MORE: Final = 0x80
-"""The bit that says that another byte of the number follows."""
+"""The form of earlier versions, which did not name the offset, the topic and the account."""
+_CONTINUES: Final = 0x80
+"""The bit that is set when another byte of the number follows."""
 _NUMBER_BITS: Final = 63
-"""An offset of Kafka's has no more, and so has no number of ours."""
+"""An offset of Kafka has no more bits, nor has any other number here."""
 
 
 class Origin(Struct, frozen=True):
-    """For whom and about which log a commit was made: the environment, a digest of the API key, the topic's id.
+    """For which account and topic a commit was made: the environment, a digest of the API key, the topic's id.
 
-    Each is empty where it is not known; what is not known contradicts nothing.
+    Each is empty if it is not known; then it contradicts nothing.
     """
 
     environment: str = ""
@@ -54,12 +62,12 @@ UNKNOWN_ORIGIN: Final = Origin()
 
 
 def key_fingerprint(api_key: str) -> str:
-    """Return a short digest of an API key, from which the key cannot be told: it is long and random."""
+    """Return a short digest of an API key, from which the key cannot be found: it is long and random."""
     return blake2b(api_key.encode(), digest_size=6, person=b"ltp-bridge-key").hexdigest()
 
 
 class TermStart(Struct, frozen=True):
-    """Where a term of ownership begins: the epoch and offset that were committed for it, and what was left unclear.
+    """Where a term of ownership begins: the epoch and offset that were committed for it, and what is uncertain.
 
     Below `claims_lost_below` every command counts as claimed. What was pushed is durable up to `durable_until_ms`, 0
     when nothing was ever pushed. A predecessor may have logged in until `other_login_boot_s`;
@@ -75,10 +83,10 @@ class TermStart(Struct, frozen=True):
 
 
 class CommitMetadata(Struct, frozen=True):
-    """What the metadata of a commit says.
+    """The metadata of a commit.
 
     `durable_until_ms` is 0 when nothing was ever received. `claimed` are the claimed offsets from `claims_lost_below`
-    on; below it everything counts as claimed, because the record of the claims was lost once.
+    on; below it every command counts as claimed, because the claims of an earlier owner were lost.
     """
 
     epoch: int
@@ -86,36 +94,36 @@ class CommitMetadata(Struct, frozen=True):
     claimed: tuple[int, ...]
     claims_lost_below: int = 0
     released: bool = False
-    """Whether the owner has ended in good order: it does nothing any more, and its last login was long enough ago."""
+    """Whether the owner has ended in good order: it writes nothing more, and its last login was long enough ago."""
     read_to: int | None = None
-    """The first offset that the owner had not read when it ended in good order; None where it has not said so."""
+    """The first offset that the owner had not read when it ended in good order; None if it has not ended so."""
     origin: Origin = UNKNOWN_ORIGIN
     extra_cancels: tuple[tuple[int, int], ...] = ()
-    """For how many seconds yet so many requests to cancel may be counted at the venue of which no record tells."""
+    """Pairs of seconds and a count: so many extra requests to cancel may be counted at the venue for so long yet."""
 
 
-def encode(stored: CommitMetadata, watermark: int) -> str:
-    """Write the metadata of a commit at `watermark`; the claimed offsets are sorted and at or above it."""
+def encode(stored: CommitMetadata, offset: int) -> str:
+    """Return the metadata of a commit at an offset as text; the claimed offsets are sorted and at or above it."""
     origin, read_to = stored.origin, "" if stored.read_to is None else stored.read_to
-    deltas = (after - before for before, after in pairwise((watermark, *stored.claimed)))
+    deltas = (after - before for before, after in pairwise((offset, *stored.claimed)))
     extra = (number for pair in _subtract_previous(stored.extra_cancels) for number in pair)
     return (
         f"{_TAG}:{stored.epoch}:{stored.durable_until_ms}:{stored.claims_lost_below}:{stored.released:d}:{read_to}"
-        f":{watermark}:{origin.topic_id}:{origin.environment}:{origin.key_fingerprint}"
+        f":{offset}:{origin.topic_id}:{origin.environment}:{origin.key_fingerprint}"
         f":{_pack_numbers(extra)}:{_pack_numbers(deltas)}"
     )
 
 
-def decode(metadata: str, watermark: int) -> CommitMetadata | None:
-    """Read the metadata of a commit at `watermark`; None when it is not ours, or was made at another offset.
+def decode(metadata: str, offset: int) -> CommitMetadata | None:
+    """Return the metadata of a commit at an offset; None when it is not of a bridge, or was made at another offset.
 
-    A tool that mirrors a group copies the metadata to the offset that it has worked out for the other cluster, where
+    A tool that mirrors a group copies the metadata to the offset that it has calculated for the other cluster, where
     the claims would name other commands.
     """
     origin, packed_extra, read_to = UNKNOWN_ORIGIN, "", ""
     parts = _METADATA.fullmatch(metadata)
     if parts is not None:
-        if int(parts[6]) != watermark:
+        if int(parts[6]) != offset:
             return None
         origin, packed_extra, read_to = Origin(parts[8], parts[9], parts[7]), parts[10], parts[5]
     else:
@@ -125,7 +133,7 @@ def decode(metadata: str, watermark: int) -> CommitMetadata | None:
     deltas, extra = _unpack_numbers(parts[parts.lastindex or 0]), _unpack_numbers(packed_extra)
     if deltas is None or extra is None or len(extra) % 2:
         return None
-    claimed = tuple(accumulate(deltas, initial=watermark))[1:]
+    claimed = tuple(accumulate(deltas, initial=offset))[1:]
     extra_cancels = tuple(zip(accumulate(extra[::2]), extra[1::2], strict=True))
     epoch, durable_until_ms, claims_lost_below, released = int(parts[1]), int(parts[2]), int(parts[3]), parts[4] == "1"
     return CommitMetadata(
@@ -141,7 +149,7 @@ def decode(metadata: str, watermark: int) -> CommitMetadata | None:
 
 
 def _subtract_previous(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Return pairs with the first number of each as what it is above that of the one before."""
+    """Return pairs with the first number of each less that of the pair before."""
     before = 0
     for number, count in pairs:
         yield number - before, count
@@ -149,28 +157,28 @@ def _subtract_previous(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, 
 
 
 def _pack_numbers(numbers: Iterable[int]) -> str:
-    """Write numbers of no certain size, the smaller the shorter."""
+    """Return numbers of any size as text; smaller ones take fewer characters."""
     packed = bytearray()
     for number in numbers:
         left = number
-        while left >= _MORE:
-            packed.append(left % _MORE | _MORE)
+        while left >= _CONTINUES:
+            packed.append(left % _CONTINUES | _CONTINUES)
             left >>= 7
         packed.append(left)
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def _unpack_numbers(coded: str) -> list[int] | None:
-    """Return the numbers that were packed; None where the text ends within one, or one is too long to be ours."""
+    """Return the numbers that were packed; None if the text ends within one, or if one has too many bits."""
     try:
         packed = base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))
     except binascii.Error:
         return None
     numbers, number, shift = [], 0, 0
     for byte in packed:
-        number |= (byte % _MORE) << shift
+        number |= (byte % _CONTINUES) << shift
         shift += 7
-        if byte < _MORE:
+        if byte < _CONTINUES:
             numbers.append(number)
             number = shift = 0
         elif shift >= _NUMBER_BITS:
@@ -179,7 +187,7 @@ def _unpack_numbers(coded: str) -> list[int] | None:
 
 
 class Claims:
-    """Which offsets are open, which of them claimed, and where the watermark stands."""
+    """The offsets of one term that have no durable result, and which of them are claimed."""
 
     def __init__(self, start: int, *, claims_lost_below: int = 0, origin: Origin = UNKNOWN_ORIGIN) -> None:
         self.origin = origin
@@ -187,11 +195,11 @@ class Claims:
         self._claims_lost_below = claims_lost_below
         self.claimed: set[int] = set()
         self.unrecorded_refusals: set[int] = set()
-        """Commands that would have gone first and were refused, as long as a successor might not learn of it."""
+        """Refused cancel_orders and replaces whose results are not durable: nothing after them may be claimed yet."""
         self._open: set[int] = set()
         self._heap: list[int] = []
         self.deferred = DeferredOffsets()
-        """Commands that are answered later; none of them is below a watermark."""
+        """The offsets of commands that are answered later; none of them is below the committed offset."""
 
     @property
     def committable_offset(self) -> int:
@@ -203,7 +211,7 @@ class Claims:
         return lowest if span is None else min(lowest, span[0])
 
     def is_claim_lost(self, offset: int) -> bool:
-        """Whether a command counts as claimed only because the record of the claims was lost."""
+        """Whether a command counts as claimed because the claims of an earlier owner were lost."""
         return offset < self._claims_lost_below
 
     def mark_read(self, offset: int) -> None:
@@ -213,16 +221,16 @@ class Claims:
         self.next_offset = max(self.next_offset, offset + 1)
 
     def mark_skipped(self, offset: int) -> None:
-        """Note that nothing needs to be done for an offset."""
+        """Note that the record at an offset needs no result."""
         self.next_offset = max(self.next_offset, offset + 1)
 
     def defer(self, offset: int, end: int) -> None:
-        """Note that a command was read, or several that nobody can read, and will be answered later."""
+        """Note that the command at an offset, or all below `end` if they are unreadable, will be answered later."""
         self.deferred.add(offset, end)
         self.next_offset = max(self.next_offset, end)
 
     def mark_answered(self, offset: int) -> None:
-        """Note that a command's answer is durable."""
+        """Note that the result of a command is durable."""
         self._open.discard(offset)
         self.claimed.discard(offset)
         self.unrecorded_refusals.discard(offset)
@@ -231,15 +239,15 @@ class Claims:
         self,
         epoch: int,
         durable_until_ms: int,
-        more: Iterable[int] = (),
+        newly_claimed: Iterable[int] = (),
         *,
         released: bool = False,
         read_to: int | None = None,
         extra_cancels: tuple[tuple[int, int], ...] = (),
     ) -> CommitMetadata:
-        """Return what a commit would say now, with `more` offsets claimed."""
+        """Return the metadata for a commit now, with the `newly_claimed` offsets claimed too."""
         claims_lost_below = self._claims_lost_below if self.committable_offset < self._claims_lost_below else 0
-        claimed = (offset for offset in self.claimed.union(more) if offset >= claims_lost_below)
+        claimed = (offset for offset in self.claimed.union(newly_claimed) if offset >= claims_lost_below)
         return CommitMetadata(
             epoch,
             durable_until_ms,

@@ -1,4 +1,4 @@
-"""One command on its way: what was asked, and where it stands."""
+"""One command of the commands topic, from its record to its durable result."""
 
 from math import inf
 from typing import Final
@@ -15,11 +15,11 @@ ACTIONS: Final = (CANCEL_ALL, CANCEL, REPLACE, PLACE)
 """By urgency, most urgent first."""
 _EVERYTHING: Final = "ALL"
 SAFE_TO_REPEAT: Final = frozenset({CANCEL})
-"""May be written more than once, and so needs no claim."""
+"""Actions that may be written more than once, and so need no claim."""
 
 
 class Resubmission(Struct, frozen=True):
-    """A record that submits a command again, and the headers that its result carries back."""
+    """A record that submits a command again, and the headers that its result gets from it."""
 
     offset: int
     timestamp_ms: int
@@ -27,22 +27,22 @@ class Resubmission(Struct, frozen=True):
 
 
 class SingleCancels(Struct):
-    """How far a cancel_orders is that is carried out, or finished, by single cancels; orders by orderId."""
+    """How far a cancel_orders is that is carried out, or finished, by single cancels."""
 
     answer_was_lost: bool = True
     order_ids: set[str] = field(default_factory=set)
-    """The orders that were to be ended for it."""
+    """The orderIds of the orders that are to be cancelled for it."""
     open_order_ids: set[str] = field(default_factory=set)
-    """Those that are still open."""
+    """The orderIds of those that are still open."""
     is_list_known: bool = False
-    """Whether the venue has told its whole list since it was begun."""
+    """Whether the venue's whole list of open orders was received since it was begun."""
 
 
 class TrackedCommand(Struct, eq=False):
     """A command between its record and its durable result.
 
-    Times are Unix ms or, with `_boot_s`, seconds of the boot clock; `args` go to the venue as they stand. The field
-    groups are those of the command's stages: what was asked, its queue, its requests, what is known without an answer.
+    Times are Unix ms or, with `_boot_s`, seconds of the boot clock. The fields are in groups: the record and the state;
+    the queue; the requests; what is known of an unknown outcome.
     """
 
     offset: int
@@ -50,6 +50,7 @@ class TrackedCommand(Struct, eq=False):
     command_id: str
     action: str
     args: dict[str, str]
+    """The arguments for the venue."""
     deadline_boot_s: float
     digest: str
     correlation_headers: Headers
@@ -61,19 +62,19 @@ class TrackedCommand(Struct, eq=False):
     outcome: Outcome | None = None
     """Its terminal outcome, once that is published."""
     resubmissions: list[Resubmission] = field(default_factory=list)
-    """Records that ask for the same and wait for its result."""
+    """Records that submit it again and wait for its result."""
 
     order_key: str | None = None
     """The name under which all commands of its order meet."""
     queue_position: int = 0
-    """Its place among all that ever stood in a lane."""
+    """Its number among all commands that were ever put into a lane."""
     is_waiting: bool = False
-    """Whether it counts among what waits in its lane."""
+    """Whether its lane counts it as waiting."""
     is_repeat_queued: bool = False
     awaits_order_lookup: bool = False
-    """Whether a replace waits until the venue was asked for its order."""
+    """Whether a replace waits until its order was looked up at the venue."""
     is_superseded: bool = False
-    """A later cancel_orders ends it: it is not written, and answered as soon as there is time."""
+    """Whether a later cancel_orders has ended it: it is not written, and its result is still to be published."""
 
     maybe_written_before: bool = False
     """Whether an earlier owner may have written it."""
@@ -81,52 +82,54 @@ class TrackedCommand(Struct, eq=False):
     request_id: str | None = None
     """The id of its last request."""
     awaits_ack: bool = False
-    """Whether an ack of that request is still expected in time."""
+    """Whether an ack of that request may still come in time."""
     written_boot_s: float = 0.0
     sent_at_ms: int | None = None
     first_written_boot_s: float | None = None
-    """When this owner first wrote it; None where an earlier one may have before."""
+    """When this owner first wrote it; None if an earlier owner may have written it before."""
     order_before_write: Order | None = None
-    """What was known of its order when it was written."""
+    """What was known of its order before it was first written."""
     order_names: tuple[str, ...] = ()
-    """Every name of its order by which it is found since it was written."""
+    """The names of its order by which the table finds it since it was written."""
     is_redirected: bool = False
-    """Whether a replace has given its order another orderId than it names: `order_id`."""
+    """Whether `order_id` is the orderId that a replace has given its order, and not the one that it names."""
     rate_refusal: tuple[int, str] | None = None
-    """Code and words of the venue's last answer, when that was that requests come too often."""
+    """Code and message of the last refusal for its rate."""
     refused_count: int = 0
-    """How many of its requests the venue has certainly refused."""
+    """How many of its requests the venue has refused for certain."""
     last_refusal: tuple[int, str] | None = None
-    """Code and words of the last refusal, while that does not prove what became of the command."""
+    """Code and message of the last refusal, while that does not prove the outcome."""
     general_failure: tuple[int, str, float] | None = None
-    """Code, words and time (boot s) of the venue's answer that something failed, without saying what."""
+    """Code, message and time (boot s) of an ack that says that something failed, and not what."""
 
     unknown_at_ms: int | None = None
+    """When it was published that its outcome is unknown."""
     earlier_write_boot_s: float = 0.0
     """When an earlier owner may last have written it."""
     is_query_advanced: bool = False
-    """Whether a repeat was refused, so that the venue is asked at once what the first request has done."""
+    """Whether a refused repeat or a general failure has made a query due at once."""
     next_query_boot_s: float = inf
+    """When the venue is asked about it next; infinity before it is unknown."""
     query_pause_s: float = 0.0
     single_cancels: SingleCancels | None = None
     executed_order_id: str | None = None
-    """The orderId of an execution that was seen before the answer to a place."""
+    """The orderId of an execution of a place that was seen before its ack."""
     actual_quantity: str | None = None
-    """The quantity of its order, where that is another than it asked for."""
+    """The quantity of its order, if that is another than it asked for."""
 
     @property
     def last_write_boot_s(self) -> float:
-        """When it was last written, or may last have been by an earlier owner."""
+        """When this owner last wrote it, or else when an earlier owner may last have written it."""
         return self.written_boot_s or self.earlier_write_boot_s
 
     @property
     def is_queried(self) -> bool:
-        """Whether the venue is asked what became of it."""
+        """Whether the venue is asked about it."""
         return self.next_query_boot_s < inf and self.state in IN_FLIGHT
 
     @property
     def is_certainly_refused(self) -> bool:
-        """Whether the venue has certainly refused every request of it that may have reached it."""
+        """Whether the venue has refused for certain every request of it that may have reached the venue."""
         return self.refused_count == self.attempts and not self.maybe_written_before
 
     @property
@@ -135,20 +138,20 @@ class TrackedCommand(Struct, eq=False):
         return self.client_order_id == derive_client_order_id(self.command_id)
 
     def step(self, event: CommandEvent) -> None:
-        """Move on by the table of lives. Raises IllegalTransition for what cannot happen."""
+        """Change its state by an event. Raises IllegalTransition for one that the table of states does not hold."""
         self.state = step(self.state, event)
 
 
 def in_scope(scope: str | None, exchange: str | None) -> bool:
-    """Whether a cancel_orders of this scope ends orders of an exchange."""
+    """Whether a cancel_orders of a scope ends orders of an exchange."""
     return scope in {_EVERYTHING, exchange}
 
 
 def wire_args(command: TrackedCommand) -> dict[str, str]:
     """Return the arguments as the venue wants them.
 
-    A replace goes by orderId alone, the one name that every source agrees on, and so does a cancel of an order that a
-    replace has given another orderId; a cancel_orders of ALL names no exchange (LTP docs, Replace Order and Cancel
+    A replace names its order by orderId alone, on which all documents agree, and so does a cancel of an order that has
+    got another orderId by a replace. A cancel_orders of ALL names no exchange (LTP docs, Replace Order and Cancel
     Orders).
     """
     if command.action == REPLACE:

@@ -13,7 +13,7 @@ _SLOW: Final = (
 
 
 def update_commit_delay_alarm(alarms: ActiveAlarms, now: Now, *, is_slow: bool | None) -> None:
-    """Raise the alarm while commits are too slow, and clear it when they no longer are; None says neither."""
+    """Raise the alarm when commits are slow, and clear it when they are not; None changes nothing."""
     if is_slow:
         alarms.raise_alarm(Alarm.COMMITS_SLOW, _SLOW, now)
     elif is_slow is False:

@@ -1,4 +1,4 @@
-"""What was asked before: each command once within the horizon, and each clientOrderId one command."""
+"""The commandIds and clientOrderIds that were used within the horizon."""
 
 from collections.abc import Iterable
 
@@ -9,26 +9,26 @@ from bridge.core.commands.command import Resubmission, TrackedCommand
 from bridge.core.commands.command_table import CommandTable
 
 _RESUBMISSIONS_MAX = 10_000
-"""Repeats of commands that are not answered yet, of all together."""
+"""Records, of all commands together, that wait for the result of the command that they submit again."""
 _UNKNOWN_MAX = 10_000
-"""Commands with an `unknown` of an earlier owner that are remembered; the others get a second `unknown`."""
+"""Remembered `unknown` results of earlier owners; a command beyond that gets a second one."""
 _OF_ANOTHER_TOPIC = -1
-"""Stands for an offset that compares with none of this topic: lower than all."""
+"""An offset lower than all of this topic, for commands of another one."""
 
 
 class DedupeIndex:
-    """What is known of a commandId or clientOrderId that was used before, forgotten a horizon after its result.
+    """The results of commandIds and the offsets of clientOrderIds, each for one horizon after the result.
 
-    Ages are reckoned on the boot clock: one wrong moment of the wall clock must forget nothing. What is remembered has
-    a bound in bytes. Beyond it the results of what was sent are remembered all the same: the venue's limits bound
-    those. The refusals are not, and `full` says that places should be refused.
+    Ages are by the boot clock, because a step of the wall clock must not make the index forget. The index has a bound
+    in bytes. Above it, results of commands that were sent are remembered all the same: the venue's rate limits bound
+    those. Results of unsent commands are not, and `is_full` says that places should be denied.
     """
 
     def __init__(self, table: CommandTable, horizon_s: float, bytes_max: int) -> None:
         self._table = table
         self._resubmissions = 0
         self._unknown: dict[str, tuple[int, int]] = {}
-        """Offset and time of the `unknown` that earlier owners published, by commandId; without a terminal result."""
+        """Offset and time of `unknown` results of earlier owners, by commandId, while there is no terminal result."""
         self._answered = AnsweredCommands(horizon_s, bytes_max)
 
     def __len__(self) -> int:
@@ -45,7 +45,7 @@ class DedupeIndex:
         return self._resubmissions >= _RESUBMISSIONS_MAX
 
     def find_answered(self, command_id: str) -> AnsweredCommand | None:
-        """Return what is remembered of an answered command."""
+        """Return the remembered result of a commandId."""
         return self._answered.find(command_id)
 
     def is_command_id_used(self, command_id: str) -> bool:
@@ -58,14 +58,14 @@ class DedupeIndex:
         return holder.offset if holder is not None else self._answered.find_order_offset(client_order_id)
 
     def was_client_order_id_used(self, client_order_id: str, offset: int, at_boot_s: float) -> bool:
-        """Whether every owner at that time knew another command than the one at `offset` to use a clientOrderId."""
+        """Whether another command than the one at `offset` certainly used a clientOrderId at a time."""
         holder = self._table.find_holder(client_order_id)
         if holder is not None:
             return holder.offset != offset
         return self._answered.was_client_order_id_used(client_order_id, at_boot_s)
 
     def add(self, command: TrackedCommand) -> None:
-        """Remember a command; a place holds its clientOrderId from now on, if that is free."""
+        """Add a command to the table; a place holds its clientOrderId from now on, if that is free."""
         self._table.add(command)
         is_place = command.action == PLACE and command.client_order_id is not None
         if is_place and self.find_order_offset(command.client_order_id or "") is None:
@@ -77,24 +77,24 @@ class DedupeIndex:
         self._resubmissions += 1
 
     def mark_answered(self, command: TrackedCommand, result: Result, at_boot_s: float) -> list[Resubmission]:
-        """Remember the terminal result of a command; return its resubmissions, which get the same."""
+        """Remember the terminal result of a command; return its resubmissions, which get the same result."""
         self._resubmissions -= len(command.resubmissions)
         self.remember_result(result, command.digest, at_boot_s)
-        name = command.client_order_id
-        if name is not None and not result.outcome.unsent and self._table.find_holder(name) is command:
-            self._answered.add_client_order_id(name, command.offset, at_boot_s)
+        client_order_id = command.client_order_id or ""
+        if not result.outcome.unsent and self._table.find_holder(client_order_id) is command:
+            self._answered.add_client_order_id(client_order_id, command.offset, at_boot_s)
         return command.resubmissions
 
     def remember_result(self, result: Result, digest: str | None, at_boot_s: float) -> None:
-        """Remember a terminal result, unless it is a refusal and there is no room for more of them."""
+        """Remember a terminal result; that of an unsent command only while the index is not full."""
         if not (self._answered.is_full and result.outcome.unsent):
             self._answered.add(result, short_digest(digest), at_boot_s)
 
     def restore(self, results: Iterable[tuple[Result, float]]) -> None:
-        """Remember what an earlier owner answered: results and when they were appended, oldest first."""
+        """Remember results of earlier owners, with the times at which they were appended, oldest first."""
         for result, appended_boot_s in results:
             known = self._answered.find(result.command_id)
-            # A refusal may have been forgotten, and what was refused carried out then.
+            # A later owner may have forgotten a refusal, and sent the same command.
             if known is not None and (result.outcome.unsent or not known.result.outcome.unsent):
                 continue
             if not result.outcome.terminal:
@@ -110,12 +110,12 @@ class DedupeIndex:
                 self._answered.add_client_order_id(name, result.command_offset, appended_boot_s)
 
     def find_unknown_at_ms(self, command_id: str, offset: int) -> int | None:
-        """Return when an earlier owner published that the fate of the command at an offset is unknown, Unix ms."""
+        """Return when, in Unix ms, an earlier owner published that the command at an offset is unknown."""
         of, at_ms = self._unknown.get(command_id, (None, 0))
         return at_ms if of == offset else None
 
     def forget_offsets(self, command_ids: Iterable[str], boot_s: float) -> None:
-        """Take the orders of answered commands for older than all that is on `commands` now: it is another topic."""
+        """Let orders of answered commands count as older than every command on the topic: it is another topic now."""
         for command_id in command_ids:
             answered = self._answered.find(command_id)
             name = answered.result.client_order_id if answered is not None else None

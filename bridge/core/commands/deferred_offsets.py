@@ -1,6 +1,13 @@
-"""Offsets of commands that were read with too many behind them: they will not be sent, and are answered later.
+"""Offsets of deferred commands: they were read with too many behind them, are not sent, and are answered later.
 
-A place that a runaway strategy wrote costs nothing but its offset until the cancels behind it have been found.
+A place of a runaway strategy costs nothing but its offset until the cancels behind it have been read.
+
+A record is deferred if it has not the form of a cancel and more than `lane_commands_max` records are behind it; a
+record of n KiB counts for n. Only a strict decode of a value that contains the word tells whether it is a cancel, and
+its cost is bounded by the bytes. The rule depends only on what grows, so a successor defers the same commands. The
+committable offset stays at the first of them. Commands are deferred also while the answers that wait for Kafka take
+more than 16 MiB; with twice as much nothing is read. A deferred command is read again behind everything else, and
+denied (`lane_full`).
 """
 
 from collections import deque
@@ -9,12 +16,12 @@ from typing import Final
 from bridge.core.commands.parse import is_cancel
 from bridge.core.records import CommandRecord
 
-_ORDINARY_BYTES: Final = 1024
-"""A command is shorter."""
+_COMMAND_BYTES: Final = 1024
+"""A usual command is shorter."""
 
 
 class DeferredOffsets:
-    """Ranges of offsets, in order. What a range holds besides commands that were deferred are holes of the topic."""
+    """Ranges of offsets, in order. A range holds deferred commands, and offsets without a record."""
 
     def __init__(self) -> None:
         self._ranges: deque[tuple[int, int]] = deque()
@@ -26,18 +33,18 @@ class DeferredOffsets:
         return (self._ranges[0][0], self._ranges[-1][1]) if self._ranges else None
 
     def add(self, begin: int, end: int) -> None:
-        """Put off what was read next."""
+        """Add the offsets from `begin` up to `end`, which were read next."""
         if self._growing:
             begin, _ = self._ranges.pop()
         self._ranges.append((begin, end))
         self._growing = True
 
     def end_range(self) -> None:
-        """Note that what was read next is not put off: it must not be in a range."""
+        """End the last range: the next command is not deferred."""
         self._growing = False
 
     def pop(self, offset: int) -> bool:
-        """Take the next offset out, and all below it, which hold nothing; False when it is in no range."""
+        """Take out an offset, and all below it, which hold no command; return False when it is in no range."""
         self.drop_below(offset)
         if not self._ranges or self._ranges[0][0] > offset:
             return False
@@ -54,10 +61,10 @@ class DeferredOffsets:
 
 
 def behind_max(record: CommandRecord, lane_commands_max: int) -> int:
-    """Return how many records, itself too, may be left where one is not put off: n KiB take the time and room of n."""
-    return max(1, lane_commands_max // (1 + len(record.value or b"") // _ORDINARY_BYTES))
+    """Return how many records, itself too, may be unread for a record not to be deferred; n KiB count as n records."""
+    return max(1, lane_commands_max // (1 + len(record.value or b"") // _COMMAND_BYTES))
 
 
 def may_be_cancel(record: CommandRecord) -> bool:
-    """Return whether a record has the form of a cancel; the word alone does not count."""
+    """Return whether a record has the form of a cancel."""
     return record.value is not None and is_cancel(record.value)

@@ -1,9 +1,13 @@
-"""Requests that no record tells a successor of: cancels of the bridge's own, and all but one of a repeated cancel.
+"""Extra requests: bridge cancels, and all requests of a repeated cancel but one, of which a successor finds no record.
 
-A successor counts a command's result, or the command itself, as one request. The others hold slots too, so each commit
-tells how many there are, and for how long yet: owners that die one after the other pass them on, and none is to begin
-anew with each. A few may be written before a commit tells of them; after a crash a successor assumes that they were.
-For many, the commit tells of them before they are written.
+A successor counts a command's result, or the command itself, as one request. The extra ones hold slots too, so each
+commit counts them, and says for how long each count holds. A few may be written before a commit counts them; after a
+crash a successor assumes that they were. More than that are counted by a commit before they are written.
+
+A successor takes slots for what the last commit says, for as long as it says, and for the few that may have followed,
+as if these were written at the takeover; for the few it takes none where its predecessor has ended in good order. What
+is passed on ages with each commit, so that owners that die one after the other do not fill the window with requests
+that were never written.
 """
 
 from collections import Counter, deque
@@ -11,11 +15,11 @@ from math import ceil
 from typing import Final
 
 _STEPS_MAX: Final = 180
-"""A commit has little room, so what it tells is rounded up to one of so many steps at most."""
+"""A commit has little room, so its times are rounded up to one of so many steps at most."""
 
 
 class ExtraRequests:
-    """Those of one class of action that may still be counted at the venue."""
+    """The extra requests of one action that the venue may still count. Times are seconds of the boot clock."""
 
     def __init__(self, untold_max: int, *, late_landing_s: float, cool_s: float) -> None:
         self.uncommitted_max = untold_max
@@ -24,54 +28,58 @@ class ExtraRequests:
         self._unanswered: dict[object, float] = {}
         self._cooling: deque[float] = deque()
         self._noted = 0
-        self._told = 0
-        self._ahead = 0
+        self._committed = 0
+        self._waiting_count = 0
         self.commit_wanted = False
-        """Whether a request waits for a commit that tells of those before it."""
+        """Whether a request waits for a commit that counts it."""
 
     def may_add(self, waiting: int = 0) -> bool:
-        """Whether another may be written now; if not, the next commit tells of those that are `waiting` as well."""
-        if self._noted - self._told < self.uncommitted_max:
+        """Whether another may be written now; if not, the next commit counts also those that are `waiting`."""
+        if self._noted - self._committed < self.uncommitted_max:
             return True
         self.commit_wanted = True
-        self._ahead = waiting
+        self._waiting_count = waiting
         return False
 
-    def add(self, token: object, written_at: float) -> None:
-        """Note a request, from which an answer may still come."""
+    def add(self, slot_key: object, written_boot_s: float) -> None:
+        """Note a request, of which an ack may still come."""
         self._noted += 1
-        self._unanswered[token] = written_at
+        self._unanswered[slot_key] = written_boot_s
 
-    def restore(self, token: object, written_at: float) -> None:
-        """Note a request of an earlier owner, of which a commit tells already, written then at the latest."""
-        self._unanswered[token] = written_at
+    def restore(self, slot_key: object, written_boot_s: float) -> None:
+        """Note a request of an earlier owner, which a commit counts already, and when it was written at the latest."""
+        self._unanswered[slot_key] = written_boot_s
 
-    def acknowledge(self, token: object, now: float) -> None:
-        """Note that a request was answered: it may be counted for a window from now on."""
-        if self._unanswered.pop(token, None) is not None:
-            self._cooling.append(now + self._cool_s)
+    def acknowledge(self, slot_key: object, now_boot_s: float) -> None:
+        """Note that a request was acknowledged: the venue may count it for one window from now on."""
+        if self._unanswered.pop(slot_key, None) is not None:
+            self._cooling.append(now_boot_s + self._cool_s)
 
-    def latest_write_boot_s(self, counted_for_s: int, now: float) -> float:
-        """Return when a request was written at the latest that may be counted for so many seconds yet."""
-        return min(now, now + counted_for_s - self._hold_s)
+    def latest_write_boot_s(self, counted_for_s: int, now_boot_s: float) -> float:
+        """Return when a request was written at the latest that the venue may count for so many seconds yet."""
+        return min(now_boot_s, now_boot_s + counted_for_s - self._hold_s)
 
-    def counts_to_commit(self, now: float, *, is_last: bool = False) -> tuple[tuple[tuple[int, int], ...], int]:
-        """Return what a commit is to tell, and up to which request it does: for how many seconds yet how many count.
+    def counts_to_commit(self, now_boot_s: float, *, is_last: bool = False) -> tuple[tuple[tuple[int, int], ...], int]:
+        """Return the counts for a commit, as pairs of seconds and a count, and how many of all noted it covers.
 
-        It tells of those that wait to be written, unless it is the last one. Were more written that only the one before
-        it tells of, its successor would not know of them; so they wait for this one.
+        They include the requests that wait to be written, unless it is the last commit: those are written when the
+        commit is acknowledged, so a successor knows of them.
         """
-        while self._cooling and self._cooling[0] <= now:
+        while self._cooling and self._cooling[0] <= now_boot_s:
             self._cooling.popleft()
-        self._unanswered = {token: at for token, at in self._unanswered.items() if at + self._hold_s > now}
-        ahead, self._ahead = 0 if is_last else self._ahead, 0
+        self._unanswered = {key: at for key, at in self._unanswered.items() if at + self._hold_s > now_boot_s}
+        waiting, self._waiting_count = 0 if is_last else self._waiting_count, 0
         self.commit_wanted = False
-        self._told = min(self._told, self._noted + ahead)
-        ends = (*(at + self._hold_s for at in self._unanswered.values()), *self._cooling, *[now + self._hold_s] * ahead)
+        self._committed = min(self._committed, self._noted + waiting)
+        ends = (
+            *(at + self._hold_s for at in self._unanswered.values()),
+            *self._cooling,
+            *[now_boot_s + self._hold_s] * waiting,
+        )
         step_s = ceil(self._hold_s / _STEPS_MAX)
-        counts = Counter(step_s * ceil((end - now) / step_s) for end in ends)
-        return tuple(sorted(counts.items())), self._noted + ahead
+        counts = Counter(step_s * ceil((end - now_boot_s) / step_s) for end in ends)
+        return tuple(sorted(counts.items())), self._noted + waiting
 
     def mark_committed(self, noted: int) -> None:
-        """Note that a commit which tells of so many is acknowledged."""
-        self._told = noted
+        """Note that a commit that covers so many of all noted is acknowledged."""
+        self._committed = noted

@@ -1,4 +1,4 @@
-"""Records of the commands topic that are held back while there is no lease to answer them with."""
+"""Records of the commands topic that are held while there is no lease: only the owner may answer them."""
 
 from collections import deque
 from itertools import islice
@@ -7,12 +7,12 @@ from typing import Final
 from bridge.core.records import CommandRecord
 
 _BYTES_MAX: Final = 16 * 1024 * 1024
-_AT_ONCE: Final = 20
-"""Records that are taken in after a wait in one turn: each may be 64 KB of JSON."""
+_RECORDS_MAX: Final = 20
+"""Held records that are parsed in one turn: each may be 64 KB of JSON."""
 
 
 class HeldRecords:
-    """What is held back, in order; the cancels among it may go ahead."""
+    """The held records, in order; the cancels among them may go ahead."""
 
     def __init__(self) -> None:
         self._records: dict[int, CommandRecord] = {}
@@ -24,25 +24,25 @@ class HeldRecords:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is held that reading should pause."""
+        """Whether so many bytes are held that reading should pause."""
         return self._bytes >= _BYTES_MAX
 
     def hold(self, record: CommandRecord) -> None:
-        """Hold a record back."""
+        """Hold a record."""
         self._records[record.offset] = record
         self._bytes += record.size_bytes
         self._unjudged.append(record.offset)
 
     def release(self, record: CommandRecord) -> None:
-        """Let a record go."""
+        """Hold a record no longer."""
         del self._records[record.offset]
         self._bytes -= record.size_bytes
 
     def list_oldest(self) -> list[CommandRecord]:
-        """Return the records to take in now that there is a lease."""
-        return list(islice(self._records.values(), _AT_ONCE))
+        """Return the first records, to be taken in when there is a lease."""
+        return list(islice(self._records.values(), _RECORDS_MAX))
 
     def pop_unjudged(self) -> list[CommandRecord]:
-        """Return records of which it is not known yet whether they may go ahead, each once."""
-        offsets = [self._unjudged.popleft() for _ in range(min(len(self._unjudged), _AT_ONCE))]
+        """Return the next records of which was not judged yet whether they may go ahead; each is returned once."""
+        offsets = [self._unjudged.popleft() for _ in range(min(len(self._unjudged), _RECORDS_MAX))]
         return [self._records[offset] for offset in offsets if offset in self._records]

@@ -1,4 +1,4 @@
-"""What the commands before the write ask of those after it; `core/in_flight` fulfils it."""
+"""What `core/commands` calls of `core/in_flight`, which it does not import."""
 
 from typing import Protocol
 
@@ -7,10 +7,10 @@ from bridge.core.now import Now
 
 
 class InFlight(Protocol):
-    """Takes over what an earlier owner may have written."""
+    """Takes over commands that an earlier owner may have written."""
 
     def inherit(self, command: TrackedCommand, now: Now) -> None:
-        """Find out what became of a command that an earlier owner may have written and left without a result."""
+        """Take over a command that an earlier owner may have written and left without a result."""
 
     def expire_earlier_cancel(self, cancel: TrackedCommand, now: Now) -> None:
         """Answer an expired cancel that an earlier owner may have written, when its order tells what became of it."""

@@ -1,130 +1,119 @@
-"""From a record of the commands topic to a place in a lane, or straight to an answer."""
+"""From a record of the commands topic to a place in a lane, or straight to a result."""
 
 from bridge.config import Limits, Timing
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome, Reason
-from bridge.core.clocks import Clocks
-from bridge.core.commands.claims import Claims
 from bridge.core.commands.command import TrackedCommand
-from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.dedupe import Dedupe
-from bridge.core.commands.dedupe_index import DedupeIndex
 from bridge.core.commands.deferred_offsets import behind_max, may_be_cancel
 from bridge.core.commands.dispatch import Dispatcher
 from bridge.core.commands.held_records import HeldRecords
 from bridge.core.commands.in_flight_port import InFlight
+from bridge.core.commands.inherited_commands import InheritedCommands
 from bridge.core.commands.order_names import resolve_order_names
 from bridge.core.commands.parse import InvalidCommand, parse_command
-from bridge.core.commands.rate_limits import RateLimits
 from bridge.core.commands.results import Results
 from bridge.core.commands.takeover_status import TakeoverStatus
+from bridge.core.commands.term_state import TermState
 from bridge.core.commands.unsent_commands import UnsentCommands
 from bridge.core.commands.validity import InvalidTiming, judge_validity
 from bridge.core.now import Now
-from bridge.core.orders import Orders
-from bridge.core.outbox import Outbox
 from bridge.core.records import CommandRecord
 
 _UNCLAIMED = frozenset({TakeoverStatus.NEW, TakeoverStatus.UNREAD, TakeoverStatus.READ})
 
 
 class CommandIntake:
-    """Checks, dedupes, sorts into lanes; and answers what the bridge decides by itself."""
+    """Parses and dedupes commands, puts them into lanes, and answers those that are not sent."""
 
     def __init__(
         self,
-        table: CommandTable,
-        index: DedupeIndex,
-        claims: Claims,
+        term: TermState,
         dispatcher: Dispatcher,
-        *,
         results: Results,
-        outbox: Outbox,
-        rate_limits: RateLimits,
-        orders: Orders,
-        clocks: Clocks,
         in_flight: InFlight,
+        *,
         limits: Limits,
         timing: Timing,
     ) -> None:
         self._limits = limits
         self._timing = timing
-        self._lane_max = limits.lane_commands_max
+        self._lane_commands_max = limits.lane_commands_max
         self._results = results
-        self._claims = claims
-        self._table = table
-        self._index = index
-        self._dedupe = Dedupe(table, index, results, outbox)
-        self._lanes = table.lanes
-        self._windows = rate_limits
-        self._orders = orders
+        self._claims = term.claims
+        self._index = term.index
+        self._dedupe = Dedupe(term, results)
+        self._lanes = term.table.lanes
+        self._rate_limits = term.rate_limits
+        self._orders = term.orders
+        self._clocks = term.clocks
         self._dispatcher = dispatcher
-        self._clocks = clocks
+        self._lookups = dispatcher.lookups
         self._in_flight = in_flight
         self._held = HeldRecords()
-        self._unsent = UnsentCommands(table, results, dispatcher, in_flight)
-        self._lookups = dispatcher.lookups
+        self._unsent = UnsentCommands(term.table, results, dispatcher, in_flight)
+        self._inherited = InheritedCommands(term, results, dispatcher, self._unsent, in_flight)
 
     @property
     def is_paused(self) -> bool:
-        """Whether so many cancels wait that reading should pause."""
+        """Whether so many cancels or so many bytes wait that reading should pause."""
         if self._held.is_full:
             return True
         return (
             len(self._held) + self._lanes.count_waiting(CANCEL) + self._lanes.count_waiting(CANCEL_ALL)
-            >= self._lane_max
+            >= self._lane_commands_max
         )
 
     def offer(
-        self, record: CommandRecord, now: Now, past: TakeoverStatus = TakeoverStatus.NEW, *, behind: float = 0
+        self, record: CommandRecord, now: Now, status: TakeoverStatus = TakeoverStatus.NEW, *, behind: float = 0
     ) -> None:
-        """Take in a record of the commands topic; one that was taken in before is passed over.
+        """Take in a record of the commands topic; one that was taken in before is ignored.
 
-        With more than a lane holds `behind` it, fewer where it is large, a place or replace is not even read: it will
-        not be sent, and is answered when what is behind it has been read. Another new one is held back while there is
-        no lease: what the bridge answers by itself is the owner's to say. A cancel that needs no such answer goes
-        ahead.
+        A place or replace with more than a lane's commands `behind` it, or fewer if it is large, is deferred unread:
+        it will not be sent, and is denied when what is behind it has been read. Any other new record is held while
+        there is no lease, because only the owner may publish a result. A cancel that needs no result now goes ahead.
         """
         if record.offset < self._claims.next_offset:
             return
         self._clocks.command_arrived(record.timestamp_ms, record.absent_boot_s, now)
-        if behind > behind_max(record, self._lane_max) and past in _UNCLAIMED and not may_be_cancel(record):
+        is_too_far = behind > behind_max(record, self._lane_commands_max)
+        if is_too_far and status in _UNCLAIMED and not may_be_cancel(record):
             self._claims.defer(record.offset, record.next_offset)
             return
         self._claims.deferred.end_range()
-        if past is not TakeoverStatus.ANSWERED:
+        if status is not TakeoverStatus.ANSWERED:
             self._claims.mark_read(record.offset)
         self._claims.mark_skipped(record.next_offset - 1)
-        if past is TakeoverStatus.NEW and (self._held or not self._dispatcher.has_lease(now)):
+        if status is TakeoverStatus.NEW and (self._held or not self._dispatcher.has_lease(now)):
             self._held.hold(record)
-            self._let_cancels_ahead(now)
-        elif past is not TakeoverStatus.ANSWERED or may_be_cancel(record):
-            self._take_in(record, now, past)
+            self._take_in_urgent_cancels(now)
+        elif status is not TakeoverStatus.ANSWERED or may_be_cancel(record):
+            self._take_in(record, now, status)
 
     @property
     def deferred_span(self) -> tuple[int, int] | None:
-        """The first command that is to be answered later, and the offset after the last."""
+        """The offset of the first deferred command, and the offset after the last; None when none is deferred."""
         return self._claims.deferred.span
 
     def answer_deferred(self, record: CommandRecord, now: Now) -> None:
-        """Deny a command that was too far behind; the first call for it counts."""
+        """Deny a deferred command, which was read again; a second call for it does nothing."""
         if not self._claims.deferred.pop(record.offset):
             return
         self._claims.mark_read(record.offset)
         self._claims.deferred.drop_below(record.next_offset)
-        admitted = self._parse(record, now)
-        if isinstance(admitted, InvalidCommand):
-            self._answer_invalid(record, admitted, now)
+        parsed = self._parse(record, now)
+        if isinstance(parsed, InvalidCommand):
+            self._answer_invalid(record, parsed, now)
             return
-        if not self._dedupe.remember_if_first(admitted, record, now):
+        if not self._dedupe.remember_if_first(parsed, record, now):
             return
-        invalid = judge_validity(admitted, self._clocks, now)
+        invalid = judge_validity(parsed, self._clocks, now)
         if invalid is not None and invalid.outcome is Outcome.EXPIRED:
-            self._results.publish_terminal(admitted, Outcome.EXPIRED, now)
+            self._results.publish_terminal(parsed, Outcome.EXPIRED, now)
         else:
-            most = behind_max(record, self._lane_max)
+            most = behind_max(record, self._lane_commands_max)
             text = f"when it was read, more than {most} commands were waiting behind it, or too many answers for Kafka"
-            self._deny_command(admitted, Reason.LANE_FULL, now, message=text)
+            self._results.publish_denied(parsed, Reason.LANE_FULL, now, message=text)
         # A successor would defer it too, so nothing above has to wait until this answer is durable.
         self._claims.unrecorded_refusals.discard(record.offset)
 
@@ -133,12 +122,12 @@ class CommandIntake:
         self._claims.deferred.drop_below(below)
 
     def mark_read_to(self, offset: int) -> None:
-        """Note that the topic holds no other command below an offset: control records and holes are nothing to do."""
+        """Note that the topic holds no other command below an offset: control records and holes need no answer."""
         self._claims.mark_skipped(offset - 1)
 
     def tick(self, now: Now) -> None:
-        """Take in what was held back, answer what has expired unsent, and forget what is older than the horizon."""
-        self._let_cancels_ahead(now)
+        """Take in held records, answer what has expired unsent, and forget what is older than the horizon."""
+        self._take_in_urgent_cancels(now)
         if self._dispatcher.has_lease(now):
             for record in self._held.list_oldest():
                 self._held.release(record)
@@ -147,211 +136,140 @@ class CommandIntake:
         self._index.drop_expired(now.boot_s)
 
     def wake_at_boot_s(self, now: Now) -> float:
-        """Return when the next command expires, or is to be taken in."""
+        """Return when the next command expires, or the next held record is to be taken in."""
         if not self._dispatcher.has_lease(now):
             return float("inf")
         return now.boot_s if self._held else self._unsent.next_due_boot_s()
 
     def list_lookups(self) -> list[str]:
-        """Return the clientOrderIds of replaces that wait and whose order nobody here knows."""
+        """Return the clientOrderIds of the orders to look up: a replace waits for each, and its orderId is unknown."""
         return self._lookups.list_names()
 
     def postpone_lookup(self, client_order_id: str) -> None:
-        """Ask for the others first: the venue gave no answer about this one."""
+        """Let the other orders be looked up first: the venue gave no answer about this one."""
         self._lookups.move_to_end(client_order_id)
 
     def finish_lookup(self, client_order_id: str, now: Now) -> bool:
-        """Go on with the replaces of an order after the venue was asked; Orders knows it by now if it exists.
+        """Send or deny the replaces of an order that was looked up: Orders knows it now if it exists.
 
-        False while there is no lease to deny them with, which only the owner may: the venue is asked again.
+        Returns False, and leaves them waiting, if they are to be denied and there is no lease: only the owner may.
         """
-        known = self._orders.find(None, client_order_id) is not None
-        if not known and not self._dispatcher.has_lease(now):
+        is_known = self._orders.find(None, client_order_id) is not None
+        if not is_known and not self._dispatcher.has_lease(now):
             self.postpone_lookup(client_order_id)
             return False
         for command in self._lookups.pop_waiting(client_order_id):
-            if known:
+            if is_known:
                 self._lanes.put_back(command)
             else:
                 text = f"neither the bridge nor the venue knows an order {client_order_id}"
-                self._results.publish_terminal(command, Outcome.DENIED, now, reason=Reason.UNKNOWN_ORDER, message=text)
+                self._results.publish_denied(command, Reason.UNKNOWN_ORDER, now, message=text)
         return True
 
-    def _let_cancels_ahead(self, now: Now) -> None:
-        """Take in the cancels among what is held back that need not wait."""
+    def _take_in_urgent_cancels(self, now: Now) -> None:
+        """Take in the cancels among the held records that need not wait for the lease."""
         if not self._dispatcher.may_write_cancels(now):
             return
         for record in self._held.pop_unjudged():
-            if self._goes_ahead(record, now):
+            if self._may_go_ahead(record, now):
                 self._held.release(record)
                 self._take_in(record, now, TakeoverStatus.NEW)
 
-    def _goes_ahead(self, record: CommandRecord, now: Now) -> bool:
-        """Whether a record is a cancel that may go now, and of which the bridge has nothing to say by itself.
+    def _may_go_ahead(self, record: CommandRecord, now: Now) -> bool:
+        """Whether a record is a cancel that may be sent now and that the bridge need not answer by itself.
 
-        Its order is at the venue, so that nothing that is held back can be its place.
+        Its order is at the venue, so its place is not among the held records.
         """
         cancel = self._parse(record, now)
-        if (
-            not isinstance(cancel, TrackedCommand)
-            or cancel.action != CANCEL
-            or self._index.is_command_id_used(cancel.command_id)
-        ):
+        if not isinstance(cancel, TrackedCommand) or cancel.action != CANCEL:
+            return False
+        if self._index.is_command_id_used(cancel.command_id):
             return False
         resolve_order_names(cancel, self._orders, self._lanes)
         order = self._orders.find(cancel.order_id, cancel.client_order_id)
         is_over = order is not None and order.ended
         if cancel.order_id is None or is_over or self._lanes.list_unsent_replaces(cancel.order_key or ""):
             return False
-        return self._slot_free_at(cancel, now) < cancel.deadline_boot_s
+        return self._slot_free_boot_s(cancel, now) < cancel.deadline_boot_s
 
     def _parse(self, record: CommandRecord, now: Now, *, is_claimed: bool = False) -> TrackedCommand | InvalidCommand:
-        """Parse a record. Its deadline is reckoned by the broker's clock, which stamped it."""
+        """Parse a record; its deadline is reckoned by the broker's clock, which stamped the record."""
         return parse_command(record, self._clocks.broker_now(now), self._limits, self._timing, is_claimed=is_claimed)
 
-    def _answer_invalid(self, record: CommandRecord, refusal: InvalidCommand, now: Now) -> None:
-        if refusal.command_id is None or self._dedupe.remember_if_first(refusal, record, now):
-            self._results.publish_invalid(record, refusal, now)
+    def _answer_invalid(self, record: CommandRecord, invalid: InvalidCommand, now: Now) -> None:
+        if invalid.command_id is None or self._dedupe.remember_if_first(invalid, record, now):
+            self._results.publish_invalid(record, invalid, now)
 
-    def _take_in(self, record: CommandRecord, now: Now, past: TakeoverStatus) -> None:
+    def _take_in(self, record: CommandRecord, now: Now, status: TakeoverStatus) -> None:
+        """Parse a record, and send, take over or answer its command."""
         # What an earlier owner may have sent must not be denied because a limit has changed since.
-        admitted = self._parse(record, now, is_claimed=past is TakeoverStatus.CLAIMED)
-        if past is TakeoverStatus.ANSWERED:
-            if isinstance(admitted, TrackedCommand):
-                self._answered_before(admitted, now)
+        command = self._parse(record, now, is_claimed=status is TakeoverStatus.CLAIMED)
+        if status is TakeoverStatus.ANSWERED:
+            if isinstance(command, TrackedCommand):
+                self._inherited.take_over_answered(command, now)
             return
-        if isinstance(admitted, InvalidCommand):
-            self._answer_invalid(record, admitted, now)
+        if isinstance(command, InvalidCommand):
+            self._answer_invalid(record, command, now)
             return
-        is_claimed = past is TakeoverStatus.CLAIMED and not self._claims.is_claim_lost(record.offset)
-        if not self._dedupe.remember_if_first(admitted, record, now, is_claimed=is_claimed):
+        is_claimed = status is TakeoverStatus.CLAIMED and not self._claims.is_claim_lost(record.offset)
+        if not self._dedupe.remember_if_first(command, record, now, is_claimed=is_claimed):
             if is_claimed:
-                self._doubt_what_was_put_off(admitted, now)
+                self._inherited.take_over_resubmitted(command, now)
             return
-        resolve_order_names(admitted, self._orders, self._lanes)
-        if past is TakeoverStatus.CLAIMED:
-            self._take_in_claimed(admitted, now)
+        resolve_order_names(command, self._orders, self._lanes)
+        if status is TakeoverStatus.CLAIMED:
+            self._inherited.take_over_claimed(command, now)
             return
-        if past is TakeoverStatus.READ and admitted.action == CANCEL:
-            if self._index.find_unknown_at_ms(admitted.command_id, admitted.offset) is not None:
-                self._inherit_claimed(admitted, now)
-                return
-            admitted.maybe_written_before = True
-            self._take_slot_of_earlier_owner(admitted, ("earlier owner", admitted.offset), now)
-        holder = self._index.find_order_offset(admitted.client_order_id or "")
-        if admitted.action in {PLACE, REPLACE} and self._index.is_full:
-            self._deny_command(admitted, Reason.MEMORY_FULL, now)
-        elif admitted.action == PLACE and holder != admitted.offset:
-            self._deny_used_name(admitted, now)
-        elif (invalid := judge_validity(admitted, self._clocks, now)) is not None:
-            self._take_in_invalid(admitted, invalid, now)
+        is_earlier_cancel = status is TakeoverStatus.READ and command.action == CANCEL
+        if is_earlier_cancel and self._inherited.take_over_cancel(command, now):
+            return
+        self._enqueue_or_answer(command, now)
+
+    def _enqueue_or_answer(self, command: TrackedCommand, now: Now) -> None:
+        """Put a command into its lane, or answer it if it may not be sent."""
+        if command.action in {PLACE, REPLACE} and self._index.is_full:
+            self._results.publish_denied(command, Reason.MEMORY_FULL, now)
+        elif command.action == PLACE and self._index.find_order_offset(command.client_order_id or "") != command.offset:
+            self._results.deny_client_order_id(command, now)
+        elif (invalid := judge_validity(command, self._clocks, now)) is not None:
+            self._answer_invalid_timing(command, invalid, now)
+        elif self._unsent.supersede_for(command, now):
+            text = "its place had not been sent and was removed"
+            self._results.publish_terminal(command, Outcome.SUPERSEDED, now, message=text)
+        elif command.maybe_written_before:  # it may repeat what was written, and leaves room for what was not
+            self._unsent.expire_at_deadline(command)
+            self._lanes.hold_chain(command)
+            self._lanes.queue_repeat(command)
         else:
-            self._enqueue(admitted, now)
+            self._enqueue(command, now)
 
-    def _take_in_claimed(self, command: TrackedCommand, now: Now) -> None:
-        """Take over what an earlier owner may have written: all without a result, where its claims were lost.
+    def _answer_invalid_timing(self, command: TrackedCommand, invalid: InvalidTiming, now: Now) -> None:
+        """Answer a command that may not be sent now.
 
-        But a place whose clientOrderId was in use then was not written, as far as that is known.
+        An expired one that an earlier owner may have written is answered when its order tells what became of it.
         """
-        if command.action == PLACE and self._claims.is_claim_lost(command.offset):
-            appended_boot_s = self._clocks.appended_boot_s(command.timestamp_ms, now)
-            if self._index.was_client_order_id_used(command.client_order_id or "", command.offset, appended_boot_s):
-                self._deny_used_name(command, now)
-                return
-        self._inherit_claimed(command, now)
-
-    def _doubt_what_was_put_off(self, claimed: TrackedCommand, now: Now) -> None:
-        """Doubt the earlier command of the same commandId: an owner that had put it off has written the claimed one."""
-        resolve_order_names(claimed, self._orders, self._lanes)
-        place = self._lanes.find_unsent_place(claimed.client_order_id or "") if claimed.action == PLACE else None
-        unsent = self._lanes.list_unsent_replaces(claimed.order_key or "") if place is None else [place]
-        for earlier in (one for one in unsent if one.command_id == claimed.command_id):
-            self._dispatcher.cancel_unsent(earlier)
-            earlier.deadline_boot_s = claimed.deadline_boot_s  # it was written while that one was valid
-            self._take_slot_of_earlier_owner(earlier, earlier.offset, now)
-            self._in_flight.inherit(earlier, now)
-
-    def _deny_used_name(self, place: TrackedCommand, now: Now) -> None:
-        text = f"clientOrderId {place.client_order_id} belongs to another command; give this one a name of its own"
-        self._deny_command(place, Reason.CLIENT_ORDER_ID_IN_USE, now, message=text)
-
-    def _take_in_invalid(self, command: TrackedCommand, invalid: InvalidTiming, now: Now) -> None:
-        """Answer what may not be sent any more; what an earlier owner may have written, when its fate is known."""
         if command.maybe_written_before and invalid.outcome is Outcome.EXPIRED:
             self._in_flight.expire_earlier_cancel(command, now)
         else:
-            self._count_earlier_request(command, now)
+            self._inherited.count_extra_request(command, now)
             self._results.publish_terminal(
                 command, invalid.outcome, now, reason=invalid.reason, message=invalid.message
             )
 
-    def _count_earlier_request(self, cancel: TrackedCommand, now: Now) -> None:
-        """Let commits tell of a cancel that an earlier owner may have written: no result will stand for it."""
-        if cancel.maybe_written_before:
-            written_boot_s = self._clocks.latest_write_boot_s(cancel.deadline_boot_s, now)
-            self._windows.cancels.extra.restore(("earlier owner", cancel.offset), written_boot_s)
-
-    def _answered_before(self, command: TrackedCommand, now: Now) -> None:
-        """Let a cancel that reached the venue end what an earlier owner left waiting before it."""
-        answered = self._index.find_answered(command.command_id)
-        if answered is None or answered.offset != command.offset:
-            return  # submitted again, it was answered and not sent
-        if not answered.result.outcome.unsent:
-            resolve_order_names(command, self._orders, self._lanes)
-            self._unsent.supersede_for(command, now)
-        elif answered.result.outcome is Outcome.EXPIRED and command.action == CANCEL:
-            # The earlier owner may have written it, although its result says expired; no commit counts that request.
-            command.maybe_written_before = True
-            self._take_slot_of_earlier_owner(command, ("earlier owner", command.offset), now)
-            self._count_earlier_request(command, now)
-
-    def _inherit_claimed(self, command: TrackedCommand, now: Now) -> None:
-        self._take_slot_of_earlier_owner(command, command.offset, now)
-        self._lanes.hold_chain(command)
-        self._in_flight.inherit(command, now)
-        self._unsent.supersede_for(command, now)
-
-    def _take_slot_of_earlier_owner(self, command: TrackedCommand, token: object, now: Now) -> None:
-        """Hold the slot of a request that an earlier owner may have written: before now, and within its validity."""
-        written_at = self._clocks.latest_write_boot_s(command.deadline_boot_s, now)
-        self._windows[command.action].restore_unanswered(token, written_at, now.boot_s)
-
     def _enqueue(self, command: TrackedCommand, now: Now) -> None:
-        if self._unsent.supersede_for(command, now):
-            text = "its place had not been sent and was removed"
-            self._results.publish_terminal(command, Outcome.SUPERSEDED, now, message=text)
-            return
-        if command.maybe_written_before:  # it may repeat what was written, and leaves room for what was not
+        """Put a command into its lane; deny it if no slot comes free within its validity, or its lane is full."""
+        free_boot_s = self._slot_free_boot_s(command, now)
+        is_lane_full = self._lanes.count_waiting(command.action) >= self._lane_commands_max
+        retry_after_ms = max(1, int((free_boot_s - now.boot_s) * 1000))
+        if free_boot_s >= command.deadline_boot_s:
+            self._results.publish_denied(command, Reason.OVER_BUDGET, now, retry_after_ms=retry_after_ms)
+        elif command.action in {PLACE, REPLACE} and is_lane_full:
+            self._results.publish_denied(command, Reason.LANE_FULL, now, retry_after_ms=retry_after_ms)
+        else:
             self._unsent.expire_at_deadline(command)
-            self._lanes.hold_chain(command)
-            self._lanes.queue_repeat(command)
-            return
-        waiting, free_at = self._lanes.count_waiting(command.action), self._slot_free_at(command, now)
-        retry_after_ms = max(1, int((free_at - now.boot_s) * 1000))
-        if free_at >= command.deadline_boot_s:
-            self._deny_command(command, Reason.OVER_BUDGET, now, retry_after_ms=retry_after_ms)
-            return
-        if command.action in {PLACE, REPLACE} and waiting >= self._lane_max:
-            self._deny_command(command, Reason.LANE_FULL, now, retry_after_ms=retry_after_ms)
-            return
-        self._unsent.expire_at_deadline(command)
-        self._lanes.add(command)
+            self._lanes.add(command)
 
-    def _slot_free_at(self, command: TrackedCommand, now: Now) -> float:
-        """Estimate when a command gets a slot; `now` when at once."""
-        return max(
-            now.boot_s, self._windows[command.action].free_at(self._lanes.count_waiting(command.action), now.boot_s)
-        )
-
-    def _deny_command(
-        self,
-        command: TrackedCommand,
-        reason: Reason,
-        now: Now,
-        *,
-        message: str | None = None,
-        retry_after_ms: int | None = None,
-    ) -> None:
-        self._results.publish_terminal(
-            command, Outcome.DENIED, now, reason=reason, message=message, retry_after_ms=retry_after_ms
-        )
+    def _slot_free_boot_s(self, command: TrackedCommand, now: Now) -> float:
+        """Estimate when a command gets a slot; now when at once."""
+        ahead = self._lanes.count_waiting(command.action)
+        return max(now.boot_s, self._rate_limits[command.action].estimate_free_boot_s(ahead, now.boot_s))

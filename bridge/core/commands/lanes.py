@@ -1,7 +1,8 @@
-"""Commands that wait: urgency between orders, sequence within one.
+"""Commands that wait to be sent: the urgent actions first, and those of one order in their sequence.
 
-Each action has a lane in order of arrival. A place or replace that must wait for an earlier command of its order
-stands only in that order's chain until that one has its answer, so that what is at the head of a lane may go.
+Each action has a lane in order of arrival, and each order a chain of its commands. A place or replace that must wait
+for an earlier command of its order is put into its lane when that one has its result, so the head of a lane may always
+be sent.
 """
 
 from collections import deque
@@ -15,36 +16,38 @@ from bridge.core.commands.states import FINISHED, UNSENT, CommandState
 CLAIM_LANES: Final = (CANCEL_ALL, REPLACE, PLACE)
 """Lanes whose commands need a claim, most urgent first."""
 _REPEATS: Final = "repeats"
-"""The lane of cancels that go out again: they wait apart, so that they hold up no new one."""
+"""The lane of cancels that are to be repeated: a new cancel does not wait for them."""
 _CANCEL_ALLS: Final = "*"
-"""The chain of all cancel_orders; no order has this name, because a name of one has no such character."""
+"""The chain of all cancel_orders; no order has this name, because it is no character of one."""
 
 
 class Lanes:
-    """The waiting commands of one account, and for each order the command that the next must wait for."""
+    """The lanes of one account, and the chains of its orders."""
 
     def __init__(self) -> None:
         self._lanes: dict[str, deque[TrackedCommand]] = {lane: deque() for lane in (*ACTIONS, _REPEATS)}
-        self._chains: dict[str, deque[TrackedCommand]] = {}
+        self.cancel_alls: deque[TrackedCommand] = deque()
+        """The chain of all cancel_orders: those before the first that has no result yet are gone."""
+        self._chains: dict[str, deque[TrackedCommand]] = {_CANCEL_ALLS: self.cancel_alls}
         self._waiting = dict.fromkeys(ACTIONS, 0)
         self._positions = 0
 
     def count_waiting(self, action: str) -> int:
-        """Count the commands of an action that have not been handed on."""
+        """Count the commands of an action that wait, in their lane or outside of it."""
         return self._waiting[action]
 
     def add(self, command: TrackedCommand) -> None:
-        """Let a command wait its turn. A cancel waits for nothing, but what comes after it waits for its answer."""
+        """Add a command. A cancel is put into its lane at once; later commands of its order wait for its result."""
         self._count_in(command)
         if self._join_chain(command) or command.action in {CANCEL, CANCEL_ALL}:
             self._enqueue(command)
 
     def hold_chain(self, command: TrackedCommand) -> None:
-        """Note a command that an earlier owner may have written, so that what comes after it waits for its answer."""
+        """Add a command that is not to be put into its lane; later ones of its order wait for its result."""
         self._join_chain(command)
 
     def release_chain(self, command: TrackedCommand) -> None:
-        """Let the next command of an order go: this one has its answer."""
+        """Take out a command that has its result, and put the next one of its order into its lane."""
         self.count_out(command)
         key = _chain_key(command)
         chain = self._chains.get(key)
@@ -54,79 +57,79 @@ class Lanes:
             chain.popleft()
             if chain and chain[0].state is CommandState.QUEUED and chain[0].action in {PLACE, REPLACE}:
                 self._enqueue(chain[0])
-        if not chain:
+        if not chain and key != _CANCEL_ALLS:
             del self._chains[key]
 
     def peek_head(self, action: str) -> TrackedCommand | None:
-        """Return the next command of a lane and leave it there; what was decided meanwhile is passed over."""
+        """Return the head of a lane, and leave it there; commands that were answered meanwhile are dropped."""
         lane = self._lanes[action]
         while lane and (lane[0].state is not CommandState.QUEUED or lane[0].is_superseded):
             lane.popleft()
         return lane[0] if lane else None
 
     def pop_head(self, command: TrackedCommand) -> None:
-        """Hand on the head of a lane."""
+        """Take the head out of a lane; it no longer waits."""
         self.set_aside(command)
         self.count_out(command)
 
     def set_aside(self, command: TrackedCommand) -> None:
-        """Let the head of a lane wait outside of it; it goes on counting among what waits."""
+        """Take the head out of a lane; it is still counted as waiting."""
         self._lanes[command.action].popleft()
 
     def put_back(self, command: TrackedCommand) -> None:
-        """Return a command to where it stood in its lane: it was not written."""
+        """Put a command that was not written back into its lane, where it was before."""
         lane = self._lanes[command.action]
         index = next((n for n, other in enumerate(lane) if other.queue_position > command.queue_position), len(lane))
         lane.insert(index, command)
         self._count_in(command)
 
     def count_out(self, command: TrackedCommand) -> None:
-        """Count a command among what waits no longer; its lane passes over it later."""
+        """Count a command as waiting no longer; its lane drops it later."""
         self._waiting[command.action] -= command.is_waiting
         command.is_waiting = False
 
     def is_blocked_by_cancel_all(self, command: TrackedCommand) -> bool:
-        """Whether an earlier cancel_orders of its scope is still to be written: it would end what went before it."""
+        """Whether an earlier cancel_orders of its scope is unsent: it would end the order of this command."""
         return any(
             cancel_all.state in UNSENT
             and cancel_all.offset < command.offset
             and in_scope(cancel_all.exchange, command.exchange)
-            for cancel_all in self._chains.get(_CANCEL_ALLS, ())
+            for cancel_all in self.cancel_alls
         )
 
     def list_cancel_alls(self) -> list[TrackedCommand]:
-        """Return every cancel_orders that has no answer yet, in order."""
-        return [command for command in self._chains.get(_CANCEL_ALLS, ()) if command.state not in FINISHED]
+        """Return every cancel_orders that has no result yet, in order of arrival."""
+        return [command for command in self.cancel_alls if command.state not in FINISHED]
 
     def queue_repeat(self, cancel: TrackedCommand) -> None:
-        """Let a cancel go out again."""
+        """Let a cancel be repeated."""
         if not cancel.is_repeat_queued:
             cancel.is_repeat_queued = True
             self._lanes[_REPEATS].append(cancel)
 
     def peek_repeat(self, now_boot_s: float) -> TrackedCommand | None:
-        """Return the next cancel to repeat and leave it there; what has its answer or is not valid is passed over."""
+        """Return the next cancel to repeat, and leave it there; one that has its result or has expired is dropped."""
         repeats = self._lanes[_REPEATS]
         while repeats and (repeats[0].state in FINISHED or now_boot_s >= repeats[0].deadline_boot_s):
             self.pop_repeat()
         return repeats[0] if repeats else None
 
     def pop_repeat(self) -> None:
-        """Hand on the next cancel to repeat."""
+        """Take out the next cancel to repeat."""
         self._lanes[_REPEATS].popleft().is_repeat_queued = False
 
     def find_unsent_place(self, client_order_id: str) -> TrackedCommand | None:
-        """Return the place of this clientOrderId if it has certainly not been written."""
+        """Return the place of a clientOrderId if it is unsent."""
         place = self._find_place(client_order_id)
         return place if place is not None and place.state in UNSENT else None
 
     def find_exchange(self, client_order_id: str) -> str | None:
-        """Return the exchange of a place that has no answer yet."""
+        """Return the exchange of the place of a clientOrderId, if it has no result yet."""
         place = self._find_place(client_order_id)
         return place.exchange if place is not None else None
 
     def list_unsent_in_scope(self, scope: str) -> list[TrackedCommand]:
-        """Return the places and replaces that have not been written and that a cancel_orders of this scope ends."""
+        """Return the unsent places and replaces that a cancel_orders of a scope ends."""
         return [
             command
             for command in self._iter_unsent()
@@ -134,7 +137,7 @@ class Lanes:
         ]
 
     def list_unsent_replaces(self, order_key: str) -> list[TrackedCommand]:
-        """Return the replaces of an order that have not been written."""
+        """Return the unsent replaces of an order."""
         chain: Iterable[TrackedCommand] = self._chains.get(order_key, ())
         return [command for command in chain if command.action == REPLACE and command.state in UNSENT]
 
@@ -149,7 +152,7 @@ class Lanes:
         self._lanes[command.action].append(command)
 
     def _join_chain(self, command: TrackedCommand) -> bool:
-        """Let a command follow those of its order; True when none is before it."""
+        """Append a command to the chain of its order; return whether it is the first there."""
         key = _chain_key(command)
         chain = self._chains.setdefault(key, deque())
         chain.append(command)
@@ -165,5 +168,5 @@ class Lanes:
 
 
 def _chain_key(command: TrackedCommand) -> str:
-    """Return the name of a command's chain: that of its order, or the one of every cancel_orders."""
+    """Return the name of a command's chain: the key of its order, or the one of every cancel_orders."""
     return _CANCEL_ALLS if command.action == CANCEL_ALL else command.order_key or ""

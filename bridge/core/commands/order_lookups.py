@@ -1,6 +1,6 @@
-"""Replaces that name an order nobody here knows, until the venue was asked for it.
+"""Replaces of orders that the bridge does not know, until the orders were looked up at the venue.
 
-They stand outside their lane, so that they hold up no other, and count among what waits in it.
+They wait outside of their lane, so that no other replace waits for them, and are counted as waiting in it.
 """
 
 from bridge.core.commands.command import TrackedCommand
@@ -9,14 +9,14 @@ from bridge.core.commands.states import CommandState
 
 
 class OrderLookups:
-    """The clientOrderIds to ask the venue for, the longest waiting first."""
+    """The clientOrderIds of the orders to look up, the longest waiting first."""
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
         self._names: dict[str, None] = {}
 
     def await_lookup(self, replace: TrackedCommand) -> None:
-        """Let a replace, the head of its lane, wait until the venue was asked for its order."""
+        """Let a replace, the head of its lane, wait until its order was looked up."""
         self._lanes.set_aside(replace)
         replace.awaits_order_lookup = True
         self._names[replace.client_order_id or ""] = None
@@ -27,12 +27,12 @@ class OrderLookups:
         return list(self._names)
 
     def move_to_end(self, client_order_id: str) -> None:
-        """Let the others be asked for first: the venue gave no answer about this one."""
+        """Let the others be looked up first: the venue gave no answer about this one."""
         self._names.pop(client_order_id, None)
         self._names[client_order_id] = None
 
     def pop_waiting(self, client_order_id: str) -> list[TrackedCommand]:
-        """Return the replaces that wait for a name, and wait for it no longer."""
+        """Take out and return the replaces that wait for an order to be looked up."""
         self._names.pop(client_order_id, None)
         waiting = self._list_waiting(client_order_id)
         for replace in waiting:

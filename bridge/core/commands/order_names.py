@@ -1,4 +1,4 @@
-"""Which order a command is about: the name under which its commands meet, and the orderId that the venue is given."""
+"""The names of a command's order: the key of its chain, and the orderId that the venue is given."""
 
 from bridge.contract.commands import CANCEL, PLACE, REPLACE
 from bridge.core.commands.command import TrackedCommand
@@ -7,7 +7,7 @@ from bridge.core.orders import Orders
 
 
 def resolve_order_names(command: TrackedCommand, orders: Orders, lanes: Lanes) -> None:
-    """Find the one name under which all commands of an order meet, and what else is known of it."""
+    """Set the order key of a command, which is the same for all commands of an order, and the names that are known."""
     if command.action == PLACE:
         command.order_key = command.client_order_id
     if command.action not in {REPLACE, CANCEL}:
@@ -19,14 +19,14 @@ def resolve_order_names(command: TrackedCommand, orders: Orders, lanes: Lanes) -
         command.exchange = order.exchange
     if command.exchange is None and command.client_order_id is not None:
         command.exchange = lanes.find_exchange(command.client_order_id)
-    known = order.client_order_id if order is not None else None
-    command.order_key = known or command.client_order_id or command.order_id
+    known_name = order.client_order_id if order is not None else None
+    command.order_key = known_name or command.client_order_id or command.order_id
 
 
 def resolve_order_id(command: TrackedCommand, orders: Orders) -> bool:
-    """Give a replace the orderId that the venue wants (LTP docs, Replace Order); False when it is not known.
+    """Set the orderId of a replace, which the venue requires (LTP docs, Replace Order); False when it is not known.
 
-    To be called right before it is claimed: the replace before it may have given the order another id.
+    Call it right before the claim: the replace before may have given the order another orderId.
     """
     if command.action != REPLACE or "orderId" in command.args:
         return True
@@ -36,7 +36,7 @@ def resolve_order_id(command: TrackedCommand, orders: Orders) -> bool:
 
 
 def follow_replaces(command: TrackedCommand, orders: Orders) -> None:
-    """Let a command go to what replaces have made of its order."""
+    """Set the orderId of a command to the latest that replaces have given its order."""
     order_id = command.order_id if "orderId" in command.args else None
     order = orders.find_latest(order_id, command.client_order_id)
     if order is not None:

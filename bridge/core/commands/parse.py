@@ -1,4 +1,4 @@
-"""From a record to a command: schema, values, validity and the name of the order. Decides nothing about sending."""
+"""Parses a record of the commands topic: schema, values, validity and the names of the order."""
 
 import hashlib
 import re
@@ -14,6 +14,7 @@ from bridge.contract.results import Reason
 from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.repeated_keys import describe_repeated_key, repeats_command_id
 from bridge.core.now import Now
+from bridge.core.odd_fields import UNREADABLE
 from bridge.core.records import CommandRecord
 
 _DECODER: Final = msgspec.json.Decoder(contract.Command)
@@ -27,7 +28,7 @@ _TRANSACTIONAL: Final = (
 
 
 class InvalidCommand(Struct, frozen=True):
-    """A record that is no command. Without a `command_id` it can only become a dead letter."""
+    """Why a record is no command. Without a `command_id` it becomes a dead letter, and has no result."""
 
     reason: Reason
     message: str
@@ -37,36 +38,36 @@ class InvalidCommand(Struct, frozen=True):
 
 
 def shorten_text(text: str) -> str:
-    """Cut a text for people to size, so that an answer fits its record; what UTF-8 cannot say is replaced."""
+    """Return a message cut to 300 characters, with what UTF-8 cannot encode replaced."""
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= _MESSAGE_CHARACTERS_MAX else text[:_MESSAGE_CHARACTERS_MAX] + "…"
 
 
 class _Identity(Struct, rename="camel"):
-    """What is looked for in something that is no command, so that it can be answered."""
+    """The fields of an invalid command that its result needs."""
 
     command_id: Any = None
     action: Any = None
 
 
-_identity: Final = msgspec.json.Decoder(_Identity)
+_IDENTITY_DECODER: Final = msgspec.json.Decoder(_Identity)
 _ACTIONS: Final = frozenset({contract.PLACE, contract.REPLACE, contract.CANCEL, contract.CANCEL_ALL})
 
 
 def command_id_of(value: bytes | None) -> str | None:
-    """Return the commandId that a record is answered under; None where there is none, or it is none."""
+    """Return the commandId of a record's value; None when it has none that is a string."""
     try:
-        command_id = _identity.decode(value or b"").command_id
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        command_id = _IDENTITY_DECODER.decode(value or b"").command_id
+    except UNREADABLE:
         return None
     return command_id if isinstance(command_id, str) else None
 
 
-def _refuse(value: bytes, reason: Reason, message: str) -> InvalidCommand:
-    """Refuse under the commandId if one can be read, else as a dead letter."""
+def _describe_invalid(value: bytes, reason: Reason, message: str) -> InvalidCommand:
+    """Return why a value is no command, with its commandId if one can be read."""
     try:
-        identity = _identity.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        identity = _IDENTITY_DECODER.decode(value)
+    except UNREADABLE as error:
         if reason is Reason.TOO_LARGE:
             return InvalidCommand(reason, shorten_text(message))
         return InvalidCommand(Reason.NOT_JSON, shorten_text(str(error)))
@@ -81,11 +82,11 @@ def _refuse(value: bytes, reason: Reason, message: str) -> InvalidCommand:
     return InvalidCommand(reason, shorten_text(message), command_id, action if known else None, digest)
 
 
-def _contradiction(command: contract.Command) -> str | None:
-    """Say what is wrong with fields that are each well formed; None when nothing is."""
+def _find_contradiction(command: contract.Command) -> str | None:
+    """Return what is wrong with fields that are each well formed; None when nothing is."""
     match command:
         case contract.PlaceOrder(args=args):
-            return _place_contradiction(args)
+            return _find_place_contradiction(args)
         case contract.ReplaceOrder(args=args):
             if args.order_id is UNSET and args.client_order_id is UNSET:
                 return "args: orderId or clientOrderId is needed"
@@ -99,7 +100,7 @@ def _contradiction(command: contract.Command) -> str | None:
     return None
 
 
-def _place_contradiction(args: contract.PlaceOrderArgs) -> str | None:
+def _find_place_contradiction(args: contract.PlaceOrderArgs) -> str | None:
     by_quote = args.quote_order_qty is not UNSET
     market_buy = args.order_type == "MARKET" and args.side == "BUY"
     by_quantity = args.order_qty is not UNSET
@@ -121,16 +122,18 @@ def _place_contradiction(args: contract.PlaceOrderArgs) -> str | None:
     return next((text for wrong, text in checks if wrong), None)
 
 
-def _strings(args: Struct) -> dict[str, str]:
+def _given_args(args: Struct) -> dict[str, str]:
     return {name: value for name, value in msgspec.to_builtins(args).items() if value is not UNSET}
 
 
-def _given(value: str | UnsetType) -> str | None:
+def _none_if_unset(value: str | UnsetType) -> str | None:
     return None if value is UNSET else value
 
 
-def _valid_until_ms(command: contract.Command, record: CommandRecord, timing: Timing, *, is_claimed: bool) -> int | str:
-    """Return until when the command may be sent, or what is wrong with what it asks."""
+def _find_valid_until_ms(
+    command: contract.Command, record: CommandRecord, timing: Timing, *, is_claimed: bool
+) -> int | str:
+    """Return until when a command may be sent, Unix ms, or what is wrong with its validUntil."""
     if command.valid_until is UNSET:
         cancels = isinstance(command, contract.CancelOrder | contract.CancelOrders)
         default = timing.validity_default_cancel_s if cancels else timing.validity_default_place_s
@@ -143,12 +146,12 @@ def _valid_until_ms(command: contract.Command, record: CommandRecord, timing: Ti
     return command.valid_until
 
 
-def parse_command(  # noqa: PLR0911 - one for each way out
+def parse_command(  # noqa: PLR0911 - one return for each reason
     record: CommandRecord, now: Now, limits: Limits, timing: Timing, *, is_claimed: bool = False
 ) -> TrackedCommand | InvalidCommand:
-    """Read one record of the commands topic.
+    """Return the command of a record, or why it is none. `now` is the time by the broker's clock.
 
-    `is_claimed`: an earlier owner accepted it by settings of its own, so it is held to no limit of ours.
+    `is_claimed`: an earlier owner accepted it by its own settings, so no limit of this owner applies.
     """
     value = record.value
     if record.unreadable is not None:
@@ -162,21 +165,21 @@ def parse_command(  # noqa: PLR0911 - one for each way out
         return InvalidCommand(Reason.TOMBSTONE, "the record has no value; a command is a JSON object")
     if not is_claimed and len(value) > limits.command_bytes_max:
         text = f"{len(value)} bytes; a command has at most {limits.command_bytes_max}"
-        return _refuse(value, Reason.TOO_LARGE, text)
+        return _describe_invalid(value, Reason.TOO_LARGE, text)
     try:
         command = _DECODER.decode(value)
     except msgspec.ValidationError as error:
         is_object = value.lstrip().startswith(b"{")
-        return _refuse(
+        return _describe_invalid(
             value, Reason.BAD_SCHEMA if is_object else Reason.NOT_JSON, contract.describe_patterns(str(error))
         )
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         return InvalidCommand(Reason.NOT_JSON, shorten_text(str(error)))
-    args = _strings(command.args)
+    args = _given_args(command.args)
     keys = 3 + (command.valid_until is not UNSET)
-    twice = describe_repeated_key(value, keys + 2 + 2 * len(args))
-    if twice is not None:
-        return _refuse(value, Reason.BAD_SCHEMA, twice)
+    repeated = describe_repeated_key(value, keys + 2 + 2 * len(args))
+    if repeated is not None:
+        return _describe_invalid(value, Reason.BAD_SCHEMA, repeated)
     return _build_command(command, args, record, now, timing, is_claimed=is_claimed)
 
 
@@ -186,7 +189,7 @@ def is_cancel(value: bytes) -> bool:
         return False  # JSON can write a letter in no other way
     try:
         command = _DECODER.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return False
     return isinstance(command, contract.CancelOrder | contract.CancelOrders)
 
@@ -202,8 +205,8 @@ def _build_command(
 ) -> TrackedCommand | InvalidCommand:
     action = contract.action_of(command)
     digest = contract.body_digest(action, args)
-    valid_until = _valid_until_ms(command, record, timing, is_claimed=is_claimed)
-    wrong = valid_until if isinstance(valid_until, str) else _contradiction(command)
+    valid_until = _find_valid_until_ms(command, record, timing, is_claimed=is_claimed)
+    wrong = valid_until if isinstance(valid_until, str) else _find_contradiction(command)
     if wrong is not None or isinstance(valid_until, str):
         return InvalidCommand(Reason.BAD_VALUE, str(wrong), command.command_id, action, digest=digest)
     if record.transactional and not is_claimed:
@@ -221,11 +224,11 @@ def _build_command(
     if isinstance(command, contract.CancelOrders):
         tracked.exchange = command.args.exchange_type
         return tracked
-    tracked.client_order_id = _given(command.args.client_order_id)
+    tracked.client_order_id = _none_if_unset(command.args.client_order_id)
     if isinstance(command, contract.PlaceOrder):
         tracked.client_order_id = tracked.client_order_id or contract.derive_client_order_id(command.command_id)
         tracked.args["clientOrderId"] = tracked.client_order_id
         tracked.exchange = command.args.sym.split("_", 1)[0]
     else:
-        tracked.order_id = _given(command.args.order_id)
+        tracked.order_id = _none_if_unset(command.args.order_id)
     return tracked

@@ -1,4 +1,4 @@
-"""The venue's limits, one ack window for each action (LTP docs, User Data Overview)."""
+"""The venue's rate limits, one ack window for each action (LTP docs, User Data Overview)."""
 
 from collections.abc import Iterable
 
@@ -35,18 +35,18 @@ class RateLimits:
         return self._windows[action]
 
     def climb(self, now: Now) -> list[str]:
-        """Use more of a limit that was halved after a window without a refusal; return what is whole again."""
+        """Raise halved limits after a window without a refusal; return the actions whose limit is whole again."""
         return [action for action, window in self._windows.items() if window.restore_limit(now.boot_s)]
 
     def restore(self, results: Iterable[tuple[Result, int]], clocks: Clocks, now: Now) -> None:
-        """Take the slots of requests that earlier owners wrote: results with their record timestamps in ms.
+        """Take the slots of requests that earlier owners wrote, by results with their record timestamps in ms.
 
-        Who settled a command need not be who wrote it, so a result without `sentAt` counts too; a repeat of one that
-        counts does not.
+        A result without `sentAt` counts too: the owner that published it may not be the one that wrote the command.
+        Only one result of a commandId counts.
         """
         for result, timestamp_ms in results:
             written = result.outcome.terminal and not result.outcome.unsent
             if written and result.action in self._windows and result.command_id not in self._restored:
-                acked_at = clocks.ack_counted_boot_s(timestamp_ms, now)
-                if self._windows[result.action].restore_acked(acked_at, now.boot_s):
+                acked_boot_s = clocks.ack_counted_boot_s(timestamp_ms, now)
+                if self._windows[result.action].restore_acked(acked_boot_s, now.boot_s):
                     self._restored.add(result.command_id)

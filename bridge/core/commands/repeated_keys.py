@@ -1,7 +1,7 @@
-"""Finding keys that a JSON object repeats: it is not known which of the two values was meant.
+"""Finds keys that a JSON object repeats: it is not known which of the two values the caller means.
 
-Callers can write any bytes, so a check must be cheap: it counts where counting is enough, and
-an exact look is taken only at records of few strings.
+Callers can write any bytes, so the check must be cheap: it counts quotation marks first, and decodes only records of
+few strings.
 """
 
 import json
@@ -14,7 +14,7 @@ QUOTES_MAX: Final = 512
 _EXACT_BYTES_MAX: Final = 4096
 _COMMAND_ID: Final = "commandId"
 _WRITTEN: Final = "".join(
-    rf"(?:{letter}|\\u00(?i:{ord(letter):02x}))"  # each letter of a key may be written by its number
+    rf"(?:{letter}|\\u00(?i:{ord(letter):02x}))"  # JSON may write each letter of a key by its number
     for letter in _COMMAND_ID
 )
 _COMMAND_ID_KEY: Final = re.compile(rf'(?<!\\)"{_WRITTEN}"[ \t\r\n]*:'.encode())
@@ -42,7 +42,7 @@ def _find_repeated_key(value: bytes) -> str | None:
     except _RepeatedKeyError as error:
         return str(error)
     except (ValueError, RecursionError):
-        return None  # the decoder says better what is wrong
+        return None  # the message of the command decoder is clearer
     return None
 
 
@@ -57,9 +57,9 @@ def repeats_command_id(value: bytes) -> bool:
 
 
 def describe_repeated_key(value: bytes, strings: int) -> str | None:
-    """Say which key of a command stands twice; None when none does.
+    """Return a message that names a repeated key of a decoded command; None when no key is repeated.
 
-    The command has been decoded: its keys are known ones, and there would be so many strings if each stood once.
+    The command has so many strings, keys and values, if no key is repeated.
     """
     quotes = value.count(b'"')
     if quotes == 2 * strings and b"\\" not in value:

@@ -1,4 +1,4 @@
-"""What the bridge says: results, dead letters and session events, as records to publish."""
+"""Results, dead letters and takeover records, as records to publish; `publish_terminal` is a command's one end."""
 
 import msgspec
 
@@ -6,34 +6,30 @@ from bridge.contract import headers as names
 from bridge.contract.commands import CANCEL_ALL, REPLACE
 from bridge.contract.results import Outcome, Reason, Result, Takeover
 from bridge.contract.topics import Stream
-from bridge.core.commands.claims import UNKNOWN_ORIGIN, Claims, Origin
+from bridge.core.commands.claims import UNKNOWN_ORIGIN, Origin
 from bridge.core.commands.command import SAFE_TO_REPEAT, Resubmission, TrackedCommand
-from bridge.core.commands.command_table import CommandTable
-from bridge.core.commands.dedupe_index import DedupeIndex
 from bridge.core.commands.parse import InvalidCommand, shorten_text
 from bridge.core.commands.states import CommandEvent, CommandState
+from bridge.core.commands.term_state import TermState
 from bridge.core.now import Now
-from bridge.core.outbox import Outbox
 from bridge.core.records import CommandRecord, OutgoingRecord, PublishedResult
 
 _encode = msgspec.json.Encoder().encode
-_NAME_CHARS_MAX = 128
-"""What is longer is no name or quantity of an order, whatever a row of the venue's says; the answer has none then."""
+_ORDER_FIELD_CHARS_MAX = 128
+"""A longer text is no name or quantity of an order, even if a row of the venue has it; a result leaves it out."""
 _DEAD_LETTER_BYTES_MAX = 900_000
-"""Above this the value is left out, and so is a longer key: with headers they might not fit. The offset remains."""
+"""A dead letter with a longer key and value leaves out the value, and a longer key too: its offset is enough."""
 
 
 class Results:
     """Publishes results and dead letters, and finishes a command with its terminal result."""
 
-    def __init__(
-        self, outbox: Outbox, commands_topic: str, claims: Claims, table: CommandTable, index: DedupeIndex
-    ) -> None:
-        self._outbox = outbox
+    def __init__(self, term: TermState, commands_topic: str) -> None:
+        self._outbox = term.outbox
         self._commands_topic = commands_topic
-        self._claims = claims
-        self._table = table
-        self._index = index
+        self._claims = term.claims
+        self._table = term.table
+        self._index = term.index
 
     def publish_terminal(
         self,
@@ -47,9 +43,10 @@ class Results:
         reason: Reason | None = None,
         retry_after_ms: int | None = None,
     ) -> None:
-        """Publish the terminal result of a command, and the same for its resubmissions; `by` is what ended it.
+        """Publish the terminal result of a command and finish it: no other function does.
 
-        The next command of its order may go, if there is one.
+        `by` is the event that ends it. Its resubmissions get the same result, and the next command of its order may be
+        sent. The command stays in the table until the result is durable.
         """
         command.step(by)
         command.outcome = outcome
@@ -64,8 +61,27 @@ class Results:
             self.publish_repeated(result, resubmission)
         self._table.finish(command)
 
+    def publish_denied(
+        self,
+        command: TrackedCommand,
+        reason: Reason,
+        now: Now,
+        *,
+        message: str | None = None,
+        retry_after_ms: int | None = None,
+    ) -> None:
+        """Publish that the bridge does not send a command, and why."""
+        self.publish_terminal(
+            command, Outcome.DENIED, now, reason=reason, message=message, retry_after_ms=retry_after_ms
+        )
+
+    def deny_client_order_id(self, place: TrackedCommand, now: Now) -> None:
+        """Deny a place whose clientOrderId another command uses."""
+        text = f"clientOrderId {place.client_order_id} belongs to another command; give this one a name of its own"
+        self.publish_denied(place, Reason.CLIENT_ORDER_ID_IN_USE, now, message=text)
+
     def publish_expired(self, command: TrackedCommand, now: Now) -> None:
-        """Answer an expired command: as rejected where the venue refused it for its rate before."""
+        """Publish that a command has expired; or was rejected, if the venue refused its last request for its rate."""
         if command.rate_refusal is None:
             self.publish_terminal(command, Outcome.EXPIRED, now)
         else:
@@ -75,17 +91,17 @@ class Results:
     def publish_unknown(
         self, command: TrackedCommand, now: Now, *, code: int | None = None, message: str | None = None
     ) -> None:
-        """Publish that the fate of a command is not known yet; once."""
-        first = command.state is CommandState.SENT
+        """Publish that the outcome of a command is unknown; a second time nothing is published."""
+        is_first = command.state is CommandState.SENT
         command.step(CommandEvent.BECAME_UNKNOWN)
-        if first:
+        if is_first:
             command.unknown_at_ms = now.wall_ms
             self._publish_unknown_result(command, now, code, message)
 
     def publish_inherited(self, command: TrackedCommand, now: Now) -> None:
-        """Publish that an earlier owner may have sent a command, and that its fate is not known yet; if none has."""
+        """Publish that the outcome of a command of an earlier owner is unknown, unless such a result is published."""
         command.step(CommandEvent.INHERITED)
-        if command.action not in SAFE_TO_REPEAT:  # of those there may be more than fit into a commit
+        if command.action not in SAFE_TO_REPEAT:  # more cancels than fit into a commit may be unknown
             self._claims.claimed.add(command.offset)
         command.unknown_at_ms = self._index.find_unknown_at_ms(command.command_id, command.offset)
         if command.unknown_at_ms is not None:
@@ -95,32 +111,32 @@ class Results:
         self._publish_unknown_result(command, now, None, text)
 
     def publish_repeated(self, result: Result, resubmission: Resubmission) -> None:
-        """Answer a command that was submitted again with its first outcome."""
+        """Publish a copy of a command's result for a record that submitted it again."""
         copy = msgspec.structs.replace(result, command_offset=resubmission.offset, repeated=True)
         published = PublishedResult(copy, resubmission.timestamp_ms, repeated=True)
         self._publish_result(published, resubmission.correlation_headers, answers_offset=resubmission.offset)
 
-    def publish_invalid(self, record: CommandRecord, refusal: InvalidCommand, now: Now) -> None:
-        """Answer a record that is no command: under its own id if it has one, else as a dead letter."""
-        if refusal.command_id is None:
-            self.publish_dead_letter(record, refusal.reason, refusal.message, now)
+    def publish_invalid(self, record: CommandRecord, invalid: InvalidCommand, now: Now) -> None:
+        """Deny a record that is no command: with a result under its commandId, or without one by a dead letter."""
+        if invalid.command_id is None:
+            self.publish_dead_letter(record, invalid.reason, invalid.message, now)
             return
         result = Result(
-            command_id=refusal.command_id,
+            command_id=invalid.command_id,
             command_offset=record.offset,
             outcome=Outcome.DENIED,
             answered_at=now.wall_ms,
-            action=refusal.action,
-            message=refusal.message,
-            reason=refusal.reason,
-            body_digest=refusal.digest,
+            action=invalid.action,
+            message=invalid.message,
+            reason=invalid.reason,
+            body_digest=invalid.digest,
         )
         published = PublishedResult(result, record.timestamp_ms)
         self._publish_result(published, names.select_correlation_headers(record.headers), answers_offset=record.offset)
-        self._index.remember_result(result, refusal.digest, now.boot_s)
+        self._index.remember_result(result, invalid.digest, now.boot_s)
 
     def publish_dead_letter(self, record: CommandRecord, reason: Reason, message: str, now: Now) -> None:
-        """Publish the original bytes of a record that cannot be answered under an id of its own."""
+        """Publish the bytes of a record that gets no result of its own, and why."""
         key, value = record.key or b"", record.value
         if len(key) + len(value or b"") > _DEAD_LETTER_BYTES_MAX:
             key, value = key if len(key) <= _DEAD_LETTER_BYTES_MAX else b"", b""
@@ -148,7 +164,7 @@ class Results:
         )
 
     def publish_takeover(self, epoch: int, instance: str, now: Now, origin: Origin = UNKNOWN_ORIGIN) -> None:
-        """Publish the record with which a term begins; `origin` says for whom it is."""
+        """Publish the record with which a term begins; `origin` names the environment and the API key."""
         takeover = Takeover(
             epoch=epoch,
             instance=instance,
@@ -168,7 +184,7 @@ class Results:
         )
 
     def mark_result_durable(self, offset: int) -> None:
-        """Note that the answer to the record at an offset of `commands` is durable."""
+        """Note that the result for the record at an offset of `commands` is durable; forget its command."""
         self._claims.mark_answered(offset)
         command = self._table.forget(offset)
         if command is not None:
@@ -202,14 +218,14 @@ class Results:
         self, published: PublishedResult, correlation: names.Headers, *, answers_offset: int | None = None
     ) -> None:
         result = published.result
-        last = "" if result.outcome.terminal else ":unknown"
+        suffix = "" if result.outcome.terminal else ":unknown"
         self._outbox.publish_result(
             OutgoingRecord(
                 stream=Stream.RESULTS,
                 key=result.command_id.encode(),
                 value=_encode(result),
                 time_ms=result.answered_at,
-                event_id=f"result:{result.command_id}{last}",
+                event_id=f"result:{result.command_id}{suffix}",
                 headers=correlation,
                 answers_offset=answers_offset,
                 answer=published,
@@ -218,5 +234,5 @@ class Results:
 
 
 def _drop_if_too_long(text: str | None) -> str | None:
-    """Return what names an order or its quantity; None when it is too long to be that."""
-    return text if text is None or len(text) <= _NAME_CHARS_MAX else None
+    """Return a name or quantity of an order; None when it is too long to be one."""
+    return text if text is None or len(text) <= _ORDER_FIELD_CHARS_MAX else None

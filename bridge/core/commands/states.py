@@ -1,15 +1,15 @@
 """The life of a command, as one table.
 
-Not in here: who decides (intake.py, settling.py), what is published (replies.py), when a claim is asked for
-(sending.py).
+Not in here: which event happens (intake.py, dispatch.py, requests.py, unknown_commands.py), and what is published
+(results.py).
 
     QUEUED ─▶ CLAIMING ─▶ CLAIMED ─▶ SENT ─▶ ANSWERED ─▶ RECORDED
        ▲─────────┴───────────┘         └▶ UNKNOWN ─▲
 
-What the real world does out of turn has rows of its own: the order that shows itself before the ack, or instead of it;
-the ack that comes when the command was given up as unknown; the order that lands after `not_found`.
+What happens out of order has rows of its own: an order that is pushed before its ack, or without one; an ack of a
+command that is unknown already; an order that is seen after `not_found`.
 
-An event that the table does not hold for a state is a mistake of ours and raises.
+An event that the table does not hold for a state is a mistake of the bridge, and raises.
 """
 
 from enum import StrEnum
@@ -17,49 +17,53 @@ from typing import Final
 
 
 class CommandState(StrEnum):
-    """Where a command stands."""
+    """How far a command is."""
 
     QUEUED = "queued"
-    """In its lane; nothing of it is known outside."""
+    """It waits in its lane, and no commit claims it."""
     CLAIMING = "claiming"
-    """In a commit that is under way."""
+    """A commit that claims it is under way."""
     CLAIMED = "claimed"
-    """Its claim is stored; it has not been written."""
+    """The commit that claims it is acknowledged; it has not been written."""
     SENT = "sent"
-    """Written; its answer is awaited."""
+    """It is written, and its ack is awaited."""
     UNKNOWN = "unknown"
-    """Written, or perhaps written; its fate is not known."""
+    """It is written, or may be, and its outcome is not known."""
     ANSWERED = "answered"
-    """Its last word is said, not yet durably."""
+    """Its terminal result is published, and not durable yet."""
     RECORDED = "recorded"
-    """Its last word is durable."""
+    """Its terminal result is durable."""
 
 
 class CommandEvent(StrEnum):
     """What can happen to a command."""
 
     CLAIM_REQUESTED = "claim_requested"
+    """A commit that claims it is handed over."""
     CLAIM_STORED = "claim_stored"
+    """The commit that claims it is acknowledged."""
     CLAIM_DROPPED = "claim_dropped"
-    """The commit came to nothing, or the gate refused the write."""
+    """Its commit failed, or the gate refused the write."""
     WRITTEN = "written"
+    """A request of it goes to the socket."""
     INHERITED = "inherited"
     """An earlier owner claimed it and left no result."""
     DECIDED = "decided"
-    """The bridge itself answers: denied, expired or superseded."""
+    """The bridge answers it without the venue: denied, expired or superseded."""
     ACKED = "acked"
-    """The venue's definitive answer to the request: accepted or rejected."""
+    """The venue has accepted or rejected the request for certain."""
     RATE_REFUSED = "rate_refused"
-    """The venue refused the request for its rate, before any effect; it is written again."""
+    """The venue refused the request for its rate, before any effect; it may be written again."""
     SEEN_AT_VENUE = "seen_at_venue"
-    """An order row proves what became of it, on the stream or from REST: the order, its values, its fill or its end."""
+    """A push or a row from REST proves that it was carried out, by its order, the values, a fill or the end of that."""
     NOT_FOUND = "not_found"
-    """The venue was asked for as long as it could still land, and knows nothing of it."""
+    """It can no longer land, and the venue, which was asked, does not know it."""
     SEEN_LATE = "seen_late"
-    """It shows itself after it was given up."""
+    """Its order is seen after it was answered `not_found`."""
     BECAME_UNKNOWN = "became_unknown"
-    """No answer in time, link lost, or an answer that proves nothing."""
+    """Its ack is overdue or proves nothing, or the link was lost."""
     RESULT_DURABLE = "result_durable"
+    """The brokers have acknowledged its terminal result."""
 
 
 _S, _E = CommandState, CommandEvent
@@ -77,20 +81,20 @@ TABLE: Final[dict[tuple[CommandState, CommandEvent], CommandState]] = {
     (_S.CLAIMED, _E.WRITTEN): _S.SENT,
     (_S.SENT, _E.ACKED): _S.ANSWERED,
     (_S.SENT, _E.RATE_REFUSED): _S.QUEUED,
-    (_S.SENT, _E.SEEN_AT_VENUE): _S.SENT,  # push before ack, fill before ack: the ack is still to come and says more
+    (_S.SENT, _E.SEEN_AT_VENUE): _S.SENT,  # push or fill before the ack, which is still to come
     (_S.SENT, _E.BECAME_UNKNOWN): _S.UNKNOWN,
     (_S.UNKNOWN, _E.BECAME_UNKNOWN): _S.UNKNOWN,
     (_S.UNKNOWN, _E.WRITTEN): _S.UNKNOWN,  # a cancel, safe to repeat
-    (_S.UNKNOWN, _E.RATE_REFUSED): _S.UNKNOWN,  # says nothing of the request before it
-    (_S.UNKNOWN, _E.ACKED): _S.ANSWERED,  # the ack after all
-    (_S.UNKNOWN, _E.SEEN_AT_VENUE): _S.ANSWERED,  # push without ack, or a REST row
+    (_S.UNKNOWN, _E.RATE_REFUSED): _S.UNKNOWN,  # proves nothing about the request before it
+    (_S.UNKNOWN, _E.ACKED): _S.ANSWERED,  # the ack comes after all
+    (_S.UNKNOWN, _E.SEEN_AT_VENUE): _S.ANSWERED,  # push without ack, or a row from REST
     (_S.UNKNOWN, _E.NOT_FOUND): _S.ANSWERED,
     (_S.ANSWERED, _E.CLAIM_STORED): _S.ANSWERED,  # decided while its commit was under way
     (_S.ANSWERED, _E.CLAIM_DROPPED): _S.ANSWERED,
     (_S.ANSWERED, _E.ACKED): _S.ANSWERED,  # an ack after the push that settled it, or a second ack
-    (_S.ANSWERED, _E.SEEN_AT_VENUE): _S.ANSWERED,  # its order lives on
+    (_S.ANSWERED, _E.SEEN_AT_VENUE): _S.ANSWERED,  # later pushes of its order
     (_S.ANSWERED, _E.BECAME_UNKNOWN): _S.ANSWERED,
-    (_S.ANSWERED, _E.SEEN_LATE): _S.ANSWERED,  # told by an alarm; the last word stands
+    (_S.ANSWERED, _E.SEEN_LATE): _S.ANSWERED,  # an alarm is raised; the result stands
     (_S.ANSWERED, _E.RESULT_DURABLE): _S.RECORDED,
     (_S.RECORDED, _E.CLAIM_STORED): _S.RECORDED,
     (_S.RECORDED, _E.CLAIM_DROPPED): _S.RECORDED,
@@ -101,9 +105,11 @@ TABLE: Final[dict[tuple[CommandState, CommandEvent], CommandState]] = {
 }
 
 UNSENT: Final = frozenset({CommandState.QUEUED, CommandState.CLAIMING, CommandState.CLAIMED})
-"""Certainly not written by this owner."""
+"""States in which this owner has certainly not written a command."""
 IN_FLIGHT: Final = frozenset({CommandState.SENT, CommandState.UNKNOWN})
+"""States in which it may have been written and has no terminal result."""
 FINISHED: Final = frozenset({CommandState.ANSWERED, CommandState.RECORDED})
+"""States in which its terminal result is published."""
 
 
 class IllegalTransition(Exception):

@@ -1,4 +1,4 @@
-"""When something is due for a command: one heap for each purpose, because each is looked at under other conditions."""
+"""Timers of commands: one heap for each purpose, because each purpose is polled under other conditions."""
 
 from enum import Enum, auto
 from heapq import heappop, heappush
@@ -6,35 +6,39 @@ from math import inf
 
 
 class Timer(Enum):
-    """What is due."""
+    """What a timer is for."""
 
     EXPIRY = auto()
-    """The command is no longer valid."""
+    """The validity of the command ends."""
     SUPERSEDED = auto()
-    """A later cancel_orders has ended it before it was written, and it is to be answered."""
+    """The result of a command that a later cancel_orders has ended is to be published."""
     EARLIER_CANCEL = auto()
-    """Its order is looked at: an earlier owner may have written this expired cancel."""
+    """The order of an expired cancel of an earlier owner is checked."""
     REPEAT = auto()
-    """It goes out again."""
+    """A cancel or cancel_orders is sent again."""
     ACK = auto()
-    """Its ack is overdue."""
+    """The ack of the last request is overdue."""
     URGENT_QUERY = auto()
+    """The venue is asked about a cancel_orders, before any other query."""
     QUERY = auto()
-    """The venue is asked what became of it; an urgent query comes first."""
+    """The venue is asked about the command."""
 
 
 class Timers:
-    """Due times by command offset. An entry is not removed when it has become pointless: whoever pops it checks."""
+    """Due times and offsets of commands.
+
+    A timer cannot be stopped: the caller that pops an entry checks whether the command still needs it.
+    """
 
     def __init__(self) -> None:
         self._heaps: dict[Timer, list[tuple[float, int]]] = {timer: [] for timer in Timer}
 
     def start(self, timer: Timer, due_boot_s: float, offset: int) -> None:
-        """Let something be due for the command at an offset."""
+        """Start a timer of the command at an offset; one that runs already goes on as well."""
         heappush(self._heaps[timer], (due_boot_s, offset))
 
     def pop_due(self, timer: Timer, now_boot_s: float) -> tuple[float, int] | None:
-        """Return the due time and the offset of the next entry that is due, and remove it; None when none is."""
+        """Take out and return the due time and offset of the next entry that is due; None when none is."""
         heap = self._heaps[timer]
         return heappop(heap) if heap and heap[0][0] <= now_boot_s else None
 

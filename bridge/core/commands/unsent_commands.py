@@ -1,4 +1,4 @@
-"""Commands that wait to be sent and end before: their validity passes, or a later cancel makes them pointless."""
+"""Commands that end before they are sent: their validity ends, or a later cancel supersedes them."""
 
 from typing import Final
 
@@ -13,16 +13,16 @@ from bridge.core.commands.states import UNSENT, CommandState
 from bridge.core.commands.timers import Timer
 from bridge.core.now import Now
 
-_EXPIRED_AT_ONCE: Final = 500
-"""Commands that expire in one turn: thousands at once would hold up a cancel."""
-_SUPERSEDED_AT_ONCE: Final = 100
-"""Commands that a cancel_orders has ended and that are answered in one turn: it is to go out meanwhile."""
-_LOOK_AGAIN_S: Final = 0.05
-"""A command that expires while its claim is under way is answered when that has come back."""
+_EXPIRED_MAX: Final = 500
+"""Results of expired commands in one turn: with thousands, a cancel would wait."""
+_SUPERSEDED_MAX: Final = 100
+"""Results of superseded commands in one turn: their cancel_orders is to be sent meanwhile."""
+_CLAIM_CHECK_S: Final = 0.05
+"""How often to check whether the commit that claims an expired command has ended: it is answered then."""
 
 
 class UnsentCommands:
-    """Ends and answers commands that were taken in and have not been written."""
+    """Publishes the results of commands that end before they are written."""
 
     def __init__(self, table: CommandTable, results: Results, dispatcher: Dispatcher, in_flight: InFlight) -> None:
         self._table = table
@@ -33,13 +33,13 @@ class UnsentCommands:
         self._in_flight = in_flight
 
     def expire_at_deadline(self, command: TrackedCommand) -> None:
-        """Let a command end when its validity passes, unless it has been written by then."""
+        """Let a command expire when its validity ends, unless it is written by then."""
         self._timers.start(Timer.EXPIRY, command.deadline_boot_s, command.offset)
 
     def answer_due(self, now: Now) -> None:
-        """Answer some of what a cancel_orders has ended, and some of what has expired."""
+        """Publish results of some superseded and some expired commands."""
         self._answer_superseded(now)
-        for _ in range(_EXPIRED_AT_ONCE):
+        for _ in range(_EXPIRED_MAX):
             due = self._timers.pop_due(Timer.EXPIRY, now.boot_s)
             if due is None:
                 return
@@ -48,14 +48,14 @@ class UnsentCommands:
                 self._end_expired(command, now)
 
     def next_due_boot_s(self) -> float:
-        """Return when the next command is to be answered."""
+        """Return when the next result is to be published."""
         return min(self._timers.next_due_boot_s(timer) for timer in (Timer.SUPERSEDED, Timer.EXPIRY))
 
     def supersede_for(self, cancel: TrackedCommand, now: Now) -> bool:
-        """Let a cancel end what waits before it; return whether that was the place of its order.
+        """Supersede the unsent commands that a cancel ends; return whether the place of its order was one of them.
 
-        Everything that waits was read before, so it stands at a lower offset. Thousands may wait before a
-        cancel_orders: they are ended at once and answered in parts, because it is not to wait for their answers.
+        All of them were read before the cancel. A cancel_orders may supersede thousands: none of them is sent any more,
+        and their results are published in parts, because the cancel_orders is not to wait for that.
         """
         if cancel.action == CANCEL_ALL:
             for earlier in self._lanes.list_unsent_in_scope(cancel.exchange or ""):
@@ -76,9 +76,9 @@ class UnsentCommands:
         return False
 
     def _end_expired(self, command: TrackedCommand, now: Now) -> None:
-        """Answer a command that has expired in its lane; a cancel of an earlier owner waits until its fate is known."""
+        """Answer a command that has expired unsent; an earlier owner's cancel is answered when its order is known."""
         if command.state in UNSENT and command.state is not CommandState.QUEUED:
-            self._timers.start(Timer.EXPIRY, now.boot_s + _LOOK_AGAIN_S, command.offset)
+            self._timers.start(Timer.EXPIRY, now.boot_s + _CLAIM_CHECK_S, command.offset)
         elif command.state is CommandState.QUEUED:
             self._dispatcher.cancel_unsent(command)
             if command.maybe_written_before:
@@ -87,7 +87,7 @@ class UnsentCommands:
                 self._results.publish_expired(command, now)
 
     def _answer_superseded(self, now: Now) -> None:
-        for _ in range(_SUPERSEDED_AT_ONCE):
+        for _ in range(_SUPERSEDED_MAX):
             due = self._timers.pop_due(Timer.SUPERSEDED, now.boot_s)
             if due is None:
                 return

@@ -1,4 +1,4 @@
-"""Whether a command may still be sent, told by the clock of the broker that stamped its record."""
+"""Whether a command may still be sent, by the clock of the broker that stamped its record."""
 
 from msgspec import Struct
 
@@ -20,8 +20,8 @@ class InvalidTiming(Struct, frozen=True):
 def judge_validity(command: TrackedCommand, clocks: Clocks, now: Now) -> InvalidTiming | None:
     """Return why a command may not be sent, or None; its deadline is the earliest that the broker's clock allows.
 
-    A place or replace is never expired, nor sent, by a clock that may be wrong. A cancel is not held to the bound: it
-    goes while no reading of the broker's clock says that it has expired.
+    While the broker's clock is unsure, a place or replace is denied: it neither expires nor is sent by such a clock. A
+    cancel is sent until it has certainly expired.
     """
     expired = InvalidTiming(Outcome.EXPIRED)
     if now.boot_s >= command.deadline_boot_s + clocks.broker_error_s(now):

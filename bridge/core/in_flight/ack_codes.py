@@ -2,8 +2,8 @@
 
 The codes are the same on the WebSocket and on REST (LTP docs, Error Codes). An answer to an action is definitive only
 if its code is listed here as an acceptance or a refusal, whichever of the venue's documents is read: then the venue has
-taken the request or has certainly not. Everything else leaves the command in doubt, because a refusal that was none
-would be a lie with money in it. So codes of other interfaces (pages, statements, transfers, loans, algo orders) are not
+taken the request or has certainly not. Any other code leaves the outcome unknown: to report a refusal that was none
+would be wrong about money. So codes of other interfaces (pages, statements, transfers, loans, algo orders) are not
 listed: as the answer to an action of ours they prove nothing.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 
 
 class AckClass(StrEnum):
-    """What an answer proves about its request."""
+    """What an ack proves about its request."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -26,7 +26,7 @@ class CodeKind(StrEnum):
     TOO_OFTEN = auto()
     """Refused for its rate, before any effect."""
     KEY = auto()
-    """The key, its owner or its rights are refused: only a person mends that."""
+    """The key, its owner or its rights are refused: only a person can correct that."""
     CLOCK = auto()
     """The time of the request is refused."""
     LOGGED_OUT = auto()
@@ -36,9 +36,9 @@ class CodeKind(StrEnum):
     ORDER = auto()
     """Refused for what the order, its symbol, the position or the account is, before anything came to be or changed."""
     VENUE_TROUBLE = auto()
-    """The venue's own trouble: something may have happened."""
+    """The venue has a fault: the request may have had an effect."""
     NOT_READY = auto()
-    """The venue lacks something that it will have later; what became of a write is not said."""
+    """The venue lacks something that it will have later; whether a write had an effect is not said."""
     GENERAL = auto()
     """Something failed, and nothing is said about what (LTP docs, Place Order: `event: error`)."""
 
@@ -84,8 +84,6 @@ _REFUSING: Final = frozenset(
 ACCEPTED_CODES: Final = frozenset(code for code, kind in KINDS.items() if kind is CodeKind.SUCCESS)
 RATE_CODES: Final = frozenset(code for code, kind in KINDS.items() if kind is CodeKind.TOO_OFTEN)
 """Too many requests: refused before any effect."""
-DEFINITIVE: Final = frozenset(code for code, kind in KINDS.items() if kind in _REFUSING)
-"""Codes that refuse an action for certain."""
 ORDER_NOT_FOUND: Final = 401018
 """The venue knows no such order."""
 ORDER_STATE_CODES: Final = frozenset({ORDER_NOT_FOUND, 401019, 401116, 401117})
@@ -93,7 +91,7 @@ ORDER_STATE_CODES: Final = frozenset({ORDER_NOT_FOUND, 401019, 401116, 401117})
 
 
 def classify_code(code: int) -> AckClass:
-    """Say what an answer with this code proves."""
+    """Return what an ack with this code proves."""
     kind = KINDS.get(code)
     if kind is CodeKind.SUCCESS:
         return AckClass.ACCEPTED

@@ -1,4 +1,41 @@
-"""What a snapshot of an order proves about a command in doubt."""
+"""What a snapshot of an order proves about an unknown command.
+
+What is said or shown, of which request, and what it proves (lost_cancels.py and unknown_commands.py decide the part
+about cancels and about the end of the asking):
+
+- An acceptance, of any request: accepted, the venue took that request.
+- A refusal of the only request that may have reached the venue: rejected. A refusal of a request beside which another
+  one has no answer, or which an earlier owner may have written before: nothing yet, the order tells.
+- 401018, 401019, 401116 or 401117, of a cancel while a place or replace of its order is on its way: nothing yet, the
+  cancel goes out again.
+- An order of its clientOrderId, symbol and side, which was not known before the write and is no older than it (by the
+  venue's clock as it was measured, less `skew_bound_s`), of a place whose name comes from its commandId: accepted, and
+  the result tells the quantity if it is another one.
+- The same with its quantity, or with that of a replace, of a place whose name the caller gave: accepted. With another
+  quantity: nothing, and an alarm at the end, because another program may use that name.
+- An execution of its clientOrderId, symbol and side that is not older, of a place: accepted.
+- Its values in a snapshot that is newer than what was known at the write, under its orderId or that of a successor, of
+  a replace: accepted.
+- `AMEND_FAILED`, unless an amendment was under way at the write, of a replace: accepted, the venue took it and the
+  exchange did not.
+- The end of its order, of a replace: not found; if the order was cancelled, 35 s after that, because it may come back.
+- CANCELLED after the write, of a cancel: accepted, once the venue was asked or says CANCEL_COMPLETE; 35 s after it
+  where a replace was under way.
+- CANCELLED, of a cancel while another order lives under the clientOrderId: nothing, the cancel goes on to that order.
+- Another end, or one before the write, of a cancel: rejected if a repeat was refused, else not found.
+- FILLED with a part of the quantity, of any request: nothing for 35 s. CANCELLED may follow, and the last state counts.
+- `CANCEL_FAILED`, unless a cancel was under way at the write, of a cancel that is no longer valid: accepted, the venue
+  took it and the exchange did not.
+- 60009, which says that something failed and not what, of a place or replace: nothing yet, and it is asked about at
+  once. An order that shows itself is accepted, one that was refused (REJECT, FAIL) rejected; if there is none when REST
+  has caught up (35 s), it is not found. The result has the venue's words.
+- 401018 to a question, or another refusal of the name itself, of any request: the venue shows no such order now.
+
+So a cancel whose answer was lost goes out again while it is valid, and the refusal of a repeat is not taken for its
+end. An order from which a replace has made another one is followed (orders.py): by the ack of the replace, by the
+values that it asked for, or by the clientOrderId where a replace was under way when the first order was cancelled.
+Cancels and replaces of the first orderId go to the present one.
+"""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -10,11 +47,11 @@ from bridge.core.orders import Order
 
 
 def is_order_of(order: Order, place: TrackedCommand, since_ms: int, replaces: Iterable[TrackedCommand] = ()) -> bool:
-    """Whether an order of the right clientOrderId is what a place asked for, or what one of the `replaces` made of it.
+    """Whether an order of the right clientOrderId is the one that a place made, or that one of the `replaces` changed.
 
-    Its quantity may be another than asked for, rounded to the lot or amended by a person, if nobody else can have made
-    an order of that name. What a push leaves out contradicts nothing, but its age has to be known of a name that others
-    may use.
+    If the name is derived from the commandId, no other program makes such an order, so its quantity may differ: it may
+    be rounded to the lot, or amended by a person. With any other name its age must be known and its quantity must fit.
+    A field that a push leaves out contradicts nothing.
     """
     if not may_be_order_of(order, place, since_ms):
         return False
@@ -26,7 +63,7 @@ def is_order_of(order: Order, place: TrackedCommand, since_ms: int, replaces: It
 def may_be_order_of(order: Order, place: TrackedCommand, since_ms: int) -> bool:
     """Whether an order of the right clientOrderId has the symbol and side that a place asked for.
 
-    One that was known before the write, or that is older than `since_ms`, is somebody else's.
+    An order that was known before the write, or that is older than `since_ms`, is another one.
     """
     args, before = place.args, place.order_before_write
     return (
@@ -37,8 +74,8 @@ def may_be_order_of(order: Order, place: TrackedCommand, since_ms: int) -> bool:
     )
 
 
-def other_quantity(order: Order, place: TrackedCommand) -> str | None:
-    """Return the quantity of an order, where a place asked for another."""
+def find_other_quantity(order: Order, place: TrackedCommand) -> str | None:
+    """Return the quantity of an order if the place asked for another; None if it is the same or not known."""
     if order.order_qty is None or _has_quantity(order, place):
         return None
     return order.order_qty
@@ -53,25 +90,25 @@ def _has_quantity(order: Order, place: TrackedCommand, replaces: Iterable[Tracke
 
 
 def is_trade_of(trade: TradePush, command: TrackedCommand, since_ms: int) -> bool:
-    """Whether an execution of the right clientOrderId is of what a place asked for, and not older than `since_ms`."""
+    """Whether an execution of the right clientOrderId belongs to a place, and is not older than `since_ms`."""
     args = command.args
     return (trade.sym, trade.side.upper()) == (args["sym"], args["side"]) and parse_time_ms(trade.create_at) >= since_ms
 
 
 def shows_replace(order: Order, replace: TrackedCommand, since_ms: int) -> bool:
-    """Whether an order shows that the venue took this replace: its values, or that it failed at the exchange.
+    """Whether an order shows that the venue accepted a replace: it has its values, or says that it failed later.
 
-    Only a change after `since_ms` counts, and only one against what was known before the write: values that stood
-    there already prove nothing, nor does the failure of a replace that was under way already.
+    Only a change since `since_ms` and since the write counts: values that the order had before prove nothing, nor does
+    the failure of another replace that was under way.
     """
     before = replace.order_before_write
-    known = before is not None and before.order_id == order.order_id and order.updated_ms <= before.updated_ms
-    if known or order.updated_ms < since_ms:
+    is_known = before is not None and before.order_id == order.order_id and order.updated_ms <= before.updated_ms
+    if is_known or order.updated_ms < since_ms:
         return False
     if _has_values(order, replace) and not (before is not None and _has_values(before, replace)):
         return True
-    under_way = before is not None and before.action in {"AMEND_PENDING", "AMEND_FAILED"}
-    return order.action == "AMEND_FAILED" and not under_way
+    was_under_way = before is not None and before.action in {"AMEND_PENDING", "AMEND_FAILED"}
+    return order.action == "AMEND_FAILED" and not was_under_way
 
 
 def shows_cancel(order: Order, cancel: TrackedCommand, since_ms: int) -> bool:
@@ -80,10 +117,10 @@ def shows_cancel(order: Order, cancel: TrackedCommand, since_ms: int) -> bool:
 
 
 def shows_cancel_failed(order: Order, cancel: TrackedCommand, since_ms: int) -> bool:
-    """Whether an order that lives shows that the venue took this cancel and the exchange did not."""
+    """Whether an open order shows that the venue accepted a cancel and the exchange refused it."""
     before = _find_snapshot_before(cancel, order)
-    under_way = before is not None and before.action in {"CANCEL_PENDING", "CANCEL_FAILED"}
-    return order.action == "CANCEL_FAILED" and not under_way and _changed_since(order, cancel, since_ms)
+    was_under_way = before is not None and before.action in {"CANCEL_PENDING", "CANCEL_FAILED"}
+    return order.action == "CANCEL_FAILED" and not was_under_way and _changed_since(order, cancel, since_ms)
 
 
 def _changed_since(order: Order, cancel: TrackedCommand, since_ms: int) -> bool:
@@ -92,13 +129,16 @@ def _changed_since(order: Order, cancel: TrackedCommand, since_ms: int) -> bool:
 
 
 def _find_snapshot_before(cancel: TrackedCommand, order: Order) -> Order | None:
-    """Return what was known of this very order before a cancel: a replace may have made it of another one since."""
+    """Return what was known of an order before a cancel; None if a replace has given it another orderId since."""
     before = cancel.order_before_write
     return before if before is not None and before.order_id == order.order_id else None
 
 
 def _has_values(order: Order, replace: TrackedCommand) -> bool:
-    """Whether an order has the price and quantity of a replace; a successor may have only what was left of that."""
+    """Whether an order has the price and quantity of a replace.
+
+    An order with a new orderId may have the quantity less what was executed before.
+    """
     price, quantity, before = (
         replace.args.get("replacePrice"),
         replace.args.get("replaceQty"),

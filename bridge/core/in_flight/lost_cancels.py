@@ -1,7 +1,7 @@
-"""What became of a cancel when the answer to one of its requests was lost, as far as its order tells.
+"""The outcome of a cancel of which the ack of a request was lost, as far as its order proves it.
 
-A cancel is repeated, and what the venue says of a repeat says nothing about the request before it: that one may have
-ended the order, of which the repeat is then told that it is over.
+A cancel is repeated, and the ack of a repeat proves nothing about the request before it: that one may have ended the
+order, and then the venue refuses the repeat because the order is over.
 """
 
 from msgspec import Struct
@@ -16,62 +16,68 @@ from bridge.core.orders import Order, Orders
 
 
 class CancelConclusion(Struct, frozen=True):
-    """The last word about a cancel, and what proves it."""
+    """The outcome of a cancel, the event that ends it, and the message of its result."""
 
     outcome: Outcome
-    proof: CommandEvent
+    by: CommandEvent
     message: str
     code: int | None = None
 
 
 class CancelEvidence(Struct, frozen=True):
-    """What is known of the order that a cancel is about.
+    """What is known of the order of a cancel.
 
-    `asked`: the venue was just asked for it by both of its names. `may_be_made`: its place, or a replace of it, has no
-    last word. Nothing that the venue says happened before `since_ms` is the cancel's doing, and everything from before
-    `told_until_ms` is known.
+    `is_queried`: the venue was just asked for it by both of its names. `may_be_created`: its place, or a replace of it,
+    has no result. What happened at the venue before `since_ms` was not caused by the cancel, and everything that
+    happened before `known_until_ms` is known.
     """
 
     order: Order | None
     since_ms: int
-    told_until_ms: int
-    asked: bool
-    may_be_made: bool
+    known_until_ms: int
+    is_queried: bool
+    may_be_created: bool
 
 
-def conclude_cancel(cancel: TrackedCommand, known: CancelEvidence, orders: Orders, now: Now) -> CancelConclusion | None:
-    """Return the last word about a cancel in doubt; None while nothing proves it, or proves it for good."""
-    order = known.order
+def conclude_cancel(
+    cancel: TrackedCommand, evidence: CancelEvidence, orders: Orders, now: Now
+) -> CancelConclusion | None:
+    """Return the outcome of an unknown cancel; None while nothing proves it for good."""
+    order = evidence.order
     if order is None or not order.ended:
-        return _fate_of_live(cancel, known, now) if known.asked else None
-    if facts.shows_cancel(order, cancel, known.since_ms):
-        told = known.asked or order.action == "CANCEL_COMPLETE"
-        return _taken(cancel, order) if told and not orders.may_be_replaced(order, known.told_until_ms) else None
-    if not orders.is_final(order, known.told_until_ms):
+        return _conclude_open(cancel, evidence, now) if evidence.is_queried else None
+    if facts.shows_cancel(order, cancel, evidence.since_ms):
+        is_reported = evidence.is_queried or order.action == "CANCEL_COMPLETE"
+        return (
+            _accepted(cancel, order)
+            if is_reported and not orders.may_be_replaced(order, evidence.known_until_ms)
+            else None
+        )
+    if not orders.is_final(order, evidence.known_until_ms):
         return None
     if cancel.last_refusal is not None:
-        return _refused(cancel.last_refusal)
+        return _rejected(cancel.last_refusal)
     text = f"the order had ended as {order.state}"
-    return CancelConclusion(Outcome.NOT_FOUND, CommandEvent.NOT_FOUND, text) if known.asked else None
+    return CancelConclusion(Outcome.NOT_FOUND, CommandEvent.NOT_FOUND, text) if evidence.is_queried else None
 
 
-def _fate_of_live(cancel: TrackedCommand, known: CancelEvidence, now: Now) -> CancelConclusion | None:
-    """Return what is said of a cancel whose order is not over, or not known. While it is valid, a repeat says more."""
-    valid, order, refusal = now.boot_s < cancel.deadline_boot_s, known.order, cancel.last_refusal
-    if not valid and order is not None and facts.shows_cancel_failed(order, cancel, known.since_ms):
-        return _taken(cancel, order)
-    if refusal is None or known.may_be_made:
+def _conclude_open(cancel: TrackedCommand, evidence: CancelEvidence, now: Now) -> CancelConclusion | None:
+    """Return the outcome of a cancel whose order is open or not known; while it is valid, it is repeated instead."""
+    is_valid, order, refusal = now.boot_s < cancel.deadline_boot_s, evidence.order, cancel.last_refusal
+    if not is_valid and order is not None and facts.shows_cancel_failed(order, cancel, evidence.since_ms):
+        return _accepted(cancel, order)
+    if refusal is None or evidence.may_be_created:
         return None
-    # No trace of the order: whoever else may have written the cancel found none either.
-    nowhere = order is None and refusal[0] == ORDER_NOT_FOUND and cancel.refused_count == cancel.attempts
-    return _refused(refusal) if nowhere or (cancel.is_certainly_refused and not valid) else None
+    # The venue does not know the order: an earlier owner's request found none either.
+    is_nowhere = order is None and refusal[0] == ORDER_NOT_FOUND and cancel.refused_count == cancel.attempts
+    return _rejected(refusal) if is_nowhere or (cancel.is_certainly_refused and not is_valid) else None
 
 
-def _taken(cancel: TrackedCommand, order: Order) -> CancelConclusion:
-    said = "its answer was lost" if cancel.general_failure is None else f"the venue said: {cancel.general_failure[1]}"
-    return CancelConclusion(Outcome.ACCEPTED, CommandEvent.SEEN_AT_VENUE, f"{said}; {order.state}")
+def _accepted(cancel: TrackedCommand, order: Order) -> CancelConclusion:
+    cause = "its answer was lost" if cancel.general_failure is None else f"the venue said: {cancel.general_failure[1]}"
+    return CancelConclusion(Outcome.ACCEPTED, CommandEvent.SEEN_AT_VENUE, f"{cause}; {order.state}")
 
 
-def _refused(refusal: tuple[int, str]) -> CancelConclusion:
-    code, words = refusal
-    return CancelConclusion(Outcome.REJECTED, CommandEvent.ACKED, words, code)
+def _rejected(refusal: tuple[int, str]) -> CancelConclusion:
+    code, text = refusal
+    return CancelConclusion(Outcome.REJECTED, CommandEvent.ACKED, text, code)

@@ -1,4 +1,4 @@
-"""Answers: requests that were written and await theirs, and what each answer, or its absence, says."""
+"""Requests that were written and await their acks: what each ack means for its command, and what no ack means."""
 
 from math import inf
 from typing import Final
@@ -7,52 +7,40 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome
 from bridge.contract.session import Alarm
 from bridge.core.alarms import ActiveAlarms
-from bridge.core.clocks import Clocks
 from bridge.core.commands.command import TrackedCommand
-from bridge.core.commands.command_table import CommandTable
-from bridge.core.commands.rate_limits import RateLimits
 from bridge.core.commands.results import Results
 from bridge.core.commands.states import FINISHED, CommandEvent, CommandState
+from bridge.core.commands.term_state import TermState
 from bridge.core.commands.timers import Timer
 from bridge.core.in_flight.ack_codes import KINDS, ORDER_STATE_CODES, RATE_CODES, AckClass, CodeKind, classify_code
 from bridge.core.in_flight.earlier_cancels import EarlierCancels
 from bridge.core.in_flight.unknown_commands import UnknownCommands
 from bridge.core.now import Now
-from bridge.core.orders import Orders
 from bridge.core.records import Answer
 
 _REPEAT_FIRST_S: Final = 0.1
 _REPEAT_LAST_S: Final = 5.0
-"""A cancel in doubt waits before it goes out again, twice as long each time: its class has a budget too."""
+"""A cancel waits before each repeat, twice as long as before, up to this: its repeats take slots too."""
 
 
 class InFlightRequests:
     """The requests of one account that were written and not answered."""
 
     def __init__(
-        self,
-        table: CommandTable,
-        results: Results,
-        rate_limits: RateLimits,
-        orders: Orders,
-        unknown: UnknownCommands,
-        *,
-        alarms: ActiveAlarms,
-        clocks: Clocks,
-        ack_timeout_s: float,
+        self, term: TermState, results: Results, unknown: UnknownCommands, *, alarms: ActiveAlarms, ack_timeout_s: float
     ) -> None:
-        self._table = table
-        self._lanes = table.lanes
-        self._timers = table.timers
+        self._table = term.table
+        self._lanes = term.table.lanes
+        self._timers = term.table.timers
+        self._rate_limits = term.rate_limits
+        self._orders = term.orders
+        self._clocks = term.clocks
         self._results = results
-        self._windows = rate_limits
-        self._orders = orders
         self._unknown = unknown
-        self._earlier_cancels = EarlierCancels(table)
+        self._earlier_cancels = EarlierCancels(term.table)
         self._alarms = alarms
-        self._clocks = clocks
         self._ack_timeout_s = ack_timeout_s
-        self._newest_written = -1
+        self._newest_written_offset = -1
         """The highest offset of the places and replaces that were written."""
 
     def await_ack(self, command: TrackedCommand, request_id: str, slot_key: object) -> None:
@@ -60,11 +48,11 @@ class InFlightRequests:
         self._table.await_ack(command, request_id, slot_key)
         self._timers.start(Timer.ACK, command.written_boot_s + self._ack_timeout_s, command.offset)
         if command.action in {PLACE, REPLACE}:
-            self._newest_written = max(self._newest_written, command.offset)
+            self._newest_written_offset = max(self._newest_written_offset, command.offset)
         self._unknown.track(command)
 
     def begin_single_cancels(self, cancel_all: TrackedCommand, now: Now) -> None:
-        """Carry a cancel_orders out by single cancels; it becomes unknown when they take as long as an ack may."""
+        """Carry a cancel_orders out by single cancels; it becomes unknown if they take longer than an ack may."""
         cancel_all.awaits_ack = True
         self._timers.start(Timer.ACK, cancel_all.written_boot_s + self._ack_timeout_s, cancel_all.offset)
         self._unknown.begin_single_cancels(cancel_all, now)
@@ -84,65 +72,71 @@ class InFlightRequests:
         self._earlier_cancels.add(cancel, now)
 
     def answer_earlier_cancels(self, now: Now, *, recovered: bool) -> None:
-        """Answer the expired cancels of an earlier owner whose fate is known.
+        """Publish the results of expired cancels of an earlier owner, as far as their orders prove an outcome.
 
-        `recovered`: the first REST sweep of this owner is complete, so what their orders show is all there is.
+        `recovered`: the first REST sweep of this owner is complete, so their orders are known.
         """
         for cancel in self._earlier_cancels.pop_due(now):
             if self._unknown.is_cancel_proved(cancel):
                 self.inherit(cancel, now)
             elif recovered and now.boot_s >= self._unknown.lands_until_boot_s(cancel):
                 if cancel.rate_refusal is None:
-                    self._windows.cancels.extra.restore(("earlier owner", cancel.offset), cancel.earlier_write_boot_s)
+                    self._rate_limits.cancels.extra.restore(
+                        ("earlier owner", cancel.offset), cancel.earlier_write_boot_s
+                    )
                 self._results.publish_expired(cancel, now)
             else:
                 self._earlier_cancels.postpone(cancel, now)
 
     def on_ack(self, answer: Answer, now: Now) -> bool:
-        """Match an ack to its request; False when it names none of ours."""
+        """Take in the ack of a request; return False when it names none that is awaited."""
         request = self._table.pop_request(answer.request_id)
         if request is None:
             return False
         command = request.command
-        self._windows[command.action].acknowledge(request.slot_key, now.boot_s)
+        self._rate_limits[command.action].acknowledge(request.slot_key, now.boot_s)
         if command.action == CANCEL and request.slot_key != (command.offset, command.attempts - 1):
-            # The result will stand for this request, and no record for the last one.
-            self._windows.cancels.extra.add((command.offset, command.attempts - 1), command.written_boot_s)
+            # A successor counts the result as this request, so the last one is an extra request.
+            self._rate_limits.cancels.extra.add((command.offset, command.attempts - 1), command.written_boot_s)
         self.check_rate(command.action, answer.code, now)
         if command.state in FINISHED:
             command.step(CommandEvent.ACKED)
             return True
-        proof = classify_code(answer.code)
-        command.refused_count += proof is AckClass.REFUSED
+        ack_class = classify_code(answer.code)
+        command.refused_count += ack_class is AckClass.REFUSED
         if answer.code in RATE_CODES and self._is_repeatable(command, now):
             self._repeat_after_rate_refusal(command, answer, now)
-        elif proof is AckClass.REFUSED and command.action == CANCEL and not self._is_final(command, answer.code):
+        elif (
+            ack_class is AckClass.REFUSED
+            and command.action == CANCEL
+            and not self._is_final_refusal(command, answer.code)
+        ):
             command.last_refusal = (answer.code, answer.message)
             self._mark_unknown(command, now, code=answer.code, message=answer.message)
-        elif proof is AckClass.INCONCLUSIVE:
+        elif ack_class is AckClass.INCONCLUSIVE:
             if KINDS.get(answer.code) is CodeKind.GENERAL:
                 command.general_failure = (answer.code, answer.message, now.boot_s)
             self._mark_unknown(command, now, code=answer.code, message=answer.message)
         else:
-            if proof is AckClass.ACCEPTED:
-                self._learn_names(command, answer, now)
-            outcome = Outcome.ACCEPTED if proof is AckClass.ACCEPTED else Outcome.REJECTED
+            if ack_class is AckClass.ACCEPTED:
+                self._learn_order_names(command, answer, now)
+            outcome = Outcome.ACCEPTED if ack_class is AckClass.ACCEPTED else Outcome.REJECTED
             self._unknown.settle(command, outcome, CommandEvent.ACKED, now, code=answer.code, message=answer.message)
         return True
 
     def check_rate(self, action: str, code: int, now: Now) -> None:
         """Halve the budget of an action that the venue refused for its rate, and raise the alarm."""
-        if code in RATE_CODES and self._windows[action].halve_limit(now.boot_s):
+        if code in RATE_CODES and self._rate_limits[action].halve_limit(now.boot_s):
             text = f"{action} was refused with {code}; its limit is halved, and climbs back while none is refused"
             self._alarms.raise_alarm(Alarm.RATE_REJECTED, text, now, action)
 
     def tick(self, now: Now) -> None:
-        """Mark as unknown what has waited too long for its ack, and let cancels go out again when it is time."""
-        for action in self._windows.climb(now):
+        """Mark as unknown the commands whose acks are overdue, and queue the cancels that are due to be repeated."""
+        for action in self._rate_limits.climb(now):
             text = f"{action} has its whole limit again; none was refused for its rate of late"
             self._alarms.clear_alarm(Alarm.RATE_REJECTED, text, now, action)
         while (due := self._timers.pop_due(Timer.REPEAT, now.boot_s)) is not None:
-            self._repeat_due(self._table.find_by_offset(due[1]))
+            self._queue_due_repeat(self._table.find_by_offset(due[1]))
         while (due := self._timers.pop_due(Timer.ACK, now.boot_s)) is not None:
             command = self._table.find_by_offset(due[1])
             if command is not None and self._is_overdue(command, due[0]):
@@ -150,12 +144,12 @@ class InFlightRequests:
                 self._mark_unknown(command, now, message=f"no answer within {self._ack_timeout_s:g} s")
 
     def link_lost(self, now: Now) -> None:
-        """Mark as unknown everything that awaits an ack: its link is gone, and no ack comes over another."""
+        """Mark as unknown every command that awaits an ack: the link is lost, and no ack comes over another."""
         for command in self._table.forget_requests():
             self._mark_unknown(command, now, message="the link was lost before an answer came")
 
     def wake_at_boot_s(self) -> float:
-        """Return when the oldest awaited ack is overdue, or a cancel is to go out again."""
+        """Return when the next awaited ack is overdue, or a cancel is due to be repeated."""
         while (due := self._timers.peek(Timer.ACK)) is not None:
             command = self._table.find_by_offset(due[1])
             if command is not None and self._is_overdue(command, due[0]):
@@ -164,10 +158,11 @@ class InFlightRequests:
         return min(self._timers.next_due_boot_s(Timer.ACK), self._timers.next_due_boot_s(Timer.REPEAT))
 
     def _is_overdue(self, command: TrackedCommand, due_boot_s: float) -> bool:
-        """Whether an ack that is due then is still awaited: the command may have been written again since."""
+        """Whether an ack that was due then is still awaited: the command may have been written again since."""
         return command.awaits_ack and command.written_boot_s + self._ack_timeout_s <= due_boot_s
 
-    def _repeat_due(self, command: TrackedCommand | None) -> None:
+    def _queue_due_repeat(self, command: TrackedCommand | None) -> None:
+        """Put a cancel or cancel_orders into its lane again, unless it was answered or awaits an ack."""
         if command is None:
             return
         if command.state is CommandState.QUEUED and command.action == CANCEL_ALL:
@@ -175,13 +170,14 @@ class InFlightRequests:
         elif command.state in {CommandState.QUEUED, CommandState.UNKNOWN} and not command.awaits_ack:
             self._lanes.queue_repeat(command)
 
-    def _is_final(self, cancel: TrackedCommand, code: int) -> bool:
-        """Whether a refusal ends a cancel: it says nothing about other requests of it, nor about an order to come."""
+    def _is_final_refusal(self, cancel: TrackedCommand, code: int) -> bool:
+        """Whether a refusal ends a cancel: no other request of it may have succeeded, nor may its order yet be made."""
         return cancel.is_certainly_refused and not (
             code in ORDER_STATE_CODES and self._unknown.may_create_order_of(cancel)
         )
 
-    def _learn_names(self, command: TrackedCommand, answer: Answer, now: Now) -> None:
+    def _learn_order_names(self, command: TrackedCommand, answer: Answer, now: Now) -> None:
+        """Learn the names of the order that an ack gives; a replace may have made another order."""
         if command.action == REPLACE and answer.order_id is not None and answer.order_id != command.order_id:
             self._orders.replacements.note_successor(command.order_id, answer.order_id)
         command.order_id = answer.order_id or command.order_id
@@ -202,20 +198,21 @@ class InFlightRequests:
 
     @staticmethod
     def _is_repeatable(command: TrackedCommand, now: Now) -> bool:
-        """Whether a refusal for the rate, which had no effect, is not the last word; nor about a request before it."""
-        valid = now.boot_s < command.deadline_boot_s
-        return command.action in {CANCEL, CANCEL_ALL} and (valid or command.state is CommandState.UNKNOWN)
+        """Whether a command goes on after a refusal for its rate: repeated, or unknown because of another request."""
+        is_valid = now.boot_s < command.deadline_boot_s
+        return command.action in {CANCEL, CANCEL_ALL} and (is_valid or command.state is CommandState.UNKNOWN)
 
     def _repeat_after_rate_refusal(self, command: TrackedCommand, answer: Answer, now: Now) -> None:
-        """Let a cancel go out again while it is valid. A cancel_orders in doubt is finished by single cancels.
+        """Repeat a cancel or cancel_orders later while it is valid.
 
-        So is one after which a newer place or replace was written: its message would end that too.
+        An unknown cancel_orders is finished by single cancels instead. So is one after which a newer place or replace
+        was written: its message would end that order too.
         """
         command.rate_refusal = (answer.code, answer.message)
         if (
             command.action == CANCEL_ALL
             and command.state is CommandState.SENT
-            and command.offset < self._newest_written
+            and command.offset < self._newest_written_offset
         ):
             self._mark_unknown(command, now, code=answer.code, message=answer.message)
             return
@@ -224,6 +221,7 @@ class InFlightRequests:
             self._repeat_later(command, now)
 
     def _repeat_later(self, command: TrackedCommand, now: Now) -> None:
+        """Start the timer of a repeat."""
         pause_s = min(_REPEAT_LAST_S, _REPEAT_FIRST_S * 2.0 ** min(command.attempts - 1, 16))
-        due_boot_s = now.boot_s + pause_s * self._windows.cancels.repeat_delay_factor(now.boot_s)
+        due_boot_s = now.boot_s + pause_s * self._rate_limits.cancels.repeat_delay_factor(now.boot_s)
         self._timers.start(Timer.REPEAT, due_boot_s, command.offset)

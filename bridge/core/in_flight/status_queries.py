@@ -1,4 +1,14 @@
-"""Order status queries: what to ask the venue about each command in doubt, and when."""
+"""Order status queries: what to ask the venue about each unknown command, and when.
+
+A command that may have been written and has no definitive answer is asked about at once, then after 0.5, 1, 2 ... 10 s,
+by both names of its order, because a replace may have given it another orderId. Queries about a cancel_orders come
+before all others. The last query is made when the request can no longer land: `late_landing_s` after the write; for an
+inherited command `late_landing_s` after the end of its validity at the latest, so that a loop of crashes does not put
+it off for ever. Only then, and only if the venue answers that query and shows nothing, the command is `not_found`.
+While REST is away no command is given up. Where the venue refuses for a minute to speak of one order, its lists of
+open, ended and executed orders are asked for instead. An order that was there to be found by the last query is not the
+command's, for the next owner too; a younger one has landed late.
+"""
 
 from collections.abc import Callable
 from math import inf
@@ -12,14 +22,14 @@ from bridge.core.commands.timers import Timer, Timers
 
 _PAUSE_FIRST_S: Final = 0.5
 _PAUSE_LAST_S: Final = 10.0
-_AT_ONCE: Final = 20
+_QUERIES_MAX: Final = 20
 
 
 class StatusQuery(Struct, frozen=True):
     """What to ask the venue about the command at `offset`.
 
-    `last`: it cannot land after `until`, which has come, so history and executions since `since_ms` are to be looked
-    at too; if nothing is found, it is given up.
+    `is_last`: it is past `lands_until_boot_s`, so the command cannot land any more. Then the history and the executions
+    since `since_ms` are searched too, and if nothing is found, the result is `not_found`.
     """
 
     offset: int
@@ -33,7 +43,7 @@ class StatusQuery(Struct, frozen=True):
 
 
 class QuerySchedule:
-    """When the venue is asked about each unknown command: ever more slowly, and once when it can no longer land."""
+    """Plans the queries about each unknown command: after ever longer pauses, and once when it can no longer land."""
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
@@ -52,7 +62,7 @@ class QuerySchedule:
     ) -> list[TrackedCommand]:
         """Return a few commands to ask about now, and plan their next queries."""
         found: list[TrackedCommand] = []
-        while len(found) < _AT_ONCE and (due := self._pop_next(now_boot_s)) is not None:
+        while len(found) < _QUERIES_MAX and (due := self._pop_next(now_boot_s)) is not None:
             command = find_queried(due[1])
             if command is None or command.next_query_boot_s != due[0]:
                 continue

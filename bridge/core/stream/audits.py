@@ -3,6 +3,11 @@
 A record that was not pushed is missing if it is older than REST may lag, and if the next audit finds it missing too.
 What has no time, such as the end of a position, must be found for as long as REST may lag, with nothing pushed about it
 in between; so must a state that changes all the time.
+
+Then the session is renewed, and its gap begins where the last clean audit ended. A venue whose REST and stream disagree
+for good must not end sessions for ever: after three renewals in an hour the gap is opened and closed on the session
+that is there (session_renewals.py). Where audits fail for long, the commit names no later moment than the last one
+vouches for.
 """
 
 from math import inf

@@ -1,4 +1,11 @@
-"""The gap ledger: every interval in which pushes may have been missed, from its opening to its end."""
+"""The gap ledger: every interval in which pushes may have been missed, from its opening to its end.
+
+What was pushed and never received was made before the last frame arrived, by the time that a frame takes: so a gap
+begins a second before the last frame (a pong counts), or before the oldest push that Kafka has not acknowledged. The
+commit's metadata contains the start of the oldest open gap, so a crash forgets none. Every loss opens a gap of its own,
+nested ones too; the next login ends them all, and they close together, with those that earlier owners left open on
+`session`. How a sweep closes them is told in sweep.py.
+"""
 
 from collections import Counter
 from collections.abc import Iterable

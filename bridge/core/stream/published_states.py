@@ -1,4 +1,15 @@
-"""The published states: the newest state of every key, which the last record of the key must say."""
+"""The published states: the newest state of every key, which the last record of the key must say.
+
+Snapshots of an order are ordered by `Progress`: ended or not, executed quantity, `updateAt`, and within one millisecond
+the state. A push that is behind the newest state is published as it came, and the newest state again after it. Balances
+and positions are ordered by `updateAt`. A push without one, or with one that is ahead of the venue's clock by more than
+`skew_bound_s`, is newer than what was pushed before it, and as old as its arrival; a row of REST with such a date
+counts as one without. States differ if they contradict each other in a field that both have and that their owner moves.
+Dates may be wrong, too: a row that is dated before the newest state and contradicts it counts when every sweep for
+`rest_lag_s` finds it, with nothing pushed in between. A key that two whole lists of REST in a row lack, and that was
+last published more than `rest_lag_s` before the list was asked for, gets a tombstone. The end of an order that two
+lists proved (EXPIRED, recovered) is a conclusion: a snapshot of it that is alive and dated later is believed.
+"""
 
 from collections import deque
 from collections.abc import Collection

@@ -1,4 +1,24 @@
-"""One sweep of the venue's REST: what it has found, and its outcome."""
+"""One sweep of the venue's REST: what it has found, and its outcome.
+
+A sweep asks for the open orders, for those that have ended (the pages of the history, then one by one the orders that
+are live here and in neither), for executions since the oldest gap less an overlap, for positions, balances and risk.
+Its questions run side by side. Rows from before the login that are not published yet are published while a gap is open;
+rows from after it are the stream's to tell. The overlap (60 s, an audit period and `rest_lag_s`) finds what had been
+muted on the old link; such a row moves the gap's start back to where it is known that nothing was missing, because
+others may have been overtaken by then. The first sweep lets places go. Further sweeps follow after 1/8, 1/4 and 1/2 of
+`rest_lag_s`; the first that began `rest_lag_s` after the login and brought nothing closes the gaps, once everything is
+durable.
+
+A list is compared, published and made durable as its rows come, a hundred at a time: no more of it than one answer is
+in memory. What needs the whole list (what it lacks) is decided by its keys. Of its rows only a digest of the name and
+the date is kept (`ltp/rest_pages.py`), so that a list that changed meanwhile can be read again and an older row is
+skipped.
+
+What was published is known by digests (packed.py): the last 240,000 trades with their content, as many ended orders,
+5,000 ended orders in full, and 25,000 packed for the sake of commands. A sweep asks for what came since the last clean
+audit, less two and a half minutes. What is forgotten of that time is published again rather than lost, under its
+`ce_id`, and told: by the gap's detail where an audit finds it, and by the alarm `perhaps_repeated`.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What is remembered of answered commands: all that a repeat needs, in a few dozen bytes, for one horizon."""
+"""Remembered results: all that a resubmission needs, in a few dozen bytes, for one horizon."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ ACCEPTED = Result(
 
 
 def denied(command_id: str, **more: object) -> Result:
-    """Return the answer to a command that was not sent."""
+    """Return the result of a command that was not sent."""
     fields = {"command_offset": 1, "outcome": Outcome.DENIED, "answered_at": 2, "reason": Reason.OVER_BUDGET} | more
     return Result(command_id=command_id, **fields)  # type: ignore[arg-type] # fields as a test wants them
 
@@ -44,14 +44,14 @@ def remembered(*results: Result) -> AnsweredCommands:
     [ACCEPTED, Result("n", 1, Outcome.NOT_FOUND, 2), denied("b", reason=Reason("of_a_later_version"), message="why")],
 )
 def test_an_answer_is_remembered_as_it_was(result: Result) -> None:
-    """Of what was sent, and of a refusal in words of a later version, every field comes back."""
+    """Every field comes back, of a command that was sent and of a refusal with a reason of a later version."""
     found = remembered(result).find(result.command_id)
     assert found is not None
     assert (found.offset, found.digest, found.result) == (result.command_offset, short_digest("d"), result)
 
 
 def test_a_refusal_is_remembered_without_its_message() -> None:
-    """Outcome, reason and the time to wait are the same; the message says that it is an answer given before."""
+    """Outcome, reason and retryAfterMs are the same; the message says that the result was given before."""
     found = remembered(denied("b", retry_after_ms=500, message="long words")).find("b")
     assert found is not None
     assert found.result == denied("b", retry_after_ms=500, message="as it was answered before")
@@ -72,7 +72,7 @@ def test_a_refusal_takes_a_few_dozen_bytes() -> None:
 
 
 def test_answers_are_forgotten_after_the_horizon_and_not_before() -> None:
-    """Whole stretches of time are forgotten, each when the youngest of it is old enough."""
+    """Results are forgotten by periods, each when its youngest result is older than the horizon."""
     commands = AnsweredCommands(HORIZON, 64 * MIB)
     stretch = HORIZON // 16
     commands.add(denied("a"), b"", 0)
@@ -90,8 +90,8 @@ def test_answers_are_forgotten_after_the_horizon_and_not_before() -> None:
 
 
 @given(st.lists(st.text(max_size=3), unique=True, max_size=300))
-def test_keys_of_every_kind_are_told_apart(names: list[str]) -> None:
-    """Whatever is written in a commandId, also what is no UTF-8, each has its own answer."""
+def test_keys_of_every_kind_are_kept_apart(names: list[str]) -> None:
+    """Each commandId has its own result, also one that is not UTF-8."""
     commands = AnsweredCommands(HORIZON, 64 * MIB)
     for number, name in enumerate(names):
         commands.add(denied(name, command_offset=number), b"", 0)
@@ -103,7 +103,7 @@ def test_keys_of_every_kind_are_told_apart(names: list[str]) -> None:
 
 
 def test_a_runaway_strategy_is_refused_when_the_memory_is_full() -> None:
-    """Beyond the bound places are denied and said to be; what was sent is remembered, and cancels go on."""
+    """Above the bound places are denied with MEMORY_FULL; sent commands are remembered, and cancels are still sent."""
     one = OneAccount(memory_bytes_max=MIB)
     one.offer(place("sent"))
     one.send()
@@ -136,7 +136,7 @@ def test_a_runaway_strategy_is_refused_when_the_memory_is_full() -> None:
 
 
 def test_repeats_that_wait_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command submitted again ten thousand times before it is answered costs dead letters from then on."""
+    """After ten thousand resubmissions of unanswered commands, each further one is a dead letter."""
     monkeypatch.setattr("bridge.core.commands.dedupe_index._RESUBMISSIONS_MAX", 3)
     one = OneAccount()
     for _ in range(5):
@@ -150,7 +150,7 @@ def test_repeats_that_wait_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_successor_remembers_no_more_than_may_be() -> None:
-    """What it reads of refusals has the same bound; each commandId has the answer that came first."""
+    """The refusals that it reads have the same bound; each commandId has its first result."""
     one = OneAccount(epoch=2, memory_bytes_max=MIB)
     at_ms = one.now.wall_ms
     one.account.restore([(denied("b"), at_ms), (denied("b", command_offset=9), at_ms), (ACCEPTED, at_ms)], one.now)

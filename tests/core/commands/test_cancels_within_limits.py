@@ -1,7 +1,7 @@
-"""The limit of cancels over takeovers, and the room for a new one: by chance, in virtual time.
+"""The rate limit of cancels over takeovers, and the slot for a new cancel: random runs in virtual time.
 
-Callers cancel, the bridge cancels of its own accord, the venue is silent or refuses for the rate, links are lost,
-owners crash or end in good order. The venue counts each request at the worst moment.
+Callers cancel, bridge cancels are sent, the venue is silent or refuses for the rate, links are lost, owners crash or
+end in good order. The venue counts each request at the worst moment.
 """
 
 import json
@@ -85,7 +85,7 @@ class Run:
         self._seen = len(one.written)
 
     def answer(self) -> None:
-        """Let the venue answer one of the last requests, with this or that."""
+        """Let the venue acknowledge one of the last requests, with one code or another."""
         index = self.rng.randrange(max(0, len(self.requests) - 60), len(self.requests))
         written = self.one.written[index - len(self.requests)] if index >= len(self.requests) - self._seen else None
         if written is None or self.requests[index].answered_at is not None:
@@ -95,7 +95,7 @@ class Run:
             self.requests[index].answered_at = self.one.now.boot_s
 
     def take_over(self) -> None:
-        """End the owner, and let another one go on."""
+        """End the owner, and let another one take over."""
         before, now = self.one, self.one.now
         released = self.rng.random() < 0.4
         if released:
@@ -119,18 +119,18 @@ class Run:
         self._seen = self._heard = 0
 
     def hear(self) -> None:
-        """Let what was said become durable."""
+        """Let the published results become durable."""
         results = self.one.results()
         self.results += [(result, self.one.now.wall_ms) for result in results[self._heard :]]
         self._heard = len(results)
 
     def go_on(self, steps: int) -> Iterator[int]:
-        """Do this and that."""
+        """Do one random step."""
         for step in range(steps):
             for _ in range(self.rng.choice([0, 0, 0, 1])):
                 self.offer()
             for _ in range(self.rng.choice([0, 0, 0, 20, 60])):
-                own, order_id = self.one.account.own_cancels, f"{self.rng.randrange(300):016d}"
+                own, order_id = self.one.account.bridge_cancels, f"{self.rng.randrange(300):016d}"
                 self.rng.choice([own.request, own.request_again_now])(order_id)
             self.write()
             for _ in range(self.rng.choice([0, 5, 20])):
@@ -146,7 +146,7 @@ class Run:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_no_venue_counts_more_cancels_than_the_slots_over_takeovers(seed: int) -> None:
-    """Own cancels and repeats are told of by commits, so a successor's window begins where the predecessor's ended."""
+    """Commits count bridge cancels and repeats, so a successor's window begins where the predecessor's ended."""
     run = Run(seed)
     for step in run.go_on(400):
         if step % 50 == 49:
@@ -170,17 +170,17 @@ def _successor(before: OneAccount, metadata: str, offset: int) -> OneAccount:
     return one
 
 
-def test_cancels_of_the_bridges_own_are_in_the_successors_window() -> None:
-    """An owner uses up what it may and dies; the next one cancels nothing of its own for a while."""
+def test_bridge_cancels_take_slots_of_the_successor() -> None:
+    """An owner uses up its slots and crashes; the next one sends no bridge cancel for a while."""
     one = OneAccount(limits=dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), SLOTS))
     for number in range(2 * SLOTS):
-        one.account.own_cancels.request(f"{number:016d}")
+        one.account.bridge_cancels.request(f"{number:016d}")
     assert len(one.send_own_cancels()) == SLOTS * 19 // 20
     one.wait(1)
     commit = one.hand_over()
     assert commit is not None
     two = _successor(one, commit.metadata, commit.offset)
-    two.account.own_cancels.request("7" * 16)
+    two.account.bridge_cancels.request("7" * 16)
     assert two.send_own_cancels() == []
     callers = [two.offer(cancel(f"c{number}", orderId="8" * 16)) for number in range(5)]
     assert two.send_cancels() == callers
@@ -188,8 +188,8 @@ def test_cancels_of_the_bridges_own_are_in_the_successors_window() -> None:
     assert two.send_own_cancels() == ["7" * 16]
 
 
-def test_new_cancels_go_ahead_of_those_that_an_earlier_owner_may_have_written() -> None:
-    """It repeated forty to a silent venue and died; the next one finds them all again, and a new one is not behind."""
+def test_new_cancels_go_before_repeats_of_an_earlier_owners() -> None:
+    """The earlier owner repeated forty to a silent venue and crashed; a new cancel is not sent behind those forty."""
     one = OneAccount(limits=dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), SLOTS))
     bodies = [cancel(f"old{number}", orderId=f"{number:016d}") for number in range(40)]
     offsets = [one.offer(body | {"validUntil": one.now.wall_ms + 1_700_000}) for body in bodies]
@@ -210,8 +210,8 @@ def test_new_cancels_go_ahead_of_those_that_an_earlier_owner_may_have_written() 
     assert set(offsets) <= {written.offset for written in two.written}
 
 
-def test_an_owner_that_ended_in_good_order_leaves_no_slot_taken_for_nothing() -> None:
-    """Its last commit tells of everything; only after a crash a few are assumed."""
+def test_an_owner_that_ended_in_good_order_leaves_no_slot_taken_in_vain() -> None:
+    """Its last commit counts every extra request; only after a crash a few more are assumed."""
     one = OneAccount(limits=dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), SLOTS))
     commit = one.account.last_commit(one.now, one.now.wall_ms, released=True)
     two = _successor(one, commit.metadata, commit.offset)
@@ -219,8 +219,8 @@ def test_an_owner_that_ended_in_good_order_leaves_no_slot_taken_for_nothing() ->
     assert two.send_cancels() == callers
 
 
-def test_a_commit_that_tells_of_more_than_can_be_fills_the_slots_and_no_more() -> None:
-    """Whoever has written it: of a million million requests there are as many as fit, and a caller has a slot left."""
+def test_a_commit_that_counts_too_many_requests_fills_the_slots_and_no_more() -> None:
+    """Of a million million requests only so many as fit are counted, and a caller has a slot left."""
     one = OneAccount(limits=dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), SLOTS), live=False)
     told = one.account.restore_extra_cancels(((10, 10**12), (181, 10**12)), one.now, in_good_order=True)
     assert [count for _, count in told] == [SLOTS * 19 // 20]
@@ -230,8 +230,8 @@ def test_a_commit_that_tells_of_more_than_can_be_fills_the_slots_and_no_more() -
     assert len(one.send_cancels()) == 1
 
 
-def test_what_owners_may_have_written_ages_while_they_die_one_after_the_other() -> None:
-    """A hundred owners live for five seconds each and write nothing; orders to end are not kept back for that."""
+def test_assumed_requests_expire_while_owners_crash_one_after_the_other() -> None:
+    """A hundred owners run for five seconds each and write nothing; bridge cancels are not held back for that."""
     slots = 1140
     limits = dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), slots)
     one = OneAccount(limits=limits)
@@ -246,12 +246,12 @@ def test_what_owners_may_have_written_ages_while_they_die_one_after_the_other() 
         one.open_session()
         one.send()
     for number in range(150):
-        one.account.own_cancels.request(f"{number:016d}")
+        one.account.bridge_cancels.request(f"{number:016d}")
     assert len(one.send_own_cancels()) == 150
 
 
 def test_an_answer_to_an_earlier_request_leaves_the_last_one_to_the_commit() -> None:
-    """The result stands for the request that was answered; the repeat may still land."""
+    """A successor counts the acknowledged request by the result; the commit counts the repeat, which may still land."""
     one = OneAccount(limits=dict.fromkeys((PLACE, REPLACE, CANCEL, CANCEL_ALL), SLOTS))
     offset = one.offer(cancel("c", orderId="8" * 16))
     one.send()
@@ -268,7 +268,7 @@ def test_an_answer_to_an_earlier_request_leaves_the_last_one_to_the_commit() -> 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_new_cancel_finds_a_slot_unless_so_many_were_really_written(seed: int) -> None:
-    """Nothing that was not written keeps a new cancel back, and what is not a caller's leaves it room."""
+    """Requests that were not written hold no new cancel back, and bridge cancels and repeats leave it a slot."""
     run = Run(seed, codes=(200000, 777))
     for _ in run.go_on(250):
         one = run.one

@@ -1,4 +1,4 @@
-"""The write-ahead log in a committed offset."""
+"""Claims: the committed offset and its metadata."""
 
 import pytest
 from hypothesis import given
@@ -30,14 +30,14 @@ def test_what_is_written_is_read(
     released: bool,
     read_to: int | None,
 ) -> None:
-    """Any set of claims at or above the watermark comes back as it was."""
+    """Any set of claims at or above the committed offset comes back unchanged."""
     claimed = tuple(watermark - 1 + sum(steps[: count + 1]) for count in range(len(steps)))
     stored = CommitMetadata(epoch, durable_until_ms, claimed, claims_lost_below, released, read_to)
     assert stored == decode(encode(stored, watermark), watermark)
 
 
 def test_a_thousand_claims_fit() -> None:
-    """The greatest number in flight fits, even spread over two million commands."""
+    """The largest number of claims fits, even if they spread over two million commands."""
     claimed = tuple(range(10**12, 10**12 + 2_000_000, 2000))
     assert len(claimed) == 1000
     metadata = encode(CommitMetadata(10**9, 1_795_000_000_000, claimed), 10**12 - 1_000_000)
@@ -45,8 +45,8 @@ def test_a_thousand_claims_fit() -> None:
     assert decode(metadata, 10**12 - 1_000_000) == CommitMetadata(10**9, 1_795_000_000_000, claimed)
 
 
-def test_what_no_record_tells_of_fits_beside_the_claims() -> None:
-    """Twelve hundred claims, and for every second of three minutes how many cancels may count until then."""
+def test_counts_of_extra_requests_fit_beside_the_claims() -> None:
+    """Twelve hundred claims, and for each second of three minutes a count of extra cancels."""
     extra = tuple((second, 9) for second in range(1, 181))
     stored = CommitMetadata(
         10**9, 1_795_000_000_000, tuple(range(1200)), origin=Origin("production", "f" * 12, "t" * 22)
@@ -85,21 +85,21 @@ def test_what_no_record_tells_of_fits_beside_the_claims() -> None:
     ],
 )
 def test_what_we_did_not_write_is_not_read(metadata: str) -> None:
-    """A tool's, a stranger's or a cut text is no state of ours, nor is one with a number that no offset could be."""
+    """The text of a tool, a cut text, and one with a number that no offset can be are not read."""
     assert decode("ltpb2:1:2:3:0::5::::AQE:AA", 5) == CommitMetadata(1, 2, (5,), 3, extra_cancels=((1, 1),))
     assert decode(metadata, 5) is None
 
 
 @given(st.text(max_size=60) | st.from_regex(r"ltpb1:[0-9]{1,3}:[0-9]{1,3}:[0-9]{1,3}:[A-Za-z0-9_\-=]{0,9}"))
 def test_reading_never_raises_and_never_invents(metadata: str) -> None:
-    """Whatever the text, it is refused, or its claims stand at or above the watermark."""
+    """Any text is refused, or its claims are at or above the committed offset."""
     stored = decode(metadata, 7)
     assert stored is None or all(offset >= 7 for offset in stored.claimed)
 
 
 @given(st.lists(st.tuples(st.integers(0, 19), st.booleans()), max_size=60))
 def test_the_watermark_never_passes_an_open_offset(steps: list[tuple[int, bool]]) -> None:
-    """In whatever order answers become durable, the watermark is the lowest offset that has none."""
+    """In any order of durable results, the committable offset is the lowest one without a durable result."""
     claims = Claims(0)
     unanswered: set[int] = set()
     for offset, (which, answered_before) in enumerate(steps):
@@ -115,7 +115,7 @@ def test_the_watermark_never_passes_an_open_offset(steps: list[tuple[int, bool]]
 
 
 def test_a_durable_answer_ends_its_claim() -> None:
-    """What is answered is neither open nor claimed; what is being claimed is named beside what is."""
+    """An answered offset is neither open nor claimed; the metadata has the newly claimed ones too."""
     claims = Claims(4)
     for offset in (4, 5, 6):
         claims.mark_read(offset)
@@ -126,7 +126,7 @@ def test_a_durable_answer_ends_its_claim() -> None:
 
 
 def test_lost_claims_are_carried_until_the_watermark_has_passed_them() -> None:
-    """While anything below the mark is open the commit says so, and names only the claims above it."""
+    """While an offset below the mark is open, the commit has the mark, and only the claims above it."""
     claims = Claims(4, claims_lost_below=6)
     for offset in (4, 5, 6, 7):
         claims.mark_read(offset)
@@ -141,7 +141,7 @@ ORIGIN = Origin("a" * 63, "0123456789ab", "T" * 22)
 
 
 def test_a_commit_names_what_it_is_about() -> None:
-    """Offset, topic, environment and key come back; at another offset, where a mirror puts it, it says nothing."""
+    """Offset, topic, environment and key come back; at another offset, where a mirror puts it, it is not read."""
     stored = CommitMetadata(7, 1, (100, 103), origin=ORIGIN)
     metadata = encode(stored, 100)
     assert stored == decode(metadata, 100)
@@ -151,7 +151,7 @@ def test_a_commit_names_what_it_is_about() -> None:
 
 
 def test_a_commit_of_the_version_before_is_read() -> None:
-    """In a rolling update; it does not say what it is about, which contradicts nothing."""
+    """A rolling update needs it; its origin is unknown, which contradicts nothing."""
     assert CommitMetadata(6, 5, (4, 6), 3, released=True) == decode("ltpb1:6:5:3:1:AAI", 4)
 
 

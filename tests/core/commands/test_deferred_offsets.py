@@ -1,4 +1,4 @@
-"""Commands that are too far behind to be sent: put off as offsets, answered later, and in no cancel's way."""
+"""Deferred commands: read with too many behind them, kept as offsets, and answered after the cancels behind them."""
 
 import itertools
 import json
@@ -33,7 +33,7 @@ class Runaway(OneAccount):
         return record.offset
 
     def answer_deferred(self) -> None:
-        """Read again what was put off, and answer it."""
+        """Read the deferred commands again, and answer them."""
         span = self.account.intake.deferred_span
         assert span is not None
         for record in self.log[slice(*span)]:
@@ -46,8 +46,8 @@ def _span(one: OneAccount) -> tuple[int, int] | None:
     return one.account.intake.deferred_span
 
 
-def test_places_far_behind_are_put_off_and_the_cancels_between_them_go() -> None:
-    """Nothing of a place is looked at before the cancels behind it are on the wire; then it is denied."""
+def test_places_far_behind_are_deferred_and_the_cancels_between_them_are_sent() -> None:
+    """A place is not parsed before the cancels behind it are written; then it is denied."""
     one = Runaway()
     for number in range(100):
         one.read(place(f"a{number}"))
@@ -77,8 +77,8 @@ def test_places_far_behind_are_put_off_and_the_cancels_between_them_go() -> None
     assert one.committed()[0] == len(one.log)
 
 
-def test_what_has_expired_by_then_is_told_so() -> None:
-    """A command from before a long outage had no chance: it is expired, however much stands behind it."""
+def test_a_deferred_command_that_has_expired_is_expired() -> None:
+    """A command from before a long outage is expired, and not denied for the commands behind it."""
     one = Runaway()
     old = one.read(place("old") | {"validUntil": one.now.wall_ms - 3_600_000})
     fresh = one.read(place("fresh"))
@@ -87,7 +87,7 @@ def test_what_has_expired_by_then_is_told_so() -> None:
 
 
 def test_a_deferred_replace_holds_up_no_claim() -> None:
-    """Its refusal need not be durable before others are claimed: a successor would put it off too."""
+    """Its refusal need not be durable before others are claimed: a successor would defer it too."""
     one = Runaway()
     one.read(replace("r", clientOrderId="theirs"))
     last = one.read(place("last"), behind=0)
@@ -96,7 +96,7 @@ def test_a_deferred_replace_holds_up_no_claim() -> None:
 
 
 def test_a_command_submitted_again_behind_is_not_sent_twice() -> None:
-    """The record that was put off is the repeat of the one that was read after it, and gets the same answer."""
+    """The deferred record counts as a resubmission of the one that was read after it, and gets the same result."""
     one = Runaway()
     one.read(place("p"))
     again = one.read(place("p"), behind=0)
@@ -107,8 +107,8 @@ def test_a_command_submitted_again_behind_is_not_sent_twice() -> None:
     assert len(one.written) == 1
 
 
-def test_what_was_answered_or_claimed_is_never_put_off() -> None:
-    """Far behind at a takeover: what has a result needs none, and what may have been sent is asked about."""
+def test_answered_and_claimed_commands_are_never_deferred() -> None:
+    """Far behind at a takeover, an answered command needs no result, and a claimed one is queried."""
     one = Runaway(epoch=2)
     one.read(place("answered"), past=TakeoverStatus.ANSWERED)
     new = [one.read(place("new-1"), past=TakeoverStatus.READ)]
@@ -121,8 +121,8 @@ def test_what_was_answered_or_claimed_is_never_put_off() -> None:
     assert one.outcomes()[1:] == [(offset, "denied") for offset in new]
 
 
-def test_without_a_lease_places_are_put_off_too() -> None:
-    """What is held back has a bound; behind it the cancels are still found."""
+def test_places_are_deferred_without_a_lease_too() -> None:
+    """The number of held records is bounded; the cancels behind them are still found."""
     one = Runaway()
     one.wait(10, tick=False)
     for number in range(20):
@@ -136,8 +136,8 @@ def test_without_a_lease_places_are_put_off_too() -> None:
     assert [written.offset for written in one.written] == [panic]
 
 
-def test_what_comes_again_is_put_off_once() -> None:
-    """A rebalance may deliver again; and an answer that is asked for twice is given once."""
+def test_a_record_that_is_delivered_again_is_deferred_once() -> None:
+    """A rebalance may deliver it again; a second call to answer it does nothing."""
     one = Runaway()
     one.read(place("p"))
     one.account.intake.offer(one.log[0], one.now, behind=FAR)
@@ -147,8 +147,8 @@ def test_what_comes_again_is_put_off_once() -> None:
     assert one.outcomes() == [(0, "denied")]
 
 
-def test_what_may_be_a_cancel_is_told_by_its_form() -> None:
-    """Only what surely is none may be put off; JSON can write a word in several ways, and words are no cancel."""
+def test_a_cancel_is_recognized_by_its_form() -> None:
+    """Only a record that is certainly no cancel may be deferred; JSON can write a letter in several ways."""
     hidden = b'{"commandId":"h","action":"c\\u0061ncel_orders","args":{"exchangeType":"ALL"}}'
     cancels = [msgspec.json.encode(cancel("c")), msgspec.json.encode(cancel_all("a")), hidden]
     others = [
@@ -167,8 +167,8 @@ def test_what_may_be_a_cancel_is_told_by_its_form() -> None:
             assert may_be_cancel(CommandRecord(0, START.wall_ms, None, value, ())) is expected, value
 
 
-def test_a_flood_that_speaks_of_cancels_is_put_off() -> None:
-    """Neither the word nor a backslash makes a record a cancel: the one behind them goes first."""
+def test_a_flood_of_places_that_contain_the_word_cancel_is_deferred() -> None:
+    """Neither the word nor a backslash makes a record a cancel: the real one behind them is sent first."""
     one = Runaway()
     for number in range(20):
         one.read(place(f"cancel-{number}"))
@@ -181,8 +181,8 @@ def test_a_flood_that_speaks_of_cancels_is_put_off() -> None:
     assert _span(one) == (0, panic)
 
 
-def test_large_records_are_put_off_sooner() -> None:
-    """One of two KiB counts for three, and its refusal says how many were behind it."""
+def test_large_records_are_deferred_sooner() -> None:
+    """A record of two KiB counts as three, and its refusal says how many were behind it."""
     one = Runaway()
     large = json.dumps(place("large")) + " " * 2048
     put_off = one.read(large.encode(), behind=2)
@@ -199,7 +199,7 @@ def test_large_records_are_put_off_sooner() -> None:
 
 @given(st.lists(st.sampled_from(["add", "close", "hole"]), max_size=30), st.data())
 def test_ranges_hold_what_was_added_and_only_that(steps: list[str], data: st.DataObject) -> None:
-    """However cancels, holes and deferred commands follow each other, each deferred one is taken once, in order."""
+    """In any sequence of cancels, holes and deferred commands, each deferred one is popped once, in order."""
     offsets, ranges, deferred = itertools.count(), DeferredOffsets(), []
     for step in steps:
         offset = next(offsets)

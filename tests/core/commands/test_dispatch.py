@@ -1,4 +1,4 @@
-"""Claims, the lease and the gate: nothing is written before it may be, and nothing is lost when it may not."""
+"""Claims, the lease and the gate: a command is written only when it may be, and goes back into its lane otherwise."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, cance
 
 @pytest.mark.parametrize("refused", [cancel_all("late"), replace("late", orderId=ORDER_ID)])
 def test_what_comes_after_a_refused_command_waits_until_the_refusal_is_durable(refused: dict[str, object]) -> None:
-    """A successor that does not see the refusal may send the command, and must not send it after what followed it."""
+    """A successor that does not see the refusal may send the command, and must not send it after a later one."""
     one = OneAccount()
     one.offer(refused | {"validUntil": one.now.wall_ms})
     later = one.offer(place("p"))
@@ -36,7 +36,7 @@ def test_commands_that_come_while_a_commit_is_under_way_share_the_next() -> None
 
 
 def test_the_state_is_committed_every_period_work_or_not() -> None:
-    """An owner without work still proves its membership, and gets its lease from it."""
+    """An owner without commands commits too, and so keeps its lease."""
     one = OneAccount()
     assert one.hand_over() is None
     assert one.account.wake_at_boot_s(one.now) == one.now.boot_s + 1
@@ -47,7 +47,7 @@ def test_the_state_is_committed_every_period_work_or_not() -> None:
 
 
 def test_the_lease_runs_from_the_hand_over() -> None:
-    """An owner that was frozen before the answer came does not write: its lease was over before."""
+    """An owner that was frozen until the acknowledgement came does not write: its lease has ended."""
     one = OneAccount()
     offset = one.offer(place("p"))
     one.hand_over()
@@ -67,7 +67,7 @@ def test_a_closed_gate_puts_everything_back_where_it_was(*, ready: bool, waited_
     one.wait(waited_s, tick=False)
     assert one.stored(ready=ready) == []
     assert one.account.next_commit(one.now, 0, recording=False) is None or waited_s
-    one.account.sending.commit_dropped()
+    one.account.dispatcher.commit_dropped()
     assert offsets == one.send()
     assert one.committed()[1].claimed == tuple(offsets)
 
@@ -91,20 +91,20 @@ def test_a_dropped_commit_lets_its_claims_wait_again_in_order() -> None:
     one = OneAccount()
     offsets = [one.offer(place("p0")), one.offer(replace("r0", orderId=ORDER_ID)), one.offer(place("p1"))]
     one.hand_over()
-    one.account.sending.commit_dropped()
-    one.account.sending.commit_dropped()
+    one.account.dispatcher.commit_dropped()
+    one.account.dispatcher.commit_dropped()
     assert not one.written
     assert [offsets[1], offsets[0], offsets[2]] == one.send()
 
 
 def test_a_commit_that_was_never_handed_over_cannot_end() -> None:
-    """Being told of an answer to nothing is a mistake of ours."""
+    """An acknowledgement without a commit raises: it is a mistake of the bridge."""
     with pytest.raises(AssertionError, match="never handed over"):
-        OneAccount().account.sending.commit_acked(START)
+        OneAccount().account.dispatcher.commit_acked(START)
 
 
 def test_urgency_decides_between_orders() -> None:
-    """A batch goes cancel_orders, replaces, places; what the cancel_orders bars waits for its write."""
+    """A commit claims cancel_orders, then replaces, then places; a place waits for a cancel_orders that blocks it."""
     one = OneAccount()
     early = one.offer(place("p0", sym="OKX_PERP_ETH_USDT"))
     changed = one.offer(replace("r", orderId=ORDER_ID))
@@ -116,7 +116,7 @@ def test_urgency_decides_between_orders() -> None:
 
 
 def test_a_cancel_is_written_without_a_claim() -> None:
-    """It is safe to repeat, so it waits for no commit; it leaves none behind."""
+    """It is safe to repeat, so it waits for no commit, and no commit claims it."""
     one = OneAccount()
     offset = one.offer(cancel("c", orderId=ORDER_ID))
     assert [offset] == one.send_cancels()
@@ -150,7 +150,7 @@ def test_a_cancel_needs_a_lease_while_the_broker_answers() -> None:
 
 
 def test_cancels_pass_while_the_broker_is_out_of_reach() -> None:
-    """A commit that was handed over under a lease and has no answer yet is no reason to keep an order alive."""
+    """They may be written while a commit that was handed over under a lease is not acknowledged."""
     one = OneAccount()
     offset = one.offer(cancel("c", orderId=ORDER_ID))
     one.wait(0.9)
@@ -163,7 +163,7 @@ def test_cancels_pass_while_the_broker_is_out_of_reach() -> None:
 
 @pytest.mark.parametrize("ticked", [True, False])
 def test_a_jump_of_the_clock_closes_the_gate_for_cancels(*, ticked: bool) -> None:
-    """After a freeze nothing is certain until a commit is stored, whether a tick or the write notices it first."""
+    """After a freeze no cancel is written until a commit is acknowledged, even if no tick has noticed it yet."""
     one = OneAccount()
     one.offer(cancel("c", orderId=ORDER_ID))
     one.wait(1)
@@ -190,9 +190,9 @@ def test_no_more_is_claimed_than_may_be_in_flight() -> None:
 
 
 def test_a_claim_that_does_not_fit_the_metadata_waits() -> None:
-    """The broker holds 4096 bytes of metadata; what would go beyond is put back and claimed later.
+    """The broker holds 4096 bytes of metadata; claims that do not fit are put back and made later.
 
-    Places leave room for what comes to stop them.
+    Places leave room for cancel_orders.
     """
     one = OneAccount(limits={PLACE: 5000, REPLACE: 1, CANCEL: 1, CANCEL_ALL: 40}, inflight_commands_max=5000)
     for n in range(3500):
@@ -212,7 +212,7 @@ def test_a_claim_that_does_not_fit_the_metadata_waits() -> None:
 
 
 def test_a_commit_claims_no_more_than_can_be_written_within_a_lease() -> None:
-    """A large backlog goes out in batches."""
+    """A large backlog is claimed by several commits."""
     one = OneAccount(limits={PLACE: 5000, REPLACE: 1, CANCEL: 1, CANCEL_ALL: 1})
     for n in range(250):
         one.offer(place(f"p{n}"))
@@ -221,7 +221,7 @@ def test_a_commit_claims_no_more_than_can_be_written_within_a_lease() -> None:
 
 @pytest.mark.parametrize("missing", ["session", "recording"])
 def test_nothing_is_claimed_before_the_sweep_or_while_nothing_can_be_recorded(missing: str) -> None:
-    """The period's commit goes out all the same."""
+    """The periodic commit is handed over all the same."""
     one = OneAccount()
     one.offer(place("p"))
     if missing == "session":
@@ -233,7 +233,7 @@ def test_nothing_is_claimed_before_the_sweep_or_while_nothing_can_be_recorded(mi
 
 
 def test_slots_of_the_class_run_out() -> None:
-    """Beyond the window's slots nothing is claimed; the account wakes when the next comes free."""
+    """Without a free slot nothing is claimed; the account wakes when the next comes free."""
     one = OneAccount(limits={PLACE: 1, REPLACE: 1, CANCEL: 1, CANCEL_ALL: 1}, commit_period_s=100, lease_s=200)
     for n in range(2):
         one.offer(place(f"p{n}") | {"validUntil": one.now.wall_ms + 900_000})
@@ -247,7 +247,7 @@ def test_slots_of_the_class_run_out() -> None:
 
 
 def test_a_replace_goes_by_the_order_id_that_holds_when_it_goes() -> None:
-    """The replace before it gave the order another id, and the venue wants the new one."""
+    """The replace before it gave the order another orderId, and the venue needs the new one."""
     one = OneAccount()
     one.account.on_order(order_push("mine"), one.now)
     first = one.offer(replace("r0", clientOrderId="mine"))

@@ -1,4 +1,4 @@
-"""Dedupe, and what the bridge answers by itself."""
+"""The intake: dedupe, and the results of commands that are not sent."""
 
 import json
 import tracemalloc
@@ -25,14 +25,16 @@ LONG = {"validUntil": START.wall_ms + 1_800_000}
 
 
 def _waiting(one: OneAccount) -> dict[str, int]:
-    return {action: one.account.sending._lanes.count_waiting(action) for action in (PLACE, REPLACE, CANCEL, CANCEL_ALL)}
+    return {
+        action: one.account.dispatcher._lanes.count_waiting(action) for action in (PLACE, REPLACE, CANCEL, CANCEL_ALL)
+    }
 
 
 def _nothing_is_left(one: OneAccount) -> bool:
-    """Every counter is back to nothing, and the watermark has passed everything."""
+    """Return whether no command is counted as waiting, and every offset is committed."""
     one.drain()
-    lanes = one.account.sending._lanes
-    return not any(_waiting(one).values()) and not lanes._chains and one.committed()[0] == one.next_offset
+    lanes = one.account.dispatcher._lanes
+    return not any(_waiting(one).values()) and not any(lanes._chains.values()) and one.committed()[0] == one.next_offset
 
 
 def _paused(one: OneAccount) -> bool:
@@ -40,7 +42,7 @@ def _paused(one: OneAccount) -> bool:
 
 
 def test_the_same_command_again_gets_the_first_answer() -> None:
-    """Before the answer and after it, under the offset of each copy, with the headers of each."""
+    """A copy before the result and one after it both get it, with their own offsets and headers."""
     one = OneAccount()
     one.offer(place("p"))
     one.offer(place("p"), headers=[("traceparent", b"00-1"), ("other", b"x")])
@@ -56,7 +58,7 @@ def test_the_same_command_again_gets_the_first_answer() -> None:
 
 @pytest.mark.parametrize("second", [place("p", side="SELL"), b'{"commandId":"p","action":"buy"}'])
 def test_the_same_id_with_another_body_is_a_dead_letter(second: Any) -> None:  # noqa: ANN401 - body or bytes
-    """The results keep the one answer; alarm and dead letter say what happened, with the original bytes."""
+    """The first keeps its result; an alarm and a dead letter with the original bytes report the second."""
     one = OneAccount()
     one.offer(place("p"))
     one.offer(second, headers=[("traceparent", b"00-1")])
@@ -75,7 +77,7 @@ def test_the_same_id_with_another_body_is_a_dead_letter(second: Any) -> None:  #
 
 
 def test_a_refused_body_is_the_first_use_of_its_id() -> None:
-    """Mending the body under the same id would give one command two answers."""
+    """A corrected body under the same commandId would give one command two results."""
     one = OneAccount()
     bad = b'{"commandId":"p","action":"buy"}'
     one.offer(bad)
@@ -88,7 +90,7 @@ def test_a_refused_body_is_the_first_use_of_its_id() -> None:
 
 
 def test_what_cannot_be_answered_is_a_dead_letter() -> None:
-    """A tombstone, and bytes too large to copy, which are named by their offset."""
+    """A tombstone becomes one, and so do bytes too large to copy, which are named by their offset."""
     one = OneAccount()
     one.offer(None)
     one.offer(b"x" * 1_000_000)
@@ -103,7 +105,7 @@ def test_what_cannot_be_answered_is_a_dead_letter() -> None:
     ("key_bytes", "value_bytes", "kept"), [(890_000, 10, 890_000), (890_000, 60_000, 890_000), (950_000, 10, 0)]
 )
 def test_a_dead_letter_fits_a_record(key_bytes: int, value_bytes: int, kept: int) -> None:
-    """Key and value together; where the key alone is too large, the offset says where both stand."""
+    """Key and value together are bounded; if the key alone is too large, only the offset is published."""
     one = OneAccount()
     one.account.intake.offer(CommandRecord(0, one.now.wall_ms, b"k" * key_bytes, b"v" * value_bytes, ()), one.now)
     (letter,) = one.dead_letters()
@@ -113,7 +115,7 @@ def test_a_dead_letter_fits_a_record(key_bytes: int, value_bytes: int, kept: int
 
 
 def test_an_offset_is_taken_in_once() -> None:
-    """A rebalance may deliver again what is held already."""
+    """A rebalance may deliver a held record again."""
     one = OneAccount()
     one.offer(place("p"))
     one.next_offset = 0
@@ -135,7 +137,7 @@ def test_a_client_order_id_names_one_order() -> None:
 
 
 def test_a_name_that_was_never_sent_is_free_again() -> None:
-    """After a denial with a time to try again, the same clientOrderId may be used; not before that is durable."""
+    """After a denial with retryAfterMs is durable, and not before, the same clientOrderId may be used."""
     one = OneAccount(limits={PLACE: 1, REPLACE: 1, CANCEL: 1, CANCEL_ALL: 1})
     one.offer(place("a"))
     one.send()
@@ -148,7 +150,7 @@ def test_a_name_that_was_never_sent_is_free_again() -> None:
 
 
 def test_what_would_wait_too_long_is_denied_at_once() -> None:
-    """With the time after which a slot is free."""
+    """The result has the time after which a slot is free."""
     one = OneAccount(limits={PLACE: 1, REPLACE: 1, CANCEL: 1, CANCEL_ALL: 1})
     one.offer(place("p0"))
     one.send()
@@ -194,7 +196,7 @@ def test_what_expires_in_one_moment_is_answered_in_parts() -> None:
 
 
 def test_what_expires_unsent_says_so() -> None:
-    """At once when it comes too late, and on time while it waits; nothing is left behind."""
+    """It expires at once when it is read too late, and on time while it waits in its lane."""
     one = OneAccount()
     one.lose_session()
     one.offer(place("late") | {"validUntil": one.now.wall_ms})
@@ -208,7 +210,7 @@ def test_what_expires_unsent_says_so() -> None:
 
 
 def test_the_bridge_decides_nothing_without_a_lease() -> None:
-    """An owner that was frozen neither denies nor expires anything: that is for whoever owns the account now."""
+    """An owner that was frozen neither denies nor expires a command: only the present owner may."""
     one = OneAccount()
     one.offer(place("p"))
     one.drain()
@@ -226,7 +228,7 @@ def test_the_bridge_decides_nothing_without_a_lease() -> None:
     assert _waiting(one)[PLACE] == 1
 
 
-def test_a_replace_by_an_unknown_name_is_looked_up_and_goes() -> None:
+def test_a_replace_by_an_unknown_name_is_sent_after_its_order_was_looked_up() -> None:
     """The venue knows it: the replace goes by its orderId."""
     one = OneAccount()
     one.offer(replace("r", clientOrderId="theirs"))
@@ -239,8 +241,8 @@ def test_a_replace_by_an_unknown_name_is_looked_up_and_goes() -> None:
     assert one.written[0].args["orderId"] == ORDER_ID
 
 
-def test_a_replace_that_a_cancel_ended_while_the_venue_was_asked_stays_ended() -> None:
-    """The venue's answer about its order comes too late to change its own."""
+def test_a_replace_that_a_cancel_ends_during_the_lookup_stays_ended() -> None:
+    """The answer about its order comes too late to change its result."""
     one = OneAccount()
     one.offer(replace("r", clientOrderId="theirs"))
     one.send()
@@ -250,8 +252,8 @@ def test_a_replace_that_a_cancel_ended_while_the_venue_was_asked_stays_ended() -
     assert one.outcomes() == [(0, "superseded")]
 
 
-def test_a_replace_by_a_name_that_nobody_knows_is_denied() -> None:
-    """Not before there is a lease to say so; what expired meanwhile stays expired and is asked about no more."""
+def test_a_replace_of_an_order_that_the_venue_does_not_know_is_denied() -> None:
+    """It is denied when there is a lease; one that expired meanwhile stays expired and is looked up no more."""
     one = OneAccount()
     one.offer(replace("r0", clientOrderId="theirs"))
     one.offer(replace("r1", clientOrderId="others") | {"validUntil": one.now.wall_ms + 1000})
@@ -295,7 +297,7 @@ def test_memory_is_bounded_by_the_horizon() -> None:
 
 
 def test_offsets_without_a_record_are_committed_over() -> None:
-    """What was read to, a control record or a hole, counts as done, once what was held back below it is taken in."""
+    """A control record or a hole is committed over, once the held records below it are taken in."""
     one = OneAccount()
     one.offer(cancel_all("ca"))
     one.account.intake.mark_read_to(3)
@@ -317,7 +319,7 @@ def test_offsets_without_a_record_are_committed_over() -> None:
 
 
 def test_an_unreadable_batch_is_one_dead_letter_and_all_its_offsets_are_done() -> None:
-    """A hundred thousand offsets that nobody can read cost one record; a successor passes over all of them too."""
+    """A hundred thousand unreadable offsets cost one record; a successor skips all of them too."""
     record = CommandRecord(0, START.wall_ms, None, None, (), last_offset=99_999, unreadable="no zstd")
     one = OneAccount()
     one.account.intake.offer(record, one.now)
@@ -347,7 +349,7 @@ def test_what_is_held_back_has_a_bound_in_bytes() -> None:
 
 
 def test_a_dead_letter_that_waits_holds_no_value_that_was_left_out() -> None:
-    """Until it is durable it takes what is in it, and not the record that it stands for."""
+    """Until it is durable it holds its own bytes, and not those of the record it is about."""
     one = OneAccount()
     tracemalloc.start()
     try:

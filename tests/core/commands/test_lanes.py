@@ -22,18 +22,20 @@ LONG = {"validUntil": START.wall_ms + 1_800_000}
 
 
 def _waiting(one: OneAccount) -> dict[str, int]:
-    return {action: one.account.sending._lanes.count_waiting(action) for action in (PLACE, REPLACE, CANCEL, CANCEL_ALL)}
+    return {
+        action: one.account.dispatcher._lanes.count_waiting(action) for action in (PLACE, REPLACE, CANCEL, CANCEL_ALL)
+    }
 
 
 def _nothing_is_left(one: OneAccount) -> bool:
-    """Every counter is back to nothing, and the watermark has passed everything."""
+    """Return whether no command is counted as waiting, and every offset is committed."""
     one.drain()
-    lanes = one.account.sending._lanes
-    return not any(_waiting(one).values()) and not lanes._chains and one.committed()[0] == one.next_offset
+    lanes = one.account.dispatcher._lanes
+    return not any(_waiting(one).values()) and not any(lanes._chains.values()) and one.committed()[0] == one.next_offset
 
 
 def test_a_cancel_annihilates_its_unsent_place() -> None:
-    """Neither reaches the venue; the place's result comes before the cancel's; nothing is left behind."""
+    """Neither reaches the venue, the place's result comes before the cancel's, and both are out of the lanes."""
     one = OneAccount()
     one.offer(place("p"))
     one.offer(replace("r", clientOrderId="p"))
@@ -54,7 +56,7 @@ def test_a_cancel_annihilates_a_place_whose_claim_is_under_way(*, stored: bool) 
     if stored:
         assert one.stored() == []
     else:
-        one.account.sending.commit_dropped()
+        one.account.dispatcher.commit_dropped()
     other = one.offer(place("q"))
     assert one.send() == [other]
     assert one.committed()[1].claimed == (other,)
@@ -65,9 +67,9 @@ def test_a_cancel_that_comes_between_claim_and_gate_closes_the_gate() -> None:
     one = OneAccount()
     one.offer(place("p"))
     one.hand_over()
-    (command,) = one.account.sending.commit_acked(one.now)
+    (command,) = one.account.dispatcher.commit_acked(one.now)
     one.offer(cancel("c", clientOrderId="p"))
-    assert not one.account.sending.may_write(command, one.now, ready=True)
+    assert not one.account.dispatcher.may_write(command, one.now, ready=True)
     assert one.outcomes() == [(0, "superseded"), (1, "superseded")]
     assert one.committed()[1].claimed == ()
 
@@ -91,7 +93,7 @@ def test_commands_of_one_order_keep_their_sequence() -> None:
 
 
 def test_what_follows_a_cancel_of_its_order_waits_for_the_cancel() -> None:
-    """A replace that was asked for after a cancel does not overtake it."""
+    """A replace that was read after a cancel is not sent before it."""
     one = OneAccount()
     one.account.on_order(order_push("mine"), one.now)
     one.offer(cancel("c", clientOrderId="mine"))
@@ -114,7 +116,7 @@ def test_both_names_lead_to_one_order() -> None:
 
 
 def test_a_cancel_by_an_unknown_name_goes_out_as_written() -> None:
-    """Anyone's order may be cancelled."""
+    """Orders of other programs may be cancelled too."""
     one = OneAccount()
     one.offer(cancel("c", clientOrderId="theirs"))
     assert one.send() == [0]
@@ -147,7 +149,7 @@ def test_a_cancel_orders_purges_its_scope_and_spares_what_comes_later(scope: str
 
 
 def test_no_place_overtakes_a_cancel_orders_that_has_no_slot() -> None:
-    """It would be ended by what was asked for before it; another exchange's does not wait."""
+    """The earlier cancel_orders would end its order; a place of another exchange does not wait."""
     one = OneAccount(limits={PLACE: 9, REPLACE: 9, CANCEL: 9, CANCEL_ALL: 1})
     one.offer(cancel_all("ca0", "BINANCE") | LONG)
     assert one.send() == [0]
@@ -183,7 +185,7 @@ def _one_step(one: OneAccount, n: int, what: str) -> None:
 
 @given(st.lists(st.sampled_from(["place", "replace", "cancel", "all", "send", "answer", "wait"]), max_size=40))
 def test_no_counter_leaks(steps: list[str]) -> None:
-    """Whatever happens to commands of three orders, once all is answered nothing is counted as waiting."""
+    """After any sequence of events of three orders, once all are answered no command is counted as waiting."""
     one = OneAccount()
     for n, what in enumerate(steps):
         _one_step(one, n, what)
@@ -196,6 +198,6 @@ def test_no_counter_leaks(steps: list[str]) -> None:
     terminal = [result.command_offset for result in one.results() if result.outcome.terminal]
     assert sorted(terminal) == list(range(one.next_offset))
     assert _nothing_is_left(one)
-    lanes = one.account.sending._lanes
+    lanes = one.account.dispatcher._lanes
     assert not one.account.table._places
     assert not any(lanes.peek_head(action) for action in (PLACE, REPLACE, CANCEL, CANCEL_ALL))

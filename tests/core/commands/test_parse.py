@@ -1,4 +1,4 @@
-"""From a record to a command: what is refused, why, and which field the text names."""
+"""Parsing: which records are invalid, for which reason, and which field the message names."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bridge.contract.commands import derive_client_order_id
 from bridge.contract.results import Reason
 from bridge.core.commands.command import TrackedCommand
-from bridge.core.commands.parse import InvalidCommand, parse_command
+from bridge.core.commands.parse import InvalidCommand, command_id_of, parse_command
 from bridge.core.records import CommandRecord
 from tests.support.one_account import LIMITS, ORDER_ID, START, TIMING, cancel, cancel_all, place, replace
 
@@ -112,7 +112,7 @@ _REFUSED: list[tuple[str, dict[str, Any] | bytes | None, Reason, str, str | None
 def test_what_is_no_command_is_refused_for_its_reason(
     value: dict[str, Any] | bytes | None, reason: Reason, text: str, command_id: str | None
 ) -> None:
-    """The reason is exact, the text names the field, and a commandId that can be read is answered under."""
+    """The reason is exact, the message names the field, and a commandId that can be read is returned."""
     refusal = _admit(json.dumps(value).encode() if isinstance(value, dict) else value)
     assert isinstance(refusal, InvalidCommand)
     assert (reason, command_id) == (refusal.reason, refusal.command_id)
@@ -122,9 +122,9 @@ def test_what_is_no_command_is_refused_for_its_reason(
 
 
 def test_what_was_written_in_a_transaction_is_refused() -> None:
-    """It may be aborted yet, and that is not waited for; what an earlier owner claimed is admitted, to be asked about.
+    """It may yet be aborted; only one that an earlier owner claimed is a command, because it must be queried.
 
-    Its digest is that of the same command outside a transaction, so that one is a repeat and no conflict.
+    Its digest is that of the same command outside a transaction, so that one is a resubmission and no conflict.
     """
     record = CommandRecord(7, START.wall_ms, None, json.dumps(GOOD).encode(), (), transactional=True)
     refusal = parse_command(record, START, LIMITS, TIMING)
@@ -136,14 +136,14 @@ def test_what_was_written_in_a_transaction_is_refused() -> None:
 
 
 def test_a_refusal_says_the_action_if_it_is_one() -> None:
-    """The action stands in the answer when it is known, whatever else is wrong."""
+    """The result has the action if it is known, whatever else is wrong."""
     assert _admit(_raw("1")).action == "place_order"
     assert _admit(json.dumps(GOOD | {"action": "buy"}).encode()).action is None
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode) | st.from_type(dict).map(repr).map(str.encode))
 def test_no_bytes_are_a_mistake_of_ours(value: bytes) -> None:
-    """Whatever the bytes, they are read or refused."""
+    """Any bytes give a command or a reason, and no exception."""
     assert isinstance(_admit(value), TrackedCommand | InvalidCommand)
 
 
@@ -157,7 +157,7 @@ def test_no_bytes_are_a_mistake_of_ours(value: bytes) -> None:
     ],
 )
 def test_an_order_is_named_after_its_command(command_id: str, expected: str) -> None:
-    """ULIDs and UUIDs serve as they are; anything else by the first half of its SHA-256."""
+    """ULIDs and UUIDs are taken as they are; any other commandId by the first half of its SHA-256."""
     assert expected == derive_client_order_id(command_id)
 
 
@@ -180,14 +180,14 @@ def test_every_command_id_gives_a_name_that_the_venue_takes(command_id: str) -> 
     ],
 )
 def test_how_long_a_command_is_valid(body: dict[str, Any], validity_s: float) -> None:
-    """Unless said, 10 s for place and replace and 60 s for cancels, from the record's timestamp."""
+    """By default 10 s for place and replace and 60 s for cancels, from the record's timestamp."""
     command = _admit(json.dumps(body).encode())
     assert isinstance(command, TrackedCommand)
     assert command.deadline_boot_s == START.boot_s + validity_s
 
 
 def test_a_command_keeps_what_it_asks_and_gains_only_a_name() -> None:
-    """Arguments go on as text, as they were written; a place that names no order is named after its command."""
+    """Arguments stay text, as they were written; a place without a clientOrderId gets a derived one."""
     command = _admit(_with(limitPrice="100.10", tpPrice="0"))
     assert isinstance(command, TrackedCommand)
     assert command.args == {**GOOD["args"], "limitPrice": "100.10", "tpPrice": "0", "clientOrderId": "c1"}
@@ -207,8 +207,8 @@ def test_the_digest_names_action_and_arguments() -> None:
     assert not isinstance(other, InvalidCommand)
 
 
-def test_a_pattern_is_told_in_words() -> None:
-    """Who broke a format reads what it is, with its source, and no regular expression."""
+def test_a_pattern_is_described_in_words() -> None:
+    """The message describes the format with its source, and has no regular expression."""
     refusal = _admit(
         json.dumps(GOOD | {"args": GOOD["args"] | {"orderQty": "1e3", "sym": "BINANCE_PERP_BTC_USDT"}}).encode()
     )
@@ -217,7 +217,7 @@ def test_a_pattern_is_told_in_words() -> None:
 
 
 def test_what_cannot_be_decoded_is_refused_by_its_offsets() -> None:
-    """A record that stands for what nobody can read becomes a dead letter that names the offsets."""
+    """A record that stands for unreadable offsets becomes a dead letter that names them."""
     one = CommandRecord(7, 0, None, None, (), last_offset=7, unreadable="its checksum is wrong")
     several = CommandRecord(7, 0, None, None, (), last_offset=9, unreadable="its checksum is wrong")
     for record, words in ((one, "offset 7 cannot be read"), (several, "offsets 7 to 9 cannot be read")):
@@ -239,7 +239,7 @@ _HOSTILE = {
 
 @pytest.mark.parametrize("value", _HOSTILE.values(), ids=_HOSTILE)
 def test_a_hostile_record_costs_no_more_than_its_bytes(value: str) -> None:
-    """A hundred records of 64 KB cost less than one look at every key of them in Python would."""
+    """A hundred records of 64 KB cost less than decoding every key of one in Python."""
     data = value.encode()
     begun = time.thread_time()
     for _ in range(20):
@@ -253,8 +253,8 @@ def test_a_hostile_record_costs_no_more_than_its_bytes(value: str) -> None:
     assert time.thread_time() - begun < max(exact_s, 0.1)
 
 
-def test_too_many_keys_are_counted_and_not_looked_at() -> None:
-    """A command that repeats a known key by the thousand is refused in words that are true."""
+def test_too_many_keys_are_counted_and_not_decoded() -> None:
+    """A command that repeats a known key thousands of times is refused with a true message."""
     refusal = _admit(_HOSTILE["a known key thousands of times"].encode())
     assert isinstance(refusal, InvalidCommand)
     assert refusal.message == "keys stand twice: it has 10010 quotation marks, more than any command"
@@ -263,7 +263,7 @@ def test_too_many_keys_are_counted_and_not_looked_at() -> None:
 @pytest.mark.parametrize("padding", ["", " " * 5000], ids=["short", "long"])
 @pytest.mark.parametrize("again", ["commandId", r"command\u0049d", r"\u0063ommandI\u0064", r"co\u006D\u006dandId"])
 def test_a_command_id_that_stands_twice_answers_nothing(again: str, padding: str) -> None:
-    """However it is written and whatever else is wrong, such a record is a dead letter, whichever id was meant."""
+    """Such a record is a dead letter, in any spelling of the key and whatever else is wrong."""
     for rest in ('"action":"cancel_orders","args":{"exchangeType":"ALL"}', '"x":1', '"action":"buy","x":"cancel"'):
         refusal = _admit(('{"commandId":"a",' + padding + f'"{again}" : "b",{rest}}}').encode())
         assert isinstance(refusal, InvalidCommand)
@@ -275,7 +275,7 @@ def test_a_command_id_that_stands_twice_answers_nothing(again: str, padding: str
 
 
 def test_the_word_command_id_in_a_text_is_no_key() -> None:
-    """What only speaks of a commandId is answered under the one it has, short or long."""
+    """A record with the word in a text is answered under the commandId that it has."""
     for padding in ("", "x" * 5000):
         value = json.dumps({"commandId": "c-1", "note": f'commandId "commandId": \u0063 {padding}', "y": "commandId"})
         refusal = _admit(value.encode())
@@ -288,7 +288,7 @@ _GOOD_ONES = [GOOD, cancel("c-1", orderId=ORDER_ID), cancel_all("c-1"), replace(
 
 @given(st.sampled_from(_GOOD_ONES), st.data())
 def test_a_key_is_found_twice_exactly_where_it_stands_twice(body: dict[str, Any], data: st.DataObject) -> None:
-    """However a command is written, with escapes or without: counting tells the same as looking."""
+    """Counting quotation marks finds the same as decoding, with escapes or without."""
     body = body | {
         "commandId": data.draw(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))[:128]
     }
@@ -304,9 +304,28 @@ def test_a_key_is_found_twice_exactly_where_it_stands_twice(body: dict[str, Any]
 
 
 def test_nesting_at_the_edge_of_what_can_be_read_is_refused() -> None:
-    """Two decoders look at a record, and one of them gives up before the other."""
+    """Two decoders read a record, and one of them fails at a lower depth than the other."""
     for depth in range(900, 1100):
         nested = b"[" * depth + b"]" * depth
         refusal = _admit(rb'{"commandId":"c-1","action":"x","\u0020":' + nested + b"}")
         assert isinstance(refusal, InvalidCommand)
         assert refusal.reason in {SCHEMA, NOT_JSON}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b'{"commandId":"c-1","action":1}', "c-1"),
+        (b'{"commandId":7}', None),
+        (b"{}", None),
+        (b"no JSON", None),
+        (b'{"commandId":"\xff"}', None),
+        (b"", None),
+        (None, None),
+    ],
+)
+def test_the_command_id_of_a_value_is_read_from_a_record_that_may_be_no_command(
+    value: bytes | None, expected: str | None
+) -> None:
+    """It is found in any JSON object, and nothing is raised for other bytes."""
+    assert expected == command_id_of(value)

@@ -1,4 +1,4 @@
-"""Commands that are read late: told while it lasts, and never by a guess."""
+"""The alarm for commands that are read late."""
 
 from bridge.contract.session import Alarm, AlarmCleared, AlarmRaised, SessionEvent
 from bridge.core.alarms import ActiveAlarms
@@ -26,11 +26,11 @@ class _Reading:
             self.told.append(event)
 
     def read(self, appended_s: float, at_s: float) -> None:
-        """Read at one instant what was appended at another."""
+        """Read a record some seconds after it was appended."""
         self.delay.record_read(START.wall_ms + AHEAD_MS + round(appended_s * 1000), _at(at_s))
 
     def kinds(self) -> list[str]:
-        """Return what was told: raised or cleared."""
+        """Return the published events: raised or cleared."""
         return [type(event).__name__ for event in self.told]
 
 
@@ -38,8 +38,8 @@ def _at(at_s: float) -> Now:
     return Now(START.boot_s + at_s, START.wall_ms + round(at_s * 1000))
 
 
-def test_what_is_read_late_is_told_once_and_its_end_too() -> None:
-    """More than a second after its append by the broker's clock; it ends when everything has been read."""
+def test_late_reading_raises_the_alarm_once_and_clears_it() -> None:
+    """It is raised more than a second after an append by the broker's clock, and cleared when all has been read."""
     one = _Reading()
     one.read(0, 0.5)
     one.read(0, 0.99)
@@ -54,8 +54,8 @@ def test_what_is_read_late_is_told_once_and_its_end_too() -> None:
     assert one.kinds() == ["AlarmRaised", "AlarmCleared"]
 
 
-def test_what_was_there_a_second_ago_and_is_unread_is_told() -> None:
-    """It needs no clock of the broker's; however much comes behind it, what was there first is what counts."""
+def test_a_command_that_is_unread_for_a_second_raises_the_alarm() -> None:
+    """This needs no clock of the broker; commands that come later do not count."""
     one = _Reading(is_measured=False)
     one.delay.position_reached(0, 10, _at(0))
     one.delay.position_reached(4, 50, _at(0.9))
@@ -72,8 +72,8 @@ def test_what_was_there_a_second_ago_and_is_unread_is_told() -> None:
     assert one.kinds() == ["AlarmRaised", "AlarmCleared"]
 
 
-def test_reading_that_rests_is_told_after_a_second() -> None:
-    """Nothing is read meanwhile, so that no record could tell; what was read before it ends nothing."""
+def test_paused_reading_raises_the_alarm_after_a_second() -> None:
+    """Meanwhile no record is read that could raise it; one that was read before does not clear it."""
     one = _Reading()
     one.delay.position_reached(3, 3, _at(0), is_paused=True)
     one.delay.position_reached(3, 3, _at(0.9), is_paused=True)
@@ -87,7 +87,7 @@ def test_reading_that_rests_is_told_after_a_second() -> None:
 
 
 def test_what_the_clock_leaves_open_raises_nothing() -> None:
-    """A clock that was never read may differ by a minute; a record that could not be read has no time."""
+    """A clock that was never read may differ by a minute; an unreadable record has no timestamp."""
     one = _Reading(is_measured=False)
     one.read(0, 30)
     one.delay.record_read(0, _at(90))

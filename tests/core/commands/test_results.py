@@ -1,4 +1,4 @@
-"""What last words tell beside themselves: when a command was asked for and first doubted, and whether it came again."""
+"""Published results: the times of the command beside the result, and whether it is repeated."""
 
 import pytest
 
@@ -11,14 +11,14 @@ from tests.support.one_account import ORDER_ID, START, OneAccount, order_push, p
 
 
 def _told(one: OneAccount) -> list[PublishedResult | None]:
-    """Publish what was said, and return what every result so far tells."""
+    """Return the published results so far, with their times."""
     one.drain()
     answers = [record.answer for record in one.said if record.key == b"p"]
     return [one if one is not None and one.result.outcome.terminal else None for one in answers]
 
 
 def _times(told: list[PublishedResult | None]) -> list[tuple[int, int | None, bool] | None]:
-    """Return asked, doubted, again; in ms since the start."""
+    """Return the record's time and the time of `unknown`, in ms since a start, and whether it is repeated."""
     since = START.wall_ms
     return [
         None
@@ -28,8 +28,8 @@ def _times(told: list[PublishedResult | None]) -> list[tuple[int, int | None, bo
     ]
 
 
-def test_an_answered_command_tells_when_it_was_asked_for() -> None:
-    """Beside what its result says: when it was written and answered."""
+def test_a_published_result_has_the_timestamp_of_its_record() -> None:
+    """It is beside the times at which the command was written and answered."""
     one = OneAccount()
     one.offer(place("p"))
     one.wait(0.5)
@@ -42,8 +42,8 @@ def test_an_answered_command_tells_when_it_was_asked_for() -> None:
     assert (told.result.sent_at, told.result.answered_at) == (START.wall_ms + 500, START.wall_ms + 750)
 
 
-def test_a_doubted_command_tells_since_when() -> None:
-    """The `unknown` tells nothing; the last word tells when it was said, however often it was doubted."""
+def test_a_published_result_has_the_time_since_when_it_was_unknown() -> None:
+    """The terminal result has the time of the first `unknown`; the `unknown` itself has none."""
     one = OneAccount()
     one.offer(place("p"))
     one.send()
@@ -54,8 +54,8 @@ def test_a_doubted_command_tells_since_when() -> None:
     assert _times(_told(one)) == [None, (0, 1000, False)]
 
 
-def test_an_inherited_command_tells_when_it_was_taken_over() -> None:
-    """What an earlier owner may have written was not written by this one."""
+def test_an_inherited_command_is_unknown_since_its_takeover() -> None:
+    """A command that an earlier owner may have written has no sentAt of this one."""
     one = OneAccount(live=False)
     one.offer(place("p"), past=TakeoverStatus.CLAIMED)
     one.account.on_order(order_push("p", orderId=ORDER_ID), one.now)
@@ -65,8 +65,8 @@ def test_an_inherited_command_tells_when_it_was_taken_over() -> None:
     assert last.result.sent_at is None
 
 
-def test_what_an_earlier_owner_has_called_unknown_is_not_called_so_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`unknown` is said once of a command, whoever owns it; its last word tells when. One of many is said twice."""
+def test_an_unknown_result_of_an_earlier_owner_is_not_published_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`unknown` is published once for a command by all its owners; beyond the bound it is published twice."""
     monkeypatch.setattr(dedupe_index, "_UNKNOWN_MAX", 2)
     doubted = [
         *(Result("p", 0, Outcome.UNKNOWN, START.wall_ms - 700, PLACE), Result("q", 1, Outcome.UNKNOWN, 1, PLACE)),
@@ -82,8 +82,8 @@ def test_what_an_earlier_owner_has_called_unknown_is_not_called_so_again(monkeyp
     assert _times(_told(one)) == [(0, -700, False)]
 
 
-def test_a_command_that_comes_again_tells_so() -> None:
-    """Before the answer and after it, each with the time of its own record; refused ones too."""
+def test_a_result_of_a_resubmission_is_marked_as_repeated() -> None:
+    """Each has the timestamp of its own record, before the first result and after it; refused ones too."""
     one = OneAccount()
     for _ in range(2):
         one.offer(place("p", side="UP"))

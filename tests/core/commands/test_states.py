@@ -1,4 +1,4 @@
-"""The table of lives."""
+"""The table of a command's states."""
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ from bridge.core.commands.states import (
 @pytest.mark.parametrize("state", CommandState)
 @pytest.mark.parametrize("event", CommandEvent)
 def test_every_pair_is_a_row_or_a_mistake(state: CommandState, event: CommandEvent) -> None:
-    """Whatever the table does not hold raises, and names both."""
+    """A pair that the table does not hold raises an error that names both."""
     if (state, event) in TABLE:
         assert TABLE[state, event] is step(state, event)
         return
@@ -29,7 +29,7 @@ def test_every_pair_is_a_row_or_a_mistake(state: CommandState, event: CommandEve
 
 @given(st.lists(st.sampled_from(CommandEvent), max_size=12))
 def test_what_is_over_stays_over_and_what_was_written_is_never_unsent_again(events: list[CommandEvent]) -> None:
-    """No sequence of events leads back from an answer, nor from the socket into a lane without the venue's refusal."""
+    """No sequence of events leads back from a result, nor from SENT to QUEUED without a refusal of the venue."""
     state, written, over = CommandState.QUEUED, False, False
     for event in events:
         if (state, event) not in TABLE:
@@ -42,8 +42,8 @@ def test_what_is_over_stays_over_and_what_was_written_is_never_unsent_again(even
         assert not over or state in FINISHED
 
 
-def test_only_the_venue_speaks_about_what_was_written() -> None:
-    """The bridge decides about commands that are certainly unsent, and about no others."""
+def test_only_the_venue_ends_a_command_that_was_written() -> None:
+    """The bridge itself ends only commands that are certainly unsent."""
     assert {state for state, event in TABLE if event is CommandEvent.DECIDED} == set(UNSENT)
     assert not {state for state, event in TABLE if event is CommandEvent.DECIDED} & IN_FLIGHT
     assert {state for state, event in TABLE if event is CommandEvent.NOT_FOUND} == {CommandState.UNKNOWN}
@@ -51,7 +51,7 @@ def test_only_the_venue_speaks_about_what_was_written() -> None:
 
 
 def test_every_state_can_be_reached_and_ends_as_recorded() -> None:
-    """There is a way from every state to a durable last word."""
+    """From every state some events lead to a durable result."""
     for first in CommandState:
         seen, todo = {first}, [first]
         while todo:

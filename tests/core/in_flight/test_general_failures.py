@@ -25,8 +25,8 @@ def _placed(one: OneAccount) -> None:
     one.wait(1)
 
 
-def test_a_place_is_asked_about_at_once_and_given_up_when_rest_has_caught_up() -> None:
-    """Not when it could have landed at the latest: the venue is through with it. Its words are in both results."""
+def test_a_place_is_queried_at_once_and_not_found_when_rest_has_caught_up() -> None:
+    """It does not wait for the landing time, because the venue has ended it. Both results have the venue's message."""
     one = OneAccount()
     one.offer(place("p"))
     one.send()
@@ -43,7 +43,7 @@ def test_a_place_is_asked_about_at_once_and_given_up_when_rest_has_caught_up() -
 
 
 def test_a_place_whose_order_shows_itself_is_accepted() -> None:
-    """By the first row that shows it, from REST or from the stream."""
+    """The first row that shows it settles it, from REST or from the stream."""
     one = OneAccount()
     one.offer(place("p"))
     one.send()
@@ -56,7 +56,7 @@ def test_a_place_whose_order_shows_itself_is_accepted() -> None:
 
 @pytest.mark.parametrize("state", ["REJECT", "FAIL"])
 def test_a_place_whose_order_shows_itself_as_refused_is_rejected(state: str) -> None:
-    """With the venue's code and words; a push before the answer counts as well."""
+    """The result has the venue's code and message; a push before the ack counts as well."""
     for pushed_first in (False, True):
         one = OneAccount()
         one.offer(place("p"))
@@ -69,8 +69,8 @@ def test_a_place_whose_order_shows_itself_as_refused_is_rejected(state: str) -> 
         assert (result.outcome, result.code, result.message) == ("rejected", 60009, "Place order failed.")
 
 
-def test_a_cancel_is_asked_about_at_once() -> None:
-    """While it is repeated too; what the order tells settles it."""
+def test_a_cancel_is_queried_at_once() -> None:
+    """It is queried while it is repeated, and its order settles it."""
     one = OneAccount()
     _placed(one)
     offset = one.offer(cancel("c", orderId=ORDER_ID))
@@ -82,8 +82,8 @@ def test_a_cancel_is_asked_about_at_once() -> None:
     assert result.message == "the venue said: Cancel order failed.; CANCELLED"
 
 
-def test_a_replace_of_an_order_that_lives_on_unchanged_is_given_up_as_soon() -> None:
-    """The order shows it, and the venue's words say why as far as they do."""
+def test_a_replace_of_an_order_that_stays_unchanged_is_not_found_as_soon() -> None:
+    """The unchanged order proves it, and the result has the venue's message."""
     one = OneAccount()
     _placed(one)
     offset = one.offer(replace("r", orderId=ORDER_ID))

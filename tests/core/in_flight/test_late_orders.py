@@ -1,4 +1,4 @@
-"""Orders that show themselves after `not_found`: told, never hidden, and ended where that is the policy."""
+"""Late orders: seen after `not_found`, they raise an alarm, and are cancelled where that is the policy."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def _given_up(body: dict[str, object], *, cancel: bool = True, shown: bool = Fal
 
 @pytest.mark.parametrize("cancel", [True, False])
 def test_a_late_order_raises_one_alarm_and_is_cancelled_by_policy(cancel: bool) -> None:  # noqa: FBT001
-    """However often it shows itself; its last word stands."""
+    """The alarm is raised once, however often the order is pushed, and the result stays."""
     one = _given_up(place("p"), cancel=cancel)
     for _ in range(2):
         one.account.on_order(order_push("p"), one.now)
@@ -40,7 +40,7 @@ def test_an_order_that_is_over_needs_no_cancel(fields: dict[str, str]) -> None:
 
 
 def test_another_order_of_that_name_is_not_ours() -> None:
-    """It asks for something else; and later ours may come yet."""
+    """Its fields differ; the order of the place may come later."""
     one = _given_up(place("p"))
     one.account.on_order(order_push("p", side="SELL", orderId="1"), one.now)
     assert one.alarms() == []
@@ -49,15 +49,15 @@ def test_another_order_of_that_name_is_not_ours() -> None:
 
 
 def test_a_late_end_ends_the_cancel() -> None:
-    """An order that shows itself as over is not cancelled any more."""
+    """An order that is over is cancelled no more."""
     one = _given_up(place("p"))
     one.account.on_order(order_push("p"), one.now)
     one.account.on_order(order_push("p", orderState="CANCELLED"), one.now)
     assert one.send_own_cancels() == []
 
 
-def test_a_late_replace_is_told() -> None:
-    """The order shows its values; the order itself is wanted, so it lives on."""
+def test_a_late_replace_raises_the_alarm() -> None:
+    """The order shows the values of the replace; it is not cancelled, because its place is valid."""
     one = _given_up(replace("r", orderId=ORDER_ID), shown=True)
     for price in ("100", "101", "101"):
         one.wait(0.01)
@@ -66,17 +66,28 @@ def test_a_late_replace_is_told() -> None:
     assert one.send_own_cancels() == []
 
 
+def test_an_order_of_a_later_place_of_that_name_is_not_late() -> None:
+    """Once the name is free again and another place has it, an order of that name belongs to the other place."""
+    one = _given_up(place("p", clientOrderId="mine"))
+    for _ in range(2):
+        one.renew(3700)
+    one.offer(place("q", clientOrderId="mine") | {"validUntil": one.now.wall_ms + 10_000})
+    assert one.send() == [1]
+    one.account.on_order(order_push("mine", createAt=str(one.now.wall_ms), updateAt=str(one.now.wall_ms)), one.now)
+    assert "late_landed" not in one.alarms()
+
+
 def test_an_order_that_ends_is_no_longer_watched_for_its_replace() -> None:
-    """Nothing can land on it."""
+    """A replace can no longer change it."""
     one = _given_up(replace("r", orderId=ORDER_ID), shown=True)
     ended = order_push("mine", orderState="FILLED", limitPrice="100", updateAt=str(one.now.wall_ms))
     one.account.on_order(ended, one.now)
     assert one.alarms() == []
-    assert not one.account._late._replaces
+    assert not one.account._late_orders.watched
 
 
-def test_what_an_earlier_owner_gave_up_is_watched_for() -> None:
-    """By name and time, which is all that its result tells; an order from long before is another's."""
+def test_late_orders_of_an_earlier_owner_are_watched_for() -> None:
+    """They are recognized by name and time, which the result has; an order from long before is another one."""
     one = OneAccount(epoch=2)
     given_up = Result("p", 0, Outcome.NOT_FOUND, START.wall_ms, action="place_order", client_order_id="p")
     one.account.restore([(given_up, START.wall_ms)], one.now)
@@ -87,7 +98,7 @@ def test_what_an_earlier_owner_gave_up_is_watched_for() -> None:
 
 
 def test_a_name_that_a_later_place_has_is_no_longer_watched_for() -> None:
-    """Its order is that one's, and lives."""
+    """An order of that name belongs to the later place, and is not cancelled."""
     one = OneAccount(epoch=2)
     given_up = Result("p", 0, Outcome.NOT_FOUND, START.wall_ms, action="place_order", client_order_id="p")
     accepted = Result("q", 1, Outcome.ACCEPTED, START.wall_ms, action="place_order", client_order_id="p")
@@ -97,8 +108,8 @@ def test_a_name_that_a_later_place_has_is_no_longer_watched_for() -> None:
     assert one.send_own_cancels() == []
 
 
-def test_what_was_given_up_is_forgotten_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory is bounded; the oldest goes first."""
+def test_the_number_of_watched_commands_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest command is forgotten first."""
     monkeypatch.setattr(late_orders, "_REMEMBERED_MAX", 1)
     one = OneAccount()
     for name in ("p", "q"):
@@ -112,8 +123,8 @@ def test_what_was_given_up_is_forgotten_at_last(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("created_s", [-60, 0, 60])
-def test_an_order_that_was_there_when_an_earlier_owner_gave_up_is_somebody_elses(created_s: int) -> None:
-    """Its last look had found the order, and known that it was not that of the place: the next owner lets it live."""
+def test_an_order_from_before_an_earlier_owners_not_found_is_not_late(created_s: int) -> None:
+    """The earlier owner had found the order and known that it is another one, so the next owner does not cancel it."""
     foreign = order_push("p", side="SELL", createAt=str(START.wall_ms + created_s * 1000))
     first = OneAccount()
     first.offer(place("p"))
@@ -134,7 +145,7 @@ def test_an_order_that_was_there_when_an_earlier_owner_gave_up_is_somebody_elses
 
 
 def test_an_order_of_unknown_age_under_a_name_of_the_callers_raises_no_alarm() -> None:
-    """It may be older than the place; the row that tells its age comes."""
+    """It may be older than the place; a later row has its age."""
     one = _given_up(place("c1", clientOrderId="mine"))
     one.account.on_order(order_push("mine", createAt=""), one.now)
     assert one.alarms() == []
@@ -143,7 +154,7 @@ def test_an_order_of_unknown_age_under_a_name_of_the_callers_raises_no_alarm() -
     assert one.send_own_cancels() == []
 
 
-def test_a_replace_that_lands_late_as_another_order_is_told() -> None:
+def test_a_late_replace_with_another_order_id_raises_the_alarm() -> None:
     """It gives the order another orderId, under the same clientOrderId; the end of the first proves nothing."""
     one = _given_up(replace("r", orderId=ORDER_ID), shown=True)
     at = str(one.now.wall_ms)
@@ -151,4 +162,4 @@ def test_a_replace_that_lands_late_as_another_order_is_told() -> None:
     one.account.on_order(order_push("mine", orderId="2" * 16, limitPrice="101", updateAt=at), one.now)
     one.account.on_order(order_push("mine", orderId="2" * 16, limitPrice="101", executedQty="0.1"), one.now)
     assert one.alarms() == ["late_landed"]
-    assert not one.account._late._replaces
+    assert not one.account._late_orders.watched

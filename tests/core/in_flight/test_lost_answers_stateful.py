@@ -1,4 +1,4 @@
-"""Requests, answers and pushes get lost and come late, and replaces give orders other ids: every last word is true.
+"""Requests, acks and pushes are lost or late, and replaces give orders other ids: every terminal result is true.
 
 The venue here knows the truth: which request it took, and what became of each order. hypothesis decides what reaches
 whom, in which order, and when the owner changes.
@@ -48,7 +48,7 @@ class LostAnswers(RuleBasedStateMachine):
         self.take_over()
 
     def take_over(self) -> None:
-        """Begin a new owner's term; every result of the one before is durable."""
+        """Begin the term of a new owner; every result of the one before is durable."""
         self.epoch += 1
         now = self.one.now
         self.one = OneAccount(epoch=self.epoch, live=False)
@@ -56,7 +56,7 @@ class LostAnswers(RuleBasedStateMachine):
         self.answers = []
         self.one.account.restore(self.log, now)
         for push in self.shown.values():
-            self.one.account.listening.restore_record(Stream.ORDERS, msgspec.json.encode(push), now.wall_ms)
+            self.one.account.stream.restore_record(Stream.ORDERS, msgspec.json.encode(push), now.wall_ms)
         answered = {result.command_offset for result, _ in self.log if result.outcome.terminal}
         for record, body in self.topic:
             past = (
@@ -70,7 +70,7 @@ class LostAnswers(RuleBasedStateMachine):
         self.go_on()
 
     def go_on(self) -> None:
-        """Write what may go, and hold every last word against the truth."""
+        """Write what may be written, and compare every terminal result with the truth."""
         before = len(self.one.written)
         self.one.send()
         for written in self.one.written[before:]:
@@ -82,7 +82,7 @@ class LostAnswers(RuleBasedStateMachine):
                 self.judge(result)
 
     def judge(self, result: Result) -> None:
-        """Hold a last word against what the venue did and what it may yet do."""
+        """Compare a terminal result with what the venue did and may yet do."""
         offset, body = result.command_offset, self.topic[result.command_offset][1]
         taken = offset in self.venue.taken
         of_order = self.venue.named(result.client_order_id or self.venue.orders[body["args"]["orderId"]].name)
@@ -102,7 +102,7 @@ class LostAnswers(RuleBasedStateMachine):
                 assert not on_the_way, "given up while a request of it is on its way"
 
     def offer(self, body: dict[str, Any]) -> None:
-        """Append a command that is valid for long or for short, and let it be read."""
+        """Append a command with a long or a short validity, and let it be read."""
         offset = len(self.topic)
         record = CommandRecord(offset, self.one.now.wall_ms, b"key", json.dumps(body).encode(), ())
         self.topic.append((record, body))
@@ -128,7 +128,7 @@ class LostAnswers(RuleBasedStateMachine):
     @precondition(lambda self: self.venue.orders)
     @rule(which=st.integers(0, 9), replaces=st.booleans())
     def by_order_id(self, which: int, *, replaces: bool) -> None:
-        """Cancel or replace by an orderId that the order may not have any more."""
+        """Cancel or replace by an orderId that the order may no longer have."""
         order_id = list(self.venue.orders)[which % len(self.venue.orders)]
         number = len(self.topic)
         body = replace(f"r{number}", str(1000 + number), orderId=order_id)
@@ -137,7 +137,7 @@ class LostAnswers(RuleBasedStateMachine):
     @precondition(lambda self: self.on_the_way)
     @rule(which=st.integers(0, 9), arrives=_MOST, answered=_MOST, anew=st.booleans())
     def request_arrives(self, which: int, *, arrives: bool, answered: bool, anew: bool) -> None:
-        """Let a request reach the venue, or get lost; its answer may get lost too."""
+        """Let a request reach the venue, or lose it; its ack may be lost too."""
         _, written = self.on_the_way.pop(which % len(self.on_the_way))
         if arrives:
             answer = self.venue.carry_out(written, written.offset, self.one.now, anew=anew)
@@ -147,14 +147,14 @@ class LostAnswers(RuleBasedStateMachine):
     @precondition(lambda self: self.answers)
     @rule(which=st.integers(0, 9))
     def answer_arrives(self, which: int) -> None:
-        """Let an answer reach the owner, in any order."""
+        """Let an ack reach the owner, in any order."""
         self.one.account.on_frame(self.answers.pop(which % len(self.answers)), self.one.now)
         self.go_on()
 
     @precondition(lambda self: self.venue.pushes)
     @rule(arrives=_MOST)
     def push_arrives(self, *, arrives: bool) -> None:
-        """Let the oldest push reach the owner, or get lost."""
+        """Let the oldest push reach the owner, or lose it."""
         push = self.venue.pushes.pop(0)
         if arrives:
             self.shown[str(push.order_id)] = push
@@ -164,7 +164,7 @@ class LostAnswers(RuleBasedStateMachine):
     @precondition(lambda self: self.venue.opening)
     @rule()
     def replace_opens(self) -> None:
-        """Open the order that goes on with one that a replace has ended."""
+        """Open the order that replaces one which a replace has ended."""
         self.venue.open_oldest(self.one.now.wall_ms)
 
     @precondition(lambda self: self.venue.live())
@@ -176,7 +176,7 @@ class LostAnswers(RuleBasedStateMachine):
 
     @rule()
     def ask(self) -> None:
-        """Ask the venue about what is in doubt."""
+        """Query the venue about unknown commands."""
         self.one.ask(*(order.push() for order in self.venue.orders.values()))
         self.go_on()
 
@@ -195,7 +195,7 @@ class LostAnswers(RuleBasedStateMachine):
 
     @rule(bad_luck=st.integers(0, 3).map(lambda n: n == 0))
     def lose_session(self, *, bad_luck: bool) -> None:
-        """Cut the link: no answer comes over another."""
+        """Cut the link: no ack comes over another."""
         if bad_luck:
             self.answers = []
             self.one.lose_session()
@@ -209,7 +209,7 @@ class LostAnswers(RuleBasedStateMachine):
             self.take_over()
 
     def teardown(self) -> None:
-        """Let everything end: each command that was written gets a last word."""
+        """Let everything end: each command that was written gets a terminal result."""
         while self.venue.opening:
             self.venue.open_oldest(self.one.now.wall_ms)
         for _ in range(400):

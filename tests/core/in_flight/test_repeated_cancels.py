@@ -1,4 +1,4 @@
-"""A cancel is repeated, and what the venue says of a repeat proves nothing about the request before it."""
+"""Repeated cancels: the ack of a repeat proves nothing about the request before it."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def _show(one: OneAccount, **fields: str) -> None:
 
 
 def _repeated(**name: str) -> OneAccount:
-    """Cancel an order that is open; the answer is lost, and what is shown before the repeat is the test's."""
+    """Cancel an open order, and lose the ack; the cancel is not repeated yet."""
     one = OneAccount()
     _show(one)
     one.offer(cancel("c", **(name or {"clientOrderId": "mine"})))
@@ -43,7 +43,7 @@ def _last(one: OneAccount) -> tuple[str, int | None, str | None]:
 @pytest.mark.parametrize("name", [{"clientOrderId": "mine"}, {"orderId": ORDER_ID}])
 @pytest.mark.parametrize("code", [401117, 401018, 401116, 401019])
 def test_what_the_first_request_did_is_accepted_whatever_the_repeat_is_told(code: int, name: dict[str, str]) -> None:
-    """The order was cancelled in between, and of an order that is over or ending the venue takes no cancel."""
+    """The order was cancelled in between, and the venue refuses a cancel of an order that is over or ending."""
     one = _repeated(**name)
     one.wait(0.03)
     _show(one, orderState="CANCELLED", action="CANCEL_COMPLETE")
@@ -54,7 +54,7 @@ def test_what_the_first_request_did_is_accepted_whatever_the_repeat_is_told(code
 
 
 def test_an_order_that_is_being_cancelled_is_waited_for() -> None:
-    """The repeat is refused for that; the end is pushed later, and settles the cancel at once."""
+    """The repeat is refused for that; the later push of the end settles the cancel at once."""
     one = _repeated()
     _show(one, action="CANCEL_PENDING")
     _repeat(one)
@@ -65,8 +65,8 @@ def test_an_order_that_is_being_cancelled_is_waited_for() -> None:
     assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
 
 
-def test_the_end_that_nobody_pushed_is_asked_for_at_once() -> None:
-    """The refusal of the repeat contradicts what is known, so REST is asked although the cancel is still valid."""
+def test_an_end_that_was_not_pushed_is_queried_at_once() -> None:
+    """The refusal of the repeat contradicts what is known, so REST is queried although the cancel is still valid."""
     one = _repeated()
     _repeat(one)
     assert one.ask() == []
@@ -78,7 +78,7 @@ def test_the_end_that_nobody_pushed_is_asked_for_at_once() -> None:
 
 @pytest.mark.parametrize("state", ["FILLED", "REJECT", "EXPIRED"])
 def test_another_end_of_the_order_lets_the_refusal_stand(state: str) -> None:
-    """Somebody else's end of the order is not this cancel's doing."""
+    """An end of the order that this cancel did not cause proves a refusal."""
     one = _repeated()
     _show(one, orderState=state, executedQty="0.5")
     _repeat(one)
@@ -88,7 +88,7 @@ def test_another_end_of_the_order_lets_the_refusal_stand(state: str) -> None:
 
 
 def test_the_fill_that_is_seen_after_the_refusal_lets_it_stand() -> None:
-    """The refusal came first, then the push that says why."""
+    """The refusal comes first, then the push that explains it."""
     one = _repeated()
     _repeat(one)
     one.answer(0, 401117, "Order is terminal")
@@ -98,7 +98,7 @@ def test_the_fill_that_is_seen_after_the_refusal_lets_it_stand() -> None:
 
 
 def test_the_last_of_two_ends_counts() -> None:
-    """FILLED with a part of the quantity, then CANCELLED: the cancel was carried out."""
+    """FILLED with a part of the quantity, then CANCELLED: the cancel is accepted."""
     one = _repeated()
     one.wait(0.01)
     _show(one, orderState="FILLED", executedQty="0.2")
@@ -109,8 +109,8 @@ def test_the_last_of_two_ends_counts() -> None:
     assert _last(one) == ("accepted", None, "its answer was lost; CANCELLED")
 
 
-def test_a_part_that_stays_the_last_word_is_an_end_at_last() -> None:
-    """No other state followed within the time that REST may be behind."""
+def test_a_partial_cancel_that_stays_the_latest_push_is_an_end_at_last() -> None:
+    """No other state follows within the time that REST may lag."""
     one = _repeated()
     _show(one, orderState="FILLED", executedQty="0.2")
     _repeat(one)
@@ -121,8 +121,8 @@ def test_a_part_that_stays_the_last_word_is_an_end_at_last() -> None:
 
 
 @pytest.mark.parametrize("code", [2003, 400009, 405001])
-def test_a_refusal_of_the_repeat_alone_leaves_the_first_request_in_doubt(code: int) -> None:
-    """The key's rights, the form: nothing of it is about the order."""
+def test_a_refusal_of_the_repeat_alone_leaves_the_cancel_unknown(code: int) -> None:
+    """A refusal for the key's rights or the form proves nothing about the order."""
     one = _repeated()
     _repeat(one)
     one.answer(0, code, "no")
@@ -132,7 +132,7 @@ def test_a_refusal_of_the_repeat_alone_leaves_the_first_request_in_doubt(code: i
 
 
 def test_a_late_refusal_of_the_first_request_says_nothing_of_the_second() -> None:
-    """The second was written when the order was there, and is still to be answered."""
+    """The second was written while the order was open, and its ack is still to come."""
     one = _repeated()
     _repeat(one)
     first = one.written[0]
@@ -143,7 +143,7 @@ def test_a_late_refusal_of_the_first_request_says_nothing_of_the_second() -> Non
 
 
 def test_a_cancel_that_an_earlier_owner_may_have_written_is_not_rejected_for_its_repeat() -> None:
-    """It needs no claim, so no trace tells whether it went out; its order shows that it did."""
+    """It needs no claim, so no record proves that it was written; its order does."""
     one = OneAccount(epoch=2)
     _show(one, orderState="CANCELLED", action="CANCEL_COMPLETE")
     one.offer(cancel("c", orderId=ORDER_ID), past=TakeoverStatus.READ)
@@ -152,8 +152,8 @@ def test_a_cancel_that_an_earlier_owner_may_have_written_is_not_rejected_for_its
     assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
 
 
-def test_an_order_that_was_over_before_the_cancel_was_asked_for_lets_the_refusal_stand() -> None:
-    """Whoever wrote the cancel, it found nothing to end."""
+def test_a_cancel_of_an_order_that_was_over_before_is_rejected() -> None:
+    """No request of it can have ended the order."""
     one = OneAccount(epoch=2)
     _show(one, orderState="CANCELLED", updateAt=str(START.wall_ms - 60_000))
     one.offer(cancel("c", orderId=ORDER_ID), past=TakeoverStatus.READ)
@@ -162,8 +162,8 @@ def test_an_order_that_was_over_before_the_cancel_was_asked_for_lets_the_refusal
     assert one.outcomes() == [(0, "unknown"), (0, "rejected")]
 
 
-def test_what_nobody_knows_is_not_rejected_for_a_repeat() -> None:
-    """The venue does not know the order, and the first request was never answered: it may have ended it."""
+def test_a_cancel_is_not_rejected_for_a_repeat_while_its_order_is_unclear() -> None:
+    """The venue does not know the order, and the first request, which was never acknowledged, may have ended it."""
     one = OneAccount()
     one.offer(cancel("c", orderId=ORDER_ID))
     one.send()
@@ -181,7 +181,7 @@ def test_what_nobody_knows_is_not_rejected_for_a_repeat() -> None:
 
 
 def _replaced(one: OneAccount, **fields: str) -> None:
-    """Let the venue end the order, and open another under its clientOrderId."""
+    """Let the venue end the order, and open another with its clientOrderId."""
     one.wait(0.01)
     at = str(one.now.wall_ms)
     _show(one, orderState="CANCELLED", **fields)
@@ -193,7 +193,7 @@ def _replaced(one: OneAccount, **fields: str) -> None:
 def test_the_end_of_an_order_proves_nothing_while_its_name_stands_on_another(
     fields: dict[str, str], name: dict[str, str]
 ) -> None:
-    """Somebody replaced it, and the frame of the cancel was lost: the order lives on, and so does the cancel."""
+    """Another program replaced it, and the frame of the cancel was lost: the new order is open, the cancel goes on."""
     one = _repeated(**name)
     _replaced(one, **fields)
     successor = order_push("mine", orderId=_NEXT_ID, updateAt=str(one.now.wall_ms))
@@ -219,7 +219,7 @@ def _replaced_by_us(**name: str) -> OneAccount:
 
 @pytest.mark.parametrize("name", [{"clientOrderId": "mine"}, {"orderId": ORDER_ID}])
 def test_a_cancel_follows_its_order_through_a_replace(name: dict[str, str]) -> None:
-    """Its frame is lost, and its order comes back under another orderId: the repeat goes to that, and ends it."""
+    """Its frame is lost, and its order gets another orderId: the repeat has that one, and ends the order."""
     one = _replaced_by_us(**name)
     _replaced(one)
     one.renew(6)
@@ -235,7 +235,7 @@ def test_a_cancel_follows_its_order_through_a_replace(name: dict[str, str]) -> N
 
 
 def test_a_cancel_after_the_end_of_the_first_order_is_done_by_the_end_of_the_next() -> None:
-    """The replace's answer is lost too: what was over before the cancel is another order than the one it ended."""
+    """The replace's ack is lost too: the order that was over before is another one than the cancel ended."""
     one = OneAccount()
     _show(one, limitPrice="100")
     one.offer(replace("r", clientOrderId="mine"))
@@ -258,7 +258,7 @@ def test_a_cancel_after_the_end_of_the_first_order_is_done_by_the_end_of_the_nex
 
 
 def test_an_end_that_a_replace_may_have_made_is_waited_out() -> None:
-    """The successor shows itself later than the end of the first, and may be behind by as much as REST is."""
+    """The next order is pushed later than the end of the first, by as much as REST may lag."""
     one = _replaced_by_us(clientOrderId="mine")
     one.wait(0.01)
     _show(one, orderState="CANCELLED", action="CANCEL_COMPLETE")
@@ -272,7 +272,7 @@ def test_an_end_that_a_replace_may_have_made_is_waited_out() -> None:
 
 
 def test_a_refusal_while_a_replace_is_on_its_way_is_not_the_end_of_a_cancel() -> None:
-    """The venue has ended the first order and not opened the other yet, and knows no live order of that name."""
+    """The venue has ended the first order and not opened the next one yet, so it knows no open order of that name."""
     one = OneAccount()
     _show(one, limitPrice="100")
     one.offer(replace("r", clientOrderId="mine"))
@@ -304,8 +304,8 @@ def test_commands_by_the_first_order_id_go_to_the_present_one() -> None:
     assert [written.args.get("orderId") for written in one.written[1:]] == [ORDER_ID, _NEXT_ID, _LAST_ID]
 
 
-def test_the_next_owner_knows_what_replaces_have_made_of_an_order() -> None:
-    """The results say that it was replaced, the orders which one has its name now."""
+def test_the_next_owner_knows_the_order_id_that_replaces_have_made() -> None:
+    """The results prove the replace, and the orders topic has the order with its name now."""
     first = _replaced_by_us(clientOrderId="mine")
     second = OneAccount(epoch=2)
     second.now = first.now
@@ -317,7 +317,7 @@ def test_the_next_owner_knows_what_replaces_have_made_of_an_order() -> None:
 
 
 def test_a_name_that_is_used_again_makes_no_successor() -> None:
-    """No replace was under way: the second order of that name is another one, and is not cancelled for the first."""
+    """Without a replace the second order of that name is another one, and is not cancelled instead of the first."""
     one = _repeated(orderId=ORDER_ID)
     _replaced(one)
     _repeat(one)
@@ -327,7 +327,7 @@ def test_a_name_that_is_used_again_makes_no_successor() -> None:
 # Replaces
 
 
-def _replace_in_doubt(*shown: dict[str, str], **args: str) -> OneAccount:
+def _unknown_replace(*shown: dict[str, str], **args: str) -> OneAccount:
     one = OneAccount()
     for fields in shown:
         _show(one, **fields)
@@ -340,8 +340,8 @@ def _replace_in_doubt(*shown: dict[str, str], **args: str) -> OneAccount:
 
 @pytest.mark.parametrize(("before", "outcome"), [("AMEND_PENDING", "unknown"), ("", "accepted")])
 def test_the_failure_of_a_replace_that_was_under_way_is_not_that_of_the_next(before: str, outcome: str) -> None:
-    """Which of the two failed, the push does not say."""
-    one = _replace_in_doubt({"limitPrice": "100", "action": before}, replacePrice="101")
+    """The push does not say which of the two failed."""
+    one = _unknown_replace({"limitPrice": "100", "action": before}, replacePrice="101")
     _show(one, limitPrice="100", action="AMEND_FAILED")
     assert one.outcomes()[-1] == (0, outcome)
 
@@ -349,22 +349,22 @@ def test_the_failure_of_a_replace_that_was_under_way_is_not_that_of_the_next(bef
 @pytest.mark.parametrize(("shown", "outcome"), [("0.7", "accepted"), ("1", "accepted"), ("0.9", "unknown")])
 def test_the_order_that_a_replace_opens_may_have_what_was_left(shown: str, outcome: str) -> None:
     """A replace names the whole quantity, of which 0.3 was executed before."""
-    one = _replace_in_doubt({"executedQty": "0.3"}, replaceQty="1")
+    one = _unknown_replace({"executedQty": "0.3"}, replaceQty="1")
     _show(one, orderId=_NEXT_ID, orderQty=shown)
     assert one.outcomes()[-1] == (0, outcome)
 
 
-def test_a_replace_of_an_order_that_lives_on_is_given_up_in_words() -> None:
-    """The venue knows the order, and not the replace."""
-    one = _replace_in_doubt({"limitPrice": "100"}, replacePrice="101")
+def test_a_replace_of_an_order_that_stays_open_is_not_found_with_a_reason() -> None:
+    """The order is open and unchanged."""
+    one = _unknown_replace({"limitPrice": "100"}, replacePrice="101")
     one.renew(120)
     one.ask()
     assert _last(one) == ("not_found", None, f"order {ORDER_ID} lives on as OPEN without showing it")
 
 
-def test_a_replace_is_not_given_up_while_its_order_may_come_back() -> None:
-    """Its order was cancelled right before the last look, perhaps for the replace."""
-    one = _replace_in_doubt({"limitPrice": "100"}, replacePrice="101")
+def test_a_replace_stays_unknown_while_its_order_may_get_another_id() -> None:
+    """Its order was cancelled right before the last query, perhaps by the replace."""
+    one = _unknown_replace({"limitPrice": "100"}, replacePrice="101")
     one.renew(119)
     _show(one, limitPrice="100", orderState="CANCELLED")
     one.renew(1)
@@ -376,8 +376,8 @@ def test_a_replace_is_not_given_up_while_its_order_may_come_back() -> None:
 
 
 def test_a_push_without_a_quantity_shows_no_replace_of_it() -> None:
-    """What it leaves out proves nothing."""
-    one = _replace_in_doubt(replaceQty="1")
+    """A field that it leaves out proves nothing."""
+    one = _unknown_replace(replaceQty="1")
     at = str(one.now.wall_ms)
     one.account.on_order(OrderPush(ORDER_ID, "OPEN", update_at=at), one.now)
     assert one.outcomes() == [(0, "unknown")]
@@ -386,8 +386,8 @@ def test_a_push_without_a_quantity_shows_no_replace_of_it() -> None:
 # Cancels that an earlier owner may have written
 
 
-def test_no_trace_of_the_order_lets_the_refusal_stand_whoever_wrote_the_cancel() -> None:
-    """The venue says twice, to the request and to the question, that it knows no such order."""
+def test_a_cancel_of_an_order_that_the_venue_does_not_know_is_rejected_for_every_owner() -> None:
+    """The venue answers both the request and the query that it knows no such order."""
     one = OneAccount(epoch=2)
     one.offer(cancel("c", clientOrderId="mine"), past=TakeoverStatus.READ)
     one.send()
@@ -398,10 +398,10 @@ def test_no_trace_of_the_order_lets_the_refusal_stand_whoever_wrote_the_cancel()
 
 
 @pytest.mark.parametrize(("state", "outcomes"), [("CANCELLED", ["unknown", "accepted"]), ("OPEN", ["expired"])])
-def test_a_cancel_that_expired_between_two_owners_is_not_called_unsent_where_it_was_done(
+def test_a_cancel_that_expired_between_two_owners_and_was_carried_out_is_accepted(
     state: str, outcomes: list[str]
 ) -> None:
-    """Its order was cancelled after its record: the earlier owner had written it. Until it can land no more, it may."""
+    """Its order was cancelled after its record, so the earlier owner had written it; it may land for a while yet."""
     one = OneAccount(epoch=2)
     _show(one)
     body = {**cancel("c", clientOrderId="mine"), "validUntil": START.wall_ms - 1}
@@ -419,7 +419,7 @@ def test_a_cancel_that_expired_between_two_owners_is_not_called_unsent_where_it_
 def test_a_cancel_that_was_called_unknown_is_not_called_so_again_nor_unsent(
     valid_s: float, state: str, outcome: str
 ) -> None:
-    """The earlier owner has told that it was written. It goes out again while it is valid, and then is asked about."""
+    """The earlier owner has written it. It is repeated while it is valid, and queried afterwards."""
     one = OneAccount(epoch=2, live=False)
     told = Result("c", 0, Outcome.UNKNOWN, START.wall_ms, CANCEL)
     one.account.restore([(told, START.wall_ms)], one.now)
@@ -442,7 +442,7 @@ def test_a_cancel_that_was_called_unknown_is_not_called_so_again_nor_unsent(
 
 
 def test_any_number_of_cancels_that_an_earlier_owner_may_have_sent_fits_into_a_commit() -> None:
-    """Eight thousand name one order, which was cancelled then: none needs a claim, and none keeps a place back."""
+    """Eight thousand name one order, which was cancelled: none needs a claim, and none holds back a place."""
     one = OneAccount(epoch=2)
     for number in range(8000):
         one.offer(cancel(f"c{number}", orderId=ORDER_ID) | {"validUntil": START.wall_ms + 1}, past=TakeoverStatus.READ)
@@ -460,8 +460,8 @@ def test_any_number_of_cancels_that_an_earlier_owner_may_have_sent_fits_into_a_c
     assert sum(outcome == "accepted" for _, outcome in one.outcomes()) == 8000
 
 
-def test_while_the_venue_is_away_no_cancel_of_an_earlier_owner_is_called_unsent() -> None:
-    """Its order may have been cancelled, and nobody has told; the sweep after the next login does."""
+def test_a_cancel_of_an_earlier_owner_does_not_expire_while_the_venue_is_away() -> None:
+    """Its order may have been cancelled without a push; the sweep after the next login proves it."""
     one = OneAccount(epoch=2, live=False)
     one.offer({**cancel("c", clientOrderId="mine"), "validUntil": START.wall_ms - 1}, past=TakeoverStatus.READ)
     one.renew(300)
@@ -472,7 +472,7 @@ def test_while_the_venue_is_away_no_cancel_of_an_earlier_owner_is_called_unsent(
 
 
 def test_the_order_that_a_replace_opens_may_show_itself_within_the_same_millisecond() -> None:
-    """It is another order: its time is not compared with that of the one before."""
+    """It is another order, so its time is not compared with that of the first."""
     one = OneAccount()
     _show(one, limitPrice="100")
     one.offer(replace("r", "101", clientOrderId="mine"))
@@ -485,8 +485,8 @@ def test_the_order_that_a_replace_opens_may_show_itself_within_the_same_millisec
 @pytest.mark.parametrize("state", ["OPEN", "FILLED"])
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_replace_by_order_id_alone_learns_the_other_name_of_its_order(first: int, state: str) -> None:
-    """Nothing was known of the order; its row tells the clientOrderId, under which the replace has opened another."""
-    one = _replace_in_doubt(replacePrice="101")
+    """Nothing was known of the order; its row has the clientOrderId, with which the replace has opened another."""
+    one = _unknown_replace(replacePrice="101")
     at = str(one.now.wall_ms)
     rows = [
         order_push("mine", orderState="CANCELLED", limitPrice="100", updateAt=at),
@@ -497,8 +497,8 @@ def test_a_replace_by_order_id_alone_learns_the_other_name_of_its_order(first: i
     assert (one.results()[-1].order_id, one.results()[-1].client_order_id) == (_NEXT_ID, "mine")
 
 
-def test_an_earlier_owners_cancel_that_expires_refused_for_its_rate_is_rejected_when_it_can_land_no_more() -> None:
-    """The refusal is about this owner's request; the order tells of the earlier one's, and lives on."""
+def test_an_expired_cancel_of_an_earlier_owner_that_was_refused_for_its_rate_is_rejected() -> None:
+    """The refusal is about this owner's request; the open order proves that the earlier one had no effect."""
     one = OneAccount(epoch=2)
     _show(one)
     one.offer(cancel("c", clientOrderId="mine") | {"validUntil": START.wall_ms + 1000}, past=TakeoverStatus.READ)
@@ -511,7 +511,7 @@ def test_an_earlier_owners_cancel_that_expires_refused_for_its_rate_is_rejected_
 
 
 def test_a_cancel_that_was_refused_before_is_nothing_to_a_successor() -> None:
-    """It names no order, so no owner has sent it; its denial is durable."""
+    """It is invalid, so no owner has sent it; its denial is durable."""
     one = OneAccount(epoch=2)
     one.offer(cancel("c"), past=TakeoverStatus.ANSWERED)
     one.renew(1)

@@ -1,11 +1,11 @@
-"""What becomes of what was written: answers, doubts, and the facts that end them."""
+"""Requests in flight: their acks, unknown outcomes, and the snapshots that settle them."""
 
 from typing import Any
 
 import pytest
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
-from bridge.core.in_flight.ack_codes import ACCEPTED_CODES, DEFINITIVE, RATE_CODES, AckClass, classify_code
+from bridge.core.in_flight.ack_codes import ACCEPTED_CODES, KINDS, RATE_CODES, AckClass, classify_code
 from bridge.core.records import Answer
 from tests.support.one_account import BTC, ORDER_ID, START, OneAccount, cancel, order_push, place, replace
 
@@ -29,15 +29,15 @@ def test_an_ack_accepts() -> None:
 
 
 def test_a_definitive_code_rejects() -> None:
-    """The venue's code and words go on; a clientOrderId that exists says nothing about an order of ours."""
+    """The result has the venue's code and message; a clientOrderId that exists proves nothing about an order."""
     one = _placed()
     one.answer(0, 401009, "clientOrderId already exists")
     (result,) = one.results()
     assert (result.outcome, result.code, result.order_id) == ("rejected", 401009, None)
 
 
-def test_the_venues_words_are_cut_to_what_a_result_can_hold() -> None:
-    """A result that is too large for its topic would be no answer at all."""
+def test_a_long_message_of_the_venue_is_cut_in_the_result() -> None:
+    """A result that is too large for its topic could not be published."""
     one = _placed()
     one.answer(0, 401009, "e" * 2_000_000)
     (result,) = one.results()
@@ -56,17 +56,17 @@ def test_any_other_code_proves_nothing(code: int) -> None:
 
 def test_codes_belong_to_one_class() -> None:
     """No code both accepts and refuses, and every rate code is a refusal."""
-    assert not ACCEPTED_CODES & DEFINITIVE
+    assert not ACCEPTED_CODES & {code for code in KINDS if classify_code(code) is AckClass.REFUSED}
     assert {classify_code(code) for code in RATE_CODES} == {AckClass.REFUSED}
     assert {classify_code(code) for code in ACCEPTED_CODES} == {AckClass.ACCEPTED}
 
 
 def test_no_answer_in_time_is_unknown_and_a_late_ack_still_settles() -> None:
-    """The doubt is published once, then the venue's word; a second ack changes nothing."""
+    """`unknown` is published once, then the result of the late ack; a second ack changes nothing."""
     one = _placed()
     one.renew(4)
     assert one.account.table.count_awaiting() == 1
-    assert one.account.settling.wake_at_boot_s() == START.boot_s + 5
+    assert one.account.in_flight.wake_at_boot_s() == START.boot_s + 5
     one.renew(1)
     assert one.outcomes() == [(0, "unknown")]
     assert one.account.table.count_awaiting() == 0
@@ -76,8 +76,8 @@ def test_no_answer_in_time_is_unknown_and_a_late_ack_still_settles() -> None:
     assert one.outcomes() == [(0, "unknown"), (0, "accepted")]
 
 
-def test_a_lost_link_puts_everything_awaited_in_doubt() -> None:
-    """And no answer is expected from it any more."""
+def test_a_lost_link_makes_every_awaited_command_unknown() -> None:
+    """No ack of it is awaited any more."""
     one = _placed()
     one.offer(replace("r", orderId="1" * 16))
     one.send()
@@ -85,7 +85,7 @@ def test_a_lost_link_puts_everything_awaited_in_doubt() -> None:
     assert one.outcomes() == [(0, "unknown"), (1, "unknown")]
     assert one.account.table.count_awaiting() == 0
     assert not one.answer(0)
-    assert [question.client_order_id for question in one.account.doubts.list_queries()] == ["p", None]
+    assert [question.client_order_id for question in one.account.unknown.list_queries()] == ["p", None]
 
 
 def test_an_answer_that_names_no_request_of_ours_is_unmatched() -> None:
@@ -96,8 +96,8 @@ def test_an_answer_that_names_no_request_of_ours_is_unmatched() -> None:
     assert one.outcomes() == []
 
 
-def test_a_push_settles_a_place_in_doubt() -> None:
-    """The order shows itself, on the stream or by REST: it was accepted; its ack comes too late to matter."""
+def test_a_push_settles_an_unknown_place() -> None:
+    """A snapshot from the stream or from REST proves that it was accepted; its late ack changes nothing."""
     one = _placed()
     one.renew(5)
     one.account.on_order(order_push("p"), one.now)
@@ -106,8 +106,8 @@ def test_a_push_settles_a_place_in_doubt() -> None:
     assert one.results()[1].order_id == ORDER_ID
 
 
-def test_an_order_seen_before_the_doubt_settles_it_at_once() -> None:
-    """Push first, then a lost ack: the doubt ends where it begins."""
+def test_an_order_seen_before_a_place_is_unknown_settles_it_at_once() -> None:
+    """With a push first and a lost ack, it is settled as soon as it is unknown."""
     one = _placed()
     one.account.on_order(order_push("p"), one.now)
     assert one.outcomes() == []
@@ -156,7 +156,7 @@ def test_a_refused_order_without_an_id_settles_its_place() -> None:
 
 @pytest.mark.parametrize("code", sorted(RATE_CODES))
 def test_the_first_rate_rejection_halves_the_class(code: int) -> None:
-    """However many were in flight, the budget is halved once and one alarm raised."""
+    """The limit is halved once and one alarm raised, however many requests were in flight."""
     one = OneAccount(limits={PLACE: 8, REPLACE: 8, CANCEL: 8, CANCEL_ALL: 8})
     for n in range(3):
         one.offer(place(f"p{n}"))

@@ -1,4 +1,4 @@
-"""A cancel_orders that is carried out by single cancels: the orders of this account alone, and one true answer."""
+"""A cancel_orders that is carried out by single cancels: only orders of this account end, and it has one result."""
 
 from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.contract.pushes import OrderPush
@@ -16,7 +16,7 @@ def _account(*, epoch: int = 1) -> OneAccount:
 
 
 def _shown(one: OneAccount, order_id: str, name: str = "", **fields: str) -> OrderPush:
-    """Let the stream show an order, and return its row."""
+    """Push an order, and return its row."""
     push = order_push(name, orderId=order_id, **fields)
     one.account.on_order(push, one.now)
     return push
@@ -41,9 +41,9 @@ def _last(one: OneAccount) -> tuple[str, str | None]:
 
 
 def test_orders_end_one_by_one_and_the_answer_comes_once() -> None:
-    """No message goes out that could reach other portfolios; what is open goes at once, before REST has told its list.
+    """No message is sent that could reach other portfolios; open orders are cancelled at once, before the list of REST.
 
-    Repeats of the command get the answer again.
+    Resubmissions of the command get the same result.
     """
     one = _account()
     rows = [_placed(one, "ours", "11"), _shown(one, "12", createAt=_OF_LATE), _shown(one, "13", sym=ETH_ON_OKX)]
@@ -60,14 +60,14 @@ def test_orders_end_one_by_one_and_the_answer_comes_once() -> None:
     assert _last(one) == ("accepted", "done by cancelling 2 orders one by one")
     assert one.results()[-1].sent_at == START.wall_ms
     assert one.account.table.count_awaiting() == 0
-    assert one.account.doubts.list_queries() == []
+    assert one.account.unknown.list_queries() == []
     again = one.offer(cancel_all("ca", "BINANCE"))
     assert one.outcomes()[2:] == [(again, "accepted")]
     assert [written.action for written in one.written] == ["place_order", CANCEL, CANCEL]
 
 
 def test_an_exchange_that_no_document_names_has_its_orders_ended() -> None:
-    """The venue decides which there are; of one where nothing is open, nothing is cancelled, and the answer says so."""
+    """The venue decides which exchanges there are; without open orders nothing is cancelled, and the result says so."""
     one = _account()
     rows = [_shown(one, "11", sym="NEWEST2_PERP_BTC_USDT", createAt=_OF_LATE), _shown(one, "12", createAt=_OF_LATE)]
     one.offer(cancel_all("ca", "NEWEST2"))
@@ -85,7 +85,7 @@ def test_an_exchange_that_no_document_names_has_its_orders_ended() -> None:
 
 
 def test_what_comes_after_it_survives() -> None:
-    """A place behind it goes at once and lives, and so does what somebody else placed afterwards."""
+    """A later place is sent at once and stays open, and so does a later order of another program."""
     one = _account()
     one.offer(cancel_all("ca"))
     one.send()
@@ -97,7 +97,7 @@ def test_what_comes_after_it_survives() -> None:
 
 
 def test_a_quote_that_was_acked_before_the_claim_came_back_survives() -> None:
-    """It stands behind the cancel_orders on the topic; only the order in which commits are stored was another."""
+    """It is behind the cancel_orders on the topic; only the commits were acknowledged in another order."""
     one = _account()
     one.offer(cancel_all("ca"))
     assert one.hand_over() is not None
@@ -108,7 +108,7 @@ def test_a_quote_that_was_acked_before_the_claim_came_back_survives() -> None:
 
 
 def test_orders_on_their_way_are_waited_for() -> None:
-    """A place and a replace before it that have no answer: what they make of the book goes when it shows itself."""
+    """The orders of an unanswered place and replace before it are cancelled when they are seen."""
     one = _account()
     old = _placed(one, "old", "11")
     one.offer(place("late"))
@@ -143,7 +143,7 @@ def test_places_that_wait_are_superseded() -> None:
 
 
 def test_a_lost_link_leaves_it_unknown_and_it_goes_on_over_the_next() -> None:
-    """The caller is told at once, and gets the last word when everything has ended."""
+    """`unknown` is published at once, and the terminal result when all orders have ended."""
     one = _account()
     row = _shown(one, "11")
     offset = one.offer(cancel_all("ca"))
@@ -161,7 +161,7 @@ def test_a_lost_link_leaves_it_unknown_and_it_goes_on_over_the_next() -> None:
 
 
 def test_what_takes_long_is_unknown_until_it_is_done() -> None:
-    """As when an answer does not come; the venue's list tells the end, and a taken cancel is not sent again so soon."""
+    """The venue's list proves the end, and a cancel that was accepted is not soon sent again."""
     one = _account()
     row = _shown(one, "11")
     offset = one.offer(cancel_all("ca"))
@@ -181,7 +181,7 @@ def test_what_takes_long_is_unknown_until_it_is_done() -> None:
 
 
 def test_what_the_venue_will_not_cancel_is_counted() -> None:
-    """The answer is given all the same, once the venue has said no to all that is left."""
+    """The result is published when the venue has refused all cancels that are left."""
     one = _account()
     row = _shown(one, "11")
     one.offer(cancel_all("ca"))
@@ -196,7 +196,7 @@ def test_what_the_venue_will_not_cancel_is_counted() -> None:
 
 
 def test_a_thousand_orders_end_within_the_window_of_cancels() -> None:
-    """No slot of the class of cancel_orders is used, and each order takes one of the cancels'."""
+    """No slot of cancel_orders is used, and each order takes one slot of cancels."""
     one = _account()
     rows = [_shown(one, f"{number}") for number in range(10_000, 10_000 + MANY)]
     offset = one.offer(cancel_all("ca"))
@@ -217,7 +217,7 @@ def test_a_thousand_orders_end_within_the_window_of_cancels() -> None:
 
 
 def test_one_after_the_other_each_has_its_answer() -> None:
-    """Two at once share the cancels; neither is answered for the other's sake."""
+    """Two at once share the cancels, and each has its own result."""
     one = _account()
     one.account.on_order(order_push("", orderId="13", sym=ETH_ON_OKX), one.now)
     rows = [_shown(one, "11", sym=BTC)]
@@ -232,8 +232,8 @@ def test_one_after_the_other_each_has_its_answer() -> None:
     assert one.outcomes() == [(first, "accepted"), (second, "accepted")]
 
 
-def test_the_next_owner_goes_on() -> None:
-    """What was claimed is never begun anew for what is younger, and has one last word."""
+def test_the_next_owner_continues_the_single_cancels() -> None:
+    """A claimed cancel_orders does not cancel newer orders, and has one terminal result."""
     one = _account(epoch=2)
     offset = one.offer(cancel_all("ca"), past=TakeoverStatus.CLAIMED)
     row = order_push("", orderId="11", createAt=str(START.wall_ms - 60_000))
@@ -245,8 +245,8 @@ def test_the_next_owner_goes_on() -> None:
     assert one.outcomes() == [(offset, "unknown"), (offset, "accepted")]
 
 
-def test_the_venues_list_is_asked_for_first() -> None:
-    """However many places are in doubt: the questions about those wait."""
+def test_the_list_of_open_orders_is_queried_first() -> None:
+    """The queries about unknown places wait for it."""
     one = _account()
     for number in range(100):
         one.offer(place(f"p{number}"))
@@ -258,7 +258,7 @@ def test_the_venues_list_is_asked_for_first() -> None:
 
 
 def test_a_second_press_sends_what_has_no_answer_once_more() -> None:
-    """Repeats wait for minutes where the window is full; who presses again does not, unless it is at once."""
+    """Repeats wait for minutes when the window is full; a second cancel_orders does not, except within five seconds."""
     one = _account()
     for number in range(900):
         one.offer(cancel(f"c{number}", orderId=f"9{number:015d}"))
@@ -278,7 +278,7 @@ def test_a_second_press_sends_what_has_no_answer_once_more() -> None:
 
 
 def test_a_halved_limit_leaves_slots_for_orders_to_end() -> None:
-    """The venue has refused a cancel for its rate, with most of the slots held; half of those that are kept remain."""
+    """After a refusal for the rate, with most slots held, half of the reserved ones are still free."""
     one = _account()
     offsets = [one.offer(cancel(f"c{number}", orderId=f"9{number:015d}")) for number in range(700)]
     one.send()
@@ -293,7 +293,7 @@ def test_a_halved_limit_leaves_slots_for_orders_to_end() -> None:
 
 
 def test_a_single_cancel_that_is_refused_for_its_rate_goes_out_again_in_seconds() -> None:
-    """It had no effect, so it is no repeat: it waits neither for minutes nor for a window with room for repeats."""
+    """It had no effect, so the next one counts as a first: it waits neither for minutes nor for free common slots."""
     one = _account()
     for number in range(900):
         one.offer(cancel(f"c{number}", orderId=f"9{number:015d}"))

@@ -15,7 +15,7 @@ class Queries:
         self._until_boot_s = until_boot_s
 
     def due(self, now_boot_s: float) -> list[int]:
-        """Return the offsets of the commands to ask about now."""
+        """Return the offsets of the commands to query now."""
         due = self.schedule.pop_due(now_boot_s, self.commands.get, lambda _: self._until_boot_s)
         return [command.offset for command in due]
 
@@ -25,8 +25,8 @@ def command(offset: int, action: str = PLACE) -> TrackedCommand:
     return TrackedCommand(offset, 0, f"c{offset}", action, {}, 0.0, "", ())
 
 
-def test_an_earlier_query_is_not_put_off() -> None:
-    """A later one changes nothing, an earlier one comes first, and each is asked once."""
+def test_an_earlier_query_is_not_postponed() -> None:
+    """A later one changes nothing, an earlier one comes first, and each is made once."""
     place = command(7)
     queries = Queries(place)
     for at in (5.0, 9.0, 1.0):
@@ -37,8 +37,8 @@ def test_an_earlier_query_is_not_put_off() -> None:
     assert queries.due(5.0) == [7]
 
 
-def test_what_has_its_result_is_not_asked_about() -> None:
-    """The schedule passes over a command that is found no longer."""
+def test_a_command_with_a_result_is_not_queried() -> None:
+    """The schedule skips a command that is no longer found."""
     place = command(7)
     queries = Queries(place)
     queries.schedule.schedule_query(place, 1.0)
@@ -46,8 +46,8 @@ def test_what_has_its_result_is_not_asked_about() -> None:
     assert queries.due(2.0) == []
 
 
-def test_a_cancel_orders_is_asked_about_first() -> None:
-    """However many others have waited longer."""
+def test_a_cancel_orders_is_queried_first() -> None:
+    """It comes before queries that have waited longer."""
     place, cancel_orders = command(7), command(8, CANCEL_ALL)
     queries = Queries(place, cancel_orders)
     queries.schedule.schedule_query(place, 1.0)
@@ -56,7 +56,7 @@ def test_a_cancel_orders_is_asked_about_first() -> None:
 
 
 def test_the_last_query_comes_when_a_command_can_no_longer_land() -> None:
-    """Not earlier, and no later; afterwards the pauses go on."""
+    """It comes exactly then; afterwards the pauses continue."""
     place = command(7)
     queries = Queries(place, until_boot_s=2.2)
     queries.schedule.schedule_query(place, 1.0)

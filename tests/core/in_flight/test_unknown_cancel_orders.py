@@ -1,4 +1,4 @@
-"""A cancel_orders whose answer was lost: finished by single cancels, and nothing newer is touched."""
+"""A cancel_orders whose ack was lost: it is finished by single cancels, and no newer order is cancelled."""
 
 from bridge.contract.commands import CANCEL
 from bridge.contract.pushes import OrderPush
@@ -22,7 +22,7 @@ def _placed(one: OneAccount, name: str, order_id: str) -> OrderPush:
     return _order(name, order_id)
 
 
-def _cancel_all_in_doubt(one: OneAccount, scope: str = "ALL") -> int:
+def _unknown_cancel_all(one: OneAccount, scope: str = "ALL") -> int:
     offset = one.offer(cancel_all("ca", scope))
     one.send()
     one.answer(offset, 60009, "busy")
@@ -31,17 +31,17 @@ def _cancel_all_in_doubt(one: OneAccount, scope: str = "ALL") -> int:
 
 
 def _acked(one: OneAccount, code: int = 200000) -> None:
-    """Let the venue answer every cancel of our own that was written last."""
+    """Let the venue acknowledge every bridge cancel that was written last."""
     for written in one.written:
         if written.offset == -1:
             one.account.on_frame(Answer(written.request_id, CANCEL, code, "", None, None), one.now)
 
 
 def test_what_is_older_is_ended_one_by_one() -> None:
-    """Ours below its offset and foreign ones from before its time; the new quote and a new foreign order survive."""
+    """Orders of commands below its offset and older orders of others are cancelled; newer ones of both stay open."""
     one = OneAccount()
     old = _placed(one, "old", "11")
-    offset = _cancel_all_in_doubt(one)
+    offset = _unknown_cancel_all(one)
     new = _placed(one, "new", "22")
     foreign_old, foreign_new = _order("", "33", createAt=_OLD), _order("theirs", "44")
     one.ask(old, new, foreign_old, foreign_new)
@@ -61,25 +61,25 @@ def test_ours_are_compared_by_offset_whatever_the_clocks_say() -> None:
         one = OneAccount()
         stamp = str(START.wall_ms + skew_ms)
         _placed(one, "old", "11")
-        _cancel_all_in_doubt(one)
+        _unknown_cancel_all(one)
         _placed(one, "new", "22")
         one.ask(_order("old", "11", createAt=stamp), _order("new", "22", createAt=stamp))
         assert one.send_own_cancels() == ["11"]
 
 
 def test_only_its_scope_is_ended() -> None:
-    """Orders on other exchanges live on."""
+    """Orders on other exchanges stay open."""
     one = OneAccount()
-    _cancel_all_in_doubt(one, "OKX")
+    _unknown_cancel_all(one, "OKX")
     one.ask(_order("", "11", sym=BTC, createAt=_OLD), _order("", "22", sym=ETH_ON_OKX, createAt=_OLD))
     assert one.send_own_cancels() == ["22"]
 
 
 def test_an_order_that_the_list_does_not_show_yet_is_ended_once() -> None:
-    """REST lags behind the stream; the venue's word that it is over is enough."""
+    """REST lags behind the stream; the venue's refusal because it is over is enough."""
     one = OneAccount()
     one.account.on_order(_order("", "11", createAt=_OLD), one.now)
-    _cancel_all_in_doubt(one)
+    _unknown_cancel_all(one)
     one.ask()
     assert one.send_own_cancels() == ["11"]
     _acked(one, 401117)
@@ -89,36 +89,36 @@ def test_an_order_that_the_list_does_not_show_yet_is_ended_once() -> None:
 
 
 def test_an_acked_order_that_shows_nowhere_yet_is_ended() -> None:
-    """Its push was lost with the link, and the list is behind; an ack of long ago proves nothing any more."""
+    """Its push was lost with the link, and the list lags; an ack from long ago proves nothing any more."""
     one = OneAccount()
     _placed(one, "early", "11")
     one.renew(60)
     _placed(one, "late", "22")
     one.lose_session()
     one.open_session()
-    _cancel_all_in_doubt(one)
+    _unknown_cancel_all(one)
     one.ask()
     assert one.send_own_cancels() == ["22"]
 
 
 def test_an_order_that_the_stream_shows_as_over_needs_no_cancel() -> None:
-    """Though the list still has it."""
+    """The list still has it, and it is not cancelled."""
     one = OneAccount()
     one.account.on_order(_order("", "11", createAt=_OLD), one.now)
-    _cancel_all_in_doubt(one)
+    _unknown_cancel_all(one)
     one.account.on_order(_order("", "11", createAt=_OLD, orderState="CANCELLED"), one.now)
     one.ask(_order("", "11", createAt=_OLD))
     assert one.send_own_cancels() == []
     assert one.results()[-1].outcome == "accepted"
 
 
-def test_a_place_in_doubt_below_it_is_waited_for() -> None:
-    """It may be live without showing yet; when it shows it is ended too."""
+def test_a_cancel_orders_waits_for_an_unknown_place_before_it() -> None:
+    """Its order may be open and not seen yet; when it is seen it is cancelled too."""
     one = OneAccount()
     one.offer(place("p"))
     one.send()
     one.answer(0, 60009)
-    _cancel_all_in_doubt(one)
+    _unknown_cancel_all(one)
     one.ask()
     assert one.results()[-1].outcome == "unknown"
     one.account.on_order(_order("p", "11"), one.now)
@@ -127,20 +127,20 @@ def test_a_place_in_doubt_below_it_is_waited_for() -> None:
     assert one.send_own_cancels() == ["11"]
 
 
-def test_a_list_that_was_asked_for_before_the_write_says_nothing() -> None:
-    """Whatever was to be ended may have come after it."""
+def test_a_list_from_before_the_write_proves_nothing() -> None:
+    """The orders that are to be cancelled may have come after it."""
     one = OneAccount()
     asked_at = one.now.boot_s
     one.wait(0.1)
-    _cancel_all_in_doubt(one)
+    _unknown_cancel_all(one)
     one.account.on_open_orders([], asked_at, one.now)
     assert one.outcomes() == [(0, "unknown")]
 
 
-def test_what_cannot_be_ended_is_told() -> None:
-    """When the venue has answered every single cancel, and the landing time is over, the survivors are counted."""
+def test_orders_that_cannot_be_cancelled_are_counted_in_the_result() -> None:
+    """When every single cancel is acknowledged and the landing time is over, the open orders are counted."""
     one = OneAccount()
-    _cancel_all_in_doubt(one)
+    _unknown_cancel_all(one)
     stubborn = _order("", "11", createAt=_OLD)
     for code in (60009, 100429, 200000):
         one.renew(121)
@@ -155,21 +155,21 @@ def test_what_cannot_be_ended_is_told() -> None:
     assert (one.results()[-1].message or "").startswith(text)
 
 
-def test_a_last_look_that_finds_nothing_left_is_its_end() -> None:
-    """Even where a place below it could not be settled in time."""
+def test_a_last_query_that_finds_no_open_order_settles_it() -> None:
+    """It does so even if a place before it is not settled in time."""
     one = OneAccount()
-    offset = _cancel_all_in_doubt(one)
+    offset = _unknown_cancel_all(one)
     one.renew(119)
     later = one.offer(place("p"))
     assert later > offset
     one.renew(1)
-    (question,) = [asked for asked in one.account.doubts.pop_due_queries(one.now) if asked.is_last]
-    one.account.doubts.query_answered(question, one.now)
+    (question,) = [asked for asked in one.account.unknown.pop_due_queries(one.now) if asked.is_last]
+    one.account.unknown.query_answered(question, one.now)
     assert one.results()[-1].outcome == "accepted"
 
 
 def test_a_claimed_cancel_orders_is_finished_by_the_next_owner() -> None:
-    """It is never written again; a place below it without a claim is superseded, one above it goes."""
+    """It is not written again; an unclaimed place before it is superseded, one after it is sent."""
     one = OneAccount(epoch=2)
     answered = Result("old", 0, Outcome.ACCEPTED, START.wall_ms, action="place_order", client_order_id="old")
     one.account.restore([(answered, START.wall_ms)], one.now)
@@ -188,7 +188,7 @@ def test_a_claimed_cancel_orders_is_finished_by_the_next_owner() -> None:
 
 
 def test_an_order_of_an_earlier_topic_is_older_than_every_command_of_this_one() -> None:
-    """Where `commands` was made again its offsets begin anew: those of earlier results compare with none of them."""
+    """If `commands` was made again, offsets begin anew, and those of earlier results are older than all of them."""
     one = OneAccount(epoch=2)
     answered = Result("old", 500, Outcome.ACCEPTED, START.wall_ms, action="place_order", client_order_id="old")
     one.account.restore([(answered, START.wall_ms)], one.now)
@@ -199,7 +199,7 @@ def test_an_order_of_an_earlier_topic_is_older_than_every_command_of_this_one() 
 
 
 def test_an_order_whose_place_is_read_again_keeps_its_turn() -> None:
-    """A place that was answered and stands behind a cancel_orders in doubt is newer than it."""
+    """The order of an answered place behind an unknown cancel_orders is newer, and stays open."""
     one = OneAccount(epoch=2)
     answered = Result("new", 1, Outcome.ACCEPTED, START.wall_ms, action="place_order", client_order_id="new")
     one.account.restore([(answered, START.wall_ms)], one.now)
@@ -212,10 +212,10 @@ def test_an_order_whose_place_is_read_again_keeps_its_turn() -> None:
 # Cancels of our own
 
 
-def test_a_cancel_of_our_own_needs_lease_session_and_a_slot() -> None:
-    """It is the owner's doing, and counts in the cancels' budget."""
+def test_a_bridge_cancel_needs_lease_session_and_a_slot() -> None:
+    """Only an owner with a lease sends it, and it takes a slot of cancels."""
     one = OneAccount(limits={"place_order": 9, "replace_order": 9, "cancel_order": 1, "cancel_orders": 9})
-    _cancel_all_in_doubt(one)
+    _unknown_cancel_all(one)
     one.ask(_order("", "11", createAt=_OLD), _order("", "22", createAt=_OLD))
     assert one.send_own_cancels(ready=False) == []
     one.wait(3)
@@ -228,10 +228,10 @@ def test_a_cancel_of_our_own_needs_lease_session_and_a_slot() -> None:
     assert one.send_own_cancels() == ["22"]
 
 
-def test_a_cancel_of_our_own_is_repeated_until_the_venue_has_said_something() -> None:
-    """After a pause, and over the next link at once."""
+def test_a_bridge_cancel_is_repeated_until_a_final_ack() -> None:
+    """It is repeated after a pause, and over the next link at once."""
     one = OneAccount()
-    _cancel_all_in_doubt(one)
+    _unknown_cancel_all(one)
     one.ask(_order("", "11", createAt=_OLD))
     assert one.send_own_cancels() == ["11"]
     _acked(one, 60009)
@@ -249,9 +249,9 @@ def test_a_cancel_of_our_own_is_repeated_until_the_venue_has_said_something() ->
 
 
 def test_every_order_gets_its_turn_and_is_counted_once() -> None:
-    """Those that are repeated stand behind those that were not tried yet."""
+    """Repeats come after first cancels."""
     one = OneAccount(limits={"place_order": 9, "replace_order": 9, "cancel_order": 2, "cancel_orders": 9})
-    _cancel_all_in_doubt(one)
+    _unknown_cancel_all(one)
     rows = [_order("", str(number), createAt=_OLD) for number in range(11, 15)]
     one.ask(*rows)
     tried = one.send_own_cancels()
@@ -269,10 +269,10 @@ def test_every_order_gets_its_turn_and_is_counted_once() -> None:
     assert "cancelling 4 orders" in (one.results()[-1].message or "")
 
 
-def test_a_rate_rejection_of_a_cancel_of_our_own_halves_the_class() -> None:
-    """Like that of any other cancel."""
+def test_a_rate_refusal_of_a_bridge_cancel_halves_the_limit() -> None:
+    """It does so like that of any other cancel."""
     one = OneAccount()
-    _cancel_all_in_doubt(one)
+    _unknown_cancel_all(one)
     one.ask(_order("", "11", createAt=_OLD))
     one.send_own_cancels()
     _acked(one, 100429)
@@ -280,9 +280,9 @@ def test_a_rate_rejection_of_a_cancel_of_our_own_halves_the_class() -> None:
 
 
 def test_an_order_that_ended_is_counted_although_the_repeat_was_refused() -> None:
-    """The answer to the first single cancel was lost; the second was told that the order is over."""
+    """The ack of the first single cancel was lost, and the second was refused because the order is over."""
     one = OneAccount()
-    _cancel_all_in_doubt(one)
+    _unknown_cancel_all(one)
     one.ask(_order("", "11", createAt=_OLD))
     one.send_own_cancels()
     one.renew(5)
@@ -294,14 +294,14 @@ def test_an_order_that_ended_is_counted_although_the_repeat_was_refused() -> Non
     assert "cancelling 1 orders" in (one.results()[-1].message or "")
 
 
-def test_a_replace_in_doubt_below_it_is_waited_for() -> None:
+def test_a_cancel_orders_waits_for_an_unknown_replace_before_it() -> None:
     """It may open another order after the list was made."""
     one = OneAccount()
     one.account.on_order(_order("mine", "11", createAt=_OLD, limitPrice="100"), one.now)
     one.offer(replace("r", clientOrderId="mine"))
     one.send()
     one.answer(0, 60009)
-    _cancel_all_in_doubt(one)
+    _unknown_cancel_all(one)
     one.account.on_order(_order("mine", "11", createAt=_OLD, orderState="CANCELLED"), one.now)
     one.ask()
     assert one.results()[-1].outcome == "unknown"

@@ -1,4 +1,4 @@
-"""Cancels in doubt: safe to repeat, and repeated with care."""
+"""Unknown cancels: they are safe to repeat, and repeated after pauses."""
 
 from itertools import pairwise
 
@@ -7,8 +7,8 @@ from bridge.core.records import Answer
 from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, cancel_all, order_push, place, replace
 
 
-def test_a_cancel_in_doubt_goes_out_again_and_again_more_slowly() -> None:
-    """It is safe to repeat while it is valid; the pauses double, and its one result carries the last answer."""
+def test_an_unknown_cancel_is_repeated_after_longer_and_longer_pauses() -> None:
+    """It is repeated while it is valid; the pauses double, and its one result has the last ack."""
     one = OneAccount()
     one.offer(place("p"))
     one.send()
@@ -28,7 +28,7 @@ def test_a_cancel_in_doubt_goes_out_again_and_again_more_slowly() -> None:
 
 
 def test_an_unknown_order_is_definitive_once_the_place_is_settled() -> None:
-    """While the place may still be on its way the venue cannot know it; afterwards its word counts."""
+    """While its place may still land the venue may not know the order; afterwards the refusal counts."""
     one = OneAccount()
     one.offer(place("p"))
     one.send()
@@ -43,7 +43,7 @@ def test_an_unknown_order_is_definitive_once_the_place_is_settled() -> None:
 
 
 def test_an_unknown_order_id_is_definitive() -> None:
-    """A cancel by an orderId waits for no place: whoever has the id has the ack."""
+    """A cancel by an orderId waits for no place: the id comes from the ack."""
     one = OneAccount()
     one.offer(cancel("c", orderId=ORDER_ID))
     one.send()
@@ -52,7 +52,7 @@ def test_an_unknown_order_id_is_definitive() -> None:
 
 
 def test_a_cancel_whose_link_was_lost_goes_out_over_the_next() -> None:
-    """Once, before the sweep is done, and not while its answer is awaited."""
+    """It is sent once, before the sweep is complete, and not while its ack is awaited."""
     one = OneAccount()
     one.offer(cancel("c", orderId=ORDER_ID))
     one.send()
@@ -68,7 +68,7 @@ def test_a_cancel_whose_link_was_lost_goes_out_over_the_next() -> None:
 
 
 def test_a_late_answer_to_the_first_request_ends_a_repeated_cancel() -> None:
-    """The silence of the second request changes nothing afterwards."""
+    """The missing ack of the second request changes nothing."""
     one = OneAccount()
     one.offer(cancel("c", orderId=ORDER_ID))
     one.send()
@@ -80,8 +80,8 @@ def test_a_late_answer_to_the_first_request_ends_a_repeated_cancel() -> None:
     assert len(one.written) == 2
 
 
-def test_a_cancel_that_is_doubted_twice_goes_out_once() -> None:
-    """Both requests were answered with something that proves nothing; one repeat is enough."""
+def test_a_cancel_with_two_inconclusive_acks_is_repeated_once() -> None:
+    """Both acks prove nothing, and one repeat is queued."""
     one = OneAccount()
     one.offer(cancel("c", orderId=ORDER_ID))
     one.send()
@@ -95,7 +95,7 @@ def test_a_cancel_that_is_doubted_twice_goes_out_once() -> None:
 
 
 def test_a_cancel_that_is_no_longer_valid_is_not_repeated() -> None:
-    """It stays unknown: what was written may have been done."""
+    """It stays unknown: it may have been carried out."""
     one = OneAccount()
     one.offer(cancel("c", orderId=ORDER_ID) | {"validUntil": one.now.wall_ms + 4000})
     one.send()
@@ -105,7 +105,7 @@ def test_a_cancel_that_is_no_longer_valid_is_not_repeated() -> None:
 
 
 def test_a_repeat_that_waits_beyond_its_validity_is_dropped() -> None:
-    """A cancel in doubt whose time passes in the lane is taken out of it, and the next goes."""
+    """An unknown cancel that expires in the lane is taken out, and the next one is sent."""
     one = OneAccount()
     one.offer(cancel("c0", orderId=ORDER_ID) | {"validUntil": one.now.wall_ms + 6000})
     one.send()
@@ -116,8 +116,8 @@ def test_a_repeat_that_waits_beyond_its_validity_is_dropped() -> None:
     assert [other] == one.send_cancels()
 
 
-def test_what_is_unknown_blocks_its_order_for_all_but_cancels() -> None:
-    """A replace waits for the fate of the one before it, a cancel does not."""
+def test_an_unknown_command_holds_back_all_of_its_order_but_cancels() -> None:
+    """A replace waits for the result of the one before it, a cancel does not."""
     one = OneAccount()
     one.account.on_order(order_push("mine"), one.now)
     one.offer(replace("r0", clientOrderId="mine"))
@@ -131,7 +131,7 @@ def test_what_is_unknown_blocks_its_order_for_all_but_cancels() -> None:
     assert one.outcomes() == [(0, "unknown"), (1, "superseded"), (2, "accepted")]
 
 
-def test_a_cancel_orders_in_doubt_is_not_repeated() -> None:
+def test_an_unknown_cancel_orders_is_not_repeated() -> None:
     """It is claimed and written once, whatever happens."""
     one = OneAccount()
     one.offer(cancel_all("ca"))
@@ -142,8 +142,8 @@ def test_a_cancel_orders_in_doubt_is_not_repeated() -> None:
     assert one.outcomes() == [(0, "unknown")]
 
 
-def test_a_late_answer_ends_the_repeating() -> None:
-    """A cancel that was to go out again does not when its answer came after all."""
+def test_a_late_ack_ends_the_repeats() -> None:
+    """A cancel that was to be repeated is not, when its ack comes after all."""
     one = OneAccount()
     one.offer(cancel("c", orderId=ORDER_ID))
     one.send()

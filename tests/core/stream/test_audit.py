@@ -360,7 +360,7 @@ def test_a_balance_that_is_pushed_meanwhile_is_not_missed() -> None:
 def test_what_was_missed_may_be_given_back_without_another_session() -> None:
     """The gap ends now, and closes like any other."""
     one = _at_audit(OneRecovery().healthy())
-    one.account.listening.pushes_missed("again", one.now)
+    one.account.stream.pushes_missed("again", one.now)
     one.sweep(trades=[trade(MUTED_MS)])
     one.close()
     gap = one.events("gap.closed")[-1]

@@ -32,11 +32,11 @@ def _fill(one: OneRecovery, name: str, quantity: str, order_id: str = "17", **fi
 
 def _pop_short(one: OneRecovery, wait_s: float = LAG_S) -> list[ShortOrder]:
     one.wait(wait_s)
-    return one.account.listening.pop_short_orders(one.now)
+    return one.account.stream.pop_short_orders(one.now)
 
 
 def _answer(one: OneRecovery, short: ShortOrder, *rows: Row) -> None:
-    one.account.listening.compare_executions(short, [raw(row) for row in rows], one.now)
+    one.account.stream.compare_executions(short, [raw(row) for row in rows], one.now)
     one.tick()
 
 
@@ -53,7 +53,7 @@ def test_executions_that_add_up_are_asked_for_nowhere(quantities: tuple[str, ...
             one.push(Stream.TRADES, _fill(one, f"t{n}", quantity))
     one.push(Stream.ORDERS, _ended(one))
     assert _pop_short(one) == []
-    assert one.account.listening._router.fills._sums == {}
+    assert one.account.stream._router.fills._sums == {}
 
 
 def test_executions_that_are_pushed_after_the_end_are_not_missing() -> None:
@@ -109,7 +109,7 @@ def test_a_gap_that_was_opened_meanwhile_takes_what_is_found() -> None:
     muted = _fill(one, "muted", "1")
     one.push(Stream.ORDERS, _ended(one))
     (short,) = _pop_short(one)
-    one.account.listening.pushes_missed("of another", one.now)
+    one.account.stream.pushes_missed("of another", one.now)
     _answer(one, short, muted)
     assert len(one.records(Stream.TRADES)) == 1
     assert len(one.events("gap.opened")) == 2
@@ -154,7 +154,7 @@ def test_what_was_published_before_and_adds_up_in_rest_was_not_missed() -> None:
     """The sum here was not complete, as after it was forgotten: no alarm is raised, and nothing is published again."""
     one = _healthy()
     one.push(Stream.TRADES, _fill(one, "a", "1"))
-    one.account.listening._router.fills._sums.clear()
+    one.account.stream._router.fills._sums.clear()
     one.push(Stream.ORDERS, _ended(one))
     (short,) = _pop_short(one)
     _answer(one, short, _fill(one, "a", "1"))
@@ -203,7 +203,7 @@ def test_a_replaced_order_is_left_out(replaced: str) -> None:
     one.push(Stream.ORDERS, _ended(one, order_id=replaced))
     one.account._orders.replacements.note_successor("17", "18")
     assert _pop_short(one) == []
-    assert one.account.listening._router.fills._short == {}
+    assert one.account.stream._router.fills._short == {}
 
 
 @pytest.mark.parametrize("quantity", ["", "many", "NaN", "sNaN", "Infinity", "-Infinity"])
@@ -261,7 +261,7 @@ def test_a_venue_that_does_not_answer_is_asked_three_times() -> None:
     for _ in range(20):
         asked += [short.order_id for short in _pop_short(one)]
     assert sorted(asked) == sorted("abc" * 3)
-    assert one.account.listening._router.fills._short == {}
+    assert one.account.stream._router.fills._short == {}
 
 
 def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +272,7 @@ def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None
     one = _healthy()
     for name in "abc":
         one.push(Stream.TRADES, _fill(one, name, "0.5", name))
-    assert set(one.account.listening._router.fills._sums) == {"b", "c"}
+    assert set(one.account.stream._router.fills._sums) == {"b", "c"}
     one.push(Stream.ORDERS, *(_ended(one, order_id=name) for name in "abc"))
     for _ in range(2):
         asked = _pop_short(one)

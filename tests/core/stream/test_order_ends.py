@@ -23,7 +23,7 @@ def _audit_without_orders(one: OneRecovery, state: str) -> list[str]:
         ended = one.recovery.conclude_order_end(sweep, order_id, state, one.now)
         if ended is not None:
             one.account.on_order(ended, one.now)
-    one.account.listening.sweep_ended(sweep, one.now)
+    one.account.stream.sweep_ended(sweep, one.now)
     one.end(sweep)
     return asked
 
@@ -272,7 +272,7 @@ def test_a_successor_knows_a_concluded_end_from_the_topic() -> None:
     """It was published as recovered."""
     heir = OneRecovery()
     at_ms = heir.now.wall_ms - 120_000
-    heir.account.listening.restore_record(Stream.ORDERS, raw(order(at_ms, "EXPIRED")), at_ms, recovered=True)
+    heir.account.stream.restore_record(Stream.ORDERS, raw(order(at_ms, "EXPIRED")), at_ms, recovered=True)
     heir.begin()
     later = order(heir.now.wall_ms)
     heir.push(Stream.ORDERS, later)

@@ -239,7 +239,7 @@ def test_before_any_login_nothing_is_recovered() -> None:
 def test_an_order_without_a_name_is_named_as_unreadable() -> None:
     """A refused one may have no orderId (LTP docs, Query Order), and nothing can be published under no key."""
     one = OneRecovery().begin()
-    sweep = one.account.listening.reconciliation.begin_sweep(one.now)
+    sweep = one.account.stream.reconciliation.begin_sweep(one.now)
     assert one.take(sweep, Stream.ORDERS, order(LOGIN_MS - 1) | {"orderId": ""}) == []
     assert sweep.unreadable == 1
 
@@ -247,7 +247,7 @@ def test_an_order_without_a_name_is_named_as_unreadable() -> None:
 def test_a_record_that_is_none_is_not_remembered() -> None:
     """Another producer may have written to the topic."""
     one = OneRecovery()
-    one.account.listening.restore_record(Stream.ORDERS, b"no order", LOGIN_MS)
+    one.account.stream.restore_record(Stream.ORDERS, b"no order", LOGIN_MS)
     assert one.begin().records(Stream.ORDERS) == []
 
 
@@ -264,7 +264,7 @@ def test_a_row_with_more_than_was_published_is_unpublished() -> None:
     one = OneRecovery().begin()
     one.push(Stream.ORDERS, order(LOGIN_MS))
     found = [order(LOGIN_MS), order(LOGIN_MS + 1, "FILLED", "1")]
-    assert [one.account.listening.reconciliation.is_unpublished(Stream.ORDERS, raw(row)) for row in found] == [
+    assert [one.account.stream.reconciliation.is_unpublished(Stream.ORDERS, raw(row)) for row in found] == [
         False,
         True,
     ]
@@ -318,7 +318,7 @@ def test_a_trade_that_an_audit_misses_is_asked_for_again() -> None:
 def test_where_no_audit_succeeds_a_successor_looks_further_back() -> None:
     """Durable events were received; that all were pushed is sure only for some time after the last audit."""
     one = OneRecovery().healthy()
-    listening = one.account.listening
+    listening = one.account.stream
     assert listening.durable_until_ms(LOGIN_MS + 100_000, one.now) == LOGIN_MS + 100_000
     assert listening.durable_until_ms(LOGIN_MS + 3_600_000, one.now) == LOGIN_MS + 150_000
 
