@@ -1,4 +1,4 @@
-"""One account from takeover to release: the two streets together."""
+"""One account from takeover to release: commands and the stream together."""
 
 import json
 from typing import Any
@@ -44,7 +44,7 @@ def _events(one: OneAccount) -> list[dict[str, Any]]:
 
 
 def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
-    """Claimed, answered and merely read commands side by side; what a cancel removed is answered before it."""
+    """Claimed, answered and unclaimed commands side by side; a superseded place is answered before its cancel."""
     one = OneAccount(epoch=7, start=100, live=False)
     one.account.results.publish_takeover(7, "host:1", one.now)
     body = parse_command(
@@ -100,7 +100,7 @@ def test_a_takeover_gives_every_command_exactly_one_terminal_result() -> None:
 
 
 def test_a_claimed_cancel_orders_ends_the_places_before_it() -> None:
-    """It may have reached the venue; the places that were not claimed are not sent after it, later ones are."""
+    """It may have reached the venue, so unclaimed places before it are not sent; later ones are."""
     one = OneAccount(epoch=2)
     one.offer(place("p0"), past=TakeoverStatus.READ)
     one.offer(cancel_all("ca", "BINANCE"), past=TakeoverStatus.CLAIMED)
@@ -109,8 +109,8 @@ def test_a_claimed_cancel_orders_ends_the_places_before_it() -> None:
     assert one.send() == [2]
 
 
-def test_an_inherited_cancel_goes_out_again() -> None:
-    """A cancel counts as claimed when the claims were lost; it is safe to repeat, so it is."""
+def test_an_inherited_cancel_is_repeated() -> None:
+    """A cancel counts as claimed when the claims were lost; it is safe to repeat, so it is repeated."""
     one = OneAccount(epoch=2)
     one.offer(cancel("c", orderId=ORDER_ID), past=TakeoverStatus.CLAIMED)
     assert one.send() == [0]
@@ -119,15 +119,15 @@ def test_an_inherited_cancel_goes_out_again() -> None:
     assert one.committed() == (1, CommitMetadata(2, one.now.wall_ms, (), extra_cancels=_ONE_FOR_180_S))
 
 
-def test_what_may_have_been_sent_is_not_denied_for_a_limit_of_today() -> None:
-    """The earlier owner let it through; whether it was sent is not known."""
+def test_a_claimed_command_is_not_denied_by_a_limit_that_has_changed() -> None:
+    """The earlier owner accepted it, and may have sent it."""
     one = OneAccount(epoch=2)
     one.offer(place("p") | {"validUntil": START.wall_ms + 7_200_000}, past=TakeoverStatus.CLAIMED)
     assert one.outcomes() == [(0, "unknown")]
 
 
 def test_an_answered_conflict_ends_nothing() -> None:
-    """A dead letter has no result, so nothing says that it reached the venue."""
+    """A dead letter has no result, so it did not reach the venue and supersedes nothing."""
     one = OneAccount(epoch=2)
     one.offer(place("p"), past=TakeoverStatus.READ)
     one.offer(cancel_all("p", "ALL"), past=TakeoverStatus.ANSWERED)
@@ -135,7 +135,7 @@ def test_an_answered_conflict_ends_nothing() -> None:
 
 
 def test_claims_and_results_of_earlier_owners_take_slots() -> None:
-    """Each claim, each cancel without a result and each result of something sent; denials and repeats do not."""
+    """Each claim, each cancel without a result and each result of a sent command takes one; denials do not."""
     limits = {PLACE: 4, REPLACE: 1, CANCEL: 2, CANCEL_ALL: 1}
     one = OneAccount(epoch=2, limits=limits)
     one.account.restore(
@@ -160,7 +160,7 @@ def test_claims_and_results_of_earlier_owners_take_slots() -> None:
     assert [written.offset for written in one.written] == [3, 4]
 
 
-def test_what_has_cooled_takes_no_slot() -> None:
+def test_an_old_result_takes_no_slot() -> None:
     """A result of more than a window ago was counted by the venue more than a window ago."""
     one = OneAccount(epoch=2, limits={PLACE: 1, REPLACE: 1, CANCEL: 1, CANCEL_ALL: 1})
     one.wait(67)
@@ -171,7 +171,7 @@ def test_what_has_cooled_takes_no_slot() -> None:
 
 
 def test_a_restored_name_is_taken_unless_it_was_never_sent() -> None:
-    """The results tell which clientOrderIds are in use."""
+    """The results of earlier owners have the clientOrderIds that are in use."""
     one = OneAccount(epoch=2)
     one.account.restore(
         [
@@ -188,7 +188,7 @@ def test_a_restored_name_is_taken_unless_it_was_never_sent() -> None:
 
 
 def test_lost_claims_stay_lost_for_the_next_owner() -> None:
-    """Until everything below the mark is answered, each commit says that all of it counts as claimed."""
+    """Until every command below the mark is answered, each commit has the mark."""
     one = OneAccount(epoch=2)
     one.begin_term(TermStart(2, 0, claims_lost_below=2))
     one.offer(place("p0"), past=TakeoverStatus.CLAIMED)
@@ -236,7 +236,7 @@ def test_a_lost_session_opens_a_gap_from_the_last_durable_point() -> None:
 
 
 def test_pushes_are_published_and_settle_commands() -> None:
-    """One push, two streets: the order's record, and the result of a place in doubt."""
+    """One push gives the record of the order and the result of an unknown place."""
     one = OneAccount()
     one.offer(place("p"))
     one.send()
@@ -270,8 +270,8 @@ def test_a_frame_that_is_no_protocol_is_kept() -> None:
     assert (record.key, record.value) == (b"UNKNOWN", b"\x00")
 
 
-def test_the_account_says_when_something_is_due() -> None:
-    """The commit's period, an answer that is overdue, a command that expires: whichever is first."""
+def test_the_account_wakes_when_something_is_due() -> None:
+    """It is the period of commits, an overdue ack or the end of a validity, whichever is first."""
     one = OneAccount(commit_period_s=100, lease_s=200)
     one.offer(place("p"))
     one.send()
@@ -305,7 +305,7 @@ def test_time_on_two_clocks() -> None:
 
 
 @pytest.mark.parametrize("recording", [True, False])
-def test_a_commit_without_work_says_the_state(*, recording: bool) -> None:
+def test_a_commit_without_claims_has_the_state(*, recording: bool) -> None:
     """Offset, epoch and the durable point, whether or not anything may be claimed."""
     one = OneAccount(epoch=9, start=5)
     one.wait(1)
@@ -315,7 +315,7 @@ def test_a_commit_without_work_says_the_state(*, recording: bool) -> None:
 
 
 def test_a_frame_that_is_answer_and_push_is_the_answer_only_to_a_request_of_ours() -> None:
-    """With our id it settles the command and is on no topic; with any other it is a push."""
+    """With the id of a request it settles the command and is on no topic; with any other it is a push."""
     one = OneAccount()
     offset = one.offer(place("p"))
     one.send()

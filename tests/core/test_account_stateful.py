@@ -56,7 +56,7 @@ class Interleavings(RuleBasedStateMachine):
         self.take_over()
 
     def take_over(self) -> None:
-        """Let a new owner begin from what is stored and durable; what the old one had not made so is lost."""
+        """Let a new owner begin from what is stored and durable; the rest is lost."""
         now, epoch = self.one.now, self.stored.epoch + 1
         self.stored = CommitMetadata(epoch, self.stored.durable_until_ms, self.stored.claimed)
         self.one = OneAccount(epoch=epoch, start=self.committed_at, live=False, **_TERMS)
@@ -75,11 +75,11 @@ class Interleavings(RuleBasedStateMachine):
         self.collect()
 
     def answered(self) -> set[int]:
-        """Return the offsets that have a durable last word."""
+        """Return the offsets that have a durable terminal result."""
         return {result.command_offset for result, _ in self.log if result.outcome.terminal} | self.dead
 
     def collect(self) -> None:
-        """Queue for the brokers what was said; what the bridge decides it has not sent."""
+        """Queue the published records for the brokers; check that commands which the bridge ended were not sent."""
         said = self.one.take_outgoing()
         self.unpublished += said
         unsent = {result.command_offset for result in results_of(said) if result.outcome.unsent}
@@ -121,7 +121,7 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(lambda self: self.commit is None)
     @rule()
     def hand_over(self) -> None:
-        """Hand the commit over that is due; whether it arrives is decided later."""
+        """Hand over the commit that is due; whether it arrives is decided later."""
         self.commit = self.one.hand_over()
         if self.commit is not None:
             assert set(range(self.commit.offset)) <= self.answered(), "the watermark passed an unanswered command"
@@ -129,7 +129,7 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(lambda self: self.commit is None)
     @rule()
     def claim(self) -> None:
-        """Hand a commit over and let it be acknowledged at once, as nearly always."""
+        """Hand over a commit and let it be acknowledged at once, as is usual."""
         self.hand_over()
         if self.commit is not None:
             self.commit_arrives(answered=True)
@@ -137,7 +137,7 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(lambda self: self.commit is not None)
     @rule(answered=st.sampled_from([True, True, True, False]))
     def commit_arrives(self, *, answered: bool) -> None:
-        """Let the coordinator store the commit; the answer may get lost, which ends the term."""
+        """Let the coordinator store the commit; the acknowledgement may be lost, which ends the term."""
         assert self.commit is not None
         stored = decode(self.commit.metadata, self.commit.offset)
         assert stored is not None
@@ -175,7 +175,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule()
     def write_cancels(self) -> None:
-        """Write the cancels that may go."""
+        """Write the cancels that may be written."""
         for offset in self.one.send_cancels():
             self.sent.append((offset, CANCEL))
         self.collect()
@@ -199,7 +199,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(shown=st.sampled_from([None, *_NAMES]))
     def ask(self, shown: str | None) -> None:
-        """Ask the venue about what is in doubt; it shows one order or none."""
+        """Query the venue about unknown commands; it shows one order or none."""
         at = str(self.one.now.wall_ms)
         self.one.ask(*([] if shown is None else [order_push(shown, createAt=at, updateAt=at)]))
         for order_id in self.one.send_own_cancels(ready=self.one.account.recovered):

@@ -1,4 +1,4 @@
-"""What only several rare things at once bring about: each of these was untrue or harmful before."""
+"""Faults that need several rare events at once: each of these was untrue or harmful before."""
 
 import json
 
@@ -16,7 +16,7 @@ from tests.support.one_account import ORDER_ID, START, OneAccount, cancel, cance
 
 
 def test_of_two_places_of_one_name_without_a_result_the_second_was_never_sent() -> None:
-    """With the claims lost both count as claimed; the order of that name is the first one's, and only its."""
+    """With the claims lost both count as claimed; the order of that name belongs to the first one alone."""
     one = OneAccount(epoch=2, claims_lost_below=2)
     first = one.offer(place("p1", clientOrderId="x"), past=TakeoverStatus.CLAIMED)
     second = one.offer(place("p2", clientOrderId="x"), past=TakeoverStatus.CLAIMED)
@@ -26,8 +26,8 @@ def test_of_two_places_of_one_name_without_a_result_the_second_was_never_sent() 
 
 
 @pytest.mark.parametrize(("hours", "last"), [(0, "denied"), (3, "unknown")])
-def test_a_name_that_was_in_use_has_kept_a_place_from_being_sent(hours: int, last: str) -> None:
-    """The first is answered, the second has no result: it was denied, unless the first was forgotten by then."""
+def test_a_place_whose_name_was_in_use_was_not_sent(hours: int, last: str) -> None:
+    """The first is answered, the second has no result: it was denied, unless the first was forgotten before."""
     one = OneAccount(epoch=2, start=5, claims_lost_below=6)
     one.wait(hours * 3600)
     answered = Result("p1", 1, Outcome.ACCEPTED, START.wall_ms, action=PLACE, client_order_id="x")
@@ -36,8 +36,8 @@ def test_a_name_that_was_in_use_has_kept_a_place_from_being_sent(hours: int, las
     assert one.outcomes() == [(second, last)]
 
 
-def test_an_answer_to_what_was_sent_outlives_a_refusal_that_was_forgotten() -> None:
-    """A full memory forgets refusals, so the same commandId may be carried out later; that is its last word then."""
+def test_a_result_of_a_sent_command_outlives_a_forgotten_refusal() -> None:
+    """A full index forgets refusals, so the same commandId may be sent later; the later result counts then."""
     refused = Result("p", 1, Outcome.DENIED, 1, action=PLACE, client_order_id="x")
     accepted = Result("p", 7, Outcome.ACCEPTED, 2, action=PLACE, client_order_id="x")
     memory = DedupeIndex(CommandTable(), 3600, 1 << 20)
@@ -49,7 +49,7 @@ def test_an_answer_to_what_was_sent_outlives_a_refusal_that_was_forgotten() -> N
 
 
 def test_a_refused_cancel_orders_is_not_written_again_over_a_newer_order() -> None:
-    """Once a place that came after it has been written, its message would end that too: single cancels finish it."""
+    """Once a later place is written, its message would end that order too, so single cancels finish it."""
     one = OneAccount()
     old = one.offer(place("old", clientOrderId="old"))
     one.wait(1)
@@ -72,7 +72,7 @@ def test_a_refused_cancel_orders_is_not_written_again_over_a_newer_order() -> No
 
 
 def test_a_cancel_orders_waits_for_an_order_that_a_replace_is_about_to_open() -> None:
-    """A replace was acked and has ended its order; the one that goes on with it is shown later, and is ended too."""
+    """A replace was acked and has ended its order; the next order is pushed later, and is cancelled too."""
     one = OneAccount(cancel_orders="single_cancels")
     placed = one.offer(place("p", clientOrderId="x"))
     one.wait(1)
@@ -105,7 +105,7 @@ def _row(one: OneAccount, order_id: str, state: str, *, action: str = "") -> Ord
 
 
 def test_a_cancel_that_was_perhaps_sent_and_expires_in_its_lane_is_judged_by_its_order() -> None:
-    """An earlier owner has written it and its order is cancelled: it is not called expired, which means unsent."""
+    """An earlier owner has written it and its order is cancelled: it is not `expired`, which means unsent."""
     one = OneAccount(epoch=2, live=False)
     one.send()
     one.account.on_order(_row(one, "1", "OPEN"), one.now)
@@ -126,8 +126,8 @@ def _record(one: OneAccount, offset: int, body: dict[str, object]) -> CommandRec
     return CommandRecord(offset, one.now.wall_ms, b"k", json.dumps(body).encode(), ())
 
 
-def test_a_command_that_was_put_off_and_sent_under_its_repeat_is_not_sent_again() -> None:
-    """The predecessor put the first off, and sent the second of the same commandId; this owner puts nothing off."""
+def test_a_deferred_command_that_was_sent_by_its_resubmission_is_not_sent_again() -> None:
+    """The predecessor deferred the first, and sent the second of the same commandId; this owner defers neither."""
     one = OneAccount(epoch=2)
     one.account.intake.offer(_record(one, 0, place("p")), one.now, TakeoverStatus.READ)
     one.account.intake.offer(_record(one, 1, place("p")), one.now, TakeoverStatus.CLAIMED)
@@ -138,8 +138,8 @@ def test_a_command_that_was_put_off_and_sent_under_its_repeat_is_not_sent_again(
     assert one.outcomes() == [(0, "unknown"), (0, "accepted"), (1, "accepted")]
 
 
-def test_a_command_whose_refusal_was_forgotten_and_that_was_sent_is_in_doubt() -> None:
-    """A full memory forgets refusals; what a claim names was carried out, whatever was said of its commandId before."""
+def test_a_claimed_command_whose_refusal_was_forgotten_is_unknown() -> None:
+    """A full index forgets refusals; a claimed command may have been sent, though it was refused before."""
     one = OneAccount(epoch=2, start=5)
     refused = Result(command_id="p", command_offset=1, outcome=Outcome.DENIED, answered_at=one.now.wall_ms)
     one.account.restore([(refused, one.now.wall_ms)], one.now)
@@ -149,8 +149,8 @@ def test_a_command_whose_refusal_was_forgotten_and_that_was_sent_is_in_doubt() -
     assert one.outcomes() == [(claimed, "unknown"), (claimed, "accepted")]
 
 
-def test_a_cancel_that_was_said_to_have_expired_counts_until_a_commit_tells_of_it() -> None:
-    """The last owner only had not written it; the one before may have, and the commit is from before that answer."""
+def test_an_expired_cancel_takes_a_slot_until_a_commit_counts_it() -> None:
+    """The last owner had not written it; the one before may have, and the commit is older than that result."""
     one = OneAccount(epoch=3)
     said = Result("c", 0, Outcome.EXPIRED, one.now.wall_ms, action=CANCEL)
     one.account.restore([(said, one.now.wall_ms)], one.now)
@@ -159,7 +159,7 @@ def test_a_cancel_that_was_said_to_have_expired_counts_until_a_commit_tells_of_i
 
 
 def test_an_answered_record_that_was_no_command_changes_nothing() -> None:
-    """It could have been a cancel by its bytes; its answer is durable, and nothing is said again."""
+    """It has the form of a cancel; its result is durable, and nothing more is published."""
     one = OneAccount(epoch=2)
     offset = one.offer(b'{"commandId": "c", "action": "cancel_order"}', past=TakeoverStatus.ANSWERED)
     assert one.results() == []
@@ -167,7 +167,7 @@ def test_an_answered_record_that_was_no_command_changes_nothing() -> None:
 
 
 def test_a_place_that_is_being_claimed_is_ended_by_a_cancel_orders() -> None:
-    """Its commit is under way; when that is stored the place has its answer and is not written."""
+    """Its commit is under way; when that is acknowledged the place has its result and is not written."""
     one = OneAccount()
     placed = one.offer(place("p"))
     one.wait(1)
@@ -178,7 +178,7 @@ def test_a_place_that_is_being_claimed_is_ended_by_a_cancel_orders() -> None:
 
 
 def test_a_cancel_that_expired_while_commits_were_slow_is_not_written() -> None:
-    """Without a lease it has no answer yet; another one behind it goes."""
+    """Without a lease it has no result yet; the next one is written."""
     one = OneAccount()
     one.wait(1)
     assert one.hand_over() is not None
@@ -190,7 +190,7 @@ def test_a_cancel_that_expired_while_commits_were_slow_is_not_written() -> None:
 
 
 def test_an_old_snapshot_changes_nothing_of_an_order_of_which_all_is_known() -> None:
-    """The newer one stands, whichever comes last."""
+    """The newer one counts, whichever comes last."""
     one = OneAccount()
     at = one.now.wall_ms
     newer = order_push("x", limitPrice="100", createAt=str(at), updateAt=str(at + 2))

@@ -1,4 +1,4 @@
-"""The panic button: whatever is in doubt, waiting or repeated, what stops trading goes out."""
+"""The panic button: cancels and cancel_orders are sent, whatever is unknown, waiting or repeated."""
 
 import json
 
@@ -27,8 +27,8 @@ def _offer_old(one: OneAccount, count: int, past: TakeoverStatus, *, age_ms: int
         one.next_offset += 1
 
 
-def test_a_cancel_orders_goes_out_whatever_places_are_in_doubt() -> None:
-    """A hung order gateway fills the bound of what may be in flight; the panic button needs no room in it."""
+def test_a_cancel_orders_is_sent_however_many_places_are_unknown() -> None:
+    """A hung order gateway fills the bound of commands in flight, which does not apply to cancel_orders."""
     one = _venue_sized()
     for n in range(1000):
         one.offer(place(f"p{n}"))
@@ -45,7 +45,7 @@ def test_a_cancel_orders_goes_out_whatever_places_are_in_doubt() -> None:
 
 @pytest.mark.parametrize("past", [TakeoverStatus.READ, TakeoverStatus.CLAIMED])
 def test_a_backlog_that_expired_long_ago_takes_no_slot(past: TakeoverStatus) -> None:
-    """What cannot be counted any more, whoever wrote it, holds nothing up: not for a minute, and not for three."""
+    """Requests that the venue can no longer count hold no slot, neither for a minute nor for three."""
     one = _venue_sized(live=False)
     _offer_old(one, 1140, past)
     one.drain()
@@ -56,7 +56,7 @@ def test_a_backlog_that_expired_long_ago_takes_no_slot(past: TakeoverStatus) -> 
 
 
 def test_a_backlog_that_nobody_has_read_takes_no_slot_and_expires_at_once() -> None:
-    """Written after the last owner had ended in good order, and over since a second: no owner can have sent it."""
+    """It was produced after the last owner had ended in good order, and expired a second ago: no owner has sent it."""
     one = _venue_sized(live=False)
     _offer_old(one, 1140, TakeoverStatus.UNREAD, age_ms=61_000)
     assert one.outcomes() == [(offset, "expired") for offset in range(1140)]
@@ -67,7 +67,7 @@ def test_a_backlog_that_nobody_has_read_takes_no_slot_and_expires_at_once() -> N
 
 
 def test_a_cancel_that_an_earlier_owner_may_just_have_written_holds_its_slot() -> None:
-    """It expired a second ago and may be counted for as long as it may land late, and a window."""
+    """It expired a second ago, and may be counted for the landing time and a window."""
     one = OneAccount(limits=dict.fromkeys(VENUE, 1), live=False)
     _offer_old(one, 1, TakeoverStatus.READ, age_ms=61_000)
     one.open_session()
@@ -80,7 +80,7 @@ def test_a_cancel_that_an_earlier_owner_may_just_have_written_holds_its_slot() -
 
 
 def test_repeats_leave_room_for_new_cancels() -> None:
-    """A silent venue for a minute: 120 cancels are repeated, ever more slowly, and a new one goes out at once."""
+    """The venue is silent for a minute: 120 cancels are repeated after longer pauses, and a new one is sent at once."""
     one = _venue_sized()
     for n in range(120):
         one.offer(cancel(f"c{n}", orderId=f"{n:016d}"))
@@ -97,8 +97,8 @@ def test_repeats_leave_room_for_new_cancels() -> None:
         one.answer(fresh)
 
 
-def test_each_cancel_in_doubt_has_its_first_repeat_before_another_has_its_tenth() -> None:
-    """The slow-down shares the slots out; none is starved by those that came before it."""
+def test_each_unknown_cancel_has_its_first_repeat_before_another_has_its_tenth() -> None:
+    """The pauses share out the slots, so that none waits for those that came before it."""
     one = _venue_sized()
     for n in range(500):
         one.offer(cancel(f"c{n}", orderId=f"{n:016d}"))
@@ -110,7 +110,7 @@ def test_each_cancel_in_doubt_has_its_first_repeat_before_another_has_its_tenth(
 
 
 def test_a_repeat_that_was_answered_before_supersedes_nothing() -> None:
-    """The cancel_orders went out once, before the places; submitted again it only got the same answer."""
+    """The cancel_orders was sent once, before the places; submitted again it only got the same result."""
     first = OneAccount()
     sent = first.offer(cancel_all("stop"))
     first.send()
@@ -129,8 +129,8 @@ def test_a_repeat_that_was_answered_before_supersedes_nothing() -> None:
     assert second.outcomes() == []
 
 
-def test_replaces_of_unknown_orders_count_among_what_waits() -> None:
-    """While they wait for the venue to be asked, the lane's bound holds for them as well."""
+def test_replaces_of_unknown_orders_are_counted_as_waiting() -> None:
+    """While they wait for the lookup, the bound of the lane holds for them as well."""
     one = OneAccount(lane_commands_max=50, limits=dict.fromkeys(VENUE, 1000))
     for n in range(60):
         one.offer(replace(f"r{n}", clientOrderId=f"nobody{n}"))
@@ -148,7 +148,7 @@ def test_replaces_of_unknown_orders_count_among_what_waits() -> None:
 @pytest.mark.parametrize("code", sorted(RATE_CODES))
 @pytest.mark.parametrize("body", [cancel("c", orderId=ORDER_ID), cancel_all("c")])
 def test_a_cancel_that_is_refused_for_its_rate_goes_out_again(code: int, body: dict[str, object]) -> None:
-    """The refusal had no effect, so it says nothing; the next answer does."""
+    """The refusal had no effect, so it proves nothing; the next ack does."""
     one = OneAccount()
     offset = one.offer(body)
     one.send()
@@ -164,8 +164,8 @@ def test_a_cancel_that_is_refused_for_its_rate_goes_out_again(code: int, body: d
 
 
 @pytest.mark.parametrize("body", [cancel("c", orderId=ORDER_ID), cancel_all("c")])
-def test_what_is_refused_for_its_rate_to_the_end_is_rejected_with_the_venues_words(body: dict[str, object]) -> None:
-    """It was not left unsent, so it is not `expired`."""
+def test_a_cancel_that_is_refused_for_its_rate_to_the_end_is_rejected(body: dict[str, object]) -> None:
+    """It was sent, so it is not `expired`."""
     one = OneAccount()
     offset = one.offer(body)
     one.send()
@@ -179,7 +179,7 @@ def test_what_is_refused_for_its_rate_to_the_end_is_rejected_with_the_venues_wor
 
 
 def test_places_wait_again_for_a_cancel_orders_that_was_refused() -> None:
-    """It goes out later than they came, and would end them."""
+    """It is sent later than they were read, and would end their orders."""
     one = OneAccount()
     panic = one.offer(cancel_all("panic"))
     one.send()
@@ -191,8 +191,8 @@ def test_places_wait_again_for_a_cancel_orders_that_was_refused() -> None:
     assert [written.offset for written in one.written] == [panic, panic, newer]
 
 
-def test_a_late_refusal_of_a_cancel_orders_in_doubt_leaves_it_to_single_cancels() -> None:
-    """It is in doubt after its deadline for an answer; what is asked about already is not written again."""
+def test_a_late_refusal_of_an_unknown_cancel_orders_leaves_it_to_single_cancels() -> None:
+    """It became unknown because its ack was overdue, and what is queried already is not written again."""
     one = OneAccount()
     panic = one.offer(cancel_all("panic"))
     one.send()
@@ -204,8 +204,8 @@ def test_a_late_refusal_of_a_cancel_orders_in_doubt_leaves_it_to_single_cancels(
     assert one.outcomes() == [(panic, "unknown"), (panic, "accepted")]
 
 
-def test_a_refused_repeat_says_nothing_of_the_request_before_it() -> None:
-    """The first may have been taken: the cancel stays in doubt, also where it is not valid any more."""
+def test_a_refused_repeat_proves_nothing_about_the_request_before_it() -> None:
+    """The first may have been accepted: the cancel stays unknown, also when it is no longer valid."""
     one = OneAccount()
     offset = one.offer(cancel("c", orderId=ORDER_ID))
     one.send()
@@ -218,8 +218,8 @@ def test_a_refused_repeat_says_nothing_of_the_request_before_it() -> None:
     assert len(one.written) == 2
 
 
-def test_half_of_the_kept_slots_is_given_to_nothing_but_callers_cancels() -> None:
-    """Two thousand orders to end take what they may; a caller's cancel still goes at once."""
+def test_half_of_the_reserved_slots_is_for_callers_cancels_alone() -> None:
+    """Bridge cancels of two thousand orders take their slots; a caller's cancel is still sent at once."""
     one = _venue_sized()
     for n in range(2000):
         one.account.bridge_cancels.request(f"{n:016d}")
@@ -232,7 +232,7 @@ def test_half_of_the_kept_slots_is_given_to_nothing_but_callers_cancels() -> Non
 
 
 def test_the_first_cancel_of_an_order_is_not_behind_repeats_of_others() -> None:
-    """Where repeats have used up their share, an order that was not cancelled yet is."""
+    """When repeats have used up their share, an order that was not cancelled before is cancelled."""
     one = OneAccount(limits=dict.fromkeys(VENUE, 20))
     for n in range(14):
         one.account.bridge_cancels.request(f"{n:016d}")
@@ -243,7 +243,7 @@ def test_the_first_cancel_of_an_order_is_not_behind_repeats_of_others() -> None:
 
 
 def test_a_halved_limit_leaves_the_reserve_and_climbs_back() -> None:
-    """After a refusal the common slots are halved, the tenth is not; the alarm tells the start and the end."""
+    """After a refusal the common slots are halved, the reserved ones are not; the alarm is raised and cleared."""
     one = OneAccount(limits=dict.fromkeys(VENUE, 20), ack_timeout_s=100)
     offsets = [one.offer(cancel(f"c{n}", orderId=f"{n:016d}")) for n in range(18)]
     one.send()
@@ -260,7 +260,7 @@ def test_a_halved_limit_leaves_the_reserve_and_climbs_back() -> None:
 
 
 def _commit_slowly(one: OneAccount, times: int, *, took_s: float = 2.5) -> None:
-    """Let commits take longer than the lease, and cancels go whenever they may."""
+    """Let commits take longer than the lease, and write cancels whenever they may be."""
     for _ in range(times):
         assert one.hand_over() is not None
         for _ in range(10):
@@ -270,7 +270,7 @@ def _commit_slowly(one: OneAccount, times: int, *, took_s: float = 2.5) -> None:
 
 
 def test_slow_commits_mute_no_cancel() -> None:
-    """Without a lease nothing is claimed or answered by the bridge; a cancel of an order at the venue goes out."""
+    """Without a lease no command is claimed or answered by the bridge; a cancel of an order at the venue is sent."""
     one = OneAccount()
     one.wait(1)
     _commit_slowly(one, 2)
@@ -300,8 +300,8 @@ def test_slow_commits_mute_no_cancel() -> None:
         cancel_all("c"),
     ],
 )
-def test_what_needs_an_answer_of_the_bridge_waits_for_the_lease(body: dict[str, object]) -> None:
-    """A repeat, one that supersedes or has expired, one whose place may be held back: only the owner may speak."""
+def test_a_cancel_that_the_bridge_answers_waits_for_the_lease(body: dict[str, object]) -> None:
+    """A resubmission, a cancel that supersedes or has expired, one of a held place: only the owner may answer."""
     one = OneAccount()
     one.account.on_order(order_push("over", orderState="CANCELLED", orderId="2" * 16), one.now)
     one.account.on_order(order_push("replaced", orderId="3" * 16), one.now)
@@ -317,8 +317,8 @@ def test_what_needs_an_answer_of_the_bridge_waits_for_the_lease(body: dict[str, 
     assert one.results() == before
 
 
-def test_a_cancel_waits_while_it_is_not_sure_that_this_process_ran() -> None:
-    """An answer to a commit from before a jump of the clock vouches for nothing after it."""
+def test_a_cancel_waits_after_a_pause_of_the_process() -> None:
+    """The acknowledgement of a commit from before a pause proves nothing after it."""
     one = OneAccount()
     one.wait(1)
     assert one.hand_over() is not None
@@ -335,7 +335,7 @@ def test_a_cancel_waits_while_it_is_not_sure_that_this_process_ran() -> None:
 
 
 def test_commits_that_outlast_the_lease_raise_the_alarm_until_they_do_not() -> None:
-    """Two in a row are no accident; one in between is."""
+    """Two slow ones in a row raise it; a single one does not."""
     one = OneAccount()
     one.wait(1)
     _commit_slowly(one, 1)
@@ -349,8 +349,8 @@ def test_commits_that_outlast_the_lease_raise_the_alarm_until_they_do_not() -> N
     assert one.cleared() == ["commits_slow"]
 
 
-def test_cancels_of_the_bridges_own_go_out_over_slow_commits() -> None:
-    """They are as safe to repeat as a caller's."""
+def test_bridge_cancels_are_sent_during_slow_commits() -> None:
+    """They are as safe to repeat as a caller's cancels."""
     one = OneAccount()
     one.wait(1)
     _commit_slowly(one, 2)
@@ -360,7 +360,7 @@ def test_cancels_of_the_bridges_own_go_out_over_slow_commits() -> None:
 
 
 def test_a_cancel_orders_does_not_wait_for_the_answers_to_what_it_ends() -> None:
-    """Ten thousand places wait before it: none goes any more, and they are answered in parts after it went out."""
+    """Ten thousand places wait before it: none is sent any more, and they are answered in parts after it was sent."""
     one = OneAccount(limits=dict.fromkeys(VENUE, 200), lane_commands_max=20_000)
     count = 1000
     names = [one.offer(place(f"p{n}") | {"validUntil": one.now.wall_ms + 1_700_000}) for n in range(count)]
@@ -376,8 +376,8 @@ def test_a_cancel_orders_does_not_wait_for_the_answers_to_what_it_ends() -> None
     assert len(one.written) == 201
 
 
-def test_what_a_cancel_orders_has_ended_does_not_come_back_by_another_way() -> None:
-    """A place that is ended and not answered yet is met by a second cancel_orders, by its own cancel, by its end."""
+def test_a_superseded_command_is_not_sent_by_another_way() -> None:
+    """A superseded place without a result meets a second cancel_orders, its own cancel, and the end of its validity."""
     one = OneAccount()
     body = {"validUntil": one.now.wall_ms + 1_700_000}
     for n in range(250):
