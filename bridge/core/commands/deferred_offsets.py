@@ -25,7 +25,8 @@ class DeferredOffsets:
 
     def __init__(self) -> None:
         self._ranges: deque[tuple[int, int]] = deque()
-        self._growing = False
+        self.is_growing = False
+        """Whether the next offset that is deferred belongs to the last range."""
 
     @property
     def span(self) -> tuple[int, int] | None:
@@ -34,14 +35,14 @@ class DeferredOffsets:
 
     def add(self, begin: int, end: int) -> None:
         """Add the offsets from `begin` up to `end`, which were read next."""
-        if self._growing:
+        if self.is_growing:
             begin, _ = self._ranges.pop()
         self._ranges.append((begin, end))
-        self._growing = True
+        self.is_growing = True
 
     def end_range(self) -> None:
         """End the last range: the next command is not deferred."""
-        self._growing = False
+        self.is_growing = False
 
     def pop(self, offset: int) -> bool:
         """Take out an offset, and all below it, which hold no command; return False when it is in no range."""
@@ -57,7 +58,7 @@ class DeferredOffsets:
             _, end = self._ranges.popleft()
             if end > offset:
                 self._ranges.appendleft((offset, end))
-        self._growing = self._growing and bool(self._ranges)
+        self.is_growing = self.is_growing and bool(self._ranges)
 
 
 def behind_max(record: CommandRecord, lane_commands_max: int) -> int:

@@ -15,8 +15,7 @@ from bridge.core.commands.parse import InvalidCommand, parse_command
 from bridge.core.commands.results import Results
 from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.commands.term_state import TermState
-from bridge.core.commands.unsent_commands import UnsentCommands
-from bridge.core.commands.validity import InvalidTiming, judge_validity
+from bridge.core.commands.unsent_commands import InvalidTiming, UnsentCommands, judge_validity
 from bridge.core.now import Now
 from bridge.core.records import CommandRecord
 
@@ -80,7 +79,8 @@ class CommandIntake:
         if is_too_far and status in _UNCLAIMED and not may_be_cancel(record):
             self._claims.defer(record.offset, record.next_offset)
             return
-        self._claims.deferred.end_range()
+        if self._claims.deferred.is_growing:
+            self._claims.deferred.end_range()
         if status is not TakeoverStatus.ANSWERED:
             self._claims.mark_read(record.offset)
         self._claims.mark_skipped(record.next_offset - 1)

@@ -176,10 +176,12 @@ def parse_command(  # noqa: PLR0911 - one return for each reason
     except UNREADABLE as error:
         return InvalidCommand(Reason.NOT_JSON, shorten_text(str(error)))
     args = _given_args(command.args)
-    keys = 3 + (command.valid_until is not UNSET)
-    repeated = describe_repeated_key(value, keys + 2 + 2 * len(args))
-    if repeated is not None:
-        return _describe_invalid(value, Reason.BAD_SCHEMA, repeated)
+    strings = 5 + (command.valid_until is not UNSET) + 2 * len(args)
+    # Without an escape, and with two quotation marks for each string, no key is repeated.
+    if value.count(b'"') != 2 * strings or b"\\" in value:
+        repeated = describe_repeated_key(value)
+        if repeated is not None:
+            return _describe_invalid(value, Reason.BAD_SCHEMA, repeated)
     return _build_command(command, args, record, now, timing, is_claimed=is_claimed)
 
 
