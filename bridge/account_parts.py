@@ -19,10 +19,10 @@ from bridge.core.session_listener import SessionListener
 from bridge.errors import BridgeError
 from bridge.flow import ports
 from bridge.flow.dependencies import SupervisorDependencies, TakeoverDependencies, TermDependencies
-from bridge.flow.replay import TopicReplay
 from bridge.flow.result_log import ResultLog
 from bridge.flow.supervisor import AccountSupervisor
 from bridge.flow.takeover import AccountTakeover
+from bridge.flow.topic_replay import TopicReplay
 from bridge.flow.whose_account import Identity
 from bridge.kafka.credentials import credential_gate
 from bridge.kafka.membership import Membership

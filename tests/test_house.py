@@ -140,7 +140,7 @@ def test_no_field_has_the_name_of_a_type_of_its_class() -> None:
 
 
 PLAIN_VALUES_OF_ACCOUNT = {
-    *("awaited_count", "deferred_span", "epoch", "is_reading_full", "other_login_boot_s", "recovered"),
+    *("awaited_count", "deferred_span", "epoch", "is_reading_full", "other_login_boot_s", "first_sweep_done"),
     "sweep_due_boot_s",
 }
 """What `flow` may read of an account without a call; its parts are none of these."""

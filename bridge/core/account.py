@@ -56,7 +56,7 @@ class Account(AccountReplay, AccountCommands, AccountQueries, AccountStream, Acc
         update_commit_delay_alarm(self.alarms, now, is_slow=self.dispatcher.commits_are_slow)
         self.intake.tick(now)
         if self.dispatcher.has_lease(now):
-            self.in_flight.answer_earlier_cancels(now, recovered=self.recovered)
+            self.in_flight.answer_earlier_cancels(now, recovered=self.first_sweep_done)
         self.in_flight.tick(now)
         self.stream.tick(now, stuck)
 

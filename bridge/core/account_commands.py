@@ -73,7 +73,7 @@ class AccountCommands(AccountWings):
             repeat = self.dispatcher.next_repeat(now, ready=may_begin)
             if repeat is not None:
                 return self._write(repeat, now)
-            claimed = self.dispatcher.next_claimed(now, ready=may_begin and is_owner and self.recovered)
+            claimed = self.dispatcher.next_claimed(now, ready=may_begin and is_owner and self.first_sweep_done)
             if claimed is None:
                 return None
             if not self._begin_single_cancels(claimed, now):
@@ -93,7 +93,7 @@ class AccountCommands(AccountWings):
 
         Nothing is claimed before the session is recovered, or while results and events cannot be recorded.
         """
-        may_claim = self.recovered and recording and not self._is_ending
+        may_claim = self.first_sweep_done and recording and not self._is_ending
         return self.dispatcher.next_commit(now, self.stream.durable_until_ms(live_until_ms, now), may_claim=may_claim)
 
     def commit_acked(self, now: Now) -> None:

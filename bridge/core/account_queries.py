@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bridge.core.account_wings import AccountWings
 from bridge.core.in_flight.query_memory import QueryKind
-from bridge.core.in_flight.status_queries import StatusQuery
+from bridge.core.in_flight.query_schedule import StatusQuery
 from bridge.core.now import Now
 
 

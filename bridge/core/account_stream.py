@@ -26,7 +26,7 @@ class AccountStream(AccountWings):
 
     def session_lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
         """Note that the session is gone: what awaits an answer is in doubt, and from `durable_ms` on is a gap."""
-        self.recovered = False
+        self.first_sweep_done = False
         self.in_flight.link_lost(now)
         self.bridge_cancels.link_lost()
         self.stream.session_lost(endpoint, cause, detail, durable_ms, now)

@@ -8,7 +8,7 @@ from bridge.core.account_wings import AccountWings
 from bridge.core.now import Now
 from bridge.core.records import Rows
 from bridge.core.rest_rows import OrderRow, TradeRow
-from bridge.core.stream.fill_sums import ShortOrder
+from bridge.core.stream.fill_sums import IncompleteOrder
 from bridge.core.stream.order_ends import add_order_id
 from bridge.core.stream.sweep import AfterSweep, Sweep, SweepOutcome
 
@@ -38,11 +38,11 @@ class AccountSweeps(AccountWings):
         self.stream.reconciliation.overdue_pushes.publish_row(raw, now)
         self.on_order(push, now)
 
-    def pop_short_orders(self, now: Now) -> list[ShortOrder]:
+    def pop_orders_with_missing_fills(self, now: Now) -> list[IncompleteOrder]:
         """Return some orders that ended with more than their executions add up to, to ask for these."""
-        return self.stream.pop_short_orders(now)
+        return self.stream.pop_orders_with_missing_fills(now)
 
-    def on_executions(self, short: ShortOrder, rows: Rows[TradeRow], now: Now) -> None:
+    def on_executions(self, short: IncompleteOrder, rows: Rows[TradeRow], now: Now) -> None:
         """Publish the executions of such an order that were not pushed."""
         self.stream.compare_executions(short, [row.raw for row in rows], now)
         for row in rows:
@@ -128,22 +128,22 @@ class AccountSweeps(AccountWings):
         for row in rows:
             self.on_trade(row.trade, now)
 
-    def end_sweep(self, sweep: Sweep, now: Now) -> SweepOutcome:
+    def judge_sweep(self, sweep: Sweep, now: Now) -> SweepOutcome:
         """Judge a sweep of which every question was answered, and everything is durable."""
-        outcome = self.stream.reconciliation.end_sweep(sweep, now)
-        self.stream.sweep_ended(sweep, now)
+        outcome = self.stream.reconciliation.judge_sweep(sweep, now)
+        self.stream.publish_sweep_alarms(sweep, now)
         return outcome
 
     def recovery_complete(self, endpoint: str, open_orders: int, sweep: Sweep, took_ms: int, now: Now) -> None:
         """Note that what REST knows has been published once, and that every command may go."""
-        self.recovered = True
+        self.first_sweep_done = True
         self.stream.recovery_complete(endpoint, open_orders, sweep, took_ms, now)
 
     def on_risks(self, sweep: Sweep, rows: Iterable[bytes], now: Now) -> None:
         """Publish the risk of every exchange account as it is now, in place of the margin calls of a gap."""
         self.stream.reconciliation.publish_risks(sweep, rows, now)
 
-    def conclude_sweep(self, sweep: Sweep, outcome: SweepOutcome, now: Now) -> tuple[AfterSweep, str]:
+    def apply_sweep_outcome(self, sweep: Sweep, outcome: SweepOutcome, now: Now) -> tuple[AfterSweep, str]:
         """Close the gaps, or open one where pushes were missed; return which, and what was missed."""
         if outcome is SweepOutcome.MAY_CLOSE:
             self.stream.close_gaps(now)

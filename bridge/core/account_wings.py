@@ -84,7 +84,7 @@ class AccountWings:
         self._timing = timing
         self._is_ending = False
         self._single_cancels = limits.cancel_orders == "single_cancels"
-        self.recovered = False
+        self.first_sweep_done = False
         """Whether places may go: logged in, and what was live or in doubt has been asked for."""
 
     def on_order(self, push: OrderPush, now: Now) -> None:

@@ -18,8 +18,8 @@ from bridge.flow.ports import (
     VenueRest,
     VenueSession,
 )
-from bridge.flow.replay import TopicReplay
 from bridge.flow.result_log import ResultLog
+from bridge.flow.topic_replay import TopicReplay
 from bridge.flow.whose_account import Identity
 
 LATE_AFTER_S: Final = 150.0

@@ -10,7 +10,7 @@ from bridge.contract.session import Cause
 from bridge.core.account import Account
 from bridge.core.records import Rows
 from bridge.core.rest_rows import TradeRow
-from bridge.core.stream.fill_sums import ShortOrder
+from bridge.core.stream.fill_sums import IncompleteOrder
 from bridge.core.stream.sweep import AfterSweep, Sweep, SweepOutcome
 from bridge.errors import KafkaTrouble, ListTooLong, VenueError, VenueRefused
 from bridge.flow.dependencies import TermDependencies
@@ -86,7 +86,7 @@ class RecoverySweeps:
         while self._is_current() and (left_s := self._account.sweep_due_boot_s - self._clock().boot_s) > 0:
             for order_id in self._account.pop_overdue_orders(self._clock()):
                 await self._ask_for_overdue(order_id)
-            for short in self._account.pop_short_orders(self._clock()):
+            for short in self._account.pop_orders_with_missing_fills(self._clock()):
                 await self._ask_for_executions(short)
             await self._wait_or_login(min(left_s, _OVERDUE_PERIOD_S))
 
@@ -100,7 +100,7 @@ class RecoverySweeps:
         if row is not None and self._is_current():
             self._account.on_overdue_order(order_id, row, self._clock())
 
-    async def _ask_for_executions(self, short: ShortOrder) -> None:
+    async def _ask_for_executions(self, short: IncompleteOrder) -> None:
         """Ask for the executions of one order that ended with more than they add up to."""
         try:
             rows = await self._read_executions(short)
@@ -110,7 +110,7 @@ class RecoverySweeps:
         if self._is_current() and not rows.unreadable:
             self._account.on_executions(short, rows, self._clock())
 
-    async def _read_executions(self, short: ShortOrder) -> Rows[TradeRow]:
+    async def _read_executions(self, short: IncompleteOrder) -> Rows[TradeRow]:
         """Return the executions of one order. Raises VenueError."""
         rows = Rows[TradeRow]()
         async for some in self._rest.fetch_order_executions(short.order_id, short.begin_ms):
@@ -153,20 +153,20 @@ class RecoverySweeps:
         sweep = account.begin_sweep(self._clock())
         await self._lists.read_all(sweep)
         self._events.clock_read(self._rest.clock_reading, self._clock())
-        if not account.recovered:
+        if not account.first_sweep_done:
             await self._queries.ask_all()
         await self._lists.make_durable()
         if not self._is_current():
             return
-        outcome = account.end_sweep(sweep, self._clock())
-        if not account.recovered:
+        outcome = account.judge_sweep(sweep, self._clock())
+        if not account.first_sweep_done:
             self._complete_recovery(sweep)
         await self._ask_for_risks(sweep)
         if self._is_current():
             self._conclude_sweep(sweep, outcome)
 
     def _conclude_sweep(self, sweep: Sweep, outcome: SweepOutcome) -> None:
-        after, missing = self._account.conclude_sweep(sweep, outcome, self._clock())
+        after, missing = self._account.apply_sweep_outcome(sweep, outcome, self._clock())
         if after is AfterSweep.GAPS_CLOSED:
             self._log.info("gaps.closed", since_ms=sweep.since_ms)
         elif after is AfterSweep.RENEW_SESSION:

@@ -9,7 +9,7 @@ import structlog
 from bridge.core.account import Account
 from bridge.core.in_flight.ack_codes import KINDS, CodeKind
 from bridge.core.in_flight.query_memory import QueryKind
-from bridge.core.in_flight.status_queries import StatusQuery
+from bridge.core.in_flight.query_schedule import StatusQuery
 from bridge.core.rest_rows import OrderRow
 from bridge.errors import RowNotUnderstood, VenueError, VenueRefused
 from bridge.flow.ports import Clock, VenueRest

@@ -18,7 +18,7 @@ from bridge.flow.concurrency import end_tasks, raise_failure
 from bridge.flow.deferred import DeferredAnswers
 from bridge.flow.dependencies import TermDependencies
 from bridge.flow.key_files import KeyFileWatch
-from bridge.flow.late_records import LateRecordRepair
+from bridge.flow.late_record_repair import LateRecordRepair
 from bridge.flow.readiness import COMMITS, PUBLISHING, SESSION, SWEEP, Missing
 from bridge.flow.recovery_sweeps import RecoverySweeps
 from bridge.flow.rest_limits import RestLimitWatch
@@ -85,7 +85,7 @@ class Term:
         """Return what keeps the account from doing its part: session, sweep, commits, or records that wait."""
         now, account = self._parts.clock(), self._account
         found = [self._check_commits(now), self._check_publishing(now), self._check_session()]
-        if self._events.session_missing is None and not account.recovered:
+        if self._events.session_missing is None and not account.first_sweep_done:
             why = self._recovery.trouble or "the venue's REST is being asked what it knows"
             found.append(Missing(SWEEP, self._events.logged_in_ms, why))
         return [one for one in found if one is not None]

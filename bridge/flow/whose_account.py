@@ -8,7 +8,7 @@ from msgspec import Struct
 from bridge.core.commands.claims import CommitMetadata, Origin
 from bridge.core.replay import find_portfolios
 from bridge.core.takeover_plan import describe_other_environment, describe_other_portfolio, key_has_changed
-from bridge.flow.replay import TopicReplay
+from bridge.flow.topic_replay import TopicReplay
 
 _log = structlog.get_logger()
 

@@ -224,7 +224,7 @@ def test_a_lost_session_opens_a_gap_from_the_last_durable_point() -> None:
     """Not from the last event received; places wait until the next session is swept."""
     one = OneAccount()
     one.account.session_lost("az4", Cause.PONG_OVERDUE, "no pong", START.wall_ms - 700, one.now)
-    assert not one.account.recovered
+    assert not one.account.first_sweep_done
     lost, gap = _events(one)[-2:]
     assert (lost["type"], lost["cause"], lost["detail"]) == ("session.lost", "pong_overdue", "no pong")
     assert (gap["fromMs"], gap["gapId"]) == (START.wall_ms - 700, "1-1")

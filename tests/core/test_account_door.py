@@ -59,13 +59,13 @@ def test_what_is_claimed_goes_back_into_its_lane_where_it_may_not_be_written(mis
     """With the link away, the partition taken away, no sweep yet, or the end of the term begun."""
     one = _claimed(place("p"))
     if missing == "recovery":
-        one.account.recovered = False
+        one.account.first_sweep_done = False
     if missing == "end":
         one.account.begin_end()
     request = one.account.next_request(one.now, link_ready=missing != "link", is_owner=missing != "owner")
     assert request is None
     assert one.account.awaited_count == 0
-    one.account.recovered = True
+    one.account.first_sweep_done = True
     assert one.write_due() == []
     assert one.hand_over() is None if missing == "end" else one.send() == [0]
 
@@ -170,7 +170,7 @@ def test_missed_pushes_renew_the_session_until_that_has_not_helped() -> None:
     """Then a gap opens on the session that goes on, with an alarm."""
     one = OneAccount()
     sweep = one.account.begin_sweep(one.now)
-    found = [one.account.conclude_sweep(sweep, SweepOutcome.MISSED, one.now)[0] for _ in range(4)]
+    found = [one.account.apply_sweep_outcome(sweep, SweepOutcome.MISSED, one.now)[0] for _ in range(4)]
     assert found == [*[AfterSweep.RENEW_SESSION] * 3, AfterSweep.PUSHES_MISSED]
     assert one.account.active_alarm(Alarm.AUDIT_DISAGREES) is not None
     assert one.account.active_alarm(Alarm.CLOCK_SKEW) is None
@@ -182,11 +182,11 @@ def test_a_sweep_in_good_order_ends_the_alarm_or_closes_the_gaps(*, is_audit: bo
     one = OneAccount()
     sweep = Sweep(one.now, 0, is_audit=is_audit)
     for _ in range(4):
-        one.account.conclude_sweep(sweep, SweepOutcome.MISSED, one.now)
+        one.account.apply_sweep_outcome(sweep, SweepOutcome.MISSED, one.now)
     one.wait(3600, tick=False)
-    assert one.account.conclude_sweep(sweep, SweepOutcome.NOTHING, one.now) == (AfterSweep.NOTHING, "")
+    assert one.account.apply_sweep_outcome(sweep, SweepOutcome.NOTHING, one.now) == (AfterSweep.NOTHING, "")
     assert (one.account.active_alarm(Alarm.AUDIT_DISAGREES) is None) == is_audit
-    assert one.account.conclude_sweep(sweep, SweepOutcome.MAY_CLOSE, one.now) == (AfterSweep.GAPS_CLOSED, "")
+    assert one.account.apply_sweep_outcome(sweep, SweepOutcome.MAY_CLOSE, one.now) == (AfterSweep.GAPS_CLOSED, "")
 
 
 def test_a_clock_that_differs_is_told_once_when_it_begins_and_once_when_it_ends() -> None:

@@ -161,9 +161,9 @@ class Interleavings(RuleBasedStateMachine):
         """Try the gate with the next claimed command, perhaps after a freeze."""
         self.one.wait(frozen_s, tick=False)
         command, now = self.claimed.pop(0), self.one.now
-        if not self.one.account.dispatcher.may_write(command, now, ready=ready and self.one.account.recovered):
+        if not self.one.account.dispatcher.pass_gate(command, now, ready=ready and self.one.account.first_sweep_done):
             return
-        assert self.one.account.recovered
+        assert self.one.account.first_sweep_done
         assert command.offset in self.stored.claimed, "written without a stored claim"
         assert now.boot_s < self.lease_until, "written without a lease"
         assert now.boot_s < command.deadline_boot_s, "written too late"
@@ -202,14 +202,14 @@ class Interleavings(RuleBasedStateMachine):
         """Query the venue about unknown commands; it shows one order or none."""
         at = str(self.one.now.wall_ms)
         self.one.ask(*([] if shown is None else [order_push(shown, createAt=at, updateAt=at)]))
-        for order_id in self.one.send_own_cancels(ready=self.one.account.recovered):
+        for order_id in self.one.send_own_cancels(ready=self.one.account.first_sweep_done):
             assert order_id
         self.collect()
 
     @rule()
     def open_session(self) -> None:
         """Log in and sweep."""
-        if not self.one.account.recovered:
+        if not self.one.account.first_sweep_done:
             self.one.open_session()
             self.collect()
 

@@ -145,7 +145,7 @@ def test_executions_that_are_asked_for_and_dated_ahead_end_no_gap_ahead() -> Non
     made = {"createAt": str(one.now.wall_ms - 1000)}
     one.push(Stream.ORDERS, order(one.now.wall_ms, "FILLED", "1") | made)
     one.wait(30)
-    (short,) = one.account.stream.pop_short_orders(one.now)
+    (short,) = one.account.stream.pop_orders_with_missing_fills(one.now)
     one.account.stream.compare_executions(short, [raw(trade(one.now.wall_ms + HOUR_MS, quantity="1"))], one.now)
     one.close()
     assert one.events("gap.closed")[-1]["toMs"] <= one.now.wall_ms

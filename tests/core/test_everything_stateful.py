@@ -268,7 +268,7 @@ class Everything(RuleBasedStateMachine):
     def write(self) -> None:
         """Write what is due: cancels, and what an acknowledged commit claims."""
         before = len(self.one.written)
-        self.one.write_due(ready=self.one.account.recovered)
+        self.one.write_due(ready=self.one.account.first_sweep_done)
         self.note_written(before)
         self.collect()
 

@@ -30,7 +30,7 @@ def _swept(one: OneRecovery, kind: str, rows: list[Row]) -> SweepOutcome:
     sweep = one.recovery.begin_sweep(one.now)
     one.take(sweep, Stream(kind), *reversed(rows))
     outcome = one.end(sweep)
-    one.account.stream.sweep_ended(sweep, one.now)
+    one.account.stream.publish_sweep_alarms(sweep, one.now)
     one._collect()
     return outcome
 

@@ -41,13 +41,13 @@ def test_no_execution_is_asked_for_by_such_a_sum(executed: str, quantity: str) -
     one.push(Stream.ORDERS, order(one.now.wall_ms, "FILLED", "1", "18") | made)
     one.push(Stream.TRADES, trade(one.now.wall_ms, "b", quantity=quantity, orderId="18"))
     one.wait(31)
-    asked = one.account.stream.pop_short_orders(one.now)
+    asked = one.account.stream.pop_orders_with_missing_fills(one.now)
     assert {short.order_id for short in asked} <= {"18"}
     for _ in range(3):
         for short in asked:
             one.account.stream.compare_executions(short, [raw(trade(0, "b", quantity=quantity, orderId="18"))], one.now)
         one.wait(31)
-        asked = one.account.stream.pop_short_orders(one.now)
+        asked = one.account.stream.pop_orders_with_missing_fills(one.now)
     one.tick()
     assert all(len(json.dumps(event)) < 1000 for event in one.events("alarm.raised"))
     assert [record.event_id for record in one.records(Stream.TRADES)] == [

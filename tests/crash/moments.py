@@ -145,7 +145,7 @@ def _writing(death: Death) -> None:
         if about(frame) in death.cancels:
             death.in_takeover("takeover.doubt")  # a cancel in doubt is settled by asking for it again
 
-    wrap(Dispatcher, "may_write", after=passed)
+    wrap(Dispatcher, "pass_gate", after=passed)
     wrap(Dispatcher, "next_cancel", after=picked)
     wrap(Dispatcher, "next_repeat", after=picked)
     wrap(Dispatcher, "mark_written", after=named)

@@ -11,7 +11,7 @@ from bridge.config import Kafka
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.late_records import copy_to_republish
 from bridge.core.records import OutgoingRecord
-from bridge.flow.replay import TopicReplay
+from bridge.flow.topic_replay import TopicReplay
 from bridge.kafka.publisher import Publisher
 from bridge.kafka.tail import Take, read_last, read_tail
 from tests.support.proxy import PRODUCE, KafkaProxy

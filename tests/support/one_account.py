@@ -18,7 +18,7 @@ from bridge.core.commands.claims import CommitMetadata, TermStart, decode
 from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.dispatch import Commit
 from bridge.core.commands.takeover_status import TakeoverStatus
-from bridge.core.in_flight.status_queries import StatusQuery
+from bridge.core.in_flight.query_schedule import StatusQuery
 from bridge.core.now import Now
 from bridge.core.outbox import Outbox
 from bridge.core.records import Answer, CommandRecord, OutgoingRecord

@@ -173,7 +173,7 @@ class OneRecovery:
 
     def end(self, sweep: Sweep) -> SweepOutcome:
         """End a sweep, with what follows from it."""
-        outcome = self.recovery.end_sweep(sweep, self.now)
+        outcome = self.recovery.judge_sweep(sweep, self.now)
         if outcome is SweepOutcome.MAY_CLOSE:
             self.account.stream.close_gaps(self.now)
         elif outcome is SweepOutcome.MISSED:

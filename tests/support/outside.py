@@ -44,10 +44,10 @@ from bridge.flow.dependencies import (
     TermDependencies,
 )
 from bridge.flow.ports import Membership as MembershipPort
-from bridge.flow.replay import TopicReplay
 from bridge.flow.result_log import ResultLog
 from bridge.flow.supervisor import AccountPhase, AccountSupervisor
 from bridge.flow.takeover import AccountTakeover
+from bridge.flow.topic_replay import TopicReplay
 from bridge.flow.whose_account import Identity
 from tests.support.clock_readings import reading_of
 from tests.support.one_account import settings_with

@@ -162,11 +162,11 @@ class Dispatcher:
         """Return the claimed command to write now, if any; one that may not be written goes back into its lane."""
         while self._acked:
             command = self._acked.popleft()
-            if self.may_write(command, now, ready=ready):
+            if self.pass_gate(command, now, ready=ready):
                 return command
         return None
 
-    def may_write(self, command: TrackedCommand, now: Now, *, ready: bool) -> bool:
+    def pass_gate(self, command: TrackedCommand, now: Now, *, ready: bool) -> bool:
         """Return whether a claimed command may be written now; if not, it goes back into its lane.
 
         `ready`: the session is live and recovered, its pong fresh and its write buffer empty.

@@ -5,7 +5,7 @@ from math import inf
 from typing import Final
 
 from bridge.contract.commands import CANCEL_ALL, PLACE
-from bridge.core.in_flight.status_queries import StatusQuery
+from bridge.core.in_flight.query_schedule import StatusQuery
 from bridge.core.now import Now
 
 _REFUSED_S: Final = 60.0

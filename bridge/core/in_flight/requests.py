@@ -49,7 +49,7 @@ class InFlightRequests:
         self._timers.start(Timer.ACK, command.written_boot_s + self._ack_timeout_s, command.offset)
         if command.action in {PLACE, REPLACE}:
             self._newest_written_offset = max(self._newest_written_offset, command.offset)
-        self._unknown.track(command)
+        self._unknown.note_write(command)
 
     def begin_single_cancels(self, cancel_all: TrackedCommand, now: Now) -> None:
         """Carry a cancel_orders out by single cancels; it becomes unknown if they take longer than an ack may."""
@@ -62,7 +62,7 @@ class InFlightRequests:
         command.maybe_written_before = True
         self._results.publish_inherited(command, now)
         self._unknown.add_to_in_flight(command)
-        self._unknown.mark_unknown(command, now)
+        self._unknown.start_queries(command, now)
         if command.action == CANCEL and command.state is CommandState.UNKNOWN:
             self._lanes.queue_repeat(command)
 
@@ -192,7 +192,7 @@ class InFlightRequests:
         self._results.publish_unknown(command, now, code=code, message=message)
         if command.state is not CommandState.UNKNOWN:
             return
-        self._unknown.mark_unknown(command, now)
+        self._unknown.start_queries(command, now)
         if command.action == CANCEL and now.boot_s < command.deadline_boot_s:
             self._repeat_later(command, now)
 

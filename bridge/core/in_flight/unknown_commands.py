@@ -22,7 +22,7 @@ from bridge.core.in_flight.cancel_all import CancelAlls
 from bridge.core.in_flight.command_times import CommandTimes
 from bridge.core.in_flight.late_orders import LateOrders
 from bridge.core.in_flight.lost_cancels import CancelEvidence, conclude_cancel
-from bridge.core.in_flight.status_queries import QuerySchedule, StatusQuery
+from bridge.core.in_flight.query_schedule import QuerySchedule, StatusQuery
 from bridge.core.now import Now
 from bridge.core.orders import Order
 
@@ -49,7 +49,7 @@ class UnknownCommands:
         self._times = CommandTimes(term.clocks, late_landing_s)
         self._schedule = QuerySchedule(term.table.timers)
 
-    def track(self, command: TrackedCommand) -> None:
+    def note_write(self, command: TrackedCommand) -> None:
         """Note a command that is being written, and, at its first request, what is known of its order before that."""
         if command.action in {REPLACE, CANCEL}:
             follow_replaces(command, self._orders)
@@ -74,14 +74,14 @@ class UnknownCommands:
     def begin_single_cancels(self, cancel_all: TrackedCommand, now: Now) -> None:
         """Carry a cancel_orders out by single cancels, and ask the venue which other orders are open."""
         self._cancel_alls.begin(cancel_all)
-        self.mark_unknown(cancel_all, now)
+        self.start_queries(cancel_all, now)
 
     def is_cancel_proved(self, cancel: TrackedCommand) -> bool:
         """Whether the order of a cancel shows that it was carried out."""
         order = self._orders.find_current(cancel.order_id, cancel.client_order_id)
         return order is not None and facts.shows_cancel(order, cancel, self._times.since_ms(cancel))
 
-    def mark_unknown(self, command: TrackedCommand, now: Now) -> None:
+    def start_queries(self, command: TrackedCommand, now: Now) -> None:
         """Ask the venue about a command from now on, unless what is known already settles it."""
         if command.next_query_boot_s == inf:
             # An earlier owner wrote it before now, and within its validity.

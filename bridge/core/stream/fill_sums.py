@@ -37,7 +37,7 @@ _ZERO: Final = Decimal(0)
 _NO_NUMBER: Final = Decimal("NaN")
 
 
-class ShortOrder(Struct):
+class IncompleteOrder(Struct):
     """An order that has ended, and whose executions were not all published."""
 
     order_id: str
@@ -65,7 +65,7 @@ class FillSums:
         self._rest_lag_s = rest_lag_s
         self._since_boot_s: float | None = None
         self._sums: dict[str, Decimal] = {}
-        self._short: dict[str, ShortOrder] = {}
+        self._short: dict[str, IncompleteOrder] = {}
         self._missing: set[str] = set()
         """Products of which REST lacks executions as well; their orders are not asked about one by one."""
 
@@ -100,15 +100,15 @@ class FillSums:
             self._forget_order(order_id)
         elif _is_less(total, executed):
             created_ms = parse_time_ms(record.order.create_at) if record.order is not None else 0
-            self._short[order_id] = ShortOrder(order_id, sym, executed, created_ms, now.boot_s + self._rest_lag_s)
+            self._short[order_id] = IncompleteOrder(order_id, sym, executed, created_ms, now.boot_s + self._rest_lag_s)
             if len(self._short) > ENDED_MAX:
                 self._forget_order(next(iter(self._short)))
         else:
             self._mark_complete(order_id, sym, now)
 
-    def pop_short(self, now: Now) -> list[ShortOrder]:
+    def pop_incomplete(self, now: Now) -> list[IncompleteOrder]:
         """Return some orders that REST is to be asked about now; an order without an answer is returned again later."""
-        found: list[ShortOrder] = []
+        found: list[IncompleteOrder] = []
         for short in list(self._short.values()):
             if len(found) == _ORDERS_AT_ONCE or short.due_boot_s > now.boot_s:
                 break
@@ -122,7 +122,7 @@ class FillSums:
             found.append(short)
         return found
 
-    def compare_with_rest(self, short: ShortOrder, trades: Iterable[TradePush], now: Now) -> None:
+    def compare_with_rest(self, short: IncompleteOrder, trades: Iterable[TradePush], now: Now) -> None:
         """Compare the executions that REST has of an order with what was executed of it."""
         total = _ZERO
         for trade in trades:
@@ -155,7 +155,7 @@ class FillSums:
         self._sums.pop(order_id, None)
         self._short.pop(order_id, None)
 
-    def _is_comparable(self, short: ShortOrder) -> bool:
+    def _is_comparable(self, short: IncompleteOrder) -> bool:
         """Whether all executions of an order are known under this orderId, and REST may have more of its product."""
         known = self._orders.find(short.order_id, None)
         short.created_ms = short.created_ms or (known.created_ms if known is not None else 0)

@@ -77,7 +77,7 @@ class Reconciliation:
         """Return the time from which on rows are asked for when a gap begins at `from_ms`."""
         return from_ms - self._overlap_ms
 
-    def logged_in(self, now: Now) -> None:
+    def restart_sweeps(self, now: Now) -> None:
         """Start anew with a session: a sweep is due at once."""
         self._gaps.logged_in(now)
         self._login = now
@@ -182,7 +182,7 @@ class Reconciliation:
             self._count_recovered(sweep, Stream.ORDERS, sweep.began.wall_ms, missed=False)
         return record.order
 
-    def end_sweep(self, sweep: Sweep, now: Now) -> SweepOutcome:
+    def judge_sweep(self, sweep: Sweep, now: Now) -> SweepOutcome:
         """End a complete sweep, and return its outcome; the next one is due at `sweep_due_boot_s`."""
         self._sweeps += 1
         self._absent, self._disputed = sweep.absent, sweep.disputed

@@ -25,7 +25,7 @@ from bridge.core.stream.venue_record import PARSERS, UNKNOWN_EXCHANGE, VenueReco
 
 _decode_array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _CHANNEL_CHARS_MAX: Final = 100
-_STREAMS: Final = {
+_STREAM_OF_CHANNEL: Final = {
     "Orders": Stream.ORDERS,
     "Trades": Stream.TRADES,
     "Assets": Stream.ASSETS,
@@ -43,7 +43,7 @@ def _normalize_channel(channel: str) -> str:
     return _SEPARATOR.sub("", channel[:_CHANNEL_CHARS_MAX]).lower().removesuffix("s")
 
 
-_BY_NORMALIZED_NAME: Final = {_normalize_channel(channel): stream for channel, stream in _STREAMS.items()}
+_BY_NORMALIZED_NAME: Final = {_normalize_channel(channel): stream for channel, stream in _STREAM_OF_CHANNEL.items()}
 
 
 class OrderListener(Protocol):
@@ -78,7 +78,7 @@ class Router:
         A state that is older than the published one is followed by the published one again: the last record of a key is
         the truth.
         """
-        stream = _STREAMS.get(push.channel) or _BY_NORMALIZED_NAME.get(_normalize_channel(push.channel))
+        stream = _STREAM_OF_CHANNEL.get(push.channel) or _BY_NORMALIZED_NAME.get(_normalize_channel(push.channel))
         if stream is None:
             return [self._build_unrecognized(push.frame, push.channel, now)]
         parse = PARSERS[stream]

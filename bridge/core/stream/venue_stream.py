@@ -11,7 +11,7 @@ from bridge.core.odd_fields import UNREADABLE
 from bridge.core.orders import Orders
 from bridge.core.outbox import Outbox
 from bridge.core.records import InvalidFrame, Push
-from bridge.core.stream.fill_sums import ShortOrder
+from bridge.core.stream.fill_sums import IncompleteOrder
 from bridge.core.stream.gaps import Gap, GapLedger, count_by_stream
 from bridge.core.stream.reconciliation import Reconciliation
 from bridge.core.stream.route import OrderListener, Router
@@ -94,7 +94,7 @@ class VenueStream:
 
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Note that pushes arrive from now on, and that a sweep is due for what was missed."""
-        self.reconciliation.logged_in(now)
+        self.reconciliation.restart_sweeps(now)
         self._router.fills.logged_in(now)
         self._publish_of_session(SessionOpened(at=now.wall_ms, endpoint=endpoint))
 
@@ -107,7 +107,7 @@ class VenueStream:
             )
         )
 
-    def sweep_ended(self, sweep: Sweep, now: Now) -> None:
+    def publish_sweep_alarms(self, sweep: Sweep, now: Now) -> None:
         """Raise the alarms for orders whose end the venue does not report, and for possible duplicates."""
         if sweep.concluded_ends:
             text = f"no list of the venue has these orders, and no answer their end: {name_some(sweep.concluded_ends)}"
@@ -139,13 +139,13 @@ class VenueStream:
     def pushes_missed(self, detail: str, now: Now) -> None:
         """Open a gap for pushes that were missed on a session that goes on: they are recovered as after a login."""
         self._open_gap(now, self._audits.audited_ms(now), Cause.PUSHES_MISSED, detail)
-        self.reconciliation.logged_in(now)
+        self.reconciliation.restart_sweeps(now)
 
-    def pop_short_orders(self, now: Now) -> list[ShortOrder]:
+    def pop_orders_with_missing_fills(self, now: Now) -> list[IncompleteOrder]:
         """Return some orders whose executions REST is to be asked for; none in a gap, as the sweeps ask for all."""
-        return [] if len(self._gaps) else self._router.fills.pop_short(now)
+        return [] if len(self._gaps) else self._router.fills.pop_incomplete(now)
 
-    def compare_executions(self, short: ShortOrder, rows: Iterable[bytes], now: Now) -> None:
+    def compare_executions(self, short: IncompleteOrder, rows: Iterable[bytes], now: Now) -> None:
         """Publish, in a gap, the executions of an order that the venue did not push; the session goes on."""
         latest_ms = self._clocks.latest_date_ms(now)
         trades = [PARSERS[Stream.TRADES](row).without_later_time(latest_ms) for row in rows]

@@ -69,7 +69,7 @@ def test_a_cancel_that_comes_between_claim_and_gate_closes_the_gate() -> None:
     one.hand_over()
     (command,) = one.account.dispatcher.commit_acked(one.now)
     one.offer(cancel("c", clientOrderId="p"))
-    assert not one.account.dispatcher.may_write(command, one.now, ready=True)
+    assert not one.account.dispatcher.pass_gate(command, one.now, ready=True)
     assert one.outcomes() == [(0, "superseded"), (1, "superseded")]
     assert one.committed()[1].claimed == ()
 

@@ -2,7 +2,7 @@
 
 from bridge.contract.commands import CANCEL_ALL, PLACE, REPLACE
 from bridge.core.in_flight.query_memory import QueryKind, QueryMemory
-from bridge.core.in_flight.status_queries import StatusQuery
+from bridge.core.in_flight.query_schedule import StatusQuery
 from bridge.core.now import Now
 from tests.support.one_account import BTC, START
 

@@ -7,7 +7,7 @@ import pytest
 from bridge.contract.session import Alarm
 from bridge.contract.topics import Stream
 from bridge.core.stream import fill_sums
-from bridge.core.stream.fill_sums import ShortOrder
+from bridge.core.stream.fill_sums import IncompleteOrder
 from bridge.core.stream.sweep import SweepOutcome
 from tests.support.one_recovery import OneRecovery, Row, order, raw, trade
 
@@ -30,12 +30,12 @@ def _fill(one: OneRecovery, name: str, quantity: str, order_id: str = "17", **fi
     return trade(one.now.wall_ms, name, quantity=quantity, orderId=order_id, **fields)
 
 
-def _pop_short(one: OneRecovery, wait_s: float = LAG_S) -> list[ShortOrder]:
+def _pop_short(one: OneRecovery, wait_s: float = LAG_S) -> list[IncompleteOrder]:
     one.wait(wait_s)
-    return one.account.stream.pop_short_orders(one.now)
+    return one.account.stream.pop_orders_with_missing_fills(one.now)
 
 
-def _answer(one: OneRecovery, short: ShortOrder, *rows: Row) -> None:
+def _answer(one: OneRecovery, short: IncompleteOrder, *rows: Row) -> None:
     one.account.stream.compare_executions(short, [raw(row) for row in rows], one.now)
     one.tick()
 

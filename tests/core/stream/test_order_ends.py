@@ -23,7 +23,7 @@ def _audit_without_orders(one: OneRecovery, state: str) -> list[str]:
         ended = one.recovery.conclude_order_end(sweep, order_id, state, one.now)
         if ended is not None:
             one.account.on_order(ended, one.now)
-    one.account.stream.sweep_ended(sweep, one.now)
+    one.account.stream.publish_sweep_alarms(sweep, one.now)
     one.end(sweep)
     return asked
 

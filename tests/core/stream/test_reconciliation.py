@@ -146,7 +146,7 @@ def test_what_cannot_be_recovered_is_named() -> None:
     old = OneRecovery(ended_ms=LOGIN_MS - ARCHIVE_REACH_MS - 1).begin().recovery
     sweep = old.begin_sweep(START)
     assert old.compare_rows(sweep, Stream.TRADES, [b"{}", b"no"], START) == set()
-    old.end_sweep(sweep, START)
+    old.judge_sweep(sweep, START)
     assert (sweep.unreadable, old.lost_streams(START)) == (2, (*always, Lost.OLD_TRADES, Lost.UNREADABLE_ROWS))
 
 
@@ -233,7 +233,7 @@ def test_before_any_login_nothing_is_recovered() -> None:
     recovery, sweep = one.recovery, one.recovery.begin_sweep(one.now)
     recovery.compare_rows(sweep, Stream.TRADES, [raw(trade(GAP_MS))], one.now)
     assert (sweep.recovered.total(), recovery.find_unlisted_orders(sweep, set(), one.now)) == (0, [])
-    assert recovery.end_sweep(sweep, one.now) is SweepOutcome.NOTHING
+    assert recovery.judge_sweep(sweep, one.now) is SweepOutcome.NOTHING
 
 
 def test_an_order_without_a_name_is_named_as_unreadable() -> None:

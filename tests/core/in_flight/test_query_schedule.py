@@ -3,7 +3,7 @@
 from bridge.contract.commands import CANCEL_ALL, PLACE
 from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.timers import Timers
-from bridge.core.in_flight.status_queries import QuerySchedule
+from bridge.core.in_flight.query_schedule import QuerySchedule
 
 
 class Queries:

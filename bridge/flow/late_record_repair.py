@@ -17,7 +17,7 @@ from bridge.core.clocks import UNMEASURED_MS
 from bridge.errors import ClusterUnreachable, KafkaTrouble
 from bridge.flow.dependencies import TermDependencies
 
-_STREAMS: Final = (Stream.RESULTS, Stream.SESSION, *sorted(STATE_STREAMS))
+_REPAIRED_STREAMS: Final = (Stream.RESULTS, Stream.SESSION, *sorted(STATE_STREAMS))
 """The topics on which the last record of a key is what its readers believe. On the others each record is a fact."""
 _CHECK_PERIOD_S: Final = 0.5
 _FLUSH_S: Final = 10.0
@@ -43,7 +43,7 @@ class LateRecordRepair:
         self._late_after_s = parts.late_after_s
         self._renewals = parts.publisher.renewals
         self._due_boot_s: float | None = parts.clock().boot_s + parts.late_after_s
-        self._unread = set(_STREAMS)
+        self._unread = set(_REPAIRED_STREAMS)
         """The topics that are still to be read at that time."""
         self._since_ms = parts.clock().wall_ms - UNMEASURED_MS
 
@@ -74,7 +74,7 @@ class LateRecordRepair:
         self._renewals, now = self._publisher.renewals, self._clock()
         if self._due_boot_s is None:
             self._since_ms = now.wall_ms - UNMEASURED_MS
-        self._due_boot_s, self._unread = now.boot_s + self._late_after_s, set(_STREAMS)
+        self._due_boot_s, self._unread = now.boot_s + self._late_after_s, set(_REPAIRED_STREAMS)
 
     async def _repair_topic(self, stream: Stream) -> bool:
         """Read a topic and publish again what was overtaken; return False where ours there is not durable yet.
