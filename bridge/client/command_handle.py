@@ -126,7 +126,7 @@ class CommandHandle:
         return self._results[-1]
 
     def not_answered(self, why: str) -> NotAnswered:
-        """Return the error which says that there is no terminal result, and whether the command is in doubt."""
+        """Return the error which says that there is no terminal result, and whether the outcome is unknown."""
         doubt = "in doubt, the bridge is asking the venue" if self.in_doubt else "no result of it came"
         return NotAnswered(self.command, f"{why}; {doubt}", self)
 

@@ -21,7 +21,10 @@ class Limits(Section):
     cancel_all_per_window: Annotated[int, _PER_WINDOW] = 1200
     budget_percent: Annotated[int, Field(ge=1, le=100)] = 95
     inflight_commands_max: Annotated[int, Field(ge=1, le=1200)] = 1200
-    """How many places and replaces may be without a durable result. Cancels and cancel_orders do not count."""
+    """How many claimed commands may be without a durable result before no further place or replace is claimed.
+
+    A cancel_orders needs no room itself, but counts once it is claimed. A cancel is never claimed and does not count.
+    """
     lane_commands_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     command_bytes_max: Annotated[int, Field(ge=1024, le=_MEBIBYTE)] = 65_536
     event_buffer_bytes_max: Annotated[int, Field(ge=65_536, le=16 * 1024 * _MEBIBYTE)] = 64 * _MEBIBYTE

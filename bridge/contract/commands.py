@@ -2,6 +2,16 @@ r"""Commands: the records that callers write to the `commands` topic. They mirro
 
 Numbers and booleans inside `args` are strings, as in the venue's messages (LTP docs, Place Order). Unknown fields
 are errors. Patterns end in `$(?!\n)` because Python's `$` alone would accept a trailing line feed.
+
+To add a command, touch:
+
+- here: its arguments, its struct, the union `Command`, and the constant of its action;
+- contract/export: messages.py, conditions.py, story.py; then write schemas/ again;
+- core/commands: command.py (`ACTIONS`, `SAFE_TO_REPEAT`, `wire_args`), parse.py, lanes.py (`CLAIM_LANES`, the chains),
+  order_names.py, unsent_commands.py, results.py, and rate_limits.py with config/limits.py;
+- core/in_flight: requests.py, unknown_commands.py, facts.py, query_memory.py, ack_codes.py, late_orders.py;
+- flow/status_queries.py (how REST is asked about it), ltp/wire.py (the events of its acks);
+- client/commands.py, client/client.py, and the venue of the sandbox.
 """
 
 import hashlib

@@ -1,4 +1,14 @@
-"""The topics of an account: their names, and their clean-up policies."""
+"""The topics of an account: their names, and their clean-up policies.
+
+To add a stream, touch:
+
+- here: `Stream`, `CLEANUP_POLICY`, and `STATE_STREAMS` and `TAKEOVER_STREAMS` if it belongs there;
+- contract: headers.py (`EVENT_TYPES`), pushes.py (its push), session.py (`Lost`, `Recovered`);
+- contract/export: messages.py, pushes.py, samples.py, venue.py, asyncapi.py (its purpose); then write schemas/ again;
+- core: odd_fields.py (the fields that it needs), topic_losses.py (`GONE`);
+- core/stream: venue_record.py (`PARSERS`), route.py (its channels), reconciliation.py (its rows from REST);
+- flow/sweep_lists.py, if REST lists its records.
+"""
 
 from enum import StrEnum
 from typing import Final

@@ -47,19 +47,19 @@ class AccountCommands(AccountWings):
         return self.intake.deferred_span
 
     def answer_deferred(self, record: CommandRecord, now: Now) -> None:
-        """Deny a command that was put off; the first call for it counts."""
+        """Deny a deferred command, which was read again (`lane_full`), or let it expire; a second call does nothing."""
         self.intake.answer_deferred(record, now)
 
     def deferred_answered(self, below: int) -> None:
-        """Note that every command below an offset that was put off has been read again."""
+        """Note that every deferred command below an offset has been read again, and so denied or expired."""
         self.intake.mark_deferred_answered(below)
 
     def next_request(self, now: Now, *, link_ready: bool, is_owner: bool) -> WriteRequest | None:
         """Return the request to write now, if any: it counts as written.
 
         New cancels come first, then those that the bridge sends of its own accord, then repeats, then what an
-        acknowledged commit claims. `link_ready`: the pong is fresh and the write buffer empty. `is_owner`: the group
-        has not taken the partition away.
+        acknowledged commit claims. `link_ready`: the session is logged in, its pong is fresh, and its write buffer is
+        empty. `is_owner`: the group has not taken the partition away.
         """
         may_begin = link_ready and not self._is_ending
         while True:
@@ -91,7 +91,8 @@ class AccountCommands(AccountWings):
     def next_commit(self, now: Now, live_until_ms: int, *, recording: bool) -> Commit | None:
         """Return the commit to hand over now. `live_until_ms`: up to when what was received is durable.
 
-        Nothing is claimed before the session is recovered, or while results and events cannot be recorded.
+        Nothing is claimed before the session is recovered, while results and events cannot be recorded, or after
+        `begin_end`, when the term is ending.
         """
         may_claim = self.first_sweep_done and recording and not self._is_ending
         return self.dispatcher.next_commit(now, self.stream.durable_until_ms(live_until_ms, now), may_claim=may_claim)

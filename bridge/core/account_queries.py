@@ -1,4 +1,4 @@
-"""What one account asks the venue's REST about single orders: commands in doubt, and orders that it does not know."""
+"""What one account asks the venue's REST about single orders: unknown commands, and orders that it does not know."""
 
 from collections.abc import Iterable
 
@@ -28,15 +28,15 @@ class AccountQueries(AccountWings):
         self.intake.postpone_lookup(client_order_id)
 
     def all_queries(self) -> list[StatusQuery]:
-        """Return what to ask about every command in doubt, the oldest first."""
+        """Return what to ask about every unknown command, the oldest first."""
         return self.unknown.list_queries()
 
     def pop_due_queries(self, now: Now) -> list[StatusQuery]:
-        """Return a few queries to ask now. What stays in doubt comes again, ever more slowly."""
+        """Return a few queries to ask now. A command that stays unknown comes again, after ever longer pauses."""
         return self.unknown.pop_due_queries(now)
 
     def kind_of_query(self, query: StatusQuery, now: Now) -> QueryKind | None:
-        """Return what to ask for now; None where the command is not in doubt any more."""
+        """Return what to ask for now; None where the command is not unknown any more."""
         return self.query_memory.kind_of(query, now) if self.table.find_queried(query.offset) is not None else None
 
     def on_open_orders(self, listed: Iterable[str], asked_boot_s: float, now: Now) -> None:
@@ -57,7 +57,7 @@ class AccountQueries(AccountWings):
         self.query_memory.searched(query.sym or "", since_ms, asked_boot_s)
 
     def query_answered(self, query: StatusQuery, now: Now) -> None:
-        """Note that the venue has answered, after its rows were learnt from: what is still in doubt may end."""
+        """Settle a command that is still unknown, if the venue's answer proves it; the rows were learnt before."""
         self.query_memory.answered(query)
         self.unknown.query_answered(query, now)
 

@@ -25,7 +25,7 @@ class AccountStream(AccountWings):
         self.stream.logged_in(endpoint, now)
 
     def session_lost(self, endpoint: str, cause: Cause, detail: str, durable_ms: int, now: Now) -> None:
-        """Note that the session is gone: what awaits an answer is in doubt, and from `durable_ms` on is a gap."""
+        """Note that the session is gone: what awaits an answer is unknown, and from `durable_ms` on is a gap."""
         self.first_sweep_done = False
         self.in_flight.link_lost(now)
         self.bridge_cancels.link_lost()

@@ -85,7 +85,11 @@ class AccountWings:
         self._is_ending = False
         self._single_cancels = limits.cancel_orders == "single_cancels"
         self.first_sweep_done = False
-        """Whether places may go: logged in, and what was live or in doubt has been asked for."""
+        """Whether places, replaces and cancel_orders may be claimed and written.
+
+        It is set when the first sweep since the login is durable. Before that REST was also asked about up to 50
+        unknown commands; at the first query without an answer the rest are left to `StatusQueries.run`.
+        """
 
     def on_order(self, push: OrderPush, now: Now) -> None:
         """Learn from a snapshot of an order, from the stream or from REST."""

@@ -8,10 +8,10 @@ contradicts it. So no step of our wall clock moves anything. A time that is comp
 boot clock (when a state was published, a gap began, an audit looked) and becomes Unix time when it is published or
 asked for (`Now.unix_ms`).
 
-- The venue's clock is read from pongs and from the `Date` of REST. A place in doubt is looked for since the earliest
-  time that the venue may have given it; a cancel_orders in doubt ends what is surely older; REST should know by now
+- The venue's clock is read from pongs and from the `Date` of REST. An unknown place is looked for since the earliest
+  time that the venue may have given it; an unknown cancel_orders ends what is surely older; REST should know by now
   what is dated `rest_lag_s` ago at the earliest. While this clock is not known, or not surely within `skew_bound_s` of
-  ours, no command is `not_found`; and before it is known, no cancel_orders in doubt is done.
+  ours, no command is `not_found`; and before it is known, no unknown cancel_orders is done.
 - The broker's clock is read from the acknowledgements of `results`: the record was stamped between send and ack. The
   takeover record is the first one, so a new owner knows this clock before it reads a command. A command that arrives
   bounds it too: it was stamped before it came, and after the last fetch that was answered without it

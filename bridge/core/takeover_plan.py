@@ -147,7 +147,7 @@ def plan_replay(
     None stands for no command. `now_ms` is the brokers' time: they stamp commands and results.
     """
     horizon_since_ms = since_ms = now_ms - horizon_ms
-    if first_command_ms is not None:  # a command in doubt may hold the offset for longer
+    if first_command_ms is not None:  # an unknown command may hold the offset for longer
         since_ms = min(since_ms, first_command_ms - skew_bound_ms)
     durable_ms, are_claims_lost = begin.stored.durable_until_ms, begin.stored.claims_lost_below > begin.offset
     answers_since_ms = 0 if are_claims_lost else since_ms

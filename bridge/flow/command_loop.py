@@ -23,7 +23,8 @@ _OUTAGE_S = 600.0
 """How long a commit may wait for brokers that are away. One that was written and not answered ends the term at once."""
 _CAUGHT_UP_RECORDS = 500
 _ANSWER_BYTES_MAX = 16 * 1024 * 1024
-"""While more wait to become durable, places and replaces are put off; with twice as many nothing is read."""
+"""While more wait to become durable, places and replaces are deferred: they are read again later, and denied
+(`lane_full`) or expired. With twice as many nothing is read."""
 
 
 class CommandLoop:
@@ -52,10 +53,10 @@ class CommandLoop:
         self.stored_boot_s = -inf
         """When the last commit that was acknowledged had been handed over."""
         self.caught_up = True
-        """Whether hardly anything is left to read: only then is there time for what was put off."""
+        """Whether hardly anything is left to read: only then is there time to answer deferred commands."""
 
     def wake(self) -> None:
-        """Find out at once whether something is due."""
+        """Let `send` check at once whether something is due."""
         self._wake.set()
 
     async def read(self) -> None:
@@ -160,7 +161,7 @@ class CommandLoop:
             try:
                 await self._session.send(self._encode(request.request_id, request.action, request.args))
             except VenueUnreachable as error:
-                # The listener learns of the loss, and puts the command in doubt like every other in flight.
+                # `VenueListener.lost` is called too: it marks as unknown every command that awaits an ack.
                 if request.command_id is None:
                     _log.warning("own_cancel.unsent", request_id=request.request_id, detail=str(error))
                 else:

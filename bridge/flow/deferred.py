@@ -1,4 +1,4 @@
-"""Answers to the commands that were put off: they are read again, after everything that is more urgent."""
+"""Answers to deferred commands: they are read again after all others, and denied (`lane_full`) or expired, not sent."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ _ANSWER_BYTES_MAX = 4 * 1024 * 1024
 
 
 class DeferredAnswers:
-    """Denies, during one term, the commands that were put off. `has_time`: nothing more urgent is left to read."""
+    """Answers the deferred commands of one term. `has_time`: nothing more urgent is left to read."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class DeferredAnswers:
         self._clock = parts.clock
 
     async def run(self) -> None:
-        """Answer the commands that have been put off, until cancelled. Without brokers it is tried again."""
+        """Answer the deferred commands until cancelled. When the brokers are out of reach, it tries again."""
         while True:
             span = self._account.deferred_span
             if span is None:

@@ -1,4 +1,4 @@
-"""Asking the venue's REST about single orders: commands in doubt, and orders that the bridge does not know."""
+"""Asking the venue's REST about single orders: unknown commands, and orders that the bridge does not know."""
 
 import asyncio
 from math import inf
@@ -21,7 +21,7 @@ _SPACING_S: Final = 0.1
 _PAUSE_S: Final = 1.0
 _SWEPT_MAX: Final = 50
 _LOOKED_UP_MAX: Final = 5
-"""Look-ups of unknown orders between two rounds of queries about what is in doubt."""
+"""Look-ups of orders between two rounds of queries about unknown commands."""
 
 
 class StatusQueries:
@@ -51,9 +51,9 @@ class StatusQueries:
             await asyncio.sleep(_SPACING_S)
 
     async def ask_all(self) -> None:
-        """Ask once about the commands in doubt, the oldest first, before places may go.
+        """Ask once about the 50 oldest unknown commands, before places, replaces and cancel_orders may be written.
 
-        Where there are many, and where the venue does not answer, the rest of them is left to `run`.
+        It stops at the first query that the venue does not answer. `run` asks about the rest.
         """
         for query in self._account.all_queries()[:_SWEPT_MAX]:
             if not await self._ask_query(query):
@@ -157,7 +157,7 @@ class StatusQueries:
         self._account.symbol_searched(query, since_ms, asked_boot_s)
 
     async def _look_up_orders(self) -> None:
-        """Look up a few orders that replaces name and the bridge does not know; what is in doubt has its turn too."""
+        """Look up a few orders that replaces name and the bridge does not know. Only a few, so that queries go on."""
         if self._clock().boot_s < self._look_up_boot_s:
             return
         for client_order_id in self._account.lookups()[:_LOOKED_UP_MAX]:

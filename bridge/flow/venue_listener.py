@@ -35,7 +35,7 @@ class VenueListener:
         self._account = account
         self._publisher = publisher
         self.wake = wake
-        """Finds out at once whether something is due."""
+        """Wakes the command loop, which then checks whether something is due."""
         self._on_login = on_login
         self._logged_in_ms = 0
         self._logged_in_boot_s = -inf

@@ -12,7 +12,7 @@ acknowledged. The coordinator of the group refuses commits of an old generation,
 more. Commands that can be sent while a commit is under way share the next one. Metadata that names another environment
 or portfolio stops the process that finds it (`foreign_owner`). The tag names the version of the metadata, and the
 version before is read too, so that an update may roll. Places and replaces leave room for the claims of cancel_orders:
-1,200 places in doubt do not hold one up.
+1,200 unknown places do not hold one up.
 """
 
 import base64
@@ -195,7 +195,10 @@ class Claims:
         self._claims_lost_below = claims_lost_below
         self.claimed: set[int] = set()
         self.unrecorded_refusals: set[int] = set()
-        """Refused cancel_orders and replaces whose results are not durable: nothing after them may be claimed yet."""
+        """Offsets of cancel_orders and replaces that the bridge answered `denied` or `expired`, until that is durable.
+
+        Deferred ones are not in it. No place or replace after the first of them may be claimed yet.
+        """
         self._open: set[int] = set()
         self._heap: list[int] = []
         self.deferred = DeferredOffsets()

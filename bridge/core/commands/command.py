@@ -15,7 +15,10 @@ ACTIONS: Final = (CANCEL_ALL, CANCEL, REPLACE, PLACE)
 """By urgency, most urgent first."""
 _EVERYTHING: Final = "ALL"
 SAFE_TO_REPEAT: Final = frozenset({CANCEL})
-"""Actions that may be written more than once, and so need no claim."""
+"""Actions that are written again although an earlier request may have had an effect; so they need no claim.
+
+A cancel_orders is not one of them: it is written again only after the venue refused it for its rate, without effect.
+"""
 
 
 class Resubmission(Struct, frozen=True):

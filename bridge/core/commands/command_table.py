@@ -158,7 +158,8 @@ class CommandTable:
         """Take out and return the command at an offset, whose terminal result is durable."""
         command = self._by_offset.pop(offset, None)
         if command is not None:
-            # An unsent place too, but not before: were its result lost, the next owner would find two of one name.
+            # An unsent place frees its clientOrderId only now. If it did so before its result was durable, and that
+            # result was lost, the next owner would find two places without a result under one clientOrderId.
             self._free_client_order_id(command)
         return command
 

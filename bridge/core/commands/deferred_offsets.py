@@ -4,10 +4,10 @@ A place of a runaway strategy costs nothing but its offset until the cancels beh
 
 A record is deferred if it has not the form of a cancel and more than `lane_commands_max` records are behind it; a
 record of n KiB counts for n. Only a strict decode of a value that contains the word tells whether it is a cancel, and
-its cost is bounded by the bytes. The rule depends only on what grows, so a successor defers the same commands. The
-committable offset stays at the first of them. Commands are deferred also while the answers that wait for Kafka take
-more than 16 MiB; with twice as much nothing is read. A deferred command is read again behind everything else, and
-denied (`lane_full`).
+its cost is bounded by the bytes. The number of records behind a record only grows, so by this rule a successor, which
+reads later, defers the same commands. The committable offset stays at the first of them. Commands are deferred also
+while the answers that wait for Kafka take more than 16 MiB; with twice as much nothing is read. A deferred command is
+read again after everything else, and then it is denied (`lane_full`), or expired if its validity is over.
 """
 
 from collections import deque

@@ -1,8 +1,17 @@
-"""Which command is sent next, the claim that is committed before, and the gate right before its write.
+"""Which command is sent next: a commit claims it first, and a gate checks it again right before its write.
 
-The owner commits every `commit_period_s`, work or not. The lease counts from the hand-over of a commit, on a clock that
-counts suspend, so an owner that was frozen finds it over. The gate is one synchronous step with the write; what it
-refuses goes back to the head of its lane, unclaimed.
+1. Claim (`next_commit`, `_claim_heads`). No other commit is under way; `may_claim` (`AccountCommands.next_commit`); the
+   command is the head of its lane (`Lanes`: earlier commands of its order have results; `UnsentCommands.answer_due`
+   has answered the expired ones); no offset of `Claims.unrecorded_refusals` is before it; no earlier cancel_orders of
+   its scope is unsent; `inflight_commands_max` and `_CLAIMS_PER_COMMIT_MAX` leave room; a replace has its orderId; the
+   rate limit has a slot; the metadata has room. A cancel_orders waits for no refusal and no other cancel_orders.
+2. Gate (`pass_gate`, in one synchronous step with the write). The commit is acknowledged; the command has no result
+   yet; there is a lease; its deadline has not passed; `ready` (`AccountCommands.next_request`: the link is ready, this
+   process owns the partition, the first sweep since the login is done, the term is not ending).
+
+A command that the gate refuses goes back to its old position in its lane. Memory holds no claim of it any more; the
+stored claim stays until the next commit. The owner commits every `commit_period_s`, even with nothing to claim. A lease
+begins when its commit is handed over. CLOCK_BOOTTIME measures it, so a suspend of the machine does not lengthen it.
 """
 
 from collections import deque
@@ -81,10 +90,10 @@ class Dispatcher:
         return now.boot_s < self._lease_until_boot_s
 
     def may_write_cancels(self, now: Now) -> bool:
-        """Whether cancels may be written: they are safe to repeat.
+        """Whether cancels may be written. They are safe to repeat, so each of three cases is enough.
 
-        They may with a lease, for as long as a lease after a slow commit was acknowledged, and while a commit is under
-        way that was handed over within that time: then the brokers are slow, or out of reach.
+        There is a lease. Or a commit was acknowledged, however late, less than `lease_s` ago. Or a commit is under way
+        that was handed over in one of these cases. A commit under way in a pause (`tick`) counts for case 1 only.
         """
         until_boot_s = max(self._lease_until_boot_s, self._cancels_until_boot_s)
         if self.has_lease(now) or self._jumped_boot_s < now.boot_s < self._cancels_until_boot_s:
@@ -152,14 +161,14 @@ class Dispatcher:
         return stored
 
     def commit_dropped(self) -> None:
-        """Note that the commit under way, if any, failed: its commands go back into their lanes."""
+        """Note that the commit under way, if any, failed: its commands without a result go back into their lanes."""
         self._next_commit_boot_s = 0.0
         if self._commit is not None:
             for command in reversed(self._pop_commit().claimed):
                 self._drop_claim(command)
 
     def next_claimed(self, now: Now, *, ready: bool) -> TrackedCommand | None:
-        """Return the claimed command to write now, if any; one that may not be written goes back into its lane."""
+        """Return the claimed command to write now, if any. `pass_gate` decides about each."""
         while self._acked:
             command = self._acked.popleft()
             if self.pass_gate(command, now, ready=ready):
@@ -167,10 +176,7 @@ class Dispatcher:
         return None
 
     def pass_gate(self, command: TrackedCommand, now: Now, *, ready: bool) -> bool:
-        """Return whether a claimed command may be written now; if not, it goes back into its lane.
-
-        `ready`: the session is live and recovered, its pong fresh and its write buffer empty.
-        """
+        """Return whether a claimed command may be written now. If not, it goes back into its lane unless answered."""
         if command.state is not CommandState.CLAIMED:
             return False
         if ready and self.has_lease(now) and now.boot_s < command.deadline_boot_s:

@@ -76,9 +76,10 @@ class InheritedCommands:
             self.count_extra_request(command, now)
 
     def take_over_resubmitted(self, claimed: TrackedCommand, now: Now) -> None:
-        """Take over the earlier command of a claimed one's commandId, which stands unsent in its lane.
+        """Take over an unsent command when a later record of the same commandId, `claimed`, was claimed.
 
-        The owner that claimed the later record had deferred the earlier one, so the request counts for both.
+        The earlier owner deferred the first record and claimed the later one, so it may have written the command. The
+        command that is in the table, from the first record, leaves its lane and is treated as perhaps written.
         """
         resolve_order_names(claimed, self._orders, self._lanes)
         place = self._lanes.find_unsent_place(claimed.client_order_id or "") if claimed.action == PLACE else None

@@ -43,7 +43,10 @@ class Lanes:
             self._enqueue(command)
 
     def hold_chain(self, command: TrackedCommand) -> None:
-        """Add a command that is not to be put into its lane; later ones of its order wait for its result."""
+        """Append a command to the chain of its order, but not to its lane.
+
+        The places and replaces of the order that come after it wait until it has its result.
+        """
         self._join_chain(command)
 
     def release_chain(self, command: TrackedCommand) -> None:

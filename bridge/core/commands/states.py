@@ -1,7 +1,7 @@
 """The life of a command, as one table.
 
-Not in here: which event happens (intake.py, dispatch.py, requests.py, unknown_commands.py), and what is published
-(results.py).
+Not in here: which event happens (dispatch.py, results.py, and in core/in_flight requests.py, unknown_commands.py,
+lost_cancels.py, late_orders.py), and what is published (results.py).
 
     QUEUED ─▶ CLAIMING ─▶ CLAIMED ─▶ SENT ─▶ ANSWERED ─▶ RECORDED
        ▲─────────┴───────────┘         └▶ UNKNOWN ─▲

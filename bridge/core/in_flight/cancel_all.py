@@ -5,11 +5,13 @@ reach every portfolio of the user (LTP docs, Cancel All: stated for REST, not fo
 lost is finished so in any case.
 
 Which orders are older than the record of the cancel_orders: ours are compared by offset, foreign ones by the venue's
-clock as it was measured, less `skew_bound_s`. The cancel_orders is `accepted` when no such order is left; also when the
-venue has answered every single cancel and `late_landing_s` are over, and then the message counts the survivors. Places
-and replaces in flight below it are waited for: their orders are older and may still show themselves. A cancel_orders
-that this owner began cancels what is known to be open at that moment, whatever the clocks say. A single cancel of an
-earlier cancel_orders that the venue has not answered goes out once more, 5 s after the last time at the latest.
+clock as it was measured, less `skew_bound_s`. A cancel_orders that this owner began cancels what is known to be open at
+that moment, whatever the clocks say. A single cancel of an earlier cancel_orders that the venue has not answered goes
+out once more, 5 s after the last time at the latest.
+
+A cancel_orders is `accepted` in two cases. Either no such order is left, and no place or replace in flight below it may
+still make one. Or `late_landing_s` after its write some orders are still open, but the venue has given a final answer
+to the single cancel of each: then the message of the result says how many are still open.
 """
 
 from collections.abc import Iterable

@@ -1,35 +1,40 @@
 """What a snapshot of an order proves about an unknown command.
 
-What is said or shown, of which request, and what it proves (lost_cancels.py and unknown_commands.py decide the part
-about cancels and about the end of the asking):
+Each line: what is seen -> of which command -> what it proves. REST has caught up with an event `rest_lag_s +
+skew_bound_s` after it (35 s by default). lost_cancels.py concludes about cancels; unknown_commands.py ends the queries.
 
-- An acceptance, of any request: accepted, the venue took that request.
-- A refusal of the only request that may have reached the venue: rejected. A refusal of a request beside which another
-  one has no answer, or which an earlier owner may have written before: nothing yet, the order tells.
-- 401018, 401019, 401116 or 401117, of a cancel while a place or replace of its order is on its way: nothing yet, the
-  cancel goes out again.
+- An ack that accepts a request -> any -> accepted.
+- An ack that refuses a request for its rate -> cancel, cancel_orders -> nothing; it goes on while it is valid.
+- Acks that refuse every request that may have reached the venue -> any -> rejected.
+- An ack that refuses one request, while another of the same command has no answer or an earlier owner may have written
+  one -> cancel -> nothing yet; its order decides.
+- An ack with 401018, 401019, 401116 or 401117, while a place or replace of its order is in flight -> cancel -> nothing
+  yet; the cancel is repeated.
+- An ack with 60009 (something failed, and the venue does not say what) -> place, replace -> nothing yet; a query is due
+  at once. An order that shows itself proves accepted; of a place, one that was refused (REJECT, FAIL) proves rejected.
+  If REST has caught up and shows no order, it proves not found. The result has the venue's words.
 - An order of its clientOrderId, symbol and side, which was not known before the write and is no older than it (by the
-  venue's clock as it was measured, less `skew_bound_s`), of a place whose name comes from its commandId: accepted, and
+  venue's clock as it was measured, less `skew_bound_s`) -> place with a clientOrderId from its commandId -> accepted;
   the result tells the quantity if it is another one.
-- The same with its quantity, or with that of a replace, of a place whose name the caller gave: accepted. With another
-  quantity: nothing, and an alarm at the end, because another program may use that name.
-- An execution of its clientOrderId, symbol and side that is not older, of a place: accepted.
-- Its values in a snapshot that is newer than what was known at the write, under its orderId or that of a successor, of
-  a replace: accepted.
-- `AMEND_FAILED`, unless an amendment was under way at the write, of a replace: accepted, the venue took it and the
-  exchange did not.
-- The end of its order, of a replace: not found; if the order was cancelled, 35 s after that, because it may come back.
-- CANCELLED after the write, of a cancel: accepted, once the venue was asked or says CANCEL_COMPLETE; 35 s after it
-  where a replace was under way.
-- CANCELLED, of a cancel while another order lives under the clientOrderId: nothing, the cancel goes on to that order.
-- Another end, or one before the write, of a cancel: rejected if a repeat was refused, else not found.
-- FILLED with a part of the quantity, of any request: nothing for 35 s. CANCELLED may follow, and the last state counts.
-- `CANCEL_FAILED`, unless a cancel was under way at the write, of a cancel that is no longer valid: accepted, the venue
-  took it and the exchange did not.
-- 60009, which says that something failed and not what, of a place or replace: nothing yet, and it is asked about at
-  once. An order that shows itself is accepted, one that was refused (REJECT, FAIL) rejected; if there is none when REST
-  has caught up (35 s), it is not found. The result has the venue's words.
-- 401018 to a question, or another refusal of the name itself, of any request: the venue shows no such order now.
+- The same order, of known age, with the place's quantity or that of a replace -> place with a clientOrderId from the
+  caller -> accepted. With another quantity it proves nothing, and an alarm is raised at the end, because another
+  program may use that clientOrderId.
+- An execution of its clientOrderId, symbol and side that is not older -> place -> accepted.
+- Its values in a snapshot newer than what was known at the write, under its orderId or a successor's -> replace ->
+  accepted.
+- `AMEND_FAILED`, unless an amendment was under way at the write -> replace -> accepted: the venue took it, the exchange
+  did not.
+- The end of its order -> replace -> not found; if it was CANCELLED, only once REST has caught up, because it may
+  come back under another orderId.
+- CANCELLED after the write -> cancel -> accepted, once the venue was asked or the snapshot says CANCEL_COMPLETE;
+  where a replace was under way, only once REST has caught up.
+- CANCELLED, while another order lives under the clientOrderId -> cancel -> nothing; the cancel goes to that order.
+- Another end, or an end before the write -> cancel -> rejected if a repeat was refused, else not found.
+- `CANCEL_FAILED`, unless a cancel was under way at the write -> cancel that is no longer valid -> accepted: the venue
+  took it, the exchange did not.
+- FILLED with a part of the quantity -> replace, cancel -> nothing until REST has caught up: CANCELLED may follow,
+  and the last state counts.
+- A query that the venue refuses with 401018, or because of the name -> any -> the venue shows no such order now.
 
 So a cancel whose answer was lost goes out again while it is valid, and the refusal of a repeat is not taken for its
 end. An order from which a replace has made another one is followed (orders.py): by the ack of the replace, by the

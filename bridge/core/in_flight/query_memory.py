@@ -1,4 +1,4 @@
-"""How to ask the venue's REST about each command in doubt, by what it has answered before."""
+"""How to ask the venue's REST about each unknown command, by what it has answered before."""
 
 from enum import Enum, auto
 from math import inf

@@ -1,13 +1,20 @@
 """Order status queries: what to ask the venue about each unknown command, and when.
 
-A command that may have been written and has no definitive answer is asked about at once, then after 0.5, 1, 2 ... 10 s,
-by both names of its order, because a replace may have given it another orderId. Queries about a cancel_orders come
-before all others. The last query is made when the request can no longer land: `late_landing_s` after the write; for an
-inherited command `late_landing_s` after the end of its validity at the latest, so that a loop of crashes does not put
-it off for ever. Only then, and only if the venue answers that query and shows nothing, the command is `not_found`.
-While REST is away no command is given up. Where the venue refuses for a minute to speak of one order, its lists of
-open, ended and executed orders are asked for instead. An order that was there to be found by the last query is not the
-command's, for the next owner too; a younger one has landed late.
+A place, replace or cancel_orders is asked about as soon as it is unknown; a cancel from its deadline on, because until
+then it is repeated. A refused repeat and a general failure make a query due at once. Further queries follow after 0.5,
+1, 2 ... 10 s. Each asks by both names of the order, because a replace may have given it another orderId. Queries about
+a cancel_orders come before all others.
+
+- The last query is due when the command can no longer land: `late_landing_s` after its last write. An inherited command
+  counts as written at the end of its validity at the latest (and what the clocks may differ): a bridge that crashes
+  again and again still reaches the last query. The last query is repeated until it settles the command.
+- A place is `not_found` only if the venue answers the last query and shows nothing. A replace is `not_found` then, or
+  earlier when its order has ended for good; a cancel when a query shows that its order had ended otherwise. A
+  cancel_orders is never `not_found`. While REST is away, the bridge concludes nothing.
+- Where the venue refuses for a minute to speak of one order, the last query asks for its lists of open, ended and
+  executed orders instead.
+- After a place is `not_found`, `LateOrders` watches for its order. The last query would have found an order that was
+  there before it, so the next owner takes only a younger order for the late order of that place.
 """
 
 from collections.abc import Callable

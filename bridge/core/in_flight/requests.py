@@ -96,7 +96,8 @@ class InFlightRequests:
         command = request.command
         self._rate_limits[command.action].acknowledge(request.slot_key, now.boot_s)
         if command.action == CANCEL and request.slot_key != (command.offset, command.attempts - 1):
-            # A successor counts the result as this request, so the last one is an extra request.
+            # This ack answers an earlier request than the last. A successor takes the result for one request, this one,
+            # and finds no record of the last, so commits count the last as an extra request.
             self._rate_limits.cancels.extra.add((command.offset, command.attempts - 1), command.written_boot_s)
         self.check_rate(command.action, answer.code, now)
         if command.state in FINISHED:

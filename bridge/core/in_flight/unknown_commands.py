@@ -1,5 +1,6 @@
 """Commands whose outcome is unknown: what the venue is asked about them, and what ends them.
 
+`track` notes every command that is written, unknown or not, because its order may be pushed before its ack.
 Unknown is not rejected. Place, replace and cancel_orders are never written again, so only the venue ends an unknown
 outcome: a snapshot shows the order or its end, or the venue does not know the order when it can no longer land. A
 cancel is repeated, and the ack of a repeat proves nothing about the request before it.
@@ -28,7 +29,7 @@ from bridge.core.orders import Order
 
 
 class UnknownCommands:
-    """The commands of one account whose outcome is unknown, and what their orders prove."""
+    """The commands of one account that were written, whether unknown or not, and what their orders prove."""
 
     def __init__(
         self,
