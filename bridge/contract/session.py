@@ -129,8 +129,8 @@ class Alarm(ExtensibleEnum):
     RECOVERY_STALLED = (
         "recovery_stalled",
         (
-            "The venue refuses a query, or has not answered it for two minutes. Without it no gap closes and no audit "
-            "ends."
+            "The venue refuses a query, or the queries have failed for two minutes. Without them no gap closes and no "
+            "audit ends. While the bridge waits for Kafka instead, this alarm is not raised."
         ),
     )
     TOPIC_LOST = (
@@ -240,13 +240,21 @@ class GapOpened(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.
 class GapClosed(Struct, frozen=True, rename="camel", tag_field="type", tag="gap.closed"):
     """What the venue still knows of a gap has been published; `lost` says what it does not know.
 
-    Pushes were missed between `fromMs` and `toMs`, the login. A recovered row outside of it makes the gap longer.
+    Pushes may have been missed between `fromMs` and `toMs`. A recovered row from outside of it makes the gap longer.
     """
 
     at: At
     gap_id: GapId
     from_ms: FromMs
-    to_ms: Annotated[UnixMs, Meta(description="The login after the gap.")]
+    to_ms: Annotated[
+        UnixMs,
+        Meta(
+            description=(
+                "The end of the gap: the login after it. If pushes were missed and the session goes on, the time at "
+                "which the gap was opened. A recovered row with a later time moves the end to that time."
+            )
+        ),
+    ]
     cause: Cause
     recovered: Recovered
     lost: Annotated[tuple[Lost, ...], Meta(description="What the venue does not know any more.")]

@@ -4,13 +4,22 @@ The venue counts a request somewhere between its write and its ack. Because a sl
 the ack, the venue counts no more requests in any 60 s than there are slots, whatever the delays: of any two that
 share a slot, the later was written after the earlier had cooled.
 
-The proof. The venue counts a request at some moment v between its write s and its ack a, and a slot is taken before the
-write. Suppose that n + 1 requests of n slots were counted within 60 s. Let j be the one whose slot was taken last, at q
-<= s_j. At q every other one was either not acked, and held its slot; or it was acked at a >= v > v_j - 60 >= q - 60,
-and its slot was still cooling. So n slots were taken at q, and j got none. This holds for fixed windows, sliding
-windows and token buckets, whatever the delays; a window that is measured from the send has no such proof. Without an
-ack a slot comes free `late_landing_s` + `cool_s` after the write. Fewer slots than may be held never break the proof,
-so a limit may be halved at any time.
+The proof, for n slots. Four times belong to each request: its slot is taken at q, the request is written at s, the
+venue counts it at v, and its ack arrives at a. The order is q <= s <= v <= a.
+
+1. Suppose that the venue counts n + 1 requests within 60 s. The steps show that this is impossible.
+2. Let j be the one of them that takes its slot last, at q_j. All n others have taken their slots before q_j.
+3. The venue counts each of the others less than 60 s before j, or after j: v > v_j - 60.
+4. Request j is counted after its slot was taken (v_j >= q_j), so v > q_j - 60 for each of the others.
+5. If another one has no ack at q_j, it still holds its slot.
+6. If it has an ack at q_j, then a >= v > q_j - 60. The ack is less than 60 s old, so its slot still cools.
+7. So the n others hold all n slots at q_j, and j gets none. This contradicts step 2.
+
+The proof holds for fixed windows, sliding windows and token buckets, whatever the delays. It needs the ack: if a slot
+came free 60 s after the write, the venue might count a delayed request after that. If no ack arrives, a slot comes free
+`late_landing_s` + `cool_s` after the write: the bridge assumes that the venue counts no request later than
+`late_landing_s` after its write. The proof also holds if the bridge uses fewer slots than the venue allows, so a limit
+may be halved at any time.
 
 A request of an earlier owner holds its slot from the moment by which it had been written at the latest: a command with
 a result from that result on, any other one from the end of its validity or from now. So what expired long ago takes

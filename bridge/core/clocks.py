@@ -16,10 +16,11 @@ asked for (`Now.unix_ms`).
   takeover record is the first one, so a new owner knows this clock before it reads a command. A command that arrives
   bounds it too: it was stamped before it came, and after the last fetch that was answered without it
   (`kafka/broker_clock.py`).
-- A command's deadline is the earliest instant at which the broker's clock may read the end of its validity. A command
-  that is over by every reading is `expired`, however far the clocks are apart. Else, where the broker's clock is not
-  surely within `skew_bound_s` of ours, a place or replace is denied (`clock_unsure`), and a cancel goes out as long as
-  no reading says that it is over.
+- A command is valid until the broker's clock reads its `validUntil`. That clock is an interval, so this happens between
+  an earliest and a latest instant. The command's deadline is the earliest one. From the latest instant on, the command
+  is `expired`, however far the clocks are apart. If the broker's clock is surely within `skew_bound_s` of ours, the
+  bridge sends a command before its deadline, and it is `expired` from the deadline on. If not, the bridge denies a
+  place or replace (`clock_unsure`); it sends a cancel or cancel_orders before the deadline, and denies it afterwards.
 - The memory of commands and the slots of requests of earlier owners age on our boot clock, from the stamp on; the slots
   are held `skew_bound_s` longer.
 """

@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 _RETRY_FIRST_S: Final = 1.0
 _RETRY_LAST_S: Final = 8.0
 _EXECUTIONS_MAX: Final = 1000
-"""Of one order that are added up. Where it has more, the audits look for them alone."""
+"""The most executions of one order that are read at once and added up. An order with more is left to the audits."""
 _OVERDUE_PERIOD_S: Final = 1.0
 
 
@@ -182,7 +182,10 @@ class RecoverySweeps:
         self._events.wake()
 
     async def _ask_for_risks(self, sweep: Sweep) -> None:
-        """Ask for the risk of the exchange accounts, once for a session that closes a gap. Nothing waits for it."""
+        """Ask for the risk of the exchange accounts, once in a session that recovers a gap.
+
+        The gaps close after the answer, or after the query has failed; a failure does not keep them open.
+        """
         if sweep.is_audit or not self._owes_risks:
             return
         try:

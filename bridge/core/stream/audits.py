@@ -6,8 +6,11 @@ in between; so must a state that changes all the time.
 
 Then the session is renewed, and its gap begins where the last clean audit ended. A venue whose REST and stream disagree
 for good must not end sessions for ever: after three renewals in an hour the gap is opened and closed on the session
-that is there (session_renewals.py). Where audits fail for long, the commit names no later moment than the last one
-vouches for.
+that is there (session_renewals.py).
+
+Each clean audit confirms that no push is missing up to a time, `audited_ms`. While audits fail, that time stands still.
+Then the commit says that events are durable up to `audited_ms` + `detection_ms` + 30 s at the latest (`sure_until_ms`),
+although the session is alive: a new owner asks REST for everything since then.
 """
 
 from math import inf
@@ -50,7 +53,10 @@ class Audits:
         return now.unix_ms(self._audited_boot_s)
 
     def sure_until_ms(self, live_until_ms: int, now: Now) -> int:
-        """Return the time up to which the pushes can be trusted: so far behind are audits that succeed at the most."""
+        """Return the latest time that a commit may name as durable; `live_until_ms` before the first audit.
+
+        While audits succeed, `audited_ms` is at most `detection_ms` + `_LATE_MS` old. A later time is not confirmed.
+        """
         audited_ms = self.audited_ms(now)
         return audited_ms + self.detection_ms + _LATE_MS if audited_ms else live_until_ms
 
@@ -63,7 +69,12 @@ class Audits:
         self._missing = {}
 
     def confirm_missing(self, sweep: Sweep) -> bool:
-        """Return whether pushes are surely missing by an audit that has ended; else note up to when none is."""
+        """Return whether an audit that has ended confirms that pushes are missing.
+
+        A record of `sweep.missing` is confirmed if the audit before found it, too. A record of `sweep.undated` is
+        confirmed if every audit for `rest_lag_s` found it. If none is confirmed and `sweep.missing` is empty, the time
+        up to which no push is missing moves on.
+        """
         began_boot_s, seen = sweep.began.boot_s, self._missing
         first = _Finding(began_boot_s, self._last_boot_s)
         self._missing = {name: seen.get(name, first) for name in sweep.missing | sweep.undated}

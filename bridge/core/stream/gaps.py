@@ -1,10 +1,26 @@
 """The gap ledger: every interval in which pushes may have been missed, from its opening to its end.
 
-What was pushed and never received was made before the last frame arrived, by the time that a frame takes: so a gap
-begins a second before the last frame (a pong counts), or before the oldest push that Kafka has not acknowledged. The
-commit's metadata contains the start of the oldest open gap, so a crash forgets none. Every loss opens a gap of its own,
-nested ones too; the next login ends them all, and they close together, with those that earlier owners left open on
-`session`. How a sweep closes them is told in sweep.py.
+Frames arrive in order, and on a link that is alive a frame takes less than a second. So the bridge has received every
+push that the venue made more than a second before the last frame arrived (a pong is a frame, too). The gap of a lost
+session begins one second before the last frame, or one second before the oldest push that Kafka has not acknowledged,
+if that is earlier. If an audit found that pushes were missed, the gap begins at the time up to which audits have
+confirmed that none is missing. The commit's metadata contains the start of the oldest open gap, so a crash loses no
+gap. Each lost session opens another gap, even while an earlier gap is open. The next login is the end of all gaps that
+have no end yet. All open gaps close together, including those that earlier owners left open on `session`.
+
+A sweep closes the gaps: `Reconciliation.end_sweep` decides, and `AccountSweeps.conclude_sweep` closes them.
+A gap stays open while one of these holds:
+
+- There is no login: the venue is away, or refuses the login; or Kafka has acknowledged no commit for
+  `session_timeout_s`; or more events wait for Kafka than the memory limit allows.
+- Each session ends sooner than `rest_lag_s` after its login. Only a sweep that began later than that may close a gap.
+- The sweeps fail: REST refuses a query, or does not answer, or a list is too long, or the bridge has a bug. A refusal
+  or a bug raises the alarm `recovery_stalled` at once, the others after two minutes.
+- Each sweep still publishes rows that were not pushed (margin calls do not count), or finds a key newly absent.
+- The records of the sweep are not durable on the topics of trades, orders, assets and positions. The sweep waits, and
+  raises no `recovery_stalled`; readiness reports `publishing` as missing.
+- The session was lost or renewed before the sweep ended: the sweep is dropped, and the next login begins another one.
+- The event `gap.closed` is not durable on `session`: after a crash the next owner inherits the gap.
 """
 
 from collections import Counter
@@ -29,7 +45,8 @@ class Gap(Struct):
     from_ms: int
     cause: Cause
     to_ms: int = 0
-    """The login that ended it; 0 before it."""
+    """The end of the gap: the login after it; 0 before that. If pushes were missed on a session that goes on, the time
+    at which the gap was opened. `count_recovered` moves the end to a later row."""
     recovered: Counter[Stream] = field(default_factory=Counter)
     from_boot_s: float | None = None
     to_boot_s: float | None = None
@@ -40,7 +57,7 @@ class Gap(Struct):
         return _as_set_now(self.from_ms, self.from_boot_s, now)
 
     def end_ms(self, now: Now) -> int:
-        """Return the login that ended it in Unix ms by the wall clock as it is set now; 0 before it."""
+        """Return its end in Unix ms by the wall clock as it is set now; 0 while it has none."""
         return _as_set_now(self.to_ms, self.to_boot_s, now)
 
 
@@ -58,8 +75,7 @@ def count_by_stream(counted: Counter[Stream]) -> Recovered:
 class GapLedger:
     """The open gaps of one account, the oldest first.
 
-    A gap begins at the last point up to which everything received is durable, and pushes are missed until the next
-    login. It stays open until everything that REST has of it is published; a link that is lost meanwhile opens another.
+    The file's docstring lists what keeps a gap open. A session that is lost while a gap is open opens another gap.
     """
 
     def __init__(self, epoch: int, durable_until_ms: int = 0) -> None:
@@ -76,8 +92,9 @@ class GapLedger:
     def inherit_gaps(self, open_gaps: Iterable[Gap]) -> None:
         """Take over the gaps that earlier owners left open.
 
-        The commit has one time for all of them, the oldest start. Where one of these gaps accounts for it, events are
-        durable up to the login that ended the first of them, and nothing is sure after it: no audit was made since.
+        The commit contains one time for all gaps, the oldest start; `inherited_ms` is that time. If one of these gaps
+        begins there or earlier, that gap covers the time from there to its end. So `inherited_ms` moves on to the
+        earliest end of these gaps. It moves no further, because no audit has checked the pushes after that end.
         """
         self._open += open_gaps
         self._first = next((gap for gap in self._open if gap.cause is Cause.FIRST_START), self._first)
@@ -129,8 +146,8 @@ class GapLedger:
     def count_recovered(self, stream: Stream, time_ms: int, now: Now, *, missed: bool, sure_ms: int) -> None:
         """Count a recovered row in the gap that it fell into; a `missed` row outside of the gap makes it longer.
 
-        A row from before all gaps moves the start back to `sure_ms`, up to which nothing is missing: other rows may
-        have been missed since.
+        A missed row from before all gaps moves the start of the oldest one back to `sure_ms`, or to the row's time if
+        that is earlier. No push is missing up to `sure_ms`; after it, other pushes may be missing as well.
         """
         gap = next((gap for gap in reversed(self._open) if gap.start_ms(now) <= time_ms), self._open[0])
         gap.recovered[stream] += 1

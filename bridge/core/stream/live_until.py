@@ -13,7 +13,7 @@ def live_until_ms(
 ) -> int:
     """Return up to when, Unix ms and not later than now, every push is durable; 0 before the first login.
 
-    What the venue pushed and was never received was made before the last frame arrived, by the time a frame takes.
+    Frames arrive in order: every push that the venue made `ON_THE_WAY_S` before the last frame arrived was received.
     `oldest_pending_boot_s` is when the oldest event was received that is not durable, None without one.
     """
     until_boot_s = max(last_frame_boot_s - ON_THE_WAY_S, logged_in_boot_s)

@@ -1,14 +1,19 @@
 """The published states: the newest state of every key, which the last record of the key must say.
 
-Snapshots of an order are ordered by `Progress`: ended or not, executed quantity, `updateAt`, and within one millisecond
-the state. A push that is behind the newest state is published as it came, and the newest state again after it. Balances
-and positions are ordered by `updateAt`. A push without one, or with one that is ahead of the venue's clock by more than
-`skew_bound_s`, is newer than what was pushed before it, and as old as its arrival; a row of REST with such a date
-counts as one without. States differ if they contradict each other in a field that both have and that their owner moves.
-Dates may be wrong, too: a row that is dated before the newest state and contradicts it counts when every sweep for
-`rest_lag_s` finds it, with nothing pushed in between. A key that two whole lists of REST in a row lack, and that was
-last published more than `rest_lag_s` before the list was asked for, gets a tombstone. The end of an order that two
-lists proved (EXPIRED, recovered) is a conclusion: a snapshot of it that is alive and dated later is believed.
+Order. `Progress` orders the snapshots of an order by four values: whether it has ended, the executed quantity,
+`updateAt`, and, within one millisecond, the state. Balances and positions are ordered by `updateAt`. If a push is older
+than the newest state, the bridge publishes the push as it came, and then the newest state again.
+
+Missing or wrong dates. A push may have no date, or one that is ahead of the venue's clock by more than `skew_bound_s`.
+Such a push counts as newer than the pushes before it, and its date is the time of its arrival. REST rows with such a
+date are treated as rows without a date. If a row is dated before the newest state and differs from it, the row counts
+only when every sweep for `rest_lag_s` finds it and nothing is pushed in that time. Two states differ if both have a
+field with different values, unless it is a field that market prices change.
+
+Ends. If a list of REST is complete and lacks a balance or position that has been known for more than `rest_lag_s`, the
+key is absent. When two sweeps of a gap in a row find that, the key gets a tombstone; an audit opens a gap first. The
+bridge concludes the end of an order (EXPIRED, recovered) when two lists, `rest_lag_s` apart, lack the order and no
+answer says how it ended. If a snapshot with a later date shows that order live, the bridge believes the snapshot.
 """
 
 from collections import deque

@@ -1,8 +1,8 @@
 """Reconciliation with the venue's REST after a login and later: missed records are published, and gaps close.
 
 A sweep asks for everything once. While a gap is open, a sweep publishes what is from before the login. REST may lag
-behind the stream, so the gap closes with a sweep that began `rest_lag_s` after the login and brought nothing. Later
-sweeps are audits (`audits.py`).
+behind the stream, so a sweep closes the gaps only if it began `rest_lag_s` after the login (`gaps.py` lists the other
+conditions). Later sweeps are audits (`audits.py`).
 """
 
 from collections.abc import Iterable
@@ -49,7 +49,7 @@ class Reconciliation:
         self._rest_lag_s = timing.rest_lag_s
         self._rest_lag_ms = int(timing.rest_lag_s * 1000)
         self._audit_period_s = timing.audit_period_s
-        # What was not pushed on the last link, and not found by an audit, is so far before the end of the link.
+        # A push that the last link left out and no audit found is at most so much older than the end of the link.
         self._overlap_ms = _OVERLAP_MS + int((timing.audit_period_s + timing.rest_lag_s) * 1000)
         self._login: Now | None = None
         self._sweeps = 0
@@ -57,7 +57,7 @@ class Reconciliation:
         self._had_unreadable_rows = False
         self._absent: set[tuple[Stream, str]] = set()
         self._disputed: dict[tuple[Stream, str, int], float] = {}
-        """What the last sweep has found of both."""
+        """The keys that the last sweep found newly absent, and the disputed states that it found (see `Sweep`)."""
         self._unreported_ends = UnreportedEnds(timing.rest_lag_s)
         self.audits = Audits(timing)
         self.overdue_pushes = OverduePushes(router, orders, clocks, outbox)
@@ -246,7 +246,7 @@ class Reconciliation:
             self._count_recovered(sweep, record.stream, record.time_ms, missed=missed)
 
     def _is_disputed(self, sweep: Sweep, record: VenueRecord) -> bool:
-        """Whether a row may be older than the published state: dated before it, or undated, with a push since login."""
+        """Whether a row is dated before the published state; or, in a gap, undated with a push since the login."""
         if record.stream is Stream.TRADES:
             return False
         comparison = self._states.compare(record)
@@ -266,7 +266,7 @@ class Reconciliation:
             self._outbox.publish_all(self._router.records_of(record, now, recovered=True))
 
     def _note_missing(self, sweep: Sweep, record: VenueRecord) -> None:
-        """Note a record that was not pushed: as missing where it is old enough, else until it is, or is pushed."""
+        """Note a record that was not pushed: as missing if it is older than REST may lag, other states as undated."""
         if not self._is_relevant(record):
             return
         is_dated = record.stream is Stream.TRADES or self._states.is_dated(record)
@@ -278,6 +278,7 @@ class Reconciliation:
             sweep.undated.add(
                 f"a change of {record.key} since {self._states.known_since_boot_ms(record)} ms after boot"
             )
+        # A younger trade, or a younger state of a new key, is left to the next audit: its push may still come.
 
     def _may_be_forgotten(self, record: VenueRecord) -> bool:
         """Whether an unknown record may have been published: more records came since than are remembered."""

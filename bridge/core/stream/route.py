@@ -168,7 +168,8 @@ def _build_record(record: VenueRecord, now: Now, event_id: str | None, *, recove
         time_ms=record.time_ms or now.wall_ms,
         event_id=event_id,
         recovered=recovered,
-        # A row can be asked for again, and its gap stays open until it is durable: the stream need not wait for it.
+        # `received_boot_s` bounds up to when the live stream is durable. A row of REST does not bound it: the gap stays
+        # open until the row is durable, and after a crash the next owner asks REST for the row again.
         received_boot_s=None if recovered else now.boot_s,
     )
 

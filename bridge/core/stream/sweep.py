@@ -2,12 +2,15 @@
 
 A sweep asks for the open orders, for those that have ended (the pages of the history, then one by one the orders that
 are live here and in neither), for executions since the oldest gap less an overlap, for positions, balances and risk.
-Its questions run side by side. Rows from before the login that are not published yet are published while a gap is open;
-rows from after it are the stream's to tell. The overlap (60 s, an audit period and `rest_lag_s`) finds what had been
-muted on the old link; such a row moves the gap's start back to where it is known that nothing was missing, because
-others may have been overtaken by then. The first sweep lets places go. Further sweeps follow after 1/8, 1/4 and 1/2 of
-`rest_lag_s`; the first that began `rest_lag_s` after the login and brought nothing closes the gaps, once everything is
-durable.
+Its queries run side by side. While a gap is open, a sweep publishes the rows from before the login that are not
+published yet. It leaves rows from after the login to the stream. The overlap is 60 s, an audit period and `rest_lag_s`.
+It finds pushes that the venue did not send on the old link although the link was alive. Such a row moves the gap's
+start back to the time up to which no push is missing, because the venue may have left out other pushes since then.
+
+Until the first sweep of a session has ended, the bridge sends single cancels only; then it sends every claimed command.
+Further sweeps begin 1/8, 1/4 and 1/2 of `rest_lag_s` after the end of the one before. Later than `rest_lag_s` after
+the login, the pause is 1/6 of it. A sweep closes the gaps if it began that late, recovered no row but margin calls,
+found no key newly absent, and everything that it published is durable. gaps.py lists everything that keeps a gap open.
 
 A list is compared, published and made durable as its rows come, a hundred at a time: no more of it than one answer is
 in memory. What needs the whole list (what it lacks) is decided by its keys. Of its rows only a digest of the name and
@@ -79,6 +82,7 @@ class SweepOutcome(Enum):
     """The outcome of a sweep."""
 
     NOTHING = auto()
+    """Open gaps stay open; an audit has not confirmed that pushes are missing."""
     MAY_CLOSE = auto()
     """The gaps may close once everything that was recovered is durable."""
     MISSED = auto()
@@ -89,6 +93,7 @@ class AfterSweep(Enum):
     """What the account has made of a sweep, once everything that was recovered is durable."""
 
     NOTHING = auto()
+    """No gap was opened or closed, and the session goes on."""
     GAPS_CLOSED = auto()
     RENEW_SESSION = auto()
     """Pushes were missed: the session is to be ended, and another begun."""
