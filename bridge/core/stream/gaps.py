@@ -8,7 +8,7 @@ confirmed that none is missing. The commit's metadata contains the start of the 
 gap. Each lost session opens another gap, even while an earlier gap is open. The next login is the end of all gaps that
 have no end yet. All open gaps close together, including those that earlier owners left open on `session`.
 
-A sweep closes the gaps: `Reconciliation.end_sweep` decides, and `AccountSweeps.conclude_sweep` closes them.
+A sweep closes the gaps: `Reconciliation.judge_sweep` decides, and `AccountSweeps.apply_sweep_outcome` closes them.
 A gap stays open while one of these holds:
 
 - There is no login: the venue is away, or refuses the login; or Kafka has acknowledged no commit for
