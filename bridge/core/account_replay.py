@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
-from bridge.contract.commands import PLACE, REPLACE
+from bridge.contract.commands import REPLACE
 from bridge.contract.results import Outcome, Result
 from bridge.contract.session import Alarm
 from bridge.contract.topics import Stream
 from bridge.core.account_wings import AccountWings
 from bridge.core.commands.claims import CommitMetadata, Origin, encode
+from bridge.core.commands.command import ADDS_RISK
 from bridge.core.commands.dispatch import Commit
 from bridge.core.now import Now
 from bridge.core.records import TopicRecord
@@ -67,7 +68,7 @@ class AccountReplay(AccountWings):
                 self._orders.replacements.note_request(result.order_id, dated_ms)
             if appended_boot_s < now.boot_s - _ACKS_OF_LATE_S:
                 continue
-            if result.outcome is Outcome.ACCEPTED and result.action in {PLACE, REPLACE}:
+            if result.outcome is Outcome.ACCEPTED and result.action in ADDS_RISK:
                 self._orders.note_ack(result.order_id, result.client_order_id, None, dated_ms)
 
     def restore_extra_cancels(

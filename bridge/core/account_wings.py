@@ -55,9 +55,6 @@ class AccountWings:
             epoch, outbox, self.table, self._index, self._claims, self._rate_limits, self._orders, self.clocks
         )
         self.results = Results(term, commands_topic)
-        gaps = GapLedger(epoch, start.durable_until_ms)
-        self.stream = VenueStream(outbox, self._orders, gaps, clocks=self.clocks, timing=timing, listener=self)
-        self.topic_losses = TopicLosses(self.outbox, self.results, self.stream, claims=self._claims, epoch=epoch)
         self.dispatcher = Dispatcher(term, limits, timing)
         self.bridge_cancels = BridgeCancels(self._rate_limits, epoch=epoch)
         self._late_orders = LateOrders(
@@ -73,8 +70,11 @@ class AccountWings:
             late_orders=self._late_orders,
             late_landing_s=timing.late_landing_s,
         )
+        gaps = GapLedger(epoch, start.durable_until_ms)
+        self.stream = VenueStream(outbox, self._orders, gaps, clocks=self.clocks, timing=timing, listener=self.unknown)
+        self.topic_losses = TopicLosses(self.outbox, self.results, self.stream, claims=self._claims, epoch=epoch)
         self.in_flight = InFlightRequests(
-            term, self.results, self.unknown, alarms=self.alarms, ack_timeout_s=timing.ack_timeout_s
+            term, self.results, self.unknown, self._late_orders, alarms=self.alarms, ack_timeout_s=timing.ack_timeout_s
         )
         self.intake = CommandIntake(term, self.dispatcher, self.results, self.in_flight, limits=limits, timing=timing)
         self.reading_delay = ReadingDelay(self.alarms, self.clocks)
@@ -92,9 +92,9 @@ class AccountWings:
         """
 
     def on_order(self, push: OrderPush, now: Now) -> None:
-        """Learn from a snapshot of an order, from the stream or from REST."""
+        """Learn from a snapshot of an order that REST has."""
         self.unknown.on_order(self._orders.update(push), now)
 
     def on_trade(self, push: TradePush, now: Now) -> None:
-        """Learn from an execution, from the stream or from REST."""
+        """Learn from an execution that REST has."""
         self.unknown.on_trade(push, now)

@@ -11,9 +11,9 @@ from bridge.contract.commands import CANCEL
 from bridge.contract.topics import Stream
 from bridge.core.ack_window import AckWindow
 from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.dispatch import Commit, Dispatcher
 from bridge.core.commands.intake import CommandIntake
-from bridge.core.commands.lanes import Lanes
 from bridge.core.commands.results import Results
 from bridge.core.commands.states import CommandState
 from bridge.core.commands.takeover_status import TakeoverStatus
@@ -70,7 +70,7 @@ def _reading(death: Death) -> None:
 
     wrap(Membership, "poll", after=polled)
     wrap(CommandIntake, "offer", before=offered)
-    wrap(Lanes, "add", before=lambda _, command: death.at("checked", command.command_id), after=queued)
+    wrap(CommandTable, "queue", before=lambda _, command: death.at("checked", command.command_id), after=queued)
     wrap(AckWindow, "acquire", after=slot)
 
 

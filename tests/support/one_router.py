@@ -3,10 +3,10 @@
 import json
 from typing import TYPE_CHECKING
 
-from bridge.contract.pushes import OrderPush, TradePush
+from bridge.contract.pushes import TradePush
 from bridge.core.clocks import Clocks
 from bridge.core.now import Now
-from bridge.core.orders import Orders
+from bridge.core.orders import Order, Orders
 from bridge.core.outbox import Outbox
 from bridge.core.stream.route import Router
 from tests.support.one_account import settings_with
@@ -20,16 +20,16 @@ class OneRouter:
 
     def __init__(self, now: Now) -> None:
         _, timing = settings_with()
-        self.orders: list[OrderPush] = []
+        self.orders: list[Order] = []
         self.trades: list[TradePush] = []
         self._events: list[OutgoingRecord] = []
         outbox = Outbox("main", self._events.append)
         clocks = Clocks(outbox.alarms, now, skew_bound_s=timing.skew_bound_s, rest_lag_s=timing.rest_lag_s)
         self.router = Router(outbox, Orders(), clocks=clocks, timing=timing, listener=self)
 
-    def on_order(self, push: OrderPush, _: Now) -> None:
+    def on_order(self, order: Order, _: Now) -> None:
         """Collect an order."""
-        self.orders.append(push)
+        self.orders.append(order)
 
     def on_trade(self, push: TradePush, _: Now) -> None:
         """Collect an execution."""

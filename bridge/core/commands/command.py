@@ -13,6 +13,11 @@ from bridge.core.orders import Order
 
 ACTIONS: Final = (CANCEL_ALL, CANCEL, REPLACE, PLACE)
 """By urgency, most urgent first."""
+ADDS_RISK: Final = frozenset({PLACE, REPLACE})
+"""Actions that make an order or change one: a cancel_orders supersedes those that are unsent."""
+NAMES_AN_ORDER: Final = frozenset({REPLACE, CANCEL})
+"""Actions on one order that a place has made."""
+REDUCES_RISK: Final = frozenset({CANCEL, CANCEL_ALL})
 _EVERYTHING: Final = "ALL"
 SAFE_TO_REPEAT: Final = frozenset({CANCEL})
 """Actions that are written again although an earlier request may have had an effect; so they need no claim.

@@ -4,16 +4,21 @@ A command is added once, when it is read. It is finished once, when its terminal
 when that result is durable.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from msgspec import Struct
 
-from bridge.contract.commands import PLACE
-from bridge.core.commands.command import TrackedCommand
+from bridge.contract.commands import CANCEL_ALL, PLACE, REPLACE
+from bridge.core.commands.command import ADDS_RISK, REDUCES_RISK, TrackedCommand, in_scope
 from bridge.core.commands.lanes import Lanes
-from bridge.core.commands.states import FINISHED, IN_FLIGHT
+from bridge.core.commands.states import FINISHED, IN_FLIGHT, UNSENT, CommandState
 from bridge.core.commands.timers import Timers
 from bridge.core.orders import Order
+
+_CANCEL_ALLS: Final = "*"
+"""The chain of all cancel_orders; no order has this name, because it is no character of one."""
 
 
 class Request(Struct, frozen=True):
@@ -24,7 +29,10 @@ class Request(Struct, frozen=True):
 
 
 class CommandTable:
-    """Commands by offset, commandId, clientOrderId, names of their order, and request; their lanes and timers."""
+    """Commands by offset, commandId, clientOrderId, names of their order, and request; their lanes and timers.
+
+    The commands of one order form a chain, in order of arrival: a place or replace waits for those before it.
+    """
 
     def __init__(self) -> None:
         self._by_offset: dict[int, TrackedCommand] = {}
@@ -32,6 +40,7 @@ class CommandTable:
         self._places: dict[str, TrackedCommand] = {}
         self._by_order_name: dict[str, dict[int, TrackedCommand]] = {}
         self._requests: dict[str, Request] = {}
+        self._chains: dict[str, deque[TrackedCommand]] = {_CANCEL_ALLS: deque()}
         self.lanes = Lanes()
         self.timers = Timers()
 
@@ -106,6 +115,79 @@ class CommandTable:
         found = {offset: one for name in names if name for offset, one in self._by_order_name.get(name, {}).items()}
         return (command for command in found.values() if command.action == action)
 
+    # -- by chain
+
+    def queue(self, command: TrackedCommand) -> None:
+        """Let a command wait to be sent: in its lane, if it is a cancel or no earlier command of its order is there."""
+        self.lanes.count_in(command)
+        if self.join_chain(command) or command.action in REDUCES_RISK:
+            self.lanes.append(command)
+
+    def join_chain(self, command: TrackedCommand) -> bool:
+        """Append a command to the chain of its order, and return whether it is the first there.
+
+        The places and replaces of the order that come after it wait until it has its result.
+        """
+        chain = self._chains.setdefault(_chain_key(command), deque())
+        chain.append(command)
+        return chain[0] is command
+
+    @property
+    def has_cancel_all(self) -> bool:
+        """Whether a cancel_orders has no result yet."""
+        return bool(self._chains[_CANCEL_ALLS])
+
+    def list_cancel_alls(self) -> list[TrackedCommand]:
+        """Return every cancel_orders that has no result yet, in order of arrival."""
+        return [command for command in self._chains[_CANCEL_ALLS] if command.state not in FINISHED]
+
+    def is_blocked_by_cancel_all(self, command: TrackedCommand) -> bool:
+        """Whether an earlier cancel_orders of its scope is unsent: it would end the order of this command."""
+        return any(
+            cancel_all.state in UNSENT
+            and cancel_all.offset < command.offset
+            and in_scope(cancel_all.exchange, command.exchange)
+            for cancel_all in self._chains[_CANCEL_ALLS]
+        )
+
+    def find_unsent_place(self, client_order_id: str) -> TrackedCommand | None:
+        """Return the place of a clientOrderId if it is unsent."""
+        place = self._find_place(client_order_id)
+        return place if place is not None and place.state in UNSENT else None
+
+    def find_exchange(self, client_order_id: str) -> str | None:
+        """Return the exchange of the place of a clientOrderId, if it has no result yet."""
+        place = self._find_place(client_order_id)
+        return place.exchange if place is not None else None
+
+    def list_unsent_in_scope(self, scope: str) -> list[TrackedCommand]:
+        """Return the unsent places and replaces that a cancel_orders of a scope ends."""
+        commands = (command for chain in self._chains.values() for command in chain)
+        unsent = (command for command in commands if command.action in ADDS_RISK and command.state in UNSENT)
+        return [one for one in unsent if in_scope(scope, one.exchange) and not one.is_superseded]
+
+    def list_unsent_replaces(self, order_key: str) -> list[TrackedCommand]:
+        """Return the unsent replaces of an order."""
+        chain: Iterable[TrackedCommand] = self._chains.get(order_key, ())
+        return [command for command in chain if command.action == REPLACE and command.state in UNSENT]
+
+    def _find_place(self, client_order_id: str) -> TrackedCommand | None:
+        chain: Iterable[TrackedCommand] = self._chains.get(client_order_id, ())
+        places = (command for command in chain if command.action == PLACE and command.state not in FINISHED)
+        return next(places, None)
+
+    def _advance_chain(self, key: str) -> None:
+        """Take out the first commands of a chain that have results, and put the next one into its lane."""
+        chain = self._chains.get(key)
+        if chain is None:
+            return
+        while chain and chain[0].state in FINISHED:
+            chain.popleft()
+            if chain and chain[0].state is CommandState.QUEUED and chain[0].action in ADDS_RISK:
+                self.lanes.append(chain[0])
+        if not chain and key != _CANCEL_ALLS:
+            del self._chains[key]
+
     # -- by request
 
     def await_ack(self, command: TrackedCommand, request_id: str, slot_key: object) -> None:
@@ -152,7 +234,9 @@ class CommandTable:
         command.order_names = ()
         if command.outcome is not None and not command.outcome.unsent:
             self._free_client_order_id(command)
-        self.lanes.release_chain(command)
+        if command.is_waiting:
+            self.lanes.count_out(command)
+        self._advance_chain(_chain_key(command))
 
     def forget(self, offset: int) -> TrackedCommand | None:
         """Take out and return the command at an offset, whose terminal result is durable."""
@@ -166,3 +250,8 @@ class CommandTable:
     def _free_client_order_id(self, command: TrackedCommand) -> None:
         if command.action == PLACE and self._places.get(command.client_order_id or "") is command:
             del self._places[command.client_order_id or ""]
+
+
+def _chain_key(command: TrackedCommand) -> str:
+    """Return the name of a command's chain: the key of its order, or the one of every cancel_orders."""
+    return _CANCEL_ALLS if command.action == CANCEL_ALL else command.order_key or ""

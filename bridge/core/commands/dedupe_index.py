@@ -48,9 +48,9 @@ class DedupeIndex:
         """Return the remembered result of a commandId."""
         return self._answered.find(command_id)
 
-    def is_command_id_used(self, command_id: str) -> bool:
-        """Whether a commandId was used before."""
-        return self._table.find_by_command_id(command_id) is not None or self.find_answered(command_id) is not None
+    def find_earlier(self, command_id: str) -> TrackedCommand | AnsweredCommand | None:
+        """Return the command that used a commandId before, or its remembered result."""
+        return self._table.find_by_command_id(command_id) or self.find_answered(command_id)
 
     def find_order_offset(self, client_order_id: str) -> int | None:
         """Return the offset of the command that uses a clientOrderId."""

@@ -20,7 +20,7 @@ from math import inf
 from msgspec import Struct
 
 from bridge.config import Limits, Timing
-from bridge.contract.commands import CANCEL, CANCEL_ALL
+from bridge.contract.commands import CANCEL, CANCEL_ALL, REPLACE
 from bridge.core.commands.claims import METADATA_BYTES_MAX, encode
 from bridge.core.commands.command import SAFE_TO_REPEAT, TrackedCommand
 from bridge.core.commands.lanes import CLAIM_LANES
@@ -61,11 +61,12 @@ class Dispatcher:
 
     def __init__(self, term: TermState, limits: Limits, timing: Timing) -> None:
         self._epoch = term.epoch
+        self._table = term.table
         self._lanes = term.table.lanes
         self._rate_limits = term.rate_limits
         self._claims = term.claims
         self._orders = term.orders
-        self.lookups = OrderLookups(self._lanes)
+        self.lookups = OrderLookups(term.table)
         self._lease_s = timing.lease_s
         self._commit_period_s = timing.commit_period_s
         self._inflight_max = limits.inflight_commands_max
@@ -269,10 +270,10 @@ class Dispatcher:
             room = min(_CLAIMS_PER_COMMIT_MAX, self._inflight_max - in_flight) - len(batch)
             while room > 0 and (command := self._lanes.peek_head(action)) is not None:
                 if action != CANCEL_ALL and (
-                    command.offset > refused_offset or self._lanes.is_blocked_by_cancel_all(command)
+                    command.offset > refused_offset or self._table.is_blocked_by_cancel_all(command)
                 ):
                     break
-                if not resolve_order_id(command, self._orders):
+                if action == REPLACE and not resolve_order_id(command, self._orders):
                     self.lookups.await_lookup(command)
                     continue
                 if not self._rate_limits[action].acquire(command.offset, now.boot_s):

@@ -25,7 +25,7 @@ class InheritedCommands:
     ) -> None:
         self._claims = term.claims
         self._index = term.index
-        self._lanes = term.table.lanes
+        self._table = term.table
         self._rate_limits = term.rate_limits
         self._orders = term.orders
         self._clocks = term.clocks
@@ -67,7 +67,7 @@ class InheritedCommands:
         if answered is None or answered.offset != command.offset:
             return  # submitted again, it was answered and not sent
         if not answered.result.outcome.unsent:
-            resolve_order_names(command, self._orders, self._lanes)
+            resolve_order_names(command, self._orders, self._table)
             self._unsent.supersede_for(command, now)
         elif answered.result.outcome is Outcome.EXPIRED and command.action == CANCEL:
             # The earlier owner may have written it, although its result says expired; no commit counts that request.
@@ -81,9 +81,9 @@ class InheritedCommands:
         The earlier owner deferred the first record and claimed the later one, so it may have written the command. The
         command that is in the table, from the first record, leaves its lane and is treated as perhaps written.
         """
-        resolve_order_names(claimed, self._orders, self._lanes)
-        place = self._lanes.find_unsent_place(claimed.client_order_id or "") if claimed.action == PLACE else None
-        unsent = self._lanes.list_unsent_replaces(claimed.order_key or "") if place is None else [place]
+        resolve_order_names(claimed, self._orders, self._table)
+        place = self._table.find_unsent_place(claimed.client_order_id or "") if claimed.action == PLACE else None
+        unsent = self._table.list_unsent_replaces(claimed.order_key or "") if place is None else [place]
         for earlier in (one for one in unsent if one.command_id == claimed.command_id):
             self._dispatcher.cancel_unsent(earlier)
             earlier.deadline_boot_s = claimed.deadline_boot_s  # it was written while that one was valid
@@ -104,6 +104,6 @@ class InheritedCommands:
     def _take_over(self, command: TrackedCommand, now: Now) -> None:
         """Take over a command without a result; what stands unsent before a cancel is ended by it."""
         self.hold_slot(command, command.offset, now)
-        self._lanes.hold_chain(command)
+        self._table.join_chain(command)
         self._in_flight.inherit(command, now)
         self._unsent.supersede_for(command, now)

@@ -1,10 +1,10 @@
 """From a record of the commands topic to a place in a lane, or straight to a result."""
 
 from bridge.config import Limits, Timing
-from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE
 from bridge.contract.results import Outcome, Reason
-from bridge.core.commands.command import TrackedCommand
-from bridge.core.commands.dedupe import Dedupe
+from bridge.core.commands.answered_commands import AnsweredCommand
+from bridge.core.commands.command import ADDS_RISK, TrackedCommand
 from bridge.core.commands.deferred_offsets import behind_max, may_be_cancel
 from bridge.core.commands.dispatch import Dispatcher
 from bridge.core.commands.held_records import HeldRecords
@@ -12,6 +12,7 @@ from bridge.core.commands.in_flight_port import InFlight
 from bridge.core.commands.inherited_commands import InheritedCommands
 from bridge.core.commands.order_names import resolve_order_names
 from bridge.core.commands.parse import InvalidCommand, parse_command
+from bridge.core.commands.resubmissions import Resubmissions
 from bridge.core.commands.results import Results
 from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.commands.term_state import TermState
@@ -41,7 +42,8 @@ class CommandIntake:
         self._results = results
         self._claims = term.claims
         self._index = term.index
-        self._dedupe = Dedupe(term, results)
+        self._resubmissions = Resubmissions(term, results)
+        self._table = term.table
         self._lanes = term.table.lanes
         self._rate_limits = term.rate_limits
         self._orders = term.orders
@@ -105,7 +107,7 @@ class CommandIntake:
         if isinstance(parsed, InvalidCommand):
             self._answer_invalid(record, parsed, now)
             return
-        if not self._dedupe.remember_if_first(parsed, record, now):
+        if not self._remember_if_first(parsed, record, now):
             return
         invalid = judge_validity(parsed, self._clocks, now)
         if invalid is not None and invalid.outcome is Outcome.EXPIRED:
@@ -183,12 +185,12 @@ class CommandIntake:
         cancel = self._parse(record, now)
         if not isinstance(cancel, TrackedCommand) or cancel.action != CANCEL:
             return False
-        if self._index.is_command_id_used(cancel.command_id):
+        if self._index.find_earlier(cancel.command_id) is not None:
             return False
-        resolve_order_names(cancel, self._orders, self._lanes)
+        resolve_order_names(cancel, self._orders, self._table)
         order = self._orders.find(cancel.order_id, cancel.client_order_id)
         is_over = order is not None and order.ended
-        if cancel.order_id is None or is_over or self._lanes.list_unsent_replaces(cancel.order_key or ""):
+        if cancel.order_id is None or is_over or self._table.list_unsent_replaces(cancel.order_key or ""):
             return False
         return self._slot_free_boot_s(cancel, now) < cancel.deadline_boot_s
 
@@ -196,8 +198,25 @@ class CommandIntake:
         """Parse a record; its deadline is reckoned by the broker's clock, which stamped the record."""
         return parse_command(record, self._clocks.broker_now(now), self._limits, self._timing, is_claimed=is_claimed)
 
+    def _remember_if_first(
+        self, command: TrackedCommand | InvalidCommand, record: CommandRecord, now: Now, *, is_claimed: bool = False
+    ) -> bool:
+        """Remember a command and return True, if its commandId is new.
+
+        Returns False if the commandId was used before: the record is answered, or will be with the first command.
+        `is_claimed`: an earlier owner claimed it, so that owner had forgotten the refusal of an earlier one.
+        """
+        earlier = self._index.find_earlier(command.command_id or "")
+        is_forgotten = is_claimed and isinstance(earlier, AnsweredCommand) and earlier.result.outcome.unsent
+        if earlier is not None and not is_forgotten:
+            self._resubmissions.answer(earlier, command, record, now)
+            return False
+        if isinstance(command, TrackedCommand):
+            self._index.add(command)
+        return True
+
     def _answer_invalid(self, record: CommandRecord, invalid: InvalidCommand, now: Now) -> None:
-        if invalid.command_id is None or self._dedupe.remember_if_first(invalid, record, now):
+        if invalid.command_id is None or self._remember_if_first(invalid, record, now):
             self._results.publish_invalid(record, invalid, now)
 
     def _take_in(self, record: CommandRecord, now: Now, status: TakeoverStatus) -> None:
@@ -212,11 +231,11 @@ class CommandIntake:
             self._answer_invalid(record, command, now)
             return
         is_claimed = status is TakeoverStatus.CLAIMED and not self._claims.is_claim_lost(record.offset)
-        if not self._dedupe.remember_if_first(command, record, now, is_claimed=is_claimed):
+        if not self._remember_if_first(command, record, now, is_claimed=is_claimed):
             if is_claimed:
                 self._inherited.take_over_resubmitted(command, now)
             return
-        resolve_order_names(command, self._orders, self._lanes)
+        resolve_order_names(command, self._orders, self._table)
         if status is TakeoverStatus.CLAIMED:
             self._inherited.take_over_claimed(command, now)
             return
@@ -227,7 +246,7 @@ class CommandIntake:
 
     def _enqueue_or_answer(self, command: TrackedCommand, now: Now) -> None:
         """Put a command into its lane, or answer it if it may not be sent."""
-        if command.action in {PLACE, REPLACE} and self._index.is_full:
+        if command.action in ADDS_RISK and self._index.is_full:
             self._results.publish_denied(command, Reason.MEMORY_FULL, now)
         elif command.action == PLACE and self._index.find_order_offset(command.client_order_id or "") != command.offset:
             self._results.deny_client_order_id(command, now)
@@ -238,7 +257,7 @@ class CommandIntake:
             self._results.publish_terminal(command, Outcome.SUPERSEDED, now, message=text)
         elif command.maybe_written_before:  # it may repeat what was written, and leaves room for what was not
             self._unsent.expire_at_deadline(command)
-            self._lanes.hold_chain(command)
+            self._table.join_chain(command)
             self._lanes.queue_repeat(command)
         else:
             self._enqueue(command, now)
@@ -263,11 +282,11 @@ class CommandIntake:
         retry_after_ms = max(1, int((free_boot_s - now.boot_s) * 1000))
         if free_boot_s >= command.deadline_boot_s:
             self._results.publish_denied(command, Reason.OVER_BUDGET, now, retry_after_ms=retry_after_ms)
-        elif command.action in {PLACE, REPLACE} and is_lane_full:
+        elif command.action in ADDS_RISK and is_lane_full:
             self._results.publish_denied(command, Reason.LANE_FULL, now, retry_after_ms=retry_after_ms)
         else:
             self._unsent.expire_at_deadline(command)
-            self._lanes.add(command)
+            self._table.queue(command)
 
     def _slot_free_boot_s(self, command: TrackedCommand, now: Now) -> float:
         """Estimate when a command gets a slot; now when at once."""

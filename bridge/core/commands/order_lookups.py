@@ -4,20 +4,20 @@ They wait outside of their lane, so that no other replace waits for them, and ar
 """
 
 from bridge.core.commands.command import TrackedCommand
-from bridge.core.commands.lanes import Lanes
+from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.states import CommandState
 
 
 class OrderLookups:
     """The clientOrderIds of the orders to look up, the longest waiting first."""
 
-    def __init__(self, lanes: Lanes) -> None:
-        self._lanes = lanes
+    def __init__(self, table: CommandTable) -> None:
+        self._table = table
         self._names: dict[str, None] = {}
 
     def await_lookup(self, replace: TrackedCommand) -> None:
         """Let a replace, the head of its lane, wait until its order was looked up."""
-        self._lanes.set_aside(replace)
+        self._table.lanes.set_aside(replace)
         replace.awaits_order_lookup = True
         self._names[replace.client_order_id or ""] = None
 
@@ -40,5 +40,5 @@ class OrderLookups:
         return waiting
 
     def _list_waiting(self, client_order_id: str) -> list[TrackedCommand]:
-        waiting = self._lanes.list_unsent_replaces(client_order_id)
+        waiting = self._table.list_unsent_replaces(client_order_id)
         return [one for one in waiting if one.awaits_order_lookup and one.state is CommandState.QUEUED]

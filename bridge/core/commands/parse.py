@@ -229,7 +229,7 @@ def _build_command(
     tracked.client_order_id = _none_if_unset(command.args.client_order_id)
     if isinstance(command, contract.PlaceOrder):
         tracked.client_order_id = tracked.client_order_id or contract.derive_client_order_id(command.command_id)
-        tracked.args["clientOrderId"] = tracked.client_order_id
+        tracked.args["clientOrderId"] = tracked.order_key = tracked.client_order_id
         tracked.exchange = command.args.sym.split("_", 1)[0]
     else:
         tracked.order_id = _none_if_unset(command.args.order_id)

@@ -7,7 +7,7 @@ from msgspec import Struct
 from bridge.contract.commands import CANCEL, CANCEL_ALL
 from bridge.contract.results import Outcome, Reason
 from bridge.core.clocks import Clocks
-from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.command import REDUCES_RISK, TrackedCommand
 from bridge.core.commands.command_table import CommandTable
 from bridge.core.commands.dispatch import Dispatcher
 from bridge.core.commands.in_flight_port import InFlight
@@ -61,7 +61,7 @@ class UnsentCommands:
         and their results are published in parts, because the cancel_orders is not to wait for that.
         """
         if cancel.action == CANCEL_ALL:
-            for earlier in self._lanes.list_unsent_in_scope(cancel.exchange or ""):
+            for earlier in self._table.list_unsent_in_scope(cancel.exchange or ""):
                 if earlier.state is CommandState.QUEUED:
                     earlier.is_superseded = True
                     self._lanes.count_out(earlier)
@@ -70,9 +70,9 @@ class UnsentCommands:
                     self._supersede(earlier, now)
             self._answer_superseded(now)
         elif cancel.action == CANCEL and cancel.order_key is not None:
-            for earlier in self._lanes.list_unsent_replaces(cancel.order_key):
+            for earlier in self._table.list_unsent_replaces(cancel.order_key):
                 self._supersede(earlier, now)
-            place = self._lanes.find_unsent_place(cancel.order_key)
+            place = self._table.find_unsent_place(cancel.order_key)
             if place is not None:
                 self._supersede(place, now)
                 return True
@@ -124,6 +124,6 @@ def judge_validity(command: TrackedCommand, clocks: Clocks, now: Now) -> Invalid
     is_early = now.boot_s < command.deadline_boot_s
     if clocks.trusts_broker(now):
         return None if is_early else expired
-    if is_early and command.action in {CANCEL, CANCEL_ALL}:
+    if is_early and command.action in REDUCES_RISK:
         return None
     return InvalidTiming(Outcome.DENIED, Reason.CLOCK_UNSURE, clocks.describe_broker(now))

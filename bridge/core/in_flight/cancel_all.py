@@ -16,8 +16,7 @@ to the single cancel of each: then the message of the result says how many are s
 
 from collections.abc import Iterable
 
-from bridge.contract.commands import PLACE, REPLACE
-from bridge.core.commands.command import SingleCancels, TrackedCommand, in_scope
+from bridge.core.commands.command import ADDS_RISK, SingleCancels, TrackedCommand, in_scope
 from bridge.core.commands.dedupe_index import DedupeIndex
 from bridge.core.commands.term_state import TermState
 from bridge.core.in_flight.bridge_cancels import BridgeCancels
@@ -30,7 +29,7 @@ class CancelAlls:
 
     def __init__(self, term: TermState, bridge_cancels: BridgeCancels) -> None:
         self._table = term.table
-        self._lanes = term.table.lanes
+        self._table = term.table
         self._claims = term.claims
         self._orders = term.orders
         self._index = term.index
@@ -54,7 +53,7 @@ class CancelAlls:
     def on_order(self, order: Order) -> list[TrackedCommand]:
         """Cancel an order if it is older; return each cancel_orders of which no order is open any more."""
         done = []
-        for command in self._lanes.list_cancel_alls():
+        for command in self._table.list_cancel_alls():
             cancels = command.single_cancels
             if cancels is None:
                 continue
@@ -117,7 +116,7 @@ class CancelAlls:
             in_scope(cancel_all.exchange, order.exchange) and not self._bridge_cancels.final_acks.get(order.order_id)
             for order in possibly_replaced
         ) or any(
-            command.action in {PLACE, REPLACE}
+            command.action in ADDS_RISK
             and command.offset < cancel_all.offset
             and (command.exchange is None or in_scope(cancel_all.exchange, command.exchange))
             for command in self._table.iter_in_flight(self._claims.claimed)
@@ -126,7 +125,7 @@ class CancelAlls:
     def finish(self, cancel_all: TrackedCommand) -> None:
         """Drop the state of a cancel_orders that has its terminal result; with the last one, forget all acks."""
         cancel_all.single_cancels = None
-        if all(other.single_cancels is None for other in self._lanes.list_cancel_alls()):
+        if all(other.single_cancels is None for other in self._table.list_cancel_alls()):
             self._bridge_cancels.forget_answers()
 
     def describe(self, cancel_all: TrackedCommand) -> str:

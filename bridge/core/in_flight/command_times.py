@@ -1,8 +1,7 @@
 """Between which times a command that was written, or may have been, can be carried out at the venue."""
 
-from bridge.contract.commands import PLACE, REPLACE
 from bridge.core.clocks import Clocks
-from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.command import ADDS_RISK, TrackedCommand
 
 
 class CommandTimes:
@@ -22,6 +21,6 @@ class CommandTimes:
         One that the venue says has failed cannot land any more: only REST has to catch up.
         """
         landed_boot_s = command.last_write_boot_s + self._late_landing_s
-        if command.general_failure is None or command.action not in {PLACE, REPLACE}:
+        if command.general_failure is None or command.action not in ADDS_RISK:
             return landed_boot_s
         return min(landed_boot_s, command.general_failure[2] + self._clocks.rest_lag_ms / 1000)

@@ -7,13 +7,15 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome
 from bridge.contract.session import Alarm
 from bridge.core.alarms import ActiveAlarms
-from bridge.core.commands.command import TrackedCommand
+from bridge.core.commands.command import ADDS_RISK, NAMES_AN_ORDER, REDUCES_RISK, TrackedCommand
+from bridge.core.commands.order_names import follow_replaces
 from bridge.core.commands.results import Results
 from bridge.core.commands.states import FINISHED, CommandEvent, CommandState
 from bridge.core.commands.term_state import TermState
 from bridge.core.commands.timers import Timer
 from bridge.core.in_flight.ack_codes import KINDS, ORDER_STATE_CODES, RATE_CODES, AckClass, CodeKind, classify_code
 from bridge.core.in_flight.earlier_cancels import EarlierCancels
+from bridge.core.in_flight.late_orders import LateOrders
 from bridge.core.in_flight.unknown_commands import UnknownCommands
 from bridge.core.now import Now
 from bridge.core.records import Answer
@@ -27,7 +29,14 @@ class InFlightRequests:
     """The requests of one account that were written and not answered."""
 
     def __init__(
-        self, term: TermState, results: Results, unknown: UnknownCommands, *, alarms: ActiveAlarms, ack_timeout_s: float
+        self,
+        term: TermState,
+        results: Results,
+        unknown: UnknownCommands,
+        late_orders: LateOrders,
+        *,
+        alarms: ActiveAlarms,
+        ack_timeout_s: float,
     ) -> None:
         self._table = term.table
         self._lanes = term.table.lanes
@@ -37,6 +46,7 @@ class InFlightRequests:
         self._clocks = term.clocks
         self._results = results
         self._unknown = unknown
+        self._late_orders = late_orders
         self._earlier_cancels = EarlierCancels(term.table)
         self._alarms = alarms
         self._ack_timeout_s = ack_timeout_s
@@ -47,9 +57,9 @@ class InFlightRequests:
         """Expect the ack of a request that is being written."""
         self._table.await_ack(command, request_id, slot_key)
         self._timers.start(Timer.ACK, command.written_boot_s + self._ack_timeout_s, command.offset)
-        if command.action in {PLACE, REPLACE}:
+        if command.action in ADDS_RISK:
             self._newest_written_offset = max(self._newest_written_offset, command.offset)
-        self._unknown.note_write(command)
+        self._note_write(command)
 
     def begin_single_cancels(self, cancel_all: TrackedCommand, now: Now) -> None:
         """Carry a cancel_orders out by single cancels; it becomes unknown if they take longer than an ack may."""
@@ -61,7 +71,7 @@ class InFlightRequests:
         """Take over a command that an earlier owner may have written and left without a result."""
         command.maybe_written_before = True
         self._results.publish_inherited(command, now)
-        self._unknown.add_to_in_flight(command)
+        self._index_by_order(command)
         self._unknown.start_queries(command, now)
         if command.action == CANCEL and command.state is CommandState.UNKNOWN:
             self._lanes.queue_repeat(command)
@@ -177,13 +187,34 @@ class InFlightRequests:
             code in ORDER_STATE_CODES and self._unknown.may_create_order_of(cancel)
         )
 
+    def _note_write(self, command: TrackedCommand) -> None:
+        """Note a command that is being written, and, at its first request, what is known of its order before that."""
+        if command.action in NAMES_AN_ORDER:
+            follow_replaces(command, self._orders)
+        if command.attempts == 1 and not command.maybe_written_before:
+            # At a repeat its order may already show what the first request did.
+            command.order_before_write = self._orders.find(command.order_id, command.client_order_id)
+        if command.action == PLACE and self._late_orders.watched:
+            self._late_orders.client_order_id_reused(command.client_order_id)
+        elif command.action == REPLACE:
+            written = self._clocks.venue.read_at(command.written_boot_s)
+            self._orders.replacements.note_request(command.order_id, written.latest)
+        self._index_by_order(command)
+
+    def _index_by_order(self, command: TrackedCommand) -> None:
+        """Let a command that may have been written be found by its order, which may be pushed before the ack."""
+        if command.action == PLACE:
+            self._table.hold_client_order_id(command)
+        elif command.action in NAMES_AN_ORDER:
+            self._table.add_order_names(command)
+
     def _learn_order_names(self, command: TrackedCommand, answer: Answer, now: Now) -> None:
         """Learn the names of the order that an ack gives; a replace may have made another order."""
         if command.action == REPLACE and answer.order_id is not None and answer.order_id != command.order_id:
             self._orders.replacements.note_successor(command.order_id, answer.order_id)
         command.order_id = answer.order_id or command.order_id
         command.client_order_id = command.client_order_id or answer.client_order_id
-        if command.action in {PLACE, REPLACE}:
+        if command.action in ADDS_RISK:
             acked_ms = self._clocks.venue.read_at(now.boot_s).latest
             self._orders.note_ack(command.order_id, command.client_order_id, command.args.get("sym"), acked_ms)
 
@@ -201,7 +232,7 @@ class InFlightRequests:
     def _is_repeatable(command: TrackedCommand, now: Now) -> bool:
         """Whether a command goes on after a refusal for its rate: repeated, or unknown because of another request."""
         is_valid = now.boot_s < command.deadline_boot_s
-        return command.action in {CANCEL, CANCEL_ALL} and (is_valid or command.state is CommandState.UNKNOWN)
+        return command.action in REDUCES_RISK and (is_valid or command.state is CommandState.UNKNOWN)
 
     def _repeat_after_rate_refusal(self, command: TrackedCommand, answer: Answer, now: Now) -> None:
         """Repeat a cancel or cancel_orders later while it is valid.

@@ -1,7 +1,7 @@
 """Commands whose outcome is unknown: what the venue is asked about them, and what ends them.
 
-`track` notes every command that is written, unknown or not, because its order may be pushed before its ack.
-Unknown is not rejected. Place, replace and cancel_orders are never written again, so only the venue ends an unknown
+Orders settle every command that was written, unknown or not, because an order may be pushed before its ack. Unknown is
+not rejected. Place, replace and cancel_orders are never written again, so only the venue ends an unknown
 outcome: a snapshot shows the order or its end, or the venue does not know the order when it can no longer land. A
 cancel is repeated, and the ack of a repeat proves nothing about the request before it.
 """
@@ -13,7 +13,6 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.pushes import TradePush
 from bridge.contract.results import Outcome
 from bridge.core.commands.command import TrackedCommand
-from bridge.core.commands.order_names import follow_replaces
 from bridge.core.commands.results import Results
 from bridge.core.commands.states import CommandEvent, CommandState
 from bridge.core.commands.term_state import TermState
@@ -49,28 +48,6 @@ class UnknownCommands:
         self._late_orders = late_orders
         self._times = CommandTimes(term.clocks, late_landing_s)
         self._schedule = QuerySchedule(term.table.timers)
-
-    def note_write(self, command: TrackedCommand) -> None:
-        """Note a command that is being written, and, at its first request, what is known of its order before that."""
-        if command.action in {REPLACE, CANCEL}:
-            follow_replaces(command, self._orders)
-        if command.attempts == 1 and not command.maybe_written_before:
-            # At a repeat its order may already show what the first request did.
-            command.order_before_write = self._orders.find(command.order_id, command.client_order_id)
-        if command.action == PLACE and self._late_orders.watched:
-            self._late_orders.client_order_id_reused(command.client_order_id)
-        elif command.action == REPLACE:
-            self._orders.replacements.note_request(
-                command.order_id, self._clocks.venue.read_at(command.written_boot_s).latest
-            )
-        self.add_to_in_flight(command)
-
-    def add_to_in_flight(self, command: TrackedCommand) -> None:
-        """Let a command that may have been written be found by its order, which may be pushed before the ack."""
-        if command.action == PLACE:
-            self._table.hold_client_order_id(command)
-        elif command.action in {REPLACE, CANCEL}:
-            self._table.add_order_names(command)
 
     def begin_single_cancels(self, cancel_all: TrackedCommand, now: Now) -> None:
         """Carry a cancel_orders out by single cancels, and ask the venue which other orders are open."""
@@ -128,6 +105,12 @@ class UnknownCommands:
         """Settle the commands of which a snapshot of an order, from the stream or from REST, proves the outcome."""
         if order.ended:
             self._bridge_cancels.order_closed(order.order_id)
+        if len(self._table):
+            self._settle_by_order(order, now)
+        if self._late_orders.watched:
+            self._late_orders.on_order(order, now)
+
+    def _settle_by_order(self, order: Order, now: Now) -> None:
         replaces = self._table.find_in_flight(order, REPLACE)
         place = self._table.find_in_flight_place(order.client_order_id)
         if place is not None and facts.is_order_of(order, place, self._times.since_ms(place), replaces):
@@ -144,9 +127,7 @@ class UnknownCommands:
                 self._seen_at_venue(replace, order.order_id, now)
         for cancel in self._table.find_in_flight(order, CANCEL):
             self._settle_cancel(cancel, now, is_queried=False)
-        if self._late_orders.watched:
-            self._late_orders.on_order(order, now)
-        for cancel_all in self._cancel_alls.on_order(order) if self._table.lanes.cancel_alls else ():
+        for cancel_all in self._cancel_alls.on_order(order) if self._table.has_cancel_all else ():
             self._finish_cancel_all(cancel_all, now)
 
     def on_trade(self, trade: TradePush, now: Now) -> None:
@@ -161,7 +142,7 @@ class UnknownCommands:
 
         `listed` are the orderIds of the venue's whole list, which was asked for at `asked_boot_s`.
         """
-        cancel_alls = (one for one in self._table.lanes.list_cancel_alls() if one.is_queried)
+        cancel_alls = (one for one in self._table.list_cancel_alls() if one.is_queried)
         waiting = [command for command in cancel_alls if command.written_boot_s <= asked_boot_s]
         for command in self._cancel_alls.cancel_listed_orders(waiting, listed, now):
             self._finish_cancel_all(command, now)

@@ -7,13 +7,13 @@ from typing import Final, Protocol
 import msgspec
 
 from bridge.config import Timing
-from bridge.contract.pushes import OrderPush, TradePush
+from bridge.contract.pushes import TradePush
 from bridge.contract.session import Alarm
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.clocks import Clocks, ReadMs
 from bridge.core.now import Now
 from bridge.core.odd_fields import UNREADABLE
-from bridge.core.orders import Orders
+from bridge.core.orders import Order, Orders
 from bridge.core.outbox import Outbox
 from bridge.core.records import InvalidFrame, OutgoingRecord, Push
 from bridge.core.stream.fill_sums import FillSums
@@ -49,8 +49,8 @@ _BY_NORMALIZED_NAME: Final = {_normalize_channel(channel): stream for channel, s
 class OrderListener(Protocol):
     """Takes in every order and every execution that the venue pushes."""
 
-    def on_order(self, push: OrderPush, now: Now) -> None:
-        """Take in a snapshot of an order."""
+    def on_order(self, order: Order, now: Now) -> None:
+        """Take in an order, as it is known after a snapshot of it."""
 
     def on_trade(self, push: TradePush, now: Now) -> None:
         """Take in an execution."""
@@ -95,7 +95,7 @@ class Router:
                 record = identify_refused(record, self._orders)
             records += self.records_of(record, now)
             if record.order is not None:
-                self._listener.on_order(record.order, now)
+                self._listener.on_order(self._orders.update(record.order), now)
             if record.trade is not None:
                 self._listener.on_trade(record.trade, now)
         if not is_readable or not records:

@@ -30,8 +30,8 @@ def _waiting(one: OneAccount) -> dict[str, int]:
 def _nothing_is_left(one: OneAccount) -> bool:
     """Return whether no command is counted as waiting, and every offset is committed."""
     one.drain()
-    lanes = one.account.dispatcher._lanes
-    return not any(_waiting(one).values()) and not any(lanes._chains.values()) and one.committed()[0] == one.next_offset
+    chains = one.account.table._chains.values()
+    return not any(_waiting(one).values()) and not any(chains) and one.committed()[0] == one.next_offset
 
 
 def test_a_cancel_annihilates_its_unsent_place() -> None:

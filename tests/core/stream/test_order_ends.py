@@ -2,15 +2,14 @@
 
 import json
 
+import msgspec
 import pytest
 
+from bridge.contract.pushes import OrderPush
 from bridge.contract.topics import Stream
-from bridge.core.records import Push
 from bridge.core.stream.order_ends import add_order_id
 from bridge.core.stream.sweep import SweepOutcome
-from tests.support.one_account import START
 from tests.support.one_recovery import OneRecovery, Row, order, raw
-from tests.support.one_router import OneRouter
 
 SYM = "OKX_PERP_ETH_USDT"
 
@@ -138,10 +137,7 @@ def test_a_refusal_is_not_of_an_order_that_the_exchange_has_taken(row: Row) -> N
 
 def test_a_row_without_an_order_id_is_of_the_order_that_was_asked_for() -> None:
     """Only then: what has an id keeps it, and so do the bytes."""
-    one = OneRouter(START)
-    for row in (_refusal("mine"), order(0)):
-        one.router.route_push(Push("Orders", raw(row), b"{}"), START)
-    nameless, named = one.orders
+    nameless, named = (msgspec.convert(row, OrderPush) for row in (_refusal("mine"), order(0)))
     assert json.loads(add_order_id(nameless, json.dumps(_refusal("mine")).encode(), "17")[1])["orderId"] == "17"
     assert add_order_id(named, b"its own", "18") == (named, b"its own")
     assert add_order_id(nameless, b"its own", "") == (nameless, b"its own")

@@ -186,7 +186,7 @@ def test_orders_are_reported_in_their_sequence() -> None:
     """Each snapshot of an array, once."""
     routed = Routed()
     routed.push("Orders", [ORDER, ORDER | {"orderState": "FILLED"}])
-    assert [order.order_state for order in routed.orders] == ["OPEN", "FILLED"]
+    assert [order.state for order in routed.orders] == ["OPEN", "FILLED"]
 
 
 @pytest.mark.parametrize("channel", ["Accounts", "Margin", "", "s", "OrderBook", "Trades" * 50])
