@@ -156,6 +156,22 @@ def test_what_flow_uses_of_the_account_is_counted(plant: Plant) -> None:
     assert use.handed_over == {"intake": 1, "origin": 1}
 
 
+def test_what_the_account_inherits_is_counted_too(plant: Plant) -> None:
+    """Its bases, and theirs, stand in other files of `core/`; a class of another name is none of them."""
+    files = {
+        "core/account.py": "class Account(AccountStream, commands.AccountCommands):\n    def tick(self): ...",
+        "core/account_stream.py": "class AccountStream(AccountWings):\n    def logged_in(self): ...",
+        "core/account_commands.py": "class AccountCommands(AccountWings):\n    @property\n    def span(self): ...",
+        "core/account_wings.py": "class AccountWings:\n    def __init__(self):\n        self.intake = 0",
+        "core/orders.py": "class Orders:\n    def find(self): ...",
+        "flow/loop.py": "def run(account: Account):\n    account.tick(account.span)\n    account.logged_in()\n"
+        "    account.intake.offer(account.find())",
+    }
+    use = count_account_use(plant(files))
+    assert use.members == {"intake": 1, "logged_in": 1, "span": 1, "tick": 1}
+    assert (use.reaching, use.handed_over) == ({"intake.offer": 1}, {"span": 1})
+
+
 @pytest.mark.parametrize("command", ["Pending", "TrackedCommand"])
 def test_containers_of_commands_are_found(plant: Plant, command: str) -> None:
     """By their type, through a class that holds one as well, or by the key that a method uses."""

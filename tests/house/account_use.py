@@ -1,7 +1,8 @@
 """What `bridge/flow` uses of `Account`, and where it reaches through it to a part.
 
 An expression stands for the account if its last name is one that flow annotates with `Account`: a parameter, a field
-or a variable, or what such a one is assigned to. Of it every attribute counts that the class `Account` has.
+or a variable, or what such a one is assigned to. Of it every attribute counts that the class `Account` has, or a base
+of it at any depth.
 `account.part.member` is an access that reaches through. A part that is taken out and used under another name is told
 as a part that was handed over, since its uses can no longer be seen.
 """
@@ -13,10 +14,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from tests.house.source import Function, Module, names_in
+from tests.house.source import Function, Module, dotted_name, names_in
 
 _ACCOUNT: Final = "Account"
-_ACCOUNT_PATH: Final = "core/account.py"
+_CORE: Final = "core"
 _FLOW: Final = "flow"
 
 
@@ -53,20 +54,29 @@ def count_account_use(modules: Sequence[Module]) -> AccountUse:
 
 
 def _members_of_account(modules: Sequence[Module]) -> tuple[set[str], set[str]]:
-    """Return the names of the account's methods, and those of its attributes and properties."""
+    """Return the names of the account's methods, and those of its attributes and properties; those of its bases too."""
     methods, attributes = set[str](), set[str]()
-    for module in modules:
-        for owner in module.classes() if module.path == _ACCOUNT_PATH else ():
-            if owner.name != _ACCOUNT:
-                continue
-            for node in ast.walk(owner):
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                    (attributes if _is_property(node) else methods).add(node.name)
-                elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                    attributes.add(node.attr)
-                elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                    attributes.add(node.target.id)
+    for owner in _account_and_bases(modules):
+        for node in ast.walk(owner):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                (attributes if _is_property(node) else methods).add(node.name)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                attributes.add(node.attr)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                attributes.add(node.target.id)
     return methods, attributes
+
+
+def _account_and_bases(modules: Sequence[Module]) -> Iterator[ast.ClassDef]:
+    """Yield the class `Account` and every class that it inherits from; all of them are in the folder `core`."""
+    owners = {owner.name: owner for module in modules if module.folder == _CORE for owner in module.classes()}
+    names, seen = [_ACCOUNT], set[str]()
+    while names:
+        name = names.pop()
+        if name in owners and name not in seen:
+            seen.add(name)
+            yield owners[name]
+            names += [dotted_name(base) for base in owners[name].bases]
 
 
 def _account_names(flow: Sequence[ast.Module]) -> set[str]:
