@@ -20,10 +20,19 @@ class AccountCommands(AccountWings):
             self._claims.origin = structs.replace(self._claims.origin, key_fingerprint=fingerprint)
 
     def offer(
-        self, record: CommandRecord, now: Now, past: TakeoverStatus = TakeoverStatus.NEW, *, behind: float = 0
+        self,
+        record: CommandRecord,
+        now: Now,
+        past: TakeoverStatus = TakeoverStatus.NEW,
+        *,
+        behind: int = 0,
+        too_many_answers: bool = False,
     ) -> None:
-        """Take in a record of the commands topic; `behind` is how many others wait behind it."""
-        self.intake.offer(record, now, past, behind=behind)
+        """Take in a record of the commands topic; `behind` is how many others wait behind it.
+
+        `too_many_answers`: so much waits for Kafka that only cancels are taken in.
+        """
+        self.intake.offer(record, now, past, behind=behind, too_many_answers=too_many_answers)
         if past is TakeoverStatus.NEW:
             self.reading_delay.record_read(record.timestamp_ms, now)
 

@@ -67,10 +67,10 @@ class CommandLoop:
             records = await membership.poll(_POLL_S)
             self._events.read_broker_clock(self._clock())
             answer_bytes = self._publisher.answer_bytes
-            end = inf if answer_bytes > _ANSWER_BYTES_MAX else membership.known_end
+            too_many, end = answer_bytes > _ANSWER_BYTES_MAX, membership.known_end
             turn = Turn(self._clock)
             for record in records:
-                account.offer(record, self._clock(), behind=end - record.offset)
+                account.offer(record, self._clock(), behind=end - record.offset, too_many_answers=too_many)
                 if turn.over:
                     self._wake.set()
                     await turn.rest()

@@ -332,16 +332,20 @@ class Everything(RuleBasedStateMachine):
         """Submit a command again."""
         self.offer(list(self.bodies.values())[which % len(self.bodies)])
 
-    @rule(count=st.integers(2, 10), kib=st.sampled_from([0, 0, 2, 60]), bad_luck=_SELDOM)
-    def burst(self, count: int, kib: int, *, bad_luck: bool) -> None:
-        """Submit many places that the owner reads in one go, and so puts some of them off: of large ones more."""
+    @rule(count=st.integers(2, 10), kib=st.sampled_from([0, 0, 2, 60]), bad_luck=_SELDOM, too_many=st.booleans())
+    def burst(self, count: int, kib: int, *, bad_luck: bool, too_many: bool) -> None:
+        """Submit many places that the owner reads in one go, and so puts some of them off: of large ones more.
+
+        While `too_many` answers wait it puts off all of them.
+        """
         if not bad_luck:
             return
         begin = len(self.topic)
         for _ in range(count):
             self.append(place(f"p{next(self.ids)}"), padding=1024 * kib)
         for record in self.topic[begin:]:
-            self.one.account.offer(record, self.one.now, behind=len(self.topic) - record.offset)
+            behind = len(self.topic) - record.offset
+            self.one.account.offer(record, self.one.now, behind=behind, too_many_answers=too_many)
         self.one.next_offset = len(self.topic)
         self.collect()
 

@@ -62,7 +62,8 @@ def deferred_answered(term: Term, offset: int) -> Term:
 
 def recorded(term: Term, said: Said) -> Term:
     """Note that a last word is durable: its claim is over."""
-    return after(term, said.offset, CommandEvent.RESULT_DURABLE)._replace(claimed=term.claimed - {said.offset})
+    after_it = after(term, said.offset, CommandEvent.RESULT_DURABLE)
+    return after_it._replace(claimed=term.claimed - {said.offset}, for_memory=term.for_memory - {said.offset})
 
 
 def taken_in(trial: Trial, term: Term, topic: int, past: TakeoverStatus, outcome: Outcome | None = None) -> Term:
@@ -81,6 +82,12 @@ def taken_in(trial: Trial, term: Term, topic: int, past: TakeoverStatus, outcome
     if command.action == CANCEL and command.of is not None and term.lives[command.of] in UNSENT:
         return _removed_with_its_place(trial, cleared, offset)
     return cleared
+
+
+def put_off_for_memory(term: Term) -> Term:
+    """Put the next command off because too many answers wait."""
+    offset = len(term.lives)
+    return term._replace(lives=(*term.lives, DEFERRED), for_memory=term.for_memory | {offset})
 
 
 def _is_put_off(trial: Trial, offset: int, topic: int, past: TakeoverStatus) -> bool:
@@ -137,6 +144,8 @@ def may_be_claimed(trial: Trial, term: Term, offset: int) -> bool:
         return False
     if any(_is_refused_first(trial, said, offset) for said in term.outbox):
         return False
+    if command.action != CANCEL_ALL and min(term.for_memory, default=offset) < offset:
+        return trial.mistake is Mistake.CLAIMS_ABOVE_PUT_OFF
     before = zip(trial.commands[:offset], term.lives, strict=False)
     return not any(_goes_first(trial, earlier, state, command) for earlier, state in before)
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain, combinations
 
-from bridge.contract.commands import CANCEL, CANCEL_ALL
+from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE
 from bridge.contract.results import Outcome
 from bridge.core.commands.states import IN_FLIGHT, CommandEvent, CommandState
 from bridge.core.commands.takeover_status import TakeoverStatus
 
-from .lives import after, answered, deferred_answered, may_be_claimed, recorded, saved_by, taken_in
+from .lives import after, answered, deferred_answered, may_be_claimed, put_off_for_memory, recorded, saved_by, taken_in
 from .trials import Mistake, Trial
 from .world import DEFERRED, TAKEOVER, Commit, Lives, Move, Phase, Term, Write, Written, without
 
@@ -163,7 +163,10 @@ def _time(term: Term) -> Iterator[Move]:
 def _reads(trial: Trial, term: Term, topic: int) -> Iterator[Move]:
     """Take a new command in; not without a lease, because it may have to be answered."""
     if term.phase is Phase.ACTING and term.lease and len(term.lives) < topic:
-        yield Move(f"it reads {len(term.lives)}", taken_in(trial, term, topic, TakeoverStatus.NEW))
+        offset = len(term.lives)
+        yield Move(f"it reads {offset}", taken_in(trial, term, topic, TakeoverStatus.NEW))
+        if trial.memory and trial.commands[offset].action in {PLACE, REPLACE}:
+            yield Move(f"it puts {offset} off for memory", put_off_for_memory(term))
 
 
 def _decides(term: Term) -> Iterator[Move]:

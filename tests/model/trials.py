@@ -45,6 +45,7 @@ class Mistake(StrEnum):
     TRUSTS_OFFSET = "after the metadata was lost a takeover begins at the offset that a tool has set"
     DEFERRED_PASSED = "the watermark does not wait for what was put off"
     DEFERRED_FORGOTTEN = "a takeover takes in what its predecessor has put off"
+    CLAIMS_ABOVE_PUT_OFF = "a command is claimed above one that a successor may not put off again"
     CLAIMED_DEFERRED = "a takeover puts off what its predecessor has claimed"
     TRUSTS_OLD_TOPIC = "a commit about a topic that was made again since is read as if it were about the new one"
     ANSWERED_BY_OFFSET = "a result from before the topic was made again answers what stands at its offset now"
@@ -73,7 +74,8 @@ class Trial(NamedTuple):
 
     `reset`: what a tool may once set the group's offset to. `made_again`: whether the topic may once be deleted and
     made again, with other commands on it. `behind_max`: with more behind it, itself counted, a place or replace is put
-    off. `keep_spent`: predecessors that cannot change anything any more stay in the model.
+    off. `memory`: any of them may be put off, because too many answers wait, which a successor does not have.
+    `keep_spent`: predecessors that cannot change anything any more stay in the model.
     """
 
     commands: tuple[Command, ...]
@@ -82,6 +84,7 @@ class Trial(NamedTuple):
     reset: Saved | None = None
     made_again: bool = False
     behind_max: int | None = None
+    memory: bool = False
     mistake: Mistake | None = None
     keep_spent: bool = False
 
@@ -104,6 +107,7 @@ RESET_AND_CANCEL: Final = Trial((_PLACE, Command(CANCEL, of=0)), present=1, rese
 MADE_AGAIN: Final = Trial((_PLACE, _PLACE), present=1, takeovers=2, made_again=True)
 PUT_OFF: Final = Trial((_PLACE, _PLACE), present=1, behind_max=1)
 REPLACE_PUT_OFF: Final = TWO_REPLACES._replace(present=0, behind_max=1)
+PUT_OFF_FOR_MEMORY: Final = TWO_REPLACES._replace(present=0, memory=True)
 PUT_OFF_AND_CANCEL_ORDERS: Final = REQUOTE._replace(behind_max=1)
 ONE_PLACE: Final = Trial((_PLACE,), present=1, takeovers=5)
 
@@ -120,6 +124,7 @@ SOUND: Final = {
     "two places, the topic made again": MADE_AGAIN,
     "two places, the first put off": PUT_OFF,
     "two replaces of an order, the first put off": REPLACE_PUT_OFF,
+    "two replaces of an order, any put off for memory": PUT_OFF_FOR_MEMORY,
     "place, cancel_orders, place, the first put off": PUT_OFF_AND_CANCEL_ORDERS,
     "one place, many takeovers": ONE_PLACE,
 }

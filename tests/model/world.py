@@ -56,8 +56,8 @@ class Term(NamedTuple):
     """One term of ownership, as it sees itself.
 
     `topic_id` is of the topic that it reads. `lives` holds every command that was read; what was answered before this
-    term counts as recorded. `claimed` are
-    the claims that the next commit repeats; `outbox` is what is said and not durable, oldest first.
+    term counts as recorded. `claimed` are the claims that the next commit repeats; `outbox` is what is said and not
+    durable, oldest first. `for_memory` are commands that were put off for memory and have no durable answer.
     """
 
     phase: Phase
@@ -69,6 +69,7 @@ class Term(NamedTuple):
     commit: Commit | None
     lease: bool
     outbox: tuple[Said, ...]
+    for_memory: frozenset[int] = frozenset()
 
 
 class Written(IntEnum):

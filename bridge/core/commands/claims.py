@@ -195,10 +195,14 @@ class Claims:
         self._claims_lost_below = claims_lost_below
         self.claimed: set[int] = set()
         self.unrecorded_refusals: set[int] = set()
-        """Offsets of cancel_orders and replaces that the bridge answered `denied` or `expired`, until that is durable.
+        """No place or replace after the first of these offsets may be claimed yet.
 
-        Deferred ones are not in it. No place or replace after the first of them may be claimed yet.
+        They are those of cancel_orders and replaces that the bridge answered `denied` or `expired`, until that is
+        durable. Of deferred commands only those count that were deferred for memory, whatever their action; before
+        they are answered the first of them stands for all.
         """
+        self._first_for_memory: int | None = None
+        """That first one."""
         self._open: set[int] = set()
         self._heap: list[int] = []
         self.deferred = DeferredOffsets()
@@ -227,10 +231,27 @@ class Claims:
         """Note that the record at an offset needs no result."""
         self.next_offset = max(self.next_offset, offset + 1)
 
-    def defer(self, offset: int, end: int) -> None:
-        """Note that the command at an offset, or all below `end` if they are unreadable, will be answered later."""
+    def defer(self, offset: int, end: int, *, for_memory: bool = False) -> None:
+        """Note that the command at an offset, or all below `end` if they are unreadable, will be answered later.
+
+        `for_memory`: it is deferred only because too many answers wait for Kafka, so a successor may not defer it.
+        """
         self.deferred.add(offset, end)
+        if for_memory:
+            self.deferred.note_for_memory(offset, end)
+            self._hold_claims()
         self.next_offset = max(self.next_offset, end)
+
+    def pop_deferred(self, offset: int) -> bool:
+        """Take a command that is answered now out of the deferred ones; return False when it is not one of them."""
+        is_deferred = self.deferred.pop(offset)
+        self._hold_claims()
+        return is_deferred
+
+    def drop_deferred_below(self, offset: int) -> None:
+        """Note that no command below an offset is deferred any more."""
+        self.deferred.drop_below(offset)
+        self._hold_claims()
 
     def mark_answered(self, offset: int) -> None:
         """Note that the result of a command is durable."""
@@ -261,3 +282,11 @@ class Claims:
             self.origin,
             extra_cancels,
         )
+
+    def _hold_claims(self) -> None:
+        """Let the claims wait for the first command that is deferred for memory."""
+        if self._first_for_memory is not None:
+            self.unrecorded_refusals.discard(self._first_for_memory)
+        self._first_for_memory = self.deferred.first_for_memory
+        if self._first_for_memory is not None:
+            self.unrecorded_refusals.add(self._first_for_memory)

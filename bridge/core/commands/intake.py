@@ -66,20 +66,27 @@ class CommandIntake:
         )
 
     def offer(
-        self, record: CommandRecord, now: Now, status: TakeoverStatus = TakeoverStatus.NEW, *, behind: float = 0
+        self,
+        record: CommandRecord,
+        now: Now,
+        status: TakeoverStatus = TakeoverStatus.NEW,
+        *,
+        behind: int = 0,
+        too_many_answers: bool = False,
     ) -> None:
         """Take in a record of the commands topic; one that was taken in before is ignored.
 
         A place or replace with more than a lane's commands `behind` it, or fewer if it is large, is deferred unread:
-        it will not be sent, and is denied when what is behind it has been read. Any other new record is held while
-        there is no lease, because only the owner may publish a result. A cancel that needs no result now goes ahead.
+        it will not be sent, and is denied when what is behind it has been read. So is any while `too_many_answers`
+        wait for Kafka. Any other new record is held while there is no lease, because only the owner may publish a
+        result. A cancel that needs no result now goes ahead.
         """
         if record.offset < self._claims.next_offset:
             return
         self._clocks.command_arrived(record.timestamp_ms, record.absent_boot_s, now)
         is_too_far = behind > behind_max(record, self._lane_commands_max)
-        if is_too_far and status in _UNCLAIMED and not may_be_cancel(record):
-            self._claims.defer(record.offset, record.next_offset)
+        if (is_too_far or too_many_answers) and status in _UNCLAIMED and not may_be_cancel(record):
+            self._claims.defer(record.offset, record.next_offset, for_memory=not is_too_far)
             return
         if self._claims.deferred.is_growing:
             self._claims.deferred.end_range()
@@ -99,10 +106,11 @@ class CommandIntake:
 
     def answer_deferred(self, record: CommandRecord, now: Now) -> None:
         """Deny a deferred command, which was read again; a second call for it does nothing."""
-        if not self._claims.deferred.pop(record.offset):
+        is_for_memory = self._claims.deferred.is_for_memory(record.offset)
+        if not self._claims.pop_deferred(record.offset):
             return
         self._claims.mark_read(record.offset)
-        self._claims.deferred.drop_below(record.next_offset)
+        self._claims.drop_deferred_below(record.next_offset)
         parsed = self._parse(record, now)
         if isinstance(parsed, InvalidCommand):
             self._answer_invalid(record, parsed, now)
@@ -116,12 +124,16 @@ class CommandIntake:
             most = behind_max(record, self._lane_commands_max)
             text = f"when it was read, more than {most} commands were waiting behind it, or too many answers for Kafka"
             self._results.publish_denied(parsed, Reason.LANE_FULL, now, message=text)
-        # A successor would defer it too, so nothing above has to wait until this answer is durable.
-        self._claims.unrecorded_refusals.discard(record.offset)
+        if is_for_memory:
+            # A successor that does not find this answer may send the command, even a place.
+            self._claims.unrecorded_refusals.add(record.offset)
+        else:
+            # By the number of records behind it a successor would defer it too: nothing above has to wait for this.
+            self._claims.unrecorded_refusals.discard(record.offset)
 
     def mark_deferred_answered(self, below: int) -> None:
         """Note that every deferred command below an offset has been read again; retention may have removed some."""
-        self._claims.deferred.drop_below(below)
+        self._claims.drop_deferred_below(below)
 
     def mark_read_to(self, offset: int) -> None:
         """Note that the topic holds no other command below an offset: control records and holes need no answer."""
