@@ -26,6 +26,11 @@ class Limits(Section):
     A cancel_orders needs no room itself, but counts once it is claimed. A cancel is never claimed and does not count.
     """
     lane_commands_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """How many commands of an action may wait. A place or replace with more records behind it is denied unsent.
+
+    Raise it only while no command waits: an owner with a higher limit may send what the one before had put off, and
+    that one may have sent a later command of the same order.
+    """
     command_bytes_max: Annotated[int, Field(ge=1024, le=_MEBIBYTE)] = 65_536
     event_buffer_bytes_max: Annotated[int, Field(ge=65_536, le=16 * 1024 * _MEBIBYTE)] = 64 * _MEBIBYTE
     memory_bytes_max: Annotated[int, Field(ge=_MEBIBYTE, le=16 * 1024 * _MEBIBYTE)] = 64 * _MEBIBYTE

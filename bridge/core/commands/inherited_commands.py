@@ -8,7 +8,7 @@ from bridge.core.commands.in_flight_port import InFlight
 from bridge.core.commands.order_names import resolve_order_names
 from bridge.core.commands.results import Results
 from bridge.core.commands.term_state import TermState
-from bridge.core.commands.unsent_commands import UnsentCommands
+from bridge.core.commands.unsent_commands import InvalidTiming, UnsentCommands
 from bridge.core.now import Now
 
 
@@ -89,6 +89,19 @@ class InheritedCommands:
             earlier.deadline_boot_s = claimed.deadline_boot_s  # it was written while that one was valid
             self.hold_slot(earlier, earlier.offset, now)
             self._in_flight.inherit(earlier, now)
+
+    def answer_invalid_timing(self, command: TrackedCommand, invalid: InvalidTiming, now: Now) -> None:
+        """Answer a command that may not be sent now.
+
+        An expired one that an earlier owner may have written is answered when its order tells what became of it.
+        """
+        if command.maybe_written_before and invalid.outcome is Outcome.EXPIRED:
+            self._in_flight.expire_earlier_cancel(command, now)
+        else:
+            self.count_extra_request(command, now)
+            self._results.publish_terminal(
+                command, invalid.outcome, now, reason=invalid.reason, message=invalid.message
+            )
 
     def count_extra_request(self, cancel: TrackedCommand, now: Now) -> None:
         """Let commits count the request of a cancel that an earlier owner may have written: no result will."""

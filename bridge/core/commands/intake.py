@@ -16,7 +16,7 @@ from bridge.core.commands.resubmissions import Resubmissions
 from bridge.core.commands.results import Results
 from bridge.core.commands.takeover_status import TakeoverStatus
 from bridge.core.commands.term_state import TermState
-from bridge.core.commands.unsent_commands import InvalidTiming, UnsentCommands, judge_validity
+from bridge.core.commands.unsent_commands import UnsentCommands, judge_validity
 from bridge.core.now import Now
 from bridge.core.records import CommandRecord
 
@@ -263,7 +263,7 @@ class CommandIntake:
         elif command.action == PLACE and self._index.find_order_offset(command.client_order_id or "") != command.offset:
             self._results.deny_client_order_id(command, now)
         elif (invalid := judge_validity(command, self._clocks, now)) is not None:
-            self._answer_invalid_timing(command, invalid, now)
+            self._inherited.answer_invalid_timing(command, invalid, now)
         elif self._unsent.supersede_for(command, now):
             text = "its place had not been sent and was removed"
             self._results.publish_terminal(command, Outcome.SUPERSEDED, now, message=text)
@@ -273,19 +273,6 @@ class CommandIntake:
             self._lanes.queue_repeat(command)
         else:
             self._enqueue(command, now)
-
-    def _answer_invalid_timing(self, command: TrackedCommand, invalid: InvalidTiming, now: Now) -> None:
-        """Answer a command that may not be sent now.
-
-        An expired one that an earlier owner may have written is answered when its order tells what became of it.
-        """
-        if command.maybe_written_before and invalid.outcome is Outcome.EXPIRED:
-            self._in_flight.expire_earlier_cancel(command, now)
-        else:
-            self._inherited.count_extra_request(command, now)
-            self._results.publish_terminal(
-                command, invalid.outcome, now, reason=invalid.reason, message=invalid.message
-            )
 
     def _enqueue(self, command: TrackedCommand, now: Now) -> None:
         """Put a command into its lane; deny it if no slot comes free within its validity, or its lane is full."""
