@@ -20,21 +20,9 @@ from tests.support.one_account import (
     place,
     replace,
 )
+from tests.support.waiting_commands import count_waiting, is_nothing_left
 
 LONG = {"validUntil": START.wall_ms + 1_800_000}
-
-
-def _waiting(one: OneAccount) -> dict[str, int]:
-    return {
-        action: one.account.dispatcher._lanes.count_waiting(action) for action in (PLACE, REPLACE, CANCEL, CANCEL_ALL)
-    }
-
-
-def _nothing_is_left(one: OneAccount) -> bool:
-    """Return whether no command is counted as waiting, and every offset is committed."""
-    one.drain()
-    chains = one.account.table._chains.values()
-    return not any(_waiting(one).values()) and not any(chains) and one.committed()[0] == one.next_offset
 
 
 def _paused(one: OneAccount) -> bool:
@@ -53,7 +41,7 @@ def test_the_same_command_again_gets_the_first_answer() -> None:
     assert [record.headers for record in one.said if record.key == b"p"] == [[], [("traceparent", b"00-1")], []]
     assert len({record.event_id for record in one.said if record.key == b"p"}) == 1
     assert [result.repeated for result in one.results()] == [False, True, True]
-    assert _nothing_is_left(one)
+    assert is_nothing_left(one)
 
 
 @pytest.mark.parametrize("second", [place("p", side="SELL"), b'{"commandId":"p","action":"buy"}'])
@@ -73,7 +61,7 @@ def test_the_same_id_with_another_body_is_a_dead_letter(second: Any) -> None:  #
     assert headers["traceparent"] == b"00-1"
     assert letter.key == b"key"
     assert json.loads(letter.value or b"")["commandId"] == "p"
-    assert _nothing_is_left(one)
+    assert is_nothing_left(one)
 
 
 def test_a_refused_body_is_the_first_use_of_its_id() -> None:
@@ -86,7 +74,7 @@ def test_a_refused_body_is_the_first_use_of_its_id() -> None:
     assert one.outcomes() == [(0, "denied"), (1, "denied")]
     assert one.results()[0].reason is Reason.BAD_SCHEMA
     assert len(one.dead_letters()) == 1
-    assert _nothing_is_left(one)
+    assert is_nothing_left(one)
 
 
 def test_what_cannot_be_answered_is_a_dead_letter() -> None:
@@ -98,7 +86,7 @@ def test_what_cannot_be_answered_is_a_dead_letter() -> None:
     assert (tombstone.value, dict(tombstone.headers)["error_code"]) == (None, b"tombstone")
     assert (large.value, dict(large.headers)["error_code"]) == (b"", b"too_large")
     assert b"read at the offset" in dict(large.headers)["__connect.errors.exception.message"]
-    assert _nothing_is_left(one)
+    assert is_nothing_left(one)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +134,7 @@ def test_a_name_that_was_never_sent_is_free_again() -> None:
     one.drain()
     one.offer(place("d", clientOrderId="mine") | LONG)
     assert [result.reason for result in one.results()] == [Reason.OVER_BUDGET, Reason.CLIENT_ORDER_ID_IN_USE]
-    assert _waiting(one)[PLACE] == 1
+    assert count_waiting(one)[PLACE] == 1
 
 
 def test_what_would_wait_too_long_is_denied_at_once() -> None:
@@ -206,7 +194,7 @@ def test_what_expires_unsent_says_so() -> None:
     one.renew(12)
     assert one.outcomes() == [(0, "expired"), (2, "expired"), (1, "expired")]
     assert one.account.intake.wake_at_boot_s(one.now) == float("inf")
-    assert _nothing_is_left(one)
+    assert is_nothing_left(one)
 
 
 def test_the_bridge_decides_nothing_without_a_lease() -> None:
@@ -225,7 +213,7 @@ def test_the_bridge_decides_nothing_without_a_lease() -> None:
     one.wait(0)
     assert one.outcomes() == [(0, "expired")]
     assert len(one.dead_letters()) == 1
-    assert _waiting(one)[PLACE] == 1
+    assert count_waiting(one)[PLACE] == 1
 
 
 def test_a_replace_by_an_unknown_name_is_sent_after_its_order_was_looked_up() -> None:
@@ -270,7 +258,7 @@ def test_a_replace_of_an_order_that_the_venue_does_not_know_is_denied() -> None:
     one.account.intake.finish_lookup("others", one.now)
     assert one.outcomes() == [(1, "expired"), (0, "denied")]
     assert one.results()[1].reason is Reason.UNKNOWN_ORDER
-    assert _nothing_is_left(one)
+    assert is_nothing_left(one)
 
 
 def test_memory_is_bounded_by_the_horizon() -> None:

@@ -17,21 +17,9 @@ from tests.support.one_account import (
     place,
     replace,
 )
+from tests.support.waiting_commands import is_nothing_left
 
 LONG = {"validUntil": START.wall_ms + 1_800_000}
-
-
-def _waiting(one: OneAccount) -> dict[str, int]:
-    return {
-        action: one.account.dispatcher._lanes.count_waiting(action) for action in (PLACE, REPLACE, CANCEL, CANCEL_ALL)
-    }
-
-
-def _nothing_is_left(one: OneAccount) -> bool:
-    """Return whether no command is counted as waiting, and every offset is committed."""
-    one.drain()
-    chains = one.account.table._chains.values()
-    return not any(_waiting(one).values()) and not any(chains) and one.committed()[0] == one.next_offset
 
 
 def test_a_cancel_annihilates_its_unsent_place() -> None:
@@ -42,7 +30,7 @@ def test_a_cancel_annihilates_its_unsent_place() -> None:
     one.offer(cancel("c", clientOrderId="p"))
     assert one.send() == []
     assert one.outcomes() == [(1, "superseded"), (0, "superseded"), (2, "superseded")]
-    assert _nothing_is_left(one)
+    assert is_nothing_left(one)
 
 
 @pytest.mark.parametrize("stored", [True, False])
@@ -89,7 +77,7 @@ def test_commands_of_one_order_keep_their_sequence() -> None:
     assert one.send() == [2]
     one.answer(2)
     one.answer(3)
-    assert _nothing_is_left(one)
+    assert is_nothing_left(one)
 
 
 def test_what_follows_a_cancel_of_its_order_waits_for_the_cancel() -> None:
@@ -197,7 +185,7 @@ def test_no_counter_leaks(steps: list[str]) -> None:
             one.answer(written.offset)
     terminal = [result.command_offset for result in one.results() if result.outcome.terminal]
     assert sorted(terminal) == list(range(one.next_offset))
-    assert _nothing_is_left(one)
+    assert is_nothing_left(one)
     lanes = one.account.dispatcher._lanes
     assert not one.account.table._places
     assert not any(lanes.peek_head(action) for action in (PLACE, REPLACE, CANCEL, CANCEL_ALL))
