@@ -37,6 +37,8 @@ class AppendClock:
     def current_timestamp_ms(self) -> int:
         """Return the timestamp of a record that is sent now, Unix ms: our clock, at most 30 min ahead of the broker's.
 
+        The broker's clock is taken to be as late as its last reading allows.
+
         Brokers refuse a record an hour ahead of their clock (`message.timestamp.after.max.ms`), and so all behind it.
         """
         now_ms = time.time_ns() // 1_000_000
