@@ -37,9 +37,8 @@ class AppendClock:
     def current_timestamp_ms(self) -> int:
         """Return the timestamp of a record that is sent now, Unix ms: our clock, at most 30 min ahead of the broker's.
 
-        The broker's clock is taken to be as late as its last reading allows.
-
-        Brokers refuse a record an hour ahead of their clock (`message.timestamp.after.max.ms`), and so all behind it.
+        A broker refuses a record that is an hour ahead of its clock (`message.timestamp.after.max.ms`), and with it
+        every later one; so its clock is taken to be as late as the last reading allows.
         """
         now_ms = time.time_ns() // 1_000_000
         if self.reading is None:
