@@ -1,15 +1,15 @@
 """The demo's check: compares the venue's ledger with what independent readers found on the topics."""
 
 import math
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
 import msgspec
 
-from bridge.contract.headers import EPOCH, ID, SEQUENCE
-from bridge.contract.topics import Stream
+from bridge.contract.headers import EPOCH, ID, RECOVERED, SEQUENCE
+from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.sandbox.demo.readers import EVENTS, ReadRecord, TopicRecords
 from bridge.sandbox.venue.ledger import EntryKind, Ledger, LedgerEntry, VenuePush
 
@@ -134,10 +134,23 @@ def _required_pushes(entries: Iterable[LedgerEntry]) -> Iterable[tuple[LedgerEnt
     return wanted.values()
 
 
-def count_repeats(topic_records: TopicRecords) -> int:
-    """Return the number of records of the event topics and of `results` that repeat a `ce_id`."""
-    ids = Counter(record.headers[ID] for stream in (*EVENTS, Stream.RESULTS) for record in topic_records[stream])
-    return sum(count - 1 for count in ids.values())
+def find_repeats(topic_records: TopicRecords) -> list[ReadRecord]:
+    """Return the records of the event topics and of `results` that repeat a `ce_id` where the contract has no reason.
+
+    It has two: one of the two records came from REST, or a state stands once more behind an older one of its key.
+    """
+    found = []
+    for stream in (*EVENTS, Stream.RESULTS):
+        first: dict[bytes, ReadRecord] = {}
+        last_of_key: dict[bytes, bytes] = {}
+        for record in topic_records[stream]:
+            earlier = first.setdefault(record.headers[ID], record)
+            is_behind_older = stream in STATE_STREAMS and last_of_key.get(record.key) != record.headers[ID]
+            is_recovered = RECOVERED in record.headers or RECOVERED in earlier.headers
+            if earlier is not record and not is_recovered and not is_behind_older:
+                found.append(record)
+            last_of_key[record.key] = record.headers[ID]
+    return found
 
 
 def count_sequence_breaks(topic_records: TopicRecords) -> int:

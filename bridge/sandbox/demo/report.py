@@ -9,22 +9,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bridge.contract.headers import ID
 from bridge.contract.results import Outcome
 from bridge.contract.topics import Stream
 from bridge.sandbox.demo.check import (
     Latency,
     MissingPush,
     PushLatencies,
-    count_repeats,
     count_sequence_breaks,
     find_gaps,
     find_missing,
+    find_repeats,
     summarize_latency,
 )
 from bridge.sandbox.demo.desk import TradingDesk
 from bridge.sandbox.demo.display_model import format_ms
 from bridge.sandbox.demo.orders import CommandDraft
-from bridge.sandbox.demo.readers import TopicRecords
+from bridge.sandbox.demo.readers import ReadRecord, TopicRecords
 from bridge.sandbox.venue.keys import ApiKey
 from bridge.sandbox.venue.ledger import EntryKind, Ledger
 
@@ -76,6 +77,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 def make_report(facts: RunFacts) -> DemoReport:
     """Return the report of a run."""
     missing = find_missing(facts.ledger, facts.key.portfolio_id, facts.topic_records)
+    repeats = find_repeats(facts.topic_records)
     logins = [e for e in facts.ledger.entries(EntryKind.LOGIN) if e.facts["api_key"] == facts.key.api_key]
     spacing = [later.monotonic_s - earlier.monotonic_s for earlier, later in itertools.pairwise(logins)]
     result = DemoReport(
@@ -83,7 +85,7 @@ def make_report(facts: RunFacts) -> DemoReport:
         commands={"sent": len(facts.desk.sent), **dict(facts.desk.outcomes.most_common())},
         lost=sum(not one.in_gap for one in missing),
         in_gaps=sum(one.in_gap for one in missing),
-        duplicated=count_repeats(facts.topic_records),
+        duplicated=len(repeats),
         sequence_breaks=count_sequence_breaks(facts.topic_records),
         latency_ms=Latencies(
             summarize_latency(facts.latencies.measured_ms),
@@ -97,20 +99,24 @@ def make_report(facts: RunFacts) -> DemoReport:
         seconds=round(time.monotonic() - facts.begun_monotonic_s, 1),
         wrong=[],
     )
-    result.wrong.extend(_find_violations(result, facts.desk, [one for one in missing if not one.in_gap]))
+    lost = [one for one in missing if not one.in_gap]
+    result.wrong.extend(_find_violations(result, facts.desk, lost, repeats))
     return result
 
 
-def _find_violations(result: DemoReport, desk: TradingDesk, lost: list[MissingPush]) -> list[str]:
+def _find_violations(
+    result: DemoReport, desk: TradingDesk, lost: list[MissingPush], repeats: list[ReadRecord]
+) -> list[str]:
     unanswered = [sent.draft for sent in desk.sent if not sent.outcome]
     examples = _join_first(map(_describe_missing, lost))
+    repeated = _join_first(record.headers[ID].decode() for record in repeats)
     twice = [sent.draft for sent in desk.sent if sent.terminal_answers > 1]
     found = [
         (
             result.lost,
             f"{result.lost} facts of the venue's ledger are not on the topics: {examples}",
         ),
-        (result.duplicated, f"{result.duplicated} records repeat a ce_id"),
+        (result.duplicated, f"{result.duplicated} records repeat a ce_id: {repeated}"),
         (result.sequence_breaks, f"ce_sequence breaks {result.sequence_breaks} times"),
         (unanswered, f"{len(unanswered)} commands have no answer: {_join_first(map(_describe_command, unanswered))}"),
         (

@@ -6,9 +6,9 @@ from bridge.contract.topics import Stream
 from bridge.sandbox.demo.check import (
     Latency,
     PushLatencies,
-    count_repeats,
     count_sequence_breaks,
     find_missing,
+    find_repeats,
     summarize_latency,
 )
 from bridge.sandbox.demo.readers import ReadRecord, TopicRecords
@@ -80,7 +80,23 @@ def test_repeats_and_breaks_are_counted() -> None:
     """Each repetition of a `ce_id` counts once; so does each step of a sequence that is not one."""
     topic_records = TopicRecords()
     topic_records.add(read_record(Stream.TRADES, "7", b"", number, "one") for number in (1, 2, 4))
-    assert (count_repeats(topic_records), count_sequence_breaks(topic_records)) == (2, 1)
+    assert (len(find_repeats(topic_records)), count_sequence_breaks(topic_records)) == (2, 1)
+
+
+def test_a_repeat_that_the_contract_has_a_reason_for_is_none() -> None:
+    """A row of REST may repeat a push, and a state stands once more behind an older one; a trade does not."""
+    topic_records = TopicRecords()
+    recovered = read_record(Stream.TRADES, "7", b"", 2, "trade")
+    recovered.headers["ce_recovered"] = b"true"
+    topic_records.add([read_record(Stream.TRADES, "7", b"", 1, "trade"), recovered])
+    states = ("newer", "older", "newer", "newer")
+    topic_records.add(read_record(Stream.ORDERS, "7", b"", number, ce_id) for number, ce_id in enumerate(states, 1))
+    trades = ("one", "other", "one")
+    topic_records.add(read_record(Stream.TRADES, "8", b"", number, ce_id) for number, ce_id in enumerate(trades, 3))
+    assert [(one.stream, one.headers["ce_sequence"][-1:]) for one in find_repeats(topic_records)] == [
+        (Stream.ORDERS, b"4"),
+        (Stream.TRADES, b"5"),
+    ]
 
 
 def test_latency_is_from_the_socket_to_the_reader() -> None:
