@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -59,18 +59,19 @@ class CommandTracing:
         self._thread = threading.Thread(target=self._make_queued_spans, name="tracing", daemon=True)
         self._thread.start()
 
-    def durable_record_observer(self, kafka: Kafka, account: str) -> Callable[[OutgoingRecord], None]:
-        """Return what a publisher of the account calls for every durable record; terminal results are traced."""
+    def durable_record_observer(self, kafka: Kafka, account: str) -> Callable[[Iterable[OutgoingRecord]], None]:
+        """Return what a publisher of the account calls for the records that are durable; it traces terminal results."""
         commands, results = (
             topic_name(kafka.topic_prefix, account, stream) for stream in (Stream.COMMANDS, Stream.RESULTS)
         )
         topics = spans.AccountTopics(account, group_name(kafka.topic_prefix, account), commands, results)
         return partial(self._on_durable, topics)
 
-    def _on_durable(self, topics: spans.AccountTopics, record: OutgoingRecord) -> None:
-        answer = record.answer
-        if answer is not None and answer.result.outcome.terminal:
-            self._queue_spans(topics, answer, record.headers)
+    def _on_durable(self, topics: spans.AccountTopics, records: Iterable[OutgoingRecord]) -> None:
+        for record in records:
+            answer = record.answer
+            if answer is not None and answer.result.outcome.terminal:
+                self._queue_spans(topics, answer, record.headers)
 
     def _queue_spans(self, topics: spans.AccountTopics, terminal: PublishedResult, headers: Headers) -> None:
         try:

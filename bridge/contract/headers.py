@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from bridge.contract.topics import Stream
@@ -70,10 +71,15 @@ def format_source(environment: str, account: str) -> bytes:
     return f"/ltp/{environment}/{account}".encode()
 
 
+@lru_cache(maxsize=8)
+def _format_second(unix_s: int) -> bytes:
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S}".encode()
+
+
 def format_rfc3339(unix_ms: int) -> bytes:
     """Return a Unix time in milliseconds, before the year 10000, as RFC 3339 in UTC."""
     second, ms = divmod(unix_ms, 1000)
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03}Z".encode()
+    return b"%b.%03dZ" % (_format_second(second), ms)
 
 
 # What a CloudEvents String must not hold: control characters, and the noncharacters of each plane of Unicode.
@@ -84,6 +90,8 @@ _NO_STRING: Final = re.compile(
 
 def _is_string(content: bytes) -> bool:
     """Return whether this may be the value of a CloudEvents attribute."""
+    if content.isalnum():
+        return True  # as most keys are
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -129,16 +137,15 @@ def build_event_headers(
     An event without an identity at the venue (`event_id` None) gets a `ce_id` from its type, epoch and sequence. A
     `subject` that is empty, too long or not text is left out: the key of a dead letter may be any of these.
     """
-    padded = str(sequence).zfill(SEQUENCE_DIGITS)
     headers = [
         _SPECVERSION,
-        (ID, (event_id or f"{event_type.decode()}:{epoch}:{sequence}").encode()),
+        (ID, event_id.encode() if event_id else b"%b:%d:%d" % (event_type, epoch, sequence)),
         ("ce_source", event_source),
         (TYPE, event_type),
         ("ce_time", format_rfc3339(time_ms)),
         _JSON if is_json else _BYTES,
-        (SEQUENCE, padded.encode()),
-        (EPOCH, str(epoch).encode()),
+        (SEQUENCE, b"%0*d" % (SEQUENCE_DIGITS, sequence)),
+        (EPOCH, b"%d" % epoch),
     ]
     if len(subject) <= HEADER_BYTES_MAX and _is_string(subject):
         headers.append(("ce_subject", subject))

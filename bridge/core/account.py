@@ -1,6 +1,6 @@
 """The one door to the decisions about an account: `flow` calls it, and reaches nothing behind it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from bridge.contract.commands import CANCEL
 from bridge.contract.session import OwnerAcquired, OwnerReleased
@@ -31,10 +31,11 @@ class Account(AccountReplay, AccountCommands, AccountQueries, AccountStream, Acc
         """Publish that this process gives the account up in good order."""
         self.outbox.publish_session_event(OwnerReleased(at=now.wall_ms, epoch=self.epoch, instance=instance))
 
-    def on_durable(self, record: OutgoingRecord) -> None:
-        """Note that the brokers have acknowledged a record of this term."""
-        if record.answers_offset is not None:
-            self.results.mark_result_durable(record.answers_offset)
+    def on_durable(self, records: Iterable[OutgoingRecord]) -> None:
+        """Note that the brokers have acknowledged records of this term."""
+        for record in records:
+            if record.answers_offset is not None:
+                self.results.mark_result_durable(record.answers_offset)
 
     def on_frame(self, event: Received, now: Now) -> bool:
         """Take in what the venue sent; False for an answer that belongs to no request of ours."""

@@ -128,8 +128,8 @@ class Publisher(Protocol):
     def renewals(self) -> int:
         """How often the producer was replaced, and the records without an acknowledgement sent again by the new one."""
 
-    def begin_epoch(self, epoch: int, on_durable: Callable[[OutgoingRecord], None]) -> None:
-        """Stamp this epoch from now on; sequences begin at 1. `on_durable` gets each durable record of an answer."""
+    def begin_epoch(self, epoch: int, on_durable: Callable[[Sequence[OutgoingRecord]], None]) -> None:
+        """Stamp this epoch from now on; sequences begin at 1. `on_durable` gets the answers that become durable."""
 
     def publish(self, record: OutgoingRecord) -> None:
         """Queue a record."""

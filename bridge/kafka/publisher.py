@@ -9,7 +9,7 @@ sequence. A reader may then see a record twice; it never sees a hole, nor an old
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from bridge.config import Kafka
@@ -18,8 +18,8 @@ from bridge.contract.topics import Stream, topic_name
 from bridge.core.records import OutgoingRecord
 from bridge.core.skew import ClockReading
 from bridge.kafka.cluster import require_c_extension
-from bridge.kafka.record_sender import PublisherCallbacks, RecordSender
-from bridge.kafka.topic_queue import TopicQueue
+from bridge.kafka.record_sender import OnDurable, PublisherCallbacks, RecordSender
+from bridge.kafka.topic_queue import PendingBytes, TopicQueue
 
 STUCK_AFTER_S: Final = 5.0
 """A record that waits longer for its acknowledgement makes the publisher unhealthy."""
@@ -45,8 +45,9 @@ class Publisher:
     ) -> None:
         self._buffer_bytes_max = buffer_bytes_max
         self._epoch = 0
+        self._pending_bytes = PendingBytes()
         self._queues: dict[Stream, TopicQueue] = {
-            stream: TopicQueue(topic_name(kafka.topic_prefix, account, stream))
+            stream: TopicQueue(topic_name(kafka.topic_prefix, account, stream), self._pending_bytes)
             for stream in Stream
             if stream is not Stream.COMMANDS
         }
@@ -64,10 +65,10 @@ class Publisher:
         require_c_extension()
         await self._sender.start()
 
-    def begin_epoch(self, epoch: int, on_durable: Callable[[OutgoingRecord], None] | None = None) -> None:
+    def begin_epoch(self, epoch: int, on_durable: OnDurable | None = None) -> None:
         """Begin a new term: what is published from now on carries it, and is numbered from 1 in each topic.
 
-        `on_durable` is called for each of its records that answers a command, when the brokers have acknowledged it.
+        `on_durable` gets those of its records that answer commands, batch by batch, as brokers acknowledge them.
         """
         self._epoch = epoch
         self._sender.begin_epoch(epoch, on_durable)
@@ -87,12 +88,12 @@ class Publisher:
     @property
     def pending_bytes(self) -> int:
         """What the records that are not durable take in memory, roughly."""
-        return sum(queue.pending_bytes for queue in self._queues.values())
+        return self._pending_bytes.all
 
     @property
     def overfull(self) -> bool:
         """Whether the venue's pushes that are not durable take more than `buffer_bytes_max`."""
-        return sum(queue.event_bytes for queue in self._queues.values()) > self._buffer_bytes_max
+        return self._pending_bytes.events > self._buffer_bytes_max
 
     @property
     def answer_bytes(self) -> int:

@@ -10,28 +10,22 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka_errors
+from aiokafka.producer.message_accumulator import BatchBuilder
 from msgspec import Struct
 
 from bridge.config import Kafka
 from bridge.core.records import OutgoingRecord
 from bridge.kafka.broker_clock import AppendClock, read_boot_s
-from bridge.kafka.producer import ThrottledReport, describe_error
+from bridge.kafka.producer import MAX_RECORD_BYTES, ThrottledReport, describe_error
 from bridge.kafka.renewal import RenewableProducer
 from bridge.kafka.topic_queue import SequencedRecord, TopicQueue
 
-# Half of an open batch. A queue never has more in flight, so `send` never waits and no topic holds up another.
-_WINDOW_BYTES: Final = 262_144
-_RECORDS_PER_TURN: Final = 200
-
+_BATCH_RECORDS_MAX: Final = 10_000
 _HOLD_S: Final = 1.0
 _QUIET_WAIT_S: Final = 1.0
 _TOO_LARGE: Final = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
 
 log = structlog.get_logger(__name__)
-
-
-def _ignore_durable(record: OutgoingRecord) -> None:
-    del record
 
 
 def _log_oversize(record: OutgoingRecord) -> None:
@@ -42,11 +36,14 @@ def _log_trouble(text: str) -> None:
     log.warning("publisher.troubled", reason=text)
 
 
+OnDurable = Callable[[Sequence[OutgoingRecord]], None]
+
+
 class PublisherCallbacks(Struct, frozen=True):
     """What a publisher calls. Each must return at once; what one raises is logged and stops no record."""
 
-    on_durable: Callable[[OutgoingRecord], None] = _ignore_durable
-    """Gets every record once brokers have acknowledged it, in the order of its topic, whatever its epoch."""
+    on_durable: OnDurable | None = None
+    """Gets the records of each batch that brokers have acknowledged, in the order of their topic, of any epoch."""
     on_oversize: Callable[[OutgoingRecord], None] = _log_oversize
     """Gets a record that is larger than brokers take, which then counts as durable."""
     on_trouble: Callable[[str], None] = _log_trouble
@@ -54,9 +51,10 @@ class PublisherCallbacks(Struct, frozen=True):
 
 
 class RecordSender:
-    """Sends the records of all queues through one producer at a time.
+    """Sends the records of all queues through one producer at a time, each topic's in one batch after the other.
 
-    A producer that gets no acknowledgement for `renew_after_s` is replaced.
+    A batch takes what waits: one record where nothing does, as many as it holds where records come faster than
+    acknowledgements. A producer that gets no acknowledgement for `renew_after_s` is replaced.
     """
 
     def __init__(
@@ -77,7 +75,7 @@ class RecordSender:
         self._work, self._progress = asyncio.Event(), asyncio.Event()
         self._sending: asyncio.Task[None] | None = None
         self._epoch = 0
-        self._on_answer_durable: Callable[[OutgoingRecord], None] | None = None
+        self._on_answers_durable: OnDurable | None = None
         self._report = ThrottledReport(partial(self._call_back, callbacks.on_trouble))
         self.append_clock = AppendClock()
         self.producer = RenewableProducer(kafka, [queue.topic for queue in queues], self._report)
@@ -100,10 +98,10 @@ class RecordSender:
             await asyncio.wait({sending})
         await self.producer.end()
 
-    def begin_epoch(self, epoch: int, on_answer_durable: Callable[[OutgoingRecord], None] | None) -> None:
+    def begin_epoch(self, epoch: int, on_answers_durable: OnDurable | None) -> None:
         """Report the durable answers of this epoch, and of no earlier one, from now on."""
         self._epoch = epoch
-        self._on_answer_durable = on_answer_durable
+        self._on_answers_durable = on_answers_durable
 
     def wake(self) -> None:
         """Look at the queues again."""
@@ -127,8 +125,8 @@ class RecordSender:
                 if not self.producer.is_live:
                     await self._renew_producer_now()
                 self._work.clear()
-                if not await self._send_from_queues():
-                    await self._wait_for_work()
+                await self._send_from_queues()
+                await self._wait_for_work()
                 if self._has_no_progress():
                     self.renew_producer(f"no acknowledgement for {self._renew_after_s:g} s")
             except Exception as error:  # noqa: BLE001 - for every error of the client a new producer is the answer
@@ -144,66 +142,65 @@ class RecordSender:
 
     def _has_no_progress(self) -> bool:
         since_monotonic_s = time.monotonic() - self._renew_after_s
-        return any(queue.in_flight and queue.progress_monotonic_s < since_monotonic_s for queue in self._queues)
+        return any(queue.in_flight and queue.batch_began_monotonic_s < since_monotonic_s for queue in self._queues)
 
-    async def _send_from_queues(self) -> bool:
-        """Give every queue its turn. Return whether one has more that can be sent right now."""
-        has_more = False
+    async def _send_from_queues(self) -> None:
+        """Send what waits in every queue that has nothing in flight; an acknowledgement wakes the task for the rest."""
         for queue in self._queues:
-            if not queue.waiting or queue.unwritable or time.monotonic() < queue.held_until_monotonic_s:
+            if not queue.waiting or queue.in_flight or queue.unwritable or not self.producer.is_live:
+                continue
+            if time.monotonic() < queue.held_until_monotonic_s:
                 continue
             if self.producer.has_metadata(queue.topic):
-                has_more |= await self._send_from_queue(queue)
+                await self._send_batch(queue)
+                if queue.waiting:  # the batch was a large one: let other tasks have their turn
+                    await asyncio.sleep(0)
             else:
                 queue.held_until_monotonic_s = time.monotonic() + _HOLD_S
-        if has_more:
-            await asyncio.sleep(0)
-        return has_more
 
-    async def _send_from_queue(self, queue: TopicQueue) -> bool:
-        for _ in range(_RECORDS_PER_TURN):
-            if not queue.waiting or not self.producer.is_live:
-                return False
-            window = 1 if queue.one_by_one or queue.refusals else _WINDOW_BYTES
-            if queue.in_flight and queue.in_flight_bytes + queue.waiting[0].size_bytes > window:
-                return False  # an acknowledgement wakes the task
-            await self._send(queue, queue.mark_in_flight(time.monotonic()))
-        return True
-
-    async def _send(self, queue: TopicQueue, sequenced: SequencedRecord) -> None:
-        producer, record = self.producer.current, sequenced.record
-        if producer is None or sequenced.is_durable:
+    async def _send_batch(self, queue: TopicQueue) -> None:
+        producer = self.producer.current
+        if producer is None:
+            return
+        batch = producer.create_batch()
+        queue.begin_batch(time.monotonic())
+        self._fill_batch(queue, batch)
+        while batch.size() > MAX_RECORD_BYTES:  # a batch takes its first record whatever its size
+            self._pass_over(queue)
+            batch = producer.create_batch()
+            self._fill_batch(queue, batch)
+        if not queue.in_flight:
             return
         sent_boot_s = read_boot_s()
-        try:
-            future = await producer.send(
-                queue.topic,
-                value=record.value,
-                key=record.key,
-                partition=0,
-                timestamp_ms=self.append_clock.current_timestamp_ms(),
-                headers=sequenced.headers(self._event_source),
-            )
-        except kafka_errors.MessageSizeTooLargeError:
-            self._pass_over(queue, sequenced)
-            return
-        future.add_done_callback(partial(self.append_clock.on_acknowledgement, sent_boot_s))
-        future.add_done_callback(partial(self._on_answer, queue, sequenced, producer))
+        future = await producer.send_batch(batch, queue.topic, partition=0)
+        future.add_done_callback(partial(self._on_answer, queue, producer, sent_boot_s))
+
+    def _fill_batch(self, queue: TopicQueue, batch: BatchBuilder) -> None:
+        """Move as many records of the queue to the batch as it takes: only one to find out which one is refused."""
+        timestamp_ms, source = self.append_clock.current_timestamp_ms(), self._event_source
+        records_max = 1 if queue.one_by_one or queue.refusals else _BATCH_RECORDS_MAX
+        waiting = queue.waiting
+        while waiting and len(queue.in_flight) < records_max:
+            record, headers = waiting[0].record, waiting[0].headers(source)
+            if batch.append(timestamp=timestamp_ms, key=record.key, value=record.value, headers=headers) is None:
+                return
+            queue.move_to_batch()
 
     def _on_answer(
-        self, queue: TopicQueue, sequenced: SequencedRecord, producer: AIOKafkaProducer, future: asyncio.Future[Any]
+        self, queue: TopicQueue, producer: AIOKafkaProducer, sent_boot_s: float, future: asyncio.Future[Any]
     ) -> None:
+        self.append_clock.on_acknowledgement(sent_boot_s, future)
         error = asyncio.CancelledError() if future.cancelled() else future.exception()
         if producer is not self.producer.current:
-            return  # of a producer that was given up; the record has been or will be sent by another one
+            return  # of a producer that was given up; the records have been or will be sent by another one
         if error is None:
             self.producer.note_acknowledgement()
-            self._acknowledge(queue, sequenced)
+            self._acknowledge(queue)
             if not queue.waiting:
                 queue.one_by_one = False
         elif isinstance(error, _TOO_LARGE):
             if len(queue.in_flight) == 1 and queue.gives_up_oversize(time.monotonic()):
-                self._pass_over(queue, sequenced)
+                self._pass_over(queue)
             queue.failed = queue.one_by_one = True  # a batch was refused: find the record that is too large
             self.renew_producer(f"{queue.topic}: {describe_error(error)}")
         else:
@@ -212,23 +209,26 @@ class RecordSender:
             queue.failed, queue.trouble = True, f"{queue.topic}: {describe_error(error)}"
             self.renew_producer(queue.trouble)
 
-    def _pass_over(self, queue: TopicQueue, sequenced: SequencedRecord) -> None:
-        self._call_back(self._callbacks.on_oversize, sequenced.record)
-        self._acknowledge(queue, sequenced)
+    def _pass_over(self, queue: TopicQueue) -> None:
+        """Count the only record in flight as durable, because no broker takes it."""
+        self._call_back(self._callbacks.on_oversize, queue.in_flight[0].record)
+        self._acknowledge(queue)
 
-    def _acknowledge(self, queue: TopicQueue, sequenced: SequencedRecord) -> None:
-        self._report_durable(queue.acknowledge(sequenced, time.monotonic()))
+    def _acknowledge(self, queue: TopicQueue) -> None:
+        self._report_durable(queue.acknowledge())
         self._progress.set()
         if queue.waiting:
             self._work.set()
 
-    def _report_durable(self, records: Sequence[SequencedRecord]) -> None:
-        """Call back for records of one topic that have become durable; answers of an earlier epoch concern no term."""
-        for sequenced in records:
-            is_answer = sequenced.epoch == self._epoch and sequenced.record.answers_offset is not None
-            if is_answer and self._on_answer_durable is not None:
-                self._call_back(self._on_answer_durable, sequenced.record)
-            self._call_back(self._callbacks.on_durable, sequenced.record)
+    def _report_durable(self, durable: Sequence[SequencedRecord]) -> None:
+        """Call back for the records of a batch; answers of an earlier epoch concern no term."""
+        if self._on_answers_durable is not None:
+            of_term = (sequenced.record for sequenced in durable if sequenced.epoch == self._epoch)
+            answers = [record for record in of_term if record.answers_offset is not None]
+            if answers:
+                self._call_back(self._on_answers_durable, answers)
+        if self._callbacks.on_durable is not None:
+            self._call_back(self._callbacks.on_durable, [sequenced.record for sequenced in durable])
 
     def _call_back(self, callback: Callable[..., None], *arguments: object) -> None:
         try:

@@ -17,48 +17,60 @@ _RECORD_OVERHEAD_BYTES: Final = 512
 class SequencedRecord:
     """A record with its place in its topic: epoch and sequence never change, however often it is sent."""
 
-    __slots__ = ("epoch", "is_durable", "queued_monotonic_s", "record", "sequence", "size_bytes")
+    __slots__ = ("epoch", "queued_monotonic_s", "record", "sequence", "size_bytes")
 
     def __init__(self, record: OutgoingRecord, *, epoch: int, sequence: int, queued_monotonic_s: float) -> None:
         self.record = record
         self.epoch = epoch
         self.sequence = sequence
         self.queued_monotonic_s = queued_monotonic_s
-        self.size_bytes = (
-            len(record.key) + len(record.value or b"") + count_memory_bytes(record.headers) + _RECORD_OVERHEAD_BYTES
-        )
-        self.is_durable = False
+        self.size_bytes = len(record.key) + len(record.value or b"") + _RECORD_OVERHEAD_BYTES
+        if record.headers:
+            self.size_bytes += count_memory_bytes(record.headers)
 
     def headers(self, source: bytes) -> list[tuple[str, bytes]]:
         """Build the headers: the same ones at every attempt."""
         record = self.record
-        return [
-            *build_event_headers(
-                event_id=record.event_id,
-                event_source=source,
-                event_type=record.event_type or EVENT_TYPES[record.stream],
-                time_ms=record.time_ms,
-                subject=record.key,
-                epoch=self.epoch,
-                sequence=self.sequence,
-                recovered=record.recovered,
-                is_json=record.is_json,
-            ),
-            *record.headers,
-        ]
+        headers = build_event_headers(
+            event_id=record.event_id,
+            event_source=source,
+            event_type=record.event_type or EVENT_TYPES[record.stream],
+            time_ms=record.time_ms,
+            subject=record.key,
+            epoch=self.epoch,
+            sequence=self.sequence,
+            recovered=record.recovered,
+            is_json=record.is_json,
+        )
+        headers += record.headers
+        return headers
+
+
+class PendingBytes:
+    """What the records of several queues that are not durable take in memory, roughly."""
+
+    __slots__ = ("all", "events")
+
+    def __init__(self) -> None:
+        self.all = 0
+        self.events = 0
+        """The part that the venue's pushes take."""
 
 
 class TopicQueue:
-    """The records of one topic that are not durable, in the order of their sequence."""
+    """The records of one topic that are not durable, in the order of their sequence.
 
-    def __init__(self, topic: str) -> None:
+    One batch of them at a time is in flight: a broker takes the batches of an idempotent producer one after the other.
+    `total` counts the bytes of all queues that share it.
+    """
+
+    def __init__(self, topic: str, total: PendingBytes | None = None) -> None:
         self.topic = topic
         self.waiting: deque[SequencedRecord] = deque()
-        self.in_flight: deque[SequencedRecord] = deque()
-        self.in_flight_bytes = 0
-        self.progress_monotonic_s = 0.0
+        self.in_flight: list[SequencedRecord] = []
+        self.batch_began_monotonic_s = 0.0
         self.pending_bytes = 0
-        self.event_bytes = 0
+        self._total = PendingBytes() if total is None else total
         self.queued_count = 0
         self.acknowledged_count = 0
         self.held_until_monotonic_s = 0.0
@@ -86,28 +98,30 @@ class TopicQueue:
         sequenced = SequencedRecord(record, epoch=epoch, sequence=self._sequence, queued_monotonic_s=now_monotonic_s)
         self.waiting.append(sequenced)
         self.queued_count += 1
-        self.pending_bytes += sequenced.size_bytes
-        if record.received_boot_s is not None:
-            self.event_bytes += sequenced.size_bytes
+        size_bytes = sequenced.size_bytes
+        self.pending_bytes += size_bytes
+        self._total.all += size_bytes
+        received_boot_s = record.received_boot_s
+        if received_boot_s is not None:
+            self._total.events += size_bytes
             # The smallest of a moving window: what is larger and came before can never be the smallest again.
-            while self._oldest_received_boot_s and self._oldest_received_boot_s[-1] > record.received_boot_s:
-                self._oldest_received_boot_s.pop()
-            self._oldest_received_boot_s.append(record.received_boot_s)
+            oldest = self._oldest_received_boot_s
+            while oldest and oldest[-1] > received_boot_s:
+                oldest.pop()
+            oldest.append(received_boot_s)
 
-    def mark_in_flight(self, now_monotonic_s: float) -> SequencedRecord:
-        """Move the next waiting record to those in flight, and return it."""
-        if not self.in_flight:
-            self.progress_monotonic_s = now_monotonic_s
-        sequenced = self.waiting.popleft()
-        self.in_flight.append(sequenced)
-        self.in_flight_bytes += sequenced.size_bytes
-        return sequenced
+    def begin_batch(self, now_monotonic_s: float) -> None:
+        """Begin the batch that `move_to_batch` fills; the one before must have ended."""
+        self.batch_began_monotonic_s = now_monotonic_s
+
+    def move_to_batch(self) -> None:
+        """Move the first record that waits to the batch in flight."""
+        self.in_flight.append(self.waiting.popleft())
 
     def requeue(self) -> None:
         """Let everything that is in flight wait again, in its order."""
-        self.waiting.extendleft(sequenced for sequenced in reversed(self.in_flight))
-        self.in_flight.clear()
-        self.in_flight_bytes = 0
+        self.waiting.extendleft(reversed(self.in_flight))
+        self.in_flight = []
         self.failed = False
 
     def hold_after_refusal(self, now_monotonic_s: float) -> None:
@@ -134,23 +148,23 @@ class TopicQueue:
             self.held_until_monotonic_s, self.refusals, self.trouble, self.takes_less = 0.0, 0, "", False
         self.unwritable = why
 
-    def acknowledge(self, sequenced: SequencedRecord, now_monotonic_s: float) -> list[SequencedRecord]:
-        """Mark one record durable. Return those that are durable with all records before them, in order."""
-        sequenced.is_durable = True
-        self.progress_monotonic_s = now_monotonic_s
+    def acknowledge(self) -> list[SequencedRecord]:
+        """End the batch in flight, which is durable; return its records in their order."""
         self.refusals, self.trouble = 0, ""
-        durable = []
-        while self.in_flight and self.in_flight[0].is_durable:
-            first = self.in_flight.popleft()
-            self.in_flight_bytes -= first.size_bytes
-            self.pending_bytes -= first.size_bytes
-            self.acknowledged_count += 1
-            received_boot_s = first.record.received_boot_s
+        durable, self.in_flight = self.in_flight, []
+        oldest = self._oldest_received_boot_s
+        size_bytes = event_bytes = 0
+        for sequenced in durable:
+            size_bytes += sequenced.size_bytes
+            received_boot_s = sequenced.record.received_boot_s
             if received_boot_s is not None:
-                self.event_bytes -= first.size_bytes
-                if self._oldest_received_boot_s[0] == received_boot_s:
-                    self._oldest_received_boot_s.popleft()
-            durable.append(first)
+                event_bytes += sequenced.size_bytes
+                if oldest[0] == received_boot_s:
+                    oldest.popleft()
+        self.pending_bytes -= size_bytes
+        self._total.all -= size_bytes
+        self._total.events -= event_bytes
+        self.acknowledged_count += len(durable)
         return durable
 
     @property

@@ -237,7 +237,7 @@ class Interleavings(RuleBasedStateMachine):
                 self.log.append((result, self.one.now.wall_ms))
             if record.stream is Stream.DEAD_LETTERS:
                 self.dead.add(int(dict(record.headers)["__connect.errors.offset"]))
-            self.one.account.on_durable(record)
+            self.one.account.on_durable([record])
 
     @rule(bad_luck=_SELDOM)
     def crash(self, *, bad_luck: bool) -> None:

@@ -399,7 +399,7 @@ class Everything(RuleBasedStateMachine):
                 self.log.append((result, self.stamp_ms))
             if record.stream is Stream.DEAD_LETTERS:
                 self.dead[int(dict(record.headers)["__connect.errors.offset"])] = record.value
-            self.one.account.on_durable(record)
+            self.one.account.on_durable([record])
 
     # What reaches whom
 

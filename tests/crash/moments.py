@@ -28,7 +28,7 @@ from bridge.kafka import aiokafka_internals
 from bridge.kafka.membership import Membership
 from bridge.kafka.publisher import Publisher
 from bridge.kafka.record_sender import RecordSender
-from bridge.kafka.topic_queue import SequencedRecord
+from bridge.kafka.topic_queue import SequencedRecord, TopicQueue
 from bridge.ltp.session import Session
 from tests.crash.death import Death, command_id_of, wrap
 
@@ -182,7 +182,7 @@ def _answering(death: Death) -> None:
     def doubted(_: object, command: TrackedCommand, *__: object, **___: object) -> None:
         death.at("answered", command.command_id)
 
-    publish, send = Publisher.publish, RecordSender._send
+    publish, send = Publisher.publish, RecordSender._send_batch
 
     def said(self: Publisher, record: OutgoingRecord) -> None:
         publish(self, record)
@@ -192,22 +192,24 @@ def _answering(death: Death) -> None:
         for sequenced in records:
             death.at("result.durable", _ended(sequenced.record))
 
-    async def produced(self: RecordSender, queue: Any, sequenced: SequencedRecord) -> None:  # noqa: ANN401 - of no interest here
-        command_id = _ended(sequenced.record)
-        if death.is_due("result.held", command_id):
-            await asyncio.sleep(_HELD_S)  # as with a broker that is slow to take it
-            death.die("result.held", command_id)
-        await send(self, queue, sequenced)
-        if death.is_due("result.produced", command_id):
-            await _some_turns()
-            death.die("result.produced", command_id)
+    async def produced(self: RecordSender, queue: TopicQueue) -> None:
+        waiting = [_ended(sequenced.record) for sequenced in queue.waiting]
+        for command_id in waiting:
+            if death.is_due("result.held", command_id):
+                await asyncio.sleep(_HELD_S)  # as with a broker that is slow to take it
+                death.die("result.held", command_id)
+        await send(self, queue)
+        for command_id in waiting:
+            if death.is_due("result.produced", command_id):
+                await _some_turns()
+                death.die("result.produced", command_id)
 
     wrap(InFlightRequests, "on_ack", before=answered)
     wrap(BridgeCancels, "on_ack", before=answered)
     wrap(Results, "publish_unknown", before=doubted)
     wrap(RecordSender, "_report_durable", before=acknowledged)
     Publisher.publish = said  # type: ignore[method-assign] # that is what this file is for
-    RecordSender._send = produced  # type: ignore[method-assign] # as above
+    RecordSender._send_batch = produced  # type: ignore[method-assign] # as above
 
 
 def _taking_over(death: Death) -> None:

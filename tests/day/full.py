@@ -63,7 +63,7 @@ def fill_answers(account: Account, now: Now) -> None:
 def fill_buffer(lane: TopicQueue) -> None:
     """Let as many pushes wait for Kafka as may."""
     n = 0
-    while lane.event_bytes <= Limits().event_buffer_bytes_max:
+    while lane.pending_bytes <= Limits().event_buffer_bytes_max:
         n += 1
         order_id, at_ms = f"17{n:014}", START.wall_ms + n
         value, name = order_row(order_id, "OPEN", at_ms, at_ms), f"order:{order_id}:OPEN:0:{at_ms}"

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
@@ -96,7 +96,12 @@ async def test_order_sequence_and_callbacks(
     await make_topics(kafka, *PUBLISHED)
     publisher = await publisher_of(kafka)
     durable: dict[Stream, list[int | None]] = {Stream.ORDERS: [], Stream.TRADES: []}
-    publisher.begin_epoch(8, lambda record: durable[record.stream].append(record.answers_offset))
+
+    def on_durable(records: Sequence[OutgoingRecord]) -> None:
+        for record in records:
+            durable[record.stream].append(record.answers_offset)
+
+    publisher.begin_epoch(8, on_durable)
     for number in range(3000):
         for stream in durable:
             publisher.publish(order(number, stream=stream, size=300, answers_offset=number))
@@ -167,7 +172,7 @@ async def test_oversize_record_harms_nothing(
     oversize: list[OutgoingRecord] = []
     noted: list[int | None] = []
     publisher = await publisher_of(kafka, callbacks=PublisherCallbacks(on_oversize=oversize.append))
-    publisher.begin_epoch(8, lambda record: noted.append(record.answers_offset))
+    publisher.begin_epoch(8, lambda records: noted.extend(record.answers_offset for record in records))
     sizes = (10, MAX_RECORD_BYTES - 2_000, 10, MAX_RECORD_BYTES, 10)
     for number, size in enumerate(sizes):
         publisher.publish(order(number, size=size, answers_offset=number))
@@ -202,7 +207,7 @@ async def test_failed_producer_is_replaced(
     troubles: list[str] = []
     publisher = await publisher_of(kafka, callbacks=PublisherCallbacks(on_trouble=troubles.append))
     noted: list[int | None] = []
-    publisher.begin_epoch(8, lambda record: noted.append(record.answers_offset))
+    publisher.begin_epoch(8, lambda records: noted.extend(record.answers_offset for record in records))
     for number in range(2000):
         publisher.publish(order(number, size=300, answers_offset=number))
         if number % 500 == 250:
@@ -244,13 +249,13 @@ async def test_durable_records_are_reported_in_order(
     await make_topics(kafka, *PUBLISHED)
     noted: list[object] = []
 
-    def on_durable(record: OutgoingRecord) -> None:
-        noted.append(json.loads(record.value or b"")["n"])
+    def on_durable(records: Sequence[OutgoingRecord]) -> None:
+        noted.extend(json.loads(record.value or b"")["n"] for record in records)
         raise ValueError("a mistake")
 
     callbacks = PublisherCallbacks(on_durable=on_durable, on_oversize=lambda _: None)
     publisher = await publisher_of(kafka, callbacks=callbacks)
-    publisher.begin_epoch(8, lambda record: noted.append(f"answer {record.answers_offset}"))
+    publisher.begin_epoch(8, lambda records: noted.extend(f"answer {record.answers_offset}" for record in records))
     publisher.publish(order(0, answers_offset=0))
     publisher.publish(order(1, size=MAX_RECORD_BYTES, answers_offset=1))
     publisher.publish(order(2))
@@ -263,7 +268,7 @@ async def test_callers_mistake_stops_nothing(kafka: Kafka, make_topics: MakeTopi
     await make_topics(kafka, *PUBLISHED)
     publisher = await publisher_of(kafka)
 
-    def fail(_: OutgoingRecord) -> None:
+    def fail(_: Sequence[OutgoingRecord]) -> None:
         raise ValueError("a mistake")
 
     publisher.begin_epoch(8, fail)

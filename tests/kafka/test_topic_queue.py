@@ -4,7 +4,7 @@ import pytest
 
 from bridge.contract.topics import Stream
 from bridge.core.records import OutgoingRecord
-from bridge.kafka.topic_queue import TopicQueue
+from bridge.kafka.topic_queue import PendingBytes, TopicQueue
 
 
 def test_a_topic_that_refuses_is_tried_ever_more_seldom() -> None:
@@ -16,7 +16,8 @@ def test_a_topic_that_refuses_is_tried_ever_more_seldom() -> None:
         held_s.append(queue.held_until_monotonic_s - 100.0)
     assert held_s == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     queue.add(OutgoingRecord(Stream.ORDERS, b"k", b"1", 1), epoch=1, now_monotonic_s=0.0)
-    queue.acknowledge(queue.mark_in_flight(0.0), 0.0)
+    queue.move_to_batch()
+    queue.acknowledge()
     queue.hold_after_refusal(100.0)
     assert queue.held_until_monotonic_s == pytest.approx(101.0)
 
@@ -45,15 +46,24 @@ def test_a_record_is_given_up_for_its_size_when_the_topic_is_not_mended() -> Non
 
 
 def test_records_are_durable_in_the_order_of_their_sequence() -> None:
-    """One that is acknowledged before those in front of it waits for them; none comes twice after a new start."""
-    queue = TopicQueue("topic")
-    for number in range(3):
-        queue.add(OutgoingRecord(Stream.ORDERS, b"k", b"%d" % number, 1), epoch=1, now_monotonic_s=0.0)
-    first, second, third = (queue.mark_in_flight(0.0) for _ in range(3))
-    assert queue.acknowledge(second, 0.0) == []
-    assert queue.acknowledge(first, 0.0) == [first, second]
+    """What an acknowledged batch held is durable; what a batch without an acknowledgement held waits in front again."""
+    total = PendingBytes()
+    queue, other = TopicQueue("topic", total), TopicQueue("other", total)
+    for number in range(4):
+        record = OutgoingRecord(Stream.ORDERS, b"k", b"%d" % number, 1, received_boot_s=number / 2)
+        queue.add(record, epoch=1, now_monotonic_s=0.0)
+    other.add(OutgoingRecord(Stream.RESULTS, b"k", b"1", 1), epoch=1, now_monotonic_s=0.0)
+    for _ in range(2):
+        queue.move_to_batch()
+    assert [one.sequence for one in queue.acknowledge()] == [1, 2]
+    assert queue.oldest_received_boot_s == 1.0
+    for _ in range(2):
+        queue.move_to_batch()
     queue.requeue()
-    assert [one.sequence for one in queue.waiting] == [3]
-    assert queue.mark_in_flight(0.0) is third
-    assert queue.acknowledge(third, 0.0) == [third]
-    assert (queue.pending_bytes, queue.in_flight_bytes, queue.acknowledged_count) == (0, 0, 3)
+    assert [one.sequence for one in queue.waiting] == [3, 4]
+    assert (total.events, total.all) == (queue.pending_bytes, queue.pending_bytes + other.pending_bytes)
+    for _ in range(2):
+        queue.move_to_batch()
+    assert [one.sequence for one in queue.acknowledge()] == [3, 4]
+    assert (queue.pending_bytes, queue.acknowledged_count, queue.oldest) == (0, 4, None)
+    assert (total.events, total.all) == (0, other.pending_bytes)

@@ -282,9 +282,8 @@ class OneAccount:
         """Publish what was said."""
         records = self.take_outgoing()
         self.said += records
-        for record in records:
-            if durable:
-                self.account.on_durable(record)
+        if durable:
+            self.account.on_durable(records)
         return records
 
     def results(self) -> list[Result]:

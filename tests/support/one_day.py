@@ -215,7 +215,7 @@ class _CountingTopics:
         """Have every topic take records."""
         return ()
 
-    def begin_epoch(self, epoch: int, on_durable: Callable[[OutgoingRecord], None]) -> None:
+    def begin_epoch(self, epoch: int, on_durable: Callable[[Sequence[OutgoingRecord]], None]) -> None:
         """Give out no numbers."""
 
     def publish(self, record: OutgoingRecord) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -99,7 +99,7 @@ class Topics:
         """Reading waits while it is cleared."""
         self.unread.set()
         self._epoch = 0
-        self._on_durable: Callable[[OutgoingRecord], None] | None = None
+        self._on_durable: Callable[[Sequence[OutgoingRecord]], None] | None = None
 
     @property
     def oldest_wait_s(self) -> float:
@@ -116,7 +116,7 @@ class Topics:
         """Say what keeps records from their topics."""
         return [] if self.healthy else self.why
 
-    def begin_epoch(self, epoch: int, on_durable: Callable[[OutgoingRecord], None] | None = None) -> None:
+    def begin_epoch(self, epoch: int, on_durable: Callable[[Sequence[OutgoingRecord]], None] | None = None) -> None:
         """Stamp this epoch from now on."""
         self._epoch, self._on_durable = epoch, on_durable
 
@@ -134,7 +134,7 @@ class Topics:
             self.durable.append((epoch, record))
             self.clock_reading = reading_of(Skew(-self.ahead_ms - 1, -self.ahead_ms), clock())
             if epoch == self._epoch and record.answers_offset is not None and self._on_durable is not None:
-                self._on_durable(record)
+                self._on_durable([record])
         self.pending = kept + self.pending
 
     def release(self) -> None:

@@ -65,10 +65,10 @@ def _between_results() -> None:
         if len(seen) <= 1:
             publish(self, record)
 
-    def reported(self: RecordSender, records: Sequence[SequencedRecord]) -> None:
-        if any(sequenced.record in seen for sequenced in records):
+    def reported(self: RecordSender, durable: Sequence[SequencedRecord]) -> None:
+        if any(sequenced.record in seen for sequenced in durable):
             _die()
-        report(self, records)
+        report(self, durable)
 
     Publisher.publish = dying  # type: ignore[method-assign]
     RecordSender._report_durable = reported  # type: ignore[method-assign]
