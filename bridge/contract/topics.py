@@ -17,6 +17,9 @@ from typing import Final
 class Stream(StrEnum):
     """The last part of a topic's name; it says what the topic carries."""
 
+    # Every push is looked up by its stream several times; the hash of Enum is a function in Python.
+    __hash__ = str.__hash__
+
     ORDERS = "orders"
     TRADES = "trades"
     ASSETS = "assets"

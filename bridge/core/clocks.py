@@ -75,6 +75,7 @@ class MeasuredClock:
         self._learned_boot_s = now.boot_s
         self.is_known = False
         """Whether it has been read, so that no assumption bounds it."""
+        self._last_read: tuple[float, ReadMs] | None = None
 
     def learn(self, reading: ClockReading) -> None:
         """Take in a reading."""
@@ -93,11 +94,16 @@ class MeasuredClock:
             self._high_ms = high_ms if high_ms < inf else low_ms + 2 * UNMEASURED_MS
             self.is_known = is_whole
         self._learned_boot_s = at_boot_s
+        self._last_read = None
 
     def read_at(self, boot_s: float) -> ReadMs:
         """Return what the clock reads at an instant of our boot clock."""
+        if self._last_read is not None and self._last_read[0] == boot_s:
+            return self._last_read[1]  # frames that are read together come at one instant
         low_ms, high_ms = self._offset_ms(boot_s)
-        return ReadMs(floor(boot_s * 1000 + low_ms), ceil(boot_s * 1000 + high_ms))
+        read = ReadMs(floor(boot_s * 1000 + low_ms), ceil(boot_s * 1000 + high_ms))
+        self._last_read = (boot_s, read)
+        return read
 
     def boot_s_of(self, unix_ms: int) -> BootS:
         """Return when, on our boot clock, the clock reads a time."""

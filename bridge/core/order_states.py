@@ -44,7 +44,7 @@ NO_PROGRESS: Final = Progress(ended=False, executed=Decimal(0), time_ms=0, stage
 
 def progress_of(state: str, executed_qty: Amount | None, update_at: Text | None) -> Progress:
     """Return how far an order is in a snapshot of a canonical state. An unknown state counts as live."""
-    executed = read_quantity(executed_qty)
+    executed = NO_PROGRESS.executed if executed_qty == "0" else read_quantity(executed_qty)
     return Progress(
         state in TERMINAL,
         NO_PROGRESS.executed if executed is None else executed,

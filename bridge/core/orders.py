@@ -177,16 +177,19 @@ class Orders:
         """Note that the bridge concludes the end of an order, which the venue does not report: it may still be open."""
         self._concluded.add(order_id)
 
-    def update(self, push: OrderPush) -> Order:
+    def update(self, push: OrderPush, progress: Progress | None = None) -> Order:
         """Take in a snapshot, and return what is known of its order. An older snapshot only fills in what is missing.
 
+        `progress` is how far the order is in it, where that has been read.
         A refused order may have no orderId (LTP docs, Query Order); then what the snapshot says is returned, and not
         kept.
         """
         order_id = str(push.order_id)
         self._unpushed.pop(order_id, None)
         known = self._of_id(order_id)
-        order = _merge_snapshot(push, known, may_be_live=order_id in self._concluded)
+        order = _read_snapshot(push, order_id, progress)
+        if known is not None:
+            order = _merge_snapshot(order, known, may_be_live=order_id in self._concluded)
         if not order_id or order is known:
             return order
         if order.action.startswith("AMEND"):
@@ -237,11 +240,11 @@ class Orders:
             del self._by_client_order_id[name]
 
 
-def _merge_snapshot(push: OrderPush, known: Order | None, *, may_be_live: bool) -> Order:
-    """Return what is known of an order after a snapshot of it. `may_be_live`: its end was only concluded."""
+def _read_snapshot(push: OrderPush, order_id: str, progress: Progress | None) -> Order:
+    """Return an order as a snapshot shows it."""
     state = canonical_state(push.order_state)
-    order = Order(
-        order_id=str(push.order_id),
+    return Order(
+        order_id=order_id,
         client_order_id=push.client_order_id or None,
         sym=push.sym,
         side=push.side.upper() if push.side else None,
@@ -249,18 +252,19 @@ def _merge_snapshot(push: OrderPush, known: Order | None, *, may_be_live: bool) 
         limit_price=None if push.limit_price is None else str(push.limit_price),
         state=state,
         action=(push.action or "").upper(),
-        progress=progress_of(state, push.executed_qty, push.update_at),
+        progress=progress_of(state, push.executed_qty, push.update_at) if progress is None else progress,
         created_ms=parse_time_ms(push.create_at),
     )
-    if known is None:
-        return order
+
+
+def _merge_snapshot(order: Order, known: Order, *, may_be_live: bool) -> Order:
+    """Return what is known of an order after a snapshot of it. `may_be_live`: its end was only concluded."""
     is_newer = known.progress <= order.progress or (may_be_live and contradicts_end(order.progress, known.progress))
     newer, older = (order, known) if is_newer else (known, order)
-    if newer is known and known.created_ms:
-        lasting = (known.client_order_id, known.sym, known.side, known.order_qty, known.limit_price)
-        if None not in lasting:
-            return known
     same_snapshot = (newer.state, newer.updated_ms) == (older.state, older.updated_ms)
+    lasting = (newer.client_order_id, newer.sym, newer.side, newer.order_qty, newer.limit_price)
+    if newer.created_ms and None not in lasting and (newer is known or not same_snapshot):
+        return newer
     merged = msgspec.structs.replace(
         newer,
         # The venue's history leaves the action out.

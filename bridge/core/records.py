@@ -7,16 +7,24 @@ from typing import Protocol, Self, TypeVar
 from msgspec import Struct
 
 from bridge.contract.headers import Headers, count_memory_bytes
+from bridge.contract.pushes import AssetPush, OrderPush, PositionPush, TradePush
 from bridge.contract.results import Result
 from bridge.contract.topics import Stream
 
+VenuePush = OrderPush | TradePush | AssetPush | PositionPush
+"""The decoded fields of a push of the channels that carry most pushes."""
+
 
 class Push(Struct, frozen=True):
-    """A push of the venue: the bytes of its `data`, an object or an array of objects, and of the whole frame."""
+    """A push of the venue: the bytes of its `data`, an object or an array of objects, and of the whole frame.
+
+    `decoded` are the fields of `data` where the frame is written as usual: then they are read with the frame.
+    """
 
     channel: str
     data: bytes
     frame: bytes
+    decoded: VenuePush | None = None
 
 
 class Answer(Struct, frozen=True):

@@ -59,6 +59,11 @@ class _Socket(ClientWebSocketResponse[bool]):
         super().__init__(reader, writer, *rest, **named)
         self.transport = writer.transport
 
+    @property
+    def has_message(self) -> bool:
+        """Whether `receive` would return without waiting."""
+        return bool(self._reader._buffer)  # noqa: SLF001 - aiohttp has no public way to it
+
     def release(self) -> None:
         """Release what aiohttp holds for the connection; after an abort nothing else does."""
         self._response.close()
@@ -115,6 +120,11 @@ class Connection:
         coroutine.close()
         self.abort()
         raise RuntimeError("aiohttp waited inside a write, so a check and its write are no longer one step")
+
+    @property
+    def has_frame(self) -> bool:
+        """Whether a frame has been read from the socket and waits for `receive`."""
+        return self._socket.has_message
 
     async def receive(self) -> bytes:
         """Wait for the next frame and return it. Raises LinkEnded at the end of the connection."""

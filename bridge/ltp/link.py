@@ -18,6 +18,8 @@ from bridge.ltp.protocol import LoggedIn, LoginRejected, Protocol, ProtocolEnd
 LOGIN_DEADLINE_S: Final = 10.0
 TURN_S: Final = 0.02
 """Buffered frames are read one after the other for this long, before other tasks run."""
+FRAMES_PER_READING: Final = 32
+"""So many buffered frames are taken in as of one instant: reading the clocks would cost more than most of a frame."""
 
 
 class Disconnect(NamedTuple):
@@ -124,7 +126,7 @@ class Link:
                     self._begin_protocol(connection, give_up_boot_s)
                 turn_began_boot_s = self._clock().boot_s
                 while self.ended_by is None:
-                    self._receive_frame(await connection.receive())
+                    await self._receive_frames(connection)
                     if self._clock().boot_s - turn_began_boot_s >= TURN_S:  # tens of thousands may be buffered
                         await asyncio.sleep(0)
                         turn_began_boot_s = self._clock().boot_s
@@ -143,10 +145,20 @@ class Link:
         self._connection = connection
         self._flush_and_arm_timer(self._protocol)
 
-    def _receive_frame(self, raw: bytes) -> None:
+    async def _receive_frames(self, connection: Connection) -> None:
+        """Wait for the next frame, and take in the frames that came with it as of one instant."""
+        raw = await connection.receive()
+        now, frames = self._clock(), 1
+        self._receive_frame(raw, now)
+        while frames < FRAMES_PER_READING and connection.has_frame and self._ended_by is None:
+            self._receive_frame(await connection.receive(), now)
+            frames += 1
+        if self._protocol is not None:
+            self._flush_and_arm_timer(self._protocol)
+
+    def _receive_frame(self, raw: bytes, now: Now) -> None:
         if self._protocol is None or self.ended_by is not None:
             return
-        now = self._clock()
         for event in self._protocol.receive(raw, now):
             if self._ended_by is not None:
                 return  # the session was dropped: what is buffered belongs to no session
@@ -164,7 +176,6 @@ class Link:
                     self._callbacks.on_event(event, now)
         # Only after the callback: a frame that it did not take belongs to the gap.
         self._last_frame_boot_s = now.boot_s
-        self._flush_and_arm_timer(self._protocol)
 
     def _flush_and_arm_timer(self, protocol: Protocol) -> None:
         """Send the protocol's frames, and arm the timer if the protocol has to be woken sooner."""

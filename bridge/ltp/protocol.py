@@ -6,6 +6,7 @@ A connection is alive while the venue answers pings. Other frames do not count: 
 that we send gets through. A link that died right after a pong is detected `ping_interval_s` + `pong_deadline_s` later.
 """
 
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -95,9 +96,11 @@ class Protocol:
         frames, self._outgoing = self._outgoing, []
         return frames
 
-    def receive(self, raw: bytes, now: Now) -> list[ProtocolEvent]:
+    def receive(self, raw: bytes, now: Now) -> Sequence[ProtocolEvent]:
         """Process one frame and return what it means."""
         frame = wire.decode_frame(raw)
+        if type(frame) is Push and self._stage is _Stage.LIVE:
+            return (frame,)
         if self._stage is _Stage.LOGIN:
             self._early_bytes += len(raw)
             return self._receive_before_login(frame, now)

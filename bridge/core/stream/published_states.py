@@ -94,9 +94,7 @@ class PublishedStates:
 
     def update_from_rest(self, record: VenueRecord, now_boot_ms: int, happened_boot_ms: int) -> PublishedState | None:
         """Take in a row of REST that is published now; return the published state if that is newer, else None."""
-        state = PublishedState(
-            _drop_order_fields(record), now_boot_ms, happened_boot_ms, recovered=True, dated_ms=record.time_ms
-        )
+        state = PublishedState(_keep(record), now_boot_ms, happened_boot_ms, recovered=True, dated_ms=record.time_ms)
         return self._update(state, now_boot_ms)
 
     def _update(self, state: PublishedState, now_boot_ms: int) -> PublishedState | None:
@@ -248,7 +246,7 @@ class PublishedStates:
         if record.time_ms > dated_ms:
             surely_ms = max(dated_ms - self._bound_ms, 0)
             record = msgspec.structs.replace(record, progress=record.progress._replace(time_ms=surely_ms))
-        return PublishedState(_drop_order_fields(record), now_boot_ms, now_boot_ms, recovered=False, dated_ms=dated_ms)
+        return PublishedState(_keep(record), now_boot_ms, now_boot_ms, recovered=False, dated_ms=dated_ms)
 
     def _store_state(self, state: PublishedState) -> None:
         record = state.record
@@ -266,9 +264,9 @@ class PublishedStates:
             self._ended_names.put(digest(oldest.record.key), 1, oldest.dated_ms)
 
 
-def _drop_order_fields(record: VenueRecord) -> VenueRecord:
-    """Return a record without the fields of its order, which its bytes hold as well."""
-    return msgspec.structs.replace(record, order=None) if record.order is not None else record
+def _keep(record: VenueRecord) -> VenueRecord:
+    """Return what is kept of a record."""
+    return record if record.order is None else record.without_order()
 
 
 def _contradicts_end(record: VenueRecord, known: PublishedState) -> bool:

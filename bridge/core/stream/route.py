@@ -82,6 +82,8 @@ class Router:
         if stream is None:
             return [self._build_unrecognized(push.frame, push.channel, now)]
         parse = PARSERS[stream]
+        if push.decoded is not None:
+            return self._route_record(parse(push.data, push.decoded), now)
         records: list[OutgoingRecord] = []
         is_readable = True
         for value in _split_array(push.data):
@@ -91,15 +93,20 @@ class Router:
                 is_readable = False
                 continue
             is_readable &= record.value == value
-            if record.lacks_order_id:
-                record = identify_refused(record, self._orders)
-            records += self.records_of(record, now)
-            if record.order is not None:
-                self._listener.on_order(self._orders.update(record.order), now)
-            if record.trade is not None:
-                self._listener.on_trade(record.trade, now)
+            records += self._route_record(record, now)
         if not is_readable or not records:
             records.append(self._build_unrecognized(push.frame, push.channel, now))
+        return records
+
+    def _route_record(self, record: VenueRecord, now: Now) -> list[OutgoingRecord]:
+        """Return what is published of a pushed record, and let the orders and their commands learn from it."""
+        if record.lacks_order_id:
+            record = identify_refused(record, self._orders)
+        records = self.records_of(record, now)
+        if record.order is not None:
+            self._listener.on_order(self._orders.update(record.order, record.progress), now)
+        if record.trade is not None:
+            self._listener.on_trade(record.trade, now)
         return records
 
     def records_of(self, record: VenueRecord, now: Now, *, recovered: bool = False) -> list[OutgoingRecord]:

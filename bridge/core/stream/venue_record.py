@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -35,9 +36,9 @@ P = TypeVar("P", bound=Struct)
 class VenueRecord(Struct, frozen=True, gc=False):
     """One fact that the venue reports, and its bytes.
 
-    `time_ms` is the venue's time of the fact, 0 where it names none. `identity` is unique to a trade. By
-    `compared_fields` two states of a key differ for a reader, and two trades of one identity contradict each other;
-    None is what the venue does not report. `is_empty`: no quantity, no balance.
+    `time_ms` is the venue's time of the fact, 0 where it names none. `identity` is unique to a trade. `compared` are
+    the `compared_fields`; None for an order, which has to be compared only with rows of REST. `is_empty`: no quantity,
+    no balance.
     """
 
     stream: Stream
@@ -47,7 +48,7 @@ class VenueRecord(Struct, frozen=True, gc=False):
     event_id: str | None = None
     identity: str = ""
     progress: Progress = NO_PROGRESS
-    compared_fields: ComparedFields = ()
+    compared: ComparedFields | None = ()
     is_empty: bool = False
     order: OrderPush | None = None
     trade: TradePush | None = None
@@ -56,6 +57,20 @@ class VenueRecord(Struct, frozen=True, gc=False):
     def lacks_order_id(self) -> bool:
         """Whether it is of an order and has no orderId, as of a refused one (LTP docs, Query Order)."""
         return self.order is not None and not self.order.order_id
+
+    @property
+    def compared_fields(self) -> ComparedFields:
+        """The fields by which two states of a key differ for a reader, and two trades of an identity contradict.
+
+        None is what the venue does not report.
+        """
+        return _read_order_fields(self.value) if self.compared is None else self.compared
+
+    def without_order(self) -> "VenueRecord":
+        """Return the record of an order without its decoded fields, which its bytes hold as well."""
+        return VenueRecord(
+            self.stream, self.key, self.value, self.time_ms, self.event_id, progress=self.progress, compared=None
+        )
 
     def without_later_time(self, latest_ms: int) -> "VenueRecord":
         """Return the record, without its time if that is after the latest that the venue can have written."""
@@ -82,8 +97,17 @@ def normalize_decimal(text: Amount | None) -> str:
     """Write a decimal in one way, so that `0.50` and `0.5` are equal; other text stays as it is."""
     if text is None or text == "":
         return "0"
-    if isinstance(text, str) and len(text) <= _USUAL_CHARS_MAX and _is_written_in_one_way(text):
-        return text
+    if isinstance(text, str) and len(text) <= _USUAL_CHARS_MAX:
+        return _normalize_short(text)
+    return _write_plainly(text)
+
+
+@lru_cache(maxsize=4096)
+def _normalize_short(text: str) -> str:
+    return text if _is_written_in_one_way(text) else _write_plainly(text)
+
+
+def _write_plainly(text: Amount) -> str:
     value = read_quantity(text)
     if value is None:
         return str(text)
@@ -129,29 +153,37 @@ def differs(row: ComparedFields, known: ComparedFields) -> bool:
     return any(here != there for here, there in zip(row, known, strict=True) if here and there is not None)
 
 
-def _parse_order(value: bytes) -> VenueRecord:
+def _parse_order(value: bytes, push: OrderPush | None = None) -> VenueRecord:
     """Return a snapshot of an order, identified by orderId, state, executed quantity and time of change.
 
-    Without an orderId the clientOrderId takes its place. A missing action contradicts none: the history has no action.
+    Without an orderId the clientOrderId takes its place.
     """
-    push, value = decode_push(value, OrderPush)
+    if push is None:
+        push, value = decode_push(value, OrderPush)
     executed, state = normalize_decimal(push.executed_qty), canonical_state(push.order_state)
     name = str(push.order_id) or push.client_order_id
+    progress = progress_of(state, push.executed_qty, push.update_at)
     return VenueRecord(
         Stream.ORDERS,
         name or UNKNOWN_EXCHANGE,
         value,
-        parse_time_ms(push.update_at),
+        progress.time_ms,
         event_id=f"order:{name}:{state}:{executed}:{push.update_at or 0}" if name else None,
-        progress=progress_of(state, push.executed_qty, push.update_at),
-        compared_fields=(
-            state,
-            executed,
-            _normalize_amount(push.order_qty),
-            _normalize_amount(push.limit_price),
-            push.action and push.action.upper(),
-        ),
+        progress=progress,
+        compared=None,
         order=push,
+    )
+
+
+def _read_order_fields(value: bytes) -> ComparedFields:
+    """Return the compared fields of an order. A missing action contradicts none: the history has no action."""
+    push, _ = decode_push(value, OrderPush)
+    return (
+        canonical_state(push.order_state),
+        normalize_decimal(push.executed_qty),
+        _normalize_amount(push.order_qty),
+        _normalize_amount(push.limit_price),
+        push.action and push.action.upper(),
     )
 
 
@@ -160,9 +192,10 @@ def _normalize_exchange(name: str | None) -> str:
     return (name or "").strip().upper() or UNKNOWN_EXCHANGE
 
 
-def _parse_trade(value: bytes) -> VenueRecord:
+def _parse_trade(value: bytes, push: TradePush | None = None) -> VenueRecord:
     """Return a trade with its identity at the venue; one without an id is identified by all of its fields."""
-    push, value = decode_push(value, TradePush)
+    if push is None:
+        push, value = decode_push(value, TradePush)
     exchange = _normalize_exchange(push.exchange_type or push.sym.split("_", 1)[0])
     identity = f"trade:{exchange}:{push.sym}:{push.order_id}:{push.transaction_id}"
     compared = (normalize_decimal(push.quantity), normalize_decimal(push.price), push.side.upper())
@@ -174,13 +207,14 @@ def _parse_trade(value: bytes) -> VenueRecord:
         parse_time_ms(push.create_at),
         event_id=identity if is_named else None,
         identity=identity if is_named else ":".join((identity, str(push.create_at), *compared)),
-        compared_fields=compared,
+        compared=compared,
         trade=push,
     )
 
 
-def _parse_asset(value: bytes) -> VenueRecord:
-    push, value = decode_push(value, AssetPush)
+def _parse_asset(value: bytes, push: AssetPush | None = None) -> VenueRecord:
+    if push is None:
+        push, value = decode_push(value, AssetPush)
     time_ms = parse_time_ms(push.update_at)
     held = _read_holding(value)
     # The venue reports a loan only while there is one (LTP docs, change log); a record with a debt has all fields.
@@ -193,13 +227,14 @@ def _parse_asset(value: bytes) -> VenueRecord:
         value,
         time_ms,
         progress=NO_PROGRESS._replace(time_ms=time_ms),
-        compared_fields=compared,
+        compared=compared,
         is_empty=set(compared) <= {"0", None},
     )
 
 
-def _parse_position(value: bytes) -> VenueRecord:
-    push, value = decode_push(value, PositionPush)
+def _parse_position(value: bytes, push: PositionPush | None = None) -> VenueRecord:
+    if push is None:
+        push, value = decode_push(value, PositionPush)
     time_ms = parse_time_ms(push.update_at)
     side = (push.position_side or "").strip().upper() or "NONE"
     quantity = normalize_decimal(push.position_qty)
@@ -210,24 +245,26 @@ def _parse_position(value: bytes) -> VenueRecord:
         value,
         time_ms,
         progress=NO_PROGRESS._replace(time_ms=time_ms),
-        compared_fields=(quantity, price, leverage) if quantity != "0" else (quantity, None, None),
+        compared=(quantity, price, leverage) if quantity != "0" else (quantity, None, None),
         is_empty=quantity == "0",
     )
 
 
-def _parse_margin_call(value: bytes) -> VenueRecord:
-    push, value = decode_push(value, MarginCallPush)
+def _parse_margin_call(value: bytes, push: MarginCallPush | None = None) -> VenueRecord:
+    if push is None:
+        push, value = decode_push(value, MarginCallPush)
     time_ms = parse_time_ms(push.update_at) or parse_time_ms(push.create_at)
     return VenueRecord(Stream.MARGIN_CALLS, _normalize_exchange(push.exchange_type), value, time_ms)
 
 
-def _parse_liquidation(value: bytes) -> VenueRecord:
-    push, value = decode_push(value, LiquidationPush)
+def _parse_liquidation(value: bytes, push: LiquidationPush | None = None) -> VenueRecord:
+    if push is None:
+        push, value = decode_push(value, LiquidationPush)
     time_ms = parse_time_ms(push.update_at) or parse_time_ms(push.create_at)
     return VenueRecord(Stream.LIQUIDATIONS, str(push.liquidation_event_id), value, time_ms)
 
 
-PARSERS: Final[dict[Stream, Callable[[bytes], VenueRecord]]] = {
+PARSERS: Final[dict[Stream, Callable[..., VenueRecord]]] = {
     Stream.ORDERS: _parse_order,
     Stream.TRADES: _parse_trade,
     Stream.ASSETS: _parse_asset,
@@ -235,4 +272,7 @@ PARSERS: Final[dict[Stream, Callable[[bytes], VenueRecord]]] = {
     Stream.MARGIN_CALLS: _parse_margin_call,
     Stream.LIQUIDATIONS: _parse_liquidation,
 }
-"""The parser of each stream's records; each raises one of UNREADABLE."""
+"""The parser of each stream's records: from the bytes, and the decoded fields where they are read already.
+
+Each raises one of UNREADABLE.
+"""
