@@ -72,6 +72,7 @@ class AccountParts:
             environment=settings.environment,
             account=name,
             buffer_bytes_max=settings.limits.event_buffer_bytes_max,
+            pause_bytes=settings.limits.event_buffer_pause_bytes,
             callbacks=structs.replace(callbacks, on_oversize=self._report_oversize),
         )
         self._result_log = ResultLog(name, self.publisher)

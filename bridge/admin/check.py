@@ -47,6 +47,10 @@ class _FirstLogin:
     def received(self, event: Received, now: Now) -> None:
         """Ignore what the venue pushes: the check publishes nothing."""
 
+    async def wait_for_room(self) -> bool:
+        """Return that further frames may be read."""
+        return False
+
     def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Ignore the end of the session, which was opened as a test only."""
 

@@ -9,13 +9,19 @@ from bridge.core.skew import ClockReading
 
 
 class SessionListener(Protocol):
-    """The callbacks of a session. Each returns at once; an exception ends the session and leaves its `run`."""
+    """The callbacks of a session. An exception ends the session and leaves its `run`.
+
+    Each but `wait_for_room` returns at once.
+    """
 
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Note that the venue accepted the login."""
 
     def received(self, event: Received, now: Now) -> None:
         """Process one frame of the logged-in session."""
+
+    async def wait_for_room(self) -> bool:
+        """Return False if further frames may be read; otherwise wait for a moment and return True."""
 
     def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Note the end of a logged-in session; called once for each."""

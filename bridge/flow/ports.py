@@ -101,6 +101,13 @@ class Publisher(Protocol):
         """Whether more events wait than may be held in memory."""
 
     @property
+    def takes_pushes(self) -> bool:
+        """Whether a push has become durable within the last second."""
+
+    async def wait_for_room(self) -> bool:
+        """Return False if further pushes may be read; otherwise wait for a moment and return True."""
+
+    @property
     def answer_bytes(self) -> int:
         """How many bytes of memory the results and dead letters take that are not durable."""
 

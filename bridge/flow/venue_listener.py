@@ -74,8 +74,12 @@ class VenueListener:
             self._log.warning("answer.unmatched", request_id=event.request_id, answer=event.event, code=event.code)
         if isinstance(event, Answer):
             self.wake()
-        elif self._publisher.overfull and self.session is not None:
+        elif self._publisher.overfull and not self._publisher.takes_pushes and self.session is not None:
             self.session.drop(Cause.BUFFER_FULL, "more events wait for Kafka than may be held in memory")
+
+    async def wait_for_room(self) -> bool:
+        """Return False if further pushes may be read; otherwise wait for a moment and return True."""
+        return await self._publisher.wait_for_room()
 
     def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Open a gap from the last durable point."""

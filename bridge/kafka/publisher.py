@@ -25,6 +25,8 @@ STUCK_AFTER_S: Final = 5.0
 """A record that waits longer for its acknowledgement makes the publisher unhealthy."""
 
 _RENEW_AFTER_S: Final = 30.0
+_PROGRESS_S: Final = 1.0
+_PAUSE_S: Final = 0.25
 
 
 class Publisher:
@@ -40,10 +42,12 @@ class Publisher:
         environment: str,
         account: str,
         buffer_bytes_max: int,
+        pause_bytes: int,
         callbacks: PublisherCallbacks | None = None,
         renew_after_s: float = _RENEW_AFTER_S,
     ) -> None:
         self._buffer_bytes_max = buffer_bytes_max
+        self._pause_bytes = min(pause_bytes, buffer_bytes_max)
         self._epoch = 0
         self._pending_bytes = PendingBytes()
         self._queues: dict[Stream, TopicQueue] = {
@@ -94,6 +98,23 @@ class Publisher:
     def overfull(self) -> bool:
         """Whether the venue's pushes that are not durable take more than `buffer_bytes_max`."""
         return self._pending_bytes.events > self._buffer_bytes_max
+
+    @property
+    def takes_pushes(self) -> bool:
+        """Whether brokers have acknowledged a push within the last second."""
+        return time.monotonic() - self._pending_bytes.events_taken_monotonic_s < _PROGRESS_S
+
+    async def wait_for_room(self) -> bool:
+        """Wait for the next acknowledgement, 0.25 s at most, if brokers take pushes and more than `pause_bytes` wait.
+
+        Returns False at once otherwise: without brokers, memory is what a session outlasts them with.
+        """
+        if self._pending_bytes.events <= self._pause_bytes or not self.takes_pushes:
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PAUSE_S):
+                await self._sender.wait_for_progress()
+        return True
 
     @property
     def answer_bytes(self) -> int:

@@ -215,7 +215,7 @@ class RecordSender:
         self._acknowledge(queue)
 
     def _acknowledge(self, queue: TopicQueue) -> None:
-        self._report_durable(queue.acknowledge())
+        self._report_durable(queue.acknowledge(time.monotonic()))
         self._progress.set()
         if queue.waiting:
             self._work.set()

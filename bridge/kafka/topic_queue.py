@@ -1,6 +1,7 @@
 """The queue of one topic: sequence numbers, what waits, what is in flight, what is durable."""
 
 from collections import deque
+from math import inf
 from typing import Final
 
 from bridge.contract.headers import EVENT_TYPES, build_event_headers, count_memory_bytes
@@ -49,12 +50,14 @@ class SequencedRecord:
 class PendingBytes:
     """What the records of several queues that are not durable take in memory, roughly."""
 
-    __slots__ = ("all", "events")
+    __slots__ = ("all", "events", "events_taken_monotonic_s")
 
     def __init__(self) -> None:
         self.all = 0
         self.events = 0
         """The part that the venue's pushes take."""
+        self.events_taken_monotonic_s = -inf
+        """When brokers last took some of these."""
 
 
 class TopicQueue:
@@ -148,7 +151,7 @@ class TopicQueue:
             self.held_until_monotonic_s, self.refusals, self.trouble, self.takes_less = 0.0, 0, "", False
         self.unwritable = why
 
-    def acknowledge(self) -> list[SequencedRecord]:
+    def acknowledge(self, now_monotonic_s: float) -> list[SequencedRecord]:
         """End the batch in flight, which is durable; return its records in their order."""
         self.refusals, self.trouble = 0, ""
         durable, self.in_flight = self.in_flight, []
@@ -163,7 +166,9 @@ class TopicQueue:
                     oldest.popleft()
         self.pending_bytes -= size_bytes
         self._total.all -= size_bytes
-        self._total.events -= event_bytes
+        if event_bytes:
+            self._total.events -= event_bytes
+            self._total.events_taken_monotonic_s = now_monotonic_s
         self.acknowledged_count += len(durable)
         return durable
 

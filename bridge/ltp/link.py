@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from bridge.config import Timing
@@ -35,11 +35,15 @@ class Disconnect(NamedTuple):
 
 
 class LinkCallbacks(NamedTuple):
-    """What a link calls: for the login frame once the connection is open, and with what happened."""
+    """What a link calls: for the login frame once the connection is open, with what happened, and before it reads on.
+
+    While `wait_for_room` returns True the link reads no frame, so TCP slows the venue down.
+    """
 
     make_login: Callable[[Now], bytes]
     on_frame: Callable[[Push | Answer, Now], None]
     on_event: Callable[[LoggedIn | ClockReading | InvalidFrame, Now], None]
+    wait_for_room: Callable[[], Awaitable[bool]]
 
 
 class Link:
@@ -127,6 +131,7 @@ class Link:
                 turn_began_boot_s = self._clock().boot_s
                 while self.ended_by is None:
                     await self._receive_frames(connection)
+                    await self._pause_while_full()
                     if self._clock().boot_s - turn_began_boot_s >= TURN_S:  # tens of thousands may be buffered
                         await asyncio.sleep(0)
                         turn_began_boot_s = self._clock().boot_s
@@ -155,6 +160,11 @@ class Link:
             frames += 1
         if self._protocol is not None:
             self._flush_and_arm_timer(self._protocol)
+
+    async def _pause_while_full(self) -> None:
+        while self.ended_by is None and await self._callbacks.wait_for_room():
+            if self._protocol is not None:
+                self._protocol.note_pause(self._clock())
 
     def _receive_frame(self, raw: bytes, now: Now) -> None:
         if self._protocol is None or self.ended_by is not None:

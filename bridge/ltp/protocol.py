@@ -4,6 +4,7 @@ Not here: the socket, the clock, reconnecting, and the meaning of pushes and ans
 
 A connection is alive while the venue answers pings. Other frames do not count: pushes may still arrive while nothing
 that we send gets through. A link that died right after a pong is detected `ping_interval_s` + `pong_deadline_s` later.
+If reading was paused, the pong may be behind frames that were not read: its deadline begins again, and pings go on.
 """
 
 from collections.abc import Sequence
@@ -67,6 +68,7 @@ class Protocol:
         self._early_bytes = 0
         self._ping_due_boot_s = 0.0
         self._pinged_boot_s: float | None = None
+        self._pong_due_boot_s = 0.0
         self._text_pings = False
         self._other_style_boot_s: float | None = None
 
@@ -84,12 +86,16 @@ class Protocol:
             return self._login_due_boot_s
         if self._pinged_boot_s is None:
             return self._ping_due_boot_s
-        return self._other_style_boot_s or self._pinged_boot_s + self._pong_deadline_s
+        return min(self._other_style_boot_s or self._pong_due_boot_s, self._ping_due_boot_s)
 
     def is_fresh(self, now: Now) -> bool:
         """Return whether no ping has been unanswered, or overdue to be sent, for more than a second."""
         since_boot_s = self._ping_due_boot_s if self._pinged_boot_s is None else self._pinged_boot_s
         return self.logged_in and now.boot_s - since_boot_s <= FRESH_S
+
+    def note_pause(self, now: Now) -> None:
+        """Note that no frame was read for a while up to now."""
+        self._pong_due_boot_s = now.boot_s + self._pong_deadline_s
 
     def take_outgoing(self) -> list[bytes]:
         """Return the frames to send now; they are returned once."""
@@ -134,8 +140,11 @@ class Protocol:
         if self._pinged_boot_s is None:
             if now.boot_s >= self._ping_due_boot_s:
                 self._send_ping(now)
-        elif now.boot_s >= self._pinged_boot_s + self._pong_deadline_s:
+        elif now.boot_s >= self._pong_due_boot_s:
             return self._end(Cause.PONG_OVERDUE, f"no pong within {self._pong_deadline_s:g} s")
+        elif now.boot_s >= self._ping_due_boot_s:
+            self._ping_due_boot_s = now.boot_s + self._ping_interval_s
+            self._outgoing.append(self._encode_ping(now, as_text=self._text_pings))
         elif self._other_style_boot_s is not None and now.boot_s >= self._other_style_boot_s:
             self._other_style_boot_s = None
             self._outgoing.append(self._encode_ping(now, as_text=not self._text_pings))
@@ -170,6 +179,7 @@ class Protocol:
         """Send a ping. The documents disagree on its style, so half-way to the deadline the other style is sent."""
         self._pinged_boot_s = now.boot_s
         self._ping_due_boot_s = now.boot_s + self._ping_interval_s
+        self._pong_due_boot_s = now.boot_s + self._pong_deadline_s
         self._other_style_boot_s = now.boot_s + self._pong_deadline_s / 2
         self._outgoing.append(self._encode_ping(now, as_text=self._text_pings))
 

@@ -194,7 +194,9 @@ class Session:
             network=self._network,
             timing=self._timing,
             clock=self._clock,
-            callbacks=LinkCallbacks(self._logins.make_frame, self._listener.received, self._on_event),
+            callbacks=LinkCallbacks(
+                self._logins.make_frame, self._listener.received, self._on_event, self._listener.wait_for_room
+            ),
         )
         try:
             end = await link.run(give_up_boot_s)

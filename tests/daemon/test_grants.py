@@ -270,7 +270,7 @@ async def test_a_refused_topic_holds_up_no_other(
     await problems_once(kafka, lambda found: not found)
     await grants.take(principal, kafka.topic_prefix, write)
     await problems_once(kafka, bool)
-    publisher = Publisher(kafka, environment="test", account="main", buffer_bytes_max=10**7)
+    publisher = Publisher(kafka, environment="test", account="main", buffer_bytes_max=10**7, pause_bytes=10**7)
     watch = TopicWatch(kafka, QUICK, "main", on_unwritable=publisher.note_unwritable)
     await publisher.start()
     running = asyncio.create_task(watch.run())

@@ -142,7 +142,7 @@ async def publisher_of() -> AsyncIterator[Callable[..., Awaitable[Publisher]]]:
     publishers: list[Publisher] = []
 
     async def make(kafka: Kafka, **more: object) -> Publisher:
-        values = {"environment": "test", "account": "main", "buffer_bytes_max": 100_000} | more
+        values = {"environment": "test", "account": "main", "buffer_bytes_max": 100_000, "pause_bytes": 100_000} | more
         publisher = Publisher(kafka, **values)  # type: ignore[arg-type] # a test's own keywords
         publishers.append(publisher)
         await publisher.start()

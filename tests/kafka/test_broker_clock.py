@@ -19,7 +19,7 @@ STAMPED = {"message_timestamp_type": "LogAppendTime"}
 
 
 def _publisher(kafka: Kafka) -> Publisher:
-    return Publisher(kafka, environment="test", account="main", buffer_bytes_max=100_000)
+    return Publisher(kafka, environment="test", account="main", buffer_bytes_max=100_000, pause_bytes=100_000)
 
 
 async def test_the_brokers_time_is_read_from_an_acknowledgement(kafka: Kafka, make_topics: MakeTopics) -> None:

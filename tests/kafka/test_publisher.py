@@ -164,6 +164,27 @@ async def test_budget_and_oldest(kafka: Kafka, make_topics: MakeTopics, publishe
     assert (False, 0, None) == (publisher.overfull, publisher.pending_bytes, publisher.oldest_pending_boot_s())
 
 
+async def test_reading_pauses_only_while_brokers_take_pushes(
+    kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers
+) -> None:
+    """Without an acknowledgement of a push there is no pause, however much waits; else it lasts until there is room."""
+    await make_topics(kafka, *PUBLISHED)
+    publisher = await publisher_of(kafka, buffer_bytes_max=10**8, pause_bytes=10_000)
+    publisher.publish(order(0, size=20_000, received_boot_s=1))
+    assert (publisher.takes_pushes, await publisher.wait_for_room()) == (False, False)
+    publisher.publish(order(1, stream=Stream.RESULTS))
+    assert await publisher.flush(5, [Stream.RESULTS])
+    assert await publisher.flush(5)
+    assert (publisher.takes_pushes, await publisher.wait_for_room()) == (True, False)
+    pauses = 0
+    for number in range(2, 3000):
+        publisher.publish(order(number, size=1000, received_boot_s=number))
+    while await publisher.wait_for_room():
+        pauses += 1
+    assert pauses > 0
+    assert publisher.pending_bytes <= 10_000
+
+
 async def test_oversize_record_harms_nothing(
     kafka: Kafka, make_topics: MakeTopics, publisher_of: Publishers, read_all: ReadAll
 ) -> None:
@@ -363,6 +384,7 @@ async def test_start_waits_for_a_broker(settings_for: SettingsFor, until: Until)
         environment="test",
         account="main",
         buffer_bytes_max=1,
+        pause_bytes=1,
         callbacks=PublisherCallbacks(on_trouble=troubles.append),
     )
     publisher.publish(order(0))

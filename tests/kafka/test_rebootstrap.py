@@ -62,7 +62,7 @@ async def test_the_publisher_goes_on_when_all_brokers_have_moved(
 ) -> None:
     """Without being replaced: what it is given becomes durable."""
     await make_topics(through, *(stream for stream in Stream if stream is not Stream.COMMANDS))
-    publisher = Publisher(through, environment="test", account="main", buffer_bytes_max=1_000_000)
+    publisher = Publisher(through, environment="test", account="main", buffer_bytes_max=10**6, pause_bytes=10**6)
     await publisher.start()
     try:
         publisher.begin_epoch(1)

@@ -17,7 +17,7 @@ def test_a_topic_that_refuses_is_tried_ever_more_seldom() -> None:
     assert held_s == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     queue.add(OutgoingRecord(Stream.ORDERS, b"k", b"1", 1), epoch=1, now_monotonic_s=0.0)
     queue.move_to_batch()
-    queue.acknowledge()
+    queue.acknowledge(0.0)
     queue.hold_after_refusal(100.0)
     assert queue.held_until_monotonic_s == pytest.approx(101.0)
 
@@ -55,7 +55,7 @@ def test_records_are_durable_in_the_order_of_their_sequence() -> None:
     other.add(OutgoingRecord(Stream.RESULTS, b"k", b"1", 1), epoch=1, now_monotonic_s=0.0)
     for _ in range(2):
         queue.move_to_batch()
-    assert [one.sequence for one in queue.acknowledge()] == [1, 2]
+    assert [one.sequence for one in queue.acknowledge(0.0)] == [1, 2]
     assert queue.oldest_received_boot_s == 1.0
     for _ in range(2):
         queue.move_to_batch()
@@ -64,6 +64,6 @@ def test_records_are_durable_in_the_order_of_their_sequence() -> None:
     assert (total.events, total.all) == (queue.pending_bytes, queue.pending_bytes + other.pending_bytes)
     for _ in range(2):
         queue.move_to_batch()
-    assert [one.sequence for one in queue.acknowledge()] == [3, 4]
+    assert [one.sequence for one in queue.acknowledge(0.0)] == [3, 4]
     assert (queue.pending_bytes, queue.acknowledged_count, queue.oldest) == (0, 4, None)
     assert (total.events, total.all) == (0, other.pending_bytes)

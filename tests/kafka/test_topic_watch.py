@@ -66,7 +66,9 @@ async def watched(
     """Have a publisher of the account and a watch beside it, which has checked once."""
     checks: list[Mapping[str, str]] = []
     callbacks = PublisherCallbacks(on_oversize=on_oversize)
-    publisher = Publisher(kafka, environment="test", account="main", buffer_bytes_max=100_000, callbacks=callbacks)
+    publisher = Publisher(
+        kafka, environment="test", account="main", buffer_bytes_max=100_000, pause_bytes=100_000, callbacks=callbacks
+    )
 
     def note_check(topics: Mapping[str, str]) -> None:
         checks.append(topics)

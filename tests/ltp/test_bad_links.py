@@ -15,7 +15,7 @@ from bridge.account_parts import clock
 from bridge.config import AccountConfig, Endpoint, Timing
 from bridge.contract.session import Cause
 from bridge.core.now import Now
-from bridge.core.records import Received
+from bridge.core.records import InvalidFrame, Received
 from bridge.core.skew import ClockReading
 from bridge.ltp.connection import FRAME_BYTES_MAX
 from bridge.ltp.link import FRAMES_PER_READING
@@ -23,6 +23,7 @@ from bridge.ltp.session import Session
 from tests.support.listening import RecordingListener, make_session, running
 from tests.support.raw_venue import frame, log_in, raw_venue
 from tests.support.wire_proxy import Direction, WireProxy
+from tests.witness.waiting import until
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 Venue = Callable[[Talk], Awaitable[str]]
@@ -187,3 +188,35 @@ async def test_other_tasks_run_during_a_flood_of_small_frames(
             turns += 1
             await asyncio.sleep(0)
     assert max(Counter(turn_of).values()) == FRAMES_PER_READING
+
+
+async def test_a_link_reads_nothing_while_there_is_no_room(start: Start, notes: RecordingListener) -> None:
+    """The venue's frames wait in its sockets meanwhile, and none is lost; a drop does not wait for room."""
+    is_full, asked = True, 0
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await log_in(reader, writer)
+        for number in range(20_000):
+            writer.write(frame(b'{"n":%d}' % number))
+            await writer.drain()
+        await reader.read()
+
+    async def wait_for_room() -> bool:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        return is_full
+
+    notes.wait_for_room = wait_for_room  # type: ignore[method-assign] # as a publisher whose buffer is full
+    async with raw_venue(flood) as url, running(start(url)) as session:
+        await notes.wait("logged_in")
+        await until(lambda: asked > 0)
+        taken, asked = len(notes.of("received")), 0
+        await until(lambda: asked > 1000)
+        assert len(notes.of("received")) == taken < 20_000
+        is_full = False
+        await until(lambda: len(notes.of("received")) == 20_000, 20)
+        assert not session.done()
+    assert [event.frame for event in notes.of("received") if isinstance(event, InvalidFrame)] == [
+        b'{"n":%d}' % number for number in range(20_000)
+    ]

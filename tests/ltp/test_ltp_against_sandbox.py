@@ -59,6 +59,10 @@ class Inbox:
         """Queue it."""
         self.frames.put_nowait(event)
 
+    async def wait_for_room(self) -> bool:
+        """Have room."""
+        return False
+
     def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Write it down."""
         self.losses.append(cause)

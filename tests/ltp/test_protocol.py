@@ -158,6 +158,23 @@ def test_pushes_do_not_answer_a_ping() -> None:
     assert not protocol.logged_in
 
 
+def test_a_pong_behind_frames_that_were_not_read_is_not_overdue() -> None:
+    """Its deadline begins at the end of the pause. Pings go on: the venue ends a link without them."""
+    protocol = logged_in_protocol()
+    protocol.tick(at(10))
+    protocol.tick(at(12.5))
+    protocol.take_outgoing()
+    for paused_s in range(13, 20):
+        protocol.note_pause(at(paused_s))
+        assert protocol.tick(at(paused_s + 0.5)) is None
+    assert protocol.take_outgoing() == []
+    assert protocol.wake_boot_s == 20
+    assert protocol.tick(at(20)) is None
+    assert protocol.take_outgoing() == [b'{"ping":20000}']
+    assert not protocol.is_fresh(at(20.5))
+    assert ProtocolEnd(Cause.PONG_OVERDUE, "no pong within 5 s") == protocol.tick(at(24))
+
+
 def test_the_other_style_of_ping_is_tried_before_giving_up() -> None:
     """A venue that answers only the bare word gets it from then on."""
     protocol = logged_in_protocol()

@@ -30,7 +30,7 @@ def _answer(*, is_durable: bool) -> None:
 async def main(settings: str, epoch: str) -> None:
     """Publish until the input ends."""
     kafka = Kafka.model_validate_json(settings)
-    publisher = Publisher(kafka, environment="test", account="main", buffer_bytes_max=2**20)
+    publisher = Publisher(kafka, environment="test", account="main", buffer_bytes_max=2**20, pause_bytes=2**20)
     await publisher.start()
     publisher.begin_epoch(int(epoch))
     _answer(is_durable=True)

@@ -34,6 +34,10 @@ class RecordingListener:
         """Write it down."""
         self._note("received", event)
 
+    async def wait_for_room(self) -> bool:
+        """Have room."""
+        return False
+
     def lost(self, endpoint: str, cause: Cause, detail: str, now: Now) -> None:
         """Write it down."""
         self._note("lost", (cause, detail))

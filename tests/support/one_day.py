@@ -201,7 +201,7 @@ class DayVenue:
 class _CountingTopics:
     """A publisher on which everything is durable at once, and nothing is kept but its number and the alarms."""
 
-    overfull, healthy, answer_bytes, renewals = False, True, 0, 0
+    overfull, takes_pushes, healthy, answer_bytes, renewals = False, True, True, 0, 0
     oldest_age_s = oldest_wait_s = 0.0
     problems: Sequence[str] = ()
     clock_reading: ClockReading | None = None
@@ -214,6 +214,10 @@ class _CountingTopics:
     def stuck_streams(self) -> Collection[Stream]:
         """Have every topic take records."""
         return ()
+
+    async def wait_for_room(self) -> bool:
+        """Have room."""
+        return False
 
     def begin_epoch(self, epoch: int, on_durable: Callable[[Sequence[OutgoingRecord]], None]) -> None:
         """Give out no numbers."""

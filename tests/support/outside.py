@@ -89,7 +89,7 @@ class Topics:
         self.healthy = True
         self.why: list[str] = []
         self._begun_s = time.monotonic()
-        self.overfull = False
+        self.overfull = self.takes_pushes = False
         self.renewals = 0
         self.first_offset = 0
         self.ahead_ms = 0
@@ -115,6 +115,10 @@ class Topics:
     def problems(self) -> list[str]:
         """Say what keeps records from their topics."""
         return [] if self.healthy else self.why
+
+    async def wait_for_room(self) -> bool:
+        """Have room."""
+        return False
 
     def begin_epoch(self, epoch: int, on_durable: Callable[[Sequence[OutgoingRecord]], None] | None = None) -> None:
         """Stamp this epoch from now on."""
