@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from bridge import __version__, account_parts, app
+from bridge import __version__, account_parts, app, event_loop
 from bridge.admin import check, logs
 from bridge.config import Settings, load
 from bridge.errors import BridgeError
@@ -75,7 +75,7 @@ def run(path: Path | None) -> None:
     settings = _load_settings(path)
     logs.configure(settings.log.level, settings.log.format)
     try:
-        asyncio.run(app.run(settings))
+        event_loop.run(app.run(settings))
     except (BridgeError, OSError) as error:
         port = f"{settings.management.host}:{settings.management.port}"
         taken = f"another process has the management port {port}; set management.port (0 takes any free one)"
@@ -95,7 +95,7 @@ def check_(path: Path | None) -> None:
     logs.configure("error", "pretty")
     # The check itself prints what goes wrong; log lines of the Kafka client would only disturb its output.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    if not asyncio.run(check.run(settings, account_parts.clock)):
+    if not event_loop.run(check.run(settings, account_parts.clock)):
         sys.exit(1)
 
 

@@ -6,11 +6,15 @@ minutes after that, even when the process has ended.
 
 import asyncio
 import contextlib
+import fcntl
 import socket
 import struct
+import sys
 from typing import Final
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_SIOCOUTQNSD: Final = 0x894B
+"""The request for the bytes of a TCP socket that were not sent (linux/sockios.h)."""
 
 
 def reset_on_close(sock: socket.socket | None) -> None:
@@ -18,6 +22,16 @@ def reset_on_close(sock: socket.socket | None) -> None:
     if sock is not None:
         with contextlib.suppress(OSError):  # it is closed already
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+
+def count_unsent_bytes(sock: socket.socket | None) -> int:
+    """Return how many bytes the kernel has not sent; 0 where it does not say, or the socket is closed."""
+    if sock is None or not sys.platform.startswith("linux"):
+        return 0
+    try:
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), _SIOCOUTQNSD, bytes(4)), sys.byteorder)
+    except (OSError, ValueError):
+        return 0
 
 
 def abort_on_close(writer: asyncio.StreamWriter | None) -> None:

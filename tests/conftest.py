@@ -1,13 +1,15 @@
 """What the whole test run shares: one real Kafka broker."""
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 import pytest_asyncio
 import structlog
 from hypothesis import HealthCheck, settings
 
+from bridge.event_loop import new_event_loop
 from bridge.sandbox.broker.launcher import Broker, BrokerError, start_broker
 
 # How fast examples are made says something about the machine, and nothing about the code.
@@ -32,6 +34,11 @@ def _tell(text: str) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run say that it starts no broker."""
     parser.addoption("--no-broker", action="store_true", help="fail each test that needs a Kafka broker (make quick)")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run every test on the loop that the daemon runs on."""
+    return {"daemon": new_event_loop}
 
 
 @pytest.fixture(scope="session")

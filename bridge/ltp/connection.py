@@ -26,7 +26,7 @@ from bridge.contract.session import Cause
 from bridge.errors import VenueUnreachable
 from bridge.ltp.http_date import parse_http_date
 from bridge.ltp.network import NetworkSettings, open_http_session
-from bridge.sockets import reset_on_close
+from bridge.sockets import count_unsent_bytes, reset_on_close
 
 FRAME_BYTES_MAX: Final = 1024 * 1024
 """A larger frame ends the session. The venue's frames are far smaller. The elements of a frame may take a hundred times
@@ -79,19 +79,23 @@ class Connection:
         self._transport = opened.transport
         # Set now, so that the end of the process resets the connection too. Later it may be impossible: a TLS transport
         # that both ends have closed raises at every call but is_closing().
-        reset_on_close(self._transport.get_extra_info("socket"))
+        self._sock = self._transport.get_extra_info("socket")
+        reset_on_close(self._sock)
         # aiohttp waits inside a write once this much is unsent; `write` ends the connection before that.
         self._transport.set_write_buffer_limits(high=2 * UNSENT_BYTES_MAX)
+        self._backlog_bytes = 0
 
     @property
     def unsent_bytes(self) -> int:
-        """The bytes that were written and wait for the network; 0 after the end."""
+        """The most that was written and may wait for the network, in bytes; 0 after the end."""
         if self._transport.is_closing():
             return 0
-        # Over TLS asyncio counts only what TLS itself holds, not what waits in the transport below it.
+        waiting = self._transport.get_write_buffer_size() + count_unsent_bytes(self._sock)
+        # Over TLS a transport counts only what TLS itself holds, not what waits below it: asyncio shows that, and for
+        # uvloop the kernel does. With TCP_NOTSENT_LOWAT at 1 it takes nothing before it has sent what it has.
         below = getattr(getattr(self._transport, "_ssl_protocol", None), "_transport", None)
-        waiting = below.get_write_buffer_size() if below is not None else 0
-        return self._transport.get_write_buffer_size() + int(waiting)
+        waiting += below.get_write_buffer_size() if below is not None else 0
+        return max(waiting, self._backlog_bytes) if waiting else 0
 
     @property
     def write_buffer_empty(self) -> bool:
@@ -105,11 +109,13 @@ class Connection:
         """
         if self._transport.is_closing():
             raise LinkEnded(Cause.LINK_FAILED, "the connection has ended")
-        if self.unsent_bytes > UNSENT_BYTES_MAX:
+        unsent_bytes = self.unsent_bytes
+        if unsent_bytes > UNSENT_BYTES_MAX:
             self.abort()
             raise LinkEnded(Cause.LINK_FAILED, f"the venue does not read: over {UNSENT_BYTES_MAX} bytes are unsent")
         # aiohttp's coroutine writes an uncompressed frame before it could first wait. It is run by hand, so that
         # nothing else runs between the caller's own checks and the write.
+        self._backlog_bytes = len(frame) + (self._backlog_bytes if unsent_bytes else 0)
         coroutine = self._socket.send_frame(frame, WSMsgType.TEXT)
         try:
             coroutine.send(None)

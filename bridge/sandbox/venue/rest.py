@@ -200,7 +200,7 @@ class _WrongPathError(Exception):
 
 def _abort_connection(request: web.Request) -> web.Response:
     """Abort the connection of the request; the returned response is never sent."""
-    if isinstance(request.transport, asyncio.Transport):
+    if request.transport is not None:
         request.transport.abort()
     return web.Response()
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -41,10 +41,13 @@ class WebSocketServer:
         socket = web.WebSocketResponse(
             autoping=False, compress=False, max_msg_size=backend.settings.frame_bytes_max, timeout=1.0
         )
-        transport = request.transport
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a request that is being served has one
         connection = ClientConnection(
-            socket, transport, number=number, tier=self._tier, ledger=backend.ledger, faults=backend.faults
+            socket,
+            cast("asyncio.Transport", request.transport),
+            number=number,
+            tier=self._tier,
+            ledger=backend.ledger,
+            faults=backend.faults,
         )
         refused = backend.faults.trigger(FaultKind.REFUSE_CONNECTION, connection.target(action="connect"))
         if refused:
