@@ -1,0 +1,29 @@
+"""A process of the bench that is told what to do by lines of JSON on its input, and answers each with one."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+Answer = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a process on uvloop where it can be imported, else on asyncio's own loop."""
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        asyncio.run(main)
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main)
+
+
+async def answer_orders(answer: Answer) -> None:
+    """Answer every order in turn; return at the end of the input, as when the one who gives orders has ended."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    while line := await reader.readline():
+        sys.stdout.write(json.dumps(await answer(json.loads(line))) + "\n")
+        sys.stdout.flush()
