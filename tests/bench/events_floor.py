@@ -1,4 +1,4 @@
-"""The floor of the events: the least that a process can do that puts the venue's pushes into a topic as the bridge does.
+"""The floor of the events: the least that puts the venue's pushes into a topic as the bridge does.
 
 aiohttp receives, one decode per push, the same key, nine headers and bytes, batches of aiokafka's idempotent producer
 with acks=all, uvloop where it can be imported. At most four full batches wait; with more the socket is not read.

@@ -1,6 +1,7 @@
 """A process of the bench that is told what to do by lines of JSON on its input, and answers each with one."""
 
 import asyncio
+import importlib
 import json
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -12,12 +13,11 @@ Answer = Callable[[dict[str, Any]], Awaitable[Any]]
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a process on uvloop where it can be imported, else on asyncio's own loop."""
     try:
-        import uvloop  # noqa: PLC0415 - not on every platform
+        new_loop = importlib.import_module("uvloop").new_event_loop
     except ImportError:
-        asyncio.run(main)
-    else:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main)
+        new_loop = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main)
 
 
 async def answer_orders(answer: Answer) -> None:

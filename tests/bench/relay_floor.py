@@ -1,9 +1,9 @@
 """The floor of the commands: consume a command, commit its offset once, produce its result, and no more.
 
 With `commit` false it is the floor of the cancels, which the bridge sends without a claim. The venue is left out of the
-relay, and its round trip is measured apart by the same process: a place is written, its answer awaited, again and again.
-Key, nine headers and fields of the result are the bridge's, as are durability (idempotent, acks=all) and the settings of
-its fetches. Results of commands that came together go out as one batch, after one commit.
+relay; its round trip is measured apart by the same process: a place is written and its answer awaited, over and over.
+Key, nine headers and fields of the result are the bridge's; so are durability (idempotent, acks=all) and the settings
+of the fetches. Results of commands that came together go out as one batch, after one commit.
 
 What it leaves out, and the bridge does: all checks of the command, dedupe, order and limits, the lease, the claim's
 metadata, the digest of the body, and everything that is for the case that something fails.
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from aiohttp import ClientSession, ClientWebSocketResponse
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from tests.bench.events_floor import BATCH_BYTES
@@ -160,7 +160,7 @@ class Relay:
                 request = {"id": f"{number:x}", "action": "place_order"}
                 frame = _encode({**request, "args": {**args, "clientOrderId": f"{number:032x}"}})
                 began_ns = time.monotonic_ns()
-                await socket.send_frame(frame, 1)
+                await socket.send_frame(frame, WSMsgType.TEXT)
                 await _receive_answer(socket)
                 taken.append(time.monotonic_ns() - began_ns)
         return taken

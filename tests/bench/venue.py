@@ -99,8 +99,7 @@ class BenchVenue:
                 return await self._push_paced(order["accounts"], order["pushes"], order["per_s"])
             case "frames":
                 frames, self._frames = self._frames, []
-                # Into a file: a line of thousands is longer than its reader takes.
-                Path(order["to"]).write_bytes(msgspec.json.encode(frames))
+                _write_frames(Path(order["to"]), frames)
                 return len(frames)
         raise ValueError(f"no order of this venue: {order}")
 
@@ -135,6 +134,11 @@ class BenchVenue:
         return {"written": written, "is_open": True, "began_monotonic_ns": began_ns}
 
 
+def _write_frames(path: Path, frames: list[CommandFrame]) -> None:
+    """Write what was noted into a file: a line of thousands is longer than its reader takes."""
+    path.write_bytes(msgspec.json.encode(frames))
+
+
 async def _serve(accounts: int) -> None:
     settings = VenueSettings(accounts=tuple(AccountSettings(name=f"a{number:02}") for number in range(accounts)))
     async with Venue(settings) as rest:
@@ -152,4 +156,4 @@ async def _serve(accounts: int) -> None:
 
 
 if __name__ == "__main__":
-    run(_serve(int(sys.argv[1])))
+    run(_serve(json.loads(sys.argv[1])))
