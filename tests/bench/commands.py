@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.bench.desk import Desk, Noted, Sent, take_noted
-from tests.bench.figures import name_percentiles
+from tests.bench.figures import RESULT, ROUND_TRIP, name_percentiles
 from tests.bench.processes import Helper
 from tests.bench.stage import Contestant, Measured, Stage
 from tests.support.rig import PLACE
@@ -24,7 +24,7 @@ def _time_commands(commands: Sequence[Sent], noted: Noted) -> dict[str, float]:
     to_frame = [frame.arrived_monotonic_ns - one.handed_monotonic_ns for one, frame in pairs]
     to_result = [one.read_monotonic_ns - frame.answered_monotonic_ns for one, frame in pairs]
     return {
-        **name_percentiles("append to result", [one.took_ns for one in commands]),
+        **name_percentiles(RESULT, [one.took_ns for one in commands]),
         **name_percentiles("append to frame at the venue", to_frame),
         **name_percentiles("venue's answer to result", to_result),
     }
@@ -53,9 +53,8 @@ async def measure_one_by_one(stage: Stage, contestant: Contestant, count: int, *
         "memory MiB": memory_mib,
         "peak memory MiB": peak_mib,
     }
-    if not contestant.is_daemon and not cancels:
-        assert isinstance(process, Helper)
-        figures |= name_percentiles("venue's round trip", await process.ask("round_trips", times=count, args=PLACE))
+    if isinstance(process, Helper):
+        figures |= name_percentiles(ROUND_TRIP, await process.ask("round_trips", times=count, args=PLACE))
         await take_noted(stage.venue, stage.folder)
     return Measured(figures, problems, process.loop_name())
 

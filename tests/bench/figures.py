@@ -5,6 +5,8 @@ from statistics import median
 from typing import Final, NamedTuple
 
 PERCENTILES: Final = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+RESULT: Final = "append to result"
+ROUND_TRIP: Final = "venue's round trip"
 _NS_PER_MS: Final = 1e6
 
 
@@ -33,5 +35,13 @@ def name_percentiles(name: str, taken_ns: Sequence[int]) -> dict[str, float]:
 
 
 def divide_figures(measured: dict[str, float], beside: dict[str, float]) -> dict[str, float]:
-    """Return how often each figure holds the one beside it, of those that both have."""
-    return {name: value / beside[name] for name, value in measured.items() if beside.get(name)}
+    """Return how often each figure holds the one beside it, of those that both have.
+
+    A relay does not ask the venue. Where its round trip was measured, the commands are compared without it as well.
+    """
+    ratios = {name: value / beside[name] for name, value in measured.items() if beside.get(name)}
+    for label in PERCENTILES:
+        trip_ms, name = beside.get(f"{ROUND_TRIP} {label} ms"), f"{RESULT} {label} ms"
+        if trip_ms is not None and name in ratios:
+            ratios[f"{name}, less {ROUND_TRIP}"] = (measured[name] - trip_ms) / beside[name]
+    return ratios

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -11,7 +12,8 @@ Answer = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a process on uvloop where it can be imported, else on asyncio's own loop."""
+    """Run a process on uvloop where it can be imported, else on asyncio's own loop. Ctrl-C is for the meter."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         new_loop = importlib.import_module("uvloop").new_event_loop
     except ImportError:
