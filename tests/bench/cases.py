@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from tests.bench.commands import QUEUED_LIMITS, measure_burst, measure_one_by_one, measure_queued
+from tests.bench.commands import limit_queue, measure_burst, measure_one_by_one, measure_queued
 from tests.bench.events import measure_flood, measure_idle, measure_paced
 from tests.bench.stage import Measured, Stage
 from tests.bench.topics import ACCOUNT
@@ -97,8 +97,10 @@ def _make_burst(options: argparse.Namespace) -> Iterator[Case]:
 
 
 def _make_queued(options: argparse.Namespace) -> Iterator[Case]:
+    limits = limit_queue(options.queued, options.queued_cancels)
+
     async def run(stage: Stage) -> Measured:
-        async with stage.daemon(limits=QUEUED_LIMITS) as contestant:
+        async with stage.daemon(limits=limits) as contestant:
             return await measure_queued(stage, contestant, options.queued, options.queued_cancels)
 
     yield Case(f"{options.queued_cancels:,} cancels while {options.queued:,} places wait", Contender("bridge", run))
@@ -108,8 +110,8 @@ def _make_idle(options: argparse.Namespace) -> Iterator[Case]:
     async def measure(_: Stage, *args: Any) -> Measured:  # noqa: ANN401 - passed on
         return await measure_idle(*args)
 
-    relay = _on_relay(measure, options.idle_seconds, commit=True)
-    yield Case(f"idle for {options.idle_seconds:g} s", _on_daemon(measure, options.idle_seconds), relay)
+    times = options.idle_seconds, options.idle_after
+    yield Case(f"idle for {times[0]:g} s", _on_daemon(measure, *times), _on_relay(measure, *times, commit=True))
 
 
 def _make_accounts(options: argparse.Namespace) -> Iterator[Case]:
@@ -117,7 +119,7 @@ def _make_accounts(options: argparse.Namespace) -> Iterator[Case]:
     alone = _on_accounts(1, _ALONE_PER_S, options.seconds)
     for count in options.accounts:
         measured = _on_accounts(count, _ACCOUNT_PER_S * count, options.seconds)
-        name = f"{count} accounts in one process, {_ACCOUNT_PER_S:g} pushes per s each"
+        name = f"accounts: {count} in one process, {_ACCOUNT_PER_S:g} pushes per s each"
         yield Case(name, measured, alone if count == max(options.accounts) else None)
 
 

@@ -1,5 +1,6 @@
 """The measurements of the commands: one at a time, a burst, and cancels while places wait."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,13 +10,23 @@ from tests.bench.processes import Helper
 from tests.bench.stage import Contestant, Measured, Stage
 from tests.support.rig import PLACE
 
-QUEUED_LIMITS: Final = {
-    # Fifty thousand places take 22 minutes at this rate, less than the longest validity; so all of them wait.
-    "place_per_window": 2400,
-    "cancel_per_window": 100_000,
-    "lane_commands_max": 100_000,
-}
 _LONG_S: Final = 29 * 60.0
+"""A minute less than the longest validity."""
+_QUEUE_MINUTES: Final = 25
+_LANE_MAX: Final = 100_000
+
+
+def limit_queue(queued: int, cancels: int) -> dict[str, int]:
+    """Return limits by which the orders to cancel are placed at once, and the places behind them wait for a minute.
+
+    All of those must be due within their validity, or the bridge denies them.
+    """
+    places = max(2 * cancels, queued // _QUEUE_MINUTES)
+    return {
+        "place_per_window": math.ceil(places / 0.95),
+        "cancel_per_window": 4 * cancels + 100,
+        "lane_commands_max": _LANE_MAX,
+    }
 
 
 def _time_commands(commands: Sequence[Sent], noted: Noted) -> dict[str, float]:

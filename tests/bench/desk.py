@@ -22,6 +22,15 @@ from tests.support.rig import PLACE
 _ANSWER_DEADLINE_S: Final = 60.0
 _PLACE, _CANCEL = "place_order", "cancel_order"
 
+_RESULT_FIELDS: Final = {
+    *("commandId", "commandOffset", "outcome", "answeredAt", "action", "code", "message", "orderId", "clientOrderId"),
+    *("bodyDigest", "sentAt"),
+}
+_RESULT_HEADERS: Final = {
+    *("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type", "ce_sequence", "ce_epoch"),
+    "ce_subject",
+}
+
 Noted = dict[tuple[str, str], CommandFrame]
 """What the venue noted of each request, by action and name of its order."""
 
@@ -52,6 +61,7 @@ class Desk:
         self._sent: dict[str, Sent] = {}
         self._unanswered: dict[str, Sent] = {}
         self._answered = asyncio.Event()
+        self._shape = _RESULT_FIELDS, _RESULT_HEADERS
         self.repeated_count = 0
         """How many terminal results came for a command that had one."""
 
@@ -75,6 +85,8 @@ class Desk:
             self.repeated_count += 1
             return
         sent.read_monotonic_ns, sent.outcome = read_ns, outcome
+        if outcome == "accepted":
+            self._shape = set(result), {name for name, _ in record.headers}
         self._answered.set()
 
     async def send(self, action: str, args: dict[str, str], valid_s: float = 60.0) -> tuple[Sent, Any]:
@@ -124,8 +136,10 @@ class Desk:
         """Return what is wrong with the answers to some commands, which must all have been accepted."""
         refused = [one.outcome for one in commands if one.outcome != "accepted"]
         problems = [f"{len(refused)} of {len(commands)} commands were not accepted: {sorted(set(refused))}"]
+        is_odd = self._shape != (_RESULT_FIELDS, _RESULT_HEADERS)
+        odd = [f"a result has other fields or headers: {self._shape}"] * is_odd
         twice = [f"{self.repeated_count} commands were answered twice"] * bool(self.repeated_count)
-        return problems * bool(refused) + twice
+        return problems * bool(refused) + odd + twice
 
 
 async def take_noted(venue: Helper, folder: Path) -> Noted:

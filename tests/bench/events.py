@@ -2,34 +2,32 @@
 
 import asyncio
 import time
-from array import array
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from aiokafka import ConsumerRecord
 
+from bridge.contract.headers import EVENT_TYPES, build_event_headers, format_source
 from bridge.contract.topics import Stream
 from tests.bench.figures import name_percentiles
-from tests.bench.pushes import Stamp, make_frame, order_id_of, read_stamp
+from tests.bench.pushes import STATES, Stamp, make_frame, order_id_of, read_stamp
 from tests.bench.stage import Contestant, Measured, Stage
 from tests.bench.topics import ACCOUNT, EndOfTopic, Reader
 from tests.witness.topic_log import read_topic
 
 _STALL_S: Final = 15.0
-_HEADERS: Final = 9
+_EXECUTED: Final = "0"
 _PROBLEMS_SHOWN: Final = 5
 _UPDATED: Final = b'"updateAt":"'
 _MS_DIGITS: Final = 13
-_ALONE_PER_S: Final = 10_000
-"""No venue is slower; for deadlines alone."""
 
 
 class PushCheck:
     """Holds the records of one topic to the pushes that the venue wrote: each once, in order, with all of its bytes."""
 
-    def __init__(self, topic: str) -> None:
-        self._topic = topic
+    def __init__(self, account: str) -> None:
+        self._account = account
         self._sequence = 0
         self.next_number = 0
         self.problem_count = 0
@@ -41,18 +39,33 @@ class PushCheck:
         if stamp.number != self.next_number:
             self._note(f"push {stamp.number} stands where {self.next_number} must")
         self.next_number = stamp.number + 1
-        headers = dict(record.headers)
-        sequence = int(headers["ce_sequence"])
-        if sequence != self._sequence + 1:
-            self._note(f"sequence {sequence} stands behind {self._sequence}")
-        self._sequence = sequence
         begin = record.value.index(_UPDATED) + len(_UPDATED)
-        frame = make_frame(stamp, int(record.value[begin : begin + _MS_DIGITS]))
-        if not frame.endswith(record.value + b"}") or record.key != order_id_of(stamp.number):
+        updated_ms = int(record.value[begin : begin + _MS_DIGITS])
+        if not make_frame(stamp, updated_ms).endswith(record.value + b"}"):
             self._note(f"push {stamp.number} is not as it was written")
-        if len(record.headers) != _HEADERS:
-            self._note(f"push {stamp.number} has {len(record.headers)} headers")
+        self._check_headers(record, stamp.number, updated_ms)
         return stamp
+
+    def _check_headers(self, record: ConsumerRecord, number: int, updated_ms: int) -> None:
+        """Hold key and headers to the contract: those of the daemon and of its floor are the same."""
+        headers = dict(record.headers)
+        self._sequence += 1
+        sequence = int(headers["ce_sequence"])
+        if sequence != self._sequence:
+            self._note(f"sequence {sequence} stands where {self._sequence} must")
+            self._sequence = sequence
+        key = order_id_of(number)
+        expected = build_event_headers(
+            event_id=f"order:{key.decode()}:{STATES[number % 2]}:{_EXECUTED}:{updated_ms}",
+            event_source=format_source("sandbox", self._account),
+            event_type=EVENT_TYPES[Stream.ORDERS],
+            time_ms=updated_ms,
+            subject=key,
+            epoch=int(headers["ce_epoch"]),
+            sequence=sequence,
+        )
+        if record.key != key or dict(expected) != headers or len(record.headers) != len(expected):
+            self._note(f"push {number} has another key or other headers: {record.key!r}, {record.headers}")
 
     def expect_count(self, count: int) -> None:
         """Note it if there were fewer pushes."""
@@ -62,7 +75,7 @@ class PushCheck:
     def _note(self, text: str) -> None:
         self.problem_count += 1
         if len(self.problems) < _PROBLEMS_SHOWN:
-            self.problems.append(f"{self._topic}: {text}")
+            self.problems.append(f"{self._account}: {text}")
 
 
 async def _find_lost_sessions(contestant: Contestant, accounts: Sequence[str]) -> list[str]:
@@ -92,11 +105,13 @@ async def measure_flood(stage: Stage, contestant: Contestant, pushes: int) -> Me
     cpu_s, venue_cpu_s = process.cpu_s() - cpu_s, stage.venue.cpu_s() - venue_cpu_s
     memory_mib, peak_mib = process.memory_mib()
     problems = await _find_lost_sessions(contestant, [ACCOUNT])
-    check = PushCheck(topic)
-    async with Reader(
-        stage.bootstrap, [topic], lambda record, _: _drop(check.take(record)), from_beginning=True
-    ) as all_:
-        await all_.wait_for_records(durable, _STALL_S)
+    check = PushCheck(ACCOUNT)
+
+    def take(record: ConsumerRecord, _: int) -> None:
+        check.take(record)
+
+    async with Reader(stage.bootstrap, [topic], take, from_beginning=True) as reader:
+        await reader.wait_for_records(durable, _STALL_S)
     check.expect_count(pushes)
     problems += check.problems
     figures = {
@@ -111,10 +126,6 @@ async def measure_flood(stage: Stage, contestant: Contestant, pushes: int) -> Me
     return Measured(figures, problems, process.loop_name())
 
 
-def _drop(_: Stamp) -> None:
-    """Do without a stamp."""
-
-
 async def measure_paced(
     stage: Stage, contestant: Contestant, per_s: float, seconds: float, accounts: Sequence[str] = (ACCOUNT,)
 ) -> Measured:
@@ -122,10 +133,10 @@ async def measure_paced(
     process = contestant.process
     pushes = max(1, round(per_s * seconds / len(accounts)))
     checks = {contestant.topic(Stream.ORDERS, account): PushCheck(account) for account in accounts}
-    taken_ns = array("q")
+    read: list[tuple[ConsumerRecord, int]] = []  # to be checked later, when nothing is measured
 
     def take(record: ConsumerRecord, read_ns: int) -> None:
-        taken_ns.append(read_ns - checks[record.topic].take(record).written_monotonic_ns)
+        read.append((record, read_ns))
 
     async with Reader(stage.bootstrap, list(checks), take, from_beginning=False) as reader:
         cpu_s, began_s = process.cpu_s(), time.monotonic()
@@ -133,6 +144,7 @@ async def measure_paced(
         told = await ask(accounts=list(accounts), pushes=pushes, per_s=per_s)
         await reader.wait_for_records(pushes * len(accounts), _STALL_S)
         cpu_s, took_s = process.cpu_s() - cpu_s, time.monotonic() - began_s
+    taken_ns = [read_ns - checks[record.topic].take(record).written_monotonic_ns for record, read_ns in read]
     problems = await _find_lost_sessions(contestant, accounts)
     for check in checks.values():
         check.expect_count(pushes)
@@ -148,9 +160,10 @@ async def measure_paced(
     return Measured(figures, problems, process.loop_name())
 
 
-async def measure_idle(contestant: Contestant, seconds: float) -> Measured:
-    """Let nothing happen, and see what that costs."""
+async def measure_idle(contestant: Contestant, seconds: float, after_s: float) -> Measured:
+    """Let nothing happen, and see what that costs; of the daemon, once the sweeps behind its login are over."""
     process = contestant.process
+    await asyncio.sleep(after_s if contestant.is_daemon else 1.0)
     cpu_s, began_s = process.cpu_s(), time.monotonic()
     await asyncio.sleep(seconds)
     share = (process.cpu_s() - cpu_s) / (time.monotonic() - began_s)
