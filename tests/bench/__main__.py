@@ -14,19 +14,18 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from aiokafka.errors import KafkaError
-
-from bridge.sandbox.broker.launcher import start_broker
+from bridge.sandbox.broker.launcher import BrokerError, start_broker
 from tests.bench.cases import SCENARIOS, Case, Contender, list_cases
 from tests.bench.chart import draw_ratios
 from tests.bench.events import measure_flood
 from tests.bench.machine import describe_machine, list_versions
 from tests.bench.processes import BenchFailed
-from tests.bench.report import CaseReport, Round, print_legend
+from tests.bench.report import CaseReport, Round, list_bars, print_legend
 from tests.bench.stage import Measured, Stage, open_stage
 from tests.witness.console import say
 
@@ -66,8 +65,10 @@ async def _measure(contender: Contender, stage: Stage) -> Measured:
     gc.collect()
     try:
         return await contender.measure(stage)
-    except (BenchFailed, KafkaError, TimeoutError, OSError) as error:
-        return Measured({}, ["\n".join([f"{contender.name}: {error!r}", *getattr(error, "__notes__", ())])], "")
+    except BenchFailed as error:
+        return Measured({}, ["\n".join([f"{contender.name}: {error}", *getattr(error, "__notes__", ())])], "")
+    except Exception:  # noqa: BLE001 - an hour of other measurements shall not be lost
+        return Measured({}, [f"{contender.name}: {traceback.format_exc()}"], "")
 
 
 async def _run_round(case: Case, stage: Stage, number: int) -> Round:
@@ -98,9 +99,8 @@ def _write_files(options: argparse.Namespace, found: dict[str, Any], reports: li
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     if options.svg is not None:
-        rows = [(f"{one.case.name}: {name}", spread) for one in reports for name, spread in one.ratios().items()]
         title = f"times the floor; median and spread of {options.rounds} rounds"
-        options.svg.write_text(draw_ratios(rows, title), encoding="utf-8")
+        options.svg.write_text(draw_ratios(list_bars(reports), title), encoding="utf-8")
 
 
 async def _main(options: argparse.Namespace) -> int:
@@ -137,6 +137,9 @@ def main() -> int:
     options = _read_options()
     try:
         return asyncio.run(_main(options))
+    except (BenchFailed, BrokerError) as error:
+        say(f"FAILED: {error}")
+        return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
 

@@ -44,6 +44,8 @@ class Process:
         """Return the processor time that all of its threads have used so far, in user and system mode."""
         # The name, in brackets, may hold spaces.
         fields = self._read("stat").rpartition(")")[2].split()
+        if fields[0] == "Z":
+            raise BenchFailed(f"process {self.pid} has ended before its time")
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
     def memory_mib(self) -> tuple[float, float]:

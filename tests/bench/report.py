@@ -12,6 +12,7 @@ from tests.witness.console import say
 
 _NAME_CHARS: Final = 58
 _SPREAD_CHARS: Final = 36
+_NOT_DRAWN: Final = ("p99.9", "memory MiB", "pushes durable", "venue cpu")
 _EXACT_FROM: Final = 100
 """Numbers from here on are shown without decimals."""
 
@@ -65,11 +66,9 @@ class CaseReport(Struct):
     def print_table(self) -> None:
         """Print one line for each figure: median, lowest and highest of each side, and the ratio."""
         sides = [(name, summarize([one.figures for one in found])) for name, found in self._sides()]
-        loops = sorted({one.loop for _, found in self._sides() for one in found} - {""})
-        columns = [*(name for name, _ in sides), *(["ratio"] if len(sides) > 1 else [])]
-        head = f"{self.case.name} ({', '.join(loops)})"
+        columns = [_name_side(name, found) for name, found in self._sides()] + ["ratio"] * (len(sides) > 1)
         say()
-        say(f"{head:{_NAME_CHARS}}" + "".join(f"{name:>{_SPREAD_CHARS}}" for name in columns))
+        say(f"{self.case.name:{_NAME_CHARS}}" + "".join(f"{name:>{_SPREAD_CHARS}}" for name in columns))
         ratios = self.ratios()
         for name in dict.fromkeys([*(name for _, figures in sides for name in figures), *ratios]):
             cells = [figures.get(name) for _, figures in sides]
@@ -77,6 +76,17 @@ class CaseReport(Struct):
             say(f"  {name:{_NAME_CHARS - 2}}" + "".join(f"{_show(cell):>{_SPREAD_CHARS}}" for cell in cells))
         for one in dict.fromkeys(problem for found in self.rounds for problem in found.problems):
             say(f"  WRONG: {one}")
+
+
+def _name_side(name: str, found: Sequence[Measured]) -> str:
+    """Return the head of a side's column: its name, and the event loop that it ran on."""
+    return f"{name} ({', '.join(sorted({one.loop for one in found} - {''}))})"
+
+
+def list_bars(reports: Sequence[CaseReport]) -> list[tuple[str, Spread]]:
+    """Return what the chart shows: the ratios of throughput, CPU and latency."""
+    ratios = [(f"{one.case.name}: {name}", spread) for one in reports for name, spread in one.ratios().items()]
+    return [(name, spread) for name, spread in ratios if not any(part in name for part in _NOT_DRAWN)]
 
 
 def _show(spread: Spread | None) -> str:

@@ -80,7 +80,7 @@ class Stage:
             await create_topics(self.bootstrap, prefix, [Stream.ORDERS])
             facts = {**self._floor_facts(), "topic": topic_name(prefix, ACCOUNT, Stream.ORDERS)}
             async with run_helper("events_floor", facts) as floor:
-                await self._wait_for_sessions(1)
+                await self._wait_for_sessions(1, floor)
                 yield Contestant(floor, self.bootstrap, prefix)
             await self._wait_for_sessions(0)
 
@@ -116,9 +116,12 @@ class Stage:
         finally:
             await delete_topics(self.bootstrap, prefix)
 
-    async def _wait_for_sessions(self, count: int) -> None:
+    async def _wait_for_sessions(self, count: int, process: Process | None = None) -> None:
+        """Wait until so many accounts have a session, and a process that is to open one has not ended."""
         async with deadline(START_DEADLINE_S, f"{count} sessions at the venue"):
-            while len(await self.venue.ask("sessions")) != count:  # noqa: ASYNC110 - another process, which sets no event
+            while len(await self.venue.ask("sessions")) != count:
+                if process is not None:
+                    process.cpu_s()
                 await asyncio.sleep(_LOOK_S)
 
 
