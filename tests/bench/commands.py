@@ -7,6 +7,7 @@ from typing import Final
 from tests.bench.desk import Desk, Noted, Sent, take_noted
 from tests.bench.figures import RESULT, ROUND_TRIP, name_percentiles
 from tests.bench.processes import Helper
+from tests.bench.pushes import name_order
 from tests.bench.stage import Contestant, Measured, Stage
 from tests.support.rig import PLACE
 
@@ -46,7 +47,7 @@ async def measure_one_by_one(stage: Stage, contestant: Contestant, count: int, *
     process = contestant.process
     async with Desk(contestant) as desk:
         await desk.place_one_by_one(1)  # connections and code are there from now on
-        names = [f"bench{number:027d}" for number in range(count)]
+        names = [name_order(number) for number in range(count)]
         if cancels and contestant.is_daemon:
             placed = await desk.place_all(count)
             await desk.wait_for_answers(placed)
@@ -74,7 +75,7 @@ async def measure_burst(stage: Stage, contestant: Contestant, count: int) -> Mea
     """Hand over many places at once."""
     process = contestant.process
     async with Desk(contestant) as desk:
-        await desk.cancel_one_by_one(["bench"])  # a place would take one of the slots that the burst needs
+        await desk.cancel_one_by_one([name_order(0)])  # a place would take one of the slots that the burst needs
         await take_noted(stage.venue, stage.folder)
         cpu_s = process.cpu_s()
         commands = await desk.place_all(count)

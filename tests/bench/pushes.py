@@ -9,6 +9,8 @@ import json
 from typing import Final, NamedTuple
 
 FRAME_BYTES: Final = 850
+NAME_CHARS: Final = 32
+"""Of a clientOrderId, as the bridge derives it from a commandId."""
 STATES: Final = ("OPEN", "CANCELLED")
 _FIRST_ORDER: Final = 1_702_884_500_000_000
 _STAMP: Final = b'"reason":"'
@@ -60,7 +62,7 @@ class Stamp(NamedTuple):
 
 def _make_template(state: str) -> bytes:
     """Return a frame of this state, its head included, with places for what differs; exactly 850 bytes once filled."""
-    order: tuple[object, ...] = (0, b"0" * 32, 0, 0, 0, 0)
+    order: tuple[object, ...] = (0, b"0" * NAME_CHARS, 0, 0, 0, 0)
     fields = {**_FIELDS, "orderState": state}
     text = json.dumps({"channel": "Orders", "instId": fields["sym"], "data": fields}, separators=(",", ":")).encode()
     missing = FRAME_BYTES - len(text % order)
@@ -77,14 +79,21 @@ _TEMPLATES: Final = {state: _make_template(state) for state in STATES}
 
 
 def make_order_frame(order_id: int, client_order_id: bytes, state: str, now_ms: int, stamp: Stamp) -> bytes:
-    """Return the whole frame of one push of an order."""
+    """Return the whole frame of one push of an order. Raises ValueError for a name that would change its length."""
+    if len(client_order_id) != NAME_CHARS:
+        raise ValueError(f"the bench names its orders with {NAME_CHARS} characters")
     return _TEMPLATES[state] % (order_id, client_order_id, now_ms, now_ms, *stamp)
+
+
+def name_order(number: int) -> str:
+    """Return the clientOrderId of an order by its number."""
+    return f"bench{number:027d}"
 
 
 def make_frame(stamp: Stamp, now_ms: int) -> bytes:
     """Return the frame of one push of a stream; two numbers in a row are of one order."""
     order, state = divmod(stamp.number, 2)
-    return _TEMPLATES[STATES[state]] % (_FIRST_ORDER + order, b"bench%027d" % order, now_ms, now_ms, *stamp)
+    return _TEMPLATES[STATES[state]] % (_FIRST_ORDER + order, name_order(order).encode(), now_ms, now_ms, *stamp)
 
 
 def read_stamp(value: bytes) -> Stamp:
