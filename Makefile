@@ -98,7 +98,7 @@ day: $(READY) ## a day of 100,000 fills in virtual time: memory, and requests by
 panic: $(READY) ## measure how soon a cancel_orders is on the wire while the venue hangs; minutes. ARGS="--times 20 --queued 10000"
 	@$(BIN)/python -m tests.panic $(ARGS)
 
-bench: $(READY) ## daemon beside the floor of its libraries: throughput, CPU, latency; an hour. ARGS="flood place --rounds 1"
+bench: $(READY) ## daemon beside the floor of its libraries: throughput, CPU, latency; half an hour. ARGS="flood place --rounds 1"
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 crash: $(READY) ## SIGKILL at every step of a command, on a real broker; 20 minutes. ARGS="--rounds N"

@@ -48,7 +48,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--cancels", type=int, default=500, help="one at a time; at most 1,139, by the venue's limit")
     parser.add_argument("--burst", type=int, default=1140, help="places at once")
     parser.add_argument("--queued", type=int, default=50_000, help="places that wait while orders are cancelled")
-    parser.add_argument("--queued-cancels", type=int, default=1000, help="cancels meanwhile; at most 1,100")
+    parser.add_argument("--queued-cancels", type=int, default=1000, help="cancels meanwhile, and as many before")
     parser.add_argument("--idle-seconds", type=float, default=30.0, help="how long nothing happens")
     parser.add_argument("--idle-after", type=float, default=40.0, help="how long after the login; it is swept for 30 s")
     parser.add_argument("--accounts", type=int, nargs="+", default=[1, 10, 50], help="in one process, at most 100")

@@ -116,18 +116,21 @@ def _make_idle(options: argparse.Namespace) -> Iterator[Case]:
 
 def _make_accounts(options: argparse.Namespace) -> Iterator[Case]:
     """Compare the most accounts with one that gets as much; the fewer stand alone."""
-    alone = _on_accounts(1, _ALONE_PER_S, options.seconds)
+    alone = _on_accounts(1, _ALONE_PER_S, options.seconds, f"one, {_ALONE_PER_S:,g} per s")
     for count in options.accounts:
         measured = _on_accounts(count, _ACCOUNT_PER_S * count, options.seconds)
-        name = f"accounts: {count} in one process, {_ACCOUNT_PER_S:g} pushes per s each"
-        yield Case(name, measured, alone if count == max(options.accounts) else None)
+        yield Case(
+            f"accounts: {count} in one process, {_ACCOUNT_PER_S:g} pushes per s each",
+            measured,
+            alone if count == max(options.accounts) else None,
+        )
 
 
-def _on_accounts(count: int, per_s: float, seconds: float) -> Contender:
+def _on_accounts(count: int, per_s: float, seconds: float, name: str = "bridge") -> Contender:
     names = [ACCOUNT, *(f"a{number:02}" for number in range(1, count))]
 
     async def run(stage: Stage) -> Measured:
         async with stage.daemon(names) as contestant:
             return await measure_paced(stage, contestant, per_s, seconds, names)
 
-    return Contender("bridge" if count > 1 else f"one at {per_s:,g} per s", run)
+    return Contender(name, run)

@@ -99,9 +99,12 @@ async def measure_flood(stage: Stage, contestant: Contestant, pushes: int) -> Me
         cpu_s, venue_cpu_s = process.cpu_s(), stage.venue.cpu_s()
         deadline_s = 120 + pushes / 1000
         writing = asyncio.create_task(stage.venue.ask("flood", deadline_s, account=ACCOUNT, pushes=pushes))
-        durable = await end.wait_for_offset(first + pushes, _STALL_S) - first
-        ended_ns = time.monotonic_ns()
-        told = await writing
+        try:
+            durable = await end.wait_for_offset(first + pushes, _STALL_S) - first
+            ended_ns = time.monotonic_ns()
+            told = await writing
+        finally:
+            writing.cancel()
     cpu_s, venue_cpu_s = process.cpu_s() - cpu_s, stage.venue.cpu_s() - venue_cpu_s
     memory_mib, peak_mib = process.memory_mib()
     problems = await _find_lost_sessions(contestant, [ACCOUNT])

@@ -23,9 +23,10 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 
 
 async def answer_orders(answer: Answer) -> None:
-    """Answer every order in turn; return at the end of the input, as when the one who gives orders has ended."""
+    """Answer every order in turn, with its number; return at the end of the input, so when the meter has ended."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     while line := await reader.readline():
-        sys.stdout.write(json.dumps(await answer(json.loads(line))) + "\n")
+        order = json.loads(line)
+        sys.stdout.write(json.dumps([order["number"], await answer(order)]) + "\n")
         sys.stdout.flush()

@@ -111,12 +111,17 @@ class Helper(Process):
         super().__init__(conversation.process.pid)
         self._conversation = conversation
         self._name = name
+        self._orders = 0
 
     async def ask(self, order: str, deadline_s: float = START_DEADLINE_S, **facts: Any) -> Any:  # noqa: ANN401 - any JSON
         """Return the answer to an order. Raises BenchFailed where none comes."""
         try:
             async with deadline(deadline_s, f"the {self._name}'s answer to the order {order}"):
-                return await self._conversation.ask({"order": order, **facts})
+                self._orders += 1
+                number, answer = await self._conversation.ask({"order": order, "number": self._orders, **facts})
+                while number != self._orders:  # of an order whose answer nobody waited for any more
+                    number, answer = await self._conversation.hear()
+                return answer
         except (RuntimeError, OSError) as error:
             raise BenchFailed(f"the {self._name} ended before it answered the order {order}") from error
 

@@ -102,6 +102,7 @@ def _number(value: float) -> str:
 def print_legend() -> None:
     """Say what the figures mean."""
     say("median (lowest … highest) of the rounds; CPU is that of the measured process alone, user and system")
+    say("ratio: of the two sides of a round, the first by the second; of throughput more is better, of all else less")
     say("written to read: from the venue's write of a push, by the stamp in it, to a consumer of its topic")
     say(
         "append: from the hand-over to a desk's producer; result: at a consumer of results; one clock for all processes"
