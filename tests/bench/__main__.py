@@ -24,6 +24,7 @@ from tests.bench.cases import SCENARIOS, Case, Contender, list_cases
 from tests.bench.chart import draw_ratios
 from tests.bench.events import measure_flood
 from tests.bench.machine import describe_machine, list_versions
+from tests.bench.orders import run_on_quick_loop
 from tests.bench.processes import BenchFailed
 from tests.bench.report import CaseReport, Round, list_bars, print_legend
 from tests.bench.stage import Measured, Stage, open_stage
@@ -136,7 +137,7 @@ def main() -> int:
     gc.set_threshold(_GARBAGE_MIN)
     options = _read_options()
     try:
-        return asyncio.run(_main(options))
+        return run_on_quick_loop(_main(options))
     except (BenchFailed, BrokerError) as error:
         say(f"FAILED: {error}")
         return 1

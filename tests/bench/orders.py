@@ -6,20 +6,27 @@ import json
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 Answer = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a process on uvloop where it can be imported, else on asyncio's own loop. Ctrl-C is for the meter."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def run_on_quick_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on uvloop where it can be imported, else on asyncio's own loop."""
     try:
         new_loop = importlib.import_module("uvloop").new_event_loop
     except ImportError:
         new_loop = asyncio.new_event_loop
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(main)
+        return runner.run(main)
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a process that takes orders; it leaves Ctrl-C to the meter, with which it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run_on_quick_loop(main)
 
 
 async def answer_orders(answer: Answer) -> None:
