@@ -26,7 +26,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo sandbox examples test quick lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
-	day crash chaos outage records validators clean
+	day crash chaos outage records bench validators clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ day: $(READY) ## a day of 100,000 fills in virtual time: memory, and requests by
 
 panic: $(READY) ## measure how soon a cancel_orders is on the wire while the venue hangs; minutes. ARGS="--times 20 --queued 10000"
 	@$(BIN)/python -m tests.panic $(ARGS)
+
+bench: $(READY) ## daemon beside the floor of its libraries: throughput, CPU, latency; half an hour. ARGS="flood place --rounds 1"
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 crash: $(READY) ## SIGKILL at every step of a command, on a real broker; 20 minutes. ARGS="--rounds N"
 	@$(BIN)/python -m tests.crash.run $(ARGS)
