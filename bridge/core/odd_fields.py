@@ -30,6 +30,8 @@ _QUANTITY_CHARS_MAX: Final = 200
 _MAGNITUDE_MAX: Final = 64
 """Powers of ten."""
 _TIME_DIGITS_MAX: Final = 15
+_USUAL_TIME_DIGITS: Final = 13
+"""The digits of a Unix time in ms, from the year 2001 to 2286."""
 _TIME_MAX_MS: Final = 253_402_300_799_999
 _NEEDED: Final[dict[type[Struct], tuple[str, ...]]] = {
     OrderPush: ("orderId", "orderState"),
@@ -130,6 +132,8 @@ def is_part(executed: Decimal, quantity: str) -> bool:
 
 def parse_time_ms(text: Text | None) -> int:
     """Return one of the venue's times, Unix ms; 0 where it has none, or none before the year 10000."""
+    if isinstance(text, str) and len(text) == _USUAL_TIME_DIGITS and text.isdecimal() and text.isascii():
+        return int(text)
     digits = "" if text is None else str(text)
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= _TIME_DIGITS_MAX):
         return 0

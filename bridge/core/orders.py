@@ -185,39 +185,40 @@ class Orders:
         kept.
         """
         order_id = str(push.order_id)
-        self._unpushed.pop(order_id, None)
         known = self._of_id(order_id)
         order = _read_snapshot(push, order_id, progress)
         if known is not None:
+            self._unpushed.pop(order_id, None)
             order = _merge_snapshot(order, known, may_be_live=order_id in self._concluded)
         if not order_id or order is known:
             return order
         if order.action.startswith("AMEND"):
-            self.replacements.note_request(order_id, order.updated_ms)
+            self.replacements.note_request(order_id, order.progress.time_ms)
         self._store_order(order)
         if order.cancelled and not order.action.startswith("CANCEL") and self.may_be_replaced(order, 0):
             self._perhaps_replaced[order_id] = None
-        if order.client_order_id:
-            self._assign_name(order.client_order_id, order)
-        while len(self._ended) > _ENDED_MAX or self._ended_bytes > _ENDED_BYTES_MAX:
-            self._forget_order(next(iter(self._ended)))
+        name = order.client_order_id
+        if name and self._by_client_order_id.get(name) != order_id:
+            self._assign_name(name, order)
         return order
 
     def _store_order(self, order: Order) -> None:
-        if not order.ended:
-            self._ended_bytes -= len(self._ended.pop(order.order_id, b""))
-            self._concluded.discard(order.order_id)
-            self._live[order.order_id] = order
+        order_id = order.order_id
+        if not order.progress.ended:
+            if order_id in self._ended:
+                self._ended_bytes -= len(self._ended.pop(order_id))
+            self._concluded.discard(order_id)
+            self._live[order_id] = order
             return
-        self._live.pop(order.order_id, None)
+        self._live.pop(order_id, None)
         packed = _pack(order)
-        self._ended_bytes += len(packed) - len(self._ended.get(order.order_id, b""))
-        self._ended[order.order_id] = packed
+        self._ended_bytes += len(packed) - len(self._ended.get(order_id, b""))
+        self._ended[order_id] = packed
+        while len(self._ended) > _ENDED_MAX or self._ended_bytes > _ENDED_BYTES_MAX:
+            self._forget_order(next(iter(self._ended)))
 
     def _assign_name(self, client_order_id: str, order: Order) -> None:
         """Let a clientOrderId name the order that lives, and note which order is the successor of another one."""
-        if self._by_client_order_id.get(client_order_id) == order.order_id:
-            return
         named = self.find(None, client_order_id)
         if named is None or (not order.ended, order.created_ms) >= (not named.ended, named.created_ms):
             self._by_client_order_id[client_order_id] = order.order_id

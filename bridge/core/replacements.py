@@ -56,6 +56,8 @@ class Replacements:
 
     def was_under_way(self, at_ms: int, *order_ids: str) -> bool:
         """Whether a replace of one of these orders may have been under way at a time of the venue's clock."""
+        if not self._requested_ms:
+            return False
         requested_ms = max(self._requested_ms.get(order_id, 0) for order_id in order_ids)
         return requested_ms > 0 and at_ms < requested_ms + self._rest_lag_ms
 

@@ -250,14 +250,16 @@ class PublishedStates:
 
     def _store_state(self, state: PublishedState) -> None:
         record = state.record
-        known = self._ended.get(record.key)
+        key, known = record.key, self._ended.get(record.key)
+        if known is not None:
+            self._ended_bytes -= len(known.record.value)
         if not record.progress.ended:
             if known is not None:
-                self._ended_bytes -= len(self._ended.pop(record.key).record.value)
-            self._live[record.stream][record.key] = state
+                del self._ended[key]
+            self._live[record.stream][key] = state
             return
-        self._ended_bytes += len(record.value) - (len(known.record.value) if known is not None else 0)
-        self._ended[record.key] = state
+        self._ended_bytes += len(record.value)
+        self._ended[key] = state
         while len(self._ended) > _ENDED_MAX or self._ended_bytes > _ENDED_BYTES_MAX:
             oldest = self._ended.pop(next(iter(self._ended)))
             self._ended_bytes -= len(oldest.record.value)
