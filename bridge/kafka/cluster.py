@@ -20,6 +20,9 @@ from bridge.kafka.credentials import LoginHeldBack
 
 CLIENT_ID: Final = "ltp-bridge"
 PROBE_TIMEOUT_MS: Final = 3000
+FETCH_WAIT_MS: Final = 50
+"""How long a broker holds a fetch of commands without a record. A fetch from where we no longer want to read holds up
+the next for so long, and a takeover seeks twice."""
 
 NO_ANSWER: Final = (KafkaError, TimeoutError, OSError)
 """What a request raises that the brokers did not answer, or answered with an error."""
@@ -82,8 +85,7 @@ def member_options(kafka: Kafka, timing: Timing) -> dict[str, Any]:
         "request_timeout_ms": int((timing.rebalance_timeout_s + _BEYOND_REBALANCE_S) * 1000),
         "max_poll_interval_ms": 60_000,
         "metadata_max_age_ms": 60_000,
-        # A fetch from where we no longer want to read holds up the next for so long, and a takeover seeks twice.
-        "fetch_max_wait_ms": 50,
+        "fetch_max_wait_ms": FETCH_WAIT_MS,
         # With read_committed, an open transaction of any caller would hold up every command.
         "isolation_level": "read_uncommitted",
     }

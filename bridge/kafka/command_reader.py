@@ -13,8 +13,13 @@ from bridge.errors import OffsetLost
 from bridge.kafka import fetches
 from bridge.kafka.batches import FetchedRecord
 from bridge.kafka.broker_clock import AbsenceWatch
+from bridge.kafka.cluster import FETCH_WAIT_MS
 
-_FETCH_MS: Final = 200
+_FETCH_MS: Final = 500
+_QUIET_POLLS: Final = 4
+"""After so many empty polls the broker holds fetches for longer: they are most of what an idle account costs. A record
+ends a fetch at once, so it is read no later."""
+_QUIET_WAIT_MS: Final = 500
 _RECORDS_AT_ONCE: Final = 500
 """A bound, so that a backlog does not keep the loop from heartbeats, cancels and the venue's pings."""
 _ASK_TIMEOUT_S: Final = 5.0
@@ -36,6 +41,7 @@ class CommandReader:
         self._seek_count = 0
         self._fetch_seek_count = 0
         self._absence = AbsenceWatch()
+        self._empty_polls = 0
 
     @property
     def position(self) -> int:
@@ -49,6 +55,7 @@ class CommandReader:
         self._next_offset = offset
         self._absence.reset()
         self._seek_count += 1
+        self._expect_seeks()
         self._restore_consumer()
 
     def pause(self) -> None:
@@ -65,12 +72,17 @@ class CommandReader:
         """Give the consumer its position and its pause again."""
         self._is_assigned = True
         self._seek_count += 1
+        self._expect_seeks()
         self._restore_consumer()
 
     def on_revoked(self) -> None:
         """Drop what is being fetched: the next owner of the partition fetches it again."""
         self._is_assigned = False
         self._seek_count += 1
+
+    def _expect_seeks(self) -> None:
+        self._empty_polls = 0
+        fetches.set_fetch_wait(self._consumer, FETCH_WAIT_MS)
 
     def _restore_consumer(self) -> None:
         if not self._is_assigned:
@@ -121,6 +133,9 @@ class CommandReader:
         records = [to_command_record(record, absent_boot_s) for record in found if record.offset >= self._next_offset]
         if records:
             self._next_offset = records[-1].last_offset + 1
+        self._empty_polls = 0 if records else self._empty_polls + 1
+        if self._empty_polls == _QUIET_POLLS:
+            fetches.set_fetch_wait(self._consumer, _QUIET_WAIT_MS)
         position = fetches.fetch_position(self._consumer, self._partition)
         if self._next_offset != _BEFORE_SEEK and position is not None:
             self._next_offset = max(self._next_offset, position)

@@ -126,6 +126,12 @@ async def fetch_records(
     return records
 
 
+def set_fetch_wait(consumer: AIOKafkaConsumer, wait_ms: int) -> None:
+    """Let the broker hold each later fetch for so long until there is a record."""
+    if consumer._fetcher is not None:
+        consumer._fetcher._fetch_max_wait_ms = wait_ms
+
+
 def forget_fetches(consumer: AIOKafkaConsumer) -> None:
     """Free what was fetched and not read: the parts of a consumer hold each other until garbage is collected."""
     fetcher = consumer._fetcher
