@@ -1,6 +1,7 @@
 """Writing log lines without waiting for their reader."""
 
 import atexit
+import contextlib
 import queue
 import threading
 import time
@@ -8,6 +9,9 @@ from typing import IO, Final
 
 _LINES_MAX: Final = 20_000
 _END_S: Final = 1.0
+_GATHER_S: Final = 0.01
+"""How long lines are gathered: to wake the thread for each would take the event loop's time, when it has least."""
+_LINES_AT_ONCE: Final = 1000
 
 
 class NonBlockingWriter:
@@ -33,7 +37,7 @@ class NonBlockingWriter:
         return len(text)
 
     def flush(self) -> None:
-        """Do nothing: the thread writes as soon as it can."""
+        """Do nothing: the thread writes by itself, a moment later."""
 
     def drain(self, timeout_s: float = _END_S) -> None:
         """Wait until the queued lines are written, for at most `timeout_s`."""
@@ -44,9 +48,13 @@ class NonBlockingWriter:
 
     def _write_queued(self) -> None:
         while True:
-            text = self._queue.get()
+            lines = [self._queue.get()]
+            time.sleep(_GATHER_S)
+            with contextlib.suppress(queue.Empty):
+                while len(lines) < _LINES_AT_ONCE:
+                    lines.append(self._queue.get_nowait())
             try:
-                self._out.write(text)
+                self._out.write("".join(lines))
                 if self._dropped:
                     dropped, self._dropped = self._dropped, 0
                     self._out.write(f'{{"event": "log.dropped", "level": "warning", "lines": {dropped}}}\n')
@@ -54,4 +62,5 @@ class NonBlockingWriter:
             except (OSError, ValueError):
                 pass  # the pipe has no reader, or the stream was closed; the daemon goes on
             finally:
-                self._queue.task_done()
+                for _ in lines:
+                    self._queue.task_done()
