@@ -1,8 +1,11 @@
 """The queue of one topic: sequence numbers, what waits, what is in flight, what is durable."""
 
 from collections import deque
+from itertools import chain
 from math import inf
 from typing import Final
+
+from msgspec import Struct
 
 from bridge.contract.headers import EVENT_TYPES, build_event_headers, count_memory_bytes
 from bridge.core.records import OutgoingRecord
@@ -15,19 +18,15 @@ _RECORD_OVERHEAD_BYTES: Final = 512
 """What a queued record takes in memory beside its key, value and headers of its own, roughly."""
 
 
-class SequencedRecord:
+class SequencedRecord(Struct, frozen=True, gc=False):
     """A record with its place in its topic: epoch and sequence never change, however often it is sent."""
 
-    __slots__ = ("epoch", "queued_monotonic_s", "record", "sequence", "size_bytes")
-
-    def __init__(self, record: OutgoingRecord, *, epoch: int, sequence: int, queued_monotonic_s: float) -> None:
-        self.record = record
-        self.epoch = epoch
-        self.sequence = sequence
-        self.queued_monotonic_s = queued_monotonic_s
-        self.size_bytes = len(record.key) + len(record.value or b"") + _RECORD_OVERHEAD_BYTES
-        if record.headers:
-            self.size_bytes += count_memory_bytes(record.headers)
+    record: OutgoingRecord
+    epoch: int
+    sequence: int
+    queued_monotonic_s: float = 0.0
+    size_bytes: int = 0
+    """What it takes in memory, roughly."""
 
     def headers(self, source: bytes) -> list[tuple[str, bytes]]:
         """Build the headers: the same ones at every attempt."""
@@ -89,7 +88,6 @@ class TopicQueue:
         """What went wrong last; empty once a record has become durable."""
         self.failed = False
         self._sequence = 0
-        self._oldest_received_boot_s: deque[float] = deque()
 
     def begin_epoch(self) -> None:
         """Let the next record be the first of its epoch."""
@@ -97,21 +95,16 @@ class TopicQueue:
 
     def add(self, record: OutgoingRecord, *, epoch: int, now_monotonic_s: float) -> None:
         """Give the record the next sequence number and queue it."""
+        size_bytes = len(record.key) + len(record.value or b"") + _RECORD_OVERHEAD_BYTES
+        if record.headers:
+            size_bytes += count_memory_bytes(record.headers)
         self._sequence += 1
-        sequenced = SequencedRecord(record, epoch=epoch, sequence=self._sequence, queued_monotonic_s=now_monotonic_s)
-        self.waiting.append(sequenced)
+        self.waiting.append(SequencedRecord(record, epoch, self._sequence, now_monotonic_s, size_bytes))
         self.queued_count += 1
-        size_bytes = sequenced.size_bytes
         self.pending_bytes += size_bytes
         self._total.all += size_bytes
-        received_boot_s = record.received_boot_s
-        if received_boot_s is not None:
+        if record.received_boot_s is not None:
             self._total.events += size_bytes
-            # The smallest of a moving window: what is larger and came before can never be the smallest again.
-            oldest = self._oldest_received_boot_s
-            while oldest and oldest[-1] > received_boot_s:
-                oldest.pop()
-            oldest.append(received_boot_s)
 
     def begin_batch(self, now_monotonic_s: float) -> None:
         """Begin the batch that `move_to_batch` fills; the one before must have ended."""
@@ -155,15 +148,11 @@ class TopicQueue:
         """End the batch in flight, which is durable; return its records in their order."""
         self.refusals, self.trouble = 0, ""
         durable, self.in_flight = self.in_flight, []
-        oldest = self._oldest_received_boot_s
         size_bytes = event_bytes = 0
         for sequenced in durable:
             size_bytes += sequenced.size_bytes
-            received_boot_s = sequenced.record.received_boot_s
-            if received_boot_s is not None:
+            if sequenced.record.received_boot_s is not None:
                 event_bytes += sequenced.size_bytes
-                if oldest[0] == received_boot_s:
-                    oldest.popleft()
         self.pending_bytes -= size_bytes
         self._total.all -= size_bytes
         if event_bytes:
@@ -181,5 +170,6 @@ class TopicQueue:
 
     @property
     def oldest_received_boot_s(self) -> float | None:
-        """The smallest `received_boot_s` of the records that are not durable."""
-        return self._oldest_received_boot_s[0] if self._oldest_received_boot_s else None
+        """When the first push arrived that is not durable; None without one. Pushes are queued as they arrive."""
+        arrivals = (sequenced.record.received_boot_s for sequenced in chain(self.in_flight, self.waiting))
+        return next((at for at in arrivals if at is not None), None)

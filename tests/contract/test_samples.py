@@ -43,7 +43,7 @@ def _bytes(sample: dict[str, Any]) -> bytes | None:
 def _headers(record: OutgoingRecord, sample: dict[str, Any]) -> dict[str, str]:
     """Return the headers of a record as the publisher writes them, with the sample's sequence."""
     sequence = int(sample["headers"]["ce_sequence"])
-    numbered = SequencedRecord(record, epoch=EPOCH, sequence=sequence, queued_monotonic_s=0.0)
+    numbered = SequencedRecord(record, EPOCH, sequence)
     return {name: content.decode() for name, content in numbered.headers(format_source("production", "main"))}
 
 
