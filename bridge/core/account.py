@@ -12,7 +12,7 @@ from bridge.core.account_stream import AccountStream
 from bridge.core.account_sweeps import AccountSweeps
 from bridge.core.commands.commit_delay import update_commit_delay_alarm
 from bridge.core.now import Now
-from bridge.core.records import Answer, OutgoingRecord, Received
+from bridge.core.records import Answer, OutgoingRecord, Push, Received
 
 
 class Account(AccountReplay, AccountCommands, AccountQueries, AccountStream, AccountSweeps):
@@ -39,7 +39,7 @@ class Account(AccountReplay, AccountCommands, AccountQueries, AccountStream, Acc
 
     def on_frame(self, event: Received, now: Now) -> bool:
         """Take in what the venue sent; False for an answer that belongs to no request of ours."""
-        if isinstance(event, Answer):
+        if type(event) is not Push and isinstance(event, Answer):
             if self.bridge_cancels.requests and self.bridge_cancels.on_ack(event, now):
                 self.in_flight.check_rate(CANCEL, event.code, now)
                 return True

@@ -241,12 +241,13 @@ class PublishedStates:
         The venue has more clocks than the one that was read. Where that one is behind the others, a later push may be
         dated before this arrival, and is newer all the same.
         """
-        is_possible = 0 < record.time_ms <= arrived.latest + self._bound_ms
-        dated_ms = record.time_ms if is_possible else arrived.earliest
+        dated_ms = record.time_ms
+        if not 0 < dated_ms <= arrived.latest + self._bound_ms:
+            dated_ms = arrived.earliest
         if record.time_ms > dated_ms:
             surely_ms = max(dated_ms - self._bound_ms, 0)
             record = msgspec.structs.replace(record, progress=record.progress._replace(time_ms=surely_ms))
-        return PublishedState(_keep(record), now_boot_ms, now_boot_ms, recovered=False, dated_ms=dated_ms)
+        return PublishedState(_keep(record), now_boot_ms, now_boot_ms, False, dated_ms)  # noqa: FBT003 - once for each push
 
     def _store_state(self, state: PublishedState) -> None:
         record = state.record

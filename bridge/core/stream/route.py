@@ -25,6 +25,7 @@ from bridge.core.stream.venue_record import PARSERS, UNKNOWN_EXCHANGE, VenueReco
 
 _decode_array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _CHANNEL_CHARS_MAX: Final = 100
+_MARGIN_CALLS: Final = Stream.MARGIN_CALLS
 _STREAM_OF_CHANNEL: Final = {
     "Orders": Stream.ORDERS,
     "Trades": Stream.TRADES,
@@ -100,12 +101,12 @@ class Router:
 
     def _route_record(self, record: VenueRecord, now: Now) -> list[OutgoingRecord]:
         """Return what is published of a pushed record, and let the orders and their commands learn from it."""
-        if record.lacks_order_id:
+        if record.order is not None and not record.order.order_id:
             record = identify_refused(record, self._orders)
         records = self.records_of(record, now)
         if record.order is not None:
             self._listener.on_order(self._orders.update(record.order, record.progress), now)
-        if record.trade is not None:
+        elif record.trade is not None:
             self._listener.on_trade(record.trade, now)
         return records
 
@@ -114,9 +115,10 @@ class Router:
         if record.trade is not None:
             return [_build_record(record, now, self._add_trade(record, record.trade, now), recovered=recovered)]
         records = [_build_record(record, now, record.event_id, recovered=recovered)]
-        if record.stream is Stream.MARGIN_CALLS:
+        stream = record.stream
+        if stream is _MARGIN_CALLS:
             self._shapes.check_margin_call(record.value, now)
-        if record.stream in STATE_STREAMS and not record.lacks_order_id:
+        if stream in STATE_STREAMS and not record.lacks_order_id:
             if record.progress.ended:
                 self.fills.order_published(record, now, had_ended=self.states.has_ended(record.key))
             read = self._clocks.read_venue(now)
