@@ -35,8 +35,20 @@ def count_unsent_bytes(sock: socket.socket | None) -> int:
 
 
 def abort_on_close(writer: asyncio.StreamWriter | None) -> None:
-    """Make every close of a stream reset its socket and drop what is not sent yet; None is a stream that has ended."""
+    """Make every close of a stream reset its socket and drop what is not sent yet; None is a stream that has ended.
+
+    A write after the end raises ConnectionResetError: asyncio would pass over it, and uvloop raise what no library
+    expects.
+    """
     if writer is None:
         return
+    transport, write = writer.transport, writer.write
+
+    def write_if_open(data: bytes | bytearray | memoryview) -> None:
+        if transport.is_closing():
+            raise ConnectionResetError("the connection has ended")
+        write(data)
+
+    writer.write = write_if_open  # type: ignore[method-assign] # as below
     reset_on_close(writer.get_extra_info("socket"))
     writer.close = writer.transport.abort  # type: ignore[method-assign] # the library calls close() by itself

@@ -1,6 +1,7 @@
 """A socket that is reset sends nothing of its buffers later."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import ssl
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.sockets import abort_on_close
+from bridge.sockets import abort_on_close, reset_on_close
 
 TLS = Path(__file__).parent / "ltp" / "tls"
 MORE_THAN_SOCKETS_HOLD = b"x" * 32_000_000
@@ -102,3 +103,28 @@ async def test_the_end_of_the_process_is_a_reset_as_well() -> None:
             os.kill(child.pid, signal.SIGKILL)
             await child.wait()
         assert await server.read_to_the_end() is ConnectionResetError
+
+
+@pytest.mark.parametrize("how", ["ours", "theirs"])
+async def test_a_write_after_the_end_is_an_error_of_the_connection(how: str) -> None:
+    """Whichever side has ended it: a library that writes then tries again on a new connection."""
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reset_on_close(writer.get_extra_info("socket"))
+        writer.transport.abort()
+
+    async def stay(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    server = await asyncio.start_server(stay if how == "ours" else hang_up, "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        abort_on_close(writer)
+        if how == "ours":
+            writer.write(b"before")
+            writer.close()
+        else:
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+        with pytest.raises(ConnectionResetError):
+            writer.write(b"after")

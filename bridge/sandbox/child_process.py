@@ -129,7 +129,7 @@ class ChildProcess:
         assert stdin is not None  # noqa: S101 - a pipe was asked for
         assert stdout is not None  # noqa: S101 - a pipe was asked for
         async with self._ordering:
-            with suppress(OSError):
+            with suppress(OSError, RuntimeError):  # uvloop's error for a pipe that was closed is a RuntimeError
                 stdin.write(json.dumps(order).encode() + b"\n")
                 await stdin.drain()
             line = await stdout.readline()
