@@ -7,9 +7,11 @@ To add a command, touch:
 
 - here: its arguments, its struct, the union `Command`, and the constant of its action;
 - contract/export: messages.py, conditions.py, story.py; then write schemas/ again;
-- core/commands: command.py (`ACTIONS`, `SAFE_TO_REPEAT`, `wire_args`), parse.py, lanes.py (`CLAIM_LANES`, the chains),
-  order_names.py, unsent_commands.py, results.py, and rate_limits.py with config/limits.py;
-- core/in_flight: requests.py, unknown_commands.py, facts.py, query_memory.py, ack_codes.py, late_orders.py;
+- tests/model, if it is claimed in another way: the protocol is changed there first;
+- core/commands: command.py (`ACTIONS` and the sets beside it, `wire_args`), parse.py, lanes.py (`CLAIM_LANES`),
+  command_table.py (its chain), intake.py, dispatch.py, unsent_commands.py, results.py, dedupe_index.py,
+  inherited_commands.py, and rate_limits.py with config/limits.py; config/timing.py (its validity);
+- core/in_flight: requests.py, unknown_commands.py, facts.py, query_memory.py, late_orders.py;
 - flow/status_queries.py (how REST is asked about it), ltp/wire.py (the events of its acks);
 - client/commands.py, client/client.py, and the venue of the sandbox.
 """

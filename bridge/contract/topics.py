@@ -6,8 +6,10 @@ To add a stream, touch:
 - contract: headers.py (`EVENT_TYPES`), pushes.py (its push), session.py (`Lost`, `Recovered`);
 - contract/export: messages.py, pushes.py, samples.py, venue.py, asyncapi.py (its purpose); then write schemas/ again;
 - core: odd_fields.py (the fields that it needs), topic_losses.py (`GONE`);
-- core/stream: venue_record.py (`PARSERS`), route.py (its channels), reconciliation.py (its rows from REST);
-- flow/sweep_lists.py, if REST lists its records.
+- core/stream: venue_record.py (`PARSERS`), route.py (its channels), reconciliation.py (its rows, `lost_streams`);
+- ltp/wire.py and core/records.py, if most of its pushes are to be decoded in one pass;
+- ltp/rest.py, ltp/rows.py, flow/ports.py and flow/sweep_lists.py, if REST lists its records;
+- sandbox/venue (pushes.py, injection.py) and sandbox/demo/check.py (`STREAM_OF`).
 """
 
 from enum import StrEnum

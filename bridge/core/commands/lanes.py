@@ -1,7 +1,8 @@
 """Commands that wait to be sent: one lane for each action, the most urgent first.
 
 A place or replace that must wait for an earlier command of its order is put into its lane when that one has its result
-(`CommandTable.finish`), so the head of a lane may always be sent.
+(`CommandTable.finish`). So the head of a lane waits for no command of its order; what else it waits for, dispatch.py
+lists.
 """
 
 from collections import deque

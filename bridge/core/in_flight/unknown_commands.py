@@ -1,4 +1,4 @@
-"""Commands whose outcome is unknown: what the venue is asked about them, and what ends them.
+"""Commands that were written: what proves their outcome, and what the venue is asked about those in doubt.
 
 Orders settle every command that was written, unknown or not, because an order may be pushed before its ack. Unknown is
 not rejected. Place, replace and cancel_orders are never written again, so only the venue ends an unknown

@@ -1,4 +1,7 @@
-"""The records of pushes, and of rows of REST in their place: topic, key and identity. Values stay the venue's bytes."""
+"""The records of pushes, and of rows of REST in their place: topic, key and identity. Values stay the venue's bytes.
+
+What a new channel needs, `contract/topics.py` lists.
+"""
 
 import re
 from collections.abc import Collection

@@ -1,16 +1,17 @@
 """One sweep of the venue's REST: what it has found, and its outcome.
 
 A sweep asks for the open orders, for those that have ended (the pages of the history, then one by one the orders that
-are live here and in neither), for executions since the oldest gap less an overlap, for positions, balances and risk.
-Its queries run side by side. While a gap is open, a sweep publishes the rows from before the login that are not
-published yet. It leaves rows from after the login to the stream. The overlap is 60 s, an audit period and `rest_lag_s`.
-It finds pushes that the venue did not send on the old link although the link was alive. Such a row moves the gap's
-start back to the time up to which no push is missing, because the venue may have left out other pushes since then.
+are live here and in neither), for executions since the oldest gap less an overlap, for positions and balances. Its
+queries run side by side; the risk is asked for afterwards, once in a session. While a gap is open, a sweep publishes
+the rows from before the login that are not published yet. It leaves rows from after the login to the stream. The
+overlap is 60 s, an audit period and `rest_lag_s`. It finds pushes that the venue did not send on the old link although
+the link was alive. Such a row moves the gap's start back to the time up to which no push is missing, because the venue
+may have left out other pushes since then.
 
 Until the first sweep of a session has ended, the bridge sends single cancels only; then it sends every claimed command.
-Further sweeps begin 1/8, 1/4 and 1/2 of `rest_lag_s` after the end of the one before. Later than `rest_lag_s` after
-the login, the pause is 1/6 of it. A sweep closes the gaps if it began that late, recovered no row but margin calls,
-found no key newly absent, and everything that it published is durable. gaps.py lists everything that keeps a gap open.
+Further sweeps begin 1/8, 1/4 and 1/2 of `rest_lag_s` after the end of the one before. Later than `rest_lag_s` after the
+login, the pause is 1/6 of it. A sweep closes the gaps if it began that late, recovered no row but margin calls, found
+no key newly absent, and everything that it published is durable. gaps.py lists everything that keeps a gap open.
 
 A list is compared, published and made durable as its rows come, a hundred at a time: no more of it than one answer is
 in memory. What needs the whole list (what it lacks) is decided by its keys. Of its rows only a digest of the name and
@@ -84,7 +85,7 @@ class SweepOutcome(Enum):
     NOTHING = auto()
     """Open gaps stay open; an audit has not confirmed that pushes are missing."""
     MAY_CLOSE = auto()
-    """The gaps may close once everything that was recovered is durable."""
+    """The gaps may close: everything that was recovered is durable."""
     MISSED = auto()
     """Pushes were missed on a link that seemed alive."""
 
