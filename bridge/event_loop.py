@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return a new loop of the kind that this machine can have."""
+    """Return a new loop: uvloop's, or asyncio's where uvloop is not installed."""
     try:
         import uvloop  # noqa: PLC0415 - it may be missing
     except ImportError:

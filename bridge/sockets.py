@@ -42,12 +42,12 @@ def abort_on_close(writer: asyncio.StreamWriter | None) -> None:
     """
     if writer is None:
         return
-    transport, write = writer.transport, writer.write
+    transport = writer.transport
 
     def write_if_open(data: bytes | bytearray | memoryview) -> None:
         if transport.is_closing():
             raise ConnectionResetError("the connection has ended")
-        write(data)
+        transport.write(data)
 
     writer.write = write_if_open  # type: ignore[method-assign] # as below
     reset_on_close(writer.get_extra_info("socket"))

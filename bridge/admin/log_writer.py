@@ -5,6 +5,7 @@ import contextlib
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from typing import IO, Final
 
 _LINES_MAX: Final = 20_000
@@ -46,6 +47,14 @@ class NonBlockingWriter:
             while self._queue.unfinished_tasks and (left_s := deadline_monotonic_s - time.monotonic()) > 0:
                 self._queue.all_tasks_done.wait(left_s)
 
+    def _write_lines(self, lines: Sequence[str]) -> None:
+        try:
+            self._out.write("".join(lines))
+        except UnicodeEncodeError:  # one of them holds what the stream's encoding has not
+            for line in lines:
+                with contextlib.suppress(UnicodeEncodeError):
+                    self._out.write(line)
+
     def _write_queued(self) -> None:
         while True:
             lines = [self._queue.get()]
@@ -54,7 +63,7 @@ class NonBlockingWriter:
                 while len(lines) < _LINES_AT_ONCE:
                     lines.append(self._queue.get_nowait())
             try:
-                self._out.write("".join(lines))
+                self._write_lines(lines)
                 if self._dropped:
                     dropped, self._dropped = self._dropped, 0
                     self._out.write(f'{{"event": "log.dropped", "level": "warning", "lines": {dropped}}}\n')

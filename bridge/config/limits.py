@@ -35,7 +35,11 @@ class Limits(Section):
     event_buffer_bytes_max: Annotated[int, Field(ge=65_536, le=16 * 1024 * _MEBIBYTE)] = 64 * _MEBIBYTE
     """When pushes that wait for Kafka take more, and brokers take none of them, the session ends with a gap."""
     event_buffer_pause_bytes: Annotated[int, Field(ge=65_536, le=16 * 1024 * _MEBIBYTE)] = 8 * _MEBIBYTE
-    """While brokers take pushes and more than this waits, the bridge reads no frame, and TCP slows the venue down."""
+    """While brokers take pushes and more than this waits, the bridge reads no frame, and TCP slows the venue down.
+
+    Answers and pongs wait behind the pushes then, and with them the next commands. It is never more than
+    `event_buffer_bytes_max`.
+    """
     memory_bytes_max: Annotated[int, Field(ge=_MEBIBYTE, le=16 * 1024 * _MEBIBYTE)] = 64 * _MEBIBYTE
     """Memory for the results of one horizon. When it is full, places and replaces are denied (`memory_full`)."""
     login_attempts_max: Annotated[int, Field(ge=1, le=100)] = 3

@@ -263,8 +263,8 @@ def _merge_snapshot(order: Order, known: Order, *, may_be_live: bool) -> Order:
     is_newer = known.progress <= order.progress or (may_be_live and contradicts_end(order.progress, known.progress))
     newer, older = (order, known) if is_newer else (known, order)
     same_snapshot = (newer.state, newer.updated_ms) == (older.state, older.updated_ms)
-    lasting = (newer.client_order_id, newer.sym, newer.side, newer.order_qty, newer.limit_price)
-    if newer.created_ms and None not in lasting and (newer is known or not same_snapshot):
+    has_names = newer.client_order_id and newer.sym and newer.side and newer.created_ms
+    if has_names and None not in (newer.order_qty, newer.limit_price) and not same_snapshot:
         return newer
     merged = msgspec.structs.replace(
         newer,

@@ -101,8 +101,8 @@ class Publisher(Protocol):
         """Whether more events wait than may be held in memory."""
 
     @property
-    def takes_pushes(self) -> bool:
-        """Whether a push has become durable within the last second."""
+    def is_draining(self) -> bool:
+        """Whether many pushes wait for topics that brokers are taking pushes of, so that waiting makes room."""
 
     async def wait_for_room(self) -> bool:
         """Return False if further pushes may be read; otherwise wait for a moment and return True."""

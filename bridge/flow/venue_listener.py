@@ -74,7 +74,7 @@ class VenueListener:
             self._log.warning("answer.unmatched", request_id=event.request_id, answer=event.event, code=event.code)
         if isinstance(event, Answer):
             self.wake()
-        elif self._publisher.overfull and not self._publisher.takes_pushes and self.session is not None:
+        elif self._publisher.overfull and not self._publisher.is_draining and self.session is not None:
             self.session.drop(Cause.BUFFER_FULL, "more events wait for Kafka than may be held in memory")
 
     async def wait_for_room(self) -> bool:
@@ -102,6 +102,7 @@ class VenueListener:
     def clock_read(self, reading: ClockReading | None, now: Now) -> None:
         """Compare the venue's clock with ours; an alarm lasts while they differ by more than they may."""
         self._log_clock(Alarm.CLOCK_SKEW, self._account.venue_clock_read(reading, now))
+        self.wake()  # a pong may have made the link ready again
 
     def read_broker_clock(self, now: Now) -> None:
         """Compare the broker's clock with ours by what it has acknowledged last."""

@@ -100,16 +100,25 @@ class Publisher:
         return self._pending_bytes.events > self._buffer_bytes_max
 
     @property
-    def takes_pushes(self) -> bool:
-        """Whether brokers have acknowledged a push within the last second."""
-        return time.monotonic() - self._pending_bytes.events_taken_monotonic_s < _PROGRESS_S
+    def is_draining(self) -> bool:
+        """Whether more than `pause_bytes` of pushes wait for topics of which brokers took some in the last second.
+
+        Then waiting makes room. Pushes of a topic that takes nothing do not count.
+        """
+        if self._pending_bytes.events <= self._pause_bytes:
+            return False
+        since_monotonic_s = time.monotonic() - _PROGRESS_S
+        queues = self._queues.values()
+        return sum(one.event_bytes for one in queues if one.events_taken_monotonic_s > since_monotonic_s) > (
+            self._pause_bytes
+        )
 
     async def wait_for_room(self) -> bool:
-        """Wait for the next acknowledgement, 0.25 s at most, if brokers take pushes and more than `pause_bytes` wait.
+        """Wait for the next acknowledgement, 0.25 s at most, while that makes room (`is_draining`).
 
         Returns False at once otherwise: without brokers, memory is what a session outlasts them with.
         """
-        if self._pending_bytes.events <= self._pause_bytes or not self.takes_pushes:
+        if not self.is_draining:
             return False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PAUSE_S):

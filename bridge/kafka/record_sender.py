@@ -108,7 +108,7 @@ class RecordSender:
         self._work.set()
 
     async def wait_for_progress(self) -> None:
-        """Wait until the next record is acknowledged."""
+        """Wait until the next batch is acknowledged, given up or refused."""
         self._progress.clear()
         await self._progress.wait()
 
@@ -116,6 +116,7 @@ class RecordSender:
         """Have the producer replaced, and report why."""
         self.producer.require_renewal()
         self._work.set()
+        self._progress.set()
         self._report.report(why)
 
     async def _run(self) -> None:
@@ -178,7 +179,7 @@ class RecordSender:
     def _fill_batch(self, queue: TopicQueue, batch: BatchBuilder) -> None:
         """Move as many records of the queue to the batch as it takes: only one to find out which one is refused."""
         timestamp_ms, source = self.append_clock.current_timestamp_ms(), self._event_source
-        records_max = 1 if queue.one_by_one or queue.refusals else _BATCH_RECORDS_MAX
+        records_max = 1 if queue.singles_left or queue.refusals else _BATCH_RECORDS_MAX
         waiting = queue.waiting
         while waiting and len(queue.in_flight) < records_max:
             record, headers = waiting[0].record, waiting[0].headers(source)
@@ -195,13 +196,12 @@ class RecordSender:
             return  # of a producer that was given up; the records have been or will be sent by another one
         if error is None:
             self.producer.note_acknowledgement()
-            self._acknowledge(queue)
-            if not queue.waiting:
-                queue.one_by_one = False
+            self._report_durable(queue, queue.acknowledge(time.monotonic()))
         elif isinstance(error, _TOO_LARGE):
+            queue.singles_left = max(queue.singles_left, len(queue.in_flight))
             if len(queue.in_flight) == 1 and queue.gives_up_oversize(time.monotonic()):
                 self._pass_over(queue)
-            queue.failed = queue.one_by_one = True  # a batch was refused: find the record that is too large
+            queue.failed = True
             self.renew_producer(f"{queue.topic}: {describe_error(error)}")
         else:
             if isinstance(error, kafka_errors.TopicAuthorizationFailedError) and not queue.failed:
@@ -212,16 +212,13 @@ class RecordSender:
     def _pass_over(self, queue: TopicQueue) -> None:
         """Count the only record in flight as durable, because no broker takes it."""
         self._call_back(self._callbacks.on_oversize, queue.in_flight[0].record)
-        self._acknowledge(queue)
+        self._report_durable(queue, queue.end_batch())
 
-    def _acknowledge(self, queue: TopicQueue) -> None:
-        self._report_durable(queue.acknowledge(time.monotonic()))
+    def _report_durable(self, queue: TopicQueue, durable: Sequence[SequencedRecord]) -> None:
+        """Call back for the records of a batch; answers of an earlier epoch concern no term."""
         self._progress.set()
         if queue.waiting:
             self._work.set()
-
-    def _report_durable(self, durable: Sequence[SequencedRecord]) -> None:
-        """Call back for the records of a batch; answers of an earlier epoch concern no term."""
         if self._on_answers_durable is not None:
             of_term = (sequenced.record for sequenced in durable if sequenced.epoch == self._epoch)
             answers = [record for record in of_term if record.answers_offset is not None]

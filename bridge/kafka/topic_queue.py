@@ -47,16 +47,14 @@ class SequencedRecord(Struct, frozen=True, gc=False):
 
 
 class PendingBytes:
-    """What the records of several queues that are not durable take in memory, roughly."""
+    """What the records that are not durable take in memory, roughly, in all queues that share it."""
 
-    __slots__ = ("all", "events", "events_taken_monotonic_s")
+    __slots__ = ("all", "events")
 
     def __init__(self) -> None:
         self.all = 0
         self.events = 0
         """The part that the venue's pushes take."""
-        self.events_taken_monotonic_s = -inf
-        """When brokers last took some of these."""
 
 
 class TopicQueue:
@@ -72,11 +70,16 @@ class TopicQueue:
         self.in_flight: list[SequencedRecord] = []
         self.batch_began_monotonic_s = 0.0
         self.pending_bytes = 0
+        self.event_bytes = 0
+        """The part of it that the venue's pushes take."""
+        self.events_taken_monotonic_s = -inf
+        """When brokers last took some of these."""
         self._total = PendingBytes() if total is None else total
         self.queued_count = 0
         self.acknowledged_count = 0
         self.held_until_monotonic_s = 0.0
-        self.one_by_one = False
+        self.singles_left = 0
+        """So many records are still sent one by one, to find the one for which their batch was refused."""
         self.refusals = 0
         """How often the broker has refused the topic since it last took a record."""
         self.takes_less = False
@@ -104,6 +107,7 @@ class TopicQueue:
         self.pending_bytes += size_bytes
         self._total.all += size_bytes
         if record.received_boot_s is not None:
+            self.event_bytes += size_bytes
             self._total.events += size_bytes
 
     def begin_batch(self, now_monotonic_s: float) -> None:
@@ -146,8 +150,15 @@ class TopicQueue:
 
     def acknowledge(self, now_monotonic_s: float) -> list[SequencedRecord]:
         """End the batch in flight, which is durable; return its records in their order."""
+        if self.event_bytes:
+            self.events_taken_monotonic_s = now_monotonic_s
+        return self.end_batch()
+
+    def end_batch(self) -> list[SequencedRecord]:
+        """End the batch in flight, which is durable or given up; return its records in their order."""
         self.refusals, self.trouble = 0, ""
         durable, self.in_flight = self.in_flight, []
+        self.singles_left = max(self.singles_left - len(durable), 0)
         size_bytes = event_bytes = 0
         for sequenced in durable:
             size_bytes += sequenced.size_bytes
@@ -155,9 +166,8 @@ class TopicQueue:
                 event_bytes += sequenced.size_bytes
         self.pending_bytes -= size_bytes
         self._total.all -= size_bytes
-        if event_bytes:
-            self._total.events -= event_bytes
-            self._total.events_taken_monotonic_s = now_monotonic_s
+        self.event_bytes -= event_bytes
+        self._total.events -= event_bytes
         self.acknowledged_count += len(durable)
         return durable
 
@@ -171,5 +181,7 @@ class TopicQueue:
     @property
     def oldest_received_boot_s(self) -> float | None:
         """When the first push arrived that is not durable; None without one. Pushes are queued as they arrive."""
+        if not self.event_bytes:
+            return None
         arrivals = (sequenced.record.received_boot_s for sequenced in chain(self.in_flight, self.waiting))
         return next((at for at in arrivals if at is not None), None)

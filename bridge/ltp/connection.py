@@ -32,6 +32,7 @@ FRAME_BYTES_MAX: Final = 1024 * 1024
 """A larger frame ends the session. The venue's frames are far smaller. The elements of a frame may take a hundred times
 its size in memory, and splitting them blocks everything else."""
 UNSENT_BYTES_MAX: Final = 1024 * 1024
+_MESSAGES: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
 _HOLD_OFF_BY_STATUS_S: Final = {418: 30.0, 429: 30.0, 503: 1.0}
 """The HTTP answers to a handshake that ask for a pause, and how long it is without the header Retry-After."""
 _HOLD_OFF_MIN_S: Final = 1.0
@@ -61,8 +62,9 @@ class _Socket(ClientWebSocketResponse[bool]):
 
     @property
     def has_message(self) -> bool:
-        """Whether `receive` would return without waiting."""
-        return bool(self._reader._buffer)  # noqa: SLF001 - aiohttp has no public way to it
+        """Whether `receive` returns a message that was read already; it answers pings itself, and waits behind them."""
+        buffer = self._reader._buffer  # noqa: SLF001 - aiohttp has no public way to it
+        return bool(buffer) and buffer[0][0].type in _MESSAGES
 
     def release(self) -> None:
         """Release what aiohttp holds for the connection; after an abort nothing else does."""
@@ -84,6 +86,7 @@ class Connection:
         # aiohttp waits inside a write once this much is unsent; `write` ends the connection before that.
         self._transport.set_write_buffer_limits(high=2 * UNSENT_BYTES_MAX)
         self._backlog_bytes = 0
+        """What was written since nothing waited for the network."""
 
     @property
     def unsent_bytes(self) -> int:

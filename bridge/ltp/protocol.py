@@ -7,6 +7,7 @@ that we send gets through. A link that died right after a pong is detected `ping
 If reading was paused, the pong may be behind frames that were not read: its deadline begins again, and pings go on.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final
@@ -69,6 +70,10 @@ class Protocol:
         self._ping_due_boot_s = 0.0
         self._pinged_boot_s: float | None = None
         self._pong_due_boot_s = 0.0
+        self._later_pinged_boot_s: deque[float] = deque()
+        """When further pings were sent while one was unanswered, because reading was paused."""
+        self._was_paused = False
+        """Whether reading was paused since the oldest unanswered ping: then its pong came before it is read."""
         self._text_pings = False
         self._other_style_boot_s: float | None = None
 
@@ -96,6 +101,7 @@ class Protocol:
     def note_pause(self, now: Now) -> None:
         """Note that no frame was read for a while up to now."""
         self._pong_due_boot_s = now.boot_s + self._pong_deadline_s
+        self._was_paused = self._pinged_boot_s is not None
 
     def take_outgoing(self) -> list[bytes]:
         """Return the frames to send now; they are returned once."""
@@ -115,12 +121,12 @@ class Protocol:
         events: list[ProtocolEvent] = []
         match frame:
             case wire.Pong(as_text, server_ms):
-                if server_ms is not None and self._pinged_boot_s is not None:
+                if server_ms is not None and self._pinged_boot_s is not None and not self._was_paused:
                     reading = ClockReading(
                         asked_boot_s=self._pinged_boot_s, answered_boot_s=now.boot_s, read_ms=server_ms
                     )
                     events.append(reading)
-                self._pinged_boot_s = None
+                self._pinged_boot_s = self._later_pinged_boot_s.popleft() if self._later_pinged_boot_s else None
                 self._text_pings = as_text
             case wire.LoginAnswer(code, message) if code != 0:
                 events.append(self._end(Cause.CLOSED_BY_VENUE, f"the venue ended the login: {code} {message}"))
@@ -144,6 +150,7 @@ class Protocol:
             return self._end(Cause.PONG_OVERDUE, f"no pong within {self._pong_deadline_s:g} s")
         elif now.boot_s >= self._ping_due_boot_s:
             self._ping_due_boot_s = now.boot_s + self._ping_interval_s
+            self._later_pinged_boot_s.append(now.boot_s)
             self._outgoing.append(self._encode_ping(now, as_text=self._text_pings))
         elif self._other_style_boot_s is not None and now.boot_s >= self._other_style_boot_s:
             self._other_style_boot_s = None
@@ -177,7 +184,7 @@ class Protocol:
 
     def _send_ping(self, now: Now) -> None:
         """Send a ping. The documents disagree on its style, so half-way to the deadline the other style is sent."""
-        self._pinged_boot_s = now.boot_s
+        self._pinged_boot_s, self._was_paused = now.boot_s, False
         self._ping_due_boot_s = now.boot_s + self._ping_interval_s
         self._pong_due_boot_s = now.boot_s + self._pong_deadline_s
         self._other_style_boot_s = now.boot_s + self._pong_deadline_s / 2

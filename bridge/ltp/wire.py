@@ -143,7 +143,7 @@ def _build_answer(fields: _FrameFields, event: str, code: int, push: Push | None
 def decode_frame(raw: bytes) -> Frame:
     """Return what one frame is. Never raises: a frame that is not of the venue's protocol is an InvalidFrame.
 
-    The `data` of a push are the venue's bytes, neither parsed nor changed.
+    The `data` of a push are the venue's bytes; only half a character in them, which no reader could read, is replaced.
     """
     usual = _read_usual_push(raw)
     if usual is not None:

@@ -1,5 +1,6 @@
 """Log lines without a reader do not stop the daemon."""
 
+import io
 import os
 import threading
 
@@ -39,3 +40,14 @@ def test_a_broken_pipe_does_not_stop_the_writer() -> None:
         writer.drain(5)
         assert writer._queue.unfinished_tasks == 0
         os.dup2(os.open(os.devnull, os.O_WRONLY), writing)  # what is left in its buffer goes nowhere
+
+
+def test_a_line_that_the_stream_cannot_hold_takes_no_other_line_with_it() -> None:
+    """Lines are written in groups, and one of them may hold a character that the stream's encoding has not."""
+    held = io.BytesIO()
+    out = io.TextIOWrapper(held, encoding="ascii", newline="\n")
+    writer = NonBlockingWriter(out)
+    for line in ("before\n", "币安\n", "after\n"):
+        writer.write(line)
+    writer.drain(10)
+    assert held.getvalue() == b"before\nafter\n"

@@ -185,6 +185,16 @@ def test_a_push_of_few_fields_takes_nothing_away() -> None:
     assert (again.side, again.created_ms, again.state) == ("BUY", START.wall_ms, "FILLED")
 
 
+@pytest.mark.parametrize("name", ["clientOrderId", "sym", "side"])
+def test_an_empty_name_takes_nothing_away(name: str) -> None:
+    """As one that is missing; the rest of the later snapshot counts."""
+    orders = Orders()
+    first = orders.update(order_push("mine", updateAt="1"))
+    later = orders.update(order_push("mine", **{name: "", "updateAt": "2", "executedQty": "0.1"}))
+    assert (later.client_order_id, later.sym, later.side) == (first.client_order_id, first.sym, first.side)
+    assert later.updated_ms == 2
+
+
 def test_a_name_goes_to_the_younger_of_two_that_live() -> None:
     """A late snapshot of the older one does not take it back, nor does an ack of the older one."""
     orders = Orders()

@@ -188,7 +188,7 @@ def _answering(death: Death) -> None:
         publish(self, record)
         death.at("result.said", _ended(record))
 
-    def acknowledged(_: object, records: Sequence[SequencedRecord]) -> None:
+    def acknowledged(_: object, __: object, records: Sequence[SequencedRecord]) -> None:
         for sequenced in records:
             death.at("result.durable", _ended(sequenced.record))
 

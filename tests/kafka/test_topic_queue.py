@@ -45,6 +45,18 @@ def test_a_record_is_given_up_for_its_size_when_the_topic_is_not_mended() -> Non
     assert not queue.gives_up_oversize(120.0)
 
 
+def test_after_a_refused_batch_its_records_are_sent_one_by_one_and_no_others() -> None:
+    """One of them is the one that the topic refuses; a busy topic would never come to an end of what waits."""
+    queue = TopicQueue("topic")
+    for number in range(4):
+        queue.add(OutgoingRecord(Stream.ORDERS, b"k", b"%d" % number, 1), epoch=1, now_monotonic_s=0.0)
+    queue.singles_left = 2
+    for left in (1, 0, 0):
+        queue.move_to_batch()
+        queue.acknowledge(0.0)
+        assert queue.singles_left == left
+
+
 def test_records_are_durable_in_the_order_of_their_sequence() -> None:
     """What an acknowledged batch held is durable; what a batch without an acknowledgement held waits in front again."""
     total = PendingBytes()

@@ -20,8 +20,8 @@ from bridge.core.skew import ClockReading
 from bridge.ltp.connection import FRAME_BYTES_MAX
 from bridge.ltp.link import FRAMES_PER_READING
 from bridge.ltp.session import Session
-from tests.support.listening import RecordingListener, make_session, running
-from tests.support.raw_venue import frame, log_in, raw_venue
+from tests.support.listening import RecordingListener, make_session, real_time, running
+from tests.support.raw_venue import PING, frame, log_in, raw_venue
 from tests.support.wire_proxy import Direction, WireProxy
 from tests.witness.waiting import until
 
@@ -188,6 +188,38 @@ async def test_other_tasks_run_during_a_flood_of_small_frames(
             turns += 1
             await asyncio.sleep(0)
     assert max(Counter(turn_of).values()) == FRAMES_PER_READING
+
+
+async def test_a_frame_behind_a_ping_of_the_venue_has_its_own_time(start: Start, notes: RecordingListener) -> None:
+    """A ping that came with a frame is no frame: what comes later is not taken in as of then."""
+    times: list[float] = []
+    take, may_go_on = notes.received, asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await log_in(reader, writer)
+        writer.write(frame(b"{}") + frame(b"", PING))
+        await may_go_on.wait()
+        writer.write(frame(b"{}"))
+        await reader.read()
+
+    def received(event: Received, now: Now) -> None:
+        times.append(now.boot_s)
+        take(event, now)
+
+    notes.received = received  # type: ignore[method-assign] # it notes the time as well
+    async with raw_venue(talk) as url, running(start(url)):
+        await until(lambda: len(times) == 1)
+        later_boot_s = await _read_after(0.05)
+        may_go_on.set()
+        await until(lambda: len(times) == 2)
+    assert times[1] >= later_boot_s
+
+
+async def _read_after(seconds: float) -> float:
+    """Return the time of the session's clock a moment later."""
+    begun = real_time().boot_s
+    await until(lambda: real_time().boot_s > begun + seconds)
+    return real_time().boot_s
 
 
 async def test_a_link_reads_nothing_while_there_is_no_room(start: Start, notes: RecordingListener) -> None:

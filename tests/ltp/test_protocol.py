@@ -175,6 +175,21 @@ def test_a_pong_behind_frames_that_were_not_read_is_not_overdue() -> None:
     assert ProtocolEnd(Cause.PONG_OVERDUE, "no pong within 5 s") == protocol.tick(at(24))
 
 
+def test_pongs_after_a_pause_answer_their_own_pings() -> None:
+    """In their order; and none of them reads the clock, because it came long before it is read."""
+    protocol = logged_in_protocol()
+    protocol.tick(at(10))
+    for paused_s in range(11, 21):
+        protocol.note_pause(at(paused_s))
+        protocol.tick(at(paused_s + 0.5))
+    assert protocol.receive(b'{"pong":1000000000000}', at(21)) == []
+    assert not protocol.is_fresh(at(21.6))
+    assert protocol.receive(b'{"pong":1000000000000}', at(22)) == []
+    assert protocol.is_fresh(at(22))
+    protocol.tick(at(30.5))
+    assert protocol.receive(b'{"pong":1000000000000}', at(31)) == [ClockReading(30.5, 31, 1_000_000_000_000)]
+
+
 def test_the_other_style_of_ping_is_tried_before_giving_up() -> None:
     """A venue that answers only the bare word gets it from then on."""
     protocol = logged_in_protocol()

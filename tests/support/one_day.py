@@ -201,7 +201,7 @@ class DayVenue:
 class _CountingTopics:
     """A publisher on which everything is durable at once, and nothing is kept but its number and the alarms."""
 
-    overfull, takes_pushes, healthy, answer_bytes, renewals = False, True, True, 0, 0
+    overfull, is_draining, healthy, answer_bytes, renewals = False, True, True, 0, 0
     oldest_age_s = oldest_wait_s = 0.0
     problems: Sequence[str] = ()
     clock_reading: ClockReading | None = None

@@ -89,7 +89,7 @@ class Topics:
         self.healthy = True
         self.why: list[str] = []
         self._begun_s = time.monotonic()
-        self.overfull = self.takes_pushes = False
+        self.overfull = self.is_draining = False
         self.renewals = 0
         self.first_offset = 0
         self.ahead_ms = 0

@@ -18,7 +18,7 @@ from bridge.core.now import Now
 from bridge.core.records import OutgoingRecord
 from bridge.kafka.publisher import Publisher
 from bridge.kafka.record_sender import RecordSender
-from bridge.kafka.topic_queue import SequencedRecord
+from bridge.kafka.topic_queue import SequencedRecord, TopicQueue
 from bridge.ltp.session import Session
 
 BEFORE_CLAIM: Final = "before_claim"
@@ -65,10 +65,10 @@ def _between_results() -> None:
         if len(seen) <= 1:
             publish(self, record)
 
-    def reported(self: RecordSender, durable: Sequence[SequencedRecord]) -> None:
+    def reported(self: RecordSender, queue: TopicQueue, durable: Sequence[SequencedRecord]) -> None:
         if any(sequenced.record in seen for sequenced in durable):
             _die()
-        report(self, durable)
+        report(self, queue, durable)
 
     Publisher.publish = dying  # type: ignore[method-assign]
     RecordSender._report_durable = reported  # type: ignore[method-assign]

@@ -2,7 +2,7 @@
 
 1. Claim (`next_commit`, `_claim_heads`). No other commit is under way; `may_claim` (`AccountCommands.next_commit`); the
    command is the head of its lane (`Lanes`: earlier commands of its order have results; `UnsentCommands.answer_due`
-   answers expired ones, some a turn); no offset of `Claims.unrecorded_refusals` is before it; no earlier cancel_orders of
+   answers expired ones in turns); no offset of `Claims.unrecorded_refusals` is before it; no earlier cancel_orders of
    its scope is unsent; `inflight_commands_max` and `_CLAIMS_PER_COMMIT_MAX` leave room; a replace has its orderId; the
    rate limit has a slot; the metadata has room. A cancel_orders waits for no refusal and no other cancel_orders.
 2. Gate (`pass_gate`, in one synchronous step with the write). The commit is acknowledged; the command has no result

@@ -12,7 +12,7 @@ A sweep closes the gaps: `Reconciliation.judge_sweep` decides, and `AccountSweep
 A gap stays open while one of these holds:
 
 - There is no login: the venue is away, or refuses the login; or Kafka has acknowledged no commit for
-  `session_timeout_s`; or more events wait for Kafka than the memory limit allows.
+  `session_timeout_s`; or more events wait for Kafka than the memory limit allows, and brokers take none.
 - Each session ends sooner than `rest_lag_s` after its login. Only a sweep that began later than that may close a gap.
 - The sweeps fail: REST refuses a query, or does not answer, or a list is too long, or the bridge has a bug. A refusal
   or a bug raises the alarm `recovery_stalled` at once, the others after two minutes.
