@@ -18,6 +18,7 @@ async def test_the_panic_button_works_while_the_venue_hangs_and_after_a_takeover
         assert await hung.press_for_one() < _SOON_S
         assert (await hung.press()).last_s < _SOON_S
         await hung.prepare()
+        await hung.wait_until_places_rest()
         owner.kill()
         await standby.until("recovery.complete", deadline_s=WAIT_S)
         assert await hung.press_for_one() < _SOON_S

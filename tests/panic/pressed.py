@@ -21,6 +21,8 @@ VALID_S = 1_700.0
 WAIT_S = 120.0
 _PRESSED_AGAIN_S = 5.0
 """So soon an order without an answer is not cancelled again, however often the button is pressed."""
+_REST_S = 2.0
+"""Longer than a commit period and a commit."""
 _STRANGERS = "9999"
 """How the orderIds begin whose cancels the venue does not answer."""
 
@@ -90,6 +92,22 @@ class Hung:
         last = {"commandId": f"read-{time.monotonic_ns()}", "action": "place_order", "args": {}}
         await self._rig.send(last)
         await self._results.until(lambda _: bool(self._results.results_of(last)), WAIT_S)
+
+    async def wait_until_places_rest(self) -> None:
+        """Wait until the venue has read no place for a while, so that none is claimed and not yet written.
+
+        One that its owner dies with stays in doubt until it can no longer land; so does each cancel_orders after it.
+        """
+        read, since_s = -1, 0.0
+
+        def has_rested() -> bool:
+            nonlocal read, since_s
+            count, now_s = sum(1 for _ in self._requests(0, "place_order")), time.monotonic()
+            if count != read:
+                read, since_s = count, now_s
+            return now_s - since_s > _REST_S
+
+        await until(has_rested, WAIT_S, "the end of the places")
 
     async def press(self, wait_s: float = WAIT_S) -> Press:
         """Append a cancel_orders, and return after how many seconds the venue has read what is sent for it."""
