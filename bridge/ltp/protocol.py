@@ -91,7 +91,8 @@ class Protocol:
             return self._login_due_boot_s
         if self._pinged_boot_s is None:
             return self._ping_due_boot_s
-        return min(self._other_style_boot_s or self._pong_due_boot_s, self._ping_due_boot_s)
+        due_boot_s = self._other_style_boot_s or self._pong_due_boot_s
+        return min(due_boot_s, self._ping_due_boot_s) if self._was_paused else due_boot_s
 
     def is_fresh(self, now: Now) -> bool:
         """Return whether no ping has been unanswered, or overdue to be sent, for more than a second."""
@@ -148,7 +149,7 @@ class Protocol:
                 self._send_ping(now)
         elif now.boot_s >= self._pong_due_boot_s:
             return self._end(Cause.PONG_OVERDUE, f"no pong within {self._pong_deadline_s:g} s")
-        elif now.boot_s >= self._ping_due_boot_s:
+        elif self._was_paused and now.boot_s >= self._ping_due_boot_s:
             self._ping_due_boot_s = now.boot_s + self._ping_interval_s
             self._later_pinged_boot_s.append(now.boot_s)
             self._outgoing.append(self._encode_ping(now, as_text=self._text_pings))
