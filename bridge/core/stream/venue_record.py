@@ -250,16 +250,14 @@ def _parse_position(value: bytes, push: PositionPush | None = None) -> VenueReco
     )
 
 
-def _parse_margin_call(value: bytes, push: MarginCallPush | None = None) -> VenueRecord:
-    if push is None:
-        push, value = decode_push(value, MarginCallPush)
+def _parse_margin_call(value: bytes) -> VenueRecord:
+    push, value = decode_push(value, MarginCallPush)
     time_ms = parse_time_ms(push.update_at) or parse_time_ms(push.create_at)
     return VenueRecord(Stream.MARGIN_CALLS, _normalize_exchange(push.exchange_type), value, time_ms)
 
 
-def _parse_liquidation(value: bytes, push: LiquidationPush | None = None) -> VenueRecord:
-    if push is None:
-        push, value = decode_push(value, LiquidationPush)
+def _parse_liquidation(value: bytes) -> VenueRecord:
+    push, value = decode_push(value, LiquidationPush)
     time_ms = parse_time_ms(push.update_at) or parse_time_ms(push.create_at)
     return VenueRecord(Stream.LIQUIDATIONS, str(push.liquidation_event_id), value, time_ms)
 
@@ -272,7 +270,7 @@ PARSERS: Final[dict[Stream, Callable[..., VenueRecord]]] = {
     Stream.MARGIN_CALLS: _parse_margin_call,
     Stream.LIQUIDATIONS: _parse_liquidation,
 }
-"""The parser of each stream's records: from the bytes, and the decoded fields where they are read already.
+"""The parser of each stream's records; each raises one of UNREADABLE.
 
-Each raises one of UNREADABLE.
+It takes the bytes, and for the kinds of `VenuePush` also the decoded fields, where those were read with the frame.
 """
