@@ -55,7 +55,7 @@ class CommandReader:
         self._next_offset = offset
         self._absence.reset()
         self._seek_count += 1
-        self._expect_seeks()
+        self._shorten_fetch_waits()
         self._restore_consumer()
 
     def pause(self) -> None:
@@ -72,7 +72,7 @@ class CommandReader:
         """Give the consumer its position and its pause again."""
         self._is_assigned = True
         self._seek_count += 1
-        self._expect_seeks()
+        self._shorten_fetch_waits()
         self._restore_consumer()
 
     def on_revoked(self) -> None:
@@ -80,7 +80,7 @@ class CommandReader:
         self._is_assigned = False
         self._seek_count += 1
 
-    def _expect_seeks(self) -> None:
+    def _shorten_fetch_waits(self) -> None:
         self._empty_polls = 0
         fetches.set_fetch_wait(self._consumer, FETCH_WAIT_MS)
 

@@ -163,13 +163,13 @@ class RecordSender:
         producer = self.producer.current
         if producer is None:
             return
-        batch = producer.create_batch()
         queue.begin_batch(time.monotonic())
-        self._fill_batch(queue, batch)
-        while batch.size() > MAX_RECORD_BYTES:  # a batch takes its first record whatever its size
-            self._pass_over(queue)
+        while True:
             batch = producer.create_batch()
             self._fill_batch(queue, batch)
+            if batch.size() <= MAX_RECORD_BYTES:
+                break
+            self._pass_over(queue)  # aiokafka lets a batch take its first record, no matter how large that is
         if not queue.in_flight:
             return
         sent_boot_s = read_boot_s()

@@ -116,6 +116,18 @@ class BatchSender:
                 await (await self._producer.send_batch(batch, self._topic, partition=0))
 
 
+def make_producer(bootstrap: str) -> AIOKafkaProducer:
+    """Return a producer with the durability and the limits of the bridge's own."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=0,
+        max_batch_size=BATCH_BYTES,
+        max_request_size=1_000_000,
+    )
+
+
 async def _publish(socket: Any, sender: BatchSender, headers: HeaderMaker) -> None:  # noqa: ANN401 - aiohttp's class is generic
     while (message := await socket.receive()).type is WSMsgType.TEXT:
         raw: bytes = message.data
@@ -136,14 +148,7 @@ async def _until_ended(working: asyncio.Task[None]) -> None:
 
 
 async def _main(facts: dict[str, str]) -> None:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=facts["bootstrap"],
-        acks="all",
-        enable_idempotence=True,
-        linger_ms=0,
-        max_batch_size=BATCH_BYTES,
-        max_request_size=1_000_000,
-    )
+    producer = make_producer(facts["bootstrap"])
     await producer.start()
     try:
         async with ClientSession() as http:

@@ -19,9 +19,9 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from tests.bench.events_floor import BATCH_BYTES
+from tests.bench.events_floor import make_producer
 from tests.bench.orders import answer_orders, run
 
 _DIGEST: Final = "0" * 64
@@ -71,14 +71,7 @@ class Relay:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
-        self.producer = AIOKafkaProducer(
-            bootstrap_servers=facts["bootstrap"],
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=0,
-            max_batch_size=BATCH_BYTES,
-            max_request_size=1_000_000,
-        )
+        self.producer = make_producer(facts["bootstrap"])
 
     async def run(self) -> None:
         """Relay until cancelled."""

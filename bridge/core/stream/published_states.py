@@ -94,7 +94,9 @@ class PublishedStates:
 
     def update_from_rest(self, record: VenueRecord, now_boot_ms: int, happened_boot_ms: int) -> PublishedState | None:
         """Take in a row of REST that is published now; return the published state if that is newer, else None."""
-        state = PublishedState(_keep(record), now_boot_ms, happened_boot_ms, recovered=True, dated_ms=record.time_ms)
+        state = PublishedState(
+            record.without_order(), now_boot_ms, happened_boot_ms, recovered=True, dated_ms=record.time_ms
+        )
         return self._update(state, now_boot_ms)
 
     def _update(self, state: PublishedState, now_boot_ms: int) -> PublishedState | None:
@@ -247,7 +249,7 @@ class PublishedStates:
         if record.time_ms > dated_ms:
             surely_ms = max(dated_ms - self._bound_ms, 0)
             record = msgspec.structs.replace(record, progress=record.progress._replace(time_ms=surely_ms))
-        return PublishedState(_keep(record), now_boot_ms, now_boot_ms, False, dated_ms)  # noqa: FBT003 - once for each push
+        return PublishedState(record.without_order(), now_boot_ms, now_boot_ms, recovered=False, dated_ms=dated_ms)
 
     def _store_state(self, state: PublishedState) -> None:
         record = state.record
@@ -265,11 +267,6 @@ class PublishedStates:
             oldest = self._ended.pop(next(iter(self._ended)))
             self._ended_bytes -= len(oldest.record.value)
             self._ended_names.put(digest(oldest.record.key), 1, oldest.dated_ms)
-
-
-def _keep(record: VenueRecord) -> VenueRecord:
-    """Return what is kept of a record."""
-    return record if record.order is None else record.without_order()
 
 
 def _contradicts_end(record: VenueRecord, known: PublishedState) -> bool:

@@ -104,7 +104,7 @@ class Router:
 
     def _route_record(self, record: VenueRecord, now: Now) -> list[OutgoingRecord]:
         """Return what is published of a pushed record, and let the orders and their commands learn from it."""
-        if record.order is not None and not record.order.order_id:
+        if record.lacks_order_id:
             record = identify_refused(record, self._orders)
         records = self.records_of(record, now)
         if record.order is not None:

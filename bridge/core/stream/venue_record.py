@@ -67,7 +67,9 @@ class VenueRecord(Struct, frozen=True, gc=False):
         return _read_order_fields(self.value) if self.compared is None else self.compared
 
     def without_order(self) -> "VenueRecord":
-        """Return the record of an order without its decoded fields, which its bytes hold as well."""
+        """Return the record without the decoded fields of an order, which its bytes hold as well."""
+        if self.order is None:
+            return self
         return VenueRecord(
             self.stream, self.key, self.value, self.time_ms, self.event_id, progress=self.progress, compared=None
         )
