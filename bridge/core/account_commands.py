@@ -97,6 +97,10 @@ class AccountCommands(AccountWings):
         """How many answers of the venue are awaited."""
         return self.table.count_awaiting()
 
+    def is_commit_due(self, now: Now) -> bool:
+        """Return whether the period of the commits is over, or something waits to be claimed or counted by one."""
+        return self.dispatcher.is_commit_due(now)
+
     def next_commit(self, now: Now, live_until_ms: int, *, recording: bool) -> Commit | None:
         """Return the commit to hand over now. `live_until_ms`: up to when what was received is durable.
 
@@ -108,6 +112,7 @@ class AccountCommands(AccountWings):
 
     def commit_acked(self, now: Now) -> None:
         """Note that the commit under way is acknowledged: what it claims may be written."""
+        self.dispatcher.tick(now)  # a pause before this moment changes what the commit proves
         self.dispatcher.commit_acked(now)
 
     def commit_dropped(self) -> None:
@@ -131,7 +136,7 @@ class AccountCommands(AccountWings):
         return True
 
     def _write(self, command: TrackedCommand, now: Now) -> WriteRequest:
-        slot_key = self.dispatcher.slot_key(command)
+        slot_key = command.slot_key
         request_id = self.dispatcher.mark_written(command, now)
         self.in_flight.await_ack(command, request_id, slot_key)
         return WriteRequest(request_id, command.action, wire_args(command), command.command_id)

@@ -9,6 +9,7 @@ import structlog
 
 from bridge.core.account import Account
 from bridge.core.commands.dispatch import Commit
+from bridge.core.now import Now
 from bridge.core.records import WriteRequest
 from bridge.errors import CommitInterrupted, VenueUnreachable
 from bridge.flow.dependencies import TermDependencies
@@ -17,8 +18,10 @@ from bridge.flow.turn import Turn
 from bridge.flow.venue_listener import VenueListener
 
 _log = structlog.get_logger()
-_TICK_S = 0.25
-_POLL_S = 0.5
+_TICK_S = 0.5
+"""What has no due time of its own is looked at so often. A term that has not been looked at for a second was frozen."""
+_POLL_S = 1.0
+_PAUSED_POLL_S = 0.25
 _OUTAGE_S = 600.0
 """How long a commit may wait for brokers that are away. One that was written and not answered ends the term at once."""
 _CAUGHT_UP_RECORDS = 500
@@ -50,6 +53,7 @@ class CommandLoop:
         self._wake = asyncio.Event()
         self._commit: tuple[Commit, asyncio.Task[None]] | None = None
         self._is_stopping = False
+        self._ticked_boot_s = self._tick_due_boot_s = -inf
         self.stored_boot_s = -inf
         """When the last commit that was acknowledged had been handed over."""
         self.caught_up = True
@@ -64,7 +68,7 @@ class CommandLoop:
         account, membership = self._account, self._membership
         paused = False
         while True:
-            records = await membership.poll(_POLL_S)
+            records = await membership.poll(_PAUSED_POLL_S if paused else _POLL_S)
             self._events.read_broker_clock(self._clock())
             answer_bytes = self._publisher.answer_bytes
             too_many, end = answer_bytes > _ANSWER_BYTES_MAX, membership.known_end
@@ -72,12 +76,12 @@ class CommandLoop:
             for record in records:
                 account.offer(record, self._clock(), behind=end - record.offset, too_many_answers=too_many)
                 if turn.over:
-                    self._wake.set()
+                    self._send_what_waits()
                     await turn.rest()
             account.read_to(membership.position, membership.known_end, self._clock(), is_paused=paused)
             self.caught_up = membership.known_end - membership.position <= _CAUGHT_UP_RECORDS
             if records:
-                self._wake.set()
+                self._send_what_waits()
             if (account.is_reading_full or answer_bytes > 2 * _ANSWER_BYTES_MAX) != paused:
                 paused = not paused
                 (membership.pause if paused else membership.resume)()
@@ -92,8 +96,7 @@ class CommandLoop:
         try:
             while True:
                 self._wake.clear()
-                await self._do_what_is_due()
-                await asyncio.sleep(0)  # what is always due must not keep the loop
+                self._do_what_is_due()
                 if self._is_stopping and self._commit is None:
                     return
                 await self._wait_until_due()
@@ -109,33 +112,47 @@ class CommandLoop:
         commit = self._account.last_commit(now, self._events.live_until_ms(now), released=released)
         await self._membership.commit(commit.offset, commit.metadata, timeout_s)
 
-    async def _do_what_is_due(self) -> None:
+    def _do_what_is_due(self) -> None:
         now = self._clock()
-        self._events.read_broker_clock(now)
-        self._account.tick(now, stuck=self._publisher.stuck_streams)
-        await self._write_requests()
+        if now.boot_s >= self._tick_due_boot_s:
+            self._ticked_boot_s = now.boot_s
+            self._events.read_broker_clock(now)
+            self._account.tick(now, stuck=self._publisher.stuck_streams)
         if self._commit is not None and self._commit[1].done():
             self._end_commit(*self._commit)
-            await self._write_requests()
-        if self._may_commit():
-            self._begin_commit()
+        self._write_requests()
+        self._begin_commit()
         if self._account.has_queries(self._clock()):
             self._wake_queries()
 
+    def _send_what_waits(self) -> None:
+        """Write what may be written and claim what may be claimed, in the turn in which it was read."""
+        self._write_requests()
+        self._begin_commit()
+        if self._next_due_boot_s(self._clock()) < self._tick_due_boot_s:
+            self._wake.set()
+
     async def _wait_until_due(self) -> None:
+        if self._wake.is_set():
+            await asyncio.sleep(0)  # what is always due must not keep the loop
+            return
         now = self._clock()
-        wait_s = _TICK_S
-        if self._may_commit():
-            wait_s = max(0.0, min(_TICK_S, self._account.wake_at_boot_s(now) - now.boot_s))
+        self._tick_due_boot_s = self._next_due_boot_s(now)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(max(0.0, self._tick_due_boot_s - now.boot_s)):
                 await self._wake.wait()
+
+    def _next_due_boot_s(self, now: Now) -> float:
+        due_boot_s = max(now.boot_s, self._ticked_boot_s + _TICK_S)
+        return min(due_boot_s, self._account.wake_at_boot_s(now)) if self._may_commit() else due_boot_s
 
     def _may_commit(self) -> bool:
         return self._commit is None and self._membership.owned and not self._is_stopping
 
     def _begin_commit(self) -> None:
         now = self._clock()
+        if not self._may_commit() or not self._account.is_commit_due(now):
+            return
         recording = self._publisher.healthy and not self._publisher.overfull
         commit = self._account.next_commit(now, self._events.live_until_ms(now), recording=recording)
         if commit is None:
@@ -156,10 +173,10 @@ class CommandLoop:
             self.stored_boot_s = commit.handed_over_boot_s
             self._account.commit_acked(self._clock())
 
-    async def _write_requests(self) -> None:
+    def _write_requests(self) -> None:
         while (request := self._next_request()) is not None:
             try:
-                await self._session.send(self._encode(request.request_id, request.action, request.args))
+                self._session.send(self._encode(request.request_id, request.action, request.args))
             except VenueUnreachable as error:
                 # `VenueListener.lost` is called too: it marks as unknown every command that awaits an ack.
                 if request.command_id is None:

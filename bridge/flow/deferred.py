@@ -13,6 +13,8 @@ from bridge.flow.turn import TURN_S, Turn
 
 _log = structlog.get_logger()
 _CHECK_PERIOD_S = 0.25
+_QUIET_PERIOD_S = 1.0
+"""How often to look whether anything was deferred."""
 _AGAIN_S = 5.0
 _ANSWER_BYTES_MAX = 4 * 1024 * 1024
 """So many bytes of answers may wait to become durable before the next command is answered."""
@@ -40,7 +42,7 @@ class DeferredAnswers:
         while True:
             span = self._account.deferred_span
             if span is None:
-                await asyncio.sleep(_CHECK_PERIOD_S)
+                await asyncio.sleep(_QUIET_PERIOD_S)
                 continue
             begin, end = span
             _log.info("commands.deferred", account=self._name, begin=begin, end=end)

@@ -19,7 +19,7 @@ from bridge.flow.dependencies import TermDependencies
 
 _REPAIRED_STREAMS: Final = (Stream.RESULTS, Stream.SESSION, *sorted(STATE_STREAMS))
 """The topics on which the last record of a key is what its readers believe. On the others each record is a fact."""
-_CHECK_PERIOD_S: Final = 0.5
+_CHECK_PERIOD_S: Final = 1.0
 _FLUSH_S: Final = 10.0
 _AGAIN_S: Final = 5.0
 

@@ -33,8 +33,8 @@ class VenueSession(Protocol):
     def login_due(self, now: Now) -> bool:
         """Whether another login with the same key would keep its distance from the last."""
 
-    async def send(self, frame: bytes) -> None:
-        """Write a frame without letting anything else run before it is with the transport."""
+    def send(self, frame: bytes) -> None:
+        """Hand a frame to the transport before returning. Raises VenueUnreachable; then nothing was written."""
 
     def drop(self, cause: Cause, detail: str) -> None:
         """End the connection; the session connects again."""

@@ -15,11 +15,11 @@ from bridge.kafka.batches import FetchedRecord
 from bridge.kafka.broker_clock import AbsenceWatch
 from bridge.kafka.cluster import FETCH_WAIT_MS
 
-_FETCH_MS: Final = 500
+_FETCH_MS: Final = 1000
 _QUIET_POLLS: Final = 4
 """After so many empty polls the broker holds fetches for longer: they are most of what an idle account costs. A record
 ends a fetch at once, so it is read no later."""
-_QUIET_WAIT_MS: Final = 500
+_QUIET_WAIT_MS: Final = 1000
 _RECORDS_AT_ONCE: Final = 500
 """A bound, so that a backlog does not keep the loop from heartbeats, cancels and the venue's pings."""
 _ASK_TIMEOUT_S: Final = 5.0

@@ -97,8 +97,8 @@ class Session:
         """Return whether another login with the same key would keep its distance from the last one."""
         return self._logins.is_due(now)
 
-    async def send(self, frame: bytes) -> None:
-        """Write a frame. It is with the transport before anything else runs.
+    def send(self, frame: bytes) -> None:
+        """Hand a frame to the transport before returning.
 
         Raises VenueUnreachable when there is no logged-in session; then nothing was written.
         """

@@ -55,7 +55,7 @@ class Desk:
         """Do an action and return its answer."""
         self._sent += 1
         request_id = f"r-{self._sent}"
-        await self._session.send(encode_action(request_id, action, {name: text for name, text in args.items() if text}))
+        self._session.send(encode_action(request_id, action, {name: text for name, text in args.items() if text}))
         async with asyncio.timeout(10):
             while request_id not in self.answers:
                 await self.notes.wait("received", len(self.notes.of("received")) + 1)

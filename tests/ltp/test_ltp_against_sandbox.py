@@ -109,7 +109,7 @@ async def test_an_order_and_a_cut(dialect: Dialect, tmp_path: Path, clock: Calla
         task = asyncio.create_task(living.run())
         await inbox.logins.get()
         assert living.ready_to_write(clock())
-        await living.send(encode_action("p-1", "place_order", ORDER))
+        living.send(encode_action("p-1", "place_order", ORDER))
         answer = await inbox.take(Answer)
         assert isinstance(answer, Answer)
         assert (answer.request_id, answer.code, answer.client_order_id) == ("p-1", 200000, "a1")

@@ -254,7 +254,7 @@ class _DaySession:
         """Log in never again."""
         return False
 
-    async def send(self, frame: bytes) -> None:
+    def send(self, frame: bytes) -> None:
         """Take no commands."""
 
     def drop(self, cause: Cause, detail: str) -> None:

@@ -561,7 +561,7 @@ class Session:
         """Tell that its logins are long ago."""
         return True
 
-    async def send(self, frame: bytes) -> None:
+    def send(self, frame: bytes) -> None:
         """Take a frame, and answer it in a moment."""
         if self._venue.unwritable:
             raise VenueUnreachable("the connection has ended")

@@ -48,10 +48,10 @@ def _before_claim() -> None:
 def _claimed() -> None:
     send = Session.send
 
-    async def dying(self: Session, frame: bytes) -> None:
+    def dying(self: Session, frame: bytes) -> None:
         if b'"cancel_order' in frame:
             _die()
-        await send(self, frame)
+        send(self, frame)
 
     Session.send = dying  # type: ignore[method-assign]
 

@@ -131,6 +131,11 @@ class TrackedCommand(Struct, eq=False):
         return self.written_boot_s or self.earlier_write_boot_s
 
     @property
+    def slot_key(self) -> object:
+        """The key of the slot of its next request."""
+        return (self.offset, self.attempts) if self.action in SAFE_TO_REPEAT else self.offset
+
+    @property
     def is_queried(self) -> bool:
         """Whether the venue is asked about it."""
         return self.next_query_boot_s < inf and self.state in IN_FLIGHT

@@ -22,7 +22,7 @@ from msgspec import Struct
 from bridge.config import Limits, Timing
 from bridge.contract.commands import CANCEL, CANCEL_ALL, REPLACE
 from bridge.core.commands.claims import METADATA_BYTES_MAX, encode
-from bridge.core.commands.command import SAFE_TO_REPEAT, TrackedCommand
+from bridge.core.commands.command import TrackedCommand
 from bridge.core.commands.lanes import CLAIM_LANES
 from bridge.core.commands.order_lookups import OrderLookups
 from bridge.core.commands.order_names import resolve_order_id
@@ -118,6 +118,11 @@ class Dispatcher:
         )
         return Commit(self._claims.committable_offset, encode(stored, self._claims.committable_offset), (), now.boot_s)
 
+    def is_commit_due(self, now: Now) -> bool:
+        """Return whether the period is over, or something waits to be claimed or counted."""
+        is_wanted = now.boot_s >= self._next_commit_boot_s or self._rate_limits.cancels.extra.commit_wanted
+        return is_wanted or any(self._lanes.peek_head(action) is not None for action in CLAIM_LANES)
+
     def next_commit(self, now: Now, durable_until_ms: int, *, may_claim: bool) -> Commit | None:
         """Return the commit to hand over now: to claim commands, or because the period is over; None for neither."""
         if self._commit is not None:
@@ -195,7 +200,7 @@ class Dispatcher:
         while command is not None and now.boot_s >= command.deadline_boot_s:  # answered as soon as there is a lease
             self._lanes.pop_head(command)
             command = self._lanes.peek_head(CANCEL)
-        if command is not None and self._rate_limits.cancels.acquire(self.slot_key(command), now.boot_s):
+        if command is not None and self._rate_limits.cancels.acquire(command.slot_key, now.boot_s):
             self._lanes.pop_head(command)
             return command
         return None
@@ -208,7 +213,7 @@ class Dispatcher:
         if repeat is None:
             return None
         acquire = cancels.acquire_after_rate_refusal if repeat.rate_refusal is not None else cancels.acquire_for_repeat
-        if not acquire(self.slot_key(repeat), now.boot_s):
+        if not acquire(repeat.slot_key, now.boot_s):
             return None
         if repeat.attempts:
             cancels.extra.add((repeat.offset, repeat.attempts - 1), repeat.written_boot_s)
@@ -219,7 +224,7 @@ class Dispatcher:
 
     def mark_written(self, command: TrackedCommand, now: Now) -> str:
         """Note that a command is being written; return the id of the request."""
-        slot_key = self.slot_key(command)
+        slot_key = command.slot_key
         if command.attempts == 0 and not command.maybe_written_before:
             command.first_written_boot_s = now.boot_s
         command.attempts += 1
@@ -232,7 +237,7 @@ class Dispatcher:
 
     def begin_single_cancels(self, cancel_all: TrackedCommand, now: Now) -> None:
         """Note that a cancel_orders is carried out by single cancels from now on: it has no request of its own."""
-        self._rate_limits[cancel_all.action].release(self.slot_key(cancel_all))
+        self._rate_limits[cancel_all.action].release(cancel_all.slot_key)
         cancel_all.written_boot_s = now.boot_s
         cancel_all.sent_at_ms = now.wall_ms
         cancel_all.step(CommandEvent.WRITTEN)
@@ -243,11 +248,6 @@ class Dispatcher:
             self._lanes.count_out(command)
         else:
             self._rate_limits[command.action].release(command.offset)
-
-    @staticmethod
-    def slot_key(command: TrackedCommand) -> object:
-        """Return the key of the slot of a command's next request."""
-        return (command.offset, command.attempts) if command.action in SAFE_TO_REPEAT else command.offset
 
     def wake_at_boot_s(self, now: Now) -> float:
         """Return when the next commit is due, a slot comes free for a waiting command, or a refusal may be durable."""
