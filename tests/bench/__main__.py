@@ -51,7 +51,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--queued", type=int, default=50_000, help="places that wait while orders are cancelled")
     parser.add_argument("--queued-cancels", type=int, default=1000, help="cancels meanwhile, and as many before")
     parser.add_argument("--idle-seconds", type=float, default=30.0, help="how long nothing happens")
-    parser.add_argument("--idle-after", type=float, default=40.0, help="how long after the login; it is swept for 30 s")
+    parser.add_argument("--idle-after", type=float, default=10.0, help="how long after the recovery")
     parser.add_argument("--accounts", type=int, nargs="+", default=[1, 10, 50], help="in one process, at most 100")
     options = parser.parse_args()
     options.scenarios = options.scenarios or list(SCENARIOS)

@@ -16,6 +16,8 @@ from tests.bench.topics import ACCOUNT, create_topics, delete_topics
 from tests.witness.daemon_settings import account_section, as_toml, daemon_settings
 
 _LOOK_S = 0.02
+_REST_LAG_S = 2
+"""As long as a daemon recovers it asks REST for every order that has ended; the default would be half a minute."""
 _SOURCE = format_source("sandbox", ACCOUNT).decode()
 
 
@@ -57,7 +59,7 @@ class Stage:
     async def daemon(
         self, accounts: Sequence[str] = (ACCOUNT,), *, limits: dict[str, int] | None = None
     ) -> AsyncIterator[Contestant]:
-        """Run the daemon at its default settings but for `limits`; yields once every account has swept."""
+        """Run the daemon at its default settings but for `limits`; yields once every account has recovered."""
         async with self._new_prefix() as prefix:
             settings = daemon_settings(
                 ws_url=self._facts["ws_url"],
@@ -67,9 +69,10 @@ class Stage:
                 accounts={name: account_section(self.folder, name, *self._facts["keys"][name]) for name in accounts},
             )
             config = self.folder / f"{prefix}.toml"
+            settings["timing"] = {"rest_lag_s": _REST_LAG_S}
             config.write_text(as_toml({**settings, **({"limits": limits} if limits else {})}))
             async with run_daemon(config) as daemon:
-                await daemon.wait_until_logged("recovery.complete", len(accounts))
+                await daemon.wait_until_logged("gaps.closed", len(accounts))
                 yield Contestant(daemon, self.bootstrap, prefix)
             await self._wait_for_sessions(0)
 
