@@ -141,8 +141,9 @@ class AccountParts:
             return ""
 
     async def _take_over(self, membership: ports.Membership) -> Account:
-        gc.unfreeze()
-        gc.collect()  # the term before this one
+        if self._was_owner:
+            gc.unfreeze()
+            gc.collect()  # the term before this one
         since = self._account.executions_since
         gc.disable()  # an hour of results stays for an hour; looking through it again and again would only cost time
         try:

@@ -112,7 +112,7 @@ async def _main(options: argparse.Namespace) -> int:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         broker = await stack.enter_async_context(start_broker(say))
-        accounts = max(options.accounts) if "accounts" in options.scenarios else 1
+        accounts = max(options.accounts) if {"accounts", "takeover"} & {*options.scenarios} else 1
         stage = await stack.enter_async_context(open_stage(broker.bootstrap_servers, folder, accounts))
         reports = await _run_cases(stage, options)
         versions = list_versions(broker)

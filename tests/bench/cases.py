@@ -8,11 +8,12 @@ from typing import Any, Final, NamedTuple
 from tests.bench.commands import limit_queue, measure_burst, measure_one_by_one, measure_queued
 from tests.bench.events import measure_flood, measure_idle, measure_paced
 from tests.bench.stage import Measured, Stage
+from tests.bench.takeover import measure_takeover
 from tests.bench.topics import ACCOUNT
 
 Measure = Callable[[Stage], Awaitable[Measured]]
 
-SCENARIOS: Final = ("flood", "paced", "place", "cancel", "burst", "queued", "idle", "accounts")
+SCENARIOS: Final = ("flood", "paced", "place", "cancel", "burst", "queued", "idle", "accounts", "takeover")
 _ACCOUNT_PER_S: Final = 20.0
 _ALONE_PER_S: Final = 1000.0
 
@@ -43,6 +44,7 @@ def list_cases(options: argparse.Namespace) -> list[Case]:
         "queued": _make_queued,
         "idle": _make_idle,
         "accounts": _make_accounts,
+        "takeover": _make_takeover,
     }
     return [case for scenario in options.scenarios for case in makers[scenario](options)]
 
@@ -127,10 +129,24 @@ def _make_accounts(options: argparse.Namespace) -> Iterator[Case]:
 
 
 def _on_accounts(count: int, per_s: float, seconds: float, name: str = "bridge") -> Contender:
-    names = [ACCOUNT, *(f"a{number:02}" for number in range(1, count))]
+    names = _name_accounts(count)
 
     async def run(stage: Stage) -> Measured:
         async with stage.daemon(names) as contestant:
             return await measure_paced(stage, contestant, per_s, seconds, names)
 
     return Contender(name, run)
+
+
+def _name_accounts(count: int) -> list[str]:
+    return [ACCOUNT, *(f"a{number:02}" for number in range(1, count))]
+
+
+def _make_takeover(options: argparse.Namespace) -> Iterator[Case]:
+    count = max(options.accounts)
+
+    async def run(stage: Stage) -> Measured:
+        async with stage.owner_and_standby(_name_accounts(count)) as (owner, standby):
+            return await measure_takeover(owner, standby, _name_accounts(count))
+
+    yield Case(f"takeover of {count} accounts after kill -9", Contender("bridge", run))

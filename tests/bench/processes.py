@@ -72,6 +72,10 @@ class Daemon(Process):
         super().__init__(pid)
         self._child = child
 
+    def kill(self) -> None:
+        """End it without any warning."""
+        os.kill(self.pid, signal.SIGKILL)
+
     def count_logged(self, event: str) -> int:
         """Return how many lines of its log are of an event."""
         return (self._child.folder / LOG).read_bytes().count(f'"{event}"'.encode())

@@ -61,20 +61,36 @@ class Stage:
     ) -> AsyncIterator[Contestant]:
         """Run the daemon at its default settings but for `limits`; yields once every account has recovered."""
         async with self._new_prefix() as prefix:
-            settings = daemon_settings(
-                ws_url=self._facts["ws_url"],
-                rest_url=self._facts["rest_url"],
-                bootstrap=self.bootstrap,
-                prefix=prefix,
-                accounts={name: account_section(self.folder, name, *self._facts["keys"][name]) for name in accounts},
-            )
-            config = self.folder / f"{prefix}.toml"
-            settings["timing"] = {"rest_lag_s": _REST_LAG_S}
-            config.write_text(as_toml({**settings, **({"limits": limits} if limits else {})}))
+            config = self._write_config(prefix, accounts, limits)
             async with run_daemon(config) as daemon:
                 await daemon.wait_until_logged("gaps.closed", len(accounts))
                 yield Contestant(daemon, self.bootstrap, prefix)
             await self._wait_for_sessions(0)
+
+    @asynccontextmanager
+    async def owner_and_standby(self, accounts: Sequence[str]) -> AsyncIterator[tuple[Daemon, Contestant]]:
+        """Run two daemons of the same accounts; yields once the first owns all of them and the second waits."""
+        async with self._new_prefix() as prefix:
+            config = self._write_config(prefix, accounts)
+            async with run_daemon(config) as owner:
+                await owner.wait_until_logged("gaps.closed", len(accounts))
+                async with run_daemon(config) as standby:
+                    await standby.wait_until_logged("account.standby", len(accounts))
+                    yield owner, Contestant(standby, self.bootstrap, prefix)
+            await self._wait_for_sessions(0)
+
+    def _write_config(self, prefix: str, accounts: Sequence[str], limits: dict[str, int] | None = None) -> Path:
+        settings = daemon_settings(
+            ws_url=self._facts["ws_url"],
+            rest_url=self._facts["rest_url"],
+            bootstrap=self.bootstrap,
+            prefix=prefix,
+            accounts={name: account_section(self.folder, name, *self._facts["keys"][name]) for name in accounts},
+        )
+        settings["timing"] = {"rest_lag_s": _REST_LAG_S}
+        config = self.folder / f"{prefix}.toml"
+        config.write_text(as_toml({**settings, **({"limits": limits} if limits else {})}))
+        return config
 
     @asynccontextmanager
     async def events_floor(self) -> AsyncIterator[Contestant]:
