@@ -1,4 +1,4 @@
-"""A past to be remembered: commands and their results of the last hour, as if an earlier owner had left them."""
+"""A past to be remembered: commands, results and ended orders of one hour, as an earlier owner leaves them."""
 
 import time
 import uuid
@@ -18,28 +18,35 @@ _OLDEST_S: Final = 3500
 _YOUNGEST_S: Final = 70
 """Older than a rate limit's window: the past shall be remembered, and not hold up what comes."""
 _BATCH_BYTES: Final = 400_000
+_ORDER_ID: Final = 10**15
+"""The orderId of the first order."""
 
 
 async def write_past(rig: Rig, count: int) -> None:
-    """Write commands with their results, and commit behind them, as the owner of epoch 1 that has ended."""
+    """Write commands, results and orders, and commit behind them, as the owner of epoch 1 that has ended.
+
+    Each order was cancelled: a takeover would ask the venue for every order that is not known to have ended.
+    """
     async with replica(rig) as first:  # makes the topics
         await first.until("recovery.complete")
         first.stop()
         await first.ended()
-    commands, results = (topic_name(rig.prefix, "main", stream) for stream in (Stream.COMMANDS, Stream.RESULTS))
+    streams = (Stream.COMMANDS, Stream.RESULTS, Stream.ORDERS)
+    commands, results, orders = (topic_name(rig.prefix, "main", stream) for stream in streams)
     producer = AIOKafkaProducer(bootstrap_servers=rig.bootstrap, acks="all", max_batch_size=2 * _BATCH_BYTES)
     await producer.start()
     try:
         begin_ms = int((time.time() - _OLDEST_S) * 1000)
         step_ms = (_OLDEST_S - _YOUNGEST_S) * 1000 / count
-        of_commands, of_results = _Batches(producer, commands), _Batches(producer, results)
+        of_commands, of_results, of_orders = (_Batches(producer, topic) for topic in (commands, results, orders))
         for offset in range(count):
             one = command("place_order", PLACE, command_id=str(uuid.uuid4()))
             key, at_ms = one["commandId"].encode(), begin_ms + int(offset * step_ms)
             await of_commands.add(at_ms, key, msgspec.json.encode(one), [])
             await of_results.add(at_ms, key, *_result(one["commandId"], offset, at_ms))
-        await of_commands.flush()
-        await of_results.flush()
+            await of_orders.add(at_ms, f"{_ORDER_ID + offset}".encode(), *_order(one["commandId"], offset, at_ms))
+        for batches in (of_commands, of_results, of_orders):
+            await batches.flush()
     finally:
         await producer.stop()
     await _commit(rig, commands, count)
@@ -54,21 +61,39 @@ def _result(command_id: str, offset: int, at_ms: int) -> tuple[bytes, list[tuple
         action="place_order",
         code=200000,
         message="Success",
-        order_id=f"{10**15 + offset}",
+        order_id=f"{_ORDER_ID + offset}",
         client_order_id=command_id.replace("-", ""),
         body_digest=f"{offset:064x}",
         sent_at=at_ms - 5,
     )
-    headers = build_event_headers(
-        event_id=f"result:{command_id}",
+    return msgspec.json.encode(result), _headers(Stream.RESULTS, f"result:{command_id}", command_id, offset, at_ms)
+
+
+def _order(command_id: str, offset: int, at_ms: int) -> tuple[bytes, list[tuple[str, bytes]]]:
+    order_id, name = f"{_ORDER_ID + offset}", command_id.replace("-", "")
+    times = {"createAt": f"{at_ms}", "updateAt": f"{at_ms}"}
+    order = {
+        **PLACE,
+        "orderId": order_id,
+        "clientOrderId": name,
+        "orderState": "CANCELLED",
+        "executedQty": "0",
+        **times,
+    }
+    headers = _headers(Stream.ORDERS, f"order:{order_id}:CANCELLED:0:{at_ms}", order_id, offset, at_ms)
+    return msgspec.json.encode(order), headers
+
+
+def _headers(stream: Stream, event_id: str, subject: str, offset: int, at_ms: int) -> list[tuple[str, bytes]]:
+    return build_event_headers(
+        event_id=event_id,
         event_source=format_source("sandbox", "main"),
-        event_type=EVENT_TYPES[Stream.RESULTS],
+        event_type=EVENT_TYPES[stream],
         time_ms=at_ms,
-        subject=command_id.encode(),
+        subject=subject.encode(),
         epoch=1,
         sequence=offset + 1,
     )
-    return msgspec.json.encode(result), headers
 
 
 class _Batches:
