@@ -2,13 +2,13 @@
 
 import time
 import uuid
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, OffsetAndMetadata, TopicPartition
 
 from bridge.contract.headers import EVENT_TYPES, build_event_headers, format_source
-from bridge.contract.results import Outcome, Result
+from bridge.contract.results import Outcome, Reason, Result
 from bridge.contract.topics import Stream, group_name, topic_name
 from bridge.core.commands.claims import CommitMetadata, encode
 from tests.support.replica import replica
@@ -18,6 +18,7 @@ _OLDEST_S: Final = 3500
 _YOUNGEST_S: Final = 70
 """Older than a rate limit's window: the past shall be remembered, and not hold up what comes."""
 _BATCH_BYTES: Final = 400_000
+_PLACES_MAX: Final = 1000
 _ORDER_ID: Final = 10**15
 """The orderId of the first order."""
 
@@ -25,7 +26,9 @@ _ORDER_ID: Final = 10**15
 async def write_past(rig: Rig, count: int) -> None:
     """Write commands, results and orders, and commit behind them, as the owner of epoch 1 that has ended.
 
-    Each order was cancelled: a takeover would ask the venue for every order that is not known to have ended.
+    Each order was cancelled: a takeover would ask the venue for every order that is not known to have ended. All
+    but a thousand of the commands were denied: brokers date a result when it is appended, so a takeover counts every
+    place of this past in the venue's limit.
     """
     async with replica(rig) as first:  # makes the topics
         await first.until("recovery.complete")
@@ -44,7 +47,8 @@ async def write_past(rig: Rig, count: int) -> None:
             key, at_ms = one["commandId"].encode(), begin_ms + int(offset * step_ms)
             await of_commands.add(at_ms, key, msgspec.json.encode(one), [])
             await of_results.add(at_ms, key, *_result(one["commandId"], offset, at_ms))
-            await of_orders.add(at_ms, f"{_ORDER_ID + offset}".encode(), *_order(one["commandId"], offset, at_ms))
+            if offset < _PLACES_MAX:
+                await of_orders.add(at_ms, f"{_ORDER_ID + offset}".encode(), *_order(one["commandId"], offset, at_ms))
         for batches in (of_commands, of_results, of_orders):
             await batches.flush()
     finally:
@@ -53,19 +57,14 @@ async def write_past(rig: Rig, count: int) -> None:
 
 
 def _result(command_id: str, offset: int, at_ms: int) -> tuple[bytes, list[tuple[str, bytes]]]:
-    result = Result(
-        command_id=command_id,
-        command_offset=offset,
-        outcome=Outcome.ACCEPTED,
-        answered_at=at_ms,
-        action="place_order",
-        code=200000,
-        message="Success",
-        order_id=f"{_ORDER_ID + offset}",
-        client_order_id=command_id.replace("-", ""),
-        body_digest=f"{offset:064x}",
-        sent_at=at_ms - 5,
-    )
+    about: dict[str, Any] = {"command_id": command_id, "command_offset": offset, "answered_at": at_ms}
+    about |= {"action": "place_order", "body_digest": f"{offset:064x}"}
+    if offset >= _PLACES_MAX:
+        result = Result(**about, outcome=Outcome.DENIED, reason=Reason.OVER_BUDGET, retry_after_ms=1000)
+    else:
+        names: dict[str, Any] = {"order_id": f"{_ORDER_ID + offset}", "client_order_id": command_id.replace("-", "")}
+        answer: dict[str, Any] = {"code": 200000, "message": "Success", "sent_at": at_ms - 5}
+        result = Result(**about, **names, **answer, outcome=Outcome.ACCEPTED)
     return msgspec.json.encode(result), _headers(Stream.RESULTS, f"result:{command_id}", command_id, offset, at_ms)
 
 
