@@ -1,4 +1,4 @@
-"""The command line: `ltp-bridge run`, `check`, `sandbox`, `demo` and `schema export`."""
+"""The command line: `ltp-bridge run`, `check`, `tail`, `trace`, `sandbox`, `demo` and `schema export`."""
 
 import asyncio
 import errno
@@ -17,7 +17,8 @@ from bridge import __version__, account_parts, app, event_loop
 from bridge.admin import check, logs
 from bridge.config import Settings, load
 from bridge.errors import BridgeError
-from bridge.terminal import escape_lines, escape_text, print_exception
+from bridge.inspect.commands import tail_command, trace_command
+from bridge.terminal import EscapedFailure, escape_text, print_exception
 
 _DAY_S = 86_400.0
 _PORT = click.IntRange(0, 65535)
@@ -41,17 +42,13 @@ class _FiniteRange(click.FloatRange):
         return number
 
 
-class _Failure(click.ClickException):
-    """An error of the command line. Files, brokers and the venue may have written parts of its text."""
+class _Failure(EscapedFailure):
+    """An error of the bridge, or of this machine, as one of the command line."""
 
     def __init__(self, error: BridgeError | OSError | str, taken: str = "") -> None:
         """Use the error's text, or `taken` when another process has the port."""
         is_taken = taken and isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         super().__init__(taken if is_taken else str(error))
-
-    def format_message(self) -> str:
-        """Return the text, escaped for a terminal."""
-        return escape_lines(self.message)
 
 
 def _load_settings(path: Path | None) -> Settings:
@@ -97,6 +94,10 @@ def check_(path: Path | None) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     if not event_loop.run(check.run(settings, account_parts.clock)):
         sys.exit(1)
+
+
+main.add_command(tail_command)
+main.add_command(trace_command)
 
 
 @contextmanager

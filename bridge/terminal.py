@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
+import click
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
@@ -39,6 +40,14 @@ class EscapingConsole(Console):
                 yield Segment(escape_lines(segment.text), segment.style)
             else:
                 yield segment
+
+
+class EscapedFailure(click.ClickException):
+    """An error of the command line. Files, brokers and the venue may have written parts of its text."""
+
+    def format_message(self) -> str:
+        """Return the text, escaped for a terminal."""
+        return escape_lines(self.message)
 
 
 def print_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

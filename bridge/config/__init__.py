@@ -3,7 +3,7 @@
 from bridge.config.kafka import Kafka
 from bridge.config.limits import Limits
 from bridge.config.process import Log, Management, Tracing
-from bridge.config.settings import Settings, load
+from bridge.config.settings import Settings, TopicSettings, load, load_topic_settings
 from bridge.config.timing import Timing
 from bridge.config.venue import AZ4, HA, AccountConfig, Endpoint, VenueAccess
 
@@ -18,7 +18,9 @@ __all__ = [
     "Management",
     "Settings",
     "Timing",
+    "TopicSettings",
     "Tracing",
     "VenueAccess",
     "load",
+    "load_topic_settings",
 ]

@@ -7,7 +7,7 @@ Environment variables are `LTP_BRIDGE_` and the path of the setting with `__` be
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -23,14 +23,32 @@ from bridge.errors import ConfigError
 
 FILE_BYTES_MAX: Final = 1024 * 1024
 _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+_Kind = TypeVar("_Kind", bound="_SettingsSources")
 
 
-class Settings(BaseSettings):
-    """All settings of the daemon. `load` reads them."""
+class _SettingsSources(BaseSettings):
+    """Where settings come from: the environment, and then the file, whose content arrives as the init settings."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Give the environment precedence over the file."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return (env_settings, init_settings)
+
+
+class Settings(_SettingsSources):
+    """All settings of the daemon. `load` reads them."""
 
     environment: Annotated[str, Field(pattern=_NAME, description="Names the venue's environment in `ce_source`.")]
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)] = (AZ4, HA)
@@ -69,18 +87,15 @@ class Settings(BaseSettings):
                 )
         return accounts
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Give the environment precedence over the file, whose content arrives as the init settings."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return (env_settings, init_settings)
+
+class TopicSettings(_SettingsSources):
+    """What a reader of the topics needs of the daemon's settings. `load_topic_settings` reads them."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    accounts: dict[Annotated[str, Field(pattern=_NAME)], Any] = {}
+    """Only the names: who may read the topics need not be able to read the keys."""
+    kafka: Kafka
 
 
 def _names_in(kind: object) -> set[str]:
@@ -111,6 +126,18 @@ def load(path: Path | None) -> Settings:
 
     Raises ConfigError with every problem that was found.
     """
+    return _load(Settings, path)
+
+
+def load_topic_settings(path: Path | None) -> TopicSettings:
+    """Return what a reader of the topics needs, from where `load` has it; no key of the venue is read.
+
+    Raises ConfigError with every problem that was found in this part.
+    """
+    return _load(TopicSettings, path)
+
+
+def _load(kind: type[_Kind], path: Path | None) -> _Kind:
     problems = find_stray_variables(os.environ, Settings.model_fields)
     values: dict[str, Any] = {}
     if path is not None:
@@ -119,7 +146,7 @@ def load(path: Path | None) -> Settings:
         except ValueError as error:
             raise ConfigError([f"--config {path}: {error}", *problems]) from None
     try:
-        settings = Settings(**values)
+        settings = kind(**values)
     except ValidationError as error:
         found = describe_errors(error.errors(), _KNOWN)
         if path is None and any(e["type"] == "missing" for e in error.errors()):
