@@ -134,9 +134,7 @@ def _describe_result(result: Result) -> str:
     code = "" if result.code is None else f"code {result.code}"
     reason = "" if result.reason is None else result.reason.value
     retry = "" if result.retry_after_ms is None else f"try again after {describe_duration(result.retry_after_ms)}"
-    took = (
-        "" if result.sent_at is None else f"{describe_duration(result.answered_at - result.sent_at)} after it was sent"
-    )
+    took_ms = None if result.sent_at is None else result.answered_at - result.sent_at
     return _join(
         " ".join(word for word in words if word),
         reason,
@@ -146,7 +144,7 @@ def _describe_result(result: Result) -> str:
         _labelled("quantity", result.order_qty),
         _order_names(result.order_id, result.client_order_id),
         f"command {result.command_id} at {result.command_offset}",
-        took,
+        "" if took_ms is None else f"{describe_duration(took_ms)} after it was sent",
     )
 
 
