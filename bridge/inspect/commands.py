@@ -18,7 +18,7 @@ from bridge.inspect import tail, trace
 from bridge.inspect.accounts import choose_account
 from bridge.inspect.filters import RecordFilter
 from bridge.inspect.line_printer import LinePrinter
-from bridge.inspect.points import PointInTime
+from bridge.inspect.points import read_point_option
 from bridge.terminal import EscapedFailure, escape_text
 
 _INTERRUPTED: Final = 130
@@ -37,8 +37,17 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print a JSON objec
 @click.argument("streams", metavar="[STREAM]...", nargs=-1, type=click.Choice([stream.value for stream in Stream]))
 @_config
 @_account
-@click.option("--since", type=PointInTime(), default="5m", show_default=True, help="Where to begin; all: everything.")
-@click.option("--until", type=PointInTime(), help="Where to end; by default it follows until Ctrl-C.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    callback=read_point_option,
+    default="5m",
+    show_default=True,
+    help="Where to begin; all: everything.",
+)
+@click.option(
+    "--until", metavar="TIME", callback=read_point_option, help="Where to end; by default it follows until Ctrl-C."
+)
 @click.option("--no-follow", is_flag=True, help="End at what is there now.")
 @click.option("--symbol", default="", help="Only records that name this symbol.")
 @click.option("--order", default="", help="Only records that name this orderId or clientOrderId.")
@@ -86,7 +95,14 @@ def tail_command(
 @click.argument("subject", metavar="COMMAND_ID|ORDER_ID")
 @_config
 @_account
-@click.option("--since", type=PointInTime(), default="1d", show_default=True, help="Where to begin; all: everything.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    callback=read_point_option,
+    default="1d",
+    show_default=True,
+    help="Where to begin; all: everything.",
+)
 @_json
 def trace_command(subject: str, path: Path | None, account: str | None, since: int, *, as_json: bool) -> None:
     """Print every record about one command or order, in order, and a sentence that says what became of it.

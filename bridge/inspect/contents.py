@@ -139,10 +139,9 @@ def find_names(record: SeenRecord, content: Content | None) -> Names:
         sym, order_id = content.args.get("sym"), content.args.get("orderId")
         command_id = content.command_id or _key_of_dead_letter(record)
         return Names(_text(sym), _text(order_id), content.client_order_id, command_id)
-    if isinstance(content, PositionPush):
-        return Names(content.sym)
-    if isinstance(content, ShownLiquidation):
-        return Names(content.sym or "", str(content.order_id or ""))
+    if isinstance(content, PositionPush | ShownLiquidation):
+        order_id = content.order_id if isinstance(content, ShownLiquidation) else ""
+        return Names(content.sym or "", str(order_id or ""))
     if record.stream in {Stream.COMMANDS, Stream.DEAD_LETTERS}:
         return Names(command_id=command_id_of(record.value) or _key_of_dead_letter(record))
     return _NO_NAMES

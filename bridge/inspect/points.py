@@ -3,7 +3,7 @@
 import re
 import time
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -41,16 +41,9 @@ def format_point(unix_ms: int) -> str:
     return format_rfc3339(unix_ms).decode() if 0 <= unix_ms <= TIME_MS_MAX else f"{unix_ms} ms"
 
 
-class PointInTime(click.ParamType[int]):
-    """A point in time as an option; its value is Unix ms."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401 - click's
-        """Return the point. Raises click's error for a text that is none."""
-        if isinstance(value, int):
-            return value
-        try:
-            return parse_point_ms(str(value), time.time_ns() // 1_000_000)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def read_point_option(_: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    """Return the value of an option, Unix ms; None where it is not given. Raises click's BadParameter."""
+    try:
+        return None if text is None else parse_point_ms(text, time.time_ns() // 1_000_000)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
