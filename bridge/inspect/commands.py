@@ -3,7 +3,9 @@
 import logging
 import os
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +32,7 @@ _config = click.option(
     help="TOML file with the settings; only the table kafka and the names of accounts are read.",
 )
 _account = click.option("--account", help="The account.  [default: the only one of the settings]")
+_point = partial(click.option, metavar="TIME", callback=read_point_option)
 _json = click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
 
 
@@ -137,13 +140,25 @@ def _tell(text: str) -> None:
     click.echo(f"note: {escape_text(text)}", err=True)
 
 
-def _run(command: Coroutine[Any, Any, None], *, interrupted: int) -> None:
-    """Run a command to its end. Ctrl-C ends it with the given exit code, and a reader that leaves with 0."""
-    # What goes wrong is printed by the command itself; log lines of the Kafka client would only disturb its output.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+@contextmanager
+def _keep_logs_out() -> Iterator[None]:
+    """Let nobody log meanwhile: what goes wrong is told by the command, and a log line would disturb its output."""
+    logger, config = logging.getLogger("aiokafka"), structlog.get_config()
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        event_loop.run(command)
+        yield
+    finally:
+        logger.setLevel(level)
+        structlog.configure(**config)
+
+
+def _run(command: Coroutine[Any, Any, None], *, interrupted: int) -> None:
+    """Run a command to its end. Ctrl-C ends it with the given exit code, and a reader that leaves with 0."""
+    try:
+        with _keep_logs_out():
+            event_loop.run(command)
     except KeyboardInterrupt:
         sys.exit(interrupted)
     except BrokenPipeError:

@@ -54,7 +54,8 @@ def tell_fate(story: Story) -> str:
         own = next((one for one in commands.values() if one.action == PLACE), None)
     if own is not None:
         parts.append(_tell_command(own))
-    parts += _tell_orders(story)
+    is_replaced = any(one.action == REPLACE and _is_accepted(one) for one in commands.values())
+    parts += _tell_orders(story, is_replaced=is_replaced)
     parts += _tell_others([one for one in commands.values() if one is not own])
     parts += [_tell_doubt(one, names_it=one is not own) for one in commands.values() if one.unknown is not None]
     parts += _tell_background(story)
@@ -97,18 +98,22 @@ def _tell_command(one: CommandFate) -> str:
     elif one.asked is None:
         took = " (its record is older than what was read)"
     times = f", submitted {one.submitted} times" if one.submitted > 1 else ""
+    if one.terminal is not None and one.dead_letter:
+        times += f", once as a dead letter ({one.dead_letter})"
     return f"{one.action or 'command'} {one.command_id} {one.outcome}{took}{times}"
 
 
-def _tell_orders(story: Story) -> Iterator[str]:
+def _tell_orders(story: Story, *, is_replaced: bool) -> Iterator[str]:
+    """Tell the last state of each order; a replace may have made the later ones of the first."""
+    next_words = "continued as order" if is_replaced else "then, under the same clientOrderId, order"
     states = last_states(story.steps)
     fills = _fills_by_order(story.contents(ShownTrade))
     order_ids = list(dict.fromkeys([*states, *fills]))
     for number, order_id in enumerate(order_ids):
         before = order_ids[number - 1] if number else ""
         is_next = bool(before) and _has_same_name(states.get(before), states.get(order_id))
-        intro = f"then, under the same clientOrderId, order {order_id}" if is_next else f"order {order_id}"
-        yield f"{intro} {_tell_state(states.get(order_id), fills.get(order_id, []))}"
+        state = _tell_state(states.get(order_id), fills.get(order_id, []))
+        yield f"{next_words if is_next else 'order'} {order_id} {state}"
 
 
 def _has_same_name(one: ShownOrder | None, other: ShownOrder | None) -> bool:
@@ -160,18 +165,23 @@ def _tell_doubt(one: CommandFate, *, names_it: bool) -> str:
     if one.unknown is None:
         return ""
     begin_ms = one.unknown.answered_at
+    # An owner that answers for an earlier one does not know when that one wrote the command.
+    is_inherited = one.unknown.sent_at is None
+    begin = format_point(begin_ms) + (
+        " at the latest, when a new owner found it without a result" if is_inherited else ""
+    )
     if one.terminal is None:
-        return f"{name}in doubt since {format_point(begin_ms)}"
+        return f"{name}in doubt since {begin}"
     end_ms = one.terminal.answered_at
-    took = describe_duration(max(0, end_ms - begin_ms))
-    return f"{name}in doubt from {format_point(begin_ms)} to {format_point(end_ms)} ({took})"
+    took = "" if is_inherited else f" ({describe_duration(max(0, end_ms - begin_ms))})"
+    return f"{name}in doubt from {begin}, to {format_point(end_ms)}{took}"
 
 
 def _tell_background(story: Story) -> Iterator[str]:
     owners = story.contents(OwnerAcquired)
     if owners:
         epochs = ", ".join(str(step.content.epoch) for step in owners if isinstance(step.content, OwnerAcquired))
-        yield f"meanwhile a new owner (epoch {epochs})"
+        yield f"meanwhile the account had a new owner (epoch {epochs})"
     lost, gaps = len(story.contents(SessionLost)), len(story.contents(GapOpened))
     if lost:
         yield f"the session was lost {lost} time" + ("" if lost == 1 else "s")

@@ -67,6 +67,7 @@ class RecordMarker:
         found = dict(record.headers)
         epoch = names.parse_epoch(found.get(names.EPOCH))
         event_id = found.get(names.ID)
+        is_void = stream in FENCED_STREAMS and self._is_void(stream, epoch)
         return SeenRecord(
             stream,
             topic,
@@ -76,9 +77,9 @@ class RecordMarker:
             record.value,
             record.headers,
             epoch,
-            stream in FENCED_STREAMS and self._is_void(stream, epoch),
+            is_void,
             found.get(names.RECOVERED) == b"true",
-            event_id is not None and self._was_seen((stream, event_id)),
+            event_id is not None and self._was_seen((stream, event_id), is_void=is_void),
             record.unreadable,
         )
 
@@ -88,9 +89,11 @@ class RecordMarker:
             self._highest_epoch[stream] = epoch
         return epoch < highest
 
-    def _was_seen(self, event_id: tuple[Stream, bytes]) -> bool:
+    def _was_seen(self, event_id: tuple[Stream, bytes], *, is_void: bool) -> bool:
+        """Whether an id was there before. What repeats a void record is the first one that readers believe."""
         was_seen = event_id in self._ids
-        self._ids[event_id] = None
+        if not is_void:
+            self._ids[event_id] = None
         if len(self._ids) > _IDS_MAX:
             del self._ids[next(iter(self._ids))]
         return was_seen

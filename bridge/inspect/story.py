@@ -15,8 +15,8 @@ from bridge.inspect.story_names import StoryNames
 from bridge.inspect.time_merge import TimeMerge
 
 STORY_STREAMS: Final = (
-    *(Stream.COMMANDS, Stream.RESULTS, Stream.DEAD_LETTERS),
-    *(Stream.ORDERS, Stream.TRADES, Stream.SESSION),
+    *(Stream.COMMANDS, Stream.SESSION, Stream.ORDERS),
+    *(Stream.TRADES, Stream.RESULTS, Stream.DEAD_LETTERS),
 )
 """The topics that tell of commands and orders, in the order in which records of one time are told."""
 _RECORDS_MAX: Final = 20_000
@@ -55,20 +55,23 @@ class StoryCollector:
         self._subject = subject
         self._names = StoryNames(subject)
         self._steps: list[Step] = []
+        self._background: list[Step] = []
         self._known = 0
         self._passes = 0
 
     def begin_pass(self) -> None:
         """Begin to read the records from the first one on."""
-        self._steps = []
+        self._steps, self._background = [], []
         self._known = self._names.size
         self._passes += 1
 
     def take(self, record: SeenRecord) -> None:
         """Take in the next record of its topic."""
         belongs, content = self._names.select(record)
-        if belongs and len(self._steps) < _RECORDS_MAX:
-            self._steps.append(Step(record, content))
+        if belongs:
+            steps = self._steps if self._names.concerns(record, content) else self._background
+            if len(steps) < _RECORDS_MAX:
+                steps.append(Step(record, content))
 
     def end_pass(self) -> bool:
         """Return whether another pass is needed: this one has found names that its first records were not asked for."""
@@ -77,13 +80,9 @@ class StoryCollector:
 
     def story(self) -> Story:
         """Return the story as of the last pass."""
-        own: list[Step] = []
-        others: list[Step] = []
-        for step in self._steps:
-            (own if self._names.concerns(step.record, step.content) else others).append(step)
-        if not own:
+        if not self._steps:
             return Story(self._subject, ())
-        steps = _in_order([*own, *_select_background(others, own)])
+        steps = _in_order([*self._steps, *_select_background(self._background, self._steps)])
         return Story(self._subject, tuple(steps), len(self._steps) >= _RECORDS_MAX)
 
 

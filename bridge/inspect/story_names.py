@@ -4,6 +4,8 @@ A place leads by its clientOrderId and its results to its order, an order by bot
 to the order that a replace made of it, which keeps the clientOrderId.
 """
 
+from typing import Final
+
 from bridge.contract import headers as header_names
 from bridge.contract.commands import CANCEL_ALL
 from bridge.contract.results import Outcome, Reason, Result
@@ -22,18 +24,22 @@ from bridge.inspect.seen_record import SeenRecord
 
 BACKGROUND_EVENTS = (SessionOpened, SessionLost, GapOpened, GapClosed, OwnerAcquired, OwnerReleased)
 """Events on `session` that may explain what happened to any command or order."""
+_NEEDLES_MAX: Final = 30
+_PUNCTUATION: Final = ".,;:()'\""
 
 
 class StoryNames:
     """The names of one story. Each record that belongs to it may add some; `size` tells whether any were added."""
 
     def __init__(self, subject: str) -> None:
-        self._command_ids = {subject}
-        self._order_ids = {subject}
-        self._client_order_ids = {subject}
+        self._command_ids = {subject} - {""}
+        self._order_ids = set(self._command_ids)
+        self._client_order_ids = set(self._command_ids)
         self._command_offsets: set[bytes] = set()
         self._undecided: dict[str, Names] = {}
         """The names in commands that have no result yet: a command that is denied may name another one's order."""
+        self._needles: list[bytes] = []
+        self._needles_size = 0
 
     @property
     def size(self) -> int:
@@ -46,8 +52,12 @@ class StoryNames:
         if record.stream in {Stream.COMMANDS, Stream.DEAD_LETTERS, Stream.SESSION}:
             return True
         value = record.value or b""
+        if self._needles_size != self.size:
+            self._needles_size, self._needles = self.size, self._as_bytes()
+        if len(self._needles) > _NEEDLES_MAX:
+            return True  # an order that was replaced a thousand times: then decoding is quicker
         # Where a value has an escape, a name in it may be written in another way.
-        return b"\\" in value or b'"cancel_orders"' in value or any(name in value for name in self._as_bytes())
+        return b"\\" in value or b'"cancel_orders"' in value or any(name in value for name in self._needles)
 
     def select(self, record: SeenRecord) -> tuple[bool, Content | None]:
         """Return whether a record belongs to the story or may explain it, with its content; learn its names."""
@@ -88,8 +98,8 @@ class StoryNames:
     def _is_alarm_about(self, content: Content | None) -> bool:
         if not isinstance(content, AlarmRaised):
             return False
-        text = f"{content.subject} {content.detail}"
-        return any(name in text for name in self._command_ids | self._order_ids | self._client_order_ids)
+        words = {word.strip(_PUNCTUATION) for word in f"{content.subject} {content.detail}".split()}
+        return bool(words & (self._command_ids | self._order_ids | self._client_order_ids))
 
     def _learn(self, record: SeenRecord, content: Content | None, names: Names) -> None:
         if names.command_id:

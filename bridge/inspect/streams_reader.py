@@ -38,6 +38,8 @@ _NO_END: Final = 2**63
 _QUIET_S: Final = 5.0
 """After so long without a record the brokers are asked whether they are still there."""
 
+_AWAY: Final = (TimeoutError, OSError, kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError)
+
 Tell = Callable[[str], None]
 
 
@@ -207,9 +209,7 @@ class StreamsReader:
         if isinstance(error, kafka_errors.TopicAuthorizationFailedError):
             topics = sorted({span.partition.topic for span in self._spans.values()} & set(map(str, error.args[0])))
             return KafkaTrouble(describe_refused(self._kafka, topics or ["the topics"]))
-        if isinstance(
-            error, TimeoutError | OSError | kafka_errors.KafkaConnectionError | kafka_errors.KafkaTimeoutError
-        ):
+        if isinstance(error, _AWAY):
             return ClusterUnreachable(f"the topics could not be read: {await find_likely_cause(self._kafka)}")
         return KafkaTrouble(f"the topics could not be read: {error!r}")
 

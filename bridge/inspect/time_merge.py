@@ -10,7 +10,8 @@ from bridge.inspect.seen_record import SeenRecord
 class TimeMerge:
     """Holds the records of each topic that may still be preceded by a record of another one.
 
-    The order of a topic is never changed: its records may have times that go back.
+    The order of a topic is never changed: its records may have times that go back. Of records of one time those of the
+    topic come first that was named first.
     """
 
     def __init__(self, streams: Iterable[Stream]) -> None:
@@ -47,7 +48,7 @@ class TimeMerge:
             others = [_time_of_first(waiting) for waiting in heads if waiting is not first]
             until_ms = min(others, default=None)
             ready.append(first.popleft())
-            while first and (until_ms is None or _time_of_first(first) <= until_ms):
+            while first and (until_ms is None or _time_of_first(first) < until_ms):
                 ready.append(first.popleft())
         return ready
 

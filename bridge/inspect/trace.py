@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from bridge.config import Kafka
 from bridge.contract.results import Result
+from bridge.contract.session import OwnerAcquired, OwnerReleased
 from bridge.contract.topics import Stream, topic_name
 from bridge.errors import BridgeError
 from bridge.inspect.contents import ShownCommand
@@ -75,7 +76,8 @@ def print_story(story: Story, printer: LinePrinter, *, as_json: bool = False) ->
             printer.print_text(format_json_line(record, epoch=record.epoch, what=what, **times))
             continue
         marks = "".join(f"[{mark}] " for mark in record.marks)
-        epoch = f", epoch {record.epoch}" if record.epoch >= 0 else ""
+        tells_epoch = isinstance(step.content, OwnerAcquired | OwnerReleased)
+        epoch = f", epoch {record.epoch}" if record.epoch >= 0 and not tells_epoch else ""
         sent = "" if sent_ms is None else f", sent {describe_duration(sent_ms)} after its record"
         when = f"{format_point(record.timestamp_ms)}  {describe_duration(since_ms):>9}"
         printer.print_columns(when, record.place, f"{marks}{what}{sent}{epoch}", style_of(record, step.content))
