@@ -111,6 +111,7 @@ def test_nothing_prints_without_escaping() -> None:
     assert set(writers) == {
         "bridge/admin/logs.py",  # through the processors that the tests above try
         "bridge/cli.py",  # the sandbox's own addresses and key
+        "bridge/inspect/commands.py",  # handed to the printer of records, which escapes each line
         "bridge/sandbox/broker/jars.py",  # a number
         "bridge/sandbox/demo/show.py",  # by the console of bridge/terminal.py
         "bridge/sandbox/reaper.py",  # JSON for its owner

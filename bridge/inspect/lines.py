@@ -144,7 +144,7 @@ def _describe_result(result: Result) -> str:
         _labelled("quantity", result.order_qty),
         _order_names(result.order_id, result.client_order_id),
         f"command {result.command_id} at {result.command_offset}",
-        "" if took_ms is None else f"{describe_duration(took_ms)} after it was sent",
+        "" if took_ms is None else f"answered {describe_duration(took_ms)} after it was sent",
     )
 
 

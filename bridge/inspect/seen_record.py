@@ -18,8 +18,9 @@ _IDS_MAX: Final = 100_000
 class SeenRecord(Struct, frozen=True, gc=False):
     """One record of a topic.
 
-    `epoch` is -1 where its headers have none. `is_void`: a record of a higher epoch is before it. `is_repeated`: a
-    record with its `ce_id` is before it. `unreadable` says why nothing of it could be decoded.
+    `epoch` is -1 where its headers have none. `is_void`: a record of a higher epoch is before it, or it has none.
+    `is_repeated`: a record with its `ce_id` is before it, and not void. `unreadable` says why nothing of it could be
+    decoded.
     """
 
     stream: Stream

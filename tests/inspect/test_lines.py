@@ -26,11 +26,11 @@ EXPECTED = {
     "cancel-orders": "cancel_orders ALL, command c-4",
     "result.accepted": (
         "accepted place_order, code 200000, Success, order 2104172237333826 client 01jd2z8q4h7v5n3m9k6t1r8w0x, "
-        "command 01JD2Z8Q4H7V5N3M9K6T1R8W0X at 65, 12 ms after it was sent"
+        "command 01JD2Z8Q4H7V5N3M9K6T1R8W0X at 65, answered 12 ms after it was sent"
     ),
     "result.denied": "denied place_order, over_budget, try again after 1.2 s, client c5, command c-5 at 68",
     "result.unknown": (
-        "unknown place_order, no answer within 5 s, client c8, command c-8 at 72, 5.0 s after it was sent"
+        "unknown place_order, no answer within 5 s, client c8, command c-8 at 72, answered 5.0 s after it was sent"
     ),
     "takeover": "takeover: epoch 7 begins, owner ltp-bridge-0:1",
     "order": ("OPEN BUY 0.5 BINANCE_PERP_BTC_USDT @ 60000, order 2104172237333826 client 01jd2z8q4h7v5n3m9k6t1r8w0x"),
