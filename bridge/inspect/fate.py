@@ -57,7 +57,10 @@ def tell_fate(story: Story) -> str:
     is_replaced = any(one.action == REPLACE and _is_accepted(one) for one in commands.values())
     parts += _tell_orders(story, is_replaced=is_replaced)
     parts += _tell_others([one for one in commands.values() if one is not own])
-    parts += [_tell_doubt(one, names_it=one is not own) for one in commands.values() if one.unknown is not None]
+    for one in commands.values():
+        if one.unknown is not None:
+            name = "" if one is own else f"{one.command_id} "
+            parts.append(f"{name}in doubt {_tell_doubt(one.unknown, one.terminal)}")
     parts += _tell_background(story)
     return "; ".join(parts)
 
@@ -160,21 +163,17 @@ def _is_accepted(one: CommandFate) -> bool:
     return one.terminal is not None and one.terminal.outcome is Outcome.ACCEPTED and one.action in _DONE_BY
 
 
-def _tell_doubt(one: CommandFate, *, names_it: bool) -> str:
-    name = f"{one.command_id} " if names_it else ""
-    if one.unknown is None:
-        return ""
-    begin_ms = one.unknown.answered_at
+def _tell_doubt(unknown: Result, terminal: Result | None) -> str:
+    begin_ms = unknown.answered_at
     # An owner that answers for an earlier one does not know when that one wrote the command.
-    is_inherited = one.unknown.sent_at is None
-    begin = format_point(begin_ms) + (
-        " at the latest, when a new owner found it without a result" if is_inherited else ""
-    )
-    if one.terminal is None:
-        return f"{name}in doubt since {begin}"
-    end_ms = one.terminal.answered_at
+    is_inherited = unknown.sent_at is None
+    found = " at the latest, when a new owner found it without a result" if is_inherited else ""
+    begin = format_point(begin_ms) + found
+    if terminal is None:
+        return f"since {begin}"
+    end_ms = terminal.answered_at
     took = "" if is_inherited else f" ({describe_duration(max(0, end_ms - begin_ms))})"
-    return f"{name}in doubt from {begin}, to {format_point(end_ms)}{took}"
+    return f"from {begin}, to {format_point(end_ms)}{took}"
 
 
 def _tell_background(story: Story) -> Iterator[str]:

@@ -118,7 +118,7 @@ def _describe_command(command: ShownCommand) -> str:
     words += [args.pop(name, "") for name in ("orderType", "timeInForce")]
     names_ = [f"{_ARGUMENT_WORDS.get(name, name)} {value}" for name, value in args.items()]
     what = " ".join(word for word in (command.action, *words) if word)
-    return _join(what, *names_, f"command {command.command_id}")
+    return _join(what, *names_, _labelled("command", command.command_id))
 
 
 _ARGUMENT_WORDS: Final = {

@@ -52,9 +52,10 @@ async def run(kafka: Kafka, options: TraceOptions, printer: LinePrinter, tell: C
     if story.is_cut:
         tell("there are more records about it than are shown: only the first 20,000")
     if not story.steps:
+        since = format_point(options.since_ms) if options.since_ms else "their first records"
         topics = ", ".join(topic_name(kafka.topic_prefix, options.account, stream) for stream in STORY_STREAMS)
         raise NothingFound(
-            f"nothing about {options.subject} on {topics} from {format_point(options.since_ms)} to "
+            f"nothing about {options.subject} on {topics} from {since} to "
             f"{format_point(until_ms)}; check the id, or read more with --since 7d"
         )
     print_story(story, printer, as_json=options.as_json)

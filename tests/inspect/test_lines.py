@@ -48,7 +48,7 @@ EXPECTED = {
     "margin-call": "BINANCE MARGIN_CALL, equity 1000, maintain margin 850",
     "liquidation": "liquidation 9001 BINANCE_PERP_BTC_USDT, reduced by 0.25, order 1703213979730111",
     "unrecognized": 'Statements: {"channel":"Statements","data":{"amount":"-0.12"}}',
-    "dead-letter": ("no_command_id commands@67, Object missing required field `commandId`, place_order, command "),
+    "dead-letter": ("no_command_id commands@67, Object missing required field `commandId`, place_order"),
     "session.owner-acquired": "owner.acquired, epoch 7, ltp-bridge-0:1",
     "session.owner-released": "owner.released, epoch 7, ltp-bridge-0:1",
     "session.session-opened": "session.opened at AZ4",
