@@ -3,6 +3,7 @@
 The other order is then the successor of the first: a command about the first is about the successor.
 """
 
+from collections import OrderedDict
 from typing import Final
 
 _REQUESTS_MAX: Final = 10_000
@@ -17,9 +18,9 @@ class Replacements:
 
     def __init__(self, rest_lag_ms: int) -> None:
         self._rest_lag_ms = rest_lag_ms
-        self._requested_ms: dict[str, int] = {}
+        self._requested_ms: OrderedDict[str, int] = OrderedDict()
         """When a replace of an order was last requested, or seen, by the venue's clock."""
-        self._successors: dict[str, str] = {}
+        self._successors: OrderedDict[str, str] = OrderedDict()
         self._made_by_replace: set[str] = set()
 
     def note_request(self, order_id: str | None, at_ms: int) -> None:
@@ -27,7 +28,7 @@ class Replacements:
         if order_id:
             self._requested_ms[order_id] = max(at_ms, self._requested_ms.pop(order_id, 0))
             if len(self._requested_ms) > _REQUESTS_MAX:
-                del self._requested_ms[next(iter(self._requested_ms))]
+                self._requested_ms.popitem(last=False)
 
     def note_successor(self, order_id: str | None, successor_id: str | None) -> None:
         """Note that a replace has given an order another orderId."""
@@ -36,7 +37,7 @@ class Replacements:
             self._made_by_replace.add(successor_id)
             if len(self._successors) > _SUCCESSORS_MAX:
                 # These orders were never pushed; an order that has ended is removed by `forget`.
-                self._made_by_replace.discard(self._successors.pop(next(iter(self._successors))))
+                self._made_by_replace.discard(self._successors.popitem(last=False)[1])
 
     def latest_order_id(self, order_id: str) -> str:
         """Return the orderId that an order has now."""

@@ -4,6 +4,7 @@ Everybody with Write on a topic, or a corrupt disk, may have put any bytes there
 skipped, and nothing here raises.
 """
 
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -178,7 +179,7 @@ class ReplayedStates:
     def __init__(self) -> None:
         self._in_order = LateRecordFilter()
         self._bytes = 0
-        self.last: dict[bytes, tuple[bytes, int]] = {}
+        self.last: OrderedDict[bytes, tuple[bytes, int]] = OrderedDict()
         """The value and timestamp in ms of the last record of each key, the oldest first."""
         self.recovered: set[bytes] = set()
         """The keys whose last record came from REST in place of a push."""
@@ -209,8 +210,7 @@ class ReplayedStates:
     def pop_oldest(self, bytes_max: int = _STATES_BYTES_MAX) -> Iterator[tuple[bytes, int, bool]]:
         """Take out the oldest states until at most `bytes_max` are left: value, timestamp in ms, if recovered."""
         while self.last and self._bytes > bytes_max:
-            key = next(iter(self.last))
-            value, timestamp_ms = self.last.pop(key)
+            key, (value, timestamp_ms) = self.last.popitem(last=False)
             self._bytes -= len(value)
             was_recovered = key in self.recovered
             self.recovered.discard(key)

@@ -4,6 +4,7 @@ FillSums leaves out orders whose executions it cannot all know: those from befor
 that a replace made of another order.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from decimal import Context, Decimal
 from typing import Final
@@ -64,7 +65,7 @@ class FillSums:
         self._venue = venue
         self._rest_lag_s = rest_lag_s
         self._since_boot_s: float | None = None
-        self._sums: dict[str, Decimal] = {}
+        self._sums: OrderedDict[str, Decimal] = OrderedDict()
         self._short: dict[str, IncompleteOrder] = {}
         self._missing: set[str] = set()
         """Products of which REST lacks executions as well; their orders are not asked about one by one."""
@@ -84,7 +85,7 @@ class FillSums:
             return
         self._sums[order_id] = total
         if len(self._sums) > SUMS_MAX:
-            del self._sums[next(iter(self._sums))]
+            self._sums.popitem(last=False)
 
     def order_published(self, record: VenueRecord, now: Now, *, had_ended: bool) -> None:
         """Compare the executions of an order that has ended with what was executed of it."""

@@ -16,7 +16,7 @@ bridge concludes the end of an order (EXPIRED, recovered) when two lists, `rest_
 answer says how it ended. If a snapshot with a later date shows that order live, the bridge believes the snapshot.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from enum import Enum, auto
@@ -78,7 +78,7 @@ class PublishedStates:
         self._refresh_ms = int(horizon_s * 1000 * _REFRESH_SHARE)
         # The states that were published longest ago come first.
         self._live: dict[Stream, dict[str, PublishedState]] = {stream: {} for stream in STATE_STREAMS}
-        self._ended: dict[str, PublishedState] = {}
+        self._ended: OrderedDict[str, PublishedState] = OrderedDict()
         self._ended_bytes = 0
         self._ended_names = RecentNumbers(_ENDED_NAMES_MAX, "B")
         """Orders whose end was published, and of which nothing else is known."""
@@ -264,9 +264,9 @@ class PublishedStates:
         self._ended_bytes += len(record.value)
         self._ended[key] = state
         while len(self._ended) > _ENDED_MAX or self._ended_bytes > _ENDED_BYTES_MAX:
-            oldest = self._ended.pop(next(iter(self._ended)))
+            key, oldest = self._ended.popitem(last=False)
             self._ended_bytes -= len(oldest.record.value)
-            self._ended_names.put(digest(oldest.record.key), 1, oldest.dated_ms)
+            self._ended_names.put(digest(key), 1, oldest.dated_ms)
 
 
 def _contradicts_end(record: VenueRecord, known: PublishedState) -> bool:
