@@ -76,6 +76,7 @@ def _format_second(unix_s: int) -> bytes:
     return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S}".encode()
 
 
+@lru_cache(maxsize=8)
 def format_rfc3339(unix_ms: int) -> bytes:
     """Return a Unix time in milliseconds, before the year 10000, as RFC 3339 in UTC."""
     second, ms = divmod(unix_ms, 1000)
@@ -120,6 +121,11 @@ def count_memory_bytes(headers: Iterable[tuple[str, bytes | None]]) -> int:
     return sum(len(name) + len(content or b"") + _OVERHEAD_BYTES for name, content in headers)
 
 
+@lru_cache(maxsize=8)
+def _make_epoch_header(epoch: int) -> tuple[str, bytes]:
+    return (EPOCH, b"%d" % epoch)
+
+
 def build_event_headers(
     *,
     event_id: str | None,
@@ -145,7 +151,7 @@ def build_event_headers(
         ("ce_time", format_rfc3339(time_ms)),
         _JSON if is_json else _BYTES,
         (SEQUENCE, b"%0*d" % (SEQUENCE_DIGITS, sequence)),
-        (EPOCH, b"%d" % epoch),
+        _make_epoch_header(epoch),
     ]
     if len(subject) <= HEADER_BYTES_MAX and _is_string(subject):
         headers.append(("ce_subject", subject))

@@ -28,7 +28,7 @@ ChangedAt = Annotated[
 BuyOrSell = Annotated[str, Meta(description="BUY or SELL.", examples=["BUY", "SELL"])]
 
 
-class OrderPush(Struct, frozen=True, rename="camel"):
+class OrderPush(Struct, frozen=True, rename="camel", gc=False):
     """`Orders`: a full snapshot of one order at every change."""
 
     order_id: VenueOrderId
@@ -58,7 +58,7 @@ class OrderPush(Struct, frozen=True, rename="camel"):
     ] = None
 
 
-class TradePush(Struct, frozen=True, rename="camel"):
+class TradePush(Struct, frozen=True, rename="camel", gc=False):
     """`Trades`: one execution."""
 
     transaction_id: Annotated[Text, Meta(description="The venue's id of the execution.")]
@@ -72,7 +72,7 @@ class TradePush(Struct, frozen=True, rename="camel"):
     create_at: Annotated[Text | None, Meta(description="When it was executed, Unix ms.")] = None
 
 
-class AssetPush(Struct, frozen=True, rename="camel"):
+class AssetPush(Struct, frozen=True, rename="camel", gc=False):
     """`Assets`: one coin's balance on one exchange."""
 
     coin: Annotated[str, Meta(description="The coin.", examples=["USDT"])]
@@ -82,7 +82,7 @@ class AssetPush(Struct, frozen=True, rename="camel"):
     update_at: ChangedAt = None
 
 
-class PositionPush(Struct, frozen=True, rename="camel"):
+class PositionPush(Struct, frozen=True, rename="camel", gc=False):
     """`Positions`: one position."""
 
     sym: Sym
@@ -97,7 +97,7 @@ class PositionPush(Struct, frozen=True, rename="camel"):
     update_at: ChangedAt = None
 
 
-class MarginCallPush(Struct, frozen=True, rename="camel"):
+class MarginCallPush(Struct, frozen=True, rename="camel", gc=False):
     """`MarginCall`: the risk state of one exchange account. The venue documents no field as always present."""
 
     exchange_type: Exchange = None
@@ -108,7 +108,7 @@ class MarginCallPush(Struct, frozen=True, rename="camel"):
     create_at: CreatedAt = None
 
 
-class LiquidationPush(Struct, frozen=True, rename="camel"):
+class LiquidationPush(Struct, frozen=True, rename="camel", gc=False):
     """A push of the liquidation channels."""
 
     liquidation_event_id: Annotated[Text, Meta(description="The venue's id of the liquidation.")]

@@ -1,7 +1,9 @@
 """States of the venue's orders, and how far an order is in a snapshot."""
 
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from bridge.contract.pushes import Amount, Text
 from bridge.core.odd_fields import parse_time_ms, read_quantity
@@ -26,7 +28,7 @@ def canonical_state(state: str) -> str:
     return _SYNONYMS.get(upper, upper)
 
 
-class Progress(NamedTuple):
+class Progress(Struct, frozen=True, order=True, gc=False, array_like=True):
     """How far an order is in a snapshot; the later of two snapshots compares greater.
 
     An order that has ended does not become live again, and its executed quantity never falls. Among equals the time
@@ -37,6 +39,15 @@ class Progress(NamedTuple):
     executed: Decimal
     time_ms: int
     stage: int
+
+    @property
+    def without_time(self) -> tuple[bool, Decimal]:
+        """What needs no time: whether the order has ended, and what was executed."""
+        return self.ended, self.executed
+
+    def dated(self, time_ms: int) -> "Progress":
+        """Return the same progress at another time."""
+        return Progress(self.ended, self.executed, time_ms, self.stage)
 
 
 NO_PROGRESS: Final = Progress(ended=False, executed=Decimal(0), time_ms=0, stage=0)

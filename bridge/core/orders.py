@@ -16,6 +16,8 @@ _REFUSED: Final = frozenset({"REJECT", "FAIL"})
 _ENDED_MAX: Final = 25_000
 """The orders that end in twenty minutes at the venue's limit for places. The venue is asked about a forgotten one."""
 _ENDED_BYTES_MAX: Final = 8 * 1024 * 1024
+FORGOTTEN_AT_ONCE: Final = 256
+"""Forgetting orders that have ended one by one takes twice as long: what is known of them is in no cache any more."""
 _UNPUSHED_MAX: Final = 10_000
 
 
@@ -72,8 +74,16 @@ class Order(Struct, frozen=True, gc=False, array_like=True):
         return self.sym.split("_", 1)[0] if self.sym else None
 
 
+class _Names(Struct, gc=False, array_like=True):
+    """The first fields of an Order."""
+
+    order_id: str
+    client_order_id: str | None
+
+
 _pack: Final = msgspec.msgpack.Encoder().encode
 _unpack: Final = msgspec.msgpack.Decoder(Order).decode
+_unpack_names: Final = msgspec.msgpack.Decoder(_Names).decode
 
 
 class Orders:
@@ -199,9 +209,8 @@ class Orders:
         self._store_order(order)
         if order.cancelled and not order.action.startswith("CANCEL") and self.may_be_replaced(order, 0):
             self._perhaps_replaced[order_id] = None
-        name = order.client_order_id
-        if name and self._by_client_order_id.get(name) != order_id:
-            self._assign_name(name, order)
+        if order.client_order_id and (named_id := self._by_client_order_id.get(order.client_order_id)) != order_id:
+            self._assign_name(order.client_order_id, order, named_id)
         return order
 
     def _store_order(self, order: Order) -> None:
@@ -216,12 +225,12 @@ class Orders:
         packed = _pack(order)
         self._ended_bytes += len(packed) - len(self._ended.get(order_id, b""))
         self._ended[order_id] = packed
-        while len(self._ended) > _ENDED_MAX or self._ended_bytes > _ENDED_BYTES_MAX:
+        if len(self._ended) >= _ENDED_MAX + FORGOTTEN_AT_ONCE or self._ended_bytes > _ENDED_BYTES_MAX:
             self._forget_oldest_ended()
 
-    def _assign_name(self, client_order_id: str, order: Order) -> None:
+    def _assign_name(self, client_order_id: str, order: Order, named_id: str | None) -> None:
         """Let a clientOrderId name the order that lives, and note which order is the successor of another one."""
-        named = self.find(None, client_order_id)
+        named = self._of_id(named_id) if named_id is not None else None
         if named is None or (not order.ended, order.created_ms) >= (not named.ended, named.created_ms):
             self._by_client_order_id[client_order_id] = order.order_id
         if named is None:
@@ -233,30 +242,31 @@ class Orders:
                 self.replacements.note_successor(*ids)
 
     def _forget_oldest_ended(self) -> None:
-        order_id, packed = self._ended.popitem(last=False)
-        self._ended_bytes -= len(packed)
-        self.replacements.forget(order_id)
-        self._concluded.discard(order_id)
-        self._perhaps_replaced.pop(order_id, None)
-        name = _unpack(packed).client_order_id
-        if name and self._by_client_order_id.get(name) == order_id:
-            del self._by_client_order_id[name]
+        while len(self._ended) > _ENDED_MAX or self._ended_bytes > _ENDED_BYTES_MAX:
+            order_id, packed = self._ended.popitem(last=False)
+            self._ended_bytes -= len(packed)
+            self.replacements.forget(order_id)
+            self._concluded.discard(order_id)
+            self._perhaps_replaced.pop(order_id, None)
+            name = _unpack_names(packed).client_order_id
+            if name and self._by_client_order_id.get(name) == order_id:
+                del self._by_client_order_id[name]
 
 
 def _read_snapshot(push: OrderPush, order_id: str, progress: Progress | None) -> Order:
     """Return an order as a snapshot shows it."""
     state = canonical_state(push.order_state)
     return Order(
-        order_id=order_id,
-        client_order_id=push.client_order_id or None,
-        sym=push.sym,
-        side=push.side.upper() if push.side else None,
-        order_qty=None if push.order_qty is None else str(push.order_qty),
-        limit_price=None if push.limit_price is None else str(push.limit_price),
-        state=state,
-        action=(push.action or "").upper(),
-        progress=progress_of(state, push.executed_qty, push.update_at) if progress is None else progress,
-        created_ms=parse_time_ms(push.create_at),
+        order_id,
+        push.client_order_id or None,
+        push.sym,
+        push.side.upper() if push.side else None,
+        None if push.order_qty is None else str(push.order_qty),
+        None if push.limit_price is None else str(push.limit_price),
+        state,
+        push.action.upper() if push.action else "",
+        progress_of(state, push.executed_qty, push.update_at) if progress is None else progress,
+        parse_time_ms(push.create_at),
     )
 
 
@@ -264,9 +274,9 @@ def _merge_snapshot(order: Order, known: Order, *, may_be_live: bool) -> Order:
     """Return what is known of an order after a snapshot of it. `may_be_live`: its end was only concluded."""
     is_newer = known.progress <= order.progress or (may_be_live and contradicts_end(order.progress, known.progress))
     newer, older = (order, known) if is_newer else (known, order)
-    same_snapshot = (newer.state, newer.updated_ms) == (older.state, older.updated_ms)
+    same_snapshot = newer.state == older.state and newer.progress.time_ms == older.progress.time_ms
     has_names = newer.client_order_id and newer.sym and newer.side and newer.created_ms
-    if has_names and None not in (newer.order_qty, newer.limit_price) and not same_snapshot:
+    if has_names and newer.order_qty is not None and newer.limit_price is not None and not same_snapshot:
         return newer
     merged = msgspec.structs.replace(
         newer,

@@ -41,10 +41,8 @@ class PackedNumbers:
     def __init__(self, code: str = "Q") -> None:
         self._code = code
         self._parts = [_Part(code, _FIRST_SLOTS) for _ in range(_PARTS)]
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        self.count = 0
+        """How many keys it has."""
 
     def get(self, key: int) -> int | None:
         """Return the number of a key; None without one."""
@@ -71,17 +69,21 @@ class PackedNumbers:
             return
         keys[slot] = key
         part.count += 1
-        self._count += 1
+        self.count += 1
         if 3 * part.count > 2 * len(keys):
             self._double_part(key & (_PARTS - 1))
 
     def _double_part(self, at: int) -> None:
-        part = self._parts[at]
-        self._parts[at] = _Part(self._code, 2 * len(part.keys))
-        self._count -= part.count
-        for key, number in zip(part.keys, part.numbers, strict=True):
+        old = self._parts[at]
+        part = self._parts[at] = _Part(self._code, 2 * len(old.keys))
+        part.count = old.count
+        keys, numbers, mask = part.keys, part.numbers, len(part.keys) - 1
+        for key, number in zip(old.keys, old.numbers, strict=True):
             if key:
-                self.put(key, number)
+                slot = (key >> _PART_BITS) & mask
+                while keys[slot]:
+                    slot = (slot + 1) & mask
+                keys[slot], numbers[slot] = key, number
 
 
 class _Generation(PackedNumbers):
@@ -119,7 +121,7 @@ class RecentNumbers:
     def put(self, key: int, number: int, at_ms: int) -> None:
         """Set the number of a key, which is about a fact of the time `at_ms`."""
         newest = self._generations[0]
-        if len(newest) >= self._each:
+        if newest.count >= self._each:
             newest = self._begin_generation()
         newest.latest_ms = max(newest.latest_ms, at_ms)
         newest.put(key, number)

@@ -15,7 +15,7 @@ VenuePush = OrderPush | TradePush | AssetPush | PositionPush
 """The decoded fields of a push of the channels that carry most pushes."""
 
 
-class Push(Struct, frozen=True):
+class Push(Struct, frozen=True, gc=False):
     """A push of the venue: the bytes of its `data`, an object or an array of objects, and of the whole frame.
 
     `decoded` are the fields of `data` where the frame is written as usual: then they are read with the frame.
@@ -150,7 +150,7 @@ class PublishedResult(Struct, frozen=True, gc=False):
     repeated: bool = False
 
 
-class OutgoingRecord(Struct, frozen=True):
+class OutgoingRecord(Struct, frozen=True, gc=False):
     """A record to publish.
 
     `event_id` None means that the event has no identity at the venue; `event_type` None is the stream's own.

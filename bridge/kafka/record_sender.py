@@ -180,10 +180,11 @@ class RecordSender:
         """Move as many records of the queue to the batch as it takes: only one to find out which one is refused."""
         timestamp_ms, source = self.append_clock.current_timestamp_ms(), self._event_source
         records_max = 1 if queue.singles_left or queue.refusals else _BATCH_RECORDS_MAX
-        waiting = queue.waiting
+        waiting, append = queue.waiting, batch.append
         while waiting and len(queue.in_flight) < records_max:
-            record, headers = waiting[0].record, waiting[0].headers(source)
-            if batch.append(timestamp=timestamp_ms, key=record.key, value=record.value, headers=headers) is None:
+            sequenced = waiting[0]
+            record, headers = sequenced.record, sequenced.headers(source)
+            if append(timestamp=timestamp_ms, key=record.key, value=record.value, headers=headers) is None:
                 return
             queue.move_to_batch()
 
@@ -220,8 +221,9 @@ class RecordSender:
         if queue.waiting:
             self._work.set()
         if self._on_answers_durable is not None:
-            of_term = (sequenced.record for sequenced in durable if sequenced.epoch == self._epoch)
-            answers = [record for record in of_term if record.answers_offset is not None]
+            answers = [
+                one.record for one in durable if one.record.answers_offset is not None and one.epoch == self._epoch
+            ]
             if answers:
                 self._call_back(self._on_answers_durable, answers)
         if self._callbacks.on_durable is not None:

@@ -42,7 +42,8 @@ class SequencedRecord(Struct, frozen=True, gc=False):
             recovered=record.recovered,
             is_json=record.is_json,
         )
-        headers += record.headers
+        if record.headers:
+            headers += record.headers
         return headers
 
 
@@ -159,11 +160,8 @@ class TopicQueue:
         self.refusals, self.trouble = 0, ""
         durable, self.in_flight = self.in_flight, []
         self.singles_left = max(self.singles_left - len(durable), 0)
-        size_bytes = event_bytes = 0
-        for sequenced in durable:
-            size_bytes += sequenced.size_bytes
-            if sequenced.record.received_boot_s is not None:
-                event_bytes += sequenced.size_bytes
+        size_bytes = sum([one.size_bytes for one in durable])
+        event_bytes = sum([one.size_bytes for one in durable if one.record.received_boot_s is not None])
         self.pending_bytes -= size_bytes
         self._total.all -= size_bytes
         self.event_bytes -= event_bytes

@@ -22,6 +22,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> OneRecovery:
     monkeypatch.setattr("bridge.core.stream.published_trades._TRADES_MAX", REMEMBERED)
     monkeypatch.setattr("bridge.core.stream.published_states._ENDED_NAMES_MAX", REMEMBERED)
     monkeypatch.setattr("bridge.core.stream.published_states._ENDED_MAX", 2)
+    monkeypatch.setattr("bridge.core.stream.published_states.FORGOTTEN_AT_ONCE", 1)
     return OneRecovery().healthy()
 
 

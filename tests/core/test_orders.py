@@ -1,5 +1,6 @@
 """Orders by both of their names."""
 
+import msgspec
 import pytest
 
 from bridge.contract.pushes import OrderPush
@@ -88,6 +89,7 @@ def test_orders_without_names() -> None:
 def test_orders_that_have_ended_are_forgotten_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that has gone to another order is left to it."""
     monkeypatch.setattr(room, "_ENDED_MAX", 2)
+    monkeypatch.setattr(room, "FORGOTTEN_AT_ONCE", 1)
     orders = Orders()
     orders.update(order_push("a", orderId="1", orderState="FILLED"))
     orders.update(order_push("a", orderId="2", orderState="FILLED"))
@@ -131,7 +133,7 @@ def test_snapshots_are_in_the_order_of_an_orders_life() -> None:
 def test_an_executed_quantity_that_is_none_counts_as_nothing(executed: str) -> None:
     """It can be compared, and moves no snapshot before or after another."""
     odd, new = _snapshots({"executedQty": executed, "updateAt": ""}, {"orderState": "new", "updateAt": ""})
-    assert odd == NO_PROGRESS._replace(stage=1)
+    assert odd == msgspec.structs.replace(NO_PROGRESS, stage=1)
     assert new == NO_PROGRESS
 
 

@@ -87,6 +87,10 @@ class FillSums:
         if len(self._sums) > SUMS_MAX:
             self._sums.popitem(last=False)
 
+    def concerns(self, record: VenueRecord) -> bool:
+        """Whether anything was executed of an order that has ended, or is known to have been."""
+        return bool(record.progress.executed) or record.key in self._sums or record.key in self._short
+
     def order_published(self, record: VenueRecord, now: Now, *, had_ended: bool) -> None:
         """Compare the executions of an order that has ended with what was executed of it."""
         order_id, executed = record.key, record.progress.executed

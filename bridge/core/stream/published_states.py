@@ -29,6 +29,7 @@ from msgspec import Struct
 from bridge.contract.topics import STATE_STREAMS, Stream
 from bridge.core.clocks import UNMEASURED_MS, ReadMs
 from bridge.core.order_states import contradicts_end
+from bridge.core.orders import FORGOTTEN_AT_ONCE
 from bridge.core.packed import RecentNumbers, digest
 from bridge.core.stream.venue_record import UNKNOWN_EXCHANGE, VenueRecord, differs, is_concluded_end
 
@@ -39,8 +40,6 @@ _ENDED_NAMES_MAX: Final = 240_000
 _REFRESH_SHARE: Final = 0.8
 """A state is published again after this share of the horizon."""
 _REFRESHED_AT_ONCE: Final = 200
-_WITHOUT_TIME: Final = 2
-"""The first fields of a progress need no time: whether an order has ended, and what was executed."""
 
 
 class PublishedState(Struct, frozen=True, gc=False):
@@ -125,7 +124,7 @@ class PublishedStates:
         if known is None:
             is_forgotten = record.stream is Stream.ORDERS and self._is_forgotten(record.key)
             return Comparison.NOTHING_NEW if is_forgotten else Comparison.NEWER
-        here, there = record.progress[:_WITHOUT_TIME], known.record.progress[:_WITHOUT_TIME]
+        here, there = record.progress.without_time, known.record.progress.without_time
         if here != there:
             is_newer = there < here or _contradicts_end(record, known)
             return Comparison.NEWER if is_newer else Comparison.NOTHING_NEW
@@ -248,7 +247,7 @@ class PublishedStates:
             dated_ms = arrived.earliest
         if record.time_ms > dated_ms:
             surely_ms = max(dated_ms - self._bound_ms, 0)
-            record = msgspec.structs.replace(record, progress=record.progress._replace(time_ms=surely_ms))
+            record = msgspec.structs.replace(record, progress=record.progress.dated(surely_ms))
         return PublishedState(record.without_order(), now_boot_ms, now_boot_ms, recovered=False, dated_ms=dated_ms)
 
     def _store_state(self, state: PublishedState) -> None:
@@ -263,6 +262,10 @@ class PublishedStates:
             return
         self._ended_bytes += len(record.value)
         self._ended[key] = state
+        if len(self._ended) >= _ENDED_MAX + FORGOTTEN_AT_ONCE or self._ended_bytes > _ENDED_BYTES_MAX:
+            self._forget_oldest_ended()
+
+    def _forget_oldest_ended(self) -> None:
         while len(self._ended) > _ENDED_MAX or self._ended_bytes > _ENDED_BYTES_MAX:
             key, oldest = self._ended.popitem(last=False)
             self._ended_bytes -= len(oldest.record.value)
@@ -282,5 +285,5 @@ def _is_older(state: PublishedState, other: PublishedState) -> bool:
     """
     here, there = state.record.progress, other.record.progress
     if state.recovered or not 0 < state.record.time_ms <= state.dated_ms:
-        return here[:_WITHOUT_TIME] < there[:_WITHOUT_TIME]
+        return here.without_time < there.without_time
     return here < there

@@ -122,7 +122,7 @@ class Router:
         if stream is _MARGIN_CALLS:
             self._shapes.check_margin_call(record.value, now)
         if stream in STATE_STREAMS and not record.lacks_order_id:
-            if record.progress.ended:
+            if record.progress.ended and self.fills.concerns(record):
                 self.fills.order_published(record, now, had_ended=self.states.has_ended(record.key))
             read = self._clocks.read_venue(now)
             if recovered:

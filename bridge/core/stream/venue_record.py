@@ -24,6 +24,8 @@ from bridge.core.order_states import CONCLUDED_END, NO_PROGRESS, Progress, canon
 UNKNOWN_EXCHANGE: Final = "UNKNOWN"
 """The part of a key for an exchange that a push does not name."""
 _USUAL_CHARS_MAX: Final = 64
+_ORDERS: Final = Stream.ORDERS
+"""A member of an enumeration takes longer to find than a name of the module."""
 
 
 _is_written_in_one_way: Final = re.compile(r"-?(?:[1-9][0-9]*(?:\.[0-9]*[1-9])?|0\.[0-9]*[1-9])|0", re.ASCII).fullmatch
@@ -38,7 +40,7 @@ class VenueRecord(Struct, frozen=True, gc=False):
 
     `time_ms` is the venue's time of the fact, 0 where it names none. `identity` is unique to a trade. `compared` are
     the `compared_fields`; None for an order, which has to be compared only with rows of REST. `is_empty`: no quantity,
-    no balance.
+    no balance. `lacks_order_id`: it is of an order and has no orderId, as of a refused one (LTP docs, Query Order).
     """
 
     stream: Stream
@@ -52,11 +54,7 @@ class VenueRecord(Struct, frozen=True, gc=False):
     is_empty: bool = False
     order: OrderPush | None = None
     trade: TradePush | None = None
-
-    @property
-    def lacks_order_id(self) -> bool:
-        """Whether it is of an order and has no orderId, as of a refused one (LTP docs, Query Order)."""
-        return self.order is not None and not self.order.order_id
+    lacks_order_id: bool = False
 
     @property
     def compared_fields(self) -> ComparedFields:
@@ -78,7 +76,7 @@ class VenueRecord(Struct, frozen=True, gc=False):
         """Return the record, without its time if that is after the latest that the venue can have written."""
         if self.time_ms <= latest_ms:
             return self
-        return msgspec.structs.replace(self, time_ms=0, progress=self.progress._replace(time_ms=0))
+        return msgspec.structs.replace(self, time_ms=0, progress=self.progress.dated(0))
 
 
 def decode_push(value: bytes, kind: type[P]) -> tuple[P, bytes]:
@@ -166,7 +164,7 @@ def _parse_order(value: bytes, push: OrderPush | None = None) -> VenueRecord:
     name = str(push.order_id) or push.client_order_id
     progress = progress_of(state, push.executed_qty, push.update_at)
     return VenueRecord(
-        Stream.ORDERS,
+        _ORDERS,
         name or UNKNOWN_EXCHANGE,
         value,
         progress.time_ms,
@@ -174,6 +172,7 @@ def _parse_order(value: bytes, push: OrderPush | None = None) -> VenueRecord:
         progress=progress,
         compared=None,
         order=push,
+        lacks_order_id=not push.order_id,
     )
 
 
@@ -228,7 +227,7 @@ def _parse_asset(value: bytes, push: AssetPush | None = None) -> VenueRecord:
         f"{_normalize_exchange(push.exchange_type)}:{push.coin}",
         value,
         time_ms,
-        progress=NO_PROGRESS._replace(time_ms=time_ms),
+        progress=NO_PROGRESS.dated(time_ms),
         compared=compared,
         is_empty=set(compared) <= {"0", None},
     )
@@ -246,7 +245,7 @@ def _parse_position(value: bytes, push: PositionPush | None = None) -> VenueReco
         f"{push.sym}:{'NONE' if side == 'NET' else side}",
         value,
         time_ms,
-        progress=NO_PROGRESS._replace(time_ms=time_ms),
+        progress=NO_PROGRESS.dated(time_ms),
         compared=(quantity, price, leverage) if quantity != "0" else (quantity, None, None),
         is_empty=quantity == "0",
     )

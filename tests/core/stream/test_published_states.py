@@ -162,6 +162,7 @@ def test_orders_that_are_over_are_forgotten_the_oldest_first_but_their_names_are
 ) -> None:
     """Even these have an end."""
     monkeypatch.setattr(room, "_ENDED_MAX", 2)
+    monkeypatch.setattr(room, "FORGOTTEN_AT_ONCE", 1)
     monkeypatch.setattr(room, "_ENDED_NAMES_MAX", 3)
     states, ended = _orders(*(order(T + n, "FILLED", "1", f"{n}") for n in range(7)))
     for n, record in enumerate(ended):

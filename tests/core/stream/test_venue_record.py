@@ -92,7 +92,7 @@ def test_a_state_is_empty_without_balance_or_quantity(stream: Stream, row: Row, 
 
 def test_only_orders_are_further_by_more_than_time() -> None:
     """A balance goes up and down, and what has no time has no progress."""
-    assert PARSERS[Stream.ASSETS](raw(asset(T))).progress == NO_PROGRESS._replace(time_ms=T)
+    assert PARSERS[Stream.ASSETS](raw(asset(T))).progress == NO_PROGRESS.dated(T)
     assert PARSERS[Stream.POSITIONS](raw(position(0))).progress == NO_PROGRESS
     filled = PARSERS[Stream.ORDERS](raw(order(T, "FILLED", "1"))).progress
     assert (filled.ended, filled.executed, filled.time_ms) == (True, Decimal(1), T)
