@@ -70,9 +70,10 @@ class VenueListener:
 
     def received(self, event: Received, now: Now) -> None:
         """Publish a push, or settle a command by its answer."""
-        if not self._account.on_frame(event, now) and isinstance(event, Answer):
-            self._log.warning("answer.unmatched", request_id=event.request_id, answer=event.event, code=event.code)
+        is_ours = self._account.on_frame(event, now)
         if isinstance(event, Answer):
+            if not is_ours:
+                self._log.warning("answer.unmatched", request_id=event.request_id, answer=event.event, code=event.code)
             self.wake()
         elif self._publisher.overfull and not self._publisher.is_draining and self.session is not None:
             self.session.drop(Cause.BUFFER_FULL, "more events wait for Kafka than may be held in memory")

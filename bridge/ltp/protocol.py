@@ -55,6 +55,9 @@ class _Stage(Enum):
     ENDED = auto()
 
 
+_LIVE: Final = _Stage.LIVE
+
+
 class Protocol:
     """The protocol of one connection, from its login to its end."""
 
@@ -112,7 +115,7 @@ class Protocol:
     def receive(self, raw: bytes, now: Now) -> Sequence[ProtocolEvent]:
         """Process one frame and return what it means."""
         frame = wire.decode_frame(raw)
-        if type(frame) is Push and self._stage is _Stage.LIVE:
+        if type(frame) is Push and self._stage is _LIVE:
             return (frame,)
         if self._stage is _Stage.LOGIN:
             self._early_bytes += len(raw)
