@@ -50,7 +50,7 @@ async def _topics_fit(settings: Settings, stop: asyncio.Event, flows: Sequence[A
                     await stop.wait()
             continue
         if problems := checking.result():
-            raise TopicsUnfit(problems)
+            raise TopicsUnfit([problem.sentence for problem in problems])
         return
 
 
@@ -113,7 +113,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         port = await stack.enter_async_context(pages)
         _log.info("bridge.started", version=__version__, instance=instance, management_port=port)
         for warning in find_warnings(settings):
-            _log.warning("settings.warning", detail=warning)
+            _log.warning("settings.warning", detail=warning.sentence)
         await _topics_fit(settings, stop, [part.flow for part in parts])
         async with asyncio.TaskGroup() as group:
             for part in parts:

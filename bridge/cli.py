@@ -1,4 +1,4 @@
-"""The command line: `ltp-bridge run`, `check`, `tail`, `trace`, `sandbox`, `demo` and `schema export`."""
+"""The command line: `ltp-bridge run`, `doctor`, `tail`, `trace`, `sandbox`, `demo` and `schema export`."""
 
 import asyncio
 import errno
@@ -14,9 +14,13 @@ from typing import Any
 import click
 
 from bridge import __version__, account_parts, app, event_loop
-from bridge.admin import check, logs
+from bridge.admin import logs
 from bridge.config import Settings, load
-from bridge.errors import BridgeError
+from bridge.doctor import report
+from bridge.doctor.files import report_unusable_settings
+from bridge.doctor.findings import Findings, Level
+from bridge.doctor.run import examine
+from bridge.errors import BridgeError, ConfigError
 from bridge.inspect.commands import tail_command, trace_command
 from bridge.terminal import EscapedFailure, escape_text, print_exception
 
@@ -79,21 +83,43 @@ def run(path: Path | None) -> None:
         raise _Failure(error, taken) from None
 
 
-@main.command("check", short_help="Try what the daemon needs; send no order.")
+@main.command("doctor", short_help="Try what the daemon needs; send no order.")
 @_config
-def check_(path: Path | None) -> None:
-    """Try everything that the daemon needs, without trading: settings, topics, REST and login at every endpoint.
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document with all findings.")
+def doctor_(path: Path | None, *, as_json: bool) -> None:
+    """Try everything that the daemon needs, without trading, and say what is wrong and what to do.
 
-    It tries no login for an account that has an owner: the login could end the session of the daemon.
+    It tries settings and files, the way to venue and brokers with TLS, clocks, topics and grants, REST and the login at
+    every endpoint. It tries no login for an account that has an owner: the login could end the session of the daemon.
+    With kafka.create_topics it makes the topics that are missing.
 
-    With kafka.create_topics it makes the topics that are missing. Exit code 1 says that something is wrong.
-    """
-    settings = _load_settings(path)
-    logs.configure("error", "pretty")
-    # The check itself prints what goes wrong; log lines of the Kafka client would only disturb its output.
+    \b
+    Exit codes:
+      0  nothing is wrong (there may be notes)
+      1  something is wrong
+      2  the command line or the configuration cannot be read
+    """  # noqa: D301 - the mark by which click leaves a paragraph as it is
+    # The findings say what goes wrong; log lines would only disturb them.
+    logs.configure("critical", "pretty")
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    if not event_loop.run(check.run(settings, account_parts.clock)):
-        sys.exit(1)
+    findings = Findings(None if as_json else report.Printer().print_finding)
+    exit_code = 0
+    try:
+        settings = load(path)
+    except ConfigError as error:
+        report_unusable_settings(findings, error.problems)
+        exit_code = 2
+    else:
+        event_loop.run(examine(settings, account_parts.clock, findings))
+        exit_code = 1 if findings.count(Level.WRONG) else 0
+    if as_json:
+        click.echo(report.write_json(findings, account_parts.clock()))
+    else:
+        report.Printer().print_counts(findings)
+    sys.exit(exit_code)
+
+
+main.add_command(doctor_, "check")
 
 
 main.add_command(tail_command)

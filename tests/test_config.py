@@ -135,13 +135,14 @@ def _python(text: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(call, capture_output=True, text=True, check=False)  # noqa: S603 - what stands here
 
 
-@pytest.mark.parametrize("command", ["run", "check"])
-def test_spans_without_opentelemetry_are_refused(folder: Path, command: str) -> None:
+@pytest.mark.parametrize(("command", "exit_code"), [("run", 1), ("doctor", 2)])
+def test_spans_without_opentelemetry_are_refused(folder: Path, command: str, exit_code: int) -> None:
     """Without OpenTelemetry the daemon does not start, and the error says what to install."""
     path = write(folder, GOOD + "\n[tracing]\notlp_endpoint = 'http://otel:4318'")
     told = _python(_BLOCKED, command, "--config", str(path))
-    assert told.returncode == 1
-    assert "tracing.otlp_endpoint: OpenTelemetry is not installed; install ltp-kafka-bridge[otel]" in told.stderr
+    assert told.returncode == exit_code
+    for expected in ("tracing.otlp_endpoint: OpenTelemetry is not installed", "install ltp-kafka-bridge[otel]"):
+        assert expected in told.stdout + told.stderr
 
 
 @pytest.mark.parametrize("room", ["opentel", "bridge.contract.export", "bridge.sandbox"])

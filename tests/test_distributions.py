@@ -137,7 +137,7 @@ def test_a_daemon_without_the_sandbox_does_all_else(daemon_only: Path) -> None:
     """The sandbox is not there; the version, help of every command and the published contract are."""
     code, told = run(daemon_only, "-c", "import bridge.sandbox")
     assert (1, True) == (code, "No module named 'bridge.sandbox'" in told)
-    for arguments in (["--version"], ["run", "-h"], ["check", "-h"], ["demo", "-h"], ["sandbox", "-h"]):
+    for arguments in (["--version"], ["run", "-h"], ["doctor", "-h"], ["demo", "-h"], ["sandbox", "-h"]):
         assert 0 == run(daemon_only, "-m", "bridge", *arguments)[0]
     code, told = run(daemon_only, "-m", "bridge", "schema", "export", "schemas")
     assert (0, True) == (code, "asyncapi.json" in told)

@@ -375,8 +375,8 @@ SASL = 'sasl_mechanism = "PLAIN"\nsasl_username = "b"\nsasl_password_file = "{fo
 @pytest.mark.parametrize(
     ("endpoints", "kafka", "servers", "told"),
     [
-        ("", "", "127.0.0.1:9092", "PLAINTEXT: commands and fills travel in clear, for"),
-        (LOCAL, "", "kafka-0:9092", "PLAINTEXT: commands and fills travel in clear, for"),
+        ("", "", "127.0.0.1:9092", "with PLAINTEXT commands and fills travel in clear, for"),
+        (LOCAL, "", "kafka-0:9092", "with PLAINTEXT commands and fills travel in clear, for"),
         (LOCAL, "", "127.0.0.1:9092,10.0.0.1:9092", "PLAINTEXT"),
         (
             "",
@@ -395,7 +395,7 @@ def test_every_start_warns_of_clear_text(
     text = BASE.format(endpoints=endpoints, account="", kafka=kafka.format(folder=folder), rest="", folder=folder)
     path = folder / "bridge.toml"
     path.write_text(text.replace("kafka-0:9092", servers, 1))
-    assert [told in line for line in find_warnings(load(path)) if told] == ([True] if told else [])
+    assert [told in one.sentence for one in find_warnings(load(path)) if told] == ([True] if told else [])
     assert (find_warnings(load(path)) == []) is (told is None)
 
 
@@ -411,7 +411,7 @@ def test_every_start_warns_of_readable_secrets(folder: Path) -> None:
     assert find_warnings(settings) == []
     (folder / "secret").chmod(0o644)
     (folder / "password").chmod(0o604)
-    told = "\n".join(find_warnings(settings))
+    told = "\n".join(one.sentence for one in find_warnings(settings))
     assert "accounts.main.api_secret_file: any user of this machine may read its file" in told
     assert "kafka.sasl_password_file: any user" in told
     assert "api_key_file" not in told

@@ -1,1 +1,1 @@
-"""Health pages, logs, traces and the check: the parts of the daemon that operators use."""
+"""Health pages, logs and traces: the parts of the daemon that operators use."""

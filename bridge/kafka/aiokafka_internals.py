@@ -66,6 +66,12 @@ def client_of(owner: AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
     return owner._client
 
 
+def find_least_version(client: AIOKafkaClient, api_key: int) -> int | None:
+    """Return the least version of a request that all connected brokers know; None before the first connection."""
+    versions = [conn._versions for conn in client._conns.values() if conn._versions]
+    return min((known[api_key][0] for known in versions if api_key in known), default=None)
+
+
 def request_rejoin(consumer: AIOKafkaConsumer) -> None:
     """Let the member join its group again, as after a heartbeat that was answered with a rebalance."""
     consumer._coordinator.request_rejoin()

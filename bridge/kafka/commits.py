@@ -9,7 +9,7 @@ from bridge.config import Kafka
 from bridge.contract.topics import Stream
 from bridge.errors import CommitInterrupted, KafkaTrouble, TermEnded
 from bridge.kafka import aiokafka_internals
-from bridge.kafka.grants import Operation, describe_missing, describe_refused_group
+from bridge.kafka.grants import Operation, report_missing, report_refused_group
 
 
 class FencedCommitter:
@@ -68,11 +68,10 @@ class FencedCommitter:
                 "to 4096 or more"
             ) from error
         if isinstance(error, kafka_errors.GroupAuthorizationFailedError):
-            raise KafkaTrouble(describe_refused_group(self._kafka, self._group)) from error
+            raise KafkaTrouble(report_refused_group(self._kafka, self._group).sentence) from error
         if isinstance(error, kafka_errors.TopicAuthorizationFailedError):
-            raise KafkaTrouble(
-                describe_missing(self._kafka, self._partition.topic, Stream.COMMANDS, [Operation.READ])
-            ) from error
+            missing = report_missing(self._kafka, self._partition.topic, Stream.COMMANDS, [Operation.READ])
+            raise KafkaTrouble(missing.sentence) from error
         self._unanswered = generation
         raise TermEnded(f"the commit has no answer and may still arrive: {error!r}") from error
 

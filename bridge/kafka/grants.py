@@ -18,6 +18,7 @@ from aiokafka.protocol.types import Array, Boolean, Schema, String
 from bridge.config import Kafka
 from bridge.contract.topics import TAKEOVER_STREAMS, Stream
 from bridge.kafka.topic_metadata import OPERATIONS_UNKNOWN, TopicMetadata
+from bridge.problem import Problem
 
 
 class Operation(IntEnum):
@@ -62,8 +63,8 @@ def _find_missing(granted: int, needed: Iterable[Operation]) -> list[Operation]:
     return [one for one in needed if not granted & 1 << one]
 
 
-def describe_missing(kafka: Kafka, topic: str, stream: Stream, missing: Iterable[Operation]) -> str:
-    """Return in words which operations on a topic are missing, what for, and the command that grants them."""
+def report_missing(kafka: Kafka, topic: str, stream: Stream, missing: Iterable[Operation]) -> Problem:
+    """Return which operations on a topic are missing, what for, and the command that grants them."""
     missing = tuple(missing)
     reasons = {
         Operation.WRITE: "nothing can be published there",
@@ -71,14 +72,17 @@ def describe_missing(kafka: Kafka, topic: str, stream: Stream, missing: Iterable
         Operation.DESCRIBE_CONFIGS: "its settings cannot be checked",
     }
     why = ", and ".join(reason for operation, reason in reasons.items() if operation in missing)
-    return _describe_lack(kafka, topic, missing, why or "nothing can be known of it", f"--topic {shlex.quote(topic)}")
+    resource = f"--topic {shlex.quote(topic)}"
+    return _report_lack(kafka, topic, missing, why or "nothing can be known of it", resource)
 
 
-def _describe_lack(kafka: Kafka, name: str, missing: Iterable[Operation], why: str, resource: str) -> str:
+def _report_lack(kafka: Kafka, name: str, missing: Iterable[Operation], why: str, resource: str) -> Problem:
     words = [one.kafka_name for one in missing]
-    return (
-        f"{name}: this principal lacks {' and '.join(words)}, so {why}; grant it, after removing what denies it: "
-        f"{command_that_grants(kafka, words, resource)}"
+    return Problem(
+        f"kafka.grants.{resource.removeprefix('--').partition(' ')[0]}",
+        name,
+        f"this principal lacks {' and '.join(words)}, so {why}",
+        f"grant it, after removing what denies it: {command_that_grants(kafka, words, resource)}",
     )
 
 
@@ -118,19 +122,19 @@ class _GroupOperationsRequest(Request[_DescribeGroups]):  # type: ignore[misc] #
         return request_struct_class([self._group], True)  # noqa: FBT003 - aiokafka's signature
 
 
-async def find_missing_on_group(client: AIOKafkaClient, coordinator: int, kafka: Kafka, group: str) -> str | None:
-    """Return in words what is missing by the group's coordinator; None where nothing is. Raises KafkaError."""
+async def find_missing_on_group(client: AIOKafkaClient, coordinator: int, kafka: Kafka, group: str) -> Problem | None:
+    """Return what is missing by the group's coordinator; None where nothing is. Raises KafkaError."""
     try:
         response = await client.send(coordinator, _GroupOperationsRequest(group))
     except (NotImplementedError, kafka_errors.IncompatibleBrokerVersion):
         return None
     error_code, *_, granted = response.groups[0]
     if error_code == kafka_errors.GroupAuthorizationFailedError.errno:
-        return describe_refused_group(kafka, group)
-    return describe_refused_group(kafka, group) if not error_code and _find_missing(granted, GROUP_OPERATIONS) else None
+        return report_refused_group(kafka, group)
+    return report_refused_group(kafka, group) if not error_code and _find_missing(granted, GROUP_OPERATIONS) else None
 
 
-def describe_refused_group(kafka: Kafka, group: str) -> str:
-    """Return in words that the group may not be joined, and the command that grants it."""
+def report_refused_group(kafka: Kafka, group: str) -> Problem:
+    """Return that the group may not be joined, and the command that grants it."""
     resource = f"--group {shlex.quote(group)}"
-    return _describe_lack(kafka, f"group {group}", GROUP_OPERATIONS, "no owner can be agreed upon", resource)
+    return _report_lack(kafka, f"group {group}", GROUP_OPERATIONS, "no owner can be agreed upon", resource)

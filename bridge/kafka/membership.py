@@ -18,7 +18,7 @@ from bridge.contract.topics import group_name
 from bridge.core.records import CommandRecord, Committed
 from bridge.errors import ClusterUnreachable, CommitInterrupted, ForeignMember, KafkaTrouble, OffsetLost, TermEnded
 from bridge.kafka.cluster import NO_ANSWER, find_likely_cause, require_one_partition
-from bridge.kafka.grants import describe_refused_group
+from bridge.kafka.grants import report_refused_group
 from bridge.kafka.group_member import GroupMember, commands_partition
 from bridge.kafka.ownership import MembershipState, Ownership
 
@@ -158,7 +158,7 @@ class Membership:
             self._require_member()
             raise
         except kafka_errors.GroupAuthorizationFailedError as error:
-            raise KafkaTrouble(describe_refused_group(self._kafka, self._group)) from error
+            raise KafkaTrouble(report_refused_group(self._kafka, self._group).sentence) from error
         except kafka_errors.KafkaError as error:
             if self._ownership.state is MembershipState.OUT and not error.retriable:
                 raise KafkaTrouble(f"the group {self._group} could not be joined: {error!r}") from error

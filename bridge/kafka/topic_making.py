@@ -17,6 +17,7 @@ from bridge.kafka import aiokafka_internals
 from bridge.kafka.grants import command_that_grants
 from bridge.kafka.topic_metadata import TopicMetadata, describe_topics
 from bridge.kafka.topic_rules import wanted_configs
+from bridge.problem import Problem
 
 _RETRY_S: Final = 0.25
 _APPEAR_S: Final = 5.0
@@ -30,7 +31,7 @@ _SET: Final = 0
 
 async def create_topics(
     admin: AIOKafkaAdminClient, kafka: Kafka, timing: Timing, topics: Mapping[str, Stream]
-) -> dict[str, str]:
+) -> dict[str, Problem]:
     """Create topics, and return the problem of each that could not be. Raises KafkaError."""
     if not topics:
         return {}
@@ -41,12 +42,17 @@ async def create_topics(
         ]
     )
     return {
-        topic: f"{topic}: could not be created ({kafka_errors.for_code(code).__name__}: {text or 'no reason given'}); "
-        f"wanted 1 partition with replication_factor {kafka.replication_factor}: create it by hand, or "
-        + (
-            f"grant it: {command_that_grants(kafka, ['Create'], f'--topic {topic}')}"
-            if code in _REFUSED
-            else "correct kafka.replication_factor"
+        topic: Problem(
+            "kafka.topics.missing",
+            topic,
+            f"could not be created ({kafka_errors.for_code(code).__name__}: {text or 'no reason given'}); wanted 1 "
+            f"partition with replication_factor {kafka.replication_factor}",
+            "create it by hand, or "
+            + (
+                f"grant it: {command_that_grants(kafka, ['Create'], f'--topic {topic}')}"
+                if code in _REFUSED
+                else "correct kafka.replication_factor"
+            ),
         )
         for topic, code, text in response.topic_errors
         if code not in (_NO_ERROR, _EXISTS)

@@ -21,7 +21,7 @@ from bridge.core.topic_losses import LostTopic, MissingGrant
 from bridge.errors import BridgeError
 from bridge.kafka import aiokafka_internals
 from bridge.kafka.cluster import NO_ANSWER
-from bridge.kafka.grants import Operation, describe_missing, find_missing_on_topic
+from bridge.kafka.grants import Operation, find_missing_on_topic, report_missing
 from bridge.kafka.preflight import reach_cluster
 from bridge.kafka.topic_making import TopicConfigs, alter_configs, create_topics, describe_when_led, read_configs
 from bridge.kafka.topic_metadata import TopicMetadata, describe_topics
@@ -145,7 +145,7 @@ class TopicWatch:
         wanted = {topic: self._streams[topic] for topic in gone}
         problems = await create_topics(admin, self._kafka, self._timing, wanted)
         for topic, problem in problems.items():
-            self._note_loss(topic, f"it does not exist any more; {problem}")
+            self._note_loss(topic, f"it does not exist any more; {problem.sentence}")
         made = wanted.keys() - problems.keys()
         found = await describe_when_led(admin, self._streams, made)
         self._absent -= {topic for topic in made if found[topic].is_led}
@@ -185,7 +185,8 @@ class TopicWatch:
 
     async def _mend_settings(self, admin: AIOKafkaAdminClient, topic: Topic, configs: TopicConfigs) -> str:
         """Return what is wrong with a topic; where topics may be created, correct its settings for the next check."""
-        wrong = find_problems(topic, configs.values, self._kafka, self._timing)
+        problems = find_problems(topic, configs.values, self._kafka, self._timing)
+        wrong = [problem.sentence for problem in problems]
         if wrong and self._kafka.create_topics:
             settings = find_mending_configs(topic, configs.values, configs.own, self._kafka, self._timing)
             why = await alter_configs(admin, topic.name, settings) if settings else None
@@ -200,7 +201,7 @@ class TopicWatch:
             missing = find_missing_on_topic(one, stream)
             if not missing:
                 continue
-            detail = describe_missing(self._kafka, topic, stream, missing)
+            detail = report_missing(self._kafka, topic, stream, missing).sentence
             since_ms = before[topic].since_ms if topic in before else _read_wall_ms()
             self._grants[topic] = MissingGrant(topic, since_ms, detail)
             if Operation.WRITE in missing:

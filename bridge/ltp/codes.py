@@ -3,9 +3,22 @@
 Not here: what a code proves about a command.
 """
 
+from enum import StrEnum
 from typing import Final
 
 from bridge.core.in_flight.ack_codes import ACCEPTED_CODES, KINDS, CodeKind
+
+
+class KeyFault(StrEnum):
+    """What is wrong with a key, by the code that refuses it."""
+
+    SECRET = "secret"  # noqa: S105 - no password
+    UNKNOWN = "unknown"
+    FROZEN = "frozen"
+    ADDRESS = "address"
+    RIGHTS = "rights"
+    OWNER = "owner"
+
 
 _TRANSIENT: Final = frozenset({CodeKind.VENUE_TROUBLE, CodeKind.NOT_READY, CodeKind.TOO_OFTEN, CodeKind.LOGGED_OUT})
 
@@ -28,6 +41,14 @@ _ADVICE_BY_CODE: Final = {
     601_009: _PAIR,
 }
 """What the codes about a key have in common is too little: each of these has an advice of its own."""
+
+_KEY_FAULTS: Final = {
+    **dict.fromkeys((2000, 601_009), KeyFault.SECRET),
+    **dict.fromkeys((100_018, 405_001, 601_007), KeyFault.UNKNOWN),
+    100_041: KeyFault.FROZEN,
+    2001: KeyFault.ADDRESS,
+    **dict.fromkeys((2002, 2003), KeyFault.RIGHTS),
+}
 
 
 def is_refusal(code: int) -> bool:
@@ -61,6 +82,11 @@ def is_out_of_service(code: int) -> bool:
 def is_permanent_login_failure(code: int) -> bool:
     """Return whether a refusal is about the key, its owner or its rights, so that a repeated login changes nothing."""
     return KINDS.get(code) is CodeKind.KEY
+
+
+def find_key_fault(code: int) -> KeyFault | None:
+    """Return what is wrong with the key by a code; None if the code is not about the key."""
+    return _KEY_FAULTS.get(code, KeyFault.OWNER) if KINDS.get(code) is CodeKind.KEY else None
 
 
 def find_advice(code: int) -> str:

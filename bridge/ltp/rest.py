@@ -7,7 +7,7 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 import structlog
-from msgspec import Raw, Struct, field
+from msgspec import Raw
 
 from bridge.config import AccountConfig, Endpoint
 from bridge.core.in_flight.ack_codes import ORDER_NOT_FOUND
@@ -20,6 +20,7 @@ from bridge.ltp import codes
 from bridge.ltp.keys import describe_key_problem
 from bridge.ltp.login_refusals import KeyCheck
 from bridge.ltp.network import NetworkSettings
+from bridge.ltp.rest_figures import AccountRisk, SymbolRules
 from bridge.ltp.rest_get import Route, SignedGet
 from bridge.ltp.rest_pages import (
     ANSWER_ROWS_MAX,
@@ -51,23 +52,8 @@ _ORDER: Final = Route(f"{_TRADING}/order", LimitGroup.ORDER)
 _HISTORY: Final = Route(f"{_TRADING}/history/orders", LimitGroup.HISTORY)
 _OLD_HISTORY: Final = Route(f"{_TRADING}/archive/history/orders", LimitGroup.HISTORY)
 _EXECUTIONS: Final = Route(f"{_TRADING}/executions/pageable", LimitGroup.EXECUTIONS)
+_SYMBOLS: Final = Route(f"{_TRADING}/sym/info", LimitGroup.SYMBOLS)
 _OLD_EXECUTIONS: Final = Route(f"{_TRADING}/archive/executions/pageable", LimitGroup.EXECUTIONS)
-
-Amount = str | int | float | None
-"""An amount to show, never to calculate with: a decimal string, but some of the vendor's fixtures have numbers."""
-
-
-class AccountRisk(Struct, frozen=True, rename="camel"):
-    """The state of one exchange account (LTP docs, Query Account)."""
-
-    exchange_type: str
-    account_status: str | None = None
-    equity: Amount = None
-    available_margin: Amount = None
-    uni_mmr: Amount = field(name="uniMMR", default=None)
-    position_mode: str | None = None
-    portfolio_id: str | int | None = None
-
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Row)
@@ -156,6 +142,10 @@ class RestClient:
     async def fetch_account_states(self) -> list[AccountRisk]:
         """Return the state of each exchange account, to show to people."""
         return _decode_data(_ACCOUNT, await self._signed_get.get(_ACCOUNT), list[AccountRisk])
+
+    async def fetch_symbol_rules(self) -> dict[str, SymbolRules]:
+        """Return the rules of every symbol of the venue's, to show to people."""
+        return _decode_data(_SYMBOLS, await self._signed_get.get(_SYMBOLS), dict[str, SymbolRules])
 
     def fetch_account_risks(self) -> AsyncIterator[Rows[bytes]]:
         """Yield the risk of each exchange account as its `MarginCall` push; the venue gives no time with it."""

@@ -24,6 +24,7 @@ class LimitGroup(Enum):
     ASSETS = auto()
     POSITIONS = auto()
     ACCOUNT = auto()
+    SYMBOLS = auto()
 
 
 class Limit(NamedTuple):
@@ -41,6 +42,7 @@ LIMITS: Final = {
     LimitGroup.ASSETS: Limit(20, 1),  # LTP docs, Query Portfolio Assets
     LimitGroup.POSITIONS: Limit(300, 60),  # LTP docs, Query Position
     LimitGroup.ACCOUNT: Limit(2, 1),  # LTP docs, Query Account
+    LimitGroup.SYMBOLS: Limit(3, 10),  # LTP docs, Get Symbol Information
 }
 
 _CLEAN_WINDOWS: Final = 30

@@ -109,7 +109,7 @@ async def rig(secured: SecuredBroker, tmp_path: Path) -> AsyncIterator[Rig]:
 async def problems_once(kafka: Kafka, holds: Callable[[list[str]], bool]) -> list[str]:
     """Check until the brokers have heard of a change of the grants; return what is said then."""
     end = time.monotonic() + 20
-    while not holds(found := await check_topics(kafka, QUICK, ["main"])):
+    while not holds(found := [one.sentence for one in await check_topics(kafka, QUICK, ["main"])]):
         assert time.monotonic() < end, found
     return found
 

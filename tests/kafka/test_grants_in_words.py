@@ -7,7 +7,7 @@ import pytest
 
 from bridge.config import Kafka
 from bridge.contract.topics import Stream
-from bridge.kafka.grants import Operation, describe_missing
+from bridge.kafka.grants import Operation, report_missing
 
 SASL = {"security_protocol": "SASL_PLAINTEXT", "sasl_password_file": "password"}
 
@@ -28,8 +28,8 @@ def test_the_command_names_the_principal_that_the_brokers_see(
     (tmp_path / "password").write_text("a-password")
     section = {name: str(tmp_path / to) if name.endswith("_file") else to for name, to in section.items()}
     kafka = Kafka.model_validate({"bootstrap_servers": "127.0.0.1:9092", **section})
-    text = describe_missing(kafka, "ltp.main.trades", Stream.TRADES, [Operation.WRITE])
-    sentence, _, command = text.partition(": kafka-acls.sh ")
+    problem = report_missing(kafka, "ltp.main.trades", Stream.TRADES, [Operation.WRITE])
+    sentence, _, command = problem.remedy.partition(": kafka-acls.sh ")
     assert "after removing what denies it" in sentence
     words = shlex.split(command)
     assert words[words.index("--allow-principal") + 1] == principal

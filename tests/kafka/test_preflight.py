@@ -8,8 +8,8 @@ import pytest
 from bridge.config import Kafka, Timing
 from bridge.contract.topics import CLEANUP_POLICY, Stream, topic_name
 from bridge.errors import ClusterUnreachable
-from bridge.kafka.preflight import broker_facts, check_topics
-from bridge.kafka.topic_rules import Topic, find_problems, wanted_configs
+from bridge.kafka.preflight import check_topics
+from bridge.kafka.topic_rules import Topic, command_that_creates, find_problems, wanted_configs
 
 MakeTopics = Callable[..., Awaitable[None]]
 SettingsFor = Callable[..., Kafka]
@@ -17,20 +17,21 @@ SettingsFor = Callable[..., Kafka]
 
 async def problems_with(kafka: Kafka, timing: Timing, stream: Stream) -> list[str]:
     """Check, and keep what is said about one existing topic, without its name."""
-    name = topic_name(kafka.topic_prefix, "main", stream) + ": "
+    name = topic_name(kafka.topic_prefix, "main", stream)
     problems = await check_topics(kafka, timing, ["main"])
-    return [one.removeprefix(name) for one in problems if one.startswith(name)]
+    return [f"{one.found}; {one.remedy}" for one in problems if one.subject == name]
 
 
 async def test_missing_topics_are_named(kafka: Kafka, timing: Timing) -> None:
     """Every missing topic of every account is named, and none comes into being by the question."""
     for _ in range(2):
         problems = await check_topics(kafka, timing, ["main", "other"])
+        topics = {topic_name(kafka.topic_prefix, one, stream): stream for one in ("main", "other") for stream in Stream}
         assert [
-            f"{topic_name(kafka.topic_prefix, account, stream)}: does not exist; create it, or set kafka.create_topics"
-            for account in ("main", "other")
-            for stream in Stream
-        ] == problems
+            f"{topic}: does not exist; set kafka.create_topics, or create it: "
+            f"{command_that_creates(topic, stream, kafka, timing)}"
+            for topic, stream in topics.items()
+        ] == [one.sentence for one in problems]
 
 
 async def test_created_topics_are_fit(bootstrap: str, settings_for: SettingsFor, timing: Timing) -> None:
@@ -46,7 +47,7 @@ async def test_impossible_replication_is_named(bootstrap: str, settings_for: Set
     """Topics that cannot be created are named with the broker's reason and the setting."""
     kafka = settings_for(bootstrap, create_topics=True, replication_factor=3, min_insync_replicas=2)
     problems = await check_topics(kafka, timing, ["main"])
-    assert any("InvalidReplicationFactor" in one and "kafka.replication_factor" in one for one in problems)
+    assert any("InvalidReplicationFactor" in one.found and "kafka.replication_factor" in one.remedy for one in problems)
 
 
 @pytest.mark.parametrize(
@@ -97,10 +98,11 @@ def test_a_problem_names_the_command_that_mends_it(
     configs = wanted_configs(stream, kafka, timing)
     topic = Topic(f"p.main.{stream.value}", stream, [1])
     (problem,) = find_problems(topic, configs | found, kafka, timing)
-    assert problem.endswith(
-        f" it{' off' if 'unclean' in mend else ''}: kafka-configs.sh --bootstrap-server {kafka.bootstrap_servers} "
+    assert problem.remedy.endswith(
+        f"it{' off' if 'unclean' in mend else ''}: kafka-configs.sh --bootstrap-server {kafka.bootstrap_servers} "
         f"--alter --entity-type topics --entity-name {topic.name} --add-config {mend}"
     )
+    assert problem.id == f"kafka.topics.{mend.partition('=')[0].replace('.', '_')}"
     name, _, value = mend.partition("=")
     assert find_problems(topic, configs | {name: value.strip("[]")}, kafka, timing) == []
 
@@ -131,17 +133,9 @@ async def test_several_partitions(kafka: Kafka, timing: Timing, make_topics: Mak
 async def test_session_timeout_out_of_range(kafka: Kafka, timing: Timing) -> None:
     """A session timeout that the brokers would refuse at every join is named."""
     beyond = Timing(session_timeout_s=3600, rebalance_timeout_s=6)
-    problems = await check_topics(kafka, beyond, [])
-    assert ["group.max.session.timeout.ms"] == [
-        "group.max.session.timeout.ms" for one in problems if "group.max.session.timeout.ms" in one
-    ]
-
-
-async def test_the_facts_of_the_cluster_are_read(kafka: Kafka) -> None:
-    """The number of brokers and their settings are read."""
-    facts = await broker_facts(kafka)
-    assert facts.brokers >= 1
-    assert 4096 == facts.commit_metadata_bytes_max
+    (problem,) = await check_topics(kafka, beyond, [])
+    assert problem.id == "kafka.brokers.group_max_session_timeout_ms"
+    assert problem.remedy.startswith("set timing.session_timeout_s to at most 1800, or set it in the file of each")
 
 
 async def test_no_broker(settings_for: SettingsFor, timing: Timing) -> None:

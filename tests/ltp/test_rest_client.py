@@ -12,7 +12,8 @@ from bridge.core.now import Now
 from bridge.core.rest_rows import TradeRow
 from bridge.errors import ListTooLong, VenueRefused, VenueUnreachable
 from bridge.ltp import rest, rest_pages
-from bridge.ltp.rest import AccountRisk, RestClient
+from bridge.ltp.rest import RestClient
+from bridge.ltp.rest_figures import AccountRisk
 from tests.support.small_rest import Answer, Serve, answering, endpoint, noting, ok, page, paged, read_all
 
 Client = Callable[..., RestClient]

@@ -25,6 +25,7 @@ NAMES = {
     LimitGroup.ASSETS: "rest_assets",
     LimitGroup.POSITIONS: "rest_position",
     LimitGroup.ACCOUNT: "rest_account",
+    LimitGroup.SYMBOLS: "rest_symbols",
 }
 
 

@@ -10,6 +10,8 @@ def account_section(folder: Path, name: str, api_key: str, api_secret: str) -> d
     files = {"api_key_file": folder / f"{name}-key", "api_secret_file": folder / f"{name}-secret"}
     files["api_key_file"].write_text(api_key)
     files["api_secret_file"].write_text(api_secret)
+    for path in files.values():
+        path.chmod(0o600)
     return {setting: str(path) for setting, path in files.items()}
 
 

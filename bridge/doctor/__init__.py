@@ -1,0 +1,1 @@
+"""`ltp-bridge doctor`: tries everything that the daemon needs, sends no order, and reports what it finds."""
