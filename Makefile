@@ -19,6 +19,7 @@ IMAGE ?= ltp-kafka-bridge:dev
 SANDBOX_IMAGE ?= ltp-kafka-bridge-sandbox:dev
 # What `make quick` runs: the tests of what needs no Kafka broker.
 QUICK := tests/core tests/contract tests/ltp tests/flow tests/admin tests/client/test_building.py \
+	tests/doctor/test_files.py tests/doctor/test_network.py tests/doctor/test_report.py \
 	$(filter-out tests/inspect/test_streams_reader.py,$(wildcard tests/inspect/test_*.py)) \
 	$(filter-out tests/test_setup.py,$(wildcard tests/test_*.py))
 ARGS ?=

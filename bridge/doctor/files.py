@@ -61,11 +61,11 @@ def _judge_mode(setting: str, path: Path, status: os.stat_result) -> Iterator[Fi
     """Yield what is wrong with who may read or write a file."""
     mode, file = status.st_mode, shlex.quote(str(path))
     told = f"{path} has the mode {stat.S_IMODE(mode):04o}"
-    if _is_mounted_secret(path):
-        # Its files belong to root, and fsGroup lets the group read: only processes of the pod can see them at all.
+    if _is_mounted_secret(path) or os.statvfs(path).f_flag & os.ST_RDONLY:
+        # Only the container can see it. A Secret belongs to root, and its group may read it by fsGroup.
         if mode & _OTHERS:
-            remedy = "set defaultMode: 0440 at the volume of the Secret, and fsGroup at the pod"
-            yield Finding("files.readable_by_all", Level.NOTE, setting, f"{told}, in a mounted Secret", remedy)
+            remedy = "set its mode where it is mounted: in Kubernetes defaultMode: 0440 at the volume, and fsGroup"
+            yield Finding("files.readable_by_all", Level.NOTE, setting, f"{told}, in a read-only mount", remedy)
         return
     is_ours = status.st_uid == os.geteuid()
     if mode & _OTHERS:

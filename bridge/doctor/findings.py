@@ -78,6 +78,6 @@ class Findings:
                 return await check
         except TimeoutError:
             self.add_wrong(finding_id, subject, f"no end of this check within {deadline_s:g} s", remedy)
-        except BridgeError as error:
+        except (BridgeError, OSError) as error:
             self.add_wrong(finding_id, subject, str(error), remedy)
         return None

@@ -21,13 +21,13 @@ _ROUTE_DEADLINE_S: Final = 45.0
 _ADDRESSES_MAX: Final = 16
 _HEADERS_BYTES_MAX: Final = 16 * 1024
 _DAY_S: Final = 86_400
-_SOON_DAYS: Final = 21
+SOON_DAYS: Final = 21
 _EXPIRED: Final = 10
 _NOT_YET_VALID: Final = 9
 _WRONG_HOST: Final = (62, 64)
 """OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
-_NO_CHECK_TIME: Final = 0x200000
-"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python has no name for: only so an expired certificate says its day."""
+NO_CHECK_TIME: Final = 0x200000
+"""OpenSSL's X509_V_FLAGNO_CHECK_TIME, which Python has no name for: only so an expired certificate says its day."""
 
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -204,9 +204,9 @@ async def _inspect_tls(
         ends = ""
         if error.verify_code == _EXPIRED:
             context = make_tls()
-            context.verify_flags |= _NO_CHECK_TIME
+            context.verify_flags |= NO_CHECK_TIME
             with contextlib.suppress(OSError, _Failed):
-                ends = _describe_end((await _shake_hands(server, context, address, port)).soonest_end)
+                ends = (await _shake_hands(server, context, address, port)).soonest_end.describe()
         raise _Failed(_report_refused_certificate(server, error, ends)) from None
     except (OSError, ValueError) as error:  # ssl.SSLError and TimeoutError too
         reason = str(getattr(error, "reason", "") or error) or type(error).__name__
@@ -217,16 +217,25 @@ async def _inspect_tls(
     return [server.report_ok("tls", found), _judge_end(server, facts.soonest_end, now)]
 
 
-class _End(NamedTuple):
+class CertificateEnd(NamedTuple):
     """When a certificate ends, in Unix seconds, and whose it is."""
 
     at_unix_s: int
     name: str
 
+    def describe(self) -> str:
+        """Return it in words, with the day."""
+        day = datetime.fromtimestamp(self.at_unix_s, UTC).date().isoformat()
+        return f"the certificate of {self.name} ends on {day}"
+
+    def days_left(self, now: Now) -> int:
+        """Return the whole days until then by this machine's clock; below 0 it has ended."""
+        return (self.at_unix_s - now.wall_ms // 1000) // _DAY_S
+
 
 class _TlsFacts(NamedTuple):
     version: str
-    soonest_end: _End
+    soonest_end: CertificateEnd
 
 
 async def _shake_hands(server: Server, context: ssl.SSLContext, address: str, port: int) -> _TlsFacts:
@@ -235,10 +244,10 @@ async def _shake_hands(server: Server, context: ssl.SSLContext, address: str, po
         async with asyncio.timeout(_TLS_TIMEOUT_S + 1):
             await writer.start_tls(context, server_hostname=server.host, ssl_handshake_timeout=_TLS_TIMEOUT_S)
         secured: ssl.SSLObject = writer.get_extra_info("ssl_object")
-        return _TlsFacts(secured.version() or "TLS", min(_read_ends(secured)))
+        return _TlsFacts(secured.version() or "TLS", min(read_certificate_ends(secured)))
 
 
-def _read_ends(secured: ssl.SSLObject) -> Iterator[_End]:
+def read_certificate_ends(secured: ssl.SSLObject) -> Iterator[CertificateEnd]:
     """Yield the ends of the certificates of the verified chain; of the server's own alone where Python hides them."""
     try:
         chain = secured._sslobj.get_verified_chain()  # type: ignore[attr-defined] # noqa: SLF001 - public from 3.13 on, without dates
@@ -248,18 +257,12 @@ def _read_ends(secured: ssl.SSLObject) -> Iterator[_End]:
     for one in certificates or [dict(secured.getpeercert() or {})]:
         names = dict(pair for group in one.get("subject", ()) for pair in group)
         name = str(names.get("commonName") or names.get("organizationName") or "without a name")
-        yield _End(int(ssl.cert_time_to_seconds(one["notAfter"])), name)
+        yield CertificateEnd(int(ssl.cert_time_to_seconds(one["notAfter"])), name)
 
 
-def _describe_end(end: _End) -> str:
-    day = datetime.fromtimestamp(end.at_unix_s, UTC).date().isoformat()
-    return f"the certificate of {end.name} ends on {day}"
-
-
-def _judge_end(server: Server, end: _End, now: Now) -> Finding:
-    days = (end.at_unix_s - now.wall_ms // 1000) // _DAY_S
-    found = _describe_end(end)
-    if days >= _SOON_DAYS:
+def _judge_end(server: Server, end: CertificateEnd, now: Now) -> Finding:
+    days, found = end.days_left(now), end.describe()
+    if days >= SOON_DAYS:
         return server.report_ok("tls.expiry", found)
     level = Level.WRONG if days < 0 else Level.NOTE
     remedy = f"{server.renewer} must renew it before that day; ask if it does not, and check this machine's clock"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from bridge.config import Settings
 from bridge.core.now import Now
 from bridge.doctor.brokers import check_brokers, reach_brokers
+from bridge.doctor.client_certificate import check_client_certificate
 from bridge.doctor.files import check_secret_files, report_settings
 from bridge.doctor.findings import Findings
 from bridge.doctor.logins import check_logins
@@ -16,6 +17,7 @@ async def examine(settings: Settings, clock: Callable[[], Now], findings: Findin
     """Try everything that the daemon needs, and report it; each check that does not need a failed one goes on."""
     report_settings(findings, settings)
     check_secret_files(findings, settings)
+    check_client_certificate(findings, settings.kafka, clock())
     endpoints = Endpoints(findings, settings, clock)
     await endpoints.check_routes()
     owners: dict[str, str] | None = None

@@ -1,14 +1,20 @@
 """Files of secrets: who may read them, and whether they can be used; each finding has the command that mends it."""
 
+import os
 import shlex
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from bridge.config import Settings
+from bridge.config import Kafka, Settings
+from bridge.core.now import Now
+from bridge.doctor.client_certificate import check_client_certificate
 from bridge.doctor.files import check_secret_files
 from bridge.doctor.findings import Finding, Findings, Level
+from tests.support.raw_venue import CERTIFICATES
 
 KEY = "accounts.main.api_key_file"
 
@@ -88,6 +94,39 @@ def test_a_mounted_secret_of_kubernetes_may_be_read_by_its_group(
     found = _check(_settings(tmp_path / "api-key", tmp_path / "api-secret"))[KEY]
     assert (found.id, found.level) == (finding_id, level)
     assert ("defaultMode: 0440" in found.remedy) is (level is Level.NOTE)
+
+
+def test_a_file_in_a_read_only_mount_cannot_be_changed_there(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a secret of a container: the finding is a note, and its remedy is not chmod."""
+
+    class ReadOnly(NamedTuple):
+        f_flag: int = os.ST_RDONLY
+
+    settings.accounts["main"].api_key_file.chmod(0o444)
+    monkeypatch.setattr(os, "statvfs", lambda _: ReadOnly())
+    found = _check(settings)[KEY]
+    assert (found.id, found.level) == ("files.readable_by_all", Level.NOTE)
+    assert "where it is mounted" in found.remedy
+
+
+@pytest.mark.parametrize(("days", "level"), [(30, Level.OK), (20, Level.NOTE), (-1, Level.WRONG)])
+def test_the_end_of_the_clients_certificate_is_told(days: int, level: Level) -> None:
+    """Of a certificate that has expired too."""
+    kafka = Kafka(
+        bootstrap_servers="127.0.0.1:1",
+        security_protocol="SSL",
+        ssl_certificate_file=CERTIFICATES / "expired.pem",
+        ssl_key_file=CERTIFICATES / "localhost.key",
+    )
+    ends = datetime(2021, 1, 1, tzinfo=UTC)
+    findings = Findings()
+    check_client_certificate(findings, kafka, Now(0.0, int((ends - timedelta(days=days, hours=1)).timestamp() * 1000)))
+    (found,) = findings.all
+    assert (found.id, found.level) == ("files.client_certificate", level)
+    assert "2021-01-01" in found.found
+    assert bool(found.remedy) is (level is not Level.OK)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The brokers' settings: what keeps the bridge from working is a problem, what puts its claims at risk is told."""
 
-from collections.abc import Mapping
-
 import pytest
 
 from bridge.config import Kafka, Timing
@@ -32,7 +30,7 @@ GOOD = {
 DYNAMIC = {"message.max.bytes", "min.insync.replicas", "unclean.leader.election.enable"}
 
 
-def _settings(changes: Mapping[str, str]) -> dict[str, BrokerSetting]:
+def _settings(changes: dict[str, str]) -> dict[str, BrokerSetting]:
     return {name: BrokerSetting(value, name not in DYNAMIC) for name, value in (GOOD | changes).items()}
 
 
