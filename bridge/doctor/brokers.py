@@ -99,7 +99,8 @@ async def check_brokers(
     )
     if brokers is None:
         return
-    findings.add_ok("kafka.brokers", "cluster", f"{len(brokers)} brokers: {', '.join(one.subject for one in brokers)}")
+    named = ", ".join(f"{one.subject} at {one.host}:{one.port}" for one in brokers)
+    findings.add_ok("kafka.brokers", "cluster", f"it names {named}")
     await _report_advertised(findings, settings.kafka, brokers, clock)
     _report_version(findings, admin)
     for broker in brokers:

@@ -54,7 +54,9 @@ def check_secret_files(findings: Findings, settings: Settings) -> None:
             reason, _, remedy = str(error).partition("; ")
             findings.add_wrong("files.unusable", setting, reason, remedy or f"check {path}, its mode and its owner")
             continue
-        findings.add(*found or [Finding("files.secret", Level.OK, setting, f"{path} is fit, and not for all to read")])
+        findings.add(
+            *found or [Finding("files.secret", Level.OK, setting, f"{path} holds a secret, and not for all to read")]
+        )
 
 
 def _judge_mode(setting: str, path: Path, status: os.stat_result) -> Iterator[Finding]:

@@ -84,6 +84,9 @@ async def check_logins(
         if not endpoints.require_route("venue.login", name, endpoint, endpoint.ws_url):
             continue
         failure = await _log_in(settings, endpoint, settings.accounts[name], clock, last_login_boot_s)
+        if failure is not None and codes.is_transient(_read_code(failure[1])):
+            # Another program, or a run before this one, has just logged in with the key.
+            failure = await _log_in(settings, endpoint, settings.accounts[name], clock, clock().boot_s)
         last_login_boot_s = clock().boot_s
         where = f"{subject} at {endpoint.name}"
         if failure is None:
@@ -119,8 +122,13 @@ async def _log_in(
         await asyncio.gather(running, return_exceptions=True)
 
 
+def _read_code(detail: str) -> int:
+    """Return the venue's code in the text of a refused login; 0 where it holds none."""
+    refused = re.match(r"the venue answered ([0-9]{1,9}):", detail)
+    return int(refused[1]) if refused is not None else 0
+
+
 def _find_remedy(cause: Cause, detail: str) -> tuple[str, str]:
     """Return what was found and what to do, which the text of a refusal has together."""
-    refused = re.match(r"the venue answered ([0-9]{1,9}):", detail)
-    advice = codes.find_advice(int(refused[1])) if refused is not None else ""
+    advice = codes.find_advice(_read_code(detail))
     return detail.removesuffix(f"; {advice}"), advice or _REMEDY_BY_CAUSE.get(cause, _REMEDY)

@@ -110,6 +110,12 @@ async def test_the_session_of_an_owner_is_left_alone(rig: Rig, examined: Examine
     assert "a daemon at 127.0.0.1 owns it" in found.one("kafka.owners", Level.OK).found
 
 
+async def test_two_runs_in_a_row_are_content(rig: Rig, examined: Examine) -> None:
+    """The venue takes one login a second of a key; one that comes too soon is tried again."""
+    for _ in range(2):
+        assert (await examined(rig.settings())).wrong == set()
+
+
 async def test_topics_that_break_the_promise_are_named_and_the_commands_mend_them(
     rig: Rig, bootstrap: str, examined: Examine
 ) -> None:
