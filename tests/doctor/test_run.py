@@ -13,6 +13,7 @@ from bridge import __version__, account_parts
 from bridge.cli import main
 from bridge.config import Settings
 from bridge.contract.topics import Stream, topic_name
+from bridge.core.now import Now
 from bridge.doctor.findings import Findings, Level
 from bridge.doctor.report import Printer, write_json
 from bridge.doctor.run import examine
@@ -80,6 +81,22 @@ async def test_a_clock_that_differs_is_told_with_its_way(
     assert "timing.skew_bound_s allows 5 s" in clock.found
     assert "NTP" in clock.remedy
     assert found.one("clock.kafka", Level.OK)
+
+
+async def test_a_wrong_clock_of_this_machine_differs_from_the_clusters_too(rig: Rig) -> None:
+    """Both other clocks are named, so it is plain which of the three is wrong."""
+
+    def clock() -> Now:
+        now = account_parts.clock()
+        return Now(now.boot_s, now.wall_ms + 20_000)
+
+    findings = Findings()
+    await examine(rig.settings(), clock, findings)
+    wrong = {one.id: one for one in findings.all if one.level is Level.WRONG}
+    assert wrong.keys() == {"clock.venue", "clock.kafka"}
+    for one in wrong.values():
+        assert "s ahead of the " in one.found
+        assert "NTP" in one.remedy
 
 
 async def test_an_endpoint_that_is_away_is_named(rig: Rig, unused_tcp_port: int, examined: Examine) -> None:
