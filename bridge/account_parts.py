@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 from msgspec import structs
 
+from bridge.admin.account_report import AccountReport
+from bridge.admin.health import AccountHealth, MissingPart
 from bridge.config import AccountConfig, Settings
 from bridge.contract.topics import Stream, topic_name
 from bridge.core.account import Account
@@ -35,6 +37,7 @@ from bridge.ltp.network import load_network_settings
 from bridge.ltp.rest import RestClient
 from bridge.ltp.session import Session, SessionSettings
 from bridge.ltp.wire import encode_action
+from bridge.metrics import AccountMetrics
 
 _log = structlog.get_logger()
 _random = random.SystemRandom().random
@@ -57,11 +60,14 @@ class AccountParts:
         settings: Settings,
         instance: str,
         callbacks: PublisherCallbacks,
+        *,
+        metrics: AccountMetrics,
     ) -> None:
         self._name = name
         self._account = account
         self._settings = settings
         self._instance = instance
+        self._metrics = metrics
         self._network = load_network_settings(settings.venue)
         self._rest = RestClient(settings.endpoints, account, clock, self._network)
         self._endpoints = EndpointSelector(settings.endpoints, settings.timing)
@@ -73,9 +79,9 @@ class AccountParts:
             account=name,
             buffer_bytes_max=settings.limits.event_buffer_bytes_max,
             pause_bytes=settings.limits.event_buffer_pause_bytes,
-            callbacks=structs.replace(callbacks, on_oversize=self._report_oversize),
+            callbacks=structs.replace(callbacks, on_batch=metrics.note_batch, on_oversize=self._report_oversize),
         )
-        self._result_log = ResultLog(name, self.publisher)
+        self._result_log = ResultLog(name, self.publisher, metrics)
         timing = settings.timing
         self.topics = TopicWatch(settings.kafka, timing, name, on_unwritable=self.publisher.note_unwritable)
         self.flow = AccountSupervisor(
@@ -107,6 +113,23 @@ class AccountParts:
                 await asyncio.gather(watching, return_exceptions=True)
                 await self.publisher.stop(self._settings.timing.stop_deadline_s * _PUBLISHER_SHARE)
 
+    def read_report(self) -> AccountReport:
+        """Return how the account is in this process at this moment."""
+        flow, publisher, term = self.flow, self.publisher, self.flow.read_status()
+        missing = [MissingPart(one.what, one.since_ms, one.detail) for one in flow.find_missing()]
+        return AccountReport(
+            name=flow.name,
+            health=AccountHealth(not missing, flow.phase.value, flow.describe(), missing),
+            status=term.account if term is not None else None,
+            endpoint=term.endpoint if term is not None else "",
+            logged_in_ms=term.logged_in_ms if term is not None else 0,
+            pending_bytes=publisher.pending_bytes,
+            buffer_bytes_max=self._settings.limits.event_buffer_bytes_max,
+            oldest_wait_s=publisher.oldest_wait_s,
+            renewals=publisher.renewals,
+            last_results=list(self._result_log.last),
+        )
+
     def _report_oversize(self, record: OutgoingRecord) -> None:
         _log.error("record.oversize", account=self._name, stream=record.stream.value, bytes=len(record.value or b""))
         self.flow.record_too_large(record)
@@ -117,7 +140,13 @@ class AccountParts:
             self._started = True
 
     def _make_membership(self, wake: Callable[[], None]) -> Membership:
-        return Membership(self._settings.kafka, self._settings.timing, self._name, on_revoked=wake, on_assigned=wake)
+        def count_and_wake() -> None:
+            self._metrics.note_rebalance()
+            wake()
+
+        return Membership(
+            self._settings.kafka, self._settings.timing, self._name, on_revoked=wake, on_assigned=count_and_wake
+        )
 
     def _new_replay(self) -> TopicReplay:
         return TopicReplay(self._settings.kafka.topic_prefix, self._name, self._read_tail, self._read_last)
@@ -157,6 +186,7 @@ class AccountParts:
                 publisher=self.publisher,
                 topics=self._new_replay(),
                 clock=clock,
+                metrics=self._metrics,
                 executions_since_ms=None if since is None else int(since.timestamp() * 1000),
                 commit_timeout_s=self._settings.timing.session_timeout_s,
                 was_owned=self._was_owner or self.topics.has_lost,
@@ -181,6 +211,7 @@ class AccountParts:
             topics=self._new_replay(),
             result_log=self._result_log,
             topic_watch=self.topics,
+            metrics=self._metrics,
         )
 
     async def _read_commands(

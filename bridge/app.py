@@ -8,13 +8,15 @@ import random
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from functools import partial
 
 import structlog
 
 from bridge import __version__
-from bridge.account_parts import AccountParts
-from bridge.admin import health
+from bridge.account_parts import AccountParts, clock
+from bridge.admin import management
+from bridge.admin.account_report import AccountReport
+from bridge.admin.health import make_probe_routes
+from bridge.admin.metrics import ReportCollector, make_metrics_routes, measure_loop_lag
 from bridge.config import Settings
 from bridge.config.warnings import find_warnings
 from bridge.core.backoff import full_jitter
@@ -23,6 +25,7 @@ from bridge.flow.supervisor import AccountSupervisor, stopped_before
 from bridge.kafka.cluster import require_c_extension
 from bridge.kafka.preflight import check_topics
 from bridge.kafka.record_sender import PublisherCallbacks
+from bridge.metrics import AccountMetrics, Metrics
 
 _log = structlog.get_logger()
 _random = random.SystemRandom().random
@@ -85,13 +88,25 @@ def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _look(flows: Sequence[AccountSupervisor]) -> dict[str, health.AccountHealth]:
-    """Tell how each account does, and what it lacks."""
-    told = {}
-    for flow in flows:
-        missing = [health.MissingPart(one.what, one.since_ms, one.detail) for one in flow.find_missing()]
-        told[flow.name] = health.AccountHealth(not missing, flow.phase.value, flow.describe(), missing)
-    return told
+@contextlib.asynccontextmanager
+async def _management_port(settings: Settings, parts: Sequence[AccountParts], metrics: Metrics) -> AsyncIterator[int]:
+    """Serve the probes and the metrics; yield the port that was bound."""
+
+    def read_reports() -> list[AccountReport]:
+        return [part.read_report() for part in parts]
+
+    metrics.registry.register(ReportCollector(read_reports, clock))
+    routes = [
+        *make_probe_routes(lambda: {report.name: report.health for report in read_reports()}),
+        *make_metrics_routes(metrics),
+    ]
+    lag = asyncio.create_task(measure_loop_lag(metrics.loop_lag), name="loop lag")
+    try:
+        async with management.serve(settings.management.host, settings.management.port, routes) as port:
+            yield port
+    finally:
+        lag.cancel()
+        await asyncio.gather(lag, return_exceptions=True)
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -102,15 +117,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     require_c_extension()
     gc.set_threshold(_GARBAGE_MIN)
     instance = f"{socket.gethostname()}:{os.getpid()}"
-    management = settings.management
+    metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
         callbacks_of = await stack.enter_async_context(_publisher_callbacks(settings, instance))
         parts = [
-            AccountParts(name, account, settings, instance, callbacks_of(name))
+            AccountParts(name, account, settings, instance, callbacks_of(name), metrics=AccountMetrics(metrics, name))
             for name, account in settings.accounts.items()
         ]
-        pages = health.serve(management.host, management.port, partial(_look, [part.flow for part in parts]))
-        port = await stack.enter_async_context(pages)
+        port = await stack.enter_async_context(_management_port(settings, parts, metrics))
         _log.info("bridge.started", version=__version__, instance=instance, management_port=port)
         for warning in find_warnings(settings):
             _log.warning("settings.warning", detail=warning.sentence)

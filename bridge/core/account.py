@@ -8,6 +8,7 @@ from bridge.contract.topics import Stream
 from bridge.core.account_commands import AccountCommands
 from bridge.core.account_queries import AccountQueries
 from bridge.core.account_replay import AccountReplay
+from bridge.core.account_status import AccountStatusReader
 from bridge.core.account_stream import AccountStream
 from bridge.core.account_sweeps import AccountSweeps
 from bridge.core.commands.commit_delay import update_commit_delay_alarm
@@ -15,7 +16,7 @@ from bridge.core.now import Now
 from bridge.core.records import Answer, OutgoingRecord, Push, Received
 
 
-class Account(AccountReplay, AccountCommands, AccountQueries, AccountStream, AccountSweeps):
+class Account(AccountReplay, AccountCommands, AccountQueries, AccountStream, AccountSweeps, AccountStatusReader):
     """Everything that one term of ownership decides about one account: each method is one step of the outside."""
 
     def begin(self, instance: str, now: Now, listen_from_ms: int | None = None) -> None:

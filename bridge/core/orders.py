@@ -136,6 +136,11 @@ class Orders:
         named = self.find(None, order.client_order_id if order is not None else client_order_id)
         return named if named is not None and not named.ended else order
 
+    @property
+    def live_count(self) -> int:
+        """The number of orders that `live` returns."""
+        return len(self._live)
+
     def live(self) -> list[Order]:
         """Return the orders that were pushed or acked and are not known to have ended."""
         return list(self._live.values())

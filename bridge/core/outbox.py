@@ -17,7 +17,7 @@ _encode = msgspec.json.Encoder().encode
 class Outbox:
     """Hands the records of one account in one term to `publish`, which must neither fail nor wait.
 
-    Results go to `publish_result` where there is one.
+    Results go to `publish_result` where there is one, and events on `session` to `on_session_event` as well.
     """
 
     def __init__(
@@ -25,11 +25,13 @@ class Outbox:
         account: str,
         publish: Callable[[OutgoingRecord], None],
         publish_result: Callable[[OutgoingRecord], None] | None = None,
+        on_session_event: Callable[[SessionEvent], None] | None = None,
     ) -> None:
         self.account_key = account.encode()
         """The key of the records that are about the whole account."""
         self.publish = publish
         self.publish_result = publish_result or publish
+        self._on_session_event = on_session_event
         self.alarms = ActiveAlarms(self.publish_session_event)
         """The alarms of conditions; `publish_alarm` is for occurrences."""
 
@@ -59,6 +61,8 @@ class Outbox:
         """Publish an event on `session`."""
         record = OutgoingRecord(stream=Stream.SESSION, key=self.account_key, value=_encode(event), time_ms=event.at)
         self.publish(record)
+        if self._on_session_event is not None:
+            self._on_session_event(event)
 
     def publish_alarm(self, alarm: Alarm, detail: str, now: Now) -> None:
         """Publish the alarm of an occurrence, which has no end."""

@@ -148,6 +148,8 @@ class PublishedResult(Struct, frozen=True, gc=False):
     asked_at_ms: int
     unknown_at_ms: int | None = None
     repeated: bool = False
+    stages_s: dict[str, float] = {}
+    """How long each stage of the command took, in s; empty where it has no terminal result or had it before."""
 
 
 class OutgoingRecord(Struct, frozen=True, gc=False):

@@ -50,6 +50,7 @@ class CommandLoop:
         self._clock = parts.clock
         self._encode = parts.encode
         self._wake_queries = wake_queries
+        self._metrics = parts.metrics
         self._wake = asyncio.Event()
         self._commit: tuple[Commit, asyncio.Task[None]] | None = None
         self._is_stopping = False
@@ -170,8 +171,9 @@ class CommandLoop:
             _log.info("commit.interrupted", offset=commit.offset)
             self._account.commit_dropped()
         else:
-            self.stored_boot_s = commit.handed_over_boot_s
-            self._account.commit_acked(self._clock())
+            now, self.stored_boot_s = self._clock(), commit.handed_over_boot_s
+            self._metrics.note_commit(now.boot_s - commit.handed_over_boot_s)
+            self._account.commit_acked(now)
 
     def _write_requests(self) -> None:
         while (request := self._next_request()) is not None:

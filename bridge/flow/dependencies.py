@@ -21,6 +21,7 @@ from bridge.flow.ports import (
 from bridge.flow.result_log import ResultLog
 from bridge.flow.topic_replay import TopicReplay
 from bridge.flow.whose_account import Identity
+from bridge.metrics import AccountMetrics
 
 LATE_AFTER_S: Final = 150.0
 """Longer than anything old may still arrive: TCP itself counts on two minutes for a packet (RFC 9293), and Linux gives
@@ -40,6 +41,7 @@ class TakeoverDependencies(Struct, frozen=True):
     publisher: Publisher
     topics: TopicReplay
     clock: Clock
+    metrics: AccountMetrics
     commit_timeout_s: float
     executions_since_ms: int | None
     """From when on past executions are wanted of an account without an owner before; None where they are not."""
@@ -63,6 +65,7 @@ class TermDependencies(Struct, frozen=True):
     topics: TopicReplay
     result_log: ResultLog
     topic_watch: TopicWatch
+    metrics: AccountMetrics
     late_after_s: float = LATE_AFTER_S
     """When, after a takeover or a renewal of the producer, nothing old can arrive any more."""
 

@@ -48,6 +48,7 @@ class RecoverySweeps:
         self._events = events
         self._lists = SweepLists(account, parts.rest, parts.publisher, parts.clock, self._log)
         self._clock = parts.clock
+        self._metrics = parts.metrics
         self._login = asyncio.Event()
         self._endpoint = ""
         self._logged_in_boot_s = 0.0
@@ -167,6 +168,7 @@ class RecoverySweeps:
 
     def _conclude_sweep(self, sweep: Sweep, outcome: SweepOutcome) -> None:
         after, missing = self._account.apply_sweep_outcome(sweep, outcome, self._clock())
+        self._metrics.note_sweep(after.name.lower())
         if after is AfterSweep.GAPS_CLOSED:
             self._log.info("gaps.closed", since_ms=sweep.since_ms)
         elif after is AfterSweep.RENEW_SESSION:

@@ -1,13 +1,18 @@
 """The log of every result that an account publishes."""
 
+from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
-from bridge.core.records import OutgoingRecord
+from bridge.core.records import OutgoingRecord, PublishedResult
 from bridge.flow.ports import Publisher
+from bridge.metrics import AccountMetrics
 
 _log = structlog.get_logger()
+_LAST_MAX: Final = 20
+"""So many results are kept to be looked at."""
 
 
 class ResultLog:
@@ -16,15 +21,20 @@ class ResultLog:
     on_result: Callable[[], None] | None = None
     """Is called after each result: it may let the next command of its order go."""
 
-    def __init__(self, name: str, publisher: Publisher) -> None:
+    def __init__(self, name: str, publisher: Publisher, metrics: AccountMetrics) -> None:
         self._log = _log.bind(account=name)
         self._publisher = publisher
+        self._metrics = metrics
+        self.last: deque[PublishedResult] = deque(maxlen=_LAST_MAX)
+        """The last results, the oldest first."""
 
     def publish(self, record: OutgoingRecord) -> None:
         """Hand a result to the publisher and log it."""
         self._publisher.publish(record)
         if record.answer is None:
             return
+        self._metrics.note_result(record.answer)
+        self.last.append(record.answer)
         result = record.answer.result
         self._log.info(
             "command." + result.outcome.value,

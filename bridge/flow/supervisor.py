@@ -13,7 +13,7 @@ from bridge.errors import BridgeError, ForeignOwner, LoginRefused, OffsetLost
 from bridge.flow.concurrency import end_tasks
 from bridge.flow.dependencies import SupervisorDependencies
 from bridge.flow.readiness import KAFKA, OPERATOR, TAKEOVER, TOPICS, Missing, explain_by_refusal
-from bridge.flow.term import Term
+from bridge.flow.term import Term, TermStatus
 
 _log = structlog.get_logger()
 
@@ -80,6 +80,10 @@ class AccountSupervisor:
         if self.phase is AccountPhase.TAKING_OVER:
             return [Missing(TAKEOVER, since_ms, self.detail or "what the predecessor left is being read")]
         return [Missing(KAFKA, since_ms, self.detail or "the group is being joined")]
+
+    def read_status(self) -> TermStatus | None:
+        """Return how the account is; None while this process does not own it."""
+        return self._term.read_status() if self._term is not None else None
 
     def describe(self) -> str:
         """Return for a person what there is to know, whether or not something is missing."""

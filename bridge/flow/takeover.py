@@ -102,7 +102,8 @@ class AccountTakeover:
     async def _fence_predecessor(self, begin: TakeoverStart, origin: Origin) -> Account:
         """Commit the next epoch: from then on the coordinator refuses what predecessors commit."""
         parts, now = self._parts, self._clock()
-        outbox = Outbox(self._name, parts.publisher.publish, parts.result_log.publish)
+        note_event = parts.metrics.note_session_event
+        outbox = Outbox(self._name, parts.publisher.publish, parts.result_log.publish, note_event)
         commands_topic = topic_name(parts.prefix, self._name, Stream.COMMANDS)
         start = plan_term(begin, origin, now)
         account = Account(outbox, commands_topic, parts.limits, parts.timing, start, now=now)

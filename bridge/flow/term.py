@@ -7,9 +7,11 @@ from math import inf
 from typing import Any
 
 import structlog
+from msgspec import Struct
 
 from bridge.contract.session import Alarm, Cause
 from bridge.core.account import Account
+from bridge.core.account_status import AccountStatus
 from bridge.core.now import Now
 from bridge.core.records import OutgoingRecord
 from bridge.errors import KafkaTrouble, LoginRefused, OffsetLost
@@ -33,6 +35,14 @@ _SETTLE_SHARE = 0.35
 _FLUSH_SHARE = 0.15
 _COMMIT_SHARE = 0.1
 """Parts of the time to stop; what is left is for leaving the group and for the publisher's own end."""
+
+
+class TermStatus(Struct, frozen=True):
+    """An account that this process owns: what it knows, and its session. `logged_in_ms` is 0 without a session."""
+
+    account: AccountStatus
+    endpoint: str
+    logged_in_ms: int
 
 
 class Term:
@@ -89,6 +99,12 @@ class Term:
             why = self._recovery.trouble or "the venue's REST is being asked what it knows"
             found.append(Missing(SWEEP, self._events.logged_in_ms, why))
         return [one for one in found if one is not None]
+
+    def read_status(self) -> TermStatus:
+        """Return how the account and its session are now."""
+        now, events = self._parts.clock(), self._events
+        is_up = events.session_missing is None
+        return TermStatus(self._account.read_status(now), events.endpoint, events.logged_in_ms if is_up else 0)
 
     @property
     def detail(self) -> str:

@@ -38,6 +38,8 @@ class VenueListener:
         """Wakes the command loop, which then checks whether something is due."""
         self._on_login = on_login
         self._logged_in_ms = 0
+        self.endpoint = ""
+        """Where the last login was accepted; empty before the first."""
         self._logged_in_boot_s = -inf
         self.session_missing: Missing | None = Missing(SESSION, began_ms, "not logged in yet")
         """Why there is no session, and since when; None while there is one."""
@@ -63,7 +65,7 @@ class VenueListener:
     def logged_in(self, endpoint: str, now: Now) -> None:
         """Begin the sweep of a new session."""
         self._log.info("session.logged_in", endpoint=endpoint)
-        self._logged_in_ms, self._logged_in_boot_s = now.wall_ms, now.boot_s
+        self._logged_in_ms, self._logged_in_boot_s, self.endpoint = now.wall_ms, now.boot_s, endpoint
         self.session_missing = None
         self._account.logged_in(endpoint, now)
         self._on_login(endpoint)

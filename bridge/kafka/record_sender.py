@@ -19,6 +19,7 @@ from bridge.kafka.broker_clock import AppendClock, read_boot_s
 from bridge.kafka.producer import MAX_RECORD_BYTES, ThrottledReport, describe_error
 from bridge.kafka.renewal import RenewableProducer
 from bridge.kafka.topic_queue import SequencedRecord, TopicQueue
+from bridge.metrics import DurableBatch
 
 _BATCH_RECORDS_MAX: Final = 10_000
 _HOLD_S: Final = 1.0
@@ -44,6 +45,8 @@ class PublisherCallbacks(Struct, frozen=True):
 
     on_durable: OnDurable | None = None
     """Gets the records of each batch that brokers have acknowledged, in the order of their topic, of any epoch."""
+    on_batch: Callable[[DurableBatch], None] | None = None
+    """Gets what was in each batch that brokers have acknowledged."""
     on_oversize: Callable[[OutgoingRecord], None] = _log_oversize
     """Gets a record that is larger than brokers take, which then counts as durable."""
     on_trouble: Callable[[str], None] = _log_trouble
@@ -197,7 +200,11 @@ class RecordSender:
             return  # of a producer that was given up; the records have been or will be sent by another one
         if error is None:
             self.producer.note_acknowledgement()
-            self._report_durable(queue, queue.acknowledge(time.monotonic()))
+            now_monotonic_s = time.monotonic()
+            durable = queue.acknowledge(now_monotonic_s)
+            self._report_durable(queue, durable)
+            if self._callbacks.on_batch is not None:
+                self._call_back(self._callbacks.on_batch, _describe_batch(durable, now_monotonic_s))
         elif isinstance(error, _TOO_LARGE):
             queue.singles_left = max(queue.singles_left, len(queue.in_flight))
             if len(queue.in_flight) == 1 and queue.gives_up_oversize(time.monotonic()):
@@ -247,3 +254,15 @@ class RecordSender:
             queue.requeue()
         await self.producer.wait_before_next()
         await self.producer.connect()
+
+
+def _describe_batch(durable: Sequence[SequencedRecord], now_monotonic_s: float) -> DurableBatch:
+    first = durable[0]
+    return DurableBatch(
+        first.record.stream,
+        len(durable),
+        sum([len(one.record.value or b"") for one in durable]),
+        sum([one.record.recovered for one in durable]),
+        now_monotonic_s - first.queued_monotonic_s,
+        first.record.time_ms if first.record.received_boot_s is not None else 0,
+    )

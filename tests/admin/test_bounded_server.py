@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from bridge.admin.bounded_server import CONNECTION_S, CONNECTIONS_MAX, serve_bounded
-from bridge.admin.health import AccountHealth, build_application, serve
+from bridge.admin.health import AccountHealth, make_probe_routes
+from bridge.admin.management import build_application, serve
 from bridge.errors import ConfigError
 from tests.witness.waiting import until
 
@@ -45,7 +46,7 @@ async def _answer(port: int, path: str) -> int:
 
 async def test_many_half_requests_take_few_descriptors() -> None:
     """While many callers send half a request, a probe gets its answer and the process keeps its descriptors."""
-    async with serve("127.0.0.1", 0, _look) as port:
+    async with serve("127.0.0.1", 0, make_probe_routes(_look)) as port:
         before = _descriptors()
         async with _callers(port, 400, HALF):
             assert await _answer(port, "/livez") == 200
@@ -60,7 +61,7 @@ async def test_many_half_requests_take_few_descriptors() -> None:
 async def test_no_connection_lives_for_long(said: bytes) -> None:
     """A connection is ended after its time, no matter what its caller has sent."""
     async with (
-        serve_bounded(build_application(_look), "127.0.0.1", 0, connection_s=0.2) as port,
+        serve_bounded(build_application(make_probe_routes(_look)), "127.0.0.1", 0, connection_s=0.2) as port,
         _callers(port, 3, said) as held,
     ):
         async with asyncio.timeout(20):
@@ -71,7 +72,7 @@ async def test_no_connection_lives_for_long(said: bytes) -> None:
 async def test_a_caller_that_reads_nothing_is_ended() -> None:
     """Answers for it pile up neither in the kernel nor in the process."""
     requests = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n" * 2000
-    async with serve_bounded(build_application(_look), "127.0.0.1", 0, connection_s=0.2) as port:
+    async with serve_bounded(build_application(make_probe_routes(_look)), "127.0.0.1", 0, connection_s=0.2) as port:
         before = _descriptors()
         async with _callers(port, 8, requests):
             await until(lambda: _descriptors() - before <= 8)
@@ -80,7 +81,7 @@ async def test_a_caller_that_reads_nothing_is_ended() -> None:
 async def test_a_connection_has_one_request() -> None:
     """A flood of requests on one connection gets one answer."""
     async with (
-        serve("127.0.0.1", 0, _look) as port,
+        serve("127.0.0.1", 0, make_probe_routes(_look)) as port,
         _callers(port, 1, HALF.replace(b"X: ", b"Host: x\r\n\r\n") * 50) as held,
     ):
         said = b""
@@ -94,7 +95,7 @@ async def test_the_end_does_not_wait_for_callers() -> None:
     """A process that stops does not wait for the rest of half a request."""
     async with contextlib.AsyncExitStack() as stack:
         serving = contextlib.AsyncExitStack()
-        port = await serving.enter_async_context(serve("127.0.0.1", 0, _look))
+        port = await serving.enter_async_context(serve("127.0.0.1", 0, make_probe_routes(_look)))
         await stack.enter_async_context(_callers(port, 10, HALF))
         began = time.monotonic()
         await serving.aclose()
@@ -104,7 +105,7 @@ async def test_the_end_does_not_wait_for_callers() -> None:
 async def test_pages_are_plain_ascii() -> None:
     """Text of the venue or a broker in a detail is escaped for a terminal, and programs read it unchanged."""
     async with (
-        serve("127.0.0.1", 0, _look) as port,
+        serve("127.0.0.1", 0, make_probe_routes(_look)) as port,
         aiohttp.ClientSession() as http,
         http.get(f"http://127.0.0.1:{port}/readyz") as answer,
     ):
@@ -118,5 +119,5 @@ async def test_pages_are_plain_ascii() -> None:
 async def test_an_address_that_cannot_be_bound_names_its_settings(host: str, port: int) -> None:
     """An address of another machine, and a name without an address, are configuration errors."""
     with pytest.raises(ConfigError, match=r"set management\.host and management\.port"):
-        async with serve(host, port, _look):
+        async with serve(host, port, make_probe_routes(_look)):
             pass

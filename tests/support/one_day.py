@@ -25,6 +25,7 @@ from bridge.flow.recovery_sweeps import RecoverySweeps
 from bridge.flow.status_queries import StatusQueries
 from bridge.flow.venue_listener import VenueListener
 from bridge.ltp.rows import read_order, read_trade
+from bridge.metrics import AccountMetrics, Metrics
 from tests.support.clock_readings import read_clocks, reading_of
 from tests.support.one_account import COMMANDS, LIMITS, START, TIMING
 from tests.support.virtual_time import VirtualTime
@@ -304,6 +305,7 @@ class OneDay:
             topics=unused,
             result_log=unused,
             topic_watch=unused,
+            metrics=AccountMetrics(Metrics(), "main"),
         )
         self._recovery = RecoverySweeps(
             "main", self.account, parts, session=self.session, events=self._events, queries=queries

@@ -49,6 +49,7 @@ from bridge.flow.supervisor import AccountPhase, AccountSupervisor
 from bridge.flow.takeover import AccountTakeover
 from bridge.flow.topic_replay import TopicReplay
 from bridge.flow.whose_account import Identity
+from bridge.metrics import AccountMetrics, Metrics
 from tests.support.clock_readings import reading_of
 from tests.support.one_account import settings_with
 from tests.witness.waiting import until
@@ -635,7 +636,8 @@ class Outside:
         self.limits, self.timing = settings_with(
             **{"commit_period_s": 0.05, "lease_s": 0.5, "ack_timeout_s": 0.3} | changes
         )
-        self.result_log = ResultLog("main", self.topics)
+        self.metrics = AccountMetrics(Metrics(), "main")
+        self.result_log = ResultLog("main", self.topics, self.metrics)
         self.flow = AccountSupervisor(
             "main",
             "here:1",
@@ -689,6 +691,7 @@ class Outside:
             publisher=self.topics,
             topics=TopicReplay("ltp", "main", self.topics.read_tail, self.topics.read_last),
             clock=clock,
+            metrics=self.metrics,
             commit_timeout_s=COMMIT_TIMEOUT_S,
             executions_since_ms=self.executions_since_ms,
             was_owned=self.was_owned,
@@ -709,6 +712,7 @@ class Outside:
             late_after_s=self.late_after_s,
             result_log=self.result_log,
             topic_watch=self.watched,
+            metrics=self.metrics,
         )
 
     def let_pass(self, seconds: float) -> None:

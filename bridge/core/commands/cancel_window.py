@@ -101,6 +101,20 @@ class CancelWindow:
         free, half = self._common.free(now_boot_s) - left, (self._common.slots - left) / 2
         return min(_DELAY_FACTOR_MAX, max(1.0, half / free)) if free > 0 else _DELAY_FACTOR_MAX
 
+    @property
+    def full(self) -> int:
+        """All slots of both parts."""
+        return self._common.full + self._reserved.full
+
+    @property
+    def slots(self) -> int:
+        """The slots in use now."""
+        return self._common.slots + self._reserved.slots
+
+    def free(self, now_boot_s: float) -> int:
+        """Return the number of free slots of both parts."""
+        return self._common.free(now_boot_s) + self._reserved.free(now_boot_s)
+
     def mark_written(self, slot_key: object, now_boot_s: float) -> None:
         """Note that the request of a slot goes out now."""
         for window in self._both:

@@ -9,6 +9,7 @@ from bridge.contract.commands import CANCEL, CANCEL_ALL, PLACE, REPLACE, derive_
 from bridge.contract.headers import Headers
 from bridge.contract.results import Outcome
 from bridge.core.commands.states import IN_FLIGHT, CommandEvent, CommandState, step
+from bridge.core.now import Now
 from bridge.core.orders import Order
 
 ACTIONS: Final = (CANCEL_ALL, CANCEL, REPLACE, PLACE)
@@ -72,6 +73,10 @@ class TrackedCommand(Struct, eq=False):
     resubmissions: list[Resubmission] = field(default_factory=list)
     """Records that submit it again and wait for its result."""
 
+    read_boot_s: float = 0.0
+    """When this owner read its record."""
+    claimed_boot_s: float = 0.0
+    """When the commit that claims it was acknowledged; 0 before that, and for a cancel."""
     order_key: str | None = None
     """The name under which all commands of its order meet."""
     queue_position: int = 0
@@ -149,6 +154,22 @@ class TrackedCommand(Struct, eq=False):
     def has_derived_client_order_id(self) -> bool:
         """Whether its clientOrderId is derived from its commandId: no other program makes an order of that name."""
         return self.client_order_id == derive_client_order_id(self.command_id)
+
+    def measure_stages(self, now: Now) -> dict[str, float]:
+        """Return how long each stage of it took, in s, if its result is published now; `read` counts from its append.
+
+        The append has the broker's clock, so what counts from it may be wrong by as much as the clocks differ.
+        """
+        stages = {"read": (now.unix_ms(self.read_boot_s) - self.timestamp_ms) / 1000}
+        begun_boot_s = self.read_boot_s
+        if self.claimed_boot_s:
+            stages["claim"] = self.claimed_boot_s - begun_boot_s
+            begun_boot_s = self.claimed_boot_s
+        if self.first_written_boot_s is not None:
+            stages["write"] = self.first_written_boot_s - begun_boot_s
+            stages["answer"] = now.boot_s - self.first_written_boot_s
+        stages["total"] = (now.wall_ms - self.timestamp_ms) / 1000
+        return stages
 
     def step(self, event: CommandEvent) -> None:
         """Change its state by an event. Raises IllegalTransition for one that the table of states does not hold."""

@@ -214,6 +214,16 @@ class CommandTable:
         """Count the commands without a result that await an ack."""
         return sum(command.state not in FINISHED for command in self._iter_awaiting())
 
+    @property
+    def request_count(self) -> int:
+        """The number of requests whose acks are awaited."""
+        return len(self._requests)
+
+    def list_unknown_since_ms(self) -> list[int]:
+        """Return since when each command without a known outcome is in doubt, Unix ms."""
+        unknown = (one for one in self._by_offset.values() if one.state is CommandState.UNKNOWN)
+        return [one.unknown_at_ms or one.timestamp_ms for one in unknown]
+
     def _iter_awaiting(self) -> Iterable[TrackedCommand]:
         return (command for command in self._by_offset.values() if command.awaits_ack)
 

@@ -154,13 +154,13 @@ class Dispatcher:
             now.boot_s + self._lease_s if commit.handed_over_boot_s >= self._jumped_boot_s else self._lease_until_boot_s
         )
         is_slow = now.boot_s > self._lease_until_boot_s
-        self._slow_commits, self._prompt_commits = (
-            (self._slow_commits + 1, 0) if is_slow else (0, self._prompt_commits + 1)
-        )
+        self._slow_commits = self._slow_commits + 1 if is_slow else 0
+        self._prompt_commits = 0 if is_slow else self._prompt_commits + 1
         stored = []
         for command in commit.claimed:
             command.step(CommandEvent.CLAIM_STORED)
             if command.state is CommandState.CLAIMED:
+                command.claimed_boot_s = now.boot_s
                 self._claims.claimed.add(command.offset)
                 stored.append(command)
         self._acked += stored

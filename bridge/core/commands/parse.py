@@ -222,6 +222,7 @@ def _build_command(
         deadline_boot_s=now.boot_s_of(valid_until),
         digest=digest,
         correlation_headers=names.select_correlation_headers(record.headers),
+        read_boot_s=now.boot_s,
     )
     if isinstance(command, contract.CancelOrders):
         tracked.exchange = command.args.exchange_type

@@ -53,7 +53,8 @@ class Results:
         result = msgspec.structs.replace(
             self._build_result(command, outcome, now, code, message), reason=reason, retry_after_ms=retry_after_ms
         )
-        published = PublishedResult(result, command.timestamp_ms, command.unknown_at_ms)
+        stages_s = command.measure_stages(now)
+        published = PublishedResult(result, command.timestamp_ms, command.unknown_at_ms, stages_s=stages_s)
         self._publish_result(published, command.correlation_headers, answers_offset=command.offset)
         if outcome in {Outcome.DENIED, Outcome.EXPIRED} and command.action in {CANCEL_ALL, REPLACE}:
             self._claims.unrecorded_refusals.add(command.offset)

@@ -24,7 +24,7 @@ A gap stays open while one of these holds:
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -88,6 +88,9 @@ class GapLedger:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def __iter__(self) -> Iterator[Gap]:
+        return iter(self._open)
 
     def inherit_gaps(self, open_gaps: Iterable[Gap]) -> None:
         """Take over the gaps that earlier owners left open.

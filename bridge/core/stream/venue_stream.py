@@ -42,6 +42,11 @@ class VenueStream:
         self.reconciliation = Reconciliation(self._router, orders, gaps, outbox, clocks=clocks, timing=timing)
         self._audits = self.reconciliation.audits
 
+    @property
+    def open_gaps(self) -> Iterable[Gap]:
+        """The open gaps, the oldest first."""
+        return self._gaps
+
     def restore_record(self, stream: Stream, value: bytes, published_ms: int, *, recovered: bool = False) -> None:
         """Take in a record that an earlier owner published, `recovered` or pushed; it settles no command."""
         try:

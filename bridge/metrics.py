@@ -1,0 +1,128 @@
+"""What is counted and timed while the daemon works, as Prometheus counts it; `admin/metrics.py` serves it.
+
+No label grows with orders or callers. What can be read at any moment (budgets, gaps, alarms) is not here: it is read
+when somebody asks.
+"""
+
+import time
+from typing import Final, NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+
+from bridge.contract.results import Outcome
+from bridge.contract.session import AlarmRaised, GapClosed, GapOpened, SessionEvent, SessionLost
+from bridge.contract.topics import Stream
+from bridge.core.records import PublishedResult
+
+BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+PREFIX: Final = "ltp_bridge_"
+_MS_PER_S: Final = 1000
+
+
+class DurableBatch(NamedTuple):
+    """A batch that brokers have acknowledged. `waited_s` is how long its oldest record has waited for that.
+
+    `oldest_push_ms` is the venue's time of its first record, Unix ms; 0 where that is no push.
+    """
+
+    stream: Stream
+    records: int
+    value_bytes: int
+    recovered: int
+    waited_s: float
+    oldest_push_ms: int
+
+
+class Metrics:
+    """The counters and histograms of a process, each with the account as a label."""
+
+    def __init__(self) -> None:
+        # They double the series, and Prometheus does not use them.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry(auto_describe=True)
+        by_stream = ("account", "stream")
+        self.records = self._counter("records", "Records that brokers have acknowledged.", by_stream)
+        self.record_bytes = self._counter("record_bytes", "Bytes of their values.", by_stream)
+        self.recovered = self._counter("recovered_records", "Those of them that came from REST.", by_stream)
+        self.publish = self._histogram(
+            "publish_seconds", "From the queue to the acknowledgement, of the oldest record of each batch.", by_stream
+        )
+        self.push_age = self._histogram(
+            "push_age_seconds", "From the venue's time of a push to its acknowledgement by the brokers.", by_stream
+        )
+        labels = ("account", "action", "outcome", "reason")
+        self.results = self._counter("results", "Terminal results; those of repeated commands are not counted.", labels)
+        self.stages = self._histogram(
+            "command_stage_seconds",
+            "Stages of a command: read (since its append), claim, write, answer, and total (append to result).",
+            ("account", "action", "stage"),
+        )
+        self.commits = self._histogram("commit_seconds", "Offset commits: from hand-over to answer.", ("account",))
+        self.rebalances = self._counter("rebalances", "Rebalances that gave the account to this process.", ("account",))
+        self.sweeps = self._counter("sweeps", "Sweeps of REST that ended, by what followed.", ("account", "outcome"))
+        self.sessions_lost = self._counter("sessions_lost", "Sessions that were lost.", ("account", "cause"))
+        self.gaps = self._counter("gaps", "Gaps that were opened.", ("account", "cause"))
+        self.gap_seconds = self._counter("gap_seconds", "The length of gaps that were closed.", ("account",))
+        self.alarms = self._counter("alarms", "Alarms that were raised.", ("account", "alarm"))
+        self.loop_lag = self._histogram("loop_lag_seconds", "By how much a timer of the event loop was late.", ())
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(PREFIX + name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> Histogram:
+        return Histogram(PREFIX + name, text, labels, registry=self.registry, buckets=BUCKETS_S)
+
+
+class AccountMetrics:
+    """What is counted for one account."""
+
+    def __init__(self, metrics: Metrics, account: str) -> None:
+        self._metrics = metrics
+        self._account = account
+
+    def note_batch(self, batch: DurableBatch) -> None:
+        """Count a batch that brokers have acknowledged."""
+        labels, metrics = (self._account, batch.stream.value), self._metrics
+        metrics.records.labels(*labels).inc(batch.records)
+        metrics.record_bytes.labels(*labels).inc(batch.value_bytes)
+        metrics.publish.labels(*labels).observe(batch.waited_s)
+        if batch.recovered:
+            metrics.recovered.labels(*labels).inc(batch.recovered)
+        if batch.oldest_push_ms:
+            metrics.push_age.labels(*labels).observe(max(time.time() - batch.oldest_push_ms / _MS_PER_S, 0.0))
+
+    def note_result(self, answer: PublishedResult) -> None:
+        """Count a result, and time the stages of its command; an `unknown` or a repeated one is none."""
+        result = answer.result
+        if answer.repeated or result.outcome is Outcome.UNKNOWN:
+            return
+        action, reason = result.action or "", result.reason.value if result.reason else ""
+        self._metrics.results.labels(self._account, action, result.outcome.value, reason).inc()
+        for stage, seconds in answer.stages_s.items():
+            self._metrics.stages.labels(self._account, action, stage).observe(max(seconds, 0.0))
+
+    def note_session_event(self, event: SessionEvent) -> None:
+        """Count what is told on `session`: gaps, alarms, lost sessions."""
+        match event:
+            case GapOpened(cause=cause):
+                self._metrics.gaps.labels(self._account, cause.value).inc()
+            case GapClosed(from_ms=from_ms, to_ms=to_ms):
+                self._metrics.gap_seconds.labels(self._account).inc(max(to_ms - from_ms, 0) / _MS_PER_S)
+            case AlarmRaised(alarm=alarm):
+                self._metrics.alarms.labels(self._account, alarm.value).inc()
+            case SessionLost(cause=cause):
+                self._metrics.sessions_lost.labels(self._account, cause.value).inc()
+            case _:
+                pass
+
+    def note_commit(self, seconds: float) -> None:
+        """Note how long an offset commit took."""
+        self._metrics.commits.labels(self._account).observe(seconds)
+
+    def note_rebalance(self) -> None:
+        """Count a rebalance that gave the account to this process, or left it there."""
+        self._metrics.rebalances.labels(self._account).inc()
+
+    def note_sweep(self, outcome: str) -> None:
+        """Count a sweep by what followed it."""
+        self._metrics.sweeps.labels(self._account, outcome).inc()
