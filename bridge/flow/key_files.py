@@ -1,7 +1,5 @@
 """Watches the files of the API key: an alarm lasts while one cannot be used. The key before it is used meanwhile."""
 
-import asyncio
-
 import structlog
 
 from bridge.contract.session import Alarm
@@ -9,7 +7,6 @@ from bridge.core.account import Account
 from bridge.flow.ports import Clock, VenueRest
 
 _log = structlog.get_logger()
-_CHECK_PERIOD_S = 1.0
 
 
 class KeyFileWatch:
@@ -20,12 +17,6 @@ class KeyFileWatch:
         self._rest = rest
         self._clock = clock
         self._log = _log.bind(account=name)
-
-    async def run(self) -> None:
-        """Check the files every second until cancelled."""
-        while True:
-            self.check_files()
-            await asyncio.sleep(_CHECK_PERIOD_S)
 
     def check_files(self) -> None:
         """Raise or clear the alarm, by whether the files can be used now."""

@@ -1,7 +1,5 @@
 """The alarm for limits of the venue's REST: it lasts from a refusal for its rate until as much is asked as before."""
 
-import asyncio
-
 import structlog
 
 from bridge.contract.session import Alarm
@@ -9,7 +7,6 @@ from bridge.core.account import Account
 from bridge.flow.ports import Clock, VenueRest
 
 _log = structlog.get_logger()
-_CHECK_PERIOD_S = 1.0
 
 
 class RestLimitWatch:
@@ -21,12 +18,6 @@ class RestLimitWatch:
         self._clock = clock
         self._slowed: set[str] = set()
         self._log = _log.bind(account=name)
-
-    async def run(self) -> None:
-        """Check the limits every second until cancelled."""
-        while True:
-            self.check_limits()
-            await asyncio.sleep(_CHECK_PERIOD_S)
 
     def check_limits(self) -> None:
         """Raise or clear the alarm of each limit by how much of it is used now."""

@@ -31,6 +31,7 @@ from bridge.flow.venue_listener import VenueListener
 
 _log = structlog.get_logger()
 _CHECK_PERIOD_S = 0.05
+_WATCH_PERIOD_S = 1.0
 _SETTLE_SHARE = 0.35
 _FLUSH_SHARE = 0.15
 _COMMIT_SHARE = 0.1
@@ -177,12 +178,18 @@ class Term:
             "send": self._commands.send(),
             "recovery": self._recovery.run(),
             "queries": self._queries.run(),
-            "key": self._key_files.run(),
-            "limits": self._rest_limits.run(),
-            "topics": self._topic_alarms.run(),
+            "watches": self._watch(),
             "deferred": self._deferred.run(),
             "late records": self._late_records.run(),
         }
+
+    async def _watch(self) -> None:
+        """Look every second, in one turn of the loop, at what has no event of its own."""
+        while True:
+            self._key_files.check_files()
+            self._rest_limits.check_limits()
+            self._topic_alarms.check_topics()
+            await asyncio.sleep(_WATCH_PERIOD_S)
 
     async def _end_term(self, tasks: dict[str, asyncio.Task[None]], why: str) -> None:
         """Stop in good order.

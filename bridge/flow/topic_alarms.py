@@ -1,11 +1,7 @@
 """The alarms for topics that are lost and grants that are missing, from their start to their end."""
 
-import asyncio
-
 from bridge.core.account import Account
 from bridge.flow.ports import Clock, TopicWatch
-
-_CHECK_PERIOD_S = 1.0
 
 
 class TopicAlarms:
@@ -16,12 +12,6 @@ class TopicAlarms:
         self._account = account
         self._topics = topics
         self._clock = clock
-
-    async def run(self) -> None:
-        """Check the topics every second until cancelled."""
-        while True:
-            self.check_topics()
-            await asyncio.sleep(_CHECK_PERIOD_S)
 
     def check_topics(self) -> None:
         """Raise or clear the alarm of each topic by what is known of it now."""

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bridge.account_parts import clock
 from bridge.config import AccountConfig, Endpoint
-from bridge.flow import key_files
+from bridge.flow import term
 from bridge.flow.dependencies import TermDependencies
 from bridge.ltp.rest import RestClient
 from tests.support.outside import Outside
@@ -24,7 +24,7 @@ _PACED_S = 60
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the files often."""
-    monkeypatch.setattr(key_files, "_CHECK_PERIOD_S", 0.02)
+    monkeypatch.setattr(term, "_WATCH_PERIOD_S", 0.02)
 
 
 def _alarms(out: Outside, kind: str) -> list[dict[str, Any]]:

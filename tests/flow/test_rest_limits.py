@@ -2,14 +2,14 @@
 
 import pytest
 
-from bridge.flow import rest_limits
+from bridge.flow import term
 from tests.support.outside import Outside
 from tests.witness.waiting import until
 
 
 async def test_each_slowed_limit_is_an_alarm_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, with its name; the end of one alarm does not end another."""
-    monkeypatch.setattr(rest_limits, "_CHECK_PERIOD_S", 0.02)
+    monkeypatch.setattr(term, "_WATCH_PERIOD_S", 0.02)
     out = Outside()
     async with out.running():
         out.venue.slowed_limits = ["rest_executions", "rest_history"]

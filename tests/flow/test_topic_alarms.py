@@ -4,7 +4,7 @@ import pytest
 
 from bridge.contract.topics import Stream
 from bridge.core.topic_losses import MissingGrant
-from bridge.flow import topic_alarms
+from bridge.flow import term
 from tests.support.outside import Outside
 from tests.witness.waiting import until
 
@@ -12,7 +12,7 @@ from tests.witness.waiting import until
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look often, so that a test is short."""
-    monkeypatch.setattr(topic_alarms, "_CHECK_PERIOD_S", 0.02)
+    monkeypatch.setattr(term, "_WATCH_PERIOD_S", 0.02)
 
 
 def lacking(outside: Outside) -> list[tuple[str, str]]:
