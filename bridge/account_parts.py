@@ -127,6 +127,7 @@ class AccountParts:
             buffer_bytes_max=self._settings.limits.event_buffer_bytes_max,
             oldest_wait_s=publisher.oldest_wait_s,
             renewals=publisher.renewals,
+            late_landing_s=self._settings.timing.late_landing_s,
             last_results=list(self._result_log.last),
         )
 

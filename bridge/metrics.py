@@ -7,10 +7,10 @@ when somebody asks.
 import time
 from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 
 from bridge.contract.results import Outcome
-from bridge.contract.session import AlarmRaised, GapClosed, GapOpened, SessionEvent, SessionLost
+from bridge.contract.session import Alarm, AlarmRaised, Cause, GapClosed, GapOpened, SessionEvent, SessionLost
 from bridge.contract.topics import Stream
 from bridge.core.records import PublishedResult
 
@@ -40,6 +40,8 @@ class Metrics:
         # They double the series, and Prometheus does not use them.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=True)
+        # Memory, CPU and the start: a counter of a process that has just begun is read as what has happened since.
+        ProcessCollector(registry=self.registry)
         by_stream = ("account", "stream")
         self.records = self._counter("records", "Records that brokers have acknowledged.", by_stream)
         self.record_bytes = self._counter("record_bytes", "Bytes of their values.", by_stream)
@@ -63,6 +65,9 @@ class Metrics:
         self.sessions_lost = self._counter("sessions_lost", "Sessions that were lost.", ("account", "cause"))
         self.gaps = self._counter("gaps", "Gaps that were opened.", ("account", "cause"))
         self.gap_seconds = self._counter("gap_seconds", "The length of gaps that were closed.", ("account",))
+        self.gap_losses = self._counter(
+            "gap_losses", "Gaps that were closed, by what the venue no longer knew of them.", ("account", "lost")
+        )
         self.alarms = self._counter("alarms", "Alarms that were raised.", ("account", "alarm"))
         self.loop_lag = self._histogram("loop_lag_seconds", "By how much a timer of the event loop was late.", ())
 
@@ -79,6 +84,11 @@ class AccountMetrics:
     def __init__(self, metrics: Metrics, account: str) -> None:
         self._metrics = metrics
         self._account = account
+        # A rise from nothing to 1 is none for Prometheus: what alerts ask for is there from the start, with 0.
+        for alarm in Alarm:
+            metrics.alarms.labels(account, alarm.value)
+        for cause in Cause:
+            metrics.sessions_lost.labels(account, cause.value)
 
     def note_batch(self, batch: DurableBatch) -> None:
         """Count a batch that brokers have acknowledged."""
@@ -106,8 +116,10 @@ class AccountMetrics:
         match event:
             case GapOpened(cause=cause):
                 self._metrics.gaps.labels(self._account, cause.value).inc()
-            case GapClosed(from_ms=from_ms, to_ms=to_ms):
+            case GapClosed(from_ms=from_ms, to_ms=to_ms, lost=losses):
                 self._metrics.gap_seconds.labels(self._account).inc(max(to_ms - from_ms, 0) / _MS_PER_S)
+                for lost in losses:
+                    self._metrics.gap_losses.labels(self._account, lost.value).inc()
             case AlarmRaised(alarm=alarm):
                 self._metrics.alarms.labels(self._account, alarm.value).inc()
             case SessionLost(cause=cause):

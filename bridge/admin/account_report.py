@@ -26,6 +26,8 @@ class AccountReport(Struct, frozen=True):
     oldest_wait_s: float
     renewals: int
     """How often a producer was given up."""
+    late_landing_s: float
+    """For how long after its write the venue may carry a command out."""
     last_results: Sequence[PublishedResult]
 
 

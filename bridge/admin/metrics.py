@@ -39,6 +39,7 @@ _GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "commands_in_flight": ("Requests whose answers are awaited.", ()),
     "commands_unknown": ("Commands that were perhaps written and whose outcome is not known.", ()),
     "oldest_unknown_seconds": ("For how long the oldest of them has been in doubt.", ()),
+    "late_landing_seconds": ("For how long after its write the venue may carry a command out.", ()),
     "commands_remembered": ("Commands of the horizon that are known again if they are submitted again.", ()),
     "open_orders": ("Orders that are not known to have ended.", ()),
     "gaps_open": ("Intervals in which pushes may be missing and have not been recovered.", ("cause",)),
@@ -85,6 +86,7 @@ def _list_values(report: AccountReport, now_ms: int) -> Iterator[tuple[str, tupl
     yield "buffer_limit_bytes", (), report.buffer_bytes_max
     yield "oldest_record_seconds", (), report.oldest_wait_s
     yield "producer_renewals", (), report.renewals
+    yield "late_landing_seconds", (), report.late_landing_s
     if status is None:
         return
     yield "session_up", (report.endpoint,), report.logged_in_ms > 0

@@ -16,6 +16,7 @@ from bridge.contract.session import (
     Cause,
     GapClosed,
     GapOpened,
+    Lost,
     Recovered,
     SessionLost,
     SessionOpened,
@@ -53,6 +54,7 @@ def _make_report(one: OneAccount | None) -> AccountReport:
         buffer_bytes_max=1000,
         oldest_wait_s=0.5,
         renewals=2,
+        late_landing_s=120,
         last_results=[],
     )
 
@@ -104,14 +106,24 @@ async def test_what_is_told_on_session_is_counted() -> None:
             to_ms=_AT + 2500,
             cause=Cause.LINK_FAILED,
             recovered=Recovered(),
-            lost=(),
+            lost=(Lost.MARGIN_CALLS,),
         )
     )
     account.note_session_event(AlarmRaised(at=_AT, alarm=Alarm.CLOCK_SKEW, detail=""))
     found = await _scrape(metrics)
     assert found["sessions_lost_total main link_failed"] == found["gaps_total main link_failed"] == 1
     assert found["gap_seconds_total main"] == 2.5
+    assert found["gap_losses_total main margin_calls"] == 1
     assert found["alarms_total main clock_skew"] == 1
+
+
+async def test_every_alarm_and_cause_is_there_from_the_start() -> None:
+    """The first alarm is a rise from 0, which Prometheus sees; a series that begins with 1 would not be one."""
+    metrics = Metrics()
+    AccountMetrics(metrics, "main")
+    found = await _scrape(metrics)
+    assert {name: 0 for alarm in Alarm if (name := f"alarms_total main {alarm}")}.items() <= found.items()
+    assert {name: 0 for cause in Cause if (name := f"sessions_lost_total main {cause}")}.items() <= found.items()
 
 
 async def test_commits_rebalances_and_sweeps_are_counted() -> None:
@@ -151,7 +163,8 @@ async def test_a_standby_shows_only_what_it_knows() -> None:
     metrics.registry.register(ReportCollector(lambda: [_make_report(None)], lambda: one.now))
     found = await _scrape(metrics)
     assert {name.split()[0] for name, value in found.items() if "main" in name.split()} == {
-        *("ready", "owner", "buffer_bytes", "buffer_limit_bytes", "oldest_record_seconds", "producer_renewals")
+        *("ready", "owner", "buffer_bytes", "buffer_limit_bytes", "oldest_record_seconds", "producer_renewals"),
+        "late_landing_seconds",
     }
     assert (found["owner main"], found["oldest_record_seconds main"]) == (0, 0.5)
 
