@@ -18,7 +18,7 @@ BUILD ?= $(ENGINE) build
 IMAGE ?= ltp-kafka-bridge:dev
 SANDBOX_IMAGE ?= ltp-kafka-bridge-sandbox:dev
 # What `make quick` runs: the tests of what needs no Kafka broker.
-QUICK := tests/core tests/contract tests/ltp tests/flow tests/admin tests/client/test_building.py \
+QUICK := tests/alerts tests/core tests/contract tests/ltp tests/flow tests/admin tests/client/test_building.py \
 	tests/doctor/test_files.py tests/doctor/test_network.py tests/doctor/test_report.py \
 	$(filter-out tests/inspect/test_streams_reader.py,$(wildcard tests/inspect/test_*.py)) \
 	$(filter-out tests/test_setup.py,$(wildcard tests/test_*.py))
@@ -28,7 +28,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo sandbox examples test quick lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
-	day crash chaos outage records bench validators clean
+	day crash chaos outage records alerts bench validators clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +114,13 @@ outage: $(READY) ## drop all packets to a real broker for 40 s, in network names
 
 records: $(READY) ## hold every record of a real run against the published contract; minutes. ARGS="--seconds 120 --cuts 3"
 	@$(BIN)/python -m tests.records $(ARGS)
+
+alerts: $(READY) ## alert rules: promtool's tests, then every fault on a real Prometheus; 15 minutes; apt install prometheus
+	@for tool in promtool prometheus; do command -v $$tool >/dev/null || { echo "$$tool is not on PATH: install" \
+		"Prometheus (Debian and Ubuntu: apt install prometheus)"; exit 1; }; done
+	promtool check rules $(CHART)/files/alerts.yaml
+	promtool test rules tests/alerts/rules_test.yaml
+	@$(BIN)/python -m tests.alerts $(ARGS)
 
 validators: ## hold AsyncAPI, schemas and samples against their official validators; needs Node 18 or newer
 	@tests/validators/run.sh
