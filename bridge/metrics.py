@@ -5,7 +5,9 @@ when somebody asks.
 """
 
 import time
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 
@@ -78,28 +80,47 @@ class Metrics:
         return Histogram(PREFIX + name, text, labels, registry=self.registry, buckets=BUCKETS_S)
 
 
+_Series = Callable[..., Any]
+"""Returns the series of some labels: prometheus_client gives its types no common name."""
+
+
+def _find_series(metric: Counter | Histogram, account: str) -> _Series:
+    """Return what finds the series of an account, each only once: that costs more than to count in it."""
+    return cache(partial(metric.labels, account))
+
+
 class AccountMetrics:
     """What is counted for one account."""
 
     def __init__(self, metrics: Metrics, account: str) -> None:
-        self._metrics = metrics
-        self._account = account
+        find = partial(_find_series, account=account)
+        self._records, self._record_bytes, self._recovered = map(
+            find, (metrics.records, metrics.record_bytes, metrics.recovered)
+        )
+        self._publish, self._push_age = find(metrics.publish), find(metrics.push_age)
+        self._results, self._stages = find(metrics.results), find(metrics.stages)
+        self._commits = metrics.commits.labels(account)
+        self._rebalances = metrics.rebalances.labels(account)
+        self._sweeps, self._sessions_lost = find(metrics.sweeps), find(metrics.sessions_lost)
+        self._gaps, self._gap_losses = find(metrics.gaps), find(metrics.gap_losses)
+        self._gap_seconds = metrics.gap_seconds.labels(account)
+        self._alarms = find(metrics.alarms)
         # A rise from nothing to 1 is none for Prometheus: what alerts ask for is there from the start, with 0.
         for alarm in Alarm:
-            metrics.alarms.labels(account, alarm.value)
+            self._alarms(alarm.value)
         for cause in Cause:
-            metrics.sessions_lost.labels(account, cause.value)
+            self._sessions_lost(cause.value)
 
     def note_batch(self, batch: DurableBatch) -> None:
         """Count a batch that brokers have acknowledged."""
-        labels, metrics = (self._account, batch.stream.value), self._metrics
-        metrics.records.labels(*labels).inc(batch.records)
-        metrics.record_bytes.labels(*labels).inc(batch.value_bytes)
-        metrics.publish.labels(*labels).observe(batch.waited_s)
+        stream = batch.stream.value
+        self._records(stream).inc(batch.records)
+        self._record_bytes(stream).inc(batch.value_bytes)
+        self._publish(stream).observe(batch.waited_s)
         if batch.recovered:
-            metrics.recovered.labels(*labels).inc(batch.recovered)
+            self._recovered(stream).inc(batch.recovered)
         if batch.oldest_push_ms:
-            metrics.push_age.labels(*labels).observe(max(time.time() - batch.oldest_push_ms / _MS_PER_S, 0.0))
+            self._push_age(stream).observe(max(time.time() - batch.oldest_push_ms / _MS_PER_S, 0.0))
 
     def note_result(self, answer: PublishedResult) -> None:
         """Count a result, and time the stages of its command; an `unknown` or a repeated one is none."""
@@ -107,34 +128,34 @@ class AccountMetrics:
         if answer.repeated or result.outcome is Outcome.UNKNOWN:
             return
         action, reason = result.action or "", result.reason.value if result.reason else ""
-        self._metrics.results.labels(self._account, action, result.outcome.value, reason).inc()
+        self._results(action, result.outcome.value, reason).inc()
         for stage, seconds in answer.stages_s.items():
-            self._metrics.stages.labels(self._account, action, stage).observe(max(seconds, 0.0))
+            self._stages(action, stage).observe(max(seconds, 0.0))
 
     def note_session_event(self, event: SessionEvent) -> None:
         """Count what is told on `session`: gaps, alarms, lost sessions."""
         match event:
             case GapOpened(cause=cause):
-                self._metrics.gaps.labels(self._account, cause.value).inc()
+                self._gaps(cause.value).inc()
             case GapClosed(from_ms=from_ms, to_ms=to_ms, lost=losses):
-                self._metrics.gap_seconds.labels(self._account).inc(max(to_ms - from_ms, 0) / _MS_PER_S)
+                self._gap_seconds.inc(max(to_ms - from_ms, 0) / _MS_PER_S)
                 for lost in losses:
-                    self._metrics.gap_losses.labels(self._account, lost.value).inc()
+                    self._gap_losses(lost.value).inc()
             case AlarmRaised(alarm=alarm):
-                self._metrics.alarms.labels(self._account, alarm.value).inc()
+                self._alarms(alarm.value).inc()
             case SessionLost(cause=cause):
-                self._metrics.sessions_lost.labels(self._account, cause.value).inc()
+                self._sessions_lost(cause.value).inc()
             case _:
                 pass
 
     def note_commit(self, seconds: float) -> None:
         """Note how long an offset commit took."""
-        self._metrics.commits.labels(self._account).observe(seconds)
+        self._commits.observe(seconds)
 
     def note_rebalance(self) -> None:
         """Count a rebalance that gave the account to this process, or left it there."""
-        self._metrics.rebalances.labels(self._account).inc()
+        self._rebalances.inc()
 
     def note_sweep(self, outcome: str) -> None:
         """Count a sweep by what followed it."""
-        self._metrics.sweeps.labels(self._account, outcome).inc()
+        self._sweeps(outcome).inc()
