@@ -1,5 +1,6 @@
 """Reads the alert rules and their runbook as they are written; for the first a reader of all YAML is not needed."""
 
+import json
 import re
 from typing import Final
 
@@ -54,3 +55,9 @@ def read_runbook() -> list[tuple[str, str]]:
 def find_metrics(expression: str) -> set[str]:
     """Return the names of the metrics in an expression, without those of recording rules."""
     return set(_METRIC.findall(expression))
+
+
+def read_dashboard() -> list[tuple[str, str]]:
+    """Return title and expression of every query of the dashboard's panels."""
+    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    return [(panel["title"], one["expr"]) for panel in dashboard["panels"] for one in panel.get("targets", ())]
