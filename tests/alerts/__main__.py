@@ -1,0 +1,130 @@
+"""`make alerts`: each alert is made to fire by its fault, and to clear after it, on a real Prometheus.
+
+A real broker, the sandbox venue and a daemon, as `make demo` runs them, while a desk trades. Prometheus scrapes and
+evaluates every second, and the waits of the rules are a twentieth of what they are. Prints a table; exit code 1 says
+that an alert did not fire or did not clear.
+"""
+
+import argparse
+import asyncio
+import logging
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from bridge.contract.session import Alarm
+from bridge.sandbox.broker.launcher import start_broker
+from tests.alerts.cases import CASES, ELSEWHERE, Case
+from tests.alerts.prometheus import SHORTENED, Prometheus, check_expressions, run_prometheus
+from tests.alerts.rules_file import RULES, read_dashboard, read_rules
+from tests.alerts.scene import Scene
+from tests.witness.console import say
+
+_FIRE_S: Final = 60.0
+_CLEAR_S: Final = 120.0
+"""How long an alert is waited for, at most."""
+_CALM_S: Final = 120.0
+_LOOK_S: Final = 0.25
+
+
+class Seen(Struct):
+    """What became of the alert of a fault: seconds to fire since the fault began, and to clear since it ended."""
+
+    fired_s: float | None = None
+    cleared_s: float | None = None
+
+
+def main() -> int:
+    """Run what the arguments ask for; 0 when every alert has fired and cleared."""
+    parser = argparse.ArgumentParser(description="Make every alert fire and clear, on a real Prometheus.")
+    parser.add_argument("names", nargs="*", help="only the faults whose alerts these are; all by default")
+    options = parser.parse_args()
+    for noisy in ("aiokafka", "aiohttp.server"):  # brokers that are away and sockets that are cut are no news here
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    cases = [one for one in CASES if not options.names or set(options.names) & set(one.alerts)]
+    with tempfile.TemporaryDirectory(prefix="alerts-") as scratch:
+        return asyncio.run(_run(cases, Path(scratch)))
+
+
+async def _run(cases: list[Case], folder: Path) -> int:
+    began = time.monotonic()
+    await check_expressions([expression for _, expression in read_dashboard()], folder)
+    say(f"promtool parses all {len(read_dashboard())} queries of the dashboard")
+    say(f"waits of the rules (for, ranges) are divided by {SHORTENED}, and all is scraped and evaluated every second;")
+    say("the thresholds are those of the chart. Some settings of the daemon are short too (tests/alerts/scene.py)")
+    failures = 0
+    async with (
+        start_broker(say, owned=True) as broker,
+        Scene(broker, folder) as scene,
+        run_prometheus(RULES, scene.port, folder / "prometheus") as prometheus,
+    ):
+        say(f"{'fault':52}{'alert':32}{'fires':>8}{'clears':>8}  with it")
+        for case in cases:
+            await _wait_for_calm(scene, prometheus, case)
+            failures += await _play(case, scene, prometheus)
+    for name, why in ELSEWHERE.items():
+        say(f"{'not done here: ' + why:52}{name:32}")
+    say(f"{failures} of {sum(len(case.alerts) for case in cases)} failed; {time.monotonic() - began:.0f} s")
+    return 1 if failures else 0
+
+
+async def _wait_for_calm(scene: Scene, prometheus: Prometheus, case: Case) -> None:
+    """Wait until no alert fires, so that each fault is judged alone; go on with what is left in the end."""
+    end = time.monotonic() + _CALM_S
+    while firing := await prometheus.list_firing():
+        if time.monotonic() > end:
+            say(f"  before {case.title}: {sorted(firing)} still fire; /readyz: {await scene.read_readiness()}")
+            return
+        await asyncio.sleep(_LOOK_S)
+
+
+async def _play(case: Case, scene: Scene, prometheus: Prometheus) -> int:
+    """Do a fault and undo it, and tell what was seen; return how many of its alerts failed."""
+    seen = {name: Seen() for name in case.alerts}
+    others = set[str]()
+    began = time.monotonic()
+    async with case.block(scene):
+        while any(one.fired_s is None for one in seen.values()) and time.monotonic() - began < _FIRE_S:
+            firing = await prometheus.list_firing()
+            others |= firing - set(seen)
+            for name in firing & set(seen):
+                if seen[name].fired_s is None:
+                    seen[name].fired_s = time.monotonic() - began
+            await asyncio.sleep(_LOOK_S)
+        ended = time.monotonic()
+    while any(one.cleared_s is None for one in seen.values()) and time.monotonic() - ended < _CLEAR_S:
+        firing = await prometheus.list_firing()
+        others |= firing - set(seen)
+        for name, one in seen.items():
+            if one.cleared_s is None and name not in firing:
+                one.cleared_s = time.monotonic() - ended
+        await asyncio.sleep(_LOOK_S)
+    for name, one in seen.items():
+        told = " ".join(sorted(other.removeprefix("LtpBridge") for other in others))
+        say(f"{case.title:52}{name:32}{_show(one.fired_s)}{_show(one.cleared_s)}  {told}")
+    failed = [name for name, one in seen.items() if one.fired_s is None or one.cleared_s is None]
+    if failed:
+        say(f"  FAILED: {failed}; /readyz: {await scene.read_readiness()}")
+        for line in scene.daemon.lines[-8:]:
+            say(f"    {line}")
+    return len(failed)
+
+
+def _show(seconds: float | None) -> str:
+    return f"{'never':>8}" if seconds is None else f"{seconds:6.1f} s"
+
+
+def _check_complete() -> None:
+    """Hold the cases against the rules. Raises AssertionError for an alert that has no fault and no reason."""
+    named = {name for case in CASES for name in case.alerts} | set(ELSEWHERE)
+    assert named == {rule.name for rule in read_rules() if rule.is_alert}
+    assert len(Alarm) <= len(named)
+
+
+if __name__ == "__main__":
+    _check_complete()
+    sys.exit(main())
