@@ -129,6 +129,7 @@ class AccountParts:
             renewals=publisher.renewals,
             late_landing_s=self._settings.timing.late_landing_s,
             last_results=list(self._result_log.last),
+            latencies=self._metrics.latencies,
         )
 
     def _report_oversize(self, record: OutgoingRecord) -> None:

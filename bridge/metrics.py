@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 
 from bridge.contract.results import Outcome
@@ -80,6 +81,21 @@ class Metrics:
         return Histogram(PREFIX + name, text, labels, registry=self.registry, buckets=BUCKETS_S)
 
 
+class LatencyTotals(Struct):
+    """Sums (s) and counts since the start of three of the histograms, over all their labels: a mean is a quotient.
+
+    They are counted apart, because reading them out of the histograms costs a millisecond an account.
+    """
+
+    publish_s: float = 0.0
+    publish_count: int = 0
+    commit_s: float = 0.0
+    commit_count: int = 0
+    command_s: float = 0.0
+    """Of the whole way of commands with a terminal result, from append to result."""
+    command_count: int = 0
+
+
 _Series = Callable[..., Any]
 """Returns the series of some labels: prometheus_client gives its types no common name."""
 
@@ -105,6 +121,7 @@ class AccountMetrics:
         self._gaps, self._gap_losses = find(metrics.gaps), find(metrics.gap_losses)
         self._gap_seconds = metrics.gap_seconds.labels(account)
         self._alarms = find(metrics.alarms)
+        self.latencies = LatencyTotals()
         # A rise from nothing to 1 is none for Prometheus: what alerts ask for is there from the start, with 0.
         for alarm in Alarm:
             self._alarms(alarm.value)
@@ -117,6 +134,8 @@ class AccountMetrics:
         self._records(stream).inc(batch.records)
         self._record_bytes(stream).inc(batch.value_bytes)
         self._publish(stream).observe(batch.waited_s)
+        self.latencies.publish_s += batch.waited_s
+        self.latencies.publish_count += 1
         if batch.recovered:
             self._recovered(stream).inc(batch.recovered)
         if batch.oldest_push_ms:
@@ -131,6 +150,9 @@ class AccountMetrics:
         self._results(action, result.outcome.value, reason).inc()
         for stage, seconds in answer.stages_s.items():
             self._stages(action, stage).observe(max(seconds, 0.0))
+        if "total" in answer.stages_s:
+            self.latencies.command_s += max(answer.stages_s["total"], 0.0)
+            self.latencies.command_count += 1
 
     def note_session_event(self, event: SessionEvent) -> None:
         """Count what is told on `session`: gaps, alarms, lost sessions."""
@@ -151,6 +173,8 @@ class AccountMetrics:
     def note_commit(self, seconds: float) -> None:
         """Note how long an offset commit took."""
         self._commits.observe(seconds)
+        self.latencies.commit_s += seconds
+        self.latencies.commit_count += 1
 
     def note_rebalance(self) -> None:
         """Count a rebalance that gave the account to this process, or left it there."""

@@ -7,6 +7,7 @@ from msgspec import Struct
 from bridge.admin.health import AccountHealth
 from bridge.core.account_status import AccountStatus
 from bridge.core.records import PublishedResult
+from bridge.metrics import LatencyTotals
 
 
 class AccountReport(Struct, frozen=True):
@@ -29,6 +30,8 @@ class AccountReport(Struct, frozen=True):
     late_landing_s: float
     """For how long after its write the venue may carry a command out."""
     last_results: Sequence[PublishedResult]
+    """The oldest first."""
+    latencies: LatencyTotals
 
 
 ReadReports = Callable[[], Sequence[AccountReport]]

@@ -45,7 +45,11 @@ class AccountStatus(Struct, frozen=True):
     """Whether the first sweep since the login is done: then every command goes out."""
     has_lease: bool
     budgets: Sequence[BudgetStatus]
+    oldest_waiting_s: float
+    """How long ago the oldest command that has not been written was read; 0 without one."""
     awaiting_ack: int
+    oldest_awaiting_s: float
+    """How long ago the command of the oldest request without an ack was written; 0 without one."""
     unknown: int
     oldest_unknown_s: float
     """For how long the oldest command whose outcome is unknown has been in doubt; 0 without one."""
@@ -63,12 +67,15 @@ class AccountStatusReader(AccountWings):
     def read_status(self, now: Now) -> AccountStatus:
         """Return how the account is now."""
         since_ms = self.table.list_unknown_since_ms()
+        waiting, awaiting = self.table.find_oldest_waiting(), self.table.find_oldest_awaiting()
         return AccountStatus(
             epoch=self.epoch,
             is_recovered=self.first_sweep_done,
             has_lease=self.dispatcher.has_lease(now),
             budgets=[self._read_budget(action, now) for action in ACTIONS],
+            oldest_waiting_s=now.boot_s - waiting.read_boot_s if waiting is not None else 0.0,
             awaiting_ack=self.table.request_count,
+            oldest_awaiting_s=now.boot_s - awaiting.written_boot_s if awaiting is not None else 0.0,
             unknown=len(since_ms),
             oldest_unknown_s=max(now.wall_ms - min(since_ms, default=now.wall_ms), 0) / 1000,
             open_orders=self._orders.live_count,

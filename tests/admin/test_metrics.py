@@ -23,7 +23,7 @@ from bridge.contract.session import (
 )
 from bridge.contract.topics import Stream
 from bridge.core.records import PublishedResult
-from bridge.metrics import PREFIX, AccountMetrics, DurableBatch, Metrics
+from bridge.metrics import PREFIX, AccountMetrics, DurableBatch, LatencyTotals, Metrics
 from tests.support.one_account import OneAccount, place
 from tests.witness.waiting import until
 
@@ -56,6 +56,7 @@ def _make_report(one: OneAccount | None) -> AccountReport:
         renewals=2,
         late_landing_s=120,
         last_results=[],
+        latencies=LatencyTotals(),
     )
 
 
@@ -71,6 +72,7 @@ async def test_batches_are_counted_by_stream() -> None:
     assert found["publish_seconds_bucket main 0.0025 orders"] == 1
     assert found["publish_seconds_count main orders"] == 2
     assert found["push_age_seconds_count main orders"] == 1
+    assert account.latencies == LatencyTotals(publish_s=0.006, publish_count=2)
 
 
 async def test_results_are_counted_once_and_timed() -> None:
@@ -89,6 +91,7 @@ async def test_results_are_counted_once_and_timed() -> None:
     }
     assert found["command_stage_seconds_bucket main place_order 0.025 total"] == 1
     assert found["command_stage_seconds_sum main place_order read"] == 0
+    assert account.latencies == LatencyTotals(command_s=0.02, command_count=1)
 
 
 async def test_what_is_told_on_session_is_counted() -> None:
@@ -135,6 +138,7 @@ async def test_commits_rebalances_and_sweeps_are_counted() -> None:
     account.note_sweep("gaps_closed")
     found = await _scrape(metrics)
     assert found["commit_seconds_bucket main 0.005"] == 1
+    assert account.latencies == LatencyTotals(commit_s=0.004, commit_count=1)
     assert found["rebalances_total main"] == found["sweeps_total main gaps_closed"] == 1
 
 

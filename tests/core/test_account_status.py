@@ -5,7 +5,7 @@ from bridge.contract.results import Outcome
 from bridge.contract.session import Alarm, Cause
 from bridge.core.account_status import BudgetStatus, GapStatus
 from bridge.core.records import PublishedResult
-from tests.support.one_account import OneAccount, cancel, place
+from tests.support.one_account import OneAccount, cancel, place, replace
 
 
 def _budget(one: OneAccount, action: str) -> BudgetStatus:
@@ -25,6 +25,7 @@ def test_an_account_without_commands_has_all_of_its_budgets() -> None:
         (action, 0, 0) for action in (CANCEL_ALL, CANCEL, "replace_order", PLACE)
     ]
     assert (status.awaiting_ack, status.unknown, status.oldest_unknown_s, status.open_orders) == (0, 0, 0, 0)
+    assert (status.oldest_waiting_s, status.oldest_awaiting_s) == (0, 0)
     assert (list(status.gaps), list(status.alarms)) == ([], [])
     assert status.venue_skew is not None
     assert status.broker_skew is not None
@@ -55,6 +56,20 @@ def test_what_waits_is_in_flight_or_in_doubt_is_counted() -> None:
     status = one.account.read_status(one.now)
     assert (status.awaiting_ack, status.unknown, status.oldest_unknown_s) == (0, 2, 3)
     assert status.remembered_commands == 2
+
+
+def test_the_oldest_command_that_waits_and_the_oldest_in_flight_have_an_age() -> None:
+    """What waits is as old as its reading, what is in flight as its write."""
+    one = OneAccount()
+    one.offer(place("p1", clientOrderId="x"))
+    one.wait(2)
+    one.send()
+    one.offer(replace("r1", clientOrderId="x"))
+    one.wait(3)
+    one.offer(replace("r2", clientOrderId="x"))
+    one.wait(1)
+    status = one.account.read_status(one.now)
+    assert (status.oldest_waiting_s, status.awaiting_ack, status.oldest_awaiting_s) == (4, 1, 4)
 
 
 def test_a_halved_budget_shows_what_may_be_used_and_what_is_free_is_never_below_zero() -> None:

@@ -224,6 +224,14 @@ class CommandTable:
         unknown = (one for one in self._by_offset.values() if one.state is CommandState.UNKNOWN)
         return [one.unknown_at_ms or one.timestamp_ms for one in unknown]
 
+    def find_oldest_waiting(self) -> TrackedCommand | None:
+        """Return the command that was read first of those that have not been written."""
+        return next((command for command in self._by_offset.values() if command.is_waiting), None)
+
+    def find_oldest_awaiting(self) -> TrackedCommand | None:
+        """Return the command of the oldest request whose ack is awaited."""
+        return next((request.command for request in self._requests.values()), None)
+
     def _iter_awaiting(self) -> Iterable[TrackedCommand]:
         return (command for command in self._by_offset.values() if command.awaits_ack)
 
