@@ -17,6 +17,8 @@ from bridge.admin import management
 from bridge.admin.account_report import AccountReport
 from bridge.admin.health import make_probe_routes
 from bridge.admin.metrics import ReportCollector, make_metrics_routes, measure_loop_lag
+from bridge.admin.status_document import ProcessFacts
+from bridge.admin.status_page import make_status_routes
 from bridge.config import Settings
 from bridge.config.warnings import find_warnings
 from bridge.core.backoff import full_jitter
@@ -89,8 +91,11 @@ def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _management_port(settings: Settings, parts: Sequence[AccountParts], metrics: Metrics) -> AsyncIterator[int]:
-    """Serve the probes and the metrics; yield the port that was bound."""
+async def _management_port(
+    settings: Settings, instance: str, parts: Sequence[AccountParts], metrics: Metrics
+) -> AsyncIterator[int]:
+    """Serve the status page, the probes and the metrics; yield the port that was bound."""
+    process = ProcessFacts(instance, __version__, settings.environment, clock().wall_ms)
 
     def read_reports() -> list[AccountReport]:
         return [part.read_report() for part in parts]
@@ -99,6 +104,7 @@ async def _management_port(settings: Settings, parts: Sequence[AccountParts], me
     routes = [
         *make_probe_routes(lambda: {report.name: report.health for report in read_reports()}),
         *make_metrics_routes(metrics),
+        *make_status_routes(process, read_reports, clock),
     ]
     lag = asyncio.create_task(measure_loop_lag(metrics.loop_lag), name="loop lag")
     try:
@@ -124,7 +130,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             AccountParts(name, account, settings, instance, callbacks_of(name), metrics=AccountMetrics(metrics, name))
             for name, account in settings.accounts.items()
         ]
-        port = await stack.enter_async_context(_management_port(settings, parts, metrics))
+        port = await stack.enter_async_context(_management_port(settings, instance, parts, metrics))
         _log.info("bridge.started", version=__version__, instance=instance, management_port=port)
         for warning in find_warnings(settings):
             _log.warning("settings.warning", detail=warning.sentence)

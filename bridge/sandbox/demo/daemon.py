@@ -85,7 +85,9 @@ class Daemon:
         self.exit_code: int | None = None
         """The exit code after the end: 0 after a stop in order, negative when a signal ended the daemon."""
         self._log = ""
-        self.ready_url = f"http://127.0.0.1:{management_port}/readyz"
+        self.page_url = f"http://127.0.0.1:{management_port}/"
+        """Where its status page is."""
+        self.ready_url = f"{self.page_url}readyz"
         self._watching = asyncio.create_task(self._watch_process(), name="demo:daemon")
 
     async def _watch_process(self) -> None:

@@ -76,6 +76,7 @@ async def _run_environment(environment: Environment, interruption: Interruption)
             facts = {
                 "bootstrap_servers": broker.bootstrap_servers,
                 "topic_prefix": prefix,
+                "page_url": daemon.page_url,
                 "ready_url": daemon.ready_url,
                 "ws_url": venue.ws_url,
                 "rest_url": venue.rest_url,

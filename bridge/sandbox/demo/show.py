@@ -121,9 +121,8 @@ class _Demo:
             mix = CommandMix(venue.gateway.market.quotations, options.seed)
             desk = TradingDesk(producer, topic_name(prefix, _ACCOUNT, Stream.COMMANDS), mix, topic_records)
             latencies = PushLatencies(venue.ledger, key.portfolio_id)
-            display = DisplayModel(
-                topic_records, desk, latencies, f"ltp-bridge demo   {prefix}.{_ACCOUNT}.* at {servers}"
-            )
+            title = f"{prefix}.{_ACCOUNT}.* at {servers}   {daemon.page_url}"
+            display = DisplayModel(topic_records, desk, latencies, title)
             trading_run = TradingRun(
                 venue=venue,
                 account=_ACCOUNT,
@@ -136,7 +135,7 @@ class _Demo:
                 cuts=options.cuts,
             )
             begun_monotonic_s = time.monotonic()
-            self._print_progress(f"ready: topics {prefix}.{_ACCOUNT}.*")
+            self._print_progress(f"ready: topics {prefix}.{_ACCOUNT}.*, status page at {daemon.page_url}")
             cuts = await self._run_and_show(trading_run, daemon)
             return make_report(
                 RunFacts(

@@ -128,8 +128,11 @@ async def test_an_environment_without_a_desk_has_only_its_callers_orders(tmp_pat
     ) as run:
         announcement = await _read_announcement(run)
         assert (announcement["bootstrap_servers"], announcement["topic_prefix"]) == (bootstrap, "ltp-sandbox")
-        async with aiohttp.ClientSession() as http, http.get(announcement["ready_url"]) as answer:
-            assert sorted((await answer.json())["accounts"]) == ["one", "two"]
+        async with aiohttp.ClientSession() as http:
+            async with http.get(announcement["ready_url"]) as answer:
+                assert sorted((await answer.json())["accounts"]) == ["one", "two"]
+            async with http.get(announcement["page_url"]) as page:
+                assert (200, "text/html") == (page.status, page.content_type)
         async with Client(bootstrap, prefix="ltp-sandbox", account="two") as client:
             placed = await client.place(
                 sym="BINANCE_PERP_BTC_USDT",

@@ -1,0 +1,205 @@
+"""The document of the status page: this process and its accounts at one moment, as people look at them.
+
+Names end in their units. Times are Unix ms, and 0 stands for none. What others wrote is cut to a bounded length.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct, structs
+
+from bridge.admin.account_report import AccountReport
+from bridge.admin.health import MissingPart
+from bridge.contract.session import Alarm, Cause
+from bridge.core.account_status import AccountStatus, BudgetStatus, GapStatus
+from bridge.core.alarms import ActiveAlarm
+from bridge.core.records import PublishedResult
+from bridge.core.skew import Skew
+from bridge.metrics import LatencyTotals
+
+_ROWS_MAX: Final = 50
+"""So many gaps and alarms of an account are listed; all are counted."""
+_DETAIL_CHARS_MAX: Final = 1000
+_WORD_CHARS_MAX: Final = 128
+
+
+class ProcessFacts(Struct, frozen=True):
+    """Which process this is, and since when it runs."""
+
+    instance: str
+    version: str
+    environment: str
+    started_ms: int
+
+
+class ShownAlarm(Struct, frozen=True):
+    """An active alarm, what it means, and the name of its entry in the runbook."""
+
+    alarm: Alarm
+    meaning: str
+    runbook: str
+    subject: str
+    detail: str
+    since_ms: int
+
+
+class ShownGap(Struct, frozen=True):
+    """An open gap and what its cause means."""
+
+    gap_id: str
+    cause: Cause
+    meaning: str
+    from_ms: int
+    to_ms: int
+    recovered: int
+
+
+class ShownResult(Struct, frozen=True):
+    """The result of a command. `total_s` is the time from its append, None where it was not taken."""
+
+    at_ms: int
+    action: str
+    outcome: str
+    reason: str
+    code: int | None
+    message: str
+    command_id: str
+    order_id: str
+    total_s: float | None
+    repeated: bool
+
+
+class OwnedAccount(Struct, frozen=True):
+    """What only the owner of an account knows of it."""
+
+    epoch: int
+    endpoint: str
+    logged_in_ms: int
+    is_recovered: bool
+    has_lease: bool
+    open_orders: int
+    budgets: Sequence[BudgetStatus]
+    waiting: int
+    oldest_waiting_s: float
+    in_flight: int
+    oldest_in_flight_s: float
+    unknown: int
+    oldest_unknown_s: float
+    gap_count: int
+    gaps: Sequence[ShownGap]
+    alarm_count: int
+    alarms: Sequence[ShownAlarm]
+    venue_skew: Skew | None
+    broker_skew: Skew | None
+
+
+class ShownAccount(Struct, frozen=True):
+    """One account in this process; `owned` is None where it is a standby, stopped or on its way."""
+
+    name: str
+    ready: bool
+    phase: str
+    detail: str
+    missing: Sequence[MissingPart]
+    owned: OwnedAccount | None
+    buffer_bytes: int
+    buffer_bytes_max: int
+    oldest_record_s: float
+    producer_renewals: int
+    latencies: LatencyTotals
+    results: Sequence[ShownResult]
+    """The newest first."""
+
+
+class StatusDocument(Struct, frozen=True):
+    """This process at one moment. It is ready when every account is."""
+
+    at_ms: int
+    ready: bool
+    process: ProcessFacts
+    accounts: Sequence[ShownAccount]
+
+
+def build_document(process: ProcessFacts, reports: Sequence[AccountReport], now_ms: int) -> StatusDocument:
+    """Return the document of this moment."""
+    accounts = [_show_account(report) for report in reports]
+    return StatusDocument(now_ms, bool(accounts) and all(one.ready for one in accounts), process, accounts)
+
+
+def _show_account(report: AccountReport) -> ShownAccount:
+    health = report.health
+    return ShownAccount(
+        name=report.name,
+        ready=health.ready,
+        phase=health.phase,
+        detail=_cut(health.detail),
+        missing=[structs.replace(one, detail=_cut(one.detail)) for one in health.missing],
+        owned=None if report.status is None else _show_owned(report, report.status),
+        buffer_bytes=report.pending_bytes,
+        buffer_bytes_max=report.buffer_bytes_max,
+        oldest_record_s=report.oldest_wait_s,
+        producer_renewals=report.renewals,
+        latencies=report.latencies,
+        results=[_show_result(answer) for answer in reversed(report.last_results)],
+    )
+
+
+def _show_owned(report: AccountReport, status: AccountStatus) -> OwnedAccount:
+    return OwnedAccount(
+        epoch=status.epoch,
+        endpoint=report.endpoint,
+        logged_in_ms=report.logged_in_ms,
+        is_recovered=status.is_recovered,
+        has_lease=status.has_lease,
+        open_orders=status.open_orders,
+        budgets=status.budgets,
+        waiting=sum(budget.waiting for budget in status.budgets),
+        oldest_waiting_s=status.oldest_waiting_s,
+        in_flight=status.awaiting_ack,
+        oldest_in_flight_s=status.oldest_awaiting_s,
+        unknown=status.unknown,
+        oldest_unknown_s=status.oldest_unknown_s,
+        gap_count=len(status.gaps),
+        gaps=[_show_gap(gap) for gap in status.gaps[:_ROWS_MAX]],
+        alarm_count=len(status.alarms),
+        alarms=[_show_alarm(alarm) for alarm in status.alarms[:_ROWS_MAX]],
+        venue_skew=status.venue_skew,
+        broker_skew=status.broker_skew,
+    )
+
+
+def _show_gap(gap: GapStatus) -> ShownGap:
+    return ShownGap(gap.gap_id, gap.cause, gap.cause.__doc__ or "", gap.from_ms, gap.to_ms, gap.recovered)
+
+
+def _show_alarm(active: ActiveAlarm) -> ShownAlarm:
+    return ShownAlarm(
+        alarm=active.alarm,
+        meaning=active.alarm.__doc__ or "",
+        runbook=f"alarm-{active.alarm.value}",
+        subject=_cut(active.subject, _WORD_CHARS_MAX),
+        detail=_cut(active.detail),
+        since_ms=active.since_ms,
+    )
+
+
+def _show_result(answer: PublishedResult) -> ShownResult:
+    result = answer.result
+    return ShownResult(
+        at_ms=result.answered_at,
+        action=_cut(result.action, _WORD_CHARS_MAX),
+        outcome=result.outcome.value,
+        reason=result.reason.value if result.reason is not None else "",
+        code=result.code,
+        message=_cut(result.message),
+        command_id=_cut(result.command_id, _WORD_CHARS_MAX),
+        order_id=_cut(result.order_id, _WORD_CHARS_MAX),
+        total_s=answer.stages_s.get("total"),
+        repeated=answer.repeated,
+    )
+
+
+def _cut(text: str | None, chars_max: int = _DETAIL_CHARS_MAX) -> str:
+    """Return a text in at most so many characters; empty for None."""
+    text = text or ""
+    return text if len(text) <= chars_max else text[: chars_max - 1] + "…"
