@@ -44,7 +44,9 @@ class StatusCache:
         return self._text
 
 
-def make_status_routes(process: ProcessFacts, read_reports: ReadReports, clock: Callable[[], Now]) -> list[web.RouteDef]:
+def make_status_routes(
+    process: ProcessFacts, read_reports: ReadReports, clock: Callable[[], Now]
+) -> list[web.RouteDef]:
     """Return the routes of the page, of its events and of the document alone."""
     page = resources.files(__package__).joinpath(_PAGE).read_text(encoding="utf-8")
     headers = {
