@@ -17,6 +17,13 @@ ENGINE ?= docker
 BUILD ?= $(ENGINE) build
 IMAGE ?= ltp-kafka-bridge:dev
 SANDBOX_IMAGE ?= ltp-kafka-bridge-sandbox:dev
+# The base is pinned in the Dockerfile; `make image BASE=...` takes another one, such as a mirror's.
+BASE ?=
+LABELS = --build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' bridge/__init__.py) \
+	--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+	--build-arg CREATED=$$(git show -s --format=%cI HEAD 2>/dev/null || date -u +%Y-%m-%dT%H:%M:%SZ)
+# An image as the chart and compose.yaml run it.
+RUN = $(ENGINE) run --rm --read-only --cap-drop ALL --security-opt no-new-privileges
 # What `make quick` runs: the tests of what needs no Kafka broker.
 QUICK := tests/alerts tests/core tests/contract tests/ltp tests/flow tests/admin tests/client/test_building.py \
 	tests/doctor/test_files.py tests/doctor/test_network.py tests/doctor/test_report.py \
@@ -27,7 +34,8 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sandbox examples test quick lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
+.PHONY: help setup demo sandbox examples test quick lint types imports pytest format lock schemas released dist image sbom chart containers \
+	pace poison failover panic recovery \
 	day crash chaos outage records alerts bench validators clean
 
 help: ## list the targets
@@ -136,12 +144,17 @@ lock: $(READY) $(UV) ## take newer dependencies: requirements*.txt and the jars 
 	# neither is looked for in an index, and neither stands in a lock.
 	printf '%s\n' editables '.[demo,otel]' ./bridge/sandbox | $(LOCK) --upgrade - -c requirements-otel.txt --group dev \
 		--no-emit-package ltp-kafka-bridge --no-emit-package ltp-kafka-bridge-sandbox -o requirements-dev.txt
-	echo hatchling | $(LOCK) -c requirements-dev.txt - -o requirements-build.txt
+	# What builds the distributions, and what lists an image's components.
+	printf '%s\n' cyclonedx-bom hatchling | $(LOCK) --upgrade -c requirements-dev.txt - -o requirements-build.txt
+	# What writes the locks.
+	echo uv | $(LOCK) --upgrade - -o requirements-lock.txt
 	$(BIN)/python -m bridge.sandbox.broker.jars
 
-$(UV): | $(READY)
-	@"$(PYTHON)" -m venv $(VENV)/lock
-	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+$(UV): requirements-lock.txt | $(READY)
+	@"$(PYTHON)" -m venv --clear $(VENV)/lock
+	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements-lock.txt
+	@touch $@
 
 schemas: $(READY) ## write the published contract anew
 	$(BRIDGE) schema export schemas
@@ -149,15 +162,26 @@ schemas: $(READY) ## write the published contract anew
 released: ## make the contract of today the one that later changes are held to; a part of a release
 	cp schemas/asyncapi.json tests/contract/released.json
 
-image: ## build the daemon's image, and the sandbox's
-	$(BUILD) -t $(IMAGE) .
-	$(BUILD) --target sandbox -t $(SANDBOX_IMAGE) .
+dist: $(READY) ## build wheel and source distribution of the bridge and of the sandbox, into dist/
+	rm -rf dist
+	$(BIN)/hatchling build -d dist
+	cd bridge/sandbox && $(CURDIR)/$(BIN)/hatchling build -d $(CURDIR)/dist
 
-containers: image $(READY) ## prove the image non-root and content with a read-only disk; the broker in a container
-	$(ENGINE) run --rm --read-only --cap-drop ALL $(IMAGE) --version
-	$(ENGINE) run --rm --read-only --cap-drop ALL --entrypoint python $(IMAGE) -c 'import os; assert os.getuid(), "root"'
-	$(ENGINE) run --rm --read-only --cap-drop ALL --entrypoint python $(SANDBOX_IMAGE) -c 'import bridge.sandbox.launch'
-	$(BIN)/pytest tests/sandbox/broker
+image: ## build the daemon's image, and the sandbox's
+	$(BUILD) $(LABELS) $(if $(BASE),--build-arg BASE=$(BASE)) -t $(IMAGE) .
+	$(BUILD) $(LABELS) $(if $(BASE),--build-arg BASE=$(BASE)) --target sandbox -t $(SANDBOX_IMAGE) .
+
+sbom: ## print what the image has installed, as CycloneDX; make -s sbom IMAGE=... > sbom.cdx.json
+	@$(RUN) --entrypoint cat $(IMAGE) /opt/bridge/sbom.cdx.json
+
+containers: image $(READY) ## prove the image non-root, content with a read-only disk, complete in its list; tests on a broker in a container
+	$(RUN) $(IMAGE) --version
+	$(RUN) --entrypoint python $(IMAGE) -c 'import os; assert os.getuid() == 10001, os.getuid()'
+	$(RUN) --entrypoint python $(IMAGE) -c 'import json, importlib.metadata as metadata; \
+		listed = {one["name"] for one in json.load(open("/opt/bridge/sbom.cdx.json"))["components"]}; \
+		assert listed == {one.name for one in metadata.distributions()}; print(len(listed), "components")'
+	$(RUN) --entrypoint python $(SANDBOX_IMAGE) -c 'import bridge.sandbox.launch'
+	$(BIN)/pytest tests/sandbox/broker tests/kafka tests/daemon/test_main_job.py
 
 chart: ## lint and render the chart
 	$(HELM) lint --strict $(CHART)

@@ -1,9 +1,12 @@
-"""The two wheels: the daemon's has no sandbox and says what to install, and the sandbox's completes it."""
+"""What a release installs: a daemon without sandbox, which says what to install, and the sandbox that completes it."""
 
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tarfile
+import venv
 import zipfile
 from email.message import Message
 from email.parser import HeaderParser
@@ -17,6 +20,14 @@ ROOT = Path(__file__).parents[1]
 DAEMON = "ltp_kafka_bridge"
 SANDBOX = "ltp_kafka_bridge_sandbox"
 FOLDERS = {DAEMON: ".", SANDBOX: "bridge/sandbox"}
+SOURCE_ALSO = {
+    DAEMON: {
+        *("ARCHITECTURE.md", "BENCHMARKS.md", "CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md"),
+        *("PKG-INFO", ".gitignore", "pyproject.toml", "bridge/sandbox/hatch_build.py"),
+    },
+    SANDBOX: {"PKG-INFO", ".gitignore", "pyproject.toml", "hatch_build.py"},
+}
+"""What is in a source distribution beside the files that its wheel installs, and beside schemas/."""
 BUILD_FILES = {"bridge/sandbox/hatch_build.py", "bridge/sandbox/pyproject.toml"}
 DEADLINE_S = 60
 INSTALL = "pip install 'ltp-kafka-bridge[demo]'"
@@ -65,11 +76,11 @@ def with_sandbox(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
-def start(packages: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """Start Python with what is unpacked in a folder in the place of the tree."""
+def start(packages: Path, *arguments: str, program: Path = Path(sys.executable)) -> "subprocess.Popen[str]":
+    """Start Python, or another program, with what is unpacked in a folder in the place of the tree."""
     environment = {**os.environ, "PYTHONPATH": str(packages)}
     return subprocess.Popen(  # noqa: S603 - what stands here
-        [sys.executable, *arguments],
+        [str(program), *arguments],
         cwd=packages,
         env=environment,
         stdout=subprocess.PIPE,
@@ -78,9 +89,9 @@ def start(packages: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def run(packages: Path, *arguments: str) -> tuple[int, str]:
-    """Run Python as `start` does; return the exit code, and all that it printed."""
-    with start(packages, *arguments) as process:
+def run(packages: Path, *arguments: str, program: Path = Path(sys.executable)) -> tuple[int, str]:
+    """Run a program as `start` does; return the exit code, and all that it printed."""
+    with start(packages, *arguments, program=program) as process:
         try:
             out, err = process.communicate(timeout=DEADLINE_S)
         finally:
@@ -120,6 +131,34 @@ def test_a_wheel_from_the_source_distribution_is_the_same(name: str, wheels: dic
     shutil.unpack_archive(source, tmp_path, filter="data")
     again = build(tmp_path / f"{name}-{__version__}", "wheel", tmp_path / "wheel")
     assert wheels[name].read_bytes() == again.read_bytes()
+
+
+@pytest.mark.parametrize("name", [DAEMON, SANDBOX])
+def test_a_source_distribution_has_what_builds_and_explains_it(
+    name: str, wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    """The package, its documents and the published contract; no test, no example, nothing of a build or a checkout."""
+    with tarfile.open(build(ROOT / FOLDERS[name], "sdist", tmp_path)) as archive:
+        files = {file.partition("/")[2] for file in archive.getnames()}
+    package = {file.removeprefix("bridge/sandbox/") for file in installed_files(wheels[name])}
+    schemas = {str(path.relative_to(ROOT)) for path in ROOT.glob("schemas/**/*") if path.is_file()}
+    assert package | SOURCE_ALSO[name] | (schemas if name == DAEMON else set()) == files
+
+
+def test_the_installed_wheels_give_the_command(wheels: dict[str, Path], tmp_path: Path) -> None:
+    """In an environment of their own, with this one's packages as dependencies, `ltp-bridge` is on its path."""
+    venv.create(tmp_path, with_pip=False)
+    python = tmp_path / "bin/python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*install, *map(str, wheels.values())], check=True, capture_output=True)  # noqa: S603 - our own wheels
+    (packages,) = tmp_path.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    code, told = run(tmp_path, "-c", "import bridge; print(bridge.__file__)", program=python)
+    assert (0, True) == (code, told.startswith(str(packages)))
+    command = tmp_path / "bin/ltp-bridge"
+    assert (0, f"ltp-bridge, version {__version__}\n") == run(tmp_path, "--version", program=command)
+    code, told = run(tmp_path, "doctor", program=command)
+    assert (2, True) == (code, "config.settings" in told)
 
 
 @pytest.mark.parametrize(
