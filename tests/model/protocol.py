@@ -119,7 +119,14 @@ def _coordinator_steps(trial: Trial, world: World, owner: Term) -> Iterator[Step
         stored = arrived._replace(saved=saved)
         words = f"the coordinator stores {saved.offset}, {stored_in(saved, world.topic_id)}"
         yield words, stored._replace(broken=broken_by_commit(stored))
-    if owner.phase is not Phase.FENCING and (owner.commit is not None or world.strays):
+    if owner.phase is Phase.FENCING:
+        if owner.commit is not None and owner.commit.stored:
+            again = owner._replace(commit=owner.commit._replace(stored=False))
+            yield (
+                "a rebalance leaves the partition where it is, the epoch is committed again",
+                world._replace(owner=again),
+            )
+    elif owner.commit is not None or world.strays:
         yield "a rebalance leaves the partition where it is", world._replace(owner=interrupted(owner), strays=())
 
 

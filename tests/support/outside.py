@@ -271,6 +271,7 @@ class Group:
         """By how much the clock that stamps commands is ahead of the account's."""
         self.given = asyncio.Event()
         self.given.set()
+        self.hand_over_asked = asyncio.Event()
         self.left = 0
         self.unread = 0
         """More records than have come are on the topic."""
@@ -329,6 +330,10 @@ class Member:
         await self._group.given.wait()
         self._raise()
         self.owned = True
+
+    async def wait_hand_over_asked(self) -> None:
+        """Wait until the test asks."""
+        await self._group.hand_over_asked.wait()
 
     async def committed(self) -> Committed:
         """Return what is committed."""
