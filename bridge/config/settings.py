@@ -104,6 +104,12 @@ class TopicSettings(_SettingsSources):
     kafka: Kafka
 
 
+class GroupSettings(TopicSettings):
+    """What a member of the accounts' groups needs that trades nothing. `load_group_settings` reads them."""
+
+    timing: Timing = Timing()
+
+
 def _names_in(kind: object) -> set[str]:
     """Return the names of all settings in a section, or in the sections of a generic type."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -141,6 +147,11 @@ def load_topic_settings(path: Path | None) -> TopicSettings:
     Raises ConfigError with every problem that was found in this part.
     """
     return _load(TopicSettings, path)
+
+
+def load_group_settings(path: Path | None) -> GroupSettings:
+    """Return what `load_topic_settings` does, and the durations. Raises ConfigError."""
+    return _load(GroupSettings, path)
 
 
 def _load(kind: type[_Kind], path: Path | None) -> _Kind:

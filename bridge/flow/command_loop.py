@@ -127,7 +127,7 @@ class CommandLoop:
             await self._wait_for_rebalance(end_boot_s)
 
     async def _wait_for_rebalance(self, end_boot_s: float) -> None:
-        """Wait until a rebalance has given the partition back, or the time is over; the wake may be for another cause."""
+        """Wait until a rebalance has given the partition back, or the time is over."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(_REBALANCE_CHECK_S, max(0.0, end_boot_s - self._clock().boot_s))):
