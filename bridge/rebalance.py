@@ -8,7 +8,7 @@ stops. What it has asked for happens without it, so it may be interrupted at any
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -16,8 +16,15 @@ import msgspec
 from msgspec import Struct
 
 from bridge.config import Kafka, Timing
-from bridge.contract.session import OwnerAcquired, RecoveryComplete, SessionEvent, SessionLost, SessionOpened
-from bridge.contract.topics import Stream, topic_name
+from bridge.contract.session import (
+    OwnerAcquired,
+    OwnerReleased,
+    RecoveryComplete,
+    SessionEvent,
+    SessionLost,
+    SessionOpened,
+)
+from bridge.contract.topics import Stream
 from bridge.core.placement import Candidate, Placement, choose_candidate, find_move
 from bridge.errors import KafkaTrouble
 from bridge.inspect.streams_reader import StreamsReader, open_reader
@@ -27,6 +34,8 @@ from bridge.kafka.owners import GroupView, read_groups
 _CALM_S: Final = 30.0
 _LOOK_AGAIN_S: Final = 0.3
 _DONE_S: Final = 60.0
+_ASK_AGAIN_S: Final = 10.0
+"""An owner that has heard may settle for some seconds what is on its way, before anything is to be seen."""
 _BEYOND_NOW_MS: Final = 2**53
 
 Tell = Callable[[str], None]
@@ -40,6 +49,7 @@ class HandOver(Struct):
     """
 
     told_s: float
+    has_begun: bool = False
     lost_s: float | None = None
     instance: str | None = None
     """Of the new owner."""
@@ -48,6 +58,7 @@ class HandOver(Struct):
 
     def note_event(self, event: SessionEvent, arrived_s: float) -> None:
         """Note an event, which may be of the owner before or of the new one."""
+        self.has_begun |= isinstance(event, SessionLost | OwnerReleased | OwnerAcquired)
         if isinstance(event, OwnerAcquired):
             self.instance, self.opened_s, self.complete_s = event.instance, None, None
         elif isinstance(event, SessionLost) and self.instance is None:
@@ -80,8 +91,8 @@ async def run(kafka: Kafka, timing: Timing, accounts: Collection[str], tell: Tel
     absent = sorted(set(accounts) - placements.keys())
     if absent:
         tell(f"no replica runs {', '.join(absent)}: nothing to hand over there")
-    _tell_spread(kafka, placements, tell)
-    moves = _find_moves(kafka, placements)
+    _tell_spread(placements, tell)
+    moves = _find_moves(placements)
     tell(f"{len(moves)} of {len(placements)} accounts are to move" + (", one at a time" if len(moves) > 1 else ""))
     moved: set[str] = set()
     while moves := {account: move for account, move in moves.items() if account not in moved}:
@@ -91,28 +102,21 @@ async def run(kafka: Kafka, timing: Timing, accounts: Collection[str], tell: Tel
         else:
             tell(f"  {account}  {await _move_account(kafka, timing, account, placements[account].owner)}")
             placements = await _read_placements(kafka, accounts)
-            moves = _find_moves(kafka, placements)
+            moves = _find_moves(placements)
         moved.add(account)
     if moved and not is_dry_run:
-        _tell_spread(kafka, placements, tell)
+        _tell_spread(placements, tell)
 
 
-def _find_moves(kafka: Kafka, placements: Mapping[str, Placement]) -> dict[str, Candidate]:
-    found = {account: find_move(_hashed_name(kafka, account), one) for account, one in placements.items()}
+def _find_moves(placements: Mapping[str, Placement]) -> dict[str, Candidate]:
+    found = {account: find_move(account, one) for account, one in placements.items()}
     return {account: move for account, move in found.items() if move is not None}
 
 
-def _hashed_name(kafka: Kafka, account: str) -> str:
-    """Return the name by which the leader of an account's group has it."""
-    return topic_name(kafka.topic_prefix, account, Stream.COMMANDS)
-
-
-def _tell_spread(kafka: Kafka, placements: Mapping[str, Placement], tell: Tell) -> None:
+def _tell_spread(placements: Mapping[str, Placement], tell: Tell) -> None:
     """Tell how many accounts each replica owns, and how many it should."""
     owned = Counter(one.owner.instance for one in placements.values())
-    wanted = Counter(
-        choose_candidate(_hashed_name(kafka, account), one.candidates).instance for account, one in placements.items()
-    )
+    wanted = Counter(choose_candidate(account, one.candidates).instance for account, one in placements.items())
     names = {candidate.instance for one in placements.values() for candidate in one.candidates}
     for name in sorted(names):
         tell(f"{name} owns {owned[name]} accounts; by hashing {wanted[name]}")
@@ -150,18 +154,34 @@ def _require_named(groups: Mapping[str, GroupView]) -> None:
 
 async def _move_account(kafka: Kafka, timing: Timing, account: str, owner: Candidate) -> str:
     """Have an account handed over; return what a person should know. Raises KafkaTrouble where it did not go well."""
+
+    async def ask() -> float:
+        return await ask_to_hand_over(kafka, timing, account, owner.member_id)
+
     async with _listening(kafka, account) as events:
-        hand_over = HandOver(await ask_to_hand_over(kafka, timing, account, owner.member_id))
+        hand_over = HandOver(await ask())
         try:
             async with asyncio.timeout(_DONE_S):
-                while hand_over.complete_s is None:
-                    arrived = await events.get()
-                    if isinstance(arrived, KafkaTrouble):
-                        raise arrived
-                    hand_over.note_event(*arrived)
+                await _follow_hand_over(hand_over, events, ask)
         except TimeoutError:
             raise KafkaTrouble(f"{account}: {hand_over.describe_lack()}. Nothing else is moved") from None
     return f"{owner.instance} -> {hand_over.instance}  {hand_over.describe()}"
+
+
+async def _follow_hand_over(
+    hand_over: HandOver, events: asyncio.Queue[_Arrived], ask: Callable[[], Awaitable[float]]
+) -> None:
+    """Wait until the new owner carries out every command; ask again while nothing shows that the owner has heard."""
+    while hand_over.complete_s is None:
+        try:
+            async with asyncio.timeout(None if hand_over.has_begun else _ASK_AGAIN_S):
+                arrived = await events.get()
+        except TimeoutError:
+            await ask()
+            continue
+        if isinstance(arrived, KafkaTrouble):
+            raise arrived
+        hand_over.note_event(*arrived)
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ class Placement(Struct, frozen=True):
 def choose_candidate(account: str, candidates: Collection[Candidate]) -> Candidate:
     """Return the candidate whose instance has the highest score for an account; of equal names the least member id.
 
-    `account` is any name that is the same for all. Raises ValueError without a candidate.
+    Raises ValueError without a candidate.
     """
     return min(candidates, key=lambda one: (-_score(account, one.instance), one.member_id))
 

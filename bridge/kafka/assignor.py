@@ -26,13 +26,17 @@ from bridge.kafka.member_metadata import (
 class StickyOwnerAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka publishes no types
     """Gives every partition of a topic to the member that owns the highest epoch, or to the one of the highest score.
 
-    One for each consumer: aiokafka's own assignors keep their state in the class. `owned_epoch` is called at every
-    join and returns 0 for none. `on_asked` is called when this member, the owner, is asked to hand the account over.
+    One for each consumer: aiokafka's own assignors keep their state in the class. `instance` names this process.
+    `owned_epoch` is called at every join and returns 0 for none. `on_asked` is called when this member, the owner, is
+    asked to hand the account over.
     """
 
     name = "ltp-bridge-keep-owner"
 
-    def __init__(self, instance: str, owned_epoch: Callable[[], int], on_asked: Callable[[], None]) -> None:
+    def __init__(
+        self, account: str, instance: str, owned_epoch: Callable[[], int], on_asked: Callable[[], None]
+    ) -> None:
+        self._account = account
         self._note = MemberNote(instance)
         self._owned_epoch = owned_epoch
         self._on_asked = on_asked
@@ -50,7 +54,7 @@ class StickyOwnerAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # ai
         told: set[str] = set()
         for topic in sorted({topic for member in members.values() for topic in member.subscription}):
             interested = {member_id: one for member_id, one in members.items() if topic in one.subscription}
-            holder = _choose_holder(topic, interested)
+            holder = _choose_holder(self._account, interested)
             given[holder].append((topic, sorted(cluster.partitions_for_topic(topic) or ())))
             if holder in asked and read_epoch(members[holder]):
                 told.add(holder)
@@ -68,8 +72,8 @@ class StickyOwnerAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # ai
 class HandOverAssignor(StickyOwnerAssignor):
     """Of one who only asks a member to hand over: it wants no topic, so no leader of any version gives it one."""
 
-    def __init__(self, owner_member_id: str) -> None:
-        super().__init__("", lambda: 0, lambda: None)
+    def __init__(self, account: str, owner_member_id: str) -> None:
+        super().__init__(account, "", lambda: 0, lambda: None)
         self._note = MemberNote(hand_over=owner_member_id)
 
     def metadata(self, topics: Iterable[str]) -> MemberMetadata:
@@ -83,9 +87,9 @@ def candidate_of(member_id: str, metadata: ConsumerProtocolMemberMetadata) -> Ca
     return Candidate(member_id, read_note(metadata).instance or member_id)
 
 
-def _choose_holder(topic: str, members: Mapping[str, ConsumerProtocolMemberMetadata]) -> str:
-    """Return which member gets a topic."""
+def _choose_holder(account: str, members: Mapping[str, ConsumerProtocolMemberMetadata]) -> str:
+    """Return which of the members that want a topic gets it."""
     owners = [(-epoch, member_id) for member_id, one in members.items() if (epoch := read_epoch(one))]
     if owners:
         return min(owners)[1]
-    return choose_candidate(topic, [candidate_of(*member) for member in members.items()]).member_id
+    return choose_candidate(account, [candidate_of(*member) for member in members.items()]).member_id

@@ -22,19 +22,22 @@ from bridge.kafka.rebootstrap import follow_bootstrap_servers
 _LEAVE_TIMEOUT_S: Final = 5.0
 _ANSWER_S: Final = 10.0
 _POLL_MS: Final = 50
+_LINGER_S: Final = 0.1
+"""A leave begins the next rebalance, after which the broker does not give the members their assignments any more."""
 
 
 async def ask_to_hand_over(kafka: Kafka, timing: Timing, account: str, owner_member_id: str) -> float:
-    """Ask a member to hand an account over. Returns when it has been told, in seconds of the event loop's clock.
+    """Ask a member to hand an account over. Returns when it was told, in seconds of the event loop's clock.
 
-    It leaves the group at once, so that nothing which comes after it has to wait for this process. Raises KafkaTrouble.
+    A member that is slow to fetch its assignment may not hear it: ask again where nothing follows. The one who asks
+    leaves the group soon, so that nothing which comes after has to wait for this process. Raises KafkaTrouble.
     """
     group = group_name(kafka.topic_prefix, account)
     formed = _GroupFormed()
     consumer = AIOKafkaConsumer(
         **member_options(kafka, timing),
         group_id=group,
-        partition_assignment_strategy=[HandOverAssignor(owner_member_id)],
+        partition_assignment_strategy=[HandOverAssignor(account, owner_member_id)],
     )
     follow_bootstrap_servers(aiokafka_internals.client_of(consumer), kafka)
     try:
@@ -43,6 +46,7 @@ async def ask_to_hand_over(kafka: Kafka, timing: Timing, account: str, owner_mem
             consumer.subscribe([topic_name(kafka.topic_prefix, account, Stream.COMMANDS)], listener=formed)
             while formed.told_s is None:
                 await consumer.getmany(timeout_ms=_POLL_MS)  # raises what keeps it from joining
+            await asyncio.sleep(_LINGER_S)
             return formed.told_s
     except kafka_errors.GroupAuthorizationFailedError as error:
         raise KafkaTrouble(report_refused_group(kafka, group).sentence) from error

@@ -68,7 +68,7 @@ class Membership:
         if self._member is not None:
             raise RuntimeError("already a member: leave first")
         self._ownership, self._hand_over_asked = Ownership(), asyncio.Event()
-        assignor = StickyOwnerAssignor(self._instance, self._owned_epoch, self._hand_over_asked.set)
+        assignor = StickyOwnerAssignor(self._account, self._instance, self._owned_epoch, self._hand_over_asked.set)
         member = self._member = GroupMember(self._kafka, self._timing, self._account, assignor)
         bound_s = self._timing.rebalance_timeout_s + self._timing.session_timeout_s + _ANSWER_S
         try:

@@ -28,26 +28,32 @@ class OnePartition(ClusterMetadata):  # type: ignore[misc] # aiokafka publishes 
         return {0} if topic == TOPIC else None
 
 
+def decoded(sent: bytes) -> MemberMetadata:
+    """Return what a leader reads."""
+    found: MemberMetadata = MemberMetadata.decode(sent)
+    return found
+
+
 def member(epoch: int = 0, instance: str = "") -> MemberMetadata:
     """Return what a member sends that owns an epoch."""
-    assignor = StickyOwnerAssignor(instance, lambda: epoch, lambda: None)
-    return MemberMetadata.decode(assignor.metadata([TOPIC]).encode())
+    assignor = StickyOwnerAssignor("main", instance, lambda: epoch, lambda: None)
+    return decoded(assignor.metadata([TOPIC]).encode())
 
 
 def earlier(epoch: int = 0) -> MemberMetadata:
     """Return what a member of an earlier version sends: Kafka's fields and nothing behind them."""
     sent = ConsumerProtocolMemberMetadata(0, [TOPIC], struct.pack(">q", epoch)).encode()
-    return MemberMetadata.decode(sent)
+    return decoded(sent)
 
 
 def asking(member_id: str) -> MemberMetadata:
     """Return what one sends that asks a member to hand over."""
-    return MemberMetadata.decode(HandOverAssignor(member_id).metadata([TOPIC]).encode())
+    return decoded(HandOverAssignor("main", member_id).metadata([TOPIC]).encode())
 
 
 def assign(members: Mapping[str, ConsumerProtocolMemberMetadata]) -> dict[str, ConsumerProtocolMemberAssignment]:
     """Assign as the leader of the group does."""
-    given = StickyOwnerAssignor("leader", lambda: 0, lambda: None).assign(OnePartition(), members)
+    given = StickyOwnerAssignor("main", "leader", lambda: 0, lambda: None).assign(OnePartition(), members)
     assert members.keys() == given.keys()
     return given
 
@@ -71,7 +77,7 @@ def test_highest_epoch_keeps_the_partition() -> None:
 def test_hashing_chooses_where_nobody_owns(names: list[str], leader: object) -> None:
     """Whoever leads and in whatever order the members are, the one of the highest score gets the partition."""
     members = [(f"m{number}", member(0, name)) for number, name in enumerate(names)]
-    chosen = choose_candidate(TOPIC, [Candidate(one, read_note(data).instance or one) for one, data in members])
+    chosen = choose_candidate("main", [Candidate(one, read_note(data).instance or one) for one, data in members])
     leader.shuffle(members)  # type: ignore[attr-defined] # hypothesis' own random
     assert [chosen.member_id] == holders(dict(members))
 
@@ -86,7 +92,7 @@ def test_an_owner_of_an_earlier_version_keeps_the_partition() -> None:
 def test_members_of_an_earlier_version_are_chosen_by_their_ids() -> None:
     """Several of them spread as well."""
     members = {f"m{number}": earlier() for number in range(3)}
-    chosen = choose_candidate(TOPIC, [Candidate(one, one) for one in members])
+    chosen = choose_candidate("main", [Candidate(one, one) for one in members])
     assert [chosen.member_id] == holders(members)
 
 
@@ -108,7 +114,7 @@ def test_one_who_asks_is_never_chosen() -> None:
 def test_a_member_hears_that_it_is_asked() -> None:
     """The assignor of the owner says so, and only then."""
     heard: list[str] = []
-    assignor = StickyOwnerAssignor("x", lambda: 1, lambda: heard.append("asked"))
+    assignor = StickyOwnerAssignor("main", "x", lambda: 1, lambda: heard.append("asked"))
     assignor.on_assignment(ConsumerProtocolMemberAssignment(0, [(TOPIC, [0])], b""))
     assert [] == heard
     assignor.on_assignment(ConsumerProtocolMemberAssignment(0, [(TOPIC, [0])], HAND_OVER))

@@ -1,4 +1,4 @@
-"""Handing an account over, on a real broker: who is asked, who gets it, and members of an earlier version among them."""
+"""Handing an account over, on a real broker: who is asked, who gets it, and members of an earlier version."""
 
 import asyncio
 import struct
@@ -10,7 +10,7 @@ from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
 from bridge.config import Kafka, Timing
-from bridge.contract.topics import Stream, topic_name
+from bridge.contract.topics import Stream
 from bridge.core.placement import Candidate, choose_candidate
 from bridge.errors import ClusterUnreachable
 from bridge.kafka import membership
@@ -29,7 +29,9 @@ class AssignorOfEarlierVersion(AbstractPartitionAssignor):  # type: ignore[misc]
 
     name = "ltp-bridge-keep-owner"
 
-    def __init__(self, _instance: str, owned_epoch: Callable[[], int], _on_asked: Callable[[], None]) -> None:
+    def __init__(
+        self, _account: str, _instance: str, owned_epoch: Callable[[], int], _on_asked: Callable[[], None]
+    ) -> None:
         self._owned_epoch = owned_epoch
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
@@ -68,12 +70,12 @@ async def group_at_rest(kafka: Kafka, members: int) -> GroupView:
             await asyncio.sleep(0.05)
 
 
-def names_by_score(kafka: Kafka) -> list[str]:
+def names_by_score() -> list[str]:
     """Return three names, the one first that hashing would choose for the account, then the next."""
-    topic, left = topic_name(kafka.topic_prefix, ACCOUNT, Stream.COMMANDS), {"x", "y", "z"}
+    left = {"x", "y", "z"}
     found: list[str] = []
     while left:
-        found.append(choose_candidate(topic, [Candidate(name, name) for name in left]).instance)
+        found.append(choose_candidate(ACCOUNT, [Candidate(name, name) for name in left]).instance)
         left.remove(found[-1])
     return found
 
@@ -88,7 +90,7 @@ async def own(member: Membership, epoch: int = 1) -> None:
 async def test_an_account_goes_where_hashing_says(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> None:
     """The owner keeps it whoever joins; when it leaves, the standby of the highest score owns, not the first one."""
     await make_topics(kafka, Stream.COMMANDS)
-    first, second, third = names_by_score(kafka)
+    first, second, third = names_by_score()
     owner, standby, chosen = (member_of(kafka, instance=name) for name in (second, third, first))
     await own(owner)
     await standby.join()
@@ -105,7 +107,7 @@ async def test_an_account_goes_where_hashing_says(kafka: Kafka, make_topics: Mak
 async def test_the_owner_is_asked_through_its_group(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> None:
     """It hears the question, keeps the partition and may commit until it leaves; then hashing decides."""
     await make_topics(kafka, Stream.COMMANDS)
-    first, second, _ = names_by_score(kafka)
+    first, second, _ = names_by_score()
     owner, standby = member_of(kafka, instance=second), member_of(kafka, instance=first)
     await own(owner)
     await standby.join()
@@ -126,7 +128,7 @@ async def test_the_owner_is_asked_through_its_group(kafka: Kafka, make_topics: M
 async def test_nobody_else_is_asked(kafka: Kafka, make_topics: MakeTopics, member_of: Members) -> None:
     """A standby, or an owner that has gone, is not told anything; and who owns goes on."""
     await make_topics(kafka, Stream.COMMANDS)
-    first, second, _ = names_by_score(kafka)
+    first, second, _ = names_by_score()
     owner, standby = member_of(kafka, instance=second), member_of(kafka, instance=first)
     await own(owner)
     await standby.join()
