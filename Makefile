@@ -27,7 +27,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sandbox examples test quick lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
+.PHONY: help setup demo sandbox examples test quick lint types imports pytest format lock schemas released image chart containers pace poison failover spread panic recovery \
 	day crash chaos outage records alerts bench validators clean
 
 help: ## list the targets
@@ -90,6 +90,9 @@ poison: $(READY) ## hostile batches, records and frames against a daemon in 512 
 
 failover: $(READY) ## measure takeovers, and what standbys cost; takes minutes. ARGS="--takeovers 20 --results 200000"
 	$(BIN)/python -m tests.failover $(ARGS)
+
+spread: $(READY) ## thirty accounts over three replicas: a kill, a fourth, and accounts handed over; minutes. ARGS="--accounts 12"
+	@$(BIN)/python -m tests.spread $(ARGS)
 
 recovery: $(READY) ## measure recoveries after cuts, and what limits them; takes minutes. ARGS="--cuts 50 --orders 1000 --delay-ms 100"
 	@$(BIN)/python -m tests.recovery $(ARGS)
