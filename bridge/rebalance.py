@@ -1,33 +1,23 @@
 """`ltp-bridge rebalance`: hand accounts over, one at a time, until each is where hashing says.
 
 It reads from the groups who owns what, and asks an owner through the account's group (`kafka/handover.py`). The next
-account waits until the new owner carries out every command, as `session` tells. At the first that does not go well it
-stops. What it has asked for happens without it, so it may be interrupted at any time.
+account waits until no account changes hands, as groups and `session` tell, whoever began that. At the first that does
+not go well it stops. What it has asked for happens without it, so it may be interrupted at any time.
 """
 
 import asyncio
-import contextlib
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-import msgspec
-from msgspec import Struct
-
 from bridge.config import Kafka, Timing
-from bridge.contract.session import (
-    OwnerAcquired,
-    OwnerReleased,
-    RecoveryComplete,
-    SessionEvent,
-    SessionLost,
-    SessionOpened,
-)
-from bridge.contract.topics import Stream
+from bridge.contract.session import SessionEvent
+from bridge.core.hand_over import ON_ITS_WAY_MS, HandOver, OwnerChanges
 from bridge.core.placement import Candidate, Placement, choose_candidate, find_move
 from bridge.errors import KafkaTrouble
-from bridge.inspect.streams_reader import StreamsReader, open_reader
+from bridge.inspect.session_watch import watch_sessions
 from bridge.kafka.handover import ask_to_hand_over
 from bridge.kafka.owners import GroupView, read_groups
 
@@ -36,110 +26,127 @@ _LOOK_AGAIN_S: Final = 0.3
 _DONE_S: Final = 60.0
 _ASK_AGAIN_S: Final = 10.0
 """An owner that has heard may settle for some seconds what is on its way, before anything is to be seen."""
-_BEYOND_NOW_MS: Final = 2**53
 
 Tell = Callable[[str], None]
-_Arrived = tuple[SessionEvent, float] | KafkaTrouble
 
 
-class HandOver(Struct):
-    """What `session` has told of one hand-over; times in seconds of the event loop's clock, None before the event.
+class Rebalance:
+    """One run over the accounts of the settings."""
 
-    `told_s` is when the owner was told: from then on it writes nothing new to the venue.
-    """
+    def __init__(self, kafka: Kafka, timing: Timing, accounts: Collection[str], tell: Tell) -> None:
+        self._kafka = kafka
+        self._timing = timing
+        self._accounts = accounts
+        self._tell = tell
+        self._changes = OwnerChanges()
+        self._hand_overs: dict[str, HandOver] = {}
+        self._event_arrived = asyncio.Event()
+        self._following: asyncio.Task[None]
 
-    told_s: float
-    has_begun: bool = False
-    lost_s: float | None = None
-    instance: str | None = None
-    """Of the new owner."""
-    opened_s: float | None = None
-    complete_s: float | None = None
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Listen to `session` of all accounts for the length of the block."""
+        since_ms = time.time_ns() // 1_000_000 - ON_ITS_WAY_MS
+        async with watch_sessions(self._kafka, self._accounts, self._note_event, since_ms=since_ms) as following:
+            self._following = following
+            yield
 
-    def note_event(self, event: SessionEvent, arrived_s: float) -> None:
-        """Note an event, which may be of the owner before or of the new one."""
-        self.has_begun |= isinstance(event, SessionLost | OwnerReleased | OwnerAcquired)
-        if isinstance(event, OwnerAcquired):
-            self.instance, self.opened_s, self.complete_s = event.instance, None, None
-        elif isinstance(event, SessionLost) and self.instance is None:
-            self.lost_s = arrived_s
-        elif isinstance(event, SessionOpened) and self.instance is not None:
-            self.opened_s = arrived_s
-        elif isinstance(event, RecoveryComplete) and self.instance is not None:
-            self.complete_s = arrived_s
+    def _note_event(self, account: str, event: SessionEvent, time_ms: int) -> None:
+        self._changes.note_event(account, event, time_ms)
+        if account in self._hand_overs:
+            self._hand_overs[account].note_event(event, asyncio.get_running_loop().time())
+        self._event_arrived.set()
 
-    def describe(self) -> str:
-        """Return for how long the account had no session, and for how long commands may have waited."""
-        session = (
-            "" if self.lost_s is None or self.opened_s is None else f"no session {self.opened_s - self.lost_s:.2f} s, "
-        )
-        return f"{session}commands waited {(self.complete_s or self.told_s) - self.told_s:.2f} s at most"
+    async def run(self, *, is_dry_run: bool) -> None:
+        """Move accounts until the spread is what hashing says. Raises ClusterUnreachable, KafkaTrouble."""
+        placements = await self._read_placements()
+        if absent := sorted(set(self._accounts) - placements.keys()):
+            self._tell(f"no replica runs {', '.join(absent)}: nothing to hand over there")
+        self._tell_spread(placements)
+        moves = _find_moves(placements)
+        self._tell(f"{len(moves)} of {len(placements)} accounts are to move" + (", one at a time" if moves else ""))
+        if is_dry_run:
+            for account, chosen in sorted(moves.items()):
+                self._tell(f"  {account}  {placements[account].owner.instance} -> {chosen.instance}")
+            return
+        moved: set[str] = set()
+        while left := sorted(moves.keys() - moved):
+            moved.add(left[0])
+            self._tell(f"  {left[0]}  {await self._move_account(left[0], placements[left[0]].owner)}")
+            placements = await self._read_placements()
+            moves = _find_moves(placements)
+        if moved:
+            self._tell_spread(placements)
 
-    def describe_lack(self) -> str:
-        """Return what has not happened, and what to do."""
-        if self.instance is None:
-            return (
-                "its owner has not handed it over; see its log (a takeover that runs is not handed over), and try again"
-            )
-        lack = "has no session" if self.opened_s is None else "has not compared everything with the venue"
-        return f"its new owner {self.instance} {lack} yet; see its /readyz. Stop that replica, and another takes over"
+    def _tell_spread(self, placements: Mapping[str, Placement]) -> None:
+        """Tell how many accounts each replica owns, and how many it should."""
+        owned = Counter(one.owner.instance for one in placements.values())
+        wanted = Counter(choose_candidate(account, one.candidates).instance for account, one in placements.items())
+        members = Counter((account, one.instance) for account, group in placements.items() for one in group.candidates)
+        for name in sorted({name for _, name in members}):
+            self._tell(f"{name} owns {owned[name]} accounts; by hashing {wanted[name]}")
+        for name in sorted({name for (_, name), count in members.items() if count > 1}):
+            self._tell(f"several replicas are called {name}: give each its own `instance`; no account moves among them")
+
+    async def _read_placements(self) -> dict[str, Placement]:
+        """Return who owns each account that somebody runs, as soon as none changes hands. Raises KafkaTrouble."""
+        deadline_s = asyncio.get_running_loop().time() + _CALM_S
+        while True:
+            groups = await read_groups(self._kafka, self._accounts)
+            _require_named(groups)
+            placements = {account: one.placement for account, one in groups.items() if one.placement is not None}
+            changing = {account for account, group in groups.items() if group.is_changing or group.is_asked}
+            changing.update(placements.keys() & self._changes.find_changing(time.time_ns() // 1_000_000))
+            if not changing:
+                return placements
+            if asyncio.get_running_loop().time() > deadline_s:
+                raise KafkaTrouble(
+                    f"{', '.join(sorted(changing))} changed hands or had replicas come and go for {_CALM_S:g} s: a "
+                    "takeover has not ended, or another rebalance is at work; see /readyz, and try again"
+                )
+            await self._wait_for_event(_LOOK_AGAIN_S)
+
+    async def _move_account(self, account: str, owner: Candidate) -> str:
+        """Have an account handed over; return what a person should know. Raises KafkaTrouble if it does not go well."""
+        hand_over = self._hand_overs[account] = HandOver(asyncio.get_running_loop().time())
+        try:
+            async with asyncio.timeout(_DONE_S):
+                asked_s = hand_over.told_s = await self._ask(account, owner)
+                while hand_over.complete_s is None:
+                    await self._wait_for_event(_LOOK_AGAIN_S)
+                    if not hand_over.has_begun and asyncio.get_running_loop().time() > asked_s + _ASK_AGAIN_S:
+                        asked_s = await self._ask(account, owner)
+        except TimeoutError:
+            raise KafkaTrouble(f"{account}: {hand_over.describe_lack()}. Nothing else is moved") from None
+        finally:
+            del self._hand_overs[account]
+        return f"{owner.instance} -> {hand_over.instance}  {hand_over.describe()}"
+
+    async def _ask(self, account: str, owner: Candidate) -> float:
+        return await ask_to_hand_over(self._kafka, self._timing, account, owner.member_id)
+
+    async def _wait_for_event(self, timeout_s: float) -> None:
+        """Wait for an event on any `session`, for some time. Raises KafkaTrouble where they cannot be read."""
+        self._event_arrived.clear()
+        arriving = asyncio.ensure_future(self._event_arrived.wait())
+        try:
+            await asyncio.wait({arriving, self._following}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            arriving.cancel()
+        if self._following.done():
+            self._following.result()
 
 
 async def run(kafka: Kafka, timing: Timing, accounts: Collection[str], tell: Tell, *, is_dry_run: bool) -> None:
     """Move accounts until the spread is what hashing says. Raises ClusterUnreachable, KafkaTrouble."""
-    placements = await _read_placements(kafka, accounts)
-    absent = sorted(set(accounts) - placements.keys())
-    if absent:
-        tell(f"no replica runs {', '.join(absent)}: nothing to hand over there")
-    _tell_spread(placements, tell)
-    moves = _find_moves(placements)
-    tell(f"{len(moves)} of {len(placements)} accounts are to move" + (", one at a time" if len(moves) > 1 else ""))
-    moved: set[str] = set()
-    while moves := {account: move for account, move in moves.items() if account not in moved}:
-        account = min(moves)
-        if is_dry_run:
-            tell(f"  {account}  {placements[account].owner.instance} -> {moves[account].instance}")
-        else:
-            tell(f"  {account}  {await _move_account(kafka, timing, account, placements[account].owner)}")
-            placements = await _read_placements(kafka, accounts)
-            moves = _find_moves(placements)
-        moved.add(account)
-    if moved and not is_dry_run:
-        _tell_spread(placements, tell)
+    rebalance = Rebalance(kafka, timing, accounts, tell)
+    async with rebalance.listening():
+        await rebalance.run(is_dry_run=is_dry_run)
 
 
 def _find_moves(placements: Mapping[str, Placement]) -> dict[str, Candidate]:
     found = {account: find_move(account, one) for account, one in placements.items()}
     return {account: move for account, move in found.items() if move is not None}
-
-
-def _tell_spread(placements: Mapping[str, Placement], tell: Tell) -> None:
-    """Tell how many accounts each replica owns, and how many it should."""
-    owned = Counter(one.owner.instance for one in placements.values())
-    wanted = Counter(choose_candidate(account, one.candidates).instance for account, one in placements.items())
-    names = {candidate.instance for one in placements.values() for candidate in one.candidates}
-    for name in sorted(names):
-        tell(f"{name} owns {owned[name]} accounts; by hashing {wanted[name]}")
-    members = [(account, candidate.instance) for account, one in placements.items() for candidate in one.candidates]
-    for name in sorted({name for (_, name), count in Counter(members).items() if count > 1}):
-        tell(f"several replicas are called {name}: give each its own `instance`; no account moves from one to another")
-
-
-async def _read_placements(kafka: Kafka, accounts: Collection[str]) -> dict[str, Placement]:
-    """Return who owns each account that somebody runs, as soon as every group has formed. Raises KafkaTrouble."""
-    deadline_s = asyncio.get_running_loop().time() + _CALM_S
-    while True:
-        groups = await read_groups(kafka, accounts)
-        _require_named(groups)
-        changing = sorted(account for account, group in groups.items() if group.is_changing or group.is_asked)
-        if not changing:
-            return {account: one.placement for account, one in groups.items() if one.placement is not None}
-        if asyncio.get_running_loop().time() > deadline_s:
-            raise KafkaTrouble(
-                f"the groups of {', '.join(changing)} have not come to rest in {_CALM_S:g} s: replicas come and go, or "
-                "another rebalance is at work; try again when they have"
-            )
-        await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 def _require_named(groups: Mapping[str, GroupView]) -> None:
@@ -150,63 +157,3 @@ def _require_named(groups: Mapping[str, GroupView]) -> None:
             f"in the groups of {', '.join(sorted(unnamed))} are replicas of an earlier version (on {hosts}), which "
             "hand nothing over; update them first"
         )
-
-
-async def _move_account(kafka: Kafka, timing: Timing, account: str, owner: Candidate) -> str:
-    """Have an account handed over; return what a person should know. Raises KafkaTrouble where it did not go well."""
-
-    async def ask() -> float:
-        return await ask_to_hand_over(kafka, timing, account, owner.member_id)
-
-    async with _listening(kafka, account) as events:
-        hand_over = HandOver(await ask())
-        try:
-            async with asyncio.timeout(_DONE_S):
-                await _follow_hand_over(hand_over, events, ask)
-        except TimeoutError:
-            raise KafkaTrouble(f"{account}: {hand_over.describe_lack()}. Nothing else is moved") from None
-    return f"{owner.instance} -> {hand_over.instance}  {hand_over.describe()}"
-
-
-async def _follow_hand_over(
-    hand_over: HandOver, events: asyncio.Queue[_Arrived], ask: Callable[[], Awaitable[float]]
-) -> None:
-    """Wait until the new owner carries out every command; ask again while nothing shows that the owner has heard."""
-    while hand_over.complete_s is None:
-        try:
-            async with asyncio.timeout(None if hand_over.has_begun else _ASK_AGAIN_S):
-                arrived = await events.get()
-        except TimeoutError:
-            await ask()
-            continue
-        if isinstance(arrived, KafkaTrouble):
-            raise arrived
-        hand_over.note_event(*arrived)
-
-
-@asynccontextmanager
-async def _listening(kafka: Kafka, account: str) -> AsyncIterator[asyncio.Queue[_Arrived]]:
-    """Yield the events on `session` from now on, each with its arrival, or why it cannot be read any more."""
-    events: asyncio.Queue[_Arrived] = asyncio.Queue()
-    async with open_reader(kafka, account, [Stream.SESSION], lambda _: None) as reader:
-        await reader.find_span(_BEYOND_NOW_MS)
-        async for _ in reader.read_history():
-            pass  # only the marks of what comes later need it
-        listening = asyncio.create_task(_queue_events(reader, events), name=f"session of {account}")
-        try:
-            yield events
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-
-
-async def _queue_events(reader: StreamsReader, events: asyncio.Queue[_Arrived]) -> None:
-    loop = asyncio.get_running_loop()
-    try:
-        async for records in reader.follow():
-            for record in records:
-                if not record.is_void:
-                    with contextlib.suppress(msgspec.MsgspecError):  # an event of a later version
-                        events.put_nowait((msgspec.json.decode(record.value or b"", type=SessionEvent), loop.time()))
-    except KafkaTrouble as error:
-        events.put_nowait(error)
