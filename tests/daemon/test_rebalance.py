@@ -1,6 +1,8 @@
 """`ltp-bridge rebalance` with real processes: accounts move one at a time, in good order, and only when asked."""
 
 import asyncio
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,16 @@ from bridge.core.placement import Candidate, choose_candidate
 from bridge.errors import KafkaTrouble
 from bridge.kafka import membership
 from bridge.kafka.membership import Membership
+from bridge.kafka.owners import read_groups
 from bridge.sandbox.venue.faults import Fault, FaultKind
+from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
+from bridge.sandbox.venue.venue import Venue
+from tests.daemon.test_ownership import KILLED_S
 from tests.kafka.test_handover import AssignorOfEarlierVersion
+from tests.spread.traders import Traders
 from tests.support.replica import replica
 from tests.support.rig import PLACE, Rig, Topic, command
+from tests.witness.child_process import send_signal, start_module
 from tests.witness.daemon_settings import as_toml
 from tests.witness.waiting import until
 
@@ -163,3 +171,52 @@ def test_the_command_line_needs_no_key(bootstrap: str, tmp_path: Path) -> None:
     config.write_text(as_toml({"kafka": reached, "accounts": {"main": {"api_key_file": "/nowhere"}}}))
     outcome = CliRunner().invoke(main, ["rebalance", "--dry-run", "--config", str(config)])
     assert (1, True) == (outcome.exit_code, "none.main.session: no such topic" in outcome.output)
+
+
+async def test_two_commands_at_once_still_move_one_account_at_a_time(bootstrap: str, tmp_path: Path) -> None:
+    """Each waits while an account changes hands, whoever asked for it, and in the end each account is in its place."""
+    accounts = [f"account-{number}" for number in range(6)]
+    venue_settings = VenueSettings(accounts=tuple(AccountSettings(name=name) for name in accounts))
+    async with Venue(venue_settings) as venue, Rig(bootstrap, venue, tmp_path) as rig:
+        settings = rig.settings(accounts=accounts)
+        async with replica(rig, accounts=accounts, instance="left") as left:
+            await left.until("recovery.complete", times=6)
+            async with replica(rig, accounts=accounts, instance="right") as right, Traders(rig, accounts) as traders:
+                await right.until("account.standby", times=6)
+                begun_s = time.monotonic()
+                async with traders.trading(0.05):
+                    runs = [
+                        rebalance.run(settings.kafka, settings.timing, accounts, lambda _: None, is_dry_run=False)
+                        for _ in range(2)
+                    ]
+                    ended = await asyncio.gather(*runs, return_exceptions=True)
+                faults, at_once = traders.count_faults(), traders.moves_at_once(begun_s)
+                groups = await read_groups(settings.kafka, accounts)
+    owners = {name: one.placement.owner.instance for name, one in groups.items() if one.placement is not None}
+    candidates = [Candidate(name, name) for name in ("left", "right")]
+    assert {name: choose_candidate(name, candidates).instance for name in accounts} == owners
+    assert [] == [one for one in ended if not isinstance(one, KafkaTrouble | None)]
+    assert 1 == at_once
+    assert faults["places"] == faults["accepted"] > 0
+    assert 0 == faults["sent_twice"] == faults["answered_twice"]
+
+
+async def test_a_command_that_dies_costs_the_time_of_a_dead_standby_and_no_order(rig: Rig) -> None:
+    """Killed as soon as the owner has heard, it stays in the group until its session ends; then the account moves."""
+    owner_name, chosen_name = names_for("main")
+    async with replica(rig, instance=owner_name) as owner:
+        await owner.until("recovery.complete")
+        async with replica(rig, instance=chosen_name) as chosen, Traders(rig, ["main"]) as traders:
+            await chosen.until("account.standby")
+            config = rig.write_config()
+            async with traders.trading(0.1):
+                command_process = await start_module("bridge", "rebalance", "--config", str(config))
+                await owner.until("account.handing_over")
+                send_signal(command_process, signal.SIGKILL)
+                await command_process.wait()
+                await chosen.until("recovery.complete")
+            faults = traders.count_faults()
+            slowest_s = max(one.answered_s - one.sent_s for one in traders.sent.values())
+    assert slowest_s < KILLED_S
+    assert faults["places"] == faults["accepted"] > 0
+    assert 0 == faults["sent_twice"] == faults["answered_twice"]

@@ -15,6 +15,7 @@ import time
 from asyncio.subprocess import PIPE
 from collections import Counter
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,6 @@ from tests.support.replica import replica
 from tests.support.rig import Rig
 from tests.witness.child_process import start_module
 from tests.witness.console import say
-from tests.witness.daemon_settings import as_toml
 from tests.witness.waiting import until
 
 if TYPE_CHECKING:
@@ -46,10 +46,9 @@ _PAUSE_S = 0.05
 class Spread:
     """One run."""
 
-    def __init__(self, rig: Rig, accounts: list[str], folder: Path) -> None:
+    def __init__(self, rig: Rig, accounts: list[str]) -> None:
         self._rig = rig
         self._accounts = accounts
-        self._folder = folder
         self._replicas: dict[str, Replica] = {}
         self.failed: list[str] = []
         self.found: dict[str, Any] = {}
@@ -71,6 +70,7 @@ class Spread:
             await self._join(stack, traders)
             await self._rebalance("second", traders)
             await self._tell_owners("after a rebalance with the fourth")
+            await self._ask_readiness()
             self.found["orders"] = traders.count_faults()
             say(f"orders of the whole run: {self.found['orders']}")
             for fault in ("without_answer", "answered_twice", "sent_twice"):
@@ -158,11 +158,20 @@ class Spread:
 
         await until(joined, _READY_S, f"{name} in all groups")
 
+    async def _ask_readiness(self) -> None:
+        """Ask every replica for `/readyz`: it is ready as owner of its accounts, and as standby of all others."""
+        async with aiohttp.ClientSession() as client:
+            for name, one in sorted(self._replicas.items()):
+                port = one.logged("bridge.started")[0]["management_port"]
+                async with client.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                    phases = Counter(account["phase"] for account in (await answer.json())["accounts"].values())
+                    say(f"{name} /readyz: {answer.status}, {dict(phases)}")
+                    if answer.status != HTTPStatus.OK:
+                        self.failed.append(f"{name} is not ready")
+
     async def _rebalance(self, which: str, traders: Traders) -> None:
         """Run `ltp-bridge rebalance` while all accounts trade, and print what it prints."""
-        config = self._folder / "rebalance.toml"
-        settings = self._rig.settings(accounts=self._accounts).model_dump(mode="json", exclude_none=True)
-        config.write_text(as_toml(settings))
+        config = self._rig.write_config(accounts=self._accounts)
         begun_s = time.monotonic()
         say(f"--- ltp-bridge rebalance ({which})")
         async with traders.trading(_PAUSE_S):
@@ -200,7 +209,7 @@ async def main(options: argparse.Namespace) -> int:
             Venue(venue_settings) as venue,
             Rig(broker.bootstrap_servers, venue, folder) as rig,
         ):
-            run = Spread(rig, accounts, folder)
+            run = Spread(rig, accounts)
             try:
                 await run.run()
             except (AssertionError, TimeoutError) as error:
