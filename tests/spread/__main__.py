@@ -20,6 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
+
 from bridge.kafka.owners import read_groups
 from bridge.sandbox.broker.launcher import start_broker
 from bridge.sandbox.venue.settings import AccountSettings, VenueSettings
