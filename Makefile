@@ -34,9 +34,9 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sandbox examples test quick lint types imports pytest format lock schemas released dist image sbom chart containers \
-	pace poison failover panic recovery \
-	day crash chaos outage records alerts bench validators clean
+.PHONY: help setup demo sandbox examples test quick lint types imports pytest pace poison failover spread recovery \
+	day panic bench crash chaos outage records alerts validators format lock schemas released dist image sbom \
+	containers chart clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ poison: $(READY) ## hostile batches, records and frames against a daemon in 512 
 
 failover: $(READY) ## measure takeovers, and what standbys cost; takes minutes. ARGS="--takeovers 20 --results 200000"
 	$(BIN)/python -m tests.failover $(ARGS)
+
+spread: $(READY) ## thirty accounts over three replicas: a kill, a fourth, and accounts handed over; minutes. ARGS="--accounts 12"
+	@$(BIN)/python -m tests.spread $(ARGS)
 
 recovery: $(READY) ## measure recoveries after cuts, and what limits them; takes minutes. ARGS="--cuts 50 --orders 1000 --delay-ms 100"
 	@$(BIN)/python -m tests.recovery $(ARGS)

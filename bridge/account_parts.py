@@ -147,7 +147,12 @@ class AccountParts:
             wake()
 
         return Membership(
-            self._settings.kafka, self._settings.timing, self._name, on_revoked=wake, on_assigned=count_and_wake
+            self._settings.kafka,
+            self._settings.timing,
+            self._name,
+            self._instance,
+            on_revoked=wake,
+            on_assigned=count_and_wake,
         )
 
     def _new_replay(self) -> TopicReplay:

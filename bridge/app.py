@@ -122,7 +122,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """
     require_c_extension()
     gc.set_threshold(_GARBAGE_MIN)
-    instance = f"{socket.gethostname()}:{os.getpid()}"
+    instance = settings.instance or f"{socket.gethostname()}:{os.getpid()}"
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
         callbacks_of = await stack.enter_async_context(_publisher_callbacks(settings, instance))

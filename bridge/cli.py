@@ -1,4 +1,4 @@
-"""The command line: `ltp-bridge run`, `doctor`, `tail`, `trace`, `sandbox`, `demo` and `schema export`."""
+"""The command line: `ltp-bridge run`, `doctor`, `tail`, `trace`, `rebalance`, `sandbox`, `demo` and `schema export`."""
 
 import asyncio
 import errno
@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 
-from bridge import __version__, account_parts, app, event_loop
+from bridge import __version__, account_parts, app, event_loop, rebalance
 from bridge.admin import logs
-from bridge.config import Settings, load
+from bridge.config import Settings, load, load_group_settings
 from bridge.doctor import report
 from bridge.doctor.files import report_unusable_settings
 from bridge.doctor.findings import Findings, Level
@@ -124,6 +124,30 @@ main.add_command(doctor_, "check")
 
 main.add_command(tail_command)
 main.add_command(trace_command)
+
+
+@main.command("rebalance", short_help="Hand accounts over until they are spread evenly.")
+@_config
+@click.option("--dry-run", is_flag=True, help="Only print who owns what, and what would move.")
+def rebalance_(path: Path | None, *, dry_run: bool) -> None:
+    """Hand accounts over, one at a time, until each is at the replica that hashing chooses, and print every gap.
+
+    Each owner settles what is on its way, commits and leaves, as at SIGTERM; the next account waits until the new owner
+    carries out all commands. The first that does not go well is the last. Run it where the daemon runs, with its
+    settings: it needs the daemon's grants, and no key of the venue.
+    """
+    logs.configure("critical", "pretty")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        settings = load_group_settings(path)
+        work = rebalance.run(settings.kafka, settings.timing, settings.accounts, _print_line, is_dry_run=dry_run)
+        event_loop.run(work)
+    except BridgeError as error:
+        raise _Failure(error) from None
+
+
+def _print_line(text: str) -> None:
+    click.echo(escape_text(text))
 
 
 @contextmanager

@@ -3,7 +3,14 @@
 from bridge.config.kafka import Kafka
 from bridge.config.limits import Limits
 from bridge.config.process import Log, Management, Tracing
-from bridge.config.settings import Settings, TopicSettings, load, load_topic_settings
+from bridge.config.settings import (
+    GroupSettings,
+    Settings,
+    TopicSettings,
+    load,
+    load_group_settings,
+    load_topic_settings,
+)
 from bridge.config.timing import Timing
 from bridge.config.venue import AZ4, HA, AccountConfig, Endpoint, VenueAccess
 
@@ -12,6 +19,7 @@ __all__ = [
     "HA",
     "AccountConfig",
     "Endpoint",
+    "GroupSettings",
     "Kafka",
     "Limits",
     "Log",
@@ -22,5 +30,6 @@ __all__ = [
     "Tracing",
     "VenueAccess",
     "load",
+    "load_group_settings",
     "load_topic_settings",
 ]

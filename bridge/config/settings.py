@@ -23,6 +23,7 @@ from bridge.errors import ConfigError
 
 FILE_BYTES_MAX: Final = 1024 * 1024
 _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+_INSTANCE = r"^([A-Za-z0-9][A-Za-z0-9._:-]{0,126})?$"
 _Kind = TypeVar("_Kind", bound="_SettingsSources")
 
 
@@ -51,6 +52,11 @@ class Settings(_SettingsSources):
     """All settings of the daemon. `load` reads them."""
 
     environment: Annotated[str, Field(pattern=_NAME, description="Names the venue's environment in `ce_source`.")]
+    instance: Annotated[str, Field(pattern=_INSTANCE)] = ""
+    """The name of this process, unlike that of any other replica; by default its host name and process id.
+
+    Accounts without an owner spread over the replicas by it. A name that outlives a restart gets the same accounts.
+    """
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)] = (AZ4, HA)
     accounts: Annotated[dict[Annotated[str, Field(pattern=_NAME)], AccountConfig], Field(min_length=1)]
     venue: VenueAccess = VenueAccess()
@@ -98,6 +104,12 @@ class TopicSettings(_SettingsSources):
     kafka: Kafka
 
 
+class GroupSettings(TopicSettings):
+    """What a member of the accounts' groups needs that trades nothing. `load_group_settings` reads them."""
+
+    timing: Timing = Timing()
+
+
 def _names_in(kind: object) -> set[str]:
     """Return the names of all settings in a section, or in the sections of a generic type."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -135,6 +147,11 @@ def load_topic_settings(path: Path | None) -> TopicSettings:
     Raises ConfigError with every problem that was found in this part.
     """
     return _load(TopicSettings, path)
+
+
+def load_group_settings(path: Path | None) -> GroupSettings:
+    """Return what `load_topic_settings` does, and the durations. Raises ConfigError."""
+    return _load(GroupSettings, path)
 
 
 def _load(kind: type[_Kind], path: Path | None) -> _Kind:

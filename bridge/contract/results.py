@@ -185,7 +185,9 @@ class Takeover(Struct, frozen=True, rename="camel", omit_defaults=True):
     """An owner begins its term; results with a lower epoch after this record are void. Key: the account."""
 
     epoch: Epoch
-    instance: Annotated[str, Meta(description="The process that owns the account: host name and process id.")]
+    instance: Annotated[
+        str, Meta(description="The owner: the setting `instance` of its process, or host name and process id.")
+    ]
     at: Annotated[UnixMs, Meta(description="When the bridge wrote it, Unix milliseconds.")]
     environment: Annotated[str, Meta(description="The environment in the owner's settings.")] | None = None
     key_fingerprint: (

@@ -161,7 +161,9 @@ class Lost(ExtensibleEnum):
 
 
 At = Annotated[UnixMs, Meta(description="When the bridge wrote it, Unix milliseconds.")]
-Instance = Annotated[str, Meta(description="The process that owns the account: host name and process id.")]
+Instance = Annotated[
+    str, Meta(description="The owner: the setting `instance` of its process, or host name and process id.")
+]
 EndpointName = Annotated[str, Meta(description="The endpoint's name in the bridge's settings.")]
 GapId = Annotated[str, Meta(description="The id of the gap: the owner's epoch and a number.")]
 FromMs = Annotated[

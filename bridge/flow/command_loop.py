@@ -22,6 +22,7 @@ _TICK_S = 0.5
 """What has no due time of its own is looked at so often. A term that has not been looked at for a second was frozen."""
 _POLL_S = 1.0
 _PAUSED_POLL_S = 0.25
+_REBALANCE_CHECK_S = 0.1
 _OUTAGE_S = 600.0
 """How long a commit may wait for brokers that are away. One that was written and not answered ends the term at once."""
 _CAUGHT_UP_RECORDS = 500
@@ -108,10 +109,32 @@ class CommandLoop:
                     await self._commit[1]
 
     async def commit_last(self, timeout_s: float, *, released: bool) -> None:
-        """Commit the whole state once more, after the end of `send`. Raises what `Membership.commit` raises."""
+        """Commit the whole state once more, after the end of `send`; again after a rebalance, while there is time.
+
+        Raises what `Membership.commit` raises.
+        """
         now = self._clock()
         commit = self._account.last_commit(now, self._events.live_until_ms(now), released=released)
-        await self._membership.commit(commit.offset, commit.metadata, timeout_s)
+        end_boot_s = now.boot_s + timeout_s
+        while True:
+            self._wake.clear()
+            left_s = end_boot_s - self._clock().boot_s
+            try:
+                return await self._membership.commit(commit.offset, commit.metadata, max(left_s, 0.0))
+            except CommitInterrupted:
+                if left_s <= 0:
+                    raise
+            await self._wait_for_rebalance(end_boot_s)
+
+    async def _wait_for_rebalance(self, end_boot_s: float) -> None:
+        """Wait until a rebalance has given the partition back, or the time is over."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(_REBALANCE_CHECK_S, max(0.0, end_boot_s - self._clock().boot_s))):
+                    await self._wake.wait()
+            self._wake.clear()
+            if self._membership.owned or self._clock().boot_s >= end_boot_s:
+                return
 
     def _do_what_is_due(self) -> None:
         now = self._clock()

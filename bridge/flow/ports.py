@@ -165,7 +165,11 @@ class TopicWatch(Protocol):
 
 
 class Membership(Protocol):
-    """One member of the account's group."""
+    """One member of the account's group: the seam behind which it is decided who owns the account.
+
+    An implementation says whether this member owns it, and that no other has since; and refuses the commit of a member
+    that does not. Which group protocol does it, nobody else knows.
+    """
 
     @property
     def owned(self) -> bool:
@@ -187,6 +191,9 @@ class Membership(Protocol):
 
     async def wait_owned(self) -> None:
         """Wait until the partition is assigned to this member."""
+
+    async def wait_hand_over_asked(self) -> None:
+        """Wait until the owner is asked to end its term in good order, because another is to own the account."""
 
     async def committed(self) -> Committed:
         """Read what is committed."""

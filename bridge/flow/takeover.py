@@ -15,6 +15,7 @@ from bridge.contract.session import Alarm
 from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
 from bridge.core.account import Account
 from bridge.core.commands.claims import Origin
+from bridge.core.commands.dispatch import Commit
 from bridge.core.outbox import Outbox
 from bridge.core.records import TopicRecord
 from bridge.core.replay import ReplayedResults
@@ -27,7 +28,7 @@ from bridge.core.takeover_plan import (
     plan_term,
     read_commit,
 )
-from bridge.errors import ClusterUnreachable, ForeignOwner, OffsetLost
+from bridge.errors import ClusterUnreachable, CommitInterrupted, ForeignOwner, OffsetLost
 from bridge.flow.concurrency import run_concurrently
 from bridge.flow.dependencies import TakeoverDependencies
 from bridge.flow.polling import POLL_S, while_polling
@@ -108,10 +109,20 @@ class AccountTakeover:
         start = plan_term(begin, origin, now)
         account = Account(outbox, commands_topic, parts.limits, parts.timing, start, now=now)
         commit = account.fencing_commit(begin, now)
-        await self._membership.commit(commit.offset, commit.metadata, parts.commit_timeout_s)
+        await self._commit_fence(commit)
         self._membership.set_epoch(account.epoch)
         parts.publisher.begin_epoch(account.epoch, account.on_durable)
         return account
+
+    async def _commit_fence(self, commit: Commit) -> None:
+        """Commit once; again after a rebalance that left the partition here, as every hand-over brings one or two."""
+        while True:
+            try:
+                return await self._membership.commit(commit.offset, commit.metadata, self._parts.commit_timeout_s)
+            except CommitInterrupted:
+                await self._membership.poll(POLL_S)
+                while not self._membership.owned:
+                    await self._membership.poll(POLL_S)
 
     async def _replay_topics(self, account: Account, begin: TakeoverStart) -> None:
         """Read what the topics tell of the time before, and then every command there is."""

@@ -141,7 +141,7 @@ class Term:
         return missing
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop` is set, then end in good order.
+        """Run until `stop` is set or the account is to be handed over, then end in good order.
 
         Raises TermEnded when ownership is over or uncertain; LoginRefused when the venue does not want this key, and
         OffsetLost when the topic lacks what comes next: both after an alarm and an end in good order.
@@ -150,11 +150,16 @@ class Term:
             what: asyncio.create_task(step, name=f"{self._name}:{what}") for what, step in self._new_work().items()
         }
         stopping = asyncio.create_task(stop.wait(), name=f"{self._name}:stop")
+        handing_over = asyncio.create_task(
+            self._parts.membership.wait_hand_over_asked(), name=f"{self._name}:hand over"
+        )
         try:
-            await asyncio.wait([*tasks.values(), stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*tasks.values(), stopping, handing_over], return_when=asyncio.FIRST_COMPLETED)
             for task in tasks.values():
                 raise_failure(task)
-            await self._end_term(tasks, "the bridge was stopped")
+            if not stop.is_set():
+                _log.info("account.handing_over", account=self._name, epoch=self._account.epoch)
+            await self._end_term(tasks, "the bridge was stopped" if stop.is_set() else "the account is handed over")
         except (LoginRefused, OffsetLost) as error:
             alarm = Alarm.LOGIN_STOPPED if isinstance(error, LoginRefused) else Alarm.OFFSET_LOST
             self._account.publish_alarm(alarm, str(error), self._parts.clock())
@@ -168,7 +173,7 @@ class Term:
             self.session.drop(Cause.BRIDGE_FAILED, f"a mistake: {type(error).__name__}")
             raise
         finally:
-            await end_tasks(*tasks.values(), stopping)
+            await end_tasks(*tasks.values(), stopping, handing_over)
 
     def _new_work(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return everything that runs side by side during a term."""

@@ -1,59 +1,95 @@
-"""Assigning the account's one partition: to the member that has it, else to the smallest member id.
+"""Assigning the account's one partition: to the member that owns it, else to the one that hashing chooses.
 
-A round-robin assignor may move the partition whenever a standby joins, and every move is a takeover.
+A round-robin assignor may move the partition whenever a standby joins, and every move is a takeover. Here an owner
+keeps it until it ends or is asked to hand over; where nobody owns it, all leaders choose alike, so the accounts of many
+groups spread over the instances without a word between them.
 """
 
-import struct
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
 
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
-_VERSION: Final = 0
-_EPOCH: Final = struct.Struct(">q")
+from bridge.core.placement import Candidate, choose_candidate
+from bridge.kafka.member_metadata import (
+    HAND_OVER,
+    VERSION,
+    MemberMetadata,
+    MemberNote,
+    build_metadata,
+    read_epoch,
+    read_note,
+)
 
 
 class StickyOwnerAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka publishes no types
-    """Gives every partition of a topic to the member that owns the highest epoch.
+    """Gives every partition of a topic to the member that owns the highest epoch, or to the one of the highest score.
 
-    One instance per consumer: aiokafka's own assignors keep their state in the class. `owned_epoch` is called at
-    every join and returns 0 for none.
+    One for each consumer: aiokafka's own assignors keep their state in the class. `instance` names this process.
+    `owned_epoch` is called at every join and returns 0 for none. `on_asked` is called when this member, the owner, is
+    asked to hand the account over.
     """
 
     name = "ltp-bridge-keep-owner"
 
-    def __init__(self, owned_epoch: Callable[[], int]) -> None:
+    def __init__(
+        self, account: str, instance: str, owned_epoch: Callable[[], int], on_asked: Callable[[], None]
+    ) -> None:
+        self._account = account
+        self._note = MemberNote(instance)
         self._owned_epoch = owned_epoch
+        self._on_asked = on_asked
 
-    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        """Return what this member sends when it joins: which topics it wants and which epoch it owns."""
-        return ConsumerProtocolMemberMetadata(_VERSION, list(topics), _EPOCH.pack(self._owned_epoch()))
+    def metadata(self, topics: Iterable[str]) -> MemberMetadata:
+        """Return what this member sends when it joins: its topics, the epoch that it owns, and its name."""
+        return build_metadata(topics, self._owned_epoch(), self._note)
 
     def assign(
         self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
         """Return each member's partitions; aiokafka calls this on the leader of the group only."""
         given: dict[str, list[tuple[str, list[int]]]] = {member_id: [] for member_id in members}
+        asked = {read_note(member).hand_over for member in members.values()}
+        told: set[str] = set()
         for topic in sorted({topic for member in members.values() for topic in member.subscription}):
-            owner = min(
-                (member_id for member_id, member in members.items() if topic in member.subscription),
-                key=lambda member_id: (-_read_epoch(members[member_id].user_data), member_id),
-            )
-            given[owner].append((topic, sorted(cluster.partitions_for_topic(topic) or ())))
+            interested = {member_id: one for member_id, one in members.items() if topic in one.subscription}
+            holder = _choose_holder(self._account, interested)
+            given[holder].append((topic, sorted(cluster.partitions_for_topic(topic) or ())))
+            if holder in asked and read_epoch(members[holder]):
+                told.add(holder)
         return {
-            member_id: ConsumerProtocolMemberAssignment(_VERSION, partitions, b"")
+            member_id: ConsumerProtocolMemberAssignment(VERSION, partitions, HAND_OVER if member_id in told else b"")
             for member_id, partitions in given.items()
         }
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Do nothing: the epoch says what this member owns."""
+        """Pass on that this member is asked to hand over; what it owns, the epoch says."""
+        if assignment.user_data == HAND_OVER:
+            self._on_asked()
 
 
-def _read_epoch(user_data: bytes | None) -> int:
-    """Return a member's epoch; 0 for a member that is no bridge."""
-    if user_data is None or len(user_data) != _EPOCH.size:
-        return 0
-    epoch: int = _EPOCH.unpack(user_data)[0]
-    return max(epoch, 0)
+class HandOverAssignor(StickyOwnerAssignor):
+    """Of one who only asks a member to hand over: it wants no topic, so no leader of any version gives it one."""
+
+    def __init__(self, account: str, owner_member_id: str) -> None:
+        super().__init__(account, "", lambda: 0, lambda: None)
+        self._note = MemberNote(hand_over=owner_member_id)
+
+    def metadata(self, topics: Iterable[str]) -> MemberMetadata:
+        """Return what is sent at the join: no topic, no epoch, and who is asked."""
+        del topics
+        return build_metadata((), 0, self._note)
+
+
+def candidate_of(member_id: str, metadata: ConsumerProtocolMemberMetadata) -> Candidate:
+    """Return a member as hashing sees it; one of an earlier version has no name but its member id."""
+    return Candidate(member_id, read_note(metadata).instance or member_id)
+
+
+def _choose_holder(account: str, members: Mapping[str, ConsumerProtocolMemberMetadata]) -> str:
+    """Return which of the members that want a topic gets it."""
+    owners = [(-epoch, member_id) for member_id, one in members.items() if (epoch := read_epoch(one))]
+    if owners:
+        return min(owners)[1]
+    return choose_candidate(account, [candidate_of(*member) for member in members.items()]).member_id

@@ -17,6 +17,7 @@ from bridge.errors import ClusterUnreachable, ConfigError, KafkaTrouble, TopicsU
 from bridge.kafka.aiokafka_internals import create_no_topics
 from bridge.kafka.connections import create_connection, install_connection_factory
 from bridge.kafka.credentials import LoginHeldBack
+from bridge.kafka.member_metadata import read_whole_metadata
 
 CLIENT_ID: Final = "ltp-bridge"
 PROBE_TIMEOUT_MS: Final = 3000
@@ -74,6 +75,7 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
 
 def member_options(kafka: Kafka, timing: Timing) -> dict[str, Any]:
     """Return what the consumer in the group of an account is constructed with."""
+    read_whole_metadata()
     return {
         **client_options(kafka),
         "enable_auto_commit": False,

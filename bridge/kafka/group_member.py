@@ -1,4 +1,10 @@
-"""One consumer in the group of an account, with what reads and what commits through it."""
+"""One consumer in the group of an account, with what reads and what commits through it.
+
+All that is of the classic group protocol is here, in assignor.py, member_metadata.py and handover.py. Membership, and
+through it all of flow, knows only who owns the account and with which epoch: a member id and a generation that grows.
+With the next protocol (KIP-848) these are the member id and its member epoch, the broker assigns, and a stale commit
+has another error code.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -25,15 +31,15 @@ def commands_partition(kafka: Kafka, account: str) -> TopicPartition:
 
 
 class GroupMember:
-    """A consumer that subscribes the commands of one account; `owned_epoch` is asked at every join of the group."""
+    """A consumer that subscribes the commands of one account; `assignor` speaks for it at every join of the group."""
 
-    def __init__(self, kafka: Kafka, timing: Timing, account: str, owned_epoch: Callable[[], int]) -> None:
+    def __init__(self, kafka: Kafka, timing: Timing, account: str, assignor: StickyOwnerAssignor) -> None:
         self._partition = commands_partition(kafka, account)
         self._group = group_name(kafka.topic_prefix, account)
         self.consumer = AIOKafkaConsumer(
             **member_options(kafka, timing),
             group_id=self._group,
-            partition_assignment_strategy=[StickyOwnerAssignor(owned_epoch)],
+            partition_assignment_strategy=[assignor],
         )
         follow_bootstrap_servers(aiokafka_internals.client_of(self.consumer), kafka)
         self.reader = CommandReader(self.consumer, self._partition)

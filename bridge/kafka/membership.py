@@ -17,6 +17,7 @@ from bridge.config import Kafka, Timing
 from bridge.contract.topics import group_name
 from bridge.core.records import CommandRecord, Committed
 from bridge.errors import ClusterUnreachable, CommitInterrupted, ForeignMember, KafkaTrouble, OffsetLost, TermEnded
+from bridge.kafka.assignor import StickyOwnerAssignor
 from bridge.kafka.cluster import NO_ANSWER, find_likely_cause, require_one_partition
 from bridge.kafka.grants import report_refused_group
 from bridge.kafka.group_member import GroupMember, commands_partition
@@ -29,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class Membership:
-    """One member of one account's group.
+    """One member of one account's group; `instance` is the name of this process, by which hashing chooses.
 
     `on_revoked` is called when a rebalance begins and the partition was ours, after the commit in flight has ended;
     `on_assigned` when the partition is ours, for the first time or again. Both must return at once. After the partition
@@ -41,6 +42,7 @@ class Membership:
         kafka: Kafka,
         timing: Timing,
         account: str,
+        instance: str,
         *,
         on_revoked: Callable[[], None],
         on_assigned: Callable[[], None],
@@ -48,6 +50,7 @@ class Membership:
         self._kafka = kafka
         self._timing = timing
         self._account = account
+        self._instance = instance
         self._on_revoked = on_revoked
         self._on_assigned = on_assigned
         self._group = group_name(kafka.topic_prefix, account)
@@ -55,6 +58,7 @@ class Membership:
         self._ownership = Ownership()
         self._member: GroupMember | None = None
         self._poll_woken: asyncio.Future[None] | None = None
+        self._hand_over_asked = asyncio.Event()
 
     async def join(self) -> None:
         """Join the group; returns once it has formed, with the partition or without (a hot standby).
@@ -63,8 +67,9 @@ class Membership:
         """
         if self._member is not None:
             raise RuntimeError("already a member: leave first")
-        self._ownership = Ownership()
-        member = self._member = GroupMember(self._kafka, self._timing, self._account, self._owned_epoch)
+        self._ownership, self._hand_over_asked = Ownership(), asyncio.Event()
+        assignor = StickyOwnerAssignor(self._account, self._instance, self._owned_epoch, self._hand_over_asked.set)
+        member = self._member = GroupMember(self._kafka, self._timing, self._account, assignor)
         bound_s = self._timing.rebalance_timeout_s + self._timing.session_timeout_s + _ANSWER_S
         try:
             async with asyncio.timeout(bound_s):
@@ -94,6 +99,10 @@ class Membership:
                     "account's partition, or may get it: no command is read; stop it, or give it a group of its own"
                 )
             await self._poll_member()
+
+    async def wait_hand_over_asked(self) -> None:
+        """Wait until the owner is asked to end its term in good order, leave and join again: another is to own."""
+        await self._hand_over_asked.wait()
 
     @property
     def owned(self) -> bool:

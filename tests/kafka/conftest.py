@@ -159,12 +159,15 @@ async def member_of(timing: Timing) -> AsyncIterator[Callable[..., Membership]]:
     """Return what makes members, which leave their groups when the test ends."""
     members: list[Membership] = []
 
-    def make(kafka: Kafka, *, events: list[str] | None = None, times: Timing = timing) -> Membership:
+    def make(
+        kafka: Kafka, *, events: list[str] | None = None, times: Timing = timing, instance: str = "here"
+    ) -> Membership:
         noted = [] if events is None else events
         member = Membership(
             kafka,
             times,
             ACCOUNT,
+            instance,
             on_revoked=lambda: noted.append("revoked"),
             on_assigned=lambda: noted.append("assigned"),
         )

@@ -17,7 +17,8 @@ How it is kept small, and why nothing is lost by it:
   coordinator only after them. That is the inequality of the settings, lease < session timeout, which
   `config/timing.py` holds; a frozen process is one that does nothing while that happens.
 - A generation of the group ends when the partition is assigned anew. Commits of an older one are refused, so they are
-  taken off the network at once; except where a planted mistake accepts them.
+  taken off the network at once; except where a planted mistake accepts them. A rebalance that leaves the partition
+  where it is has the commit of an epoch made again as it was, and any other begun anew.
 - A predecessor whose records are void, and which cannot write to the venue any more, is left out. That this changes
   nothing is a test.
 

@@ -20,6 +20,7 @@ _NOT_SPENT: Final = frozenset(
         Mistake.LEASE_FROM_ACK,
         Mistake.STALE_COMMIT,
         Mistake.GOES_ON_AFTER_LOSS,
+        Mistake.FENCES_AFTER_LOSS,
     }
 )
 """Mistakes with which a predecessor does harm even when its records are void."""
@@ -49,10 +50,12 @@ def _predecessor_steps(trial: Trial, world: World, index: int, term: Term) -> It
     for move in _moves(trial, world, term, owned=False):
         moved = world._replace(predecessors=put(world.predecessors, index, move.term))
         yield f"predecessor {term.epoch}: {move.words}", _seen(trial, moved, term, move)
-    returns = trial.mistake is Mistake.GOES_ON_AFTER_LOSS and term.phase is Phase.ACTING
-    if returns and world.owner is not None and _is_over(world.owner):
+    goes_on = trial.mistake is Mistake.GOES_ON_AFTER_LOSS and term.phase is Phase.ACTING
+    fences = trial.mistake is Mistake.FENCES_AFTER_LOSS and term.phase is Phase.FENCING
+    if (goes_on or fences) and world.owner is not None and _is_over(world.owner):
         others = put(world.predecessors, index, world.owner)
-        again = world._replace(owner=interrupted(term), predecessors=others, strays=())
+        back = _fencing_again(term) if fences else interrupted(term)
+        again = world._replace(owner=back, predecessors=others, strays=())
         yield f"predecessor {term.epoch} has the partition again", again
 
 
@@ -119,7 +122,10 @@ def _coordinator_steps(trial: Trial, world: World, owner: Term) -> Iterator[Step
         stored = arrived._replace(saved=saved)
         words = f"the coordinator stores {saved.offset}, {stored_in(saved, world.topic_id)}"
         yield words, stored._replace(broken=broken_by_commit(stored))
-    if owner.phase is not Phase.FENCING and (owner.commit is not None or world.strays):
+    if owner.phase is Phase.FENCING:
+        again = world._replace(owner=_fencing_again(owner))
+        yield "a rebalance leaves the partition where it is, the epoch is committed again", again
+    elif owner.commit is not None or world.strays:
         yield "a rebalance leaves the partition where it is", world._replace(owner=interrupted(owner), strays=())
 
 
@@ -134,6 +140,12 @@ def _arrivals(trial: Trial, world: World, owner: Term) -> Iterator[tuple[Saved, 
             if term.commit is not None and not term.commit.stored:
                 stored = term._replace(commit=term.commit._replace(stored=True))
                 yield term.commit.saved, world._replace(predecessors=put(world.predecessors, index, stored))
+
+
+def _fencing_again(term: Term) -> Term:
+    """Return what a takeover is after a rebalance: the commit of its epoch is on the way again, as it was."""
+    assert term.commit is not None
+    return term._replace(commit=term.commit._replace(stored=False))
 
 
 def _is_over(owner: Term) -> bool:
@@ -177,7 +189,8 @@ def _made_again(trial: Trial, vacant: World) -> Iterator[Step]:
 
 def _put_out(trial: Trial, owner: Term) -> Term:
     """Return what an owner is that has lost the partition without noticing: its commit on the way is refused."""
-    if owner.commit is None or owner.commit.stored or trial.mistake is Mistake.STALE_COMMIT:
+    fences = owner.phase is Phase.FENCING and trial.mistake is Mistake.FENCES_AFTER_LOSS
+    if owner.commit is None or owner.commit.stored or trial.mistake is Mistake.STALE_COMMIT or fences:
         return owner
     return interrupted(owner)
 

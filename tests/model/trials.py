@@ -30,6 +30,7 @@ class Mistake(StrEnum):
     EARLY_READ = "a takeover reads the results before its own record is among them"
     OFFSET_EPOCH = "the epoch is the place of the takeover record, not fenced by a commit"
     GOES_ON_AFTER_LOSS = "a member that lost the partition and gets it back goes on with its old term"
+    FENCES_AFTER_LOSS = "a takeover that lost the partition and gets it back commits its epoch again"
     OLD_CLAIM = "what the gate refused is written on its old claim, which no later commit holds"
     UNACKNOWLEDGED_CLAIM = "a command is written while its claim is still on the way"
     EARLY_WATERMARK = "the watermark passes what is answered before the answer is durable"

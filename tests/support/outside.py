@@ -271,6 +271,10 @@ class Group:
         """By how much the clock that stamps commands is ahead of the account's."""
         self.given = asyncio.Event()
         self.given.set()
+        self.hand_over_asked = asyncio.Event()
+        self.cuts_off: Callable[[str], bool] = lambda _: False
+        """Whether a rebalance cuts a commit of this metadata off; after `rebalance_s` the partition is back."""
+        self.rebalance_s = 0.02
         self.left = 0
         self.unread = 0
         """More records than have come are on the topic."""
@@ -330,6 +334,10 @@ class Member:
         self._raise()
         self.owned = True
 
+    async def wait_hand_over_asked(self) -> None:
+        """Wait until the test asks."""
+        await self._group.hand_over_asked.wait()
+
     async def committed(self) -> Committed:
         """Return what is committed."""
         return self._group.committed
@@ -345,8 +353,16 @@ class Member:
         if refusal is not None:
             raise refusal
         self._raise()
+        if group.cuts_off(metadata):
+            self.owned = False
+            asyncio.get_running_loop().call_later(group.rebalance_s, self._get_back)
+            raise CommitInterrupted("a rebalance ended the commit")
         group.committed = Committed(offset, metadata)
         group.commits.append(offset)
+
+    def _get_back(self) -> None:
+        self.owned = True
+        self._changed()
 
     async def poll(self, timeout_s: float) -> list[CommandRecord]:
         """Return new records."""

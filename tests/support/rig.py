@@ -152,6 +152,12 @@ class Rig:
         frames = [json.loads(entry.facts["text"]) for entry in self.venue.ledger.entries(EntryKind.RECV)]
         return [frame for frame in frames if frame.get("action") == action]
 
+    def write_config(self, **changes: Any) -> Path:  # noqa: ANN401 - as above
+        """Write the settings of a daemon, and return the file."""
+        config = self._folder / f"bridge-{uuid.uuid4().hex[:6]}.toml"
+        config.write_text(as_toml(self.settings(**changes).model_dump(mode="json", exclude_none=True)))
+        return config
+
     @contextlib.asynccontextmanager
     async def daemon(self, settings: Settings | None = None) -> AsyncIterator[asyncio.Task[None]]:
         """Run the daemon until the end of the block, and stop it in good order."""
@@ -177,8 +183,7 @@ class Rig:
         `victim_of` names the point at which it kills itself (victim.py), else `program` is the module, with what it is
         given first. `unread`: nobody reads its log, so it goes to nowhere instead of a pipe, which would be full soon.
         """
-        config = self._folder / f"bridge-{uuid.uuid4().hex[:6]}.toml"
-        config.write_text(as_toml(self.settings(**changes).model_dump(mode="json", exclude_none=True)))
+        config = self.write_config(**changes)
         what = (_VICTIM, victim_of) if victim_of else program
         process = await start_module(*what, "run", "--config", str(config), stdout=DEVNULL if unread else PIPE)
         try:
