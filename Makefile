@@ -119,7 +119,7 @@ alerts: $(READY) ## alert rules: promtool's tests, then every fault on a real Pr
 	@for tool in promtool prometheus; do command -v $$tool >/dev/null || { echo "$$tool is not on PATH: install" \
 		"Prometheus (Debian and Ubuntu: apt install prometheus)"; exit 1; }; done
 	promtool check rules $(CHART)/files/alerts.yaml
-	promtool test rules tests/alerts/rules_test.yaml
+	promtool test rules tests/alerts/rules_test.yaml tests/alerts/rules_calm_test.yaml
 	@$(BIN)/python -m tests.alerts $(ARGS)
 
 validators: ## hold AsyncAPI, schemas and samples against their official validators; needs Node 18 or newer
@@ -143,8 +143,9 @@ $(UV): | $(READY)
 	@"$(PYTHON)" -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
 
-schemas: $(READY) ## write the published contract anew
+schemas: $(READY) ## write the published contract anew, and the chart's table of metrics
 	$(BRIDGE) schema export schemas
+	$(BIN)/python -m tests.alerts.metrics_page
 
 released: ## make the contract of today the one that later changes are held to; a part of a release
 	cp schemas/asyncapi.json tests/contract/released.json

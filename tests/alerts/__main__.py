@@ -19,7 +19,7 @@ from msgspec import Struct
 from bridge.contract.session import Alarm
 from bridge.sandbox.broker.launcher import start_broker
 from tests.alerts.cases import CASES, ELSEWHERE, Case
-from tests.alerts.prometheus import SHORTENED, Prometheus, check_expressions, run_prometheus
+from tests.alerts.prometheus import SHORTENED, Prometheus, check_expressions, run_prometheus, shorten_waits
 from tests.alerts.rules_file import RULES, read_dashboard, read_rules
 from tests.alerts.scene import Scene
 from tests.witness.console import say
@@ -60,7 +60,9 @@ async def _run(cases: list[Case], folder: Path) -> int:
     async with (
         start_broker(say, owned=True) as broker,
         Scene(broker, folder) as scene,
-        run_prometheus(RULES, scene.port, folder / "prometheus") as prometheus,
+        run_prometheus(
+            shorten_waits(RULES.read_text(encoding="utf-8")), [scene.port], folder / "prometheus"
+        ) as prometheus,
     ):
         say(f"{'fault':52}{'alert':32}{'fires':>8}{'clears':>8}  with it")
         for case in cases:

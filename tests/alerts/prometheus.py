@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import re
 import shutil
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,20 +19,21 @@ SHORTENED: Final = 20
 """By so much are the waits of the rules divided."""
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600}
 _FOR: Final = re.compile(r"(?<=^        for: )(\d+)([smh])$", re.MULTILINE)
-_RANGE: Final = re.compile(r"(?<=\[)(\d+)([smh])(?=\])")
+_RANGE: Final = re.compile(r"(?<=\[)(\d+)([smh])(?=[\]:])")
+_STEP: Final = re.compile(r"(?<=:)\w+(?=\])")
 _INTERVAL: Final = re.compile(r"(?<=^    interval: )\w+$", re.MULTILINE)
 _YOUNG: Final = re.compile(r"(?<=process_start_time_seconds < )(\d+)()")
 
 _CONFIG = """\
 global:
-  scrape_interval: 1s
-  scrape_timeout: 1s
-  evaluation_interval: 1s
+  scrape_interval: {period_s}s
+  scrape_timeout: {period_s}s
+  evaluation_interval: {period_s}s
 rule_files: [alerts.yaml]
 scrape_configs:
   - job_name: ltp-bridge
     static_configs:
-      - targets: ["127.0.0.1:{port}"]
+      - targets: {targets}
 """
 
 
@@ -40,13 +42,20 @@ class PrometheusFailed(Exception):
 
 
 def shorten_waits(rules: str) -> str:
-    """Return the rules with every `for`, range and interval divided by `SHORTENED`; thresholds stay."""
+    """Return the rules with every `for` and range divided by `SHORTENED`, evaluated each second; thresholds stay."""
 
     def divide(found: re.Match[str]) -> str:
         return f"{int(found[1]) * _UNIT_S[found[2]] * 1000 // SHORTENED}ms"
 
-    rules = _RANGE.sub(divide, _FOR.sub(divide, _INTERVAL.sub("1s", rules)))
+    rules = _RANGE.sub(divide, _FOR.sub(divide, _STEP.sub("1s", _INTERVAL.sub("1s", rules))))
     return _YOUNG.sub(lambda found: str(int(found[1]) // SHORTENED), rules)
+
+
+def fill_variables(expression: str) -> str:
+    """Return an expression of the dashboard as Grafana sends it where everything is chosen."""
+    for name, value in (("__rate_interval", "5m"), ("environment", ".*"), ("account", ".*")):
+        expression = expression.replace(f"${name}", value)
+    return expression
 
 
 async def check_expressions(expressions: list[str], folder: Path) -> None:
@@ -54,7 +63,7 @@ async def check_expressions(expressions: list[str], folder: Path) -> None:
     rules = folder / "dashboard-rules.yaml"
     lines = ["groups:", "  - name: dashboard", "    rules:"]
     for number, expression in enumerate(expressions):
-        filled = expression.replace("$__rate_interval", "5m").replace("$account", ".*").replace("'", "''")
+        filled = fill_variables(expression).replace("'", "''")
         lines += [f"      - record: panel_{number}", f"        expr: '{filled}'"]
     rules.write_text("\n".join(lines) + "\n")
     process = await asyncio.create_subprocess_exec(
@@ -78,6 +87,12 @@ class Prometheus:
             told = await answer.json()
         return {one["labels"]["alertname"] for one in told["data"]["alerts"] if one["state"] == "firing"}
 
+    async def count_samples(self, expression: str) -> dict[str, float]:
+        """Return the values of an instant query by the labels of their series, written as JSON."""
+        async with self._http.get(f"{self._url}/api/v1/query", params={"query": expression}) as answer:
+            told = await answer.json()
+        return {json.dumps(one["metric"]): float(one["value"][1]) for one in told["data"]["result"]}
+
     async def wait_until_scraped(self) -> None:
         """Wait until it has metrics of the bridge. Raises TimeoutError."""
         async with asyncio.timeout(DEADLINE_S):
@@ -94,9 +109,12 @@ class Prometheus:
 
 
 @contextlib.asynccontextmanager
-async def run_prometheus(rules: Path, target_port: int, folder: Path) -> AsyncIterator[Prometheus]:
+async def run_prometheus(
+    rules: str, target_ports: Sequence[int], folder: Path, *, period_s: int = 1
+) -> AsyncIterator[Prometheus]:
     """Run Prometheus for the length of the block. Raises PrometheusFailed when it ends by itself at once."""
-    _write_files(rules, target_port, folder)
+    addresses = [f"127.0.0.1:{port}" for port in target_ports]
+    _write_files(rules, _CONFIG.format(targets=json.dumps(addresses), period_s=period_s), folder)
     (port,) = find_free_ports(1)
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -124,10 +142,10 @@ async def run_prometheus(rules: Path, target_port: int, folder: Path) -> AsyncIt
         await process.wait()
 
 
-def _write_files(rules: Path, target_port: int, folder: Path) -> None:
+def _write_files(rules: str, config: str, folder: Path) -> None:
     folder.mkdir()
-    (folder / "alerts.yaml").write_text(shorten_waits(rules.read_text(encoding="utf-8")))
-    (folder / "prometheus.yml").write_text(_CONFIG.format(port=target_port))
+    (folder / "alerts.yaml").write_text(rules)
+    (folder / "prometheus.yml").write_text(config)
 
 
 def _find(program: str) -> str:
