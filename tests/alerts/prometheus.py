@@ -67,7 +67,7 @@ async def check_expressions(expressions: list[str], folder: Path) -> None:
         lines += [f"      - record: panel_{number}", f"        expr: '{filled}'"]
     rules.write_text("\n".join(lines) + "\n")
     process = await asyncio.create_subprocess_exec(
-        _find("promtool"), "check", "rules", str(rules), stdout=DEVNULL, stderr=asyncio.subprocess.PIPE
+        find_program("promtool"), "check", "rules", str(rules), stdout=DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     _, told = await process.communicate()
     if process.returncode:
@@ -87,25 +87,30 @@ class Prometheus:
             told = await answer.json()
         return {one["labels"]["alertname"] for one in told["data"]["alerts"] if one["state"] == "firing"}
 
-    async def count_samples(self, expression: str) -> dict[str, float]:
-        """Return the values of an instant query by the labels of their series, written as JSON."""
+    async def find_series(self, expression: str) -> list[dict[str, str]]:
+        """Return the labels of each series that an instant query finds."""
         async with self._http.get(f"{self._url}/api/v1/query", params={"query": expression}) as answer:
             told = await answer.json()
-        return {json.dumps(one["metric"]): float(one["value"][1]) for one in told["data"]["result"]}
+        return [one["metric"] for one in told["data"]["result"]]
+
+    async def wait_until_ready(self) -> None:
+        """Wait until it answers. Raises TimeoutError."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not await self._is_ready():  # noqa: ASYNC110 - another process, which sets no event
+                await asyncio.sleep(0.1)
+
+    async def _is_ready(self) -> bool:
+        try:
+            async with self._http.get(f"{self._url}/-/ready") as answer:
+                return answer.ok
+        except aiohttp.ClientError:
+            return False
 
     async def wait_until_scraped(self) -> None:
         """Wait until it has metrics of the bridge. Raises TimeoutError."""
         async with asyncio.timeout(DEADLINE_S):
-            while not await self._has_scraped():  # noqa: ASYNC110 - another process, which sets no event
+            while not await self.find_series("ltp_bridge_build_info"):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.1)
-
-    async def _has_scraped(self) -> bool:
-        query = {"query": "ltp_bridge_build_info"}
-        try:
-            async with self._http.get(f"{self._url}/api/v1/query", params=query) as answer:
-                return answer.ok and bool((await answer.json())["data"]["result"])
-        except aiohttp.ClientError:
-            return False
 
 
 @contextlib.asynccontextmanager
@@ -118,7 +123,7 @@ async def run_prometheus(
     (port,) = find_free_ports(1)
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            _find("prometheus"),
+            find_program("prometheus"),
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
@@ -129,12 +134,12 @@ async def run_prometheus(
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
             running = Prometheus(f"http://127.0.0.1:{port}", http)
-            ended, scraped = asyncio.ensure_future(process.wait()), asyncio.ensure_future(running.wait_until_scraped())
-            await asyncio.wait((ended, scraped), return_when=asyncio.FIRST_COMPLETED)
+            ended, ready = asyncio.ensure_future(process.wait()), asyncio.ensure_future(running.wait_until_ready())
+            await asyncio.wait((ended, ready), return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
-                scraped.cancel()
+                ready.cancel()
                 raise PrometheusFailed(f"Prometheus ended by itself:\n{(folder / 'log').read_text()}")
-            await scraped
+            await ready
             yield running
     finally:
         if process.returncode is None:
@@ -148,7 +153,8 @@ def _write_files(rules: str, config: str, folder: Path) -> None:
     (folder / "prometheus.yml").write_text(config)
 
 
-def _find(program: str) -> str:
+def find_program(program: str) -> str:
+    """Return the path of a program. Raises PrometheusFailed."""
     found = shutil.which(program)
     if found is None:
         raise PrometheusFailed(f"{program} is not on PATH: install Prometheus (Debian: apt install prometheus)")
