@@ -70,9 +70,7 @@ async def _run(folder: Path, step_s: float) -> int:
         start_broker(say, owned=True) as broker,
         Venue() as venue,
         Rig(broker.bootstrap_servers, venue, folder) as rig,
-        run_prometheus(
-            RULES.read_text(encoding="utf-8"), ports, folder / "prometheus", period_s=_PERIOD_S
-        ) as prometheus,
+        run_prometheus(rules, ports, folder / "prometheus", period_s=_PERIOD_S) as prometheus,
     ):
         watch = Watch(prometheus)
         watching = asyncio.create_task(watch.run())
