@@ -115,7 +115,7 @@ outage: $(READY) ## drop all packets to a real broker for 40 s, in network names
 records: $(READY) ## hold every record of a real run against the published contract; minutes. ARGS="--seconds 120 --cuts 3"
 	@$(BIN)/python -m tests.records $(ARGS)
 
-alerts: $(READY) ## alert rules: promtool's tests, then every fault on a real Prometheus; 15 minutes; apt install prometheus
+alerts: $(READY) ## alert rules: promtool's tests, then every fault on a real Prometheus; 20 minutes; apt install prometheus
 	@for tool in promtool prometheus; do command -v $$tool >/dev/null || { echo "$$tool is not on PATH: install" \
 		"Prometheus (Debian and Ubuntu: apt install prometheus)"; exit 1; }; done
 	promtool check rules $(CHART)/files/alerts.yaml

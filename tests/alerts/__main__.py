@@ -24,7 +24,7 @@ from tests.alerts.scene import AuthorizingBroker, Scene, start_authorizing_broke
 from tests.alerts.served_metrics import count_series, fetch_metrics, find_empty_panels, find_problems, serve_accounts
 from tests.witness.console import say
 
-_FIRE_S: Final = 150.0
+_FIRE_S: Final = 240.0
 _CLEAR_S: Final = 120.0
 """How long an alert is waited for, at most."""
 _MANY_ACCOUNTS: Final = 50

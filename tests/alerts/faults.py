@@ -187,9 +187,9 @@ async def owner_foreign(scene: Scene) -> AsyncIterator[None]:
 
 
 async def restart(scene: Scene) -> None:
-    """Stop the daemon in good order, and start it again."""
+    """Stop the daemon in good order, and start it again; it has recovered then."""
     await scene.stop_daemon()
-    await scene.start_daemon()
+    await (await scene.start_daemon()).until("recovery.complete")
 
 
 async def _wait_for_sessions(scene: Scene, count: int) -> None:
