@@ -15,6 +15,7 @@ from tests.witness.waiting import until
 
 _LARGE_CHARS: Final = 1_020_000
 """Less than a frame may have, and more than a record."""
+_PART_QTY: Final = "0.0001"
 _MARKET: Final = {"sym": PLACE["sym"], "side": "BUY", "orderType": "MARKET", "orderQty": "0.003"}
 
 
@@ -88,11 +89,18 @@ async def end_untold(scene: Scene) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def executions_missing(scene: Scene) -> AsyncIterator[None]:
-    """Fill an order, and let neither pushes nor REST have its executions."""
-    hidden_ids = set[str]()
-    async with script(_hide(lambda row: "transactionId" in row and row.get("orderId") in hidden_ids))(scene):
+    """Fill an order, and let pushes have none of its executions, and REST only a part of each."""
+    order_ids = set[str]()
+
+    def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [
+            {**row, "quantity": _PART_QTY} if "transactionId" in row and row.get("orderId") in order_ids else row
+            for row in rows
+        ]
+
+    async with script(Fault(kind=FaultKind.CHANGE_ROWS, action="GET", times=None, change=change))(scene):
         async with script(Fault(kind=FaultKind.MUTE_PUSH, channel="Trades", times=None))(scene):
-            hidden_ids.add(await _make_foreign_order(scene, _MARKET))
+            order_ids.add(await _make_foreign_order(scene, _MARKET))
         yield
 
 
