@@ -44,15 +44,18 @@ def main() -> int:
     """Run what the arguments ask for; 0 when every alert has fired and cleared."""
     parser = argparse.ArgumentParser(description="Make every alert fire and clear, on a real Prometheus.")
     parser.add_argument("names", nargs="*", help="only the faults whose alerts these are; all by default")
+    parser.add_argument(
+        "--metrics", action="store_true", help="then look at what is served, as a run of all faults does"
+    )
     options = parser.parse_args()
     for noisy in ("aiokafka", "aiohttp.server"):  # brokers that are away and sockets that are cut are no news here
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     cases = [one for one in CASES if not options.names or set(options.names) & set(one.alerts)]
     with tempfile.TemporaryDirectory(prefix="alerts-") as scratch:
-        return asyncio.run(_run(cases, Path(scratch)))
+        return asyncio.run(_run(cases, Path(scratch), with_metrics=options.metrics))
 
 
-async def _run(cases: list[Case], folder: Path) -> int:
+async def _run(cases: list[Case], folder: Path, *, with_metrics: bool) -> int:
     began = time.monotonic()
     await check_expressions([expression for _, expression in read_dashboard()], folder)
     say(f"promtool parses all {len(read_dashboard())} queries of the dashboard")
@@ -71,7 +74,7 @@ async def _run(cases: list[Case], folder: Path) -> int:
         for case in cases:
             await _wait_for_calm(scene, prometheus, case)
             failures += await _play(case, scene, prometheus)
-        if len(cases) == len(CASES):
+        if len(cases) == len(CASES) or with_metrics:
             failures += await _look_at_metrics(scene, prometheus, broker, folder)
     for name, why in ELSEWHERE.items():
         say(f"{'not done here: ' + why:52}{name:32}")
