@@ -47,7 +47,9 @@ CASES: Final = (
     Case("a trade pushed again, and another", ("LtpBridgeTradeConflict",), venue_faults.trade_differs),
     Case("a push of no known shape", ("LtpBridgeUndocumented",), venue_faults.shape_unknown),
     Case("an order gone from REST without a push", ("LtpBridgeOrderEndUntold",), venue_faults.end_untold),
-    Case("executions missing in pushes, in part in REST", ("LtpBridgeExecutionsShort",), venue_faults.executions_missing),
+    Case(
+        "executions missing in pushes, in part in REST", ("LtpBridgeExecutionsShort",), venue_faults.executions_missing
+    ),
     Case("a frame larger than a record may be", ("LtpBridgeRecordTooLarge",), venue_faults.record_too_large),
     Case("a grant taken away", ("LtpBridgeGrantMissing",), topic_faults.grant_taken),
     Case("a topic deleted", ("LtpBridgeTopicLost",), topic_faults.topic_deleted),
