@@ -35,7 +35,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo sandbox examples test quick lint types imports pytest pace poison failover spread recovery \
-	day panic bench crash chaos outage records alerts validators format lock schemas released dist image sbom \
+	day panic bench crash chaos outage records alerts calm validators format lock schemas released dist image sbom \
 	containers chart clean
 
 help: ## list the targets
@@ -126,12 +126,15 @@ outage: $(READY) ## drop all packets to a real broker for 40 s, in network names
 records: $(READY) ## hold every record of a real run against the published contract; minutes. ARGS="--seconds 120 --cuts 3"
 	@$(BIN)/python -m tests.records $(ARGS)
 
-alerts: $(READY) ## alert rules: promtool's tests, then every fault on a real Prometheus; 15 minutes; apt install prometheus
+alerts: $(READY) ## alert rules: promtool's tests, then every fault on a real Prometheus; 20 minutes; apt install prometheus
 	@for tool in promtool prometheus; do command -v $$tool >/dev/null || { echo "$$tool is not on PATH: install" \
 		"Prometheus (Debian and Ubuntu: apt install prometheus)"; exit 1; }; done
 	promtool check rules $(CHART)/files/alerts.yaml
-	promtool test rules tests/alerts/rules_test.yaml
+	promtool test rules tests/alerts/rules_test.yaml tests/alerts/rules_calm_test.yaml
 	@$(BIN)/python -m tests.alerts $(ARGS)
+
+calm: $(READY) ## ten ordinary minutes with starts, standbys and handovers on a real Prometheus: no alert may fire. ARGS="--minutes 30"
+	@$(BIN)/python -m tests.alerts.calm $(ARGS)
 
 validators: ## hold AsyncAPI, schemas and samples against their official validators; needs Node 18 or newer
 	@tests/validators/run.sh
@@ -159,8 +162,9 @@ $(UV): requirements-lock.txt | $(READY)
 		-r requirements-lock.txt
 	@touch $@
 
-schemas: $(READY) ## write the published contract anew
+schemas: $(READY) ## write the published contract anew, and the chart's table of metrics
 	$(BRIDGE) schema export schemas
+	$(BIN)/python -m tests.alerts.metrics_page
 
 released: ## make the contract of today the one that later changes are held to; a part of a release
 	cp schemas/asyncapi.json tests/contract/released.json

@@ -100,7 +100,7 @@ async def _management_port(
     def read_reports() -> list[AccountReport]:
         return [part.read_report() for part in parts]
 
-    metrics.registry.register(ReportCollector(read_reports, clock))
+    metrics.registry.register(ReportCollector(settings.environment, read_reports, clock))
     routes = [
         *make_probe_routes(lambda: {report.name: report.health for report in read_reports()}),
         *make_metrics_routes(metrics),
@@ -123,7 +123,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     require_c_extension()
     gc.set_threshold(_GARBAGE_MIN)
     instance = settings.instance or f"{socket.gethostname()}:{os.getpid()}"
-    metrics = Metrics()
+    metrics = Metrics(settings.environment)
     async with contextlib.AsyncExitStack() as stack:
         callbacks_of = await stack.enter_async_context(_publisher_callbacks(settings, instance))
         parts = [

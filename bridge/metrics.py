@@ -36,10 +36,24 @@ class DurableBatch(NamedTuple):
     oldest_push_ms: int
 
 
-class Metrics:
-    """The counters and histograms of a process, each with the account as a label."""
+class MetricDescription(NamedTuple):
+    """What a metric is called on `/metrics`, and what it says. `kind` is counter, gauge or histogram."""
 
-    def __init__(self) -> None:
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+class Metrics:
+    """The counters and histograms of a process; all but that of the event loop have the account as a label.
+
+    Each has the environment too: one Prometheus may see two, with accounts of the same name.
+    """
+
+    def __init__(self, environment: str) -> None:
+        self.environment = environment
+        self.descriptions: list[MetricDescription] = []
         # They double the series, and Prometheus does not use them.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=True)
@@ -72,13 +86,22 @@ class Metrics:
             "gap_losses", "Gaps that were closed, by what the venue no longer knew of them.", ("account", "lost")
         )
         self.alarms = self._counter("alarms", "Alarms that were raised.", ("account", "alarm"))
-        self.loop_lag = self._histogram("loop_lag_seconds", "By how much a timer of the event loop was late.", ())
+        self.loop_lag: Histogram = self._histogram(
+            "loop_lag_seconds", "By how much a timer of the event loop was late.", ()
+        ).labels(environment)
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
-        return Counter(PREFIX + name, text, labels, registry=self.registry)
+        all_labels = self._describe(f"{name}_total", "counter", text, labels)
+        return Counter(PREFIX + name, text, all_labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> Histogram:
-        return Histogram(PREFIX + name, text, labels, registry=self.registry, buckets=BUCKETS_S)
+        all_labels = self._describe(name, "histogram", text, labels)
+        return Histogram(PREFIX + name, text, all_labels, registry=self.registry, buckets=BUCKETS_S)
+
+    def _describe(self, name: str, kind: str, text: str, labels: tuple[str, ...]) -> tuple[str, ...]:
+        described = MetricDescription(PREFIX + name, kind, ("environment", *labels), text)
+        self.descriptions.append(described)
+        return described.labels
 
 
 class LatencyTotals(Struct):
@@ -100,26 +123,26 @@ _Series = Callable[..., Any]
 """Returns the series of some labels: prometheus_client gives its types no common name."""
 
 
-def _find_series(metric: Counter | Histogram, account: str) -> _Series:
+def _find_series(metric: Counter | Histogram, environment: str, account: str) -> _Series:
     """Return what finds the series of an account, each only once: that costs more than to count in it."""
-    return cache(partial(metric.labels, account))
+    return cache(partial(metric.labels, environment, account))
 
 
 class AccountMetrics:
     """What is counted for one account."""
 
     def __init__(self, metrics: Metrics, account: str) -> None:
-        find = partial(_find_series, account=account)
+        find = partial(_find_series, environment=metrics.environment, account=account)
         self._records, self._record_bytes, self._recovered = map(
             find, (metrics.records, metrics.record_bytes, metrics.recovered)
         )
         self._publish, self._push_age = find(metrics.publish), find(metrics.push_age)
         self._results, self._stages = find(metrics.results), find(metrics.stages)
-        self._commits = metrics.commits.labels(account)
-        self._rebalances = metrics.rebalances.labels(account)
+        self._commits = metrics.commits.labels(metrics.environment, account)
+        self._rebalances = metrics.rebalances.labels(metrics.environment, account)
         self._sweeps, self._sessions_lost = find(metrics.sweeps), find(metrics.sessions_lost)
         self._gaps, self._gap_losses = find(metrics.gaps), find(metrics.gap_losses)
-        self._gap_seconds = metrics.gap_seconds.labels(account)
+        self._gap_seconds = metrics.gap_seconds.labels(metrics.environment, account)
         self._alarms = find(metrics.alarms)
         self.latencies = LatencyTotals()
         # A rise from nothing to 1 is none for Prometheus: what alerts ask for is there from the start, with 0.

@@ -16,7 +16,7 @@ from bridge import __version__
 from bridge.admin.account_report import AccountReport, ReadReports
 from bridge.core.account_status import AccountStatus
 from bridge.core.now import Now
-from bridge.metrics import PREFIX, Metrics
+from bridge.metrics import PREFIX, MetricDescription, Metrics
 
 _LAG_PERIOD_S: Final = 1.0
 _MS_PER_S: Final = 1000
@@ -48,13 +48,14 @@ _GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "clock_skew_low_seconds": ("The least by which this machine's clock is ahead of another.", ("clock",)),
     "clock_skew_high_seconds": ("The most by which this machine's clock is ahead of another.", ("clock",)),
 }
-"""Name, meaning and labels beside `account`."""
+"""Name, meaning and labels beside `environment` and `account`."""
 
 
 class ReportCollector(Collector):
     """Reads the reports of all accounts whenever it is asked for metrics."""
 
-    def __init__(self, read_reports: ReadReports, clock: Callable[[], Now]) -> None:
+    def __init__(self, environment: str, read_reports: ReadReports, clock: Callable[[], Now]) -> None:
+        self._environment = environment
         self._read_reports = read_reports
         self._clock = clock
 
@@ -64,18 +65,29 @@ class ReportCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics of this moment."""
-        build = GaugeMetricFamily(PREFIX + "build_info", "The bridge that runs.", labels=("version", "python"))
-        build.add_metric((__version__, platform.python_version()), 1)
-        yield build
         families = {
-            name: GaugeMetricFamily(PREFIX + name, text, labels=("account", *labels))
-            for name, (text, labels) in _GAUGES.items()
+            one.name.removeprefix(PREFIX): GaugeMetricFamily(one.name, one.meaning, labels=one.labels)
+            for one in describe_gauges()
         }
+        families["build_info"].add_metric((self._environment, __version__, platform.python_version()), 1)
         now_ms = self._clock().wall_ms
         for report in self._read_reports():
             for name, labels, value in _list_values(report, now_ms):
-                families[name].add_metric((report.name, *labels), value)
+                families[name].add_metric((self._environment, report.name, *labels), value)
         yield from families.values()
+
+
+def describe_gauges() -> list[MetricDescription]:
+    """Return what is read at the moment of the question."""
+    of_accounts = [
+        MetricDescription(PREFIX + name, "gauge", ("environment", "account", *labels), text)
+        for name, (text, labels) in _GAUGES.items()
+    ]
+    build_labels = ("environment", "version", "python")
+    return [
+        MetricDescription(f"{PREFIX}build_info", "gauge", build_labels, "The bridge that runs; always 1."),
+        *of_accounts,
+    ]
 
 
 def _list_values(report: AccountReport, now_ms: int) -> Iterator[tuple[str, tuple[str, ...], float]]:

@@ -40,7 +40,13 @@ async def _scrape(metrics: Metrics) -> dict[str, float]:
         assert answer.status == 200
         text = await answer.text()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    return {" ".join((one.name.removeprefix(PREFIX), *one.labels.values())): one.value for one in samples}
+    assert {one.labels.get("environment") for one in samples if one.name.startswith(PREFIX)} == {"test"}
+    return {
+        " ".join(
+            (one.name.removeprefix(PREFIX), *(value for label, value in one.labels.items() if label != "environment"))
+        ): one.value
+        for one in samples
+    }
 
 
 def _make_report(one: OneAccount | None) -> AccountReport:
@@ -62,7 +68,7 @@ def _make_report(one: OneAccount | None) -> AccountReport:
 
 async def test_batches_are_counted_by_stream() -> None:
     """Records, their bytes and those from REST are counted; a row of REST has no age."""
-    metrics = Metrics()
+    metrics = Metrics("test")
     account = AccountMetrics(metrics, "main")
     account.note_batch(DurableBatch(Stream.ORDERS, 3, 900, 0, 0.002, _AT))
     account.note_batch(DurableBatch(Stream.ORDERS, 1, 100, 1, 0.004, 0))
@@ -77,7 +83,7 @@ async def test_batches_are_counted_by_stream() -> None:
 
 async def test_results_are_counted_once_and_timed() -> None:
     """A terminal result counts; an `unknown` before it and a repeated one do not."""
-    metrics = Metrics()
+    metrics = Metrics("test")
     account = AccountMetrics(metrics, "main")
     accepted = Result("p1", 0, Outcome.ACCEPTED, _AT, "place_order")
     account.note_result(PublishedResult(Result("p1", 0, Outcome.UNKNOWN, _AT, "place_order"), _AT))
@@ -96,7 +102,7 @@ async def test_results_are_counted_once_and_timed() -> None:
 
 async def test_what_is_told_on_session_is_counted() -> None:
     """Gaps with their length, alarms, and lost sessions."""
-    metrics = Metrics()
+    metrics = Metrics("test")
     account = AccountMetrics(metrics, "main")
     account.note_session_event(SessionOpened(at=_AT, endpoint="AZ4"))
     account.note_session_event(SessionLost(at=_AT, endpoint="AZ4", cause=Cause.LINK_FAILED, detail=""))
@@ -122,7 +128,7 @@ async def test_what_is_told_on_session_is_counted() -> None:
 
 async def test_every_alarm_and_cause_is_there_from_the_start() -> None:
     """The first alarm is a rise from 0, which Prometheus sees; a series that begins with 1 would not be one."""
-    metrics = Metrics()
+    metrics = Metrics("test")
     AccountMetrics(metrics, "main")
     found = await _scrape(metrics)
     assert {name: 0 for alarm in Alarm if (name := f"alarms_total main {alarm}")}.items() <= found.items()
@@ -131,7 +137,7 @@ async def test_every_alarm_and_cause_is_there_from_the_start() -> None:
 
 async def test_commits_rebalances_and_sweeps_are_counted() -> None:
     """Each has a series of its own."""
-    metrics = Metrics()
+    metrics = Metrics("test")
     account = AccountMetrics(metrics, "main")
     account.note_commit(0.004)
     account.note_rebalance()
@@ -144,14 +150,14 @@ async def test_commits_rebalances_and_sweeps_are_counted() -> None:
 
 async def test_an_owned_account_shows_its_budgets_gaps_and_alarms() -> None:
     """What is read at the moment of the question is that of the account."""
-    metrics, one = Metrics(), OneAccount()
+    metrics, one = Metrics("test"), OneAccount()
     one.offer(place("p1"))
     one.send()
     one.lose_session()
     one.wait(7)
     one.account.raise_alarm(Alarm.TOPIC_LOST, "gone", one.now, "ltp.main.orders")
     one.account.raise_alarm(Alarm.TOPIC_LOST, "gone", one.now, "ltp.main.trades")
-    metrics.registry.register(ReportCollector(lambda: [_make_report(one)], lambda: one.now))
+    metrics.registry.register(ReportCollector("test", lambda: [_make_report(one)], lambda: one.now))
     found = await _scrape(metrics)
     assert (found["ready main"], found["owner main"], found["session_up main AZ4"]) == (1, 1, 1)
     assert found["budget_free main place_order"] == found["budget_limit main place_order"] - 1
@@ -163,8 +169,8 @@ async def test_an_owned_account_shows_its_budgets_gaps_and_alarms() -> None:
 
 async def test_a_standby_shows_only_what_it_knows() -> None:
     """Without the account there is no session, no budget and no gap."""
-    metrics, one = Metrics(), OneAccount()
-    metrics.registry.register(ReportCollector(lambda: [_make_report(None)], lambda: one.now))
+    metrics, one = Metrics("test"), OneAccount()
+    metrics.registry.register(ReportCollector("test", lambda: [_make_report(None)], lambda: one.now))
     found = await _scrape(metrics)
     assert {name.split()[0] for name, value in found.items() if "main" in name.split()} == {
         *("ready", "owner", "buffer_bytes", "buffer_limit_bytes", "oldest_record_seconds", "producer_renewals"),
@@ -175,10 +181,13 @@ async def test_a_standby_shows_only_what_it_knows() -> None:
 
 async def test_the_lag_of_the_event_loop_is_measured() -> None:
     """While the loop turns, its lag is noted again and again."""
-    metrics = Metrics()
+    metrics = Metrics("test")
     measuring = asyncio.create_task(measure_loop_lag(metrics.loop_lag))
     try:
-        await until(lambda: metrics.registry.get_sample_value(f"{PREFIX}loop_lag_seconds_count"), deadline_s=10)
+        await until(
+            lambda: metrics.registry.get_sample_value(f"{PREFIX}loop_lag_seconds_count", {"environment": "test"}),
+            deadline_s=10,
+        )
     finally:
         measuring.cancel()
         await asyncio.gather(measuring, return_exceptions=True)

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from bridge.sandbox.venue.faults import Fault, FaultKind
-from tests.alerts import faults
+from tests.alerts import faults, topic_faults, venue_faults
 from tests.alerts.faults import Block, script
 
 
@@ -39,31 +39,26 @@ CASES: Final = (
     ),
     Case("limit of places used up", ("LtpBridgeBudgetUsedUp",), faults.places_flooded),
     Case("more cancels than may wait", ("LtpBridgeCommandsBehind",), faults.cancels_flooded),
-    Case(
-        "pushes muted",
-        ("LtpBridgeAuditDisagrees",),
-        script(
-            Fault(kind=FaultKind.MUTE_PUSH, channel="Orders", times=None),
-            Fault(kind=FaultKind.MUTE_PUSH, channel="Trades", times=None),
-        ),
-    ),
+    Case("pushes muted, then a new owner", ("LtpBridgeAuditDisagrees",), venue_faults.pushes_muted),
     Case("process stopped for 3 s", ("LtpBridgeEventLoopLate",), faults.process_frozen_once),
     Case("process stopped", ("LtpBridgeNotScraped",), faults.process_frozen),
-    Case("a place carried out after not_found", ("LtpBridgeLateLanded",), faults.place_held),
-    Case("a commandId used twice", ("LtpBridgeIdConflict",), faults.id_reused),
-    Case("a trade pushed again, and another", ("LtpBridgeTradeConflict",), faults.trade_differs),
-    Case("a push of no known shape", ("LtpBridgeUndocumented",), faults.shape_unknown),
-    Case("an order gone from REST without a push", ("LtpBridgeOrderEndUntold",), faults.end_untold),
-    Case("executions missing in pushes and REST", ("LtpBridgeExecutionsShort",), faults.executions_missing),
-    Case("a topic deleted", ("LtpBridgeTopicLost",), faults.topic_deleted),
-    Case("unread commands removed", ("LtpBridgeOffsetLost",), faults.commands_removed),
-    Case("offset set by hand", ("LtpBridgeClaimsUnreadable",), faults.claims_lost),
+    Case("a place carried out after not_found", ("LtpBridgeLateLanded",), venue_faults.place_held),
+    Case("a commandId used twice", ("LtpBridgeIdConflict",), venue_faults.id_reused),
+    Case("a trade pushed again, and another", ("LtpBridgeTradeConflict",), venue_faults.trade_differs),
+    Case("a push of no known shape", ("LtpBridgeUndocumented",), venue_faults.shape_unknown),
+    Case("an order gone from REST without a push", ("LtpBridgeOrderEndUntold",), venue_faults.end_untold),
+    Case(
+        "executions missing in pushes, in part in REST", ("LtpBridgeExecutionsShort",), venue_faults.executions_missing
+    ),
+    Case("a frame larger than a record may be", ("LtpBridgeRecordTooLarge",), venue_faults.record_too_large),
+    Case("a grant taken away", ("LtpBridgeGrantMissing",), topic_faults.grant_taken),
+    Case("a topic deleted", ("LtpBridgeTopicLost",), topic_faults.topic_deleted),
+    Case("unread commands removed", ("LtpBridgeOffsetLost",), topic_faults.commands_removed),
+    Case("offset set by hand", ("LtpBridgeClaimsUnreadable",), topic_faults.claims_lost),
     Case("a daemon of another environment", ("LtpBridgeForeignOwner",), faults.owner_foreign),
 )
 
 ELSEWHERE: Final = {
-    "LtpBridgeGrantMissing": "needs brokers that authorize",
-    "LtpBridgeRecordTooLarge": "needs a record above its topic's limit",
-    "LtpBridgePerhapsRepeated": "needs 240,000 trades",
+    "LtpBridgePerhapsRepeated": "needs 240,000 trades within one gap",
 }
 """Alerts whose fault is not made here, and why; promtool's tests hold their rules."""

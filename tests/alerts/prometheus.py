@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import re
 import shutil
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,20 +19,21 @@ SHORTENED: Final = 20
 """By so much are the waits of the rules divided."""
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600}
 _FOR: Final = re.compile(r"(?<=^        for: )(\d+)([smh])$", re.MULTILINE)
-_RANGE: Final = re.compile(r"(?<=\[)(\d+)([smh])(?=\])")
+_RANGE: Final = re.compile(r"(?<=\[)(\d+)([smh])(?=[\]:])")
+_STEP: Final = re.compile(r"(?<=:)\w+(?=\])")
 _INTERVAL: Final = re.compile(r"(?<=^    interval: )\w+$", re.MULTILINE)
 _YOUNG: Final = re.compile(r"(?<=process_start_time_seconds < )(\d+)()")
 
 _CONFIG = """\
 global:
-  scrape_interval: 1s
-  scrape_timeout: 1s
-  evaluation_interval: 1s
+  scrape_interval: {period_s}s
+  scrape_timeout: {period_s}s
+  evaluation_interval: {period_s}s
 rule_files: [alerts.yaml]
 scrape_configs:
   - job_name: ltp-bridge
     static_configs:
-      - targets: ["127.0.0.1:{port}"]
+      - targets: {targets}
 """
 
 
@@ -40,13 +42,20 @@ class PrometheusFailed(Exception):
 
 
 def shorten_waits(rules: str) -> str:
-    """Return the rules with every `for`, range and interval divided by `SHORTENED`; thresholds stay."""
+    """Return the rules with every `for` and range divided by `SHORTENED`, evaluated each second; thresholds stay."""
 
     def divide(found: re.Match[str]) -> str:
         return f"{int(found[1]) * _UNIT_S[found[2]] * 1000 // SHORTENED}ms"
 
-    rules = _RANGE.sub(divide, _FOR.sub(divide, _INTERVAL.sub("1s", rules)))
+    rules = _RANGE.sub(divide, _FOR.sub(divide, _STEP.sub("1s", _INTERVAL.sub("1s", rules))))
     return _YOUNG.sub(lambda found: str(int(found[1]) // SHORTENED), rules)
+
+
+def fill_variables(expression: str) -> str:
+    """Return an expression of the dashboard as Grafana sends it where everything is chosen."""
+    for name, value in (("__rate_interval", "5m"), ("environment", ".*"), ("account", ".*")):
+        expression = expression.replace(f"${name}", value)
+    return expression
 
 
 async def check_expressions(expressions: list[str], folder: Path) -> None:
@@ -54,11 +63,11 @@ async def check_expressions(expressions: list[str], folder: Path) -> None:
     rules = folder / "dashboard-rules.yaml"
     lines = ["groups:", "  - name: dashboard", "    rules:"]
     for number, expression in enumerate(expressions):
-        filled = expression.replace("$__rate_interval", "5m").replace("$account", ".*").replace("'", "''")
+        filled = fill_variables(expression).replace("'", "''")
         lines += [f"      - record: panel_{number}", f"        expr: '{filled}'"]
     rules.write_text("\n".join(lines) + "\n")
     process = await asyncio.create_subprocess_exec(
-        _find("promtool"), "check", "rules", str(rules), stdout=DEVNULL, stderr=asyncio.subprocess.PIPE
+        find_program("promtool"), "check", "rules", str(rules), stdout=DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     _, told = await process.communicate()
     if process.returncode:
@@ -78,29 +87,43 @@ class Prometheus:
             told = await answer.json()
         return {one["labels"]["alertname"] for one in told["data"]["alerts"] if one["state"] == "firing"}
 
-    async def wait_until_scraped(self) -> None:
-        """Wait until it has metrics of the bridge. Raises TimeoutError."""
+    async def find_series(self, expression: str) -> list[dict[str, str]]:
+        """Return the labels of each series that an instant query finds."""
+        async with self._http.get(f"{self._url}/api/v1/query", params={"query": expression}) as answer:
+            told = await answer.json()
+        return [one["metric"] for one in told["data"]["result"]]
+
+    async def wait_until_ready(self) -> None:
+        """Wait until it answers. Raises TimeoutError."""
         async with asyncio.timeout(DEADLINE_S):
-            while not await self._has_scraped():  # noqa: ASYNC110 - another process, which sets no event
+            while not await self._is_ready():  # noqa: ASYNC110 - another process, which sets no event
                 await asyncio.sleep(0.1)
 
-    async def _has_scraped(self) -> bool:
-        query = {"query": "ltp_bridge_build_info"}
+    async def _is_ready(self) -> bool:
         try:
-            async with self._http.get(f"{self._url}/api/v1/query", params=query) as answer:
-                return answer.ok and bool((await answer.json())["data"]["result"])
+            async with self._http.get(f"{self._url}/-/ready") as answer:
+                return answer.ok
         except aiohttp.ClientError:
             return False
 
+    async def wait_until_scraped(self) -> None:
+        """Wait until it has metrics of the bridge. Raises TimeoutError."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not await self.find_series("ltp_bridge_build_info"):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.1)
+
 
 @contextlib.asynccontextmanager
-async def run_prometheus(rules: Path, target_port: int, folder: Path) -> AsyncIterator[Prometheus]:
+async def run_prometheus(
+    rules: str, target_ports: Sequence[int], folder: Path, *, period_s: int = 1
+) -> AsyncIterator[Prometheus]:
     """Run Prometheus for the length of the block. Raises PrometheusFailed when it ends by itself at once."""
-    _write_files(rules, target_port, folder)
+    addresses = [f"127.0.0.1:{port}" for port in target_ports]
+    _write_files(rules, _CONFIG.format(targets=json.dumps(addresses), period_s=period_s), folder)
     (port,) = find_free_ports(1)
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            _find("prometheus"),
+            find_program("prometheus"),
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
@@ -111,12 +134,12 @@ async def run_prometheus(rules: Path, target_port: int, folder: Path) -> AsyncIt
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
             running = Prometheus(f"http://127.0.0.1:{port}", http)
-            ended, scraped = asyncio.ensure_future(process.wait()), asyncio.ensure_future(running.wait_until_scraped())
-            await asyncio.wait((ended, scraped), return_when=asyncio.FIRST_COMPLETED)
+            ended, ready = asyncio.ensure_future(process.wait()), asyncio.ensure_future(running.wait_until_ready())
+            await asyncio.wait((ended, ready), return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
-                scraped.cancel()
+                ready.cancel()
                 raise PrometheusFailed(f"Prometheus ended by itself:\n{(folder / 'log').read_text()}")
-            await scraped
+            await ready
             yield running
     finally:
         if process.returncode is None:
@@ -124,13 +147,14 @@ async def run_prometheus(rules: Path, target_port: int, folder: Path) -> AsyncIt
         await process.wait()
 
 
-def _write_files(rules: Path, target_port: int, folder: Path) -> None:
+def _write_files(rules: str, config: str, folder: Path) -> None:
     folder.mkdir()
-    (folder / "alerts.yaml").write_text(shorten_waits(rules.read_text(encoding="utf-8")))
-    (folder / "prometheus.yml").write_text(_CONFIG.format(port=target_port))
+    (folder / "alerts.yaml").write_text(rules)
+    (folder / "prometheus.yml").write_text(config)
 
 
-def _find(program: str) -> str:
+def find_program(program: str) -> str:
+    """Return the path of a program. Raises PrometheusFailed."""
     found = shutil.which(program)
     if found is None:
         raise PrometheusFailed(f"{program} is not on PATH: install Prometheus (Debian: apt install prometheus)")

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -10,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from bridge.contract.topics import Stream, topic_name
 from bridge.sandbox.broker.cluster import find_free_ports
-from bridge.sandbox.broker.launcher import Broker
+from bridge.sandbox.broker.embedded import EmbeddedBroker
 from bridge.sandbox.venue.settings import DOCUMENTED_LIMITS, RequestLimit, VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from tests.chaos.desk import Desk
@@ -19,6 +20,7 @@ from tests.support.proxy import KafkaProxy
 from tests.support.replica import replica
 from tests.support.rig import Rig, Topic
 from tests.support.wire_proxy import WireProxy
+from tests.witness.console import say
 from tests.witness.replica import Replica
 
 ACCOUNT: Final = "main"
@@ -50,10 +52,32 @@ _QUICK_REST: Final = {
 }
 
 
+class AuthorizingBroker(EmbeddedBroker):
+    """A broker on which everybody may do what no rule is about, so that a fault can take a grant away."""
+
+    def settings(self, controller_port: int) -> dict[str, str]:
+        """Add the authorizer."""
+        return {
+            **super().settings(controller_port),
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "allow.everyone.if.no.acl.found": "true",
+        }
+
+
+@contextlib.asynccontextmanager
+async def start_authorizing_broker() -> AsyncIterator[AuthorizingBroker]:
+    """Run such a broker for the length of the block."""
+    broker = await AuthorizingBroker.start(say)
+    try:
+        yield broker
+    finally:
+        await broker.close()
+
+
 class Scene:
     """All of it, from a first session on."""
 
-    def __init__(self, broker: Broker, folder: Path) -> None:
+    def __init__(self, broker: EmbeddedBroker, folder: Path) -> None:
         self.broker = broker
         self.venue = Venue(VenueSettings(limits=DOCUMENTED_LIMITS | _QUICK_REST))
         self.clock = SetClock(folder / "clock")

@@ -305,7 +305,7 @@ class OneDay:
             topics=unused,
             result_log=unused,
             topic_watch=unused,
-            metrics=AccountMetrics(Metrics(), "main"),
+            metrics=AccountMetrics(Metrics("test"), "main"),
         )
         self._recovery = RecoverySweeps(
             "main", self.account, parts, session=self.session, events=self._events, queries=queries
