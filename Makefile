@@ -28,7 +28,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo sandbox examples test quick lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
-	day crash chaos outage records alerts bench validators clean
+	day crash chaos outage records alerts bench page validators clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +121,9 @@ alerts: $(READY) ## alert rules: promtool's tests, then every fault on a real Pr
 	promtool check rules $(CHART)/files/alerts.yaml
 	promtool test rules tests/alerts/rules_test.yaml
 	@$(BIN)/python -m tests.alerts $(ARGS)
+
+page: $(READY) ## the status page in Chromium under the demo's load: looks, axe-core, cost; five minutes; needs Node, Chromium
+	@$(BIN)/python -m tests.page
 
 validators: ## hold AsyncAPI, schemas and samples against their official validators; needs Node 18 or newer
 	@tests/validators/run.sh

@@ -33,6 +33,11 @@ _RUNBOOK_BY_MISSING: Final = {
 }
 
 
+RECENT_MS: Final = 900_000
+"""The alert rules look back as far."""
+_STOPPED: Final = "stopped"
+
+
 class ProcessFacts(Struct, frozen=True):
     """Which process this is, and since when it runs."""
 
@@ -52,7 +57,7 @@ class ShownMissingPart(Struct, frozen=True):
 
 
 class ShownAlarm(Struct, frozen=True):
-    """An active alarm, what it means, and the name of its entry in the runbook."""
+    """An alarm, what it means, and the name of its entry in the runbook."""
 
     alarm: Alarm
     meaning: str
@@ -127,6 +132,8 @@ class ShownAccount(Struct, frozen=True):
     oldest_record_s: float
     producer_renewals: int
     latencies: LatencyTotals
+    recent_alarms: Sequence[ShownAlarm]
+    """Of occurrences, which have no end: those of the last quarter of an hour, and all of a stopped account."""
     results: Sequence[ShownResult]
     """The newest first."""
 
@@ -142,11 +149,11 @@ class StatusDocument(Struct, frozen=True):
 
 def build_document(process: ProcessFacts, reports: Sequence[AccountReport], now_ms: int) -> StatusDocument:
     """Return the document of this moment."""
-    accounts = [_show_account(report) for report in reports]
+    accounts = [_show_account(report, now_ms) for report in reports]
     return StatusDocument(now_ms, bool(accounts) and all(one.ready for one in accounts), process, accounts)
 
 
-def _show_account(report: AccountReport) -> ShownAccount:
+def _show_account(report: AccountReport, now_ms: int) -> ShownAccount:
     health = report.health
     return ShownAccount(
         name=report.name,
@@ -160,6 +167,7 @@ def _show_account(report: AccountReport) -> ShownAccount:
         oldest_record_s=report.oldest_wait_s,
         producer_renewals=report.renewals,
         latencies=report.latencies,
+        recent_alarms=[_show_alarm(alarm) for alarm in _list_recent_alarms(report, now_ms)],
         results=[_show_result(answer) for answer in reversed(report.last_results)],
     )
 
@@ -196,6 +204,17 @@ def _show_owned(report: AccountReport, status: AccountStatus) -> OwnedAccount:
 def _show_gap(gap: GapStatus) -> ShownGap:
     meaning = gap.cause.__doc__ or ""
     return ShownGap(gap.gap_id, gap.cause, meaning, "gap-open", gap.from_ms, gap.to_ms, gap.recovered)
+
+
+def _list_recent_alarms(report: AccountReport, now_ms: int) -> list[ActiveAlarm]:
+    """Return the alarms that were raised not long ago and are not active."""
+    active = [] if report.status is None else [(one.alarm, one.subject) for one in report.status.alarms]
+    since_ms = 0 if report.health.phase == _STOPPED else now_ms - RECENT_MS
+    return [
+        ActiveAlarm(one.alarm, one.subject, one.detail, one.at)
+        for one in report.last_alarms
+        if one.at >= since_ms and (one.alarm, one.subject) not in active
+    ]
 
 
 def _show_alarm(active: ActiveAlarm) -> ShownAlarm:
