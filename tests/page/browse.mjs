@@ -2,18 +2,33 @@
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
+import * as scenes from "./scenes.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const BEGUN_MS = 45_000, GAP_MS = 120_000, SILENCE_MS = 20_000;
+const CALM_MS = 30_000, GAP_MS = 180_000, SOON_MS = 20_000, TIMES_LIVE = 3;
 const DESKTOP = { viewport: { width: 1180, height: 900 } };
-const LOOKS = { desktop: DESKTOP, phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }, dark: { ...DESKTOP, colorScheme: "dark" } };
-const HOSTILE = `"'><img src=x onerror="document.title='owned'"><b class=owned>\u202e \u0000`;
+const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+const LOOKS = {
+  desktop: DESKTOP, dark: { ...DESKTOP, colorScheme: "dark" }, phone: PHONE, "phone-dark": { ...PHONE, colorScheme: "dark" },
+  small: { viewport: { width: 320, height: 640 }, isMobile: true },
+};
+
+// What the summary says of each scene.
+const SUMMARIES = {
+  Standby: ["All is well", "1 standby"], Joining: ["Not ready", "0 of 1 account ready"], Stopped: ["Not ready", "1 recent alarm"], Empty: ["No account", "0 of 0 accounts ready"],
+  Trouble: ["Not ready", "60 open gaps, 70 alarms, 1 recent alarm, 3 commands in doubt"], Fifty: ["Some accounts are not ready", "48 of 50 accounts ready"],
+  Hostile: ["Not ready", "60 open gaps"],
+};
+const CROWDED = new Set(["Trouble", "Fifty", "Hostile"]);
 
 const [mode, address, chromiumPath, ...rest] = process.argv.slice(2);
 const problems = [];
-const browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
+// A root may not use Chromium's sandbox.
+const browser = await chromium.launch({ executablePath: chromiumPath, args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
 try {
   await { look, tabs }[mode](...rest);
+} catch (error) {
+  problems.push(String(error));
 } finally {
   await browser.close();
 }
@@ -32,75 +47,109 @@ async function open(name, options, prepare = async () => {}) {
   page.on("pageerror", (error) => problems.push(`${name}: the script failed: ${error.message}`));
   await prepare(page);
   await page.goto(address);
+  await page.locator("#summary strong").waitFor({ timeout: SOON_MS }).catch(() => problems.push(`${name}: nothing is shown`));
   return page;
 }
 
-async function audit(name, page) {
-  await page.evaluate(AXE);
-  const found = await page.evaluate(() => axe.run({ preload: false }));
-  const told = found.violations.map((one) => `${one.id} (${one.impact}): ${one.help}: ${one.nodes[0].target}`);
-  console.log(`${name}: axe-core passes ${found.passes.length} rules, ${told.length} violated ${told.join("; ")}`);
-  for (const one of found.violations) expect(!["serious", "critical"].includes(one.impact), `${name}: axe-core: ${one.id}: ${one.help}`);
+async function openScene(name, options, document) {
+  const event = { contentType: "text/event-stream", body: `retry: 1000\ndata: ${JSON.stringify(document)}\n\n` };
+  return open(name, options, (page) => page.route("**/events", (route) => route.fulfill(event)));
 }
 
-async function fits(name, page) {
+// Takes a picture of a page, and requires that a screen reader can use it and that it is not wider than the screen.
+async function inspect(name, page, shot) {
+  if (shot) await page.screenshot({ path: `${shot}/${name}.png`, fullPage: true });
+  await page.evaluate(AXE);
+  const found = await page.evaluate(() => axe.run({ preload: false }));
+  for (const one of found.violations) expect(!["serious", "critical"].includes(one.impact), `${name}: axe-core: ${one.id}: ${one.help}: ${one.nodes[0].target}`);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   expect(wide <= 0, `${name}: the page is ${wide} px wider than the screen`);
+  const told = found.violations.map((one) => `${one.id} (${one.impact})`).join(", ") || "none violated";
+  console.log(`${name}: axe-core passes ${found.passes.length} rules, ${told}`);
 }
 
 async function look(folder) {
   const pages = {};
   for (const [name, options] of Object.entries(LOOKS)) pages[name] = await open(name, options);
-  await pages.desktop.waitForTimeout(BEGUN_MS);
+  const real = await (await fetch(`${address}status.json`)).json();
+  await lookWhetherLive(pages.desktop);
+  await lookAtKeyboard(real);
+  await lookAtSilence(real, folder);
+  await pages.desktop.waitForTimeout(CALM_MS);
+  for (const [name, page] of Object.entries(pages)) await inspect(name, page, folder);
+  await pages.desktop.screenshot({ path: `${folder}/desktop.png` });
+  await lookAtScenes(real, folder);
   await pages.desktop.locator(".urgent", { hasText: "link_failed" }).waitFor({ timeout: GAP_MS });
+  for (const name of ["desktop", "phone"]) await inspect(`gap-${name}`, pages[name], folder);
   for (const [name, page] of Object.entries(pages)) {
-    await page.screenshot({ path: `${folder}/${name}.png`, fullPage: name !== "desktop" });
-    await audit(name, page);
-    await fits(name, page);
     const own = [...new Set(page.asked)].sort();
     expect(own.every((url) => [address, `${address}events`].includes(url)), `${name}: asked for ${own.join(" ")}`);
     console.log(`${name}: ${page.asked.length} requests, all to ${own.join(" and ")}`);
   }
-  await lookAtHostileTexts(folder);
-  await lookAtSilence(folder);
 }
 
-async function lookAtHostileTexts(folder) {
-  const state = await (await fetch(`${address}status.json`)).json();
-  const now = state.at_ms, [account] = state.accounts;
-  Object.assign(state.process, { environment: HOSTILE, instance: HOSTILE });
-  Object.assign(account, { ready: false, phase: "stopped", detail: HOSTILE, missing: [{ what: "operator", since_ms: now - 5000, detail: HOSTILE.repeat(20) }] });
-  account.owned.alarms = [{ alarm: HOSTILE, meaning: HOSTILE, runbook: HOSTILE, subject: HOSTILE, detail: HOSTILE, since_ms: now - 90_000_000 }];
-  account.owned.alarm_count = 70;
-  account.owned.gaps = [{ gap_id: HOSTILE, cause: HOSTILE, meaning: HOSTILE, from_ms: now - 9000, to_ms: 0, recovered: 0 }];
-  account.owned.gap_count = 60;
-  Object.assign(account.owned, { endpoint: HOSTILE, unknown: 2, oldest_unknown_s: 70, waiting: 3, oldest_waiting_s: 1.5, venue_skew: null });
-  for (const one of account.results) Object.assign(one, { action: HOSTILE, outcome: HOSTILE, reason: HOSTILE, message: HOSTILE, command_id: HOSTILE, order_id: HOSTILE });
-  const told = `retry: 2000\ndata: ${JSON.stringify(state)}\n\n`;
-  const fulfil = (page) => page.route("**/events", (route) => route.fulfill({ contentType: "text/event-stream", body: told }));
-  for (const name of ["desktop", "phone"]) {
-    const page = await open(`hostile, ${name}`, LOOKS[name], fulfil);
-    await page.locator("#accounts section").first().waitFor();
-    expect((await page.locator("img, .owned").count()) === 0, `hostile, ${name}: a text became an element`);
-    expect(!(await page.title()).includes("owned"), `hostile, ${name}: a text became a program`);
-    expect((await page.locator("#summary").textContent()).startsWith("0 of 1 account ready"), `hostile, ${name}: the summary is wrong`);
-    await page.screenshot({ path: `${folder}/hostile-${name}.png`, fullPage: true });
-    await audit(`hostile, ${name}`, page);
-    await fits(`hostile, ${name}`, page);
+async function lookWhetherLive(page) {
+  const read = () => page.evaluate(() => [document.querySelector("#as-of").textContent, document.querySelector("tbody").textContent].join());
+  const begun = Date.now();
+  for (let number = 0; number < TIMES_LIVE; number += 1) {
+    const before = await read();
+    await page.waitForFunction((told) => [document.querySelector("#as-of").textContent, document.querySelector("tbody").textContent].join() !== told, before, { timeout: SOON_MS });
+  }
+  console.log(`live: ${TIMES_LIVE} changes in ${((Date.now() - begun) / 1000).toFixed(1)} s`);
+}
+
+async function lookAtScenes(real, folder) {
+  for (const [scene, wanted] of Object.entries(SUMMARIES)) {
+    for (const look of CROWDED.has(scene) ? ["desktop", "dark", "phone", "small"] : ["desktop", "phone"]) {
+      const name = `${scene.toLowerCase()}-${look}`, page = await openScene(name, LOOKS[look], scenes[`make${scene}`](real));
+      const told = await page.locator("#summary").textContent();
+      for (const words of wanted) expect(told.includes(words), `${name}: the summary says ${told}`);
+      expect((await page.locator("img, .owned").count()) === 0, `${name}: a text became an element`);
+      expect(!(await page.title()).includes("owned"), `${name}: a text became a program`);
+      const shown = await page.locator("body").innerText();
+      expect(!/[\u0000-\u0008\u202e]|undefined|NaN|\[object/.test(shown), `${name}: a character that cannot be seen, or no value, is shown`);
+      await inspect(name, page, look === "small" ? null : folder);
+      await page.context().close();
+    }
   }
 }
 
-async function lookAtSilence(folder) {
-  const page = await open("silence", DESKTOP);
-  await page.locator("#accounts section").first().waitFor();
+// Fifty accounts are folded; without a mouse each can be reached and opened, and stays open.
+async function lookAtKeyboard(real) {
+  const page = await openScene("keyboard", DESKTOP, scenes.makeFifty(real));
+  await page.keyboard.press("Tab");
+  const focused = () => page.evaluate(() => document.activeElement.textContent);
+  expect((await focused()).startsWith("desk-0"), `keyboard: the first stop is ${await focused()}`);
+  await page.keyboard.press("Tab");
+  const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  expect(outline !== "none", "keyboard: what has the focus is not marked");
+  await page.keyboard.press("Enter");
+  const account = page.locator("#account-desk-1");
+  await account.locator(".stats").waitFor({ timeout: SOON_MS });
+  await account.locator("summary").focus();
+  await page.waitForTimeout(2500);
+  expect((await focused()).startsWith("desk-1"), "keyboard: the focus is lost when the page is updated");
+  expect(await account.evaluate((node) => node.open), "keyboard: an open account folds itself");
+  await page.keyboard.press("Enter");
+  await account.locator(".stats").waitFor({ state: "detached", timeout: SOON_MS });
+  console.log("keyboard: every account is reached, opened and folded");
+  await page.context().close();
+}
+
+async function lookAtSilence(real, folder) {
+  let answer = { contentType: "text/event-stream", body: `retry: 1000\ndata: ${JSON.stringify(real)}\n\n` };
+  const page = await open("silence", DESKTOP, (made) => made.route("**/events", (route) => (answer ? route.fulfill(answer) : route.abort())));
   page.removeAllListeners("console"); // a browser notes there that nothing answers
-  await page.route("**/events", (route) => route.abort());
-  await page.locator("#summary", { hasText: "no answer since" }).waitFor({ timeout: SILENCE_MS });
-  await page.screenshot({ path: `${folder}/silence.png` });
-  await audit("silence", page);
-  await page.unroute("**/events");
-  await page.locator("#summary", { hasText: "ready" }).waitFor({ timeout: SILENCE_MS });
-  console.log("silence: told, and over when the bridge answers again");
+  answer = null;
+  await page.locator("#summary", { hasText: "No answer of the bridge" }).waitFor({ timeout: SOON_MS });
+  await inspect("silence", page, folder);
+  answer = { contentType: "text/event-stream", body: `retry: 1000\ndata: ${JSON.stringify(scenes.makeNextProcess(real))}\n\n` };
+  await page.locator("#process", { hasText: "next:1" }).waitFor({ timeout: SOON_MS });
+  const told = await page.locator("#summary").textContent();
+  expect(told.includes("All is well"), `silence: after it the summary says ${told}`);
+  expect((await page.locator(".stat", { hasText: "Command to result" }).textContent()).includes("–"), "silence: latencies of the process before are shown");
+  console.log("silence: told, and over when the next process answers");
+  await page.context().close();
 }
 
 async function tabs(count) {
