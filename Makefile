@@ -122,7 +122,7 @@ alerts: $(READY) ## alert rules: promtool's tests, then every fault on a real Pr
 	promtool test rules tests/alerts/rules_test.yaml
 	@$(BIN)/python -m tests.alerts $(ARGS)
 
-page: $(READY) ## the status page in Chromium under the demo's load: looks, axe-core, cost; five minutes; needs Node, Chromium
+page: $(READY) ## the status page in Chromium under the demo's load: looks, axe-core, cost; six minutes; needs Node, Chromium
 	@$(BIN)/python -m tests.page
 
 validators: ## hold AsyncAPI, schemas and samples against their official validators; needs Node 18 or newer
