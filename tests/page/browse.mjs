@@ -17,9 +17,9 @@ const LOOKS = {
 const SUMMARIES = {
   Standby: ["All is well", "1 standby"], Joining: ["Not ready", "0 of 1 account ready"], Stopped: ["Not ready", "1 recent alarm"], Empty: ["No account", "0 of 0 accounts ready"],
   Trouble: ["Not ready", "60 open gaps, 70 alarms, 1 recent alarm, 3 commands in doubt"], Fifty: ["Some accounts are not ready", "48 of 50 accounts ready"],
-  Hostile: ["Not ready", "60 open gaps"],
+  Hostile: ["Not ready", "60 open gaps"], Outage: ["Not ready", "0 of 50 accounts ready"],
 };
-const CROWDED = new Set(["Trouble", "Fifty", "Hostile"]);
+const CROWDED = new Set(["Trouble", "Fifty", "Hostile", "Outage"]);
 
 const [mode, address, chromiumPath, ...rest] = process.argv.slice(2);
 const problems = [];
@@ -132,6 +132,11 @@ async function lookAtKeyboard(real) {
   expect(await account.evaluate((node) => node.open), "keyboard: an open account folds itself");
   await page.keyboard.press("Enter");
   await account.locator(".stats").waitFor({ state: "detached", timeout: SOON_MS });
+  await page.evaluate(() => { location.hash = "#account-desk-7"; });
+  const troubled = page.locator("#account-desk-7");
+  await troubled.locator(".urgent").waitFor({ timeout: SOON_MS });
+  const told = await troubled.innerText();
+  expect(told.includes("RUNBOOK.md#no-session") && !told.includes("undefined"), `keyboard: an open account does not say what it needs: ${told}`);
   console.log("keyboard: every account is reached, opened and folded");
   await page.context().close();
 }

@@ -68,6 +68,13 @@ export function makeFifty(real) {
   return { ...clone(real), ready: false, accounts };
 }
 
+// The venue is away: what all have in common is told once.
+export function makeOutage(real) {
+  const [trouble] = makeTrouble(real).accounts;
+  const accounts = Array.from({ length: 50 }, (_, index) => Object.assign(clone(trouble), { name: `desk-${index}` }));
+  return { ...clone(real), ready: false, accounts };
+}
+
 export function makeEmpty(real) {
   return { ...clone(real), ready: false, accounts: [] };
 }
