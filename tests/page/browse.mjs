@@ -5,7 +5,7 @@ import { chromium } from "playwright-core";
 import * as scenes from "./scenes.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const CALM_MS = 30_000, GAP_MS = 180_000, SOON_MS = 20_000, TIMES_LIVE = 3;
+const CALM_MS = 30_000, GAP_MS = 240_000, SOON_MS = 20_000, TIMES_LIVE = 3;
 const DESKTOP = { viewport: { width: 1180, height: 900 } };
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 const LOOKS = {
