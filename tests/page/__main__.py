@@ -25,9 +25,10 @@ _SHOTS: Final = ROOT / "build" / "page"
 _NODE_MIN: Final = 20
 _NEEDS: Final = {"node": f"Node {_NODE_MIN} or newer", "npm": "npm, which comes with Node"}
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
-_DEMO_S: Final = "500"
-_CUTS: Final = "2"
-"""The page is looked at until it has shown a cut; the demo lasts longer than all of it takes on a busy machine."""
+_DEMO_S: Final = "1200"
+"""Longer than all of it takes on a busy machine; the demo is ended after it."""
+_CUTS: Final = "7"
+"""One every 150 s: the page is looked at until it has shown one."""
 _READY_DEADLINE_S: Final = 120.0
 _LOOK_DEADLINE_S: Final = 360.0
 _END_DEADLINE_S: Final = 60.0
