@@ -35,7 +35,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo sandbox examples test quick lint types imports pytest pace poison failover spread recovery \
-	day panic bench crash chaos outage records alerts calm validators format lock schemas released dist image sbom \
+	day panic bench crash chaos outage records alerts calm page validators format lock schemas released dist image sbom \
 	containers chart clean
 
 help: ## list the targets
@@ -135,6 +135,9 @@ alerts: $(READY) ## alert rules: promtool's tests, then every fault on a real Pr
 
 calm: $(READY) ## ten ordinary minutes with starts, standbys and handovers on a real Prometheus: no alert may fire. ARGS="--minutes 30"
 	@$(BIN)/python -m tests.alerts.calm $(ARGS)
+
+page: $(READY) ## the status page in Chromium under the demo's load: looks, axe-core, cost; six minutes; needs Node, Chromium
+	@$(BIN)/python -m tests.page
 
 validators: ## hold AsyncAPI, schemas and samples against their official validators; needs Node 18 or newer
 	@tests/validators/run.sh

@@ -129,6 +129,7 @@ class AccountParts:
             renewals=publisher.renewals,
             late_landing_s=self._settings.timing.late_landing_s,
             last_results=list(self._result_log.last),
+            last_alarms=list(self._metrics.last_alarms),
             latencies=self._metrics.latencies,
         )
 

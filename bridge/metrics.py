@@ -5,6 +5,7 @@ when somebody asks.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
@@ -13,13 +14,24 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 
 from bridge.contract.results import Outcome
-from bridge.contract.session import Alarm, AlarmRaised, Cause, GapClosed, GapOpened, SessionEvent, SessionLost
+from bridge.contract.session import (
+    Alarm,
+    AlarmCleared,
+    AlarmRaised,
+    Cause,
+    GapClosed,
+    GapOpened,
+    SessionEvent,
+    SessionLost,
+)
 from bridge.contract.topics import Stream
 from bridge.core.records import PublishedResult
 
 BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 PREFIX: Final = "ltp_bridge_"
 _MS_PER_S: Final = 1000
+_LAST_ALARMS_MAX: Final = 20
+"""So many alarms are kept to be looked at."""
 
 
 class DurableBatch(NamedTuple):
@@ -145,6 +157,8 @@ class AccountMetrics:
         self._gap_seconds = metrics.gap_seconds.labels(metrics.environment, account)
         self._alarms = find(metrics.alarms)
         self.latencies = LatencyTotals()
+        self.last_alarms: deque[AlarmRaised] = deque(maxlen=_LAST_ALARMS_MAX)
+        """The last alarms that were raised and not cleared, the oldest first: those of occurrences have no end."""
         # A rise from nothing to 1 is none for Prometheus: what alerts ask for is there from the start, with 0.
         for alarm in Alarm:
             self._alarms(alarm.value)
@@ -188,6 +202,10 @@ class AccountMetrics:
                     self._gap_losses(lost.value).inc()
             case AlarmRaised(alarm=alarm):
                 self._alarms(alarm.value).inc()
+                self.last_alarms.append(event)
+            case AlarmCleared(alarm=alarm, subject=subject):
+                for one in [one for one in self.last_alarms if (one.alarm, one.subject) == (alarm, subject)]:
+                    self.last_alarms.remove(one)
             case SessionLost(cause=cause):
                 self._sessions_lost(cause.value).inc()
             case _:

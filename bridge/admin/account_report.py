@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from bridge.admin.health import AccountHealth
+from bridge.contract.session import AlarmRaised
 from bridge.core.account_status import AccountStatus
 from bridge.core.records import PublishedResult
 from bridge.metrics import LatencyTotals
@@ -31,6 +32,8 @@ class AccountReport(Struct, frozen=True):
     """For how long after its write the venue may carry a command out."""
     last_results: Sequence[PublishedResult]
     """The oldest first."""
+    last_alarms: Sequence[AlarmRaised]
+    """Raised by this process and not cleared, the oldest first."""
     latencies: LatencyTotals
 
 

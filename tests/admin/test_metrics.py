@@ -5,13 +5,12 @@ import asyncio
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from bridge.admin.account_report import AccountReport
-from bridge.admin.health import AccountHealth
 from bridge.admin.management import serve
 from bridge.admin.metrics import ReportCollector, make_metrics_routes, measure_loop_lag
 from bridge.contract.results import Outcome, Reason, Result
 from bridge.contract.session import (
     Alarm,
+    AlarmCleared,
     AlarmRaised,
     Cause,
     GapClosed,
@@ -24,10 +23,9 @@ from bridge.contract.session import (
 from bridge.contract.topics import Stream
 from bridge.core.records import PublishedResult
 from bridge.metrics import PREFIX, AccountMetrics, DurableBatch, LatencyTotals, Metrics
+from tests.support.account_reports import AT_MS, make_report
 from tests.support.one_account import OneAccount, place
 from tests.witness.waiting import until
-
-_AT = 1_796_000_000_000
 
 
 async def _scrape(metrics: Metrics) -> dict[str, float]:
@@ -49,28 +47,11 @@ async def _scrape(metrics: Metrics) -> dict[str, float]:
     }
 
 
-def _make_report(one: OneAccount | None) -> AccountReport:
-    return AccountReport(
-        name="main",
-        health=AccountHealth(ready=True, phase="owner"),
-        status=None if one is None else one.account.read_status(one.now),
-        endpoint="AZ4",
-        logged_in_ms=_AT,
-        pending_bytes=100,
-        buffer_bytes_max=1000,
-        oldest_wait_s=0.5,
-        renewals=2,
-        late_landing_s=120,
-        last_results=[],
-        latencies=LatencyTotals(),
-    )
-
-
 async def test_batches_are_counted_by_stream() -> None:
     """Records, their bytes and those from REST are counted; a row of REST has no age."""
     metrics = Metrics("test")
     account = AccountMetrics(metrics, "main")
-    account.note_batch(DurableBatch(Stream.ORDERS, 3, 900, 0, 0.002, _AT))
+    account.note_batch(DurableBatch(Stream.ORDERS, 3, 900, 0, 0.002, AT_MS))
     account.note_batch(DurableBatch(Stream.ORDERS, 1, 100, 1, 0.004, 0))
     found = await _scrape(metrics)
     assert [found[f"{name} main orders"] for name in ("records_total", "record_bytes_total")] == [4, 1000]
@@ -85,11 +66,11 @@ async def test_results_are_counted_once_and_timed() -> None:
     """A terminal result counts; an `unknown` before it and a repeated one do not."""
     metrics = Metrics("test")
     account = AccountMetrics(metrics, "main")
-    accepted = Result("p1", 0, Outcome.ACCEPTED, _AT, "place_order")
-    account.note_result(PublishedResult(Result("p1", 0, Outcome.UNKNOWN, _AT, "place_order"), _AT))
-    account.note_result(PublishedResult(accepted, _AT, stages_s={"read": -0.001, "total": 0.02}))
-    account.note_result(PublishedResult(accepted, _AT, repeated=True))
-    account.note_result(PublishedResult(Result("p2", 1, Outcome.DENIED, _AT, reason=Reason.BAD_VALUE), _AT))
+    accepted = Result("p1", 0, Outcome.ACCEPTED, AT_MS, "place_order")
+    account.note_result(PublishedResult(Result("p1", 0, Outcome.UNKNOWN, AT_MS, "place_order"), AT_MS))
+    account.note_result(PublishedResult(accepted, AT_MS, stages_s={"read": -0.001, "total": 0.02}))
+    account.note_result(PublishedResult(accepted, AT_MS, repeated=True))
+    account.note_result(PublishedResult(Result("p2", 1, Outcome.DENIED, AT_MS, reason=Reason.BAD_VALUE), AT_MS))
     found = await _scrape(metrics)
     assert {name: value for name, value in found.items() if name.startswith("results_total")} == {
         "results_total main place_order accepted ": 1,
@@ -104,26 +85,37 @@ async def test_what_is_told_on_session_is_counted() -> None:
     """Gaps with their length, alarms, and lost sessions."""
     metrics = Metrics("test")
     account = AccountMetrics(metrics, "main")
-    account.note_session_event(SessionOpened(at=_AT, endpoint="AZ4"))
-    account.note_session_event(SessionLost(at=_AT, endpoint="AZ4", cause=Cause.LINK_FAILED, detail=""))
-    account.note_session_event(GapOpened(at=_AT, gap_id="1-1", from_ms=_AT, cause=Cause.LINK_FAILED, detail=""))
+    account.note_session_event(SessionOpened(at=AT_MS, endpoint="AZ4"))
+    account.note_session_event(SessionLost(at=AT_MS, endpoint="AZ4", cause=Cause.LINK_FAILED, detail=""))
+    account.note_session_event(GapOpened(at=AT_MS, gap_id="1-1", from_ms=AT_MS, cause=Cause.LINK_FAILED, detail=""))
     account.note_session_event(
         GapClosed(
-            at=_AT,
+            at=AT_MS,
             gap_id="1-1",
-            from_ms=_AT,
-            to_ms=_AT + 2500,
+            from_ms=AT_MS,
+            to_ms=AT_MS + 2500,
             cause=Cause.LINK_FAILED,
             recovered=Recovered(),
             lost=(Lost.MARGIN_CALLS,),
         )
     )
-    account.note_session_event(AlarmRaised(at=_AT, alarm=Alarm.CLOCK_SKEW, detail=""))
+    account.note_session_event(AlarmRaised(at=AT_MS, alarm=Alarm.CLOCK_SKEW, detail=""))
     found = await _scrape(metrics)
     assert found["sessions_lost_total main link_failed"] == found["gaps_total main link_failed"] == 1
     assert found["gap_seconds_total main"] == 2.5
     assert found["gap_losses_total main margin_calls"] == 1
     assert found["alarms_total main clock_skew"] == 1
+
+
+async def test_the_last_alarms_that_did_not_end_are_kept() -> None:
+    """An alarm that was cleared is not among them; twenty are kept."""
+    account = AccountMetrics(Metrics("test"), "main")
+    lost = [AlarmRaised(at=AT_MS + n, alarm=Alarm.TOPIC_LOST, detail="", subject=f"t{n}") for n in range(22)]
+    for event in lost:
+        account.note_session_event(event)
+    account.note_session_event(AlarmCleared(at=AT_MS, alarm=Alarm.TOPIC_LOST, detail="", since=AT_MS, subject="t21"))
+    account.note_session_event(AlarmCleared(at=AT_MS, alarm=Alarm.CLOCK_SKEW, detail="", since=AT_MS, subject="t20"))
+    assert list(account.last_alarms) == lost[2:21]
 
 
 async def test_every_alarm_and_cause_is_there_from_the_start() -> None:
@@ -157,7 +149,7 @@ async def test_an_owned_account_shows_its_budgets_gaps_and_alarms() -> None:
     one.wait(7)
     one.account.raise_alarm(Alarm.TOPIC_LOST, "gone", one.now, "ltp.main.orders")
     one.account.raise_alarm(Alarm.TOPIC_LOST, "gone", one.now, "ltp.main.trades")
-    metrics.registry.register(ReportCollector("test", lambda: [_make_report(one)], lambda: one.now))
+    metrics.registry.register(ReportCollector("test", lambda: [make_report(one)], lambda: one.now))
     found = await _scrape(metrics)
     assert (found["ready main"], found["owner main"], found["session_up main AZ4"]) == (1, 1, 1)
     assert found["budget_free main place_order"] == found["budget_limit main place_order"] - 1
@@ -170,7 +162,7 @@ async def test_an_owned_account_shows_its_budgets_gaps_and_alarms() -> None:
 async def test_a_standby_shows_only_what_it_knows() -> None:
     """Without the account there is no session, no budget and no gap."""
     metrics, one = Metrics("test"), OneAccount()
-    metrics.registry.register(ReportCollector("test", lambda: [_make_report(None)], lambda: one.now))
+    metrics.registry.register(ReportCollector("test", lambda: [make_report(None)], lambda: one.now))
     found = await _scrape(metrics)
     assert {name.split()[0] for name, value in found.items() if "main" in name.split()} == {
         *("ready", "owner", "buffer_bytes", "buffer_limit_bytes", "oldest_record_seconds", "producer_renewals"),
