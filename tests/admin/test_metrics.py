@@ -9,6 +9,7 @@ from bridge.admin.account_report import AccountReport
 from bridge.admin.health import AccountHealth
 from bridge.admin.management import serve
 from bridge.admin.metrics import ReportCollector, make_metrics_routes, measure_loop_lag
+from bridge.config import Management
 from bridge.contract.results import Outcome, Reason, Result
 from bridge.contract.session import (
     Alarm,
@@ -33,7 +34,7 @@ _AT = 1_796_000_000_000
 async def _scrape(metrics: Metrics) -> dict[str, float]:
     """Ask for the metrics, and return the value of each series by its name and the values of its labels."""
     async with (
-        serve("127.0.0.1", 0, make_metrics_routes(metrics)) as port,
+        serve(Management(port=0), make_metrics_routes(metrics)) as port,
         aiohttp.ClientSession() as http,
         http.get(f"http://127.0.0.1:{port}/metrics") as answer,
     ):
