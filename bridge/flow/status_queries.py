@@ -80,13 +80,13 @@ class StatusQueries:
                 await self._search_symbol(query, since_ms)
         except VenueRefused as error:
             self._account.query_refused(query, self._clock())
-            self._log.error("question.refused", offset=query.offset, detail=str(error))
+            self._log.error("query.refused", offset=query.offset, detail=str(error))
             return True
         except VenueError as error:
-            self._log.warning("question.failed", offset=query.offset, detail=str(error))
+            self._log.warning("query.failed", offset=query.offset, detail=str(error))
             return False
         except Exception:  # noqa: BLE001 - an answer that is too much for us holds up one command, not the account
-            self._log.exception("question.crashed", offset=query.offset)
+            self._log.exception("query.crashed", offset=query.offset)
             return False
         self._events.clock_read(self._rest.clock_reading, self._clock())
         self._account.query_answered(query, self._clock())
