@@ -143,8 +143,9 @@ $(UV): | $(READY)
 	@"$(PYTHON)" -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
 
-schemas: $(READY) ## write the published contract anew
+schemas: $(READY) ## write the published contract anew, and the table of log events in LOGS.md
 	$(BRIDGE) schema export schemas
+	$(BIN)/python -m tests.house.log_events
 
 released: ## make the contract of today the one that later changes are held to; a part of a release
 	cp schemas/asyncapi.json tests/contract/released.json

@@ -173,12 +173,14 @@ class StatusQueries:
         """Look up one order; return False when it is to be asked for again."""
         try:
             self._learn_order(await self._rest.fetch_order(client_order_id=client_order_id))
-        except Exception as error:  # noqa: BLE001 - it waits until it expires, whatever was wrong with the answer
-            log = self._log.warning if isinstance(error, VenueError) else self._log.exception
-            log("lookup.failed", client_order_id=client_order_id, detail=str(error))
-            self._account.lookup_failed(client_order_id)
-            return False
-        return self._account.order_looked_up(client_order_id, self._clock())
+        except VenueError as error:
+            self._log.warning("lookup.failed", client_order_id=client_order_id, detail=str(error))
+        except Exception:  # noqa: BLE001 - it waits until it expires, whatever was wrong with the answer
+            self._log.exception("lookup.crashed", client_order_id=client_order_id)
+        else:
+            return self._account.order_looked_up(client_order_id, self._clock())
+        self._account.lookup_failed(client_order_id)
+        return False
 
     def _learn_order(self, row: OrderRow | None) -> None:
         if row is not None:
