@@ -79,6 +79,7 @@ def _read_event(node: ast.expr, where: str) -> str:
     if (
         isinstance(node, ast.BinOp)
         and isinstance(node.left, ast.Constant)
+        and isinstance(node.left.value, str)
         and ast.unparse(node.right).endswith(".value")
     ):
         return f"{node.left.value}*"
