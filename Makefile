@@ -28,7 +28,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo sandbox examples test quick lint types imports pytest format lock schemas released image chart containers pace poison failover panic recovery \
-	day crash chaos outage records alerts bench validators clean
+	day crash chaos outage records canary alerts bench validators clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +114,9 @@ outage: $(READY) ## drop all packets to a real broker for 40 s, in network names
 
 records: $(READY) ## hold every record of a real run against the published contract; minutes. ARGS="--seconds 120 --cuts 3"
 	@$(BIN)/python -m tests.records $(ARGS)
+
+canary: $(READY) ## search all that the tests put out at DEBUG, topics and pages too, for every secret; ARGS="tests/daemon"
+	$(BIN)/pytest -n 2 --canary -m "not pace and not poison" $(or $(ARGS),tests/admin tests/flow tests/ltp tests/daemon)
 
 alerts: $(READY) ## alert rules: promtool's tests, then every fault on a real Prometheus; 15 minutes; apt install prometheus
 	@for tool in promtool prometheus; do command -v $$tool >/dev/null || { echo "$$tool is not on PATH: install" \

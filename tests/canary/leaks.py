@@ -13,6 +13,7 @@ import pytest
 import structlog
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from click.testing import CliRunner
 from structlog.testing import capture_logs
 
@@ -123,5 +124,9 @@ async def test_leak_on_a_page(secret: str) -> None:
 
 async def test_leak_on_a_topic(secret: str, bootstrap: str) -> None:
     """In a header of a record."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic("a-topic", 1, 1)])
+    await admin.close()
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         await producer.send_and_wait("a-topic", b"value", headers=[("h", secret.encode())])

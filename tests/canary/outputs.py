@@ -46,10 +46,11 @@ class Outputs:
             self._chunks.append(_Chunk(where, self.test, len(data)))
 
     def find(self, search: Search) -> list[Hit]:
-        """Return where secrets stand, each place once."""
+        """Return where secrets stand, each place once; nothing more can be added then."""
         self._file.seek(0)
         hits: dict[Hit, None] = {}
         for chunk in self._chunks:
             for kind in search.find(self._file.read(chunk.size)):
                 hits[Hit(chunk.where, chunk.test, kind)] = None
+        self._file.close()
         return list(hits)

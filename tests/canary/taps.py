@@ -15,6 +15,7 @@ import pytest
 import structlog
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from click.testing import CliRunner
 
 from bridge import app
@@ -213,17 +214,19 @@ def _read_first(close: Any, outputs: Outputs, failures: list[str]) -> Any:  # no
         try:
             async with asyncio.timeout(_TOPICS_DEADLINE_S):
                 await _read_topics(broker.bootstrap_servers, outputs)
-        except Exception as error:  # noqa: BLE001 - a broker that a test has killed answers nobody
+        except (KafkaError, OSError) as error:  # a broker that a test has killed answers nobody; TimeoutError too
             failures.append(f"{outputs.test}: {type(error).__name__}")
-        await close(broker)
+        finally:
+            await close(broker)
 
     return read_and_close
 
 
 async def _read_topics(bootstrap: str, outputs: Outputs) -> None:
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest") as consumer:
-        topics = [name for name in await consumer.topics() if not name.startswith("__")]
-        partitions = [TopicPartition(name, number) for name in topics for number in consumer.partitions_for_topic(name)]
+        cluster = await consumer._client.fetch_all_metadata()
+        topics = [name for name in cluster.topics() if not name.startswith("__")]
+        partitions = [TopicPartition(name, number) for name in topics for number in cluster.partitions_for_topic(name)]
         if not partitions:
             return
         consumer.assign(partitions)
