@@ -35,8 +35,8 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo sandbox examples test quick lint types imports pytest pace poison failover spread recovery \
-	day panic bench crash chaos outage records alerts calm page validators format lock schemas released dist image sbom \
-	containers chart clean
+	day panic bench crash chaos outage records canary alerts calm page validators format lock schemas released dist \
+	image sbom containers chart clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ outage: $(READY) ## drop all packets to a real broker for 40 s, in network names
 records: $(READY) ## hold every record of a real run against the published contract; minutes. ARGS="--seconds 120 --cuts 3"
 	@$(BIN)/python -m tests.records $(ARGS)
 
+canary: $(READY) ## search all that the tests put out at DEBUG, topics and pages too, for every secret; ARGS="tests/daemon"
+	$(BIN)/pytest -n 2 --canary -m "not pace and not poison" $(or $(ARGS),tests/admin tests/flow tests/ltp tests/daemon)
+
 alerts: $(READY) ## alert rules: promtool's tests, then every fault on a real Prometheus; 20 minutes; apt install prometheus
 	@for tool in promtool prometheus; do command -v $$tool >/dev/null || { echo "$$tool is not on PATH: install" \
 		"Prometheus (Debian and Ubuntu: apt install prometheus)"; exit 1; }; done
@@ -165,9 +168,10 @@ $(UV): requirements-lock.txt | $(READY)
 		-r requirements-lock.txt
 	@touch $@
 
-schemas: $(READY) ## write the published contract anew, and the chart's table of metrics
+schemas: $(READY) ## write the published contract anew, and the tables of metrics and log events
 	$(BRIDGE) schema export schemas
 	$(BIN)/python -m tests.alerts.metrics_page
+	$(BIN)/python -m tests.house.log_events
 
 released: ## make the contract of today the one that later changes are held to; a part of a release
 	cp schemas/asyncapi.json tests/contract/released.json

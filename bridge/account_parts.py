@@ -29,7 +29,7 @@ from bridge.flow.whose_account import Identity
 from bridge.kafka.credentials import credential_gate
 from bridge.kafka.membership import Membership
 from bridge.kafka.publisher import Publisher
-from bridge.kafka.record_sender import PublisherCallbacks
+from bridge.kafka.record_sender import PublisherCallbacks, log_oversize
 from bridge.kafka.tail import TailRecord, read_commands, read_last, read_tail
 from bridge.kafka.topic_watch import TopicWatch
 from bridge.ltp.failover import EndpointSelector
@@ -39,7 +39,6 @@ from bridge.ltp.session import Session, SessionSettings
 from bridge.ltp.wire import encode_action
 from bridge.metrics import AccountMetrics
 
-_log = structlog.get_logger()
 _random = random.SystemRandom().random
 _PUBLISHER_SHARE = 0.1
 """The part of the time to stop that a publisher has to send what is left."""
@@ -104,6 +103,8 @@ class AccountParts:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run the account until `stop` is set or it has to be given up, then end its publisher."""
+        # Every task of the account inherits it: so all lines of the account say whose they are.
+        structlog.contextvars.bind_contextvars(account=self._name)
         async with self._rest:
             watching = asyncio.create_task(self.topics.run(), name=f"topics:{self._name}")
             try:
@@ -134,7 +135,7 @@ class AccountParts:
         )
 
     def _report_oversize(self, record: OutgoingRecord) -> None:
-        _log.error("record.oversize", account=self._name, stream=record.stream.value, bytes=len(record.value or b""))
+        log_oversize(record)
         self.flow.record_too_large(record)
 
     async def _start_publisher(self) -> None:

@@ -108,7 +108,7 @@ async def _management_port(
     ]
     lag = asyncio.create_task(measure_loop_lag(metrics.loop_lag), name="loop lag")
     try:
-        async with management.serve(settings.management.host, settings.management.port, routes) as port:
+        async with management.serve(settings.management, routes) as port:
             yield port
     finally:
         lag.cancel()

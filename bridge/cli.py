@@ -22,7 +22,7 @@ from bridge.doctor.findings import Findings, Level
 from bridge.doctor.run import examine
 from bridge.errors import BridgeError, ConfigError
 from bridge.inspect.commands import tail_command, trace_command
-from bridge.terminal import EscapedFailure, escape_text, print_exception
+from bridge.terminal import EscapedFailure, escape_background_exceptions, escape_text, print_exception
 
 _DAY_S = 86_400.0
 _PORT = click.IntRange(0, 65535)
@@ -75,6 +75,7 @@ def run(path: Path | None) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
     settings = _load_settings(path)
     logs.configure(settings.log.level, settings.log.format)
+    escape_background_exceptions()
     try:
         event_loop.run(app.run(settings))
     except (BridgeError, OSError) as error:

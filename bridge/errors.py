@@ -17,8 +17,8 @@ BridgeError
     ├── CommitInterrupted    a rebalance ended a commit; the owner repeats it
     └── TermEnded            this process no longer owns the account, or cannot be sure that it does
 
-`retryable` only picks the level at which the account's supervisor logs the end of a term: a warning if it is True, an
-error if not. Callers decide about retries by the type of the error.
+`retryable` only picks how the account's supervisor logs the end of a term: as the warning `term.ended` if it is True,
+as the error `term.failed` if not. Callers decide about retries by the type of the error.
 """
 
 from collections.abc import Sequence

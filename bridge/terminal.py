@@ -5,10 +5,11 @@ A terminal obeys some control characters and hides others; rich obeys markup. Al
 
 import io
 import sys
+import threading
 import traceback
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -50,8 +51,21 @@ class EscapedFailure(click.ClickException):
         return escape_lines(self.message)
 
 
+_ERROR_CHARS_MAX: Final = 64 * 1024
+
+
 def print_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print an uncaught exception, escaped; it replaces `sys.excepthook`."""
+    """Print an uncaught exception, escaped and bounded; of one that is too long the end says what it was."""
     text = io.StringIO()
     traceback.print_exception(kind, error, trace, file=text)
-    sys.stderr.write(escape_lines(text.getvalue()))
+    sys.stderr.write(escape_lines(text.getvalue()[-_ERROR_CHARS_MAX:]))
+
+
+def escape_background_exceptions() -> None:
+    """Print an uncaught exception of a thread, and one that Python cannot raise, as `print_exception` does."""
+    threading.excepthook = lambda ended: print_exception(
+        ended.exc_type, ended.exc_value or ended.exc_type(), ended.exc_traceback
+    )
+    sys.unraisablehook = lambda lost: print_exception(
+        lost.exc_type, lost.exc_value or lost.exc_type(), lost.exc_traceback
+    )

@@ -32,8 +32,17 @@ def _tell(text: str) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a run say that it starts no broker."""
+    """Let a run say that it starts no broker, and that its outputs are searched for its secrets."""
     parser.addoption("--no-broker", action="store_true", help="fail each test that needs a Kafka broker (make quick)")
+    parser.addoption("--canary", action="store_true", help="search all outputs for every secret (make canary)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to take in secrets and outputs before any test is imported, where that is wanted."""
+    if config.getoption("--canary"):
+        from tests.canary.plugin import Canary  # noqa: PLC0415 - it imports the whole daemon
+
+        config.pluginmanager.register(Canary(config))
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

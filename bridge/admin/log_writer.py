@@ -6,13 +6,23 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from typing import IO, Final
+from typing import Final, Protocol, TextIO
 
 _LINES_MAX: Final = 20_000
 _END_S: Final = 1.0
 _GATHER_S: Final = 0.01
 """How long lines are gathered: to wake the thread for each would take the event loop's time, when it has least."""
 _LINES_AT_ONCE: Final = 1000
+
+
+_REPORT_PERIOD_S: Final = 1.0
+
+
+class Report(Protocol):
+    """Logs what is to be logged now and then, or, `at_end`, for the last time."""
+
+    def __call__(self, *, at_end: bool) -> None:
+        """Log it."""
 
 
 class NonBlockingWriter:
@@ -22,12 +32,14 @@ class NonBlockingWriter:
     with it the session and the lease. So lines that do not fit in the queue are dropped, and a line says how many.
     """
 
-    def __init__(self, out: IO[str], lines_max: int = _LINES_MAX) -> None:
+    def __init__(self, out: TextIO, lines_max: int = _LINES_MAX, report: Report | None = None) -> None:
+        """Write to `out`. The thread calls `report` about once a second, and the end of the process once more."""
         self._out = out
+        self._report = report
         self._queue: queue.Queue[str] = queue.Queue(lines_max)
         self._dropped = 0
         threading.Thread(target=self._write_queued, name="log", daemon=True).start()
-        atexit.register(self.drain)
+        atexit.register(self._end)
 
     def write(self, text: str) -> int:
         """Queue a line for the thread; return its length."""
@@ -47,17 +59,29 @@ class NonBlockingWriter:
             while self._queue.unfinished_tasks and (left_s := deadline_monotonic_s - time.monotonic()) > 0:
                 self._queue.all_tasks_done.wait(left_s)
 
+    def _end(self) -> None:
+        if self._report is not None:
+            self._report(at_end=True)
+        self.drain()
+
     def _write_lines(self, lines: Sequence[str]) -> None:
         try:
             self._out.write("".join(lines))
         except UnicodeEncodeError:  # one of them holds what the stream's encoding has not
+            encoding = self._out.encoding or "ascii"
             for line in lines:
-                with contextlib.suppress(UnicodeEncodeError):
-                    self._out.write(line)
+                self._out.write(line.encode(encoding, "backslashreplace").decode(encoding))
 
     def _write_queued(self) -> None:
+        report_at_monotonic_s = time.monotonic() + _REPORT_PERIOD_S
         while True:
-            lines = [self._queue.get()]
+            if self._report is not None and time.monotonic() >= report_at_monotonic_s:
+                report_at_monotonic_s = time.monotonic() + _REPORT_PERIOD_S
+                self._report(at_end=False)
+            try:
+                lines = [self._queue.get(timeout=_REPORT_PERIOD_S)]
+            except queue.Empty:
+                continue
             time.sleep(_GATHER_S)
             with contextlib.suppress(queue.Empty):
                 while len(lines) < _LINES_AT_ONCE:

@@ -1,18 +1,16 @@
 """Settings of the Kafka cluster."""
 
 import ssl
-from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from bridge.config.files import read_secret
 from bridge.config.section import Section
-from bridge.config.tls import check_pem, tls_context
-from bridge.config.values import SecretFile, Servers
+from bridge.config.tls import tls_context
+from bridge.config.values import PemFile, SecretFile, Servers
 
 _REPLICAS_MAX: Final = 100
-PemFile = Annotated[Path, AfterValidator(check_pem)]
 
 
 class Kafka(Section):

@@ -28,6 +28,24 @@ def tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> 
     return context
 
 
+def server_tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return the context of a server with TLS 1.2 or newer. Raises ValueError when the files cannot be used."""
+    check_pem(certificate)  # what is no regular file, OpenSSL would wait for
+    check_pem(key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # With TLS 1.2 each new handshake on a connection would cost this process far more than its caller.
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    try:
+        context.load_cert_chain(certificate, key, password=str)
+    except (ssl.SSLError, OSError) as error:
+        raise ValueError(
+            "tls_certificate_file must hold a PEM certificate, and tls_key_file the key without passphrase that "
+            f"belongs to it ({_describe_reason(error)})"
+        ) from None
+    return context
+
+
 def check_pem(path: Path) -> Path:
     """Check that a file is readable and in the PEM form; return its path. Raises ValueError."""
     if b"-----BEGIN" not in read_file(path, PEM_BYTES_MAX):

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from bridge.config.addresses import check_host, check_servers, is_this_machine, parse_url
 from bridge.config.files import read_secret
+from bridge.config.tls import check_pem
 
 
 def seconds(most: float, least: float = 0.01) -> Any:  # noqa: ANN401 - pydantic's own type for what Field gives
@@ -26,6 +27,7 @@ def _check_secret(path: Path) -> Path:
 
 
 SecretFile = Annotated[Path, AfterValidator(_check_secret)]
+PemFile = Annotated[Path, AfterValidator(check_pem)]
 
 
 def _check_url(url: str, *, secure: str, plain: str, path: bool) -> str:

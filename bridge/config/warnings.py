@@ -42,6 +42,7 @@ def find_secret_files(settings: Settings) -> dict[str, Path]:
     }
     files["kafka.sasl_password_file"] = settings.kafka.sasl_password_file
     files["kafka.ssl_key_file"] = settings.kafka.ssl_key_file
+    files["management.tls_key_file"] = settings.management.tls_key_file
     return {setting: path for setting, path in files.items() if path is not None}
 
 

@@ -17,7 +17,7 @@ _OTHERS: Final = stat.S_IRWXO
 _GROUP: Final = stat.S_IRWXG
 _KUBERNETES_LINK: Final = "..data"
 """A mounted Secret is a folder of links into this link, which Kubernetes moves when the Secret changes."""
-_PEM_SETTING: Final = "kafka.ssl_key_file"
+_PEM_SETTINGS: Final = frozenset({"kafka.ssl_key_file", "management.tls_key_file"})
 
 
 def report_settings(findings: Findings, settings: Settings) -> None:
@@ -45,7 +45,7 @@ def check_secret_files(findings: Findings, settings: Settings) -> None:
     """Read each file of a secret as the daemon does, and check its mode."""
     for setting, path in find_secret_files(settings).items():
         try:
-            if setting == _PEM_SETTING:
+            if setting in _PEM_SETTINGS:
                 check_pem(path)
             else:
                 read_secret(path)

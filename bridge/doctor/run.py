@@ -5,10 +5,10 @@ from collections.abc import Callable
 from bridge.config import Settings
 from bridge.core.now import Now
 from bridge.doctor.brokers import check_brokers, reach_brokers
-from bridge.doctor.client_certificate import check_client_certificate
 from bridge.doctor.files import check_secret_files, report_settings
 from bridge.doctor.findings import Findings
 from bridge.doctor.logins import check_logins
+from bridge.doctor.own_certificates import check_own_certificates
 from bridge.doctor.topics import check_topics_and_grants, find_account_owners
 from bridge.doctor.venue import Endpoints
 
@@ -17,7 +17,7 @@ async def examine(settings: Settings, clock: Callable[[], Now], findings: Findin
     """Try everything that the daemon needs, and report it; each check that does not need a failed one goes on."""
     report_settings(findings, settings)
     check_secret_files(findings, settings)
-    check_client_certificate(findings, settings.kafka, clock())
+    check_own_certificates(findings, settings.kafka, settings.management, clock())
     endpoints = Endpoints(findings, settings, clock)
     await endpoints.check_routes()
     owners: dict[str, str] | None = None

@@ -205,7 +205,7 @@ class CommandLoop:
             except VenueUnreachable as error:
                 # `VenueListener.lost` is called too: it marks as unknown every command that awaits an ack.
                 if request.command_id is None:
-                    _log.warning("own_cancel.unsent", request_id=request.request_id, detail=str(error))
+                    _log.warning("bridge_cancel.unsent", request_id=request.request_id, detail=str(error))
                 else:
                     _log.warning("command.unsent", command_id=request.command_id, detail=str(error))
 

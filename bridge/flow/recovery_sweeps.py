@@ -96,7 +96,7 @@ class RecoverySweeps:
         try:
             row = await self._rest.fetch_order(order_id=order_id)
         except VenueError as error:
-            self._log.warning("order.overdue", order_id=order_id, detail=str(error))
+            self._log.warning("order.query_failed", order_id=order_id, detail=str(error))
             return
         if row is not None and self._is_current():
             self._account.on_overdue_order(order_id, row, self._clock())
@@ -106,7 +106,7 @@ class RecoverySweeps:
         try:
             rows = await self._read_executions(short)
         except VenueError as error:
-            self._log.warning("executions.short", order_id=short.order_id, detail=str(error))
+            self._log.warning("executions.query_failed", order_id=short.order_id, detail=str(error))
             return
         if self._is_current() and not rows.unreadable:
             self._account.on_executions(short, rows, self._clock())
@@ -134,7 +134,10 @@ class RecoverySweeps:
             raise
         except VenueError as error:
             is_refused = isinstance(error, VenueRefused)
-            (self._log.error if is_refused else self._log.warning)("sweep.failed", detail=str(error))
+            if is_refused:
+                self._log.error("sweep.refused", detail=str(error))
+            else:
+                self._log.warning("sweep.failed", detail=str(error))
             self._note_failure(str(error), is_lasting=is_refused)
             return False
         except Exception as error:  # noqa: BLE001 - the next term would ask the same, and end by the same answer
@@ -193,7 +196,7 @@ class RecoverySweeps:
         try:
             rows = [row async for some in self._rest.fetch_account_risks() for row in some]
         except VenueError as error:
-            self._log.warning("risks.untold", detail=str(error))
+            self._log.warning("risks.query_failed", detail=str(error))
             self._owes_risks = not isinstance(error, VenueRefused)  # some keys may not ask for it
             return
         if self._is_current():

@@ -80,13 +80,13 @@ class StatusQueries:
                 await self._search_symbol(query, since_ms)
         except VenueRefused as error:
             self._account.query_refused(query, self._clock())
-            self._log.error("question.refused", offset=query.offset, detail=str(error))
+            self._log.error("query.refused", offset=query.offset, detail=str(error))
             return True
         except VenueError as error:
-            self._log.warning("question.failed", offset=query.offset, detail=str(error))
+            self._log.warning("query.failed", offset=query.offset, detail=str(error))
             return False
         except Exception:  # noqa: BLE001 - an answer that is too much for us holds up one command, not the account
-            self._log.exception("question.crashed", offset=query.offset)
+            self._log.exception("query.crashed", offset=query.offset)
             return False
         self._events.clock_read(self._rest.clock_reading, self._clock())
         self._account.query_answered(query, self._clock())
@@ -173,12 +173,14 @@ class StatusQueries:
         """Look up one order; return False when it is to be asked for again."""
         try:
             self._learn_order(await self._rest.fetch_order(client_order_id=client_order_id))
-        except Exception as error:  # noqa: BLE001 - it waits until it expires, whatever was wrong with the answer
-            log = self._log.warning if isinstance(error, VenueError) else self._log.exception
-            log("lookup.failed", client_order_id=client_order_id, detail=str(error))
-            self._account.lookup_failed(client_order_id)
-            return False
-        return self._account.order_looked_up(client_order_id, self._clock())
+        except VenueError as error:
+            self._log.warning("lookup.failed", client_order_id=client_order_id, detail=str(error))
+        except Exception:  # noqa: BLE001 - it waits until it expires, whatever was wrong with the answer
+            self._log.exception("lookup.crashed", client_order_id=client_order_id)
+        else:
+            return self._account.order_looked_up(client_order_id, self._clock())
+        self._account.lookup_failed(client_order_id)
+        return False
 
     def _learn_order(self, row: OrderRow | None) -> None:
         if row is not None:

@@ -110,8 +110,7 @@ class AccountSupervisor:
                 self._log.warning("account.resumed", detail="the files hold another key")
             except BridgeError as error:
                 self.detail = str(error)
-                tell = self._log.warning if error.retryable else self._log.error
-                tell("term.ended", reason=type(error).__name__, detail=str(error))
+                self._log_end(error)
             except Exception as error:  # noqa: BLE001 - one account's mistake must not end the others
                 self.detail = f"a mistake in the bridge: {type(error).__name__}"
                 self._log.exception("term.crashed")
@@ -120,6 +119,12 @@ class AccountSupervisor:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await stop.wait()
+
+    def _log_end(self, error: BridgeError) -> None:
+        if error.retryable:
+            self._log.warning("term.ended", reason=type(error).__name__, detail=str(error))
+        else:
+            self._log.error("term.failed", reason=type(error).__name__, detail=str(error))
 
     def _give_up(self, error: BridgeError) -> None:
         self.phase, self.detail = AccountPhase.STOPPED, str(error)

@@ -82,7 +82,7 @@ class SweepLists:
         try:
             row = await self._rest.fetch_order(order_id=order_id)
         except (VenueRefused, RowNotUnderstood) as error:
-            self._log.error("order.refused", order_id=order_id, detail=str(error))
+            self._log.error("order.query_refused", order_id=order_id, detail=str(error))
             self._account.on_single_order(sweep, order_id, None, self._clock(), is_refused=True)
             return
         if row is None:

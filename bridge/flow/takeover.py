@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from bridge.contract.session import Alarm
+from bridge.contract.session import Alarm, SessionEvent
 from bridge.contract.topics import STATE_STREAMS, Stream, topic_name
 from bridge.core.account import Account
 from bridge.core.commands.claims import Origin
@@ -29,6 +29,7 @@ from bridge.core.takeover_plan import (
     read_commit,
 )
 from bridge.errors import ClusterUnreachable, CommitInterrupted, ForeignOwner, OffsetLost
+from bridge.flow.alarm_log import log_alarm
 from bridge.flow.concurrency import run_concurrently
 from bridge.flow.dependencies import TakeoverDependencies
 from bridge.flow.polling import POLL_S, while_polling
@@ -103,7 +104,11 @@ class AccountTakeover:
     async def _fence_predecessor(self, begin: TakeoverStart, origin: Origin) -> Account:
         """Commit the next epoch: from then on the coordinator refuses what predecessors commit."""
         parts, now = self._parts, self._clock()
-        note_event = parts.metrics.note_session_event
+
+        def note_event(event: SessionEvent) -> None:
+            parts.metrics.note_session_event(event)
+            log_alarm(event)
+
         outbox = Outbox(self._name, parts.publisher.publish, parts.result_log.publish, note_event)
         commands_topic = topic_name(parts.prefix, self._name, Stream.COMMANDS)
         start = plan_term(begin, origin, now)

@@ -75,8 +75,8 @@ class Term:
         self._recovery = RecoverySweeps(
             name, account, parts, session=self.session, events=self._events, queries=self._queries
         )
-        self._key_files = KeyFileWatch(name, account, parts.rest, parts.clock)
-        self._rest_limits = RestLimitWatch(name, account, parts.rest, parts.clock)
+        self._key_files = KeyFileWatch(account, parts.rest, parts.clock)
+        self._rest_limits = RestLimitWatch(account, parts.rest, parts.clock)
         self._topic_alarms = TopicAlarms(instance, account, parts.topic_watch, parts.clock)
         self._commands = CommandLoop(
             account, parts, session=self.session, events=self._events, wake_queries=self._queries.wake

@@ -104,20 +104,14 @@ class VenueListener:
 
     def clock_read(self, reading: ClockReading | None, now: Now) -> None:
         """Compare the venue's clock with ours; an alarm lasts while they differ by more than they may."""
-        self._log_clock(Alarm.CLOCK_SKEW, self._account.venue_clock_read(reading, now))
+        self._account.venue_clock_read(reading, now)
         self.wake()  # a pong may have made the link ready again
 
     def read_broker_clock(self, now: Now) -> None:
         """Compare the broker's clock with ours by what it has acknowledged last."""
-        self._log_clock(Alarm.BROKER_CLOCK_SKEW, self._account.broker_clock_read(self._publisher.clock_reading, now))
+        self._account.broker_clock_read(self._publisher.clock_reading, now)
 
     def record_too_large(self, record: OutgoingRecord, now: Now) -> None:
         """Raise the alarm for a record that no topic takes: its readers miss it."""
         self._account.record_too_large(record, now)
         self.wake()
-
-    def _log_clock(self, alarm: Alarm, has_begun: bool | None) -> None:  # noqa: FBT001 - begun, ended, or neither
-        if has_begun:
-            self._log.error("clock.skewed", alarm=alarm.value)
-        elif has_begun is not None:
-            self._log.info("clock.mended", alarm=alarm.value)

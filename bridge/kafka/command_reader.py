@@ -149,7 +149,7 @@ class CommandReader:
                 begin = (await self._consumer.beginning_offsets([self._partition]))[self._partition]
                 end = (await self._consumer.end_offsets([self._partition]))[self._partition]
         except (TimeoutError, kafka_errors.KafkaError) as error:
-            log.warning("intake.offsets_unknown", reason=repr(error))
+            log.warning("commands.offsets_unknown", reason=repr(error))
         return OffsetLost(self._partition.topic, self._next_offset, begin, end)
 
     def end(self) -> None:

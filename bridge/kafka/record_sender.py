@@ -29,7 +29,8 @@ _TOO_LARGE: Final = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordL
 log = structlog.get_logger(__name__)
 
 
-def _log_oversize(record: OutgoingRecord) -> None:
+def log_oversize(record: OutgoingRecord) -> None:
+    """Log a record that is larger than brokers take."""
     log.error("record.oversize", stream=record.stream.value, bytes=len(record.value or b""))
 
 
@@ -47,7 +48,7 @@ class PublisherCallbacks(Struct, frozen=True):
     """Gets the records of each batch that brokers have acknowledged, in the order of their topic, of any epoch."""
     on_batch: Callable[[DurableBatch], None] | None = None
     """Gets what was in each batch that brokers have acknowledged."""
-    on_oversize: Callable[[OutgoingRecord], None] = _log_oversize
+    on_oversize: Callable[[OutgoingRecord], None] = log_oversize
     """Gets a record that is larger than brokers take, which then counts as durable."""
     on_trouble: Callable[[str], None] = _log_trouble
     """Gets what keeps records from being published, in words; the same words at most every 30 s."""

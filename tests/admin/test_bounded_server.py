@@ -12,6 +12,7 @@ import pytest
 from bridge.admin.bounded_server import CONNECTION_S, CONNECTIONS_MAX, serve_bounded
 from bridge.admin.health import AccountHealth, make_probe_routes
 from bridge.admin.management import build_application, serve
+from bridge.config import Management
 from bridge.errors import ConfigError
 from tests.witness.waiting import until
 
@@ -46,7 +47,7 @@ async def _answer(port: int, path: str) -> int:
 
 async def test_many_half_requests_take_few_descriptors() -> None:
     """While many callers send half a request, a probe gets its answer and the process keeps its descriptors."""
-    async with serve("127.0.0.1", 0, make_probe_routes(_look)) as port:
+    async with serve(Management(port=0), make_probe_routes(_look)) as port:
         before = _descriptors()
         async with _callers(port, 400, HALF):
             assert await _answer(port, "/livez") == 200
@@ -81,7 +82,7 @@ async def test_a_caller_that_reads_nothing_is_ended() -> None:
 async def test_a_connection_has_one_request() -> None:
     """A flood of requests on one connection gets one answer."""
     async with (
-        serve("127.0.0.1", 0, make_probe_routes(_look)) as port,
+        serve(Management(port=0), make_probe_routes(_look)) as port,
         _callers(port, 1, HALF.replace(b"X: ", b"Host: x\r\n\r\n") * 50) as held,
     ):
         said = b""
@@ -95,7 +96,7 @@ async def test_the_end_does_not_wait_for_callers() -> None:
     """A process that stops does not wait for the rest of half a request."""
     async with contextlib.AsyncExitStack() as stack:
         serving = contextlib.AsyncExitStack()
-        port = await serving.enter_async_context(serve("127.0.0.1", 0, make_probe_routes(_look)))
+        port = await serving.enter_async_context(serve(Management(port=0), make_probe_routes(_look)))
         await stack.enter_async_context(_callers(port, 10, HALF))
         began = time.monotonic()
         await serving.aclose()
@@ -105,7 +106,7 @@ async def test_the_end_does_not_wait_for_callers() -> None:
 async def test_pages_are_plain_ascii() -> None:
     """Text of the venue or a broker in a detail is escaped for a terminal, and programs read it unchanged."""
     async with (
-        serve("127.0.0.1", 0, make_probe_routes(_look)) as port,
+        serve(Management(port=0), make_probe_routes(_look)) as port,
         aiohttp.ClientSession() as http,
         http.get(f"http://127.0.0.1:{port}/readyz") as answer,
     ):
@@ -119,5 +120,5 @@ async def test_pages_are_plain_ascii() -> None:
 async def test_an_address_that_cannot_be_bound_names_its_settings(host: str, port: int) -> None:
     """An address of another machine, and a name without an address, are configuration errors."""
     with pytest.raises(ConfigError, match=r"set management\.host and management\.port"):
-        async with serve(host, port, make_probe_routes(_look)):
+        async with serve(Management(host=host, port=port), make_probe_routes(_look)):
             pass

@@ -5,6 +5,7 @@ import pytest
 
 from bridge.admin.health import AccountHealth, make_probe_routes
 from bridge.admin.management import serve
+from bridge.config import Management
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from bridge.admin.management import serve
 )
 async def test_ready_when_every_account_is(accounts: dict[str, AccountHealth], status: int) -> None:
     """`/readyz` is 200 only if all accounts are ready, and names each; `/livez` is 200 either way."""
-    async with serve("127.0.0.1", 0, make_probe_routes(lambda: accounts)) as port, aiohttp.ClientSession() as http:
+    async with serve(Management(port=0), make_probe_routes(lambda: accounts)) as port, aiohttp.ClientSession() as http:
         async with http.get(f"http://127.0.0.1:{port}/readyz") as answer:
             assert answer.status == status
             body = await answer.json()
@@ -30,7 +31,7 @@ async def test_ready_when_every_account_is(accounts: dict[str, AccountHealth], s
 
 async def test_a_port_that_is_taken_is_an_error() -> None:
     """Two processes cannot share the management port silently."""
-    async with serve("127.0.0.1", 0, []) as port:
+    async with serve(Management(port=0), []) as port:
         with pytest.raises(OSError, match="in use"):
-            async with serve("127.0.0.1", port, []):
+            async with serve(Management(port=port), []):
                 pass

@@ -42,7 +42,7 @@ def test_a_broken_pipe_does_not_stop_the_writer() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), writing)  # what is left in its buffer goes nowhere
 
 
-def test_a_line_that_the_stream_cannot_hold_takes_no_other_line_with_it() -> None:
+def test_a_line_that_the_stream_cannot_hold_is_escaped() -> None:
     """Lines are written in groups, and one of them may hold a character that the stream's encoding has not."""
     held = io.BytesIO()
     out = io.TextIOWrapper(held, encoding="ascii", newline="\n")
@@ -50,4 +50,16 @@ def test_a_line_that_the_stream_cannot_hold_takes_no_other_line_with_it() -> Non
     for line in ("before\n", "币安\n", "after\n"):
         writer.write(line)
     writer.drain(10)
-    assert held.getvalue() == b"before\nafter\n"
+    assert held.getvalue() == b"before\n\\u5e01\\u5b89\nafter\n"
+
+
+def test_a_quiet_log_reports_too() -> None:
+    """What is to be told now and then is told within seconds, also while nothing else is logged."""
+    reported = threading.Event()
+
+    def report(*, at_end: bool) -> None:
+        assert not at_end
+        reported.set()
+
+    NonBlockingWriter(io.StringIO(), report=report)
+    assert reported.wait(20)

@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.admin.management import serve
 from bridge.admin.metrics import ReportCollector, make_metrics_routes, measure_loop_lag
+from bridge.config import Management
 from bridge.contract.results import Outcome, Reason, Result
 from bridge.contract.session import (
     Alarm,
@@ -31,7 +32,7 @@ from tests.witness.waiting import until
 async def _scrape(metrics: Metrics) -> dict[str, float]:
     """Ask for the metrics, and return the value of each series by its name and the values of its labels."""
     async with (
-        serve("127.0.0.1", 0, make_metrics_routes(metrics)) as port,
+        serve(Management(port=0), make_metrics_routes(metrics)) as port,
         aiohttp.ClientSession() as http,
         http.get(f"http://127.0.0.1:{port}/metrics") as answer,
     ):

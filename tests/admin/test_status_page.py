@@ -295,7 +295,7 @@ async def test_no_secret_is_shown(tmp_path: Path) -> None:
         "sasl_password_file": str(password),
     }
     settings = Settings.model_validate(values)
-    metrics = AccountMetrics(Metrics(), "main")
+    metrics = AccountMetrics(Metrics("test"), "main")
     parts = AccountParts("main", settings.accounts["main"], settings, "host:1", PublisherCallbacks(), metrics=metrics)
     async with _serve(lambda: [parts.read_report()]) as address:
         told = b"".join([(await _fetch(address + path))[1] for path in PATHS])

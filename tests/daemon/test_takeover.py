@@ -76,6 +76,8 @@ async def test_sigterm_ends_in_good_order(rig: Rig) -> None:
     assert {"bridge.started", "recovery.complete", "command.accepted", "bridge.stopped"} <= {
         line["event"] for line in lines
     }
+    of_no_account = {line["event"] for line in lines if line.get("account") != "main"}
+    assert of_no_account == {"bridge.started", "bridge.stopping", "bridge.stopped"}
     key = rig.venue.keys["main"]
     assert key.api_key.encode() not in output
     assert key.api_secret.encode() not in output

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import pytest
 
-from bridge.config import Kafka, Settings
+from bridge.config import Kafka, Management, Settings
 from bridge.core.now import Now
-from bridge.doctor.client_certificate import check_client_certificate
 from bridge.doctor.files import check_secret_files
 from bridge.doctor.findings import Finding, Findings, Level
+from bridge.doctor.own_certificates import check_own_certificates
 from tests.support.raw_venue import CERTIFICATES
 
 KEY = "accounts.main.api_key_file"
@@ -112,21 +112,34 @@ def test_a_file_in_a_read_only_mount_cannot_be_changed_there(
 
 
 @pytest.mark.parametrize(("days", "level"), [(30, Level.OK), (20, Level.NOTE), (-1, Level.WRONG)])
-def test_the_end_of_the_clients_certificate_is_told(days: int, level: Level) -> None:
-    """Of a certificate that has expired too."""
+def test_the_end_of_the_daemons_own_certificates_is_told(days: int, level: Level) -> None:
+    """Of the one for brokers and of the one of the management port, and of one that has expired too."""
+    certificate, key = CERTIFICATES / "expired.pem", CERTIFICATES / "localhost.key"
     kafka = Kafka(
         bootstrap_servers="127.0.0.1:1",
         security_protocol="SSL",
-        ssl_certificate_file=CERTIFICATES / "expired.pem",
-        ssl_key_file=CERTIFICATES / "localhost.key",
+        ssl_certificate_file=certificate,
+        ssl_key_file=key,
     )
+    management = Management(tls_certificate_file=certificate, tls_key_file=key)
     ends = datetime(2021, 1, 1, tzinfo=UTC)
+    now = Now(0.0, int((ends - timedelta(days=days, hours=1)).timestamp() * 1000))
     findings = Findings()
-    check_client_certificate(findings, kafka, Now(0.0, int((ends - timedelta(days=days, hours=1)).timestamp() * 1000)))
-    (found,) = findings.all
-    assert (found.id, found.level) == ("files.client_certificate", level)
-    assert "2021-01-01" in found.found
-    assert bool(found.remedy) is (level is not Level.OK)
+    check_own_certificates(findings, kafka, management, now)
+    assert [(one.id, one.level) for one in findings.all] == [
+        ("files.client_certificate", level),
+        ("files.management_certificate", level),
+    ]
+    for found in findings.all:
+        assert "2021-01-01" in found.found
+        assert bool(found.remedy) is (level is not Level.OK)
+
+
+def test_without_certificates_there_is_nothing_to_tell() -> None:
+    """Neither Kafka nor the management port speaks TLS by default."""
+    findings = Findings()
+    check_own_certificates(findings, Kafka(bootstrap_servers="127.0.0.1:1"), Management(), Now(0.0, 0))
+    assert findings.all == []
 
 
 @pytest.mark.parametrize(

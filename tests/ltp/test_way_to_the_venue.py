@@ -1,5 +1,6 @@
 """The network settings: other authorities, and a proxy, for REST and WebSocket alike."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -104,3 +105,27 @@ async def test_a_proxy_that_is_unreachable(
             await client.fetch_account_states()
         await notes.wait("attempt_failed")
     assert notes.of("logged_in") == []
+
+
+async def test_a_proxy_that_answers_no_text_is_escaped(rest: Ask, session: Run, notes: RecordingListener) -> None:
+    """What it says may be no UTF-8 and may command a terminal; it can be published and shown all the same."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 no\xff\x1b[2J way\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    network = load_network_settings(VenueAccess(ca_file=CA, proxy_url=url))
+    try:
+        async with rest(network) as client, running(session(network)):
+            with pytest.raises(VenueUnreachable) as caught:
+                await client.fetch_account_states()
+            await notes.wait("attempt_failed")
+    finally:
+        server.close()
+    for told in (str(caught.value), str(notes.of("attempt_failed")[0])):
+        assert "503" in told
+        assert told.isprintable()
+        assert told.encode("utf-8")

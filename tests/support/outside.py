@@ -652,7 +652,8 @@ class Outside:
         self.limits, self.timing = settings_with(
             **{"commit_period_s": 0.05, "lease_s": 0.5, "ack_timeout_s": 0.3} | changes
         )
-        self.metrics = AccountMetrics(Metrics("test"), "main")
+        self.all_metrics = Metrics("test")
+        self.metrics = AccountMetrics(self.all_metrics, "main")
         self.result_log = ResultLog("main", self.topics, self.metrics)
         self.flow = AccountSupervisor(
             "main",
