@@ -110,7 +110,7 @@ def _find_violations(
     unanswered = [sent.draft for sent in desk.sent if not sent.outcome]
     examples = _join_first(map(_describe_missing, lost))
     repeated = _join_first(record.headers[ID].decode() for record in repeats)
-    twice = [sent.draft for sent in desk.sent if sent.terminal_answers > 1]
+    twice = [sent.draft for sent in desk.sent if sent.has_too_many_answers]
     found = [
         (
             result.lost,
@@ -121,7 +121,8 @@ def _find_violations(
         (unanswered, f"{len(unanswered)} commands have no answer: {_join_first(map(_describe_command, unanswered))}"),
         (
             twice,
-            f"{len(twice)} commands have more than one last word: {_join_first(draft.command_id for draft in twice)}",
+            f"{len(twice)} commands have more answers than they were sent: "
+            + _join_first(draft.command_id for draft in twice),
         ),
         (
             result.commands.get(Outcome.UNKNOWN, 0) and not result.gaps,
