@@ -91,32 +91,44 @@ def find_gaps(session: Sequence[ReadRecord]) -> list[PublishedGap]:
     return found
 
 
-def find_missing(ledger: Ledger, portfolio_id: str, topic_records: TopicRecords) -> list[MissingPush]:
-    """Compare byte for byte: each trade and margin call, and the last state of each order, asset and position."""
+def find_missing(
+    ledger: Ledger, portfolio_id: str, topic_records: TopicRecords, until: int | None = None
+) -> list[MissingPush]:
+    """Compare byte for byte: each trade and margin call, and the last state of each order, asset and position.
+
+    With `until` only pushes up to that entry of the ledger must be there; other callers may go on trading after it.
+    """
     known_gaps = find_gaps(topic_records[Stream.SESSION])
     last: dict[Stream, dict[bytes, bytes]] = {
         stream: {record.key: record.value for record in topic_records[stream]} for stream in EVENTS
     }
     every = {(record.stream, record.key, record.value) for stream in EVENTS for record in topic_records[stream]}
     missing = []
-    for entry, push in _required_pushes(ledger.entries(EntryKind.EVENT, portfolio_id=portfolio_id)):
+    for entry, push, later in _required_pushes(ledger.entries(EntryKind.EVENT, portfolio_id=portfolio_id), until):
         stream, key = STREAM_OF[push.channel], push.key.encode()
         there = last[stream].get(key)
-        is_there = there == push.payload if push.channel in _STATES else (stream, key, push.payload) in every
+        is_state = push.channel in _STATES
+        is_there = there == push.payload or there in later if is_state else (stream, key, push.payload) in every
         if not is_there:
             in_gap = any(gap.from_ms <= entry.wall_ms <= gap.until_ms for gap in known_gaps)
             missing.append(MissingPush(push, in_gap, there.decode(errors="replace") if there else "nothing"))
     return missing
 
 
-def _required_pushes(entries: Iterable[LedgerEntry]) -> Iterable[tuple[LedgerEntry, VenuePush]]:
-    """Return the pushes that the topics must have at the end."""
-    wanted: dict[tuple[str, str], tuple[LedgerEntry, VenuePush]] = {}
+def _required_pushes(
+    entries: Iterable[LedgerEntry], until: int | None
+) -> Iterable[tuple[LedgerEntry, VenuePush, list[bytes]]]:
+    """Return the pushes that the topics must have, each with the later states that may stand in its place."""
+    wanted: dict[tuple[str, str], tuple[LedgerEntry, VenuePush, list[bytes]]] = {}
     for entry in entries:
         push = entry.event
-        if push is not None and push.channel in STREAM_OF:
-            name = push.key if push.channel in _STATES else push.identity
-            wanted[push.channel, name] = (entry, push)
+        if push is None or push.channel not in STREAM_OF:
+            continue
+        name = push.channel, push.key if push.channel in _STATES else push.identity
+        if until is None or entry.number <= until:
+            wanted[name] = (entry, push, [])
+        elif name in wanted:
+            wanted[name][2].append(push.payload)
     return wanted.values()
 
 

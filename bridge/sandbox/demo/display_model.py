@@ -61,10 +61,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RateMeter:
-    """Measures how fast a count grows."""
+    """Measures how fast a count grows from 0 on."""
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
 
     def measure(self, count: int, now_s: float) -> float:
         """Take the count of this moment; return its growth by the second since the oldest sample of the last 5 s."""
@@ -97,8 +97,7 @@ def format_ms(value: float | None) -> str:
 
 def describe_budgets(budgets: Iterable[UsedBudget]) -> str:
     """Return a short text of how far the rate limits are used; a dash before the daemon has said so."""
-    used = (f"{_SHORT_ACTIONS.get(one.action, one.action)} {one.used}/{one.limit}" for one in budgets)
-    return ", ".join(used) or "-"
+    return ", ".join(f"{_SHORT_ACTIONS[one.action]} {one.used}/{one.limit}" for one in budgets) or "-"
 
 
 def describe_push(stream: Stream, row: dict[str, Any]) -> str:
@@ -176,7 +175,12 @@ class DisplayModel:
 
     def set_budgets(self, budgets: list[UsedBudget]) -> None:
         """Take how far the rate limits are used."""
-        self.budgets = budgets
+        self.budgets = sorted(budgets, key=lambda one: list(_SHORT_ACTIONS).index(one.action))
+
+    @property
+    def fullest_budget(self) -> list[UsedBudget]:
+        """The budget of which the largest share is used; empty before the daemon has told any."""
+        return sorted(self.budgets, key=lambda one: one.used / max(1, one.limit))[-1:]
 
     def measure(self) -> Figures:
         """Return the figures of this moment; a view calls it each time it shows them."""

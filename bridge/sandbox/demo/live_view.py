@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from bridge.contract.topics import Stream
@@ -15,6 +14,8 @@ from bridge.sandbox.demo.check import Latency
 from bridge.sandbox.demo.desk import SentCommand
 from bridge.sandbox.demo.display_model import DisplayModel, EventRow, Figures, describe_budgets, format_ms
 from bridge.sandbox.demo.readers import COMMANDS, EVENTS
+from bridge.sandbox.demo.screen import Screen
+from bridge.terminal import escape_text
 
 T = TypeVar("T")
 
@@ -45,16 +46,16 @@ class LiveView:
         self._display = display
         self._console = console
         # Plain text instead of tables, because drawing delays the event loop that is being measured.
-        self._live = Live(console=console, screen=True, auto_refresh=False)
+        self._screen = Screen(console)
 
     def __enter__(self) -> Self:
-        self._live.__enter__()
+        self._screen.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.__exit__(kind, error, trace)
+        self._screen.__exit__(kind, error, trace)
         session = self._display.session
         if len(session) > _LAST_LINES:
             self._console.out(f"(the first {len(session) - _LAST_LINES} events of the session are left out)")
@@ -64,10 +65,10 @@ class LiveView:
     async def show(self) -> None:
         """Draw until cancelled."""
         while True:
-            self._live.update(self._draw_screen(), refresh=True)
+            self._screen.draw(self._draw_lines())
             await asyncio.sleep(_REFRESH_S)
 
-    def _draw_screen(self) -> Text:
+    def _draw_lines(self) -> list[Text]:
         display, width, height = self._display, max(_NARROWEST, self._console.width), self._console.height
         figures = display.measure()
         gap = [Text()] if height >= _HIGH else []
@@ -78,7 +79,7 @@ class LiveView:
         frame = sum(map(len, (top, bottom, push_counts, command_counts, gap))) + 2
         free = max(4, height - frame)
         push_rows = free * 3 // 5
-        lines = [
+        return [
             *top,
             pushes,
             *_pad_lines((_event_line(row, width) for row in _last_rows(display.events, push_rows)), push_rows),
@@ -92,11 +93,6 @@ class LiveView:
             *command_counts,
             *bottom,
         ]
-        for line in lines:
-            line.truncate(width, overflow="ellipsis")
-        screen = Text("\n").join(lines)
-        screen.no_wrap = True
-        return screen
 
     def _draw_head(self, width: int) -> list[Text]:
         """Return the title with the addresses, and the commands for a second terminal."""
@@ -106,6 +102,7 @@ class LiveView:
         left = f"broker {second.bootstrap_servers}  status page {second.page_url}"
         return [
             Text(f"{left:<{width - len(right) - 1}} {right}", style="reverse"),
+            Text(second.caption, style="dim"),
             *(Text(line, style="bold") for line in second.wrap_commands(width)),
         ]
 
@@ -156,6 +153,7 @@ def _heading_line(name: str, way: str, per_s: float, latency: Latency) -> Text:
 
 
 def _fit_cell(text: str, width: int) -> str:
+    text = escape_text(text)
     return text[: width - 1] + "…" if len(text) > width else text.ljust(width)
 
 

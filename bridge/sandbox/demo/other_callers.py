@@ -12,6 +12,10 @@ from bridge.terminal import escape_text
 
 _FOLLOWED_MAX: Final = 100
 _TEXT_MAX: Final = 100
+_SHOWN_ARGS: Final = (
+    *("side", "orderQty", "quoteOrderQty", "sym", "limitPrice", "orderType", "timeInForce"),
+    *("orderId", "clientOrderId", "replaceQty", "replacePrice", "exchangeType"),
+)
 
 
 class OtherCallers:
@@ -36,16 +40,12 @@ class OtherCallers:
         row = record.fields
         args = row.get("args")
         words = (
-            [str(value) for value in args.values()]
+            [args[name] for name in _SHOWN_ARGS if name in args]
             if isinstance(args, dict)
-            else [record.value.decode(errors="replace")]
+            else [record.value[:_TEXT_MAX]]
         )
-        draft = CommandDraft(
-            command_id="",
-            action=_show(row.get("action") or "?"),
-            text=_show(f"(another caller) {' '.join(words)}"),
-            value=b"",
-        )
+        text = f"(other) {' '.join(map(str, words))}"
+        draft = CommandDraft(command_id="", action=_show(row.get("action") or "?"), text=_show(text), value=b"")
         self._by_offset[record.offset] = sent = SentCommand(draft=draft, sent_monotonic_s=0)
         self._appended_ms[record.offset] = record.timestamp_ms
         if len(self._by_offset) > _FOLLOWED_MAX:

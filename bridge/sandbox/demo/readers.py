@@ -132,11 +132,15 @@ class TopicReader:
                     if self._topics[partition.topic] is Stream.COMMANDS or dict(record.headers).keys() >= _NUMBERED
                 )
 
-    async def count_unread(self) -> int:
-        """Return the number of unread records."""
-        ends = await self._consumer.end_offsets(self._partitions)
+    async def find_ends(self) -> dict[TopicPartition, int]:
+        """Return the present ends of the topics."""
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(self._partitions)
+        return ends
+
+    async def has_read(self, ends: dict[TopicPartition, int]) -> bool:
+        """Return whether everything before these ends is read."""
         # Not the last record's offset: the markers of a caller's transactions take offsets and are no records.
-        return sum([end - await self._consumer.position(partition) for partition, end in ends.items()])
+        return all([await self._consumer.position(partition) >= end for partition, end in ends.items()])
 
 
 @contextlib.asynccontextmanager

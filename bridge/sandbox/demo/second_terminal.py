@@ -39,21 +39,22 @@ class SecondTerminal(msgspec.Struct, frozen=True, kw_only=True):
         if self.account != "main":
             given["LTP_ACCOUNT"] = self.account
         variables = [f"{name}={shlex.quote(value)}" for name, value in given.items()]
-        return [_quote(tail), [*variables, *_quote((_shorten_path(Path(sys.executable)), str(_EXAMPLE)))]]
+        return [_quote(tail), [*variables, *_quote((_find_python(), str(_EXAMPLE)))]]
 
     def describe(self) -> list[str]:
         """Return the lines to print."""
-        lines = [
+        return [
             f"status page  {self.page_url}",
-            f"broker       {self.bootstrap_servers}  (topics {self.topic_prefix}.{self.account}.*)",
-            "In a second terminal, from this folder, see the trades, and place an order and cancel it:",
+            f"broker       {self.bootstrap_servers}, topics {self.topic_prefix}.{self.account}.*",
+            self.caption,
             *(f"{_INDENT}{' '.join(words)}" for words in self.commands),
         ]
-        if len(self.commands) == 1:
-            lines[2] = (
-                "In a second terminal, from this folder, see the trades; bridge.client.Client places orders (README):"
-            )
-        return lines
+
+    @property
+    def caption(self) -> str:
+        """What the commands do, and where they work."""
+        does = "see the trades; place an order and cancel it"
+        return f"In a second terminal, in this folder, {does if len(self.commands) > 1 else 'see the trades'}:"
 
     def wrap_commands(self, width: int) -> list[str]:
         """Return the commands in lines of at most this width, where no word is longer.
@@ -78,9 +79,13 @@ def _wrap(words: Sequence[str], width: int) -> list[str]:
 def _name_program() -> Sequence[str]:
     """Return the words that start this program again."""
     started = Path(sys.argv[0])
-    if started.name == "__main__.py":
-        return (_shorten_path(Path(sys.executable)), "-m", "bridge")
-    return (_shorten_path(started),)
+    return (_find_python(), "-m", "bridge") if started.name == "__main__.py" else (_shorten_path(started),)
+
+
+def _find_python() -> str:
+    """Return the Python that has this program's packages: the one beside it, or else the one that runs it."""
+    beside = Path(sys.argv[0]).with_name("python")
+    return _shorten_path(beside if beside.is_file() else Path(sys.executable))
 
 
 def _shorten_path(path: Path) -> str:

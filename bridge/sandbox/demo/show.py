@@ -149,10 +149,11 @@ class _Demo:
             self._print_progress(f"ready: topics {prefix}.{_ACCOUNT}.*")
             for line in second_terminal.describe():
                 self._console.out(line)
-            cuts = await self._run_and_show(trading_run, daemon)
+            cuts, until = await self._run_and_show(trading_run, daemon)
             return make_report(
                 RunFacts(
                     ledger=venue.ledger,
+                    until=until,
                     key=key,
                     topic_records=topic_records,
                     desk=desk,
@@ -163,8 +164,11 @@ class _Demo:
                 )
             )
 
-    async def _run_and_show(self, trading_run: TradingRun, daemon: Daemon) -> list[ConnectionCut]:
-        """Read the topics, show them and watch the daemon during the run; return the cuts."""
+    async def _run_and_show(self, trading_run: TradingRun, daemon: Daemon) -> tuple[list[ConnectionCut], int]:
+        """Read the topics, show them and watch the daemon during the run.
+
+        Return the cuts, and the number of the ledger's entry up to which the topics must be complete.
+        """
         live = self._console.is_terminal and not self._options.as_json
         view: DemoView = (
             LiveView(trading_run.display, self._console) if live else PlainView(trading_run.display, self._console)
@@ -182,7 +186,7 @@ class _Demo:
                 self._interruption.phase = RunPhase.RUNNING
                 cuts = await trading_run.trade(self._interruption.stop_requested)
                 self._interruption.phase = RunPhase.ENDING
-                await trading_run.close()
+                until = await trading_run.close()
                 for task in background:
                     task.cancel()
-        return cuts
+        return cuts, until

@@ -65,7 +65,7 @@ class PlainView:
         parts = (
             f"pushes {figures.pushes} ({figures.pushes_per_s:.0f}/s) {push_ms} ms",
             f"commands {figures.commands} ({figures.commands_per_s:.0f}/s) {command_ms} ms",
-            f"budget used {describe_budgets(self._display.budgets)}",
+            f"budget used: {describe_budgets(self._display.fullest_budget)}",
             figures.verdict,
         )
         self._console.out(f"{format_time(time.time() * 1000)}  {' · '.join(parts)}")
