@@ -25,6 +25,7 @@ from bridge.inspect.commands import tail_command, trace_command
 from bridge.terminal import EscapedFailure, escape_background_exceptions, escape_text, print_exception
 
 _DAY_S = 86_400.0
+_INTERRUPTED = 130
 _PORT = click.IntRange(0, 65535)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _config = click.option(
@@ -215,11 +216,13 @@ def sandbox_(**options: Any) -> None:  # noqa: ANN401 - click's
     With --broker it starts a quiet development environment: broker, venue and daemon on fixed ports, and no desk.
     Needs the extra `demo`.
     """
-    with _require_sandbox():
-        from bridge.sandbox import launch  # noqa: PLC0415 - the daemon runs without the sandbox
-
     try:
+        with _require_sandbox():
+            from bridge.sandbox import launch  # noqa: PLC0415 - the daemon runs without the sandbox
+
         sys.exit(asyncio.run(launch.run(launch.SandboxOptions(**options), sys.stdout, sys.stderr)))
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     except launch.InvalidOptions as error:
         raise click.UsageError(str(error)) from None
     except (BridgeError, OSError) as error:
@@ -248,14 +251,16 @@ def demo_(seconds: float | None, cuts: int, rate: float, seed: int, *, as_json: 
     Needs the extra `demo`. KAFKA_BOOTSTRAP_SERVERS names a broker to use. Exit code 0 says that nothing was lost
     or duplicated and that every command was answered.
     """
-    with _require_sandbox():
-        from bridge.sandbox.demo import show as demo  # noqa: PLC0415 - the daemon runs without the sandbox
-
-    options = demo.DemoOptions(seconds=seconds, as_json=as_json, cuts=cuts, rate_per_s=rate, seed=seed)
     try:
+        with _require_sandbox():
+            from bridge.sandbox.demo import show as demo  # noqa: PLC0415 - the daemon runs without the sandbox
+
+        options = demo.DemoOptions(seconds=seconds, as_json=as_json, cuts=cuts, rate_per_s=rate, seed=seed)
         sys.exit(asyncio.run(demo.run(options)))
     except (BridgeError, OSError) as error:
         raise _Failure(error) from None
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
 
 
 @main.group()

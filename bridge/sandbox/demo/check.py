@@ -1,26 +1,20 @@
-"""The demo's check: compares the venue's ledger with what independent readers found on the topics."""
+"""The demo's check at its end: compares the venue's ledger with what independent readers found on the topics."""
 
 import math
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from typing import Final
 
 import msgspec
 
 from bridge.contract.headers import EPOCH, ID, RECOVERED, SEQUENCE
 from bridge.contract.topics import STATE_STREAMS, Stream
+from bridge.sandbox.demo.ledger_reader import STREAM_OF, LedgerReader
 from bridge.sandbox.demo.readers import EVENTS, ReadRecord, TopicRecords
 from bridge.sandbox.venue.ledger import EntryKind, Ledger, LedgerEntry, VenuePush
 
-STREAM_OF: Final[dict[str, Stream]] = {
-    "Orders": Stream.ORDERS,
-    "Trades": Stream.TRADES,
-    "Assets": Stream.ASSETS,
-    "Positions": Stream.POSITIONS,
-    "MarginCall": Stream.MARGIN_CALLS,
-}
 _STATES: Final = frozenset({"Orders", "Assets", "Positions"})
+_IDENTIFIED: Final = (*EVENTS, Stream.RESULTS)
 _MEDIAN, _P99 = 0.5, 0.99
 
 
@@ -59,11 +53,7 @@ class PushLatencies:
     """Measures the time of each push from the venue's socket to a reader, by the growing ledger."""
 
     def __init__(self, ledger: Ledger, portfolio_id: str) -> None:
-        self._ledger = ledger
-        self._portfolio_id = portfolio_id
-        # The iterator of a growing list goes on, unless it has once reached the end.
-        self._unread = iter(ledger)
-        self._seen = 0
+        self._ledger = LedgerReader(ledger, portfolio_id)
         self._pushes: dict[int, VenuePush] = {}
         self._written: dict[tuple[Stream, bytes, bytes], deque[float]] = defaultdict(deque)
         self.measured_ms: list[float] = []
@@ -80,11 +70,7 @@ class PushLatencies:
 
     def _catch_up(self) -> None:
         """Take the pushes and their writing times from the new entries of the ledger."""
-        fresh = len(self._ledger) - self._seen
-        self._seen += fresh
-        for entry in islice(self._unread, fresh):
-            if entry.portfolio_id != self._portfolio_id:
-                continue
+        for entry in self._ledger.read_new():
             if entry.kind is EntryKind.EVENT and entry.event is not None:
                 self._pushes[entry.number] = entry.event
             elif entry.kind is EntryKind.DELIVER:
@@ -105,52 +91,84 @@ def find_gaps(session: Sequence[ReadRecord]) -> list[PublishedGap]:
     return found
 
 
-def find_missing(ledger: Ledger, portfolio_id: str, topic_records: TopicRecords) -> list[MissingPush]:
-    """Compare byte for byte: each trade and margin call, and the last state of each order, asset and position."""
+def find_missing(
+    ledger: Ledger, portfolio_id: str, topic_records: TopicRecords, until: int | None = None
+) -> list[MissingPush]:
+    """Compare byte for byte: each trade and margin call, and the last state of each order, asset and position.
+
+    With `until` only pushes up to that entry of the ledger must be there; other callers may go on trading after it.
+    """
     known_gaps = find_gaps(topic_records[Stream.SESSION])
     last: dict[Stream, dict[bytes, bytes]] = {
         stream: {record.key: record.value for record in topic_records[stream]} for stream in EVENTS
     }
     every = {(record.stream, record.key, record.value) for stream in EVENTS for record in topic_records[stream]}
     missing = []
-    for entry, push in _required_pushes(ledger.entries(EntryKind.EVENT, portfolio_id=portfolio_id)):
+    for entry, push, later in _required_pushes(ledger.entries(EntryKind.EVENT, portfolio_id=portfolio_id), until):
         stream, key = STREAM_OF[push.channel], push.key.encode()
         there = last[stream].get(key)
-        is_there = there == push.payload if push.channel in _STATES else (stream, key, push.payload) in every
+        is_state = push.channel in _STATES
+        is_there = there == push.payload or there in later if is_state else (stream, key, push.payload) in every
         if not is_there:
             in_gap = any(gap.from_ms <= entry.wall_ms <= gap.until_ms for gap in known_gaps)
             missing.append(MissingPush(push, in_gap, there.decode(errors="replace") if there else "nothing"))
     return missing
 
 
-def _required_pushes(entries: Iterable[LedgerEntry]) -> Iterable[tuple[LedgerEntry, VenuePush]]:
-    """Return the pushes that the topics must have at the end."""
-    wanted: dict[tuple[str, str], tuple[LedgerEntry, VenuePush]] = {}
+def _required_pushes(
+    entries: Iterable[LedgerEntry], until: int | None
+) -> Iterable[tuple[LedgerEntry, VenuePush, list[bytes]]]:
+    """Return the pushes that the topics must have, each with the later states that may stand in its place."""
+    wanted: dict[tuple[str, str], tuple[LedgerEntry, VenuePush, list[bytes]]] = {}
     for entry in entries:
         push = entry.event
-        if push is not None and push.channel in STREAM_OF:
-            name = push.key if push.channel in _STATES else push.identity
-            wanted[push.channel, name] = (entry, push)
+        if push is None or push.channel not in STREAM_OF:
+            continue
+        name = push.channel, push.key if push.channel in _STATES else push.identity
+        if until is None or entry.number <= until:
+            wanted[name] = (entry, push, [])
+        elif name in wanted:
+            wanted[name][2].append(push.payload)
     return wanted.values()
 
 
-def find_repeats(topic_records: TopicRecords) -> list[ReadRecord]:
-    """Return the records of the event topics and of `results` that repeat a `ce_id` where the contract has no reason.
+class RepeatCheck:
+    """Finds the records of the event topics and of `results` that repeat a `ce_id` where the contract has no reason.
 
-    It has two: one of the two records came from REST, or a state stands once more behind an older one of its key.
+    It has three: one of the two records came from REST; a state stands once more behind an older one of its key; or
+    somebody sent a command again, and its result is marked `repeated`.
     """
-    found = []
-    for stream in (*EVENTS, Stream.RESULTS):
-        first: dict[bytes, ReadRecord] = {}
-        last_of_key: dict[bytes, bytes] = {}
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[Stream, bytes], ReadRecord] = {}
+        self._last_of_key: dict[tuple[Stream, bytes], bytes] = {}
+        self.found: list[ReadRecord] = []
+
+    def check(self, record: ReadRecord) -> None:
+        """Take the next record of its topic; those of other topics are not looked at."""
+        stream, ce_id = record.stream, record.headers.get(ID, b"")
+        if stream not in _IDENTIFIED:
+            return
+        earlier = self._first.setdefault((stream, ce_id), record)
+        if earlier is not record and not self._has_reason(record, earlier):
+            self.found.append(record)
+        self._last_of_key[stream, record.key] = ce_id
+
+    def _has_reason(self, record: ReadRecord, earlier: ReadRecord) -> bool:
+        stream = record.stream
+        if stream is Stream.RESULTS:
+            return record.fields.get("repeated") is True
+        is_behind_older = stream in STATE_STREAMS and self._last_of_key.get((stream, record.key)) != record.headers[ID]
+        return is_behind_older or RECOVERED in record.headers or RECOVERED in earlier.headers
+
+
+def find_repeats(topic_records: TopicRecords) -> list[ReadRecord]:
+    """Return the records that repeat a `ce_id` without a reason."""
+    repeats = RepeatCheck()
+    for stream in _IDENTIFIED:
         for record in topic_records[stream]:
-            earlier = first.setdefault(record.headers[ID], record)
-            is_behind_older = stream in STATE_STREAMS and last_of_key.get(record.key) != record.headers[ID]
-            is_recovered = RECOVERED in record.headers or RECOVERED in earlier.headers
-            if earlier is not record and not is_recovered and not is_behind_older:
-                found.append(record)
-            last_of_key[record.key] = record.headers[ID]
-    return found
+            repeats.check(record)
+    return repeats.found
 
 
 def count_sequence_breaks(topic_records: TopicRecords) -> int:

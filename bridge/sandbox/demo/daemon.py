@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import msgspec
@@ -21,6 +21,7 @@ _ENV_PREFIX: Final = "LTP_BRIDGE_"
 _READY_DEADLINE_S = 60.0
 _READY_POLL_PERIOD_S = 0.05
 _POLL_PERIOD_S = 0.2
+_BUDGET_PERIOD_S = 1.0
 _STOP_DEADLINE_S = 25.0
 """More than the daemon's own `stop_deadline_s`, which the demo leaves at its default of 20 s."""
 _LOG_TAIL_LINES = 12
@@ -76,12 +77,22 @@ class DaemonPlan(msgspec.Struct, frozen=True, kw_only=True):
     management_port: int = 0
 
 
+class UsedBudget(msgspec.Struct, frozen=True):
+    """The use of one action's rate limit: the requests that count now, and how many may count at most."""
+
+    action: str
+    used: int
+    limit: int
+
+
 class Daemon:
     """A running daemon."""
 
-    def __init__(self, child: ChildProcess, pid: int, management_port: int) -> None:
+    def __init__(self, child: ChildProcess, pid: int, management_port: int, config: Path) -> None:
         self._child = child
         self.pid = pid
+        self.config = config
+        """The settings that it runs with; they are there until it has ended."""
         self.exit_code: int | None = None
         """The exit code after the end: 0 after a stop in order, negative when a signal ended the daemon."""
         self._log = ""
@@ -122,6 +133,15 @@ class Daemon:
                 raise DaemonFailed(f"the daemon was not ready within {_READY_DEADLINE_S:g} s: {last}") from None
         await self.raise_at_end()
 
+    async def watch_budgets(self, account: str, report: Callable[[list[UsedBudget]], None]) -> None:
+        """Report how far an account has used its rate limits, once a second until cancelled."""
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
+            while True:
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                    async with http.get(f"{self.page_url}status.json") as answer:
+                        report(_find_budgets(await answer.json(), account))
+                await asyncio.sleep(_BUDGET_PERIOD_S)
+
     async def stop(self) -> None:
         """Stop the daemon by SIGTERM, or by SIGKILL after 25 s, and remove its folder."""
         self._watching.cancel()
@@ -145,11 +165,20 @@ async def run_daemon(plan: DaemonPlan) -> AsyncIterator[Daemon]:
     except BaseException:
         await child.close()
         raise
-    daemon = Daemon(child, pid, port)
+    daemon = Daemon(child, pid, port, config)
     try:
         yield daemon
     finally:
         await daemon.stop()
+
+
+def _find_budgets(document: dict[str, Any], account: str) -> list[UsedBudget]:
+    """Return the budgets in a status document; none while the daemon does not own the account."""
+    owned = next((one["owned"] for one in document["accounts"] if one["name"] == account), None)
+    return [
+        UsedBudget(one["action"], one["usable"] - one["free"], one["usable"])
+        for one in (owned or {}).get("budgets", ())
+    ]
 
 
 def _write_files(folder: Path, plan: DaemonPlan, management_port: int) -> Path:

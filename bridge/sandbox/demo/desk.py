@@ -17,6 +17,7 @@ from bridge.contract.topics import Stream
 from bridge.sandbox.demo.orders import CommandDraft, CommandMix, RestingOrder, write_cancel_all
 from bridge.sandbox.demo.readers import ReadRecord, TopicRecords
 
+_UNANSWERED: Final = "unanswered"
 DEAD_LETTER: Final = "dead_letter"
 """The outcome of a command without a usable id, which is answered by a dead letter."""
 _OPEN: Final = frozenset({"NEW", "OPEN", "PARTIALLY_FILLED"})
@@ -34,8 +35,14 @@ class SentCommand(msgspec.Struct, kw_only=True):
     outcome: str = ""
     answered_monotonic_s: float = 0.0
     comment: str = ""
+    appearances: int = 0
+    """How often it is on the topic of commands: more than once if somebody has sent it again."""
     terminal_answers: int = 0
-    """The number of terminal answers; more than one is an error of the bridge."""
+
+    @property
+    def has_too_many_answers(self) -> bool:
+        """Whether it has more terminal answers than the times it was sent, which is an error of the bridge."""
+        return self.terminal_answers > max(1, self.appearances)
 
     @property
     def has_terminal_answer(self) -> bool:
@@ -59,7 +66,11 @@ class TradingDesk:
         self._open_orders: dict[str, RestingOrder] = {}
         self.sent: list[SentCommand] = []
         self._by_id: dict[str, SentCommand] = {}
+        self._not_seen_yet: Counter[str | bytes] = Counter()
+        self.other_commands: list[ReadRecord] = []
+        """The commands of other callers on the same topic, also the desk's own when somebody sends it again."""
         self._client_order_ids: set[str] = set()
+        self._outcomes: Counter[str] = Counter()
         self._sent_without_id: dict[int, SentCommand] = {}
         self._dead_letter_offsets: set[int] = set()
         self._listeners: list[Callable[[SentCommand], None]] = []
@@ -72,7 +83,7 @@ class TradingDesk:
     @property
     def outcomes(self) -> Counter[str]:
         """The number of commands by outcome; `unanswered` ones have no result at all."""
-        return Counter(sent.outcome or "unanswered" for sent in self.sent)
+        return +self._outcomes
 
     async def trade(self, rate_per_s: float, stop: asyncio.Event) -> None:
         """Send one command after the other at a steady rate until `stop` is set."""
@@ -89,6 +100,8 @@ class TradingDesk:
         """Append one command, and return it once the broker has it."""
         sent = SentCommand(draft=draft, sent_monotonic_s=time.monotonic())
         self.sent.append(sent)
+        self._outcomes[_UNANSWERED] += 1
+        self._not_seen_yet[draft.command_id or draft.value] += 1
         if draft.command_id:
             self._by_id[draft.command_id] = sent
             self._client_order_ids.add(draft.command_id.replace("-", ""))
@@ -119,14 +132,27 @@ class TradingDesk:
             self._update_open_orders(record)
         elif record.stream is Stream.RESULTS and record.headers.get(TYPE) != TAKEOVER_TYPE:
             self._on_result(record)
+        elif record.stream is Stream.COMMANDS:
+            self._on_command(record)
         elif record.stream is Stream.DEAD_LETTERS:
             self._dead_letter_offsets.add(int(record.headers[ERROR_OFFSET]))
             self._match_dead_letters()
 
+    def _on_command(self, record: ReadRecord) -> None:
+        """Tell the desk's commands from those of others."""
+        command_id = record.fields.get("commandId")
+        name = command_id if isinstance(command_id, str) else record.value
+        if isinstance(name, str) and name in self._by_id:
+            self._by_id[name].appearances += 1
+        if self._not_seen_yet[name] > 0:
+            self._not_seen_yet[name] -= 1
+        else:
+            self.other_commands.append(record)
+
     def _update_open_orders(self, record: ReadRecord) -> None:
         """Update the open orders from an order push."""
         row = record.fields
-        if row["clientOrderId"] not in self._client_order_ids:
+        if row.get("clientOrderId") not in self._client_order_ids:
             return  # an order of another desk
         if row["orderState"] in _OPEN and row["limitPrice"]:
             self._open_orders[row["orderId"]] = RestingOrder(
@@ -142,7 +168,7 @@ class TradingDesk:
 
     def _on_result(self, record: ReadRecord) -> None:
         row = record.fields
-        sent = self._by_id.get(row["commandId"])
+        sent = self._by_id.get(row.get("commandId", ""))
         if sent is None:
             return
         outcome = row["outcome"]
@@ -163,6 +189,8 @@ class TradingDesk:
             self._set_outcome(sent, DEAD_LETTER, time.monotonic(), "")
 
     def _set_outcome(self, sent: SentCommand, outcome: str, at_monotonic_s: float, comment: str) -> None:
+        self._outcomes[sent.outcome or _UNANSWERED] -= 1
+        self._outcomes[outcome] += 1
         sent.outcome, sent.answered_monotonic_s, sent.comment = outcome, at_monotonic_s, comment
         for listener in self._listeners:
             listener(sent)

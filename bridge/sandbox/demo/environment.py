@@ -14,6 +14,7 @@ from bridge.sandbox.broker.launcher import start_broker
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.interruption import Interruption, RunPhase, handle_signals
 from bridge.sandbox.demo.readers import choose_prefix
+from bridge.sandbox.demo.second_terminal import SecondTerminal
 from bridge.sandbox.venue.serve import announce_sandbox
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
@@ -73,6 +74,14 @@ async def _run_environment(environment: Environment, interruption: Interruption)
         async with run_daemon(plan) as daemon:
             print_progress(f"daemon started (pid {daemon.pid})")
             await daemon.wait_until_ready()
+            second_terminal = SecondTerminal(
+                page_url=daemon.page_url,
+                bootstrap_servers=broker.bootstrap_servers,
+                topic_prefix=prefix,
+                account=names[0],
+                is_only_account=len(names) == 1,
+                config=daemon.config,
+            )
             facts = {
                 "bootstrap_servers": broker.bootstrap_servers,
                 "topic_prefix": prefix,
@@ -80,9 +89,12 @@ async def _run_environment(environment: Environment, interruption: Interruption)
                 "ready_url": daemon.ready_url,
                 "ws_url": venue.ws_url,
                 "rest_url": venue.rest_url,
+                "config": str(daemon.config),
             }
             title = "Broker, sandbox venue and daemon are running; Ctrl-C ends them."
             environment.out.write(announce_sandbox(title, facts, venue.keys, as_json=environment.as_json))
+            if not environment.as_json:
+                environment.out.writelines(f"{line}\n" for line in second_terminal.describe())
             environment.out.flush()
             interruption.phase = RunPhase.RUNNING
             await _wait_for_stop(interruption, daemon)

@@ -11,6 +11,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from bridge.contract.headers import EPOCH, ID, SEQUENCE
 from bridge.contract.topics import Stream, topic_name
 from bridge.sandbox.broker.launcher import Broker
 
@@ -25,6 +26,7 @@ EVENTS: Final = (
     Stream.UNRECOGNIZED,
 )
 COMMANDS: Final = (Stream.COMMANDS, Stream.RESULTS, Stream.DEAD_LETTERS)
+_NUMBERED: Final = frozenset({ID, EPOCH, SEQUENCE})
 _POLL_MS = 1000
 
 
@@ -37,13 +39,14 @@ class ReadRecord(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, bytes]
     timestamp_ms: int
     read_monotonic_s: float
+    offset: int = 0
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The JSON object of the value; empty if the value is none."""
+        """The JSON object of the value; empty if the value is none. On `commands` anybody may write anything."""
         try:
             value = msgspec.json.decode(self.value)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 
@@ -97,12 +100,12 @@ class TopicReader:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest"
         )
-        self._next_offsets: dict[TopicPartition, int] = {TopicPartition(topic, 0): 0 for topic in topics}
+        self._partitions = [TopicPartition(topic, 0) for topic in topics]
 
     async def start(self) -> None:
         """Connect, and read from the beginning."""
         await self._consumer.start()
-        self._consumer.assign(list(self._next_offsets))
+        self._consumer.assign(self._partitions)
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -114,7 +117,6 @@ class TopicReader:
             batches = await self._consumer.getmany(timeout_ms=_POLL_MS)
             now_s = time.monotonic()
             for partition, records in batches.items():
-                self._next_offsets[partition] = records[-1].offset + 1
                 self._topic_records.add(
                     ReadRecord(
                         stream=self._topics[partition.topic],
@@ -123,14 +125,22 @@ class TopicReader:
                         headers=dict(record.headers),
                         timestamp_ms=record.timestamp,
                         read_monotonic_s=now_s,
+                        offset=record.offset,
                     )
                     for record in records
+                    # Without its headers it is not the bridge's: somebody has written to a topic that is not for them.
+                    if self._topics[partition.topic] is Stream.COMMANDS or dict(record.headers).keys() >= _NUMBERED
                 )
 
-    async def count_unread(self) -> int:
-        """Return the number of unread records."""
-        ends = await self._consumer.end_offsets(list(self._next_offsets))
-        return sum(end - self._next_offsets[partition] for partition, end in ends.items())
+    async def find_ends(self) -> dict[TopicPartition, int]:
+        """Return the present ends of the topics."""
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(self._partitions)
+        return ends
+
+    async def has_read(self, ends: dict[TopicPartition, int]) -> bool:
+        """Return whether everything before these ends is read."""
+        # Not the last record's offset: the markers of a caller's transactions take offsets and are no records.
+        return all([await self._consumer.position(partition) >= end for partition, end in ends.items()])
 
 
 @contextlib.asynccontextmanager

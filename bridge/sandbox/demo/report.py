@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 from rich.console import Console
@@ -22,7 +23,7 @@ from bridge.sandbox.demo.check import (
     find_repeats,
     summarize_latency,
 )
-from bridge.sandbox.demo.desk import TradingDesk
+from bridge.sandbox.demo.desk import DEAD_LETTER, TradingDesk
 from bridge.sandbox.demo.display_model import format_ms
 from bridge.sandbox.demo.orders import CommandDraft
 from bridge.sandbox.demo.readers import ReadRecord, TopicRecords
@@ -31,6 +32,7 @@ from bridge.sandbox.venue.ledger import EntryKind, Ledger
 
 _LOGIN_SPACING_S = 1.0
 """LTP docs, User Data Overview: one login a second for a key."""
+_MISTAKES: Final = frozenset({Outcome.REJECTED, Outcome.DENIED, Outcome.EXPIRED, DEAD_LETTER})
 _SHOWN_MAX = 3
 _BYTES_SHOWN = 300
 
@@ -47,6 +49,8 @@ class DemoReport(msgspec.Struct, kw_only=True):
 
     topics: dict[str, int]
     commands: dict[str, int]
+    other_commands: int
+    """The commands of other callers, from a second terminal; their answers are not in `commands`."""
     lost: int
     in_gaps: int
     duplicated: int
@@ -65,6 +69,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The data of a run."""
 
     ledger: Ledger
+    until: int
+    """The number of the ledger's entry up to which the topics must be complete."""
     key: ApiKey
     topic_records: TopicRecords
     desk: TradingDesk
@@ -76,13 +82,14 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 def make_report(facts: RunFacts) -> DemoReport:
     """Return the report of a run."""
-    missing = find_missing(facts.ledger, facts.key.portfolio_id, facts.topic_records)
+    missing = find_missing(facts.ledger, facts.key.portfolio_id, facts.topic_records, facts.until)
     repeats = find_repeats(facts.topic_records)
     logins = [e for e in facts.ledger.entries(EntryKind.LOGIN) if e.facts["api_key"] == facts.key.api_key]
     spacing = [later.monotonic_s - earlier.monotonic_s for earlier, later in itertools.pairwise(logins)]
     result = DemoReport(
         topics={stream.value: len(facts.topic_records[stream]) for stream in Stream},
         commands={"sent": len(facts.desk.sent), **dict(facts.desk.outcomes.most_common())},
+        other_commands=len(facts.desk.other_commands),
         lost=sum(not one.in_gap for one in missing),
         in_gaps=sum(one.in_gap for one in missing),
         duplicated=len(repeats),
@@ -110,7 +117,7 @@ def _find_violations(
     unanswered = [sent.draft for sent in desk.sent if not sent.outcome]
     examples = _join_first(map(_describe_missing, lost))
     repeated = _join_first(record.headers[ID].decode() for record in repeats)
-    twice = [sent.draft for sent in desk.sent if sent.terminal_answers > 1]
+    twice = [sent.draft for sent in desk.sent if sent.has_too_many_answers]
     found = [
         (
             result.lost,
@@ -121,7 +128,8 @@ def _find_violations(
         (unanswered, f"{len(unanswered)} commands have no answer: {_join_first(map(_describe_command, unanswered))}"),
         (
             twice,
-            f"{len(twice)} commands have more than one last word: {_join_first(draft.command_id for draft in twice)}",
+            f"{len(twice)} commands have more answers than they were sent: "
+            + _join_first(draft.command_id for draft in twice),
         ),
         (
             result.commands.get(Outcome.UNKNOWN, 0) and not result.gaps,
@@ -160,23 +168,35 @@ def print_report(result: DemoReport, console: Console) -> None:
     console.print()
     console.print(table)
     console.print()
-    for name, latency in (("events", result.latency_ms.events), ("commands", result.latency_ms.commands)):
-        console.print(f"{name:<10} median {format_ms(latency.median):>6} ms   p99 {format_ms(latency.p99):>6} ms")
+    for name, latency, way in (
+        ("pushes", result.latency_ms.events, "from the venue's socket to a reader"),
+        ("commands", result.latency_ms.commands, "from the send to the reading of the result"),
+    ):
+        console.print(f"{name:<10} median {format_ms(latency.median)} ms, p99 {format_ms(latency.p99)} ms, {way}")
+    spacing = result.min_login_gap_s
     console.print(
-        f"{'session':<10} {result.logins} logins, {result.gaps} gaps, {result.cuts} cuts"
-        + (f", logins at least {result.min_login_gap_s:.2f} s apart" if result.min_login_gap_s is not None else "")
+        f"{'session':<10} {_count(result.logins, 'login')}, {_count(result.gaps, 'gap')}, {_count(result.cuts, 'cut')}"
+        + (f"; logins at least {spacing:.2f} s apart (LTP allows one a second)" if spacing is not None else "")
     )
     console.print(
-        f"{'check':<10} lost {result.lost}   in gaps {result.in_gaps}   duplicated {result.duplicated}"
-        f"   sequence breaks {result.sequence_breaks}"
+        f"{'check':<10} lost {result.lost}, in published gaps {result.in_gaps}, duplicated {result.duplicated},"
+        f" breaks of ce_sequence {result.sequence_breaks}"
     )
+    if result.other_commands:
+        console.print(f"{'others':<10} {_count(result.other_commands, 'command')} of other callers")
     console.print()
+    if _MISTAKES & result.commands.keys():
+        console.print("The desk makes some mistakes on purpose; that is why not every command is accepted.")
     for text in result.wrong:
         console.print(Text.assemble(("wrong      ", "red"), text))
     if not result.wrong:
         but = ", except what fell into a published gap," if result.in_gaps else ""
         text = f"Everything the venue did is on its topic{but} and every command has its answer."
         console.print(Text(text, style="green"))
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def encode_report(result: DemoReport) -> str:

@@ -19,7 +19,7 @@ _CUT_PERIOD_S = 5.0
 _CUT_SPACING_S = 0.5
 _BACK_DEADLINE_S = 60.0
 _ANSWERS_DEADLINE_S = 30.0
-_CATCH_UP_DEADLINE_S = 10.0
+_CATCH_UP_DEADLINE_S = 30.0
 _POLL_S = 0.1
 
 
@@ -28,9 +28,13 @@ class DemoFailed(BridgeError):
 
 
 class ConnectionCut(msgspec.Struct, frozen=True):
-    """A cut of the venue's connections: the seconds until the next session was open, and the published gap."""
+    """A cut of the venue's connections: the published gap, and the seconds until two events on the topic `session`.
 
-    back_s: float
+    From the login on, pushes arrive and cancels go out; when the recovery is complete, places and replaces go out too.
+    """
+
+    login_s: float
+    places_s: float
     gap_id: str
 
 
@@ -67,21 +71,28 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
             await asyncio.wait({trading, calling, cutting, stop_wait})
         return made
 
-    async def close(self) -> None:
-        """Cancel all orders, wait for every answer, and let the readers catch up; each has a deadline."""
+    async def close(self) -> int:
+        """Cancel all orders, wait for every answer, and let the readers catch up; each has a deadline.
+
+        Return the number of the ledger's entry up to which the topics must be complete. Other callers may go on.
+        """
         open_orders = self.venue.portfolio(self.account).open_orders
         await self.desk.cancel_open_orders(lambda: open_orders, _ANSWERS_DEADLINE_S)
+        until = len(self.venue.ledger)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CATCH_UP_DEADLINE_S):
-                while await self._is_behind():  # noqa: ASYNC110 - a broker, which sets no event
+                while self._is_missing(until):  # noqa: ASYNC110 - the ledger, which sets no event
                     await asyncio.sleep(_POLL_S)
+                for reader in self.readers:
+                    ends = await reader.find_ends()
+                    while not await reader.has_read(ends):  # noqa: ASYNC110 - a broker, which sets no event
+                        await asyncio.sleep(_POLL_S)
+        return until
 
-    async def _is_behind(self) -> bool:
-        """Return whether a topic has unread records, or the ledger has pushes that are not on the topics."""
-        if any([await reader.count_unread() for reader in self.readers]):
-            return True
+    def _is_missing(self, until: int) -> bool:
+        """Return whether the ledger has pushes up to this entry that are not on the topics."""
         portfolio_id = self.venue.keys[self.account].portfolio_id
-        return any(not one.in_gap for one in find_missing(self.venue.ledger, portfolio_id, self.topic_records))
+        return any(not one.in_gap for one in find_missing(self.venue.ledger, portfolio_id, self.topic_records, until))
 
     async def _push_margin_calls(self) -> None:
         """Inject margin calls from time to time, so that every kind of push is shown."""
@@ -97,17 +108,26 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
         period_s = self.seconds / (self.cuts + 1) if self.seconds else _CUT_PERIOD_S
         for number in range(1, self.cuts + 1):
             await asyncio.sleep(max(_CUT_SPACING_S, begun_s + number * period_s - loop.time()))
-            opened = self._sessions_opened()
-            cut_s = loop.time()
+            what = f"cut {number} of {self.cuts}"
+            self.display.add_note(f"{what}: the demo cuts the venue's connections")
+            cut_s, begin = loop.time(), len(self.topic_records[Stream.SESSION])
             self.venue.cut_connections(self.account)
-            await self._wait_until_back(opened, f"cut {number} of {self.cuts}")
-            cut = ConnectionCut(loop.time() - cut_s, find_gaps(self.topic_records[Stream.SESSION])[-1].gap_id)
+            await self._wait_for_event("session.opened", begin, f"{what}: the daemon did not log in again")
+            login_s = loop.time() - cut_s
+            await self._wait_for_event("recovery.complete", begin, f"{what}: the daemon did not complete the recovery")
+            places_s = loop.time() - cut_s
+            cut = ConnectionCut(login_s, places_s, find_gaps(self.topic_records[Stream.SESSION])[-1].gap_id)
             made.append(cut)
-            self.display.add_note(f"cut {number} of {self.cuts}: back after {cut.back_s:.2f} s, gap {cut.gap_id}")
+            self.display.add_note(
+                f"{what}: login back after {login_s:.2f} s, places after {places_s:.2f} s, gap {cut.gap_id}"
+            )
 
-    async def _wait_until_back(self, opened_before: int, what: str) -> None:
-        if not await self.topic_records.wait_until(lambda: self._sessions_opened() > opened_before, _BACK_DEADLINE_S):
-            raise DemoFailed(f"{what}: the daemon was not back within {_BACK_DEADLINE_S:g} s")
+    async def _wait_for_event(self, kind: str, begin: int, failure: str) -> None:
+        """Wait for an event of the session behind so many records. Raises DemoFailed after 60 s."""
+        session = self.topic_records[Stream.SESSION]
 
-    def _sessions_opened(self) -> int:
-        return sum(record.fields["type"] == "session.opened" for record in self.topic_records[Stream.SESSION])
+        def is_there() -> bool:
+            return any(record.fields.get("type") == kind for record in session[begin:])
+
+        if not await self.topic_records.wait_until(is_there, _BACK_DEADLINE_S):
+            raise DemoFailed(f"{failure} within {_BACK_DEADLINE_S:g} s")

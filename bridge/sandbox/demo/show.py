@@ -22,11 +22,14 @@ from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.desk import TradingDesk
 from bridge.sandbox.demo.display_model import DisplayModel
 from bridge.sandbox.demo.interruption import Interruption, RunPhase, handle_signals
+from bridge.sandbox.demo.live_view import LiveView
 from bridge.sandbox.demo.orders import CommandMix
 from bridge.sandbox.demo.readers import TopicRecords, choose_prefix, read_topics
 from bridge.sandbox.demo.report import DemoReport, RunFacts, encode_report, make_report, print_report
 from bridge.sandbox.demo.run import ConnectionCut, DemoFailed, TradingRun
-from bridge.sandbox.demo.view import DemoView, LiveView, PlainView
+from bridge.sandbox.demo.running_check import RunningCheck
+from bridge.sandbox.demo.second_terminal import SecondTerminal
+from bridge.sandbox.demo.view import DemoView, PlainView
 from bridge.sandbox.venue.settings import VenueSettings
 from bridge.sandbox.venue.venue import Venue
 from bridge.terminal import EscapingConsole
@@ -121,8 +124,16 @@ class _Demo:
             mix = CommandMix(venue.gateway.market.quotations, options.seed)
             desk = TradingDesk(producer, topic_name(prefix, _ACCOUNT, Stream.COMMANDS), mix, topic_records)
             latencies = PushLatencies(venue.ledger, key.portfolio_id)
-            title = f"{prefix}.{_ACCOUNT}.* at {servers}   {daemon.page_url}"
-            display = DisplayModel(topic_records, desk, latencies, title)
+            second_terminal = SecondTerminal(
+                page_url=daemon.page_url,
+                bootstrap_servers=servers,
+                topic_prefix=prefix,
+                account=_ACCOUNT,
+                is_only_account=True,
+                config=daemon.config,
+            )
+            check = RunningCheck(venue.ledger, key.portfolio_id, topic_records)
+            display = DisplayModel(topic_records, desk, latencies, check, second_terminal)
             trading_run = TradingRun(
                 venue=venue,
                 account=_ACCOUNT,
@@ -135,11 +146,14 @@ class _Demo:
                 cuts=options.cuts,
             )
             begun_monotonic_s = time.monotonic()
-            self._print_progress(f"ready: topics {prefix}.{_ACCOUNT}.*, status page at {daemon.page_url}")
-            cuts = await self._run_and_show(trading_run, daemon)
+            self._print_progress(f"ready: topics {prefix}.{_ACCOUNT}.*")
+            for line in second_terminal.describe():
+                self._console.out(line)
+            cuts, until = await self._run_and_show(trading_run, daemon)
             return make_report(
                 RunFacts(
                     ledger=venue.ledger,
+                    until=until,
                     key=key,
                     topic_records=topic_records,
                     desk=desk,
@@ -150,8 +164,11 @@ class _Demo:
                 )
             )
 
-    async def _run_and_show(self, trading_run: TradingRun, daemon: Daemon) -> list[ConnectionCut]:
-        """Read the topics, show them and watch the daemon during the run; return the cuts."""
+    async def _run_and_show(self, trading_run: TradingRun, daemon: Daemon) -> tuple[list[ConnectionCut], int]:
+        """Read the topics, show them and watch the daemon during the run.
+
+        Return the cuts, and the number of the ledger's entry up to which the topics must be complete.
+        """
         live = self._console.is_terminal and not self._options.as_json
         view: DemoView = (
             LiveView(trading_run.display, self._console) if live else PlainView(trading_run.display, self._console)
@@ -162,11 +179,14 @@ class _Demo:
                     *(group.create_task(reader.read(), name="demo:reader") for reader in trading_run.readers),
                     group.create_task(view.show(), name="demo:view"),
                     group.create_task(daemon.raise_at_end(), name="demo:daemon"),
+                    group.create_task(
+                        daemon.watch_budgets(_ACCOUNT, trading_run.display.set_budgets), name="demo:budgets"
+                    ),
                 ]
                 self._interruption.phase = RunPhase.RUNNING
                 cuts = await trading_run.trade(self._interruption.stop_requested)
                 self._interruption.phase = RunPhase.ENDING
-                await trading_run.close()
+                until = await trading_run.close()
                 for task in background:
                     task.cancel()
-        return cuts
+        return cuts, until
