@@ -65,7 +65,7 @@ async def _serve(
         *make_probe_routes(lambda: {one.name: one.health for one in read()}),
         *make_status_routes(PROCESS, read, read_clock),
     ]
-    async with serve("127.0.0.1", 0, routes) as port:
+    async with serve(Management(port=0), routes) as port:
         yield f"http://127.0.0.1:{port}"
 
 

@@ -1,4 +1,4 @@
-"""The log events of the package: `python -m tests.house.log_events` writes the table in the chart's LOGS.md anew (`make schemas`).
+"""The log events of the package: `python -m tests.house.log_events` writes the chart's LOGS.md anew (`make schemas`).
 
 Events, levels and fields are read from the source. What an event means, and what to do about it, is written by hand in
 the table itself and stays there.
