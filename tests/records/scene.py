@@ -10,10 +10,8 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from bridge.contract.topics import Stream, topic_name
-from bridge.sandbox.demo.check import PushLatencies
 from bridge.sandbox.demo.daemon import Daemon, DaemonPlan, run_daemon
 from bridge.sandbox.demo.desk import TradingDesk
-from bridge.sandbox.demo.display_model import DisplayModel as Look
 from bridge.sandbox.demo.orders import CommandMix
 from bridge.sandbox.demo.readers import TopicReader, TopicRecords, read_topics, remove_topics_afterwards
 from bridge.sandbox.demo.run import TradingRun
@@ -81,15 +79,13 @@ async def _first_term(
         readers,
         producer,
     ):
-        # What is shown to people knows the demo's own pushes alone, so it is given none.
-        look = Look(TopicRecords(), desk, PushLatencies(venue.ledger, plan.keys[0].portfolio_id), "records")
         course = TradingRun(
             venue=venue,
             account=_ACCOUNT,
             desk=desk,
             topic_records=tape,
             readers=readers,
-            display=look,
+            add_note=say,
             seconds=options.seconds,
             rate_per_s=options.rate_per_s,
             cuts=options.cuts,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import msgspec
 
@@ -9,7 +10,6 @@ from bridge.contract.topics import Stream
 from bridge.errors import BridgeError
 from bridge.sandbox.demo.check import find_gaps, find_missing
 from bridge.sandbox.demo.desk import TradingDesk
-from bridge.sandbox.demo.display_model import DisplayModel
 from bridge.sandbox.demo.readers import TopicReader, TopicRecords
 from bridge.sandbox.venue.venue import Venue
 
@@ -46,7 +46,8 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
     desk: TradingDesk
     topic_records: TopicRecords
     readers: list[TopicReader]
-    display: DisplayModel
+    add_note: Callable[[str], None]
+    """Is called with a text at each cut and when the daemon is back after it."""
     seconds: float | None
     rate_per_s: float
     cuts: int
@@ -109,7 +110,7 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
         for number in range(1, self.cuts + 1):
             await asyncio.sleep(max(_CUT_SPACING_S, begun_s + number * period_s - loop.time()))
             what = f"cut {number} of {self.cuts}"
-            self.display.add_note(f"{what}: the demo cuts the venue's connections")
+            self.add_note(f"{what}: the demo cuts the venue's connections")
             cut_s, begin = loop.time(), len(self.topic_records[Stream.SESSION])
             self.venue.cut_connections(self.account)
             await self._wait_for_event("session.opened", begin, f"{what}: the daemon did not log in again")
@@ -118,9 +119,7 @@ class TradingRun(msgspec.Struct, frozen=True, kw_only=True):
             places_s = loop.time() - cut_s
             cut = ConnectionCut(login_s, places_s, find_gaps(self.topic_records[Stream.SESSION])[-1].gap_id)
             made.append(cut)
-            self.display.add_note(
-                f"{what}: login back after {login_s:.2f} s, places after {places_s:.2f} s, gap {cut.gap_id}"
-            )
+            self.add_note(f"{what}: login back after {login_s:.2f} s, places after {places_s:.2f} s, gap {cut.gap_id}")
 
     async def _wait_for_event(self, kind: str, begin: int, failure: str) -> None:
         """Wait for an event of the session behind so many records. Raises DemoFailed after 60 s."""

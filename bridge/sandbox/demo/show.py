@@ -140,7 +140,7 @@ class _Demo:
                 desk=desk,
                 topic_records=topic_records,
                 readers=await stack.enter_async_context(read_topics(servers, prefix, _ACCOUNT, topic_records)),
-                display=display,
+                add_note=display.add_note,
                 seconds=options.seconds,
                 rate_per_s=options.rate_per_s,
                 cuts=options.cuts,
@@ -149,7 +149,7 @@ class _Demo:
             self._print_progress(f"ready: topics {prefix}.{_ACCOUNT}.*")
             for line in second_terminal.describe():
                 self._console.out(line)
-            cuts, until = await self._run_and_show(trading_run, daemon)
+            cuts, until = await self._run_and_show(trading_run, display, daemon)
             return make_report(
                 RunFacts(
                     ledger=venue.ledger,
@@ -164,24 +164,22 @@ class _Demo:
                 )
             )
 
-    async def _run_and_show(self, trading_run: TradingRun, daemon: Daemon) -> tuple[list[ConnectionCut], int]:
+    async def _run_and_show(
+        self, trading_run: TradingRun, display: DisplayModel, daemon: Daemon
+    ) -> tuple[list[ConnectionCut], int]:
         """Read the topics, show them and watch the daemon during the run.
 
         Return the cuts, and the number of the ledger's entry up to which the topics must be complete.
         """
         live = self._console.is_terminal and not self._options.as_json
-        view: DemoView = (
-            LiveView(trading_run.display, self._console) if live else PlainView(trading_run.display, self._console)
-        )
+        view: DemoView = LiveView(display, self._console) if live else PlainView(display, self._console)
         with view:
             async with asyncio.TaskGroup() as group:
                 background = [
                     *(group.create_task(reader.read(), name="demo:reader") for reader in trading_run.readers),
                     group.create_task(view.show(), name="demo:view"),
                     group.create_task(daemon.raise_at_end(), name="demo:daemon"),
-                    group.create_task(
-                        daemon.watch_budgets(_ACCOUNT, trading_run.display.set_budgets), name="demo:budgets"
-                    ),
+                    group.create_task(daemon.watch_budgets(_ACCOUNT, display.set_budgets), name="demo:budgets"),
                 ]
                 self._interruption.phase = RunPhase.RUNNING
                 cuts = await trading_run.trade(self._interruption.stop_requested)

@@ -11,32 +11,12 @@ from bridge.sandbox.demo.check import (
     find_repeats,
     summarize_latency,
 )
-from bridge.sandbox.demo.readers import ReadRecord, TopicRecords
+from bridge.sandbox.demo.readers import TopicRecords
 from bridge.sandbox.venue.clock import ManualClock
-from bridge.sandbox.venue.ledger import EntryKind, Ledger, VenuePush
+from bridge.sandbox.venue.ledger import EntryKind, Ledger
+from tests.support.demo_records import PORTFOLIO, make_push, read_record
 
-PORTFOLIO = "1000000000000001"
 NOW_MS = 1_795_000_000_000
-
-
-def event(channel: str, key: str, payload: bytes, identity: str = "") -> VenuePush:
-    """Return a push of the ledger."""
-    name = identity or f"{key}:{payload.decode()}"
-    return VenuePush(portfolio_id=PORTFOLIO, channel=channel, key=key, identity=name, payload=payload, frame=payload)
-
-
-def read_record(
-    stream: Stream, key: str, value: bytes, number: int = 1, ce_id: str = "", *, read_monotonic_s: float = 0
-) -> ReadRecord:
-    """Return a record of a reader."""
-    headers = {
-        "ce_id": (ce_id or f"{stream}:{number}").encode(),
-        "ce_epoch": b"1",
-        "ce_sequence": str(number).zfill(20).encode(),
-    }
-    return ReadRecord(
-        stream=stream, key=key.encode(), value=value, headers=headers, timestamp_ms=0, read_monotonic_s=read_monotonic_s
-    )
 
 
 @pytest.fixture
@@ -44,7 +24,7 @@ def ledger() -> Ledger:
     """Return a ledger whose clock stands at NOW_MS: one order in two states, and one trade."""
     book = Ledger(ManualClock(NOW_MS))
     for channel, payload in (("Orders", b"new"), ("Orders", b"filled"), ("Trades", b"trade")):
-        book.write_event(event(channel, "7", payload))
+        book.write_event(make_push(channel, "7", payload))
     return book
 
 
@@ -62,6 +42,16 @@ def test_other_bytes_and_an_older_last_state_are_losses(ledger: Ledger) -> None:
     topic_records.add([read_record(Stream.TRADES, "7", b"Trade")])
     found = [(one.push.payload, one.in_gap, one.found) for one in find_missing(ledger, PORTFOLIO, topic_records)]
     assert found == [(b"filled", False, "new"), (b"trade", False, "Trade")]
+
+
+def test_what_followed_the_end_of_the_run_is_not_asked_for(ledger: Ledger) -> None:
+    """After the given entry other callers may trade: their pushes may be on the topics, and need not be."""
+    topic_records, until = TopicRecords(), len(ledger)
+    topic_records.add([read_record(Stream.ORDERS, "7", b"cancelled"), read_record(Stream.TRADES, "7", b"trade")])
+    for channel, payload in (("Orders", b"cancelled"), ("Trades", b"second trade"), ("Assets", b"less")):
+        ledger.write_event(make_push(channel, "7", payload))
+    assert find_missing(ledger, PORTFOLIO, topic_records, until) == []
+    assert len(find_missing(ledger, PORTFOLIO, topic_records)) == 2
 
 
 @pytest.mark.parametrize(("from_ms", "opened_ms", "in_gap"), [(-5, 5, True), (-9, -5, False), (5, 9, False)])
@@ -99,13 +89,21 @@ def test_a_repeat_that_the_contract_has_a_reason_for_is_none() -> None:
     ]
 
 
+def test_the_answer_to_a_command_that_was_sent_again_is_no_repeat() -> None:
+    """A result that repeats a `ce_id` must be marked `repeated`."""
+    topic_records = TopicRecords()
+    answers = (b'{"outcome":"accepted"}', b'{"outcome":"accepted","repeated":true}', b'{"outcome":"accepted"}')
+    topic_records.add(read_record(Stream.RESULTS, "c", value, n, "result") for n, value in enumerate(answers, 1))
+    assert [one.offset for one in find_repeats(topic_records)] == [3]
+
+
 def test_latency_is_from_the_socket_to_the_reader() -> None:
     """A record's latency begins when the venue wrote the push; a push that was never written has none."""
     clock = ManualClock()
     book = Ledger(clock)
     latencies = PushLatencies(book, PORTFOLIO)
     for delay_s in (0.5, 0.25):
-        entry = book.write_event(event("Trades", "7", b"trade"))
+        entry = book.write_event(make_push("Trades", "7", b"trade"))
         book.write(EntryKind.DELIVER, portfolio_id=PORTFOLIO, event_number=entry.number, channel="Trades")
         clock.advance(delay_s)
         assert (
