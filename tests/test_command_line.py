@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +101,23 @@ def test_doctor_ends_with_1_when_something_is_wrong(tmp_path: Path, unused_tcp_p
     assert f"wrong venue.tcp A {dead}: no connection to {dead}" in outcome.output
     assert f"wrong kafka.tcp {dead}: no connection to {dead}" in outcome.output
     assert "canary" not in outcome.output
+
+
+@pytest.mark.parametrize(
+    ("imported", "exit_code"), [("bridge.config", -signal.SIGINT), ("bridge.sandbox.demo.show", 130)]
+)
+def test_an_interrupt_during_the_imports_prints_nothing(imported: str, exit_code: int) -> None:
+    """Ctrl-C before the command has begun ends the process without a traceback."""
+    interrupting = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {imported!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "sys.argv[:] = ['ltp-bridge', 'demo']\n"
+        "from bridge.__main__ import main\n"
+        "main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", interrupting], capture_output=True, check=False, timeout=60)  # noqa: S603
+    assert (ended.returncode, ended.stdout, ended.stderr) == (exit_code, b"", b"")

@@ -1,79 +1,27 @@
 """The demo, and the sandbox with a broker, as processes: their output, and that they leave nothing behind."""
 
 import asyncio
-import contextlib
 import json
-import os
+import re
 import signal
-import sys
-import uuid
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from bridge.client import Client
+from tests.support.demo_run import DemoRun, start_run
 from tests.witness.waiting import until
 
 _DEADLINE_S = 60.0
 
 
-class Run:
-    """One demo process. Every process that it starts has a mark in its environment and its folders in `tmp`."""
-
-    def __init__(self, process: Process, mark: str, tmp: Path) -> None:
-        self.process = process
-        self.tmp = tmp
-        self._mark = mark.encode()
-
-    async def result(self) -> tuple[int, dict[str, Any]]:
-        """Wait for the end of the process; return the exit code and the JSON of the last line."""
-        async with asyncio.timeout(_DEADLINE_S):
-            out, _ = await self.process.communicate()
-        assert self.process.returncode is not None
-        return self.process.returncode, json.loads(out.splitlines()[-1])
-
-    def commands(self) -> list[str]:
-        """Return the command lines of the running processes of the demo."""
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if self._mark in (folder / "environ").read_bytes():
-                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        return found
-
-    def remains(self) -> list[str]:
-        """Return the command lines and paths that the demo has left."""
-        return [*self.commands(), *map(str, self.tmp.iterdir())]
-
-    def runs(self, words: str) -> bool:
-        """Return whether a process runs whose command line has these words."""
-        return any(words in line for line in self.commands())
-
-
-@contextlib.asynccontextmanager
-async def demo(tmp: Path, *options: str, bootstrap: str = "", name: str = "demo") -> AsyncIterator[Run]:
-    """Start the demo, or another command; kill it at the end of the block if it still runs."""
-    mark = f"DEMO_TEST={uuid.uuid4()}"
-    marked, _, value = mark.partition("=")
-    environ = {**os.environ, marked: value, "TMPDIR": str(tmp), "KAFKA_BOOTSTRAP_SERVERS": bootstrap}
-    command = (sys.executable, "-m", "bridge", name, *options)
-    process = await asyncio.create_subprocess_exec(*command, env=environ, stdout=PIPE, stderr=DEVNULL)
-    try:
-        yield Run(process, mark, tmp)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
 async def test_everything_arrives_once_and_nothing_stays(tmp_path: Path) -> None:
     """A short run on its own broker loses and repeats nothing, answers every command, and leaves nothing behind."""
-    async with demo(tmp_path, "--seconds", "4", "--json") as run:
+    async with start_run(tmp_path, "--seconds", "4", "--json") as run:
         code, made = await run.result()
         assert (0, []) == (code, made["wrong"])
         counts = {name: made[name] for name in ("lost", "in_gaps", "duplicated", "sequence_breaks", "gaps", "logins")}
@@ -88,13 +36,17 @@ async def test_everything_arrives_once_and_nothing_stays(tmp_path: Path) -> None
 
 async def test_after_each_cut_the_daemon_is_back(tmp_path: Path, bootstrap: str) -> None:
     """Each cut has its gap, logins are at least a second apart, and a given broker keeps no topic."""
-    async with demo(tmp_path, "--seconds", "5", "--cuts", "2", "--json", bootstrap=bootstrap) as run:
+    async with start_run(tmp_path, "--seconds", "5", "--cuts", "2", "--json", bootstrap=bootstrap) as run:
         code, made = await run.result()
     assert (0, []) == (code, made["wrong"])
     assert {"cuts": 2, "gaps": 2, "logins": 3, "lost": 0} == {
         name: made[name] for name in ("cuts", "gaps", "logins", "lost")
     }
     assert made["min_login_gap_s"] >= 1
+    back = re.compile(r"cut [12] of 2: login back after (\d+\.\d\d) s, places after (\d+\.\d\d) s, gap \d+-\d+$")
+    told = [match for line in run.lines if (match := back.search(line))]
+    assert len(told) == 2
+    assert all(0 <= float(match[1]) <= float(match[2]) for match in told)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -105,7 +57,7 @@ async def test_after_each_cut_the_daemon_is_back(tmp_path: Path, bootstrap: str)
 
 async def test_a_killed_demo_leaves_nothing(tmp_path: Path) -> None:
     """SIGKILL of the demo ends the daemon and the broker, and their folders are removed."""
-    async with demo(tmp_path, "--json") as run:
+    async with start_run(tmp_path, "--json") as run:
         await until(lambda: run.runs("bridge run"))
         run.process.send_signal(signal.SIGKILL)
         await until(lambda: not run.remains())
@@ -114,7 +66,7 @@ async def test_a_killed_demo_leaves_nothing(tmp_path: Path) -> None:
 ENVIRONMENT = ("--broker", "--json", "--ws-port", "0", "--rest-port", "0", "--management-port", "0")
 
 
-async def _read_announcement(run: Run) -> dict[str, Any]:
+async def _read_announcement(run: DemoRun) -> dict[str, Any]:
     assert run.process.stdout is not None
     async with asyncio.timeout(_DEADLINE_S):
         announcement: dict[str, Any] = json.loads(await run.process.stdout.readline())
@@ -123,7 +75,7 @@ async def _read_announcement(run: Run) -> dict[str, Any]:
 
 async def test_an_environment_without_a_desk_has_only_its_callers_orders(tmp_path: Path, bootstrap: str) -> None:
     """Each account is ready and answers; its topics have only the test's order; and the broker keeps no topic."""
-    async with demo(
+    async with start_run(
         tmp_path, *ENVIRONMENT, "--account", "one", "--account", "two", bootstrap=bootstrap, name="sandbox"
     ) as run:
         announcement = await _read_announcement(run)
@@ -164,8 +116,20 @@ async def test_an_environment_without_a_desk_has_only_its_callers_orders(tmp_pat
 
 async def test_an_interrupted_start_leaves_nothing(tmp_path: Path, bootstrap: str) -> None:
     """A signal during the start ends the environment and leaves nothing behind."""
-    async with demo(tmp_path, *ENVIRONMENT, bootstrap=bootstrap, name="sandbox") as run:
+    async with start_run(tmp_path, *ENVIRONMENT, bootstrap=bootstrap, name="sandbox") as run:
         await until(lambda: run.runs("bridge run"))
         run.process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(run.process.wait(), _DEADLINE_S) == 130
         await until(lambda: not run.remains())
+
+
+@pytest.mark.parametrize("words", ["kafka.Kafka", "bridge run"])
+async def test_an_interrupted_start_of_the_demo_leaves_nothing(words: str, tmp_path: Path) -> None:
+    """Ctrl-C while a part starts ends the demo at once, with a sentence and no traceback."""
+    async with start_run(tmp_path) as run:
+        await until(lambda: run.runs(words))
+        run.process.send_signal(signal.SIGINT)
+        lines = await run.read_lines("broken off; everything is taken down")
+        assert await asyncio.wait_for(run.process.wait(), _DEADLINE_S) == 130
+        await until(lambda: not run.remains())
+    assert not any("Traceback" in line for line in lines)
