@@ -216,10 +216,10 @@ def sandbox_(**options: Any) -> None:  # noqa: ANN401 - click's
     With --broker it starts a quiet development environment: broker, venue and daemon on fixed ports, and no desk.
     Needs the extra `demo`.
     """
-    try:
-        with _require_sandbox():
-            from bridge.sandbox import launch  # noqa: PLC0415 - the daemon runs without the sandbox
+    with _require_sandbox():
+        from bridge.sandbox import launch  # noqa: PLC0415 - the daemon runs without the sandbox
 
+    try:
         sys.exit(asyncio.run(launch.run(launch.SandboxOptions(**options), sys.stdout, sys.stderr)))
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)

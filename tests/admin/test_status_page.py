@@ -27,7 +27,7 @@ from bridge.admin.health import AccountHealth, MissingPart, make_probe_routes
 from bridge.admin.management import build_application, serve
 from bridge.admin.status_document import ProcessFacts, build_document
 from bridge.admin.status_page import encode_document, make_status_routes
-from bridge.config import Settings
+from bridge.config import Management, Settings
 from bridge.contract.results import Outcome, Result
 from bridge.contract.session import Alarm
 from bridge.core.alarms import ActiveAlarm

@@ -108,7 +108,9 @@ def find_missing(
         stream, key = STREAM_OF[push.channel], push.key.encode()
         there = last[stream].get(key)
         is_state = push.channel in _STATES
-        is_there = there == push.payload or there in later if is_state else (stream, key, push.payload) in every
+        was_there = (stream, key, push.payload) in every
+        # A record without value behind the last state of a balance or position says that it has ended.
+        is_there = there == push.payload or there in later or (was_there and there == b"") if is_state else was_there
         if not is_there:
             in_gap = any(gap.from_ms <= entry.wall_ms <= gap.until_ms for gap in known_gaps)
             missing.append(MissingPush(push, in_gap, there.decode(errors="replace") if there else "nothing"))

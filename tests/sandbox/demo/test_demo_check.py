@@ -35,6 +35,19 @@ def test_trades_and_last_states_are_enough(ledger: Ledger) -> None:
     assert find_missing(ledger, PORTFOLIO, topic_records) == []
 
 
+def test_a_state_that_has_ended_is_not_missing() -> None:
+    """A tombstone behind the last state of a position is no loss; a tombstone instead of it is one."""
+    book = Ledger(ManualClock(NOW_MS))
+    for key in ("one", "other"):
+        book.write_event(make_push("Positions", key, b"flat"))
+    topic_records = TopicRecords()
+    topic_records.add(
+        read_record(Stream.POSITIONS, key, value)
+        for key, value in (("one", b"flat"), ("one", b""), ("other", b"long"), ("other", b""))
+    )
+    assert [one.push.key for one in find_missing(book, PORTFOLIO, topic_records)] == ["other"]
+
+
 def test_other_bytes_and_an_older_last_state_are_losses(ledger: Ledger) -> None:
     """A trade with other bytes is missing, and so is a key whose last record is an older state."""
     topic_records = TopicRecords()
