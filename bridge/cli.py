@@ -129,9 +129,14 @@ main.add_command(trace_command)
 
 @contextmanager
 def _require_sandbox() -> Iterator[None]:
-    """Raise UsageError, which says what to install, where the sandbox cannot be imported for it is not installed."""
+    """Raise UsageError, which says what to install, where the sandbox cannot be imported for it is not installed.
+
+    The imports take a second; Ctrl-C meanwhile ends the process.
+    """
     try:
         yield
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     except ImportError as error:
         if error.name not in ("bridge.sandbox", "bridge.sandbox.demo"):
             raise
@@ -191,10 +196,10 @@ def sandbox_(**options: Any) -> None:  # noqa: ANN401 - click's
     With --broker it starts a quiet development environment: broker, venue and daemon on fixed ports, and no desk.
     Needs the extra `demo`.
     """
-    try:
-        with _require_sandbox():
-            from bridge.sandbox import launch  # noqa: PLC0415 - the daemon runs without the sandbox
+    with _require_sandbox():
+        from bridge.sandbox import launch  # noqa: PLC0415 - the daemon runs without the sandbox
 
+    try:
         sys.exit(asyncio.run(launch.run(launch.SandboxOptions(**options), sys.stdout, sys.stderr)))
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
@@ -226,11 +231,11 @@ def demo_(seconds: float | None, cuts: int, rate: float, seed: int, *, as_json: 
     Needs the extra `demo`. KAFKA_BOOTSTRAP_SERVERS names a broker to use. Exit code 0 says that nothing was lost
     or duplicated and that every command was answered.
     """
-    try:
-        with _require_sandbox():
-            from bridge.sandbox.demo import show as demo  # noqa: PLC0415 - the daemon runs without the sandbox
+    with _require_sandbox():
+        from bridge.sandbox.demo import show as demo  # noqa: PLC0415 - the daemon runs without the sandbox
 
-        options = demo.DemoOptions(seconds=seconds, as_json=as_json, cuts=cuts, rate_per_s=rate, seed=seed)
+    options = demo.DemoOptions(seconds=seconds, as_json=as_json, cuts=cuts, rate_per_s=rate, seed=seed)
+    try:
         sys.exit(asyncio.run(demo.run(options)))
     except (BridgeError, OSError) as error:
         raise _Failure(error) from None
