@@ -154,9 +154,14 @@ def _print_line(text: str) -> None:
 
 @contextmanager
 def _require_sandbox() -> Iterator[None]:
-    """Raise UsageError, which says what to install, where the sandbox cannot be imported for it is not installed."""
+    """Raise UsageError, which says what to install, where the sandbox cannot be imported for it is not installed.
+
+    The imports take a second; Ctrl-C meanwhile ends the process.
+    """
     try:
         yield
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     except ImportError as error:
         if error.name not in ("bridge.sandbox", "bridge.sandbox.demo"):
             raise
@@ -251,11 +256,11 @@ def demo_(seconds: float | None, cuts: int, rate: float, seed: int, *, as_json: 
     Needs the extra `demo`. KAFKA_BOOTSTRAP_SERVERS names a broker to use. Exit code 0 says that nothing was lost
     or duplicated and that every command was answered.
     """
-    try:
-        with _require_sandbox():
-            from bridge.sandbox.demo import show as demo  # noqa: PLC0415 - the daemon runs without the sandbox
+    with _require_sandbox():
+        from bridge.sandbox.demo import show as demo  # noqa: PLC0415 - the daemon runs without the sandbox
 
-        options = demo.DemoOptions(seconds=seconds, as_json=as_json, cuts=cuts, rate_per_s=rate, seed=seed)
+    options = demo.DemoOptions(seconds=seconds, as_json=as_json, cuts=cuts, rate_per_s=rate, seed=seed)
+    try:
         sys.exit(asyncio.run(demo.run(options)))
     except (BridgeError, OSError) as error:
         raise _Failure(error) from None

@@ -121,7 +121,7 @@ def _download_lock(folder: Path, progress: Progress, stopping: threading.Event) 
 
 
 class _DownloadProgress:
-    """Counts the bytes and jars of all downloads, and reports them at most five times a second."""
+    """Counts the bytes and jars of all downloads, and reports them at most once a second."""
 
     def __init__(self, jars: int, progress: Progress, stopping: threading.Event) -> None:
         self._jars = jars
@@ -143,7 +143,7 @@ class _DownloadProgress:
         with self._lock:
             self._arrived_bytes += count
             now = time.monotonic()
-            if now - self._reported_at_s >= 0.2:  # noqa: PLR2004 - as the docstring says
+            if now - self._reported_at_s >= 1:
                 self._reported_at_s = now
                 self._report()
 

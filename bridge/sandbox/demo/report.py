@@ -174,8 +174,9 @@ def print_report(result: DemoReport, console: Console) -> None:
     ):
         console.print(f"{name:<10} median {format_ms(latency.median)} ms, p99 {format_ms(latency.p99)} ms, {way}")
     spacing = result.min_login_gap_s
+    counts = _count(result.logins, "login"), f"{_count(result.gaps, 'gap')} after the start", _count(result.cuts, "cut")
     console.print(
-        f"{'session':<10} {_count(result.logins, 'login')}, {_count(result.gaps, 'gap')}, {_count(result.cuts, 'cut')}"
+        f"{'session':<10} {', '.join(counts)}"
         + (f"; logins at least {spacing:.2f} s apart (LTP allows one a second)" if spacing is not None else "")
     )
     console.print(

@@ -63,9 +63,9 @@ class PlainView:
         figures = self._display.measure()
         push_ms, command_ms = (format_ms(one.median) for one in (figures.push_latency, figures.command_latency))
         parts = (
-            f"pushes {figures.pushes} ({figures.pushes_per_s:.0f}/s) {push_ms} ms",
-            f"commands {figures.commands} ({figures.commands_per_s:.0f}/s) {command_ms} ms",
-            f"budget used: {describe_budgets(self._display.fullest_budget)}",
+            f"pushes {figures.pushes}, {figures.pushes_per_s:.0f}/s, median {push_ms} ms",
+            f"commands {figures.commands}, {figures.commands_per_s:.0f}/s, median {command_ms} ms",
+            f"budget used {describe_budgets(self._display.fullest_budget)}",
             figures.verdict,
         )
         self._console.out(f"{format_time(time.time() * 1000)}  {' · '.join(parts)}")

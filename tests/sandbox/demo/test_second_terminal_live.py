@@ -20,13 +20,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from tests.support.demo_run import DemoRun, start_run
 
 _DEADLINE_S = 60.0
-_PLACE = {
-    "sym": "BINANCE_PERP_BTC_USDT",
-    "side": "BUY",
-    "orderType": "LIMIT",
-    "orderQty": "0.003",
-    "limitPrice": "20000",
-}
+_MARKET = {"sym": "BINANCE_PERP_BTC_USDT", "side": "BUY", "orderType": "MARKET", "orderQty": "0.003"}
+_PLACE = _MARKET | {"orderType": "LIMIT", "limitPrice": "20000"}
 _RED = re.compile(r"\x1b\[(?:\d+;)*(?:31|41|91|101)(?:;\d+)*m")
 
 
