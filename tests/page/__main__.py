@@ -32,6 +32,7 @@ _CUTS: Final = "7"
 _READY_DEADLINE_S: Final = 120.0
 _LOOK_DEADLINE_S: Final = 360.0
 _END_DEADLINE_S: Final = 60.0
+_OPEN_DEADLINE_S: Final = 120.0
 _TABS: Final = 10
 _ROUNDS: Final = 8
 _WINDOW_S: Final = 10.0
@@ -141,9 +142,11 @@ async def _measure_tabs(folder: Path, address: str, browser: str, pid: int) -> f
         process = await _browse(folder, "tabs", address, browser, str(_TABS))
         try:
             assert process.stdout is not None
-            async with asyncio.timeout(_END_DEADLINE_S):
+            async with asyncio.timeout(_OPEN_DEADLINE_S):
                 await process.stdout.readuntil(b"open\n")
             with_tabs.append(await _measure_cpu(pid))
+        except TimeoutError:
+            raise Failed(f"the tabs were not open within {_OPEN_DEADLINE_S:g} s: is the machine too busy?") from None
         finally:
             assert process.stdin is not None
             process.stdin.close()
