@@ -81,6 +81,7 @@ async def _run_environment(environment: Environment, interruption: Interruption)
                 account=names[0],
                 is_only_account=len(names) == 1,
                 config=daemon.config,
+                streams=("orders", "trades"),
             )
             facts = {
                 "bootstrap_servers": broker.bootstrap_servers,
@@ -94,7 +95,7 @@ async def _run_environment(environment: Environment, interruption: Interruption)
             title = "Broker, sandbox venue and daemon are running; Ctrl-C ends them."
             environment.out.write(announce_sandbox(title, facts, venue.keys, as_json=environment.as_json))
             if not environment.as_json:
-                environment.out.writelines(f"{line}\n" for line in second_terminal.describe())
+                environment.out.writelines(f"{line}\n" for line in ("", *second_terminal.describe()))
             environment.out.flush()
             interruption.phase = RunPhase.RUNNING
             await _wait_for_stop(interruption, daemon)

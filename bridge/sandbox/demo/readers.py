@@ -46,7 +46,7 @@ class ReadRecord(msgspec.Struct, frozen=True, kw_only=True):
         """The JSON object of the value; empty if the value is none. On `commands` anybody may write anything."""
         try:
             value = msgspec.json.decode(self.value)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 

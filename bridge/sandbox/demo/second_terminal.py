@@ -22,15 +22,17 @@ class SecondTerminal(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     is_only_account: bool
     config: Path
+    streams: tuple[str, ...] = ("trades",)
+    """What the first command follows."""
 
     @property
     def commands(self) -> list[Sequence[str]]:
-        """The commands as words for a shell: one that follows the trades, and one that places and cancels an order.
+        """The commands as words for a shell: one that follows topics, and one that places and cancels an order.
 
         The second one is an example of the project's folder, and is missing where that is not the working directory.
         """
         account = () if self.is_only_account else ("--account", self.account)
-        tail = (*_name_program(), "tail", "trades", *account, "--config", str(self.config))
+        tail = (*_name_program(), "tail", *self.streams, *account, "--config", str(self.config))
         if not _EXAMPLE.is_file():
             return [_quote(tail)]
         given = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
@@ -53,8 +55,8 @@ class SecondTerminal(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def caption(self) -> str:
         """What the commands do, and where they work."""
-        does = "see the trades; place an order and cancel it"
-        return f"In a second terminal, in this folder, {does if len(self.commands) > 1 else 'see the trades'}:"
+        order = "; place an order and cancel it" if len(self.commands) > 1 else ""
+        return f"In a second terminal, in this folder, see {' and '.join(self.streams)}{order}:"
 
     def wrap_commands(self, width: int) -> list[str]:
         """Return the commands in lines of at most this width, where no word is longer.

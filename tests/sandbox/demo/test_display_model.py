@@ -69,6 +69,7 @@ async def test_a_command_of_another_caller_is_shown_with_its_answer(display: Dis
     [
         b"",
         b"\xff",
+        b'{"commandId":"\xff"}',
         b"[" * 50_000,
         b"null",
         b'{"commandId":[]}',
