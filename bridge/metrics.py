@@ -103,14 +103,14 @@ class Metrics:
         ).labels(environment)
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
-        all_labels = self._describe(f"{name}_total", "counter", text, labels)
+        all_labels = self._add_description(f"{name}_total", "counter", text, labels)
         return Counter(PREFIX + name, text, all_labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> Histogram:
-        all_labels = self._describe(name, "histogram", text, labels)
+        all_labels = self._add_description(name, "histogram", text, labels)
         return Histogram(PREFIX + name, text, all_labels, registry=self.registry, buckets=BUCKETS_S)
 
-    def _describe(self, name: str, kind: str, text: str, labels: tuple[str, ...]) -> tuple[str, ...]:
+    def _add_description(self, name: str, kind: str, text: str, labels: tuple[str, ...]) -> tuple[str, ...]:
         described = MetricDescription(PREFIX + name, kind, ("environment", *labels), text)
         self.descriptions.append(described)
         return described.labels

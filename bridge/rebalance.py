@@ -1,8 +1,8 @@
 """`ltp-bridge rebalance`: hand accounts over, one at a time, until each is where hashing says.
 
-It reads from the groups who owns what, and asks an owner through the account's group (`kafka/handover.py`). The next
-account waits until no account changes hands, as groups and `session` tell, whoever began that. At the first that does
-not go well it stops. What it has asked for happens without it, so it may be interrupted at any time.
+It reads from the groups who owns what, and asks an owner through the account's group (`kafka/handover.py`). It asks for
+the next account only while groups and `session` show that no account changes hands, also by another process. It stops
+at the first account that does not go well. An owner that was asked goes on without it, so it may be interrupted.
 """
 
 import asyncio
@@ -111,18 +111,18 @@ class Rebalance:
         hand_over = self._hand_overs[account] = HandOver(asyncio.get_running_loop().time())
         try:
             async with asyncio.timeout(_DONE_S):
-                asked_s = hand_over.told_s = await self._ask(account, owner)
+                asked_s = hand_over.told_s = await self._ask_owner(account, owner)
                 while hand_over.complete_s is None:
                     await self._wait_for_event(_LOOK_AGAIN_S)
                     if not hand_over.has_begun and asyncio.get_running_loop().time() > asked_s + _ASK_AGAIN_S:
-                        asked_s = await self._ask(account, owner)
+                        asked_s = await self._ask_owner(account, owner)
         except TimeoutError:
             raise KafkaTrouble(f"{account}: {hand_over.describe_lack()}. Nothing else is moved") from None
         finally:
             del self._hand_overs[account]
         return f"{owner.instance} -> {hand_over.instance}  {hand_over.describe()}"
 
-    async def _ask(self, account: str, owner: Candidate) -> float:
+    async def _ask_owner(self, account: str, owner: Candidate) -> float:
         return await ask_to_hand_over(self._kafka, self._timing, account, owner.member_id)
 
     async def _wait_for_event(self, timeout_s: float) -> None:

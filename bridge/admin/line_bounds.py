@@ -1,4 +1,4 @@
-"""Bounds for a log line, whatever the venue, a caller or a library has written into it."""
+"""Bounds that keep each log line short: the venue, callers and libraries may write texts of any length into it."""
 
 import json
 import math

@@ -13,8 +13,6 @@ _END_S: Final = 1.0
 _GATHER_S: Final = 0.01
 """How long lines are gathered: to wake the thread for each would take the event loop's time, when it has least."""
 _LINES_AT_ONCE: Final = 1000
-
-
 _REPORT_PERIOD_S: Final = 1.0
 
 
@@ -39,7 +37,7 @@ class NonBlockingWriter:
         self._queue: queue.Queue[str] = queue.Queue(lines_max)
         self._dropped = 0
         threading.Thread(target=self._write_queued, name="log", daemon=True).start()
-        atexit.register(self._end)
+        atexit.register(self._report_and_drain)
 
     def write(self, text: str) -> int:
         """Queue a line for the thread; return its length."""
@@ -59,7 +57,7 @@ class NonBlockingWriter:
             while self._queue.unfinished_tasks and (left_s := deadline_monotonic_s - time.monotonic()) > 0:
                 self._queue.all_tasks_done.wait(left_s)
 
-    def _end(self) -> None:
+    def _report_and_drain(self) -> None:
         if self._report is not None:
             self._report(at_end=True)
         self.drain()

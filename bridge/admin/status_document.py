@@ -159,7 +159,7 @@ def _show_account(report: AccountReport, now_ms: int) -> ShownAccount:
         name=report.name,
         ready=health.ready,
         phase=health.phase,
-        detail=_cut(health.detail),
+        detail=_shorten_text(health.detail),
         missing=[_show_missing(one) for one in health.missing],
         owned=None if report.status is None else _show_owned(report, report.status),
         buffer_bytes=report.pending_bytes,
@@ -174,7 +174,7 @@ def _show_account(report: AccountReport, now_ms: int) -> ShownAccount:
 
 def _show_missing(part: MissingPart) -> ShownMissingPart:
     runbook = _RUNBOOK_BY_MISSING.get(part.what, "not-ready")
-    return ShownMissingPart(part.what, runbook, part.since_ms, _cut(part.detail))
+    return ShownMissingPart(part.what, runbook, part.since_ms, _shorten_text(part.detail))
 
 
 def _show_owned(report: AccountReport, status: AccountStatus) -> OwnedAccount:
@@ -222,8 +222,8 @@ def _show_alarm(active: ActiveAlarm) -> ShownAlarm:
         alarm=active.alarm,
         meaning=active.alarm.__doc__ or "",
         runbook=f"alarm-{active.alarm.value}",
-        subject=_cut(active.subject, WORD_CHARS_MAX),
-        detail=_cut(active.detail),
+        subject=_shorten_text(active.subject, WORD_CHARS_MAX),
+        detail=_shorten_text(active.detail),
         since_ms=active.since_ms,
     )
 
@@ -232,19 +232,19 @@ def _show_result(answer: PublishedResult) -> ShownResult:
     result = answer.result
     return ShownResult(
         at_ms=result.answered_at,
-        action=_cut(result.action, WORD_CHARS_MAX),
+        action=_shorten_text(result.action, WORD_CHARS_MAX),
         outcome=result.outcome.value,
         reason=result.reason.value if result.reason is not None else "",
         code=result.code,
-        message=_cut(result.message),
-        command_id=_cut(result.command_id, WORD_CHARS_MAX),
-        order_id=_cut(result.order_id, WORD_CHARS_MAX),
+        message=_shorten_text(result.message),
+        command_id=_shorten_text(result.command_id, WORD_CHARS_MAX),
+        order_id=_shorten_text(result.order_id, WORD_CHARS_MAX),
         total_s=answer.stages_s.get("total"),
         repeated=answer.repeated,
     )
 
 
-def _cut(text: str | None, chars_max: int = DETAIL_CHARS_MAX) -> str:
+def _shorten_text(text: str | None, chars_max: int = DETAIL_CHARS_MAX) -> str:
     """Return a text in at most so many characters; empty for None."""
     text = text or ""
     return text if len(text) <= chars_max else text[: chars_max - 1] + "…"

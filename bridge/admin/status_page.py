@@ -2,7 +2,7 @@
 
 The port ends each connection after some seconds, so `/events` answers with one event and ends; the browser asks again
 by itself after the time that the event names. A browser also has only six connections to a port, for all its tabs. The
-document is built when somebody asks, once a second for all who do; while nobody looks nothing is built.
+document is built only for a request, and at most once a second, however many ask for it.
 """
 
 import base64

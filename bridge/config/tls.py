@@ -17,14 +17,7 @@ def tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> 
     except (ssl.SSLError, OSError) as error:
         raise ValueError(f"ssl_ca_file must hold PEM certificates ({_describe_reason(error)})") from None
     if certificate is not None:
-        try:
-            # Without this argument OpenSSL would ask for a passphrase on the terminal.
-            context.load_cert_chain(certificate, key, password=str)
-        except (ssl.SSLError, OSError) as error:
-            raise ValueError(
-                "ssl_certificate_file must hold a PEM certificate, and ssl_key_file (or the same file) the key without "
-                f"passphrase that belongs to it ({_describe_reason(error)})"
-            ) from None
+        _load_certificate(context, certificate, key, "ssl_certificate_file", "ssl_key_file (or the same file)")
     return context
 
 
@@ -36,14 +29,22 @@ def server_tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # With TLS 1.2 each new handshake on a connection would cost this process far more than its caller.
     context.options |= ssl.OP_NO_RENEGOTIATION
+    _load_certificate(context, certificate, key, "tls_certificate_file", "tls_key_file")
+    return context
+
+
+def _load_certificate(
+    context: ssl.SSLContext, certificate: Path, key: Path | None, certificate_setting: str, key_setting: str
+) -> None:
+    """Load a certificate and its key; the error names the settings. Raises ValueError when they cannot be used."""
     try:
+        # Without this argument OpenSSL would ask for a passphrase on the terminal.
         context.load_cert_chain(certificate, key, password=str)
     except (ssl.SSLError, OSError) as error:
         raise ValueError(
-            "tls_certificate_file must hold a PEM certificate, and tls_key_file the key without passphrase that "
+            f"{certificate_setting} must hold a PEM certificate, and {key_setting} the key without passphrase that "
             f"belongs to it ({_describe_reason(error)})"
         ) from None
-    return context
 
 
 def check_pem(path: Path) -> Path:

@@ -58,7 +58,7 @@ class HandOver(Struct):
 
 
 class OwnerChanges:
-    """Which accounts are changing hands, whoever began it."""
+    """Finds the accounts that are changing hands, by their events on `session`."""
 
     def __init__(self) -> None:
         self._since_ms: dict[str, int] = {}

@@ -29,10 +29,10 @@ def choose_candidate(account: str, candidates: Collection[Candidate]) -> Candida
 
     Raises ValueError without a candidate.
     """
-    return min(candidates, key=lambda one: (-_score(account, one.instance), one.member_id))
+    return min(candidates, key=lambda one: (-_compute_score(account, one.instance), one.member_id))
 
 
-def _score(account: str, instance: str) -> int:
+def _compute_score(account: str, instance: str) -> int:
     """Return a number that is the same on every machine; the lengths keep two names apart."""
     words = f"{len(account)}:{account}{instance}".encode()
     return int.from_bytes(blake2b(words, digest_size=8).digest(), "big")

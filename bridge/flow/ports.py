@@ -168,7 +168,7 @@ class Membership(Protocol):
     """One member of the account's group: the seam behind which it is decided who owns the account.
 
     An implementation says whether this member owns it, and that no other has since; and refuses the commit of a member
-    that does not. Which group protocol does it, nobody else knows.
+    that does not. Only the implementation knows which group protocol decides it.
     """
 
     @property

@@ -175,7 +175,7 @@ class StatusQueries:
             self._learn_order(await self._rest.fetch_order(client_order_id=client_order_id))
         except VenueError as error:
             self._log.warning("lookup.failed", client_order_id=client_order_id, detail=str(error))
-        except Exception:  # noqa: BLE001 - it waits until it expires, whatever was wrong with the answer
+        except Exception:  # noqa: BLE001 - the replace waits until it expires; the account goes on
             self._log.exception("lookup.crashed", client_order_id=client_order_id)
         else:
             return self._account.order_looked_up(client_order_id, self._clock())

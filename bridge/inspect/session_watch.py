@@ -56,7 +56,7 @@ class SessionWatch:
                     first = found[partition]
                     self._consumer.seek(partition, ends[partition] if first is None else first.offset)
                 while any([await self._consumer.position(one) < end for one, end in ends.items()]):
-                    await self._read()
+                    await self._read_records()
         except NO_ANSWER as error:
             raise await self._describe_trouble(error) from error
 
@@ -64,11 +64,11 @@ class SessionWatch:
         """Read on until cancelled. Raises KafkaTrouble."""
         while True:
             try:
-                await self._read()
+                await self._read_records()
             except NO_ANSWER as error:
                 raise await self._describe_trouble(error) from error
 
-    async def _read(self) -> None:
+    async def _read_records(self) -> None:
         for partition, records in (await self._consumer.getmany(timeout_ms=_FETCH_WAIT_MS)).items():
             for record in records:
                 self._hand_over(partition, record)
@@ -81,7 +81,7 @@ class SessionWatch:
         try:
             event = msgspec.json.decode(record.value or b"", type=SessionEvent)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return  # of a later version, or of nobody who should write there
+            return  # a later version wrote it, or somebody who should not write there
         self._take(self._accounts[partition], event, record.timestamp_ms)
 
     async def _describe_trouble(self, error: BaseException) -> KafkaTrouble:

@@ -1,8 +1,8 @@
 """Assigning the account's one partition: to the member that owns it, else to the one that hashing chooses.
 
 A round-robin assignor may move the partition whenever a standby joins, and every move is a takeover. Here an owner
-keeps it until it ends or is asked to hand over; where nobody owns it, all leaders choose alike, so the accounts of many
-groups spread over the instances without a word between them.
+keeps it until it ends or is asked to hand over. Without an owner the leader of each group chooses by the same hashing,
+so many accounts spread over the instances although no process coordinates their groups.
 """
 
 from collections.abc import Callable, Iterable, Mapping

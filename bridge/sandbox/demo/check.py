@@ -13,7 +13,6 @@ from bridge.sandbox.demo.ledger_reader import STREAM_OF, LedgerReader
 from bridge.sandbox.demo.readers import EVENTS, ReadRecord, TopicRecords
 from bridge.sandbox.venue.ledger import EntryKind, Ledger, LedgerEntry, VenuePush
 
-_STATES: Final = frozenset({"Orders", "Assets", "Positions"})
 _IDENTIFIED: Final = (*EVENTS, Stream.RESULTS)
 _MEDIAN, _P99 = 0.5, 0.99
 
@@ -31,6 +30,10 @@ class PublishedGap(msgspec.Struct, frozen=True):
     gap_id: str
     from_ms: int
     until_ms: float
+
+    def covers(self, entry: LedgerEntry) -> bool:
+        """Return whether an entry of the ledger was made within the gap."""
+        return self.from_ms <= entry.wall_ms <= self.until_ms
 
 
 class MissingPush(msgspec.Struct, frozen=True):
@@ -107,12 +110,12 @@ def find_missing(
     for entry, push, later in _required_pushes(ledger.entries(EntryKind.EVENT, portfolio_id=portfolio_id), until):
         stream, key = STREAM_OF[push.channel], push.key.encode()
         there = last[stream].get(key)
-        is_state = push.channel in _STATES
+        is_state = stream in STATE_STREAMS
         was_there = (stream, key, push.payload) in every
         # A record without value behind the last state of a balance or position says that it has ended.
         is_there = there == push.payload or there in later or (was_there and there == b"") if is_state else was_there
         if not is_there:
-            in_gap = any(gap.from_ms <= entry.wall_ms <= gap.until_ms for gap in known_gaps)
+            in_gap = any(gap.covers(entry) for gap in known_gaps)
             missing.append(MissingPush(push, in_gap, there.decode(errors="replace") if there else "nothing"))
     return missing
 
@@ -126,7 +129,7 @@ def _required_pushes(
         push = entry.event
         if push is None or push.channel not in STREAM_OF:
             continue
-        name = push.channel, push.key if push.channel in _STATES else push.identity
+        name = push.channel, push.key if STREAM_OF[push.channel] in STATE_STREAMS else push.identity
         if until is None or entry.number <= until:
             wanted[name] = (entry, push, [])
         elif name in wanted:

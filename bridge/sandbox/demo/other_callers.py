@@ -29,14 +29,14 @@ class OtherCallers:
     def take(self, record: ReadRecord) -> SentCommand | None:
         """Take a record, after the desk; return the command if it is a new one of another caller."""
         if record.stream is Stream.COMMANDS and self._desk.other_commands[-1:] == [record]:
-            return self._follow(record)
+            return self._follow_command(record)
         if record.stream is Stream.RESULTS:
-            self._answer(record.fields.get("commandOffset"), str(record.fields.get("outcome", "")), record)
+            self._note_answer(record.fields.get("commandOffset"), str(record.fields.get("outcome", "")), record)
         elif record.stream is Stream.DEAD_LETTERS:
-            self._answer(int(record.headers.get(ERROR_OFFSET, b"-1")), DEAD_LETTER, record)
+            self._note_answer(int(record.headers.get(ERROR_OFFSET, b"-1")), DEAD_LETTER, record)
         return None
 
-    def _follow(self, record: ReadRecord) -> SentCommand:
+    def _follow_command(self, record: ReadRecord) -> SentCommand:
         row = record.fields
         args = row.get("args")
         words = (
@@ -45,7 +45,9 @@ class OtherCallers:
             else [record.value[:_TEXT_MAX]]
         )
         text = f"(other) {' '.join(map(str, words))}"
-        draft = CommandDraft(command_id="", action=_show(row.get("action") or "?"), text=_show(text), value=b"")
+        draft = CommandDraft(
+            command_id="", action=_escape_short(row.get("action") or "?"), text=_escape_short(text), value=b""
+        )
         self._by_offset[record.offset] = sent = SentCommand(draft=draft, sent_monotonic_s=0)
         self._appended_ms[record.offset] = record.timestamp_ms
         if len(self._by_offset) > _FOLLOWED_MAX:
@@ -53,7 +55,7 @@ class OtherCallers:
             del self._appended_ms[offset]
         return sent
 
-    def _answer(self, offset: object, outcome: str, record: ReadRecord) -> None:
+    def _note_answer(self, offset: object, outcome: str, record: ReadRecord) -> None:
         if not isinstance(offset, int) or offset not in self._by_offset:
             return
         sent = self._by_offset[offset]
@@ -64,5 +66,5 @@ class OtherCallers:
         sent.comment = "repeated" if record.fields.get("repeated") else str(record.fields.get("orderId", ""))
 
 
-def _show(text: object) -> str:
+def _escape_short(text: object) -> str:
     return escape_text(str(text)[:_TEXT_MAX])

@@ -174,7 +174,11 @@ def print_report(result: DemoReport, console: Console) -> None:
     ):
         console.print(f"{name:<10} median {format_ms(latency.median)} ms, p99 {format_ms(latency.p99)} ms, {way}")
     spacing = result.min_login_gap_s
-    counts = _count(result.logins, "login"), f"{_count(result.gaps, 'gap')} after the start", _count(result.cuts, "cut")
+    counts = (
+        _count_words(result.logins, "login"),
+        f"{_count_words(result.gaps, 'gap')} after the start",
+        _count_words(result.cuts, "cut"),
+    )
     console.print(
         f"{'session':<10} {', '.join(counts)}"
         + (f"; logins at least {spacing:.2f} s apart (LTP allows one a second)" if spacing is not None else "")
@@ -184,7 +188,7 @@ def print_report(result: DemoReport, console: Console) -> None:
         f" breaks of ce_sequence {result.sequence_breaks}"
     )
     if result.other_commands:
-        console.print(f"{'others':<10} {_count(result.other_commands, 'command')} of other callers")
+        console.print(f"{'others':<10} {_count_words(result.other_commands, 'command')} of other callers")
     console.print()
     if _MISTAKES & result.commands.keys():
         console.print("The desk makes some mistakes on purpose; that is why not every command is accepted.")
@@ -196,7 +200,7 @@ def print_report(result: DemoReport, console: Console) -> None:
         console.print(Text(text, style="green"))
 
 
-def _count(number: int, word: str) -> str:
+def _count_words(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 

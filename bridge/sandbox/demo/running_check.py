@@ -36,7 +36,7 @@ class RunningCheck:
         self._await_new_pushes()
         late = [entry for entry in self._awaited.values() if now_monotonic_s - entry.monotonic_s > _LATE_S]
         gaps = find_gaps(self._topic_records[Stream.SESSION]) if late else []
-        return sum(not any(gap.from_ms <= entry.wall_ms <= gap.until_ms for gap in gaps) for entry in late)
+        return sum(not any(gap.covers(entry) for gap in gaps) for entry in late)
 
     def _on_record(self, record: ReadRecord) -> None:
         self._repeats.check(record)

@@ -38,7 +38,7 @@ class Screen:
             self._size, self._drawn = self._console.size, []
             self._console.control(Control.clear())
         shown = lines[: self._size.height]
-        rendered = [self._render(line) for line in shown]
+        rendered = [self._render_line(line) for line in shown]
         with self._console:  # all of it in one write
             for row, line in enumerate(shown):
                 if self._drawn[row : row + 1] != [rendered[row]]:
@@ -46,7 +46,7 @@ class Screen:
                     self._console.print(line, end="")
         self._drawn = rendered
 
-    def _render(self, line: Text) -> str:
+    def _render_line(self, line: Text) -> str:
         """Return what tells one line from another: its text and its styles; cut it to the width."""
         line.truncate(self._size.width, overflow="ellipsis")
         return f"{line.plain}|{line.style}|{line.spans}"

@@ -34,14 +34,14 @@ class SecondTerminal(msgspec.Struct, frozen=True, kw_only=True):
         account = () if self.is_only_account else ("--account", self.account)
         tail = (*_name_program(), "tail", *self.streams, *account, "--config", str(self.config))
         if not _EXAMPLE.is_file():
-            return [_quote(tail)]
+            return [_quote_words(tail)]
         given = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
         if self.topic_prefix != "ltp":
             given["LTP_PREFIX"] = self.topic_prefix
         if self.account != "main":
             given["LTP_ACCOUNT"] = self.account
         variables = [f"{name}={shlex.quote(value)}" for name, value in given.items()]
-        return [_quote(tail), [*variables, *_quote((_find_python(), str(_EXAMPLE)))]]
+        return [_quote_words(tail), [*variables, *_quote_words((_find_python(), str(_EXAMPLE)))]]
 
     def describe(self) -> list[str]:
         """Return the lines to print."""
@@ -63,10 +63,10 @@ class SecondTerminal(msgspec.Struct, frozen=True, kw_only=True):
 
         A command that goes on in the next line has a backslash at the end, so that a shell takes all of it as one.
         """
-        return [line for words in self.commands for line in _wrap(words, width)]
+        return [line for words in self.commands for line in _wrap_command(words, width)]
 
 
-def _wrap(words: Sequence[str], width: int) -> list[str]:
+def _wrap_command(words: Sequence[str], width: int) -> list[str]:
     lines = [_INDENT + words[0]]
     for number, word in enumerate(words[1:], 2):
         room = width if number == len(words) else width - len(_CONTINUATION)
@@ -96,5 +96,5 @@ def _shorten_path(path: Path) -> str:
     return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
 
 
-def _quote(words: Sequence[str]) -> list[str]:
+def _quote_words(words: Sequence[str]) -> list[str]:
     return [shlex.quote(word) for word in words]
